@@ -1,0 +1,45 @@
+"""Small frozen keys that name Kubernetes resources and objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class GroupVersionResource:
+    """A resource as URLs name it. `group` is "" for the core group, `resource` the lower-case plural."""
+
+    group: str
+    version: str
+    resource: str
+
+    @property
+    def api_version(self) -> str:
+        """`v1` for the core group, `group/version` otherwise."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None) -> str:
+        """URL path of the collection: `/api/v1/namespaces/NS/pods`, `/apis/apps/v1/deployments`."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/namespaces/{namespace}/{self.resource}" if namespace else f"{root}/{self.resource}"
+
+    def __str__(self) -> str:
+        return f"{self.resource}.{self.version}.{self.group}" if self.group else f"{self.resource}.{self.version}"
+
+
+class NamespacedName(NamedTuple):
+    """`namespace` is "" for cluster-scoped objects. A tuple: one is built per object and event."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def key_of(obj: dict[str, object]) -> NamespacedName:
+    """The key of a Kubernetes object given as decoded JSON."""
+    metadata = obj["metadata"]
+    assert isinstance(metadata, dict)
+    return NamespacedName(metadata.get("namespace") or "", metadata["name"])
