@@ -1,0 +1,32 @@
+;; validate makes a host call whose binding is not UTF-8, and would then accept.
+;;
+;; A waPC policy: the names of the three operations differ in length, so op_len says which one is meant.
+;; validate_settings (17 bytes) and protocol_version (16 bytes) answer properly; validate fails as told.
+(module
+  (@custom "io.kubewarden.metadata"
+    "{\"protocolVersion\":\"v1\",\"executionMode\":\"kubewarden-wapc\",\"mutating\":false,"
+    "\"rules\":[{\"apiGroups\":[\"\"],\"apiVersions\":[\"v1\"],\"resources\":[\"pods\"],\"operations\":[\"CREATE\"]}]}")
+  (import "wapc" "__guest_response" (func $guest_response (param i32 i32)))
+  (import "wapc" "__host_call" (func $host_call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{\"valid\":true}")
+  (data (i32.const 16) "\"v1\"")
+  (data (i32.const 32) "{\"accepted\":true}")
+  (data (i32.const 64) "kubewarden") (data (i32.const 80) "tracing") (data (i32.const 96) "log")
+  (data (i32.const 112) "{\"level\":\"info\",\"message\":\"one of many\"}")
+  (func $log_once (result i32)
+    (call $host_call (i32.const 64) (i32.const 10) (i32.const 80) (i32.const 7) (i32.const 96) (i32.const 3)
+      (i32.const 112) (i32.const 40)))
+  (data (i32.const 160) "\ff\fe\80")
+  (func $accept (call $guest_response (i32.const 32) (i32.const 17)))
+  (func $validate
+    (drop (call $host_call (i32.const 160) (i32.const 3) (i32.const 80) (i32.const 7) (i32.const 96) (i32.const 3) (i32.const 112) (i32.const 40)))
+    (call $accept))
+  (func (export "__guest_call") (param $op_len i32) (param $request_len i32) (result i32)
+    (if (i32.eq (local.get $op_len) (i32.const 17))
+      (then (call $guest_response (i32.const 0) (i32.const 14)) (return (i32.const 1))))
+    (if (i32.eq (local.get $op_len) (i32.const 16))
+      (then (call $guest_response (i32.const 16) (i32.const 4)) (return (i32.const 1))))
+    (call $validate)
+    (i32.const 1))
+)
