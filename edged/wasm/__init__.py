@@ -1,0 +1,1 @@
+"""The guest host: WebAssembly guests as trio tasks (ARCHITECTURE.md, "A guest call")."""

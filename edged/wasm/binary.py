@@ -1,0 +1,218 @@
+"""Reads what a WebAssembly binary says about itself: imports, exports, custom sections. Pure.
+
+Only the few sections needed are decoded; the code section, nearly all of a module, is skipped. The engine
+validates modules when they are compiled, so this reader checks just enough never to read outside the bytes.
+Binary format: WebAssembly Core Specification, chapter 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from edged.wasm.errors import BadModule
+
+MAGIC = b"\0asm"
+_KINDS = ("func", "table", "memory", "global", "tag")
+_VALUE_TYPES = {0x7F: "i", 0x7E: "I", 0x7D: "f", 0x7C: "F", 0x7B: "v", 0x70: "r", 0x6F: "e"}
+
+
+class Binary(Protocol):
+    """bytes or an mmap."""
+
+    def __getitem__(self, index: slice, /) -> bytes: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`kind` is func, table, memory, global or tag; params and results are type letters of a func."""
+
+    module: str
+    name: str
+    kind: str
+    params: str = ""
+    results: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """`kind` as in Import; params and results are type letters of a func."""
+
+    kind: str
+    params: str = ""
+    results: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What a module imports and exports."""
+
+    imports: tuple[Import, ...]
+    exports: dict[str, Export]
+
+
+class _Reader:
+    """A cursor over one section."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def byte(self) -> int:
+        if self.at >= len(self.data):
+            raise BadModule("not a valid WebAssembly module: a section ends too early")
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def number(self) -> int:
+        """Unsigned LEB128; the few places where signed ones stand have the same length."""
+        value = shift = 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if not byte & 0x80:
+                return value
+            shift += 7
+            if shift > 63:
+                raise BadModule("not a valid WebAssembly module: a number is too long")
+
+    def take(self, length: int) -> bytes:
+        if length > len(self.data) - self.at:
+            raise BadModule("not a valid WebAssembly module: a section ends too early")
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def name(self) -> str:
+        try:
+            return self.take(self.number()).decode()
+        except UnicodeDecodeError as error:
+            raise BadModule("not a valid WebAssembly module: a name is not UTF-8") from error
+
+    def value_type(self) -> str:
+        code = self.byte()
+        if code in (0x63, 0x64):  # (ref null? heaptype): function references
+            self.number()
+            return "r"
+        return _VALUE_TYPES.get(code, "?")
+
+    def limits(self) -> None:
+        flags = self.byte()
+        self.number()
+        if flags & 1:
+            self.number()
+        if flags & 8:  # custom page sizes
+            self.number()
+
+
+def sections(binary: Binary) -> Iterator[tuple[int, int, int]]:
+    """(section id, start, end) of each section's payload. Raises BadModule where the framing is broken."""
+    if binary[:4] != MAGIC:
+        raise BadModule("not a WebAssembly module: the file does not begin with \\0asm")
+    if binary[4:8] != b"\x01\0\0\0":
+        raise BadModule(
+            "not a core WebAssembly module of version 1 (components are not supported): "
+            f"version bytes {binary[4:8].hex()}"
+        )
+    at, end = 8, len(binary)
+    while at < end:
+        header = _Reader(bytes(binary[at : at + 11]))
+        kind, size = header.byte(), header.number()
+        at += header.at
+        if size > end - at:
+            raise BadModule(f"not a valid WebAssembly module: section {kind} is longer than the file (truncated?)")
+        yield kind, at, at + size
+        at += size
+
+
+def custom_section(binary: Binary, name: str) -> bytes | None:
+    """Payload of the first custom section of that name, None where there is none."""
+    for kind, start, end in sections(binary):
+        if kind == 0:
+            reader = _Reader(bytes(binary[start : min(end, start + 4096)]))
+            if reader.name() == name:
+                return bytes(binary[start + reader.at : end])
+    return None
+
+
+def _function_types(reader: _Reader) -> list[tuple[str, str]]:
+    types: list[tuple[str, str]] = []
+    for _ in range(reader.number()):
+        if reader.byte() != 0x60:
+            # Types of the garbage-collection proposal: what follows cannot be numbered reliably.
+            raise BadModule("the module defines a type that is not a function type")
+        params = "".join(reader.value_type() for _ in range(reader.number()))
+        types.append((params, "".join(reader.value_type() for _ in range(reader.number()))))
+    return types
+
+
+def _import(reader: _Reader, types: list[tuple[str, str]]) -> Import:
+    module, name, kind = reader.name(), reader.name(), reader.byte()
+    if kind == 0 or kind == 4:
+        if kind == 4:
+            reader.byte()
+        index = reader.number()
+        if index >= len(types):
+            raise BadModule(f"not a valid WebAssembly module: import {module}.{name} has an unknown type")
+        return Import(module, name, _KINDS[kind], *types[index])
+    if kind == 1:
+        reader.value_type()
+        reader.limits()
+    elif kind == 2:
+        reader.limits()
+    elif kind == 3:
+        reader.value_type()
+        reader.byte()
+    else:
+        raise BadModule(f"not a valid WebAssembly module: import {module}.{name} has an unknown kind {kind}")
+    return Import(module, name, _KINDS[kind])
+
+
+def interface(binary: Binary) -> Interface:
+    """Imports and exports with their types. Raises BadModule."""
+    types: list[tuple[str, str]] = []
+    imports: list[Import] = []
+    exported: list[tuple[str, int, int]] = []
+    functions: list[int] = []
+    for kind, start, end in sections(binary):
+        if kind not in (1, 2, 3, 7):
+            continue
+        reader = _Reader(bytes(binary[start:end]))
+        if kind == 1:
+            types = _function_types(reader)
+        elif kind == 2:
+            imports = [_import(reader, types) for _ in range(reader.number())]
+        elif kind == 3:
+            functions = [reader.number() for _ in range(reader.number())]
+        else:
+            exported = [(reader.name(), reader.byte(), reader.number()) for _ in range(reader.number())]
+    imported = [(entry.params, entry.results) for entry in imports if entry.kind == "func"]
+
+    def signature(index: int) -> tuple[str, str]:
+        if index < len(imported):
+            return imported[index]
+        if index - len(imported) >= len(functions) or functions[index - len(imported)] >= len(types):
+            raise BadModule("not a valid WebAssembly module: an export names a function that is not there")
+        return types[functions[index - len(imported)]]
+
+    exports = {
+        name: Export(_KINDS[kind] if kind < len(_KINDS) else "?", *(signature(index) if kind == 0 else ("", "")))
+        for name, kind, index in exported
+    }
+    return Interface(tuple(imports), exports)
+
+
+def append_custom_section(binary: bytes, name: str, payload: bytes) -> bytes:
+    """The module with one more custom section at its end."""
+
+    def leb(value: int) -> bytes:
+        out = bytearray()
+        while value > 0x7F:
+            out.append(value & 0x7F | 0x80)
+            value >>= 7
+        out.append(value)
+        return bytes(out)
+
+    encoded = leb(len(name.encode())) + name.encode() + payload
+    return binary + b"\0" + leb(len(encoded)) + encoded

@@ -1,0 +1,180 @@
+"""The one engine of a process: its settings, its epoch ticker, its linkers, and the list of handles to free.
+
+Engine settings that change compiled code are part of `settings`, which is part of the cache key (compile.py).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import TYPE_CHECKING, Literal
+
+from edged.errors import ConfigError
+from edged.wasm import bindings
+from edged.wasm.bindings import holding, releasing
+from edged.wasm.slices import Slices
+
+if TYPE_CHECKING:
+    from edged.wasm.instance import Instance
+
+Kind = Literal["native", "pulley"]
+
+TICK_S = 0.001
+FIRST_SLICE_TICKS = 2  # one to two milliseconds: an honest review (0.2 ms) is not cut by a tick that comes early
+LATER_SLICE_TICKS = 1
+IDLE_TICKS_BEFORE_PARKING = 50
+
+# 4 GiB of reserved addresses for each memory, wasmtime's default, cannot be had twice on a small ARM board.
+MEMORY_RESERVATION = 1 << 20
+MEMORY_RESERVATION_FOR_GROWTH = 1 << 20
+MEMORY_GUARD = 0
+MAX_WASM_STACK = 512 << 10
+ASYNC_STACK = 2 << 20
+
+
+class Engine:
+    """Owns a `wasm_engine_t`. One per process is enough; tests make several."""
+
+    def __init__(self, kind: Kind = "native") -> None:
+        self.kind = kind
+        config = holding.wasm_config_new()
+        holding.wasmtime_config_epoch_interruption_set(config, True)
+        holding.wasmtime_config_parallel_compilation_set(config, False)
+        holding.wasmtime_config_wasm_function_references_set(config, True)
+        holding.wasmtime_config_memory_reservation_set(config, MEMORY_RESERVATION)
+        holding.wasmtime_config_memory_reservation_for_growth_set(config, MEMORY_RESERVATION_FOR_GROWTH)
+        holding.wasmtime_config_memory_guard_size_set(config, MEMORY_GUARD)
+        holding.wasmtime_config_max_wasm_stack_set(config, MAX_WASM_STACK)
+        holding.wasmtime_config_async_stack_size_set(config, ASYNC_STACK)
+        if kind == "pulley":
+            error = holding.wasmtime_config_target_set(config, b"pulley64")
+            if error:
+                raise ConfigError(f"this wasmtime has no interpreter: {bindings.take_error(error)}")
+        self.handle: int = holding.wasm_engine_new_with_config(config)
+        self.slices = Slices()
+        self.running: Instance | None = None  # whose guest is being polled; host functions find their instance here
+        self.ticker = Ticker(self.handle)
+        self._doomed: list[tuple[int, int]] = []  # (future or 0, store or 0)
+        self.linkers: dict[int, tuple[Linker, object]] = {}  # by identity of the table, which is kept alive
+
+    @property
+    def settings(self) -> str:
+        """What compiled code depends on besides the module: the cache key's part."""
+        return (
+            f"wasmtime={bindings.WASMTIME_VERSION} kind={self.kind} reservation={MEMORY_RESERVATION} "
+            f"growth={MEMORY_RESERVATION_FOR_GROWTH} guard={MEMORY_GUARD} stack={MAX_WASM_STACK} epoch function-references"
+        )
+
+    def doom(self, future: int, store: int) -> None:
+        """Free these later: callable from a finalizer, on any thread, inside a callback (rule 5)."""
+        self._doomed.append((future, store))
+
+    def delete_future(self, future: int) -> None:
+        """Unwind and free a call; later, if a guest runs now (a coroutine collected inside a callback)."""
+        if self.running is not None:
+            self.doom(future, 0)
+            return
+        holding.wasmtime_call_future_delete(future)
+        while self._doomed:
+            self.bury()
+
+    def bury(self) -> None:
+        """Free what was doomed, in that order: a future before its store. Only between polls, on the trio side."""
+        doomed, self._doomed = self._doomed, []
+        for future, store in doomed:
+            if future:
+                holding.wasmtime_call_future_delete(future)
+            if store:
+                holding.wasmtime_store_delete(store)
+
+    def close(self) -> None:
+        """Stop the ticker. The native engine lives as long as a module of it does, so it is left to the process."""
+        self.ticker.stop()
+        self.bury()
+
+
+class Ticker:
+    """Advances the engine's epoch every TICK_S from a thread of its own, parked unless guests run."""
+
+    def __init__(self, engine: int) -> None:
+        self.polls = 0  # rises with every poll; the thread parks when it stood still for a while
+        self.parked = True
+        self._engine = engine
+        self._stopped = False
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def unpark(self) -> None:
+        """Called before a poll when `parked`."""
+        self.parked = False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="epoch-ticker", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        sleep = threading.Event().wait  # ends early never; unlike time.sleep it is not interrupted by signals
+        increment = holding.wasmtime_engine_increment_epoch
+        while not self._stopped:
+            idle, seen = 0, self.polls
+            while idle < IDLE_TICKS_BEFORE_PARKING and not self._stopped:
+                sleep(TICK_S)
+                increment(self._engine)
+                idle, seen = (idle + 1, seen) if self.polls == seen else (0, self.polls)
+            self._wake.clear()
+            self.parked = True
+            if self.polls == seen:  # else a poll began between the last look and `parked`: go on
+                self._wake.wait()
+            self.parked = False
+
+
+class Linker:
+    """Host functions of one table, linked once and shared by every module that imports from it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.handle: int = holding.wasmtime_linker_new(engine.handle)
+        self.defined: set[tuple[str, str]] = set()
+        self._keep: list[object] = []  # callbacks and their types must outlive the linker (rule 5)
+
+    def define_unchecked(self, module: str, name: str, params: str, results: str, callback: object) -> None:
+        """A host function that answers at once. `callback` is a bindings.UncheckedCallback."""
+        self._define(holding.wasmtime_linker_define_func_unchecked, module, name, params, results, callback)
+
+    def define_async(self, module: str, name: str, params: str, results: str, callback: object) -> None:
+        """A host function that may wait. `callback` is a bindings.AsyncCallback."""
+        self._define(holding.wasmtime_linker_define_async_func, module, name, params, results, callback)
+
+    def _define(
+        self, define: object, module: str, name: str, params: str, results: str, callback: object
+    ) -> None:
+        kind = bindings.function_type(params, results)
+        module_bytes, name_bytes = module.encode(), name.encode()
+        self._keep.append(callback)
+        error = define(  # type: ignore[operator]
+            self.handle,
+            module_bytes,
+            len(module_bytes),
+            name_bytes,
+            len(name_bytes),
+            kind,
+            callback,
+            None,
+            bindings.NO_FINALIZER,
+        )
+        holding.wasm_functype_delete(kind)
+        if error:
+            raise AssertionError(bindings.take_error(error))
+        self.defined.add((module, name))
+
+    def prepare(self, module: int) -> tuple[int, str | None]:
+        """(`wasmtime_instance_pre_t`, None) or (0, why not): imports resolved once for many instances."""
+        out = ctypes.c_void_p()
+        error = releasing.wasmtime_linker_instantiate_pre(self.handle, module, ctypes.addressof(out))
+        return (0, bindings.take_error(error)) if error else (out.value or 0, None)

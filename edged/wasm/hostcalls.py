@@ -1,0 +1,29 @@
+"""What guests may import, as data: a table from (import module, import name) to a host function.
+
+ABIs (edged/abi) and WASI (wasi.py) make such tables; instance.py links them. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class HostFunction:
+    """One importable function.
+
+    `params` and `results` are letters: i for i32, I for i64; at most one result. `call(instance, *args)` gets its
+    arguments as unsigned integers. It runs on the guest's stack: it does bounded work and copies bytes, nothing
+    else. With `waits`, `call` reads its arguments at once and returns an async function without arguments, which
+    is awaited as ordinary trio code; its result becomes the guest's. Whatever `call` raises traps the guest.
+    """
+
+    params: str
+    results: str
+    call: Callable[..., Any]
+    waits: bool = False
+
+
+HostTable = Mapping[tuple[str, str], HostFunction]

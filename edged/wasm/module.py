@@ -1,0 +1,59 @@
+"""A compiled module: native code mapped from the cache, and what the binary says about itself."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+
+from edged.wasm import bindings
+from edged.wasm.bindings import holding, releasing
+from edged.wasm.binary import Export, Import
+from edged.wasm.engine import Engine
+from edged.wasm.errors import BadModule
+
+
+@dataclass(slots=True, eq=False)
+class Module:
+    """Shared by every policy or plugin that names the same bytes. Freed with its last user."""
+
+    name: str  # for messages: the file or reference it came from
+    digest: str  # SHA-256 of the .wasm, hexadecimal
+    imports: tuple[Import, ...]
+    exports: dict[str, Export]
+    metadata: bytes | None  # payload of the custom section io.kubewarden.metadata
+    engine: Engine
+    handle: int = 0
+    linked: dict[int, int] = field(default_factory=dict)  # linker handle -> wasmtime_instance_pre_t
+
+    def __del__(self) -> None:
+        # Modules are reference-counted inside wasmtime; running instances keep theirs.
+        for prepared in self.linked.values():
+            holding.wasmtime_instance_pre_delete(prepared)
+        if self.handle:
+            holding.wasmtime_module_delete(self.handle)
+
+
+def map_compiled(engine: Engine, path: str) -> int:
+    """Handle of the compiled module in that file, mapped. Raises BadModule when it was made by other settings."""
+    out = ctypes.c_void_p()
+    error = releasing.wasmtime_module_deserialize_file(engine.handle, path.encode(), ctypes.addressof(out))
+    if error:
+        raise BadModule(f"compiled module is not usable: {bindings.take_error(error)}")
+    assert out.value is not None
+    return out.value
+
+
+def compile_here(engine: Engine, binary: bytes) -> bytes:
+    """Compile in this process: for the compiling child, tests and short commands, never the daemon."""
+    out = ctypes.c_void_p()
+    error = releasing.wasmtime_module_new(engine.handle, binary, len(binary), ctypes.addressof(out))
+    if error:
+        raise BadModule(bindings.take_error(error))
+    vec = bindings.ByteVec()
+    error = holding.wasmtime_module_serialize(out.value, ctypes.addressof(vec))
+    holding.wasmtime_module_delete(out.value)
+    if error:
+        raise BadModule(bindings.take_error(error))
+    serialized = ctypes.string_at(vec.data, vec.size)
+    holding.wasm_byte_vec_delete(ctypes.addressof(vec))
+    return serialized
