@@ -1,10 +1,10 @@
 """The configuration file: TOML -> frozen `Config`, with every default and every check.
 
-`load` and `parse` give a `Config` whose values are complete and free of contradictions, or raise `ConfigErrors`
-with everything that is wrong. Field names and types are those of the file; arrays are tuples, "" means "not set".
-What a release does not have yet is parsed and checked like the rest and then refused, never ignored. Checks that
-need the disk, a cluster or a guest are not made here: a policy that cannot be loaded answers for itself
-(edged/cli/check.py looks ahead).
+`load` and `parse` give a `Config` whose values are complete and free of contradictions, or raise
+`ConfigErrors` with everything that is wrong. Field names and types are those of the file; arrays are tuples,
+"" means "not set". What a release does not have yet is parsed and checked like the rest and then refused,
+never ignored. Checks that need the disk, a cluster or a guest are not made here: a policy that cannot be
+loaded answers for itself (edged/cli/check.py looks ahead).
 """
 
 # ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
@@ -53,7 +53,8 @@ _MIB_OF_32_BITS = 4096
 
 
 class ConfigErrors(ConfigError):
-    """Everything wrong with one configuration; `str()` is a line per problem, `file:line: [table] key: what`."""
+    """All that is wrong with a configuration; `str()` is a line per problem, `file:line: [table] key:
+    what`."""
 
     def __init__(self, source: str, problems: list[Problem]) -> None:
         self.source = source
@@ -302,7 +303,7 @@ class Config:
 
 
 def load(path: str | os.PathLike[str]) -> Config:
-    """The file at `path`. Raises ConfigError: unreadable, no TOML, or ConfigErrors with all that is wrong in it."""
+    """The file at `path`. Raises ConfigError: unreadable, no TOML, or ConfigErrors with all that is wrong."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -347,7 +348,8 @@ def split_address(value: str) -> tuple[str, int]:
 
 
 def effective(config: Config) -> dict[str, Any]:
-    """All tables with every default filled in, as plain data. Settings are hidden: only how many keys they have."""
+    """All tables, every default filled in, as plain data. Settings are hidden: only how many keys they
+    have."""
     return {name: value for name, value in _plain(config).items() if value is not None}
 
 

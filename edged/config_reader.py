@@ -1,7 +1,7 @@
 """Decoded TOML -> frozen dataclasses by a check per key; collects every problem with its place. Pure.
 
-Holds the machinery and the checks that know only types and spellings. What the tables are called and what they
-may hold is edged/config.py, the only caller.
+Holds the machinery and the checks that know only types and spellings. What the tables are called and what
+they may hold is edged/config.py, the only caller.
 """
 
 from __future__ import annotations

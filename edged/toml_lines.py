@@ -1,8 +1,8 @@
 """Where every table, key and array element of a TOML document stands. Pure; called by edged/config.py only.
 
 `tomllib` gives values without positions, and an error in a configuration file has to name its line. This
-scanner walks a document that tomllib has already accepted, so it checks nothing: it only has to find where keys
-and values begin and end.
+scanner walks a document that tomllib has already accepted, so it checks nothing: it only has to find where
+keys and values begin and end.
 """
 
 from __future__ import annotations

@@ -1,0 +1,120 @@
+"""`edged check`: is this configuration file right, and what is in effect? Reads files, never a cluster.
+
+Exit codes: 0 fine; 1 the file is valid but something it names on this machine is not there (modules, keys);
+2 the file itself is wrong. The same `config.load` runs before the daemon starts and before each reload.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from edged import config as configuration
+from edged.cli.output import print_data
+from edged.config import Config
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser("check", help="check a configuration file and print what is in effect")
+    parser.add_argument("file", nargs="?", help=f"default: {configuration.DEFAULT_PATH}")
+    parser.add_argument("--config", metavar="FILE", help="the same as FILE")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only what is wrong")
+    parser.add_argument(
+        "-o", "--output", choices=("toml", "json", "yaml"), default="toml", help="default: toml"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    config = configuration.load(args.file or args.config or configuration.DEFAULT_PATH)
+    if not args.quiet:
+        effective = configuration.effective(config)
+        if args.output == "toml":
+            print(to_toml(effective), end="")
+        else:
+            print_data(effective, args.output)
+    findings = list(missing(config))
+    for finding in findings:
+        print(f"edged: {finding}", file=sys.stderr)
+    return 1 if findings else 0
+
+
+def missing(config: Config) -> Iterator[str]:
+    """What the configuration names and this process cannot read now."""
+    for key, path in _named_files(config):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            yield f"{key}: {path}: {error.strerror}"
+    if config.admission and config.admission.register == "static":
+        directory = config.admission.static_dir
+        if not os.path.isdir(directory):
+            yield f"[admission] static_dir: {directory}: no such directory"
+
+
+def _named_files(config: Config) -> Iterator[tuple[str, str]]:
+    if config.kubernetes.kubeconfig:
+        yield "[kubernetes] kubeconfig", config.kubernetes.kubeconfig
+    if admission := config.admission:
+        for name in ("cert", "key", "client_ca"):
+            if path := getattr(admission.tls, name):
+                yield f"[admission] tls.{name}", path
+        for policy in admission.policy:
+            yield f'[[admission.policy]] "{policy.name}" module', configuration.module_path(policy.module)
+    if scheduler := config.scheduler:
+        if scheduler.config:
+            yield "[scheduler] config", scheduler.config
+        for plugin in scheduler.plugin:
+            yield f'[[scheduler.plugin]] "{plugin.name}" module', configuration.module_path(plugin.module)
+
+
+def to_toml(tables: dict[str, Any]) -> str:
+    """Nested dicts as TOML text: tables, arrays of tables, and inline values below those."""
+    return "\n".join(_table("", tables)).lstrip("\n") + "\n"
+
+
+def _table(prefix: str, table: dict[str, Any]) -> Iterator[str]:
+    later: list[tuple[str, Any]] = []
+    for name, value in table.items():
+        if (isinstance(value, dict) and not prefix) or _is_array_of_tables(prefix + name, value):
+            later.append((name, value))
+        elif value is not None:
+            yield f"{_key(name)} = {_inline(value)}"
+    for name, value in later:
+        path = f"{prefix}{_key(name)}"
+        elements = value if isinstance(value, list) else [value]
+        for element in elements:
+            yield ""
+            yield f"[[{path}]]" if isinstance(value, list) else f"[{path}]"
+            yield from _table(f"{path}.", element)
+
+
+def _is_array_of_tables(path: str, value: Any) -> bool:
+    tables = ("admission.policy", "admission.group", "scheduler.plugin", "controller")
+    return path in tables and isinstance(value, list) and bool(value)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_key(name)} = {_inline(element)}" for name, element in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return _string(value) if isinstance(value, str) else repr(value)
+
+
+def _key(name: str) -> str:
+    bare = name and all(
+        character.isascii() and (character.isalnum() or character in "-_") for character in name
+    )
+    return name if bare else _string(name)
+
+
+def _string(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

@@ -1,0 +1,41 @@
+"""How commands print results: tables for people, JSON and YAML for programs. Called by the other files."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+
+def add_output_option(parser: ArgumentParser) -> None:
+    """`-o table|json|yaml`, as `args.output`."""
+    parser.add_argument(
+        "-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table"
+    )
+
+
+def print_data(data: Any, output: str) -> None:
+    """`data` (what orjson can write) as "json" or "yaml" on stdout."""
+    if output == "json":
+        print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        return
+    import yaml  # type: ignore[import-untyped]  # 3 MB that only this needs
+
+    print(yaml.safe_dump(orjson.loads(orjson.dumps(data)), sort_keys=False, allow_unicode=True), end="")
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Left-aligned columns as kubectl prints them; control characters are shown, not obeyed."""
+    cells = [[_cell(value) for value in row] for row in (headers, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
+    for row in cells:
+        line = "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(line.rstrip(), file=sys.stdout)
+
+
+def _cell(value: Any) -> str:
+    text = "-" if value is None or value == "" else str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode()

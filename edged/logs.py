@@ -1,0 +1,211 @@
+"""Log lines: one event, one line, to stderr; logfmt or JSON, with journald's priority prefix under systemd.
+
+A `Logger` is an argument like any other; there is no global one and the logging package is not used.
+Messages are short and fixed, fields carry what varies: `log.info("policy loaded", policy="no-privileged",
+elapsed_ms=12)`. Text from guests goes through `GuestLines`, which tags it and limits its rate. Called by
+the loops and by daemon.py; pure files never log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+VALUE_LIMIT = 4096
+"""Bytes of UTF-8 that one field may have; the rest is cut and the cut is marked."""
+
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
+_CUT = "...[cut]"
+_BARE = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@+*,%#~()[]{}<>&;!?|$^'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """How lines look. `journal`: for journald, which adds the time and reads `<6>` as a priority."""
+
+    format: str = "logfmt"
+    level: str = "info"
+    journal: bool = False
+
+
+def is_journal(fd: int = 2) -> bool:
+    """Whether this file descriptor is the stream that systemd connected to the journal ($JOURNAL_STREAM)."""
+    device, colon, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    if not colon:
+        return False
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return False
+    return (device, inode) == (str(found.st_dev), str(found.st_ino))
+
+
+def write_stderr(line: bytes) -> None:
+    """One write per line. A stderr that is gone or full costs the line, never the daemon."""
+    try:
+        os.write(2, line)
+    except (BrokenPipeError, BlockingIOError):
+        return
+
+
+class Logger:
+    """Writes events of its level and above. `bind` gives one that adds fields to every line."""
+
+    def __init__(
+        self,
+        style: LogStyle | None = None,
+        *,
+        write: Callable[[bytes], None] = write_stderr,
+        clock: Callable[[], float] = time.time,
+        fields: dict[str, Any] | None = None,
+    ) -> None:
+        self.style = style or LogStyle(journal=is_journal())
+        self._write = write
+        self._clock = clock
+        self._fields = fields or {}
+        self._threshold = _PRIORITIES[self.style.level]
+
+    def bind(self, **fields: Any) -> Logger:
+        return Logger(self.style, write=self._write, clock=self._clock, fields=self._fields | fields)
+
+    def enabled(self, level: str) -> bool:
+        """Whether lines of this level are written; ask before computing expensive fields."""
+        return _PRIORITIES[level] <= self._threshold
+
+    def debug(self, message: str, **fields: Any) -> None:
+        self.log("debug", message, fields)
+
+    def info(self, message: str, **fields: Any) -> None:
+        self.log("info", message, fields)
+
+    def warning(self, message: str, **fields: Any) -> None:
+        self.log("warning", message, fields)
+
+    def error(self, message: str, **fields: Any) -> None:
+        self.log("error", message, fields)
+
+    def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        priority = _PRIORITIES[level]
+        if priority > self._threshold:
+            return
+        head: dict[str, Any] = {} if self.style.journal else {"time": _rfc3339(self._clock())}
+        event = head | {"level": level, "msg": message} | self._fields | fields
+        line = _json(event) if self.style.format == "json" else _logfmt(event)
+        prefix = f"<{priority}>" if self.style.journal else ""
+        self._write(f"{prefix}{line}\n".encode())
+
+
+class GuestLines:
+    """Lines that guests print. Each source (a policy, a plugin) may write `per_s` lines, `burst` at once.
+
+    What is left out is counted and told with the next line that may pass. `now` is monotonic seconds.
+    """
+
+    _MOST_SOURCES = 1024
+
+    def __init__(self, logger: Logger, *, per_s: float = 10.0, burst: int = 50) -> None:
+        self._logger = logger
+        self._per_s = per_s
+        self._burst = burst
+        self._sources: dict[str, _Allowance] = {}
+
+    def write(
+        self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any
+    ) -> None:
+        """Everything a guest wrote at once; one event per non-empty line."""
+        if isinstance(text, bytes):
+            text = text.decode(errors="replace")
+        for line in text.splitlines():
+            if line.strip():
+                self._line(source, line, now, level, fields)
+
+    def _line(self, source: str, line: str, now: float, level: str, fields: dict[str, Any]) -> None:
+        allowance = self._sources.get(source)
+        if allowance is None:
+            if len(self._sources) >= self._MOST_SOURCES:
+                self._sources.pop(next(iter(self._sources)))
+            allowance = self._sources[source] = _Allowance(float(self._burst), now)
+        allowance.left = min(float(self._burst), allowance.left + (now - allowance.at) * self._per_s)
+        allowance.at = now
+        if allowance.left < 1:
+            allowance.dropped += 1
+            return
+        allowance.left -= 1
+        dropped, allowance.dropped = allowance.dropped, 0
+        if dropped:
+            fields = fields | {"lines_dropped": dropped}
+        self._logger.log(level, "guest", {"source": source, "line": line} | fields)
+
+
+@dataclass(slots=True)
+class _Allowance:
+    left: float
+    at: float
+    dropped: int = 0
+
+
+def _rfc3339(seconds: float) -> str:
+    whole = int(seconds)
+    millis = int((seconds - whole) * 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{millis:03d}Z"
+
+
+def _json(event: dict[str, Any]) -> str:
+    # ensure_ascii: no line separator, terminal control or lone surrogate reaches the output as itself.
+    return json.dumps({name: _bounded(value) for name, value in event.items()}, separators=(",", ":"))
+
+
+def _logfmt(event: dict[str, Any]) -> str:
+    return " ".join(f"{name}={_logfmt_value(_bounded(value))}" for name, value in event.items())
+
+
+def _bounded(value: Any) -> Any:
+    """`value` as None, a number, a boolean or a string of at most VALUE_LIMIT bytes."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else str(value)
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    elif not isinstance(value, str):
+        value = json.dumps(value, separators=(",", ":"), default=str) if _is_json(value) else str(value)
+    if len(value) * 4 <= VALUE_LIMIT or len(data := value.encode(errors="replace")) <= VALUE_LIMIT:
+        return value
+    return data[: VALUE_LIMIT - len(_CUT)].decode(errors="ignore") + _CUT
+
+
+def _is_json(value: Any) -> bool:
+    return isinstance(value, dict | list | tuple)
+
+
+def _logfmt_value(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    if text and _BARE.issuperset(text):
+        return text
+    return '"' + "".join(map(_escaped, text)) + '"' if not _is_plain(text) else f'"{text}"'
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and '"' not in text and "\\" not in text
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    short = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character)
+    if short:
+        return short
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
