@@ -1,0 +1,112 @@
+"""The metadata section of a Kubewarden policy (`io.kubewarden.metadata`, JSON). Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from edged.errors import GuestError
+
+# The Kubewarden release whose behaviour edged's admission follows: what minimumKubewardenVersion is compared with.
+KUBEWARDEN_VERSION = (1, 36)
+MODES = ("kubewarden-wapc", "wasi", "opa", "gatekeeper")
+OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT", "*")
+
+
+class BadMetadata(GuestError):
+    """The section is there but cannot be used, or the module may not be loaded because of what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a policy says about itself; the defaults are those of a module without the section."""
+
+    protocol_version: str | None = None
+    rules: tuple[dict[str, Any], ...] = ()
+    annotations: dict[str, str] = field(default_factory=dict)
+    mutating: bool = False
+    background_audit: bool = True
+    execution_mode: str = "kubewarden-wapc"
+    policy_type: str = "kubernetes"
+    context_aware: tuple[dict[str, str], ...] = ()
+    host_capabilities: tuple[str, ...] | None = None
+    minimum_version: str | None = None
+
+
+def parse(section: bytes | None) -> Metadata:
+    """Metadata of a module from its custom section, None where it has none. Raises BadMetadata."""
+    if section is None:
+        return Metadata()
+    try:
+        data = orjson.loads(section)
+    except orjson.JSONDecodeError as error:
+        raise BadMetadata(f"policy metadata is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BadMetadata("policy metadata is not a JSON object")
+    mode = _one_of(data, "executionMode", MODES, "kubewarden-wapc")
+    return Metadata(
+        protocol_version=_one_of(data, "protocolVersion", ("v1", "Unknown"), None),
+        rules=tuple(_rule(rule, index) for index, rule in enumerate(_typed(data, "rules", list, required=True))),
+        annotations=_typed(data, "annotations", dict, {}),
+        mutating=_typed(data, "mutating", bool, required=True),
+        background_audit=_typed(data, "backgroundAudit", bool, True),
+        execution_mode=mode or "kubewarden-wapc",
+        policy_type=_one_of(data, "policyType", ("kubernetes", "raw"), "kubernetes") or "kubernetes",
+        context_aware=tuple(_typed(data, "contextAwareResources", list, [])),
+        host_capabilities=None
+        if data.get("hostCapabilities") is None
+        else tuple(_typed(data, "hostCapabilities", list, [])),
+        minimum_version=_typed(data, "minimumKubewardenVersion", str, None),
+    )
+
+
+def check_loadable(metadata: Metadata) -> None:
+    """Refuse what must not be loaded. Raises BadMetadata."""
+    if metadata.minimum_version is not None:
+        match = re.match(r"v?(\d+)\.(\d+)(\.|$)", metadata.minimum_version)
+        if match is None:
+            raise BadMetadata(f"minimumKubewardenVersion {metadata.minimum_version!r} is not a version")
+        if (int(match[1]), int(match[2])) > KUBEWARDEN_VERSION:
+            raise BadMetadata(
+                f"the policy needs Kubewarden {metadata.minimum_version} or newer; "
+                f"edged follows {KUBEWARDEN_VERSION[0]}.{KUBEWARDEN_VERSION[1]}"
+            )
+    if metadata.execution_mode != "kubewarden-wapc":
+        raise BadMetadata(f"policies of execution mode {metadata.execution_mode} cannot be run by this release")
+    if metadata.protocol_version != "v1":
+        found = metadata.protocol_version or "none (the module carries no policy metadata)"
+        raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")
+
+
+def _typed(data: dict[str, Any], key: str, kind: type, default: Any = None, *, required: bool = False) -> Any:
+    value = data.get(key)
+    if value is None:
+        if required:
+            raise BadMetadata(f"policy metadata lacks {key}")
+        return default
+    if not isinstance(value, kind):
+        raise BadMetadata(f"policy metadata: {key} is not a {kind.__name__}")
+    return value
+
+
+def _one_of(data: dict[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
+    value = data.get(key)
+    if value is None:
+        return default
+    if value not in allowed:
+        raise BadMetadata(f"policy metadata: {key} is {value!r}, not one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _rule(rule: Any, index: int) -> dict[str, Any]:
+    where = f"policy metadata: rules[{index}]"
+    if not isinstance(rule, dict):
+        raise BadMetadata(f"{where} is not an object")
+    for key in ("apiGroups", "apiVersions", "resources", "operations"):
+        values = rule.get(key)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise BadMetadata(f"{where}.{key} is not a list of strings")
+    return rule
