@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from edged.errors import ConfigError
+
 if TYPE_CHECKING:
     from edged.scheduling.nodes import NodeInfo
     from edged.scheduling.pods import PodInfo
@@ -302,5 +304,14 @@ class Plugin:
     end_cycle: Callable[..., Any] | None = None
 
 
+class ArgumentError(ConfigError):
+    """A pluginConfig argument is wrong. `path` is relative to the args: `scoringStrategy.type`."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
 PluginFactory = Callable[[dict[str, Any], "Handle"], Plugin]
-"""Builds a plugin from its pluginConfig args; raises ConfigError naming the argument."""
+"""Builds a plugin from its pluginConfig args; raises ArgumentError."""

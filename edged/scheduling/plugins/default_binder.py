@@ -1,0 +1,26 @@
+"""DefaultBinder: writes the Binding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edged.errors import PeerError
+from edged.scheduling.framework import Code, CycleState, Handle, Plugin, Status
+from edged.scheduling.pods import PodInfo
+
+
+class DefaultBinder(Plugin):
+    name = "DefaultBinder"
+    points = frozenset({"bind"})
+    awaits = True
+    depends_on = frozenset()
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        self._handle = handle
+
+    async def bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
+        try:
+            await self._handle.bind(pod, node_name)
+        except PeerError as error:
+            return Status(Code.ERROR, (str(error),), self.name)
+        return None

@@ -1,0 +1,38 @@
+"""NodeName: a Pod that names a node goes there or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from edged.scheduling.framework import (
+    NODE,
+    POD,
+    Action,
+    ClusterEvent,
+    Code,
+    CycleState,
+    EventRegistration,
+    Handle,
+    Plugin,
+    Status,
+)
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.pods import PodInfo
+
+_OTHER = Status(Code.UNRESOLVABLE, ("node(s) didn't match the requested node name",), "NodeName")
+
+
+class NodeName(Plugin):
+    name = "NodeName"
+    points = frozenset({"filter"})
+    depends_on = frozenset({POD, NODE})
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        pass
+
+    def events_to_register(self) -> Iterable[EventRegistration]:
+        return (EventRegistration(ClusterEvent("Node", Action.ADD)),)
+
+    def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
+        return None if not pod.node_name or pod.node_name == node.name else _OTHER

@@ -1,0 +1,45 @@
+"""NodeResourcesBalancedAllocation: prefers nodes whose resources are used to like fractions with the Pod."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edged.scheduling.framework import NODE, POD, Code, CycleState, Handle, Plugin, Status
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.plugins.node_resources_fit import weighted_resources
+from edged.scheduling.plugins.resource_scoring import balance
+from edged.scheduling.pods import PodInfo
+from edged.scheduling.requests import is_scalar
+
+_NAME = "NodeResourcesBalancedAllocation"
+_SKIP = Status(Code.SKIP, (), _NAME)
+
+
+class NodeResourcesBalancedAllocation(Plugin):
+    """Args: resources [{name}]."""
+
+    name = _NAME
+    points = frozenset({"pre_score", "score"})
+    depends_on = frozenset({POD, NODE})
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        self._resources = tuple(name for name, _ in weighted_resources(args, "resources"))
+
+    def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        wanted = pod.spec.requests
+        return None if any(wanted.get(resource) for resource in self._resources) else _SKIP
+
+    def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
+        wanted = pod.spec.requests
+        allocatable, requested = node.allocatable, node.requested
+        with_pod, without = [], []
+        for resource in self._resources:
+            total = allocatable.get(resource, 0)
+            own = wanted.get(resource, 0)
+            if not total or (not own and is_scalar(resource)):
+                continue
+            used = requested.get(resource, 0)
+            with_pod.append((used + own) / total if used + own < total else 1.0)
+            without.append(used / total if used < total else 1.0)
+        return 50 + int((50 + balance(with_pod) - balance(without)) / 2)

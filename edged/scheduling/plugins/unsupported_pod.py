@@ -1,0 +1,44 @@
+"""UnsupportedPod: keeps Pods waiting whose spec asks for a rule that no plugin here enforces. Not upstream's.
+
+Part of every profile: placing such a Pod would break the promise its spec relies on (a volume's node, a
+spread).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edged.scheduling.framework import Code, CycleState, EventRegistration, Handle, Plugin, Status
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.pods import PodInfo
+
+_SKIP = Status(Code.SKIP, (), "UnsupportedPod")
+
+
+class UnsupportedPod(Plugin):
+    name = "UnsupportedPod"
+    points = frozenset({"pre_filter"})
+    depends_on = frozenset({"pod"})
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        pass
+
+    def events_to_register(self) -> Iterable[EventRegistration]:
+        return ()
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        reasons = _reasons(pod)
+        return Status(Code.UNRESOLVABLE, reasons, self.name) if reasons else _SKIP
+
+
+def _reasons(pod: PodInfo) -> tuple[str, ...]:
+    spec = pod.spec
+    reasons = spec.unsupported
+    if any(constraint.hard for constraint in spec.spread):
+        reasons += ("edged does not schedule Pods with DoNotSchedule topology spread constraints",)
+    if spec.required_affinity:
+        reasons += ("edged does not schedule Pods with required pod affinity",)
+    if spec.required_anti_affinity:
+        reasons += ("edged does not schedule Pods with required pod anti-affinity",)
+    return reasons
