@@ -1,0 +1,171 @@
+"""One review: request -> guest -> verdict. A guest that fails in any way answers for itself alone.
+
+Called by webhook/routes.py for every request; holds the current set of policies and counts what happened.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+import trio
+
+from edged.admission import verdict
+from edged.admission.review import AdmissionRequest, AdmissionResponse
+from edged.errors import GuestError
+from edged.logs import GuestLines, Logger
+from edged.loops.context import ClusterContext, HostServices
+from edged.loops.policies import Policy, PolicySet, TimedOut, call_guest
+
+REMEMBERED_REJECTIONS = 50
+
+
+class UnknownPolicy(Exception):
+    """No policy of that name: the caller answers 404."""
+
+
+class Observer(Protocol):
+    """What metrics want to know of each evaluation."""
+
+    def evaluated(
+        self, policy: Policy, request: AdmissionRequest, response: AdmissionResponse, origin: str, seconds: float
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """Per policy, since the process began."""
+
+    accepted: int = 0
+    rejected: int = 0
+    mutated: int = 0
+    timed_out: int = 0
+    failed: int = 0
+
+
+class Admission:
+    """Answers reviews with the policies of the moment."""
+
+    def __init__(
+        self, log: Logger, lines: GuestLines, context: ClusterContext | None, observers: tuple[Observer, ...] = ()
+    ) -> None:
+        self.policies: PolicySet = {}
+        self.retired: dict[str, float] = {}  # removed names -> until when (trio time) they go on answering "allowed"
+        self.counters: dict[str, Counters] = {}
+        self.rejections: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_REJECTIONS)
+        self._log = log
+        self._lines = lines
+        self._context = context
+        self._observers = observers
+
+    def swap(self, policies: PolicySet) -> None:
+        """Take a new set whole. Calls that began go on with the policy they began with."""
+        self.policies = policies
+        for name in policies:
+            self.retired.pop(name, None)
+        self.counters = {name: self.counters.get(name) or Counters() for name in policies}
+
+    def find(self, name: str) -> Policy | None:
+        """The policy of that name; None for one removed a short while ago. Raises UnknownPolicy."""
+        policy = self.policies.get(name)
+        if policy is None and self.retired.get(name, 0.0) <= trio.current_time():
+            raise UnknownPolicy(name)
+        return policy
+
+    async def review(self, name: str, request: AdmissionRequest, *, audit: bool = False) -> AdmissionResponse:
+        """The answer to one request. Raises UnknownPolicy."""
+        policy = self.find(name)
+        if policy is None:  # the API server reads static files about once a minute: it still asks
+            return AdmissionResponse(request.uid, True)
+        begun = trio.current_time()
+        own, failure = await self._evaluate(policy, request)
+        seconds = trio.current_time() - begun
+        self._count(policy, own, failure)
+        origin = "audit" if audit else "validate"
+        for observer in self._observers:
+            observer.evaluated(policy, request, own, origin, seconds)
+        response = own
+        if not audit:
+            if policy.monitor and (failure or not own.allowed or own.patch):
+                self._say_monitored(policy, request, own)
+            config = policy.config
+            response = verdict.constrain(
+                own,
+                policy=policy.name,
+                monitor=policy.monitor,
+                allowed_to_mutate=config.allowed_to_mutate,
+                message=config.message,
+            )
+            if policy.monitor and failure:
+                response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
+        self._say(policy, request, response, origin, seconds)
+        return response
+
+    async def _evaluate(self, policy: Policy, request: AdmissionRequest) -> tuple[AdmissionResponse, str]:
+        """(what the policy itself says, why it failed or "")."""
+        uid = request.uid
+        if policy.error is not None:
+            return verdict.plain_rejection(uid, 500, policy.error), policy.error
+        services = HostServices(policy.name, uid, policy.grants, self._context, self._lines)
+        payload = b'{"request":' + orjson.dumps(request.payload) + b',"settings":' + policy.settings + b"}"
+        try:
+            return verdict.from_reply(request, await call_guest(policy, services, b"validate", payload)), ""
+        except TimedOut:
+            return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
+        except verdict.BadReply as error:
+            return verdict.internal_rejection(uid, str(error)), str(error)
+        except GuestError as error:
+            return verdict.internal_rejection(uid, f"Guest call failure: {error}"), f"guest call failure: {error}"
+
+    def _count(self, policy: Policy, response: AdmissionResponse, failure: str) -> None:
+        counters = self.counters.setdefault(policy.name, Counters())
+        if failure:
+            if failure == verdict.TIMED_OUT:
+                counters.timed_out += 1
+            else:
+                counters.failed += 1
+        elif response.allowed:
+            counters.accepted += 1
+        else:
+            counters.rejected += 1
+        if response.patch:
+            counters.mutated += 1
+
+    def _say(
+        self, policy: Policy, request: AdmissionRequest, response: AdmissionResponse, origin: str, seconds: float
+    ) -> None:
+        message = (response.status or {}).get("message", "")
+        if not response.allowed and not request.raw:
+            self.rejections.append(
+                {
+                    "policy": policy.name,
+                    "uid": request.uid,
+                    "operation": request.text("operation"),
+                    "kind": request.kind,
+                    "namespace": request.text("namespace"),
+                    "name": request.text("name"),
+                    "message": str(message)[:512],
+                }
+            )
+        if self._log.enabled("info"):
+            self._log.info(
+                "review",
+                uid=request.uid,
+                policy=policy.name,
+                origin=origin,
+                allowed=response.allowed,
+                mutated=bool(response.patch),
+                elapsed_ms=round(seconds * 1000, 2),
+            )
+
+    def _say_monitored(self, policy: Policy, request: AdmissionRequest, own: AdmissionResponse) -> None:
+        self._log.info(
+            "monitored policy would have acted",
+            uid=request.uid,
+            policy=policy.name,
+            allowed=own.allowed,
+            mutates=bool(own.patch),
+            message=(own.status or {}).get("message", ""),
+        )

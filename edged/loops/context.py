@@ -1,0 +1,201 @@
+"""Serves the host calls of policies: `tracing`, and `kubernetes` from the process's shared informers.
+
+Each call is checked against the policy's grants before anything is looked up (admission/capabilities.py). Lists come
+from informers that are made on first use and dropped when nobody asked for them for a while: how many there may be
+is bounded, because guests choose the namespaces and selectors. Gets and access reviews are remembered for 5 s.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import trio
+
+from edged.abi.wapc import HostCallError
+from edged.admission import capabilities
+from edged.admission.capabilities import GetRequest, Grants, ListRequest
+from edged.apiserver.client import ApiClient
+from edged.apiserver.discovery import discover
+from edged.apiserver.informers import Informer, Informers
+from edged.errors import PeerError
+from edged.logs import GuestLines
+
+REMEMBER_S = 5.0
+MOST_INFORMERS = 64
+MOST_ANSWERS = 1024
+ITEMS_BETWEEN_CHECKPOINTS = 100
+
+_LEVELS = {"trace": "debug", "debug": "debug", "info": "info", "warning": "warning", "warn": "warning", "error": "error"}
+
+
+class ClusterContext:
+    """What policies may read of the cluster, for all of them together."""
+
+    def __init__(self, client: ApiClient, informers: Informers) -> None:
+        self._client = client
+        self._informers = informers
+        self._lists: OrderedDict[tuple[str, str, str | None, str, str], Informer] = OrderedDict()
+        self._replies: OrderedDict[ListRequest, tuple[Informer, int, bytes]] = OrderedDict()
+        self._answers: OrderedDict[object, tuple[float, Any]] = OrderedDict()
+
+    async def list(self, request: ListRequest) -> bytes:
+        """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
+        served = await discover(self._client, request.api_version, request.kind)
+        if request.namespace is not None and not served.namespaced:
+            raise HostCallError(f"{request.api_version}/{request.kind} is cluster-scoped: it cannot be listed by namespace")
+        informer = self._informer(request, served.resource)
+        await informer.wait_synced()
+        known = self._replies.get(request)
+        if known is not None and known[0] is informer and known[1] == informer.generation:
+            self._replies.move_to_end(request)
+            return known[2]
+        generation, items = informer.generation, []
+        for index, item in enumerate(list(informer.keys())):
+            found = informer.get(item)
+            if found is not None:
+                items.append(capabilities.mask(found, request.field_masks))
+            if index % ITEMS_BETWEEN_CHECKPOINTS == ITEMS_BETWEEN_CHECKPOINTS - 1:
+                await trio.lowlevel.checkpoint()
+        reply = capabilities.list_reply(request, items)
+        self._replies[request] = (informer, generation, reply)
+        while len(self._replies) > MOST_INFORMERS:
+            self._replies.popitem(last=False)
+        return reply
+
+    def _informer(self, request: ListRequest, resource: Any) -> Informer:
+        key = (request.api_version, request.kind, request.namespace, request.label_selector, request.field_selector)
+        informer = self._lists.get(key)
+        if informer is None:
+            informer = self._informers.acquire(
+                resource,
+                namespace=request.namespace,
+                label_selector=request.label_selector,
+                field_selector=request.field_selector,
+            )
+            self._lists[key] = informer
+            while len(self._lists) > MOST_INFORMERS:
+                self._informers.release(self._lists.popitem(last=False)[1])
+        self._lists.move_to_end(key)
+        return informer
+
+    async def get(self, request: GetRequest) -> bytes:
+        """One object, as the API server has it. An absent one is an error to the guest."""
+        served = await discover(self._client, request.api_version, request.kind)
+        if served.namespaced and not request.namespace:
+            raise HostCallError(f"{request.api_version}/{request.kind} is namespaced: get_resource needs a namespace")
+        if any("/" in part or part in ("", ".", "..") for part in (request.name, request.namespace or "x")):
+            raise HostCallError(f"not a name: {request.namespace or ''}/{request.name}")
+        path = f"{served.resource.path(request.namespace if served.namespaced else None)}/{request.name}"
+
+        async def ask() -> Any:
+            return await self._client.request("GET", path)
+
+        obj = await self._remembered(("get", path), request.disable_cache, ask)
+        return orjson.dumps(capabilities.mask(obj, request.field_masks))
+
+    async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
+        """Status of a SubjectAccessReview."""
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+        async def ask() -> Any:
+            answer = await self._client.request(
+                "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body
+            )
+            return answer.get("status") or {"allowed": False}
+
+        key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(await self._remembered(("can_i", key), disable_cache, ask))
+
+    async def _remembered(self, key: object, disable_cache: bool, ask: Callable[[], Awaitable[Any]]) -> Any:
+        now = trio.current_time()
+        known = self._answers.get(key)
+        if known is not None and not disable_cache and now - known[0] < REMEMBER_S:
+            return known[1]
+        answer = await ask()
+        self._answers[key] = (now, answer)
+        self._answers.move_to_end(key)
+        while len(self._answers) > MOST_ANSWERS:
+            self._answers.popitem(last=False)
+        return answer
+
+    def release(self) -> None:
+        """Give all informers back."""
+        while self._lists:
+            self._informers.release(self._lists.popitem()[1])
+
+
+class HostServices:
+    """`dispatch` of one policy's calls for one request."""
+
+    __slots__ = ("_context", "_grants", "_lines", "_policy", "_uid")
+
+    def __init__(
+        self, policy: str, uid: str, grants: Grants, context: ClusterContext | None, lines: GuestLines
+    ) -> None:
+        self._policy = policy
+        self._uid = uid
+        self._grants = grants
+        self._context = context
+        self._lines = lines
+
+    async def dispatch(self, binding: str, namespace: str, operation: str, payload: bytes) -> bytes:
+        """Reply of one host call. Raises HostCallError with the text for the guest."""
+        if binding != "kubewarden":
+            raise HostCallError(f"unknown binding: {binding}")
+        if namespace == "tracing":
+            if operation != "log":
+                raise HostCallError(f"unknown operation: tracing/{operation}")
+            self.trace(payload)
+            return b""
+        operations = capabilities.OPERATIONS.get(namespace)
+        if operations is None:
+            raise HostCallError(f"unknown namespace: {namespace}")
+        if operation not in operations:
+            raise HostCallError(f"unknown operation: {namespace}/{operation}")
+        try:
+            self._grants.check_capability(namespace, operation)
+            if namespace != "kubernetes":
+                raise HostCallError(f"the host capability '{namespace}/{operation}' is not available in this release")
+            return await self._kubernetes(operation, payload)
+        except PeerError as error:
+            raise HostCallError(f"Callback evaluation failure: {error}") from error
+
+    async def _kubernetes(self, operation: str, payload: bytes) -> bytes:
+        if operation == "can_i":
+            spec, fresh = capabilities.parse_can_i(payload)
+            return await self._cluster().can_i(spec, fresh)
+        if operation == "get_resource":
+            get = capabilities.parse_get(payload)
+            self._grants.check_kind(get.api_version, get.kind)
+            return await self._cluster().get(get)
+        listing = capabilities.parse_list(payload, by_namespace=operation == "list_resources_by_namespace")
+        self._grants.check_kind(listing.api_version, listing.kind)
+        return await self._cluster().list(listing)
+
+    def _cluster(self) -> ClusterContext:
+        if self._context is None:
+            raise HostCallError("there is no connection to Kubernetes")
+        return self._context
+
+    def trace(self, payload: bytes) -> None:
+        """A structured event of the guest. Malformed ones are logged, never the guest's failure."""
+        try:
+            event = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            event = None
+        if not isinstance(event, dict):
+            self.log("malformed tracing event", level="warning")
+            return
+        level = _LEVELS.get(str(event.pop("level", "info")).lower(), "info")
+        message = event.pop("message", None)
+        text = message if isinstance(message, str) else ""
+        rest = {key: value for key, value in event.items() if key not in ("file", "line", "column")}
+        if rest:
+            text = f"{text} {orjson.dumps(rest).decode()}".strip()
+        self.log(text, level=level)
+
+    def log(self, text: str, level: str = "info") -> None:
+        self._lines.write(self._policy, text, now=trio.current_time(), level=level, target="policy_log", uid=self._uid)

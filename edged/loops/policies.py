@@ -1,0 +1,175 @@
+"""From configuration to a set of policies that can answer. A policy that cannot be loaded answers with its reason.
+
+A new set is built whole and then swapped in (daemon.py), so that a reload never leaves a half-loaded state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import trio
+
+from edged.abi import metadata as policy_metadata
+from edged.abi import wapc
+from edged.abi.metadata import Metadata
+from edged.admission import capabilities, verdict
+from edged.admission.capabilities import Grants
+from edged.config import Config, PolicyConfig
+from edged.errors import ConfigError, EdgedError, GuestError
+from edged.logs import GuestLines, Logger
+from edged.loops.context import HostServices
+from edged.wasm import wasi
+from edged.wasm.compile import Compiler
+from edged.wasm.errors import GuestBudget
+from edged.wasm.hostcalls import HostFunction
+from edged.wasm.instance import Budget, Template
+
+HOSTS: Mapping[tuple[str, str], HostFunction] = wasi.hosts() | wapc.hosts()
+
+
+@dataclass(slots=True, eq=False)
+class Policy:
+    """One policy as it answers. `error` says why it cannot; then it rejects everything, for itself alone."""
+
+    config: PolicyConfig
+    settings: bytes
+    grants: Grants
+    timeout_s: float
+    budget: Budget
+    template: Template | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def monitor(self) -> bool:
+        return self.config.mode == "monitor"
+
+    @property
+    def rules(self) -> Sequence[dict[str, Any]]:
+        """What it is registered for: the configuration's rules, else the module's own."""
+        return self.metadata.rules if self.config.rules is None else self.config.rules
+
+
+PolicySet = dict[str, Policy]
+
+
+def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
+    """Raise ConfigError for grants that must not be given."""
+    where = f"admission.policy {policy.name}"
+    try:
+        capabilities.check_patterns(policy.host_capabilities)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: host_capabilities: {error}") from error
+    for entry in policy.context_aware:
+        if entry["kind"] == "Secret" and entry["apiVersion"] == "v1" and not allow_secrets:
+            raise ConfigError(f"{where}: context_aware: Secret needs admission.allow_secrets = true")
+
+
+class PolicyLoader:
+    """Loads sets of policies; modules of equal bytes are shared between them and between sets."""
+
+    def __init__(self, config: Config, compiler: Compiler, lines: GuestLines, log: Logger) -> None:
+        self._config = config
+        self._compiler = compiler
+        self._lines = lines
+        self._log = log
+
+    async def load(self, policies: Sequence[PolicyConfig], previous: PolicySet | None = None) -> PolicySet:
+        """All of them, each loaded or carrying its error. Compiles what is not in the cache."""
+        modules = {
+            policy.template.module.digest: policy.template
+            for policy in (previous or {}).values()
+            if policy.template is not None
+        }
+        loaded: PolicySet = {}
+        for config in policies:
+            loaded[config.name] = await self._load_one(config, modules)
+            await trio.lowlevel.checkpoint()
+        return loaded
+
+    async def _load_one(self, config: PolicyConfig, templates: dict[str, Template]) -> Policy:
+        engine = self._config.engine
+        policy = Policy(
+            config=config,
+            settings=orjson.dumps(config.settings),
+            grants=Grants(
+                tuple(pattern.strip() for pattern in config.host_capabilities),
+                frozenset((entry["apiVersion"], entry["kind"]) for entry in config.context_aware),
+            ),
+            timeout_s=min(config.timeout_s, engine.wall_timeout_s),
+            budget=Budget(memory_mib=engine.memory_limit_mib, cpu_s=engine.cpu_budget_ms / 1000),
+        )
+        begun = trio.current_time()
+        try:
+            admission = self._config.admission
+            check_config(config, admission is not None and admission.allow_secrets)
+            module = await self._compiler.load(module_path(config.module))
+            policy.metadata = policy_metadata.parse(module.metadata)
+            policy_metadata.check_loadable(policy.metadata)
+            known = templates.get(module.digest)
+            policy.template = known or Template(self._compiler.engine, module, HOSTS)
+            templates[module.digest] = policy.template
+            await self._validate_settings(policy)
+        except EdgedError as error:
+            policy.error = str(error)
+            self._log.error("policy not loaded", policy=config.name, error=policy.error)
+        else:
+            self._log.info(
+                "policy loaded", policy=config.name, elapsed_ms=round((trio.current_time() - begun) * 1000, 1)
+            )
+        return policy
+
+    async def _validate_settings(self, policy: Policy) -> None:
+        services = HostServices(policy.name, "", policy.grants, None, self._lines)
+        try:
+            reply = await call_guest(policy, services, b"validate_settings", policy.settings)
+            problem = verdict.settings_problem(reply)
+        except TimedOut:
+            problem = verdict.TIMED_OUT
+        except GuestError as error:
+            problem = f"the policy could not check them: {error}"
+        if problem is not None:
+            raise ConfigError(f"Policy settings are invalid: {problem}")
+
+
+class TimedOut(GuestError):
+    """The guest used up its time, CPU or wall."""
+
+
+async def call_guest(policy: Policy, services: HostServices, operation: bytes, payload: bytes) -> bytes:
+    """One operation on a fresh instance: no state survives between calls. Raises GuestError, TimedOut."""
+    assert policy.template is not None
+    call = wapc.WapcCall(services.dispatch, services.log)
+    with trio.move_on_after(policy.timeout_s):
+        instance = None
+        try:
+            instance = await policy.template.instantiate(call, policy.budget)
+            await instance.start("_start")
+            await instance.start("wapc_init")
+            call.begin(operation, payload)
+            returned = await instance.call("__guest_call", len(operation), len(payload))
+            return call.result(returned or 0)
+        except GuestBudget as error:
+            raise TimedOut(str(error)) from error
+        finally:
+            if instance is not None:
+                output = instance.output.take()
+                instance.close()
+                if output:
+                    services.log(output.decode(errors="replace"))
+    raise TimedOut(verdict.TIMED_OUT)
+
+
+def module_path(url: str) -> Path:
+    """The file of a `file://` module. Raises ConfigError for the schemes that this release cannot fetch."""
+    if url.startswith("file://"):
+        return Path(url[7:])
+    raise ConfigError(f"module {url}: only file:// modules can be loaded by this release")
