@@ -1,0 +1,327 @@
+"""The configuration contract: defaults, what is refused and how the refusal reads."""
+
+# ruff: noqa: E501  (tables of messages read better unwrapped)
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edged import config
+from edged.config import Config, ConfigErrors
+from edged.errors import ConfigError
+
+POLICY = '[[admission.policy]]\nname = "p"\nmodule = "file:///p.wasm"\n'
+PLUGIN = '[[scheduler.plugin]]\nname = "p"\nmodule = "file:///p.wasm"\n'
+
+
+def problems(text: str) -> list[str]:
+    """Each problem as `line: where: message`."""
+    with pytest.raises(ConfigErrors) as caught:
+        config.parse(text, "x.toml")
+    return [line.removeprefix("x.toml:") for line in str(caught.value).splitlines()]
+
+
+def policy(text: str) -> config.PolicyConfig:
+    parsed = config.parse(f"[admission]\n{POLICY}{text}")
+    assert parsed.admission is not None
+    return parsed.admission.policy[0]
+
+
+def test_an_empty_file_is_all_defaults() -> None:
+    parsed = config.parse("")
+    assert parsed.node.name == socket.gethostname().lower()
+    assert parsed.admission is None
+    assert parsed.scheduler is None
+    assert parsed == Config()
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    parsed = config.effective(config.parse("[admission]\n[scheduler]\n"))
+    assert parsed["engine"] == {
+        "kind": "native", "memory_limit_mib": 64, "cpu_budget_ms": 1000, "wall_timeout_s": 2.0,
+    }  # fmt: skip
+    admission = parsed["admission"]
+    assert admission["listen"] == "127.0.0.1:8443"
+    assert admission["url"] == "https://127.0.0.1:8443"
+    assert (admission["register"], admission["client_auth"]) == ("dynamic", "auto")
+    assert (admission["webhook_timeout_s"], admission["audit_interval_s"]) == (3, 3600.0)
+    assert parsed["scheduler"]["names"] == ["edged"]
+    assert parsed["observability"] == {
+        "listen": "127.0.0.1:8080", "log_format": "logfmt", "log_level": "info", "otlp_endpoint": "",
+    }  # fmt: skip
+
+
+def test_a_policy_is_read_as_written() -> None:
+    read = policy(
+        'mode = "monitor"\nallowed_to_mutate = true\nsettings = { deep = [{ a = 1 }] }\nmessage = "no"\n'
+        'rules = [{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }]\n'
+        'context_aware = [{ apiVersion = "v1", kind = "Namespace" }]\nhost_capabilities = ["kubernetes/*"]\n'
+        "timeout_s = 1\n"
+        'namespace_selector = { matchExpressions = [{ key = "a/b", operator = "In", values = ["x"] }] }\n'
+        'match_conditions = [{ name = "c", expression = "true" }]\n'
+    )
+    assert read.mode == "monitor" and read.allowed_to_mutate and read.message == "no"
+    assert read.settings == {"deep": [{"a": 1}]}
+    assert read.rules is not None and read.rules[0]["operations"] == ["CREATE"]
+    assert read.context_aware == ({"apiVersion": "v1", "kind": "Namespace"},)
+    assert read.host_capabilities == ("kubernetes/*",)
+    assert read.timeout_s == 1.0 and isinstance(read.timeout_s, float)
+    assert read.namespace_selector["matchExpressions"] == [{"key": "a/b", "operator": "In", "values": ["x"]}]
+    assert read.match_conditions == ({"name": "c", "expression": "true"},)
+
+
+def test_no_rules_and_empty_rules_differ() -> None:
+    assert policy("").rules is None
+    assert policy("rules = []").rules == ()
+
+
+def test_failure_policy_defaults_by_mode() -> None:
+    assert policy("").failure_policy == "Fail"
+    assert policy('mode = "monitor"').failure_policy == "Ignore"
+    assert policy('mode = "monitor"\nfailure_policy = "Fail"').failure_policy == "Fail"
+
+
+def test_a_policys_timeout_defaults_to_the_engines() -> None:
+    parsed = config.parse(f"[engine]\nwall_timeout_s = 1.5\n[admission]\n{POLICY}")
+    assert parsed.admission is not None
+    assert parsed.admission.policy[0].timeout_s == 1.5
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        ("0.0.0.0:9443", "https://127.0.0.1:9443"), ("[::1]:1", "https://[::1]:1"), ("[::]:1", "https://[::1]:1"),
+        ("localhost:443", "https://localhost:443"),
+    ],
+)  # fmt: skip
+def test_url_defaults_to_the_listener(listen: str, url: str) -> None:
+    parsed = config.parse(f'[admission]\nlisten = "{listen}"\n')
+    assert parsed.admission is not None
+    assert parsed.admission.url == url
+
+
+def test_a_port_chosen_at_start_has_no_url() -> None:
+    parsed = config.parse('[admission]\nlisten = "127.0.0.1:0"\nregister = "none"\n')
+    assert parsed.admission is not None
+    assert parsed.admission.url == ""
+
+
+def test_all_problems_are_told_at_once_in_line_order() -> None:
+    text = (
+        "[node]\ndrain = 1\n[engine]\nkind = 'fast'\ncpu_budget_ms = 1.5\n[admission]\nlisten = '8443'\n"
+        "[[admission.policy]]\nname = 'good'\nmodule = 'file:///x.wasm'\n[[admission.policy]]\nname = 'a/b'\n"
+    )
+    assert problems(text) == [
+        '2: [node] drain: unknown key; did you mean "drain_s"?',
+        '4: [engine] kind: must be one of "native", "pulley", not "fast"',
+        "5: [engine] cpu_budget_ms: must be an integer, not a float",
+        '7: [admission] listen: must be "host:port" with a port from 0 to 65535, not "8443"',
+        '11: [[admission.policy]] "a/b": needs the key "module"',
+        '12: [[admission.policy]] "a/b" name: must be letters, digits, `-`, `_`, `.`, first a letter or digit, '
+        'not "a/b"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[schedular]\n", '1: [schedular]: unknown table; did you mean "scheduler"?'),
+        ("node = 1\n", "1: [node]: must be a table, not an integer"),
+        ("[admission]\npolicy = 1\n", "2: [admission] policy: must be an array, not an integer"),
+        ("[admission]\n[admission.policy]\nname = 'x'\n", "2: [admission] policy: must be an array, not a table"),
+        ("[admission]\npolicy = [1]\n", "2: [[admission.policy]] number 1: must be a table, not an integer"),
+        ("[engine]\nmemory_limit_mib = true\n", "2: [engine] memory_limit_mib: must be an integer, not a boolean"),
+        ("[engine]\nmemory_limit_mib = 5000\n", "2: [engine] memory_limit_mib: must be from 1 to 4096, not 5000"),
+        ("[engine]\nwall_timeout_s = 0\n", "2: [engine] wall_timeout_s: must be above 0 and at most 3600, not 0"),
+        ("[engine]\nwall_timeout_s = nan\n", "2: [engine] wall_timeout_s: must be above 0 and at most 3600, not nan"),
+        ("[node]\nstate_dir = 'var'\n", '2: [node] state_dir: must be an absolute path, not "var"'),
+        ("[node]\nname = 'A_b'\n", "2: [node] name: must be lower-case letters, digits, `-` and `.` (a DNS name)"),
+        ("[admission]\nlisten = ':1'\n", '2: [admission] listen: needs a host: "127.0.0.1:1"'),
+        ("[admission]\nlisten = '::1:1'\n", "2: [admission] listen: needs brackets around an IPv6 address"),
+        ("[admission]\nlisten = '1.2.3:1'\n", "2: [admission] listen: is no host name and no IP address"),
+        ("[admission]\nlisten = 'h:70000'\n", '2: [admission] listen: must be "host:port"'),
+        ("[admission]\nurl = 'http://a'\n", "2: [admission] url: must be an https:// URL with a host"),
+        ("[admission]\nurl = 'https://a?b'\n", "2: [admission] url: must not hold a user, a query or a fragment"),
+        ("[admission]\nurl = 'https://a:x'\n", "2: [admission] url: is no URL"),
+        ("[admission]\ntls = { cert = '/c' }\n", "2: [admission] tls: needs both cert and key, or neither"),
+        ("[admission]\nclient_auth = 'off'\ntls.client_ca = '/c'\n", "3: [admission] tls.client_ca: is never used"),
+        ("[admission]\nregister = 'static'\nstatic_dir = ''\n", "3: [admission] static_dir: must name a directory"),
+        ("[admission]\nlisten = '127.0.0.1:0'\n", "2: [admission] listen: needs a fixed port"),
+        ("[admission]\nwebhook_timeout_s = 31\n", "2: [admission] webhook_timeout_s: must be from 1 to 30, not 31"),
+        ("[admission]\nlisten = 'localhost:8080'\n[observability]\nlisten = 'localhost:8080'\n",
+         "4: [observability] listen: is the same address as [admission] listen"),
+        ("[scheduler]\nnames = ['a']\nconfig = '/c'\n", "2: [scheduler] names: cannot be set together with config"),
+        ("[scheduler]\nnames = ['a', 'a']\n", '2: [scheduler] names: names "a" twice'),
+        ("[scheduler]\nnames = []\n", "2: [scheduler] names: must not be empty"),
+        (f"[scheduler]\n{PLUGIN}points = ['filters']\n", "5: [[scheduler.plugin]] \"p\" points[0]: must be one of"),
+        (f"[scheduler]\n{PLUGIN}profiles = ['x']\n", '5: [[scheduler.plugin]] "p" profiles: "x" is none of'),
+        (f"[scheduler]\n{PLUGIN}depends_on = ['unknown', 'pod']\n",
+         '5: [[scheduler.plugin]] "p" depends_on: "unknown" cannot be joined'),
+        (f"[scheduler]\n{PLUGIN}{PLUGIN}", '6: [[scheduler.plugin]] "p" name: is taken already, in line 3'),
+        (f"[admission]\n{POLICY}{POLICY}", '6: [[admission.policy]] "p" name: is taken already, in line 3'),
+    ],
+)  # fmt: skip
+def test_refusals(text: str, expected: str) -> None:
+    found = problems(text)
+    assert len(found) == 1 and found[0].startswith(expected), found
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("settings = 1", "settings: must be a table"),
+        ("settings = { a = [1979-05-27] }", "settings.a[0]: is a date or time, which JSON does not have"),
+        ("settings = { a = inf }", "settings.a: has no JSON form"),
+        ("settings = { a = 99999999999999999999 }", "settings.a: does not fit into 64 bits"),
+        ("rules = [{}]", "rules[0]: needs apiGroups and apiVersions and resources and operations"),
+        ("rules = [{ apiGroup = [] }]", 'rules[0].apiGroup: unknown key; did you mean "apiGroups"?'),
+        ("host_capabilities = ['oci/v1']", "host_capabilities[0]: unknown host capability"),
+        ("host_capabilities = ['kubernetes/list']", "host_capabilities[0]: unknown host capability"),
+        ("context_aware = [{ kind = 'Pod' }]", "context_aware[0]: needs apiVersion"),
+        ("context_aware = [{ apiVersion = 'v1', kind = 'Secret' }]", "context_aware[0]: Secret needs [admission]"),
+        ("timeout_s = 2.5", "timeout_s: may only lower [engine] wall_timeout_s = 2"),
+        ("object_selector = { matchLabels = { 'a b' = 'c' } }", "object_selector.matchLabels.a b: is no qualified"),
+        ("object_selector = { matchExpressions = [{ key = 'a', operator = 'In' }] }",
+         "object_selector.matchExpressions[0]: operator In needs values"),
+        ("match_conditions = [{ name = 'c', expression = 'a' }, { name = 'c', expression = 'b' }]",
+         "match_conditions: names a condition twice"),
+    ],
+)  # fmt: skip
+def test_refusals_in_a_policy(line: str, expected: str) -> None:
+    found = problems(f"[admission]\n{POLICY}{line}\n")
+    assert any(text.startswith(f'5: [[admission.policy]] "p" {expected}') for text in found), found
+
+
+def test_operations_with_a_star_stand_alone() -> None:
+    rule = (
+        '{ apiGroups = ["*", "apps"], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }'
+    )
+    assert problems(f"[admission]\n{POLICY}rules = [{rule}]\n") == [
+        '5: [[admission.policy]] "p" rules[0].apiGroups: "*" must stand alone'
+    ]
+
+
+def test_timeouts_must_leave_time_to_answer() -> None:
+    text = (
+        f"[engine]\nwall_timeout_s = 5\n[admission]\nwebhook_timeout_s = 3\n{POLICY}timeout_s = 3\n{POLICY}"
+    )
+    found = problems(text.replace('"p"', '"q"', 1))
+    assert found == [
+        '8: [[admission.policy]] "q" timeout_s: must be below [admission] webhook_timeout_s = 3',
+        '9: [[admission.policy]] "p": timeout_s, by default [engine] wall_timeout_s = 5, must be below '
+        "[admission] webhook_timeout_s = 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["/x.wasm", "x.wasm", "file://x.wasm", "file:///", "file:///x?y", "ftp://a/b"]
+)
+def test_module_urls_that_are_none(url: str) -> None:
+    text = f'[admission]\n[[admission.policy]]\nname = "p"\nmodule = "{url}"\n'
+    assert problems(text)[0].startswith('4: [[admission.policy]] "p" module: must ')
+
+
+def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> None:
+    text = '[admission]\n[[admission.policy]]\nname = "Raw_1"\nmodule = "file:///x.wasm"\n'
+    assert problems(text)[0].startswith('3: [[admission.policy]] "Raw_1" name: becomes part of')
+    assert config.parse(text + "rules = []\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[[controller]]\nname = "c"\nmodule = "file:///c.wasm"\n',
+        '[[admission.group]]\nname = "g"\nexpression = "a()"\nmessage = "no"\nmembers.a = { module = "file:///a" }\n',
+        "[scheduler]\nleader_election = true\n",
+        '[signatures]\nverification = "/v.yml"\n',
+        '[signatures]\ntrust_root = "/t.json"\n',
+        '[registry]\nsources = "/s.yml"\n',
+        '[registry]\nmirrors = { "docker.io" = ["mirror.local"] }\n',
+        '[observability]\notlp_endpoint = "http://127.0.0.1:4317"\n',
+        '[admission]\npolicy_server = "edge"\n',
+        '[admission]\nmodule_dirs = ["/m"]\n',
+        "[admission]\naudit_interval_s = 60\n",
+        '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "registry://ghcr.io/p:v1"\n',
+        '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "https://example.com/p.wasm"\n',
+    ],
+)
+def test_what_this_release_does_not_have_is_refused_not_ignored(text: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        config.parse(text)
+    assert len(caught.value.problems) == 1
+    assert caught.value.unavailable == caught.value.problems
+    assert "not available in this release" in str(caught.value)
+
+
+def test_empty_values_of_what_is_not_there_are_fine() -> None:
+    text = (
+        'controller = []\n[admission]\npolicy_server = ""\naudit_interval_s = 0\ngroup = []\nmodule_dirs = []\n'
+        '[scheduler]\nleader_election = false\n[signatures]\nverification = ""\n[registry]\nmirrors = {}\n'
+    )
+    assert config.parse(text).controller == ()
+
+
+def test_wrong_keys_of_what_is_not_there_are_told_too() -> None:
+    found = problems('[[controller]]\nname = "c"\nmodule = "file:///c.wasm"\nallow = [{ verbs = ["fly"] }]\n')
+    assert any("allow[0].verbs[0]: must be one of" in line for line in found)
+    assert any("not available" in line for line in found)
+
+
+def test_group_members_are_checked() -> None:
+    group = '[[admission.group]]\nname = "g"\nexpression = "a()"\nmessage = "no"\n'
+    found = problems(f'{group}[admission.group.members."a b"]\nmodul = "file:///a"\n')
+    assert (
+        '5: [[admission.group]] "g" members.a b: must be letters, digits and `_`: the expression calls it'
+        in found
+    )
+    assert '6: [[admission.group]] "g" members.a b.modul: unknown key; did you mean "module"?' in found
+
+
+def test_a_scheduler_configuration_file_replaces_names() -> None:
+    parsed = config.parse(f'[scheduler]\nconfig = "/c.yaml"\n{PLUGIN}profiles = ["other"]\n')
+    assert parsed.scheduler is not None
+    assert parsed.scheduler.names == ()
+
+
+def test_settings_are_hidden() -> None:
+    parsed = config.parse(f'[admission]\n{POLICY}settings = {{ password = "hunter2" }}\n')
+    shown = config.effective(parsed)
+    assert shown["admission"]["policy"][0]["settings"] == "(1 key, hidden)"
+    assert "hunter2" not in str(shown)
+
+
+def test_invalid_toml_names_its_line() -> None:
+    with pytest.raises(ConfigError, match=r"x\.toml: not valid TOML: .*line 2"):
+        config.parse("a = 1\nb = = 2\n", "x.toml")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+        config.load(tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes(b'a = 1\nb = "\xe4"\n')
+    with pytest.raises(ConfigError, match=r"latin\.toml:2: not UTF-8"):
+        config.load(tmp_path / "latin.toml")
+
+
+def test_windows_line_ends_count_once() -> None:
+    assert problems("[node]\r\n\r\ndrain = 1\r\n")[0].startswith("3: ")
+
+
+def test_module_path_and_split_address() -> None:
+    assert config.module_path("file:///a%20b/c.wasm") == "/a b/c.wasm"
+    assert config.split_address("[::1]:8443") == ("::1", 8443)
+    with pytest.raises(ConfigError):
+        config.split_address("nowhere")
+
+
+def test_every_field_has_a_check() -> None:
+    def fields(cls: Any) -> Any:
+        return dataclasses.fields(cls)
+
+    for cls in (Config, config.AdmissionConfig, config.PolicyConfig, config.GroupConfig, config.PluginConfig):
+        assert all("check" in field.metadata for field in fields(cls))
