@@ -1,4 +1,4 @@
-"""Runs every case of the sample policies, and checks what no case can say: unreadable payloads, raw numbers."""
+"""Runs every case of the sample policies, and checks what cases cannot say: unreadable payloads, numbers."""
 
 import json
 from pathlib import Path

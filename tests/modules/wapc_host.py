@@ -1,7 +1,7 @@
 """A small synchronous waPC host on wasmtime's public API: it tests the sample policies by themselves.
 
-It knows nothing of edged: a policy that passes here and fails under edged shows a fault of edged's host, not of
-the policy. Host calls are answered from a script. Called by test_admission.py and test_rust_guests.py.
+It knows nothing of edged: a policy that passes here and fails under edged shows a fault of edged's host, not
+of the policy. Host calls are answered from a script. Called by test_admission.py and test_rust_guests.py.
 """
 
 import json
@@ -24,7 +24,7 @@ class HostRefuses(Exception):
 
 @dataclass
 class Host:
-    """What the policy asked of its host. `answer(namespace, operation, payload)` returns what becomes JSON."""
+    """What the policy asked of its host. `answer(namespace, operation, payload)` returns JSON-able data."""
 
     answer: Callable[[str, str, Any], Any] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)  # tracing/log
