@@ -5,7 +5,7 @@ map keys, fields that Go holds by value written even when empty): guests use typ
 dereference what Go never leaves out. Field numbers are data in `protobuf_fields.py`. Fields that are not in
 that table are skipped, as an older client would.
 
-Pure. `abi/scheduler.py` uses `Encodings`, which keeps what was encoded; `encode` is the function beneath.
+Pure. `encode` does it; `PodEncodings` and `NodeEncodings` keep what was encoded (`scheduling/guest.py`).
 """
 
 from __future__ import annotations
@@ -333,18 +333,16 @@ def _exponent_form(nanos: int) -> str:
 # --- what was encoded once -----------------------------------------------------------------------------
 
 
-class Encodings:
-    """Encoded Pods and Nodes, kept while their `uid` and `resourceVersion` stay the same.
+class PodEncodings:
+    """The Pods encoded last, at most `most` of them, by `uid`, `resourceVersion` and `spec.nodeName`.
 
-    Nodes are kept until they are not in the list given to `node_list` (or `forget_node`); of Pods the
-    `pods_kept` most recent ones. A Pod's key includes `spec.nodeName`, which the scheduler sets on its own
-    copy before binding. Objects without uid or resourceVersion are encoded each time.
+    The node's name is part of the key because the scheduler fills it in on its own copy before it binds. Pods
+    without uid or resourceVersion are encoded each time.
     """
 
-    def __init__(self, pods_kept: int = 64) -> None:
-        self._pods_kept = pods_kept
+    def __init__(self, most: int = 64) -> None:
+        self._most = most
         self._pods: dict[tuple[str, str, str], bytes] = {}
-        self._nodes: dict[str, tuple[str, bytes]] = {}
 
     def pod(self, pod: Mapping[str, Any]) -> bytes:
         metadata = pod["metadata"]
@@ -355,34 +353,49 @@ class Encodings:
         found = self._pods.pop(key, None)
         if found is None:
             found = encode("Pod", pod)
-            while len(self._pods) >= self._pods_kept:
+            while len(self._pods) >= self._most:
                 del self._pods[next(iter(self._pods))]
         self._pods[key] = found
         return found
 
-    def node(self, node: Mapping[str, Any]) -> bytes:
-        metadata = node["metadata"]
-        uid, version = metadata.get("uid"), metadata.get("resourceVersion")
-        if not uid or not version:
-            return encode("Node", node)
-        kept = self._nodes.get(uid)
-        if kept is None or kept[0] != version:
-            kept = self._nodes[uid] = (version, encode("Node", node))
+
+# A node's name, a token that changes with the node (compared by identity), and where to get the object.
+NodeSource = tuple[str, object, Callable[[], Mapping[str, Any]]]
+
+
+class NodeEncodings:
+    """Encoded Nodes by name, each kept while its version is the same object; and the NodeList they make."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, tuple[object, bytes]] = {}
+        self._parts: list[bytes] = []
+        self._list = b""
+
+    def known(self, source: NodeSource) -> bool:
+        """Whether `node` would only look it up."""
+        kept = self._nodes.get(source[0])
+        return kept is not None and kept[0] is source[1]
+
+    def node(self, source: NodeSource) -> bytes:
+        name, version, load = source
+        kept = self._nodes.get(name)
+        if kept is None or kept[0] is not version:
+            kept = self._nodes[name] = (version, encode("Node", load()))
         return kept[1]
 
-    def node_list(self, nodes: Iterable[Mapping[str, Any]]) -> bytes:
+    def node_list(self, sources: Iterable[NodeSource]) -> bytes:
         """A NodeList with empty list metadata, the items in the order given. Other Nodes are forgotten."""
-        parts = [_LIST_METADATA]
-        listed = set()
-        for node in nodes:
-            listed.add(node["metadata"].get("uid"))
-            parts.append(_delimited(b"\x12", self.node(node)))
-        if len(self._nodes) > len(listed):
-            self._nodes = {uid: kept for uid, kept in self._nodes.items() if uid in listed}
-        return b"".join(parts)
-
-    def forget_node(self, uid: str) -> None:
-        self._nodes.pop(uid, None)
+        names = []
+        parts = []
+        for source in sources:
+            names.append(source[0])
+            parts.append(self.node(source))
+        if len(self._nodes) > len(names):
+            self._nodes = {name: self._nodes[name] for name in names}
+        if parts != self._parts or not self._list:
+            self._parts = parts
+            self._list = _LIST_METADATA + b"".join([_delimited(b"\x12", part) for part in parts])
+        return self._list
 
 
 _LIST_METADATA: Final = _delimited(b"\x0a", encode("ListMeta", {}))

@@ -13,7 +13,16 @@ from typing import Any
 import orjson
 import pytest
 
-from edged.abi.protobuf import EncodeError, Encodings, canonical_quantity, encode, fields, varint
+from edged.abi.protobuf import (
+    EncodeError,
+    NodeEncodings,
+    NodeSource,
+    PodEncodings,
+    canonical_quantity,
+    encode,
+    fields,
+    varint,
+)
 from edged.abi.protobuf_fields import MESSAGES
 from tests.abi.protobuf_decode import decode, wire_fields
 
@@ -119,8 +128,8 @@ def test_what_is_not_a_quantity_is_refused(text: str):
         canonical_quantity(text)
 
 
-def test_encodings_are_kept_while_uid_and_version_stay():
-    encodings = Encodings(pods_kept=2)
+def test_encoded_pods_are_kept_while_uid_version_and_node_stay():
+    encodings = PodEncodings(most=2)
     first = encodings.pod(POD)
     assert encodings.pod(dict(POD)) is first
     bound = {**POD, "spec": {**POD["spec"], "nodeName": "n1"}}
@@ -130,19 +139,32 @@ def test_encodings_are_kept_while_uid_and_version_stay():
     assert encodings.pod(POD) is not first  # pushed out by two others
 
 
+def test_pods_without_identity_are_not_kept():
+    encodings = PodEncodings()
+    assert encodings.pod({"metadata": {"name": "a"}}) != encodings.pod({"metadata": {"name": "b"}})
+
+
+def source(name: str, version: object) -> NodeSource:
+    return name, version, lambda: {"metadata": {"name": name}}
+
+
 def test_a_node_list_is_made_of_kept_nodes_and_forgets_the_others():
-    encodings = Encodings()
-    nodes = [{"metadata": {"name": f"n{i}", "uid": f"u{i}", "resourceVersion": "1"}} for i in range(3)]
-    assert encodings.node_list(nodes) == encode("NodeList", {"metadata": {}, "items": nodes})
-    kept = encodings.node(nodes[1])
-    encodings.node_list(nodes[1:])
-    assert encodings.node(nodes[1]) is kept
-    assert set(encodings._nodes) == {"u1", "u2"}
+    encodings = NodeEncodings()
+    versions = [object() for _ in range(3)]
+    sources = [source(f"n{i}", version) for i, version in enumerate(versions)]
+    whole = encodings.node_list(sources)
+    assert whole == encode("NodeList", {"metadata": {}, "items": [load() for _, _, load in sources]})
+    assert encodings.node_list(sources) is whole
+    kept = encodings.node(sources[1])
+    assert len(encodings.node_list(sources[1:])) < len(whole)
+    assert encodings.node(sources[1]) is kept
+    assert not encodings.known(sources[0])
+    assert encodings.known(sources[2])
+    assert not encodings.known(source("n2", object()))
 
 
-def test_objects_without_identity_are_not_kept():
-    encodings = Encodings()
-    assert encodings.node({"metadata": {"name": "a"}}) != encodings.node({"metadata": {"name": "b"}})
+def test_an_empty_node_list_has_metadata_only():
+    assert [number for number, _ in wire_fields(NodeEncodings().node_list([]))] == [1]
 
 
 # --- with the Go types -------------------------------------------------------------------------------------
