@@ -126,8 +126,11 @@ class Action(IntFlag):
     UPDATE_POD_TOLERATION = 1024
     UPDATE_POD_GATES_ELIMINATED = 2048
     UPDATE_POD_GENERATED_CLAIM = 4096
-    UPDATE = 8191 & ~3
-    ALL = 8191
+    UPDATE_POD_OTHER = 8192
+    """An update of a Pod in nothing that the bits above name; only whoever asks for all updates hears of
+    it."""
+    UPDATE = 16383 & ~3
+    ALL = 16383
 
 
 WILDCARD = "*"

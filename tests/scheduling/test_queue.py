@@ -1,0 +1,192 @@
+"""The scheduling queue: order, backoff, hints, events in flight, gates. Time is an argument."""
+
+from edged.scheduling.cycle import OfflineHandle
+from edged.scheduling.framework import Action, ClusterEvent
+from edged.scheduling.profile import default_profile
+from edged.scheduling.queue import SchedulingQueue, pod_update_events
+from edged.scheduling.snapshot import Snapshot
+from tests.scheduling.objects import parsed_node, pod_info
+
+NODE_ADD = ClusterEvent("Node", Action.ADD)
+
+
+def new_queue(**options):
+    return SchedulingQueue({"edged": default_profile("edged", OfflineHandle(Snapshot()))}, **options)
+
+
+def names(queue, now):
+    popped = []
+    while (queued := queue.pop(now)) is not None:
+        popped.append(queued.pod.key.name)
+    return popped
+
+
+def reject(queue, now, *plugins, pod=None):
+    queued = queue.pop(now)
+    queued.unschedulable_plugins = frozenset(plugins)
+    queue.put_back(queued, pod or queued.pod, now)
+    return queued
+
+
+def test_higher_priority_first_then_longer_waiting():
+    queue = new_queue()
+    queue.add(pod_info("late"), now=2.0)
+    queue.add(pod_info("early"), now=1.0)
+    queue.add(pod_info("vip", priority=5), now=3.0)
+    assert names(queue, 4.0) == ["vip", "early", "late"]
+
+
+def test_a_rejected_pod_waits_for_an_event_its_plugin_asked_for():
+    queue = new_queue()
+    queue.add(pod_info(requests={"cpu": "2"}), now=0.0)
+    reject(queue, 0.0, "NodeResourcesFit")
+    assert queue.pop(10.0) is None
+    queue.move_all(NODE_ADD, None, parsed_node(cpu="1"), now=10.0)
+    assert queue.pop(10.0) is None
+    queue.move_all(NODE_ADD, None, parsed_node(cpu="2"), now=10.0)
+    assert names(queue, 10.0) == ["p"]
+
+
+def test_an_event_of_another_plugin_does_not_help():
+    queue = new_queue()
+    queue.add(pod_info(), now=0.0)
+    reject(queue, 0.0, "NodeAffinity")
+    queue.assigned_pod_deleted(pod_info("other", node="n"), now=1.0)
+    assert queue.pending()["unschedulable"] == 1
+
+
+def test_an_event_while_in_flight_is_not_lost():
+    queue = new_queue()
+    queue.add(pod_info(requests={"cpu": "1"}), now=0.0)
+    queued = queue.pop(0.0)
+    queue.move_all(NODE_ADD, None, parsed_node(), now=0.1)
+    queued.unschedulable_plugins = frozenset({"NodeResourcesFit"})
+    queue.put_back(queued, queued.pod, now=0.2)
+    assert queue.pending()["backoff"] == 1
+
+
+def test_backoff_doubles_to_its_limit_in_whole_seconds():
+    queue = new_queue()
+    queue.add(pod_info(), now=0.5)
+    ends = []
+    now = 0.5
+    for _ in range(6):
+        queued = reject(queue, now, "NodeName")
+        ends.append(queue.backoff_end(queued) - int(now))
+        now = 1000.5 * (len(ends) + 1)
+        queue.activate([queued.pod.uid], now)
+    assert ends == [1, 2, 4, 8, 10, 10]
+
+
+def test_an_error_backs_off_and_is_not_popped_early():
+    queue = new_queue()
+    queue.add(pod_info(), now=0.0)
+    queued = queue.pop(0.0)
+    queue.put_back(queued, queued.pod, now=0.0)
+    assert queue.pop(0.9) is None
+    queue.flush(0.9)
+    assert queue.pop(0.9) is None
+    queue.flush(1.0)
+    assert names(queue, 1.0) == ["p"]
+
+
+def test_a_rejected_pod_in_backoff_is_popped_when_nothing_is_active():
+    queue = new_queue()
+    queue.add(pod_info(requests={"cpu": "1"}), now=0.0)
+    reject(queue, 0.0, "NodeResourcesFit")
+    queue.move_all(NODE_ADD, None, parsed_node(), now=0.1)
+    assert queue.pending()["backoff"] == 1
+    queue.add(pod_info("fresh"), now=0.2)
+    assert names(queue, 0.2) == ["fresh", "p"]
+
+
+def test_an_error_resets_when_a_rejection_follows():
+    queue = new_queue()
+    queue.add(pod_info(), now=0.0)
+    queued = queue.pop(0.0)
+    queue.put_back(queued, queued.pod, now=0.0)
+    queue.flush(5.0)
+    queued = reject(queue, 5.0, "NodeName")
+    assert (queued.consecutive_errors, queued.unschedulable_count, queued.attempts) == (0, 1, 2)
+
+
+def test_a_pending_plugin_is_answered_at_once():
+    queue = new_queue()
+    queue.add(pod_info(requests={"cpu": "1"}), now=0.0)
+    queued = queue.pop(0.0)
+    queued.pending_plugins = frozenset({"NodeResourcesFit"})
+    queue.put_back(queued, queued.pod, now=0.0)
+    queue.move_all(NODE_ADD, None, parsed_node(), now=0.1)
+    assert queue.pending()["active"] == 1
+
+
+def test_after_five_minutes_a_pod_is_tried_anyway():
+    queue = new_queue()
+    queue.add(pod_info(), now=0.0)
+    reject(queue, 0.0, "NodeAffinity")
+    queue.flush(299.0)
+    assert queue.pop(299.0) is None
+    queue.flush(330.0)
+    queued = queue.pop(330.0)
+    assert queued.was_flushed
+
+
+def test_gates_hold_a_pod_back_until_the_last_is_gone():
+    queue = new_queue()
+    gated = pod_info(schedulingGates=[{"name": "a"}, {"name": "b"}])
+    queue.add(gated, now=0.0)
+    assert queue.pending() == {"active": 0, "backoff": 0, "unschedulable": 0, "gated": 1}
+    queue.flush(1000.0)
+    queue.update(gated, one := pod_info(schedulingGates=[{"name": "b"}]), now=1000.0)
+    assert queue.pop(1000.0) is None
+    queue.update(one, pod_info(), now=1001.0)
+    assert names(queue, 1001.0) == ["p"]
+
+
+def test_a_deleted_pod_is_never_popped_and_loses_its_nomination():
+    queue = new_queue()
+    queue.add(pod_info(nominated="n"), now=0.0)
+    assert [p.key.name for p in queue.nominator.on("n")] == ["p"]
+    queue.delete("uid-p")
+    assert queue.pop(0.0) is None
+    assert not queue.nominator
+
+
+def test_an_update_in_active_changes_its_place():
+    queue = new_queue()
+    queue.add(pod_info("a"), now=0.0)
+    queue.add(pod_info("b"), now=1.0)
+    queue.update(None, pod_info("b", priority=9), now=2.0)
+    assert names(queue, 2.0) == ["b", "a"]
+
+
+def test_own_tolerations_help_a_pod_that_taints_kept_away():
+    queue = new_queue()
+    queue.add(before := pod_info(), now=0.0)
+    reject(queue, 0.0, "TaintToleration")
+    queue.update(before, pod_info(labels={"x": "y"}), now=100.0)
+    assert queue.pop(100.0) is None
+    queue.update(before, pod_info(tolerations=[{"operator": "Exists"}]), now=100.0)
+    assert names(queue, 100.0) == ["p"]
+
+
+def test_in_flight_events_are_dropped_when_nobody_needs_them():
+    queue = new_queue()
+    queue.add(pod_info("a"), now=0.0)
+    queue.add(pod_info("b"), now=0.0)
+    first, second = queue.pop(0.0), queue.pop(0.0)
+    queue.move_all(NODE_ADD, None, parsed_node(), now=0.0)
+    queue.done(first.pod.uid)
+    assert len(queue._in_flight) == 1
+    queue.done(second.pod.uid)
+    assert len(queue._in_flight) == 0
+    assert len(queue) == 0
+
+
+def test_update_events():
+    def actions(old, new):
+        return [event.action for event in pod_update_events(old, new)]
+
+    big, small = pod_info(requests={"cpu": "2"}), pod_info(requests={"cpu": "1"}, labels={"a": "b"})
+    assert actions(big, small) == [Action.UPDATE_POD_LABEL, Action.UPDATE_POD_SCALE_DOWN]
+    assert actions(big, big) == [Action.UPDATE_POD_OTHER]
