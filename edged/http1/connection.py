@@ -261,6 +261,8 @@ class Connection:
     # --- the end
     async def _refuse(self, failure: BadMessage) -> None:
         limits = self._shared.limits
+        self._parser.forget_body()
+        self._discharge()
         self._enter(State.SENDING, limits.send_s)
         answer = render(refusal(failure.status, failure.reason), date=self._shared.date(), keep_alive=False)
         await self._transport.send(answer)
@@ -269,8 +271,7 @@ class Connection:
         await self._transport.discard(DISCARD_BYTES)
 
     def _close(self) -> None:
-        if self._charged:
-            self._discharge()
+        self._discharge()
         if self._expired and self.state in (State.HEAD, State.BODY):
             late = refusal(408, "the request did not arrive in time")
             self._transport.send_now(render(late, date=self._shared.date(), keep_alive=False))

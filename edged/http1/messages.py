@@ -177,8 +177,6 @@ class RequestParser:
         unfinished = self.started
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(501, "protocol upgrades and CONNECT are not supported")
         except httptools.HttpParserCallbackError:
             assert self.failure is not None
         except httptools.HttpParserError as error:
@@ -186,6 +184,10 @@ class RequestParser:
         else:
             if self.started and unfinished:
                 self._count_fed(len(data))
+
+    def forget_body(self) -> None:
+        """Give back the memory of a request that will not be served."""
+        self._body = b""
 
     def _count_fed(self, size: int) -> None:
         """Bound by bytes fed what no callback shows: unfinished names and values, trailers, chunk headers."""
@@ -234,6 +236,8 @@ class RequestParser:
                 self._expect(value)
         if size > limits.head_bytes:
             raise self._fail(431, f"request head over {limits.head_bytes} bytes")
+        if self._parser.should_upgrade():
+            raise self._fail(501, "protocol upgrades and CONNECT are not supported")
         self.in_body = True
 
     def _check_length(self, value: bytes) -> None:
