@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from edged.errors import ConfigError
@@ -54,7 +55,7 @@ class Engine:
         self.slices = Slices()
         self.running: Instance | None = None  # whose guest is being polled; host functions find their instance here
         self.ticker = Ticker(self.handle)
-        self._doomed: list[tuple[int, int]] = []  # (future or 0, store or 0)
+        self._doomed: deque[tuple[int, int]] = deque()  # (future or 0, store or 0)
         self.linkers: dict[int, tuple[Linker, object]] = {}  # by identity of the table, which is kept alive
 
     @property
@@ -70,18 +71,15 @@ class Engine:
         self._doomed.append((future, store))
 
     def delete_future(self, future: int) -> None:
-        """Unwind and free a call; later, if a guest runs now (a coroutine collected inside a callback)."""
-        if self.running is not None:
-            self.doom(future, 0)
-            return
+        """Unwind and free a call. Only between polls, on the trio side."""
         holding.wasmtime_call_future_delete(future)
-        while self._doomed:
+        if self._doomed:
             self.bury()
 
     def bury(self) -> None:
         """Free what was doomed, in that order: a future before its store. Only between polls, on the trio side."""
-        doomed, self._doomed = self._doomed, []
-        for future, store in doomed:
+        while self._doomed:
+            future, store = self._doomed.popleft()
             if future:
                 holding.wasmtime_call_future_delete(future)
             if store:
@@ -129,7 +127,8 @@ class Ticker:
                 idle, seen = (idle + 1, seen) if self.polls == seen else (0, self.polls)
             self._wake.clear()
             self.parked = True
-            if self.polls == seen:  # else a poll began between the last look and `parked`: go on
+            # A poll or stop() may have come between the last look and `clear`: then go on.
+            if self.polls == seen and not self._stopped:
                 self._wake.wait()
             self.parked = False
 

@@ -218,11 +218,17 @@ class Instance:
         self.dead = True  # until it returned: cancellation and errors leave it so
         try:
             await self._first_slice(future)
+        except GeneratorExit:
+            # The garbage collector ends this coroutine, perhaps inside another guest's callback or inside the
+            # freeing of another future: no handle may be touched here (rule 5).
+            self._doom_future()
+            raise
         finally:
             self.busy = False
             self._waiting = None
-            self._future = 0
-            self.engine.delete_future(future)
+            if self._future:
+                self._future = 0
+                self.engine.delete_future(future)
         self._raise_failure()
         self.dead = False
 
@@ -324,9 +330,15 @@ class Instance:
             else:
                 holding.wasmtime_store_delete(store)
 
+    def _doom_future(self) -> None:
+        if self._future:
+            future, self._future = self._future, 0
+            self.engine.doom(future, 0)
+
     def __del__(self) -> None:
         if getattr(self, "_store", 0):
-            self.engine.doom(self._future, self._store)
+            self._doom_future()
+            self.engine.doom(0, self._store)
 
 
 class _Wait:

@@ -1,0 +1,71 @@
+"""`edged compile FILE...`: fill the cache of compiled modules by hand, as the daemon would when it first meets them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from edged.errors import EdgedError
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "compile",
+        help="compile WebAssembly modules into the cache",
+        description="Compiles modules in a child process and keeps the result in the cache, so that the daemon "
+        "starts without compiling. Modules that are in the cache already are left alone.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a .wasm file")
+    parser.add_argument("--config", help="take cache_dir and the engine from this configuration file")
+    parser.add_argument("--cache-dir", help="where compiled modules are kept")
+    parser.add_argument("--engine", choices=("native", "pulley"), help="what to compile for (default: native)")
+    parser.add_argument("--memory-mib", type=int, default=1024, help="address space of the compiler (default: 1024)")
+    parser.add_argument("--timeout", type=float, default=180.0, help="seconds for one module (default: 180)")
+
+
+def run(args: argparse.Namespace) -> int:
+    import trio
+
+    return trio.run(_compile, args)
+
+
+async def _compile(args: argparse.Namespace) -> int:
+    from edged import config as configuration
+    from edged.wasm.compile import Compiler, CompileLimits
+    from edged.wasm.engine import Engine
+
+    if args.config:
+        settings = configuration.load(args.config)
+    else:
+        settings = configuration.Config()
+    cache_dir = Path(args.cache_dir or settings.node.cache_dir)
+    limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
+    compiler = Compiler(Engine(args.engine or settings.engine.kind), cache_dir, limits, on_progress=_say)  # type: ignore[arg-type]
+    failed = 0
+    for number, name in enumerate(args.files, 1):
+        print(f"[{number}/{len(args.files)}] {name} ({_size(name)})", file=sys.stderr)
+        try:
+            module = await compiler.load(Path(name))
+        except EdgedError as error:
+            print(f"edged: {error}", file=sys.stderr)
+            failed += 1
+        else:
+            print(f"{module.digest}  {name}")
+    if failed:
+        print(f"{failed} of {len(args.files)} modules failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _say(event: str, what: str) -> None:
+    if event != "compiling":
+        print(f"  {event}" + (f": {what}" if event == "discarded" else ""), file=sys.stderr)
+
+
+def _size(name: str) -> str:
+    try:
+        return f"{os.path.getsize(name) / 1e6:.1f} MB"
+    except OSError:
+        return "?"

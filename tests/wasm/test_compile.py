@@ -1,0 +1,250 @@
+"""The cache of compiled modules: what is trusted, what is made again, what a bad module or a full disk costs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from edged.errors import ConfigError, GuestError
+from edged.wasm import bindings, compile_child
+from edged.wasm.compile import CacheUntrusted, Compiler, CompileLimits, check_folder
+from edged.wasm.engine import Engine
+from edged.wasm.errors import BadModule
+from edged.wasm.instance import Budget, Template
+
+ANSWER = '(module (func (export "answer") (result i32) i32.const 42))'
+
+
+@pytest.fixture
+def engine():
+    engine = Engine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def wasm(tmp_path):
+    path = tmp_path / "answer.wasm"
+    path.write_bytes(bindings.wat2wasm(ANSWER))
+    return path
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def compiler(engine, tmp_path, events):
+    return Compiler(engine, tmp_path / "cache", on_progress=lambda event, _what: events.append(event))
+
+
+async def _ask(engine, module):
+    instance = await Template(engine, module, {}).instantiate(None, Budget())
+    try:
+        return await instance.call("answer")
+    finally:
+        instance.close()
+
+
+def _cached(compiler) -> Path:
+    (path,) = compiler.cache_dir.glob("*.cwasm")
+    return path
+
+
+def test_compiles_once_and_maps_afterwards(engine, compiler, wasm, events):
+    async def main():
+        assert await _ask(engine, await compiler.load(wasm)) == 42
+        assert await _ask(engine, await compiler.load(wasm)) == 42
+
+    trio.run(main)
+    assert events == ["compiling", "compiled", "cached"]
+    assert _cached(compiler).stat().st_mode & 0o777 == 0o400
+
+
+def test_two_at_once_compile_once(engine, compiler, wasm, events):
+    async def main():
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(compiler.load, wasm)
+
+    trio.run(main)
+    assert events.count("compiling") == 1
+
+
+def _truncate(path):
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data[: len(data) // 2])
+    path.chmod(0o400)
+
+
+def _foreign(path):
+    path.unlink()
+    path.write_bytes(b"\x7fELF" + b"\0" * 4096)
+    path.chmod(0o400)
+
+
+def _symlink(path):
+    elsewhere = path.with_name("elsewhere")
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+
+
+def _writable(path):
+    path.chmod(0o666)
+
+
+@pytest.mark.parametrize("damage", [_truncate, _foreign, _symlink, _writable])
+def test_a_compiled_file_that_is_not_ours_or_not_whole_is_made_again(engine, compiler, wasm, events, damage):
+    trio.run(compiler.load, wasm)
+    damage(_cached(compiler))
+    events.clear()
+
+    async def main():
+        assert await _ask(engine, await compiler.load(wasm)) == 42
+
+    trio.run(main)
+    assert events == ["discarded", "compiling", "compiled"]
+
+
+def test_a_swapped_compiled_file_is_not_mapped(engine, compiler, wasm, tmp_path, events):
+    """The name says what the content must be: another module's compiled form under this name is refused."""
+    trio.run(compiler.load, wasm)
+    right = _cached(compiler)
+    other = tmp_path / "other.wasm"
+    other.write_bytes(bindings.wat2wasm('(module (func (export "answer") (result i32) i32.const 13))'))
+    trio.run(compiler.load, other)
+    (wrong,) = (path for path in compiler.cache_dir.glob("*.cwasm") if path != right)
+    os.replace(wrong, right)
+    events.clear()
+
+    async def main():
+        assert await _ask(engine, await compiler.load(wasm)) == 42
+
+    trio.run(main)
+    assert "discarded" in events
+
+
+def test_a_folder_that_others_may_write_is_refused(compiler, wasm):
+    compiler.cache_dir.mkdir()
+    compiler.cache_dir.chmod(0o777)
+    with pytest.raises(CacheUntrusted, match="may be written by others"):
+        trio.run(compiler.load, wasm)
+
+
+def test_a_symlinked_folder_is_refused(tmp_path):
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+    with pytest.raises(CacheUntrusted, match="symbolic link"):
+        check_folder(tmp_path / "link")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")
+def test_another_users_folder_is_refused(tmp_path):
+    folder = tmp_path / "theirs"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 12345, 12345)
+    with pytest.raises(CacheUntrusted, match="belongs to user 12345"):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has 0 bytes"),
+        (b"#!/bin/sh\nexit 0\n", "does not begin with"),
+        (b"\0asm\x0d\0\1\0", "components are not supported"),
+        (bindings.wat2wasm(ANSWER)[:-4], "longer than the file"),
+        (bindings.wat2wasm("(module (func (result i32) i32.const 1))")[:-3] + b"\x42\x01\x0b", "does not compile"),
+    ],
+)
+def test_a_bad_module_is_named(compiler, tmp_path, content, said):
+    path = tmp_path / "bad.wasm"
+    path.write_bytes(content)
+    with pytest.raises(BadModule, match=said):
+        trio.run(compiler.load, path)
+    assert list(compiler.cache_dir.glob("*")) == []
+
+
+def test_a_missing_module_is_named(compiler, tmp_path):
+    with pytest.raises(BadModule, match=r"nowhere\.wasm: No such file"):
+        trio.run(compiler.load, tmp_path / "nowhere.wasm")
+
+
+def test_a_module_that_takes_too_much_memory(engine, tmp_path, wasm):
+    compiler = Compiler(engine, tmp_path / "cache", CompileLimits(memory_mib=40))
+    with pytest.raises(BadModule, match="within 40 MiB"):
+        trio.run(compiler.load, wasm)
+
+
+def test_a_module_that_takes_too_long(engine, tmp_path):
+    body = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 1) (i32.const 7))))" * 60000
+    path = tmp_path / "slow.wasm"
+    path.write_bytes(bindings.wat2wasm(f'(module (func (export "f") (param i32 i32) (result i32) {body} local.get 0))'))
+    compiler = Compiler(engine, tmp_path / "cache", CompileLimits(wall_s=0.2))
+    with pytest.raises(BadModule, match="longer than"):
+        trio.run(compiler.load, path)
+    assert list((tmp_path / "cache").glob("*")) == []
+
+
+def test_a_full_disk_leaves_no_short_file(engine, tmp_path, wasm):
+    """A file system of 64 KiB stands in for the full disk; without the right to mount one, there is none to fill."""
+    small = tmp_path / "small"
+    small.mkdir(mode=0o700)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "edged-test", str(small)], capture_output=True).returncode:
+        pytest.skip("cannot mount a small file system here")
+    try:
+        (small / "filler").write_bytes(b"x" * (60 << 10))
+        compiler = Compiler(engine, small / ".", CompileLimits())
+        with pytest.raises(ConfigError, match=r"[Nn]o space left"):
+            trio.run(compiler.load, wasm)
+        assert [path.name for path in small.iterdir()] == ["filler"]
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_the_compiling_child_has_no_sockets():
+    code = (
+        "import socket\n"
+        "from edged.wasm.compile_child import forbid_sockets\n"
+        "forbid_sockets()\n"
+        "for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):\n"
+        "    try:\n"
+        "        socket.socket(family)\n"
+        "    except PermissionError:\n"
+        "        continue\n"
+        "    raise SystemExit('a socket was made')\n"
+        "open('/proc/self/status').close()\n"
+    )
+    root = str(Path(compile_child.__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_child_is_first_in_line_for_the_out_of_memory_killer():
+    code = (
+        "from edged.wasm.compile_child import limit_process; limit_process(512, 10)\n"
+        "print(open('/proc/self/oom_score_adj').read().strip())"
+    )
+    root = str(Path(compile_child.__file__).parents[2])
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "1000\n"
+
+
+def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):
+    engine = Engine("pulley")
+    compiler = Compiler(engine, tmp_path / "cache")
+
+    async def main():
+        assert await _ask(engine, await compiler.load(wasm)) == 42
+
+    trio.run(main)
+    assert compiler.key("d") != Compiler(Engine(), tmp_path / "cache").key("d")
+
+
+def test_errors_are_of_the_families():
+    assert issubclass(BadModule, GuestError)
+    assert issubclass(CacheUntrusted, ConfigError)

@@ -1,0 +1,56 @@
+"""Turnstile: order, hand-over, cancellation."""
+
+import trio
+import trio.testing
+
+from edged.wasm.slices import Turnstile
+
+
+def test_waiters_pass_by_rank_then_by_arrival():
+    passed = []
+
+    async def main():
+        turnstile = Turnstile()
+        assert turnstile.enter_now()
+
+        async def one(name, rank):
+            await turnstile.enter(rank)
+            passed.append(name)
+            await trio.lowlevel.checkpoint()
+            turnstile.leave()
+
+        async with trio.open_nursery() as nursery:
+            for name, rank in (("old", 300), ("young", 1), ("younger", 0), ("young too", 1)):
+                nursery.start_soon(one, name, rank)
+                await trio.testing.wait_all_tasks_blocked()
+            turnstile.leave()
+        assert turnstile.enter_now()
+
+    trio.run(main)
+    assert passed == ["younger", "young", "young too", "old"]
+
+
+def test_a_cancelled_waiter_neither_keeps_nor_loses_the_turn():
+    async def main():
+        turnstile = Turnstile()
+        turnstile.enter_now()
+        order = []
+
+        async def one(name, scope):
+            with scope:
+                await turnstile.enter(0)
+                order.append(name)
+                turnstile.leave()
+
+        scopes = [trio.CancelScope() for _ in range(3)]
+        async with trio.open_nursery() as nursery:
+            for index, scope in enumerate(scopes):
+                nursery.start_soon(one, index, scope)
+                await trio.testing.wait_all_tasks_blocked()
+            turnstile.leave()  # hands over to the first, which is cancelled before it runs
+            scopes[0].cancel()
+            scopes[1].cancel()
+        assert order[-1] == 2
+        assert turnstile.enter_now()
+
+    trio.run(main)
