@@ -1,8 +1,9 @@
-"""Requests to the API server: plain dicts and bytes over lightkube's configuration, authentication and HTTP client.
+"""Requests to the API server: plain dicts and bytes over lightkube's configuration, authentication and HTTP
+client.
 
-`ApiClient` is what everything else holds. Behind it sits a session (one kubeconfig as read at one moment) that
-`ClientSource` in kubeconfig.py replaces when the file or a certificate changes; callers notice nothing but a
-watch that has to be resumed. Watching and caching are in watch.py and informers.py.
+`ApiClient` is what everything else holds. Behind it sits a session (one kubeconfig as read at one moment)
+that `ClientSource` in kubeconfig.py replaces when the file or a certificate changes; callers notice nothing
+but a watch that has to be resumed. Watching and caching are in watch.py and informers.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import httpx2
 import orjson
 import trio
 from lightkube.config import client_adapter
+from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.apiserver.credentials import ExecAuth
 from edged.errors import ConfigError, PeerError
@@ -32,7 +34,8 @@ CLOSE_GRACE_S = 1.0
 
 class ApiError(PeerError):
     """The API server answered with an error. `code` is the HTTP status; `reason` and `message` come from the
-    Status object where there is one; `body` is that object or {}; `retry_after_s` what the server asked for."""
+    Status object where there is one; `body` is that object or {}; `retry_after_s` what the server asked
+    for."""
 
     def __init__(
         self,
@@ -42,7 +45,8 @@ class ApiError(PeerError):
         body: dict[str, Any] | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(f"API server answered {code} {reason}: {message}".replace(" :", ":"))
+        what = f"{code} {reason}" if reason else str(code)
+        super().__init__(f"API server answered {what}: {message}")
         self.code = code
         self.reason = reason
         self.message = message
@@ -72,6 +76,8 @@ class Session:
             raise ConfigError(
                 f"kubeconfig context {config.context_name}: server is not a URL: {self.server!r}"
             )
+        self.host = url.netloc.decode("ascii")
+        self.path_prefix = url.raw_path.decode("ascii").rstrip("/")  # of servers behind a path (Rancher)
         self.ssl_context = _ssl_context(config) if url.scheme == "https" else None
         self.auth = _authentication(config)
         self.retired = False
@@ -110,7 +116,8 @@ class Session:
                 await self.http.aclose()
 
     async def authorization(self, *, refresh: bool = False) -> str | None:
-        """The Authorization header that lightkube's authentication puts on a request; `refresh` after a 401."""
+        """The Authorization header that lightkube's authentication puts on a request; `refresh` after a
+        401."""
         if self.auth is None:
             return None
         flow = self.auth.async_auth_flow(httpx2.Request("GET", self.server))
@@ -130,8 +137,8 @@ Refresh = Callable[[Session], Awaitable[bool]]
 class ApiClient:
     """Authenticated requests; safe to use from many tasks.
 
-    `refresh(session)` is called after a 401: it reads the kubeconfig again and says whether a new session took
-    the place of that one (then the request is sent once more).
+    `refresh(session)` is called after a 401: it reads the kubeconfig again and says whether a new session
+    took the place of that one (then the request is sent once more).
     """
 
     def __init__(
@@ -177,6 +184,10 @@ class ApiClient:
         if old is not None:
             await old.retire()
 
+    async def refresh(self, rejected: Session) -> bool:
+        """The server answered 401 to `rejected`: whether there are other credentials now."""
+        return self._refresh is not None and await self._refresh(rejected)
+
     async def aclose(self) -> None:
         """Cut streams, close idle connections."""
         if self._session is not None:
@@ -192,7 +203,8 @@ class ApiClient:
         content_type: str = "application/json",
         timeout_s: float = 30.0,
     ) -> dict[str, Any]:
-        """One request, its JSON object as a dict. Raises ApiError, NoAnswer, NotConfigured (all PeerError)."""
+        """One request, its JSON object as a dict. Raises ApiError, NoAnswer, NotConfigured (all
+        PeerError)."""
         data = await self.fetch(
             method, path, query=query, body=body, content_type=content_type, timeout_s=timeout_s
         )
@@ -223,7 +235,7 @@ class ApiClient:
         headers = {"Content-Type": content_type} if content is not None else {}
         session = self.session
         response = await self._send(session, method, path, query, content, headers, timeout_s)
-        if response.status_code == 401 and self._refresh is not None and await self._refresh(session):
+        if response.status_code == 401 and await self.refresh(session):
             response = await self._send(self.session, method, path, query, content, headers, timeout_s)
         if response.status_code >= 300:
             raise error_of(response.status_code, response.headers, response.content)
@@ -244,7 +256,7 @@ class ApiClient:
         )
         with trio.move_on_after(timeout_s):
             async with session.used():
-                # Reading once more is safe when an idle connection turns out to be one the server just closed.
+                # Reading once more is safe when an idle connection turns out to be one just closed.
                 if method == "GET":
                     with contextlib.suppress(httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
                         return await _transmit(session, request, method, path, again=True)
@@ -262,12 +274,12 @@ class ApiClient:
         open_timeout_s: float = 30.0,
     ) -> AsyncIterator[LineStream]:
         """The lines of a watch. Raises like `request` when opened or read; a stream without a byte for
-        `idle_s` raises StreamIdle; after `end_after_s` it ends as if the server had ended it. The connection is
-        closed on leaving, cancelled or not."""
+        `idle_s` raises StreamIdle; after `end_after_s` it ends as if the server had ended it. The connection
+        is closed on leaving, cancelled or not."""
         session = self.session
         async with session.used():
             response = await self._open(session, path, query, open_timeout_s)
-            if response.status_code == 401 and self._refresh is not None and await self._refresh(session):
+            if response.status_code == 401 and await self.refresh(session):
                 await _close(response)
                 session = self.session
                 response = await self._open(session, path, query, open_timeout_s)
@@ -305,7 +317,7 @@ async def _transmit(
         if again and isinstance(error, (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)):
             raise
         raise _no_answer(session, method, path, error) from error
-    except client_adapter.ConfigError as error:  # a token file that is gone
+    except LightkubeConfigError as error:  # a token file that is gone
         raise NoAnswer(f"API server {session.server}: {error}") from error
 
 
@@ -314,7 +326,8 @@ class StreamIdle(NoAnswer):
 
 
 class LineStream:
-    """The lines of a streamed response, without line ends. Iterate, or take all that has arrived by `batch`."""
+    """The lines of a streamed response, without line ends. Iterate, or take all that has arrived by
+    `batch`."""
 
     def __init__(
         self, session: Session, path: str, response: httpx2.Response, idle_s: float, end_at: float
@@ -391,8 +404,8 @@ class LineStream:
         )
 
     async def aclose(self) -> None:
-        """Close the connection. httpx2 nests generators and does not close the inner ones when the outer one is
-        closed early, so they are ended by a read that is cancelled at once."""
+        """Close the connection. httpx2 nests generators and does not close the inner ones when the outer one
+        is closed early, so they are ended by a read that is cancelled at once."""
         if self._closed:
             return
         self._closed = True
@@ -469,5 +482,5 @@ def _authentication(config: SingleConfig) -> httpx2.Auth | None:
         return ExecAuth(config.user.exec)  # lightkube's own needs asyncio
     try:
         return client_adapter.user_auth(config.user)
-    except client_adapter.ConfigError as error:
+    except LightkubeConfigError as error:
         raise ConfigError(f"kubeconfig context {config.context_name}: {error}") from error

@@ -1,7 +1,7 @@
 """Which URL serves a kind: (apiVersion, kind) -> resource, as the API server itself says.
 
-Answers are kept on the ApiClient until its session changes; what is not found is asked again each time (a custom
-resource may be installed at any moment).
+Answers are kept on the ApiClient until its session changes; what is not found is asked again each time (a
+custom resource may be installed at any moment).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class KindNotServed(PeerError):
 
 
 async def discover(client: ApiClient, api_version: str, kind: str) -> ServedKind:
-    """The resource of a kind, upper and lower case as given. KindNotServed; ApiError, NoAnswer from the client."""
+    """The resource of a kind, upper and lower case as given. KindNotServed; ApiError, NoAnswer from the
+    client."""
     known = client.discovered.get((api_version, kind))
     if isinstance(known, ServedKind):
         return known

@@ -1,8 +1,8 @@
 """Shared caches of collections: one per (resource, namespace, selectors) for the whole process.
 
-Whoever needs objects acquires an Informer and releases it later; the last release stops the watch after a short
-linger. Objects are pruned, kept as bytes (control/store.py) and decoded when read. While the API server is away
-the last known state is served. Reading from the server is watch.py's.
+Whoever needs objects acquires an Informer and releases it later; the last release stops the watch after a
+short linger. Objects are pruned, kept as bytes (control/store.py) and decoded when read. While the API server
+is away the last known state is served. Reading from the server is watch.py's.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Prune = Callable[[dict[str, Any]], None]
 
 @dataclass(slots=True)
 class Change:
-    """What happened to one object. `object` is its present state, for "deleted" the last one; all handlers get
-    the same dict and must not change it. `old` decodes the state before; None for "added"."""
+    """What happened to one object. `object` is its present state, for "deleted" the last one; all handlers
+    get the same dict and must not change it. `old` decodes the state before; None for "added"."""
 
     type: Literal["added", "modified", "deleted"]
     key: NamespacedName
@@ -42,7 +42,8 @@ Handler = Callable[[Change], None]
 
 
 class Subscription:
-    """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them all."""
+    """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them
+    all."""
 
     def __init__(self, handler: Handler, pending: dict[NamespacedName, None] | None) -> None:
         self.handler = handler

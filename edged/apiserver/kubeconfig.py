@@ -1,8 +1,8 @@
 """Where the API server is and who we are to it: finding kubeconfig files, reading them, noticing changes.
 
-`open_client` is for commands: read once, fail with a ConfigError. `ClientSource` is for the daemon: waits for a
-kubeconfig to appear, reads it again when it, or a certificate it names, changes (k3s rotates them) or the server
-answers 401, and swaps the session of its ApiClient. Parsing and credentials are lightkube's.
+`open_client` is for commands: read once, fail with a ConfigError. `ClientSource` is for the daemon: waits for
+a kubeconfig to appear, reads it again when it, or a certificate it names, changes (k3s rotates them) or the
+server answers 401, and swaps the session of its ApiClient. Parsing and credentials are lightkube's.
 
 Search order: the configured path (then nothing else); the files of $KUBECONFIG; ~/.kube/config; the service
 account of a Pod.
@@ -72,7 +72,8 @@ class Location:
         return ", ".join(places)
 
     def load(self) -> tuple[SingleConfig, list[Path]]:
-        """The selected context and the files it was read from. ConfigError: nothing there, or nothing usable."""
+        """The selected context and the files it was read from. ConfigError: nothing there, or nothing
+        usable."""
         for group in self.candidates():
             present = [path for path in group if path.exists()]
             if present:
@@ -139,8 +140,8 @@ def _yaml(text: bytes) -> Any:
 
 
 def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[Path]:
-    """Add what `merged` does not have yet (the first file that names something wins, as in kubectl); file names
-    become absolute. Returns the files that are named."""
+    """Add what `merged` does not have yet (the first file that names something wins, as in kubectl); file
+    names become absolute. Returns the files that are named."""
     if merged.get("current-context") is None and content.get("current-context"):
         merged["current-context"] = content["current-context"]
     files: list[Path] = []
@@ -160,7 +161,8 @@ def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[
 
 
 def _refuse_unsupported(merged: dict[str, Any], config: SingleConfig, where: str) -> None:
-    """What lightkube would silently ignore, and what would then go to the wrong place or as the wrong user."""
+    """What lightkube would silently ignore, and what would then go to the wrong place or as the wrong
+    user."""
     names = {"cluster": config.context.cluster, "user": config.context.user}
     for field, keys in UNSUPPORTED.items():
         for entry in merged[field + "s"]:
@@ -176,7 +178,8 @@ def open_session(location: Location) -> tuple[Session, list[Path]]:
 
 
 async def open_client(config: KubernetesConfig) -> ApiClient:
-    """A client for one command; the caller ends with `aclose()`. ConfigError when there is no usable kubeconfig."""
+    """A client for one command; the caller ends with `aclose()`. ConfigError when there is no usable
+    kubeconfig."""
     session, _ = open_session(Location(config.kubeconfig, config.context))
     return ApiClient(session)
 

@@ -1,8 +1,9 @@
 """Drives control/listwatch.py: carries out its effects over HTTP and feeds it what comes back.
 
-A Watcher reads one collection for ever and hands objects to a sink (informers.py). It holds no objects itself.
-Work on objects is done in slices under a lock that all watchers of the process share, so that one slice at most
-(SLICE_ITEMS objects) runs per pass of the event loop, however many watches have something to say.
+A Watcher reads one collection for ever and hands objects to a sink (informers.py). It holds no objects
+itself. Work on objects is done in slices under a lock that all watchers of the process share, so that one
+slice at most (SLICE_ITEMS objects) runs per pass of the event loop, however many watches have something to
+say.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ FIRST_PAGE_LIMIT = 50
 
 @dataclass(frozen=True, slots=True)
 class WatchTimes:
-    """Seconds. A server sends bookmarks about once a minute: `stall_s` must be longer. A watch is renewed after
-    `renew_s` to twice that. `initial_stall_s`: silence after which a WatchList is held to be ignored."""
+    """Seconds. A server sends bookmarks about once a minute: `stall_s` must be longer. A watch is renewed
+    after `renew_s` to twice that. `initial_stall_s`: silence after which a WatchList is held to be
+    ignored."""
 
     stall_s: float = 100.0
     initial_stall_s: float = 20.0
@@ -50,7 +52,8 @@ class Sink(Protocol):
 
 
 class Watcher:
-    """List and watch of `resource`, for ever. `turn` is the lock under which slices of objects are worked on."""
+    """List and watch of `resource`, for ever. `turn` is the lock under which slices of objects are worked
+    on."""
 
     def __init__(
         self,
@@ -165,8 +168,8 @@ class Watcher:
         )
 
     async def _items(self, items: list[Any], page: dict[str, Any]) -> None:
-        """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front, as
-        in watch events, so that the same object gives the same bytes."""
+        """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front,
+        as in watch events, so that the same object gives the same bytes."""
         kind, api_version = str(page.get("kind") or "").removesuffix("List"), page.get("apiVersion")
         items.reverse()  # taken from the end, so that each is freed as soon as it is stored
         while items:

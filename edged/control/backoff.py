@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable
 class Backoff:
     """Delays that grow by `factor` from `base_s` to `cap_s`, each with jitter.
 
-    `random` gives floats in [0, 1). With `jitter` 1.0 a delay d becomes d to 2d (client-go's form), never above
-    `cap_s`. `reset()` after a success.
+    `random` gives floats in [0, 1). With `jitter` 1.0 a delay d becomes d to 2d (client-go's form), never
+    above `cap_s`. `reset()` after a success.
     """
 
     def __init__(

@@ -7,10 +7,10 @@ The states, in the order of a healthy life:
     Watching   everything up to `revision` is known; a watch is open from there
     Probing    contact was lost while watching: ask for the collection's present revision before resuming
 
-Recovery is a transition, not an exception: a lost stream is resumed from the last revision; an expired one (410),
-or a server whose revision went *backwards* (restored from a backup, or restarted without storage: a watch from a
-future revision would be silent for ever), leads to a new list, which is a replacement: objects that it does not
-hold are deletions that happened unseen.
+Recovery is a transition, not an exception: a lost stream is resumed from the last revision; an expired one
+(410), or a server whose revision went *backwards* (restored from a backup, or restarted without storage: a
+watch from a future revision would be silent for ever), leads to a new list, which is a replacement: objects
+that it does not hold are deletions that happened unseen.
 
 `step` takes a state and an input and returns the next state and effects, to be carried out in order. The last
 effect is the next request; without one the stream that is open goes on being read. Pure: no clock, no I/O, no
@@ -49,8 +49,8 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """`streams`: the server offers WatchList. `fresh`: nothing came yet on this stream. `failures`: attempts in
-    a row without anything new."""
+    """`streams`: the server offers WatchList. `fresh`: nothing came yet on this stream. `failures`: attempts
+    in a row without anything new."""
 
     revision: str
     streams: bool
@@ -213,7 +213,8 @@ def start(streams: bool = True) -> Step:
 
 
 def step(state: State, given: Input) -> Step:
-    """The next state and what to do. An input that a state cannot meet is a fault of the caller (assertion)."""
+    """The next state and what to do. An input that a state cannot meet is a fault of the caller
+    (assertion)."""
     if isinstance(state, Watching):
         return _watching(state, given)
     if isinstance(state, Initial):

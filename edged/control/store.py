@@ -1,7 +1,7 @@
 """The last seen state of every object of one informer, as bytes; answers "what changed".
 
-Keys are NamespacedName, values the pruned object as JSON bytes with its resourceVersion: a Pod takes 24 kB as a
-dict and 3.4 kB as bytes, so objects are decoded when they are read. Encoding, pruning and I/O are not here.
+Keys are NamespacedName, values the pruned object as JSON bytes with its resourceVersion: a Pod takes 24 kB as
+a dict and 3.4 kB as bytes, so objects are decoded when they are read. Encoding, pruning and I/O are not here.
 apiserver/informers.py is the user.
 """
 
@@ -23,7 +23,8 @@ class Entry(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One change: what happened to `key`, its state before (None when added) and after (None when deleted)."""
+    """One change: what happened to `key`, its state before (None when added) and after (None when
+    deleted)."""
 
     kind: Kind
     key: NamespacedName
@@ -32,8 +33,9 @@ class Difference(NamedTuple):
 
 
 class Store:
-    """Objects by key. A replacement (a new list) runs from `begin_replace()` over `put()` of every object that
-    is listed to `finish_replace()`, which drops, and names, the ones that were not: their deletion was missed.
+    """Objects by key. A replacement (a new list) runs from `begin_replace()` over `put()` of every object
+    that is listed to `finish_replace()`, which drops, and names, the ones that were not: their deletion was
+    missed.
     """
 
     def __init__(self) -> None:

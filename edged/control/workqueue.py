@@ -1,8 +1,9 @@
 """Which key may be worked on next: keys that are due, keys in work, keys to be taken once more.
 
-The rules are client-go's: a key is queued at most once, a key in work is never handed out a second time, and a
-key added while in work is queued again when it is done. Time comes in as `now` (monotonic seconds). Does not
-wait and does not call anybody: loops/controller.py sleeps until `next_due` and is told of adds by its caller.
+The rules are client-go's: a key is queued at most once, a key in work is never handed out a second time, and
+a key added while in work is queued again when it is done. Time comes in as `now` (monotonic seconds). Does
+not wait and does not call anybody: loops/controller.py sleeps until `next_due` and is told of adds by its
+caller.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ Key = TypeVar("Key", bound=Hashable)
 class WorkQueue(Generic[Key]):
     """Keys in order of becoming due.
 
-    Invariants: `_ready` holds keys of `_dirty` that are not in `_processing`, each once; a key in `_processing`
-    and `_dirty` goes back to `_ready` in `done()`; `_due` has the earliest time of each key that waits.
+    Invariants: `_ready` holds keys of `_dirty` that are not in `_processing`, each once; a key in
+    `_processing` and `_dirty` goes back to `_ready` in `done()`; `_due` has the earliest time of each key
+    that waits.
     """
 
     def __init__(self) -> None:
@@ -72,7 +74,8 @@ class WorkQueue(Generic[Key]):
             self._ready.append(key)
 
     def forget(self, key: Key) -> None:
-        """Drop `key` where it only waits or is queued (its object is gone for good); work in progress stays."""
+        """Drop `key` where it only waits or is queued (its object is gone for good); work in progress
+        stays."""
         self._due.pop(key, None)
         if key in self._dirty:
             self._dirty.discard(key)

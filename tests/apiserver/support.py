@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -16,6 +18,7 @@ from edged.apiserver.watch import WatchTimes
 from edged.logs import Logger, LogStyle
 from edged.names import GroupVersionResource
 from tests.fakes.apiserver import FakeApiServer
+from tests.kube.certificates import write_certificates
 
 PODS = GroupVersionResource("", "v1", "pods")
 PODS_PATH = "/api/v1/pods"
@@ -25,10 +28,20 @@ QUICK = WatchTimes(
 )
 
 
-def session_for(url: str, **user: Any) -> Session:
-    config = KubeConfig.from_one(cluster=Cluster(server=url), user=User(**user)).get()
+def session_for(url: str, *, authority: Path | None = None, **user: Any) -> Session:
+    """A session for a server; `authority`: the file with the CA of its certificate."""
+    cluster = Cluster(server=url, certificate_auth=str(authority) if authority else None)
+    config = KubeConfig.from_one(cluster=cluster, user=User(**user)).get()
     assert config is not None
     return Session(config)
+
+
+def tls_pair(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS context for 127.0.0.1, and the file with its authority."""
+    made = write_certificates(folder)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.server.certificate, made.server.key)
+    return context, made.authority
 
 
 def quiet() -> Logger:

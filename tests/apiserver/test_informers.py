@@ -1,4 +1,5 @@
-"""Informers against the fake server: syncing, changes, sharing, and every way for a server to be away or wrong."""
+"""Informers against the fake server: syncing, changes, sharing, and every way for a server to be away or
+wrong."""
 
 from __future__ import annotations
 

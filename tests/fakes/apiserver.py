@@ -1,9 +1,9 @@
 """A small API server on a loopback socket whose answers tests can spoil: lists, watches, WatchList, writes.
 
-It knows collections by URL path, keeps objects in memory with one revision counter, and records every request.
-`script()` spoils the next requests that match; `stop()` and `start()` are a crash and a restart on the same port.
-Not a model of Kubernetes: no validation, no selectors beyond recording them. Plain HTTP only; pass an SSL context
-for TLS.
+It knows collections by URL path, keeps objects in memory with one revision counter, and records every
+request. `script()` spoils the next requests that match; `stop()` and `start()` are a crash and a restart on
+the same port. Not a model of Kubernetes: no validation, no selectors beyond recording them. Plain HTTP only;
+pass an SSL context for TLS.
 """
 
 from __future__ import annotations
