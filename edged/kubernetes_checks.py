@@ -10,16 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from edged.admission.capabilities import OPERATIONS, PATHS
 from edged.config_reader import Bad, Check, Reader, choice, expect, list_of, text, unknown
 from edged.toml_lines import Path
-
-HOST_CAPABILITIES = {
-    "oci": ("v1/verify", "v2/verify", "v1/manifest_digest", "v1/oci_manifest", "v1/oci_manifest_config"),
-    "net": ("v1/dns_lookup_host",),
-    "crypto": ("v1/is_certificate_trusted",),
-    "kubernetes": ("list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"),
-}
-"""Namespace -> operations that a policy may be granted. `tracing/log` needs no grant."""
 
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -81,12 +74,11 @@ def kind_reference(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
 def host_capability(value: Any, reader: Reader, path: Path) -> str:
     """`*`, `namespace/operation`, or a prefix of one that ends in `/*`."""
     expect(str, value)
-    paths = [f"{namespace}/{name}" for namespace, names in HOST_CAPABILITIES.items() for name in names]
     prefix = value[:-1] if value.endswith("/*") else None
-    if value == "*" or value in paths or (prefix and any(known.startswith(prefix) for known in paths)):
+    if value == "*" or value in PATHS or (prefix and any(known.startswith(prefix) for known in PATHS)):
         return str(value)
-    wildcards = [f"{namespace}/*" for namespace in HOST_CAPABILITIES]
-    raise Bad(unknown("host capability", [*paths, *wildcards], value))
+    wildcards = [f"{namespace}/*" for namespace in OPERATIONS]
+    raise Bad(unknown("host capability", [*PATHS, *wildcards], value))
 
 
 def match_conditions(value: Any, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:

@@ -1,0 +1,83 @@
+"""config/: the commented file names every key with its real default, and both files are valid."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edged import config
+
+FOLDER = Path(__file__).parents[2] / "config"
+FULL = FOLDER / "edged.toml"
+ASSIGNMENT = re.compile(r"# ([a-z_]+) = (.*)")
+UNAVAILABLE_TABLES = {"group", "controller"}
+
+
+def uncommented() -> dict[str, Any]:
+    """edged.toml with every default switched on."""
+    lines = []
+    for line in FULL.read_text().splitlines():
+        if found := ASSIGNMENT.fullmatch(line):
+            line = f"{found[1]} = {found[2]}"
+        elif line.startswith("# [["):
+            line = line.removeprefix("# ")
+        lines.append(line)
+    return tomllib.loads("\n".join(lines))
+
+
+@pytest.mark.parametrize("name", ["edged.toml", "edged.minimal.toml"])
+def test_valid(name: str) -> None:
+    config.load(FOLDER / name)
+
+
+def test_as_it_is_it_changes_nothing() -> None:
+    assert config.load(FULL) == config.parse("[admission]\n[scheduler]\n")
+
+
+def test_with_every_line_switched_on_it_is_still_the_defaults() -> None:
+    from edged.cli.check import to_toml
+
+    shown = uncommented()
+    shown["node"].pop("name")
+    shown["scheduler"].pop("config")  # "" beside names is fine, but says nothing
+    policy = shown["admission"].pop("policy")
+    plugin = shown["scheduler"].pop("plugin")
+    assert config.parse(to_toml(shown)) == config.parse("[admission]\n[scheduler]\n")
+    assert len(policy) == len(plugin) == 1
+
+
+def fields(cls: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)}
+
+
+def test_every_key_is_there() -> None:
+    shown = uncommented()
+    assert set(shown) == fields(config.Config) - UNAVAILABLE_TABLES
+    for name, cls in (
+        ("node", config.NodeConfig), ("kubernetes", config.KubernetesConfig), ("engine", config.EngineConfig),
+        ("admission", config.AdmissionConfig), ("scheduler", config.SchedulerConfig),
+        ("registry", config.RegistryConfig), ("signatures", config.SignaturesConfig),
+        ("observability", config.ObservabilityConfig),
+    ):  # fmt: skip
+        assert set(shown[name]) == fields(cls) - UNAVAILABLE_TABLES, name
+    assert set(shown["admission"]["policy"][0]) == fields(config.PolicyConfig)
+    assert set(shown["scheduler"]["plugin"][0]) == fields(config.PluginConfig)
+
+
+def test_defaults_of_repeated_tables() -> None:
+    shown = uncommented()
+    for cls, table in (
+        (config.PolicyConfig, shown["admission"]["policy"][0]),
+        (config.PluginConfig, shown["scheduler"]["plugin"][0]),
+    ):  # fmt: skip
+        for field in dataclasses.fields(cls):
+            if field.name in ("name", "module", "rules"):
+                continue
+            default = field.default_factory() if field.default is dataclasses.MISSING else field.default
+            value = table[field.name]
+            assert (tuple(value) if isinstance(value, list) else value) == default, field.name
