@@ -26,8 +26,8 @@ LATER_SLICE_TICKS = 1
 IDLE_TICKS_BEFORE_PARKING = 50
 
 # 4 GiB of reserved addresses for each memory, wasmtime's default, cannot be had twice on a small ARM board.
-MEMORY_RESERVATION = 1 << 20
-MEMORY_RESERVATION_FOR_GROWTH = 1 << 20
+MEMORY_RESERVATION = 64 << 20  # addresses, not memory: growth up to the usual limit moves nothing
+MEMORY_RESERVATION_FOR_GROWTH = 16 << 20
 MEMORY_GUARD = 0
 MAX_WASM_STACK = 512 << 10
 ASYNC_STACK = 2 << 20
