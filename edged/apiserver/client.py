@@ -389,6 +389,8 @@ class LineStream:
         idle_at = trio.current_time() + self.idle_s
         with trio.CancelScope(deadline=min(idle_at, self._end_at)) as scope:
             session.streams.add(scope)
+            if session.retired:  # since before the first read
+                scope.cancel()
             try:
                 return await anext(self._chunks, None)
             except httpx2.TransportError as error:

@@ -158,7 +158,7 @@ class _Answer:
         self.keeps_open = False
         self.parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         assert self.parser is not None
         self.parser.feed_data(data)
 
