@@ -306,7 +306,7 @@ class Algorithm:
         """Positions of the nodes to look at, in the order to look at them."""
         total = len(self.snapshot.nodes)
         if names is None:
-            start = self.start
+            start = self.start % total  # nodes may have gone since
             return range(total) if not start else [*range(start, total), *range(start)]
         found = sorted(self.snapshot.index(name) for name in names if name in self.snapshot)
         turn = self.start % len(found) if found else 0

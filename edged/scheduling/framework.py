@@ -214,10 +214,12 @@ class Handle(Protocol):
         action: str,
         note: str,
         related: dict[str, Any] | None = None,
+        controller: str = "",
     ) -> None:
         """Queue an events.k8s.io/v1 Event; never blocks, failures to send are ignored.
 
-        `regarding`/`related` are object references: {"kind", "apiVersion", "name", "namespace", "uid", ...}.
+        `regarding`/`related` are object references: {"kind", "apiVersion", "name", "namespace", "uid", ...};
+        `controller` is the scheduler's name, "" for the first profile's.
         """
         ...
 

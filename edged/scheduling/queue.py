@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -400,6 +401,15 @@ class SchedulingQueue:
                 counts["gated" if queued.gated_by else names[queued.place]] += 1
         return counts
 
+    def rejected_by(self) -> dict[tuple[str, ...], int]:
+        """(plugin, scheduler name) -> number of waiting Pods that the plugin rejected."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for queued in self._pods.values():
+            plugins = {queued.gated_by} if queued.gated_by else queued.unschedulable_plugins
+            for plugin in plugins if queued.place != IN_FLIGHT else ():
+                counts[(plugin, queued.pod.scheduler_name)] += 1
+        return dict(counts)
+
     def __len__(self) -> int:
         return len(self._pods)
 
@@ -453,7 +463,10 @@ def pre_enqueue(profile: Profile, pod: PodInfo) -> Status | None:
 
 
 def pod_update_events(old: PodInfo, new: PodInfo) -> list[ClusterEvent]:
-    """What an update of a Pod means to plugins; the generic update when it means nothing in particular."""
+    """What an update of a Pod means to plugins; the generic update when it means nothing in particular, and
+    nothing at all when only the status changed (as it does by our own patch)."""
+    if old.spec is new.spec and old.labels is new.labels:
+        return []
     actions = []
     if old.labels != new.labels:
         actions.append(Action.UPDATE_POD_LABEL)

@@ -189,4 +189,5 @@ def test_update_events():
 
     big, small = pod_info(requests={"cpu": "2"}), pod_info(requests={"cpu": "1"}, labels={"a": "b"})
     assert actions(big, small) == [Action.UPDATE_POD_LABEL, Action.UPDATE_POD_SCALE_DOWN]
-    assert actions(big, big) == [Action.UPDATE_POD_OTHER]
+    assert actions(big, pod_info(requests={"cpu": "2"}, priority=1)) == [Action.UPDATE_POD_OTHER]
+    assert actions(big, big) == []
