@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 import trio
 
 from edged.errors import ConfigError
+from edged.webhook.files import write_atomically
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -168,7 +169,7 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
             due.append(_ensure_leaf(directory, client, authority, caller, CLIENT_LIFE_S, now))
         renew_at = min(due)
         state = {"names": list(names), "clients": clients, "renew_at": renew_at}
-        _write(directory / "state.json", json.dumps(state).encode(), 0o600)
+        write_atomically(directory / "state.json", json.dumps(state).encode(), 0o600)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
     return _material(directory, renew_at)
@@ -209,7 +210,7 @@ def _trusted_since(pair: Pair) -> float:
 def _promote(directory: Path, successor: Pair) -> None:
     """The current CA, if any, becomes the old one. Order: nothing is lost when it is cut off midway."""
     with suppress(FileNotFoundError):
-        _write(directory / "ca-old.crt", (directory / "ca.crt").read_bytes(), 0o644)
+        write_atomically(directory / "ca-old.crt", (directory / "ca.crt").read_bytes(), 0o644)
     _write_pair(directory, "ca", successor)
     _remove_successor(directory)
 
@@ -227,7 +228,7 @@ def _write_bundle(directory: Path, current: Pair, successor: Pair | None, now: f
     bundle = b"".join(_pem(cert) for cert in certs)
     path = directory / "ca-bundle.crt"
     if not path.exists() or path.read_bytes() != bundle:
-        _write(path, bundle, 0o644)
+        write_atomically(path, bundle, 0o644)
 
 
 def _ensure_leaf(directory: Path, name: str, authority: Pair, extensions: list[Any], life_s: float,
@@ -381,30 +382,8 @@ def _write_pair(directory: Path, name: str, pair: Pair) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _write(directory / f"{name}.key", key, 0o600)
-    _write(directory / f"{name}.crt", _pem(pair.cert), 0o644)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Whole or not at all, also across a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    write_atomically(directory / f"{name}.key", key, 0o600)
+    write_atomically(directory / f"{name}.crt", _pem(pair.cert), 0o644)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
