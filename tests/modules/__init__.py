@@ -1,0 +1,1 @@
+"""The sample modules, each by itself."""

@@ -1,0 +1,1 @@
+"""Guests that only tests need: policies built with other people's toolkits."""

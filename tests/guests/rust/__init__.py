@@ -1,0 +1,1 @@
+"""Policies built with Kubewarden's Rust SDK, and what builds them."""
