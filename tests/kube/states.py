@@ -79,9 +79,17 @@ def make_state(seed: int, features: Features = PLAIN) -> State:
         pod = _pod(random, f"assigned-{number}", features, assigned=True)
         pod["spec"]["nodeName"] = random.choice(names)
         if random.random() < 0.08:
-            pod["status"] = {"phase": random.choice(("Succeeded", "Failed", "Running"))}
+            _give_phase(random, pod)
         assigned.append(pod)
     return State(seed, nodes, tuple(assigned), _pod(random, "incoming", features, assigned=False))
+
+
+def _give_phase(random: Random, pod: Object) -> None:
+    pod["status"] = {"phase": random.choice(("Succeeded", "Failed", "Running"))}
+    # kube-scheduler sees the Pod run first, then end, and keeps a node's ports as a set: the end of one Pod
+    # frees a port that another still holds. Such a history cannot be told from the objects.
+    for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
+        container.pop("ports", None)
 
 
 # --- nodes --------------------------------------------------------------------------------------------------

@@ -1,23 +1,40 @@
 """edged's scheduling cycle against the real kube-scheduler: same nodes, texts and scores on random states.
 
 kube-scheduler places each random Pod under three profiles; edged then gets the same objects as the API server
-completed them. Equal must be: the feasible set, the message of a Pod that fits nowhere, and every native
-plugin's normalised score times weight. The choice must be one of the nodes with the highest total (both break
-ties at random).
+completed them, once as they are and once reached by many small changes. Equal must be: the feasible set, the
+message of a Pod that fits nowhere, and every native plugin's normalised score times weight. The choice must be
+one of the nodes with the highest total (both break ties at random).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
+from random import Random
 
 import pytest
 
-from edged.scheduling.cycle import evaluate
+from edged.names import NamespacedName, key_of
+from edged.scheduling.cache import Cache
+from edged.scheduling.classes import Classes
+from edged.scheduling.cycle import Algorithm, OfflineHandle, evaluate, run_now
 from edged.scheduling.evaluation import Evaluation
-from edged.scheduling.profile import FACTORIES, NOT_BUILT, PluginRef, ProfileConfig, merge_multi_point
+from edged.scheduling.framework import CycleState
+from edged.scheduling.nodes import NodeParser
+from edged.scheduling.nominator import Nominator
+from edged.scheduling.pods import PodInfo, PodParser
+from edged.scheduling.profile import (
+    FACTORIES,
+    NOT_BUILT,
+    PluginRef,
+    ProfileConfig,
+    build,
+    merge_multi_point,
+)
+from edged.scheduling.snapshot import Snapshot
 from tests.kube.cluster import Cluster
 from tests.kube.differential import DISABLED_ADMISSION, PROFILES, Observed, RealScheduler, as_json
-from tests.kube.states import Object, make_state
+from tests.kube.states import Object, State, make_state
 
 SEEDS = 200
 
@@ -39,10 +56,70 @@ def config_of(profile: Object) -> ProfileConfig:
 CONFIGS = {profile["schedulerName"]: config_of(profile) for profile in PROFILES}
 
 
-def differences(observed: Observed) -> list[str]:
-    """What edged makes otherwise of the same state; one text each, none when all is equal."""
+def in_one_step(observed: Observed) -> Evaluation:
+    """A single cycle on the finished state."""
     state = observed.state
-    ours = evaluate(CONFIGS[observed.profile], state.nodes, state.assigned, state.incoming)
+    return evaluate(CONFIGS[observed.profile], state.nodes, state.assigned, state.incoming)
+
+
+def step_by_step(observed: Observed) -> Evaluation:
+    """The last of many cycles, one after each change that leads to the state: verdicts shared among like Pods
+    must have been forgotten exactly where a change touches them."""
+    kept: dict[NamespacedName, Object] = {}
+    cache, snapshot = Cache(), Snapshot()
+    node_parser, pod_parser = NodeParser(kept.get), PodParser(kept.get)
+    profile = build(CONFIGS[observed.profile], OfflineHandle(snapshot))
+    assert profile.shares_verdicts
+    classes = Classes(Algorithm(snapshot, Nominator()))
+    incoming = _parsed(pod_parser, kept, observed.state.incoming)
+    evaluation = Evaluation(incoming, ())
+    for kind, obj in _history(observed.state):
+        if kind == "node":
+            kept[key_of(obj)] = obj
+            cache.set_node(node_parser.parse(obj))
+        elif kind == "pod":
+            cache.set_pod(_parsed(pod_parser, kept, obj))
+        else:
+            cache.remove_pod(obj["metadata"]["uid"])
+        cache.update_snapshot(snapshot)
+        evaluation = run_now(classes.schedule(profile, CycleState(), incoming))
+    return evaluation
+
+
+def _parsed(parser: PodParser, kept: dict[NamespacedName, Object], obj: Object) -> PodInfo:
+    pod = parser.parse(obj)
+    kept[pod.key] = obj
+    return pod
+
+
+def _history(state: State) -> Iterator[tuple[str, Object]]:
+    """Changes that end in the state: bare nodes that become what they are, Pods that come and partly go."""
+    random = Random(state.seed)
+    for node in state.nodes:
+        status = {"allocatable": {"cpu": "32", "memory": "64Gi", "pods": "3"}}
+        yield "node", {"metadata": {"name": node["metadata"]["name"]}, "spec": {}, "status": status}
+    running = [pod for pod in state.assigned if pod["status"].get("phase") not in ("Succeeded", "Failed")]
+    changes = [("node", node) for node in state.nodes] + [("pod", pod) for pod in running]
+    random.shuffle(changes)
+    for kind, obj in changes:
+        if kind == "pod" and random.random() < 0.3:
+            passing = _without_ports(obj)
+            yield "pod", passing
+            yield "gone", passing
+        yield kind, obj
+
+
+def _without_ports(pod: Object) -> Object:
+    """A Pod like it with another identity. No ports: a node forgets one when either of two holders goes."""
+    pod = copy.deepcopy(pod)
+    pod["metadata"] |= {"uid": "passing", "name": "passing"}
+    for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
+        container.pop("ports", None)
+    return pod
+
+
+def differences(observed: Observed, ours: Evaluation) -> list[str]:
+    """What edged makes otherwise of the same state; one text each, none when all is equal."""
     found = []
     if observed.error:
         found.append(f"kube-scheduler failed: {observed.error}")
@@ -82,11 +159,14 @@ def observations() -> list[Observed]:
 
 
 @pytest.mark.kube
-def test_verdicts_texts_and_scores_equal_those_of_kube_scheduler(observations: list[Observed]) -> None:
-    different = [(observed, found) for observed in observations if (found := differences(observed))]
+@pytest.mark.parametrize("way", [in_one_step, step_by_step])
+def test_verdicts_texts_and_scores_equal_those_of_kube_scheduler(
+    observations: list[Observed], way: Callable[[Observed], Evaluation]
+) -> None:
+    different = [(seen, found) for seen in observations if (found := differences(seen, way(seen)))]
     # The smallest first: it is the one to look into.
     different.sort(key=lambda pair: len(as_json(pair[0])))
-    shown = "\n".join(_shown(observed, found) for observed, found in different[:10])
+    shown = "\n".join(_shown(seen, found) for seen, found in different[:10])
     assert not different, f"{len(different)} of {len(observations)} differ; the smallest:\n{shown}"
 
 
