@@ -16,6 +16,7 @@ import orjson
 import trio
 
 from edged.apiserver.client import ApiClient
+from edged.apiserver.paths import collection_path
 from edged.apiserver.watch import SLICE_ITEMS, Watcher, WatchTimes
 from edged.control.store import Difference, Store
 from edged.logs import Logger
@@ -100,6 +101,11 @@ class Informer:
     def connected(self) -> bool:
         """A watch is open; False: what is read here may be out of date."""
         return self._watcher is not None and self._watcher.connected
+
+    @property
+    def problem(self) -> str:
+        """Why the server does not give what is wanted (away, forbidden, unknown resource); "" if it does."""
+        return self._watcher.problem if self._watcher is not None else ""
 
     def get(self, key: NamespacedName) -> dict[str, Any] | None:
         """The object, freshly decoded (the caller may change it)."""
@@ -262,7 +268,12 @@ class Informers:
         label_selector: str = "",
         field_selector: str = "",
     ) -> Informer:
-        """The informer of this selection, shared with everybody who asked for the same. Release it once."""
+        """The informer of this selection, shared with everybody who asked for the same. Release it once.
+
+        ValueError when `namespace` is not a name. What the server refuses (selectors, permissions) is retried
+        for ever and told by `Informer.problem`.
+        """
+        collection_path(resource, namespace)
         selection = Selection(resource, namespace, label_selector, field_selector)
         informer = self._informers.get(selection)
         if informer is None:

@@ -16,6 +16,7 @@ import orjson
 import trio
 
 from edged.apiserver.client import ApiClient, ApiError, LineStream, StreamIdle
+from edged.apiserver.paths import collection_path
 from edged.control import listwatch
 from edged.control.backoff import Backoff
 from edged.errors import PeerError
@@ -71,7 +72,7 @@ class Watcher:
         streams: bool = True,
     ) -> None:
         self._client = client
-        self._path = resource.path(namespace)
+        self._path = collection_path(resource, namespace)
         self._selectors = {
             name: value
             for name, value in (("labelSelector", label_selector), ("fieldSelector", field_selector))
@@ -86,6 +87,7 @@ class Watcher:
         self._log = log.bind(resource=str(resource), **({"namespace": namespace} if namespace else {}))
         self._said = ""
         self._state, self._effects = listwatch.start(streams)
+        self.problem = ""  # what went wrong last; "" when all is well again
         self.connected = False  # a watch is open and everything that is stored came from it or before it
 
     async def run(self) -> None:
@@ -110,7 +112,7 @@ class Watcher:
                 await trio.sleep(max(self._backoff.next(), effect.at_least_s or 0.0))
             elif isinstance(effect, listwatch.Progress):
                 self._backoff.reset()
-                self._said = ""
+                self._said = self.problem = ""
             elif isinstance(effect, listwatch.BeginReplace):
                 self._sink.begin_replace()
             elif isinstance(effect, listwatch.FinishReplace):
@@ -121,6 +123,7 @@ class Watcher:
 
     def _say(self, note: listwatch.Note) -> None:
         """A server that is away for days is news once, not at every attempt."""
+        self.problem = f"{note.message}: {note.detail}" if note.detail else note.message
         if note.message != self._said:
             self._said = note.message
             self._log.warning(note.message, detail=note.detail)

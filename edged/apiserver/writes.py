@@ -10,13 +10,13 @@ import datetime
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
-from urllib.parse import quote
 
 import orjson
 import trio
 
 from edged.apiserver.client import ApiClient, ApiError
 from edged.apiserver.lean import LeanPool
+from edged.apiserver.paths import collection_path, object_path
 from edged.control.backoff import Backoff
 from edged.errors import PeerError
 from edged.logs import Logger
@@ -34,25 +34,6 @@ EVENTS = GroupVersionResource("events.k8s.io", "v1", "events")
 
 
 # --- any object
-
-
-def object_path(
-    resource: GroupVersionResource, name: str, namespace: str | None = None, subresource: str = ""
-) -> str:
-    """URL path of one object. ValueError for names that would lead to another path: they may come from
-    guests."""
-    for part in (name, namespace or "x", subresource or "x"):
-        if part in ("", ".", "..") or "/" in part:
-            raise ValueError(f"not a name of a Kubernetes object: {part!r}")
-    path = f"{resource.path(quote(namespace, safe='') if namespace else None)}/{quote(name, safe=':')}"
-    return f"{path}/{quote(subresource, safe='')}" if subresource else path
-
-
-def collection_path(resource: GroupVersionResource, namespace: str | None = None) -> str:
-    """URL path of a collection, the namespace checked like a name."""
-    if namespace is not None and (namespace in ("", ".", "..") or "/" in namespace):
-        raise ValueError(f"not a name of a namespace: {namespace!r}")
-    return resource.path(quote(namespace, safe="") if namespace else None)
 
 
 async def get(

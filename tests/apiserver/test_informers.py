@@ -532,6 +532,19 @@ def test_no_kubeconfig_yet() -> None:
     run(main)
 
 
+def test_says_what_the_server_refuses() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            server.script("watch", *[Status(403, "Forbidden", "pods is forbidden")] * 2)
+            pods = informers.acquire(PODS)
+            await server.wait_request("watch", 2)
+            assert "403 Forbidden: pods is forbidden" in pods.problem
+            await pods.wait_synced()
+            assert pods.problem == "" and pods.connected
+
+    run(main)
+
+
 def test_a_handler_that_raises_ends_the_run() -> None:
     def broken(change: Change) -> None:
         raise ZeroDivisionError

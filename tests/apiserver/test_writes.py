@@ -23,23 +23,6 @@ WHO = {"scheduler": "edged", "instance": "edged-edge-1", "now_ns": NOW_NS}
 EVENTS_PATH = "/apis/events.k8s.io/v1/namespaces/ns/events"
 
 
-def test_paths() -> None:
-    widgets = GroupVersionResource("demo.example", "v1", "widgets")
-    assert writes.object_path(widgets, "a") == "/apis/demo.example/v1/widgets/a"
-    assert writes.object_path(writes.PODS, "p", "ns", "status") == "/api/v1/namespaces/ns/pods/p/status"
-    roles = GroupVersionResource("rbac.authorization.k8s.io", "v1", "clusterroles")
-    assert writes.object_path(roles, "system:node").endswith("/clusterroles/system:node")
-    assert writes.object_path(writes.PODS, "a?b#c", "n s").endswith("/namespaces/n%20s/pods/a%3Fb%23c")
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../../secrets"])
-def test_names_cannot_lead_elsewhere(name: str) -> None:
-    with pytest.raises(ValueError):
-        writes.object_path(writes.PODS, name, "ns")
-    with pytest.raises(ValueError):
-        writes.collection_path(writes.PODS, name)
-
-
 def test_scheduled_event() -> None:
     event = writes.scheduled_event(POD, "n1", **WHO)
     assert event["note"] == "Successfully assigned ns/p to n1"

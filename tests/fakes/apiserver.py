@@ -269,18 +269,19 @@ class FakeApiServer:
                 return
             self.requests.append(request)
             self._wake()
-            if not await self._unless_hung_up(stream, request):
+            if not await self._unless_hung_up(stream, request, buffer):
                 return
 
-    async def _unless_hung_up(self, stream: trio.abc.Stream, request: Request) -> bool:
-        """Answer; False also when the client left meanwhile. Clients do not pipeline: what is read while a
-        request is being answered can only be the end."""
+    async def _unless_hung_up(self, stream: trio.abc.Stream, request: Request, buffer: bytearray) -> bool:
+        """Answer; False also when the client left meanwhile."""
         alive = True
 
         async def watch_for_end() -> None:
             nonlocal alive
             with contextlib.suppress(trio.BrokenResourceError):
-                await stream.receive_some()
+                if data := await stream.receive_some():
+                    buffer.extend(data)  # the next request, sent as soon as the end of the answer was there
+                    return
             alive = False
             nursery.cancel_scope.cancel()
 
