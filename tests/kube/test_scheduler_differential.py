@@ -1,9 +1,9 @@
 """edged's scheduling cycle against the real kube-scheduler: same nodes, texts and scores on random states.
 
-kube-scheduler places each random Pod under three profiles; edged then gets the same objects as the API server
-completed them, once as they are and once reached by many small changes. Equal must be: the feasible set, the
-message of a Pod that fits nowhere, and every native plugin's normalised score times weight. The choice must be
-one of the nodes with the highest total (both break ties at random).
+kube-scheduler places each random Pod under three profiles; edged then gets the same objects as the API
+server completed them, once as they are and once reached by many small changes. Equal must be: the feasible
+set, the message of a Pod that fits nowhere, and every native plugin's normalised score times weight. The
+choice must be one of the nodes with the highest total (both break ties at random).
 """
 
 from __future__ import annotations
