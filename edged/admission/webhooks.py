@@ -47,7 +47,7 @@ COMPARED = (
     "sideEffects", "timeoutSeconds", "admissionReviewVersions", "reinvocationPolicy", "matchConditions",
 )  # fmt: skip
 PLUGINS = {VALIDATING: "ValidatingAdmissionWebhook", MUTATING: "MutatingAdmissionWebhook"}
-FOLDERS = {VALIDATING: "validating", MUTATING: "mutating"}  # one each: a manifest of the other kind is refused
+FOLDERS = {VALIDATING: "validating", MUTATING: "mutating"}  # one each: the other kind is an error there
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _OPERATIONS = ("*", "CREATE", "UPDATE", "DELETE", "CONNECT")
 
