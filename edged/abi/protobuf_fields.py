@@ -75,8 +75,7 @@ MESSAGES: Final[dict[str, str]] = {
     ),
     "GitRepoVolumeSource": "1! repository string, 2! revision string, 3! directory string",
     "SecretVolumeSource": (
-        "1! secretName string, 2 items []KeyToPath, 3 defaultMode int32, 4 optional bool, "
-        "5 defaultUser int64"
+        "1! secretName string, 2 items []KeyToPath, 3 defaultMode int32, 4 optional bool, 5 defaultUser int64"
     ),
     "KeyToPath": "1! key string, 2! path string, 3 mode int32, 4 user int64",
     "NFSVolumeSource": "1! server string, 2! path string, 3! readOnly bool",

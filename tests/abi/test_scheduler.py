@@ -248,7 +248,7 @@ def test_log_lines_and_their_filter():
 
 
 def test_structured_lines():
-    assert log_line("msg", b"key\0value\0key2\0va\"lue\0") == r'"msg" key="value" key2="va\"lue"'
+    assert log_line("msg", b'key\0value\0key2\0va"lue\0') == r'"msg" key="value" key2="va\"lue"'
     assert log_line("msg", b"odd\0") == '"msg" odd='
     guest, lines = lines_of(0)
     guest.call("logs", 0, *guest.put(b"plain\n"), 0, 0)

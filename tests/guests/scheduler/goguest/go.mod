@@ -1,0 +1,3 @@
+module edged.dev/tests/scheduler-guest
+
+go 1.24
