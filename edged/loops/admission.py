@@ -6,6 +6,7 @@ Called by webhook/routes.py for every request; holds the current set of policies
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,28 +50,31 @@ class Admission:
     """Answers reviews with the policies of the moment."""
 
     def __init__(
-        self, log: Logger, lines: GuestLines, context: ClusterContext | None, observers: tuple[Observer, ...] = ()
+        self,
+        log: Logger,
+        lines: GuestLines,
+        context: ClusterContext | None,
+        observers: tuple[Observer, ...] = (),
+        is_retired: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.policies: PolicySet = {}
-        self.retired: dict[str, float] = {}  # removed names -> until when (trio time) they go on answering "allowed"
         self.counters: dict[str, Counters] = {}
         self.rejections: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_REJECTIONS)
         self._log = log
         self._lines = lines
         self._context = context
         self._observers = observers
+        self._is_retired = is_retired  # whether a policy that is gone may still be asked, and is to allow
 
     def swap(self, policies: PolicySet) -> None:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
-        for name in policies:
-            self.retired.pop(name, None)
         self.counters = {name: self.counters.get(name) or Counters() for name in policies}
 
     def find(self, name: str) -> Policy | None:
         """The policy of that name; None for one removed a short while ago. Raises UnknownPolicy."""
         policy = self.policies.get(name)
-        if policy is None and self.retired.get(name, 0.0) <= trio.current_time():
+        if policy is None and not self._is_retired(name):
             raise UnknownPolicy(name)
         return policy
 

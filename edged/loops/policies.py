@@ -18,6 +18,7 @@ from edged.abi import wapc
 from edged.abi.metadata import Metadata
 from edged.admission import capabilities, verdict
 from edged.admission.capabilities import Grants
+from edged.admission.webhooks import WebhookSpec
 from edged.config import Config, PolicyConfig
 from edged.errors import ConfigError, EdgedError, GuestError
 from edged.logs import GuestLines, Logger
@@ -56,6 +57,25 @@ class Policy:
     def rules(self) -> Sequence[dict[str, Any]]:
         """What it is registered for: the configuration's rules, else the module's own."""
         return self.metadata.rules if self.config.rules is None else self.config.rules
+
+
+    def webhook(self) -> WebhookSpec:
+        """What the API server is to be told. A policy that may not mutate is called like a validating one: its patch
+        would be refused anyway."""
+        config = self.config
+        return WebhookSpec(
+            name=config.name,
+            rules=() if self.metadata.policy_type == "raw" else self.rules,
+            mutating=config.allowed_to_mutate and (self.metadata.mutating or self.error is not None),
+            monitor=self.monitor,
+            failure_policy=config.failure_policy,
+            match_policy=config.match_policy,
+            side_effects=config.side_effects,
+            timeout_s=self.timeout_s,
+            namespace_selector=config.namespace_selector,
+            object_selector=config.object_selector,
+            match_conditions=config.match_conditions,
+        )
 
 
 PolicySet = dict[str, Policy]

@@ -1,0 +1,30 @@
+"""`edged run`: the daemon."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="run the daemon",
+        description="Runs until SIGTERM or SIGINT. SIGHUP reads the configuration again: the new set of policies is "
+        "taken whole, or the last good one is kept.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="default: /etc/edged/edged.toml")
+
+
+def run(args: argparse.Namespace) -> int:
+    import trio
+
+    from edged import config as configuration
+    from edged.daemon import Daemon, logger, until_terminated
+
+    path = args.config or configuration.DEFAULT_PATH
+    config = configuration.load(path)
+    daemon = Daemon(config, path, logger(config))
+    # Signals end the daemon at a checkpoint of its own, never inside a host callback on a guest's stack.
+    trio.run(daemon.run, until_terminated, restrict_keyboard_interrupt_to_checkpoints=True)
+    return 0

@@ -1,0 +1,437 @@
+"""The one place that wires: builds every object, opens the nurseries, orders start and shutdown.
+
+    base       what all lean on: Kubernetes connection, informers, certificates, watchdog, status socket
+      work     loops that write: registration, the scheduler
+        intake the listeners
+
+Start: bind sockets first (callers queue instead of being refused), load policies, serve, register, say READY.
+Stop: unregister nothing (the API server must not fall open because a node restarts), stop accepting, let requests
+under way finish for `node.drain_s`, then stop what the rest leans on.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from edged import config as configuration
+from edged import status, systemd
+from edged.admission.review import AdmissionRequest, AdmissionResponse
+from edged.admission.webhooks import Target
+from edged.apiserver.informers import Informers
+from edged.apiserver.kubeconfig import ClientSource, Location
+from edged.apiserver.lean import LeanPool
+from edged.apiserver.writes import PODS, EventRecorder
+from edged.config import AdmissionConfig, Config
+from edged.errors import ConfigError, EdgedError
+from edged.http1 import listener as http
+from edged.http1.messages import Request
+from edged.logs import GuestLines, Logger, LogStyle, is_journal
+from edged.loops.admission import Admission
+from edged.loops.context import ClusterContext
+from edged.loops.policies import Policy, PolicyLoader
+from edged.loops.registration import Registration, State, make_registration, owner_identity
+from edged.names import GroupVersionResource
+from edged.wasm.compile import Compiler
+from edged.wasm.engine import Engine
+from edged.webhook import certificates
+from edged.webhook.health import Health, Probes
+from edged.webhook.metrics import Registry, kubewarden_metrics, process_metrics
+from edged.webhook.routes import Routes
+from edged.webhook.tls import ServerTls, TlsFiles
+
+if TYPE_CHECKING:
+    from edged.loops.scheduler import Scheduler
+
+NODES = GroupVersionResource("", "v1", "nodes")
+API_SERVER_CLIENT = "kube-apiserver"  # name of the client certificate that `edged webhook install` hands out
+
+
+def logger(config: Config) -> Logger:
+    """The process's logger, as configured."""
+    observability = config.observability
+    return Logger(LogStyle(observability.log_format, observability.log_level, is_journal()))
+
+
+class Daemon:
+    """One edged process. `config_path` is read again on reload; None (tests) keeps the configuration."""
+
+    def __init__(self, config: Config, config_path: str | None, log: Logger) -> None:
+        self.config = config
+        self.config_path = config_path
+        self.log = log
+        self.lines = GuestLines(log)
+        self.engine = Engine(config.engine.kind)  # type: ignore[arg-type]
+        self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
+        self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context))
+        self.informers = Informers(self.source.client)
+        self.context = ClusterContext(self.source.client, self.informers)
+        self.registry = Registry()
+        process_metrics(self.registry)
+        self.registration: Registration | None = None
+        self.admission = Admission(
+            log, self.lines, self.context, (_MetricsObserver(self.registry),), self._is_retired
+        )
+        self.scheduler: Scheduler | None = None
+        self.scheduler_error = ""
+        self.probes = Probes()
+        self.tls: ServerTls | None = None
+        self.material: certificates.Material | None = None
+        self.listener: http.Listener | None = None
+        self.reload_error = ""
+        self.reloads = 0
+        self.started_at = time.time()
+        self.ready = False
+        self._reloading = trio.Lock()
+
+    # --- start and stop
+
+    async def run(self, stop: Callable[[], Any], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until `stop()` returns. `started` when everything that is enabled answers."""
+        notify = systemd.notifier()
+        interval = systemd.watchdog_interval_s()
+        inherited = systemd.inherited_sockets()
+        async with AsyncExitStack() as stack:
+            stack.callback(self.engine.close)
+            stack.callback(notify.close)
+            admission = self.config.admission
+            sockets = inherited.get("admission") or (http.bind(admission.listen) if admission else [])
+            for socket in sockets:
+                stack.callback(socket.close)
+            async with trio.open_nursery() as base:
+                if interval is not None:
+                    base.start_soon(systemd.watchdog, notify, interval, lambda: True)
+                await base.start(self.source.run)
+                await base.start(self.informers.run)
+                base.start_soon(self._serve_status)
+                async with trio.open_nursery() as work:
+                    async with trio.open_nursery() as intake:
+                        await self._start_health(intake)
+                        if admission is not None:
+                            await self._start_admission(admission, sockets, base, work, intake)
+                        await self._start_scheduler(work)
+                        gc.collect()
+                        gc.freeze()
+                        self.ready = True
+                        notify.ready("serving")
+                        self.log.info("ready", elapsed_ms=round((time.time() - self.started_at) * 1000))
+                        task_status.started(self)
+                        base.start_soon(self._reload_on_hangup, notify)
+                        await stop()
+                        self.ready = False
+                        notify.stopping("draining")
+                        self.log.info("stopping")
+                        if self.listener is not None and not await self.listener.drain(self.config.node.drain_s):
+                            self.log.warning("requests under way were cut off", after_s=self.config.node.drain_s)
+                        intake.cancel_scope.cancel()
+                    work.cancel_scope.cancel()
+                base.cancel_scope.cancel()
+
+    async def _start_health(self, intake: trio.Nursery) -> None:
+        address = self.config.observability.listen
+        if not address:
+            return
+        health = Health(self.probes, self.registry)
+        self.probes.ready["policies"] = lambda: "" if self.ready else "not loaded yet"
+        await intake.start(http.Listener(http.bind(address), health).serve)
+
+    async def _start_admission(
+        self, admission: AdmissionConfig, sockets: list[Any], base: trio.Nursery, work: trio.Nursery, intake: trio.Nursery
+    ) -> None:
+        self.tls = ServerTls(await self._tls_files(admission))
+        base.start_soon(self.tls.watch, self._say_certificate)
+        if not admission.tls.cert:
+            base.start_soon(self._renew_certificates, admission)
+        self.admission.swap(await self._loader().load(admission.policy))
+        self.listener = http.Listener(
+            sockets,
+            Routes(self.admission),
+            tls=self.tls.context,
+            on_handler_error=self._say_handler_error,
+            on_connection_error=lambda peer, error: self.log.debug("connection failed", peer=peer, error=str(error)),
+        )
+        await intake.start(self.listener.serve)
+        self.probes.probe_tls(intake, self.listener.addresses[0])
+        target = Target(
+            url=admission_url(admission),
+            ca_bundle=b"",
+            owner=owner_identity(self.config.node.name),
+            timeout_s=admission.webhook_timeout_s,
+            include_system=admission.include_system,
+        )
+        self.registration = make_registration(
+            admission.register,
+            target,
+            self._say_registration,
+            client=self.source.client,
+            static_dir=Path(admission.static_dir) if admission.static_dir else None,
+        )
+        self._register()
+        work.start_soon(self.registration.run)
+
+    def _register(self) -> None:
+        """Tell the registration what is served now."""
+        if self.registration is not None:
+            specs = [policy.webhook() for policy in self.admission.policies.values()]
+            self.registration.update(specs, self._ca_bundle())
+
+    def _ca_bundle(self) -> bytes:
+        """What the API server checks the serving certificate against."""
+        if self.material is not None:
+            return self.material.bundle()
+        assert self.tls is not None
+        return self.tls.files.cert.read_bytes()
+
+    def _is_retired(self, name: str) -> bool:
+        return self.registration is not None and self.registration.is_retired(name)
+
+    async def _start_scheduler(self, work: trio.Nursery) -> None:
+        """Profiles are loaded before anything is scheduled; a scheduler that lacks a plugin does not run at all."""
+        config = self.config.scheduler
+        if config is None:
+            return
+        # Imported here: a node without the scheduler does not pay for it.
+        from edged.loops.plugins import PluginLoader
+        from edged.loops.scheduler import BINDERS, ApiWrites, Scheduler
+
+        client = self.source.client
+        pool = LeanPool(client, connections=BINDERS + 3)
+        recorder = EventRecorder(pool, random=random.random, log=self.log)
+        scheduler = Scheduler(
+            self.informers.acquire(PODS),
+            self.informers.acquire(NODES),
+            ApiWrites(client, pool, recorder),
+            log=self.log,
+            instance=f"edged-{self.config.node.name}",
+        )
+        try:
+            loaded = await PluginLoader(self.config, self.compiler, self.lines).load(config, scheduler)
+        except EdgedError as error:
+            self.scheduler_error = str(error)
+            self.log.error("scheduler not started", error=self.scheduler_error)
+            return
+        scheduler.use(loaded.profiles)
+        self.scheduler = scheduler
+        work.start_soon(recorder.run)
+        work.start_soon(scheduler.run)
+
+    # --- certificates
+
+    async def _tls_files(self, admission: AdmissionConfig) -> TlsFiles:
+        auth = client_auth(admission)
+        own = admission.tls
+        if own.cert:
+            authorities = (Path(own.client_ca),) if own.client_ca else ()
+            return TlsFiles(Path(own.cert), Path(own.key), authorities, auth)
+        self.material = await self._own_certificates(admission)
+        authorities = (Path(own.client_ca),) if own.client_ca else (self.material.ca_bundle,)
+        return TlsFiles(self.material.cert, self.material.key, authorities, auth)
+
+    async def _own_certificates(self, admission: AdmissionConfig) -> certificates.Material:
+        names = certificates.serving_names(admission_url(admission), admission.listen)
+        return await certificates.ensure_in_child(Path(self.config.node.state_dir), names)
+
+    async def _renew_certificates(self, admission: AdmissionConfig) -> None:
+        while True:
+            assert self.material is not None
+            await trio.sleep(min(max(60.0, self.material.renew_at - time.time()), 3600.0))
+            try:
+                self.material = await self._own_certificates(admission)
+            except ConfigError as error:
+                self.log.error("certificates not renewed", error=str(error))
+                continue
+            self._register()
+            if self.tls is not None and self.tls.reload():
+                self._say_certificate("")
+
+    # --- reload
+
+    def _loader(self) -> PolicyLoader:
+        return PolicyLoader(self.config, self.compiler, self.lines, self.log)
+
+    async def _reload_on_hangup(self, notify: systemd.Notifier) -> None:
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+            async for _ in hangups:
+                notify.reloading()
+                await self.reload()
+                notify.ready(self.reload_error or "serving")
+
+    async def reload(self) -> bool:
+        """Read the configuration again. A new set of policies is taken whole, or the last good one is kept."""
+        async with self._reloading:
+            try:
+                await self._reload()
+            except EdgedError as error:
+                self.reload_error = str(error)
+                self.log.error("reload failed, going on as before", error=self.reload_error)
+                return False
+            self.reload_error = ""
+            self.reloads += 1
+            self.log.info("reloaded", policies=len(self.admission.policies))
+            return True
+
+    async def _reload(self) -> None:
+        fresh = configuration.load(self.config_path) if self.config_path else self.config
+        fixed = needs_restart(self.config, fresh)
+        if fixed:
+            raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")
+        if self.tls is not None:
+            self.tls.reload()
+        if fresh.admission is None:
+            self.config = fresh
+            return
+        loader = PolicyLoader(fresh, self.compiler, self.lines, self.log)
+        policies = await loader.load(fresh.admission.policy, self.admission.policies)
+        broken = [f"{policy.name}: {policy.error}" for policy in policies.values() if policy.error]
+        if broken:
+            raise ConfigError("policies do not load: " + "; ".join(broken))
+        self.config = fresh
+        self.admission.swap(policies)
+        self._register()
+
+    # --- status
+
+    async def _serve_status(self) -> None:
+        try:
+            await status.serve(self.config.node.socket, {"status": lambda _request: self.describe()}, self.log)
+        except ConfigError as error:
+            self.log.warning("no status socket", error=str(error))
+
+    def describe(self) -> dict[str, Any]:
+        """What `edged status` shows."""
+        policies = {
+            name: {
+                "mode": policy.config.mode,
+                "state": "failed" if policy.error else "loaded",
+                "error": policy.error or "",
+                "digest": policy.template.module.digest if policy.template else "",
+                **{key: getattr(counters, key) for key in counters.__slots__},
+            }
+            for name, policy in self.admission.policies.items()
+            if (counters := self.admission.counters[name])
+        }
+        return {
+            "ready": self.ready,
+            "uptime_s": round(time.time() - self.started_at, 1),
+            "memory_kib": status.memory_kib(),
+            "policies": policies,
+            "rejections": list(self.admission.rejections),
+            "reloads": self.reloads,
+            "reload_error": self.reload_error,
+            "certificate_error": self.tls.error if self.tls else "",
+            "kubernetes": {"server": self.source.client.server, "configured": self.source.client.configured},
+            "registration": self._describe_registration(),
+            "scheduler": self._describe_scheduler(),
+        }
+
+    def _describe_registration(self) -> dict[str, Any]:
+        if self.registration is None:
+            return {"mode": "off"}
+        state = self.registration.state
+        return {
+            "mode": state.mode,
+            "phase": state.phase,
+            "message": state.message,
+            "policies": list(state.policies),
+            "problems": dict(state.problems),
+        }
+
+    def _describe_scheduler(self) -> dict[str, Any]:
+        if self.scheduler is None:
+            return {"error": self.scheduler_error} if self.scheduler_error else {}
+        return {"pending": self.scheduler.queue.pending(), "profiles": list(self.scheduler.profile_names)}
+
+    # --- what is said
+
+    def _say_registration(self, state: State) -> None:
+        level = "info" if state.phase in ("registered", "off", "pending") else "warning"
+        fields = {"mode": state.mode, "phase": state.phase, "policies": len(state.policies)}
+        if state.message:
+            fields["message"] = state.message
+        self.log.log(level, "registration", fields)
+
+    def _say_compiling(self, event: str, what: str) -> None:
+        if event == "discarded":
+            self.log.warning("compiled module discarded", reason=what)
+        elif event != "cached":
+            self.log.info(event, module=what)
+
+    def _say_certificate(self, error: str) -> None:
+        if error:
+            self.log.error("new certificate refused, the old one stays in use", error=error)
+        else:
+            self.log.info("certificate replaced")
+
+    def _say_handler_error(self, request: Request, error: Exception) -> None:
+        self.log.error("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
+
+
+class _MetricsObserver:
+    """Counts evaluations under Kubewarden's metric names."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._metrics = kubewarden_metrics(registry)
+
+    def evaluated(
+        self, policy: Policy, request: AdmissionRequest, response: AdmissionResponse, origin: str, seconds: float
+    ) -> None:
+        code = (response.status or {}).get("code")
+        self._metrics.evaluated(
+            seconds,
+            policy_name=policy.name,
+            policy_mode=policy.config.mode,
+            resource_kind=request.kind,
+            resource_namespace=request.text("namespace"),
+            resource_request_operation=request.text("operation"),
+            accepted=response.allowed,
+            mutated=bool(response.patch),
+            request_origin=origin,
+            error_code=code,
+        )
+
+
+def admission_url(admission: AdmissionConfig) -> str:
+    """What the API server dials."""
+    return admission.url or f"https://{admission.listen}"
+
+
+def client_auth(admission: AdmissionConfig) -> Any:
+    """require or off: `auto` requires client certificates with static registration."""
+    if admission.client_auth == "auto":
+        return "require" if admission.register == "static" else "off"
+    return admission.client_auth
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """Keys that differ and cannot change while the process runs."""
+    changed = [
+        name
+        for name in ("node", "kubernetes", "engine", "scheduler", "observability")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if (old.admission is None) != (new.admission is None):
+        changed.append("admission")
+    elif old.admission is not None and new.admission is not None:
+        same = replace(new.admission, policy=old.admission.policy)
+        changed += [
+            f"admission.{key}"
+            for key in old.admission.__slots__
+            if getattr(old.admission, key) != getattr(same, key)
+        ]
+    return changed
+
+
+async def until_terminated() -> None:
+    """Returns at SIGTERM or SIGINT."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            return
