@@ -241,8 +241,9 @@ class SchedulingQueue:
                 self._about_assigned(event, old, pod, now)
 
     def assigned_pod_deleted(self, pod: PodInfo, now: float) -> None:
-        """Also for assumed Pods whose binding failed, and nominated ones that are gone."""
-        self.move_all(ClusterEvent("Pod", Action.DELETE, "AssignedPodDelete"), pod, None, now)
+        """Also for an assumed Pod whose binding failed; that does not help the Pod itself."""
+        event = ClusterEvent("Pod", Action.DELETE, "AssignedPodDelete")
+        self.move_all(event, pod, None, now, lambda queued: queued.pod.uid != pod.uid)
 
     def _about_assigned(self, event: ClusterEvent, old: PodInfo | None, pod: PodInfo, now: float) -> None:
         def concerned(queued: QueuedPod) -> bool:

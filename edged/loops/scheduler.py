@@ -1,0 +1,519 @@
+"""Schedules Pods: informers feed cache and queue, one cycle at a time chooses a node, workers bind.
+
+    scheduler = Scheduler(pods, nodes, writes)      # also the Handle that plugins are built with
+    scheduler.use([profile, ...])                   # built by scheduling/profile.py
+    await nursery.start(scheduler.run)              # returns when the informers are synced
+
+What a cycle is, and what changes of objects mean, is in edged/scheduling (pure). Here is what waits: for a
+Pod, for a guest, for Permit, for the API server. `why` and `metrics` are for the status socket and the
+metrics endpoint.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+import trio
+
+from edged.apiserver import writes as api
+from edged.apiserver.client import ApiClient
+from edged.apiserver.informers import Change, Informer
+from edged.apiserver.lean import LeanPool
+from edged.errors import PeerError
+from edged.logs import Logger
+from edged.names import NamespacedName
+from edged.scheduling import binding
+from edged.scheduling.cache import Cache
+from edged.scheduling.classes import Classes
+from edged.scheduling.cycle import Algorithm, run_post_filter
+from edged.scheduling.evaluation import Evaluation, single_node_message
+from edged.scheduling.framework import CycleState, PostFilterResult, Status
+from edged.scheduling.metrics import Metrics
+from edged.scheduling.nodes import NodeParser
+from edged.scheduling.nominator import Nominator
+from edged.scheduling.pods import PodInfo, PodParser
+from edged.scheduling.profile import Profile
+from edged.scheduling.quantity import QuantityError
+from edged.scheduling.queue import QueuedPod, SchedulingQueue
+from edged.scheduling.records import Record, Records
+from edged.scheduling.snapshot import Snapshot
+from edged.scheduling.tracker import Tracker
+
+BINDERS = 8
+BINDING_BACKLOG = 64
+"""Pods chosen but not yet with a binder; then cycles wait. Bounds what guests hold per Pod."""
+STATUS_WRITERS = 2
+REJECTED, BROKEN = "Unschedulable", "SchedulerError"
+
+
+class Writes(Protocol):
+    """What the scheduler writes. `ApiWrites` does it for real; tests bring their own."""
+
+    async def bind(self, pod: NamespacedName, uid: str, node: str) -> None:
+        """Raises PeerError."""
+
+    async def patch_status(
+        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+    ) -> None:
+        """Raises PeerError."""
+
+    def record(self, event: dict[str, Any]) -> None:
+        """Never waits, never fails."""
+
+
+class ApiWrites:
+    """Writes over lean connections (bindings, events) and the ordinary client (status)."""
+
+    def __init__(self, client: ApiClient, pool: LeanPool, recorder: api.EventRecorder) -> None:
+        self._client = client
+        self._pool = pool
+        self._recorder = recorder
+
+    async def bind(self, pod: NamespacedName, uid: str, node: str) -> None:
+        await api.bind(self._pool, pod, uid, node)
+
+    async def patch_status(
+        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+    ) -> None:
+        await api.patch_pod_status(self._client, pod, uid, condition=condition, nominated_node=nominated_node)
+
+    def record(self, event: dict[str, Any]) -> None:
+        self._recorder.record(event)
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One Pod's way from the queue to its binding. `node` is "" until one is chosen; `nominated`: the Pod's
+    status names it already."""
+
+    queued: QueuedPod
+    pod: PodInfo
+    profile: Profile
+    state: CycleState
+    started: float
+    node: str = ""
+    assumed: PodInfo | None = None
+    nominated: bool = False
+    binds: bool = False
+
+
+class Scheduler:
+    """See the file's docstring. `clock` gives wall time as nanoseconds since 1970, for events and
+    conditions."""
+
+    def __init__(
+        self,
+        pods: Informer,
+        nodes: Informer,
+        writes: Writes,
+        *,
+        log: Logger | None = None,
+        random: Random | None = None,
+        instance: str = "edged",
+        clock: Callable[[], int] = time.time_ns,
+        binders: int = BINDERS,
+        records: int = 128,
+        percentage: int | None = None,
+        backoff_s: tuple[float, float] = (1.0, 10.0),
+    ) -> None:
+        self.metrics = Metrics()
+        self.snapshot = Snapshot()
+        self.cache = Cache()
+        self.nominator = Nominator()
+        self.records = Records(records)
+        self.queue: SchedulingQueue
+        self._pods_informer, self._nodes_informer = pods, nodes
+        self._writes = writes
+        self._log = log or Logger()
+        self._instance = instance
+        self._clock = clock
+        self._binders = binders
+        self._backoff_s = backoff_s
+        self._profiles: dict[str, Profile] = {}
+        choose = (random or Random()).randrange
+        self._algorithm = Algorithm(self.snapshot, self.nominator, choose, percentage)
+        self._classes = Classes(self._algorithm)
+        self._pod_parser = PodParser(pods.get)
+        self._node_parser = NodeParser(nodes.get)
+        self._tracker: Tracker
+        self._waiting: dict[str, binding.Waiting] = {}
+        self._wake = trio.Event()
+        send, self._to_bind = trio.open_memory_channel[Attempt](BINDING_BACKLOG)
+        self._bind_soon = send
+        send_status, self._to_patch = trio.open_memory_channel[tuple[PodInfo, Any, str | None]](
+            BINDING_BACKLOG
+        )
+        self._patch_soon = send_status
+
+    def use(self, profiles: Iterable[Profile]) -> None:
+        """The profiles to run; once, before `run`."""
+        self._profiles = {profile.scheduler_name: profile for profile in profiles}
+        initial, longest = self._backoff_s
+        self.queue = SchedulingQueue(
+            self._profiles, self.nominator, self.metrics, initial_backoff_s=initial, max_backoff_s=longest
+        )
+        self.queue.wake = lambda: self._wake.set()
+        self._tracker = Tracker(
+            self.cache, self.queue, self._pod_parser, self._node_parser, self._profiles, self._pod_deleted
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. Cycles begin when both informers have told everything they know."""
+        assert self._profiles, "use() comes first"
+        handlers = ((self._nodes_informer, self._on_node), (self._pods_informer, self._on_pod))
+        try:
+            for informer, handler in handlers:
+                await informer.wait_synced()
+                await informer.add_handler(handler).wait_replayed()
+            async with trio.open_nursery() as nursery:
+                for _ in range(self._binders):
+                    nursery.start_soon(self._bind_worker)
+                for _ in range(STATUS_WRITERS):
+                    nursery.start_soon(self._status_worker)
+                nursery.start_soon(self._tick)
+                task_status.started()
+                await self._cycles(nursery)
+        finally:
+            for informer, handler in handlers:
+                informer.remove_handler(handler)
+
+    # --- what informers say
+
+    def _on_pod(self, change: Change) -> None:
+        now = trio.current_time()
+        try:
+            if change.type == "deleted":
+                self._tracker.pod_gone(change.object, now)
+            else:
+                self._tracker.pod_is(change.object, now)
+        except QuantityError as error:
+            self._log.warning("pod cannot be read", pod=str(change.key), error=str(error))
+
+    def _on_node(self, change: Change) -> None:
+        now = trio.current_time()
+        try:
+            if change.type == "deleted":
+                self._tracker.node_gone(change.object, now)
+            else:
+                self._tracker.node_is(change.object, now)
+        except QuantityError as error:
+            self._log.warning("node cannot be read", node=change.key.name, error=str(error))
+
+    def _pod_deleted(self, uid: str) -> None:
+        waiting = self._waiting.get(uid)
+        if waiting is not None:
+            waiting.reject("", "removed")
+
+    async def _tick(self) -> None:
+        """Ends backoffs, on the second."""
+        while True:
+            now = trio.current_time()
+            await trio.sleep(1.0 - now % 1.0)
+            self.queue.flush(trio.current_time())
+
+    # --- cycles
+
+    async def _cycles(self, nursery: trio.Nursery) -> None:
+        while True:
+            queued = self.queue.pop(trio.current_time())
+            if queued is None:
+                await self._wake.wait()
+                self._wake = trio.Event()
+            else:
+                await self._attempt(queued, nursery)
+                await trio.lowlevel.checkpoint()
+
+    async def _attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
+        pod = queued.pod
+        profile = self._profiles[pod.scheduler_name]
+        if self._is_pointless(pod):
+            self.queue.done(pod.uid)
+            return
+        attempt = Attempt(queued, pod, profile, CycleState(), time.perf_counter())
+        try:
+            waits = await self._choose(attempt)
+        except EdgedError as error:  # a plugin, or a Pod that got a node while a guest was thinking
+            await self._take_back(attempt, BROKEN, str(error))
+            return
+        if waits is None:
+            return
+        attempt.binds = True
+        if waits:
+            nursery.start_soon(self._wait_and_bind, attempt, waits)
+        else:
+            await self._bind_soon.send(attempt)
+
+    def _is_pointless(self, pod: PodInfo) -> bool:
+        if pod.terminating:
+            self._record_event(
+                pod, "Warning", "FailedScheduling", "Scheduling", f"skip schedule deleting pod: {pod.key}"
+            )
+            return True
+        return pod.uid in self.cache.pods
+
+    async def _choose(self, attempt: Attempt) -> dict[str, float] | None:
+        """Everything up to Permit; -> the plugins that wait, None when the Pod was rejected. Raises
+        CycleError."""
+        attempt.queued.unschedulable_plugins = attempt.queued.pending_plugins = frozenset()
+        self.cache.update_snapshot(self.snapshot)
+        evaluation = await self._classes.schedule(attempt.profile, attempt.state, attempt.pod)
+        elapsed_s = time.perf_counter() - attempt.started
+        self.metrics.observe("scheduling_algorithm_duration_seconds", elapsed_s)
+        self.records.add(Record(evaluation, attempt.profile, attempt.queued.attempts, self._clock()))
+        if not evaluation.node_name:
+            await self._no_node(attempt, evaluation)
+            return None
+        return await self._reserve(attempt, evaluation.node_name)
+
+    async def _no_node(self, attempt: Attempt, evaluation: Evaluation) -> None:
+        result = PostFilterResult()
+        if evaluation.names and attempt.profile.calls["post_filter"]:
+            result = await run_post_filter(attempt.profile, attempt.state, evaluation)
+        queued = attempt.queued
+        queued.unschedulable_plugins, queued.pending_plugins = evaluation.rejectors()
+        await self._end(attempt)
+        await self._failed(attempt, REJECTED, evaluation.message(), result)
+
+    async def _reserve(self, attempt: Attempt, node: str) -> dict[str, float] | None:
+        pod, profile, state = attempt.pod, attempt.profile, attempt.state
+        attempt.node = node
+        attempt.assumed = self.cache.assume(pod, node)
+        self.nominator.remove(pod.uid)
+        waits: dict[str, float] = {}
+        rejection = await binding.run_reserve(profile, state, pod, node)
+        if rejection is None and profile.calls["permit"]:
+            rejection, waits = await binding.run_permit(profile, state, pod, node)
+        if rejection is not None:
+            await self._rejected_on_node(attempt, rejection)
+            return None
+        return waits
+
+    # --- binding
+
+    async def _wait_and_bind(self, attempt: Attempt, waits: Mapping[str, float]) -> None:
+        """Holds a Pod back until Permit plugins agree, then binds it in this task."""
+        decided = trio.Event()
+        waiting = binding.Waiting(attempt.pod, waits, trio.current_time(), decided.set)
+        self._waiting[attempt.pod.uid] = waiting
+        try:
+            await self._nominate(attempt)
+            while not decided.is_set():
+                with trio.move_on_at(waiting.next_deadline()):
+                    await decided.wait()
+                waiting.expire(trio.current_time())
+        finally:
+            del self._waiting[attempt.pod.uid]
+        waited_s = trio.current_time() - waiting.since
+        verdict = waiting.verdict
+        result = "success" if verdict is None else "unschedulable"
+        self.metrics.observe("permit_wait_duration_seconds", waited_s, result)
+        if verdict is not None:
+            await self._rejected_on_node(attempt, verdict)
+        else:
+            await self._bind(attempt)
+
+    async def _bind_worker(self) -> None:
+        async for attempt in self._to_bind:
+            await self._bind(attempt)
+
+    async def _bind(self, attempt: Attempt) -> None:
+        pod, profile, state, node = attempt.pod, attempt.profile, attempt.state, attempt.node
+        self.queue.done(pod.uid)
+        try:
+            if profile.calls["pre_bind"]:
+                await self._nominate(attempt)
+                rejection = await binding.run_pre_bind(profile, state, pod, node)
+                if rejection is not None:
+                    await self._rejected_on_node(attempt, rejection)
+                    return
+            rejection = await binding.run_bind(profile, state, pod, node)
+        except EdgedError as error:
+            await self._take_back(attempt, BROKEN, str(error))
+            return
+        if rejection is not None:
+            await self._rejected_on_node(attempt, rejection)
+            return
+        await self._bound(attempt)
+
+    async def _nominate(self, attempt: Attempt) -> None:
+        """Tells others where the Pod goes while Permit or PreBind take their time. Advice: failing costs
+        nothing."""
+        pod = attempt.pod
+        if attempt.nominated or pod.nominated_node == attempt.node:
+            return
+        attempt.nominated = True
+        try:
+            await self._writes.patch_status(pod.key, pod.uid, None, attempt.node)
+        except PeerError as error:
+            self._log.warning("nominated node not written", pod=str(pod.key), error=str(error))
+
+    async def _bound(self, attempt: Attempt) -> None:
+        pod, node = attempt.pod, attempt.node
+        note = f"Successfully assigned {pod.key} to {node}"
+        self._record_event(pod, "Normal", "Scheduled", "Binding", note)
+        self._count(attempt, "scheduled")
+        queued, metrics = attempt.queued, self.metrics
+        metrics.observe("pod_scheduling_attempts", queued.attempts)
+        if queued.was_flushed:
+            metrics.count("pod_scheduled_after_flush_total")
+        if queued.initial_timestamp is not None:
+            since_s = trio.current_time() - queued.initial_timestamp
+            attempts = str(queued.attempts) if queued.attempts < 15 else "15+"
+            metrics.observe("pod_scheduling_sli_duration_seconds", since_s, attempts)
+        await binding.run_post_bind(attempt.profile, attempt.state, pod, node)
+        await self._end(attempt)
+
+    # --- failure
+
+    async def _rejected_on_node(self, attempt: Attempt, status: Status) -> None:
+        """A node had been chosen, and a later point turned the Pod down."""
+        plugins = frozenset({status.plugin}) if status.plugin else frozenset()
+        attempt.queued.unschedulable_plugins = plugins
+        await self._take_back(attempt, REJECTED, single_node_message(status))
+
+    async def _take_back(self, attempt: Attempt, reason: str, message: str) -> None:
+        """The Pod fails after a node was chosen."""
+        binds, assumed = attempt.binds, attempt.assumed
+        freed = await self._undo(attempt)
+        await self._failed(attempt, reason, message, PostFilterResult("", True))
+        if freed and binds and assumed is not None:
+            # Last, and not for the Pod itself: it would be tried again at once, for ever. Before binding
+            # begins no other Pod can have missed the room.
+            self.queue.assigned_pod_deleted(assumed, trio.current_time())
+
+    async def _undo(self, attempt: Attempt) -> bool:
+        """Unreserve and forget, if it came to that; -> whether a node has room again."""
+        assumed, attempt.assumed = attempt.assumed, None
+        freed = False
+        if assumed is not None:
+            await binding.run_unreserve(attempt.profile, attempt.state, attempt.pod, attempt.node)
+            freed = self.cache.is_assumed(assumed.uid)
+            self.cache.forget(assumed)
+        await self._end(attempt)
+        return freed
+
+    async def _end(self, attempt: Attempt) -> None:
+        await binding.end_cycle(attempt.profile, attempt.state, attempt.pod)
+
+    async def _failed(
+        self, attempt: Attempt, reason: str, message: str, nomination: PostFilterResult
+    ) -> None:
+        """Back to the queue, an event and a condition; not for Pods that are gone, assigned or replaced."""
+        self._count(attempt, "unschedulable" if reason == REJECTED else "error")
+        pod = attempt.pod
+        obj = self._pods_informer.get(pod.key)
+        present = self._parse(obj)
+        if obj is None or present is None or present.uid != pod.uid or present.node_name:
+            self.queue.done(pod.uid)
+            self.nominator.remove(pod.uid)
+            return
+        now = trio.current_time()
+        attempt.queued.pod = present
+        self.queue.put_back(attempt.queued, present, now)
+        if nomination.override:
+            self._renominate(present, nomination.nominated_node)
+        self._record_event(present, "Warning", "FailedScheduling", "Scheduling", message)
+        condition = api.pod_condition(obj, reason=reason, message=message, now=_wall(self._clock()))
+        # The informer may not have seen a nomination that this attempt has written.
+        changed = nomination.override and (
+            attempt.nominated or nomination.nominated_node != present.nominated_node
+        )
+        if condition is not None or changed:
+            nominated = nomination.nominated_node if changed else None
+            await self._patch_soon.send((present, condition, nominated))
+
+    def _parse(self, obj: dict[str, Any] | None) -> PodInfo | None:
+        try:
+            return self._pod_parser.parse(obj) if obj is not None else None
+        except QuantityError:
+            return None  # said when the informer told of it
+
+    def _renominate(self, pod: PodInfo, node: str) -> None:
+        self.nominator.remove(pod.uid)
+        if node:
+            self.nominator.add(pod, node)
+
+    async def _status_worker(self) -> None:
+        async for pod, condition, nominated in self._to_patch:
+            try:
+                await self._writes.patch_status(pod.key, pod.uid, condition, nominated)
+            except PeerError as error:
+                self._log.warning("pod status not written", pod=str(pod.key), error=str(error))
+
+    # --- the Handle
+
+    async def bind(self, pod: PodInfo, node_name: str) -> None:
+        """Raises PeerError."""
+        await self._writes.bind(pod.key, pod.uid, node_name)
+
+    def waiting_pod(self, uid: str) -> binding.Waiting | None:
+        return self._waiting.get(uid)
+
+    def record_event(
+        self,
+        regarding: dict[str, Any],
+        *,
+        type: str,
+        reason: str,
+        action: str,
+        note: str,
+        related: dict[str, Any] | None = None,
+        controller: str = "",
+    ) -> None:
+        """What a plugin wants told. Types other than Normal and Warning are refused by the API server:
+        dropped."""
+        if type not in ("Normal", "Warning") or not regarding.get("name"):
+            return
+        told = {"metadata": {"name": regarding["name"], "namespace": regarding.get("namespace") or "default"}}
+        event = api.pod_event(
+            told,
+            type="Normal" if type == "Normal" else "Warning",
+            reason=reason,
+            action=action,
+            note=note,
+            controller=controller or next(iter(self._profiles)),
+            instance=self._instance,
+            now_ns=self._clock(),
+        )
+        event["regarding"] = {key: value for key, value in regarding.items() if value}
+        if related is not None and any(related.values()):
+            event["related"] = {key: value for key, value in related.items() if value}
+        self._writes.record(event)
+
+    def _record_event(self, pod: PodInfo, type: str, reason: str, action: str, note: str) -> None:
+        self.record_event(
+            pod.reference(), type=type, reason=reason, action=action, note=note, controller=pod.scheduler_name
+        )
+
+    # --- being asked
+
+    def why(self, pod: NamespacedName) -> dict[str, Any] | None:
+        """What the last attempt at a Pod found (scheduling/records.py); None: not among the last ones."""
+        return self.records.why(pod)
+
+    def gauges(self) -> dict[str, dict[tuple[str, ...], int]]:
+        """Metrics that are states: name -> labels -> value."""
+        pending: dict[tuple[str, ...], int] = {
+            (queue,): count for queue, count in self.queue.pending().items()
+        }
+        sizes: dict[tuple[str, ...], int] = {
+            ("assumed_pods",): len(self.cache.assumed),
+            ("nodes",): len(self.snapshot.nodes),
+            ("pods",): len(self.cache.pods),
+        }
+        return {"pending_pods": pending, "cache_size": sizes, "unschedulable_pods": self.queue.rejected_by()}
+
+    def _count(self, attempt: Attempt, result: str) -> None:
+        profile = attempt.profile.scheduler_name
+        self.metrics.count("schedule_attempts_total", result, profile)
+        elapsed_s = time.perf_counter() - attempt.started
+        self.metrics.observe("scheduling_attempt_duration_seconds", elapsed_s, result, profile)
+
+
+def _wall(now_ns: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(now_ns / 1e9, datetime.UTC)
