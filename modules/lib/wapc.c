@@ -105,7 +105,8 @@ void host_log(slice level, slice message, const json *data) {
 static void serve_validate(slice payload) {
     json *document = json_parse(payload);
     json *request = json_get(document, SLICE("request"));
-    if (!request || request->kind != JSON_OBJECT) answer_error(SLICE("the payload is not a JSON object with a request"));
+    if (!request || request->kind != JSON_OBJECT)
+        answer_error(SLICE("the payload is not a JSON object with a request"));
     else policy_validate(request, json_get(document, SLICE("settings")));
 }
 

@@ -86,11 +86,18 @@ class _Call:
     def run(self) -> bytes:
         for initialiser in ("_start", "wapc_init"):
             if initialiser in self.exports:
-                self.exports[initialiser](self.store)
+                self._initialise(initialiser)
         ok = self.exports["__guest_call"](self.store, len(self.operation), len(self.payload))
         if not ok or self.response is None:
             raise CallFailed(self.error)
         return self.response
+
+    def _initialise(self, export: str) -> None:
+        try:
+            self.exports[export](self.store)
+        except wasmtime.ExitTrap as left:
+            if left.code:  # 0 is how some toolkits end a `_start` that went well
+                raise
 
     def _imports(self) -> dict[str, tuple[int, int, Callable[..., Any]]]:
         return {
