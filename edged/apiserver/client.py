@@ -21,13 +21,13 @@ import trio
 from lightkube.config import client_adapter
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
+from edged.apiserver.connection import Transport
 from edged.apiserver.credentials import ExecAuth
 from edged.errors import ConfigError, PeerError
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
-CONNECT_TIMEOUT_S = 10.0
 MAX_LINE_BYTES = 32 << 20  # etcd refuses objects beyond 1.5 MB; this only stops an endless line
 CLOSE_GRACE_S = 1.0
 
@@ -76,6 +76,8 @@ class Session:
             raise ConfigError(
                 f"kubeconfig context {config.context_name}: server is not a URL: {self.server!r}"
             )
+        self.url = url
+        self.port = url.port or (443 if url.scheme == "https" else 80)
         self.host = url.netloc.decode("ascii")
         self.path_prefix = url.raw_path.decode("ascii").rstrip("/")  # of servers behind a path (Rancher)
         self.ssl_context = _ssl_context(config) if url.scheme == "https" else None
@@ -85,10 +87,9 @@ class Session:
         self._in_use = 0
         self.http = httpx2.AsyncClient(
             base_url=self.server,
-            verify=self.ssl_context if self.ssl_context is not None else False,
+            transport=Transport(self.ssl_context),
             auth=self.auth,
             timeout=None,  # every request has its own total timeout
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=4, keepalive_expiry=30.0),
             headers={"User-Agent": "edged", "Accept": "application/json", "Accept-Encoding": "identity"},
             trust_env=False,
         )
