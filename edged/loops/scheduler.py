@@ -24,7 +24,7 @@ from edged.apiserver import writes as api
 from edged.apiserver.client import ApiClient
 from edged.apiserver.informers import Change, Informer
 from edged.apiserver.lean import LeanPool
-from edged.errors import PeerError
+from edged.errors import EdgedError, PeerError
 from edged.logs import Logger
 from edged.names import NamespacedName
 from edged.scheduling import binding
