@@ -1,8 +1,9 @@
 """Wasm modules as scheduler plugins: loading, wiring of extension points, one guest instance per Pod's cycle.
 
-Joins `abi/scheduler*.py` (what guests import and export), `edged/wasm` (instances whose calls are trio tasks)
-and `framework.py` (what the cycle calls). The only file of this folder, with guest_pool.py, that needs trio.
-The loop that runs the scheduler loads guests with `load_guest` and puts them into profiles.
+Joins `abi/scheduler*.py` (what guests import and export), `edged/wasm` (instances whose calls are trio
+tasks) and `framework.py` (what the cycle calls). The only file of this folder that needs trio, with
+guest_pool.py and guest_deadline.py. The loop that runs the scheduler loads guests with `load_guest` and
+puts them into profiles.
 
 An instance belongs to a Pod from its pre_filter to its end_cycle, because guests keep a cycle's state in
 their own memory and reset it in `prefilter`: that is called first in every cycle, whatever else is wired. A
@@ -35,6 +36,7 @@ from edged.scheduling.framework import (
     PostFilterResult,
     Status,
 )
+from edged.scheduling.guest_deadline import within, within_plain
 from edged.scheduling.guest_pool import InstancePool
 from edged.scheduling.guest_world import GuestWorld
 from edged.scheduling.nodes import NodeInfo
@@ -50,6 +52,9 @@ GUEST_HOSTS: Final[HostTable] = {**wasi.HOSTS, **HOSTS}
 """Everything a scheduler guest may import."""
 
 NODES_PER_SLICE = 8  # nodes encoded between two checkpoints: about a millisecond
+# Calls that end at once follow each other without giving way to other tasks for about so long.
+MOST_WITHOUT_CHECKPOINT_S = 0.001
+CALL_OVERHEAD_S = 10e-6
 
 _POINT_OF: Final = {
     "filter": "filter", "postfilter": "post_filter", "prescore": "pre_score", "score": "score",
@@ -112,6 +117,9 @@ class LoadedGuest:
         self._world = world
         self._log = log
         self._numbers = count(1)
+        self._used_s = 0.0  # since the last checkpoint
+        waits = any(GUEST_HOSTS[wanted.module, wanted.name].waits for wanted in module.imports)
+        self._within = within_plain if waits else within
 
     async def start(self) -> None:
         """The first instance, the check of what is wired, `enqueue`. Raises GuestError."""
@@ -141,8 +149,12 @@ class LoadedGuest:
         instance.state.begin(call)
         problem = ""
         try:
-            with trio.fail_after(self.options.wall_timeout_s):
-                return await instance.call(export)
+            result = await self._within(self.options.wall_timeout_s, instance.call(export))
+            self._used_s += instance.cpu_s + CALL_OVERHEAD_S
+            if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
+                self._used_s = 0.0
+                await trio.lowlevel.checkpoint()
+            return result
         except trio.TooSlowError:
             problem = f"no answer within {self.options.wall_timeout_s:g} s"
         except GuestError as error:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from edged.abi.scheduler import HOSTS, AbiError, Call, GuestState
 from edged.abi.scheduler_exports import POINTS
 from edged.errors import GuestError
 from edged.scheduling.framework import ALL_EVENTS, Code, PostFilterResult, Status
 from edged.scheduling.guest import GuestOptions, GuestPlugin
+from edged.scheduling.guest_world import GuestWorld
+from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Budget, Template
 from tests.guests.scheduler.build import wat
 from tests.scheduling.guest_support import Bench, pod, run
 from tests.wasm.support import fault, module
 
 PANICS = wat("panics")
+SAMPLES = Path(__file__).parents[2] / "modules" / "scheduling"
 MINIMAL = '(module (memory (export "memory") 1) (func (export "filter") (result i32) (i32.const 0)))'
 
 
@@ -461,5 +470,71 @@ def test_a_module_that_cannot_be_used_is_not_swapped_in():
         assert await filtered(plugin, bench, "p") == 101
         plugin.close()
         assert old.pool.in_use == 0
+
+    run(main)
+
+
+SPINS = guest('(func (export "filter") (result i32) (loop $on (br $on)) (i32.const 0))')
+
+
+def test_a_guest_that_computes_too_long_by_the_clock():
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(SPINS, budget=Budget(cpu_s=60.0), wall_timeout_s=0.05)
+        status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
+        assert status == Status(1, ("wasm: filter error: no answer within 0.05 s",))
+        assert plugin._guest.pool.in_use == 0
+
+    run(main)
+
+
+def test_a_cycle_that_is_cancelled_gives_its_instance_back_dead():
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(SPINS, budget=Budget(cpu_s=60.0), wall_timeout_s=60.0)
+        with trio.move_on_after(0.02) as scope:
+            await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
+        assert scope.cancelled_caught
+        await plugin.end_cycle(bench.state, bench.pods["p"])
+        assert plugin._guest.pool.in_use == 0
+        assert plugin._guest.pool._free == [], "the instance was in the middle of a call"
+
+    run(main)
+
+
+# --- host functions in real linear memory
+
+
+POINTERS = (0, 1, 8, 65_528, 65_535, 65_536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+
+
+@pytest.mark.parametrize(
+    ("place", "host"), HOSTS.items(), ids=lambda value: value[1] if type(value) is tuple else ""
+)
+def test_no_pointer_does_harm(place: tuple[str, str], host: HostFunction):
+    async def main(bench: Bench) -> None:
+        template = Template(bench.engine, module(bench.engine, fault("pointers-scheduler")), HOSTS)
+        kept = bench.pods["p"]
+        world = GuestWorld(bench.handle)
+        rng = random.Random(place[1])
+        for _ in range(60):
+            instance = await template.instantiate(GuestState(world, config="{}"), Budget())
+            instance.state.begin(Call(partial(world.pod, kept), b"node-1", target=partial(world.pod, kept)))
+            with closing(instance), suppress(AbiError):
+                await instance.call(place[1], *(rng.choice(POINTERS) for _ in host.params))
+
+    run(main)
+
+
+@pytest.mark.parametrize("name", ["device-fit", "power-aware"])
+def test_the_sample_plugins_load(name: str):
+    async def main(bench: Bench) -> None:
+        binary = SAMPLES / name / f"{name}.wasm"
+        plugin = await bench.load(binary.read_bytes(), config="{}")
+        _, status = await bench.begin(plugin, bench.pods["p"])
+        assert status is None or status.code == Code.SKIP
+        for each in bench.nodes:
+            if "filter" in plugin.points:
+                assert await plugin.filter(bench.state, bench.pods["p"], each) is None
+            if "score" in plugin.points:
+                assert isinstance(await plugin.score(bench.state, bench.pods["p"], each), int)
 
     run(main)
