@@ -24,6 +24,7 @@ from edged.scheduling.cycle import (
     check_range,
     filter_natively,
     filter_node,
+    maximum_at,
     run_pre_filter,
     run_pre_score,
     score_nodes,
@@ -81,6 +82,17 @@ class PodClass:
         for i in snapshot.changed_since(self.mark):
             self.known[i] = self.scored[i] = 0
         self.mark = snapshot.mark
+
+    def unscored(self, feasible: Sequence[int]) -> list[int]:
+        scored = self.scored
+        if len(feasible) < len(scored):
+            return [i for i in feasible if not scored[i]]
+        found = []
+        i = scored.find(0)
+        while i >= 0:
+            found.append(i)
+            i = scored.find(0, i + 1)
+        return found
 
     def take_pre_filter(self, profile: Profile, state: CycleState, evaluation: Evaluation) -> None:
         self.rejected, self.message = evaluation.pre_filter_status, evaluation.pre_filter_message
@@ -170,7 +182,8 @@ class Classes:
         positions = algorithm.positions(known.names)
         wanted = algorithm.wanted(profile, len(positions))
         statuses, total = known.statuses, len(known.statuses)
-        if wanted >= total and 0 not in known.known:
+        if wanted >= total:  # all nodes are looked at: go straight to those that changed
+            await self._visit_unknown(known, state, evaluation.pod)
             evaluation.feasible = [i for i in positions if statuses[i] is None]
             evaluation.statuses = statuses.copy()
             algorithm.start %= total
@@ -186,48 +199,48 @@ class Classes:
             told[i] = statuses[i]
         evaluation.statuses = told
 
+    async def _visit_unknown(self, known: PodClass, state: CycleState, pod: PodInfo) -> None:
+        i = known.known.find(0)
+        while i >= 0:
+            await self._judge(known, state, pod, i)
+            i = known.known.find(0, i + 1)
+
     async def _visit(
         self, known: PodClass, state: CycleState, pod: PodInfo, positions: Sequence[int], wanted: int
     ) -> Sequence[int]:
         """Makes sure of the statuses, in order, until enough nodes are feasible; the positions it looked
         at."""
-        nodes, statuses, flags, filters = (
-            self._algorithm.snapshot.nodes,
-            known.statuses,
-            known.known,
-            known.filters,
-        )
-        awaits = _awaits(filters)
         found = 0
         for count, i in enumerate(positions, 1):
-            if not flags[i]:
-                if awaits:
-                    statuses[i] = await filter_node(filters, state, pod, nodes[i])
-                else:
-                    statuses[i] = filter_natively(filters, state, pod, nodes[i])
-                flags[i] = 1
-            if statuses[i] is None:
+            if not known.known[i]:
+                await self._judge(known, state, pod, i)
+            if known.statuses[i] is None:
                 found += 1
                 if found >= wanted:
                     return positions[:count]
         return positions
+
+    async def _judge(self, known: PodClass, state: CycleState, pod: PodInfo, position: int) -> None:
+        node = self._algorithm.snapshot.nodes[position]
+        if known.replays:
+            known.statuses[position] = await filter_node(known.filters, state, pod, node)
+        else:
+            known.statuses[position] = filter_natively(known.filters, state, pod, node)
+        known.known[position] = 1
 
     async def _score(
         self, known: PodClass, profile: Profile, state: CycleState, evaluation: Evaluation
     ) -> None:
         nodes, feasible, pod = self._algorithm.snapshot.nodes, evaluation.feasible, evaluation.pod
         calls = await self._pre_score(known, profile, state, evaluation)
-        scored = known.scored
-        new = [i for i in feasible if not scored[i]]
-        for call in calls:
+        new = known.unscored(feasible)
+        for call in calls if new else ():
             await score_nodes(call, state, pod, nodes, new, known.raw[call.name])
         rows, totals = await self._totals(known, calls, state, evaluation, new)
         for i in new:
             known.scored[i] = 1
-        evaluation.scores = {
-            name: row._replace(raw=row.raw.copy()) if isinstance(row.raw, list) else row
-            for name, row in rows.items()
-        }
+        # Copies: the class goes on changing its own.
+        evaluation.scores = {name: ScoreRow(row[0], [*row[1]], *row[2:]) for name, row in rows.items()}
         self._algorithm.pick_best(evaluation, feasible, [totals[i] for i in feasible])
 
     async def _pre_score(
@@ -262,8 +275,10 @@ class Classes:
         lasting: list[ScoreRow] = []
         passing: list[ScoreRow] = []
         for call in calls:
-            raw = known.raw[call.name]
-            if "normalize_score" not in call.plugin.points:
+            raw, by_max = known.raw[call.name], call.plugin.normalize_by_max
+            if by_max is not None:
+                row = ScoreRow(call.weight, raw, None, by_max, maximum_at(raw, feasible))
+            elif "normalize_score" not in call.plugin.points:
                 check_range(call.name, raw, new)
                 row = ScoreRow(call.weight, raw)
             else:

@@ -205,7 +205,7 @@ async def score_row(
     """Normalizes one plugin's raw scores of the feasible nodes and checks their range. Raises CycleError."""
     by_max = call.plugin.normalize_by_max
     if by_max is not None:
-        return ScoreRow(call.weight, raw, by_max=by_max, maximum=max(raw[i] for i in positions))
+        return ScoreRow(call.weight, raw, by_max=by_max, maximum=maximum_at(raw, positions))
     if "normalize_score" not in call.plugin.points:
         check_range(call.name, raw, positions)
         return ScoreRow(call.weight, raw)
@@ -221,6 +221,10 @@ async def score_row(
         normalized[i] = score
     check_range(call.name, normalized, positions)
     return ScoreRow(call.weight, raw, normalized)
+
+
+def maximum_at(raw: Sequence[int], positions: Sequence[int]) -> int:
+    return max(raw) if len(positions) == len(raw) else max([raw[i] for i in positions])
 
 
 def check_range(plugin: str, scores: Sequence[int], positions: Iterable[int]) -> None:
@@ -399,12 +403,14 @@ class Algorithm:
             totals = [total + row.final(i) for total, i in zip(totals, feasible, strict=True)]
         self.pick_best(evaluation, feasible, totals)
 
-    def pick_best(self, evaluation: Evaluation, feasible: Sequence[int], totals: Sequence[int]) -> None:
+    def pick_best(self, evaluation: Evaluation, feasible: Sequence[int], totals: list[int]) -> None:
         """`totals` is parallel to `feasible`."""
         best = max(totals)
-        ties = [i for i, total in zip(feasible, totals, strict=True) if total == best]
-        choice = ties[0] if len(ties) == 1 else ties[self.choose(len(ties))]
-        evaluation.node_name = evaluation.names[choice]
+        ties = totals.count(best)
+        place = totals.index(best)
+        for _ in range(self.choose(ties) if ties > 1 else 0):
+            place = totals.index(best, place + 1)
+        evaluation.node_name = evaluation.names[feasible[place]]
 
 
 async def add_to_state(
