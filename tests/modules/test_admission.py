@@ -1,12 +1,20 @@
-"""Runs every case of the sample policies, and checks what cases cannot say: unreadable payloads, numbers."""
+"""Runs every case of the sample policies, and checks what cases cannot say: bad payloads, numbers as written.
+
+Each runs twice: under a host of its own (wapc_host.py) and under edged's.
+"""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wasmtime
 
+from edged.wasm.engine import Engine
+
+from .edged_host import EdgedPolicy
 from .wapc_host import CallFailed, Host, HostRefuses, Policy
 
 ADMISSION = Path(__file__).resolve().parents[2] / "modules" / "admission"
@@ -14,10 +22,18 @@ NAMES = sorted(path.parent.name for path in ADMISSION.glob("*/module.toml"))
 CASES = sorted(ADMISSION.glob("*/cases/*.json"))
 
 
-@pytest.fixture(scope="module")
-def policies() -> dict[str, Policy]:
-    engine = wasmtime.Engine()
-    return {name: Policy(engine, (ADMISSION / name / f"{name}.wasm").read_bytes()) for name in NAMES}
+def wasm(name: str) -> bytes:
+    return (ADMISSION / name / f"{name}.wasm").read_bytes()
+
+
+@pytest.fixture(scope="module", params=["wasmtime", "edged"])
+def policies(request: pytest.FixtureRequest) -> Iterator[dict[str, Policy | EdgedPolicy]]:
+    if request.param == "wasmtime":
+        engine = wasmtime.Engine()
+        yield {name: Policy(engine, wasm(name)) for name in NAMES}
+        return
+    with closing(Engine()) as engine:
+        yield {name: EdgedPolicy(engine, wasm(name)) for name in NAMES}
 
 
 def scripted(case: dict[str, Any]) -> Host:
@@ -39,7 +55,7 @@ def scripted(case: dict[str, Any]) -> Host:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
-def test_case(path: Path, policies: dict[str, Policy]) -> None:
+def test_case(path: Path, policies: dict[str, Policy | EdgedPolicy]) -> None:
     case = json.loads(path.read_text())
     policy, expected = policies[path.parent.parent.name], case["expect"]
     if "request" not in case:
@@ -60,12 +76,12 @@ def test_case(path: Path, policies: dict[str, Policy]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_policy_says_its_protocol_version(name: str, policies: dict[str, Policy]) -> None:
+def test_policy_says_its_protocol_version(name: str, policies: dict[str, Policy | EdgedPolicy]) -> None:
     assert policies[name].protocol_version() == "v1"
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "endless"])
-def test_unreadable_payload_fails_the_call(name: str, policies: dict[str, Policy]) -> None:
+def test_unreadable_payload_fails_the_call(name: str, policies: dict[str, Policy | EdgedPolicy]) -> None:
     deep = b'{"request":' + b"[" * 5000 + b"]" * 5000 + b',"settings":{}}'
     truncated = b'{"request":{"object":{"kind":"Pod"'
     for payload in (b"", b"[]", b"\xff", truncated, deep, b'{"settings":{}}'):
@@ -73,7 +89,9 @@ def test_unreadable_payload_fails_the_call(name: str, policies: dict[str, Policy
             policies[name].call("validate", payload, Host())
 
 
-def test_resource_defaults_keeps_numbers_and_strings_as_written(policies: dict[str, Policy]) -> None:
+def test_resource_defaults_keeps_numbers_and_strings_as_written(
+    policies: dict[str, Policy | EdgedPolicy],
+) -> None:
     kept = (
         '"big":123456789012345678901234567890,"small":1.50,"exponent":1E+2,"minus":-0,'
         '"escaped":"\\u00e9\\/\\ud83d\\ude00","empty":{},"none":[],"nothing":null'

@@ -2,11 +2,16 @@
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import wasmtime
 
+from edged.wasm.engine import Engine
+
+from .edged_host import EdgedPlugin
 from .scheduler_host import Plugin
 
 SCHEDULING = Path(__file__).resolve().parents[2] / "modules" / "scheduling"
@@ -16,6 +21,12 @@ CASES = sorted(SCHEDULING.glob("*/cases/*.json"))
 @pytest.fixture(scope="module")
 def engine() -> wasmtime.Engine:
     return wasmtime.Engine()
+
+
+@pytest.fixture(scope="module")
+def edged_engine() -> Iterator[Engine]:
+    with closing(Engine()) as engine:
+        yield engine
 
 
 def plugin(engine: wasmtime.Engine, name: str, config: str = "") -> Plugin:
@@ -34,6 +45,14 @@ def test_case(path: Path, engine: wasmtime.Engine) -> None:
             assert {node: guest.score(node) for node in expected} == expected
         else:
             assert (point, guest.status(point)) == (point, expected)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.parent.name}/{path.stem}")
+def test_case_under_edged(path: Path, edged_engine: Engine) -> None:
+    case = json.loads(path.read_text())
+    name = path.parent.parent.name
+    wasm = (SCHEDULING / name / f"{name}.wasm").read_bytes()
+    assert EdgedPlugin(edged_engine, wasm, case).run() == case["expect"]
 
 
 def test_device_fit_forgets_the_last_pod(engine: wasmtime.Engine) -> None:
