@@ -171,7 +171,7 @@ async def patch_pod_status(
     nominated_node: str | None = None,
 ) -> dict[str, Any] | None:
     """Write a condition and/or `nominatedNodeName` ("" clears, None keeps); None when there is nothing to
-    write. ApiError 409 when the Pod of that name has another uid by now."""
+    write. ApiError 422 when the Pod of that name has another uid by now."""
     status: dict[str, Any] = {}
     if condition is not None:
         status["conditions"] = [condition]

@@ -304,3 +304,13 @@ def test_discovery_is_exact_and_asked_once() -> None:
             await client.aclose()
 
     run(main)
+
+
+def test_a_token_with_a_line_break_is_refused() -> None:
+    async def main() -> None:
+        client = ApiClient(session_for("http://127.0.0.1:1", token="one\r\nX-Other: two"))
+        with pytest.raises(NoAnswer, match="header Authorization contains a line break"):
+            await client.request("GET", PODS_PATH)
+        await client.aclose()
+
+    run(main)
