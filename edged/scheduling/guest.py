@@ -1,9 +1,8 @@
 """Wasm modules as scheduler plugins: loading, wiring of extension points, one guest instance per Pod's cycle.
 
 Joins `abi/scheduler*.py` (what guests import and export), `edged/wasm` (instances whose calls are trio
-tasks) and `framework.py` (what the cycle calls). The only file of this folder that needs trio, with
-guest_pool.py and guest_deadline.py. The loop that runs the scheduler loads guests with `load_guest` and
-puts them into profiles.
+tasks) and `framework.py` (what the cycle calls). With guest_pool.py the only file of this folder
+that needs trio. The loop that runs the scheduler loads guests with `load_guest` and puts them into profiles.
 
 An instance belongs to a Pod from its pre_filter to its end_cycle, because guests keep a cycle's state in
 their own memory and reset it in `prefilter`: that is called first in every cycle, whatever else is wired. A
@@ -36,7 +35,7 @@ from edged.scheduling.framework import (
     PostFilterResult,
     Status,
 )
-from edged.scheduling.guest_deadline import within, within_plain
+from edged.scheduling.guest_deadline import DeadlinePassed, inside, inside_once_it_waits
 from edged.scheduling.guest_pool import InstancePool
 from edged.scheduling.guest_world import GuestWorld
 from edged.scheduling.nodes import NodeInfo
@@ -119,7 +118,7 @@ class LoadedGuest:
         self._numbers = count(1)
         self._used_s = 0.0  # since the last checkpoint
         waits = any(GUEST_HOSTS[wanted.module, wanted.name].waits for wanted in module.imports)
-        self._within = within_plain if waits else within
+        self._bounded = inside if waits else inside_once_it_waits
 
     async def start(self) -> None:
         """The first instance, the check of what is wired, `enqueue`. Raises GuestError."""
@@ -149,19 +148,22 @@ class LoadedGuest:
         instance.state.begin(call)
         problem = ""
         try:
-            result = await self._within(self.options.wall_timeout_s, instance.call(export))
+            result = await self._bounded(self._open_scope, instance.call(export))
             self._used_s += instance.cpu_s + CALL_OVERHEAD_S
             if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
                 self._used_s = 0.0
                 await trio.lowlevel.checkpoint()
             return result
-        except trio.TooSlowError:
+        except DeadlinePassed:
             problem = f"no answer within {self.options.wall_timeout_s:g} s"
         except GuestError as error:
             problem = engine_error(error)
         finally:
             output = instance.output.take()  # it only decorates errors
         raise CallFailed(exports.call_error(export, output, problem))
+
+    def _open_scope(self) -> trio.CancelScope:
+        return trio.CancelScope(deadline=trio.current_time() + self.options.wall_timeout_s)
 
     async def _new_instance(self) -> Instance:
         """Instantiates and runs `_start`, or `_initialize` of modules that have no `_start`."""
