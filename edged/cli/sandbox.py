@@ -1,0 +1,107 @@
+"""`edged sandbox`: the in-memory Kubernetes API server until SIGINT or SIGTERM.
+
+The server is edged/sandbox/server.py; this is its command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edged.sandbox.server import Sandbox
+    from edged.sandbox.webhookcall import WebhookClient
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Adds `sandbox` to edged's subcommands."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "sandbox",
+        help="an in-memory Kubernetes API server for kubectl, demos and tests",
+        description="Serves a Kubernetes API from memory. Everybody who reaches the address is an administrator, and "
+        "all is gone when it ends: for trying things out, not for running them.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    parser.add_argument(
+        "--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names"
+    )
+    parser.add_argument(
+        "--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server here"
+    )
+    parser.add_argument(
+        "--history", type=_positive, default=10_000, metavar="N",
+        help="writes that watches can go back to; older versions get 410 Gone (default: 10000)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--webhook-client-cert",
+        type=Path,
+        metavar="FILE",
+        help="client certificate (PEM) for admission webhooks",
+    )
+    parser.add_argument("--webhook-client-key", type=Path, metavar="FILE", help="its key (PEM)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until a signal. 0: ended by one; 2: the address or a file cannot be used."""
+    import trio
+
+    from edged.errors import ConfigError
+
+    failed = False
+    try:
+        client = _webhook_client(args)
+        trio.run(_serve_until_signal, args, client)
+    except* (OSError, ConfigError) as errors:
+        print(f"edged sandbox: {_first(errors)}", file=sys.stderr)
+        failed = True
+    return 2 if failed else 0
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The plain error inside the groups that nurseries wrap around it."""
+    inner = errors.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _webhook_client(args: argparse.Namespace) -> WebhookClient | None:
+    from edged.errors import ConfigError
+    from edged.sandbox.webhookcall import WebhookClient
+
+    if (args.webhook_client_cert is None) != (args.webhook_client_key is None):
+        raise ConfigError("--webhook-client-cert and --webhook-client-key go together")
+    if args.webhook_client_cert is None:
+        return None
+    return WebhookClient(args.webhook_client_cert.read_bytes(), args.webhook_client_key.read_bytes())
+
+
+async def _serve_until_signal(args: argparse.Namespace, client: WebhookClient | None) -> None:
+    import trio
+
+    from edged.sandbox.server import serve
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            options = {"host": args.host, "port": args.port, "tls": args.tls, "history": args.history}
+
+            async def start(task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED) -> None:
+                await serve(**options, webhook_client=client, task_status=task_status)
+
+            server = await nursery.start(start)
+            if args.kubeconfig is not None:
+                server.write_kubeconfig(args.kubeconfig)
+            print(f"sandbox ready {server.url}", file=sys.stderr, flush=True)
+            async for _signal in signals:
+                break
+            nursery.cancel_scope.cancel()

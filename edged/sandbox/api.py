@@ -1,0 +1,129 @@
+"""A request goes to the function that answers it: discovery, documents, probes, resources and their subresources.
+
+`Api.handle` never raises ApiStatus; it turns it into its answer. Called by server.py and, without any network, by
+tests.
+"""
+
+from __future__ import annotations
+
+from edged.sandbox import discovery, openapi, reads, subresources, watch
+from edged.sandbox.admission import Admission
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.lifecycle import Lifecycle
+from edged.sandbox.request import Request, Response, Target, json_response, parse_target
+from edged.sandbox.status import ApiStatus, method_not_allowed, no_such_resource
+from edged.sandbox.writes import Writer
+
+
+class Api:
+    """The API as a function from request to response."""
+
+    def __init__(self, cluster: Cluster, admission: Admission) -> None:
+        self.cluster = cluster
+        self.lifecycle = Lifecycle(cluster)
+        self.writer = Writer(cluster, admission, self.lifecycle)
+
+    async def handle(self, request: Request) -> Response:
+        try:
+            return await self._route(request)
+        except ApiStatus as refusal:
+            response = json_response(refusal.code, refusal.body())
+            response.headers += refusal.headers
+            return response
+
+    async def _route(self, request: Request) -> Response:
+        target = parse_target(self.cluster.registry, request.path)
+        if target is not None:
+            return await self._resource(target, request)
+        if request.method not in ("GET", "HEAD"):
+            return _not_found_page() if not _known(request.path) else _method_refused()
+        return self._document(request)
+
+    def _document(self, request: Request) -> Response:
+        registry, path = self.cluster.registry, request.path.rstrip("/") or "/"
+        match path.split("/")[1:]:
+            case ["api" | "apis" as root]:
+                return _discovery_root(registry, request, core=root == "api")
+            case ["api", "v1"]:
+                return json_response(200, discovery.resource_list(registry, "", "v1"))
+            case ["apis", group] if registry.has_group(group):
+                return json_response(200, discovery.group(registry, group))
+            case ["apis", group, version] if registry.has_version(group, version):
+                return json_response(200, discovery.resource_list(registry, group, version))
+            case ["openapi", "v3"]:
+                return json_response(200, openapi.root(registry))
+            case ["openapi", "v3", "api", "v1"]:
+                return json_response(200, openapi.document(registry, "", "v1"))
+            case ["openapi", "v3", "apis", group, version] if registry.has_version(group, version):
+                return json_response(200, openapi.document(registry, group, version))
+            case ["openapi", *_]:
+                raise no_such_resource()
+            case ["version"]:
+                return json_response(200, discovery.version())
+            case ["readyz" | "livez" | "healthz", *_]:
+                return Response(200, b"ok", "text/plain; charset=utf-8")
+            case [""]:
+                return json_response(200, {"paths": _paths(registry.group_versions())})
+        return _not_found_page()
+
+    async def _resource(self, target: Target, request: Request) -> Response:
+        if target.subresource:
+            return await subresources.handle(self.cluster, self.writer, target, request)
+        if "get" not in target.resource.verbs:
+            return subresources.review(self.cluster, target, request)
+        match request.method:
+            case "GET" | "HEAD" if target.watch or (not target.name and _wants_watch(request)):
+                return watch.start(self.cluster, target, request)
+            case "GET" | "HEAD" if target.name:
+                return reads.get(self.cluster, target, request)
+            case "GET" | "HEAD":
+                return reads.list_objects(self.cluster, target, request)
+            case "POST":
+                return await self.writer.create(target, request)
+            case "PUT" if target.name:
+                return await self.writer.update(target, request)
+            case "PATCH" if target.name:
+                return await self.writer.patch(target, request)
+            case "DELETE" if target.name:
+                return await self.writer.delete(target, request)
+            case "DELETE":
+                return await self.writer.delete_collection(target, request)
+        raise method_not_allowed()
+
+
+def _wants_watch(request: Request) -> bool:
+    return request.query.get("watch", "") in ("true", "1")
+
+
+def _discovery_root(registry, request: Request, *, core: bool) -> Response:  # type: ignore[no-untyped-def]
+    body: Object
+    if (
+        "as=APIGroupDiscoveryList" in request.headers.get("accept", "")
+        and "v=v2" in request.headers["accept"]
+    ):
+        response = json_response(200, discovery.aggregated(registry, core=core))
+        response.content_type = discovery.AGGREGATED
+        response.headers.append(("Vary", "Accept"))
+        return response
+    body = discovery.api_versions() if core else discovery.group_list(registry)
+    return json_response(200, body)
+
+
+def _paths(group_versions: list[tuple[str, str]]) -> list[str]:
+    found = ["/api", "/api/v1", "/apis"]
+    for group, version in group_versions:
+        if group:
+            found += [f"/apis/{group}", f"/apis/{group}/{version}"]
+    return [*dict.fromkeys(found), "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+
+
+def _known(path: str) -> bool:
+    return path.split("/")[1] in ("api", "apis", "openapi", "version", "readyz", "livez", "healthz")
+
+
+def _not_found_page() -> Response:
+    return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+
+
+def _method_refused() -> Response:
+    raise method_not_allowed()

@@ -1,0 +1,75 @@
+"""What every handler shares: storage, the table of resources, clock and names of new objects, API version views.
+
+Pure: clock and randomness are handed in. Built once per server by server.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from edged.sandbox.resources import Registry, Resource
+from edged.sandbox.shapes import GoTypes
+from edged.sandbox.storage import Storage
+
+Object = dict[str, Any]
+SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+
+
+@dataclass(slots=True)
+class Cluster:
+    """`now` gives seconds since the epoch, `new_uid` a UUID, `choose` one character of a text at random."""
+
+    storage: Storage
+    registry: Registry
+    types: GoTypes
+    now: Callable[[], float]
+    new_uid: Callable[[], str]
+    choose: Callable[[str], str]
+
+    def timestamp(self) -> str:
+        """The time in the form of creationTimestamp."""
+        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def name_suffix(self) -> str:
+        """The five characters that follow generateName."""
+        return "".join(self.choose(SUFFIX_LETTERS) for _ in range(5))
+
+    def present(self, resource: Resource, obj: Object) -> Object:
+        """A stored object in the API version of `resource`, kind and apiVersion first."""
+        if resource.group == "events.k8s.io":
+            obj = event_v1(obj)
+        body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+        return {"kind": resource.kind, "apiVersion": resource.api_version, **body}
+
+    def stored(self, resource: Resource, obj: Object) -> Object:
+        """The reverse of `present`: the form in which the bucket keeps it."""
+        if resource.group == "events.k8s.io":
+            obj = event_core(obj)
+        body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+        api_version = "v1" if resource.bucket == "events" else resource.api_version
+        return {"kind": resource.kind, "apiVersion": api_version, **body}
+
+
+_EVENT_FIELDS = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "reportingComponent": "reportingController",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+}
+
+
+def event_v1(obj: Object) -> Object:
+    """A core/v1 Event with the field names of events.k8s.io/v1."""
+    return {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()}
+
+
+def event_core(obj: Object) -> Object:
+    """An events.k8s.io/v1 Event with the field names of core/v1."""
+    names = {new: old for old, new in _EVENT_FIELDS.items()}
+    return {names.get(key, key): value for key, value in obj.items()}

@@ -1,0 +1,63 @@
+"""CustomResourceDefinitions: their defaults, their conditions, and the resources they add to the registry. Pure."""
+
+from __future__ import annotations
+
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.resources import Resource, custom_resources
+
+
+def set_defaults(obj: Object) -> None:
+    """Fills what the API server fills: names, conversion."""
+    spec = obj.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    kind = names.get("kind") or ""
+    if kind:
+        names.setdefault("singular", kind.lower())
+        names.setdefault("listKind", f"{kind}List")
+    spec.setdefault("conversion", {"strategy": "None"})
+
+
+def established(obj: Object, timestamp: str) -> Object:
+    """The status of a CRD whose names are free; a real server needs some milliseconds for it."""
+    names = {key: value for key, value in obj["spec"]["names"].items() if value}
+    conditions = [
+        _condition("NamesAccepted", "NoConflicts", "no conflicts found", timestamp),
+        _condition("Established", "InitialNamesAccepted", "the initial names have been accepted", timestamp),
+    ]
+    stored = [version["name"] for version in obj["spec"]["versions"] if version.get("storage")]
+    return {"conditions": conditions, "acceptedNames": names, "storedVersions": stored}
+
+
+def _condition(kind: str, reason: str, message: str, timestamp: str) -> Object:
+    return {
+        "type": kind, "status": "True", "lastTransitionTime": timestamp, "reason": reason, "message": message,
+    }  # fmt: skip
+
+
+def resources_of(cluster: Cluster, crd: Object) -> list[Resource]:
+    """The registered resources of that definition, any version."""
+    bucket = f"{crd['spec']['names']['plural']}.{crd['spec']['group']}"
+    return [resource for resource in cluster.registry if resource.custom and resource.bucket == bucket]
+
+
+def register(cluster: Cluster, crd: Object) -> None:
+    """Serves the definition's versions as they are now."""
+    wanted = custom_resources(crd, cluster.types)
+    present = resources_of(cluster, crd)
+    if _comparable(wanted) == _comparable(present):
+        return
+    for resource in present:
+        cluster.registry.remove(resource)
+    for resource in wanted:
+        cluster.registry.add(resource)
+
+
+def _comparable(resources: list[Resource]) -> list[object]:
+    rows = [(r.gvr, r.kind, r.singular, r.namespaced, r.short_names, r.categories, r.subresources, r.schema,
+             r.columns, r.scale, r.list_kind) for r in resources]  # fmt: skip
+    return sorted(rows, key=lambda row: str(row[0]))  # type: ignore[return-value]
+
+
+def unregister(cluster: Cluster, crd: Object) -> None:
+    for resource in resources_of(cluster, crd):
+        cluster.registry.remove(resource)

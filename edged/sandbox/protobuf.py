@@ -1,0 +1,202 @@
+"""Kubernetes protobuf bodies -> objects, by the field numbers in types.json. Pure; encoding is never needed.
+
+The envelope is `k8s\\0` and a runtime.Unknown message: 1 TypeMeta {1 apiVersion, 2 kind}, 2 the object's bytes.
+Strings and numbers travel even when empty: an empty value of an `omitempty` field counts as absent.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from edged.sandbox.resources import Registry
+from edged.sandbox.shapes import GoTypes, WireField
+from edged.sandbox.status import bad_request
+
+Object = dict[str, Any]
+MAGIC = b"k8s\0"
+# Kinds that are no resources of their own but are sent as bodies.
+_OTHER_KINDS = {
+    "DeleteOptions": "meta/v1.DeleteOptions",
+    "Binding": "core/v1.Binding",
+    "Eviction": "policy/v1.Eviction",
+    "Scale": "autoscaling/v1.Scale",
+    "TokenRequest": "authentication/v1.TokenRequest",
+}
+
+
+class _Truncated(ValueError):
+    """The message ends in the middle of a field."""
+
+
+def decode(body: bytes, types: GoTypes, registry: Registry) -> Object:
+    """An enveloped body -> a decoded object with apiVersion and kind. Raises 400."""
+    if not body.startswith(MAGIC):
+        raise bad_request("the body is not Kubernetes protobuf: it does not start with k8s\\0")
+    try:
+        envelope = {number: value for number, value in _fields(memoryview(body)[4:])}
+        meta = {number: value for number, value in _fields(memoryview(envelope.get(1, b"")))}
+        api_version, kind = _text(meta.get(1, b"")), _text(meta.get(2, b""))
+        go_type = _type_of(api_version, kind, registry)
+        decoded = _message(memoryview(envelope.get(2, b"")), go_type, types)
+    except (_Truncated, struct.error, UnicodeDecodeError) as error:
+        raise bad_request(f"the body is not Kubernetes protobuf: {error}") from error
+    return {"apiVersion": api_version, "kind": kind, **decoded}
+
+
+def _type_of(api_version: str, kind: str, registry: Registry) -> str:
+    resource = registry.by_kind(api_version, kind)
+    if resource is not None and resource.go_type:
+        return resource.go_type
+    if kind in _OTHER_KINDS:
+        return _OTHER_KINDS[kind]
+    raise bad_request(f'no kind "{kind}" is registered for version "{api_version}"')
+
+
+def _varint(data: memoryview, position: int) -> tuple[int, int]:
+    result = shift = 0
+    while True:
+        if position >= len(data) or shift > 63:
+            raise _Truncated("a varint does not end")
+        byte = data[position]
+        result |= (byte & 0x7F) << shift
+        position += 1
+        if byte < 0x80:
+            return result, position
+        shift += 7
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
+    """(field number, value): ints for varints, bytes for everything with a length, raw bytes for fixed sizes."""
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        wire = tag & 7
+        if wire == 0:
+            value, position = _varint(data, position)
+            yield tag >> 3, value
+            continue
+        if wire == 2:
+            size, position = _varint(data, position)
+        elif wire in (1, 5):
+            size = 8 if wire == 1 else 4
+        else:
+            raise _Truncated(f"wire type {wire}")
+        if position + size > len(data):
+            raise _Truncated("a field is longer than its message")
+        yield tag >> 3, bytes(data[position : position + size])
+        position += size
+
+
+def _text(value: bytes) -> str:
+    return value.decode()
+
+
+def _message(data: memoryview, go_type: str, types: GoTypes) -> Object:
+    by_number = {field.number: field for field in types.wire_fields(go_type)}
+    result: Object = {}
+    for number, raw in _fields(data):
+        field = by_number.get(number)
+        if field is None:
+            continue
+        if field.inline:
+            result.update(_message(memoryview(raw), field.type, types))
+        else:
+            _put(result, field, raw, types)
+    return result
+
+
+def _put(result: Object, field: WireField, raw: Any, types: GoTypes) -> None:
+    if field.type.startswith("[]"):
+        element = _value(raw, field.type[2:], types)
+        result.setdefault(field.name, []).append(element)
+        return
+    if field.type.startswith("{}"):
+        key, value = _entry(raw, field.type[2:], types)
+        result.setdefault(field.name, {})[key] = value
+        return
+    value = _value(raw, field.type, types)
+    if value is None or (field.omit_empty and value in ("", 0, False, {}, [])):
+        return
+    result[field.name] = value
+
+
+def _entry(raw: bytes, go_type: str, types: GoTypes) -> tuple[str, Any]:
+    parts = {number: value for number, value in _fields(memoryview(raw))}
+    value = parts.get(2)
+    if value is None:
+        return _text(parts.get(1, b"")), "" if go_type in ("string", "bytes") else {}
+    return _text(parts.get(1, b"")), _value(value, go_type, types)
+
+
+def _value(raw: Any, go_type: str, types: GoTypes) -> Any:
+    reader = _READERS.get(go_type)
+    if reader is not None:
+        return reader(raw)
+    if go_type.startswith("[]"):  # a map's value that is a list: ExtraValue {1 items}
+        return [_value(item, go_type[2:], types) for number, item in _fields(memoryview(raw)) if number == 1]
+    if go_type in types:
+        return _json_union(_message(memoryview(raw), go_type, types), go_type)
+    return None
+
+
+def _signed(raw: int) -> int:
+    return raw - (1 << 64) if raw >= 1 << 63 else raw
+
+
+def _first(raw: bytes, number: int = 1) -> Any:
+    return dict(_fields(memoryview(raw))).get(number)
+
+
+def _time(raw: bytes, digits: str = "") -> str | None:
+    parts = dict(_fields(memoryview(raw)))
+    if 1 not in parts:
+        return None
+    moment = datetime.fromtimestamp(_signed(parts[1]), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{parts.get(2, 0) // 1000:06d}" if digits else ""
+    return f"{moment}{fraction}Z"
+
+
+def _int_or_string(raw: bytes) -> int | str:
+    parts = dict(_fields(memoryview(raw)))
+    return _text(parts.get(3, b"")) if parts.get(1) == 1 else _signed(parts.get(2, 0))
+
+
+def _duration(raw: bytes) -> str:
+    return f"{_signed(_first(raw) or 0) / 1e9:g}s"
+
+
+def _json(raw: bytes) -> Any:
+    inner = _first(raw)
+    return orjson.loads(inner) if inner else None
+
+
+def _json_union(value: Object, go_type: str) -> Any:
+    """CRD schemas: a schema or a list of them, a schema or a bool are one value in JSON."""
+    name = go_type.rpartition(".")[2]
+    if name == "JSONSchemaPropsOrBool":
+        return value.get("Schema", value.get("Allows", True))
+    if name in ("JSONSchemaPropsOrArray", "JSONSchemaPropsOrStringArray"):
+        return value.get("Schema") or value.get("JSONSchemas") or value.get("Property")
+    return value
+
+
+_READERS: dict[str, Any] = {
+    "string": _text,
+    "bytes": lambda raw: base64.b64encode(raw).decode(),
+    "bool": bool,
+    "int": _signed, "int32": _signed, "int64": _signed, "uint32": int, "uint8": int,
+    "float64": lambda raw: struct.unpack("<d", raw)[0],
+    "float32": lambda raw: struct.unpack("<f", raw)[0],
+    "Quantity": lambda raw: _text(_first(raw) or b""),
+    "IntOrString": _int_or_string,
+    "Time": _time,
+    "MicroTime": lambda raw: _time(raw, "micro"),
+    "Duration": _duration,
+    "RawJSON": _json, "JSON": _json, "RawExtension": _json,
+}  # fmt: skip

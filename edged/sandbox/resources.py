@@ -1,0 +1,268 @@
+"""The resources that are served: built-in kinds and, at run time, those of CustomResourceDefinitions.
+
+Pure. `Registry` answers "which resource is this URL about"; discovery.py and openapi.py list it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from edged.names import GroupVersionResource
+from edged.sandbox.shapes import ANY, GoTypes, Shape, schema_shape
+from edged.sandbox.status import Named
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource in one API version. `bucket` is where its objects are stored, whatever the version."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    bucket: str
+    namespaced: bool
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    generation: bool = False  # metadata.generation counts changes of spec
+    go_type: str = ""  # "" for custom resources
+    list_kind: str = ""
+    shape: Shape = ANY
+    schema: dict[str, Any] | None = None  # custom resources: the structural schema
+    columns: tuple[dict[str, Any], ...] = ()  # custom resources: additionalPrinterColumns
+    scale: dict[str, str] | None = None  # custom resources: subresources.scale
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def named(self) -> Named:
+        return Named(self.group, self.kind, self.plural)
+
+    @property
+    def gvr(self) -> GroupVersionResource:
+        return GroupVersionResource(self.group, self.version, self.plural)
+
+    @property
+    def custom(self) -> bool:
+        return not self.go_type
+
+    @property
+    def has_status(self) -> bool:
+        return "status" in self.subresources
+
+
+@dataclass(slots=True)
+class Registry:
+    """Resources by group, version and plural. `revision` rises with every change (etags, openapi hashes)."""
+
+    types: GoTypes
+    revision: int = 0
+    _resources: dict[GroupVersionResource, Resource] = field(default_factory=dict)
+
+    def add(self, resource: Resource) -> None:
+        self._resources[resource.gvr] = resource
+        self.revision += 1
+
+    def remove(self, resource: Resource) -> None:
+        if self._resources.pop(resource.gvr, None) is not None:
+            self.revision += 1
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._resources.get(GroupVersionResource(group, version, plural))
+
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        return next((r for r in self if r.api_version == api_version and r.kind == kind), None)
+
+    def has_version(self, group: str, version: str) -> bool:
+        return any(r.group == group and r.version == version for r in self)
+
+    def has_group(self, group: str) -> bool:
+        return any(r.group == group for r in self)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(list(self._resources.values()))
+
+    def group_versions(self) -> list[tuple[str, str]]:
+        """(group, version) in a stable order, core first."""
+        return sorted({(r.group, r.version) for r in self}, key=lambda gv: (gv[0] != "", gv[0], _age(gv[1])))
+
+    def in_version(self, group: str, version: str) -> list[Resource]:
+        return sorted((r for r in self if (r.group, r.version) == (group, version)), key=lambda r: r.plural)
+
+
+def _age(version: str) -> tuple[int, str]:
+    """Sorts v1 before v1beta1 before v1alpha1: the first version of a group is the preferred one."""
+    return (2 if "alpha" in version else 1 if "beta" in version else 0, version)
+
+
+# group, version, Go package, then rows: kind, plural, short names, flags, subresources.
+# Flags: n namespaced, g generation, a category "all", x category "api-extensions".
+_ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], ...] = (
+    ("", "v1", "core/v1", (
+        ("ConfigMap", "configmaps", "cm", "n", ""),
+        ("Endpoints", "endpoints", "ep", "n", ""),
+        ("Event", "events", "ev", "n", ""),
+        ("LimitRange", "limitranges", "limits", "n", ""),
+        ("Namespace", "namespaces", "ns", "", "status finalize"),
+        ("Node", "nodes", "no", "", "status"),
+        ("PersistentVolume", "persistentvolumes", "pv", "", "status"),
+        ("PersistentVolumeClaim", "persistentvolumeclaims", "pvc", "n", "status"),
+        ("Pod", "pods", "po", "nga", "status binding eviction log ephemeralcontainers resize"),
+        ("PodTemplate", "podtemplates", "", "n", ""),
+        ("ReplicationController", "replicationcontrollers", "rc", "nga", "status scale"),
+        ("ResourceQuota", "resourcequotas", "quota", "n", "status"),
+        ("Secret", "secrets", "", "n", ""),
+        ("Service", "services", "svc", "na", "status"),
+        ("ServiceAccount", "serviceaccounts", "sa", "n", "token"),
+    )),
+    ("apps", "v1", "apps/v1", (
+        ("ControllerRevision", "controllerrevisions", "", "n", ""),
+        ("DaemonSet", "daemonsets", "ds", "nga", "status"),
+        ("Deployment", "deployments", "deploy", "nga", "status scale"),
+        ("ReplicaSet", "replicasets", "rs", "nga", "status scale"),
+        ("StatefulSet", "statefulsets", "sts", "nga", "status scale"),
+    )),
+    ("batch", "v1", "batch/v1", (
+        ("CronJob", "cronjobs", "cj", "nga", "status"),
+        ("Job", "jobs", "", "nga", "status"),
+    )),
+    ("autoscaling", "v2", "autoscaling/v2", (
+        ("HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", "na", "status"),
+    )),
+    ("policy", "v1", "policy/v1", (
+        ("PodDisruptionBudget", "poddisruptionbudgets", "pdb", "ng", "status"),
+    )),
+    ("coordination.k8s.io", "v1", "coordination/v1", (("Lease", "leases", "", "n", ""),)),
+    ("events.k8s.io", "v1", "events/v1", (("Event", "events", "ev", "n", ""),)),
+    ("rbac.authorization.k8s.io", "v1", "rbac/v1", (
+        ("ClusterRole", "clusterroles", "", "", ""),
+        ("ClusterRoleBinding", "clusterrolebindings", "", "", ""),
+        ("Role", "roles", "", "n", ""),
+        ("RoleBinding", "rolebindings", "", "n", ""),
+    )),
+    ("scheduling.k8s.io", "v1", "scheduling/v1", (("PriorityClass", "priorityclasses", "pc", "g", ""),)),
+    ("node.k8s.io", "v1", "node/v1", (("RuntimeClass", "runtimeclasses", "", "", ""),)),
+    ("storage.k8s.io", "v1", "storage/v1", (
+        ("CSIDriver", "csidrivers", "", "", ""),
+        ("CSINode", "csinodes", "", "", ""),
+        ("CSIStorageCapacity", "csistoragecapacities", "", "n", ""),
+        ("StorageClass", "storageclasses", "sc", "", ""),
+        ("VolumeAttachment", "volumeattachments", "", "", "status"),
+        ("VolumeAttributesClass", "volumeattributesclasses", "vac", "", ""),
+    )),
+    ("networking.k8s.io", "v1", "networking/v1", (
+        ("Ingress", "ingresses", "ing", "ng", "status"),
+        ("IngressClass", "ingressclasses", "", "g", ""),
+        ("NetworkPolicy", "networkpolicies", "netpol", "ng", ""),
+        ("IPAddress", "ipaddresses", "ip", "", ""),
+        ("ServiceCIDR", "servicecidrs", "", "", "status"),
+    )),
+    ("discovery.k8s.io", "v1", "discovery/v1", (("EndpointSlice", "endpointslices", "", "ng", ""),)),
+    ("resource.k8s.io", "v1", "resource/v1", (
+        ("DeviceClass", "deviceclasses", "", "g", ""),
+        ("ResourceClaim", "resourceclaims", "", "n", "status"),
+        ("ResourceClaimTemplate", "resourceclaimtemplates", "", "n", ""),
+        ("ResourceSlice", "resourceslices", "", "g", ""),
+    )),
+    ("certificates.k8s.io", "v1", "certificates/v1", (
+        ("CertificateSigningRequest", "certificatesigningrequests", "csr", "", "status approval"),
+    )),
+    ("admissionregistration.k8s.io", "v1", "admissionregistration/v1", (
+        ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "", "gx", ""),
+        ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "", "gx", ""),
+        ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", "", "gx", "status"),
+        ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", "", "gx", ""),
+    )),
+    ("apiextensions.k8s.io", "v1", "apiextensions/v1", (
+        ("CustomResourceDefinition", "customresourcedefinitions", "crd crds", "gx", "status"),
+    )),
+)  # fmt: skip
+
+# Kinds that are only ever POSTed and answered at once: authorization and authentication reviews.
+_REVIEWS = (
+    ("authentication.k8s.io", "v1", "authentication/v1", (
+        ("TokenReview", "tokenreviews", False),
+        ("SelfSubjectReview", "selfsubjectreviews", False),
+    )),
+    ("authorization.k8s.io", "v1", "authorization/v1", (
+        ("LocalSubjectAccessReview", "localsubjectaccessreviews", True),
+        ("SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
+        ("SelfSubjectRulesReview", "selfsubjectrulesreviews", False),
+        ("SubjectAccessReview", "subjectaccessreviews", False),
+    )),
+)  # fmt: skip
+
+
+def builtin_registry(types: GoTypes) -> Registry:
+    """A registry of every built-in kind."""
+    registry = Registry(types)
+    for group, version, package, rows in _ROWS:
+        for row in rows:
+            registry.add(_builtin(types, group, version, package, row))
+    for group, version, package, reviews in _REVIEWS:
+        for kind, plural, namespaced in reviews:
+            registry.add(_review(types, group, version, f"{package}.{kind}", plural, namespaced))
+    return registry
+
+
+def _builtin(
+    types: GoTypes, group: str, version: str, package: str, row: tuple[str, str, str, str, str]
+) -> Resource:
+    kind, plural, short, flags, subresources = row
+    bucket = "events" if kind == "Event" else f"{plural}.{group}" if group else plural
+    categories = (["all"] if "a" in flags else []) + (["api-extensions"] if "x" in flags else [])
+    return Resource(
+        group, version, kind, plural, kind.lower(), bucket, "n" in flags,
+        short_names=tuple(short.split()), categories=tuple(categories), subresources=tuple(subresources.split()),
+        generation="g" in flags, go_type=f"{package}.{kind}", list_kind=f"{kind}List",
+        shape=_rooted(types, f"{package}.{kind}"),
+    )  # fmt: skip
+
+
+def _review(
+    types: GoTypes, group: str, version: str, go_type: str, plural: str, namespaced: bool
+) -> Resource:
+    kind = go_type.rpartition(".")[2]
+    return Resource(
+        group, version, kind, plural, kind.lower(), "", namespaced, verbs=("create",), go_type=go_type,
+        shape=_rooted(types, go_type),
+    )  # fmt: skip
+
+
+def _rooted(types: GoTypes, go_type: str) -> Shape:
+    """Adds the fields of TypeMeta, which types.json leaves out because every root has them."""
+    shape = types.shape(go_type)
+    children = types.children_of(go_type)
+    text = types.shape("string")
+    children.setdefault("apiVersion", text)
+    children.setdefault("kind", text)
+    return shape
+
+
+def custom_resources(crd: dict[str, Any], types: GoTypes) -> list[Resource]:
+    """One Resource per served version of a CustomResourceDefinition (spec as stored, with its defaults)."""
+    spec, found = crd["spec"], []
+    names = spec["names"]
+    metadata = types.shape("meta/v1.ObjectMeta")
+    for version in spec["versions"]:
+        if not version.get("served"):
+            continue
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        subresources = version.get("subresources") or {}
+        found.append(Resource(
+            spec["group"], version["name"], names["kind"], names["plural"], names["singular"],
+            f"{names['plural']}.{spec['group']}", spec["scope"] == "Namespaced",
+            short_names=tuple(names.get("shortNames") or ()), categories=tuple(names.get("categories") or ()),
+            subresources=tuple(s for s in ("status", "scale") if s in subresources), generation=True,
+            list_kind=names["listKind"], shape=schema_shape(schema, metadata), schema=schema,
+            columns=tuple(version.get("additionalPrinterColumns") or ()), scale=subresources.get("scale"),
+        ))  # fmt: skip
+    return found

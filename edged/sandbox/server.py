@@ -1,0 +1,239 @@
+"""The sandbox on the network: h11 on trio streams, plain or TLS, and the kubeconfig that leads to it.
+
+`serve` is started with `nursery.start`, which gives back the `Sandbox`. Everything about Kubernetes is in api.py.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+import uuid
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import h11
+import trio
+
+from edged.sandbox import defaults
+from edged.sandbox.admission import Admission, WebhookClient
+from edged.sandbox.api import Api
+from edged.sandbox.certificates import Authority
+from edged.sandbox.cluster import Cluster
+from edged.sandbox.request import Request, Response, json_response
+from edged.sandbox.resources import builtin_registry
+from edged.sandbox.shapes import GoTypes
+from edged.sandbox.status import ApiStatus, internal_error
+from edged.sandbox.storage import Storage
+
+MAX_BODY = 3 * 1024 * 1024  # as kube-apiserver
+MAX_HEADERS = 64 * 1024
+IDLE_S = 300.0
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """A running server. `url` has no trailing slash; `storage` is for looking and for compacting in tests."""
+
+    url: str
+    storage: Storage
+    api: Api
+    ca_pem: bytes | None
+
+    def kubeconfig(self) -> dict[str, Any]:
+        """A kubeconfig with one cluster, one user (any token is accepted) and one context, all named sandbox."""
+        import base64
+
+        cluster: dict[str, Any] = {"server": self.url}
+        if self.ca_pem is not None:
+            cluster["certificate-authority-data"] = base64.b64encode(self.ca_pem).decode()
+        context = {"cluster": "sandbox", "user": "sandbox", "namespace": "default"}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "sandbox", "cluster": cluster}],
+            "users": [{"name": "sandbox", "user": {"token": "sandbox"}}],
+            "contexts": [{"name": "sandbox", "context": context}],
+            "current-context": "sandbox",
+        }
+
+    def write_kubeconfig(self, path: str | Path) -> None:
+        import yaml
+
+        Path(path).write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
+
+
+def new_api(
+    *, history: int = 10_000, webhook_client: WebhookClient | None = None, now: Any = time.time
+) -> Api:
+    """An empty cluster with its four namespaces, without a network. `now`: seconds since the epoch."""
+    types = GoTypes.load()
+    storage = Storage(history=history)
+    cluster = Cluster(
+        storage, builtin_registry(types), types, now, lambda: str(uuid.uuid4()), random.SystemRandom().choice
+    )
+    for name in defaults.DEFAULT_NAMESPACES:
+        storage.create("namespaces", defaults.namespace(name, cluster.new_uid(), cluster.timestamp()))
+    return Api(cluster, Admission(cluster, webhook_client or WebhookClient()))
+
+
+async def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: bool = False,
+    history: int = 10_000,
+    webhook_client: WebhookClient | None = None,
+    task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves until cancelled. `history`: writes kept for watches; older versions get 410. `webhook_client`: how
+    admission webhooks are called (client certificate). Raises OSError when the address cannot be bound."""
+    api = new_api(history=history, webhook_client=webhook_client)
+    authority = Authority("edged sandbox") if tls else None
+    context = authority.server_context(host) if authority else None
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    bound = listeners[0].socket.getsockname()[1]
+    shown_host = f"[{host}]" if ":" in host else host
+    url = f"{'https' if tls else 'http'}://{shown_host}:{bound}"
+    sandbox = Sandbox(url, api.cluster.storage, api, authority.ca_pem if authority else None)
+
+    async def handle(stream: trio.SocketStream) -> None:
+        await _serve_stream(api, stream, context)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, handle, listeners)
+        task_status.started(sandbox)
+
+
+async def _serve_stream(api: Api, raw: trio.SocketStream, context: ssl.SSLContext | None) -> None:
+    """One connection until it ends. Owns the stream; what the peer does wrong ends the connection only."""
+    stream: trio.abc.Stream = raw
+    if context is not None:
+        stream = trio.SSLStream(raw, context, server_side=True, https_compatible=True)
+    try:
+        await _Connection(api, stream).run()
+    except (
+        trio.BrokenResourceError,
+        trio.ClosedResourceError,
+        h11.RemoteProtocolError,
+        ssl.SSLError,
+        TimeoutError,
+    ):
+        pass  # the peer went away or talked nonsense; an answer was sent where one was possible
+    finally:
+        with trio.move_on_after(1) as scope:
+            scope.shield = True
+            await trio.aclose_forcefully(stream)
+
+
+class _Connection:
+    """Requests of one connection, one after another."""
+
+    def __init__(self, api: Api, stream: trio.abc.Stream) -> None:
+        self._api = api
+        self._stream = stream
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADERS)
+
+    async def run(self) -> None:
+        while True:
+            with trio.fail_after(IDLE_S):
+                event = await self._next_event()
+            if not isinstance(event, h11.Request):
+                return
+            await self._exchange(event)
+            if self._http.our_state is h11.MUST_CLOSE or self._http.their_state is not h11.DONE:
+                return
+            self._http.start_next_cycle()
+
+    async def _next_event(self) -> Any:
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                await self._refuse(error)
+                raise
+            if event is not h11.NEED_DATA:
+                return event
+            if self._http.they_are_waiting_for_100_continue:
+                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+            self._http.receive_data(await self._stream.receive_some(64 * 1024))
+
+    async def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = ApiStatus(error.error_status_hint, "BadRequest", str(error)).body()
+            await self._respond(json_response(error.error_status_hint, body), head=False)
+
+    async def _exchange(self, head: h11.Request) -> None:
+        body = bytearray()
+        while not isinstance(event := await self._next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.ConnectionClosed):
+                return
+            body += event.data
+            if len(body) > MAX_BODY:
+                message = f"Request entity too large: limit is {MAX_BODY}"
+                refusal = ApiStatus(413, "RequestEntityTooLarge", message)
+                await self._respond(json_response(413, refusal.body()), head=False)
+                return
+        request = to_request(head, bytes(body))
+        await self._respond(await self._answer(request), head=request.method == "HEAD")
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await self._api.handle(request)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # An object this server has not foreseen costs its own request, not the cluster of everybody else.
+            import traceback
+
+            traceback.print_exc()
+            return json_response(500, internal_error(f"{type(error).__name__}: {error}").body())
+
+    async def _respond(self, response: Response, *, head: bool) -> None:
+        headers = [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private")]
+        headers += response.headers
+        if response.stream is not None:
+            await self._respond_stream(response, headers)
+            return
+        headers.append(("Content-Length", str(len(response.body))))
+        parts: list[Any] = [h11.Response(status_code=response.status, headers=headers)]
+        if response.body and not head:
+            parts.append(h11.Data(data=response.body))
+        await self._send(*parts, h11.EndOfMessage())
+
+    async def _respond_stream(self, response: Response, headers: list[tuple[str, str]]) -> None:
+        """Chunks as they come. The peer's hang-up is noticed by reading beside the writing."""
+        headers.append(("Transfer-Encoding", "chunked"))
+        assert response.stream is not None
+        async with trio.open_nursery() as nursery, aclosing(response.stream) as stream:  # type: ignore[type-var]
+            nursery.start_soon(self._until_hang_up, nursery.cancel_scope)
+            await self._send(h11.Response(status_code=response.status, headers=headers))
+            async for chunk in stream:
+                if chunk:
+                    await self._send(h11.Data(data=chunk))
+            await self._send(h11.EndOfMessage())
+            nursery.cancel_scope.cancel()
+
+    async def _until_hang_up(self, scope: trio.CancelScope) -> None:
+        """While a watch runs a client sends nothing; whatever arrives ends it, end of stream above all."""
+        try:
+            data = await self._stream.receive_some(64 * 1024)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        if data:
+            self._http.receive_data(data)
+        else:
+            scope.cancel()
+
+    async def _send(self, *events: Any) -> None:
+        data = b"".join(self._http.send(event) or b"" for event in events)
+        await self._stream.send_all(data)
+
+
+def to_request(head: h11.Request, body: bytes) -> Request:
+    """An h11 request as the API sees it."""
+    url = urlsplit(head.target.decode("latin-1"))
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
+    query = dict(parse_qsl(url.query, keep_blank_values=True))
+    return Request(head.method.decode("latin-1"), unquote(url.path), query, headers, body)

@@ -1,0 +1,3 @@
+module edged.invalid/types
+
+go 1.24
