@@ -13,7 +13,7 @@ import base64
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -57,11 +57,13 @@ class WebhookSpec:
     """One policy as far as its registration goes. Rules and selectors are Kubernetes' own dicts.
 
     `namespace` is set for a policy that belongs to one: it then sees only namespaced objects in there.
-    `rules` empty: never registered. `timeout_s` is the policy's own, which the webhook's must exceed.
+    `rules` empty: never registered. None: not known, because they are in a module that could not be read;
+    then what is registered already stays (`recall`). `timeout_s` is the policy's own, which the webhook's
+    must exceed.
     """
 
     name: str
-    rules: Sequence[Mapping[str, Any]]
+    rules: Sequence[Mapping[str, Any]] | None
     mutating: bool = False
     monitor: bool = False
     namespace: str = ""
@@ -103,6 +105,9 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
     hooks: dict[str, list[dict[str, Any]]] = {VALIDATING: [], MUTATING: []}
     problems: dict[str, str] = {}
     for spec in sorted(specs, key=lambda spec: spec.name):
+        if spec.rules is None:
+            problems[spec.name] = "its rules are in a module that cannot be read; it was not registered before"
+            continue
         if not spec.rules:
             continue
         found = problem(spec, target)
@@ -121,12 +126,26 @@ def _object(kind: str, name: str, owner: str, hooks: list[dict[str, Any]]) -> di
     return {"apiVersion": GROUP_VERSION, "kind": kind, "metadata": metadata, "webhooks": hooks}
 
 
+def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> list[WebhookSpec]:
+    """Fill in unknown rules from the objects as they are registered now, so that a module which cannot be
+    read today does not make its policy vanish: it goes on being called, and answers with its error."""
+    known = {policy_of(hook): (hook.get("rules") or (), obj.get("kind") == MUTATING)
+             for obj in live for hook in obj.get("webhooks") or ()}
+    filled = []
+    for spec in specs:
+        if spec.rules is None and spec.name in known:
+            rules, mutating = known[spec.name]
+            spec = replace(spec, rules=rules, mutating=mutating)
+        filled.append(spec)
+    return filled
+
+
 def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
     """One entry of `webhooks`."""
     hook: dict[str, Any] = {
         "name": f"{spec.name}.{WEBHOOK_SUFFIX}",
         "clientConfig": client_config(spec.name, target),
-        "rules": [_rule(rule, spec) for rule in spec.rules],
+        "rules": [_rule(rule, spec) for rule in spec.rules or ()],
         # A policy that only watches must not stop anything by being away.
         "failurePolicy": "Ignore" if spec.monitor else spec.failure_policy,
         "matchPolicy": spec.match_policy,
@@ -180,7 +199,7 @@ def match_conditions(spec: WebhookSpec, target: Target) -> list[dict[str, Any]]:
     if target.include_system or spec.namespace:
         return own
     terms = [f"!(request.resource.group == '{group}' && request.resource.resource == '{resource}')"
-             for group, resource in SYSTEM_RESOURCES if _may_match(spec.rules, group, resource)]
+             for group, resource in SYSTEM_RESOURCES if _may_match(spec.rules or (), group, resource)]
     return [{"name": SYSTEM_CONDITION, "expression": " && ".join(terms)}, *own] if terms else own
 
 
@@ -208,7 +227,7 @@ def problem(spec: WebhookSpec, target: Target) -> str:
             return f"{key} is {getattr(spec, key)!r}: expected {' or '.join(values)}"
     if len(spec.match_conditions) > 63:
         return "more than 63 match conditions (one is edged's own)"
-    for index, rule in enumerate(spec.rules):
+    for index, rule in enumerate(spec.rules or ()):
         found = _rule_problem(rule, spec)
         if found:
             return f"rules[{index}]: {found}"

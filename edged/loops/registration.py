@@ -32,7 +32,7 @@ import trio
 from edged.admission import webhooks
 from edged.admission.webhooks import Target, WebhookSpec
 from edged.errors import ConfigError, EdgedError, PeerError
-from edged.webhook.files import remove, write_atomically
+from edged.webhook.files import make_folder, remove, write_atomically
 
 POLL_S = 10.0
 RETRY_MAX_S = 60.0
@@ -117,7 +117,7 @@ class Registration:
     # --- for the daemon
     def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes) -> None:
         """What is served from now on. Call it when these policies answer, before others stop answering."""
-        self._retire(spec.name for spec in self._specs or () if spec.rules)
+        self._retire(spec.name for spec in self._specs or () if spec.rules != ())
         if self.target.ca_bundle and self.target.ca_bundle != ca_bundle:
             self._old_bundles[self.target.ca_bundle] = math.inf
         self._old_bundles.pop(ca_bundle, None)
@@ -205,11 +205,16 @@ class DynamicRegistration(_Polling):
 
     async def settle(self) -> None:
         await self.check_endpoints()
-        generated = webhooks.generate(self._specs or (), self._effective_target())
+        live = {kind: await self._get(kind) for kind in webhooks.PLURALS}
+        for kind, obj in live.items():
+            if obj is not None:
+                self._check_owner(kind, obj)
+        specs = webhooks.recall(self._specs or (), [obj for obj in live.values() if obj is not None])
+        generated = webhooks.generate(specs, self._effective_target())
         self._dropped = {}
         contested = False
         for kind, obj in generated.objects.items():
-            contested |= not await self._settle_object(kind, obj)
+            contested |= not await self._settle_object(kind, obj, live[kind])
         problems = {**generated.problems, **self._dropped}
         if contested:
             message = "something keeps changing our webhook objects; their managedFields name it"
@@ -220,24 +225,37 @@ class DynamicRegistration(_Polling):
         self._say(State(self.mode, "registered", "",
                         tuple(name for name in names if name not in self._dropped), problems))
 
-    async def remove(self) -> list[str]:
-        """Delete the objects that are ours; their kinds. Raises EdgedError."""
+    async def prepare(self) -> list[str]:
+        """Create the objects without webhooks where they are absent, so that the daemon itself needs no
+        right to create any; their kinds. Raises EdgedError."""
+        created = []
+        for kind, obj in webhooks.generate((), self.target).objects.items():
+            live = await self._get(kind)
+            if live is None:
+                await self._put(kind, obj, None)
+                created.append(kind)
+            else:
+                self._check_owner(kind, live)
+        return created
+
+    async def remove(self, *, force: bool = False) -> list[str]:
+        """Delete the objects that are ours, or with `force` whoever's they are; their kinds. Raises
+        EdgedError."""
         removed = []
         for kind in webhooks.PLURALS:
             live = await self._get(kind)
             if live is None:
                 continue
-            self._check_owner(kind, live)
+            if not force:
+                self._check_owner(kind, live)
             await self._client.request("DELETE", _path(kind, webhooks.OBJECT_NAME))
             removed.append(kind)
         return removed
 
-    async def _settle_object(self, kind: str, desired: dict[str, Any]) -> bool:
+    async def _settle_object(self, kind: str, desired: dict[str, Any], live: dict[str, Any] | None) -> bool:
         """False when it is wrong but must stay so, because correcting it has become a fight."""
-        live = await self._get(kind)
         if live is None:
             return not desired["webhooks"] or await self._write(kind, desired, None)
-        self._check_owner(kind, live)
         served = {hook["name"] for hook in desired["webhooks"]}
         there = {hook["name"]: hook for hook in live.get("webhooks") or ()}
         self._retire(webhooks.policy_of(there[name]) for name in there.keys() - served)
@@ -345,10 +363,12 @@ class StaticRegistration(_Polling):
 
     async def settle(self) -> None:
         await self._check_version()
+        live = [obj for kind in webhooks.FOLDERS if (obj := self._read(self.path(kind))) is not None]
         if not self._read_before:
-            self._recall()
+            self._recall(live)
             self._read_before = True
-        generated = webhooks.generate(self._specs or (), self._effective_target(), static=True)
+        specs = webhooks.recall(self._specs or (), live)
+        generated = webhooks.generate(specs, self._effective_target(), static=True)
         changed = False
         for kind, obj in generated.objects.items():
             changed |= self._settle_file(kind, obj)
@@ -357,24 +377,30 @@ class StaticRegistration(_Polling):
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         self._say(State(self.mode, "registered", "", names, generated.problems, settled_at))
 
-    def remove(self) -> list[Path]:
-        """Delete the files that are ours. Raises EdgedError."""
+    def remove(self, *, force: bool = False) -> list[Path]:
+        """Delete the files that are ours, or with `force` whoever's they are. Raises EdgedError."""
         removed = []
-        for kind in webhooks.FOLDERS:
-            path = self.path(kind)
-            if self._read(path) is not None and remove(path):
-                removed.append(path)
+        for path in map(self.path, webhooks.FOLDERS):
+            if not force:
+                self._read(path)
+            try:
+                if remove(path):
+                    removed.append(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise ConfigError(f"{path}: {error.strerror}") from error
         return removed
 
     def path(self, kind: str) -> Path:
         """Where the manifest of a kind goes."""
         return self._directory / webhooks.FOLDERS[kind] / FILE_NAME
 
-    def _recall(self) -> None:
+    def _recall(self, live: Iterable[dict[str, Any]]) -> None:
         """After a restart: policies and CAs of the files as they are may be in the API server's memory."""
         serving = {spec.name for spec in self._specs or ()}
-        for kind in webhooks.FOLDERS:
-            for hook in (self._read(self.path(kind)) or {}).get("webhooks", ()):
+        for obj in live:
+            for hook in obj.get("webhooks", ()):
                 name = webhooks.policy_of(hook)
                 if name not in serving:
                     self._retire([name])
@@ -389,7 +415,7 @@ class StaticRegistration(_Polling):
         live = self._read(path)
         data = orjson.dumps(desired, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
         try:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_folder(path.parent, 0o755)
             if not desired["webhooks"]:
                 return remove(path)
             if live == desired:

@@ -36,7 +36,7 @@ from urllib.parse import urlsplit
 import trio
 
 from edged.errors import ConfigError
-from edged.webhook.files import write_atomically
+from edged.webhook.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -159,7 +159,7 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
         raise ConfigError("a serving certificate needs at least one host name or address")
     directory = state_dir / "tls"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(directory, 0o700)
         directory.chmod(0o700)
         authority, next_step = _ensure_authority(directory, now)
         serving, caller = _serving_extensions(names), _client_extensions()

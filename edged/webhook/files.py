@@ -10,7 +10,9 @@ from pathlib import Path
 def write_atomically(path: Path, data: bytes, mode: int) -> None:
     """Replace `path` by `data`, also across a power cut: temporary name, sync, rename, sync the folder.
 
-    The temporary name ends in `.tmp`, which nothing that reads a folder by extension takes. Raises OSError.
+    The temporary name ends in `.tmp`, which nothing that reads a folder by extension takes. Written by root,
+    the file belongs to whom its folder belongs to: `edged webhook install` prepares files that the daemon,
+    which is not root, has to renew. Raises OSError.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
@@ -20,12 +22,32 @@ def write_atomically(path: Path, data: bytes, mode: int) -> None:
             file.write(data)
             file.flush()
             os.fchmod(file.fileno(), mode)
+            _give_to_owner_of(path.parent, file.fileno())
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """A folder, and those above it, that belong to the owner of what was there already. Raises OSError."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        if path.is_dir():
+            continue
+        path.mkdir(mode=mode)
+        path.chmod(mode)  # whatever the umask of a hardened unit says
+        _give_to_owner_of(path.parent, path)
+
+
+def _give_to_owner_of(folder: Path, what: int | Path) -> None:
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.chown(what, owner.st_uid, owner.st_gid)
 
 
 def remove(path: Path) -> bool:

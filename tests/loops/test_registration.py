@@ -295,6 +295,33 @@ def test_a_loopback_url_needs_the_one_api_server_on_this_host(addresses, server_
     run(main)
 
 
+def test_a_policy_whose_rules_cannot_be_read_keeps_its_registration(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        unknown = [replace(SPEC, rules=None), replace(OTHER, rules=None)]
+        for registration, _ in (dynamic(server), static(tmp_path)):
+            registration.update([replace(SPEC, mutating=True)], b"")
+            await registration.settle()
+            registration.update(unknown, b"")
+            await registration.settle()
+            assert registration.state.policies == ("a",) and list(registration.state.problems) == ["b"]
+        assert server.names(MWC) == ["a.policy.edged.dev"]
+        assert (tmp_path / "mutating/edged.json").exists()
+    run(main)
+
+
+def test_prepare_creates_empty_objects_once():
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        registration, _ = dynamic(server)
+        assert await registration.prepare() == [VALIDATING, MUTATING]
+        assert await registration.prepare() == [] and server.names() == server.names(MWC) == []
+        registration.update([SPEC], b"")
+        await registration.settle()
+        assert server.writes[-1] == ("PUT", VWC)
+    run(main)
+
+
 def test_remove_deletes_what_is_ours_only():
     async def main(nursery: trio.Nursery) -> None:
         server = FakeServer()
@@ -305,6 +332,7 @@ def test_remove_deletes_what_is_ours_only():
         with pytest.raises(r.Refused, match=MUTATING):
             await registration.remove()
         assert VWC not in server.objects and MWC in server.objects
+        assert await registration.remove(force=True) == [MUTATING] and not server.objects
     run(main)
 
 
@@ -405,6 +433,7 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path, content):
         with pytest.raises(r.Refused):
             registration.remove()
         assert path.read_bytes() == content
+        assert registration.remove(force=True) == [path] and not path.exists()
     run(main)
 
 
