@@ -8,8 +8,13 @@ import orjson
 import pytest
 
 from edged.abi.scheduler_exports import POINTS
+from edged.scheduling.binding import end_cycle
+from edged.scheduling.cycle import Algorithm, CycleError
+from edged.scheduling.evaluation import Evaluation
 from edged.scheduling.framework import Action, CycleState, PostFilterResult, Status
 from edged.scheduling.guest import GuestPlugin
+from edged.scheduling.nominator import Nominator
+from edged.scheduling.profile import with_guests
 from edged.wasm.instance import Budget
 from tests.guests.scheduler import build
 from tests.scheduling.guest_support import Bench, FakeWaitingPod, node, pod, run
@@ -245,3 +250,39 @@ def test_a_large_pod_is_read_in_two_steps(everything: bytes):
     big = pod("big", reject="late")
     big["metadata"]["annotations"] = {"a": "x" * 100_000}
     run(main, pods=[big])
+
+
+def test_whole_cycles_with_a_guest_in_the_profile(everything: bytes):
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(everything)
+        profile = with_guests("edged", bench.handle, [(plugin, 10)])
+        algorithm = Algorithm(bench.snapshot, Nominator())
+
+        async def cycle(name: str) -> Evaluation:
+            evaluation = await algorithm.schedule(profile, CycleState(), bench.pods[name])
+            await end_cycle(profile, CycleState(), bench.pods[name])
+            return evaluation
+
+        assert (await cycle("p")).node_name == "node-33"
+        evaluation = await cycle("some")
+        assert evaluation.node_name == "node-2"
+        assert evaluation.status("node-1") == Status(3, ("node(s) didn't satisfy plugin(s) [test]",))
+        evaluation = await cycle("bad")
+        assert evaluation.node_name == ""
+        assert evaluation.message() == "0/4 nodes are available: rejected: because."
+        assert plugin._guest.pool.in_use == 0
+
+    nodes = [node("node-1"), node("node-2"), node("node-33"), node("node-99", closed="today")]
+    run(main, nodes=nodes, pods=[pod("p"), pod("some", only="node-2.node-99"), pod("bad", reject="because")])
+
+
+def test_a_guest_that_panics_fails_the_cycle_with_its_own_words():
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(build.wat("panics"), config="h")
+        profile = with_guests("edged", bench.handle, [(plugin, 1)])
+        with pytest.raises(CycleError) as caught:
+            await Algorithm(bench.snapshot, Nominator()).schedule(profile, CycleState(), bench.pods["p"])
+        said = "wasm: score error: panic!\n\nwasm error: unreachable"
+        assert str(caught.value) == f'running Score plugins: plugin "test" failed with: {said}'
+
+    run(main)
