@@ -40,7 +40,7 @@ from edged.loops.admission import Admission
 from edged.loops.context import ClusterContext
 from edged.loops.policies import Policy, PolicyLoader
 from edged.loops.registration import Registration, State, make_registration, owner_identity
-from edged.names import GroupVersionResource
+from edged.names import GroupVersionResource, NamespacedName
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 from edged.webhook import certificates
@@ -51,6 +51,7 @@ from edged.webhook.tls import ServerTls, TlsFiles
 
 if TYPE_CHECKING:
     from edged.loops.scheduler import Scheduler
+    from edged.scheduling.profile import Profile
 
 NODES = GroupVersionResource("", "v1", "nodes")
 API_SERVER_CLIENT = "kube-apiserver"  # name of the client certificate that `edged webhook install` hands out
@@ -83,6 +84,7 @@ class Daemon:
         )
         self.scheduler: Scheduler | None = None
         self.scheduler_error = ""
+        self.profiles: tuple[Profile, ...] = ()
         self.probes = Probes()
         self.tls: ServerTls | None = None
         self.material: certificates.Material | None = None
@@ -202,6 +204,7 @@ class Daemon:
         # Imported here: a node without the scheduler does not pay for it.
         from edged.loops.plugins import PluginLoader
         from edged.loops.scheduler import BINDERS, ApiWrites, Scheduler
+        from edged.webhook.scheduler_metrics import scheduler_metrics
 
         client = self.source.client
         pool = LeanPool(client, connections=BINDERS + 3)
@@ -220,7 +223,9 @@ class Daemon:
             self.log.error("scheduler not started", error=self.scheduler_error)
             return
         scheduler.use(loaded.profiles)
+        self.profiles = loaded.profiles
         self.scheduler = scheduler
+        scheduler_metrics(self.registry, scheduler.metrics, scheduler.gauges)
         work.start_soon(recorder.run)
         work.start_soon(scheduler.run)
 
@@ -302,9 +307,16 @@ class Daemon:
 
     async def _serve_status(self) -> None:
         try:
-            await status.serve(self.config.node.socket, {"status": lambda _request: self.describe()}, self.log)
+            operations = {"status": lambda _request: self.describe(), "why": self._why}
+            await status.serve(self.config.node.socket, operations, self.log)
         except ConfigError as error:
             self.log.warning("no status socket", error=str(error))
+
+    def _why(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The last scheduling attempt at a Pod: request key `pod` is NAMESPACE/NAME."""
+        namespace, _, name = str(request.get("pod", "")).partition("/")
+        found = self.scheduler.why(NamespacedName(namespace, name)) if self.scheduler is not None else None
+        return found if found is not None else {"error": f"no attempt at pod {request.get('pod')!r} is remembered"}
 
     def describe(self) -> dict[str, Any]:
         """What `edged status` shows."""
@@ -348,7 +360,7 @@ class Daemon:
     def _describe_scheduler(self) -> dict[str, Any]:
         if self.scheduler is None:
             return {"error": self.scheduler_error} if self.scheduler_error else {}
-        return {"pending": self.scheduler.queue.pending(), "profiles": list(self.scheduler.profile_names)}
+        return {"pending": self.scheduler.queue.pending(), "profiles": [profile.scheduler_name for profile in self.profiles]}
 
     # --- what is said
 
