@@ -458,7 +458,9 @@ def cause_of(error: BaseException) -> str:
         if isinstance(innermost, BaseExceptionGroup):
             innermost = innermost.exceptions[0]
             continue
-        deeper = innermost.__cause__ or innermost.__context__
+        deeper = innermost.__cause__
+        if deeper is None and not innermost.__suppress_context__:
+            deeper = innermost.__context__
         if deeper is None or isinstance(deeper, trio.Cancelled):
             break
         innermost = deeper

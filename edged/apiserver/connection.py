@@ -114,7 +114,7 @@ class Connection:
         except trio.BrokenResourceError as error:
             raise Broken(str(error) or "connection broke", nothing_received=not self._received) from error
         except httptools.HttpParserError as error:
-            raise Broken(f"answer is not HTTP: {error}", nothing_received=False) from error
+            raise Broken(f"answer is not HTTP: {error}", nothing_received=False) from None
         if answer.complete:
             self.reusable = answer.keeps_open
             answer.forget_parser()
