@@ -136,9 +136,9 @@ class Classes:
         if not profile.shares_verdicts or pod.node_name or pod.nominated_node:
             return False
         algorithm = self._algorithm
-        return bool(algorithm.snapshot.nodes) and not (
-            algorithm.nominator and algorithm.nominator.any_against(pod)
-        )
+        if not algorithm.snapshot.nodes or (algorithm.nominator and algorithm.nominator.any_against(pod)):
+            return False
+        return all(skips(pod) for skips in profile.skips)
 
     async def _shared(
         self, key: tuple[Any, ...], profile: Profile, state: CycleState, pod: PodInfo

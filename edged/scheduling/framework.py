@@ -304,6 +304,11 @@ class Plugin:
         def post_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Any:
             """-> nothing."""
 
+    # Plugins whose verdicts depend on Pods elsewhere may define `skips(pod)`: true when both PreFilter and
+    # PreScore will Skip this Pod, so that its verdicts can be shared all the same. It is asked on the
+    # snapshot of the cycle.
+    skips: Callable[[PodInfo], bool] | None = None
+
     # Plugins that hold something per Pod (a guest instance) define `end_cycle(state, pod)`: called exactly
     # once when the Pod's scheduling and binding cycle is over, however it ended, if pre_filter was called.
     end_cycle: Callable[..., Any] | None = None

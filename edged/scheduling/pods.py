@@ -83,6 +83,11 @@ class AffinityTerm(NamedTuple):
     def all_namespaces(self) -> bool:
         return self.namespace_selector is not None and not self.namespace_selector.requirements
 
+    @property
+    def needs_namespaces(self) -> bool:
+        """Which namespaces match depends on their labels."""
+        return self.namespace_selector is not None and bool(self.namespace_selector.requirements)
+
 
 class SpreadConstraint(NamedTuple):
     """A TopologySpreadConstraint; `hard` is DoNotSchedule."""

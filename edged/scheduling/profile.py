@@ -15,6 +15,7 @@ from edged.errors import ConfigError
 from edged.scheduling.framework import (
     NODE,
     POD,
+    PODS,
     POINTS,
     ArgumentError,
     EventRegistration,
@@ -24,16 +25,19 @@ from edged.scheduling.framework import (
 )
 from edged.scheduling.plugins.default_binder import DefaultBinder
 from edged.scheduling.plugins.image_locality import ImageLocality
+from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity
 from edged.scheduling.plugins.node_affinity import NodeAffinity
 from edged.scheduling.plugins.node_name import NodeName
 from edged.scheduling.plugins.node_ports import NodePorts
 from edged.scheduling.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
 from edged.scheduling.plugins.node_resources_fit import NodeResourcesFit
 from edged.scheduling.plugins.node_unschedulable import NodeUnschedulable
+from edged.scheduling.plugins.pod_topology_spread import PodTopologySpread
 from edged.scheduling.plugins.priority_sort import PrioritySort
 from edged.scheduling.plugins.scheduling_gates import SchedulingGates
 from edged.scheduling.plugins.taint_toleration import TaintToleration
 from edged.scheduling.plugins.unsupported_pod import UnsupportedPod
+from edged.scheduling.pods import PodInfo
 
 
 class PluginRef(NamedTuple):
@@ -59,6 +63,8 @@ DEFAULT_MULTI_POINT: Final = (
     PluginRef("NodeAffinity", 2),
     PluginRef("NodePorts"),
     PluginRef("NodeResourcesFit"),
+    PluginRef("PodTopologySpread", 2),
+    PluginRef("InterPodAffinity", 2),
     PluginRef("NodeResourcesBalancedAllocation"),
     PluginRef("ImageLocality"),
     PluginRef("DefaultBinder"),
@@ -67,14 +73,15 @@ FACTORIES: Final[Mapping[str, PluginFactory]] = {
     plugin.name: plugin
     for plugin in (
         SchedulingGates, PrioritySort, NodeName, NodeUnschedulable, TaintToleration, NodeAffinity, NodePorts,
-        NodeResourcesFit, NodeResourcesBalancedAllocation, ImageLocality, DefaultBinder,
+        NodeResourcesFit, PodTopologySpread, InterPodAffinity, NodeResourcesBalancedAllocation,
+        ImageLocality, DefaultBinder,
     )
 }  # fmt: skip
 # Upstream's defaults that are not built here; UnsupportedPod holds back the Pods that would need them.
 NOT_BUILT: Final = frozenset(
     {
-        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "PodTopologySpread",
-        "InterPodAffinity", "DynamicResources", "DefaultPreemption", "NodeDeclaredFeatures",
+        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "DynamicResources",
+        "DefaultPreemption", "NodeDeclaredFeatures",
     }
 )  # fmt: skip
 
@@ -110,7 +117,9 @@ class Profile:
     plugins: tuple[Plugin, ...]
     calls: Mapping[str, tuple[Call, ...]]
     shares_verdicts: bool
-    """Filter and Score verdicts may be reused for like Pods (classes.py)."""
+    """Filter and Score verdicts may be reused for like Pods (classes.py), if all of `skips` agree."""
+    skips: tuple[Callable[[PodInfo], bool], ...]
+    """Of the plugins that look at Pods elsewhere: whether they will have nothing to do with a Pod."""
     guests_read_pods: bool
     """Some awaiting plugin's verdict depends on more of the Pod than PodSpec holds."""
 
@@ -245,6 +254,7 @@ def _checked(config: ProfileConfig, calls: Mapping[str, tuple[Call, ...]]) -> Pr
         plugins=tuple(plugins.values()),
         calls=calls,
         shares_verdicts=_shares(calls),
+        skips=tuple(p.skips for p in plugins.values() if p.skips is not None),
         guests_read_pods=any(p.awaits and POD in p.depends_on for p in plugins.values()),
     )
 
@@ -252,8 +262,10 @@ def _checked(config: ProfileConfig, calls: Mapping[str, tuple[Call, ...]]) -> Pr
 def _shares(calls: Mapping[str, tuple[Call, ...]]) -> bool:
     """Only if all verdicts rest on Pod and node, and no plugin needs to see every Pod's whole cycle."""
     judging = [call for point in ("pre_filter", "filter", "pre_score", "score") for call in calls[point]]
-    if any(not call.plugin.depends_on <= {POD, NODE} for call in judging):
-        return False
+    for plugin in (call.plugin for call in judging):
+        allowed = {POD, NODE} if plugin.skips is None else {POD, NODE, PODS}
+        if not plugin.depends_on <= allowed:
+            return False
     acting = {
         c.name for point in ("reserve", "permit", "pre_bind", "bind", "post_bind") for c in calls[point]
     }

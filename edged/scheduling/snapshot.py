@@ -12,18 +12,20 @@ from edged.scheduling.nodes import NodeInfo
 
 
 class Snapshot:
-    """`nodes`: nodes with a Node object, spread over zones round-robin.
+    """`nodes`: nodes with a Node object, spread over zones round-robin; `affinity_nodes`: names of those on
+    which some Pod has (anti-)affinity to Pods.
 
     `layout` changes whenever nodes come, go, change places or change which images exist where: whatever was
     remembered by position is void then. Between two layouts, `changed_since` tells which positions were
     replaced.
     """
 
-    __slots__ = ("_changes", "_index", "_names", "layout", "nodes")
+    __slots__ = ("_changes", "_index", "_names", "affinity_nodes", "layout", "nodes")
 
     def __init__(self) -> None:
         self.nodes: list[NodeInfo] = []
         self.layout = 0
+        self.affinity_nodes: set[str] = set()
         self._index: dict[str, int] = {}
         self._names: tuple[str, ...] = ()
         self._changes: list[int] = []
@@ -49,6 +51,7 @@ class Snapshot:
         self.nodes = list(nodes)
         self._names = tuple(node.name for node in nodes)
         self._index = {name: i for i, name in enumerate(self._names)}
+        self.affinity_nodes = {node.name for node in nodes if node.affinity_pods}
         self._changes.clear()
         self.layout += 1
 
@@ -57,6 +60,10 @@ class Snapshot:
         index = self._index[node.name]
         self.nodes[index] = node
         self._changes.append(index)
+        if node.affinity_pods:
+            self.affinity_nodes.add(node.name)
+        else:
+            self.affinity_nodes.discard(node.name)
 
     @property
     def mark(self) -> int:

@@ -167,7 +167,7 @@ def test_without_scorers_one_node_is_enough():
     _, parser, snapshot = offline([node("a"), node("b")], [])
     profile = default_profile("edged", OfflineHandle(snapshot))
     bare = type(profile)(
-        profile.scheduler_name, None, profile.plugins, {**profile.calls, "score": ()}, False, False
+        profile.scheduler_name, None, profile.plugins, {**profile.calls, "score": ()}, False, (), False
     )
     result = run_now(Algorithm(snapshot, Nominator()).schedule(bare, CycleState(), parser.parse(pod("p"))))
     assert result.feasible_names() == ["a"]

@@ -35,10 +35,6 @@ class UnsupportedPod(Plugin):
 def _reasons(pod: PodInfo) -> tuple[str, ...]:
     spec = pod.spec
     reasons = spec.unsupported
-    if any(constraint.hard for constraint in spec.spread):
-        reasons += ("edged does not schedule Pods with DoNotSchedule topology spread constraints",)
-    if spec.required_affinity:
-        reasons += ("edged does not schedule Pods with required pod affinity",)
-    if spec.required_anti_affinity:
-        reasons += ("edged does not schedule Pods with required pod anti-affinity",)
+    if any(term.needs_namespaces for term in (*spec.required_affinity, *spec.required_anti_affinity)):
+        reasons += ("edged does not schedule Pods with required terms that select namespaces by labels",)
     return reasons

@@ -1,0 +1,218 @@
+"""InterPodAffinity: Pods near or away from other Pods, by the topology that node labels span.
+
+Terms whose namespaceSelector has requirements need the labels of namespaces, which are not read:
+UnsupportedPod holds back Pods with such required terms, existing Pods' required anti-affinity counts as if
+every namespace matched, and preferred ones do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edged.scheduling.framework import (
+    MAX_NODE_SCORE,
+    NODE,
+    POD,
+    PODS,
+    Action,
+    ArgumentError,
+    ClusterEvent,
+    Code,
+    CycleState,
+    EventRegistration,
+    Handle,
+    Plugin,
+    Status,
+)
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.pods import AffinityTerm, PodInfo
+
+_NAME = "InterPodAffinity"
+_AFFINITY = Status(Code.UNRESOLVABLE, ("node(s) didn't match pod affinity rules",), _NAME)
+_ANTI = Status(Code.UNSCHEDULABLE, ("node(s) didn't match pod anti-affinity rules",), _NAME)
+_EXISTING = Status(Code.UNSCHEDULABLE, ("node(s) didn't satisfy existing pods anti-affinity rules",), _NAME)
+_SKIP = Status(Code.SKIP, (), _NAME)
+_SCORES = "InterPodAffinity/scores"
+
+Domain = tuple[str, str]  # topology key, value
+
+
+class Counts:
+    """Matching Pods per domain; a domain without any is not in the dicts."""
+
+    __slots__ = ("affinity", "anti", "existing")
+
+    def __init__(self) -> None:
+        self.affinity: dict[Domain, int] = {}
+        self.anti: dict[Domain, int] = {}
+        self.existing: dict[Domain, int] = {}
+
+    def clone(self) -> Counts:
+        copy = Counts()
+        copy.affinity, copy.anti, copy.existing = self.affinity.copy(), self.anti.copy(), self.existing.copy()
+        return copy
+
+    def count(self, pod: PodInfo, other: PodInfo, node: NodeInfo, step: int) -> None:
+        """`other` is (step 1) or is no longer (-1) on `node`."""
+        spec, labels = pod.spec, node.labels
+        for term in other.spec.required_anti_affinity:
+            if forbids(term, pod):
+                _add(self.existing, labels, term.topology_key, step)
+        if spec.required_affinity and all(term.matches(other) for term in spec.required_affinity):
+            for term in spec.required_affinity:
+                _add(self.affinity, labels, term.topology_key, step)
+        for term in spec.required_anti_affinity:
+            if term.matches(other):
+                _add(self.anti, labels, term.topology_key, step)
+
+
+def _add(counts: dict[Domain, int], labels: Any, key: str, step: int) -> None:
+    value = labels.get(key)
+    if value is not None:
+        total = counts.get((key, value), 0) + step
+        if total:
+            counts[(key, value)] = total
+        else:
+            counts.pop((key, value), None)
+
+
+def forbids(term: AffinityTerm, pod: PodInfo) -> bool:
+    """An existing Pod's anti-affinity term, in doubt about namespaces to its favour."""
+    if term.needs_namespaces:
+        return term.selector is not None and term.selector.matches(pod.labels)
+    return term.matches(pod)
+
+
+class InterPodAffinity(Plugin):
+    """Args: hardPodAffinityWeight (1), ignorePreferredTermsOfExistingPods (false)."""
+
+    name = _NAME
+    points = frozenset({"pre_filter", "filter", "pre_score", "score", "normalize_score"})
+    depends_on = frozenset({POD, NODE, PODS})
+    pre_filter_extensions = True
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        weight = args.get("hardPodAffinityWeight", 1)
+        if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= 100:
+            raise ArgumentError("hardPodAffinityWeight", f"must be 0..100, not {weight!r}")
+        self._hard_weight = weight
+        self._ignore_existing = bool(args.get("ignorePreferredTermsOfExistingPods"))
+        self._handle = handle
+
+    def events_to_register(self) -> Iterable[EventRegistration]:
+        pod = ClusterEvent("Pod", Action.ADD | Action.UPDATE_POD_LABEL | Action.DELETE)
+        node = ClusterEvent("Node", Action.ADD | Action.UPDATE_NODE_LABEL)
+        return (EventRegistration(pod, _concerns), EventRegistration(node))
+
+    def skips(self, pod: PodInfo) -> bool:
+        """Nobody has a term that could matter."""
+        spec = pod.spec
+        return not (
+            spec.required_affinity
+            or spec.required_anti_affinity
+            or spec.preferred_affinity
+            or spec.preferred_anti_affinity
+            or self._handle.snapshot.affinity_nodes
+        )
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        spec = pod.spec
+        own = bool(spec.required_affinity or spec.required_anti_affinity)
+        if not own and not self._handle.snapshot.affinity_nodes:
+            return _SKIP
+        counts = Counts()
+        for node in nodes:
+            for other in (node.pods if own else node.anti_affinity_pods).values():
+                counts.count(pod, other, node, 1)
+        if not own and not counts.existing:
+            return _SKIP
+        state.data[_NAME] = counts
+        return None
+
+    def add_pod(self, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo) -> None:
+        state.data[_NAME].count(pod, added, node, 1)
+
+    def remove_pod(self, state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo) -> None:
+        state.data[_NAME].count(pod, removed, node, -1)
+
+    def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
+        counts: Counts = state.data[_NAME]
+        labels, spec = node.labels, pod.spec
+        if spec.required_affinity and not _near_enough(pod, counts, node):
+            return _AFFINITY
+        for term in spec.required_anti_affinity:
+            if (term.topology_key, labels.get(term.topology_key)) in counts.anti:
+                return _ANTI
+        if counts.existing and any(domain in counts.existing for domain in labels.items()):
+            return _EXISTING
+        return None
+
+    def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        own = bool(pod.spec.preferred_affinity or pod.spec.preferred_anti_affinity)
+        if not own and (self._ignore_existing or not self._handle.snapshot.affinity_nodes):
+            return _SKIP
+        scores: dict[str, dict[str, int]] = {}
+        for node in self._handle.snapshot.nodes:
+            for other in (node.pods if own else node.affinity_pods).values():
+                self._weigh(scores, pod, other, node)
+        if not scores:
+            return _SKIP
+        state.data[_SCORES] = scores
+        return None
+
+    def _weigh(self, scores: dict[str, dict[str, int]], pod: PodInfo, other: PodInfo, node: NodeInfo) -> None:
+        mine, theirs = pod.spec, other.spec
+        for terms, to, sign in (
+            (mine.preferred_affinity, other, 1),
+            (mine.preferred_anti_affinity, other, -1),
+            (theirs.preferred_affinity, pod, 1),
+            (theirs.preferred_anti_affinity, pod, -1),
+        ):
+            for term in terms:
+                if term.matches(to):
+                    _credit(scores, node, term.topology_key, sign * term.weight)
+        for term in theirs.required_affinity if self._hard_weight else ():
+            if term.matches(pod):
+                _credit(scores, node, term.topology_key, self._hard_weight)
+
+    def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
+        labels = node.labels
+        return sum(values.get(labels[key], 0) for key, values in state.data[_SCORES].items() if key in labels)
+
+    def normalize_score(
+        self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo], scores: list[int]
+    ) -> None:
+        least, span = min(scores), max(scores) - min(scores)
+        scores[:] = [int(MAX_NODE_SCORE * ((score - least) / span)) if span else 0 for score in scores]
+
+
+def _near_enough(pod: PodInfo, counts: Counts, node: NodeInfo) -> bool:
+    """All terms have a match in this node's domains; or there is none anywhere and the Pod would match
+    itself."""
+    terms, labels = pod.spec.required_affinity, node.labels
+    if any(term.topology_key not in labels for term in terms):
+        return False
+    if all((term.topology_key, labels[term.topology_key]) in counts.affinity for term in terms):
+        return True
+    return not counts.affinity and all(term.matches(pod) for term in terms)
+
+
+def _credit(scores: dict[str, dict[str, int]], node: NodeInfo, key: str, weight: int) -> None:
+    value = node.labels.get(key)
+    if value is not None:
+        values = scores.setdefault(key, {})
+        values[value] = values.get(value, 0) + weight
+
+
+def _concerns(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+    """The other Pod, before or after, is one that a required term of either side speaks of."""
+    if new is not None and new.uid == pod.uid:
+        return True
+    mine = (*pod.spec.required_affinity, *pod.spec.required_anti_affinity)
+    return any(
+        any(term.matches(other) for term in mine)
+        or any(forbids(term, pod) for term in other.spec.required_anti_affinity)
+        for other in (old, new)
+        if other is not None
+    )

@@ -1,0 +1,241 @@
+"""PodTopologySpread: like Pods are spread over zones, hosts, or whatever a node label spans.
+
+The system's default constraints are not applied: they need the Services and workloads that select a Pod,
+which are not read. They only score; a Pod without constraints of its own is simply not scored here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from edged.scheduling.framework import (
+    MAX_NODE_SCORE,
+    NODE,
+    POD,
+    PODS,
+    Action,
+    ClusterEvent,
+    Code,
+    CycleState,
+    EventRegistration,
+    Handle,
+    Plugin,
+    Status,
+)
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.plugins.node_affinity import required_matches
+from edged.scheduling.plugins.node_unschedulable import is_own_update
+from edged.scheduling.plugins.taint_toleration import untolerated
+from edged.scheduling.pods import PodInfo, SpreadConstraint
+
+_NAME = "PodTopologySpread"
+_TEXT = "node(s) didn't match pod topology spread constraints"
+_SKEWED = Status(Code.UNSCHEDULABLE, (_TEXT,), _NAME)
+_NO_LABEL = Status(Code.UNRESOLVABLE, (f"{_TEXT} (missing required label)",), _NAME)
+_SKIP = Status(Code.SKIP, (), _NAME)
+_SCORES = "PodTopologySpread/scores"
+_HOSTNAME = "kubernetes.io/hostname"
+
+
+class Spread:
+    """Per hard constraint: matching Pods by domain. `least[i]` is the global minimum, None after a change."""
+
+    __slots__ = ("constraints", "counts", "least")
+
+    def __init__(self, constraints: Sequence[SpreadConstraint]) -> None:
+        self.constraints = constraints
+        self.counts: list[dict[str, int]] = [{} for _ in constraints]
+        self.least: list[int | None] = [None] * len(constraints)
+
+    def clone(self) -> Spread:
+        copy = Spread(self.constraints)
+        copy.counts = [counts.copy() for counts in self.counts]
+        copy.least = self.least.copy()
+        return copy
+
+    def minimum(self, i: int) -> int:
+        least = self.least[i]
+        if least is None:
+            counts = self.counts[i]
+            enough = len(counts) >= self.constraints[i].min_domains
+            least = self.least[i] = min(counts.values(), default=0) if enough else 0
+        return least
+
+
+class PodTopologySpread(Plugin):
+    name = _NAME
+    points = frozenset({"pre_filter", "filter", "pre_score", "score", "normalize_score"})
+    depends_on = frozenset({POD, NODE, PODS})
+    pre_filter_extensions = True
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        self._handle = handle
+
+    def events_to_register(self) -> Iterable[EventRegistration]:
+        pod = ClusterEvent("Pod", Action.ADD | Action.UPDATE_POD_LABEL | Action.DELETE)
+        changes = Action.UPDATE_NODE_LABEL | Action.UPDATE_NODE_TAINT
+        return (
+            EventRegistration(pod, _concerns),
+            EventRegistration(ClusterEvent("Pod", Action.UPDATE_POD_TOLERATION), is_own_update),
+            EventRegistration(ClusterEvent("Node", Action.ADD | Action.DELETE | changes)),
+        )
+
+    def skips(self, pod: PodInfo) -> bool:
+        return not pod.spec.spread
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        constraints = [c for c in pod.spec.spread if c.hard]
+        if not constraints:
+            return _SKIP
+        spread = Spread(constraints)
+        for node in nodes:
+            if has_all_keys(constraints, node.labels):
+                for constraint, counts in zip(constraints, spread.counts, strict=True):
+                    if included(constraint, pod, node):
+                        value = node.labels[constraint.topology_key]
+                        counts[value] = counts.get(value, 0) + matching_pods(constraint, pod, node)
+        state.data[_NAME] = spread
+        return None
+
+    def add_pod(self, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo) -> None:
+        _move(state.data[_NAME], pod, added, node, 1)
+
+    def remove_pod(self, state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo) -> None:
+        _move(state.data[_NAME], pod, removed, node, -1)
+
+    def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
+        spread: Spread = state.data[_NAME]
+        for i, constraint in enumerate(spread.constraints):
+            value = node.labels.get(constraint.topology_key)
+            if value is None:
+                return _NO_LABEL
+            own = 1 if constraint.selector and constraint.selector.matches(pod.labels) else 0
+            if spread.counts[i].get(value, 0) + own - spread.minimum(i) > constraint.max_skew:
+                return _SKEWED
+        return None
+
+    def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        constraints = [c for c in pod.spec.spread if not c.hard]
+        if not constraints:
+            return _SKIP
+        state.data[_SCORES] = SoftSpread(constraints, pod, nodes, self._handle.snapshot.nodes)
+        return None
+
+    def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
+        soft: SoftSpread = state.data[_SCORES]
+        return soft.score(pod, node)
+
+    def normalize_score(
+        self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo], scores: list[int]
+    ) -> None:
+        ignored = state.data[_SCORES].ignored
+        counted = [s for s, node in zip(scores, nodes, strict=True) if node.name not in ignored]
+        least, most = min(counted, default=0), max(counted, default=0)
+        for i, node in enumerate(nodes):
+            if node.name in ignored:
+                scores[i] = 0
+            elif most == 0:
+                scores[i] = MAX_NODE_SCORE
+            else:
+                scores[i] = MAX_NODE_SCORE * (most + least - scores[i]) // most
+
+
+class SoftSpread:
+    """Counts for the ScheduleAnyway constraints; `ignored`: scored nodes that lack one of the keys."""
+
+    __slots__ = ("constraints", "counts", "ignored", "weights")
+
+    def __init__(
+        self,
+        constraints: Sequence[SpreadConstraint],
+        pod: PodInfo,
+        scored: Sequence[NodeInfo],
+        everywhere: Sequence[NodeInfo],
+    ) -> None:
+        self.constraints = constraints
+        self.ignored = {node.name for node in scored if not has_all_keys(constraints, node.labels)}
+        self.counts = [self._domains(constraint, scored) for constraint in constraints]
+        hosts = len(scored) - len(self.ignored)
+        self.weights = [
+            math.log((hosts if c.topology_key == _HOSTNAME else len(counts)) + 2)
+            for c, counts in zip(constraints, self.counts, strict=True)
+        ]
+        for node in everywhere:
+            if has_all_keys(constraints, node.labels):
+                self._count(pod, node)
+
+    def _domains(self, constraint: SpreadConstraint, scored: Sequence[NodeInfo]) -> dict[str, int]:
+        """Hosts are counted when they are scored."""
+        if constraint.topology_key == _HOSTNAME:
+            return {}
+        return {node.labels[constraint.topology_key]: 0 for node in scored if node.name not in self.ignored}
+
+    def _count(self, pod: PodInfo, node: NodeInfo) -> None:
+        for constraint, counts in zip(self.constraints, self.counts, strict=True):
+            value = node.labels[constraint.topology_key]
+            if value in counts and included(constraint, pod, node):
+                counts[value] += matching_pods(constraint, pod, node)
+
+    def score(self, pod: PodInfo, node: NodeInfo) -> int:
+        if node.name in self.ignored:
+            return 0
+        total = 0.0
+        for constraint, counts, weight in zip(self.constraints, self.counts, self.weights, strict=True):
+            if constraint.topology_key == _HOSTNAME:
+                count = matching_pods(constraint, pod, node)
+            else:
+                count = counts[node.labels[constraint.topology_key]]
+            total += count * weight + (constraint.max_skew - 1)
+        return math.floor(total + 0.5)
+
+
+def has_all_keys(constraints: Sequence[SpreadConstraint], labels: Mapping[str, str]) -> bool:
+    return all(constraint.topology_key in labels for constraint in constraints)
+
+
+def included(constraint: SpreadConstraint, pod: PodInfo, node: NodeInfo) -> bool:
+    """The constraint's inclusion policies let the node's domain count."""
+    if constraint.honor_affinity and not required_matches(pod, node.name, node.labels):
+        return False
+    return not (constraint.honor_taints and untolerated(node.taints, pod.spec.tolerations))
+
+
+def matching_pods(constraint: SpreadConstraint, pod: PodInfo, node: NodeInfo) -> int:
+    """Pods of the same namespace that the selector matches; terminating ones do not count, nor does an empty
+    selector."""
+    selector = constraint.selector
+    if selector is None or not selector.requirements:
+        return 0
+    namespace = pod.key.namespace
+    return sum(
+        other.key.namespace == namespace and not other.terminating and selector.matches(other.labels)
+        for other in node.pods.values()
+    )
+
+
+def _move(spread: Spread, pod: PodInfo, other: PodInfo, node: NodeInfo, step: int) -> None:
+    if other.key.namespace != pod.key.namespace or not has_all_keys(spread.constraints, node.labels):
+        return
+    for i, constraint in enumerate(spread.constraints):
+        if (
+            constraint.selector
+            and constraint.selector.matches(other.labels)
+            and included(constraint, pod, node)
+        ):
+            value = node.labels[constraint.topology_key]
+            spread.counts[i][value] = spread.counts[i].get(value, 0) + step
+            spread.least[i] = None
+
+
+def _concerns(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+    """The other Pod counts for a constraint, before or after; or the Pod itself changed."""
+    if new is not None and new.uid == pod.uid:
+        return True
+    return any(
+        other.key.namespace == pod.key.namespace
+        and any(c.selector is not None and c.selector.matches(other.labels) for c in pod.spec.spread)
+        for other in (old, new)
+        if other is not None
+    )
