@@ -1,0 +1,1 @@
+"""Benchmarks: scripts behind the figures that the documents claim."""

@@ -1,0 +1,1 @@
+"""Policies for memory benchmarks: many different ones of the size that users have."""
