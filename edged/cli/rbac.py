@@ -1,0 +1,202 @@
+"""`edged rbac render`: the smallest rights for what a configuration enables, as objects for `kubectl apply`.
+
+With --kubeconfig, after they have been applied, a kubeconfig for that identity, so that the daemon does not
+run with the administrator's. Creating webhook objects is left to `edged webhook install`: Kubernetes cannot
+limit `create` by name, and who may create them may as well be cluster-admin.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edged import config as configuration
+from edged.admission.webhooks import OBJECT_NAME, PLURALS
+from edged.cli.output import print_data
+from edged.config import Config, KubernetesConfig
+from edged.errors import ConfigError
+
+GROUP = "rbac.authorization.k8s.io"
+TOKEN_SECRET = "kubernetes.io/service-account-token"
+READ = ("get", "list", "watch")
+Rule = dict[str, Any]
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser("rbac", help="render the smallest roles for what is enabled")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    render = actions.add_parser("render", help="print roles and bindings")
+    render.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+    render.add_argument("--namespace", default="kube-system",
+                        help="of the ServiceAccount; default: %(default)s")
+    render.add_argument("--name", default="edged", help="of everything; default: edged")
+    render.add_argument("--user", help="bind to this user (a certificate's CN), not to a ServiceAccount")
+    render.add_argument("--kubeconfig", type=Path, metavar="OUT",
+                        help="instead: write a kubeconfig for the ServiceAccount, using the configured one")
+    render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = configuration.load(args.config or configuration.DEFAULT_PATH)
+    if args.kubeconfig is not None:
+        if args.user:
+            raise ConfigError("--kubeconfig is for the ServiceAccount; a user has a certificate of its own")
+        return _write_kubeconfig(config.kubernetes, args)
+    documents = render(config, args.name, args.namespace, args.user)
+    if args.output == "json":
+        print_data({"apiVersion": "v1", "kind": "List", "items": documents}, "json")
+        return 0
+    for index, document in enumerate(documents):
+        if index:
+            print("---")
+        print_data(document, "yaml")
+    return 0
+
+
+def render(config: Config, name: str, namespace: str, user: str | None = None) -> list[dict[str, Any]]:
+    """Identity, roles and bindings, in the order to apply them."""
+    subject = {"kind": "User", "name": user, "apiGroup": GROUP} if user else \
+        {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    documents = [] if user else _service_account(name, namespace)
+    rules = cluster_rules(config)
+    if rules:
+        documents += _role("Cluster", name, None, rules, subject)
+    for where, found in namespaced_rules(config).items():
+        documents += _role("", name, where, found, subject)
+    return documents
+
+
+def _service_account(name: str, namespace: str) -> list[dict[str, Any]]:
+    metadata = {"name": name, "namespace": namespace}
+    # A token that does not expire: nobody renews tokens for a process outside the cluster.
+    secret = {**metadata, "annotations": {"kubernetes.io/service-account.name": name}}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata,
+         "automountServiceAccountToken": False},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": secret, "type": TOKEN_SECRET},
+    ]
+
+
+def _role(scope: str, name: str, namespace: str | None, rules: list[Rule],
+          subject: dict[str, Any]) -> list[dict[str, Any]]:
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    kind = f"{scope}Role"
+    return [
+        {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": metadata, "rules": rules},
+        {"apiVersion": f"{GROUP}/v1", "kind": f"{kind}Binding", "metadata": metadata,
+         "roleRef": {"apiGroup": GROUP, "kind": kind, "name": name}, "subjects": [subject]},
+    ]
+
+
+def _rule(group: str, resources: Iterable[str], verbs: Iterable[str], names: Iterable[str] = ()) -> Rule:
+    rule: Rule = {"apiGroups": [group], "resources": sorted(set(resources)), "verbs": list(verbs)}
+    return {**rule, "resourceNames": list(names)} if names else rule
+
+
+# --- what each part needs
+def cluster_rules(config: Config) -> list[Rule]:
+    """Rules of the ClusterRole."""
+    return [*_admission_rules(config), *_scheduler_rules(config), *_controller_rules(config)]
+
+
+def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
+    """Rules of Roles, by namespace."""
+    if config.admission is None or config.admission.register != "dynamic":
+        return {}
+    # Which hosts run API servers: a loopback URL is refused where there is more than this one.
+    return {"default": [_rule("discovery.k8s.io", ["endpointslices"], ["list"])]}
+
+
+def _admission_rules(config: Config) -> list[Rule]:
+    admission = config.admission
+    if admission is None:
+        return []
+    rules = []
+    if admission.register == "dynamic":
+        group = "admissionregistration.k8s.io"
+        rules.append(_rule(group, PLURALS.values(), ["get", "update"], [OBJECT_NAME]))
+    groups: dict[str, set[str]] = {}
+    for policy in admission.policy:
+        for reference in policy.context_aware:
+            group = reference["apiVersion"].rpartition("/")[0]
+            groups.setdefault(group, set()).add(plural(reference["kind"]))
+    rules += [_rule(group, resources, READ) for group, resources in sorted(groups.items())]
+    if any(_may_ask_access(pattern) for policy in admission.policy for pattern in policy.host_capabilities):
+        rules.append(_rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]))
+    return rules
+
+
+def _may_ask_access(pattern: str) -> bool:
+    return pattern in ("*", "kubernetes/*", "kubernetes/can_i")
+
+
+def _scheduler_rules(config: Config) -> list[Rule]:
+    if config.scheduler is None:
+        return []
+    return [
+        _rule("", ["nodes", "pods"], READ),
+        _rule("", ["pods/binding"], ["create"]),
+        _rule("", ["pods/status"], ["patch"]),
+        _rule("events.k8s.io", ["events"], ["create", "patch"]),
+    ]
+
+
+def _controller_rules(config: Config) -> list[Rule]:
+    rules = [{"apiGroups": list(rule["apiGroups"]), "resources": list(rule["resources"]),
+              "verbs": list(rule["verbs"])} for controller in config.controller for rule in controller.allow]
+    if any(controller.leader_election for controller in config.controller):
+        rules.append(_rule("coordination.k8s.io", ["leases"], ["get", "create", "update"]))
+    return rules
+
+
+def plural(kind: str) -> str:
+    """Kind -> resource by Kubernetes' own rule of thumb; a kind with another plural needs an edit by hand."""
+    lower = kind.lower()
+    if lower == "endpoints":
+        return lower
+    if lower.endswith("s"):
+        return f"{lower}es"
+    return f"{lower[:-1]}ies" if lower.endswith("y") and lower[-2:-1] not in "aeiou" else f"{lower}s"
+
+
+# --- a kubeconfig
+def _write_kubeconfig(kubernetes: KubernetesConfig, args: argparse.Namespace) -> int:
+    import trio
+
+    from edged.webhook.files import write_atomically
+
+    content = trio.run(_kubeconfig, kubernetes, args.name, args.namespace)
+    try:
+        write_atomically(args.kubeconfig, orjson.dumps(content, option=orjson.OPT_INDENT_2), 0o600)
+    except OSError as error:
+        raise ConfigError(f"{args.kubeconfig}: {error.strerror}") from error
+    print(f"{args.kubeconfig}: {args.namespace}/{args.name} on {content['clusters'][0]['cluster']['server']}")
+    return 0
+
+
+async def _kubeconfig(kubernetes: KubernetesConfig, name: str, namespace: str) -> dict[str, Any]:
+    """Built from the token Secret that `render` printed and the administrator applied."""
+    from edged.apiserver.kubeconfig import open_client
+
+    client = await open_client(kubernetes)
+    try:
+        secret = await client.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    finally:
+        await client.aclose()
+    data = secret.get("data") or {}
+    if secret.get("type") != TOKEN_SECRET or not data.get("token"):
+        raise ConfigError(f"Secret {namespace}/{name} holds no ServiceAccount token (yet): apply what "
+                          "`edged rbac render` prints, and try again")
+    cluster = {"server": client.server}
+    if data.get("ca.crt"):
+        cluster["certificate-authority-data"] = data["ca.crt"]
+    token = base64.b64decode(data["token"]).decode("ascii")
+    return {"apiVersion": "v1", "kind": "Config", "current-context": name,
+            "clusters": [{"name": name, "cluster": cluster}],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}]}

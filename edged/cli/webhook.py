@@ -1,0 +1,360 @@
+"""`edged webhook render|install|remove`: registration by hand.
+
+`render` prints what the daemon registers. `install` prepares, once and with administrator rights, what the
+daemon itself should not be allowed to do. `remove` is the emergency exit: it needs neither the daemon nor
+its policies, with --kubeconfig or --static-dir not even a valid configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from edged import config as configuration
+from edged.admission import webhooks
+from edged.admission.webhooks import Generated, Target, WebhookSpec
+from edged.cli.output import print_data, print_table
+from edged.config import AdmissionConfig, Config, KubernetesConfig
+from edged.errors import ConfigError, EdgedError
+from edged.webhook import certificates
+
+if TYPE_CHECKING:
+    from edged.loops.registration import Registration
+
+CALLER = "kube-apiserver"  # the client certificate that the API server presents
+KUBECONFIG_FILE = "webhook-kubeconfig.json"
+ADMISSION_FILE = "admission-configuration.json"
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser("webhook", help="render, install and remove webhook configurations")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    render = actions.add_parser("render", help="print what is registered, without doing it")
+    render.add_argument("--selectors", action="store_true", help="print what each policy applies to instead")
+    render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
+    install = actions.add_parser(
+        "install", help="prepare what the daemon may not do itself",
+        description="Writes the client certificate of the API server and the file for its "
+        "--admission-control-config-file; with dynamic registration creates the objects. Policies are "
+        "registered here only when the daemon answers already: a webhook that nobody serves stops a cluster.")
+    install.add_argument("--directory", type=Path, metavar="DIR",
+                         help="where the API server's files go; default: [admission] static_dir")
+    remove = actions.add_parser("remove", help="delete webhook objects or manifests: emergency exit")
+    remove.add_argument("--force", action="store_true", help="also what another node owns")
+    remove.add_argument("--kubeconfig", metavar="FILE", help="instead of the configured one")
+    remove.add_argument("--static-dir", metavar="DIR", help="instead of the configured one")
+    for action in (render, install, remove):
+        action.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+
+
+def run(args: argparse.Namespace) -> int:
+    actions = {"render": _render, "install": _install, "remove": _remove}
+    return actions[args.action](args)
+
+
+# --- render
+def _render(args: argparse.Namespace) -> int:
+    config, admission = _load(args.config)
+    specs = specs_of(config, admission)
+    target = replace(_target(config, admission), ca_bundle=_known_bundle(config, admission))
+    generated = webhooks.generate(specs, target, static=admission.register == "static")
+    if args.selectors:
+        shown = [webhooks.describe(hook) for obj in generated.objects.values() for hook in obj["webhooks"]]
+        print_data(shown, args.output)
+    else:
+        _print_documents(_documents(config, admission, generated), args.output)
+    return _report(generated)
+
+
+def _documents(config: Config, admission: AdmissionConfig, generated: Generated) -> list[dict[str, Any]]:
+    objects = [obj for obj in generated.objects.values() if obj["webhooks"]]
+    if admission.register != "static":
+        return objects
+    return [*objects, *_api_server_files(config, admission, Path(admission.static_dir)).values()]
+
+
+def _api_server_files(config: Config, admission: AdmissionConfig, folder: Path) -> dict[Path, dict[str, Any]]:
+    """What the API server's command line refers to, by path."""
+    static_dir = admission.static_dir if admission.register == "static" else ""
+    if admission.tls.cert:  # the administrator's own certificates: so are the API server's credentials
+        return {folder / ADMISSION_FILE: webhooks.admission_configuration("", static_dir)}
+    directory = Path(config.node.state_dir) / "tls"
+    certificate, key = directory / f"{CALLER}.crt", directory / f"{CALLER}.key"
+    kubeconfig = folder / KUBECONFIG_FILE
+    return {
+        kubeconfig: webhooks.caller_kubeconfig(_url(admission), str(certificate), str(key)),
+        folder / ADMISSION_FILE: webhooks.admission_configuration(str(kubeconfig), static_dir),
+    }
+
+
+def _print_documents(documents: list[dict[str, Any]], output: str) -> None:
+    if output == "json":
+        print_data({"apiVersion": "v1", "kind": "List", "items": documents}, output)
+        return
+    for index, document in enumerate(documents):
+        if index:
+            print("---")
+        print_data(document, output)
+
+
+def _report(generated: Generated) -> int:
+    for name, problem in generated.problems.items():
+        print(f"edged: policy {name} is not registered: {problem}", file=sys.stderr)
+    return 1 if generated.problems else 0
+
+
+def _known_bundle(config: Config, admission: AdmissionConfig) -> bytes:
+    """The CA bundle that is there now; b"" with a word about it when there is none yet."""
+    if admission.tls.cert:
+        return _read(Path(admission.tls.cert))
+    path = Path(config.node.state_dir) / "tls" / "ca-bundle.crt"
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        print(f"edged: no caBundle shown: {path}: {error.strerror}", file=sys.stderr)
+        return b""
+
+
+# --- install
+def _install(args: argparse.Namespace) -> int:
+    import trio
+
+    config, admission = _load(args.config)
+    if admission.register == "none":
+        raise ConfigError('[admission] register = "none": there is nothing to install')
+    folder: Path = args.directory or Path(admission.static_dir)
+    bundle = _make_certificates(config, admission)
+    changed = [str(path) for path in _write_files(config, admission, folder)]
+    target = replace(_target(config, admission), ca_bundle=bundle)
+    rows, code = trio.run(_install_registration, config, admission, target)
+    print_table(("DONE", "WHAT"), [*(("written", path) for path in changed), *rows])
+    print(_instructions(admission, folder), file=sys.stderr)
+    return code
+
+
+def _make_certificates(config: Config, admission: AdmissionConfig) -> bytes:
+    if admission.tls.cert:
+        return _read(Path(admission.tls.cert))
+    names = certificates.serving_names(_url(admission), admission.listen)
+    return certificates.ensure(Path(config.node.state_dir), names, time.time(), [CALLER]).bundle()
+
+
+def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> list[Path]:
+    """Files and folders that the API server needs before it starts; those that had to be changed."""
+    from edged.webhook.files import make_folder, write_atomically
+
+    written = []
+    try:
+        make_folder(folder, 0o755)
+        for name in webhooks.FOLDERS.values() if admission.register == "static" else ():
+            path = Path(admission.static_dir) / name
+            if not path.is_dir():
+                make_folder(path, 0o755)
+                written.append(path)
+            _give_to_daemon(path, Path(config.node.state_dir))
+        for path, content in _api_server_files(config, admission, folder).items():
+            data = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+            if not path.exists() or path.read_bytes() != data:
+                write_atomically(path, data, 0o644)
+                written.append(path)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or folder}: {error.strerror}") from error
+    return written
+
+
+def _give_to_daemon(path: Path, state_dir: Path) -> None:
+    """The daemon keeps the manifests right, under the user that its state belongs to."""
+    if os.geteuid() == 0:
+        owner = state_dir.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+async def _install_registration(config: Config, admission: AdmissionConfig,
+                                target: Target) -> tuple[list[tuple[str, str]], int]:
+    """Objects prepared, and policies registered if they are served; rows to print, and the exit code."""
+    from edged.apiserver.kubeconfig import open_client
+    from edged.loops.registration import DynamicRegistration, StaticRegistration
+
+    rows: list[tuple[str, str]] = []
+    if admission.register == "static":
+        static = StaticRegistration(target, lambda state: None, Path(admission.static_dir))
+        return await _register(static, config, admission, rows)
+    client = await open_client(config.kubernetes)
+    try:
+        dynamic = DynamicRegistration(target, lambda state: None, client)
+        rows += [("created", kind) for kind in await dynamic.prepare()]
+        return await _register(dynamic, config, admission, rows)
+    finally:
+        await client.aclose()
+
+
+async def _register(registration: Registration, config: Config, admission: AdmissionConfig,
+                    rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int]:
+    from edged.webhook.health import probe_tls
+
+    if await probe_tls(admission.listen):
+        rows.append(("waiting", f"nothing serves on {admission.listen}: the daemon will register itself"))
+        return rows, 0
+    registration.update(specs_of(config, admission), registration.target.ca_bundle)
+    await registration.settle()
+    rows += [("registered", name) for name in registration.state.policies]
+    rows += [("refused", f"{name}: {why}") for name, why in registration.state.problems.items()]
+    return rows, 1 if registration.state.problems else 0
+
+
+def _instructions(admission: AdmissionConfig, folder: Path) -> str:
+    path = folder / ADMISSION_FILE
+    text = (f"Give the API server --admission-control-config-file={path}\n"
+            f"(k3s: --kube-apiserver-arg=admission-control-config-file={path})")
+    if admission.register == "static":
+        text += "; version 1.36 also needs --feature-gates=ManifestBasedAdmissionControlConfig=true"
+    elif not admission.tls.cert:
+        text += ("; it then presents a client certificate,\n"
+                 'which [admission] client_auth = "require" makes the listener insist on')
+    return text
+
+
+# --- remove
+def _remove(args: argparse.Namespace) -> int:
+    import trio
+
+    config, admission = _load_leniently(args)
+    rows: list[tuple[str, str]] = []
+    failures: list[EdgedError] = []
+    for attempt in (_remove_files, _remove_objects):
+        try:
+            rows += trio.run(attempt, config, admission, args)
+        except EdgedError as failure:
+            failures.append(failure)
+    if rows:
+        print_table(("DONE", "WHAT"), rows)
+    elif not failures:
+        print("edged: nothing is registered", file=sys.stderr)
+    for error in failures:
+        print(f"edged: {error}", file=sys.stderr)
+    if _is_running(config.node.socket):
+        print('edged: the daemon is running and will register again: stop it, or set register = "none" and '
+              "restart it", file=sys.stderr)
+    return 1 if failures else 0
+
+
+async def _remove_files(config: Config, admission: AdmissionConfig,
+                        args: argparse.Namespace) -> list[tuple[str, str]]:
+    from edged.loops.registration import StaticRegistration
+
+    directory = args.static_dir or admission.static_dir
+    if not directory or not Path(directory).is_dir():
+        return []
+    registration = StaticRegistration(_target(config, admission), lambda state: None, Path(directory))
+    return [("deleted", str(path)) for path in registration.remove(force=args.force)]
+
+
+async def _remove_objects(config: Config, admission: AdmissionConfig,
+                          args: argparse.Namespace) -> list[tuple[str, str]]:
+    """Skipped where static manifests are configured and no kubeconfig is given: then there are none."""
+    from edged.apiserver.kubeconfig import open_client
+    from edged.loops.registration import DynamicRegistration
+
+    if admission.register == "static" and not args.kubeconfig:
+        return []
+    kubernetes = KubernetesConfig(kubeconfig=os.path.abspath(args.kubeconfig)) if args.kubeconfig \
+        else config.kubernetes
+    client = await open_client(kubernetes)
+    try:
+        registration = DynamicRegistration(_target(config, admission), lambda state: None, client)
+        return [("deleted", kind) for kind in await registration.remove(force=args.force)]
+    finally:
+        await client.aclose()
+
+
+def _load_leniently(args: argparse.Namespace) -> tuple[Config, AdmissionConfig]:
+    """The configuration, or defaults when it cannot be read and the command line says where to look."""
+    try:
+        config = configuration.load(args.config or configuration.DEFAULT_PATH)
+    except ConfigError as error:
+        if not args.kubeconfig and not args.static_dir:
+            raise
+        print(f"edged: going on without a configuration: {error}", file=sys.stderr)
+        config = Config()
+    return config, config.admission or AdmissionConfig()
+
+
+def _is_running(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+# --- common
+def _load(path: str | None) -> tuple[Config, AdmissionConfig]:
+    config = configuration.load(path or configuration.DEFAULT_PATH)
+    if config.admission is None:
+        raise ConfigError("the configuration has no [admission] table: there are no webhooks")
+    return config, config.admission
+
+
+def _url(admission: AdmissionConfig) -> str:
+    return admission.url or f"https://{admission.listen}"
+
+
+def _target(config: Config, admission: AdmissionConfig) -> Target:
+    from edged.loops.registration import owner_identity
+
+    return Target(url=_url(admission), ca_bundle=b"", owner=owner_identity(config.node.name),
+                  timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)
+
+
+def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
+    """Registrations of the configured policies; rules of modules that cannot be read are None."""
+    return list(_specs(config, admission.policy))
+
+
+def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> Iterable[WebhookSpec]:
+    for policy in policies:
+        metadata = _metadata(policy)
+        rules: Any = policy.rules
+        if rules is None:
+            rules = metadata.rules if metadata else None
+        yield WebhookSpec(
+            name=policy.name,
+            rules=() if metadata and metadata.policy_type == "raw" else rules,
+            mutating=policy.allowed_to_mutate and (metadata is None or metadata.mutating),
+            monitor=policy.mode == "monitor",
+            failure_policy=policy.failure_policy, match_policy=policy.match_policy,
+            side_effects=policy.side_effects, timeout_s=min(policy.timeout_s, config.engine.wall_timeout_s),
+            namespace_selector=policy.namespace_selector, object_selector=policy.object_selector,
+            match_conditions=policy.match_conditions)
+
+
+def _metadata(policy: configuration.PolicyConfig) -> Any:
+    """What the module says about itself, without compiling it; None, said on stderr, when it cannot be
+    read."""
+    from edged.abi import metadata
+    from edged.wasm.binary import custom_section
+    from edged.wasm.compile import METADATA_SECTION
+
+    try:
+        binary = _read(Path(configuration.module_path(policy.module)))
+        return metadata.parse(custom_section(binary, METADATA_SECTION))
+    except EdgedError as error:
+        print(f"edged: policy {policy.name}: {error}", file=sys.stderr)
+        return None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,126 @@
+"""`edged rbac render`: exactly the rights that a configuration needs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edged import cli, config
+from edged.cli.rbac import cluster_rules, namespaced_rules, plural, render
+from tests.cli.test_webhook import Api, Files, in_thread
+
+ADMISSION = """
+[admission]
+register = "dynamic"
+[[admission.policy]]
+name = "p"
+module = "file:///m.wasm"
+rules = []
+"""
+
+
+def rules(text: str) -> list[tuple[str, list[str], list[str]]]:
+    found = cluster_rules(config.parse(text))
+    return [(rule["apiGroups"][0], rule["resources"], rule["verbs"]) for rule in found]
+
+
+def test_nothing_enabled_needs_nothing():
+    assert rules("") == [] and namespaced_rules(config.parse("")) == {}
+    documents = render(config.parse(""), "edged", "kube-system")
+    assert [d["kind"] for d in documents] == ["ServiceAccount", "Secret"]
+
+
+def test_dynamic_registration_updates_its_own_objects_by_name():
+    (rule,) = cluster_rules(config.parse(ADMISSION))
+    assert rule == {
+        "apiGroups": ["admissionregistration.k8s.io"], "verbs": ["get", "update"], "resourceNames": ["edged"],
+        "resources": ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]}
+    assert list(namespaced_rules(config.parse(ADMISSION))) == ["default"]
+    static = config.parse(ADMISSION.replace("dynamic", "static"))
+    assert cluster_rules(static) == [] and namespaced_rules(static) == {}
+
+
+def test_context_aware_policies_read_their_kinds():
+    text = ADMISSION + """
+context_aware = [
+    { apiVersion = "v1", kind = "Namespace" }, { apiVersion = "networking.k8s.io/v1", kind = "Ingress" }]
+host_capabilities = ["kubernetes/*"]
+"""
+    assert rules(text)[1:] == [
+        ("", ["namespaces"], ["get", "list", "watch"]),
+        ("networking.k8s.io", ["ingresses"], ["get", "list", "watch"]),
+        ("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+    ]
+
+
+def test_the_scheduler():
+    assert rules("[scheduler]") == [
+        ("", ["nodes", "pods"], ["get", "list", "watch"]),
+        ("", ["pods/binding"], ["create"]),
+        ("", ["pods/status"], ["patch"]),
+        ("events.k8s.io", ["events"], ["create", "patch"]),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "expected"), [
+    ("Pod", "pods"), ("Ingress", "ingresses"), ("NetworkPolicy", "networkpolicies"), ("Gateway", "gateways"),
+    ("Endpoints", "endpoints"), ("StorageClass", "storageclasses")])
+def test_plurals(kind, expected):
+    assert plural(kind) == expected
+
+
+def write(tmp_path: Path) -> str:
+    path = tmp_path / "edged.toml"
+    path.write_text(ADMISSION)
+    return str(path)
+
+
+def test_render_binds_what_it_defines(tmp_path, capsys):
+    assert cli.main(["rbac", "render", "--config", write(tmp_path)]) == 0
+    documents: list[dict[str, Any]] = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert [d["kind"] for d in documents] == [
+        "ServiceAccount", "Secret", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
+    for binding in documents[3::2]:
+        (subject,) = binding["subjects"]
+        assert subject == {"kind": "ServiceAccount", "name": "edged", "namespace": "kube-system"}
+        assert binding["roleRef"]["kind"] == binding["kind"].removesuffix("Binding")
+
+
+def test_render_for_a_user(tmp_path, capsys):
+    path = write(tmp_path)
+    assert cli.main(["rbac", "render", "--user", "edge-1", "-o", "json", "--config", path]) == 0
+    items = json.loads(capsys.readouterr().out)["items"]
+    assert items[0]["kind"] == "ClusterRole" and items[1]["subjects"][0]["name"] == "edge-1"
+    assert cli.main(["rbac", "render", "--user", "a", "--kubeconfig", "/x", "--config", path]) == 2
+
+
+def test_a_kubeconfig_for_the_service_account(tmp_path, capsys):
+    api = Api()
+    secret: dict[str, Any] = {"type": "kubernetes.io/service-account-token", "data": {}}
+    paths = []
+
+    async def request(method: str, path: str, **_: Any) -> dict[str, Any]:
+        paths.append(path)
+        return secret
+
+    api.request = request  # type: ignore[method-assign]
+    out = tmp_path / "kubeconfig.out"
+    with in_thread(api) as server:
+        Files(tmp_path, server)
+        file = tmp_path / "edged.toml"
+        file.write_text(f'[kubernetes]\nkubeconfig = "{tmp_path}/kubeconfig"\n')
+        arguments = ["rbac", "render", "--config", str(file), "--kubeconfig", str(out)]
+        assert cli.main(arguments) == 2 and not out.exists()
+        secret["data"] = {"token": base64.b64encode(b"tok").decode(), "ca.crt": "Q0E="}
+        assert cli.main(arguments) == 0
+    assert paths[-1] == "/api/v1/namespaces/kube-system/secrets/edged"
+    assert out.stat().st_mode & 0o777 == 0o600
+    written = json.loads(out.read_bytes())
+    assert written["users"][0]["user"] == {"token": "tok"}
+    assert written["clusters"][0]["cluster"] == {
+        "server": f"http://{server}", "certificate-authority-data": "Q0E="}
