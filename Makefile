@@ -3,6 +3,7 @@
 #   make demo    a tour without a cluster        make test    the tests that need no cluster parts
 #   make bench   measurements                    make lint    ruff and mypy
 #   make venv    only the environment            make clean   remove what these targets made
+#   make arm     the image for 64-bit ARM boards, built and run under emulation (arm-build/README.md)
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,7 +12,7 @@ STAMP  := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3.11 python3 python /usr/bin/python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: venv demo test bench lint clean
+.PHONY: venv demo test bench lint arm clean
 
 venv: $(STAMP)
 
@@ -39,6 +40,10 @@ bench: $(STAMP)
 lint: $(STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+arm: $(STAMP)
+	@$(BIN)/python arm-build/build.py
+	@$(BIN)/python arm-build/verify.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache arm-build/out

@@ -86,11 +86,22 @@ def test_the_readme_tells_the_measured_exposure(analyze: str, tmp_path: Path) ->
 def test_every_hardening_line_is_explained() -> None:
     readme = (UNITS / "README.md").read_text()
     told = readme.replace("`ProtectKernel*`", "ProtectKernelTunables ProtectKernelModules ProtectKernelLogs")
-    plain = (
-        "ExecStart Group Environment RestartSec TimeoutStartSec TasksMax LimitNOFILE SystemCallErrorNumber "
-        "StateDirectory StateDirectoryMode CacheDirectory RuntimeDirectory "
-        "ConfigurationDirectory ConfigurationDirectoryMode"
-    ).split()
+    plain = [
+        "ExecStart",
+        "Group",
+        "Environment",
+        "RestartSec",
+        "TimeoutStartSec",
+        "TasksMax",
+        "LimitNOFILE",
+        "SystemCallErrorNumber",
+        "StateDirectory",
+        "StateDirectoryMode",
+        "CacheDirectory",
+        "RuntimeDirectory",
+        "ConfigurationDirectory",
+        "ConfigurationDirectoryMode",
+    ]
     missing = [key for key in read("edged.service")["Service"] if key not in plain and key not in told]
     assert missing == []
 
