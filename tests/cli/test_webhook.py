@@ -63,7 +63,8 @@ class Api(FakeServer):
     async def __call__(self, request: Request) -> Response:
         body = json.loads(request.body) if request.body else None
         try:
-            return Response(200, json.dumps(await self.request(request.method, request.path, body=body)).encode())
+            answer = await self.request(request.method, request.path, body=body)
+            return Response(200, json.dumps(answer).encode())
         except Status as error:
             status = {"kind": "Status", "status": "Failure", "message": "no", "code": error.code}
             return Response(error.code, json.dumps(status | error.body).encode())
