@@ -58,8 +58,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What Pods may ask for beyond what concerns a Pod and a node alone."""
+    """What states may have beyond Pods that concern a node alone and run as their spec says."""
 
+    resized: bool = False
+    """Assigned Pods that run with other resources than their spec asks for."""
     spread: bool = False
     pod_affinity: bool = False
     priorities: bool = False
@@ -80,6 +82,8 @@ def make_state(seed: int, features: Features = PLAIN) -> State:
         pod["spec"]["nodeName"] = random.choice(names)
         if random.random() < 0.08:
             _give_phase(random, pod)
+        elif features.resized and random.random() < 0.4:
+            pod["status"] = _resized(random, pod["spec"])
         assigned.append(pod)
     return State(seed, nodes, tuple(assigned), _pod(random, "incoming", features, assigned=False))
 
@@ -90,6 +94,44 @@ def _give_phase(random: Random, pod: Object) -> None:
     # frees a port that another still holds. Such a history cannot be told from the objects.
     for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
         container.pop("ports", None)
+
+
+def _resized(random: Random, spec: Object) -> Object:
+    """The status of a Pod whose containers run with other resources than its spec asks for."""
+    status: Object = {"phase": "Running"}
+    for field, containers in (
+        ("containerStatuses", "containers"),
+        ("initContainerStatuses", "initContainers"),
+    ):
+        if reported := [c for c in spec.get(containers, ()) if random.random() < 0.7]:
+            status[field] = [_container_status(random, container) for container in reported]
+    if random.random() < 0.5:
+        reason = random.choice(("Infeasible", "Deferred"))
+        status["conditions"] = [{"type": "PodResizePending", "status": "True", "reason": reason}]
+    if random.random() < 0.3:
+        status["allocatedResources"] = _running_amounts(random)
+        if random.random() < 0.8:
+            status["resources"] = {"requests": _running_amounts(random)}
+    return status
+
+
+def _container_status(random: Random, container: Object) -> Object:
+    status: Object = {
+        "name": container["name"],
+        "image": container["image"],
+        "imageID": "",
+        "ready": True,
+        "restartCount": 0,
+    }
+    if random.random() < 0.8:
+        status["resources"] = {"requests": _running_amounts(random)}
+    if random.random() < 0.8:
+        status["allocatedResources"] = _running_amounts(random)
+    return status
+
+
+def _running_amounts(random: Random) -> Object:
+    return {"cpu": random.choice(CPUS[2:]), "memory": random.choice(MEMORIES[2:])}
 
 
 # --- nodes --------------------------------------------------------------------------------------------------

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.kube.cluster import Cluster
-from tests.kube.differential import DISABLED_ADMISSION, LogLine, RealScheduler, interpret, parse_line
+from tests.kube.differential import LogLine, RealScheduler, interpret, parse_line
 from tests.kube.states import HOME, Object, State, make_state
 
 PREFIX = "I1122 19:40:00.123456   12345 schedule_one.go:984] "
@@ -59,12 +56,6 @@ def test_a_single_feasible_node_is_known_from_the_choice() -> None:
 def test_a_seed_always_makes_the_same_state() -> None:
     assert make_state(7) == make_state(7)
     assert make_state(7) != make_state(8)
-
-
-@pytest.fixture(scope="module")
-def real_scheduler() -> Iterator[RealScheduler]:
-    with Cluster(disable_admission=DISABLED_ADMISSION) as cluster, RealScheduler(cluster) as scheduler:
-        yield scheduler
 
 
 @pytest.mark.kube
