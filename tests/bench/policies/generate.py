@@ -2,8 +2,8 @@
 
 A process that loads ten policies must not be measured with ten copies of one, because modules are shared by
 digest. The code of these is alike and their bytes are not, so each is compiled, cached and mapped by itself.
-One is built; the others get another constant written into the data section, which gives byte for byte what a
-build with that constant gives, without 45 s of CPU each. Called by benchmarks through `generate`, and by hand:
+One is built; the others get another constant written into the data section, which gives byte for byte what
+a build with that constant gives, without 45 s of CPU each. Called by benchmarks through `generate`, and:
 
     python -m tests.bench.policies.generate [--count 10] [--into FOLDER]
 """
