@@ -35,7 +35,7 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(STAMP)
-	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
