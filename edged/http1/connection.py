@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
 
 import orjson
 import trio
@@ -201,7 +200,7 @@ class Connection:
             self._charge(parser.body_bytes)
         if parser.wants_continue:
             parser.wants_continue = False
-            await self._transport.send(CONTINUE)
+            await self._send(CONTINUE)
 
     def _charge(self, size: int) -> None:
         shared = self._shared
@@ -220,13 +219,18 @@ class Connection:
         self._enter(State.HANDLING, math.inf)
         response = await self._handle(request)
         keep_alive = request.keep_alive and not shared.draining
-        self._enter(State.SENDING, shared.limits.send_s)
-        await self._transport.send(self._render(request, response, keep_alive))
+        await self._send(self._render(request, response, keep_alive))
         if self._charged:
             self._discharge()
         if keep_alive:
             self._enter(State.IDLE, shared.limits.idle_s)
         return keep_alive
+
+    async def _send(self, data: bytes) -> None:
+        rest = self._transport.send(data)
+        if rest is not None:
+            self._enter(State.SENDING, self._shared.limits.send_s)
+            await self._transport.send_rest(rest)
 
     async def _handle(self, request: Request) -> Response:
         shared = self._shared
@@ -250,22 +254,22 @@ class Connection:
         self.watched = None
 
     def _render(self, request: Request, response: Response, keep_alive: bool) -> bytes:
-        make = partial(render, date=self._shared.date(), keep_alive=keep_alive, version=request.version,
-                       head_only=request.method == "HEAD")
+        date, head_only = self._shared.date(), request.method == "HEAD"
         try:
-            return make(response)
+            return render(response, date=date, keep_alive=keep_alive, head_only=head_only,
+                          version=request.version)
         except Exception as error:
             self._shared.on_handler_error(request, error)
-            return make(refusal(500, "Something went wrong"))
+            return render(refusal(500, "Something went wrong"), date=date, keep_alive=keep_alive,
+                          head_only=head_only, version=request.version)
 
     # --- the end
     async def _refuse(self, failure: BadMessage) -> None:
         limits = self._shared.limits
         self._parser.forget_body()
         self._discharge()
-        self._enter(State.SENDING, limits.send_s)
         answer = render(refusal(failure.status, failure.reason), date=self._shared.date(), keep_alive=False)
-        await self._transport.send(answer)
+        await self._send(answer)
         self._enter(State.LINGERING, limits.linger_s)
         self._transport.end_sending()
         await self._transport.discard(DISCARD_BYTES)

@@ -97,20 +97,20 @@ class SocketTransport:
             return bool(self._sock.recv(1, socket.MSG_PEEK))
         return False
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it. Does not yield when the kernel takes it at once."""
-        await self._send_raw(data)
-
-    async def _send_raw(self, data: bytes) -> None:
+    def send(self, data: bytes) -> memoryview | None:
+        """Send without waiting. None when the kernel took it all, as it nearly always does; otherwise what
+        has to go to `send_rest` before anything else is sent."""
         try:
             sent = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
-        if sent < len(data):
-            await self._send_rest(memoryview(data)[sent:])
-
-    async def _send_rest(self, rest: memoryview) -> None:
+        if sent == len(data):
+            return None
         self._torn = True
+        return memoryview(data)[sent:]
+
+    async def send_rest(self, rest: memoryview) -> None:
+        """Wait until the remainder of a `send` is on its way."""
         while rest:
             await trio.lowlevel.wait_writable(self._fd)
             with contextlib.suppress(BlockingIOError, InterruptedError):
@@ -180,21 +180,22 @@ class TlsTransport(SocketTransport):
         if self._ahead:
             data, self._ahead = self._ahead, b""
             return data
-        while True:
-            plain = self._decrypt()
-            if plain is not None:
-                return plain
+        while (plain := self._decrypt()) is None:
             if self._outgoing.pending:
                 await self._flush()
-            if not self._take(await self._receive_raw()):
+            if self._ended:
                 return b""
+            await trio.lowlevel.wait_readable(self._fd)
+            raw = self._receive_now()
+            if raw is not None:
+                self._take(raw)
+        return plain
 
-    def _take(self, raw: bytes) -> bool:
+    def _take(self, raw: bytes) -> None:
         if raw:
             self._incoming.write(raw)
         else:
             self._incoming.write_eof()
-        return bool(raw)
 
     def _decrypt(self) -> bytes | None:
         """One record's plaintext, b"" at the end, None when more bytes are needed."""
@@ -220,15 +221,15 @@ class TlsTransport(SocketTransport):
         """Bytes of a record count, although it may turn out to be a closing notice."""
         return bool(self._incoming.pending or self._tls.pending()) or super().readable_now()
 
-    async def send(self, data: bytes) -> None:
-        """Encrypt and send all of it."""
+    def send(self, data: bytes) -> memoryview | None:
+        """As for plain sockets; what is left is encrypted already."""
         self._tls.write(data)
-        await self._send_raw(self._outgoing.read())
+        return super().send(self._outgoing.read())
 
     async def _flush(self) -> None:
-        data = self._outgoing.read()
-        if data:
-            await self._send_raw(data)
+        rest = super().send(self._outgoing.read())
+        if rest is not None:
+            await self.send_rest(rest)
 
     def send_now(self, data: bytes) -> None:
         """As for plain sockets."""
