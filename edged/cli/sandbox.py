@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edged.errors import ConfigError
+
 if TYPE_CHECKING:
     from edged.sandbox.server import Sandbox
     from edged.sandbox.webhookcall import WebhookClient
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+def add_parser(subparsers: Any) -> None:
     """Adds `sandbox` to edged's subcommands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "sandbox",
@@ -43,7 +45,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="client certificate (PEM) for admission webhooks",
     )
     parser.add_argument("--webhook-client-key", type=Path, metavar="FILE", help="its key (PEM)")
-    return parser
 
 
 def _positive(text: str) -> int:
@@ -54,19 +55,14 @@ def _positive(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until a signal. 0: ended by one; 2: the address or a file cannot be used."""
+    """Serves until a signal, which is exit code 0. Raises ConfigError: the address or a file cannot be used."""
     import trio
 
-    from edged.errors import ConfigError
-
-    failed = False
     try:
-        client = _webhook_client(args)
-        trio.run(_serve_until_signal, args, client)
-    except* (OSError, ConfigError) as errors:
-        print(f"edged sandbox: {_first(errors)}", file=sys.stderr)
-        failed = True
-    return 2 if failed else 0
+        trio.run(_serve_until_signal, args, _webhook_client(args))
+    except* OSError as errors:
+        raise ConfigError(f"sandbox: {_first(errors)}") from None
+    return 0
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -76,7 +72,6 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _webhook_client(args: argparse.Namespace) -> WebhookClient | None:
-    from edged.errors import ConfigError
     from edged.sandbox.webhookcall import WebhookClient
 
     if (args.webhook_client_cert is None) != (args.webhook_client_key is None):

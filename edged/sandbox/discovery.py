@@ -16,7 +16,6 @@ _SUBRESOURCE_KINDS = {
     "scale": ("autoscaling", "v1", "Scale"),
     "eviction": ("policy", "v1", "Eviction"),
     "binding": ("", "v1", "Binding"),
-    "token": ("authentication.k8s.io", "v1", "TokenRequest"),
 }
 _SUBRESOURCE_VERBS = {
     "binding": ("create",), "eviction": ("create",), "token": ("create",), "log": ("get",), "finalize": ("update",),

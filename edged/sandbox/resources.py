@@ -121,7 +121,7 @@ _ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], .
         ("ResourceQuota", "resourcequotas", "quota", "n", "status"),
         ("Secret", "secrets", "", "n", ""),
         ("Service", "services", "svc", "na", "status"),
-        ("ServiceAccount", "serviceaccounts", "sa", "n", "token"),
+        ("ServiceAccount", "serviceaccounts", "sa", "n", ""),
     )),
     ("apps", "v1", "apps/v1", (
         ("ControllerRevision", "controllerrevisions", "", "n", ""),

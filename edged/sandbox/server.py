@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import ssl
 import time
+import traceback
 import uuid
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -115,18 +116,22 @@ async def _serve_stream(api: Api, raw: trio.SocketStream, context: ssl.SSLContex
         stream = trio.SSLStream(raw, context, server_side=True, https_compatible=True)
     try:
         await _Connection(api, stream).run()
-    except (
-        trio.BrokenResourceError,
-        trio.ClosedResourceError,
-        h11.RemoteProtocolError,
-        ssl.SSLError,
-        TimeoutError,
-    ):
+    except* _PEER_ERRORS:
         pass  # the peer went away or talked nonsense; an answer was sent where one was possible
+    except* Exception as errors:
+        # A fault of ours costs this connection, not the cluster of everybody else.
+        traceback.print_exception(errors)
     finally:
-        with trio.move_on_after(1) as scope:
-            scope.shield = True
-            await trio.aclose_forcefully(stream)
+        await trio.aclose_forcefully(stream)
+
+
+_PEER_ERRORS = (
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+    h11.RemoteProtocolError,
+    ssl.SSLError,
+)
 
 
 class _Connection:
@@ -144,7 +149,7 @@ class _Connection:
             if not isinstance(event, h11.Request):
                 return
             await self._exchange(event)
-            if self._http.our_state is h11.MUST_CLOSE or self._http.their_state is not h11.DONE:
+            if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                 return
             self._http.start_next_cycle()
 
@@ -183,10 +188,8 @@ class _Connection:
     async def _answer(self, request: Request) -> Response:
         try:
             return await self._api.handle(request)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # An object this server has not foreseen costs its own request, not the cluster of everybody else.
-            import traceback
-
+        except Exception as error:
+            # An object nobody foresaw; the answer says so, stderr has it all.
             traceback.print_exc()
             return json_response(500, internal_error(f"{type(error).__name__}: {error}").body())
 

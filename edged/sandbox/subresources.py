@@ -21,7 +21,6 @@ from edged.sandbox.status import (
     bad_request,
     conflict,
     method_not_allowed,
-    no_such_resource,
     not_found,
     success,
     unsupported_media_type,
@@ -43,8 +42,6 @@ async def handle(cluster: Cluster, writer: Writer, target: Target, request: Requ
             return _log(cluster, target)
         case "finalize" if request.method == "PUT":
             return _finalize(cluster, target, request)
-        case "token":
-            raise no_such_resource()
         case "status" | "approval" | "ephemeralcontainers" | "resize":
             return await _part(cluster, writer, target, request)
     raise method_not_allowed()
