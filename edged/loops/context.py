@@ -160,7 +160,7 @@ class HostServices:
             if namespace != "kubernetes":
                 raise HostCallError(f"the host capability '{namespace}/{operation}' is not available in this release")
             return await self._kubernetes(operation, payload)
-        except PeerError as error:
+        except (PeerError, ValueError) as error:  # ValueError: a namespace or name that is none
             raise HostCallError(f"Callback evaluation failure: {error}") from error
 
     async def _kubernetes(self, operation: str, payload: bytes) -> bytes:

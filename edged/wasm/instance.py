@@ -121,7 +121,9 @@ class Instance:
         return ctypes.string_at(base + pointer, length)
 
     def write(self, pointer: int, data: bytes) -> None:
-        """Copy into guest memory. Raises MemoryFault."""
+        """Copy into guest memory; nothing may be written anywhere. Raises MemoryFault."""
+        if not data:
+            return
         pointer &= 0xFFFFFFFF
         if pointer + len(data) > self.memory_size():
             raise MemoryFault(f"out of bounds: {len(data)} bytes at {pointer} of {self.memory_size()}")
