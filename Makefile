@@ -38,7 +38,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 lint: $(STAMP)
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/mypy
 
 arm: $(STAMP)

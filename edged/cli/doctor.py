@@ -1,7 +1,7 @@
 """`edged doctor`: looks for what would keep the daemon from working on this machine, as the user who asks.
 
-Every finding is measured here and now: it opens, binds, maps and connects, and leaves nothing behind. Exit code
-0 when nothing fails (warnings are allowed), 1 otherwise, 2 for a wrong configuration file.
+Every finding is measured here and now: it opens, binds, maps and connects, and leaves nothing behind.
+Exit code 0 when nothing fails (warnings are allowed), 1 otherwise, 2 for a wrong configuration file.
 """
 
 from __future__ import annotations

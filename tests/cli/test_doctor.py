@@ -27,7 +27,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f'[node]\nstate_dir = "{tmp_path}/state"\ncache_dir = "{tmp_path}/cache"\n'
         f'socket = "{tmp_path}/s"\n'
         '[admission]\nlisten = "127.0.0.1:0"\nregister = "none"\n'
-        f'[[admission.policy]]\nname = "p"\nmodule = "file://{tmp_path}/m.wasm"\n[observability]\nlisten = ""\n'
+        f'[[admission.policy]]\nname = "p"\nmodule = "file://{tmp_path}/m.wasm"\n'
+        '[observability]\nlisten = ""\n'
     )
     return tmp_path
 
