@@ -78,7 +78,7 @@ def _configured_socket(file: str | None) -> str:
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Scalars and small dicts as `NAME  value` rows first, then one table per list of dicts."""
+    """Scalars and small dicts as `NAME  value` rows first, then one table per list of dicts or dict of like dicts."""
     rows: list[tuple[str, str]] = []
     tables: list[tuple[str, list[dict[str, Any]]]] = []
     _collect("", report, rows, tables)
@@ -101,12 +101,21 @@ def _collect(
 ) -> None:
     for key, element in value.items():
         name = f"{prefix}{key}"
-        if isinstance(element, dict):
+        if isinstance(element, dict) and _are_alike(list(element.values())):
+            tables.append((name, [{"name": key} | entry for key, entry in element.items()]))
+        elif isinstance(element, dict) and element:
             _collect(f"{name}.", element, rows, tables)
         elif isinstance(element, list) and element and all(isinstance(entry, dict) for entry in element):
             tables.append((name, element))
         else:
             rows.append((name, _cell(element)))
+
+
+def _are_alike(values: list[Any]) -> bool:
+    """Whether these are the entries of a table: dicts with the same keys."""
+    return bool(values) and all(
+        isinstance(value, dict) and value.keys() == values[0].keys() for value in values
+    )
 
 
 def _cell(value: Any) -> str:

@@ -41,6 +41,7 @@ def test_a_report_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
                 {"name": "b", "state": "failed", "error": "no\nfile", "more": ["x", "y"]},
             ],
             "plugins": [],
+            "limits": {"a": {"mib": 64}, "b": {"mib": 1}},
         }
     )
     assert capsys.readouterr().out.splitlines() == [
@@ -55,4 +56,9 @@ def test_a_report_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
         "NAME   STATE     ERROR      MORE",
         "a      serving   -          -",
         "b      failed    no\\nfile   x, y",
+        "",
+        "LIMITS",
+        "NAME   MIB",
+        "a      64",
+        "b      1",
     ]
