@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    report = ask(args.socket or _configured_socket(args.config), "status")
+    report = ask(args.socket or configured_socket(args.config), "status")
     if args.output == "table":
         print_report(report)
     else:
@@ -71,14 +71,14 @@ def _decoded(answer: bytes, path: str) -> dict[str, Any]:
     return found
 
 
-def _configured_socket(file: str | None) -> str:
+def configured_socket(file: str | None) -> str:
     if file is None and not os.path.exists(configuration.DEFAULT_PATH):
         return NodeConfig().socket
     return configuration.load(file or configuration.DEFAULT_PATH).node.socket
 
 
 def print_report(report: dict[str, Any]) -> None:
-    """Scalars and small dicts as `NAME  value` rows first, then one table per list of dicts or dict of like dicts."""
+    """Scalars and small dicts as `NAME  value` rows first, then a table per list or dict of like dicts."""
     rows: list[tuple[str, str]] = []
     tables: list[tuple[str, list[dict[str, Any]]]] = []
     _collect("", report, rows, tables)
