@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from edged.sandbox import celrules
 from edged.sandbox.status import Cause
 
 Object = dict[str, Any]
@@ -79,9 +80,10 @@ def with_defaults(value: Any, schema: Schema) -> Any:
     return result
 
 
-def validate(obj: Object, schema: Schema) -> list[Cause]:
-    """Everything that is wrong with the object, in the order of the schema."""
-    return _Validation().run(obj, schema, "", root=True)
+def validate(obj: Object, schema: Schema, old: Object | None = None) -> list[Cause]:
+    """Everything that is wrong with the object, in the order of the schema. `old`: the stored object of an update,
+    for rules that compare with it."""
+    return _Validation(old).run(obj, schema, "", root=True)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -93,8 +95,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
 class _Validation:
     """Findings of one object, by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, old: Object | None = None) -> None:
         self.causes: list[Cause] = []
+        self._old = old
 
     def run(self, value: Any, schema: Schema, path: str, *, root: bool = False) -> list[Cause]:
         self._value(value, schema, path, root=root)
@@ -118,6 +121,27 @@ class _Validation:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             self._number(value, schema, path)
         self._combined(value, schema, path)
+        for rule in schema.get("x-kubernetes-validations") or ():
+            self._rule(value, rule, path)
+
+    def _rule(self, value: Any, rule: Schema, path: str) -> None:
+        """One CEL rule. A transition rule (it reads oldSelf) holds where nothing was before; elements of lists have
+        no former self."""
+        text = rule["rule"]
+        variables = {"self": value}
+        try:
+            if celrules.mentions(text, "oldSelf"):
+                before = _former(self._old, path)
+                if before is None:
+                    return
+                variables["oldSelf"] = before
+            holds, why = celrules.evaluate(text, variables) is True, ""
+        except celrules.CelError as error:
+            holds, why = False, f"rule evaluation error: {error}"
+        if not holds:
+            shown = _shown(value) if not isinstance(value, dict | list) else f'"{_type_name(value)}"'
+            message = why or (rule.get("message") or f"failed rule: {text}").strip()
+            self.causes.append(Cause(path or "<nil>", f"Invalid value: {shown}: {message}"))
 
     def _type(self, value: Any, schema: Schema, path: str) -> bool:
         kind = schema.get("type")
@@ -234,6 +258,15 @@ _FORMATS = {
     "uuid": re.compile(r"(?i)[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"),
     "ipv4": re.compile(r"(\d{1,3}\.){3}\d{1,3}"),
 }
+
+
+def _former(old: Any, path: str) -> Any:
+    """The value at that path of the stored object; None below lists and where nothing was."""
+    if "[" in path:
+        return None
+    for part in filter(None, path.split(".")):
+        old = old.get(part) if isinstance(old, dict) else None
+    return old
 
 
 def _type_name(value: Any) -> str:

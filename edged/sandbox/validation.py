@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from edged.sandbox import schemas
+from edged.sandbox import celrules, schemas
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.resources import Resource
@@ -36,13 +36,13 @@ _NAME_AS_LABEL = ("namespaces", "services")
 
 def check_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
     """Raises 422 with everything that is wrong with a new object."""
-    causes = [*_metadata(resource, obj), *_kind_causes(resource, obj)]
+    causes = [*_metadata(resource, obj), *_kind_causes(resource, obj, None)]
     _refuse(resource, obj, causes)
 
 
 def check_update(cluster: Cluster, resource: Resource, subresource: str, old: Object, new: Object) -> None:
     """Raises 422 with everything that is wrong with a changed object."""
-    causes = [*_metadata(resource, new), *_finalizers(old, new), *_kind_causes(resource, new)]
+    causes = [*_metadata(resource, new), *_finalizers(old, new), *_kind_causes(resource, new, old)]
     if resource.bucket == "pods" and subresource == "":
         causes += _pod_update(old, new)
     check = _UPDATES.get(resource.bucket)
@@ -136,9 +136,9 @@ def _finalizers(old: Object, new: Object) -> Iterator[Cause]:
         yield Cause("metadata.finalizers", why, "FieldValueForbidden")
 
 
-def _kind_causes(resource: Resource, obj: Object) -> Iterator[Cause]:
+def _kind_causes(resource: Resource, obj: Object, old: Object | None) -> Iterator[Cause]:
     if resource.custom:
-        yield from schemas.validate(obj, resource.schema or {})
+        yield from schemas.validate(obj, resource.schema or {}, old)
         return
     check = _CHECKS.get(resource.bucket)
     if check is not None:
@@ -388,8 +388,6 @@ def _review_versions(versions: Any, path: str) -> Iterator[Cause]:
 
 
 def _match_conditions(conditions: list[Object], path: str) -> Iterator[Cause]:
-    from edged.sandbox import celrules
-
     for index, condition in enumerate(conditions):
         if not condition.get("name"):
             yield _required(f"{path}[{index}].name")
@@ -462,6 +460,13 @@ def _structural(schema: Object, path: str) -> Iterator[Cause]:
                 schema["pattern"],
                 f"must be a valid regular expression, but isn't: {error}",
             )
+    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        where, problem = (
+            f"{path}.x-kubernetes-validations[{index}].rule",
+            celrules.problem(rule.get("rule") or ""),
+        )
+        if problem:
+            yield _bad(where, rule.get("rule"), f"compilation failed: {problem}")
     for name, inner in (schema.get("properties") or {}).items():
         yield from _structural(inner, f"{path}.properties[{name}]")
     for field in ("items", "additionalProperties"):
