@@ -25,7 +25,11 @@ class GroupVersionResource:
         return f"{root}/namespaces/{namespace}/{self.resource}" if namespace else f"{root}/{self.resource}"
 
     def __str__(self) -> str:
-        return f"{self.resource}.{self.version}.{self.group}" if self.group else f"{self.resource}.{self.version}"
+        return (
+            f"{self.resource}.{self.version}.{self.group}"
+            if self.group
+            else f"{self.resource}.{self.version}"
+        )
 
 
 class NamespacedName(NamedTuple):

@@ -49,7 +49,9 @@ def parse(section: bytes | None) -> Metadata:
     mode = _one_of(data, "executionMode", MODES, "kubewarden-wapc")
     return Metadata(
         protocol_version=_one_of(data, "protocolVersion", ("v1", "Unknown"), None),
-        rules=tuple(_rule(rule, index) for index, rule in enumerate(_typed(data, "rules", list, required=True))),
+        rules=tuple(
+            _rule(rule, index) for index, rule in enumerate(_typed(data, "rules", list, required=True))
+        ),
         annotations=_typed(data, "annotations", dict, {}),
         mutating=_typed(data, "mutating", bool, required=True),
         background_audit=_typed(data, "backgroundAudit", bool, True),
@@ -75,7 +77,9 @@ def check_loadable(metadata: Metadata) -> None:
                 f"edged follows {KUBEWARDEN_VERSION[0]}.{KUBEWARDEN_VERSION[1]}"
             )
     if metadata.execution_mode != "kubewarden-wapc":
-        raise BadMetadata(f"policies of execution mode {metadata.execution_mode} cannot be run by this release")
+        raise BadMetadata(
+            f"policies of execution mode {metadata.execution_mode} cannot be run by this release"
+        )
     if metadata.protocol_version != "v1":
         found = metadata.protocol_version or "none (the module carries no policy metadata)"
         raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")

@@ -40,7 +40,16 @@ class Guest(Protocol):
 class WapcCall:
     """The slots of one guest call. `dispatch(binding, namespace, operation, payload)` serves its host calls."""
 
-    __slots__ = ("dispatch", "error", "host_error", "host_response", "log", "operation", "payload", "response")
+    __slots__ = (
+        "dispatch",
+        "error",
+        "host_error",
+        "host_response",
+        "log",
+        "operation",
+        "payload",
+        "response",
+    )
 
     def __init__(self, dispatch: Dispatch, log: Callable[[str], None]) -> None:
         self.dispatch = dispatch

@@ -20,7 +20,9 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "crypto": ("v1/is_certificate_trusted",),
     "kubernetes": ("list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"),
 }
-PATHS = tuple(f"{namespace}/{operation}" for namespace, operations in OPERATIONS.items() for operation in operations)
+PATHS = tuple(
+    f"{namespace}/{operation}" for namespace, operations in OPERATIONS.items() for operation in operations
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,15 @@ def check_patterns(patterns: tuple[str, ...]) -> None:
     for pattern in patterns:
         text = pattern.strip()
         stem = text[:-1] if text.endswith("/*") else None
-        known = text == "*" or text in PATHS or (stem is not None and any(path.startswith(stem) for path in PATHS))
+        known = (
+            text == "*"
+            or text in PATHS
+            or (stem is not None and any(path.startswith(stem) for path in PATHS))
+        )
         if not known:
-            raise ConfigError(f"{pattern!r} is not a host capability (one of: *, {', '.join(PATHS)}, or a prefix with /*)")
+            raise ConfigError(
+                f"{pattern!r} is not a host capability (one of: *, {', '.join(PATHS)}, or a prefix with /*)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,9 @@ def parse_can_i(payload: bytes) -> tuple[dict[str, Any], bool]:
     known = ("group", "name", "namespace", "resource", "subresource", "verb", "version")
     spec: dict[str, Any] = {
         "user": _text(review, "user"),
-        "resourceAttributes": {key: _text(attributes, key) for key in known if attributes.get(key) is not None},
+        "resourceAttributes": {
+            key: _text(attributes, key) for key in known if attributes.get(key) is not None
+        },
     }
     for key in ("resource", "verb"):
         _text(attributes, key)
@@ -136,7 +146,8 @@ def parse_can_i(payload: bytes) -> tuple[dict[str, Any], bool]:
 def list_reply(request: ListRequest, items: list[dict[str, Any]]) -> bytes:
     """The list as guests expect it; items get the apiVersion and kind that API servers leave out of lists."""
     shown = [
-        {"apiVersion": request.api_version, "kind": request.kind, **mask(item, request.field_masks)} for item in items
+        {"apiVersion": request.api_version, "kind": request.kind, **mask(item, request.field_masks)}
+        for item in items
     ]
     return orjson.dumps(
         {"apiVersion": request.api_version, "kind": f"{request.kind}List", "metadata": {}, "items": shown}
@@ -152,7 +163,7 @@ def mask(item: dict[str, Any], masks: tuple[str, ...]) -> dict[str, Any]:
         node = tree
         for part in path.split("."):
             node = node.setdefault(part, {})
-    kept = _prune(item, tree)
+    kept: dict[str, Any] = _prune(item, tree)
     for key in ("apiVersion", "kind", "metadata"):
         if key in item:
             kept[key] = item[key]

@@ -41,7 +41,11 @@ class AdmissionRequest:
     @property
     def kind(self) -> str:
         """Kind as the client sent it, for metrics."""
-        found = self.payload.get("requestKind") or self.payload.get("kind") if isinstance(self.payload, dict) else None
+        found = (
+            self.payload.get("requestKind") or self.payload.get("kind")
+            if isinstance(self.payload, dict)
+            else None
+        )
         return str(found.get("kind", "")) if isinstance(found, dict) else ""
 
     def text(self, key: str) -> str:
@@ -158,7 +162,9 @@ def _triple(request: dict[str, Any], key: str, keys: tuple[str, ...]) -> dict[st
 
 def _user(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _wrong("request: missing field `userInfo`" if value is None else "request.userInfo: not an object")
+        raise _wrong(
+            "request: missing field `userInfo`" if value is None else "request.userInfo: not an object"
+        )
     user: dict[str, Any] = {}
     for key, kind in (("username", str), ("uid", str), ("groups", list), ("extra", dict)):
         if value.get(key) is not None:

@@ -21,8 +21,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a .wasm file")
     parser.add_argument("--config", help="take cache_dir and the engine from this configuration file")
     parser.add_argument("--cache-dir", help="where compiled modules are kept")
-    parser.add_argument("--engine", choices=("native", "pulley"), help="what to compile for (default: native)")
-    parser.add_argument("--memory-mib", type=int, default=1024, help="address space of the compiler (default: 1024)")
+    parser.add_argument(
+        "--engine", choices=("native", "pulley"), help="what to compile for (default: native)"
+    )
+    parser.add_argument(
+        "--memory-mib", type=int, default=1024, help="address space of the compiler (default: 1024)"
+    )
     parser.add_argument("--timeout", type=float, default=180.0, help="seconds for one module (default: 180)")
 
 
@@ -34,13 +38,10 @@ def run(args: argparse.Namespace) -> int:
 
 async def _compile(args: argparse.Namespace) -> int:
     from edged import config as configuration
-    from edged.wasm.compile import Compiler, CompileLimits
+    from edged.wasm.compile import CompileLimits, Compiler
     from edged.wasm.engine import Engine
 
-    if args.config:
-        settings = configuration.load(args.config)
-    else:
-        settings = configuration.Config()
+    settings = configuration.load(args.config) if args.config else configuration.Config()
     cache_dir = Path(args.cache_dir or settings.node.cache_dir)
     limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
     compiler = Compiler(Engine(args.engine or settings.engine.kind), cache_dir, limits, on_progress=_say)  # type: ignore[arg-type]

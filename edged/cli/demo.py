@@ -57,6 +57,14 @@ def print_step(step: Step, number: int, colour: bool) -> None:
 
     print(paint(_BOLD, f"\n{number}. {step.title}"))
     for line in step.lines:
-        code = _GREEN if line.startswith("+") else _RED if line.startswith("Error") else _DIM if line.startswith("    ") else ""
+        code = (
+            _GREEN
+            if line.startswith("+")
+            else _RED
+            if line.startswith("Error")
+            else _DIM
+            if line.startswith("    ")
+            else ""
+        )
         print("   " + (paint(code, line) if code else line))
     sys.stdout.flush()

@@ -31,7 +31,12 @@ class Observer(Protocol):
     """What metrics want to know of each evaluation."""
 
     def evaluated(
-        self, policy: Policy, request: AdmissionRequest, response: AdmissionResponse, origin: str, seconds: float
+        self,
+        policy: Policy,
+        request: AdmissionRequest,
+        response: AdmissionResponse,
+        origin: str,
+        seconds: float,
     ) -> None: ...
 
 
@@ -121,7 +126,9 @@ class Admission:
         except verdict.BadReply as error:
             return verdict.internal_rejection(uid, str(error)), str(error)
         except GuestError as error:
-            return verdict.internal_rejection(uid, f"Guest call failure: {error}"), f"guest call failure: {error}"
+            return verdict.internal_rejection(
+                uid, f"Guest call failure: {error}"
+            ), f"guest call failure: {error}"
 
     def _count(self, policy: Policy, response: AdmissionResponse, failure: str) -> None:
         counters = self.counters.setdefault(policy.name, Counters())
@@ -138,7 +145,12 @@ class Admission:
             counters.mutated += 1
 
     def _say(
-        self, policy: Policy, request: AdmissionRequest, response: AdmissionResponse, origin: str, seconds: float
+        self,
+        policy: Policy,
+        request: AdmissionRequest,
+        response: AdmissionResponse,
+        origin: str,
+        seconds: float,
     ) -> None:
         message = (response.status or {}).get("message", "")
         if not response.allowed and not request.raw:
@@ -171,5 +183,5 @@ class Admission:
             policy=policy.name,
             allowed=own.allowed,
             mutates=bool(own.patch),
-            message=(own.status or {}).get("message", ""),
+            reason=(own.status or {}).get("message", ""),
         )

@@ -28,7 +28,14 @@ MOST_INFORMERS = 64
 MOST_ANSWERS = 1024
 ITEMS_BETWEEN_CHECKPOINTS = 100
 
-_LEVELS = {"trace": "debug", "debug": "debug", "info": "info", "warning": "warning", "warn": "warning", "error": "error"}
+_LEVELS = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warning": "warning",
+    "warn": "warning",
+    "error": "error",
+}
 
 
 class ClusterContext:
@@ -45,7 +52,9 @@ class ClusterContext:
         """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
         served = await discover(self._client, request.api_version, request.kind)
         if request.namespace is not None and not served.namespaced:
-            raise HostCallError(f"{request.api_version}/{request.kind} is cluster-scoped: it cannot be listed by namespace")
+            raise HostCallError(
+                f"{request.api_version}/{request.kind} is cluster-scoped: it cannot be listed by namespace"
+            )
         informer = self._informer(request, served.resource)
         await informer.wait_synced()
         known = self._replies.get(request)
@@ -66,7 +75,13 @@ class ClusterContext:
         return reply
 
     def _informer(self, request: ListRequest, resource: Any) -> Informer:
-        key = (request.api_version, request.kind, request.namespace, request.label_selector, request.field_selector)
+        key = (
+            request.api_version,
+            request.kind,
+            request.namespace,
+            request.label_selector,
+            request.field_selector,
+        )
         informer = self._lists.get(key)
         if informer is None:
             informer = self._informers.acquire(
@@ -85,7 +100,9 @@ class ClusterContext:
         """One object, as the API server has it. An absent one is an error to the guest."""
         served = await discover(self._client, request.api_version, request.kind)
         if served.namespaced and not request.namespace:
-            raise HostCallError(f"{request.api_version}/{request.kind} is namespaced: get_resource needs a namespace")
+            raise HostCallError(
+                f"{request.api_version}/{request.kind} is namespaced: get_resource needs a namespace"
+            )
         if any("/" in part or part in ("", ".", "..") for part in (request.name, request.namespace or "x")):
             raise HostCallError(f"not a name: {request.namespace or ''}/{request.name}")
         path = f"{served.resource.path(request.namespace if served.namespaced else None)}/{request.name}"
@@ -158,7 +175,9 @@ class HostServices:
         try:
             self._grants.check_capability(namespace, operation)
             if namespace != "kubernetes":
-                raise HostCallError(f"the host capability '{namespace}/{operation}' is not available in this release")
+                raise HostCallError(
+                    f"the host capability '{namespace}/{operation}' is not available in this release"
+                )
             return await self._kubernetes(operation, payload)
         except (PeerError, ValueError) as error:  # ValueError: a namespace or name that is none
             raise HostCallError(f"Callback evaluation failure: {error}") from error
@@ -198,4 +217,6 @@ class HostServices:
         self.log(text, level=level)
 
     def log(self, text: str, level: str = "info") -> None:
-        self._lines.write(self._policy, text, now=trio.current_time(), level=level, target="policy_log", uid=self._uid)
+        self._lines.write(
+            self._policy, text, now=trio.current_time(), level=level, target="policy_log", uid=self._uid
+        )

@@ -58,14 +58,16 @@ class Policy:
         """What it is registered for: the configuration's rules, else the module's own."""
         return self.metadata.rules if self.config.rules is None else self.config.rules
 
-
     def webhook(self) -> WebhookSpec:
         """What the API server is to be told. A policy that may not mutate is called like a validating one: its patch
         would be refused anyway."""
         config = self.config
+        rules: Sequence[dict[str, Any]] | None = () if self.metadata.policy_type == "raw" else self.rules
+        if self.error is not None and not rules and config.rules is None:
+            rules = None  # what the module wants is not known now: what is registered stays, and is denied
         return WebhookSpec(
             name=config.name,
-            rules=() if self.metadata.policy_type == "raw" else self.rules,
+            rules=rules,
             mutating=config.allowed_to_mutate and (self.metadata.mutating or self.error is not None),
             monitor=self.monitor,
             failure_policy=config.failure_policy,

@@ -121,7 +121,9 @@ def sections(binary: Binary) -> Iterator[tuple[int, int, int]]:
         kind, size = header.byte(), header.number()
         at += header.at
         if size > end - at:
-            raise BadModule(f"not a valid WebAssembly module: section {kind} is longer than the file (truncated?)")
+            raise BadModule(
+                f"not a valid WebAssembly module: section {kind} is longer than the file (truncated?)"
+            )
         yield kind, at, at + size
         at += size
 
@@ -197,7 +199,9 @@ def interface(binary: Binary) -> Interface:
         return types[functions[index - len(imported)]]
 
     exports = {
-        name: Export(_KINDS[kind] if kind < len(_KINDS) else "?", *(signature(index) if kind == 0 else ("", "")))
+        name: Export(
+            _KINDS[kind] if kind < len(_KINDS) else "?", *(signature(index) if kind == 0 else ("", ""))
+        )
         for name, kind, index in exported
     }
     return Interface(tuple(imports), exports)

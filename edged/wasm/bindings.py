@@ -204,7 +204,8 @@ def take_trap(trap: int) -> tuple[str | None, str]:
 
 def new_trap() -> int:
     """A host-made trap; its owner is whoever receives it. The real error travels on the Python side."""
-    return holding.wasmtime_trap_new(b"host function failed", 20)
+    trap: int = holding.wasmtime_trap_new(b"host function failed", 20)
+    return trap
 
 
 def function_type(params: str, results: str) -> int:
@@ -219,7 +220,8 @@ def function_type(params: str, results: str) -> int:
         return vec
 
     parameters, returned = vector(params), vector(results)
-    return holding.wasm_functype_new(ctypes.addressof(parameters), ctypes.addressof(returned))
+    handle: int = holding.wasm_functype_new(ctypes.addressof(parameters), ctypes.addressof(returned))
+    return handle
 
 
 def wat2wasm(text: str) -> bytes:

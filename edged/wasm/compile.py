@@ -190,7 +190,16 @@ class Compiler:
             "from edged.wasm.compile_child import main; sys.exit(main(sys.argv[1:]))"
         )
         limits = self.limits
-        command = [sys.executable, "-I", "-c", code, str(root), self.engine.kind, str(limits.memory_mib), str(limits.cpu_s)]
+        command = [
+            sys.executable,
+            "-I",
+            "-c",
+            code,
+            str(root),
+            self.engine.kind,
+            str(limits.memory_mib),
+            str(limits.cpu_s),
+        ]
         temporary, out = self._temporary()
         try:
             with open(path, "rb") as source, os.fdopen(out, "wb") as target:
@@ -199,7 +208,12 @@ class Compiler:
                 os.lseek(source.fileno(), 0, os.SEEK_SET)
                 with trio.move_on_after(limits.wall_s) as scope:
                     done = await trio.run_process(
-                        command, stdin=source, stdout=target, capture_stderr=True, check=False, env={"LC_ALL": "C.UTF-8"}
+                        command,
+                        stdin=source,
+                        stdout=target,
+                        capture_stderr=True,
+                        check=False,
+                        env={"LC_ALL": "C.UTF-8"},
                     )
                 if scope.cancelled_caught:
                     raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s")
@@ -212,7 +226,9 @@ class Compiler:
                 content = _digest(fd)
             os.rename(temporary, self.cache_dir / f"{key}-{content}{SUFFIX}")
         except OSError as error:
-            raise ConfigError(f"cannot write the compiled module to {self.cache_dir}: {error.strerror}") from error
+            raise ConfigError(
+                f"cannot write the compiled module to {self.cache_dir}: {error.strerror}"
+            ) from error
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
@@ -248,4 +264,3 @@ def _digest(fd: int) -> str:
     while chunk := os.read(fd, 1 << 18):
         digest.update(chunk)
     return digest.hexdigest()
-

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Kind = Literal["native", "pulley"]
 
 TICK_S = 0.001
-FIRST_SLICE_TICKS = 2  # one to two milliseconds: an honest review (0.2 ms) is not cut by a tick that comes early
+FIRST_SLICE_TICKS = (
+    2  # one to two milliseconds: an honest review (0.2 ms) is not cut by a tick that comes early
+)
 LATER_SLICE_TICKS = 1
 IDLE_TICKS_BEFORE_PARKING = 50
 
@@ -53,7 +55,9 @@ class Engine:
                 raise ConfigError(f"this wasmtime has no interpreter: {bindings.take_error(error)}")
         self.handle: int = holding.wasm_engine_new_with_config(config)
         self.slices = Slices()
-        self.running: Instance | None = None  # whose guest is being polled; host functions find their instance here
+        self.running: Instance | None = (
+            None  # whose guest is being polled; host functions find their instance here
+        )
         self.ticker = Ticker(self.handle)
         self._doomed: deque[tuple[int, int]] = deque()  # (future or 0, store or 0)
         self.linkers: dict[int, tuple[Linker, object]] = {}  # by identity of the table, which is kept alive
@@ -63,7 +67,8 @@ class Engine:
         """What compiled code depends on besides the module: the cache key's part."""
         return (
             f"wasmtime={bindings.WASMTIME_VERSION} kind={self.kind} reservation={MEMORY_RESERVATION} "
-            f"growth={MEMORY_RESERVATION_FOR_GROWTH} guard={MEMORY_GUARD} stack={MAX_WASM_STACK} epoch function-references"
+            f"growth={MEMORY_RESERVATION_FOR_GROWTH} guard={MEMORY_GUARD} stack={MAX_WASM_STACK} "
+            "epoch function-references"
         )
 
     def doom(self, future: int, store: int) -> None:

@@ -109,7 +109,8 @@ class Instance:
         """Bytes of linear memory now."""
         if not self._has_memory:
             self._find_memory()
-        return holding.wasmtime_memory_data_size(self._context, self._address + _MEMORY)
+        size: int = holding.wasmtime_memory_data_size(self._context, self._address + _MEMORY)
+        return size
 
     def read(self, pointer: int, length: int) -> bytes:
         """Copy of guest memory. Pointers and lengths are taken as unsigned 32-bit. Raises MemoryFault."""
@@ -202,7 +203,7 @@ class Instance:
             self._context, self._address + _INSTANCE, name, len(name), self._address + _EXTERN
         )
         assert found
-        self._functions[export] = function = bytes(self._scratch[_EXTERN + 8 : _EXTERN + 24])
+        self._functions[export] = function = self._scratch.raw[_EXTERN + 8 : _EXTERN + 24]
         return function
 
     def begin(self) -> None:
@@ -370,7 +371,9 @@ class Template:
                 raise BadModule(f"unknown import: {wanted.kind} {wanted.module}.{wanted.name}")
             offered = hosts.get((wanted.module, wanted.name))
             if offered is None:
-                raise BadModule(f"unknown import: function {wanted.module}.{wanted.name} is not offered to this module")
+                raise BadModule(
+                    f"unknown import: function {wanted.module}.{wanted.name} is not offered to this module"
+                )
             if (wanted.params, wanted.results) != (offered.params, offered.results):
                 raise BadModule(
                     f"import {wanted.module}.{wanted.name} has the wrong signature: "
@@ -415,7 +418,9 @@ def linker_for(engine: Engine, hosts: HostTable) -> Linker:
 
 def _define(linker: Linker, module: str, name: str, function: HostFunction) -> None:
     if function.waits:
-        linker.define_async(module, name, function.params, function.results, _async_callback(linker.engine, function))
+        linker.define_async(
+            module, name, function.params, function.results, _async_callback(linker.engine, function)
+        )
     else:
         linker.define_unchecked(
             module, name, function.params, function.results, _unchecked_callback(linker.engine, function)
@@ -495,7 +500,8 @@ def _async_callback(engine: Engine, function: HostFunction) -> object:
             instance.charge_host_call()
             raw = ctypes.string_at(args, nargs * bindings.VAL_SIZE)
             values = [
-                _VAL.unpack_from(raw, index * bindings.VAL_SIZE)[1] & (0xFFFFFFFFFFFFFFFF if letter == "I" else 0xFFFFFFFF)
+                _VAL.unpack_from(raw, index * bindings.VAL_SIZE)[1]
+                & (0xFFFFFFFFFFFFFFFF if letter == "I" else 0xFFFFFFFF)
                 for index, letter in enumerate(function.params)
             ]
             instance._waiting = (function.call(instance, *values), wait)

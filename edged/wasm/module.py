@@ -6,8 +6,8 @@ import ctypes
 from dataclasses import dataclass, field
 
 from edged.wasm import bindings
-from edged.wasm.bindings import holding, releasing
 from edged.wasm.binary import Export, Import
+from edged.wasm.bindings import holding, releasing
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 

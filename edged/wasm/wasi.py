@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from edged.wasm.instance import Instance
 
 MODULE = "wasi_snapshot_preview1"
-OLD_MODULE = "wasi_unstable"  # preview 0, asked for by old TinyGo modules; the functions they use are the same
+OLD_MODULE = (
+    "wasi_unstable"  # preview 0, asked for by old TinyGo modules; the functions they use are the same
+)
 
 SUCCESS, E2BIG, EBADF, EFAULT, EINVAL, ENOSYS, ENOTSUP, ESPIPE = 0, 1, 8, 21, 28, 52, 58, 70
 
@@ -84,7 +86,9 @@ Errno = int
 _TABLE: dict[str, HostFunction] = {}
 
 
-def _function(params: str, results: str = "i", *, waits: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _function(
+    params: str, results: str = "i", *, waits: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function. MemoryFault becomes EFAULT: a bad pointer is the guest's error, as on a real system."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -213,7 +217,9 @@ def fd_write(instance: Instance, fd: int, vectors: int, count: int, out: int) ->
         return EINVAL
     written = 0
     for pointer, length in found:
-        part = min(length, MAX_BYTES - written)  # a short write, as POSIX allows: the guest writes the rest again
+        part = min(
+            length, MAX_BYTES - written
+        )  # a short write, as POSIX allows: the guest writes the rest again
         _wasi(instance).output.add(instance.read(pointer, part))
         written += part
         if part < length:
@@ -277,7 +283,9 @@ def fd_tell(_instance: Instance, fd: int, _out: int) -> Errno:
 
 
 @_function("iiii", waits=True)
-def poll_oneoff(instance: Instance, subscriptions: int, events: int, count: int, out: int) -> Callable[[], Awaitable[int]]:
+def poll_oneoff(
+    instance: Instance, subscriptions: int, events: int, count: int, out: int
+) -> Callable[[], Awaitable[int]]:
     """Clock subscriptions sleep as an awaited call; standard streams are always ready."""
     if not 0 < count <= MAX_SUBSCRIPTIONS:
         return _answer(EINVAL)

@@ -36,7 +36,9 @@ class Routes:
             if endpoint == "validate_raw":
                 response = await self._admission.review(name, parse_raw(request.body))
                 return Response(200, raw_body(response))
-            response = await self._admission.review(name, parse_review(request.body), audit=endpoint == "audit")
+            response = await self._admission.review(
+                name, parse_review(request.body), audit=endpoint == "audit"
+            )
             return Response(200, review_body(response))
         except UnknownPolicy:
             return _problem(404, f"unknown policy: {name}")

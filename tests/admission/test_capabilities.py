@@ -9,15 +9,17 @@ from edged.errors import ConfigError
 
 @pytest.mark.parametrize(
     ("patterns", "allowed"),
-    [((), False), (("*",), True), (("kubernetes/*",), True), (("kubernetes/can_i",), True), (("kubernetes/get_resource",), False),
-     (("oci/*",), False)],
+    [((), False), (("*",), True), (("kubernetes/*",), True), (("kubernetes/can_i",), True),
+     (("kubernetes/get_resource",), False), (("oci/*",), False)],
 )  # fmt: skip
 def test_capabilities(patterns, allowed):
     grants = Grants(patterns)
     if allowed:
         grants.check_capability("kubernetes", "can_i")
     else:
-        with pytest.raises(HostCallError, match="not been granted access to the 'kubernetes/can_i' host capability"):
+        with pytest.raises(
+            HostCallError, match="not been granted access to the 'kubernetes/can_i' host capability"
+        ):
             grants.check_capability("kubernetes", "can_i")
 
 
@@ -29,7 +31,9 @@ def test_kinds_match_exactly():
             grants.check_kind(api_version, kind)
 
 
-@pytest.mark.parametrize("pattern", ["", "oci", "oci/v1", "net/x", "kube*", "*/*", "oci/v1/*/x", "kubernetes/"])
+@pytest.mark.parametrize(
+    "pattern", ["", "oci", "oci/v1", "net/x", "kube*", "*/*", "oci/v1/*/x", "kubernetes/"]
+)
 def test_patterns_that_can_match_nothing_are_refused(pattern):
     with pytest.raises(ConfigError):
         check_patterns((pattern,))
@@ -52,7 +56,9 @@ def test_masks_keep_what_they_name_and_metadata():
     assert mask(pod, ("status.absent",)) == head | {"status": {}}
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"api_version":"v1"}', b'{"api_version":"v1","kind":1,"name":"x"}'])
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"{}", b'{"api_version":"v1"}', b'{"api_version":"v1","kind":1,"name":"x"}']
+)
 def test_bad_payloads_are_told_to_the_guest(payload):
     with pytest.raises(HostCallError):
         parse_get(payload)
@@ -63,7 +69,9 @@ def test_bad_payloads_are_told_to_the_guest(payload):
 
 
 def test_optional_keys_may_be_null():
-    get = parse_get(b'{"api_version":"v1","kind":"Pod","name":"p","namespace":null,"field_masks":null,"disable_cache":true}')
+    get = parse_get(
+        b'{"api_version":"v1","kind":"Pod","name":"p","namespace":null,"field_masks":null,"disable_cache":true}'
+    )
     assert (get.namespace, get.field_masks, get.disable_cache) == (None, (), True)
 
 
@@ -72,5 +80,9 @@ def test_access_reviews_are_camel_cased():
         b'{"subject_access_review":{"user":"u","groups":["g"],"resource_attributes":'
         b'{"resource":"pods","verb":"get","namespace":"n","odd":1}},"disable_cache":false}'
     )
-    assert spec == {"user": "u", "groups": ["g"], "resourceAttributes": {"namespace": "n", "resource": "pods", "verb": "get"}}
+    assert spec == {
+        "user": "u",
+        "groups": ["g"],
+        "resourceAttributes": {"namespace": "n", "resource": "pods", "verb": "get"},
+    }
     assert fresh is False

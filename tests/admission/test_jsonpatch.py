@@ -17,7 +17,10 @@ def _document(rng, depth=0):
     if kind <= 4:
         return rng.choice(["", "a", "b/c", "d~e", "é\u2028", "~1"])
     if kind <= 6:
-        return {rng.choice(["a", "b", "c/d", "e~f", "", "0"]): _document(rng, depth + 1) for _ in range(rng.randrange(4))}
+        return {
+            rng.choice(["a", "b", "c/d", "e~f", "", "0"]): _document(rng, depth + 1)
+            for _ in range(rng.randrange(4))
+        }
     return [_document(rng, depth + 1) for _ in range(rng.randrange(5))]
 
 
@@ -28,7 +31,9 @@ def _mutated(rng, document):
             out["new"] = _document(rng, 3)
         return out
     if isinstance(document, list) and rng.random() < 0.8:
-        out = [_mutated(rng, value) if rng.random() < 0.3 else value for value in document if rng.random() < 0.9]
+        out = [
+            _mutated(rng, value) if rng.random() < 0.3 else value for value in document if rng.random() < 0.9
+        ]
         if rng.random() < 0.4:
             out.insert(rng.randrange(len(out) + 1), _document(rng, 3))
         return out

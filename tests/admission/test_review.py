@@ -25,12 +25,16 @@ REQUEST = {
 
 def _body(**changes):
     request = {key: value for key, value in (REQUEST | changes).items() if value is not ...}
-    return json.dumps({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}).encode()
+    return json.dumps(
+        {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    ).encode()
 
 
 def test_unknown_keys_vanish_and_null_equals_absent():
     parsed = parse_review(
-        _body(surprise=1, oldObject=None, name=None, object={"x": {"y": None}}, dryRun=False, requestKind=None)
+        _body(
+            surprise=1, oldObject=None, name=None, object={"x": {"y": None}}, dryRun=False, requestKind=None
+        )
     )
     assert parsed.payload == REQUEST | {"object": {"x": {"y": None}}, "dryRun": False}
     assert parsed.object == {"x": {"y": None}}
@@ -65,7 +69,9 @@ def test_what_is_not_json_is_400(body):
     ],
 )  # fmt: skip
 def test_json_of_the_wrong_shape_is_422(body):
-    with pytest.raises(BadReview, match="Failed to deserialize the JSON body into the target type: ") as caught:
+    with pytest.raises(
+        BadReview, match="Failed to deserialize the JSON body into the target type: "
+    ) as caught:
         parse_review(body)
     assert caught.value.status == 422
 

@@ -88,7 +88,9 @@ def test_mutation_with_permission():
 
 
 def test_custom_message_keeps_the_code_and_tells_the_original_as_a_cause():
-    answer = _constrained(AdmissionResponse("u", False, None, {"message": "why", "code": 403}), message="go away")
+    answer = _constrained(
+        AdmissionResponse("u", False, None, {"message": "why", "code": 403}), message="go away"
+    )
     assert answer.status == {
         "message": "go away",
         "code": 403,

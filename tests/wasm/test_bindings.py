@@ -45,9 +45,9 @@ def test_sizes_of_structures(package):
 def test_kinds(package):
     import wasmtime._ffi as ffi
 
-    assert (bindings.KIND_I32, bindings.KIND_I64) == (ffi.WASMTIME_I32.value, ffi.WASMTIME_I64.value)
-    assert bindings.EXTERN_FUNC == ffi.WASMTIME_EXTERN_FUNC.value
-    assert bindings.EXTERN_MEMORY == ffi.WASMTIME_EXTERN_MEMORY.value
+    assert (ffi.WASMTIME_I32.value, ffi.WASMTIME_I64.value) == (bindings.KIND_I32, bindings.KIND_I64)
+    assert ffi.WASMTIME_EXTERN_FUNC.value == bindings.EXTERN_FUNC
+    assert ffi.WASMTIME_EXTERN_MEMORY.value == bindings.EXTERN_MEMORY
 
 
 def test_wat2wasm_says_where_the_mistake_is():

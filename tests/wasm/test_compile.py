@@ -10,7 +10,7 @@ import trio
 
 from edged.errors import ConfigError, GuestError
 from edged.wasm import bindings, compile_child
-from edged.wasm.compile import CacheUntrusted, Compiler, CompileLimits, check_folder
+from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 from edged.wasm.instance import Budget, Template
@@ -159,7 +159,10 @@ def test_another_users_folder_is_refused(tmp_path):
         (b"#!/bin/sh\nexit 0\n", "does not begin with"),
         (b"\0asm\x0d\0\1\0", "components are not supported"),
         (bindings.wat2wasm(ANSWER)[:-4], "longer than the file"),
-        (bindings.wat2wasm("(module (func (result i32) i32.const 1))")[:-3] + b"\x42\x01\x0b", "does not compile"),
+        (
+            bindings.wat2wasm("(module (func (result i32) i32.const 1))")[:-3] + b"\x42\x01\x0b",
+            "does not compile",
+        ),
     ],
 )
 def test_a_bad_module_is_named(compiler, tmp_path, content, said):
@@ -184,7 +187,9 @@ def test_a_module_that_takes_too_much_memory(engine, tmp_path, wasm):
 def test_a_module_that_takes_too_long(engine, tmp_path):
     body = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 1) (i32.const 7))))" * 60000
     path = tmp_path / "slow.wasm"
-    path.write_bytes(bindings.wat2wasm(f'(module (func (export "f") (param i32 i32) (result i32) {body} local.get 0))'))
+    path.write_bytes(
+        bindings.wat2wasm(f'(module (func (export "f") (param i32 i32) (result i32) {body} local.get 0))')
+    )
     compiler = Compiler(engine, tmp_path / "cache", CompileLimits(wall_s=0.2))
     with pytest.raises(BadModule, match="longer than"):
         trio.run(compiler.load, path)
@@ -195,7 +200,9 @@ def test_a_full_disk_leaves_no_short_file(engine, tmp_path, wasm):
     """A file system of 64 KiB stands in for the full disk; without the right to mount one, there is none to fill."""
     small = tmp_path / "small"
     small.mkdir(mode=0o700)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "edged-test", str(small)], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "edged-test", str(small)], capture_output=True
+    ).returncode:
         pytest.skip("cannot mount a small file system here")
     try:
         (small / "filler").write_bytes(b"x" * (60 << 10))
@@ -231,7 +238,10 @@ def test_the_child_is_first_in_line_for_the_out_of_memory_killer():
         "print(open('/proc/self/oom_score_adj').read().strip())"
     )
     root = str(Path(compile_child.__file__).parents[2])
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "1000\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout
+        == "1000\n"
+    )
 
 
 def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):

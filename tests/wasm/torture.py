@@ -184,8 +184,13 @@ class Torture:
             self.expect(kind, (kind in ("fail", "wait_fail"), str(error.__cause__)), (True, str(n)))
         else:
             wanted = {
-                "add": n + salt, "busy": n, "quick": n + 1, "wait": n * 2 + (n + 1) * 2, "wait_long": ~n,
-                "collect": n * 2, "around": n * 2,
+                "add": n + salt,
+                "busy": n,
+                "quick": n + 1,
+                "wait": n * 2 + (n + 1) * 2,
+                "wait_long": ~n,
+                "collect": n * 2,
+                "around": n * 2,
             }
             self.expect(kind, result, wanted.get(kind))
 
@@ -211,7 +216,9 @@ class Torture:
         _, template = self.templates[-1]
         instance = await template.instantiate(None, Budget(cpu_s=5))
         while self.engine.slices.fresh.held:
-            await trio.lowlevel.checkpoint()  # it would wait for its turn as a trio task, and nobody but trio may end that
+            await (
+                trio.lowlevel.checkpoint()
+            )  # it would wait for its turn as a trio task, and nobody but trio may end that
         coroutine = instance.call("never", 2)
         try:
             coroutine.send(None)
@@ -262,7 +269,15 @@ def main() -> int:
     grown = memory[-1] - settled
     if grown > 16:
         torture.wrong.append(f"memory grew by {grown:.1f} MiB")
-    print(json.dumps({"calls": torture.counts, "rss_mib": memory[:: max(1, len(memory) // 20)], "wrong": torture.wrong[:20]}))
+    print(
+        json.dumps(
+            {
+                "calls": torture.counts,
+                "rss_mib": memory[:: max(1, len(memory) // 20)],
+                "wrong": torture.wrong[:20],
+            }
+        )
+    )
     return 1 if torture.wrong else 0
 
 
