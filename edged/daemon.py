@@ -209,21 +209,29 @@ class Daemon:
         client = self.source.client
         pool = LeanPool(client, connections=BINDERS + 3)
         recorder = EventRecorder(pool, random=random.random, log=self.log)
-        scheduler = Scheduler(
-            self.informers.acquire(PODS),
-            self.informers.acquire(NODES),
-            ApiWrites(client, pool, recorder),
-            log=self.log,
-            instance=f"edged-{self.config.node.name}",
-        )
+        pods, nodes = self.informers.acquire(PODS), self.informers.acquire(NODES)
+        loader = PluginLoader(self.config, self.compiler, self.lines)
         try:
-            loaded = await PluginLoader(self.config, self.compiler, self.lines).load(config, scheduler)
+            settings = loader.settings(config)
+            for path in settings.ignored:
+                self.log.warning("setting of the scheduler has no effect", file=config.config, setting=path)
+            scheduler = Scheduler(
+                pods,
+                nodes,
+                ApiWrites(client, pool, recorder),
+                log=self.log,
+                instance=f"edged-{self.config.node.name}",
+                percentage=settings.percentage,
+                backoff_s=(settings.initial_backoff_s, settings.max_backoff_s),
+            )
+            self.profiles = await loader.load(config, settings, scheduler)
+            scheduler.use(self.profiles)
         except EdgedError as error:
             self.scheduler_error = str(error)
             self.log.error("scheduler not started", error=self.scheduler_error)
+            self.informers.release(pods)
+            self.informers.release(nodes)
             return
-        scheduler.use(loaded.profiles)
-        self.profiles = loaded.profiles
         self.scheduler = scheduler
         scheduler_metrics(self.registry, scheduler.metrics, scheduler.gauges)
         work.start_soon(recorder.run)
@@ -314,8 +322,11 @@ class Daemon:
 
     def _why(self, request: dict[str, Any]) -> dict[str, Any]:
         """The last scheduling attempt at a Pod: request key `pod` is NAMESPACE/NAME."""
+        if self.scheduler is None:
+            reason = self.scheduler_error or "[scheduler] is not configured"
+            return {"error": f"the scheduler does not run: {reason}"}
         namespace, _, name = str(request.get("pod", "")).partition("/")
-        found = self.scheduler.why(NamespacedName(namespace, name)) if self.scheduler is not None else None
+        found = self.scheduler.why(NamespacedName(namespace, name))
         return found if found is not None else {"error": f"no attempt at pod {request.get('pod')!r} is remembered"}
 
     def describe(self) -> dict[str, Any]:

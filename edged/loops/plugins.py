@@ -1,9 +1,9 @@
 """From configuration to scheduler profiles: loads plugin modules and puts them among the native plugins.
 
 Profiles come from `scheduler.names` (the defaults, plus each `[[scheduler.plugin]]`) or from a
-KubeSchedulerConfiguration file, whose guest plugins are named by `guestURL`. Called by daemon.py before the scheduler
-starts; anything that cannot be loaded is an error that names the plugin, because a profile without one of its
-plugins would place Pods where they must not go.
+KubeSchedulerConfiguration file, whose guest plugins are named by `guestURL`. Called by daemon.py before the
+scheduler starts; anything that cannot be loaded is an error that names the plugin, because a profile without
+one of its plugins would place Pods where they must not go.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ import httpx2
 import trio
 
 from edged.config import Config, PluginConfig, SchedulerConfig
-from edged.errors import ConfigError, PeerError
+from edged.errors import ConfigError, EdgedError, PeerError
 from edged.logs import GuestLines
 from edged.loops.policies import module_path
-from edged.scheduling import guest_source, profile
-from edged.scheduling.framework import UNKNOWN, Handle
+from edged.scheduling import guest_source, profile, profile_config
+from edged.scheduling.framework import UNKNOWN, Handle, Plugin
 from edged.scheduling.guest import GuestLog, GuestOptions, GuestPlugin, load_guest
-from edged.scheduling.profile import Profile
+from edged.scheduling.profile import PluginRef, PointConfig, Profile, ProfileConfig
+from edged.scheduling.profile_config import SchedulerFile
 from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
 from edged.wasm.instance import Budget
 from edged.wasm.module import Module
@@ -34,36 +35,38 @@ from edged.wasm.module import Module
 FETCH_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Scheduling:
-    """What the configuration makes of the scheduler."""
-
-    profiles: tuple[Profile, ...]
-    percentage: int | None = None
-    backoff_s: tuple[float, float] = (1.0, 10.0)
-
-
 class PluginLoader:
-    """Loads the plugins of one configuration."""
+    """Loads the plugins of one configuration: `settings` first, then the scheduler that needs them, then
+    `load`."""
 
     def __init__(self, config: Config, compiler: Compiler, lines: GuestLines) -> None:
         self._config = config
         self._compiler = compiler
         self._lines = lines
 
-    async def load(self, scheduler: SchedulerConfig, handle: Handle) -> Scheduling:
-        """Profiles ready to run. Raises ConfigError, GuestError."""
+    def settings(self, scheduler: SchedulerConfig) -> SchedulerFile:
+        """What the configuration, or the file that it names, makes of the scheduler. Raises ConfigError."""
         if scheduler.config:
-            return await self._from_file(scheduler, handle)
+            return read_settings(Path(scheduler.config))
+        return SchedulerFile(tuple(ProfileConfig(name) for name in scheduler.names))
+
+    async def load(
+        self, scheduler: SchedulerConfig, settings: SchedulerFile, handle: Handle
+    ) -> tuple[Profile, ...]:
+        """Profiles ready to run. Raises ConfigError, GuestError."""
+        extra = [(entry, await self._plugin(entry, handle)) for entry in scheduler.plugin]
         profiles = []
-        for name in scheduler.names:
-            guests = [
-                (await self._plugin(entry, handle), entry.weight)
-                for entry in scheduler.plugin
-                if not entry.profiles or name in entry.profiles
-            ]
-            profiles.append(profile.with_guests(name, handle, guests))
-        return Scheduling(tuple(profiles))
+        for number, config in enumerate(settings.profiles):
+            where = f"{scheduler.config}: profiles[{number}]"
+            guests: dict[str, Plugin] = {}
+            for name, args in config.guests.items():
+                guests[name] = await self._named_guest(name, args, handle, where)
+            own = [(e, p) for e, p in extra if not e.profiles or config.scheduler_name in e.profiles]
+            try:
+                profiles.append(profile.build(_with_plugins(config, own), handle, guests | _by_name(own)))
+            except ConfigError as error:
+                raise (ConfigError(f"{where}: {error}") if scheduler.config else error) from error
+        return tuple(profiles)
 
     async def _plugin(self, entry: PluginConfig, handle: Handle) -> GuestPlugin:
         module = await self._compiler.load(module_path(entry.module))
@@ -97,31 +100,20 @@ class PluginLoader:
 
         return GuestLog(line, failure)
 
-    # --- a KubeSchedulerConfiguration file
+    # --- guests that a KubeSchedulerConfiguration file names
 
-    async def _from_file(self, scheduler: SchedulerConfig, handle: Handle) -> Scheduling:
-        from edged.scheduling import profile_config  # brings YAML, which a node without such a file need not pay for
-
-        settings = profile_config.load(scheduler.config)
-        extra = [(entry, await self._plugin(entry, handle)) for entry in scheduler.plugin]
-        profiles = []
-        for config in settings.profiles:
-            guests = {name: await self._named_guest(name, args, handle) for name, args in config.guests.items()}
-            for entry, plugin in extra:
-                if not entry.profiles or config.scheduler_name in entry.profiles:
-                    guests[entry.name] = plugin
-                    config = profile_config.with_plugin(config, entry.name, entry.weight)
-            profiles.append(profile.build(config, handle, guests))
-        return Scheduling(tuple(profiles), settings.percentage, settings.backoff_s)
-
-    async def _named_guest(self, name: str, args: dict[str, Any], handle: Handle) -> GuestPlugin:
-        parsed = guest_source.parse_args(name, args)
-        binary = await guest_source.read_guest(parsed.guest_url, _read_file, _fetch)
-        module = await self._compiler.load(self._keep(binary))
-        options = self._options(
-            name, config=parsed.guest_config, log_severity=parsed.log_severity, args=parsed.args
-        )
-        return await self._guest(module, options, handle)
+    async def _named_guest(self, name: str, args: dict[str, Any], handle: Handle, where: str) -> GuestPlugin:
+        """`where`: file and profile, for errors."""
+        try:
+            parsed = guest_source.parse_args(name, args)
+            binary = await guest_source.read_guest(parsed.guest_url, _read_file, _fetch)
+            module = await self._compiler.load(self._keep(binary))
+            options = self._options(
+                name, config=parsed.guest_config, log_severity=parsed.log_severity, args=parsed.args
+            )
+            return await self._guest(module, options, handle)
+        except EdgedError as error:
+            raise ConfigError(f"{where}.pluginConfig {name!r}: {error}") from error
 
     def _keep(self, binary: bytes) -> Path:
         """A file of those bytes in the state directory, named by their digest."""
@@ -141,6 +133,43 @@ class PluginLoader:
         return path
 
 
+def read_settings(path: Path) -> SchedulerFile:
+    """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
+    import yaml  # type: ignore[import-untyped]  # a node without such a file need not pay for it
+
+    try:
+        document = yaml.safe_load(path.read_bytes())
+        return profile_config.parse(document)
+    except OSError as error:
+        raise ConfigError(f"[scheduler] config: {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _with_plugins(
+    config: ProfileConfig, plugins: Sequence[tuple[PluginConfig, GuestPlugin]]
+) -> ProfileConfig:
+    """The profile with `[[scheduler.plugin]]` entries behind its own plugins, but binders first."""
+    taken = {ref.name for ref in config.multi_point} | set(config.guests)
+    taken |= {ref.name for point in config.points.values() for ref in point.enabled}
+    for entry, _ in plugins:
+        if entry.name in taken:
+            raise ConfigError(f"[[scheduler.plugin]] {entry.name!r}: the profile has a plugin of that name")
+    refs = tuple(PluginRef(entry.name, entry.weight) for entry, _ in plugins)
+    binders = tuple(PluginRef(entry.name) for entry, plugin in plugins if "bind" in plugin.points)
+    points = dict(config.points)
+    if binders:
+        at = points.get("bind", PointConfig())
+        points["bind"] = PointConfig((*binders, *at.enabled), at.disabled)
+    return replace(config, multi_point=(*config.multi_point, *refs), points=points)
+
+
+def _by_name(plugins: Sequence[tuple[PluginConfig, GuestPlugin]]) -> dict[str, Plugin]:
+    return {entry.name: plugin for entry, plugin in plugins}
+
+
 async def _read_file(path: str) -> bytes:
     return await trio.Path(path).read_bytes()
 
@@ -149,7 +178,10 @@ async def _fetch(url: str) -> tuple[int, bytes]:
     """(status, body) of a GET; bodies are bounded. Raises PeerError."""
     try:
         with trio.fail_after(FETCH_S):
-            async with httpx2.AsyncClient(follow_redirects=True) as client, client.stream("GET", url) as response:
+            async with (
+                httpx2.AsyncClient(follow_redirects=True) as client,
+                client.stream("GET", url) as response,
+            ):
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -160,8 +192,3 @@ async def _fetch(url: str) -> tuple[int, bytes]:
         raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
     except httpx2.HTTPError as error:
         raise PeerError(str(error) or type(error).__name__) from error
-
-
-def guests_of(profiles: Sequence[Profile]) -> list[GuestPlugin]:
-    """Every guest plugin once."""
-    return list({id(p): p for profile_ in profiles for p in profile_.plugins if isinstance(p, GuestPlugin)}.values())
