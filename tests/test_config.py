@@ -1,6 +1,6 @@
 """The configuration contract: defaults, what is refused and how the refusal reads."""
 
-# ruff: noqa: E501  (tables of messages read better unwrapped)
+
 
 from __future__ import annotations
 
