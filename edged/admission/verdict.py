@@ -94,7 +94,7 @@ def settings_problem(reply: bytes) -> str | None:
 def constrain(
     response: AdmissionResponse, *, policy: str, monitor: bool, allowed_to_mutate: bool, message: str
 ) -> AdmissionResponse:
-    """What the configuration makes of the policy's own answer: monitor mode, mutation, custom message, in this order."""
+    """What configuration makes of the policy's own answer: monitor mode, mutation, custom message, in this order."""
     if monitor:
         return AdmissionResponse(
             response.uid, True, warnings=response.warnings, audit_annotations=response.audit_annotations

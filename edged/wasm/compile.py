@@ -17,6 +17,7 @@ import platform
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from edged.wasm.module import Module, map_compiled
 METADATA_SECTION = "io.kubewarden.metadata"
 MAX_MODULE_BYTES = 256 << 20
 SUFFIX = ".cwasm"
+TEMPORARY = ".compiling-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,14 @@ class Compiler:
         except OSError as error:
             raise ConfigError(f"cannot make cache_dir {self.cache_dir}: {error.strerror}") from error
         check_folder(self.cache_dir)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what compilations left behind that were killed with the daemon."""
+        for path in self.cache_dir.glob(f"{TEMPORARY}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > 2 * self.limits.wall_s:
+                    path.unlink()
 
     def _map_cached(self, key: str) -> int | None:
         """Handle of a cached module whose file is ours and whole; None where there is none."""
@@ -235,7 +245,7 @@ class Compiler:
 
     def _temporary(self) -> tuple[str, int]:
         try:
-            out, temporary = tempfile.mkstemp(prefix=".compiling-", dir=self.cache_dir)
+            out, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=self.cache_dir)
         except OSError as error:
             raise ConfigError(f"cannot write to cache_dir {self.cache_dir}: {error.strerror}") from error
         return temporary, out
@@ -246,7 +256,8 @@ def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
     if code == 0:
         return
     text = stderr.decode(errors="replace").strip()
-    if code == EXIT_BAD_MODULE:
+    starved = "Cannot allocate" in text or "MemoryError" in text
+    if code == EXIT_BAD_MODULE and not starved:
         raise BadModule(f"module {path} does not compile: {text}")
     if "No space left" in text:
         raise ConfigError(f"cannot write the compiled form of {path}: no space left on device")

@@ -258,3 +258,13 @@ def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):
 def test_errors_are_of_the_families():
     assert issubclass(BadModule, GuestError)
     assert issubclass(CacheUntrusted, ConfigError)
+
+
+def test_what_killed_compilations_left_behind_is_removed(engine, compiler, wasm):
+    compiler.cache_dir.mkdir(mode=0o700)
+    old, young = compiler.cache_dir / ".compiling-old", compiler.cache_dir / ".compiling-young"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    trio.run(compiler.load, wasm)
+    assert (old.exists(), young.exists()) == (False, True)
