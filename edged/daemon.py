@@ -79,9 +79,7 @@ class Daemon:
         self.registry = Registry()
         process_metrics(self.registry)
         self.registration: Registration | None = None
-        self.admission = Admission(
-            log, self.lines, self.context, (_MetricsObserver(self.registry),), self._is_retired
-        )
+        self.admission = Admission(log, self.lines, self.context, (_MetricsObserver(self.registry),), self._is_retired)
         self.scheduler: Scheduler | None = None
         self.scheduler_error = ""
         self.profiles: tuple[Profile, ...] = ()
@@ -98,7 +96,9 @@ class Daemon:
 
     # --- start and stop
 
-    async def run(self, stop: Callable[[], Any], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self, stop: Callable[[], Any], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Until `stop()` returns. `started` when everything that is enabled answers."""
         notify = systemd.notifier()
         interval = systemd.watchdog_interval_s()
@@ -149,7 +149,12 @@ class Daemon:
         await intake.start(http.Listener(http.bind(address), health).serve)
 
     async def _start_admission(
-        self, admission: AdmissionConfig, sockets: list[Any], base: trio.Nursery, work: trio.Nursery, intake: trio.Nursery
+        self,
+        admission: AdmissionConfig,
+        sockets: list[Any],
+        base: trio.Nursery,
+        work: trio.Nursery,
+        intake: trio.Nursery,
     ) -> None:
         self.tls = ServerTls(await self._tls_files(admission))
         base.start_soon(self.tls.watch, self._say_certificate)
@@ -385,7 +390,10 @@ class Daemon:
     def _describe_scheduler(self) -> dict[str, Any]:
         if self.scheduler is None:
             return {"error": self.scheduler_error} if self.scheduler_error else {}
-        return {"pending": self.scheduler.queue.pending(), "profiles": [profile.scheduler_name for profile in self.profiles]}
+        return {
+            "pending": self.scheduler.queue.pending(),
+            "profiles": [profile.scheduler_name for profile in self.profiles],
+        }
 
     # --- what is said
 
@@ -460,9 +468,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     elif old.admission is not None and new.admission is not None:
         same = replace(new.admission, policy=old.admission.policy)
         changed += [
-            f"admission.{key}"
-            for key in old.admission.__slots__
-            if getattr(old.admission, key) != getattr(same, key)
+            f"admission.{key}" for key in old.admission.__slots__ if getattr(old.admission, key) != getattr(same, key)
         ]
     return changed
 
