@@ -28,12 +28,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
-    parser.add_argument(
-        "--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names"
-    )
-    parser.add_argument(
-        "--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server here"
-    )
+    parser.add_argument("--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server here")
     parser.add_argument(
         "--history", type=_positive, default=10_000, metavar="N",
         help="writes that watches can go back to; older versions get 410 Gone (default: 10000)",

@@ -200,9 +200,7 @@ class Admission:
     def _namespace(self, name: str) -> Object | None:
         return self._cluster.storage.get("namespaces", NamespacedName("", name))
 
-    def _conditions_hold(
-        self, hook: _Hook, attributes: Attributes, obj: Object | None, old: Object | None
-    ) -> bool:
+    def _conditions_hold(self, hook: _Hook, attributes: Attributes, obj: Object | None, old: Object | None) -> bool:
         conditions = hook.body.get("matchConditions") or ()
         if not conditions:
             return True
@@ -223,9 +221,7 @@ class Admission:
 
     # --- one call
 
-    async def _ask(
-        self, hook: _Hook, attributes: Attributes, obj: Object | None, old: Object | None
-    ) -> _Answer | None:
+    async def _ask(self, hook: _Hook, attributes: Attributes, obj: Object | None, old: Object | None) -> _Answer | None:
         """None: the call failed and failurePolicy is Ignore."""
         uid = self._cluster.new_uid()
         review = {
@@ -246,8 +242,7 @@ class Admission:
         service = config.get("service")
         if (
             service
-            and self._cluster.storage.get("services", NamespacedName(service["namespace"], service["name"]))
-            is None
+            and self._cluster.storage.get("services", NamespacedName(service["namespace"], service["name"])) is None
         ):
             missing = f'service "{service["name"]}" not found'
         return await self._client.post(
@@ -312,9 +307,7 @@ def _read(reply: Any, uid: str, hook: _Hook) -> _Answer:
     response = _checked_response(reply, uid)
     patch, patch_type = response.get("patch"), response.get("patchType")
     if patch and not hook.mutating:
-        raise CallFailed(
-            "received invalid webhook response: validating webhook may not return response.patch"
-        )
+        raise CallFailed("received invalid webhook response: validating webhook may not return response.patch")
     if bool(patch) != bool(patch_type):
         first, second = ("patch", "patchType") if patch else ("patchType", "patch")
         why = f"webhook returned response.{first} but not response.{second}"

@@ -97,10 +97,7 @@ def _wants_watch(request: Request) -> bool:
 
 def _discovery_root(registry, request: Request, *, core: bool) -> Response:  # type: ignore[no-untyped-def]
     body: Object
-    if (
-        "as=APIGroupDiscoveryList" in request.headers.get("accept", "")
-        and "v=v2" in request.headers["accept"]
-    ):
+    if "as=APIGroupDiscoveryList" in request.headers.get("accept", "") and "v=v2" in request.headers["accept"]:
         response = json_response(200, discovery.aggregated(registry, core=core))
         response.content_type = discovery.AGGREGATED
         response.headers.append(("Vary", "Accept"))

@@ -73,9 +73,7 @@ class _StringDates:
 
 
 def _unrecognized(kind: str, why: str) -> ApiStatus:
-    message = (
-        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {why}"
-    )
+    message = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {why}"
     return bad_request(message)
 
 

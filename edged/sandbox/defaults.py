@@ -212,9 +212,7 @@ def _new_pod(cluster: Cluster, obj: Object) -> None:
             entry = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
             tolerations.append(entry)
     spec["tolerations"] = tolerations
-    _set_all(
-        spec, {"serviceAccountName": "default", "serviceAccount": spec.get("serviceAccountName") or "default"}
-    )
+    _set_all(spec, {"serviceAccountName": "default", "serviceAccount": spec.get("serviceAccountName") or "default"})
     obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
     if spec.get("schedulingGates"):
         obj["status"]["conditions"] = [{
@@ -244,9 +242,7 @@ def qos_class(spec: Object) -> str:
     containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
     resources = [c.get("resources") or {} for c in containers]
     limits = [{k: v for k, v in (r.get("limits") or {}).items() if k in ("cpu", "memory")} for r in resources]
-    requests = [
-        {k: v for k, v in (r.get("requests") or {}).items() if k in ("cpu", "memory")} for r in resources
-    ]
+    requests = [{k: v for k, v in (r.get("requests") or {}).items() if k in ("cpu", "memory")} for r in resources]
     if not any(limits) and not any(requests):
         return "BestEffort"
     complete = all(set(limit) == {"cpu", "memory"} for limit in limits)
@@ -340,9 +336,7 @@ def _service(obj: Object) -> None:
     _set_all(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
     if spec["type"] == "ExternalName":
         return
-    _set_all(
-        spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
-    )
+    _set_all(spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
     if not spec.get("clusterIP"):
         spec["clusterIP"] = _cluster_ip(obj["metadata"].get("uid") or "")
     spec.setdefault("clusterIPs", [spec["clusterIP"]])
@@ -402,9 +396,7 @@ def _claim(obj: Object) -> None:
 
 
 def _volume(obj: Object) -> None:
-    _set_all(
-        obj.setdefault("spec", {}), {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"}
-    )
+    _set_all(obj.setdefault("spec", {}), {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"})
     _set_all(obj.setdefault("status", {}), {"phase": "Pending"})
 
 

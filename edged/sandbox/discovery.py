@@ -140,9 +140,7 @@ def _aggregated_entry(resource: Resource) -> Object:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     if resource.subresources:
-        entry["subresources"] = [
-            _aggregated_subresource(resource, name) for name in sorted(resource.subresources)
-        ]
+        entry["subresources"] = [_aggregated_subresource(resource, name) for name in sorted(resource.subresources)]
     return entry
 
 

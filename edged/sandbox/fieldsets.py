@@ -266,8 +266,7 @@ def _conflict_text(conflicts: list[tuple[str, str]]) -> str:
     for label, field in conflicts:
         by_label.setdefault(label, []).append(field)
     blocks = [
-        f"conflicts with {label}:\n" + "\n".join(f"- {field}" for field in fields)
-        for label, fields in by_label.items()
+        f"conflicts with {label}:\n" + "\n".join(f"- {field}" for field in fields) for label, fields in by_label.items()
     ]
     return "\n".join(blocks)
 
@@ -293,12 +292,7 @@ def _merge(live: Any, applied: Any, shape: Shape) -> Any:
         for key, value in applied.items():
             result[key] = _merge(live.get(key), value, shape.child(key) or ANY)
         return result
-    if (
-        isinstance(applied, list)
-        and isinstance(live, list)
-        and shape.kind == "list"
-        and shape.list_type != "atomic"
-    ):
+    if isinstance(applied, list) and isinstance(live, list) and shape.kind == "list" and shape.list_type != "atomic":
         return _merge_list(live, applied, shape)
     return applied
 
@@ -318,7 +312,8 @@ def _merge_list(live: list[Any], applied: list[Any], shape: Shape) -> list[Any]:
 def _drop(obj: Object, paths: frozenset[Path], owned: frozenset[Path], shape: Shape) -> None:
     """Removes those paths that nobody else owns, nor anything below them."""
     prefixes = {path[:length] for path in owned for length in range(1, len(path) + 1)}
-    for path in sorted(paths, key=len, reverse=True):
+    # Short ones first: a list element must go before its keys do, by which it is found.
+    for path in sorted(paths, key=len):
         if path not in prefixes:
             _remove(obj, path, shape)
 

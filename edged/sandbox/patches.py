@@ -31,9 +31,7 @@ def json_patch(target: Any, operations: Any) -> Any:
     import jsonpointer  # type: ignore[import-untyped]
 
     if not isinstance(operations, list):
-        raise bad_request(
-            "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch"
-        )
+        raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     try:
         return jsonpatch.apply_patch(target, operations)
     except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
@@ -128,9 +126,7 @@ def _ordered(items: list[Any], order: list[Any] | None, key: str) -> list[Any]:
         position = rank.get(_hashable(identity(item)))
         if position is not None:
             last = float(position)
-        placed.append(
-            ((last if position is None else float(position), -1 if position is not None else index), item)
-        )
+        placed.append(((last if position is None else float(position), -1 if position is not None else index), item))
     return [item for _, item in sorted(placed, key=lambda pair: pair[0])]
 
 

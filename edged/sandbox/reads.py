@@ -90,9 +90,7 @@ class Selection:
             return False
         if self.name and metadata["name"] != self.name:
             return False
-        return selectors.matches(self.labels, metadata.get("labels")) and selectors.matches_fields(
-            self.fields, obj
-        )
+        return selectors.matches(self.labels, metadata.get("labels")) and selectors.matches_fields(self.fields, obj)
 
     @property
     def filtered(self) -> bool:
@@ -198,9 +196,7 @@ def _storage_key(obj: Object) -> str:
 
 
 def _write_token(version: int, after: str) -> str:
-    return base64.urlsafe_b64encode(
-        orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": after})
-    ).decode()
+    return base64.urlsafe_b64encode(orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": after})).decode()
 
 
 def _read_token(token: str) -> tuple[int, str]:

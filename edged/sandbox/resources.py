@@ -213,9 +213,7 @@ def builtin_registry(types: GoTypes) -> Registry:
     return registry
 
 
-def _builtin(
-    types: GoTypes, group: str, version: str, package: str, row: tuple[str, str, str, str, str]
-) -> Resource:
+def _builtin(types: GoTypes, group: str, version: str, package: str, row: tuple[str, str, str, str, str]) -> Resource:
     kind, plural, short, flags, subresources = row
     bucket = "events" if kind == "Event" else f"{plural}.{group}" if group else plural
     categories = (["all"] if "a" in flags else []) + (["api-extensions"] if "x" in flags else [])
@@ -227,9 +225,7 @@ def _builtin(
     )  # fmt: skip
 
 
-def _review(
-    types: GoTypes, group: str, version: str, go_type: str, plural: str, namespaced: bool
-) -> Resource:
+def _review(types: GoTypes, group: str, version: str, go_type: str, plural: str, namespaced: bool) -> Resource:
     kind = go_type.rpartition(".")[2]
     return Resource(
         group, version, kind, plural, kind.lower(), "", namespaced, verbs=("create",), go_type=go_type,

@@ -37,9 +37,7 @@ def _prune(value: Any, schema: Schema, path: str, gone: list[str], *, root: bool
     return {k: v for k, v in _kept(value, schema, path, gone, root or bool(schema.get(_EMBEDDED)))}
 
 
-def _kept(
-    value: Object, schema: Schema, path: str, gone: list[str], whole_object: bool
-) -> list[tuple[str, Any]]:
+def _kept(value: Object, schema: Schema, path: str, gone: list[str], whole_object: bool) -> list[tuple[str, Any]]:
     properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
     preserve, kept = bool(schema.get(_PRESERVE)), []
     for key, item in value.items():
@@ -204,9 +202,7 @@ class _Validation:
                 self.causes.append(Cause(f"{path}[{index}]", why, "FieldValueDuplicate"))
             seen.append(identity)
 
-    def _bounds(
-        self, size: int, schema: Schema, path: str, value: Any, names: tuple[str, str], unit: str
-    ) -> None:
+    def _bounds(self, size: int, schema: Schema, path: str, value: Any, names: tuple[str, str], unit: str) -> None:
         low, high = schema.get(names[0]), schema.get(names[1])
         if low is not None and size < low:
             self._bad(path, value, f"should have at least {low} {unit}")

@@ -58,9 +58,7 @@ def parse_labels(text: str) -> list[Requirement]:
         requirements.append(_requirement(tokens))
         if tokens:
             if tokens[0] != "," or len(tokens) == 1:
-                raise _unparsable(
-                    tokens[1] if tokens[0] == "," and len(tokens) > 1 else "", "identifier after ','"
-                )
+                raise _unparsable(tokens[1] if tokens[0] == "," and len(tokens) > 1 else "", "identifier after ','")
             tokens.pop(0)
     return requirements
 
@@ -104,8 +102,7 @@ def _requirement(tokens: list[str]) -> Requirement:
         value = _take(tokens)
         if _integer(value) is None:
             raise bad_request(
-                f"values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, "
-                "the value must be an integer"
+                f"values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
             )
         return Requirement(key, "Lt" if operator == "<" else "Gt", (value,))
     raise _unparsable(operator, "in, notin, =, ==, !=, gt, lt")

@@ -67,9 +67,7 @@ class Sandbox:
         Path(path).write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
 
 
-def new_api(
-    *, history: int = 10_000, webhook_client: WebhookClient | None = None, now: Any = time.time
-) -> Api:
+def new_api(*, history: int = 10_000, webhook_client: WebhookClient | None = None, now: Any = time.time) -> Api:
     """An empty cluster with its four namespaces, without a network. `now`: seconds since the epoch."""
     types = GoTypes.load()
     storage = Storage(history=history)

@@ -92,11 +92,7 @@ def _scale_of(target: Target, obj: Object) -> Object:
     selector = dig(obj, selector_path) if selector_path else None
     if selector:
         labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else None
-        text = (
-            ",".join(f"{k}={v}" for k, v in sorted(labels.items()) if isinstance(v, str))
-            if labels
-            else selector
-        )
+        text = ",".join(f"{k}={v}" for k, v in sorted(labels.items()) if isinstance(v, str)) if labels else selector
         status["selector"] = text
     spec = {"replicas": dig(obj, spec_path) or 0}
     return {
@@ -177,9 +173,7 @@ async def _bind(cluster: Cluster, writer: Writer, target: Target, request: Reque
         raise bad_request("name in URL does not match name in Binding object")
     stated = metadata.get("namespace")
     if stated and stated != target.namespace:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     metadata |= {"name": name, "namespace": target.namespace}
     binding = {"kind": "Binding", "apiVersion": "v1", **binding}
     target = _pod_target(target, name)
@@ -215,9 +209,7 @@ def _check_target(binding: Object) -> None:
         raise ApiStatus(500, "", f'target.name: Invalid value: "{node}": {why}')
     kind = dig(binding, "target.kind")
     if kind and kind != "Node":
-        raise ApiStatus(
-            500, "", f'target.kind: Unsupported value: "{kind}": supported values: "Node", "<empty>"'
-        )
+        raise ApiStatus(500, "", f'target.kind: Unsupported value: "{kind}": supported values: "Node", "<empty>"')
 
 
 def _check_bindable(target: Target, pod: Object, binding: Object) -> None:
@@ -230,9 +222,7 @@ def _check_bindable(target: Target, pod: Object, binding: Object) -> None:
 
     uid = dig(binding, "metadata.uid")
     if uid and uid != pod["metadata"]["uid"]:
-        raise refused(
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {pod['metadata']['uid']}"
-        )
+        raise refused(f"Precondition failed: UID in precondition: {uid}, UID in object meta: {pod['metadata']['uid']}")
     if pod["metadata"].get("deletionTimestamp"):
         raise refused(f"pod {name} is being deleted, cannot be assigned to a host")
     node = dig(pod, "spec.nodeName")

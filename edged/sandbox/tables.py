@@ -31,9 +31,7 @@ class Column:
         }  # fmt: skip
 
 
-def table(
-    resource: Resource, objects: list[Object], metadata: Object, now: float, include: str = "Metadata"
-) -> Object:
+def table(resource: Resource, objects: list[Object], metadata: Object, now: float, include: str = "Metadata") -> Object:
     """A Table of those objects; `include`: Metadata, Object or None, as the query parameter includeObject."""
     columns = columns_of(resource)
     return {

@@ -204,9 +204,7 @@ def _pod_update(old: Object, new: Object) -> Iterator[Cause]:
         "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
         "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     )
-    yield Cause(
-        "spec", why + _difference(_fixed_part(old["spec"]), _fixed_part(new["spec"])), "FieldValueForbidden"
-    )
+    yield Cause("spec", why + _difference(_fixed_part(old["spec"]), _fixed_part(new["spec"])), "FieldValueForbidden")
 
 
 def _fixed_part(spec: Object) -> Object:
@@ -280,9 +278,7 @@ def _config_data(old: Object, new: Object) -> Iterator[Cause]:
     if not old.get("immutable"):
         return
     if not new.get("immutable"):
-        yield Cause(
-            "immutable", "Forbidden: field is immutable when `immutable` is set", "FieldValueForbidden"
-        )
+        yield Cause("immutable", "Forbidden: field is immutable when `immutable` is set", "FieldValueForbidden")
     for field in ("data", "binaryData"):
         if old.get(field) != new.get(field):
             yield Cause(field, "Forbidden: field is immutable when `immutable` is set", "FieldValueForbidden")

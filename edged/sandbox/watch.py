@@ -145,9 +145,7 @@ def _head(watch: _Watch, version: int | None, bookmarks: bool, skip_existing: bo
     return lines
 
 
-async def _stream(
-    watch: _Watch, subscription: Subscription, head: list[bytes], timeout: int
-) -> AsyncIterator[bytes]:
+async def _stream(watch: _Watch, subscription: Subscription, head: list[bytes], timeout: int) -> AsyncIterator[bytes]:
     deadline = trio.current_time() + timeout if timeout else float("inf")
     try:
         yield b"".join(head)

@@ -33,9 +33,7 @@ class WebhookClient:
     certificate: bytes | None = None
     key: bytes | None = None
 
-    async def post(
-        self, url: str, body: bytes, *, ca_bundle: str, timeout: int, refused: str | None = None
-    ) -> Any:
+    async def post(self, url: str, body: bytes, *, ca_bundle: str, timeout: int, refused: str | None = None) -> Any:
         """The decoded JSON of the reply. `ca_bundle`: base64 PEM, "" for the system's roots. `refused`: why the
         address cannot be resolved. Raises CallFailed."""
         full = f"{url}?timeout={timeout}s"
@@ -76,8 +74,7 @@ class WebhookClient:
                 context.load_verify_locations(cadata=base64.b64decode(ca_bundle).decode("ascii"))
             except (ValueError, ssl.SSLError) as error:
                 raise CallFailed(
-                    "failed to call webhook: unable to load root certificates: "
-                    "unable to parse bytes as PEM block"
+                    "failed to call webhook: unable to load root certificates: unable to parse bytes as PEM block"
                 ) from error
         else:
             context.load_default_certs()
@@ -152,12 +149,9 @@ def _decoded(status: int, reply: bytes) -> Any:
         text = reply.decode("utf-8", "replace").strip()[:1024] or "unknown"
         shown = orjson.dumps(text if status != 500 else "unknown").decode()
         raise CallFailed(
-            f"failed to call webhook: an error on the server ({shown}) has prevented the request "
-            "from succeeding"
+            f"failed to call webhook: an error on the server ({shown}) has prevented the request from succeeding"
         )
     try:
         return orjson.loads(reply)
     except ValueError as error:
-        raise CallFailed(
-            f"failed to call webhook: couldn't get version/kind; json parse error: {error}"
-        ) from error
+        raise CallFailed(f"failed to call webhook: couldn't get version/kind; json parse error: {error}") from error

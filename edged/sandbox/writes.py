@@ -124,9 +124,7 @@ class Writer:
         if target.resource.generation:
             metadata["generation"] = 1
         if not metadata.get("name"):
-            cause = Cause(
-                "metadata.name", "Required value: name or generateName is required", "FieldValueRequired"
-            )
+            cause = Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired")
             raise invalid(target.resource.named, "", [cause])
 
     def _check_namespace(self, resource: Resource, obj: Object) -> None:
@@ -140,9 +138,7 @@ class Writer:
             raise not_found(namespaces.named, name)
         if namespace["metadata"].get("deletionTimestamp"):
             why = f"unable to create new content in namespace {name} because it is being terminated"
-            cause = Cause(
-                "metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating"
-            )
+            cause = Cause("metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating")
             raise forbidden(resource.named, obj["metadata"]["name"], why, [cause])
 
     # --- update and patch
@@ -175,9 +171,7 @@ class Writer:
         change = self._patch_function(target, request, media_type, warnings)
         return await self.change(target, request, change, warnings)
 
-    def _patch_function(
-        self, target: Target, request: Request, media_type: str, warnings: list[str]
-    ) -> Change:
+    def _patch_function(self, target: Target, request: Request, media_type: str, warnings: list[str]) -> Change:
         resource = target.resource
         accepted = [JSON_PATCH, MERGE, APPLY] if resource.custom else [JSON_PATCH, MERGE, STRATEGIC, APPLY]
         if media_type not in accepted:
@@ -293,9 +287,7 @@ class Writer:
             raise invalid_options("PatchOptions", [Cause("fieldManager", why, "FieldValueRequired")])
         body = codec.parse_text(request.body, resource.kind, yaml=True)
         if not body.get("kind") or not body.get("apiVersion"):
-            raise bad_request(
-                f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}"
-            )
+            raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")
         codec.check_kind(resource, body)
         if (body.get("metadata") or {}).get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
@@ -457,9 +449,7 @@ class Writer:
             time=self.cluster.timestamp(),
         )  # fmt: skip
 
-    def _answer(
-        self, code: int, resource: Resource, obj: Object, request: Request, warnings: list[str]
-    ) -> Response:
+    def _answer(self, code: int, resource: Resource, obj: Object, request: Request, warnings: list[str]) -> Response:
         return json_response(code, shown(self.cluster, resource, obj, negotiate(request)), warnings)
 
 
@@ -503,9 +493,7 @@ def set_namespace(target: Target, metadata: Object) -> None:
     """The namespace of the URL; a body may repeat it, not contradict it."""
     stated = metadata.get("namespace") or ""
     if stated != (target.namespace or "") and stated:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     if target.namespace:
         metadata["namespace"] = target.namespace
     else:
@@ -518,9 +506,7 @@ def check_identity(target: Target, metadata: Object, *, patched: bool = False) -
     """Name and namespace of a body that updates are those of the URL; absent ones are filled in."""
     name = metadata.get("name") or ("" if patched else target.name)
     if name != target.name:
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
-        )
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
     metadata["name"] = name
     set_namespace(target, metadata)
 
@@ -534,9 +520,7 @@ def _patched(current: Object, patch: Any, media_type: str, resource: Resource) -
     if media_type == JSON_PATCH:
         return patches.json_patch(current, patch)
     if not isinstance(patch, dict):
-        raise bad_request(
-            "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
-        )
+        raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
     if media_type == MERGE:
         return patches.merge_patch(current, patch)
     return patches.strategic_patch(current, patch, resource.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import h11
@@ -58,10 +58,11 @@ async def lines(response: Response, count: int) -> list[Object]:
     """The next `count` events of a watch."""
     found: list[Object] = []
     assert response.stream is not None
-    async for chunk in response.stream:
-        found += [orjson.loads(line) for line in chunk.splitlines()]
-        if len(found) >= count:
-            break
+    async with aclosing(response.stream) as stream:
+        async for chunk in stream:
+            found += [orjson.loads(line) for line in chunk.splitlines()]
+            if len(found) >= count:
+                break
     return found
 
 

@@ -119,9 +119,7 @@ def test_failures_are_errors_or_ignored(answer, text):
         await validating(call, hook)
         status = await call.refused(500, "POST", f"{NS}/configmaps", config_map("a"))
         assert status["message"].startswith(FAILED + text) and status["reason"] == "InternalError"
-        assert status["details"]["causes"][0]["message"] == status["message"].removeprefix(
-            "Internal error occurred: "
-        )
+        assert status["details"]["causes"][0]["message"] == status["message"].removeprefix("Internal error occurred: ")
         ignore = [{"op": "add", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]
         await call.ok("PATCH", f"{VALIDATING}/v", ignore, content_type="application/json-patch+json")
         await call.ok("POST", f"{NS}/configmaps", config_map("a"))
@@ -250,11 +248,7 @@ def test_binding_delete_and_dry_run_are_shown():
         await call.ok("POST", f"{NS}/configmaps", config_map("a"))
         await call.ok("DELETE", f"{NS}/configmaps/a")
         dry, _real, delete = hook.seen
-        assert (
-            dry["dryRun"] is True
-            and delete["object"] is None
-            and delete["oldObject"]["metadata"]["name"] == "a"
-        )
+        assert dry["dryRun"] is True and delete["object"] is None and delete["oldObject"]["metadata"]["name"] == "a"
         assert delete["options"]["kind"] == "DeleteOptions"
 
     scenario(body)

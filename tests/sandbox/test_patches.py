@@ -34,9 +34,7 @@ def spec(**fields):
 
 def test_strategic_merges_lists_by_key():
     old = spec(containers=[{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]}, {"name": "b"}])
-    patch = spec(
-        containers=[{"name": "a", "env": [{"name": "Y", "value": "2"}]}, {"name": "c", "image": "3"}]
-    )
+    patch = spec(containers=[{"name": "a", "env": [{"name": "Y", "value": "2"}]}, {"name": "c", "image": "3"}])
     merged = strategic_patch(old, patch, POD)["spec"]["containers"]
     assert [c["name"] for c in merged] == ["a", "b", "c"]
     assert merged[0]["image"] == "1" and [e["name"] for e in merged[0]["env"]] == ["X", "Y"]
@@ -67,7 +65,5 @@ def test_strategic_replaces_atomic_lists_and_unites_sets():
 
 def test_strategic_retain_keys_and_null():
     old = spec(volumes=[{"name": "v", "emptyDir": {}}], nodeName="n")
-    patch = spec(
-        volumes=[{"name": "v", "hostPath": {"path": "/"}, "$retainKeys": ["name", "hostPath"]}], nodeName=None
-    )
+    patch = spec(volumes=[{"name": "v", "hostPath": {"path": "/"}, "$retainKeys": ["name", "hostPath"]}], nodeName=None)
     assert strategic_patch(old, patch, POD)["spec"] == {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}

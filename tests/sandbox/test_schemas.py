@@ -14,9 +14,7 @@ def schema(**properties):
 
 
 def test_pruning_keeps_what_is_preserved():
-    rules = schema(
-        a={"type": "string"}, free={"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    )
+    rules = schema(a={"type": "string"}, free={"type": "object", "x-kubernetes-preserve-unknown-fields": True})
     obj = {
         "kind": "X",
         "metadata": {"labels": {"q": "r"}},

@@ -27,9 +27,7 @@ def test_bad_labels(text):
 
 def test_label_selector_objects():
     selector = {"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "b", "operator": "DoesNotExist"}]}
-    assert matches(from_object(selector), {"a": "1"}) and not matches(
-        from_object(selector), {"a": "1", "b": ""}
-    )
+    assert matches(from_object(selector), {"a": "1"}) and not matches(from_object(selector), {"a": "1", "b": ""})
     assert matches(from_object({}), None) and matches(from_object(None), {"x": "y"})
 
 

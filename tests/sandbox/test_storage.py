@@ -19,9 +19,7 @@ def test_versions_are_global_and_no_op_writes_change_nothing():
     first = storage.create("x", thing())
     other = storage.create("y", thing())
     assert int(other["metadata"]["resourceVersion"]) == int(first["metadata"]["resourceVersion"]) + 1
-    assert storage.update("x", thing()) is first and storage.version == int(
-        other["metadata"]["resourceVersion"]
-    )
+    assert storage.update("x", thing()) is first and storage.version == int(other["metadata"]["resourceVersion"])
     with pytest.raises(KeyExists):
         storage.create("x", thing())
 
