@@ -38,7 +38,7 @@ def post(url: str, body: bytes) -> dict[str, Any]:
         return response
 
 
-def run() -> dict[str, Any]:
+def run(*, quick: bool = False) -> dict[str, Any]:
     say("building ten policies with the Rust SDK (once)")
     paths = generate(10)
     with tempfile.TemporaryDirectory(prefix="edged-bench-") as name:

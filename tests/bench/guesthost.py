@@ -77,5 +77,5 @@ async def _measure() -> dict[str, Any]:
     }
 
 
-def run() -> dict[str, Any]:
+def run(*, quick: bool = False) -> dict[str, Any]:
     return trio.run(_measure)

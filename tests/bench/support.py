@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+
+
+class BenchError(Exception):
+    """The measurement cannot be made here; the message says what is missing."""
 
 
 def say(text: str) -> None:
@@ -75,7 +80,7 @@ def children(pid: int) -> list[int]:
 class Edged:
     """`edged run` with this configuration; node and observability tables are added. Use as a context manager."""
 
-    def __init__(self, folder: Path, config: str, *, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, config: str, *, cache: Path | None = None, log_level: str = "warning") -> None:
         self.folder = folder
         self.port, self.health = free_port(), free_port()
         self.config = folder / f"edged-{self.port}.toml"
@@ -84,7 +89,7 @@ class Edged:
         self.config.write_text(
             f'[node]\nname = "bench"\nstate_dir = "{folder}/state"\ncache_dir = "{cache or folder / "cache"}"\n'
             f'socket = "{self.socket}"\ndrain_s = 1\n'
-            f'[observability]\nlisten = "127.0.0.1:{self.health}"\nlog_level = "warning"\n'
+            f'[observability]\nlisten = "127.0.0.1:{self.health}"\nlog_level = "{log_level}"\n'
             + config.replace("LISTEN", f"127.0.0.1:{self.port}")
         )
         self.peak = self.peak_tree = 0.0
@@ -93,14 +98,7 @@ class Edged:
 
     def __enter__(self) -> Edged:
         begun = time.perf_counter()
-        environment = {key: value for key, value in os.environ.items() if key not in ("KUBECONFIG", "NOTIFY_SOCKET")}
-        self.process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "edged"), "run", "--config", str(self.config)],
-            stdout=self.log.open("wb"),
-            stderr=subprocess.STDOUT,
-            env=environment,
-        )
-        threading.Thread(target=self._sample, daemon=True).start()
+        self.start()
         while not self.is_ready():
             if self.process.poll() is not None or time.perf_counter() - begun > 120:
                 self._sampling = False
@@ -110,7 +108,22 @@ class Edged:
         self.ready_s = time.perf_counter() - begun
         return self
 
+    def start(self, *, sampled: bool = True) -> None:
+        """Start the process and return at once; `stop` ends it."""
+        environment = {key: value for key, value in os.environ.items() if key not in ("KUBECONFIG", "NOTIFY_SOCKET")}
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).parent / "edged"), "run", "--config", str(self.config)],
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        if sampled:
+            threading.Thread(target=self._sample, daemon=True).start()
+
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         self._sampling = False
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -159,11 +172,17 @@ wrk.body = io.open("{body}", "rb"):read("*a")
 wrk.headers["Content-Type"] = "application/json"
 {headers}
 function done(summary, latency, requests)
-  io.stderr:write(string.format('{{"p50_us":%d,"p99_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n',
-    latency:percentile(50), latency:percentile(99), summary.requests, summary.duration,
+  io.stderr:write(string.format('{{"p50_us":%d,"p99_us":%d,"max_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n',
+    latency:percentile(50), latency:percentile(99), latency.max, summary.requests, summary.duration,
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
 end
 """
+
+
+def require_wrk() -> None:
+    """Raises BenchError without it."""
+    if shutil.which("wrk") is None:
+        raise BenchError("wrk, which makes the load, is not installed: apt-get install wrk")
 
 
 class Load:
@@ -184,14 +203,23 @@ class Load:
             text=True,
         )
 
+    def stop(self) -> dict[str, float]:
+        """End it before its time; what it measured until now."""
+        self._process.send_signal(signal.SIGINT)
+        return self.result()
+
     def result(self) -> dict[str, float]:
-        """p50_ms, p99_ms, per_s, requests, failed."""
+        """p50_ms, p99_ms, max_ms, per_s, requests, failed."""
         _, said = self._process.communicate()
         self._folder.cleanup()
-        found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+        try:
+            found: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+        except (IndexError, ValueError):
+            raise BenchError(f"wrk said nothing usable: {said!r}") from None
         return {
             "p50_ms": found["p50_us"] / 1000,
             "p99_ms": found["p99_us"] / 1000,
+            "max_ms": found["max_us"] / 1000,
             "per_s": found["requests"] / (found["duration_us"] / 1e6),
             "requests": found["requests"],
             "failed": found["failed"],

@@ -1,0 +1,55 @@
+"""`python -m tests.bench`: measures, and prints one JSON object as the last line of stdout. Progress is on stderr.
+
+    python -m tests.bench [--only guesthost,admission,cluster,scheduling] [--quick]
+
+README.md tells what each key means. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import Any
+
+import orjson
+
+from tests.bench.support import BenchError, require_wrk, say
+from tests.kube.build import BuildError
+
+SECTIONS = ("guesthost", "admission", "scheduling", "cluster")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure edged.")
+    parser.add_argument("--only", metavar="SECTIONS", help=f"of {','.join(SECTIONS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="one short round of each: for developing, not for figures")
+    options = parser.parse_args()
+    sections = options.only.split(",") if options.only else list(SECTIONS)
+    for section in sections:
+        if section not in SECTIONS:
+            parser.error(f"--only: no section {section!r}; there are {', '.join(SECTIONS)}")
+    try:
+        require_wrk()
+        result = measure(sections, quick=options.quick)
+    except (BenchError, BuildError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(orjson.dumps(result).decode(), flush=True)
+    return 0
+
+
+def measure(sections: list[str], *, quick: bool) -> dict[str, Any]:
+    """The sections' keys together, and the load average before each."""
+    result: dict[str, Any] = {"cpus": os.cpu_count()}
+    for section in sections:
+        load = os.getloadavg()[0]
+        say(f"{section}: load average {load:.2f}")
+        result[f"{section}_load_before"] = round(load, 2)
+        result |= importlib.import_module(f"tests.bench.{section}").run(quick=quick)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())
