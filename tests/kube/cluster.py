@@ -43,9 +43,15 @@ class Kubectl:
         self._environment = {"HOME": str(folder), "KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin"}
 
     def __call__(
-        self, *arguments: str, stdin: str | None = None, check: bool = True, timeout_s: float = 60.0
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout_s: float = 60.0,
+        environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs to the end, with `stdin` as its input (`apply -f -`). `check`: failure is a KubectlError."""
+        """Runs to the end, with `stdin` as its input (`apply -f -`). `check`: failure is a KubectlError.
+        `environment`: further variables."""
         done = subprocess.run(
             [str(self._program), *arguments],
             input="" if stdin is None else stdin,
@@ -53,7 +59,7 @@ class Kubectl:
             text=True,
             timeout=timeout_s,
             check=False,
-            env=self._environment,
+            env=self._environment | dict(environment or {}),
         )
         if check and done.returncode != 0:
             command = f"kubectl {' '.join(arguments)}"
