@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.kube.cluster import Cluster
 from tests.kube.differential import DISABLED_ADMISSION, RealScheduler
+from tests.kube.scheduling import Scene, Server
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,15 @@ def real_scheduler(kube_programs: dict[str, Path]) -> Iterator[RealScheduler]:
     """A kube-scheduler under observation, with a cluster of its own."""
     with Cluster(disable_admission=DISABLED_ADMISSION) as cluster, RealScheduler(cluster) as scheduler:
         yield scheduler
+
+
+@pytest.fixture
+def scene(api_server: Server, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """A namespace and all Nodes, on edged's own API server and on the real one; cleaned up afterwards."""
+    words = request.node.originalname.removeprefix("test_").replace("_", "-")
+    scene = Scene(api_server, f"{words[:50].strip('-')}-{next(_numbers)}")
+    yield scene
+    scene.close()
+
+
+_numbers = count(1)
