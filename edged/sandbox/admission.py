@@ -362,8 +362,8 @@ def _denial(name: str, status: Object, warnings: list[str]) -> ApiStatus:
 
 def _apply(patch: list[Object], obj: Object) -> Object:
     """Operation by operation, so that the text can name the one that failed."""
-    import jsonpatch  # type: ignore[import-untyped]
-    import jsonpointer  # type: ignore[import-untyped]
+    import jsonpatch
+    import jsonpointer
 
     result: Any = orjson.loads(orjson.dumps(obj))
     for operation in patch:

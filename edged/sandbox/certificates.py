@@ -33,7 +33,8 @@ class Authority:
     def ca_pem(self) -> bytes:
         from cryptography.hazmat.primitives.serialization import Encoding
 
-        return self._certificate.public_bytes(Encoding.PEM)
+        pem: bytes = self._certificate.public_bytes(Encoding.PEM)
+        return pem
 
     def issue(self, hosts: list[str]) -> tuple[bytes, bytes]:
         """(certificate chain, private key) in PEM for those DNS names and addresses."""
@@ -41,6 +42,7 @@ class Authority:
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+        from cryptography.x509.oid import ExtendedKeyUsageOID
 
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hosts[0])])
@@ -48,7 +50,7 @@ class Authority:
         names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         builder = builder.add_extension(names, critical=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        both = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+        both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(both), critical=False)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = builder.add_extension(issuer, critical=False).sign(self._key, hashes.SHA256())

@@ -43,33 +43,20 @@ def parse_text(body: bytes, kind: str, *, yaml: bool = False) -> Object:
 
 
 def _load_yaml(body: bytes) -> Any:
-    import yaml
+    """YAML as JSON would have it: timestamps stay text, keys are strings."""
+    import yaml  # type: ignore[import-untyped]
 
-    try:
-        # A round trip through JSON: dates and other YAML types become what JSON has.
-        return orjson.loads(orjson.dumps(yaml.load(body, _StringDates), option=orjson.OPT_NON_STR_KEYS))
-    except (yaml.YAMLError, orjson.JSONEncodeError) as error:
-        raise ValueError(str(error)) from error
-
-
-def _string_dates() -> type:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """SafeLoader that leaves timestamps as text."""
-
-    Loader.yaml_implicit_resolvers = {
+    loader = yaml.SafeLoader(body)
+    loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    return Loader
-
-
-class _StringDates:
-    """Builds the YAML loader on first use, so that yaml is imported only when a YAML body arrives."""
-
-    def __new__(cls, stream: bytes) -> Any:  # type: ignore[misc]
-        return _string_dates()(stream)
+    try:
+        return orjson.loads(orjson.dumps(loader.get_single_data(), option=orjson.OPT_NON_STR_KEYS))
+    except (yaml.YAMLError, orjson.JSONEncodeError) as error:
+        raise ValueError(str(error)) from error
+    finally:
+        loader.dispose()
 
 
 def _unrecognized(kind: str, why: str) -> ApiStatus:

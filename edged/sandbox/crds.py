@@ -52,10 +52,19 @@ def register(cluster: Cluster, crd: Object) -> None:
         cluster.registry.add(resource)
 
 
-def _comparable(resources: list[Resource]) -> list[object]:
-    rows = [(r.gvr, r.kind, r.singular, r.namespaced, r.short_names, r.categories, r.subresources, r.schema,
-             r.columns, r.scale, r.list_kind) for r in resources]  # fmt: skip
-    return sorted(rows, key=lambda row: str(row[0]))  # type: ignore[return-value]
+def _comparable(resources: list[Resource]) -> list[tuple[str, object]]:
+    """What of resources decides how they are served, in an order of its own. Shapes follow from schemas."""
+    rows = [
+        (
+            str(r.gvr),
+            (r.kind, r.singular, r.namespaced, r.short_names, r.categories, r.subresources, r.list_kind),
+            r.schema,
+            r.columns,
+            r.scale,
+        )
+        for r in resources
+    ]
+    return sorted([(row[0], row[1:]) for row in rows], key=lambda pair: pair[0])
 
 
 def unregister(cluster: Cluster, crd: Object) -> None:

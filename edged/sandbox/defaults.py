@@ -33,9 +33,7 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
         versions = (obj.get("spec") or {}).get("versions")
         if isinstance(versions, list) and all(isinstance(v, dict) and "name" in v for v in versions):
             obj["status"] = crds.established(obj, cluster.timestamp())
-    elif resource.bucket == "nodes":
-        obj.setdefault("status", {})
-    elif resource.has_status and not resource.custom:
+    elif resource.bucket == "nodes" or (resource.has_status and not resource.custom):
         obj.setdefault("status", {})
 
 

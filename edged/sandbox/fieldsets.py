@@ -22,6 +22,8 @@ _UNOWNED = {
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink",
     "deletionTimestamp", "deletionGracePeriodSeconds",
 }  # fmt: skip
+KUBECTL = "kubectl"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _BRANCH = object()  # the value of a path that has children: equal in every object that has it
 
 
@@ -228,8 +230,13 @@ def apply(
     entries = read_entries(live)
     others = [entry for entry in entries if not entry.same_writer(writer)]
     if not force:
-        _refuse_conflicts(mine, present, others)
+        settled = _last_applied(live, shape) if manager == KUBECTL else {}
+        disputed = {path: value for path, value in mine.items() if settled.get(path, _BRANCH) != present.get(path)}
+        _refuse_conflicts(disputed, present, others)
     merged: Object = _merge(live, body, shape)
+    if manager == KUBECTL and LAST_APPLIED in (merged["metadata"].get("annotations") or {}):
+        text = orjson.dumps(body).decode() + "\n"
+        merged["metadata"]["annotations"] = {**merged["metadata"]["annotations"], LAST_APPLIED: text}
     version = (body.get("metadata") or {}).get("resourceVersion")
     merged["metadata"].pop("resourceVersion", None)
     if version:
@@ -240,6 +247,17 @@ def apply(
         if entry.same_writer(writer):
             _drop(merged, entry.paths - mine.keys(), owned, shape)
     return merged
+
+
+def _last_applied(live: Object, shape: Shape) -> dict[Path, Any]:
+    """What `kubectl apply` without --server-side wrote last. The server lets kubectl take these fields over from its
+    own former self as long as nobody has changed them since."""
+    text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    try:
+        applied = orjson.loads(text) if text else None
+    except ValueError:
+        return {}
+    return paths_of(applied, shape) if isinstance(applied, dict) else {}
 
 
 def _refuse_conflicts(mine: dict[Path, Any], present: dict[Path, Any], others: list[Entry]) -> None:

@@ -92,7 +92,7 @@ class Lifecycle:
 
     def _stored_resources(self) -> list[Resource]:
         """One resource per bucket that holds objects."""
-        buckets = set(self.cluster.storage.buckets())
+        buckets: set[str] = set(self.cluster.storage.buckets())
         by_bucket = {r.bucket: r for r in self.cluster.registry if r.bucket in buckets}
         return list(by_bucket.values())
 

@@ -27,8 +27,8 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 def json_patch(target: Any, operations: Any) -> Any:
     """RFC 6902. A failed `test` or a missing path is the 422 that kube-apiserver answers."""
-    import jsonpatch  # type: ignore[import-untyped]
-    import jsonpointer  # type: ignore[import-untyped]
+    import jsonpatch
+    import jsonpointer
 
     if not isinstance(operations, list):
         raise bad_request("error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch")

@@ -139,9 +139,9 @@ def _value(raw: Any, go_type: str, types: GoTypes) -> Any:
         return reader(raw)
     if go_type.startswith("[]"):  # a map's value that is a list: ExtraValue {1 items}
         return [_value(item, go_type[2:], types) for number, item in _fields(memoryview(raw)) if number == 1]
-    if go_type in types:
-        return _json_union(_message(memoryview(raw), go_type, types), go_type)
-    return None
+    if "JSONSchemaPropsOr" in go_type:
+        return _schema_union(raw, go_type, types)
+    return _message(memoryview(raw), go_type, types) if go_type in types else None
 
 
 def _signed(raw: int) -> int:
@@ -175,14 +175,20 @@ def _json(raw: bytes) -> Any:
     return orjson.loads(inner) if inner else None
 
 
-def _json_union(value: Object, go_type: str) -> Any:
-    """CRD schemas: a schema or a list of them, a schema or a bool are one value in JSON."""
-    name = go_type.rpartition(".")[2]
-    if name == "JSONSchemaPropsOrBool":
-        return value.get("Schema", value.get("Allows", True))
-    if name in ("JSONSchemaPropsOrArray", "JSONSchemaPropsOrStringArray"):
-        return value.get("Schema") or value.get("JSONSchemas") or value.get("Property")
-    return value
+def _schema_union(raw: bytes, go_type: str, types: GoTypes) -> Any:
+    """CRD schemas have places for one of two things, which are one value in JSON: a schema or a bool, a schema or a
+    list of schemas, a schema or a list of strings."""
+    schema = "apiextensions/v1.JSONSchemaProps"
+    fields = list(_fields(memoryview(raw)))
+    if go_type.endswith("OrBool"):
+        parts = dict(fields)
+        return _message(memoryview(parts[2]), schema, types) if 2 in parts else bool(parts.get(1))
+    listed = [value for number, value in fields if number == 2]
+    if go_type.endswith("OrStringArray") and listed:
+        return [_text(value) for value in listed]
+    if listed:
+        return [_message(memoryview(value), schema, types) for value in listed]
+    return _message(memoryview(dict(fields).get(1, b"")), schema, types)
 
 
 _READERS: dict[str, Any] = {

@@ -31,6 +31,8 @@ from edged.sandbox.status import ApiStatus, internal_error
 from edged.sandbox.storage import Storage
 
 MAX_BODY = 3 * 1024 * 1024  # as kube-apiserver
+# A body that is too long is read to its end within reason: who is still sending does not see an answer.
+MAX_DISCARDED = 32 * 1024 * 1024
 MAX_HEADERS = 64 * 1024
 IDLE_S = 300.0
 
@@ -62,7 +64,7 @@ class Sandbox:
         }
 
     def write_kubeconfig(self, path: str | Path) -> None:
-        import yaml
+        import yaml  # type: ignore[import-untyped]
 
         Path(path).write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
 
@@ -162,7 +164,7 @@ class _Connection:
                 return event
             if self._http.they_are_waiting_for_100_continue:
                 await self._send(h11.InformationalResponse(status_code=100, headers=[]))
-            self._http.receive_data(await self._stream.receive_some(64 * 1024))
+            self._http.receive_data(bytes(await self._stream.receive_some(64 * 1024)))
 
     async def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -170,16 +172,20 @@ class _Connection:
             await self._respond(json_response(error.error_status_hint, body), head=False)
 
     async def _exchange(self, head: h11.Request) -> None:
-        body = bytearray()
+        body, size = bytearray(), 0
         while not isinstance(event := await self._next_event(), h11.EndOfMessage):
             if isinstance(event, h11.ConnectionClosed):
                 return
-            body += event.data
-            if len(body) > MAX_BODY:
-                message = f"Request entity too large: limit is {MAX_BODY}"
-                refusal = ApiStatus(413, "RequestEntityTooLarge", message)
-                await self._respond(json_response(413, refusal.body()), head=False)
-                return
+            size += len(event.data)
+            if size <= MAX_BODY:
+                body += event.data
+            elif size > MAX_DISCARDED:
+                break
+        if size > MAX_BODY:
+            message = f"Request entity too large: limit is {MAX_BODY}"
+            refusal = ApiStatus(413, "RequestEntityTooLarge", message)
+            await self._respond(json_response(413, refusal.body()), head=False)
+            return
         request = to_request(head, bytes(body))
         await self._respond(await self._answer(request), head=request.method == "HEAD")
 
@@ -223,7 +229,7 @@ class _Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             data = b""
         if data:
-            self._http.receive_data(data)
+            self._http.receive_data(bytes(data))
         else:
             scope.cancel()
 

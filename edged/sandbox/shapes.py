@@ -109,8 +109,8 @@ _SCALARS = {
     "MicroTime", "Duration", "IntOrString",
 }  # fmt: skip
 _OPEN = {
-    "JSON", "RawJSON", "RawExtension", "apiextensions/v1.JSONSchemaPropsOrArray", "apiextensions/v1.JSONSchemaPropsOrBool",
-    "apiextensions/v1.JSONSchemaPropsOrStringArray",
+    "JSON", "RawJSON", "RawExtension", "apiextensions/v1.JSONSchemaPropsOrArray",
+    "apiextensions/v1.JSONSchemaPropsOrBool", "apiextensions/v1.JSONSchemaPropsOrStringArray",
 }  # fmt: skip
 
 

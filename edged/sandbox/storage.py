@@ -16,6 +16,9 @@ from edged.errors import EdgedError
 from edged.names import NamespacedName, key_of
 
 Object = dict[str, Any]
+# Inside Storage `list` is the method.
+Objects = list[Object]
+Names = list[str]
 
 
 class KeyExists(EdgedError):
@@ -82,13 +85,13 @@ class Storage:
     def get(self, bucket: str, key: NamespacedName) -> Object | None:
         return self._buckets.get(bucket, {}).get(key)
 
-    def list(self, bucket: str, namespace: str | None = None) -> list[Object]:
+    def list(self, bucket: str, namespace: str | None = None) -> Objects:
         """Objects by namespace, then name; `namespace` None means all."""
         objects = self._buckets.get(bucket, {})
         keys = sorted(objects if namespace is None else (k for k in objects if k.namespace == namespace))
         return [objects[key] for key in keys]
 
-    def list_at(self, bucket: str, version: int, namespace: str | None = None) -> list[Object]:
+    def list_at(self, bucket: str, version: int, namespace: str | None = None) -> Objects:
         """The list as it was at `version`, by undoing the history. Raises TooOld."""
         if version < self._compacted:
             raise TooOld(version, self._compacted)
@@ -101,7 +104,7 @@ class Storage:
         keys = sorted(k for k in objects if namespace is None or k.namespace == namespace)
         return [objects[key] for key in keys]
 
-    def buckets(self) -> list[str]:
+    def buckets(self) -> Names:
         return [name for name, objects in self._buckets.items() if objects]
 
     def create(self, bucket: str, obj: Object) -> Object:

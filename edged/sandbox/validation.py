@@ -363,16 +363,16 @@ def _client_config(config: Object, path: str) -> Iterator[Cause]:
             if not service.get(field):
                 yield _required(f"{path}.service.{field}", f"service {field} is required")
         return
-    form, parts = "desired format: https://host[/path]", urlsplit(url)
+    form, parts = "desired format: https://host[/path]", urlsplit(str(url))
     if parts.scheme != "https":
         yield _bad(f"{path}.url", parts.scheme, f"'https' is the only allowed URL scheme; {form}")
     if not parts.netloc:
         yield _bad(f"{path}.url", url, f"host must be specified; {form}")
     if parts.username or parts.password:
         yield _bad(f"{path}.url", url, f"user information is not permitted in the URL; {form}")
-    if parts.fragment or "#" in url:
+    if parts.fragment or "#" in str(url):
         yield _bad(f"{path}.url", parts.fragment, f"fragments are not permitted in the URL; {form}")
-    if parts.query or "?" in url:
+    if parts.query or "?" in str(url):
         yield _bad(f"{path}.url", parts.query, f"query parameters are not permitted in the URL; {form}")
 
 

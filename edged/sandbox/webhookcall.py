@@ -129,7 +129,7 @@ async def _request(stream: trio.abc.Stream, host: str, target: str, body: bytes)
     while True:
         event = http.next_event()
         if event is h11.NEED_DATA:
-            http.receive_data(await stream.receive_some(64 * 1024))
+            http.receive_data(bytes(await stream.receive_some(64 * 1024)))
         elif isinstance(event, h11.Response):
             status = event.status_code
         elif isinstance(event, h11.Data):

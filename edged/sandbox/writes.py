@@ -187,6 +187,7 @@ class Writer:
             if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
                 raise bad_request("the patch leaves no object")
             check_identity(target, new["metadata"], patched=True)
+            self._check_patched_uid(target, current, new)
             if new["metadata"].get("resourceVersion") == current["metadata"]["resourceVersion"] and not (
                 _names_version(patch)
             ):
@@ -198,6 +199,12 @@ class Writer:
             return self._custom_fields(resource, new, request, warnings, patched=True)
 
         return change
+
+    def _check_patched_uid(self, target: Target, current: Object, new: Object) -> None:
+        uid = new["metadata"].get("uid")
+        if uid and uid != current["metadata"]["uid"]:
+            why = f'Invalid value: "{uid}": field is immutable'
+            raise invalid(target.resource.named, target.name, [Cause("metadata.uid", why)])
 
     async def change(
         self,
@@ -410,13 +417,15 @@ class Writer:
             text = orjson.dumps(obj).decode()
             raise invalid_patch(f"Invalid value: {orjson.dumps(text).decode()}: {why}")
         warnings += codec.strictness(resource, findings, mode)
-        return schemas.with_defaults(obj, resource.schema or {}) if complete else obj
+        full: Object = schemas.with_defaults(obj, resource.schema or {}) if complete else obj
+        return full
 
     def _pruned(self, resource: Resource, obj: Object) -> Object:
         """What a mutating webhook left: unknown fields go, defaults come back."""
         if resource.custom:
             schema = resource.schema or {}
-            return schemas.with_defaults(schemas.prune(obj, schema)[0], schema)
+            full: Object = schemas.with_defaults(schemas.prune(obj, schema)[0], schema)
+            return full
         return codec.check_fields(resource, obj, "Ignore")[0]
 
     def _attributes(

@@ -138,7 +138,7 @@ def test_connection_timeout_and_certificate_failures():
 
         for client, text in (
             ({"url": "https://127.0.0.1:1/v"}, "dial tcp 127.0.0.1:1: connect: connection refused"),
-            ({"url": f"{hook.url}/v"}, "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+            ({"url": f"{hook.url}/v"}, "x509: certificate signed by unknown authority"),
             ({"service": {"name": "svc", "namespace": "default", "path": "/p"}}, 'service "svc" not found'),
         ):  # fmt: skip
             await validating(call, hook, clientConfig=client)
@@ -261,7 +261,8 @@ def test_binding_delete_and_dry_run_are_shown():
          "by dots"),
         ({"clientConfig": {"url": "http://a/b"}}, "clientConfig.url: Invalid value: \"http\": 'https' is the only "
          "allowed URL scheme; desired format: https://host[/path]"),
-        ({"timeoutSeconds": 31}, "timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds"),
+        ({"timeoutSeconds": 31}, "timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 "
+         "seconds"),
         ({"sideEffects": "Some"}, 'sideEffects: Unsupported value: "Some": supported values: "None", "NoneOnDryRun"'),
         ({"admissionReviewVersions": ["v9"]}, 'admissionReviewVersions: Invalid value: ["v9"]: must include at least '
          "one of v1, v1beta1"),

@@ -42,7 +42,8 @@ def test_defaults_reach_into_lists():
         ({"type": "integer"}, "x", 'spec.f: Invalid value: "string": spec.f in body must be of type integer: "string"'),
         ({"type": "boolean"}, 1, 'spec.f: Invalid value: "integer": spec.f in body must be of type boolean: "integer"'),
         ({"type": "string", "enum": ["a", "b"]}, "c", 'spec.f: Unsupported value: "c": supported values: "a", "b"'),
-        ({"type": "string", "pattern": "^a+$"}, "b", "spec.f: Invalid value: \"b\": spec.f in body should match '^a+$'"),
+        ({"type": "string", "pattern": "^a+$"}, "b",
+         "spec.f: Invalid value: \"b\": spec.f in body should match '^a+$'"),
         ({"type": "string", "maxLength": 1}, "ab", "spec.f: Too long: may not be more than 1 bytes"),
         ({"type": "array", "maxItems": 1, "items": {"type": "integer"}}, [1, 2], "spec.f: Too many: 2: must have at "
          "most 1 item"),
