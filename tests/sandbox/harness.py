@@ -133,9 +133,13 @@ def patch_of(operations: Any) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def webhook_server() -> AsyncIterator[Webhook]:
+async def webhook_server(client_authority: Authority | None = None) -> AsyncIterator[Webhook]:
+    """`client_authority`: only clients with a certificate of it are let in."""
     authority = Authority("webhook")
     context = authority.server_context("127.0.0.1")
+    if client_authority is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=client_authority.ca_pem.decode())
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     hook = Webhook(authority, listeners[0].socket.getsockname()[1])
 

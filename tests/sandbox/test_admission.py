@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import trio
 
+from edged.sandbox.certificates import Authority
+from edged.sandbox.webhookcall import WebhookClient
 from tests.sandbox.harness import NS, Caller, Webhook, config_map, patch_of, pod, reply, webhook_server
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -300,5 +302,22 @@ def test_configuration_defaults():
             10,
         )
         assert made["namespaceSelector"] == made["objectSelector"] == {}
+
+    trio.run(main)
+
+
+def test_client_certificate_is_presented():
+    async def main() -> None:
+        async with webhook_server(client_authority=(clients := Authority("clients"))) as hook:
+            hook.answers["/v"] = reply
+            with trio.fail_after(20):
+                stranger = Caller()
+                await validating(stranger, hook)
+                await stranger.refused(500, "POST", f"{NS}/configmaps", config_map("a"))
+                assert hook.seen == []
+                known = Caller(webhook_client=WebhookClient(*clients.issue(["apiserver"])))
+                await validating(known, hook)
+                await known.ok("POST", f"{NS}/configmaps", config_map("a"))
+                assert len(hook.seen) == 1
 
     trio.run(main)
