@@ -1,0 +1,281 @@
+"""The daemon with a real API server: what admission adds to a request, and reviews while Pods are scheduled or listed
+again by the same process."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.bench.admission import post
+from tests.bench.policies.generate import generate
+from tests.bench.scheduling import (
+    DISABLED_ADMISSION,
+    NODES,
+    PODS,
+    PODS_PATH,
+    SCHEDULER,
+    UnwatchedKubeScheduler,
+    cluster_with_nodes,
+    create_all,
+    fresh_pods,
+    node,
+    pod,
+)
+from tests.bench.support import BenchError, Edged, Load, median, pod_review, say
+from tests.kube.api import Api, ApiFailure
+from tests.kube.cluster import Cluster
+
+ROUNDS, SECONDS = 7, 2
+RELISTED = 3000
+RELIST_ATTEMPTS = 4
+OUTAGE_S = 5.0
+"""Long enough that edged waits for seconds between its attempts: measuring begins before it tries again."""
+RELIST_SAID = "watch expired, listing again"
+
+ADMISSION = """
+[admission]
+listen = "LISTEN"
+register = "REGISTER"
+
+[[admission.policy]]
+name = "pods"
+module = "file://MODULE"
+rules = [{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }]
+namespace_selector = { matchLabels = { bench = "webhook" } }
+"""
+KUBERNETES = """
+[kubernetes]
+kubeconfig = "KUBECONFIG"
+"""
+NOT_PRIVILEGED = (
+    "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
+    ".all(c, !has(c.securityContext) || !has(c.securityContext.privileged) || !c.securityContext.privileged)"
+)
+
+
+def run(*, quick: bool = False) -> dict[str, Any]:
+    policy = generate(1)[0]
+    with tempfile.TemporaryDirectory(prefix="edged-bench-") as name:
+        folder = Path(name)
+        return added(folder, policy, 2 if quick else ROUNDS) | beside(folder, policy)
+
+
+# --- what admission adds
+
+
+def added(folder: Path, policy: Path, rounds: int) -> dict[str, Any]:
+    """Dry-run creation of one Pod in three namespaces in turn: without admission, with edged, with an equal
+    ValidatingAdmissionPolicy."""
+    kinds = ("none", "webhook", "vap")
+    latencies: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+    with Cluster(disable_admission=DISABLED_ADMISSION) as cluster:
+        api = cluster.api()
+        for kind in kinds:
+            api.create("/api/v1/namespaces", {"metadata": {"name": kind, "labels": {"bench": kind}}})
+        _create_vap(api)
+        with Edged(folder, _configuration(cluster, policy, KUBERNETES, "dynamic")):
+            for kind in ("webhook", "vap"):
+                _wait("admission is in effect", lambda kind=kind: _rejects_privileged(api, kind))
+            if _rejects_privileged(api, "none"):
+                raise BenchError("a privileged Pod was rejected in the namespace without admission")
+            for number in range(rounds + 1):
+                say(f"creating Pods with and without admission: round {number} of {rounds}, 0 to warm up")
+                for kind in kinds:
+                    measured = _dry_runs(cluster, kind)
+                    if number:
+                        latencies[kind].append(measured)
+    return _added_figures(latencies)
+
+
+def _added_figures(latencies: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
+    if any(each["failed"] for rounds in latencies.values() for each in rounds):
+        raise BenchError(f"requests failed: {latencies}")
+    p50 = {kind: [each["p50_ms"] for each in rounds] for kind, rounds in latencies.items()}
+    edged = [webhook - none for webhook, none in zip(p50["webhook"], p50["none"], strict=True)]
+    vap = [webhook - none for webhook, none in zip(p50["vap"], p50["none"], strict=True)]
+    return {
+        "create_p50_ms": round(median(p50["none"]), 3),
+        "added_ms_p50": round(median(edged), 3),
+        "vap_added_ms_p50": round(median(vap), 3),
+        "added_ratio": round(median(edged) / median(vap), 2),
+    }
+
+
+def _dry_runs(cluster: Cluster, namespace: str) -> dict[str, float]:
+    return Load(
+        f"{cluster.url}{_dry_run_path(namespace)}",
+        orjson.dumps(_pod()),
+        connections=1,
+        seconds=SECONDS,
+        headers={"Authorization": f"Bearer {cluster.token}", "Accept": "application/json"},
+    ).result()
+
+
+def _dry_run_path(namespace: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods?dryRun=All"
+
+
+def _pod() -> dict[str, Any]:
+    """The Pod of `pod_review`, as a user sends it."""
+    obj: dict[str, Any] = orjson.loads(pod_review())["request"]["object"]
+    del obj["metadata"]["uid"], obj["metadata"]["namespace"]
+    return obj
+
+
+def _rejects_privileged(api: Api, namespace: str) -> bool:
+    obj = _pod()
+    obj["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    try:
+        api.create(_dry_run_path(namespace), obj)
+    except ApiFailure as failure:
+        if "privileged" in str(failure):
+            return True
+        raise
+    return False
+
+
+def _create_vap(api: Api) -> None:
+    group = {"apiVersion": "admissionregistration.k8s.io/v1"}
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    policy = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": NOT_PRIVILEGED, "message": "a container is privileged"}],
+    }
+    binding = {
+        "policyName": "bench",
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": {"matchLabels": {"bench": "vap"}}},
+    }
+    api.create(f"{path}ies", group | {"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "bench"}, "spec": policy})
+    kind = "ValidatingAdmissionPolicyBinding"
+    api.create(f"{path}ybindings", group | {"kind": kind, "metadata": {"name": "bench"}, "spec": binding})
+
+
+# --- reviews while the same process schedules, or lists again
+
+
+def beside(folder: Path, policy: Path) -> dict[str, Any]:
+    with cluster_with_nodes(nodes=0) as (cluster, api):
+        configuration = _configuration(cluster, policy, SCHEDULER, "none")
+        with Edged(folder, configuration, log_level="info") as edged:
+            if post(edged.url("pods"), pod_review())["allowed"] is not True:
+                raise BenchError("the policy rejects the Pod of the measurement")
+            return while_scheduling(cluster, api, edged) | while_relisting(cluster, api, edged)
+
+
+def while_scheduling(cluster: Cluster, api: Api, edged: Edged) -> dict[str, Any]:
+    """1,000 Pods that fit nowhere until nodes come. First kube-scheduler places them, so that it is seen what the
+    load of the machine alone does; then edged."""
+    say(f"reviews while kube-scheduler places {PODS} Pods")
+    with UnwatchedKubeScheduler(cluster, verbosity=0):
+        beside_kube, _ = _reviews_while_nodes_come(cluster, api, edged, "default-scheduler")
+    say(f"reviews while edged places {PODS} Pods")
+    beside_own, seconds = _reviews_while_nodes_come(cluster, api, edged, "edged")
+    return {
+        "review_p99_while_scheduling_ms": round(beside_own["p99_ms"], 3),
+        "review_max_while_scheduling_ms": round(beside_own["max_ms"], 1),
+        "reviews_per_s_while_scheduling": round(beside_own["per_s"]),
+        "while_scheduling_pods_per_s": round(PODS / seconds, 1),
+        "review_p99_beside_kube_scheduler_ms": round(beside_kube["p99_ms"], 3),
+    }
+
+
+def _reviews_while_nodes_come(
+    cluster: Cluster, api: Api, edged: Edged, scheduler: str
+) -> tuple[dict[str, float], float]:
+    """-> what wrk measured, seconds until all were bound."""
+    api.delete("/api/v1/nodes")
+    watch = fresh_pods(cluster, api, scheduler, PODS)
+    conditions = f"{PODS_PATH}?limit=1&fieldSelector=metadata.name=pod-{PODS - 1:04}"
+    _wait("the last Pod was tried", lambda: api.get(conditions)["items"][0]["status"].get("conditions"))
+    time.sleep(2.0)  # the Pods' first backoff: afterwards a new node makes them all schedulable at once
+    load = Load(edged.url("pods"), pod_review(), connections=1, seconds=120)
+    begun = time.perf_counter()
+    create_all(cluster, "/api/v1/nodes", [node(number) for number in range(NODES)])
+    bound = watch.wait(begun)
+    return load.stop(), bound.last_s
+
+
+def while_relisting(cluster: Cluster, api: Api, edged: Edged) -> dict[str, Any]:
+    """kube-apiserver dies and comes back having forgotten the watches' revisions; wrk runs from the moment that edged
+    says so until it knows all Pods again."""
+    api.delete(PODS_PATH, grace_period_s=0)
+    pods = [pod(number, "edged") for number in range(RELISTED)]
+    for number, obj in enumerate(pods):
+        obj["spec"]["nodeName"] = f"node-{number % NODES:03}"
+    say(f"creating {RELISTED} Pods to be listed again")
+    create_all(cluster, PODS_PATH, pods)
+    api.close()
+    for attempt in range(1, RELIST_ATTEMPTS + 1):
+        say(f"reviews while {RELISTED} Pods are listed again: attempt {attempt}")
+        measured = _one_relist(cluster, edged, attempt)
+        if measured is not None:
+            return measured
+    raise BenchError(f"no new list of Pods was seen in {RELIST_ATTEMPTS} restarts of kube-apiserver")
+
+
+def _one_relist(cluster: Cluster, edged: Edged, attempt: int) -> dict[str, Any] | None:
+    """None when the list was not made anew, or before measuring could begin."""
+    _wait("edged knows the Pods", lambda: _known_pods(edged) == RELISTED + attempt - 1)
+    before = _relists_said(edged)
+    cluster.stop_apiserver()
+    time.sleep(OUTAGE_S)
+    cluster.start_apiserver()
+    last = pod(0, "edged")
+    last["metadata"]["name"] = f"zz-last-{attempt}"  # lists are sorted by name
+    last["spec"]["nodeName"] = "node-000"
+    api = cluster.api()
+    api.create(PODS_PATH, last)
+    api.close()
+    if _relists_said(edged) > before:
+        return None
+    try:
+        _wait("edged lists again", lambda: _relists_said(edged) > before, seconds=60.0, pause=0.002)
+    except BenchError:
+        return None
+    load = Load(edged.url("pods"), pod_review(), connections=1, seconds=60)
+    begun = time.perf_counter()
+    _wait("all Pods are known again", lambda: _known_pods(edged) == RELISTED + attempt, pause=0.05)
+    seconds = time.perf_counter() - begun
+    found = load.stop()
+    return {
+        "review_p99_while_relisting_ms": round(found["p99_ms"], 3),
+        "review_max_while_relisting_ms": round(found["max_ms"], 1),
+        "relist_reviews": found["requests"],
+        "relist_s": round(seconds, 2),
+    }
+
+
+def _relists_said(edged: Edged) -> int:
+    lines = edged.log.read_text().splitlines()
+    return sum(RELIST_SAID in line and "pods" in line for line in lines)
+
+
+def _known_pods(edged: Edged) -> int:
+    for line in edged.get("/metrics").splitlines():
+        if line.startswith("scheduler_cache_size{") and 'type="pods"' in line:
+            return int(float(line.rsplit(" ", 1)[1]))
+    raise BenchError("edged has no metric scheduler_cache_size of Pods")
+
+
+# --- shared
+
+
+def _configuration(cluster: Cluster, policy: Path, more: str, register: str) -> str:
+    text = more.replace("KUBECONFIG", str(cluster.kubeconfig)) + ADMISSION
+    return text.replace("REGISTER", register).replace("MODULE", str(policy))
+
+
+def _wait(what: str, is_so: Callable[[], object], *, seconds: float = 120.0, pause: float = 0.05) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise BenchError(f"not so within {seconds:g} s: {what}")
+        time.sleep(pause)
