@@ -25,7 +25,7 @@ $(STAMP): pyproject.toml
 	  echo "$(PYTHON) has no venv module; on Debian: apt-get install python3.11-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing edged and its tools into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' --config-settings editable_mode=compat
 	@touch $@
 
 demo: $(STAMP)

@@ -17,7 +17,9 @@ from edged.wasm.hostcalls import HostFunction
 MAX_REPLY = 16 << 20
 MAX_LOG = 4 << 10
 
-Dispatch = Callable[[str, str, str, bytes], Awaitable[bytes]]
+Dispatch = Callable[[str, str, str, bytes], "Awaitable[bytes] | bytes"]
+"""(binding, namespace, operation, payload) -> the reply, or something to await where it is not at hand. Both raise
+HostCallError."""
 
 
 class HostCallError(Exception):
@@ -134,7 +136,7 @@ def _host_call(
     operation_len: int,
     payload_at: int,
     payload_len: int,
-) -> Callable[[], Awaitable[int]]:
+) -> Callable[[], Awaitable[int]] | int:
     call = guest.state
     binding = _text(guest, binding_at, binding_len, "a host call's binding", 1024)
     namespace = _text(guest, namespace_at, namespace_len, "a host call's namespace", 1024)
@@ -144,9 +146,18 @@ def _host_call(
     payload = guest.read(payload_at, payload_len)
     call.host_response = call.host_error = b""
 
+    try:
+        reply = call.dispatch(binding, namespace, operation, payload)
+    except HostCallError as error:
+        call.host_error = str(error).encode()
+        return 0
+    if isinstance(reply, bytes):
+        call.host_response = reply
+        return 1
+
     async def work() -> int:
         try:
-            call.host_response = await call.dispatch(binding, namespace, operation, payload)
+            call.host_response = await reply
         except HostCallError as error:
             call.host_error = str(error).encode()
             return 0

@@ -158,8 +158,10 @@ class HostServices:
         self._context = context
         self._lines = lines
 
-    async def dispatch(self, binding: str, namespace: str, operation: str, payload: bytes) -> bytes:
-        """Reply of one host call. Raises HostCallError with the text for the guest."""
+    def dispatch(
+        self, binding: str, namespace: str, operation: str, payload: bytes
+    ) -> bytes | Awaitable[bytes]:
+        """Reply of one host call, or the asking for it. Raises HostCallError with the text for the guest."""
         if binding != "kubewarden":
             raise HostCallError(f"unknown binding: {binding}")
         if namespace == "tracing":
@@ -172,12 +174,13 @@ class HostServices:
             raise HostCallError(f"unknown namespace: {namespace}")
         if operation not in operations:
             raise HostCallError(f"unknown operation: {namespace}/{operation}")
+        self._grants.check_capability(namespace, operation)
+        if namespace != "kubernetes":
+            raise HostCallError(f"the host capability '{namespace}/{operation}' is not available in this release")
+        return self._ask_cluster(operation, payload)
+
+    async def _ask_cluster(self, operation: str, payload: bytes) -> bytes:
         try:
-            self._grants.check_capability(namespace, operation)
-            if namespace != "kubernetes":
-                raise HostCallError(
-                    f"the host capability '{namespace}/{operation}' is not available in this release"
-                )
             return await self._kubernetes(operation, payload)
         except (PeerError, ValueError) as error:  # ValueError: a namespace or name that is none
             raise HostCallError(f"Callback evaluation failure: {error}") from error

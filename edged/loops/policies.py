@@ -25,7 +25,7 @@ from edged.logs import GuestLines, Logger
 from edged.loops.context import HostServices
 from edged.wasm import wasi
 from edged.wasm.compile import Compiler
-from edged.wasm.errors import GuestBudget
+from edged.wasm.errors import GuestBudget, GuestTimeout
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Budget, Template
 
@@ -170,24 +170,23 @@ async def call_guest(policy: Policy, services: HostServices, operation: bytes, p
     """One operation on a fresh instance: no state survives between calls. Raises GuestError, TimedOut."""
     assert policy.template is not None
     call = wapc.WapcCall(services.dispatch, services.log)
-    with trio.move_on_after(policy.timeout_s):
-        instance = None
-        try:
-            instance = await policy.template.instantiate(call, policy.budget)
-            await instance.start("_start")
-            await instance.start("wapc_init")
-            call.begin(operation, payload)
-            returned = await instance.call("__guest_call", len(operation), len(payload))
-            return call.result(returned or 0)
-        except GuestBudget as error:
-            raise TimedOut(str(error)) from error
-        finally:
-            if instance is not None:
-                output = instance.output.take()
-                instance.close()
-                if output:
-                    services.log(output.decode(errors="replace"))
-    raise TimedOut(verdict.TIMED_OUT)
+    instance = None
+    try:
+        deadline = trio.current_time() + policy.timeout_s
+        instance = await policy.template.instantiate(call, policy.budget, deadline=deadline)
+        await instance.start("_start")
+        await instance.start("wapc_init")
+        call.begin(operation, payload)
+        returned = await instance.call("__guest_call", len(operation), len(payload))
+        return call.result(returned or 0)
+    except (GuestBudget, GuestTimeout) as error:
+        raise TimedOut(str(error)) from error
+    finally:
+        if instance is not None:
+            output = instance.output.take()
+            instance.close()
+            if output:
+                services.log(output.decode(errors="replace"))
 
 
 def module_path(url: str) -> Path:

@@ -35,14 +35,13 @@ from edged.scheduling.framework import (
     PostFilterResult,
     Status,
 )
-from edged.scheduling.guest_deadline import DeadlinePassed, inside, inside_once_it_waits
 from edged.scheduling.guest_pool import InstancePool
 from edged.scheduling.guest_world import GuestWorld
 from edged.scheduling.nodes import NodeInfo
 from edged.scheduling.pods import PodInfo
 from edged.wasm import wasi
 from edged.wasm.engine import Engine
-from edged.wasm.errors import GuestExit, GuestTrap
+from edged.wasm.errors import GuestExit, GuestTimeout, GuestTrap
 from edged.wasm.hostcalls import HostTable
 from edged.wasm.instance import Budget, Instance, Template
 from edged.wasm.module import Module
@@ -117,8 +116,6 @@ class LoadedGuest:
         self._log = log
         self._numbers = count(1)
         self._used_s = 0.0  # since the last checkpoint
-        waits = any(GUEST_HOSTS[wanted.module, wanted.name].waits for wanted in module.imports)
-        self._bounded = inside if waits else inside_once_it_waits
 
     async def start(self) -> None:
         """The first instance, the check of what is wired, `enqueue`. Raises GuestError."""
@@ -148,22 +145,20 @@ class LoadedGuest:
         instance.state.begin(call)
         problem = ""
         try:
-            result = await self._bounded(self._open_scope, instance.call(export))
+            instance.deadline = trio.current_time() + self.options.wall_timeout_s
+            result = await instance.call(export)
             self._used_s += instance.cpu_s + CALL_OVERHEAD_S
             if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
                 self._used_s = 0.0
                 await trio.lowlevel.checkpoint()
             return result
-        except DeadlinePassed:
+        except GuestTimeout:
             problem = f"no answer within {self.options.wall_timeout_s:g} s"
         except GuestError as error:
             problem = engine_error(error)
         finally:
             output = instance.output.take()  # it only decorates errors
         raise CallFailed(exports.call_error(export, output, problem))
-
-    def _open_scope(self) -> trio.CancelScope:
-        return trio.CancelScope(deadline=trio.current_time() + self.options.wall_timeout_s)
 
     async def _new_instance(self) -> Instance:
         """Instantiates and runs `_start`, or `_initialize` of modules that have no `_start`."""
@@ -177,11 +172,11 @@ class LoadedGuest:
         instance = None
         problem = ""
         try:
-            with trio.fail_after(options.wall_timeout_s):
-                instance = await self.template.instantiate(state, options.budget, system)
-                await instance.start(start)
-                return instance
-        except trio.TooSlowError:
+            deadline = trio.current_time() + options.wall_timeout_s
+            instance = await self.template.instantiate(state, options.budget, system, deadline)
+            await instance.start(start)
+            return instance
+        except GuestTimeout:
             problem = f"no answer within {options.wall_timeout_s:g} s"
         except GuestError as error:
             problem = engine_error(error)

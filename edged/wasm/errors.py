@@ -33,5 +33,9 @@ class GuestBudget(GuestError):
     """The guest used up what one call may use: CPU time or number of host calls."""
 
 
+class GuestTimeout(GuestError):
+    """The deadline of the call passed, host calls included."""
+
+
 class HostFailure(GuestError):
     """A host function failed for a reason of its own; the cause is chained."""

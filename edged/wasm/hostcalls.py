@@ -17,7 +17,8 @@ class HostFunction:
     `params` and `results` are letters: i for i32, I for i64; at most one result. `call(instance, *args)` gets its
     arguments as unsigned integers. It runs on the guest's stack: it does bounded work and copies bytes, nothing
     else. With `waits`, `call` reads its arguments at once and returns an async function without arguments, which
-    is awaited as ordinary trio code; its result becomes the guest's. Whatever `call` raises traps the guest.
+    is awaited as ordinary trio code; its result becomes the guest's. It may also return the result itself, when
+    there is nothing to wait for. Whatever `call` raises traps the guest.
     """
 
     params: str

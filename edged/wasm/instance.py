@@ -10,6 +10,7 @@ The numbered rules are those of ARCHITECTURE.md, "Twelve rules".
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
@@ -23,7 +24,15 @@ from edged.errors import GuestError
 from edged.wasm import bindings
 from edged.wasm.bindings import holding, releasing
 from edged.wasm.engine import FIRST_SLICE_TICKS, LATER_SLICE_TICKS, TICK_S, Engine, Linker
-from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestTrap, HostFailure, MemoryFault
+from edged.wasm.errors import (
+    BadModule,
+    GuestBudget,
+    GuestExit,
+    GuestTimeout,
+    GuestTrap,
+    HostFailure,
+    MemoryFault,
+)
 from edged.wasm.hostcalls import HostFunction, HostTable
 from edged.wasm.module import Module
 from edged.wasm.output import Output
@@ -66,11 +75,13 @@ class Instance:
         "_host_calls_left",
         "_scratch",
         "_store",
+        "_unfinished_first",
         "_waiting",
         "budget",
         "busy",
         "cpu_s",
         "dead",
+        "deadline",
         "engine",
         "module",
         "output",
@@ -88,6 +99,8 @@ class Instance:
         self.cpu_s = 0.0  # CPU that guest code used in the last call, seconds
         self.dead = False
         self.busy = False
+        self.deadline = math.inf  # of calls, on trio's clock; past it they raise GuestTimeout
+        self._unfinished_first = False
         self._failure: BaseException | None = None
         self._waiting: tuple[Callable[[], Awaitable[int | None]], _Wait] | None = None
         self._future = 0
@@ -150,7 +163,8 @@ class Instance:
     async def call(self, export: str, *args: int) -> int | None:
         """Call an exported function with i32/i64 arguments; its result as a signed int, None where it has none.
 
-        Raises BadModule (no such function, wrong signature), GuestTrap, GuestExit, GuestBudget, HostFailure.
+        Raises BadModule (no such function, wrong signature), GuestTrap, GuestExit, GuestBudget, GuestTimeout,
+        HostFailure.
         After anything but BadModule the instance is dead. Cancelling the call kills the instance, too.
         """
         signature = self.module.exports.get(export)
@@ -212,6 +226,7 @@ class Instance:
         self._cpu_left = self.budget.cpu_s
         self._host_calls_left = self.budget.host_calls
         self._failure = None
+        self._unfinished_first = False
         holding.wasmtime_context_set_epoch_deadline(self._context, FIRST_SLICE_TICKS)
 
     async def _drive(self, future: int) -> None:
@@ -220,7 +235,11 @@ class Instance:
         self.busy = True
         self.dead = True  # until it returned: cancellation and errors leave it so
         try:
-            await self._first_slice(future)
+            if not self._done_at_once(future):
+                if self.deadline == math.inf:
+                    await self._later_slices(future)
+                else:
+                    await self._until_deadline(future)
         except GeneratorExit:
             # The garbage collector ends this coroutine, perhaps inside another guest's callback or inside the
             # freeing of another future: no handle may be touched here (rule 5).
@@ -235,21 +254,39 @@ class Instance:
         self._raise_failure()
         self.dead = False
 
-    async def _first_slice(self, future: int) -> None:
+    async def _until_deadline(self, future: int) -> None:
+        with trio.CancelScope(deadline=self.deadline) as scope:
+            await self._later_slices(future)
+        if scope.cancelled_caught:
+            raise GuestTimeout("the guest did not answer in time")
+
+    def _done_at_once(self, future: int) -> bool:
+        """The first slice, where nobody else is in his: most calls end here and need no cancel scope."""
         fresh = self.engine.slices.fresh
-        if not fresh.enter_now():
-            await fresh.enter(0)
+        if fresh.held:
+            return False
+        if self._poll(future):
+            return True
+        self._unfinished_first = self._waiting is None
+        return False
+
+    async def _first_slice(self, future: int) -> bool:
+        """Hold the turnstile of first slices across one pass of the event loop: one unfinished one in each."""
+        fresh = self.engine.slices.fresh
+        await fresh.enter(0)
         try:
-            if self._poll(future):
-                return
+            if not self._unfinished_first and self._poll(future):
+                return True
             if self._waiting is None:
-                await trio.lowlevel.checkpoint()  # held across one pass: one unfinished first slice each
+                await trio.lowlevel.checkpoint()
         finally:
             fresh.leave()
-        await self._later_slices(future)
+        return False
 
     async def _later_slices(self, future: int) -> None:
         used = self.engine.slices.used
+        if self._waiting is None and await self._first_slice(future):
+            return
         while True:
             if self._waiting is not None:
                 await self._host_wait()
@@ -389,9 +426,15 @@ class Template:
             module.linked[key] = prepared
         self._prepared = module.linked[key]
 
-    async def instantiate(self, state: Any, budget: Budget, wasi: Any = None) -> Instance:
-        """A new instance; runs the module's start section, none of its exports. Raises as `Instance.call`."""
+    async def instantiate(
+        self, state: Any, budget: Budget, wasi: Any = None, deadline: float = math.inf
+    ) -> Instance:
+        """A new instance; runs the module's start section, none of its exports. Raises as `Instance.call`.
+
+        `deadline` is on trio's clock and holds for the instance's calls, too, until it is set anew.
+        """
         instance = Instance(self.module, state, budget, wasi)
+        instance.deadline = deadline
         try:
             instance.begin()
             address = instance._address
@@ -504,7 +547,11 @@ def _async_callback(engine: Engine, function: HostFunction) -> object:
                 & (0xFFFFFFFFFFFFFFFF if letter == "I" else 0xFFFFFFFF)
                 for index, letter in enumerate(function.params)
             ]
-            instance._waiting = (function.call(instance, *values), wait)
+            answer = function.call(instance, *values)
+            if answer is None or isinstance(answer, int):
+                wait.value, wait.done = answer or 0, True  # the guest goes on without leaving its slice
+            else:
+                instance._waiting = (answer, wait)
         except BaseException as error:
             wait.failed = wait.done = True
             if instance is not None and instance._failure is None:

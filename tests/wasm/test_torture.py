@@ -17,5 +17,5 @@ def test_random_abuse_neither_crashes_nor_leaks_nor_lies():
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(done.stdout)
     assert result["wrong"] == []
-    for what in ("cancelled", "collect", "deep", "trap", "wait", "around", "wait_fail", "budget"):
+    for what in ("cancelled", "collect", "deep", "trap", "wait", "around", "wait_fail", "budget", "timeout"):
         assert result["calls"].get(what, 0) > 0, what

@@ -19,7 +19,7 @@ import trio
 
 from edged.errors import GuestError
 from edged.wasm.engine import Engine
-from edged.wasm.errors import GuestBudget, GuestTrap, HostFailure, MemoryFault
+from edged.wasm.errors import GuestBudget, GuestTimeout, GuestTrap, HostFailure, MemoryFault
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Budget, Instance, Template
 from tests.wasm.support import module, rss_mib
@@ -154,6 +154,8 @@ class Torture:
                 instance = await template.instantiate(None, budget)
             except GuestBudget:
                 return
+            if self.random.random() < 0.3:
+                instance.deadline = trio.current_time() + self.random.choice([0.0, 0.002, 0.02])
             try:
                 for _ in range(self.random.randrange(1, 4)):
                     await self.call(instance, salt, n)
@@ -161,6 +163,8 @@ class Torture:
                         break
             except GuestBudget:
                 self.note("budget")
+            except GuestTimeout:
+                self.note("timeout")
             finally:
                 if self.random.random() < 0.7:
                     instance.close()
