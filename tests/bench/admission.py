@@ -43,7 +43,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     paths = generate(10)
     with tempfile.TemporaryDirectory(prefix="edged-bench-") as name:
         folder = Path(name)
-        return base(folder) | ten(folder, paths) | latency(folder, paths[0])
+        return base(folder) | ten(folder, paths, quick) | latency(folder, paths[0], quick)
 
 
 def base(folder: Path) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def base(folder: Path) -> dict[str, Any]:
     return {"base_rss_mib": round(rss, 1), "base_pss_mib": round(pss, 1)}
 
 
-def ten(folder: Path, paths: list[Path]) -> dict[str, Any]:
+def ten(folder: Path, paths: list[Path], quick: bool) -> dict[str, Any]:
     say("ten policies, cold cache")
     config = BASE + "".join(policy(f"p{n}", path) for n, path in enumerate(paths))
     review = pod_review()
@@ -73,7 +73,7 @@ def ten(folder: Path, paths: list[Path]) -> dict[str, Any]:
         }
     say("ten policies, warm cache")
     ready = []
-    for round_ in range(5):
+    for round_ in range(2 if quick else 5):
         with Edged(folder, config) as edged:
             ready.append(edged.ready_s)
             if round_ == 0:
@@ -88,20 +88,21 @@ def ten(folder: Path, paths: list[Path]) -> dict[str, Any]:
     }
 
 
-def latency(folder: Path, path: Path) -> dict[str, Any]:
+def latency(folder: Path, path: Path, quick: bool) -> dict[str, Any]:
     say("latency and throughput")
+    rounds, seconds = (1, 1) if quick else (ROUNDS, SECONDS)
     config = BASE + policy("pods", path) + policy("endless", ENDLESS)
     review = pod_review()
     one, eight = [], []
     with Edged(folder, config) as edged:
         assert post(edged.url("pods"), review)["allowed"] is True
         Load(edged.url("pods"), review, connections=1, seconds=1).result()
-        for _ in range(ROUNDS):
-            one.append(Load(edged.url("pods"), review, connections=1, seconds=SECONDS).result())
-            eight.append(Load(edged.url("pods"), review, connections=8, seconds=SECONDS).result())
+        for _ in range(rounds):
+            one.append(Load(edged.url("pods"), review, connections=1, seconds=seconds).result())
+            eight.append(Load(edged.url("pods"), review, connections=8, seconds=seconds).result())
         say("the same beside 50 endless guests")
-        spinning = Load(edged.url("endless"), review, connections=50, seconds=SECONDS * 2 + 2)
-        beside = Load(edged.url("pods"), review, connections=1, seconds=SECONDS * 2).result()
+        spinning = Load(edged.url("endless"), review, connections=50, seconds=seconds * 2 + 2)
+        beside = Load(edged.url("pods"), review, connections=1, seconds=seconds * 2).result()
         spinning.result()
     assert not any(result["failed"] for result in (*one, *eight, beside))
     return {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ ROUNDS, SECONDS = 7, 2
 RELISTED = 3000
 RELIST_ATTEMPTS = 4
 OUTAGE_S = 5.0
-"""Long enough that edged waits for seconds between its attempts: measuring begins before it tries again."""
 RELIST_SAID = "watch expired, listing again"
 
 ADMISSION = """
@@ -204,8 +204,8 @@ def _reviews_while_nodes_come(
 
 
 def while_relisting(cluster: Cluster, api: Api, edged: Edged) -> dict[str, Any]:
-    """kube-apiserver dies and comes back having forgotten the watches' revisions; wrk runs from the moment that edged
-    says so until it knows all Pods again."""
+    """kube-apiserver dies and comes back having forgotten the watches' revisions. wrk runs for one second at a time;
+    the worst second counts, of those from when edged says that it lists again until it knows all Pods."""
     api.delete(PODS_PATH, grace_period_s=0)
     pods = [pod(number, "edged") for number in range(RELISTED)]
     for number, obj in enumerate(pods):
@@ -222,35 +222,47 @@ def while_relisting(cluster: Cluster, api: Api, edged: Edged) -> dict[str, Any]:
 
 
 def _one_relist(cluster: Cluster, edged: Edged, attempt: int) -> dict[str, Any] | None:
-    """None when the list was not made anew, or before measuring could begin."""
-    _wait("edged knows the Pods", lambda: _known_pods(edged) == RELISTED + attempt - 1)
-    before = _relists_said(edged)
+    """None when the list was not made anew: the watch went on where it was."""
+    known = RELISTED + attempt
+    _wait("edged knows the Pods", lambda: _known_pods(edged) == known - 1)
+    _write_something(cluster, attempt)
+    said = _relists_said(edged)
     cluster.stop_apiserver()
     time.sleep(OUTAGE_S)
+    windows = []
+    with ThreadPoolExecutor(1) as thread:
+        restarted = thread.submit(_restart, cluster, attempt)
+        while _known_pods(edged) < known and not (restarted.done() and restarted.exception()):
+            window = Load(edged.url("pods"), pod_review(), connections=1, seconds=1).result()
+            if _relists_said(edged) > said:
+                windows.append(window)
+        restarted.result()
+    if not windows:
+        return None
+    say(f"  p99 of each second: {[each['p99_ms'] for each in windows]} ms")
+    return {
+        "review_p99_while_relisting_ms": round(max(each["p99_ms"] for each in windows), 3),
+        "review_max_while_relisting_ms": round(max(each["max_ms"] for each in windows), 1),
+        "relist_windows": len(windows),
+    }
+
+
+def _write_something(cluster: Cluster, attempt: int) -> None:
+    """Revisions that no watch of edged has seen: after its restart the server remembers none before them."""
+    api = cluster.api()
+    for number in range(3):
+        api.create("/api/v1/namespaces/default/configmaps", {"metadata": {"name": f"other-{attempt}-{number}"}})
+    api.close()
+
+
+def _restart(cluster: Cluster, attempt: int) -> None:
     cluster.start_apiserver()
     last = pod(0, "edged")
-    last["metadata"]["name"] = f"zz-last-{attempt}"  # lists are sorted by name
+    last["metadata"]["name"] = f"zz-last-{attempt}"  # lists are sorted by name: this comes last
     last["spec"]["nodeName"] = "node-000"
     api = cluster.api()
     api.create(PODS_PATH, last)
     api.close()
-    if _relists_said(edged) > before:
-        return None
-    try:
-        _wait("edged lists again", lambda: _relists_said(edged) > before, seconds=60.0, pause=0.002)
-    except BenchError:
-        return None
-    load = Load(edged.url("pods"), pod_review(), connections=1, seconds=60)
-    begun = time.perf_counter()
-    _wait("all Pods are known again", lambda: _known_pods(edged) == RELISTED + attempt, pause=0.05)
-    seconds = time.perf_counter() - begun
-    found = load.stop()
-    return {
-        "review_p99_while_relisting_ms": round(found["p99_ms"], 3),
-        "review_max_while_relisting_ms": round(found["max_ms"], 1),
-        "relist_reviews": found["requests"],
-        "relist_s": round(seconds, 2),
-    }
 
 
 def _relists_said(edged: Edged) -> int:
