@@ -9,6 +9,7 @@ Used by build.py.
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import tarfile
@@ -22,13 +23,6 @@ PACKAGES = (
     "liblzma5", "libpython3.11-minimal", "libpython3.11-stdlib", "libssl3", "libuuid1", "netbase",
     "python3.11-minimal", "tzdata", "zlib1g",
 )  # fmt: skip
-_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-_DEFAULT = f"""\
-deb [signed-by={_KEYRING}] http://MIRROR/debian bookworm main
-deb [signed-by={_KEYRING}] http://MIRROR/debian bookworm-updates main
-deb [signed-by={_KEYRING}] http://MIRROR/debian-security bookworm-security main
-"""
-
 # Not needed to run: documentation (licences stay), translations, the parts of Python's library that build,
 # test, draw or need libraries that are left out.
 _LEFT_OUT = re.compile(
@@ -87,7 +81,11 @@ def versions(packages: dict[str, Path]) -> dict[str, str]:
 
 
 def _write_sources(folder: Path) -> None:
-    """The machine's own Debian 12 sources; the public archive where it has none."""
+    """The machine's own Debian 12 sources, or what $EDGED_DEBIAN_SOURCES names (a file in the format of sources.list)."""
+    given = os.environ.get("EDGED_DEBIAN_SOURCES")
+    if given:
+        (folder / "given.list").write_text(Path(given).read_text())
+        return
     found = False
     apt = Path("/etc/apt")
     parts = (apt / "sources.list.d").glob("*")
@@ -96,7 +94,10 @@ def _write_sources(folder: Path) -> None:
             (folder / path.name).write_text(text)
             found = True
     if not found:
-        (folder / "debian.list").write_text(_DEFAULT)
+        raise SystemExit(
+            "this machine has no Debian 12 (bookworm) package sources: name a file with some in EDGED_DEBIAN_SOURCES, "
+            "in the format of /etc/apt/sources.list"
+        )
 
 
 def _debian_parts(path: Path) -> str:
