@@ -81,7 +81,7 @@ def versions(packages: dict[str, Path]) -> dict[str, str]:
 
 
 def _write_sources(folder: Path) -> None:
-    """The machine's own Debian 12 sources, or what $EDGED_DEBIAN_SOURCES names (a file in the format of sources.list)."""
+    """The machine's own Debian 12 sources, or those of the file that $EDGED_DEBIAN_SOURCES names."""
     given = os.environ.get("EDGED_DEBIAN_SOURCES")
     if given:
         (folder / "given.list").write_text(Path(given).read_text())
