@@ -1,4 +1,5 @@
-"""The daemon's admission side: memory without and with ten policies, start, latency, throughput, beside endless guests."""
+"""The daemon's admission side: memory without and with ten policies, start, latency, throughput, and both beside
+endless guests."""
 
 from __future__ import annotations
 

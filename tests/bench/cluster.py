@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def added(folder: Path, policy: Path, rounds: int) -> dict[str, Any]:
         _create_vap(api)
         with Edged(folder, _configuration(cluster, policy, KUBERNETES, "dynamic")):
             for kind in ("webhook", "vap"):
-                _wait("admission is in effect", lambda kind=kind: _rejects_privileged(api, kind))
+                _wait("admission is in effect", partial(_rejects_privileged, api, kind))
             if _rejects_privileged(api, "none"):
                 raise BenchError("a privileged Pod was rejected in the namespace without admission")
             for number in range(rounds + 1):
@@ -153,9 +154,9 @@ def _create_vap(api: Api) -> None:
         "validationActions": ["Deny"],
         "matchResources": {"namespaceSelector": {"matchLabels": {"bench": "vap"}}},
     }
-    api.create(f"{path}ies", group | {"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "bench"}, "spec": policy})
-    kind = "ValidatingAdmissionPolicyBinding"
-    api.create(f"{path}ybindings", group | {"kind": kind, "metadata": {"name": "bench"}, "spec": binding})
+    for plural, kind, spec in (("ies", "", policy), ("ybindings", "Binding", binding)):
+        head = {"kind": f"ValidatingAdmissionPolicy{kind}", "metadata": {"name": "bench"}}
+        api.create(f"{path}{plural}", group | head | {"spec": spec})
 
 
 # --- reviews while the same process schedules, or lists again

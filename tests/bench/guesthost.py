@@ -19,7 +19,10 @@ WAT = """(module
   (func (export "add") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1)))
   (func (export "host") (param i32) (result i32) (call $host (local.get 0)))
   (func (export "many") (param $n i32) (result i32)
-    (loop $l (drop (call $host (local.get $n))) (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br_if $l (local.get $n)))
+    (loop $l
+      (drop (call $host (local.get $n)))
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br_if $l (local.get $n)))
     (i32.const 0))
   (func (export "spin") (param i32) (result i32) (loop $l (br $l)) (i32.const 0)))"""
 

@@ -103,7 +103,7 @@ class Edged:
             if self.process.poll() is not None or time.perf_counter() - begun > 120:
                 self._sampling = False
                 self.process.kill()
-                raise RuntimeError(f"edged did not start:\n{self.log.read_text()}")
+                raise BenchError(f"edged did not start:\n{self.log.read_text()}")
             time.sleep(0.005)
         self.ready_s = time.perf_counter() - begun
         return self
@@ -174,7 +174,8 @@ wrk.headers["Content-Type"] = "application/json"
 function done(summary, latency, requests)
   io.stderr:write(string.format('{{"p50_us":%d,"p99_us":%d,"max_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n',
     latency:percentile(50), latency:percentile(99), latency.max, summary.requests, summary.duration,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write +
+    summary.errors.timeout))
 end
 """
 
@@ -189,15 +190,22 @@ class Load:
     """A running wrk; `result()` waits for its end."""
 
     def __init__(
-        self, url: str, body: bytes, *, connections: int, seconds: float, headers: dict[str, str] | None = None
+        self,
+        url: str,
+        body: bytes,
+        *,
+        connections: int,
+        seconds: float,
+        headers: dict[str, str] | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="edged-bench-")
         folder = Path(self._folder.name)
         (folder / "body").write_bytes(body)
         lines = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in (headers or {}).items())
         (folder / "post.lua").write_text(_LUA.format(body=folder / "body", headers=lines))
+        options = ["-t1", f"-c{connections}", f"-d{int(max(1, seconds))}s", "-T10s", "-s", str(folder / "post.lua")]
         self._process = subprocess.Popen(
-            ["wrk", "-t1", f"-c{connections}", f"-d{int(max(1, seconds))}s", "-T10s", "-s", str(folder / "post.lua"), url],
+            ["wrk", *options, url],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -263,7 +271,10 @@ def pod_review() -> bytes:
         "name": "application-7d4b9c6f5d-x2x7v",
         "namespace": "default",
         "operation": "CREATE",
-        "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller", "groups": ["system:authenticated"]},
+        "userInfo": {
+            "username": "system:serviceaccount:kube-system:replicaset-controller",
+            "groups": ["system:authenticated"],
+        },
         "object": pod,
         "oldObject": None,
         "dryRun": False,
