@@ -43,6 +43,7 @@ class Limits:
     body_s: float = 15.0  # end of headers -> end of body
     idle_s: float = 120.0  # between requests; longer than Go's client keeps idle connections (90 s)
     send_s: float = 15.0
+    fresh_s: float = 1.0  # while draining: accepting a connection -> first byte of its first request
     linger_s: float = 1.0  # how long a refused client may go on sending before the socket closes
     tick_s: float = 0.2
 
@@ -110,6 +111,7 @@ class Connection:
         self._shared = shared
         self._charged = 0
         self._expired = False
+        self._served = False  # whether a request was answered on it
         self._parser = RequestParser(shared.limits.message, Peer(address))
 
     # --- called by the listener
@@ -135,10 +137,15 @@ class Connection:
         self.scope.cancel()
 
     def finish(self) -> None:
-        """Draining has begun: go at once when no request is under way. (A request that is already in the
-        kernel's buffer is still served: closing now would answer it with a reset.)"""
-        if self.state == State.IDLE and not self._transport.readable_now():
+        """Draining has begun: go at once when no request is under way. A request that is already in the
+        kernel's buffer is still served: closing now would answer it with a reset. So is the first one of a new
+        connection: clients try again what fails on an old connection, not what fails on a new one."""
+        if self.state != State.IDLE or self._transport.readable_now():
+            return
+        if self._served:
             self.scope.cancel()
+        else:
+            self._enter(State.IDLE, self._shared.limits.fresh_s)
 
     async def watch(self, watched: trio.CancelScope) -> None:
         """Beside a handler that takes long: end the connection when the client does. Bytes of a next request
@@ -155,8 +162,8 @@ class Connection:
 
     # --- the loop
     async def _serve(self) -> None:
-        requests = self._parser.requests
-        self._enter(State.IDLE, self._shared.limits.idle_s)
+        requests, limits = self._parser.requests, self._shared.limits
+        self._enter(State.IDLE, limits.fresh_s if self._shared.draining else limits.idle_s)
         while True:
             if requests:
                 await trio.lowlevel.checkpoint()  # a pipeline must not keep the event loop for itself
@@ -177,7 +184,7 @@ class Connection:
         """Until a request is complete or cannot become so; False when there will be none."""
         parser, transport = self._parser, self._transport
         while not parser.requests and parser.failure is None:
-            if self.state == State.IDLE and self._shared.draining and not transport.readable_now():
+            if self.state == State.IDLE and self._served and self._shared.draining and not transport.readable_now():
                 return False
             data = await transport.receive()
             if not data:
@@ -219,6 +226,7 @@ class Connection:
         self._enter(State.HANDLING, math.inf)
         response = await self._handle(request)
         keep_alive = request.keep_alive and not shared.draining
+        self._served = True
         await self._send(self._render(request, response, keep_alive))
         if self._charged:
             self._discharge()

@@ -10,6 +10,8 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
 import trio
 
@@ -76,6 +78,11 @@ def inherited(fd: int) -> socket.socket:
     raise ConfigError(f"file descriptor {fd} is not a listening stream socket")
 
 
+def _peer(name: Any) -> str:
+    """Whom `accept` names: an IP address, or "unix"."""
+    return name[0] if isinstance(name, tuple) else "unix"
+
+
 def _ignore_request(request: Request, error: Exception) -> None:
     """For callers that do not log."""
 
@@ -104,6 +111,7 @@ class Listener:
         self._per_peer: dict[str, int] = {}
         self._scope = trio.CancelScope()
         self._accepting = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None  # of the connections, while `serve` runs
         self._changed = trio.Event()  # the first connection came, or the last one went
 
     @property
@@ -123,6 +131,7 @@ class Listener:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
                     nursery.start_soon(self._sweep, nursery)
                     with self._accepting:
                         async with trio.open_nursery() as intake:
@@ -142,6 +151,7 @@ class Listener:
         then end what is left. Returns whether everything finished by itself."""
         self._shared.draining = True
         self._accepting.cancel()
+        self._take_waiting()
         self._close_sockets()
         for connection in list(self._connections):
             connection.finish()
@@ -151,6 +161,14 @@ class Listener:
         clean = not self._connections
         self._scope.cancel()
         return clean
+
+    def _take_waiting(self) -> None:
+        """Accept what the kernel has queued: closing the sockets would reset those connections."""
+        for sock in self.sockets:
+            with suppress(OSError):  # BlockingIOError: that was all
+                while self._nursery is not None:
+                    client, name = sock.accept()
+                    self._admit(client, _peer(name), self._nursery)
 
     def _close_sockets(self) -> None:
         for sock in self.sockets:
@@ -182,7 +200,7 @@ class Listener:
             elif error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
                 raise
             return False  # the rest are errors of that one connection, see accept(2)
-        self._admit(client, name[0] if isinstance(name, tuple) else "unix", nursery)
+        self._admit(client, _peer(name), nursery)
         return True
 
     def _admit(self, client: socket.socket, address: str, nursery: trio.Nursery) -> None:

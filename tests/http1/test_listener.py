@@ -395,12 +395,16 @@ def test_drain_finishes_what_is_in_flight_and_closes_what_is_idle():
         release, started = trio.Event(), trio.Event()
 
         async def handler(request: Request) -> Response:
+            if request.path == "/quick":
+                return Response(200)
             started.set()
             await release.wait()
             return Response(200, b"done")
 
         async with serving(handler) as server:
             idle, busy = await server.connect(), await server.connect()
+            await idle.send_all(b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n")
+            await read_response(idle)
             await busy.send_all(GET + GET)
             await started.wait()
             results: list[bool] = []
@@ -416,6 +420,31 @@ def test_drain_finishes_what_is_in_flight_and_closes_what_is_idle():
                 release.set()
                 answer = await read_all(busy)
             assert answer.count(b"done") == 1 and b"connection: close" in answer
+            assert results == [True]
+    run(main)
+
+
+def test_drain_serves_new_connections_first_request():
+    """Accepted or still queued by the kernel: a client does not try again what fails on a new connection."""
+    async def main() -> None:
+        async with serving() as server:
+            accepted, silent = await server.connect(), await server.connect()
+            await server.until(State.IDLE, State.IDLE)
+            queued = await server.connect()
+            results: list[bool] = []
+
+            async def drain() -> None:
+                results.append(await server.listener.drain(10))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(drain)
+                while not server.listener._shared.draining:
+                    await trio.lowlevel.checkpoint()
+                await server.until(State.IDLE, State.IDLE, State.IDLE)
+                for client in (accepted, queued):
+                    await client.send_all(GET)
+                    assert b"connection: close" in await read_all(client)
+                assert await silent.receive_some() == b"", "one that says nothing is not waited for"
             assert results == [True]
     run(main)
 
