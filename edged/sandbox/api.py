@@ -56,6 +56,8 @@ class Api:
                 return json_response(200, openapi.document(registry, "", "v1"))
             case ["openapi", "v3", "apis", group, version] if registry.has_version(group, version):
                 return json_response(200, openapi.document(registry, group, version))
+            case ["openapi", "v2"]:
+                return _openapi_v2(request)
             case ["openapi", *_]:
                 raise no_such_resource()
             case ["version"]:
@@ -95,6 +97,13 @@ def _wants_watch(request: Request) -> bool:
     return request.query.get("watch", "") in ("true", "1")
 
 
+def _openapi_v2(request: Request) -> Response:
+    wants_protobuf = "application/com.github.proto-openapi.spec.v2" in request.headers.get("accept", "")
+    if wants_protobuf:
+        return Response(200, openapi.V2_PROTOBUF, openapi.V2_MEDIA_TYPE)
+    return json_response(200, openapi.V2)
+
+
 def _discovery_root(registry, request: Request, *, core: bool) -> Response:  # type: ignore[no-untyped-def]
     body: Object
     if "as=APIGroupDiscoveryList" in request.headers.get("accept", "") and "v=v2" in request.headers["accept"]:
@@ -111,7 +120,7 @@ def _paths(group_versions: list[tuple[str, str]]) -> list[str]:
     for group, version in group_versions:
         if group:
             found += [f"/apis/{group}", f"/apis/{group}/{version}"]
-    return [*dict.fromkeys(found), "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]
+    return [*dict.fromkeys(found), "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
 
 
 def _known(path: str) -> bool:

@@ -1,4 +1,5 @@
-"""OpenAPI v3 documents, one per group and version: enough for kubectl's validation choice and for `kubectl explain`.
+"""OpenAPI v3 documents, one per group and version: enough for kubectl's validation choice and for `kubectl explain`;
+and an empty v2 document.
 
 Pure. Built-in kinds are described from shapes.py (names and types, no prose), custom resources by their own schema.
 """
@@ -20,6 +21,14 @@ _SCALARS: dict[str, Object] = {
     "Time": {"type": "string", "format": "date-time"}, "MicroTime": {"type": "string", "format": "date-time"},
     "Duration": {"type": "string"}, "IntOrString": {"type": "string", "format": "int-or-string"},
 }  # fmt: skip
+
+# kubectl wants version 2 for one thing only: validating a `kind: List` itself. Kinds that a document does not
+# have it leaves to the server, so this one has none. In protobuf: Document{swagger, info{title, version}}.
+V2: Object = {
+    "swagger": "2.0", "info": {"title": "Kubernetes sandbox", "version": "v1"}, "paths": {}, "definitions": {},
+}  # fmt: skip
+V2_MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+V2_PROTOBUF = b"\x0a\x032.0\x12\x18\x0a\x12Kubernetes sandbox\x12\x02v1"
 
 
 def root(registry: Registry) -> Object:
