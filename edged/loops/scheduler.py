@@ -238,6 +238,9 @@ class Scheduler:
         try:
             waits = await self._choose(attempt)
         except EdgedError as error:  # a plugin, or a Pod that got a node while a guest was thinking
+            if attempt.assumed is None:
+                record = Record(Evaluation(pod, ()), profile, queued.attempts, self._clock(), str(error))
+                self.records.add(record)
             await self._take_back(attempt, BROKEN, str(error))
             return
         if waits is None:

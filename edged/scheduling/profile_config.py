@@ -70,11 +70,12 @@ def parse(document: Any) -> SchedulerFile:
         _profile(entry, f"profiles[{i}]", len(entries), ignored) for i, entry in enumerate(entries)
     )
     _unique(profiles)
+    initial, longest = _backoff(top)
     return SchedulerFile(
         profiles=profiles or (ProfileConfig("default-scheduler"),),
         percentage=_percentage(top, ""),
-        initial_backoff_s=_seconds(top, "podInitialBackoffSeconds", 1),
-        max_backoff_s=_seconds(top, "podMaxBackoffSeconds", 10),
+        initial_backoff_s=initial,
+        max_backoff_s=longest,
         ignored=tuple(ignored),
     )
 
@@ -232,8 +233,15 @@ def _percentage(value: Mapping[str, Any], path: str) -> int | None:
     return percentage
 
 
+def _backoff(top: Mapping[str, Any]) -> tuple[float, float]:
+    initial, longest = _seconds(top, "podInitialBackoffSeconds", 1), _seconds(top, "podMaxBackoffSeconds", 10)
+    if longest < initial:
+        raise ConfigError("podMaxBackoffSeconds: must be at least podInitialBackoffSeconds")
+    return initial, longest
+
+
 def _seconds(top: Mapping[str, Any], key: str, default: int) -> float:
     value = top.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{key}: must be a number of seconds, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ConfigError(f"{key}: must be a number of seconds above 0, not {value!r}")
     return float(value)

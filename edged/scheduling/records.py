@@ -16,12 +16,13 @@ from edged.scheduling.profile import Profile
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """One attempt at a Pod. `when_ns`: nanoseconds since 1970."""
+    """One attempt at a Pod. `when_ns`: nanoseconds since 1970. `error`: what broke it off, if anything."""
 
     evaluation: Evaluation
     profile: Profile
     attempts: int
     when_ns: int
+    error: str = ""
 
 
 class Records:
@@ -62,7 +63,7 @@ class Records:
             "attempts": record.attempts,
             "time_ns": record.when_ns,
             "node": evaluation.node_name,
-            "message": "" if evaluation.node_name else evaluation.message(),
+            "message": record.error or ("" if evaluation.node_name else evaluation.message()),
             "nodes": _nodes(record),
         }
 

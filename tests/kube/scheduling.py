@@ -30,10 +30,15 @@ class Daemon(Edged):
     admission."""
 
     def __init__(
-        self, kubeconfig: Path, scheduler: str, *, policies: Sequence[Mapping[str, Any]] = (), **settings: Any
+        self, kubeconfig: Path | None, scheduler: str, *, policies: Sequence[Mapping[str, Any]] = (), **settings: Any
     ) -> None:
         self._scheduler = scheduler
         super().__init__(kubeconfig=kubeconfig, policies=policies, **settings)
+
+    def __exit__(self, *failure: object) -> None:
+        if failure and failure[0] is not None:
+            print(self.log[-8000:])  # pytest shows it with the failure
+        super().__exit__(*failure)
 
     def explain(self, pod: str, namespace: str) -> Object:
         """`edged schedule explain`."""

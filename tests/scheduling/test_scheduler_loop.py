@@ -392,6 +392,8 @@ def test_a_broken_plugin_is_an_error_of_the_scheduler():
     play(world, settle)
     assert world.condition("p")["reason"] == "SchedulerError"
     assert world.condition("p")["message"] == 'running "Guest" filter plugin: wasm: filter error: unreachable'
+    why = world.scheduler.why(NamespacedName("default", "p"))
+    assert (why["message"], why["node"]) == (world.condition("p")["message"], "")
     assert plugin.calls == ["filter", "end_cycle"]
 
 
