@@ -105,6 +105,7 @@ class EngineConfig:
 
     kind: str = setting(choice("native", "pulley"), "native")
     memory_limit_mib: int = setting(integer(1, _MIB_OF_32_BITS), 64)
+    guests_memory_mib: int = setting(integer(1, 1 << 20), 192)
     cpu_budget_ms: int = setting(integer(1, 3_600_000), 1000)
     wall_timeout_s: float = setting(number(0, 3600, above=True), 2.0)
 

@@ -34,6 +34,7 @@ from edged.apiserver.writes import PODS, EventRecorder
 from edged.config import AdmissionConfig, Config
 from edged.errors import ConfigError, EdgedError
 from edged.http1 import listener as http
+from edged.http1.connection import Limits
 from edged.http1.messages import Request
 from edged.logs import GuestLines, Logger, LogStyle, is_journal
 from edged.loops.admission import Admission
@@ -71,7 +72,7 @@ class Daemon:
         self.config_path = config_path
         self.log = log
         self.lines = GuestLines(log)
-        self.engine = Engine(config.engine.kind)  # type: ignore[arg-type]
+        self.engine = Engine(config.engine.kind, config.engine.guests_memory_mib)  # type: ignore[arg-type]
         self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context))
         self.informers = Informers(self.source.client)
@@ -165,6 +166,7 @@ class Daemon:
             sockets,
             Routes(self.admission),
             tls=self.tls.context,
+            limits=Limits(in_flight=Limits().connections),  # each policy has a limit of its own
             on_handler_error=self._say_handler_error,
             on_connection_error=lambda peer, error: self.log.debug("connection failed", peer=peer, error=str(error)),
         )

@@ -21,6 +21,7 @@ from edged.loops.context import ClusterContext, HostServices
 from edged.loops.policies import Policy, PolicySet, TimedOut, call_guest
 
 REMEMBERED_REJECTIONS = 50
+CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
 
 
 class UnknownPolicy(Exception):
@@ -64,6 +65,7 @@ class Admission:
     ) -> None:
         self.policies: PolicySet = {}
         self.counters: dict[str, Counters] = {}
+        self._slots: dict[str, trio.Semaphore] = {}
         self.rejections: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_REJECTIONS)
         self._log = log
         self._lines = lines
@@ -75,6 +77,7 @@ class Admission:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
         self.counters = {name: self.counters.get(name) or Counters() for name in policies}
+        self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in policies}
 
     def find(self, name: str) -> Policy | None:
         """The policy of that name; None for one removed a short while ago. Raises UnknownPolicy."""
@@ -120,7 +123,8 @@ class Admission:
         services = HostServices(policy.name, uid, policy.grants, self._context, self._lines)
         payload = b'{"request":' + orjson.dumps(request.payload) + b',"settings":' + policy.settings + b"}"
         try:
-            return verdict.from_reply(request, await call_guest(policy, services, b"validate", payload)), ""
+            reply = await self._in_turn(policy, services, payload)
+            return verdict.from_reply(request, reply), ""
         except TimedOut:
             return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
         except verdict.BadReply as error:
@@ -129,6 +133,21 @@ class Admission:
             return verdict.internal_rejection(
                 uid, f"Guest call failure: {error}"
             ), f"guest call failure: {error}"
+
+    async def _in_turn(self, policy: Policy, services: HostServices, payload: bytes) -> bytes:
+        """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
+        slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
+        try:
+            slots.acquire_nowait()
+        except trio.WouldBlock:
+            with trio.move_on_after(policy.timeout_s) as scope:
+                await slots.acquire()
+            if scope.cancelled_caught:
+                raise TimedOut(verdict.TIMED_OUT) from None
+        try:
+            return await call_guest(policy, services, b"validate", payload)
+        finally:
+            slots.release()
 
     def _count(self, policy: Policy, response: AdmissionResponse, failure: str) -> None:
         counters = self.counters.setdefault(policy.name, Counters())

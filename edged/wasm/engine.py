@@ -31,6 +31,7 @@ IDLE_TICKS_BEFORE_PARKING = 50
 MEMORY_RESERVATION = 64 << 20  # addresses, not memory: growth up to the usual limit moves nothing
 MEMORY_RESERVATION_FOR_GROWTH = 16 << 20
 MEMORY_GUARD = 0
+GUESTS_MEMORY_MIB = 192
 MAX_WASM_STACK = 512 << 10
 ASYNC_STACK = 2 << 20
 
@@ -38,8 +39,10 @@ ASYNC_STACK = 2 << 20
 class Engine:
     """Owns a `wasm_engine_t`. One per process is enough; tests make several."""
 
-    def __init__(self, kind: Kind = "native") -> None:
+    def __init__(self, kind: Kind = "native", guests_memory_mib: int = GUESTS_MEMORY_MIB) -> None:
         self.kind = kind
+        self.guests_memory_limit = guests_memory_mib << 20  # linear memory of all instances together, bytes
+        self.guests_memory = 0  # of those whose calls did not end within a slice
         config = holding.wasm_config_new()
         holding.wasmtime_config_epoch_interruption_set(config, True)
         holding.wasmtime_config_parallel_compilation_set(config, False)

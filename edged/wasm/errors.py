@@ -33,6 +33,10 @@ class GuestBudget(GuestError):
     """The guest used up what one call may use: CPU time or number of host calls."""
 
 
+class GuestMemory(GuestError):
+    """All guests together use too much memory, and this one has a large part of it."""
+
+
 class GuestTimeout(GuestError):
     """The deadline of the call passed, host calls included."""
 

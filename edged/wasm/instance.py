@@ -28,6 +28,7 @@ from edged.wasm.errors import (
     BadModule,
     GuestBudget,
     GuestExit,
+    GuestMemory,
     GuestTimeout,
     GuestTrap,
     HostFailure,
@@ -67,12 +68,14 @@ class Instance:
         "_address",
         "_base",
         "_context",
+        "_counted",
         "_cpu_left",
         "_failure",
         "_functions",
         "_future",
         "_has_memory",
         "_host_calls_left",
+        "_made",
         "_scratch",
         "_store",
         "_unfinished_first",
@@ -105,6 +108,8 @@ class Instance:
         self._waiting: tuple[Callable[[], Awaitable[int | None]], _Wait] | None = None
         self._future = 0
         self._has_memory = False
+        self._made = False  # instantiated: only then has it exports
+        self._counted = 0  # bytes of this instance in engine.guests_memory
         self._host_calls_left = 0
         self._cpu_left = budget.cpu_s
         self._functions: dict[str, bytes] = {}
@@ -312,9 +317,25 @@ class Instance:
         engine.running = outer
         self.cpu_s += spent
         self._cpu_left -= spent
-        if not done and self._cpu_left <= 0:
-            raise GuestBudget(f"the guest used its {self.budget.cpu_s * 1000:.0f} ms of CPU time")
+        if not done:
+            if self._cpu_left <= 0:
+                raise GuestBudget(f"the guest used its {self.budget.cpu_s * 1000:.0f} ms of CPU time")
+            if self._made and "memory" in self.module.exports:
+                self._count_memory()
         return done
+
+    def _count_memory(self) -> None:
+        """All guests together have a limit, too: many that are each within theirs could still take the whole node.
+
+        Past it, those go that hold more than an eighth of it; a call that ends within its first slice is not counted.
+        """
+        engine, size = self.engine, self.memory_size()
+        engine.guests_memory += size - self._counted
+        self._counted = size
+        if engine.guests_memory > engine.guests_memory_limit and size > engine.guests_memory_limit // 8:
+            raise GuestMemory(
+                f"all guests together use more than {engine.guests_memory_limit >> 20} MiB, this one {size >> 20}"
+            )
 
     async def _host_wait(self) -> None:
         assert self._waiting is not None
@@ -363,12 +384,17 @@ class Instance:
         """Free the store. Idempotent. Not while a call is pending."""
         assert not self.busy, "close() while a call is pending"
         self.dead = True
+        self._uncount()
         if self._store:
             store, self._store = self._store, 0
             if self.engine.running is not None:
                 self.engine.doom(0, store)
             else:
                 holding.wasmtime_store_delete(store)
+
+    def _uncount(self) -> None:
+        self.engine.guests_memory -= self._counted
+        self._counted = 0
 
     def _doom_future(self) -> None:
         if self._future:
@@ -377,6 +403,7 @@ class Instance:
 
     def __del__(self) -> None:
         if getattr(self, "_store", 0):
+            self._uncount()
             self._doom_future()
             self.engine.doom(0, self._store)
 
@@ -450,6 +477,7 @@ class Template:
         except BaseException:
             instance.close()
             raise
+        instance._made = True
         return instance
 
 

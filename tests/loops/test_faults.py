@@ -175,3 +175,55 @@ def test_memory_returns_after_memory_bombs(rig):
         assert rss_mib() < before + 24
 
     trio.run(main)
+
+
+def test_memory_bombs_together_end_before_they_take_the_node(tmp_path):
+    """Each is within its own limit of 32 MiB; thirty-two of them at once must not use a gibibyte."""
+    from tests.wasm.support import rss_mib
+
+    rig = Rig(tmp_path, memory_limit_mib=32, wall_timeout_s=5.0, cpu_budget_ms=3000)
+    rig.engine.guests_memory_limit = 96 << 20
+    bomb = (FAULTS / "memory-bomb.wat").read_text()
+    peak = 0.0
+
+    async def main():
+        nonlocal peak
+        await rig.load(rig.wat("bomb", bomb), rig.wat("honest", HONEST))
+        before = rss_mib()
+        answers = []
+
+        async def ask():
+            answers.append(await rig.admission.review("bomb", request()))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(40):
+                nursery.start_soon(ask)
+            while len(answers) < 40:
+                assert (await rig.admission.review("honest", request())).allowed
+                peak = max(peak, rss_mib() - before)
+                await trio.sleep(0)
+        ended = [answer for answer in answers if not answer.allowed]
+        said = [answer.status["message"] for answer in ended]
+        assert any("all guests together" in text for text in said)
+        assert all("all guests together" in text or text == TIMED_OUT for text in said)
+        assert rig.engine.guests_memory == 0
+
+    trio.run(main)
+    assert peak < 96 + 2 * 32
+    rig.close()
+
+
+def test_a_flood_at_one_policy_waits_in_its_own_queue(rig):
+    async def main():
+        await rig.load(rig.wat("honest", HONEST), rig.wat("sleep", (FAULTS / "sleep-10s.wat").read_text()))
+        with trio.move_on_after(0.3):
+            async with trio.open_nursery() as nursery:
+                for _ in range(300):
+                    nursery.start_soon(rig.admission.review, "sleep", request())
+                await trio.sleep(0.05)
+                assert (await rig.admission.review("honest", request())).allowed
+                assert rig.admission._slots["sleep"].value == 0
+                nursery.cancel_scope.cancel()
+        assert rig.admission._slots["sleep"].value == 32
+
+    trio.run(main)
