@@ -47,7 +47,9 @@ def measure(sections: list[str], *, quick: bool) -> dict[str, Any]:
         load = os.getloadavg()[0]
         say(f"{section}: load average {load:.2f}")
         result[f"{section}_load_before"] = round(load, 2)
-        result |= importlib.import_module(f"tests.bench.{section}").run(quick=quick)
+        figures = importlib.import_module(f"tests.bench.{section}").run(quick=quick)
+        say(f"{section}: {orjson.dumps(figures).decode()}")
+        result |= figures
     return result
 
 
