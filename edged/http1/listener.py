@@ -178,7 +178,7 @@ class Listener:
 
     # --- accepting
     async def _accept(self, sock: socket.socket, nursery: trio.Nursery) -> None:
-        while True:
+        while not self._shared.draining:
             try:
                 await trio.lowlevel.wait_readable(sock)
             except trio.ClosedResourceError:
@@ -188,6 +188,8 @@ class Listener:
                     break
 
     async def _accept_one(self, sock: socket.socket, nursery: trio.Nursery) -> bool:
+        if self._shared.draining:
+            return False  # drain() closed the socket after this task was woken
         try:
             client, name = sock.accept()
         except (BlockingIOError, InterruptedError):

@@ -449,6 +449,25 @@ def test_drain_serves_new_connections_first_request():
     run(main)
 
 
+def test_drain_in_the_very_moment_of_an_arrival():
+    """The accepting task has been woken, and finds its socket closed: no reason to fall over."""
+    async def main() -> None:
+        async with serving() as server:
+            with server.listener.sockets[0].dup() as twin:
+                async def drain_on_arrival() -> None:
+                    await trio.lowlevel.wait_readable(twin)  # woken together with the accepting task
+                    assert await server.listener.drain(10)
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(drain_on_arrival)
+                    await trio.sleep(0)
+                    client = await server.connect()
+                    await client.send_all(GET)
+                    assert b"connection: close" in await read_all(client)
+    for _ in range(8):  # which of the two goes first is chance
+        run(main)
+
+
 def test_drain_ends_what_does_not_finish():
     async def main() -> None:
         started = trio.Event()
