@@ -141,8 +141,11 @@ class Compiler:
         """The module of that file, compiled if need be. Raises BadModule, GuestError, ConfigError."""
         with _mapped(path) as view:
             digest = hashlib.sha256(view).hexdigest()
-            interface = binary.interface(view)
-            metadata = binary.custom_section(view, METADATA_SECTION)
+            try:
+                interface = binary.interface(view)
+                metadata = binary.custom_section(view, METADATA_SECTION)
+            except BadModule as error:
+                raise BadModule(f"module {path}: {error}") from error
         self._prepare_cache()
         key = self.key(digest)
         handle = self._map_cached(key)
