@@ -38,7 +38,7 @@ class Kubectl:
     """Runs the real kubectl with one kubeconfig and a cache folder of its own."""
 
     def __init__(self, program: Path, kubeconfig: Path, folder: Path) -> None:
-        self._program = program
+        self.program = program
         self._kubeconfig = kubeconfig
         self._environment = {"HOME": str(folder), "KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin"}
 
@@ -53,7 +53,7 @@ class Kubectl:
         """Runs to the end, with `stdin` as its input (`apply -f -`). `check`: failure is a KubectlError.
         `environment`: further variables."""
         done = subprocess.run(
-            [str(self._program), *arguments],
+            [str(self.program), *arguments],
             input="" if stdin is None else stdin,
             capture_output=True,
             text=True,
@@ -313,7 +313,10 @@ class KubeScheduler:
 
 
 class Sandbox:
-    """edged's own embedded API server as a process of its own, with the same face as Cluster."""
+    """edged's own embedded API server as a process of its own, with the same face as Cluster.
+
+    With `--port` among the `arguments` it can be killed and started again; all that it held is gone then.
+    """
 
     READY = "sandbox ready "
 
@@ -337,9 +340,17 @@ class Sandbox:
 
     def start(self) -> Self:
         """Returns when it has said that it is ready, and where."""
-        self._process = Process(self._command, self.folder / "sandbox.log")
+        log = self.folder / "sandbox.log"
+        log.unlink(missing_ok=True)
+        self._process = Process(self._command, log)
         self._process.wait_until(self._is_ready, seconds=30.0)
         return self
+
+    def kill(self) -> None:
+        """SIGKILL; `start()` goes on at the same address."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
     def stop(self) -> None:
         """Ends it and removes its folder. Idempotent."""

@@ -61,6 +61,11 @@ class Process:
         """False as soon as the program has ended, for whatever reason."""
         return self._thread.is_alive()
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; the negative signal number when a signal ended it."""
+        return self._popen.returncode if self._popen is not None else None
+
     def output(self) -> str:
         """Everything written so far, by earlier runs into the same file too."""
         return self.log.read_text(errors="replace")
