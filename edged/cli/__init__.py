@@ -25,7 +25,7 @@ COMMANDS = {
     "sandbox": "an in-memory Kubernetes API server for trying things out",
     "compile": "compile WebAssembly modules into the cache",
     "policy": "run, test and inspect admission policies",
-    "schedule": "explain and simulate scheduling",
+    "schedule": "explain where a Pod was placed, or why it waits",
     "webhook": "render, install and remove webhook configurations",
     "rbac": "render the smallest roles for what is enabled",
     "doctor": "look for what would keep the daemon from working here",

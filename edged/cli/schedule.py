@@ -15,7 +15,7 @@ from edged.cli.status import ask, configured_socket
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("schedule", help="explain scheduling")
+    parser = subparsers.add_parser("schedule", help="explain where a Pod was placed, or why it waits")
     commands = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
     explain = commands.add_parser(
         "explain",
