@@ -20,8 +20,8 @@ from edged.scheduling.requests import (
     Resources,
     assumed_requests,
     requests,
-    resized_statuses,
     scored_requests,
+    status_of_resources,
 )
 from edged.scheduling.selectors import (
     LabelSelector,
@@ -232,15 +232,14 @@ class PodParser:
 def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None) -> bytes:
     """Equal for specs in which everything that `_parse_spec` reads is equal."""
     get = spec.get
-    resized = list(resized_statuses(status).values()) if status else None
     return orjson.dumps(
         [
             namespace, [_of_container(c) for c in get("containers") or ()],
             [_of_container(c) for c in get("initContainers") or ()],
             get("resources"), get("overhead"), get("priority"), get("preemptionPolicy"), get("tolerations"),
             get("nodeSelector"), get("affinity"), get("schedulingGates"), get("topologySpreadConstraints"),
-            get("resourceClaims"), _claims(spec), _image_volumes(spec), resized,
-            status.get("conditions") if resized and status else None,
+            get("resourceClaims"), _claims(spec), _image_volumes(spec),
+            status_of_resources(status) if status else None,
         ]
     )  # fmt: skip
 

@@ -107,38 +107,28 @@ def _with_assumed(
 
 
 def _resize_infeasible(status: Mapping[str, Any]) -> bool:
-    return any(
-        c.get("type") == "PodResizePending" and c.get("reason") == "Infeasible"
-        for c in status.get("conditions") or ()
-    )
+    """The first condition of the type decides, though there should be one only."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodResizePending":
+            return bool(condition.get("reason") == "Infeasible")
+    return False
 
 
-def _container_sums(spec: Mapping[str, Any], status: Mapping[str, Any] | None, assumed: Amounts) -> Amounts:
-    """The sum from the spec alone, or for assigned Pods the largest of spec, actuated and allocated sums."""
-    statuses = resized_statuses(status) if status else {}
-    if not statuses:
-        return _sum(spec, _with_assumed(_spec_request, assumed))
-    infeasible = _resize_infeasible(status or {})
-
-    def allocated(container: Container) -> Amounts:
-        given = statuses.get(container.get("name", ""), {}).get("allocatedResources")
-        if given is not None:
-            return amounts(given)
-        return {} if infeasible else _spec_request(container)
-
-    def actuated(container: Container) -> Amounts:
-        given = (statuses.get(container.get("name", ""), {}).get("resources") or {}).get("requests")
-        return allocated(container) if given is None else amounts(given)
-
-    total = _sum(spec, _with_assumed(actuated, assumed))
-    _maximum(total, _sum(spec, _with_assumed(allocated, assumed)))
-    if not infeasible:
-        _maximum(total, _sum(spec, _with_assumed(_spec_request, assumed)))
-    return total
+def status_of_resources(status: Mapping[str, Any]) -> list[Any] | None:
+    """All of a status that requests depend on, for comparison; None for most Pods: nothing of it matters."""
+    resources, allocated = status.get("resources"), status.get("allocatedResources")
+    infeasible = _resize_infeasible(status)
+    containers = [
+        [name, entry.get("allocatedResources"), (entry.get("resources") or {}).get("requests")]
+        for name, entry in _resized_statuses(status).items()
+    ]
+    if not containers and not infeasible and resources is None and not allocated:
+        return None
+    return [containers, infeasible, resources, allocated]
 
 
-def resized_statuses(status: Mapping[str, Any]) -> dict[str, Container]:
-    """Container statuses by name, of those that tell resources; empty for most Pods."""
+def _resized_statuses(status: Mapping[str, Any]) -> dict[str, Container]:
+    """Container statuses by name, of those that tell resources."""
     return {
         entry["name"]: entry
         for field in ("containerStatuses", "initContainerStatuses")
@@ -147,9 +137,57 @@ def resized_statuses(status: Mapping[str, Any]) -> dict[str, Container]:
     }
 
 
-def _pod_level(spec: Mapping[str, Any]) -> Amounts:
-    given = amounts((spec.get("resources") or {}).get("requests"))
-    return {name: value for name, value in given.items() if _counted_at_pod_level(name)}
+def _container_sums(spec: Mapping[str, Any], status: Mapping[str, Any] | None, assumed: Amounts) -> Amounts:
+    """The sum from the spec alone, or for assigned Pods the largest of spec, actuated and allocated sums."""
+    if not status or status_of_resources(status) is None:
+        return _sum(spec, _with_assumed(_spec_request, assumed))
+    infeasible = _resize_infeasible(status)
+    total: Amounts = {}
+    for sums in _status_sums(spec, status, assumed, infeasible):
+        _maximum(total, sums)
+    if not infeasible:
+        _maximum(total, _sum(spec, _with_assumed(_spec_request, assumed)))
+    return total
+
+
+def _status_sums(
+    spec: Mapping[str, Any], status: Mapping[str, Any], assumed: Amounts, infeasible: bool
+) -> tuple[Amounts, Amounts]:
+    """What the node set aside for the containers, and what they run with: the Pod's own totals if the status
+    has both."""
+    running = (status.get("resources") or {}).get("requests")
+    if status.get("allocatedResources") and running:
+        return amounts(status["allocatedResources"]), amounts(running)
+    statuses = _resized_statuses(status)
+
+    def allocated(container: Container) -> Amounts:
+        given = statuses.get(container.get("name", ""), {}).get("allocatedResources")
+        if given:
+            return amounts(given)
+        return {} if infeasible else _spec_request(container)
+
+    def actuated(container: Container) -> Amounts:
+        given = (statuses.get(container.get("name", ""), {}).get("resources") or {}).get("requests")
+        return amounts(given) if given else allocated(container)
+
+    return _sum(spec, _with_assumed(allocated, assumed)), _sum(spec, _with_assumed(actuated, assumed))
+
+
+def _pod_level(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Amounts:
+    """Requests of the Pod as a whole, which replace the containers'; with a status that tells resources, the
+    largest of what is asked for, run with and set aside."""
+    given = _supported((spec.get("resources") or {}).get("requests"))
+    resources = (status or {}).get("resources")
+    if not given or status is None or resources is None:
+        return given
+    total = {} if _resize_infeasible(status) else given
+    _maximum(total, _supported(resources.get("requests")))
+    _maximum(total, _supported(status.get("allocatedResources")))
+    return total
+
+
+def _supported(quantities: Mapping[str, Any] | None) -> Amounts:
+    return {name: value for name, value in amounts(quantities).items() if _counted_at_pod_level(name)}
 
 
 def _finish(total: Amounts, pod_level: Amounts, spec: Mapping[str, Any]) -> Amounts:
@@ -160,7 +198,7 @@ def _finish(total: Amounts, pod_level: Amounts, spec: Mapping[str, Any]) -> Amou
 
 def requests(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Resources:
     """The Pod's request per resource. `status` only for Pods that have a node. Raises QuantityError."""
-    return rounded(_finish(_container_sums(spec, status, {}), _pod_level(spec), spec))
+    return rounded(_finish(_container_sums(spec, status, {}), _pod_level(spec, status), spec))
 
 
 def scored_requests(spec: Mapping[str, Any]) -> Resources:
@@ -174,9 +212,9 @@ def scored_requests(spec: Mapping[str, Any]) -> Resources:
 
 def assumed_requests(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> tuple[int, int]:
     """(cpu milli-units, memory bytes) that an assigned Pod adds to its node's non-zero sums."""
-    pod_level = _pod_level(spec)
+    pod_level = _pod_level(spec, status)
     assumed = ASSUMED
-    if pod_level:
+    if _pod_level(spec):
         known = _finish(_container_sums(spec, status, {}), pod_level, spec)
         assumed = {name: value for name, value in ASSUMED.items() if name not in known}
     total = _finish(_container_sums(spec, status, assumed), pod_level, spec)

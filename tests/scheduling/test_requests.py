@@ -78,6 +78,43 @@ def test_an_infeasible_resize_does_not_count_the_spec():
     assert requests(spec, status) == {"cpu": 1000}
 
 
+def test_an_infeasible_resize_counts_nothing_of_containers_whose_status_is_unknown():
+    spec = {"containers": [container("a", cpu="9")]}
+    status = {"conditions": [{"type": "PodResizePending", "reason": "Infeasible"}]}
+    assert requests(spec, status) == {}
+    assert assumed_requests(spec, status) == (100, 200 * MIB)
+
+
+def test_the_first_pending_resize_decides():
+    spec = {"containers": [container("a", cpu="9")]}
+    conditions = [{"type": "PodResizePending", "reason": r} for r in ("Deferred", "Infeasible")]
+    assert requests(spec, {"conditions": conditions}) == {"cpu": 9000}
+    assert requests(spec, {"conditions": conditions[::-1]}) == {}
+
+
+def test_totals_of_the_status_replace_those_of_its_containers():
+    spec = {"containers": [container("a", cpu="1", memory="4Mi")]}
+    status = {
+        "containerStatuses": [{"name": "a", "allocatedResources": {"cpu": "8", "memory": "8Mi"}}],
+        "allocatedResources": {"cpu": "2", "memory": "1Mi"},
+        "resources": {"requests": {"cpu": "3", "memory": "2Mi"}},
+    }
+    assert requests(spec, status) == {"cpu": 3000, "memory": 4 * MIB}
+    del status["resources"]
+    assert requests(spec, status) == {"cpu": 8000, "memory": 8 * MIB}
+
+
+def test_requests_of_the_pod_are_the_largest_of_spec_and_status():
+    spec = {"containers": [container()], "resources": {"requests": {"cpu": "2", "memory": "1Mi"}}}
+    status = {
+        "allocatedResources": {"cpu": "1", "memory": "2Mi", "example.com/x": "7"},
+        "resources": {"requests": {"cpu": "1", "memory": "3Mi"}},
+    }
+    assert requests(spec, status) == {"cpu": 2000, "memory": 3 * MIB, "example.com/x": 7}
+    infeasible = {"conditions": [{"type": "PodResizePending", "reason": "Infeasible"}]}
+    assert requests(spec, status | infeasible)["cpu"] == 1000
+
+
 def test_unknown_resource_names_are_dropped():
     assert allocatable({"cpu": "1", "storage": "5", "hugepages-2Mi": "4Mi", "pods": "10"}) == {
         "cpu": 1000,
