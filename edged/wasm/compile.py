@@ -210,6 +210,7 @@ class Compiler:
             code,
             str(root),
             self.engine.kind,
+            "wide" if self.engine.wide else "narrow",
             str(limits.memory_mib),
             str(limits.cpu_s),
         ]

@@ -74,17 +74,17 @@ def limit_process(memory_mib: int, cpu_s: int) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """`argv` is [engine kind, memory limit in MiB, CPU limit in seconds]."""
+    """`argv` is [engine kind, "wide" or "narrow" addresses, memory limit in MiB, CPU limit in seconds]."""
     from edged.errors import GuestError
     from edged.wasm.engine import Engine
     from edged.wasm.module import compile_here
 
-    kind, memory_mib, cpu_s = argv
+    kind, addresses, memory_mib, cpu_s = argv
     binary = sys.stdin.buffer.read()
     limit_process(int(memory_mib), int(cpu_s))
     forbid_sockets()
     try:
-        compiled = compile_here(Engine(kind), binary)  # type: ignore[arg-type]
+        compiled = compile_here(Engine(kind, wide=addresses == "wide"), binary)  # type: ignore[arg-type]
     except GuestError as error:
         print(error, file=sys.stderr)
         return EXIT_BAD_MODULE

@@ -11,8 +11,8 @@ import trio
 from edged.errors import ConfigError, GuestError
 from edged.wasm import bindings, compile_child
 from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
-from edged.wasm.engine import Engine
-from edged.wasm.errors import BadModule
+from edged.wasm.engine import Engine, addresses_are_plenty
+from edged.wasm.errors import BadModule, GuestTrap
 from edged.wasm.instance import Budget, Template
 
 ANSWER = '(module (func (export "answer") (result i32) i32.const 42))'
@@ -187,9 +187,7 @@ def test_a_module_that_takes_too_much_memory(engine, tmp_path, wasm):
 def test_a_module_that_takes_too_long(engine, tmp_path):
     body = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 1) (i32.const 7))))" * 60000
     path = tmp_path / "slow.wasm"
-    path.write_bytes(
-        bindings.wat2wasm(f'(module (func (export "f") (param i32 i32) (result i32) {body} local.get 0))')
-    )
+    path.write_bytes(bindings.wat2wasm(f'(module (func (export "f") (param i32 i32) (result i32) {body} local.get 0))'))
     compiler = Compiler(engine, tmp_path / "cache", CompileLimits(wall_s=0.2))
     with pytest.raises(BadModule, match="longer than"):
         trio.run(compiler.load, path)
@@ -238,10 +236,7 @@ def test_the_child_is_first_in_line_for_the_out_of_memory_killer():
         "print(open('/proc/self/oom_score_adj').read().strip())"
     )
     root = str(Path(compile_child.__file__).parents[2])
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout
-        == "1000\n"
-    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "1000\n"
 
 
 def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):
@@ -268,3 +263,30 @@ def test_what_killed_compilations_left_behind_is_removed(engine, compiler, wasm)
     os.utime(old, (1, 1))
     trio.run(compiler.load, wasm)
     assert (old.exists(), young.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_modules_work_with_plenty_of_addresses_and_with_few(tmp_path, wide):
+    """Out of bounds is a trap either way: by a guard page or by a check in the code."""
+    if wide and not addresses_are_plenty():
+        pytest.skip("this machine has too few addresses")
+    engine = Engine(wide=wide)
+    compiler = Compiler(engine, tmp_path / "cache")
+    path = tmp_path / "load.wasm"
+    text = (
+        '(module (memory (export "memory") 1) (func (export "load") (param i32) (result i32) (i32.load (local.get 0))))'
+    )
+    path.write_bytes(bindings.wat2wasm(text))
+
+    async def main():
+        template = Template(engine, await compiler.load(path), {})
+        for address in (65533, 0x7FFFFFFF, 0xFFFFFFFF):
+            instance = await template.instantiate(None, Budget())
+            with pytest.raises(GuestTrap) as caught:
+                await instance.call("load", address)
+            assert caught.value.kind == "out of bounds memory access"
+            instance.close()
+
+    trio.run(main)
+    engine.close()
+    assert Engine(wide=not wide).settings != engine.settings
