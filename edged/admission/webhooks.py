@@ -37,11 +37,20 @@ SYSTEM_RESOURCES = (
     ("authorization.k8s.io", "selfsubjectaccessreviews"),
     ("authorization.k8s.io", "selfsubjectrulesreviews"),
     ("authorization.k8s.io", "localsubjectaccessreviews"),
+    ("networking.k8s.io", "servicecidrs"),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
 )
 """Cluster-scoped or vital: a namespaceSelector does not keep them out, and a webhook that fails on them takes
 nodes, leases, logins or the way to remove the webhook itself."""
+BOOTSTRAP_GROUPS = (
+    "apiregistration.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "rbac.authorization.k8s.io",
+    "scheduling.k8s.io",
+)
+"""What kube-apiserver writes when it starts, and ends itself when it may not. Left out of what a wildcard reaches; a
+rule that names one of these groups means it."""
 COMPARED = (
     "name", "clientConfig", "rules", "failurePolicy", "matchPolicy", "namespaceSelector", "objectSelector",
     "sideEffects", "timeoutSeconds", "admissionReviewVersions", "reinvocationPolicy", "matchConditions",
@@ -200,7 +209,14 @@ def match_conditions(spec: WebhookSpec, target: Target) -> list[dict[str, Any]]:
         return own
     terms = [f"!(request.resource.group == '{group}' && request.resource.resource == '{resource}')"
              for group, resource in SYSTEM_RESOURCES if _may_match(spec.rules or (), group, resource)]
+    terms += [f"request.resource.group != '{group}'"
+              for group in BOOTSTRAP_GROUPS if _only_by_wildcard(spec.rules or (), group)]
     return [{"name": SYSTEM_CONDITION, "expression": " && ".join(terms)}, *own] if terms else own
+
+
+def _only_by_wildcard(rules: Sequence[Mapping[str, Any]], group: str) -> bool:
+    groups = {name for rule in rules for name in rule["apiGroups"]}
+    return "*" in groups and group not in groups
 
 
 def _may_match(rules: Sequence[Mapping[str, Any]], group: str, resource: str) -> bool:

@@ -25,6 +25,7 @@ from edged.logs import GuestLines
 
 REMEMBER_S = 5.0
 MOST_INFORMERS = 64
+UNUSED_S = 600.0
 MOST_ANSWERS = 1024
 ITEMS_BETWEEN_CHECKPOINTS = 100
 
@@ -44,7 +45,8 @@ class ClusterContext:
     def __init__(self, client: ApiClient, informers: Informers) -> None:
         self._client = client
         self._informers = informers
-        self._lists: OrderedDict[tuple[str, str, str | None, str, str], Informer] = OrderedDict()
+        # Least recently used first, each with the time of its last use.
+        self._lists: OrderedDict[tuple[str, str, str | None, str, str], tuple[Informer, float]] = OrderedDict()
         self._replies: OrderedDict[ListRequest, tuple[Informer, int, bytes]] = OrderedDict()
         self._answers: OrderedDict[object, tuple[float, Any]] = OrderedDict()
 
@@ -82,19 +84,28 @@ class ClusterContext:
             request.label_selector,
             request.field_selector,
         )
-        informer = self._lists.get(key)
-        if informer is None:
+        now = trio.current_time()
+        known = self._lists.get(key)
+        if known is None:
             informer = self._informers.acquire(
                 resource,
                 namespace=request.namespace,
                 label_selector=request.label_selector,
                 field_selector=request.field_selector,
             )
-            self._lists[key] = informer
-            while len(self._lists) > MOST_INFORMERS:
-                self._informers.release(self._lists.popitem(last=False)[1])
+        else:
+            informer = known[0]
+        self._lists[key] = (informer, now)
         self._lists.move_to_end(key)
+        self._release_unused(now)
         return informer
+
+    def _release_unused(self, now: float) -> None:
+        while self._lists:
+            _, used = next(iter(self._lists.values()))
+            if len(self._lists) <= MOST_INFORMERS and now - used < UNUSED_S:
+                return
+            self._informers.release(self._lists.popitem(last=False)[1][0])
 
     async def get(self, request: GetRequest) -> bytes:
         """One object, as the API server has it. An absent one is an error to the guest."""
@@ -141,7 +152,7 @@ class ClusterContext:
     def release(self) -> None:
         """Give all informers back."""
         while self._lists:
-            self._informers.release(self._lists.popitem()[1])
+            self._informers.release(self._lists.popitem()[1][0])
 
 
 class HostServices:

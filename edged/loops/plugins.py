@@ -106,8 +106,7 @@ class PluginLoader:
         """`where`: file and profile, for errors."""
         try:
             parsed = guest_source.parse_args(name, args)
-            binary = await guest_source.read_guest(parsed.guest_url, _read_file, _fetch)
-            module = await self._compiler.load(self._keep(binary))
+            module = await self._compiler.load(await self._fetched(name, parsed.guest_url))
             options = self._options(
                 name, config=parsed.guest_config, log_severity=parsed.log_severity, args=parsed.args
             )
@@ -115,13 +114,28 @@ class PluginLoader:
         except EdgedError as error:
             raise ConfigError(f"{where}.pluginConfig {name!r}: {error}") from error
 
-    def _keep(self, binary: bytes) -> Path:
-        """A file of those bytes in the state directory, named by their digest."""
-        folder = Path(self._config.node.state_dir) / "modules"
-        path = folder / f"{hashlib.sha256(binary).hexdigest()}.wasm"
+    async def _fetched(self, plugin: str, url: str) -> Path:
+        """A file with what the URL names; the copy of last time where nobody answers: nodes start offline."""
+        copy = self._folder() / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
+        try:
+            binary = await guest_source.read_guest(url, _read_file, _fetch)
+        except ConfigError as error:
+            if not isinstance(error.__cause__, PeerError) or not copy.exists():
+                raise
+            text = f"{error}; the copy of an earlier start is used"
+            self._lines.write(plugin, text, now=trio.current_time(), level="warning")
+            return copy
+        return self._keep(binary, copy)
+
+    def _folder(self) -> Path:
+        return Path(self._config.node.state_dir) / "modules"
+
+    def _keep(self, binary: bytes, path: Path) -> Path:
+        """Write the file unless it has those bytes already."""
+        folder = self._folder()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not path.exists():
+            if not path.exists() or path.read_bytes() != binary:
                 fd, temporary = tempfile.mkstemp(dir=folder)
                 with os.fdopen(fd, "wb") as file:
                     file.write(binary)

@@ -70,6 +70,9 @@ def test_the_system_is_left_out_of_broad_rules_only():
     for resource in ("nodes", "certificatesigningrequests", "leases", "tokenreviews", "subjectaccessreviews",
                      "validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
         assert f"request.resource.resource == '{resource}'" in condition["expression"]
+    assert "request.resource.group != 'rbac.authorization.k8s.io'" in condition["expression"]
+    roles = {**PODS, "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"]}
+    assert "matchConditions" not in hook(replace(SPEC, rules=[roles]))
     nodes = {**PODS, "resources": ["nodes/status", "pods"]}
     (condition,) = hook(replace(SPEC, rules=[nodes]))["matchConditions"]
     term = "!(request.resource.group == '' && request.resource.resource == 'nodes')"
