@@ -15,7 +15,6 @@ LABELS: Final = {
     "schedule_attempts_total": ("result", "profile"),
     "scheduling_attempt_duration_seconds": ("result", "profile"),
     "scheduling_algorithm_duration_seconds": (),
-    "framework_extension_point_duration_seconds": ("extension_point", "status", "profile"),
     "pod_scheduling_sli_duration_seconds": ("attempts",),
     "pod_scheduling_attempts": (),
     "pod_scheduled_after_flush_total": (),
@@ -35,7 +34,6 @@ def exponential(start: float, factor: float, count: int) -> tuple[float, ...]:
 BUCKETS: Final = {
     "scheduling_attempt_duration_seconds": exponential(0.001, 2, 15),
     "scheduling_algorithm_duration_seconds": exponential(0.001, 2, 15),
-    "framework_extension_point_duration_seconds": exponential(0.0001, 2, 12),
     "pod_scheduling_sli_duration_seconds": exponential(0.01, 2, 20),
     "pod_scheduling_attempts": exponential(1, 2, 5),
     "permit_wait_duration_seconds": exponential(0.001, 2, 15),

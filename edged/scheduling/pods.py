@@ -139,14 +139,15 @@ class PodInfo:
     """One Pod. `node_name` is "" while it waits; an assumed Pod is a copy with the node filled in."""
 
     __slots__ = (
-        "key", "labels", "node_name", "nominated_node", "scheduler_name", "source", "spec", "start_time",
-        "terminated", "terminating", "uid",
+        "annotations_hash", "key", "labels", "node_name", "nominated_node", "scheduler_name", "source", "spec",
+        "start_time", "terminated", "terminating", "uid",
     )  # fmt: skip
 
     key: NamespacedName
     uid: str
     spec: PodSpec
     labels: Mapping[str, str]
+    annotations_hash: int  # tells that annotations changed while the Pod waits; 0 without any and on a node
     node_name: str
     nominated_node: str
     scheduler_name: str
@@ -159,6 +160,7 @@ class PodInfo:
         """A copy that is assigned to a node."""
         copy = PodInfo.__new__(PodInfo)
         copy.key, copy.uid, copy.spec, copy.labels = self.key, self.uid, self.spec, self.labels
+        copy.annotations_hash = 0
         copy.node_name, copy.nominated_node = node_name, self.nominated_node
         copy.scheduler_name, copy.start_time, copy.source = self.scheduler_name, self.start_time, self.source
         copy.terminating, copy.terminated = self.terminating, self.terminated
@@ -201,6 +203,8 @@ class PodParser:
         pod.uid = metadata.get("uid") or str(pod.key)
         pod.labels = self._shared_labels(metadata.get("labels"))
         pod.node_name = sys.intern(spec.get("nodeName") or "")
+        annotations = None if pod.node_name else metadata.get("annotations")
+        pod.annotations_hash = hash(frozenset(annotations.items())) if annotations else 0
         pod.nominated_node = sys.intern(status.get("nominatedNodeName") or "")
         pod.scheduler_name = sys.intern(spec.get("schedulerName") or "default-scheduler")
         pod.start_time = status.get("startTime") or ""

@@ -466,7 +466,8 @@ def pre_enqueue(profile: Profile, pod: PodInfo) -> Status | None:
 def pod_update_events(old: PodInfo, new: PodInfo) -> list[ClusterEvent]:
     """What an update of a Pod means to plugins; the generic update when it means nothing in particular, and
     nothing at all when only the status changed (as it does by our own patch)."""
-    if old.spec is new.spec and old.labels is new.labels:
+    alike = old.spec is new.spec and old.labels is new.labels
+    if alike and old.annotations_hash == new.annotations_hash:
         return []
     actions = []
     if old.labels != new.labels:

@@ -2,10 +2,11 @@
 
 from edged.scheduling.cycle import OfflineHandle
 from edged.scheduling.framework import Action, ClusterEvent
+from edged.scheduling.pods import PodParser
 from edged.scheduling.profile import default_profile
 from edged.scheduling.queue import SchedulingQueue, pod_update_events
 from edged.scheduling.snapshot import Snapshot
-from tests.scheduling.objects import parsed_node, pod_info
+from tests.scheduling.objects import parsed_node, pod, pod_info
 
 NODE_ADD = ClusterEvent("Node", Action.ADD)
 
@@ -191,3 +192,14 @@ def test_update_events():
     assert actions(big, small) == [Action.UPDATE_POD_LABEL, Action.UPDATE_POD_SCALE_DOWN]
     assert actions(big, pod_info(requests={"cpu": "2"}, priority=1)) == [Action.UPDATE_POD_OTHER]
     assert actions(big, big) == []
+
+
+def test_a_waiting_pod_that_changes_in_its_annotations_alone_tells_of_a_generic_update():
+    parser = PodParser(lambda key: None)
+    plain, annotated = pod("p"), pod("p")
+    annotated["metadata"]["annotations"] = {"a": "b"}
+    before, after = parser.parse(plain), parser.parse(annotated)
+    assert [event.action for event in pod_update_events(before, after)] == [Action.UPDATE_POD_OTHER]
+    assert pod_update_events(after, parser.parse(annotated)) == []
+    patched = parser.parse(plain | {"status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}})
+    assert pod_update_events(before, patched) == []
