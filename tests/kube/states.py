@@ -64,6 +64,8 @@ class Features:
     """Assigned Pods that run with other resources than their spec asks for."""
     spread: bool = False
     pod_affinity: bool = False
+    namespace_labels: bool = False
+    """Terms of inter-Pod affinity that select namespaces by their labels."""
     priorities: bool = False
     """Assigned Pods of lower priority than the incoming one too: the scheduler will preempt some."""
 
@@ -395,24 +397,24 @@ def _pod_affinity(random: Random, pod: Object, features: Features, assigned: boo
         rules: Object = {}
         if random.random() < (0.1 if assigned else 0.3):
             rules["requiredDuringSchedulingIgnoredDuringExecution"] = [
-                _pod_affinity_term(random) for _ in range(random.choice((1, 1, 2)))
+                _pod_affinity_term(random, features) for _ in range(random.choice((1, 1, 2)))
             ]
         if random.random() < (0.2 if assigned else 0.4):
             rules["preferredDuringSchedulingIgnoredDuringExecution"] = [
-                {"weight": random.choice((1, 10, 100)), "podAffinityTerm": _pod_affinity_term(random)}
+                {"weight": random.choice((1, 10, 100)), "podAffinityTerm": _pod_affinity_term(random, features)}
                 for _ in range(random.choice((1, 2)))
             ]
         if rules:
             pod["spec"].setdefault("affinity", {})[kind] = rules
 
 
-def _pod_affinity_term(random: Random) -> Object:
+def _pod_affinity_term(random: Random, features: Features) -> Object:
     keys = ("topology.kubernetes.io/zone", "topology.kubernetes.io/zone", "kubernetes.io/hostname", "disk")
     term: Object = {"topologyKey": random.choice(keys), "labelSelector": _label_selector(random)}
     match random.randint(0, 9):
         case 0:
             term["namespaceSelector"] = {}
-        case 1:
+        case 1 if features.namespace_labels:
             term["namespaceSelector"] = {"matchLabels": {"team": "x"}}
         case 2:
             term["namespaces"] = [ELSEWHERE]

@@ -31,11 +31,14 @@ from tests.kube.differential import PROFILES, Observed, RealScheduler, as_json
 from tests.kube.states import Features, Object, State, make_state
 
 # Seeds, and what the states have beyond the plain.
-KINDS = {"plain": (200, Features()), "resized": (100, Features(resized=True))}
-RESIZED_DIFFERS = pytest.mark.xfail(
-    reason="requests of Pods whose status has Pod-level resources, or no resources and an infeasible resize",
-    strict=True,
-)
+KINDS = {
+    "plain": (90, Features()),
+    "resized": (60, Features(resized=True)),
+    "spread": (40, Features(spread=True)),
+    "affine": (60, Features(spread=True, pod_affinity=True)),
+    "across namespaces": (30, Features(pod_affinity=True, namespace_labels=True)),
+}
+NO_NAMESPACES = pytest.mark.xfail(reason="edged does not read the labels of namespaces", strict=True)
 
 Observe = Callable[[str], list[Observed]]
 
@@ -161,7 +164,10 @@ def observe(real_scheduler: RealScheduler) -> Observe:
 
 
 @pytest.mark.kube
-@pytest.mark.parametrize("kind", ["plain", pytest.param("resized", marks=RESIZED_DIFFERS)])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=NO_NAMESPACES) if kind == "across namespaces" else kind for kind in KINDS],
+)
 @pytest.mark.parametrize("way", [in_one_step, step_by_step])
 def test_verdicts_texts_and_scores_equal_those_of_kube_scheduler(
     observe: Observe, kind: str, way: Callable[[Observed], Evaluation]
@@ -184,7 +190,11 @@ def test_states_are_varied_enough_to_mean_something(observe: Observe) -> None:
     scoring = {"TaintToleration", "NodeAffinity", "NodeResourcesFit", "ImageLocality"}
     scoring.add("NodeResourcesBalancedAllocation")
     assert {plugin for row in rows for plugin, score in row.items() if score} >= scoring
-    texts = " ".join(one.message for one in seen)
+    for kind, plugin in (("spread", "PodTopologySpread"), ("affine", "InterPodAffinity")):
+        assert any(row.get(plugin) for one in observe(kind) for row in one.scores.values())
+    texts = " ".join(one.message for kind in ("plain", "spread", "affine") for one in observe(kind))
+    for reason in ("pod topology spread constraints", "pod affinity rules", "pod anti-affinity rules"):
+        assert reason in texts
     for reason in ("Insufficient cpu", "Too many pods", "untolerated taint", "unschedulable", "free ports"):
         assert reason in texts
 
