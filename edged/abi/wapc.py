@@ -30,6 +30,12 @@ class WapcFailure(GuestError):
     """The guest reported an error, or none of what the protocol asks for; the text is the guest's own."""
 
 
+class Memory(Protocol):
+    """Where the arguments of a host call are."""
+
+    def read(self, pointer: int, length: int) -> bytes: ...
+
+
 class Guest(Protocol):
     """The part of a guest instance that the ABI needs."""
 
@@ -76,7 +82,7 @@ class WapcCall:
         raise WapcFailure(self.error if self.error is not None else "the guest gave no response")
 
 
-def _text(guest: Guest, pointer: int, length: int, what: str, limit: int) -> str:
+def _text(guest: Memory, pointer: int, length: int, what: str, limit: int) -> str:
     if length > limit:
         raise WapcFailure(f"{what} of {length} bytes is too long (at most {limit})")
     try:
@@ -126,8 +132,8 @@ def _console_log(guest: Guest, pointer: int, length: int) -> None:
     guest.state.log(text)
 
 
-def _host_call(
-    guest: Guest,
+def read_host_call(
+    guest: Memory,
     binding_at: int,
     binding_len: int,
     namespace_at: int,
@@ -136,18 +142,23 @@ def _host_call(
     operation_len: int,
     payload_at: int,
     payload_len: int,
-) -> Callable[[], Awaitable[int]] | int:
-    call = guest.state
+) -> tuple[str, str, str, bytes]:
+    """(binding, namespace, operation, payload) of a host call from its eight arguments. Raises WapcFailure."""
     binding = _text(guest, binding_at, binding_len, "a host call's binding", 1024)
     namespace = _text(guest, namespace_at, namespace_len, "a host call's namespace", 1024)
     operation = _text(guest, operation_at, operation_len, "a host call's operation", 1024)
     if payload_len > MAX_REPLY:
         raise WapcFailure(f"a host call's payload of {payload_len} bytes is too long (at most {MAX_REPLY})")
-    payload = guest.read(payload_at, payload_len)
+    return binding, namespace, operation, guest.read(payload_at, payload_len)
+
+
+def _host_call(guest: Guest, *places: int) -> Callable[[], Awaitable[int]] | int:
+    call = guest.state
+    asked = read_host_call(guest, *places)
     call.host_response = call.host_error = b""
 
     try:
-        reply = call.dispatch(binding, namespace, operation, payload)
+        reply = call.dispatch(*asked)
     except HostCallError as error:
         call.host_error = str(error).encode()
         return 0

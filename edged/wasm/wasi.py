@@ -46,6 +46,10 @@ class Stdin:
         self._data = bytearray(data)
         self._at = 0
 
+    def __len__(self) -> int:
+        """Bytes that were not read yet."""
+        return len(self._data) - self._at
+
     def feed(self, data: bytes) -> None:
         del self._data[: self._at]
         self._at = 0
@@ -60,7 +64,7 @@ class Stdin:
 class Wasi:
     """What one instance sees of the system. Cheap: one is made for every fresh instance."""
 
-    __slots__ = ("args", "environ", "monotonic_ns", "output", "random", "realtime_ns", "stdin")
+    __slots__ = ("args", "environ", "errors", "monotonic_ns", "output", "random", "realtime_ns", "stdin")
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class Wasi:
         stdin: bytes = b"",
         *,
         output: Output | None = None,
+        errors: Output | None = None,
         realtime_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         random: Callable[[int], bytes] = os.urandom,
@@ -77,6 +82,7 @@ class Wasi:
         self.environ = environ
         self.stdin = Stdin(stdin)
         self.output = output if output is not None else Output()
+        self.errors = errors if errors is not None else self.output  # stderr
         self.realtime_ns = realtime_ns
         self.monotonic_ns = monotonic_ns
         self.random = random
@@ -215,12 +221,13 @@ def fd_write(instance: Instance, fd: int, vectors: int, count: int, out: int) ->
     found = _vectors(instance, vectors, count)
     if found is None:
         return EINVAL
+    stream = _wasi(instance).output if fd == 1 else _wasi(instance).errors
     written = 0
     for pointer, length in found:
         part = min(
             length, MAX_BYTES - written
         )  # a short write, as POSIX allows: the guest writes the rest again
-        _wasi(instance).output.add(instance.read(pointer, part))
+        stream.add(instance.read(pointer, part))
         written += part
         if part < length:
             break
