@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged import config_reader, kubernetes_checks
+from edged.admission import groups
 from edged.config_reader import (
     Bad,
     Problem,
@@ -214,9 +215,7 @@ class AdmissionConfig:
     allow_secrets: bool = setting(boolean, False)
     audit_interval_s: float = setting(number(0, 366 * _DAY), 3600.0)
     policy: tuple[PolicyConfig, ...] = setting(list_of(table_of(PolicyConfig), unique=False), ())
-    group: tuple[GroupConfig, ...] = setting(
-        list_of(table_of(GroupConfig), unique=False), (), unavailable=True
-    )
+    group: tuple[GroupConfig, ...] = setting(list_of(table_of(GroupConfig), unique=False), ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -384,8 +383,12 @@ def _complete(config: Config, data: dict[str, Any]) -> Config:
             _complete_policy(policy, given, config.engine)
             for policy, given in zip(admission.policy, data["admission"].get("policy", ()), strict=True)
         )
+        groups = tuple(
+            _complete_group(group, given, config.engine)
+            for group, given in zip(admission.group, data["admission"].get("group", ()), strict=True)
+        )
         admission = dataclasses.replace(
-            admission, policy=policies, url=admission.url or _url_of(admission.listen)
+            admission, policy=policies, group=groups, url=admission.url or _url_of(admission.listen)
         )
     return dataclasses.replace(config, scheduler=scheduler, admission=admission)
 
@@ -397,6 +400,18 @@ def _complete_policy(policy: PolicyConfig, given: dict[str, Any], engine: Engine
     if "failure_policy" not in given and policy.mode == "monitor":
         late["failure_policy"] = "Ignore"
     return dataclasses.replace(policy, **late) if late else policy
+
+
+def _complete_group(group: GroupConfig, given: dict[str, Any], engine: EngineConfig) -> GroupConfig:
+    members = {
+        name: member
+        if "timeout_s" in given["members"][name]
+        else dataclasses.replace(member, timeout_s=engine.wall_timeout_s)
+        for name, member in group.members.items()
+    }
+    ignored = "failure_policy" not in given and group.mode == "monitor"
+    policy = "Ignore" if ignored else group.failure_policy
+    return dataclasses.replace(group, members=members, failure_policy=policy)
 
 
 def _url_of(listen: str) -> str:
@@ -479,20 +494,40 @@ def _check_policies(config: Config, reader: Reader) -> None:
         at: Path = ("admission", "policy", index)
         _check_timeout(policy.timeout_s, at, config, reader)
         _check_secrets(policy.context_aware, at, config.admission, reader)
-        registered = (
-            config.admission.register != "none" and policy.rules != () and not reader.bad(*at, "name")
-        )
-        if registered and policy.name and not config_reader.is_dns_subdomain(policy.name):
-            reader.problem(
-                (*at, "name"),
-                "becomes part of a webhook's name, which is a DNS name in lower case; rename it, "
-                'or keep it out of registration with rules = [] or register = "none"',
-            )
+        _check_webhook_name(policy, at, config.admission, reader)
     for index, group in enumerate(config.admission.group):
+        at = ("admission", "group", index)
+        _check_webhook_name(group, at, config.admission, reader)
+        _check_expression(group, at, reader)
         for name, member in (group.members or {}).items():
-            at = ("admission", "group", index, "members", name)
-            _check_timeout(member.timeout_s, at, config, reader)
-            _check_secrets(member.context_aware, at, config.admission, reader)
+            inside = (*at, "members", name)
+            _check_timeout(member.timeout_s, inside, config, reader)
+            _check_secrets(member.context_aware, inside, config.admission, reader)
+
+
+def _check_webhook_name(
+    policy: PolicyConfig | GroupConfig, at: Path, admission: AdmissionConfig, reader: Reader
+) -> None:
+    registered = admission.register != "none" and policy.rules != () and not reader.bad(*at, "name")
+    if registered and policy.name and not config_reader.is_dns_subdomain(policy.name):
+        reader.problem(
+            (*at, "name"),
+            "becomes part of a webhook's name, which is a DNS name in lower case; rename it, "
+            'or keep it out of registration with rules = [] or register = "none"',
+        )
+
+
+def _check_expression(group: GroupConfig, at: Path, reader: Reader) -> None:
+    if reader.bad(*at, "expression") or reader.bad(*at, "members") or not group.expression:
+        return
+    try:
+        used = set(groups.called(groups.parse(group.expression, group.members)))
+    except groups.BadExpression as error:
+        reader.problem((*at, "expression"), str(error))
+        return
+    for name in group.members:
+        if name not in used:
+            reader.problem((*at, "members", name), "is never called by the expression")
 
 
 def _check_timeout(timeout_s: float, at: Path, config: Config, reader: Reader) -> None:

@@ -39,7 +39,7 @@ from edged.http1.messages import Request
 from edged.logs import GuestLines, Logger, LogStyle, is_journal
 from edged.loops.admission import Admission
 from edged.loops.context import ClusterContext
-from edged.loops.policies import Policy, PolicyLoader
+from edged.loops.policies import Group, Policy, PolicyLoader
 from edged.loops.registration import Registration, State, make_registration, owner_identity
 from edged.names import GroupVersionResource, NamespacedName
 from edged.wasm.compile import Compiler
@@ -161,7 +161,7 @@ class Daemon:
         base.start_soon(self.tls.watch, self._say_certificate)
         if not admission.tls.cert:
             base.start_soon(self._renew_certificates, admission)
-        self.admission.swap(await self._loader().load(admission.policy))
+        self.admission.swap(await self._loader().load((*admission.policy, *admission.group)))
         self.listener = http.Listener(
             sockets,
             Routes(self.admission),
@@ -324,7 +324,7 @@ class Daemon:
             self.config = fresh
             return
         loader = PolicyLoader(fresh, self.compiler, self.lines, self.log)
-        policies = await loader.load(fresh.admission.policy, self.admission.policies)
+        policies = await loader.load((*fresh.admission.policy, *fresh.admission.group), self.admission.policies)
         broken = [f"{policy.name}: {policy.error}" for policy in policies.values() if policy.error]
         if broken:
             raise ConfigError("policies do not load: " + "; ".join(broken))
@@ -357,7 +357,7 @@ class Daemon:
                 "mode": policy.config.mode,
                 "state": "failed" if policy.error else "loaded",
                 "error": policy.error or "",
-                "digest": policy.template.module.digest if policy.template else "",
+                "digest": ", ".join(policy.digests),
                 **{key: getattr(counters, key) for key in counters.__slots__},
             }
             for name, policy in self.admission.policies.items()
@@ -429,7 +429,12 @@ class _MetricsObserver:
         self._metrics = kubewarden_metrics(registry)
 
     def evaluated(
-        self, policy: Policy, request: AdmissionRequest, response: AdmissionResponse, origin: str, seconds: float
+        self,
+        policy: Policy | Group,
+        request: AdmissionRequest,
+        response: AdmissionResponse,
+        origin: str,
+        seconds: float,
     ) -> None:
         code = (response.status or {}).get("code")
         self._metrics.evaluated(
@@ -468,7 +473,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     if (old.admission is None) != (new.admission is None):
         changed.append("admission")
     elif old.admission is not None and new.admission is not None:
-        same = replace(new.admission, policy=old.admission.policy)
+        same = replace(new.admission, policy=old.admission.policy, group=old.admission.group)
         changed += [
             f"admission.{key}" for key in old.admission.__slots__ if getattr(old.admission, key) != getattr(same, key)
         ]

@@ -236,7 +236,6 @@ def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> Non
     "text",
     [
         '[[controller]]\nname = "c"\nmodule = "file:///c.wasm"\n',
-        '[[admission.group]]\nname = "g"\nexpression = "a()"\nmessage = "no"\nmembers.a = { module = "file:///a" }\n',
         "[scheduler]\nleader_election = true\n",
         '[signatures]\nverification = "/v.yml"\n',
         '[signatures]\ntrust_root = "/t.json"\n',
@@ -280,6 +279,34 @@ def test_group_members_are_checked() -> None:
         in found
     )
     assert '6: [[admission.group]] "g" members.a b.modul: unknown key; did you mean "module"?' in found
+
+
+GROUP = '[admission]\n[[admission.group]]\nname = "g"\nmessage = "no"\nmembers.a = { module = "file:///a" }\n'
+
+
+def test_a_group_is_complete() -> None:
+    parsed = config.parse(f'{GROUP}expression = "!a()"\nmode = "monitor"\n[engine]\nwall_timeout_s = 1.5\n')
+    group = parsed.admission.group[0]
+    assert group.failure_policy == "Ignore"
+    assert group.members["a"].timeout_s == 1.5
+    assert group.rules == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ('expression = "a() &&"', '6: [[admission.group]] "g" expression: column 7: a member\'s call, true,'),
+        ('expression = "b()"', '6: [[admission.group]] "g" expression: column 1: b is no member of the group'),
+        ('expression = "true"', '5: [[admission.group]] "g" members.a: is never called by the expression'),
+        (
+            'expression = "a()"\nmembers.b = { module = "file:///b", timeout_s = 3 }',
+            '7: [[admission.group]] "g" members.b.timeout_s: may only lower [engine] wall_timeout_s = 2',
+        ),
+    ],
+)
+def test_a_group_is_refused_with_the_place_of_what_is_wrong(more: str, expected: str) -> None:
+    found = problems(f"{GROUP}{more}\n")
+    assert any(text.startswith(expected) for text in found), found
 
 
 def test_a_scheduler_configuration_file_replaces_names() -> None:

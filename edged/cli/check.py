@@ -62,6 +62,10 @@ def _named_files(config: Config) -> Iterator[tuple[str, str]]:
         for name in ("cert", "key", "client_ca"):
             if path := getattr(admission.tls, name):
                 yield f"[admission] tls.{name}", path
+        for group in admission.group:
+            for member, config_ in group.members.items():
+                where = f'[[admission.group]] "{group.name}" members.{member}.module'
+                yield where, configuration.module_path(config_.module)
         for policy in admission.policy:
             yield f'[[admission.policy]] "{policy.name}" module', configuration.module_path(policy.module)
     if scheduler := config.scheduler:

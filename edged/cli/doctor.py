@@ -123,6 +123,8 @@ def listeners(config: Config) -> Iterator[Finding]:
 
 def modules(config: Config) -> Iterator[Finding]:
     named = [(p.name, p.module) for p in (config.admission.policy if config.admission else ())]
+    for group in config.admission.group if config.admission else ():
+        named += [(f"{group.name}/{name}", member.module) for name, member in group.members.items()]
     named += [(p.name, p.module) for p in (config.scheduler.plugin if config.scheduler else ())]
     for name, url in named:
         path = configuration.module_path(url)

@@ -18,7 +18,7 @@ import orjson
 from edged import config as configuration
 from edged.admission.webhooks import OBJECT_NAME, PLURALS
 from edged.cli.output import print_data
-from edged.config import Config, KubernetesConfig
+from edged.config import Config, GroupMemberConfig, KubernetesConfig, PolicyConfig
 from edged.errors import ConfigError
 
 GROUP = "rbac.authorization.k8s.io"
@@ -121,12 +121,15 @@ def _admission_rules(config: Config) -> list[Rule]:
         group = "admissionregistration.k8s.io"
         rules.append(_rule(group, PLURALS.values(), ["get", "update"], [OBJECT_NAME]))
     groups: dict[str, set[str]] = {}
-    for policy in admission.policy:
+    granted: list[PolicyConfig | GroupMemberConfig] = [*admission.policy]
+    for each in admission.group:
+        granted += each.members.values()
+    for policy in granted:
         for reference in policy.context_aware:
             group = reference["apiVersion"].rpartition("/")[0]
             groups.setdefault(group, set()).add(plural(reference["kind"]))
     rules += [_rule(group, resources, READ) for group, resources in sorted(groups.items())]
-    if any(_may_ask_access(pattern) for policy in admission.policy for pattern in policy.host_capabilities):
+    if any(_may_ask_access(pattern) for policy in granted for pattern in policy.host_capabilities):
         rules.append(_rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]))
     return rules
 

@@ -318,7 +318,9 @@ def _target(config: Config, admission: AdmissionConfig) -> Target:
 
 def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
     """Registrations of the configured policies; rules of modules that cannot be read are None."""
-    return list(_specs(config, admission.policy))
+    from edged.loops.policies import group_webhook
+
+    return [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
 
 
 def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> Iterable[WebhookSpec]:

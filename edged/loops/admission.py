@@ -13,12 +13,15 @@ from typing import Any, Protocol
 import orjson
 import trio
 
-from edged.admission import verdict
+from edged.abi.wasi_policy import WasiFailure
+from edged.admission import groups, verdict
 from edged.admission.review import AdmissionRequest, AdmissionResponse
+from edged.config import PolicyConfig
 from edged.errors import GuestError
 from edged.logs import GuestLines, Logger
 from edged.loops.context import ClusterContext, HostServices
-from edged.loops.policies import Policy, PolicySet, TimedOut, call_guest
+from edged.loops.evaluation import TimedOut, call_guest
+from edged.loops.policies import Group, Policy, PolicySet
 
 REMEMBERED_REJECTIONS = 50
 CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
@@ -33,12 +36,17 @@ class Observer(Protocol):
 
     def evaluated(
         self,
-        policy: Policy,
+        policy: Policy | Group,
         request: AdmissionRequest,
         response: AdmissionResponse,
         origin: str,
         seconds: float,
     ) -> None: ...
+
+
+def _guests(policy: Policy | Group) -> list[str]:
+    """Names under which its modules are asked."""
+    return [member.name for member in policy.members.values()] if isinstance(policy, Group) else [policy.name]
 
 
 @dataclass(slots=True)
@@ -77,9 +85,10 @@ class Admission:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
         self.counters = {name: self.counters.get(name) or Counters() for name in policies}
-        self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in policies}
+        names = [name for policy in policies.values() for name in _guests(policy)]
+        self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in names}
 
-    def find(self, name: str) -> Policy | None:
+    def find(self, name: str) -> Policy | Group | None:
         """The policy of that name; None for one removed a short while ago. Raises UnknownPolicy."""
         policy = self.policies.get(name)
         if policy is None and not self._is_retired(name):
@@ -92,7 +101,10 @@ class Admission:
         if policy is None:  # the API server reads static files about once a minute: it still asks
             return AdmissionResponse(request.uid, True)
         begun = trio.current_time()
-        own, failure = await self._evaluate(policy, request)
+        if isinstance(policy, Group):
+            own, failure = await self._evaluate_group(policy, request)
+        else:
+            own, failure = await self._evaluate(policy, request)
         seconds = trio.current_time() - begun
         self._count(policy, own, failure)
         origin = "audit" if audit else "validate"
@@ -107,13 +119,27 @@ class Admission:
                 own,
                 policy=policy.name,
                 monitor=policy.monitor,
-                allowed_to_mutate=config.allowed_to_mutate,
-                message=config.message,
+                allowed_to_mutate=isinstance(config, PolicyConfig) and config.allowed_to_mutate,
+                message=config.message if isinstance(config, PolicyConfig) else "",  # a group's is in its answer
             )
             if policy.monitor and failure:
                 response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
         self._say(policy, request, response, origin, seconds)
         return response
+
+    async def _evaluate_group(self, group: Group, request: AdmissionRequest) -> tuple[AdmissionResponse, str]:
+        """As `_evaluate`. A member that fails is one that does not accept; its reason is a cause."""
+        if group.error is not None or group.expression is None:
+            error = group.error or "not loaded"
+            return verdict.plain_rejection(request.uid, 500, error), error
+        asked: dict[str, AdmissionResponse] = {}
+
+        async def ask(name: str) -> bool:
+            asked[name], _ = await self._evaluate(group.members[name], request)
+            return groups.is_accepted(asked[name])
+
+        allowed = await groups.evaluate(group.expression, ask)
+        return groups.group_response(request.uid, allowed, group.config.message, asked), ""
 
     async def _evaluate(self, policy: Policy, request: AdmissionRequest) -> tuple[AdmissionResponse, str]:
         """(what the policy itself says, why it failed or "")."""
@@ -129,6 +155,8 @@ class Admission:
             return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
         except verdict.BadReply as error:
             return verdict.internal_rejection(uid, str(error)), str(error)
+        except WasiFailure as error:  # its own words, as they are
+            return verdict.plain_rejection(uid, 500, str(error)), f"guest call failure: {error}"
         except GuestError as error:
             return verdict.internal_rejection(
                 uid, f"Guest call failure: {error}"
@@ -149,7 +177,7 @@ class Admission:
         finally:
             slots.release()
 
-    def _count(self, policy: Policy, response: AdmissionResponse, failure: str) -> None:
+    def _count(self, policy: Policy | Group, response: AdmissionResponse, failure: str) -> None:
         counters = self.counters.setdefault(policy.name, Counters())
         if failure:
             if failure == verdict.TIMED_OUT:
@@ -165,7 +193,7 @@ class Admission:
 
     def _say(
         self,
-        policy: Policy,
+        policy: Policy | Group,
         request: AdmissionRequest,
         response: AdmissionResponse,
         origin: str,
@@ -195,7 +223,7 @@ class Admission:
                 elapsed_ms=round(seconds * 1000, 2),
             )
 
-    def _say_monitored(self, policy: Policy, request: AdmissionRequest, own: AdmissionResponse) -> None:
+    def _say_monitored(self, policy: Policy | Group, request: AdmissionRequest, own: AdmissionResponse) -> None:
         self._log.info(
             "monitored policy would have acted",
             uid=request.uid,

@@ -5,7 +5,7 @@ A new set is built whole and then swapped in (daemon.py), so that a reload never
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,17 @@ import orjson
 import trio
 
 from edged.abi import metadata as policy_metadata
-from edged.abi import wapc
 from edged.abi.metadata import Metadata
-from edged.admission import capabilities, verdict
+from edged.admission import capabilities, groups, verdict
 from edged.admission.capabilities import Grants
 from edged.admission.webhooks import WebhookSpec
-from edged.config import Config, PolicyConfig
+from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError, EdgedError, GuestError
 from edged.logs import GuestLines, Logger
 from edged.loops.context import HostServices
-from edged.wasm import wasi
+from edged.loops.evaluation import HOSTS, TimedOut, call_guest
 from edged.wasm.compile import Compiler
-from edged.wasm.errors import GuestBudget, GuestTimeout
-from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Budget, Template
-
-HOSTS: Mapping[tuple[str, str], HostFunction] = wasi.hosts() | wapc.hosts()
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +53,10 @@ class Policy:
         """What it is registered for: the configuration's rules, else the module's own."""
         return self.metadata.rules if self.config.rules is None else self.config.rules
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        return (self.template.module.digest,) if self.template is not None else ()
+
     def webhook(self) -> WebhookSpec:
         """What the API server is to be told. A policy that may not mutate is called like a validating one: its patch
         would be refused anyway."""
@@ -80,7 +79,49 @@ class Policy:
         )
 
 
-PolicySet = dict[str, Policy]
+@dataclass(slots=True, eq=False)
+class Group:
+    """Several policies joined by an expression: one answer, one webhook. `error` as in Policy."""
+
+    config: GroupConfig
+    members: dict[str, Policy]
+    expression: groups.Expression | None = None
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def monitor(self) -> bool:
+        return self.config.mode == "monitor"
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        return tuple(digest for member in self.members.values() for digest in member.digests)
+
+    def webhook(self) -> WebhookSpec:
+        """What the API server is to be told: a group never mutates."""
+        return group_webhook(self.config)
+
+
+def group_webhook(config: GroupConfig) -> WebhookSpec:
+    """Registration of a group; each member's timeout must be below the webhook's, not their sum."""
+    return WebhookSpec(
+        name=config.name,
+        rules=config.rules,
+        monitor=config.mode == "monitor",
+        failure_policy=config.failure_policy,
+        match_policy=config.match_policy,
+        side_effects=config.side_effects,
+        timeout_s=max(member.timeout_s for member in config.members.values()),
+        namespace_selector=config.namespace_selector,
+        object_selector=config.object_selector,
+        match_conditions=config.match_conditions,
+    )
+
+
+PolicySet = dict[str, Policy | Group]
 
 
 def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
@@ -95,6 +136,27 @@ def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
             raise ConfigError(f"{where}: context_aware: Secret needs admission.allow_secrets = true")
 
 
+def _single(policies: PolicySet) -> Iterator[Policy]:
+    for policy in policies.values():
+        if isinstance(policy, Group):
+            yield from policy.members.values()
+        else:
+            yield policy
+
+
+def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> PolicyConfig:
+    """A group's member as a policy of its own, which is never registered and may propose mutations in vain."""
+    return PolicyConfig(
+        name=f"{group.name}/{name}",
+        module=member.module,
+        settings=member.settings,
+        context_aware=member.context_aware,
+        host_capabilities=member.host_capabilities,
+        timeout_s=member.timeout_s,
+        rules=(),
+    )
+
+
 class PolicyLoader:
     """Loads sets of policies; modules of equal bytes are shared between them and between sets."""
 
@@ -104,18 +166,40 @@ class PolicyLoader:
         self._lines = lines
         self._log = log
 
-    async def load(self, policies: Sequence[PolicyConfig], previous: PolicySet | None = None) -> PolicySet:
+    async def load(
+        self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None
+    ) -> PolicySet:
         """All of them, each loaded or carrying its error. Compiles what is not in the cache."""
         modules = {
             policy.template.module.digest: policy.template
-            for policy in (previous or {}).values()
+            for policy in _single(previous or {})
             if policy.template is not None
         }
         loaded: PolicySet = {}
         for config in policies:
-            loaded[config.name] = await self._load_one(config, modules)
+            if isinstance(config, GroupConfig):
+                loaded[config.name] = await self._load_group(config, modules)
+            else:
+                loaded[config.name] = await self._load_one(config, modules)
             await trio.lowlevel.checkpoint()
         return loaded
+
+    async def _load_group(self, config: GroupConfig, templates: dict[str, Template]) -> Group:
+        """A group with a member that cannot be loaded rejects everything: what it would say is not known."""
+        group = Group(config, {})
+        for name, member in config.members.items():
+            group.members[name] = await self._load_one(member_policy(config, name, member), templates)
+            await trio.lowlevel.checkpoint()
+        try:
+            group.expression = groups.parse(config.expression, config.members)
+        except groups.BadExpression as error:
+            group.error = f"error evaluating policy group expression: {error}"
+        broken = [f"{name}: {member.error}" for name, member in group.members.items() if member.error]
+        if broken:
+            group.error = f"error evaluating policy group expression: {'; '.join(broken)}"
+        if group.error is not None:
+            self._log.error("policy group not loaded", policy=group.name, error=group.error)
+        return group
 
     async def _load_one(self, config: PolicyConfig, templates: dict[str, Template]) -> Policy:
         engine = self._config.engine
@@ -137,7 +221,9 @@ class PolicyLoader:
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(policy.metadata)
             known = templates.get(module.digest)
-            policy.template = known or Template(self._compiler.engine, module, HOSTS)
+            policy.template = known or Template(
+                self._compiler.engine, module, HOSTS[policy.metadata.execution_mode]
+            )
             templates[module.digest] = policy.template
             await self._validate_settings(policy)
         except EdgedError as error:
@@ -160,33 +246,6 @@ class PolicyLoader:
             problem = f"the policy could not check them: {error}"
         if problem is not None:
             raise ConfigError(f"Policy settings are invalid: {problem}")
-
-
-class TimedOut(GuestError):
-    """The guest used up its time, CPU or wall."""
-
-
-async def call_guest(policy: Policy, services: HostServices, operation: bytes, payload: bytes) -> bytes:
-    """One operation on a fresh instance: no state survives between calls. Raises GuestError, TimedOut."""
-    assert policy.template is not None
-    call = wapc.WapcCall(services.dispatch, services.log)
-    instance = None
-    try:
-        deadline = trio.current_time() + policy.timeout_s
-        instance = await policy.template.instantiate(call, policy.budget, deadline=deadline)
-        await instance.start("_start")
-        await instance.start("wapc_init")
-        call.begin(operation, payload)
-        returned = await instance.call("__guest_call", len(operation), len(payload))
-        return call.result(returned or 0)
-    except (GuestBudget, GuestTimeout) as error:
-        raise TimedOut(str(error)) from error
-    finally:
-        if instance is not None:
-            output = instance.output.take()
-            instance.close()
-            if output:
-                services.log(output.decode(errors="replace"))
 
 
 def module_path(url: str) -> Path:
