@@ -79,6 +79,7 @@ class Engine:
         self.running: Instance | None = (
             None  # whose guest is being polled; host functions find their instance here
         )
+        self.yielded_at = 0.0  # perf_counter() when a call last let others run
         self.ticker = Ticker(self.handle)
         self._doomed: deque[tuple[int, int]] = deque()  # (future or 0, store or 0)
         self.linkers: dict[int, tuple[Linker, object]] = {}  # by identity of the table, which is kept alive

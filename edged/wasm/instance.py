@@ -40,6 +40,8 @@ from edged.wasm.output import Output
 
 HOST_CALL_FLOOR_S = 2e-6  # charged to the guest's CPU budget for each host call (rule 7)
 MAX_ARGUMENTS = 16
+MOST_WITHOUT_YIELD_S = 0.002
+LONG_CALL_S = 0.005  # calls of modules that usually need more than this have no first slice of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,9 @@ class Instance:
         self.busy = True
         self.dead = True  # until it returned: cancellation and errors leave it so
         try:
-            if not self._done_at_once(future):
+            if self._done_at_once(future):
+                await self._let_others_run()
+            else:
                 if self.deadline == math.inf:
                     await self._later_slices(future)
                 else:
@@ -253,11 +257,19 @@ class Instance:
         finally:
             self.busy = False
             self._waiting = None
+            self.module.note_call(self.cpu_s)
             if self._future:
                 self._future = 0
                 self.engine.delete_future(future)
         self._raise_failure()
         self.dead = False
+
+    async def _let_others_run(self) -> None:
+        """Calls that end at once never wait: a loop of them must not starve guests that wait for a slice."""
+        engine = self.engine
+        if engine.slices.used.held and perf_counter() - engine.yielded_at > MOST_WITHOUT_YIELD_S:
+            await trio.lowlevel.checkpoint()
+            engine.yielded_at = perf_counter()
 
     async def _until_deadline(self, future: int) -> None:
         with trio.CancelScope(deadline=self.deadline) as scope:
@@ -268,7 +280,7 @@ class Instance:
     def _done_at_once(self, future: int) -> bool:
         """The first slice, where nobody else is in his: most calls end here and need no cancel scope."""
         fresh = self.engine.slices.fresh
-        if fresh.held:
+        if fresh.held or self.module.usual_cpu_s > LONG_CALL_S:
             return False
         if self._poll(future):
             return True
@@ -278,7 +290,7 @@ class Instance:
     async def _first_slice(self, future: int) -> bool:
         """Hold the turnstile of first slices across one pass of the event loop: one unfinished one in each."""
         fresh = self.engine.slices.fresh
-        await fresh.enter(0)
+        await fresh.enter(self._rank())
         try:
             if not self._unfinished_first and self._poll(future):
                 return True
@@ -290,12 +302,12 @@ class Instance:
 
     async def _later_slices(self, future: int) -> None:
         used = self.engine.slices.used
-        if self._waiting is None and await self._first_slice(future):
+        if self._waiting is None and self.module.usual_cpu_s <= LONG_CALL_S and await self._first_slice(future):
             return
         while True:
             if self._waiting is not None:
                 await self._host_wait()
-            await used.enter(int(self.cpu_s / TICK_S))
+            await used.enter(self._rank())
             try:
                 if self._poll(future):
                     return
@@ -303,6 +315,10 @@ class Instance:
                     await trio.lowlevel.checkpoint()
             finally:
                 used.leave()
+
+    def _rank(self) -> int:
+        """Who goes first: the call that used least, or whose module usually uses least, in milliseconds."""
+        return int(max(self.cpu_s, self.module.usual_cpu_s) / TICK_S)
 
     def _poll(self, future: int) -> bool:
         engine = self.engine

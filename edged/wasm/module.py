@@ -24,6 +24,11 @@ class Module:
     engine: Engine
     handle: int = 0
     linked: dict[int, int] = field(default_factory=dict)  # linker handle -> wasmtime_instance_pre_t
+    usual_cpu_s: float = 0.0  # CPU of one call, a moving average: slices.py goes by it
+
+    def note_call(self, cpu_s: float) -> None:
+        """A call ended, in whatever way, after using this much CPU."""
+        self.usual_cpu_s += (cpu_s - self.usual_cpu_s) * 0.2
 
     def __del__(self) -> None:
         # Modules are reference-counted inside wasmtime; running instances keep theirs.

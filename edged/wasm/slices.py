@@ -2,8 +2,9 @@
 
 Without a rule, trio runs every runnable call before it looks at sockets, and the slices of fifty endless guests add
 up to 200 ms in which nobody else is served. With it, each pass of the event loop runs at most one call's
-first unfinished slice and one later slice; among later slices the call that used the fewest goes first, so that a
-call that needs three slices does not queue behind guests that used three hundred.
+first unfinished slice and one later slice; among later slices the call that used the least CPU goes first, so that a
+call that needs three milliseconds does not queue behind guests that used three hundred. What a module's calls usually
+use counts, too: a new wave of endless calls begins where the last one ended, not among the honest ones.
 """
 
 from __future__ import annotations
