@@ -43,7 +43,8 @@ def test_an_empty_file_is_all_defaults() -> None:
 def test_defaults_are_those_of_the_contract() -> None:
     parsed = config.effective(config.parse("[admission]\n[scheduler]\n"))
     assert parsed["engine"] == {
-        "kind": "native", "memory_limit_mib": 64, "guests_memory_mib": 192, "cpu_budget_ms": 1000, "wall_timeout_s": 2.0,
+        "kind": "native", "memory_limit_mib": 64, "guests_memory_mib": 192, "cpu_budget_ms": 1000,
+        "wall_timeout_s": 2.0,
     }  # fmt: skip
     admission = parsed["admission"]
     assert admission["listen"] == "127.0.0.1:8443"
