@@ -13,7 +13,7 @@ from tests.kube.differential import DISABLED_ADMISSION, RealScheduler
 from tests.kube.scheduling import Scene, Server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real_scheduler(kube_programs: dict[str, Path]) -> Iterator[RealScheduler]:
     """A kube-scheduler under observation, with a cluster of its own."""
     with Cluster(disable_admission=DISABLED_ADMISSION) as cluster, RealScheduler(cluster) as scheduler:
