@@ -56,7 +56,7 @@ def check_batch(scene: Scene, count: int, room: int) -> None:
 
 
 def test_edged_is_killed_in_the_middle(scene: Scene) -> None:
-    scene.apply(*(node(f"node-{i}", pods="9") for i in range(5)))
+    scene.apply(*(node(f"room-{i}", pods="9") for i in range(5)))
     pods = [pod(f"p{i}") for i in range(45)]
     with Daemon(scene.server.kubeconfig, SCHEDULER) as daemon:
         with meanwhile(scene, pods, bound=5) as creating:
@@ -72,7 +72,7 @@ def test_edged_is_killed_in_the_middle(scene: Scene) -> None:
 @pytest.mark.kube
 def test_the_api_server_is_killed_in_the_middle(kube_cluster: Cluster) -> None:
     scene = Scene(kube_cluster, "api-server-killed")
-    scene.apply(*(node(f"node-{i}", pods="9") for i in range(5)))
+    scene.apply(*(node(f"room-{i}", pods="9") for i in range(5)))
     with Daemon(kube_cluster.kubeconfig, SCHEDULER) as daemon:
         for batch in range(2):
             pods = [pod(f"p{batch}-{i}") for i in range(20)]
