@@ -306,9 +306,10 @@ class FakeApiServer:
         if isinstance(fault, Drop):
             return False
         if isinstance(fault, Silence):
+            silent = self._silent  # before the client can see the header and have it released
             if fault.headers:
                 await reply.begin_chunks()
-            await self._silent.wait()
+            await silent.wait()
             return False
         if isinstance(fault, Status):
             await reply.whole(fault.code, _status(fault.code, fault.reason, fault.message), fault.headers)
