@@ -89,7 +89,7 @@ async def wire(server: Server) -> Wire:
 
 def run(main: Any) -> None:
     async def bounded() -> None:
-        with trio.fail_after(60):
+        with trio.fail_after(10):
             await main()
 
     trio.run(bounded)
