@@ -68,7 +68,6 @@ class Instance:
 
     __slots__ = (
         "_address",
-        "_base",
         "_context",
         "_counted",
         "_cpu_left",
@@ -244,11 +243,10 @@ class Instance:
         try:
             if self._done_at_once(future):
                 await self._let_others_run()
+            elif self.deadline == math.inf:
+                await self._later_slices(future)
             else:
-                if self.deadline == math.inf:
-                    await self._later_slices(future)
-                else:
-                    await self._until_deadline(future)
+                await self._until_deadline(future)
         except GeneratorExit:
             # The garbage collector ends this coroutine, perhaps inside another guest's callback or inside the
             # freeing of another future: no handle may be touched here (rule 5).
