@@ -164,16 +164,17 @@ class Admission:
 
     async def _in_turn(self, policy: Policy, services: HostServices, payload: bytes) -> bytes:
         """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
+        deadline = trio.current_time() + policy.timeout_s
         slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
         try:
             slots.acquire_nowait()
         except trio.WouldBlock:
-            with trio.move_on_after(policy.timeout_s) as scope:
+            with trio.move_on_at(deadline) as scope:
                 await slots.acquire()
             if scope.cancelled_caught:
                 raise TimedOut(verdict.TIMED_OUT) from None
         try:
-            return await call_guest(policy, services, b"validate", payload)
+            return await call_guest(policy, services, b"validate", payload, deadline)
         finally:
             slots.release()
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import trio
-
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
 from edged.errors import GuestError
@@ -37,21 +35,27 @@ class TimedOut(GuestError):
     """The guest used up its time, CPU or wall."""
 
 
-async def call_guest(policy: Policy, services: HostServices, operation: bytes, payload: bytes) -> bytes:
-    """One operation on a fresh instance: no state survives between calls. Raises GuestError, TimedOut."""
+async def call_guest(
+    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
+) -> bytes:
+    """One operation on a fresh instance: no state survives between calls. `deadline` is on trio's clock.
+
+    Raises GuestError, TimedOut.
+    """
     run = _run_command if policy.metadata.execution_mode == "wasi" else _run_wapc
     try:
-        return await run(policy, services, operation, payload)
+        return await run(policy, services, operation, payload, deadline)
     except (GuestBudget, GuestTimeout) as error:
         raise TimedOut(str(error)) from error
 
 
-async def _run_wapc(policy: Policy, services: HostServices, operation: bytes, payload: bytes) -> bytes:
+async def _run_wapc(
+    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
+) -> bytes:
     assert policy.template is not None
     call = wapc.WapcCall(services.dispatch, services.log)
     instance: Instance | None = None
     try:
-        deadline = trio.current_time() + policy.timeout_s
         instance = await policy.template.instantiate(call, policy.budget, deadline=deadline)
         await instance.start("_start")
         await instance.start("wapc_init")
@@ -66,12 +70,13 @@ async def _run_wapc(policy: Policy, services: HostServices, operation: bytes, pa
                 services.log(output.decode(errors="replace"))
 
 
-async def _run_command(policy: Policy, services: HostServices, operation: bytes, payload: bytes) -> bytes:
+async def _run_command(
+    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
+) -> bytes:
     assert policy.template is not None
     stdout, stderr = Output(wasi_policy.MAX_REPLY), Output(MAX_STDERR)
     system = wasi.Wasi(wasi_policy.arguments(operation), stdin=payload, output=stdout, errors=stderr)
     call = wasi_policy.WasiCall(services.dispatch)
-    deadline = trio.current_time() + policy.timeout_s
     instance: Instance | None = None
     try:
         instance = await policy.template.instantiate(call, policy.budget, system, deadline)

@@ -238,7 +238,8 @@ class PolicyLoader:
     async def _validate_settings(self, policy: Policy) -> None:
         services = HostServices(policy.name, "", policy.grants, None, self._lines)
         try:
-            reply = await call_guest(policy, services, b"validate_settings", policy.settings)
+            deadline = trio.current_time() + policy.timeout_s
+            reply = await call_guest(policy, services, b"validate_settings", policy.settings, deadline)
             problem = verdict.settings_problem(reply)
         except TimedOut:
             problem = verdict.TIMED_OUT

@@ -227,3 +227,30 @@ def test_a_flood_at_one_policy_waits_in_its_own_queue(rig):
         assert rig.admission._slots["sleep"].value == 32
 
     trio.run(main)
+
+
+def test_waiting_for_a_slot_counts_against_the_timeout(rig):
+    """Two waves of a sleeping policy: the second ends with the first, not a whole timeout later."""
+
+    async def main():
+        await rig.load(rig.wat("sleep", (FAULTS / "sleep-10s.wat").read_text()))
+        slots, seen = rig.admission._slots["sleep"], []
+        for _ in range(32):
+            slots.acquire_nowait()
+
+        async def ask():
+            begun = trio.current_time()
+            answer = await rig.admission.review("sleep", request())
+            seen.append((answer.status["message"], trio.current_time() - begun))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(0.4)  # of the policy's 0.6
+            slots.release()
+        for _ in range(31):
+            slots.release()
+        ((message, took),) = seen
+        assert message == TIMED_OUT
+        assert took < 0.4 + 0.6
+
+    trio.run(main)
