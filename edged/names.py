@@ -47,3 +47,13 @@ def key_of(obj: dict[str, object]) -> NamespacedName:
     metadata = obj["metadata"]
     assert isinstance(metadata, dict)
     return NamespacedName(metadata.get("namespace") or "", metadata["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class ServedKind:
+    """A kind as the API server serves it."""
+
+    resource: GroupVersionResource
+    kind: str
+    namespaced: bool
+    verbs: tuple[str, ...] = ()

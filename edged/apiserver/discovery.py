@@ -6,21 +6,9 @@ custom resource may be installed at any moment).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from edged.apiserver.client import ApiClient, ApiError
 from edged.errors import PeerError
-from edged.names import GroupVersionResource
-
-
-@dataclass(frozen=True, slots=True)
-class ServedKind:
-    """A kind as it is served."""
-
-    resource: GroupVersionResource
-    kind: str
-    namespaced: bool
-    verbs: tuple[str, ...]
+from edged.names import GroupVersionResource, ServedKind
 
 
 class KindNotServed(PeerError):
@@ -33,6 +21,16 @@ async def discover(client: ApiClient, api_version: str, kind: str) -> ServedKind
     known = client.discovered.get((api_version, kind))
     if isinstance(known, ServedKind):
         return known
+    for served in await resources_of(client, api_version):
+        client.discovered.setdefault((api_version, served.kind), served)
+    found = client.discovered.get((api_version, kind))
+    if not isinstance(found, ServedKind):
+        raise KindNotServed(f"the API server serves no kind {kind} in {api_version}")
+    return found
+
+
+async def resources_of(client: ApiClient, api_version: str) -> list[ServedKind]:
+    """Everything in an apiVersion but subresources, as the server has it now. Raises like `discover`."""
     group, _, version = api_version.rpartition("/")
     path = f"/apis/{group}/{version}" if group else f"/api/{version}"
     if not version or "/" in group or ".." in path or "?" in path or "#" in path:
@@ -43,14 +41,8 @@ async def discover(client: ApiClient, api_version: str, kind: str) -> ServedKind
         if error.code == 404:
             raise KindNotServed(f"the API server does not serve {api_version}") from error
         raise
-    for entry in answer.get("resources") or []:
-        served = _served(entry, group, version)
-        if served is not None:
-            client.discovered.setdefault((api_version, served.kind), served)
-    found = client.discovered.get((api_version, kind))
-    if not isinstance(found, ServedKind):
-        raise KindNotServed(f"the API server serves no kind {kind} in {api_version}")
-    return found
+    entries = [_served(entry, group, version) for entry in answer.get("resources") or []]
+    return [served for served in entries if served is not None]
 
 
 def _served(entry: object, group: str, version: str) -> ServedKind | None:
