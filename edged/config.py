@@ -150,6 +150,7 @@ class PolicyConfig:
     namespace_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     object_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     match_conditions: tuple[dict[str, str], ...] = setting(kubernetes_checks.match_conditions, ())
+    background_audit: bool = setting(boolean, True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +195,7 @@ class GroupConfig:
     namespace_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     object_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     match_conditions: tuple[dict[str, str], ...] = setting(kubernetes_checks.match_conditions, ())
+    background_audit: bool = setting(boolean, True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +216,10 @@ class AdmissionConfig:
     namespaced_capabilities: tuple[str, ...] = setting(_capabilities, (), unavailable=True)
     allow_secrets: bool = setting(boolean, False)
     audit_interval_s: float = setting(number(0, 366 * _DAY), 3600.0)
+    audit_reports: str = setting(choice("auto", "policyreport", "openreports", "none"), "auto")
+    audit_ignore_namespaces: tuple[str, ...] = setting(
+        list_of(dns_subdomain), ("kube-system", "kube-public", "kube-node-lease")
+    )
     policy: tuple[PolicyConfig, ...] = setting(list_of(table_of(PolicyConfig), unique=False), ())
     group: tuple[GroupConfig, ...] = setting(list_of(table_of(GroupConfig), unique=False), ())
 
@@ -441,10 +447,6 @@ def _check_admission(config: Config, reader: Reader) -> None:
     if admission.policy_server not in ("", "default"):
         reader.problem(
             (*at, "policy_server"), "custom resources are not available in this release", unavailable=True
-        )
-    if admission.audit_interval_s not in (0.0, 3600.0):
-        reader.problem(
-            (*at, "audit_interval_s"), "audits are not available in this release", unavailable=True
         )
 
 
