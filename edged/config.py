@@ -21,6 +21,7 @@ from typing import Any
 
 from edged import config_reader, kubernetes_checks
 from edged.admission import groups
+from edged.admission.resources.origin import Origin
 from edged.config_reader import (
     Bad,
     Problem,
@@ -151,6 +152,7 @@ class PolicyConfig:
     object_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     match_conditions: tuple[dict[str, str], ...] = setting(kubernetes_checks.match_conditions, ())
     background_audit: bool = setting(boolean, True)
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,7 @@ class GroupConfig:
     object_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     match_conditions: tuple[dict[str, str], ...] = setting(kubernetes_checks.match_conditions, ())
     background_audit: bool = setting(boolean, True)
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,7 +367,7 @@ def _plain(value: Any) -> Any:
         return {
             field.name: _hidden(getattr(value, field.name))
             if field.metadata["hidden"] else _plain(getattr(value, field.name))
-            for field in dataclasses.fields(value)
+            for field in dataclasses.fields(value) if "check" in field.metadata
         }  # fmt: skip
     if isinstance(value, tuple | list):
         return [_plain(element) for element in value]

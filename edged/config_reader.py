@@ -50,7 +50,8 @@ def setting(
     check: Check, default: Any = dataclasses.MISSING, *, factory: Any = dataclasses.MISSING,
     unavailable: bool = False, hidden: bool = False,
 ) -> Any:  # fmt: skip
-    """A dataclass field read by `check`. Without default it is required. `hidden`: never printed."""
+    """A dataclass field read by `check`. Without default it is required. `hidden`: never printed. A field that was
+    not made by this function is no key of the file."""
     metadata = {"check": check, "unavailable": unavailable, "hidden": hidden}
     return dataclasses.field(default=default, default_factory=factory, metadata=metadata)
 
@@ -99,7 +100,7 @@ class Reader:
     def table(self, cls: type, value: Any, path: Path) -> Any:
         """`value` as an instance of the dataclass `cls`, whose fields were made by `setting`."""
         expect(dict, value)
-        known = {field.name: field for field in dataclasses.fields(cls)}
+        known = {field.name: field for field in dataclasses.fields(cls) if "check" in field.metadata}
         for name in value:
             if name not in known:
                 self.problem((*path, name), unknown("table" if not path else "key", known, name))

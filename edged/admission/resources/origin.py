@@ -1,0 +1,34 @@
+"""Where a policy comes from when it is not from the configuration file: the custom resource it was made of.
+
+A value that travels on PolicyConfig and GroupConfig. Read by registration (namespace, timeout), by audits (severity,
+category, uid) and by `edged status`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """`namespace` "" for cluster-scoped kinds. What changes without changing the policy is not compared."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str = ""
+    webhook_timeout_s: int = 10
+    """`spec.timeoutSeconds`: how long the API server waits."""
+    severity: str = ""
+    category: str = ""
+    generation: int = field(default=0, compare=False)
+    resource_version: str = field(default="", compare=False)
+
+    @property
+    def namespaced(self) -> bool:
+        """Whether its author may be somebody who is trusted with one namespace only."""
+        return bool(self.namespace)
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {place}"
