@@ -361,14 +361,14 @@ class Daemon:
                 **{key: getattr(counters, key) for key in counters.__slots__},
             }
             for name, policy in self.admission.policies.items()
-            if (counters := self.admission.counters[name])
+            if (counters := self.admission.decisions.counters[name])
         }
         return {
             "ready": self.ready,
             "uptime_s": round(time.time() - self.started_at, 1),
             "memory_kib": status.memory_kib(),
             "policies": policies,
-            "rejections": list(self.admission.rejections),
+            "rejections": list(self.admission.decisions.rejections),
             "reloads": self.reloads,
             "reload_error": self.reload_error,
             "certificate_error": self.tls.error if self.tls else "",

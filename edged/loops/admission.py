@@ -5,10 +5,10 @@ Called by webhook/routes.py for every request; holds the current set of policies
 
 from __future__ import annotations
 
-from collections import deque
+import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 import trio
@@ -20,10 +20,10 @@ from edged.config import PolicyConfig
 from edged.errors import GuestError
 from edged.logs import GuestLines, Logger
 from edged.loops.context import ClusterContext, HostServices
+from edged.loops.decisions import Decisions
 from edged.loops.evaluation import TimedOut, call_guest
 from edged.loops.policies import Group, Policy, PolicySet
 
-REMEMBERED_REJECTIONS = 50
 CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
 
 
@@ -49,17 +49,6 @@ def _guests(policy: Policy | Group) -> list[str]:
     return [member.name for member in policy.members.values()] if isinstance(policy, Group) else [policy.name]
 
 
-@dataclass(slots=True)
-class Counters:
-    """Per policy, since the process began."""
-
-    accepted: int = 0
-    rejected: int = 0
-    mutated: int = 0
-    timed_out: int = 0
-    failed: int = 0
-
-
 class Admission:
     """Answers reviews with the policies of the moment."""
 
@@ -72,10 +61,10 @@ class Admission:
         is_retired: Callable[[str], bool] = lambda name: False,
     ) -> None:
         self.policies: PolicySet = {}
-        self.counters: dict[str, Counters] = {}
+        self.decisions = Decisions(log, time.time)
+        self.in_flight = 0  # reviews being answered, audits not counted
+        self.last_review_at = -math.inf  # on trio's clock
         self._slots: dict[str, trio.Semaphore] = {}
-        self.rejections: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_REJECTIONS)
-        self._log = log
         self._lines = lines
         self._context = context
         self._observers = observers
@@ -84,7 +73,7 @@ class Admission:
     def swap(self, policies: PolicySet) -> None:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
-        self.counters = {name: self.counters.get(name) or Counters() for name in policies}
+        self.decisions.keep(policies)
         names = [name for policy in policies.values() for name in _guests(policy)]
         self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in names}
 
@@ -100,34 +89,59 @@ class Admission:
         policy = self.find(name)
         if policy is None:  # the API server reads static files about once a minute: it still asks
             return AdmissionResponse(request.uid, True)
+        if audit:
+            return await self.audit(policy, request)
+        self.in_flight += 1
+        try:
+            return await self._review(policy, request)
+        finally:
+            self.in_flight -= 1
+            self.last_review_at = trio.current_time()
+
+    async def _review(self, policy: Policy | Group, request: AdmissionRequest) -> AdmissionResponse:
         begun = trio.current_time()
-        if isinstance(policy, Group):
-            own, failure = await self._evaluate_group(policy, request)
-        else:
-            own, failure = await self._evaluate(policy, request)
+        own, failure = await self._ask(policy, request)
         seconds = trio.current_time() - begun
-        self._count(policy, own, failure)
-        origin = "audit" if audit else "validate"
         for observer in self._observers:
-            observer.evaluated(policy, request, own, origin, seconds)
-        response = own
-        if not audit:
-            if policy.monitor and (failure or not own.allowed or own.patch):
-                self._say_monitored(policy, request, own)
-            config = policy.config
-            response = verdict.constrain(
-                own,
-                policy=policy.name,
-                monitor=policy.monitor,
-                allowed_to_mutate=isinstance(config, PolicyConfig) and config.allowed_to_mutate,
-                message=config.message if isinstance(config, PolicyConfig) else "",  # a group's is in its answer
-            )
-            if policy.monitor and failure:
-                response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
-        self._say(policy, request, response, origin, seconds)
+            observer.evaluated(policy, request, own, "validate", seconds)
+        config = policy.config
+        response = verdict.constrain(
+            own,
+            policy=policy.name,
+            monitor=policy.monitor,
+            allowed_to_mutate=isinstance(config, PolicyConfig) and config.allowed_to_mutate,
+            message=config.message if isinstance(config, PolicyConfig) else "",  # a group's is in its answer
+        )
+        if policy.monitor and failure:
+            response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
+        self.decisions.reviewed(policy, request, own, response, failure, seconds)
         return response
 
-    async def _evaluate_group(self, group: Group, request: AdmissionRequest) -> tuple[AdmissionResponse, str]:
+    async def audit(
+        self, policy: Policy | Group, request: AdmissionRequest, *, background: bool = False
+    ) -> AdmissionResponse:
+        """The policy's own verdict: neither monitor mode nor the mutation rule nor a custom message changes it.
+
+        `background`: asked by this process's own audit, which asks one at a time and takes none of the policy's slots.
+        """
+        begun = trio.current_time()
+        own, failure = await self._ask(policy, request, background)
+        seconds = trio.current_time() - begun
+        for observer in self._observers:
+            observer.evaluated(policy, request, own, "audit", seconds)
+        self.decisions.audited(policy, request, own, failure, seconds)
+        return own
+
+    async def _ask(
+        self, policy: Policy | Group, request: AdmissionRequest, background: bool = False
+    ) -> tuple[AdmissionResponse, str]:
+        if isinstance(policy, Group):
+            return await self._evaluate_group(policy, request, background)
+        return await self._evaluate(policy, request, background)
+
+    async def _evaluate_group(
+        self, group: Group, request: AdmissionRequest, background: bool
+    ) -> tuple[AdmissionResponse, str]:
         """As `_evaluate`. A member that fails is one that does not accept; its reason is a cause."""
         if group.error is not None or group.expression is None:
             error = group.error or "not loaded"
@@ -135,13 +149,15 @@ class Admission:
         asked: dict[str, AdmissionResponse] = {}
 
         async def ask(name: str) -> bool:
-            asked[name], _ = await self._evaluate(group.members[name], request)
+            asked[name], _ = await self._evaluate(group.members[name], request, background)
             return groups.is_accepted(asked[name])
 
         allowed = await groups.evaluate(group.expression, ask)
         return groups.group_response(request.uid, allowed, group.config.message, asked), ""
 
-    async def _evaluate(self, policy: Policy, request: AdmissionRequest) -> tuple[AdmissionResponse, str]:
+    async def _evaluate(
+        self, policy: Policy, request: AdmissionRequest, background: bool
+    ) -> tuple[AdmissionResponse, str]:
         """(what the policy itself says, why it failed or "")."""
         uid = request.uid
         if policy.error is not None:
@@ -149,7 +165,7 @@ class Admission:
         services = HostServices(policy.name, uid, policy.grants, self._context, self._lines)
         payload = b'{"request":' + orjson.dumps(request.payload) + b',"settings":' + policy.settings + b"}"
         try:
-            reply = await self._in_turn(policy, services, payload)
+            reply = await self._in_turn(policy, services, payload, background)
             return verdict.from_reply(request, reply), ""
         except TimedOut:
             return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
@@ -162,9 +178,13 @@ class Admission:
                 uid, f"Guest call failure: {error}"
             ), f"guest call failure: {error}"
 
-    async def _in_turn(self, policy: Policy, services: HostServices, payload: bytes) -> bytes:
+    async def _in_turn(
+        self, policy: Policy, services: HostServices, payload: bytes, background: bool
+    ) -> bytes:
         """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
         deadline = trio.current_time() + policy.timeout_s
+        if background:
+            return await call_guest(policy, services, b"validate", payload, deadline)
         slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
         try:
             slots.acquire_nowait()
@@ -177,59 +197,3 @@ class Admission:
             return await call_guest(policy, services, b"validate", payload, deadline)
         finally:
             slots.release()
-
-    def _count(self, policy: Policy | Group, response: AdmissionResponse, failure: str) -> None:
-        counters = self.counters.setdefault(policy.name, Counters())
-        if failure:
-            if failure == verdict.TIMED_OUT:
-                counters.timed_out += 1
-            else:
-                counters.failed += 1
-        elif response.allowed:
-            counters.accepted += 1
-        else:
-            counters.rejected += 1
-        if response.patch:
-            counters.mutated += 1
-
-    def _say(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        response: AdmissionResponse,
-        origin: str,
-        seconds: float,
-    ) -> None:
-        message = (response.status or {}).get("message", "")
-        if not response.allowed and not request.raw:
-            self.rejections.append(
-                {
-                    "policy": policy.name,
-                    "uid": request.uid,
-                    "operation": request.text("operation"),
-                    "kind": request.kind,
-                    "namespace": request.text("namespace"),
-                    "name": request.text("name"),
-                    "message": str(message)[:512],
-                }
-            )
-        if self._log.enabled("info"):
-            self._log.info(
-                "review",
-                uid=request.uid,
-                policy=policy.name,
-                origin=origin,
-                allowed=response.allowed,
-                mutated=bool(response.patch),
-                elapsed_ms=round(seconds * 1000, 2),
-            )
-
-    def _say_monitored(self, policy: Policy | Group, request: AdmissionRequest, own: AdmissionResponse) -> None:
-        self._log.info(
-            "monitored policy would have acted",
-            uid=request.uid,
-            policy=policy.name,
-            allowed=own.allowed,
-            mutates=bool(own.patch),
-            reason=(own.status or {}).get("message", ""),
-        )

@@ -150,7 +150,7 @@ def test_mutation_without_permission_is_a_denial(setup: Setup) -> None:
 def test_monitor_mode_lets_pass_and_tells_the_log(setup: Setup) -> None:
     done = setup.create("a-monitor", "watched", privileged=True)
     assert (done.returncode, done.stderr) == (0, "")
-    wait_for(lambda: 'msg="monitored policy would have acted"' in setup.edged.log, "log line")
+    wait_for(lambda: 'verdict=rejected mode=monitor' in setup.edged.log, "log line")
     assert "policy=watching" in setup.edged.log
 
 
