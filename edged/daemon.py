@@ -72,7 +72,8 @@ class Daemon:
         self.config_path = config_path
         self.log = log
         self.lines = GuestLines(log)
-        self.engine = Engine(config.engine.kind, config.engine.guests_memory_mib)  # type: ignore[arg-type]
+        engine = config.engine
+        self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)  # type: ignore[arg-type]
         self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context))
         self.informers = Informers(self.source.client)

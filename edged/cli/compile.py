@@ -44,7 +44,8 @@ async def _compile(args: argparse.Namespace) -> int:
     settings = configuration.load(args.config) if args.config else configuration.Config()
     cache_dir = Path(args.cache_dir or settings.node.cache_dir)
     limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
-    compiler = Compiler(Engine(args.engine or settings.engine.kind), cache_dir, limits, on_progress=_say)  # type: ignore[arg-type]
+    engine = Engine(args.engine or settings.engine.kind, pooled=False)  # type: ignore[arg-type]
+    compiler = Compiler(engine, cache_dir, limits, on_progress=_say)
     failed = 0
     for number, name in enumerate(args.files, 1):
         print(f"[{number}/{len(args.files)}] {name} ({_size(name)})", file=sys.stderr)

@@ -44,7 +44,8 @@ VAL_SIZE = 32  # wasmtime_val_t: kind (1 byte), 7 bytes of padding, 24 bytes of 
 RAW_SIZE = 16  # wasmtime_val_raw_t
 EXTERN_SIZE = 32  # wasmtime_extern_t: kind, padding, union at offset 8
 KIND_I32, KIND_I64 = 0, 1
-EXTERN_FUNC, EXTERN_MEMORY = 0, 3
+KIND_FUNCREF = 5
+EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY = 0, 2, 3
 
 UncheckedCallback = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
@@ -83,9 +84,10 @@ class ValTypeVec(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("data", ctypes.c_void_p)]
 
 
-_P, _Z, _I64, _U64, _B, _S = (
+_P, _Z, _U32, _I64, _U64, _B, _S = (
     ctypes.c_void_p,
     ctypes.c_size_t,
+    ctypes.c_uint32,
     ctypes.c_int64,
     ctypes.c_uint64,
     ctypes.c_bool,
@@ -129,7 +131,9 @@ DECLARATIONS: dict[str, tuple[object, list[object]]] = {
         _P,
         [_P, _S, _Z, _S, _Z, _P, UncheckedCallback, _P, Finalizer],
     ),
+    "wasmtime_linker_define_instance": (_P, [_P, _P, _S, _Z, _P]),
     "wasmtime_linker_delete": (None, [_P]),
+    "wasmtime_linker_instantiate_async": (_P, [_P, _P, _P, _P, _P, _P]),
     "wasmtime_linker_instantiate_pre": (_P, [_P, _P, _P]),
     "wasmtime_linker_new": (_P, [_P]),
     "wasmtime_memory_data": (_P, [_P, _P]),
@@ -138,10 +142,26 @@ DECLARATIONS: dict[str, tuple[object, list[object]]] = {
     "wasmtime_module_deserialize_file": (_P, [_P, _S, _P]),
     "wasmtime_module_new": (_P, [_P, _P, _Z, _P]),
     "wasmtime_module_serialize": (_P, [_P, _P]),
+    "wasmtime_pooling_allocation_config_delete": (None, [_P]),
+    "wasmtime_pooling_allocation_config_max_core_instance_size_set": (None, [_P, _Z]),
+    "wasmtime_pooling_allocation_config_max_memories_per_module_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_max_memory_size_set": (None, [_P, _Z]),
+    "wasmtime_pooling_allocation_config_max_tables_per_module_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_max_unused_warm_slots_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_new": (_P, []),
+    "wasmtime_pooling_allocation_config_table_elements_set": (None, [_P, _Z]),
+    "wasmtime_pooling_allocation_config_table_keep_resident_set": (None, [_P, _Z]),
+    "wasmtime_pooling_allocation_config_total_component_instances_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_total_core_instances_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_total_memories_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_total_stacks_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_config_total_tables_set": (None, [_P, _U32]),
+    "wasmtime_pooling_allocation_strategy_set": (None, [_P, _P]),
     "wasmtime_store_context": (_P, [_P]),
     "wasmtime_store_delete": (None, [_P]),
     "wasmtime_store_limiter": (None, [_P, _I64, _I64, _I64, _I64, _I64]),
     "wasmtime_store_new": (_P, [_P, _P, Finalizer]),
+    "wasmtime_table_set": (_P, [_P, _P, _U64, _P]),
     "wasmtime_trap_code": (_B, [_P, _P]),
     "wasmtime_trap_new": (_P, [_S, _Z]),
     "wasmtime_wat2wasm": (_P, [_S, _Z, _P]),

@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
     limit_process(int(memory_mib), int(cpu_s))
     forbid_sockets()
     try:
-        compiled = compile_here(Engine(kind, wide=addresses == "wide"), binary)  # type: ignore[arg-type]
+        compiled = compile_here(Engine(kind, wide=addresses == "wide", pooled=False), binary)  # type: ignore[arg-type]
     except GuestError as error:
         print(error, file=sys.stderr)
         return EXIT_BAD_MODULE

@@ -11,8 +11,10 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
+import trio
+
 from edged.errors import ConfigError
-from edged.wasm import bindings
+from edged.wasm import bindings, stacks
 from edged.wasm.bindings import holding, releasing
 from edged.wasm.slices import Slices
 
@@ -34,17 +36,27 @@ IDLE_TICKS_BEFORE_PARKING = 50
 WIDE_RESERVATION, WIDE_GUARD = 4 << 30, 32 << 20
 NARROW_RESERVATION, NARROW_GUARD = 64 << 20, 0
 GROWTH_RESERVATION = 16 << 20
-PLENTY = 1 << 40  # as many wide memories as there may be reviews at once
 MAP_NORESERVE = 0x4000
 GUESTS_MEMORY_MIB = 192
 MAX_WASM_STACK = 512 << 10
 ASYNC_STACK = 2 << 20
 
+# Instances live in slots that are reserved once: making one maps nothing and ending one unmaps nothing, a quarter of a
+# review's time. More instances than slots wait for one. What an instance had in memory is given back when it ends.
+SLOTS = 256
+WARM_SLOTS = 16
+KEPT_TABLE = 16 << 10
+TABLE_ELEMENTS = 100_000
+TABLES_AND_STACKS = SLOTS * (2 * 8 * TABLE_ELEMENTS + ASYNC_STACK + mmap.PAGESIZE)
+SPARE_ADDRESSES = 4 << 30  # for tables and stacks, and for all else that is mapped later
 
-def addresses_are_plenty() -> bool:
-    """Whether this process may reserve PLENTY bytes of addresses (no memory is used by asking)."""
+
+def can_reserve(size: int, *, writable: bool = False) -> bool:
+    """Whether this process may reserve so many bytes of addresses: no memory is used by asking. Writable ones count
+    against the machine's memory where it does not overcommit."""
+    access = mmap.PROT_READ | mmap.PROT_WRITE if writable else 0
     try:
-        mmap.mmap(-1, PLENTY, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE, prot=0).close()
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE, prot=access).close()
     except (OSError, OverflowError, ValueError):
         return False
     return True
@@ -54,10 +66,18 @@ class Engine:
     """Owns a `wasm_engine_t`. One per process is enough; tests make several."""
 
     def __init__(
-        self, kind: Kind = "native", guests_memory_mib: int = GUESTS_MEMORY_MIB, wide: bool | None = None
+        self,
+        kind: Kind = "native",
+        guests_memory_mib: int = GUESTS_MEMORY_MIB,
+        wide: bool | None = None,
+        *,
+        memory_limit_mib: int = 64,
+        pooled: bool = True,
     ) -> None:
+        """`memory_limit_mib`: the most that any instance will be allowed. `pooled` False: for compiling only."""
         self.kind = kind
-        self.wide = wide if wide is not None else kind == "native" and addresses_are_plenty()
+        plenty = SLOTS * (WIDE_RESERVATION + WIDE_GUARD) + SPARE_ADDRESSES
+        self.wide = wide if wide is not None else kind == "native" and can_reserve(plenty)
         reservation, guard = (WIDE_RESERVATION, WIDE_GUARD) if self.wide else (NARROW_RESERVATION, NARROW_GUARD)
         self.guests_memory_limit = guests_memory_mib << 20  # linear memory of all instances together, bytes
         self.guests_memory = 0  # of those whose calls did not end within a slice
@@ -74,14 +94,26 @@ class Engine:
             error = holding.wasmtime_config_target_set(config, b"pulley64")
             if error:
                 raise ConfigError(f"this wasmtime has no interpreter: {bindings.take_error(error)}")
+        # Asked first, since the library ends the process where it cannot have what it was told to take.
+        pooled = (
+            pooled
+            and memory_limit_mib << 20 <= reservation
+            and can_reserve(SLOTS * (reservation + guard) + SPARE_ADDRESSES)
+            and can_reserve(TABLES_AND_STACKS, writable=True)
+        )
+        if pooled:
+            _use_slots(config, reservation)
+        before = stacks.guard_ends() if pooled else set()
         self.handle: int = holding.wasm_engine_new_with_config(config)
+        self.stacks = stacks.find(before, ASYNC_STACK, SLOTS) if pooled else stacks.Stacks()
         self.slices = Slices()
         self.running: Instance | None = (
             None  # whose guest is being polled; host functions find their instance here
         )
         self.yielded_at = 0.0  # perf_counter() when a call last let others run
         self.ticker = Ticker(self.handle)
-        self._doomed: deque[tuple[int, int]] = deque()  # (future or 0, store or 0)
+        self.free_slots = trio.Semaphore(SLOTS)  # one for each store that has instances
+        self._doomed: deque[tuple[int, int, int]] = deque()  # (future, linker, store), 0 where there is none
         self.linkers: dict[int, tuple[Linker, object]] = {}  # by identity of the table, which is kept alive
 
     @property
@@ -92,29 +124,65 @@ class Engine:
             f"stack={MAX_WASM_STACK} epoch function-references"
         )
 
-    def doom(self, future: int, store: int) -> None:
+    def doom(self, future: int, store: int, linker: int = 0) -> None:
         """Free these later: callable from a finalizer, on any thread, inside a callback (rule 5)."""
-        self._doomed.append((future, store))
+        self._doomed.append((future, linker, store))
 
     def delete_future(self, future: int) -> None:
         """Unwind and free a call. Only between polls, on the trio side."""
         holding.wasmtime_call_future_delete(future)
+        self.stacks.call_ended()
         if self._doomed:
             self.bury()
 
     def bury(self) -> None:
         """Free what was doomed, in that order: a future before its store. Only between polls, on the trio side."""
         while self._doomed:
-            future, store = self._doomed.popleft()
+            future, linker, store = self._doomed.popleft()
             if future:
                 holding.wasmtime_call_future_delete(future)
+                self.stacks.call_ended()
+            if linker:
+                holding.wasmtime_linker_delete(linker)
             if store:
-                holding.wasmtime_store_delete(store)
+                self.delete_store(store)
+
+    def delete_store(self, store: int) -> None:
+        """Free a store and its slot. Only between polls, on the trio side."""
+        holding.wasmtime_store_delete(store)
+        self.free_slots.release()
 
     def close(self) -> None:
-        """Stop the ticker. The native engine lives as long as a module of it does, so it is left to the process."""
+        """Stop the ticker and let the native engine go; it ends with the last module that is still referenced."""
         self.ticker.stop()
         self.bury()
+        for linker, _ in self.linkers.values():
+            linker.close()
+        handle, self.handle = self.handle, 0
+        if handle:
+            holding.wasm_engine_delete(handle)
+
+
+def _use_slots(config: int, memory_size: int) -> None:
+    """Let the engine take memories, tables and stacks from slots of these sizes. Limits of a store stay below them."""
+    pool = holding.wasmtime_pooling_allocation_config_new()
+    for name, value in (
+        ("total_core_instances", 2 * SLOTS),
+        ("total_memories", SLOTS),
+        ("total_tables", 2 * SLOTS),
+        ("total_stacks", SLOTS),
+        ("total_component_instances", 0),
+        ("max_core_instance_size", 8 << 20),
+        ("max_memories_per_module", 4),
+        ("max_memory_size", memory_size),
+        ("max_tables_per_module", 16),
+        ("table_elements", TABLE_ELEMENTS),
+        ("max_unused_warm_slots", WARM_SLOTS),
+        ("table_keep_resident", KEPT_TABLE),
+    ):
+        getattr(holding, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
+    holding.wasmtime_pooling_allocation_strategy_set(config, pool)
+    holding.wasmtime_pooling_allocation_config_delete(pool)
 
 
 class Ticker:
@@ -167,6 +235,12 @@ class Linker:
         self.handle: int = holding.wasmtime_linker_new(engine.handle)
         self.defined: set[tuple[str, str]] = set()
         self._keep: list[object] = []  # callbacks and their types must outlive the linker (rule 5)
+
+    def close(self) -> None:
+        """No module can be linked afterwards; what is linked goes on."""
+        handle, self.handle = self.handle, 0
+        if handle:
+            holding.wasmtime_linker_delete(handle)
 
     def define_unchecked(self, module: str, name: str, params: str, results: str, callback: object) -> None:
         """A host function that answers at once. `callback` is a bindings.UncheckedCallback."""

@@ -34,7 +34,7 @@ from edged.wasm.errors import (
     HostFailure,
     MemoryFault,
 )
-from edged.wasm.hostcalls import HostFunction, HostTable
+from edged.wasm.hostcalls import Computation, HostFunction, HostTable
 from edged.wasm.module import Module
 from edged.wasm.output import Output
 
@@ -68,6 +68,7 @@ class Instance:
 
     __slots__ = (
         "_address",
+        "_computing",
         "_context",
         "_counted",
         "_cpu_left",
@@ -107,6 +108,7 @@ class Instance:
         self._unfinished_first = False
         self._failure: BaseException | None = None
         self._waiting: tuple[Callable[[], Awaitable[int | None]], _Wait] | None = None
+        self._computing: tuple[Computation, _Wait] | None = None
         self._future = 0
         self._has_memory = False
         self._made = False  # instantiated: only then has it exports
@@ -239,6 +241,7 @@ class Instance:
         """Poll a future until its guest is done (rules 2, 5, 6, 7)."""
         self._future = future
         self.busy = True
+        self.engine.stacks.call_begins()
         self.dead = True  # until it returned: cancellation and errors leave it so
         try:
             if self._done_at_once(future):
@@ -254,7 +257,7 @@ class Instance:
             raise
         finally:
             self.busy = False
-            self._waiting = None
+            self._waiting = self._computing = None
             self.module.note_call(self.cpu_s)
             if self._future:
                 self._future = 0
@@ -327,6 +330,11 @@ class Instance:
         outer, engine.running = engine.running, self
         begun = perf_counter()
         done: bool = releasing.wasmtime_call_future_poll(future)
+        while self._computing is not None:
+            self._compute(*self._computing)
+            if perf_counter() - begun > MOST_WITHOUT_YIELD_S:
+                break  # the guest goes on in its next slice
+            done = releasing.wasmtime_call_future_poll(future)
         spent = perf_counter() - begun
         engine.running = outer
         self.cpu_s += spent
@@ -337,6 +345,16 @@ class Instance:
             if self._made and "memory" in self.module.exports:
                 self._count_memory()
         return done
+
+    def _compute(self, computation: Computation, wait: _Wait) -> None:
+        """What a host function left to do while the guest's fiber is suspended: its time is the guest's."""
+        self._computing = None
+        try:
+            wait.value = computation.run() or 0
+        except Exception as error:
+            wait.failed = True
+            self._failure = self._failure or error
+        wait.done = True
 
     def _count_memory(self) -> None:
         """All guests together have a limit, too: many that are each within theirs could still take the whole node.
@@ -404,7 +422,7 @@ class Instance:
             if self.engine.running is not None:
                 self.engine.doom(0, store)
             else:
-                holding.wasmtime_store_delete(store)
+                self.engine.delete_store(store)
 
     def _uncount(self) -> None:
         self.engine.guests_memory -= self._counted
@@ -474,6 +492,7 @@ class Template:
 
         `deadline` is on trio's clock and holds for the instance's calls, too, until it is set anew.
         """
+        await self._take_slot(deadline)
         instance = Instance(self.module, state, budget, wasi)
         instance.deadline = deadline
         try:
@@ -493,6 +512,17 @@ class Template:
             raise
         instance._made = True
         return instance
+
+    async def _take_slot(self, deadline: float) -> None:
+        """Wait while as many stores live as the engine has slots. Raises GuestTimeout."""
+        slots = self.module.engine.free_slots
+        try:
+            slots.acquire_nowait()
+        except trio.WouldBlock:
+            with trio.move_on_at(deadline) as scope:
+                await slots.acquire()
+            if scope.cancelled_caught:
+                raise GuestTimeout("no instance could be made in time: too many are alive") from None
 
 
 def linker_for(engine: Engine, hosts: HostTable) -> Linker:
@@ -592,6 +622,8 @@ def _async_callback(engine: Engine, function: HostFunction) -> object:
             answer = function.call(instance, *values)
             if answer is None or isinstance(answer, int):
                 wait.value, wait.done = answer or 0, True  # the guest goes on without leaving its slice
+            elif isinstance(answer, Computation):
+                instance._computing = (answer, wait)
             else:
                 instance._waiting = (answer, wait)
         except BaseException as error:

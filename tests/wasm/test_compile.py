@@ -11,7 +11,7 @@ import trio
 from edged.errors import ConfigError, GuestError
 from edged.wasm import bindings, compile_child
 from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
-from edged.wasm.engine import Engine, addresses_are_plenty
+from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
 from edged.wasm.errors import BadModule, GuestTrap
 from edged.wasm.instance import Budget, Template
 
@@ -268,7 +268,7 @@ def test_what_killed_compilations_left_behind_is_removed(engine, compiler, wasm)
 @pytest.mark.parametrize("wide", [True, False])
 def test_modules_work_with_plenty_of_addresses_and_with_few(tmp_path, wide):
     """Out of bounds is a trap either way: by a guard page or by a check in the code."""
-    if wide and not addresses_are_plenty():
+    if wide and not can_reserve(SLOTS * WIDE_RESERVATION):
         pytest.skip("this machine has too few addresses")
     engine = Engine(wide=wide)
     compiler = Compiler(engine, tmp_path / "cache")
