@@ -351,4 +351,4 @@ def test_every_field_has_a_check() -> None:
         return dataclasses.fields(cls)
 
     for cls in (Config, config.AdmissionConfig, config.PolicyConfig, config.GroupConfig, config.PluginConfig):
-        assert all("check" in field.metadata for field in fields(cls))
+        assert all("check" in field.metadata for field in fields(cls) if field.name != "origin")

@@ -25,6 +25,7 @@ OBJECT_NAME = "edged"
 STATIC_SUFFIX = ".static.k8s.io"
 OWNER = "edged.dev/owner"
 WEBHOOK_SUFFIX = "policy.edged.dev"
+RESOURCE_SUFFIX = "kubewarden.admission"  # of webhooks of policies that come from custom resources
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 SYSTEM_CONDITION = "edged.dev/not-system"
@@ -83,6 +84,12 @@ class WebhookSpec:
     namespace_selector: Mapping[str, Any] = field(default_factory=dict)
     object_selector: Mapping[str, Any] = field(default_factory=dict)
     match_conditions: Sequence[Mapping[str, Any]] = ()
+    webhook_timeout_s: int | None = None
+    """None: the target's."""
+    hook_name: str = ""
+    """The webhook's name where it is not NAME.policy.edged.dev: of custom resources, whose names are Kubewarden's."""
+    path: str = ""
+    """Where it is not /validate/NAME: webhooks that are no policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +159,8 @@ def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> l
 def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
     """One entry of `webhooks`."""
     hook: dict[str, Any] = {
-        "name": f"{spec.name}.{WEBHOOK_SUFFIX}",
-        "clientConfig": client_config(spec.name, target),
+        "name": name_of(spec),
+        "clientConfig": client_config(spec.name, target, spec.path),
         "rules": [_rule(rule, spec) for rule in spec.rules or ()],
         # A policy that only watches must not stop anything by being away.
         "failurePolicy": "Ignore" if spec.monitor else spec.failure_policy,
@@ -161,7 +168,7 @@ def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
         "namespaceSelector": namespace_selector(spec, target),
         "objectSelector": dict(spec.object_selector),
         "sideEffects": spec.side_effects,
-        "timeoutSeconds": target.timeout_s,
+        "timeoutSeconds": spec.webhook_timeout_s or target.timeout_s,
         "admissionReviewVersions": ["v1"],
     }
     conditions = match_conditions(spec, target)
@@ -172,9 +179,9 @@ def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
     return hook
 
 
-def client_config(name: str, target: Target) -> dict[str, Any]:
-    """URL and CA bundle of a policy's webhook."""
-    config = {"url": f"{target.url.rstrip('/')}/validate/{quote(name, safe='')}"}
+def client_config(name: str, target: Target, path: str = "") -> dict[str, Any]:
+    """URL and CA bundle of a policy's webhook, or of one at a `path` of its own."""
+    config = {"url": target.url.rstrip("/") + (path or f"/validate/{quote(name, safe='')}")}
     if target.ca_bundle:
         config["caBundle"] = base64.b64encode(target.ca_bundle).decode("ascii")
     return config
@@ -182,7 +189,14 @@ def client_config(name: str, target: Target) -> dict[str, Any]:
 
 def policy_of(hook: Mapping[str, Any]) -> str:
     """The policy that a webhook of ours calls: the reverse of its name."""
-    return str(hook["name"]).removesuffix(f".{WEBHOOK_SUFFIX}")
+    name = str(hook["name"])
+    suffix = next((s for s in (WEBHOOK_SUFFIX, RESOURCE_SUFFIX) if name.endswith(f".{s}")), "")
+    return name.removesuffix(f".{suffix}") if suffix else name
+
+
+def name_of(spec: WebhookSpec) -> str:
+    """The webhook's name: what a denial is quoted with."""
+    return spec.hook_name or f"{spec.name}.{WEBHOOK_SUFFIX}"
 
 
 def _rule(rule: Mapping[str, Any], spec: WebhookSpec) -> dict[str, Any]:
@@ -230,12 +244,15 @@ def _may_match(rules: Sequence[Mapping[str, Any]], group: str, resource: str) ->
 # --- what the API server would refuse
 def problem(spec: WebhookSpec, target: Target) -> str:
     """Why the API server would not take this policy's webhook; "" when it would. (CEL only it can check.)"""
-    name = f"{spec.name}.{WEBHOOK_SUFFIX}"
+    name = name_of(spec)
     if not _DNS_SUBDOMAIN.fullmatch(name) or len(name) > 253:
         return f"{name!r} cannot name a webhook: it is not a DNS name in lower case of at most 253 characters"
-    if target.timeout_s <= spec.timeout_s or not 1 <= target.timeout_s <= 30:
+    timeout_s = spec.webhook_timeout_s or target.timeout_s
+    if timeout_s <= spec.timeout_s or not 1 <= timeout_s <= 30:
         least = math.floor(spec.timeout_s) + 1
-        return f"webhook timeout of {target.timeout_s} s must be from {least} to 30: above the policy's own"
+        return f"webhook timeout of {timeout_s} s must be from {least} to 30: above the policy's own"
+    if spec.namespace in SYSTEM_NAMESPACES and not target.include_system:
+        return f"namespace {spec.namespace} is left out: [admission] include_system is false"
     allowed = {"failure_policy": ("Fail", "Ignore"), "match_policy": ("Equivalent", "Exact"),
                "side_effects": ("None", "NoneOnDryRun")}
     for key, values in allowed.items():

@@ -15,7 +15,7 @@ import trio
 
 from edged.abi import metadata as policy_metadata
 from edged.abi.metadata import Metadata
-from edged.admission import capabilities, groups, verdict
+from edged.admission import capabilities, groups, verdict, webhooks
 from edged.admission.capabilities import Grants
 from edged.admission.webhooks import WebhookSpec
 from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
@@ -76,6 +76,7 @@ class Policy:
             namespace_selector=config.namespace_selector,
             object_selector=config.object_selector,
             match_conditions=config.match_conditions,
+            **_registered_as(config),
         )
 
 
@@ -114,11 +115,24 @@ def group_webhook(config: GroupConfig) -> WebhookSpec:
         failure_policy=config.failure_policy,
         match_policy=config.match_policy,
         side_effects=config.side_effects,
-        timeout_s=max(member.timeout_s for member in config.members.values()),
+        timeout_s=max((member.timeout_s for member in config.members.values()), default=0.0),
         namespace_selector=config.namespace_selector,
         object_selector=config.object_selector,
         match_conditions=config.match_conditions,
+        **_registered_as(config),
     )
+
+
+def _registered_as(config: PolicyConfig | GroupConfig) -> dict[str, Any]:
+    """What differs for policies made of custom resources: Kubewarden's webhook names, and their own namespace."""
+    origin = config.origin
+    if origin is None:
+        return {}
+    return {
+        "namespace": origin.namespace,
+        "webhook_timeout_s": origin.webhook_timeout_s,
+        "hook_name": f"{config.name}.{webhooks.RESOURCE_SUFFIX}",
+    }
 
 
 PolicySet = dict[str, Policy | Group]

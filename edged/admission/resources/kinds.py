@@ -14,8 +14,6 @@ OLD_VERSION = "v1alpha2"
 FINALIZER = "kubewarden.io/finalizer"
 OLD_FINALIZER = "kubewarden"
 DEFAULT_SERVER = "default"
-WEBHOOK_SUFFIX = "kubewarden.admission"
-"""Webhooks of policies made of custom resources keep Kubewarden's names: they are what denials are quoted with."""
 
 
 @dataclass(frozen=True, slots=True)

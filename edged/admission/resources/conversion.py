@@ -1,0 +1,177 @@
+"""A custom resource as edged's own policy: what its spec means, within what its author may ask for. Pure.
+
+Results are tables with the keys of [[admission.policy]] and [[admission.group]], for `loops/custom_resources.py` to
+serve and for `edged migrate` to print. An object that asks for too much still becomes a table, with its problem: its
+policy then answers for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edged.admission.resources import validation
+from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
+from edged.admission.resources.kinds import KINDS, Kind, unique_name_of
+from edged.admission.resources.origin import Origin
+from edged.admission.resources.sources import source_problem
+
+Object = Mapping[str, Any]
+ANSWER_EARLIER_S = 0.5
+"""A policy must answer before the API server stops waiting."""
+SEVERITY = "io.kubewarden.policy.severity"
+CATEGORY = "io.kubewarden.policy.category"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the configuration file allows custom resources."""
+
+    wall_timeout_s: float = 2.0
+    module_dirs: Sequence[str] = ()
+    module_sources: Sequence[str] = ()
+    namespaced_capabilities: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """`table` holds the keyword arguments of PolicyConfig or (`is_group`) GroupConfig. `problem`: why it must not be
+    loaded; "" when it may. `table` is empty for an object that makes no sense at all."""
+
+    name: str
+    is_group: bool
+    table: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+def convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
+    """One policy or group; `server`: its PolicyServer, where that is known. An object of a shape that no schema of ours
+    lets pass (somebody else's definitions are installed) has that as its problem."""
+    try:
+        return _convert(obj, server, limits)
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        name, is_group = unique_name_of(obj), KINDS[obj["kind"]].is_group
+        return Converted(name, is_group, {}, f"the object is malformed: {type(error).__name__}: {error}")
+
+
+def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
+    kind = KINDS[obj["kind"]]
+    spec = obj.get("spec") if isinstance(obj.get("spec"), Mapping) else {}
+    assert isinstance(spec, Mapping)
+    granted = capabilities_of(kind, server, limits)
+    table = _common(obj, spec, kind)
+    modules: list[Any] = []
+    if kind.is_group:
+        members = spec.get("policies") or {}
+        modules = [member.get("module") for member in members.values()]
+        table["expression"] = spec.get("expression") or ""
+        table["members"] = {
+            name: _module(member, kind, granted, _timeout(member, spec, limits)) for name, member in members.items()
+        }
+    else:
+        modules = [spec.get("module")]
+        table |= _module(spec, kind, granted, _timeout(spec, spec, limits))
+        table["allowed_to_mutate"] = bool(spec.get("mutating"))
+    problem = _problem(obj, server, modules, limits)
+    return Converted(unique_name_of(obj), kind.is_group, table, problem)
+
+
+def _problem(obj: Object, server: Object | None, modules: Sequence[Any], limits: Limits) -> str:
+    findings = validation.validate(obj)
+    if findings:
+        return validation.summary(findings)
+    server_spec = (server or {}).get("spec") or {}
+    if server_spec.get("verificationConfig") or server_spec.get("sigstoreTrustConfig"):
+        return "its PolicyServer asks for verified signatures, which this release of edged cannot do"
+    problems = [source_problem(str(url), limits.module_dirs, limits.module_sources) for url in modules]
+    return next((problem for problem in problems if problem), "")
+
+
+def capabilities_of(kind: Kind, server: Object | None, limits: Limits) -> tuple[str, ...]:
+    """Host capabilities: all for cluster-scoped kinds (what they read is named in contextAwareResources); for
+    namespaced ones what both the configuration file and the PolicyServer grant."""
+    if not kind.namespaced:
+        return ("*",)
+    spec = (server or {}).get("spec") or {}
+    granted = spec.get("namespacedPoliciesCapabilities")
+    return common_patterns(limits.namespaced_capabilities, ["*"] if granted is None else granted)
+
+
+def common_patterns(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
+    """Capability patterns that cover what both lists cover."""
+    found: dict[str, None] = {}
+    for a in map(str.strip, one):
+        for b in map(str.strip, other):
+            narrower = b if _within(b, a) else a if _within(a, b) else None
+            if narrower is not None:
+                found[narrower] = None
+    return tuple(found)
+
+
+def _within(pattern: str, wider: str) -> bool:
+    return wider in ("*", pattern) or (wider.endswith("/*") and pattern.startswith(wider[:-1]))
+
+
+def _common(obj: Object, spec: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+    mode = spec.get("mode") or "protect"
+    return {
+        "name": unique_name_of(obj),
+        "mode": mode,
+        "message": spec.get("message") or "",
+        "rules": tuple(_rule(rule, kind) for rule in spec.get("rules") or () if isinstance(rule, Mapping)),
+        "failure_policy": spec.get("failurePolicy") or ("Ignore" if mode == "monitor" else "Fail"),
+        "match_policy": spec.get("matchPolicy") or "Equivalent",
+        "side_effects": spec.get("sideEffects") or "None",
+        "namespace_selector": {} if kind.namespaced else _selector(spec.get("namespaceSelector")),
+        "object_selector": _selector(spec.get("objectSelector")),
+        "match_conditions": tuple(dict(each) for each in spec.get("matchConditions") or ()),
+        "background_audit": spec.get("backgroundAudit") is not False,
+        "origin": origin_of(obj),
+    }
+
+
+def origin_of(obj: Object) -> Origin:
+    """Which object a policy is of."""
+    metadata, spec = obj["metadata"], obj.get("spec") or {}
+    annotations = metadata.get("annotations") or {}
+    return Origin(
+        kind=obj["kind"],
+        namespace=metadata.get("namespace") or "",
+        name=metadata["name"],
+        uid=metadata.get("uid") or "",
+        webhook_timeout_s=spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S,
+        severity=annotations.get(SEVERITY) or "",
+        category=annotations.get(CATEGORY) or "",
+        generation=metadata.get("generation") or 0,
+        resource_version=metadata.get("resourceVersion") or "",
+    )
+
+
+def _rule(rule: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+    found = {key: list(rule.get(key) or ()) for key in ("apiGroups", "apiVersions", "operations", "resources")}
+    if rule.get("scope") and not kind.namespaced:  # a namespaced kind's rules are Namespaced, whatever they say
+        found["scope"] = rule["scope"]
+    return found
+
+
+def _selector(value: Any) -> dict[str, Any]:
+    """Without its empty parts, which the API server drops too."""
+    return {key: part for key, part in value.items() if part} if isinstance(value, Mapping) else {}
+
+
+def _module(spec: Mapping[str, Any], kind: Kind, granted: tuple[str, ...], timeout_s: float) -> dict[str, Any]:
+    aware = () if kind.namespaced else spec.get("contextAwareResources") or ()
+    return {
+        "module": str(spec.get("module") or ""),
+        "settings": dict(spec.get("settings") or {}),
+        "context_aware": tuple({"apiVersion": each["apiVersion"], "kind": each["kind"]} for each in aware),
+        "host_capabilities": granted,
+        "timeout_s": timeout_s,
+    }
+
+
+def _timeout(own: Mapping[str, Any], spec: Mapping[str, Any], limits: Limits) -> float:
+    webhook_s = spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S
+    asked = own.get("timeoutEvalSeconds") or limits.wall_timeout_s
+    return float(min(asked, limits.wall_timeout_s, webhook_s - ANSWER_EARLIER_S))
