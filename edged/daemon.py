@@ -51,6 +51,7 @@ from edged.webhook.routes import Routes
 from edged.webhook.tls import ServerTls, TlsFiles
 
 if TYPE_CHECKING:
+    from edged.loops.audit import Auditor
     from edged.loops.scheduler import Scheduler
     from edged.scheduling.profile import Profile
 
@@ -82,6 +83,7 @@ class Daemon:
         process_metrics(self.registry)
         self.registration: Registration | None = None
         self.admission = Admission(log, self.lines, self.context, (_MetricsObserver(self.registry),), self._is_retired)
+        self.auditor: Auditor | None = None
         self.scheduler: Scheduler | None = None
         self.scheduler_error = ""
         self.profiles: tuple[Profile, ...] = ()
@@ -189,6 +191,13 @@ class Daemon:
         )
         self._register()
         work.start_soon(self.registration.run)
+        self._start_audits(admission, work)
+
+    def _start_audits(self, admission: AdmissionConfig, work: trio.Nursery) -> None:
+        from edged.loops.audit import Auditor
+
+        self.auditor = Auditor(self.source.client, self.admission, admission, self.log)
+        work.start_soon(self.auditor.run)
 
     def _register(self) -> None:
         """Tell the registration what is served now."""
@@ -338,7 +347,9 @@ class Daemon:
     async def _serve_status(self) -> None:
         try:
             operations = {"status": lambda _request: self.describe(), "why": self._why}
-            await status.serve(self.config.node.socket, operations, self.log)
+            await status.serve(
+                self.config.node.socket, operations, self.log, long_operations={"audit": self._audit}
+            )
         except ConfigError as error:
             self.log.warning("no status socket", error=str(error))
 
@@ -350,6 +361,12 @@ class Daemon:
         namespace, _, name = str(request.get("pod", "")).partition("/")
         found = self.scheduler.why(NamespacedName(namespace, name))
         return found if found is not None else {"error": f"no attempt at pod {request.get('pod')!r} is remembered"}
+
+    async def _audit(self, request: dict[str, Any], tell: status.Send) -> dict[str, Any]:
+        """An audit on demand; what it may be asked for is edged/cli/audit.py's."""
+        if self.auditor is None:
+            return {"error": "[admission] is not configured: there are no policies to audit with"}
+        return await self.auditor.on_demand(request, tell)
 
     def describe(self) -> dict[str, Any]:
         """What `edged status` shows."""
@@ -375,6 +392,7 @@ class Daemon:
             "certificate_error": self.tls.error if self.tls else "",
             "kubernetes": {"server": self.source.client.server, "configured": self.source.client.configured},
             "registration": self._describe_registration(),
+            "audit": self.auditor.describe() if self.auditor is not None else {},
             "scheduler": self._describe_scheduler(),
         }
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "a five-minute tour without a cluster",
     "sandbox": "an in-memory Kubernetes API server for trying things out",
     "compile": "compile WebAssembly modules into the cache",
+    "audit": "ask the policies about what is in the cluster already",
     "policy": "run, test and inspect admission policies",
     "schedule": "explain where a Pod was placed, or why it waits",
     "webhook": "render, install and remove webhook configurations",

@@ -1,0 +1,190 @@
+"""`edged audit`: asks the running daemon to look at what is in the cluster now, and prints what it found.
+
+Progress goes to stderr, results to stdout. The daemon does the work with the policies it serves, so that an audit says
+what admission would say; without a daemon there is no audit. Ctrl-C ends the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from edged import config as configuration
+from edged.cli.output import print_data, print_table
+from edged.cli.status import configured_socket
+from edged.errors import ConfigError, PeerError
+
+_SILENCE_S = 300.0  # between two lines of a daemon that audits; a list of a busy server may take its minute
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "audit",
+        help="ask the policies about what is in the cluster already",
+        description="Asks the running daemon for an audit. Exit code 0: everything passes; 1: something fails, or "
+        "could not be looked at; 2: usage.",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-n", "--namespace", metavar="NAME", help="only this namespace")
+    where.add_argument("-c", "--cluster", action="store_true", help="only cluster-scoped objects")
+    parser.add_argument("-i", "--ignore-namespaces", metavar="NAMES", action="append", default=[],
+                        help="leave these out as well, separated by commas; may be repeated")  # fmt: skip
+    parser.add_argument("--page-size", type=int, metavar="N", help="objects read at once, at most; default: 100")
+    store = parser.add_mutually_exclusive_group()
+    store.add_argument("--report-kind", choices=("auto", "policyreport", "openreports"),
+                       help="default: [admission] audit_reports")  # fmt: skip
+    store.add_argument("--disable-store", action="store_true", help="write no reports into the cluster")
+    parser.add_argument("--output-scan", action="store_true",
+                        help="print every report as a line of JSON, also of what passes")  # fmt: skip
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
+    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.page_size is not None and not 1 <= args.page_size <= 10_000:
+        raise ConfigError(f"--page-size must be from 1 to 10000, not {args.page_size}")
+    progress = _Progress(show=not args.quiet)
+    reports: list[dict[str, Any]] = []
+    summary: dict[str, Any] | None = None
+    try:
+        for event in _events(args.socket or configured_socket(args.config), request_of(args)):
+            if "report" in event and args.output_scan:
+                print(orjson.dumps(event["report"]).decode(), flush=True)
+            elif "report" in event:
+                reports.append(event["report"])
+            elif "audit" in event:
+                summary = event["audit"]
+            else:
+                progress.say(event)
+    finally:
+        progress.end()
+    if summary is None:
+        raise PeerError("the daemon ended before the audit did")
+    _print(summary, reports, args)
+    whole = not (summary["problems"] or summary["unasked_policies"])
+    return 0 if whole and not (summary["fail"] or summary["error"]) else 1
+
+
+def request_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What the daemon is asked: edged/loops/audit.py reads it."""
+    everything = args.output_scan or args.output != "table"
+    request: dict[str, Any] = {"operation": "audit", "details": "all" if everything else "findings"}
+    if args.namespace:
+        request["namespace"] = args.namespace
+    if args.cluster:
+        request["cluster"] = True
+    ignored = [name for names in args.ignore_namespaces for name in names.split(",") if name]
+    if ignored:
+        request["ignored"] = ignored
+    if args.page_size is not None:
+        request["page_size"] = args.page_size
+    if args.disable_store or args.report_kind:
+        request["reports"] = "none" if args.disable_store else args.report_kind
+    return request
+
+
+def _events(path: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The daemon's lines. Raises PeerError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_SILENCE_S)
+            connection.connect(path)
+            connection.sendall(orjson.dumps(request) + b"\n")
+            with connection.makefile("rb") as lines:
+                for line in lines:
+                    yield _event(line, path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise PeerError(
+            f"edged is not running: nobody answers at {path}. An audit is done by the daemon, with the policies that "
+            "it serves (systemctl status edged; --socket names another)"
+        ) from None
+    except PermissionError:
+        raise PeerError(f"no permission for {path}: ask as root or as a member of its group") from None
+    except OSError as error:
+        raise PeerError(f"{path}: {error.strerror or error}") from error
+
+
+def _event(line: bytes, path: str) -> dict[str, Any]:
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise PeerError(f"{path}: the answer is no JSON line") from None
+    if not isinstance(event, dict):
+        raise PeerError(f"{path}: the answer is no JSON object")
+    if set(event) == {"error"}:
+        raise PeerError(str(event["error"]))
+    return event
+
+
+class _Progress:
+    """One line on stderr that is written again and again where that is a terminal, else a line per namespace."""
+
+    def __init__(self, *, show: bool) -> None:
+        self._show = show
+        self._live = sys.stderr.isatty()
+        self._namespace = ""
+
+    def say(self, event: dict[str, Any]) -> None:
+        if not self._show:
+            return
+        if "waiting" in event:
+            if event["waiting"]:
+                self._write(f"waiting: {event['waiting']}", lasting=True)
+            return
+        found = event.get("progress") or {}
+        if "namespace" in found:
+            self._namespace = f"namespace {found['namespace']} ({found['done'] + 1} of {found['of']}): "
+        counts = ", ".join(f"{found[key]} {key}" for key in ("scanned", "pass", "fail", "error") if key in found)
+        self._write(f"{self._namespace}{counts}", lasting=not self._live)
+
+    def _write(self, text: str, *, lasting: bool) -> None:
+        start = "\r\x1b[K" if self._live else ""
+        print(f"{start}{text}", end="\n" if lasting else "", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self._show and self._live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _print(summary: dict[str, Any], reports: list[dict[str, Any]], args: argparse.Namespace) -> None:
+    if args.output_scan:
+        return
+    if args.output != "table":
+        print_data({"summary": summary, "reports": reports}, args.output)
+        return
+    rows = [row for report in reports for row in _rows(report)]
+    if rows:
+        print_table(("NAMESPACE", "KIND", "NAME", "POLICY", "RESULT", "SEVERITY", "MESSAGE"), rows)
+        print()
+    counts = ", ".join(f"{summary[key]} {key}" for key in ("pass", "fail", "error"))
+    print(f"{summary['scanned']} objects in {summary['namespaces']} namespaces: {counts}")
+    print(_stored(summary))
+    for name, why in summary["unasked_policies"].items():
+        print(f"policy {name} was not asked: {why}")
+    if summary["skipped_policies"]:
+        print(f"policies that audits skip: {', '.join(summary['skipped_policies'])}")
+    for problem in summary["problems"]:
+        print(f"incomplete: {problem}")
+
+
+def _stored(summary: dict[str, Any]) -> str:
+    if summary["reports"] == "none":
+        return "no reports were written"
+    return f"{summary['reports_written']} reports written ({summary['reports']})"
+
+
+def _rows(report: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    scope = report["scope"]
+    for entry in report["results"]:
+        if entry["result"] != "pass":
+            yield (
+                scope.get("namespace", ""), scope["kind"], scope["name"], entry["policy"], entry["result"],
+                entry.get("severity", ""), entry.get("message", ""),
+            )  # fmt: skip

@@ -1,0 +1,454 @@
+"""Audits: every policy is asked about the objects that are there already, now and then and on demand.
+
+    policies of the moment -> plan (admission/audit.py) -> lists in chunks (audit_requests.py)
+        -> Admission.audit, one object and policy at a time -> reports
+
+A run uses the policies as they were when it began; a reload changes the next one. It waits for an API server that is
+away and goes on where it was. It yields: between two evaluations it rests, the longer the more reviews there are, so
+that admission hardly notices. One run at a time.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from edged.admission import audit, reports
+from edged.admission.audit import AuditPolicy, Plan
+from edged.admission.reports import PolicyFacts
+from edged.apiserver.client import ApiClient
+from edged.apiserver.lean import LeanPool
+from edged.config import AdmissionConfig
+from edged.errors import ConfigError, PeerError
+from edged.logs import Logger
+from edged.loops.admission import Admission
+from edged.loops.audit_requests import Patience, Reader, ReportWriter, find_kinds
+from edged.loops.policies import Group, Policy
+from edged.names import ServedKind
+
+if TYPE_CHECKING:
+    from edged.admission.review import AdmissionRequest
+
+FIRST_S = 600.0  # the first run comes this long after the start at the latest: a restart is busy enough
+PAGE_SIZE = 100
+MOST_PROBLEMS = 20
+TELL_EVERY = 100  # objects
+
+QUIET_S = 0.1  # without a review for this long, admission counts as idle
+IDLE_SHARE = 0.5  # of one processor, at most, when nobody else wants it
+BUSY_SHARE = 0.01  # beside reviews: p99 of reviews is what one in a hundred of them meets
+LONGEST_REST_S = 0.5
+
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
+"""Gets events of a run: `{"progress": ...}`, `{"waiting": reason}`, `{"report": ...}`. It may wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What one run looks at. Neither `namespace` nor `cluster`: everything. `reports` as in configuration."""
+
+    namespace: str = ""
+    cluster: bool = False
+    ignored: frozenset[str] = frozenset()
+    page_size: int = PAGE_SIZE
+    reports: str = "auto"
+
+
+@dataclass(slots=True)
+class Tally:
+    """One run's figures, also while it goes on."""
+
+    run: str
+    started_at: float
+    finished_at: float = 0.0
+    scanned: int = 0
+    passed: int = 0
+    failed: int = 0
+    errored: int = 0
+    written: int = 0
+    namespaces: int = 0
+    reports: str = "none"
+    skipped: set[str] = field(default_factory=set)
+    unasked: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    more_problems: int = 0
+    waiting: str = ""
+
+    def problem(self, text: str) -> None:
+        """Note what kept the run from being whole; beyond MOST_PROBLEMS only how many there were."""
+        if text in self.problems:
+            return
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(text)
+        else:
+            self.more_problems += 1
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "scanned": self.scanned, "pass": self.passed, "fail": self.failed, "error": self.errored,
+        }  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for status and `edged audit`."""
+        return {
+            "run": self.run,
+            "started_at": _rfc3339(self.started_at),
+            "finished_at": _rfc3339(self.finished_at) if self.finished_at else "",
+            "namespaces": self.namespaces,
+            **self.counts(),
+            "reports": self.reports,
+            "reports_written": self.written,
+            "skipped_policies": sorted(self.skipped),
+            "unasked_policies": dict(sorted(self.unasked.items())),
+            "problems": [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])],
+            "waiting": self.waiting,
+        }
+
+
+async def _nobody(event: dict[str, Any]) -> None:
+    return None
+
+
+class Auditor:
+    """Runs audits. `clock` gives seconds since 1970."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        admission: Admission,
+        config: AdmissionConfig,
+        log: Logger,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.last: Tally | None = None
+        self.running: Tally | None = None
+        self.next_at = 0.0
+        self._client = client
+        self._admission = admission
+        self._config = config
+        self._log = log
+        self._clock = clock
+        self._random = random
+        self._turn = trio.Lock()
+
+    async def run(self) -> None:
+        """Audits for ever, one at every interval; returns at once when there is none."""
+        interval = self._config.audit_interval_s
+        if not interval:
+            return
+        delay = min(interval, FIRST_S)
+        while True:
+            self.next_at = self._clock() + delay
+            await trio.sleep(delay)
+            begun = trio.current_time()
+            await self.scan(self.default_scan())
+            delay = max(interval - (trio.current_time() - begun), 1.0)
+
+    def default_scan(self) -> Scan:
+        """Everything, as configured."""
+        return Scan(
+            ignored=frozenset(self._config.audit_ignore_namespaces), reports=self._config.audit_reports
+        )
+
+    async def scan(self, scan: Scan, tell: Tell = _nobody) -> Tally:
+        """One run, after the one that is under way. What cannot be read or written is in the tally's problems."""
+        async with self._turn:
+            tally = Tally(str(uuid.uuid4()), self._clock())
+            self.running = tally
+            self._log.info("audit begins", run=tally.run, policies=len(self._admission.policies))
+            pool = LeanPool(self._client, connections=1)
+            try:
+                await _Run(self, scan, tally, tell, pool).go()
+            finally:
+                self.running = None
+                with trio.CancelScope(shield=True):
+                    await pool.aclose()
+            tally.finished_at = self._clock()
+            self.last = tally
+            self._say(tally)
+            return tally
+
+    async def on_demand(self, request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+        """A run as `edged audit` asks for it: the request's keys are those of `Scan` where they differ from the
+        configured ones, `ignored` adds to it, and `details` says which reports are told: "all" or "findings" (those
+        that do not only pass). Raises ConfigError for what is none of that."""
+        scan = asked_scan(request, self.default_scan())
+        details = request.get("details", "")
+        if self.running is not None:
+            await tell({"waiting": "another audit is running"})
+
+        async def told(event: dict[str, Any]) -> None:
+            made = event.get("report")
+            if made is None or details == "all" or (details == "findings" and not _is_clean(made)):
+                await tell(event)
+
+        tally = await self.scan(scan, told)
+        return {"audit": tally.to_dict()}
+
+    def _say(self, tally: Tally) -> None:
+        fields = {"run": tally.run, **tally.counts(), "reports": tally.written}
+        fields["elapsed_s"] = round(tally.finished_at - tally.started_at, 1)
+        self._log.info("audit done", **fields)
+        for problem in tally.problems:
+            self._log.warning("audit incomplete", run=tally.run, problem=problem)
+
+    def describe(self) -> dict[str, Any]:
+        """For `edged status`."""
+        found: dict[str, Any] = {"interval_s": self._config.audit_interval_s}
+        if self._config.audit_interval_s:
+            found["next"] = "running" if self.running else _rfc3339(self.next_at)
+        if self.running is not None:
+            found["running"] = _brief(self.running)
+        if self.last is not None:
+            found["last"] = _brief(self.last)
+        return found
+
+
+def _is_clean(made: dict[str, Any]) -> bool:
+    return all(entry["result"] == "pass" for entry in made["results"])
+
+
+def asked_scan(request: dict[str, Any], default: Scan) -> Scan:
+    """A scan from a request that came over the socket. Raises ConfigError."""
+    namespace, page_size = request.get("namespace", ""), request.get("page_size", default.page_size)
+    wanted, ignored = request.get("reports", default.reports), request.get("ignored", [])
+    if not isinstance(namespace, str) or not (isinstance(ignored, list) and all(isinstance(i, str) for i in ignored)):
+        raise ConfigError("namespaces are given by name")
+    if type(page_size) is not int or not 1 <= page_size <= 10_000:
+        raise ConfigError(f"page size must be from 1 to 10000, not {page_size}")
+    if wanted not in ("auto", "none", *reports.KINDS):
+        raise ConfigError(f"reports must be one of auto, none, {', '.join(reports.KINDS)}, not {wanted}")
+    return Scan(
+        namespace=namespace,
+        cluster=request.get("cluster") is True,
+        ignored=default.ignored | frozenset(ignored),
+        page_size=page_size,
+        reports=wanted,
+    )
+
+
+def _brief(tally: Tally) -> dict[str, Any]:
+    found = tally.to_dict()
+    found["skipped_policies"] = len(tally.skipped)
+    found["unasked_policies"] = [f"{name}: {why}" for name, why in sorted(tally.unasked.items())]
+    return {key: value for key, value in found.items() if value not in ("", [], {})}
+
+
+class _Rest:
+    """The pauses of an audit."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def after(self, spent_s: float) -> None:
+        """Rest after work that took `spent_s`."""
+        admission = self._admission
+        busy = admission.in_flight or trio.current_time() - admission.last_review_at < QUIET_S
+        await trio.sleep(min(spent_s / (BUSY_SHARE if busy else IDLE_SHARE), LONGEST_REST_S))
+
+
+class _Run:
+    """One run: what it needs while it goes on."""
+
+    def __init__(self, auditor: Auditor, scan: Scan, tally: Tally, tell: Tell, pool: LeanPool) -> None:
+        self._client = auditor._client
+        self._admission = auditor._admission
+        self._clock = auditor._clock
+        self._log = auditor._log
+        self._scan = scan
+        self._tally = tally
+        self._tell = tell
+        self._pool = pool
+        self._rest = _Rest(auditor._admission)
+        self._patience = Patience(auditor._random, self._wait)
+        self._reader = Reader(self._client, self._patience, scan.page_size)
+        self._writer: ReportWriter | None = None
+        self._policies = [audit_policy(policy) for policy in self._admission.policies.values()]
+        self._served: dict[Any, ServedKind] = {}
+
+    async def go(self) -> None:
+        """To the end. A failure that belongs to one kind, namespace or report costs only that."""
+        await self._client.wait_configured()
+        scan = self._scan
+        try:
+            await self._choose_format()
+            self._served = await self._reader.served(audit.needed(self._policies))
+            namespaces = [] if scan.cluster and not scan.namespace else await self._namespaces()
+        except PeerError as error:
+            self._tally.problem(str(error))
+            return
+        if not scan.namespace:
+            await self._part("", audit.of_cluster(self._policies))
+        for number, (name, labels) in enumerate(namespaces):
+            await self._progress(name, number, len(namespaces))
+            await self._part(name, audit.of_namespace(self._policies, name, labels))
+            self._tally.namespaces += 1
+
+    async def _choose_format(self) -> None:
+        kinds, problem = await find_kinds(self._client, self._patience, self._scan.reports)
+        if problem:
+            self._tally.problem(problem)
+        if kinds is None:
+            return
+        self._tally.reports = kinds.api_version
+        self._writer = ReportWriter(self._client, self._pool, self._patience, kinds, self._tally.run)
+        if kinds is reports.KINDS["openreports"]:
+            try:
+                await self._writer.remove_legacy(reports.KINDS["policyreport"])
+            except PeerError as error:
+                self._tally.problem(f"old PolicyReports not removed: {error}")
+
+    async def _namespaces(self) -> list[tuple[str, dict[str, str]]]:
+        """Names and labels of those to look at, without those that are going."""
+        found: list[tuple[str, dict[str, str]]] = []
+
+        async def visit(item: dict[str, Any]) -> None:
+            metadata = item.get("metadata") or {}
+            name = str(metadata.get("name") or "")
+            wanted = name == self._scan.namespace if self._scan.namespace else name not in self._scan.ignored
+            if wanted and name and not metadata.get("deletionTimestamp"):
+                found.append((name, metadata.get("labels") or {}))
+
+        await self._reader.each(audit.NAMESPACES, None, visit, found.clear)
+        if self._scan.namespace and not found:
+            raise PeerError(f"there is no namespace {self._scan.namespace}")
+        return found
+
+    async def _part(self, namespace: str, policies: list[AuditPolicy]) -> None:
+        """One namespace, or ("") the cluster-scoped objects. Stale reports go only when everything could be read."""
+        plan = audit.plan(policies, self._served, namespaced=bool(namespace))
+        self._tally.skipped |= plan.skipped
+        self._tally.unasked |= plan.errored
+        whole = True
+        for kind, asked in plan.kinds.items():
+            whole = await self._kind(namespace, kind, asked, plan) and whole
+        if self._writer is None or not whole:
+            return
+        try:
+            await self._writer.remove_stale(namespace)
+        except PeerError as error:
+            self._tally.problem(f"stale reports not removed: {error}")
+
+    async def _kind(self, namespace: str, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> bool:
+        """All objects of one kind; whether they could all be read."""
+        tally = self._tally
+        before = (tally.scanned, tally.passed, tally.failed, tally.errored)
+
+        def restarted() -> None:
+            tally.scanned, tally.passed, tally.failed, tally.errored = before
+
+        async def visit(item: dict[str, Any]) -> None:
+            obj = audit.item_of(item, kind)
+            if obj is not None:
+                await self._object(obj, kind, asked, plan)
+
+        try:
+            await self._reader.each(kind.resource, namespace or None, visit, restarted)
+        except PeerError as error:
+            where = f" in namespace {namespace}" if namespace else ""
+            tally.problem(f"{kind.resource}{where} not read: {error}")
+            return False
+        return True
+
+    async def _object(self, obj: dict[str, Any], kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> None:
+        request = audit.request_for(obj, kind)
+        results = []
+        for policy in asked:
+            if audit.selects(policy, obj, kind):
+                results.append(await self._result(policy, request))
+        self._tally.scanned += 1
+        made = reports.report(
+            self._writer.kinds if self._writer else reports.KINDS["policyreport"],
+            obj,
+            results,
+            skipped=len(plan.skipped),
+            errored=len(plan.errored),
+            run=self._tally.run,
+        )
+        await self._tell({"report": made})
+        await self._write(made)
+        if self._tally.scanned % TELL_EVERY == 0:
+            await self._tell({"progress": self._tally.counts()})
+
+    async def _result(self, policy: AuditPolicy, request: AdmissionRequest) -> dict[str, Any]:
+        begun = trio.current_time()
+        response = await self._admission.audit(policy.ask, request, background=True)
+        await self._rest.after(trio.current_time() - begun)
+        outcome, message = audit.outcome(response)
+        if outcome == "pass":
+            self._tally.passed += 1
+        elif outcome == "fail":
+            self._tally.failed += 1
+        else:
+            self._tally.errored += 1
+        return reports.result(policy.facts, outcome, message, self._clock())
+
+    async def _write(self, made: dict[str, Any]) -> None:
+        if self._writer is None:
+            return
+        begun = time.thread_time()
+        try:
+            await self._writer.write(made)
+        except PeerError as error:
+            self._tally.problem(self._writer.problem or f"report on {made['scope']['name']} not written: {error}")
+        self._tally.written = self._writer.written
+        await self._rest.after(time.thread_time() - begun)
+
+    async def _progress(self, namespace: str, done: int, of: int) -> None:
+        where = {"namespace": namespace, "done": done, "of": of}
+        await self._tell({"progress": where | self._tally.counts()})
+
+    async def _wait(self, reason: str) -> None:
+        if reason and not self._tally.waiting:
+            self._log.warning("audit waits for the API server", run=self._tally.run, reason=reason)
+        self._tally.waiting = reason
+        await self._tell({"waiting": reason})
+
+
+def audit_policy(policy: Policy | Group) -> AuditPolicy:
+    """What audits have to know of a loaded policy or group."""
+    config = policy.config
+    background = config.background_audit
+    if isinstance(policy, Group):
+        mutating, context_aware = False, any(member.config.context_aware for member in policy.members.values())
+        rules: Sequence[dict[str, Any]] = config.rules or ()
+        said: dict[str, str] = {}
+    else:
+        mutating, context_aware = policy.config.allowed_to_mutate, bool(policy.config.context_aware)
+        rules = () if policy.metadata.policy_type == "raw" else policy.rules
+        said = policy.metadata.annotations
+        background = background and policy.metadata.background_audit
+    origin = config.origin
+    return AuditPolicy(
+        facts=PolicyFacts(
+            id=policy.name,
+            name=origin.name if origin else policy.name,
+            namespace=origin.namespace if origin else "",
+            uid=origin.uid if origin else "",
+            resource_version=origin.resource_version if origin else "",
+            monitor=policy.monitor,
+            mutating=mutating,
+            context_aware=context_aware,
+            severity=origin.severity if origin else str(said.get(reports.SEVERITY_ANNOTATION, "")),
+            category=origin.category if origin else str(said.get(reports.CATEGORY_ANNOTATION, "")),
+        ),
+        rules=tuple(rules),
+        namespace_selector=audit.selector(config.namespace_selector),
+        object_selector=audit.selector(config.object_selector),
+        match_conditions=config.match_conditions,
+        background=background,
+        problem=policy.error or "",
+        ask=policy,
+    )
+
+
+def _rfc3339(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
