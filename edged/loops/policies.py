@@ -22,7 +22,7 @@ from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError, EdgedError, GuestError
 from edged.logs import GuestLines, Logger
 from edged.loops.context import HostServices
-from edged.loops.evaluation import HOSTS, TimedOut, call_guest
+from edged.loops.evaluation import TimedOut, call_guest, load_template
 from edged.wasm.compile import Compiler
 from edged.wasm.instance import Budget, Template
 
@@ -55,7 +55,7 @@ class Policy:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        return (self.template.module.digest,) if self.template is not None else ()
+        return (self.template.digest,) if self.template is not None else ()
 
     def webhook(self) -> WebhookSpec:
         """What the API server is to be told. A policy that may not mutate is called like a validating one: its patch
@@ -158,6 +158,11 @@ def _single(policies: PolicySet) -> Iterator[Policy]:
             yield policy
 
 
+def templates_of(policies: PolicySet) -> dict[str, Template]:
+    """By digest, the modules that these policies use."""
+    return {each.template.module.digest: each.template for each in _single(policies) if each.template is not None}
+
+
 def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> PolicyConfig:
     """A group's member as a policy of its own, which is never registered and may propose mutations in vain."""
     return PolicyConfig(
@@ -168,6 +173,7 @@ def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> P
         host_capabilities=member.host_capabilities,
         timeout_s=member.timeout_s,
         rules=(),
+        origin=group.origin,
     )
 
 
@@ -184,19 +190,27 @@ class PolicyLoader:
         self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None
     ) -> PolicySet:
         """All of them, each loaded or carrying its error. Compiles what is not in the cache."""
-        modules = {
-            policy.template.module.digest: policy.template
-            for policy in _single(previous or {})
-            if policy.template is not None
-        }
+        templates = templates_of(previous or {})
         loaded: PolicySet = {}
         for config in policies:
-            if isinstance(config, GroupConfig):
-                loaded[config.name] = await self._load_group(config, modules)
-            else:
-                loaded[config.name] = await self._load_one(config, modules)
+            loaded[config.name] = await self.load_one(config, templates)
             await trio.lowlevel.checkpoint()
         return loaded
+
+    async def load_one(self, config: PolicyConfig | GroupConfig, templates: dict[str, Template]) -> Policy | Group:
+        """One policy or group, loaded or carrying its error. `templates`: by digest, what is loaded already; what is
+        loaded now is added."""
+        if isinstance(config, GroupConfig):
+            return await self._load_group(config, templates)
+        return await self._load_one(config, templates)
+
+    def refused(self, config: PolicyConfig | GroupConfig, error: str) -> Policy | Group:
+        """One that is not even tried: it rejects everything with this reason."""
+        if isinstance(config, GroupConfig):
+            return Group(config, {}, error=error)
+        policy = self._new(config)
+        policy.error = error
+        return policy
 
     async def _load_group(self, config: GroupConfig, templates: dict[str, Template]) -> Group:
         """A group with a member that cannot be loaded rejects everything: what it would say is not known."""
@@ -215,9 +229,9 @@ class PolicyLoader:
             self._log.error("policy group not loaded", policy=group.name, error=group.error)
         return group
 
-    async def _load_one(self, config: PolicyConfig, templates: dict[str, Template]) -> Policy:
+    def _new(self, config: PolicyConfig) -> Policy:
         engine = self._config.engine
-        policy = Policy(
+        return Policy(
             config=config,
             settings=orjson.dumps(config.settings),
             grants=Grants(
@@ -227,6 +241,9 @@ class PolicyLoader:
             timeout_s=min(config.timeout_s, engine.wall_timeout_s),
             budget=Budget(memory_mib=engine.memory_limit_mib, cpu_s=engine.cpu_budget_ms / 1000),
         )
+
+    async def _load_one(self, config: PolicyConfig, templates: dict[str, Template]) -> Policy:
+        policy = self._new(config)
         begun = trio.current_time()
         try:
             admission = self._config.admission
@@ -235,8 +252,8 @@ class PolicyLoader:
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(policy.metadata)
             known = templates.get(module.digest)
-            policy.template = known or Template(
-                self._compiler.engine, module, HOSTS[policy.metadata.execution_mode]
+            policy.template = known or await load_template(
+                self._compiler, module, policy.metadata.execution_mode, policy.budget
             )
             templates[module.digest] = policy.template
             await self._validate_settings(policy)
