@@ -113,8 +113,16 @@ class Registration:
         self._retired: dict[str, float] = {}
         self._old_bundles: dict[bytes, float] = {}
         self._changed = trio.Event()
+        self.revision = 0
+        """How often `update` was called."""
+        self._settled_revision = 0
 
     # --- for the daemon
+    @property
+    def settled_revision(self) -> int:
+        """The last update that the API server was told of; with `register = "none"` there is nobody to tell."""
+        return self.revision if self.mode == "none" else self._settled_revision
+
     def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes) -> None:
         """What is served from now on. Call it when these policies answer, before others stop answering."""
         self._retire(spec.name for spec in self._specs or () if spec.rules != ())
@@ -123,6 +131,7 @@ class Registration:
         self._old_bundles.pop(ca_bundle, None)
         self.target = replace(self.target, ca_bundle=ca_bundle)
         self._specs = tuple(specs)
+        self.revision += 1
         for spec in specs:
             self._retired.pop(spec.name, None)
         self._wake()
@@ -144,8 +153,9 @@ class Registration:
         if self.grace_s:
             self._retired.update({name: math.inf for name in names})
 
-    def _settled(self) -> None:
-        """The API server has been told: from now on the grace periods run."""
+    def _settled(self, revision: int) -> None:
+        """The API server has been told of that update: from now on the grace periods run."""
+        self._settled_revision = revision
         now = trio.current_time()
         self._retired = _count_down(self._retired, now, self.grace_s)
         self._old_bundles = _count_down(self._old_bundles, now, self.grace_s)
@@ -209,6 +219,7 @@ class DynamicRegistration(_Polling):
         for kind, obj in live.items():
             if obj is not None:
                 self._check_owner(kind, obj)
+        revision = self.revision
         specs = webhooks.recall(self._specs or (), [obj for obj in live.values() if obj is not None])
         generated = webhooks.generate(specs, self._effective_target())
         self._dropped = {}
@@ -220,7 +231,7 @@ class DynamicRegistration(_Polling):
             message = "something keeps changing our webhook objects; their managedFields name it"
             self._say(State(self.mode, "contested", message, self.state.policies, problems))
             return
-        self._settled()
+        self._settled(revision)
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         self._say(State(self.mode, "registered", "",
                         tuple(name for name in names if name not in self._dropped), problems))
@@ -367,12 +378,13 @@ class StaticRegistration(_Polling):
         if not self._read_before:
             self._recall(live)
             self._read_before = True
+        revision = self.revision
         specs = webhooks.recall(self._specs or (), live)
         generated = webhooks.generate(specs, self._effective_target(), static=True)
         changed = False
         for kind, obj in generated.objects.items():
             changed |= self._settle_file(kind, obj)
-        self._settled()
+        self._settled(revision)
         settled_at = trio.current_time() + self.grace_s if changed else self.state.settled_at
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         self._say(State(self.mode, "registered", "", names, generated.problems, settled_at))
