@@ -76,10 +76,6 @@ def check_loadable(metadata: Metadata) -> None:
                 f"the policy needs Kubewarden {metadata.minimum_version} or newer; "
                 f"edged follows {KUBEWARDEN_VERSION[0]}.{KUBEWARDEN_VERSION[1]}"
             )
-    if metadata.execution_mode not in ("kubewarden-wapc", "wasi"):
-        raise BadMetadata(
-            f"policies of execution mode {metadata.execution_mode} cannot be run by this release"
-        )
     if metadata.execution_mode == "kubewarden-wapc" and metadata.protocol_version != "v1":
         found = metadata.protocol_version or "none (the module carries no policy metadata)"
         raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")

@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-import orjson
 import trio
 
-from edged.abi.wasi_policy import WasiFailure
 from edged.admission import groups, verdict
 from edged.admission.review import AdmissionRequest, AdmissionResponse
 from edged.config import PolicyConfig
@@ -21,7 +19,7 @@ from edged.errors import GuestError
 from edged.logs import GuestLines, Logger
 from edged.loops.context import ClusterContext, HostServices
 from edged.loops.decisions import Decisions
-from edged.loops.evaluation import TimedOut, call_guest
+from edged.loops.evaluation import TimedOut, answer, call_guest, failed, question
 from edged.loops.policies import Group, Policy, PolicySet
 
 CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
@@ -163,20 +161,11 @@ class Admission:
         if policy.error is not None:
             return verdict.plain_rejection(uid, 500, policy.error), policy.error
         services = HostServices(policy.name, uid, policy.grants, self._context, self._lines)
-        payload = b'{"request":' + orjson.dumps(request.payload) + b',"settings":' + policy.settings + b"}"
         try:
-            reply = await self._in_turn(policy, services, payload, background)
-            return verdict.from_reply(request, reply), ""
-        except TimedOut:
-            return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
-        except verdict.BadReply as error:
-            return verdict.internal_rejection(uid, str(error)), str(error)
-        except WasiFailure as error:  # its own words, as they are
-            return verdict.plain_rejection(uid, 500, str(error)), f"guest call failure: {error}"
+            reply = await self._in_turn(policy, services, question(policy, request), background)
+            return answer(policy, request, reply), ""
         except GuestError as error:
-            return verdict.internal_rejection(
-                uid, f"Guest call failure: {error}"
-            ), f"guest call failure: {error}"
+            return failed(policy, uid, error)
 
     async def _in_turn(
         self, policy: Policy, services: HostServices, payload: bytes, background: bool

@@ -9,14 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import orjson
+
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
+from edged.admission import rego as rego_results
+from edged.admission import verdict
+from edged.admission.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
+from edged.loops import rego
 from edged.loops.context import HostServices
 from edged.wasm import wasi
+from edged.wasm.compile import Compiler
 from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestTimeout, GuestTrap
 from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Instance
+from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.module import Module
 from edged.wasm.output import Output
 
 if TYPE_CHECKING:
@@ -25,14 +33,55 @@ if TYPE_CHECKING:
 HOSTS: Mapping[str, Mapping[tuple[str, str], HostFunction]] = {
     "kubewarden-wapc": wasi.hosts() | wapc.hosts(),
     "wasi": wasi.hosts() | wasi_policy.hosts(),
+    "opa": rego.HOSTS,
+    "gatekeeper": rego.HOSTS,
 }
 """Execution mode -> what its modules may import. Made once: linkers are found by the table's identity."""
 
+REGO_MODES = ("opa", "gatekeeper")
 MAX_STDERR = 8 << 10  # of a WASI policy: it becomes the message of a rejection
 
 
 class TimedOut(GuestError):
     """The guest used up its time, CPU or wall."""
+
+
+async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget) -> Template:
+    """The module, linked for its execution mode. Raises BadModule."""
+    if mode in REGO_MODES:
+        return await rego.load(compiler, module, budget)
+    return Template(compiler.engine, module, HOSTS[mode])
+
+
+def question(policy: Policy, request: AdmissionRequest) -> bytes:
+    """What the guest is asked with `validate`. Raises BadReply where the mode cannot ask it."""
+    mode = policy.metadata.execution_mode
+    if mode in REGO_MODES:
+        return rego_results.input_document(mode, request, policy.settings)
+    return b'{"request":' + orjson.dumps(request.payload) + b',"settings":' + policy.settings + b"}"
+
+
+def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
+    """What the guest's reply says. Raises BadReply."""
+    mode = policy.metadata.execution_mode
+    if mode in REGO_MODES:
+        return rego_results.from_result(mode, request, reply)
+    return verdict.from_reply(request, reply)
+
+
+def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionResponse, str]:
+    """(the rejection that a policy's failure is, the reason in short)."""
+    is_rego = policy.metadata.execution_mode in REGO_MODES
+    if isinstance(error, TimedOut):
+        if is_rego:
+            return verdict.internal_rejection(uid, rego_results.INTERRUPTED), verdict.TIMED_OUT
+        return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
+    if isinstance(error, verdict.BadReply):
+        return verdict.internal_rejection(uid, str(error)), str(error)
+    reason = f"guest call failure: {error}"
+    if isinstance(error, WasiFailure | rego.ContextFailure):  # its own words, as they are
+        return verdict.plain_rejection(uid, 500, str(error)), reason
+    return verdict.internal_rejection(uid, str(error) if is_rego else f"Guest call failure: {error}"), reason
 
 
 async def call_guest(
@@ -42,16 +91,13 @@ async def call_guest(
 
     Raises GuestError, TimedOut.
     """
-    run = _run_command if policy.metadata.execution_mode == "wasi" else _run_wapc
     try:
-        return await run(policy, services, operation, payload, deadline)
+        return await _RUN[policy.metadata.execution_mode](policy, services, operation, payload, deadline)
     except (GuestBudget, GuestTimeout) as error:
         raise TimedOut(str(error)) from error
 
 
-async def _run_wapc(
-    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
-) -> bytes:
+async def _run_wapc(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
     assert policy.template is not None
     call = wapc.WapcCall(services.dispatch, services.log)
     instance: Instance | None = None
@@ -93,3 +139,15 @@ async def _run_command(
     if text := stderr.take().decode(errors="replace").strip():
         services.log(text, level="warning")
     return stdout.take()
+
+
+async def _run_rego(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
+    """Settings are data to a Rego policy, and any are valid."""
+    assert isinstance(policy.template, rego.RegoTemplate)
+    if operation == b"validate_settings":
+        return b'{"valid":true}'
+    data = policy.settings if policy.metadata.execution_mode == "opa" else b"{}"
+    return await rego.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)
+
+
+_RUN = {"kubewarden-wapc": _run_wapc, "wasi": _run_command, "opa": _run_rego, "gatekeeper": _run_rego}

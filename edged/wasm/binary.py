@@ -26,6 +26,16 @@ class Binary(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Of an imported memory or table: pages or elements. `plain` is False for what is shared, 64-bit or has pages of
+    another size than 64 KiB."""
+
+    minimum: int
+    maximum: int | None = None
+    plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """`kind` is func, table, memory, global or tag; params and results are type letters of a func."""
 
@@ -34,6 +44,7 @@ class Import:
     kind: str
     params: str = ""
     results: str = ""
+    limits: Limits | None = None  # of a memory or a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +108,13 @@ class _Reader:
             return "r"
         return _VALUE_TYPES.get(code, "?")
 
-    def limits(self) -> None:
+    def limits(self) -> Limits:
         flags = self.byte()
-        self.number()
-        if flags & 1:
-            self.number()
+        minimum = self.number()
+        maximum = self.number() if flags & 1 else None
         if flags & 8:  # custom page sizes
             self.number()
+        return Limits(minimum, maximum, not flags & ~1)
 
 
 def sections(binary: Binary) -> Iterator[tuple[int, int, int]]:
@@ -158,17 +169,18 @@ def _import(reader: _Reader, types: list[tuple[str, str]]) -> Import:
         if index >= len(types):
             raise BadModule(f"not a valid WebAssembly module: import {module}.{name} has an unknown type")
         return Import(module, name, _KINDS[kind], *types[index])
+    limits = None
     if kind == 1:
         reader.value_type()
-        reader.limits()
+        limits = reader.limits()
     elif kind == 2:
-        reader.limits()
+        limits = reader.limits()
     elif kind == 3:
         reader.value_type()
         reader.byte()
     else:
         raise BadModule(f"not a valid WebAssembly module: import {module}.{name} has an unknown kind {kind}")
-    return Import(module, name, _KINDS[kind])
+    return Import(module, name, _KINDS[kind], limits=limits)
 
 
 def interface(binary: Binary) -> Interface:

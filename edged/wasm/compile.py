@@ -137,15 +137,17 @@ class Compiler:
         text = f"{digest}\n{self.engine.settings}\n{self._features}\n"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
-    async def load(self, path: Path) -> Module:
-        """The module of that file, compiled if need be. Raises BadModule, GuestError, ConfigError."""
+    async def load(self, path: Path, name: str = "") -> Module:
+        """The module of that file, compiled if need be; `name` for messages. Raises BadModule, GuestError,
+        ConfigError."""
+        name = name or str(path)
         with _mapped(path) as view:
             digest = hashlib.sha256(view).hexdigest()
             try:
                 interface = binary.interface(view)
                 metadata = binary.custom_section(view, METADATA_SECTION)
             except BadModule as error:
-                raise BadModule(f"module {path}: {error}") from error
+                raise BadModule(f"module {name}: {error}") from error
         self._prepare_cache()
         key = self.key(digest)
         handle = self._map_cached(key)
@@ -153,15 +155,24 @@ class Compiler:
             async with self._one_child:
                 handle = self._map_cached(key)  # another task may have compiled it meanwhile
                 if handle is None:
-                    self._on_progress("compiling", str(path))
+                    self._on_progress("compiling", name)
                     await self._compile(path, digest, key)
                     handle = self._map_cached(key)
-                    self._on_progress("compiled", str(path))
+                    self._on_progress("compiled", name)
             if handle is None:
-                raise GuestError(f"the compiled form of {path} vanished from {self.cache_dir}")
+                raise GuestError(f"the compiled form of {name} vanished from {self.cache_dir}")
         else:
-            self._on_progress("cached", str(path))
-        return Module(str(path), digest, interface.imports, interface.exports, metadata, self.engine, handle)
+            self._on_progress("cached", name)
+        return Module(name, digest, interface.imports, interface.exports, metadata, self.engine, handle)
+
+    async def load_bytes(self, wasm: bytes, name: str) -> Module:
+        """As `load`, for a module that is in no file: one that this program wrote itself."""
+        fd = os.memfd_create("module", os.MFD_CLOEXEC)
+        try:
+            os.write(fd, wasm)
+            return await self.load(Path(f"/proc/{os.getpid()}/fd/{fd}"), name)
+        finally:
+            os.close(fd)
 
     def _prepare_cache(self) -> None:
         try:

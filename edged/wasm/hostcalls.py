@@ -18,13 +18,23 @@ class HostFunction:
     arguments as unsigned integers. It runs on the guest's stack: it does bounded work and copies bytes, nothing
     else. With `waits`, `call` reads its arguments at once and returns an async function without arguments, which
     is awaited as ordinary trio code; its result becomes the guest's. It may also return the result itself, when
-    there is nothing to wait for. Whatever `call` raises traps the guest.
+    there is nothing to wait for, or a Computation. Whatever `call` raises traps the guest.
     """
 
     params: str
     results: str
     call: Callable[..., Any]
     waits: bool = False
+
+
+class Computation:
+    """What a waiting host function may return where the work is short and waits for nothing: `run()` is called on the
+    trio side, off the guest's stack, and the guest goes on at once with its result."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, run: Callable[[], int]) -> None:
+        self.run = run
 
 
 HostTable = Mapping[tuple[str, str], HostFunction]

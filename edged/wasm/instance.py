@@ -459,7 +459,8 @@ class Template:
 
     def __init__(self, engine: Engine, module: Module, hosts: HostTable) -> None:
         assert module.engine is engine
-        self.module = module
+        self.module = module  # whose exports are called
+        self.digest = module.digest
         self.hosts = hosts
         self._linker = linker_for(engine, hosts)
         for wanted in module.imports:
