@@ -35,9 +35,11 @@ from edged.config_reader import (
     integer,
     json_table,
     list_of,
+    module_source,
     module_url,
     number,
     path_segment,
+    policy_server,
     setting,
     table_of,
     text,
@@ -213,10 +215,10 @@ class AdmissionConfig:
     client_auth: str = setting(choice("auto", "require", "off"), "auto")
     webhook_timeout_s: int = setting(integer(1, 30), 3)
     include_system: bool = setting(boolean, False)
-    policy_server: str = setting(text(), "default")
-    module_sources: tuple[str, ...] = setting(list_of(text(empty=False)), (), unavailable=True)
-    module_dirs: tuple[str, ...] = setting(list_of(absolute_path()), (), unavailable=True)
-    namespaced_capabilities: tuple[str, ...] = setting(_capabilities, (), unavailable=True)
+    policy_server: str = setting(policy_server, "default")
+    module_sources: tuple[str, ...] = setting(list_of(module_source), ())
+    module_dirs: tuple[str, ...] = setting(list_of(absolute_path()), ())
+    namespaced_capabilities: tuple[str, ...] = setting(_capabilities, ())
     allow_secrets: bool = setting(boolean, False)
     audit_interval_s: float = setting(number(0, 366 * _DAY), 3600.0)
     audit_reports: str = setting(choice("auto", "policyreport", "openreports", "none"), "auto")
@@ -447,10 +449,6 @@ def _check_admission(config: Config, reader: Reader) -> None:
         reader.problem((*at, "tls"), "needs both cert and key, or neither")
     if admission.tls.client_ca and admission.client_auth == "off":
         reader.problem((*at, "tls", "client_ca"), 'is never used with client_auth = "off"')
-    if admission.policy_server not in ("", "default"):
-        reader.problem(
-            (*at, "policy_server"), "custom resources are not available in this release", unavailable=True
-        )
 
 
 def _check_registry(config: Config, reader: Reader) -> None:

@@ -297,6 +297,26 @@ def module_url(value: Any, reader: Reader, path: Path) -> str:
     return str(value)
 
 
+def module_source(value: Any, reader: Reader, path: Path) -> str:
+    """Where custom resources may take modules from: a registry's host, or the beginning of a https:// or registry://
+    URL."""
+    expect(str, value)
+    scheme, separator, rest = value.rpartition("://")
+    host = rest.partition("/")[0]
+    if (separator and scheme not in ("https", "registry")) or not host or "@" in host:
+        raise Bad(f'must be a host ("ghcr.io") or begin with https:// or registry://, not {quoted(value)}')
+    _split_url(value if separator else f"registry://{value}")
+    return str(value)
+
+
+def policy_server(value: Any, reader: Reader, path: Path) -> str:
+    """The name of a PolicyServer; "" for none."""
+    expect(str, value)
+    if value and (not is_dns_subdomain(value) or len(value) > 63):
+        raise Bad(f'must be the name of a PolicyServer or "", not {quoted(value)}')
+    return str(value)
+
+
 def module_path(url: str) -> str:
     """The path that a file:// URL names. Raises Bad."""
     parts = urlsplit(url)

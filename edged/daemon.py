@@ -38,17 +38,18 @@ from edged.http1.connection import Limits
 from edged.http1.messages import Request
 from edged.logs import GuestLines, Logger, LogStyle, is_journal
 from edged.loops.admission import Admission
+from edged.loops.certificates import Certificates
 from edged.loops.context import ClusterContext
-from edged.loops.policies import Group, Policy, PolicyLoader
+from edged.loops.custom_resources import CustomResources
+from edged.loops.policies import Group, Policy, PolicyLoader, PolicySet
 from edged.loops.registration import Registration, State, make_registration, owner_identity
+from edged.loops.resource_reviews import ResourceReviews
 from edged.names import GroupVersionResource, NamespacedName
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
-from edged.webhook import certificates
 from edged.webhook.health import Health, Probes
 from edged.webhook.metrics import Registry, kubewarden_metrics, process_metrics
 from edged.webhook.routes import Routes
-from edged.webhook.tls import ServerTls, TlsFiles
 
 if TYPE_CHECKING:
     from edged.loops.audit import Auditor
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 NODES = GroupVersionResource("", "v1", "nodes")
 BEAT_S = 1.0
+RESOURCES_S = 5.0  # how long the first registration waits to learn which custom resources there are
+ANNOUNCE_S = 120.0
 
 
 def logger(config: Config) -> Logger:
@@ -82,14 +85,15 @@ class Daemon:
         self.registry = Registry()
         process_metrics(self.registry)
         self.registration: Registration | None = None
+        self.resources: CustomResources | None = None
+        self._configured: PolicySet = {}  # the policies of the configuration file
         self.admission = Admission(log, self.lines, self.context, (_MetricsObserver(self.registry),), self._is_retired)
         self.auditor: Auditor | None = None
         self.scheduler: Scheduler | None = None
         self.scheduler_error = ""
         self.profiles: tuple[Profile, ...] = ()
         self.probes = Probes()
-        self.tls: ServerTls | None = None
-        self.material: certificates.Material | None = None
+        self.certificates: Certificates | None = None
         self.listener: http.Listener | None = None
         self.reload_error = ""
         self.reloads = 0
@@ -160,15 +164,19 @@ class Daemon:
         work: trio.Nursery,
         intake: trio.Nursery,
     ) -> None:
-        self.tls = ServerTls(await self._tls_files(admission))
-        base.start_soon(self.tls.watch, self._say_certificate)
-        if not admission.tls.cert:
-            base.start_soon(self._renew_certificates, admission)
-        self.admission.swap(await self._loader().load((*admission.policy, *admission.group)))
+        state_dir, url = Path(self.config.node.state_dir), admission_url(admission)
+        self.certificates = Certificates(
+            admission, url, client_auth(admission), state_dir, self.log, self._announce_certificates
+        )
+        tls = await self.certificates.load()
+        base.start_soon(self.certificates.run)
+        self._configured = await self._loader().load((*admission.policy, *admission.group))
+        reviews = await self._start_resources(admission)
+        self.admission.swap(self._all_policies())
         self.listener = http.Listener(
             sockets,
-            Routes(self.admission),
-            tls=self.tls.context,
+            Routes(self.admission, reviews),
+            tls=tls.context,
             limits=Limits(in_flight=Limits().connections),  # each policy has a limit of its own
             on_handler_error=self._say_handler_error,
             on_connection_error=lambda peer, error: self.log.debug("connection failed", peer=peer, error=str(error)),
@@ -189,8 +197,9 @@ class Daemon:
             client=self.source.client,
             static_dir=Path(admission.static_dir) if admission.static_dir else None,
         )
-        self._register()
-        work.start_soon(self.registration.run)
+        work.start_soon(self._run_registration, self.registration)
+        if self.resources is not None:
+            work.start_soon(self.resources.run)
         self._start_audits(admission, work)
 
     def _start_audits(self, admission: AdmissionConfig, work: trio.Nursery) -> None:
@@ -199,18 +208,63 @@ class Daemon:
         self.auditor = Auditor(self.source.client, self.admission, admission, self.log)
         work.start_soon(self.auditor.run)
 
+    async def _start_resources(self, admission: AdmissionConfig) -> ResourceReviews | None:
+        """Custom resources as the other source of policies, with what was served before the last stop."""
+        if not admission.policy_server:
+            return None
+        self.resources = CustomResources(
+            self.config, self.source.client, self.informers, self, self.log, lambda: rfc3339(time.time())
+        )
+        await self.resources.start()
+        return ResourceReviews(admission.policy_server, self.log)
+
+    async def _run_registration(self, registration: Registration) -> None:
+        """Nothing is registered before it is known which custom resources there are: what a former life registered
+        for them would be withdrawn, and come back a moment later."""
+        if self.resources is not None and self.source.client.configured:
+            with trio.move_on_after(RESOURCES_S):
+                await self.resources.wait_known()
+        self._register()
+        await registration.run()
+
+    # --- policies of both sources: the configuration file's go first
+
+    def _all_policies(self) -> PolicySet:
+        resources = self.resources.policies if self.resources is not None else {}
+        return {**resources, **self._configured}
+
+    def swap(self) -> None:
+        """Serve what both sources have now, then have it registered."""
+        self.admission.swap(self._all_policies())
+        self._register()
+
+    def served(self) -> PolicySet:
+        """What answers now."""
+        return self.admission.policies
+
+    def configured_names(self) -> set[str]:
+        """Names that the configuration file has taken."""
+        return set(self._configured)
+
+    def loader(self) -> PolicyLoader:
+        """Loads policies as the configuration says now."""
+        return self._loader()
+
     def _register(self) -> None:
         """Tell the registration what is served now."""
-        if self.registration is not None:
-            specs = [policy.webhook() for policy in self.admission.policies.values()]
-            self.registration.update(specs, self._ca_bundle())
+        if self.registration is not None and self.certificates is not None:
+            specs = [policy.webhook() for policy in self._configured.values()]
+            if self.resources is not None:
+                specs += self.resources.specs()
+            self.registration.update(specs, self.certificates.bundle)
 
-    def _ca_bundle(self) -> bytes:
-        """What the API server checks the serving certificate against."""
-        if self.material is not None:
-            return self.material.bundle()
-        assert self.tls is not None
-        return self.tls.files.cert.read_bytes()
+    async def _announce_certificates(self) -> None:
+        """Let the API server know whom to trust before it is shown the new certificate. One that cannot be told calls
+        nobody meanwhile, so there is an end to waiting."""
+        self._register()
+        if self.registration is not None:
+            with trio.move_on_after(ANNOUNCE_S):
+                await self.registration.heard()
 
     def _is_retired(self, name: str) -> bool:
         return self.registration is not None and self.registration.is_retired(name)
@@ -268,35 +322,6 @@ class Daemon:
     def _is_alive(self) -> bool:
         return trio.current_time() - self._beat_at < 10 * BEAT_S
 
-    # --- certificates
-
-    async def _tls_files(self, admission: AdmissionConfig) -> TlsFiles:
-        auth = client_auth(admission)
-        own = admission.tls
-        if own.cert:
-            authorities = (Path(own.client_ca),) if own.client_ca else ()
-            return TlsFiles(Path(own.cert), Path(own.key), authorities, auth)
-        self.material = await self._own_certificates(admission)
-        authorities = (Path(own.client_ca),) if own.client_ca else (self.material.ca_bundle,)
-        return TlsFiles(self.material.cert, self.material.key, authorities, auth)
-
-    async def _own_certificates(self, admission: AdmissionConfig) -> certificates.Material:
-        names = certificates.serving_names(admission_url(admission), admission.listen)
-        return await certificates.ensure_in_child(Path(self.config.node.state_dir), names)
-
-    async def _renew_certificates(self, admission: AdmissionConfig) -> None:
-        while True:
-            assert self.material is not None
-            await trio.sleep(min(max(60.0, self.material.renew_at - time.time()), 3600.0))
-            try:
-                self.material = await self._own_certificates(admission)
-            except ConfigError as error:
-                self.log.error("certificates not renewed", error=str(error))
-                continue
-            self._register()
-            if self.tls is not None and self.tls.reload():
-                self._say_certificate("")
-
     # --- reload
 
     def _loader(self) -> PolicyLoader:
@@ -328,8 +353,6 @@ class Daemon:
         fixed = needs_restart(self.config, fresh)
         if fixed:
             raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")
-        if self.tls is not None:
-            self.tls.reload()
         if fresh.admission is None:
             self.config = fresh
             return
@@ -339,8 +362,10 @@ class Daemon:
         if broken:
             raise ConfigError("policies do not load: " + "; ".join(broken))
         self.config = fresh
-        self.admission.swap(policies)
-        self._register()
+        self._configured = policies
+        self.swap()
+        if self.resources is not None:
+            self.resources.reload()
 
     # --- status
 
@@ -389,9 +414,10 @@ class Daemon:
             "rejections": list(self.admission.decisions.rejections),
             "reloads": self.reloads,
             "reload_error": self.reload_error,
-            "certificate_error": self.tls.error if self.tls else "",
+            "certificate_error": self.certificates.error if self.certificates else "",
             "kubernetes": {"server": self.source.client.server, "configured": self.source.client.configured},
             "registration": self._describe_registration(),
+            "custom_resources": self.resources.describe() if self.resources is not None else {},
             "audit": self.auditor.describe() if self.auditor is not None else {},
             "scheduler": self._describe_scheduler(),
         }
@@ -419,6 +445,8 @@ class Daemon:
     # --- what is said
 
     def _say_registration(self, state: State) -> None:
+        if self.resources is not None:
+            self.resources.wake()
         level = "info" if state.phase in ("registered", "off", "pending") else "warning"
         fields = {"mode": state.mode, "phase": state.phase, "policies": len(state.policies)}
         if state.message:
@@ -430,12 +458,6 @@ class Daemon:
             self.log.warning("compiled module discarded", reason=what)
         elif event != "cached":
             self.log.info(event, module=what)
-
-    def _say_certificate(self, error: str) -> None:
-        if error:
-            self.log.error("new certificate refused, the old one stays in use", error=error)
-        else:
-            self.log.info("certificate replaced")
 
     def _say_handler_error(self, request: Request, error: Exception) -> None:
         self.log.error("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
@@ -468,6 +490,11 @@ class _MetricsObserver:
             request_origin=origin,
             error_code=code,
         )
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix time as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def admission_url(admission: AdmissionConfig) -> str:

@@ -243,8 +243,6 @@ def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> Non
         '[registry]\nsources = "/s.yml"\n',
         '[registry]\nmirrors = { "docker.io" = ["mirror.local"] }\n',
         '[observability]\notlp_endpoint = "http://127.0.0.1:4317"\n',
-        '[admission]\npolicy_server = "edge"\n',
-        '[admission]\nmodule_dirs = ["/m"]\n',
         '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "registry://ghcr.io/p:v1"\n',
         '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "https://example.com/p.wasm"\n',
     ],
@@ -352,3 +350,24 @@ def test_every_field_has_a_check() -> None:
 
     for cls in (Config, config.AdmissionConfig, config.PolicyConfig, config.GroupConfig, config.PluginConfig):
         assert all("check" in field.metadata for field in fields(cls) if field.name != "origin")
+
+
+def test_whose_custom_resources_and_where_their_modules_come_from() -> None:
+    found = config.parse(
+        '[admission]\npolicy_server = "edge"\nmodule_sources = ["ghcr.io", "https://example.com/p/"]\n'
+        'module_dirs = ["/opt/modules"]\nnamespaced_capabilities = ["kubernetes/*"]\n'
+    ).admission
+    assert found is not None
+    assert (found.policy_server, found.module_dirs) == ("edge", ("/opt/modules",))
+    assert found.module_sources == ("ghcr.io", "https://example.com/p/")
+    assert found.namespaced_capabilities == ("kubernetes/*",)
+
+
+@pytest.mark.parametrize("value", ["ftp://x", "", "https://", "user@host", "a b"])
+def test_sources_are_hosts_or_urls(value: str) -> None:
+    assert problems(f'[admission]\nmodule_sources = ["{value}"]\n')
+
+
+@pytest.mark.parametrize("value", ["Default", "a b", "x" * 64])
+def test_policy_server_is_a_name(value: str) -> None:
+    assert problems(f'[admission]\npolicy_server = "{value}"\n')

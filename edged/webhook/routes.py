@@ -1,4 +1,5 @@
-"""Paths of the admission listener: `/validate/NAME`, `/validate_raw/NAME`, `/audit/NAME` (Kubewarden's).
+"""Paths of the admission listener: `/validate/NAME`, `/validate_raw/NAME`, `/audit/NAME` (Kubewarden's), and those
+where custom resources are reviewed.
 
 Status codes and bodies are policy-server's: a denial is HTTP 200; only unknown policies and bodies that are no
 review are HTTP errors.
@@ -13,6 +14,7 @@ import orjson
 from edged.admission.review import BadReview, parse_raw, parse_review, raw_body, review_body
 from edged.http1.messages import Request, Response
 from edged.loops.admission import Admission, UnknownPolicy
+from edged.loops.resource_reviews import ResourceReviews
 
 _ENDPOINTS = ("validate", "audit", "validate_raw")
 
@@ -20,10 +22,13 @@ _ENDPOINTS = ("validate", "audit", "validate_raw")
 class Routes:
     """The handler of the admission listener."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, resources: ResourceReviews | None = None) -> None:
         self._admission = admission
+        self._resources = resources
 
     async def __call__(self, request: Request) -> Response:
+        if self._resources is not None and request.raw_path.partition("?")[0] in self._resources.paths:
+            return await self._review_resource(request, self._resources)
         parts = request.raw_path.split("/")
         if len(parts) != 3 or parts[0] or parts[1] not in _ENDPOINTS or not parts[2]:
             return Response(404)
@@ -46,6 +51,15 @@ class Routes:
             if endpoint == "validate":
                 return _problem(error.status, str(error))
             return Response(error.status, str(error).encode(), "text/plain; charset=utf-8")
+
+    async def _review_resource(self, request: Request, resources: ResourceReviews) -> Response:
+        if request.method != "POST":
+            return Response(405, headers=(("allow", "POST"),))
+        try:
+            _check_content_type(request)
+            return Response(200, await resources.answer(request.raw_path.partition("?")[0], request.body))
+        except BadReview as error:
+            return _problem(error.status, str(error))
 
 
 def _check_content_type(request: Request) -> None:

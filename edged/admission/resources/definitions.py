@@ -31,9 +31,11 @@ def _texts(description: str = "", **more: Any) -> Schema:
     return _of("array", description, items=_text(), **more)
 
 
-def _object(properties: Schema, description: str = "", required: tuple[str, ...] = (), **more: Any) -> Schema:
+def _object(
+    properties: Schema, description: str = "", required: tuple[str, ...] = (), more: Schema | None = None
+) -> Schema:
     needed = {"required": list(required)} if required else {}
-    return _of("object", description, properties=properties, **needed, **more)
+    return {**_of("object", description, properties=properties), **needed, **(more or {})}
 
 
 def _free(description: str = "", **more: Any) -> Schema:
@@ -70,7 +72,7 @@ def _label_selector(description: str) -> Schema:
             "matchLabels": _map_of(_text()),
         },
         description,
-        **{"x-kubernetes-map-type": "atomic"},
+        more={"x-kubernetes-map-type": "atomic"},
     )
 
 
@@ -89,7 +91,7 @@ def _rules() -> Schema:
 
 def _match_conditions() -> Schema:
     condition = _object({"name": _text(), "expression": _text()}, required=("name", "expression"))
-    more = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+    more: Schema = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
     return _of(
         "array", "CEL expressions that must all be true before the policy is asked.",
         items=condition, maxItems=MAX_MATCH_CONDITIONS, **more,
@@ -213,7 +215,7 @@ def _conditions() -> Schema:
         },
         required=("lastTransitionTime", "message", "reason", "status", "type"),
     )
-    more = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+    more: Schema = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     return _of("array", items=condition, **more)
 
 
