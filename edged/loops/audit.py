@@ -116,7 +116,7 @@ async def _nobody(event: dict[str, Any]) -> None:
 
 
 class Auditor:
-    """Runs audits. `clock` gives seconds since 1970."""
+    """Runs audits. `clock` gives seconds since 1970; reports are written over what `open_pool` gives."""
 
     def __init__(
         self,
@@ -127,6 +127,7 @@ class Auditor:
         *,
         clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
+        open_pool: Callable[[ApiClient], LeanPool] = lambda client: LeanPool(client, connections=1),
     ) -> None:
         self.last: Tally | None = None
         self.running: Tally | None = None
@@ -137,6 +138,7 @@ class Auditor:
         self._log = log
         self._clock = clock
         self._random = random
+        self._open_pool = open_pool
         self._turn = trio.Lock()
 
     async def run(self) -> None:
@@ -164,7 +166,7 @@ class Auditor:
             tally = Tally(str(uuid.uuid4()), self._clock())
             self.running = tally
             self._log.info("audit begins", run=tally.run, policies=len(self._admission.policies))
-            pool = LeanPool(self._client, connections=1)
+            pool = self._open_pool(self._client)
             try:
                 await _Run(self, scan, tally, tell, pool).go()
             finally:

@@ -45,23 +45,24 @@ class Patience:
         """The result of `work`. Raises ApiError for what waiting does not cure."""
         backoff = Backoff(self._random, base_s=BASE_S, cap_s=CAP_S)
         refused, waited = 0, False
-        while True:
-            at_least_s = 0.0
-            try:
-                found = await work()
-                if waited:
-                    await self._on_wait("")
-                return found
-            except ApiError as error:
-                refused += 1
-                if not (error.code in (401, 429) or error.code >= 500) or refused == TRIES:
-                    raise
-                reason, at_least_s = str(error), error.retry_after_s or 0.0
-            except (NoAnswer, NotConfigured) as error:
-                reason = str(error)
-            waited = True
-            await self._on_wait(reason)
-            await trio.sleep(max(backoff.next(), at_least_s))
+        try:
+            while True:
+                at_least_s = 0.0
+                try:
+                    return await work()
+                except ApiError as error:
+                    refused += 1
+                    if not (error.code in (401, 429) or error.code >= 500) or refused == TRIES:
+                        raise
+                    reason, at_least_s = str(error), error.retry_after_s or 0.0
+                except (NoAnswer, NotConfigured) as error:
+                    reason = str(error)
+                waited = True
+                await self._on_wait(reason)
+                await trio.sleep(max(backoff.next(), at_least_s))
+        finally:
+            if waited:
+                await self._on_wait("")
 
 
 class Reader:
@@ -104,7 +105,7 @@ class Reader:
                 continue
             items, token = self._decoded(path, data)
             if items:
-                limit = max(5, min(self._page_size, PAGE_BYTES * len(items) // len(data)))
+                limit = min(self._page_size, max(5, PAGE_BYTES * len(items) // len(data)))
             del data
             items.reverse()  # taken from the end: each is freed when it was looked at
             while items:
