@@ -3,6 +3,7 @@
 #   make demo    a tour without a cluster        make test    the tests that need no cluster parts
 #   make bench   measurements                    make lint    ruff and mypy
 #   make venv    only the environment            make clean   remove what these targets made
+#   make crds    write config/crds anew from their definition in code
 #   make arm     the image for 64-bit ARM boards, built and run under emulation (arm-build/README.md)
 
 VENV   := .venv
@@ -12,7 +13,7 @@ STAMP  := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3.11 python3 python /usr/bin/python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: venv demo test bench lint arm clean
+.PHONY: venv demo test bench lint arm crds clean
 
 venv: $(STAMP)
 
@@ -40,6 +41,9 @@ bench: $(STAMP)
 lint: $(STAMP)
 	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/mypy
+
+crds: $(STAMP)
+	@$(BIN)/edged crds --directory config/crds
 
 arm: $(STAMP)
 	@$(BIN)/python arm-build/build.py

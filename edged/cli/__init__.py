@@ -28,6 +28,8 @@ COMMANDS = {
     "policy": "run, test and inspect admission policies",
     "schedule": "explain where a Pod was placed, or why it waits",
     "webhook": "render, install and remove webhook configurations",
+    "crds": "print the definitions of Kubewarden's custom resources",
+    "migrate": "say what moving from Kubewarden to edged will change",
     "rbac": "render the smallest roles for what is enabled",
     "doctor": "look for what would keep the daemon from working here",
     "version": "print versions",
