@@ -16,9 +16,11 @@ from typing import Any
 import orjson
 
 from edged import config as configuration
+from edged.admission import audit, reports
 from edged.admission.webhooks import OBJECT_NAME, PLURALS
 from edged.cli.output import print_data
-from edged.config import Config, GroupMemberConfig, KubernetesConfig, PolicyConfig
+from edged.cli.webhook import metadata_of
+from edged.config import Config, GroupConfig, GroupMemberConfig, KubernetesConfig, PolicyConfig
 from edged.errors import ConfigError
 
 GROUP = "rbac.authorization.k8s.io"
@@ -101,7 +103,7 @@ def _rule(group: str, resources: Iterable[str], verbs: Iterable[str], names: Ite
 # --- what each part needs
 def cluster_rules(config: Config) -> list[Rule]:
     """Rules of the ClusterRole."""
-    return [*_admission_rules(config), *_scheduler_rules(config), *_controller_rules(config)]
+    return [*_admission_rules(config), *_audit_rules(config), *_scheduler_rules(config), *_controller_rules(config)]
 
 
 def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
@@ -132,6 +134,35 @@ def _admission_rules(config: Config) -> list[Rule]:
     if any(_may_ask_access(pattern) for policy in granted for pattern in policy.host_capabilities):
         rules.append(_rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]))
     return rules
+
+
+def _audit_rules(config: Config) -> list[Rule]:
+    """What audits read and write. `edged audit` without an interval needs the same: then they are bound by hand."""
+    admission = config.admission
+    if admission is None or not admission.audit_interval_s:
+        return []
+    listed: dict[str, set[str]] = {"": {"namespaces"}}
+    policies: list[PolicyConfig | GroupConfig] = [*admission.policy, *admission.group]
+    for policy in policies:
+        if policy.background_audit:
+            for gvr in audit.targets(audit.auditable(_rules_of(policy))):
+                listed.setdefault(gvr.group, set()).add(gvr.resource)
+    if listed == {"": {"namespaces"}}:
+        return []
+    written = {"auto": tuple(reports.KINDS), "none": ()}.get(admission.audit_reports, (admission.audit_reports,))
+    return [_rule(group, resources, ["list"]) for group, resources in sorted(listed.items())] + [
+        _rule(kinds.namespaced.group, [kinds.namespaced.resource, kinds.cluster.resource],
+              ["create", "deletecollection", "list", "patch"])
+        for kinds in (reports.KINDS[name] for name in written)
+    ]
+
+
+def _rules_of(policy: PolicyConfig | GroupConfig) -> tuple[Rule, ...]:
+    """The configured rules, else those that the module carries; none, said on stderr, where it cannot be read."""
+    if policy.rules is not None or isinstance(policy, GroupConfig):
+        return policy.rules or ()
+    found = metadata_of(policy)
+    return found.rules if found is not None else ()
 
 
 def _may_ask_access(pattern: str) -> bool:

@@ -325,7 +325,7 @@ def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
 
 def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> Iterable[WebhookSpec]:
     for policy in policies:
-        metadata = _metadata(policy)
+        metadata = metadata_of(policy)
         rules: Any = policy.rules
         if rules is None:
             rules = metadata.rules if metadata else None
@@ -340,7 +340,7 @@ def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> It
             match_conditions=policy.match_conditions)
 
 
-def _metadata(policy: configuration.PolicyConfig) -> Any:
+def metadata_of(policy: configuration.PolicyConfig) -> Any:
     """What the module says about itself, without compiling it; None, said on stderr, when it cannot be
     read."""
     from edged.abi import metadata

@@ -45,6 +45,44 @@ def test_dynamic_registration_updates_its_own_objects_by_name():
     assert cluster_rules(static) == [] and namespaced_rules(static) == {}
 
 
+AUDITED = """
+[admission]
+register = "none"
+audit_reports = "policyreport"
+[[admission.policy]]
+name = "p"
+module = "file:///m.wasm"
+rules = [
+    { apiGroups = [""], apiVersions = ["v1"], resources = ["pods", "pods/exec"], operations = ["CREATE"] },
+    { apiGroups = ["*"], apiVersions = ["v1"], resources = ["*"], operations = ["CREATE"] },
+]
+"""
+WRITE = ["create", "deletecollection", "list", "patch"]
+
+
+def test_audits_list_what_policies_name_and_write_reports():
+    reports = ("wgpolicyk8s.io", ["clusterpolicyreports", "policyreports"], WRITE)
+    assert rules(AUDITED) == [("", ["namespaces", "pods"], ["list"]), reports]
+    either = rules(AUDITED.replace('"policyreport"', '"auto"'))
+    assert [entry[0] for entry in either] == ["", "wgpolicyk8s.io", "openreports.io"]
+    assert rules(AUDITED.replace('"policyreport"', '"none"')) == [("", ["namespaces", "pods"], ["list"])]
+
+
+@pytest.mark.parametrize("key", ["audit_interval_s = 0", "background_audit = false"])
+def test_without_audits_nothing_is_listed(key: str):
+    where = "[admission]" if "interval" in key else 'name = "p"'
+    assert rules(AUDITED.replace(where, f"{where}\n{key}")) == []
+
+
+def test_rules_of_a_module_are_read_and_missing_ones_told(capsys: pytest.CaptureFixture[str]):
+    module = Path(__file__).parents[2] / "modules/admission/pod-privileged/pod-privileged.wasm"
+    text = f'[admission]\nregister = "none"\n[[admission.policy]]\nname = "p"\nmodule = "file://{module}"\n'
+    assert ("", ["namespaces", "pods"], ["list"]) in rules(text)
+    assert capsys.readouterr().err == ""
+    assert rules(text.replace(".wasm", ".gone")) == []
+    assert "policy p: " in capsys.readouterr().err
+
+
 def test_context_aware_policies_read_their_kinds():
     text = ADMISSION + """
 context_aware = [
