@@ -38,6 +38,8 @@ POLL_S = 10.0
 RETRY_MAX_S = 60.0
 DYNAMIC_GRACE_S = 30.0  # API servers watch the objects: seconds at most
 STATIC_GRACE_S = 150.0  # API servers read manifests about once a minute
+DYNAMIC_HEARD_S = 2.0  # until an API server that runs well goes by what was written
+STATIC_HEARD_S = 75.0
 CORRECTIONS = 3
 CORRECTIONS_WITHIN_S = 60.0
 CONTESTED_S = 300.0
@@ -104,6 +106,7 @@ class Registration:
 
     mode = "none"
     grace_s = 0.0
+    heard_s = 0.0
 
     def __init__(self, target: Target, report: Callable[[State], None]) -> None:
         self.target = target
@@ -116,6 +119,7 @@ class Registration:
         self.revision = 0
         """How often `update` was called."""
         self._settled_revision = 0
+        self._told = trio.Event()
 
     # --- for the daemon
     @property
@@ -135,6 +139,13 @@ class Registration:
         for spec in specs:
             self._retired.pop(spec.name, None)
         self._wake()
+
+    async def heard(self) -> None:
+        """Returns when the API server has surely heard of the last update; never while it cannot be told."""
+        wanted = self.revision
+        while self.settled_revision < wanted:
+            await self._told.wait()
+        await trio.sleep(self.heard_s)
 
     def is_retired(self, name: str) -> bool:
         """Whether a policy that is gone may still be called, and is to be answered with "allowed"."""
@@ -156,6 +167,8 @@ class Registration:
     def _settled(self, revision: int) -> None:
         """The API server has been told of that update: from now on the grace periods run."""
         self._settled_revision = revision
+        told, self._told = self._told, trio.Event()
+        told.set()
         now = trio.current_time()
         self._retired = _count_down(self._retired, now, self.grace_s)
         self._old_bundles = _count_down(self._old_bundles, now, self.grace_s)
@@ -204,6 +217,7 @@ class DynamicRegistration(_Polling):
 
     mode = "dynamic"
     grace_s = DYNAMIC_GRACE_S
+    heard_s = DYNAMIC_HEARD_S
 
     def __init__(self, target: Target, report: Callable[[State], None], client: Client) -> None:
         super().__init__(target, report)
@@ -364,6 +378,7 @@ class StaticRegistration(_Polling):
 
     mode = "static"
     grace_s = STATIC_GRACE_S
+    heard_s = STATIC_HEARD_S
 
     def __init__(self, target: Target, report: Callable[[State], None], directory: Path,
                  client: Client | None = None) -> None:

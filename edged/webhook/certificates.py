@@ -62,6 +62,11 @@ class Material:
     key: Path
     ca_bundle: Path
     renew_at: float  # Unix time at which `ensure` has something to do again
+    valid_from: float = 0.0  # Unix time before which it would not be accepted
+
+    def is_due(self, now: float) -> bool:
+        """Whether `ensure` has something to do: time went on, or the clock was set back before all of this was made."""
+        return not self.valid_from <= now < self.renew_at
 
     def bundle(self) -> bytes:
         """PEM for `caBundle`: every CA that is or will be in use. Raises ConfigError."""
@@ -97,18 +102,18 @@ def load(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[st
         state = json.loads((directory / "state.json").read_bytes())
         if state["names"] != list(names) or not set(clients) <= set(state["clients"]):
             return None
-        renew_at = float(state["renew_at"])
+        material = _material(directory, float(state["renew_at"]), float(state["valid_from"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     needed = ["ca-bundle.crt", *(f"{name}.{end}" for name in ("tls", *clients) for end in ("crt", "key"))]
-    if now >= renew_at or not all((directory / name).is_file() for name in needed):
+    if material.is_due(now) or not all((directory / name).is_file() for name in needed):
         return None
-    return _material(directory, renew_at)
+    return material
 
 
-def _material(directory: Path, renew_at: float) -> Material:
+def _material(directory: Path, renew_at: float, valid_from: float) -> Material:
     cert, key, bundle = (directory / name for name in ("tls.crt", "tls.key", "ca-bundle.crt"))
-    return Material(directory, cert, key, bundle, renew_at)
+    return Material(directory, cert, key, bundle, renew_at, valid_from)
 
 
 async def ensure_in_child(state_dir: Path, names: Sequence[str],
@@ -145,8 +150,12 @@ class Pair:
         begin, end = self.cert.not_valid_before_utc.timestamp(), self.cert.not_valid_after_utc.timestamp()
         return begin + (end - begin) * 2 / 3
 
-    def expired(self, now: float) -> bool:
-        return now >= self.cert.not_valid_after_utc.timestamp()
+    def begins(self) -> float:
+        return self.cert.not_valid_before_utc.timestamp()
+
+    def unusable(self, now: float) -> bool:
+        """Expired, or made in what is the future now that the clock was set right."""
+        return now < self.begins() or now >= self.cert.not_valid_after_utc.timestamp()
 
 
 def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[str] = ()) -> Material:
@@ -163,16 +172,17 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
         directory.chmod(0o700)
         authority, next_step = _ensure_authority(directory, now)
         serving, caller = _serving_extensions(names), _client_extensions()
-        due = [next_step, _ensure_leaf(directory, "tls", authority, serving, SERVING_LIFE_S, now)]
+        leaves = [_ensure_leaf(directory, "tls", authority, serving, SERVING_LIFE_S, now)]
         clients = sorted({*clients, *_read_state(directory).get("clients", [])})
         for client in clients:
-            due.append(_ensure_leaf(directory, client, authority, caller, CLIENT_LIFE_S, now))
-        renew_at = min(due)
-        state = {"names": list(names), "clients": clients, "renew_at": renew_at}
+            leaves.append(_ensure_leaf(directory, client, authority, caller, CLIENT_LIFE_S, now))
+        renew_at = min(next_step, *(leaf.renew_at() for leaf in leaves))
+        valid_from = max(authority.begins(), *(leaf.begins() for leaf in leaves))
+        state = {"names": list(names), "clients": clients, "renew_at": renew_at, "valid_from": valid_from}
         write_atomically(directory / "state.json", json.dumps(state).encode(), 0o600)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
-    return _material(directory, renew_at)
+    return _material(directory, renew_at, valid_from)
 
 
 def _read_state(directory: Path) -> dict[str, Any]:
@@ -189,8 +199,11 @@ def _ensure_authority(directory: Path, now: float) -> tuple[Pair, float]:
     if current and successor and current.cert == successor.cert:
         successor = None  # a promotion was cut off before its last step
         _remove_successor(directory)
-    if current is None or current.expired(now):
-        current = successor if successor is not None and not successor.expired(now) else _make_authority(now)
+    if successor and successor.unusable(now):
+        successor = None
+        _remove_successor(directory)
+    if current is None or current.unusable(now):
+        current = successor or _make_authority(now)
         successor = None
         _promote(directory, current)
     elif successor is not None and now >= _trusted_since(successor) + OVERLAP_S:
@@ -223,8 +236,9 @@ def _remove_successor(directory: Path) -> None:
 def _write_bundle(directory: Path, current: Pair, successor: Pair | None, now: float) -> None:
     certs = [current.cert] + ([successor.cert] if successor else [])
     old = _read_cert(directory / "ca-old.crt")
-    if old is not None and now < old.not_valid_after_utc.timestamp() and old not in certs:
-        certs.append(old)
+    if old is not None and old not in certs:
+        begin, end = old.not_valid_before_utc.timestamp(), old.not_valid_after_utc.timestamp()
+        certs += [old] if begin <= now < end else []
     bundle = b"".join(_pem(cert) for cert in certs)
     path = directory / "ca-bundle.crt"
     if not path.exists() or path.read_bytes() != bundle:
@@ -232,14 +246,14 @@ def _write_bundle(directory: Path, current: Pair, successor: Pair | None, now: f
 
 
 def _ensure_leaf(directory: Path, name: str, authority: Pair, extensions: list[Any], life_s: float,
-                 now: float) -> float:
-    """Make the certificate anew unless it is right; when it is due next. `name` is also its common name."""
+                 now: float) -> Pair:
+    """The certificate, made anew unless it is right. `name` is also its common name."""
     pair = _read_pair(directory, name)
-    if pair is None or now >= pair.renew_at() or not _signed_by(pair, authority) \
+    if pair is None or not pair.begins() <= now < pair.renew_at() or not _signed_by(pair, authority) \
             or any(extension not in _values(pair.cert) for extension in extensions):
         pair = _make_leaf(authority, name, extensions, life_s, now)
         _write_pair(directory, name, pair)
-    return pair.renew_at()
+    return pair
 
 
 def _values(cert: x509.Certificate) -> list[Any]:

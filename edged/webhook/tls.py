@@ -3,24 +3,21 @@
 New connections get the new material without a restart. Contents are compared, not times or inodes: updates of
 Kubernetes volumes swap symlinks. New material that does not load (malformed, or a certificate that does not
 belong to the key because only one of the two has been replaced so far) is refused, the old stays in use,
-`error` says why, and the next look tries again. `daemon.py` makes one, gives `context` to the listener and
-runs `watch`.
+`error` says why, and the next look tries again. `loops/certificates.py` makes one and looks; the listener
+asks `context` for each connection.
 """
 
 from __future__ import annotations
 
 import hashlib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import trio
-
 from edged.errors import ConfigError
 
-WATCH_INTERVAL_S = 5.0
 ClientAuth = Literal["require", "request", "off"]
 
 
@@ -38,49 +35,64 @@ class TlsFiles:
         return [self.cert, self.key, *(self.client_ca if self.client_auth != "off" else ())]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Material that loads, and is not in use yet."""
+
+    files: TlsFiles
+    digest: bytes
+    context: ssl.SSLContext
+    certificate: bytes  # PEM, as in the file
+
+
 class ServerTls:
     """Raises ConfigError when the files cannot be used at start; later errors are kept in `error`."""
 
     def __init__(self, files: TlsFiles) -> None:
         if files.client_auth != "off" and not files.client_ca:
             raise ConfigError("client certificates are asked for, but no client CA file is given")
-        self.files = files
         self.error = ""  # why the files as they are now are not in use; "" when they are
-        self.reloads = 0
-        self._digest = _digest(files.all())
-        self._context = make_context(files)
+        self.reloads = -1
+        self.install(_prepare(files))
 
     def context(self) -> ssl.SSLContext:
         """For one new connection."""
         return self._context
 
-    def reload(self, files: TlsFiles | None = None) -> bool:
-        """Look at the files (or at other ones from now on); whether new material is in use. Never raises."""
+    def prepare(self, files: TlsFiles | None = None) -> Prepared | None:
+        """The files (or other ones) as they are now, where they changed and can be used. Never raises: see `error`."""
         files = files or self.files
         try:
-            digest = _digest(files.all())
-            if digest == self._digest and files == self.files:
+            if _digest(files.all()) == self._digest and files == self.files:
                 self.error = ""
-                return False
-            context = make_context(files)
-            if _digest(files.all()) != digest:
-                raise ConfigError("the files changed while they were read")
+                return None
+            return _prepare(files)
         except ConfigError as error:
             self.error = str(error)
-            return False
-        self.files, self._digest, self._context, self.error = files, digest, context, ""
-        self.reloads += 1
-        return True
+            return None
 
-    async def watch(self, report: Callable[[str], None], interval_s: float = WATCH_INTERVAL_S) -> None:
-        """Look every few seconds, for ever. `report` hears "" after a reload and each new error once."""
-        while True:
-            await trio.sleep(interval_s)
-            said = self.error
-            if self.reload():
-                report("")
-            elif self.error and self.error != said:
-                report(self.error)
+    def install(self, prepared: Prepared) -> None:
+        """New connections get this from now on."""
+        self.files, self._digest, self._context = prepared.files, prepared.digest, prepared.context
+        self.certificate = prepared.certificate
+        self.error = ""
+        self.reloads += 1
+
+    def reload(self, files: TlsFiles | None = None) -> bool:
+        """Both steps at once; whether new material is in use. Never raises."""
+        prepared = self.prepare(files)
+        if prepared is not None:
+            self.install(prepared)
+        return prepared is not None
+
+
+def _prepare(files: TlsFiles) -> Prepared:
+    """Raises ConfigError."""
+    digest, certificate = _digest(files.all()), _read(files.cert)
+    context = make_context(files)
+    if _digest(files.all()) != digest:
+        raise ConfigError("the files changed while they were read")
+    return Prepared(files, digest, context, certificate)
 
 
 def make_context(files: TlsFiles) -> ssl.SSLContext:
@@ -123,9 +135,13 @@ def _no_password() -> str:
 def _digest(paths: Sequence[Path]) -> bytes:
     digest = hashlib.sha256()
     for path in paths:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from error
+        data = _read(path)
         digest.update(len(data).to_bytes(8, "big") + data)
     return digest.digest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error

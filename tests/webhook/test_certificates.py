@@ -119,6 +119,31 @@ def test_an_expired_ca_is_replaced_at_once(tmp_path):
     assert cert(tmp_path, "tls").not_valid_after_utc.timestamp() > NOW
 
 
+def test_a_clock_set_back_makes_everything_anew(tmp_path):
+    """A board whose clock was years ahead when it first ran: what it made then is not valid yet."""
+    later = NOW + 400 * DAY_S
+    ensure(tmp_path, NAMES, later, ["client"])
+    future = cert(tmp_path, "ca")
+    assert load(tmp_path, NAMES, later, ["client"]) and load(tmp_path, NAMES, later - 3000) is not None
+    assert load(tmp_path, NAMES, NOW) is None
+    material = ensure(tmp_path, NAMES, NOW)
+    assert bundle(tmp_path) == [cert(tmp_path, "ca")] != [future]
+    for name in ("tls", "client"):
+        cert(tmp_path, name).verify_directly_issued_by(cert(tmp_path, "ca"))
+        assert cert(tmp_path, name).not_valid_before_utc.timestamp() <= NOW
+    assert not material.is_due(NOW) and material.is_due(NOW - DAY_S) and material.is_due(later)
+
+
+def test_a_successor_from_the_future_is_dropped(tmp_path):
+    ensure(tmp_path, NAMES, NOW)
+    due = NOW + 3650 * DAY_S * 2 / 3
+    ensure(tmp_path, NAMES, due)  # the clock jumped ahead ...
+    assert (tmp_path / "tls" / "ca-next.crt").exists()
+    ensure(tmp_path, NAMES, NOW + DAY_S)  # ... and back
+    assert not (tmp_path / "tls" / "ca-next.crt").exists() and bundle(tmp_path) == [cert(tmp_path, "ca")]
+    cert(tmp_path, "tls").verify_directly_issued_by(cert(tmp_path, "ca"))
+
+
 def test_a_lost_ca_key_gives_a_new_ca_and_keeps_the_old_one_trusted(tmp_path):
     ensure(tmp_path, NAMES, NOW)
     old = cert(tmp_path, "ca")

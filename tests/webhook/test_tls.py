@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import trio
-from trio.testing import MockClock
 
 from edged.errors import ConfigError
 from edged.webhook.certificates import ensure
@@ -80,20 +78,3 @@ def test_an_encrypted_key_is_refused_instead_of_asking_the_terminal(files, tmp_p
 def test_client_certificates_need_a_ca(files):
     with pytest.raises(ConfigError, match="no client CA"):
         ServerTls(TlsFiles(files.cert, files.key, (), "request"))
-
-
-def test_watch_reports_each_error_once_and_the_recovery(files, tmp_path):
-    async def main() -> list[str]:
-        said: list[str] = []
-        tls = ServerTls(files)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(tls.watch, said.append, 5.0)
-            put(tmp_path, "two", "tls.crt")
-            await trio.sleep(17)
-            put(tmp_path, "two", "tls.key")
-            await trio.sleep(10)
-            nursery.cancel_scope.cancel()
-        return said
-
-    said = trio.run(main, clock=MockClock(autojump_threshold=0))
-    assert len(said) == 2 and "do not belong" in said[0] and said[1] == ""
