@@ -30,6 +30,7 @@ JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 
 PODS = GroupVersionResource("", "v1", "pods")
+PDBS = GroupVersionResource("policy", "v1", "poddisruptionbudgets")
 EVENTS = GroupVersionResource("events.k8s.io", "v1", "events")
 
 

@@ -174,6 +174,9 @@ def _scheduler_rules(config: Config) -> list[Rule]:
         return []
     return [
         _rule("", ["nodes", "pods"], READ),
+        # Preemption: who may be evicted, and evicting.
+        _rule("policy", ["poddisruptionbudgets"], READ),
+        _rule("", ["pods"], ["delete"]),
         _rule("", ["pods/binding"], ["create"]),
         _rule("", ["pods/status"], ["patch"]),
         _rule("events.k8s.io", ["events"], ["create", "patch"]),

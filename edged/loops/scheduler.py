@@ -26,12 +26,14 @@ from edged.apiserver.informers import Change, Informer
 from edged.apiserver.lean import LeanPool
 from edged.errors import EdgedError, PeerError
 from edged.logs import Logger
+from edged.loops.preemption import Evictions
 from edged.names import NamespacedName
 from edged.scheduling import binding
 from edged.scheduling.cache import Cache
 from edged.scheduling.classes import Classes
-from edged.scheduling.cycle import Algorithm, run_post_filter
+from edged.scheduling.cycle import Algorithm, CycleError
 from edged.scheduling.evaluation import Evaluation, single_node_message
+from edged.scheduling.explain import explain, overview, queue_state
 from edged.scheduling.framework import CycleState, PostFilterResult, Status
 from edged.scheduling.metrics import Metrics
 from edged.scheduling.nodes import NodeParser
@@ -43,11 +45,13 @@ from edged.scheduling.queue import QueuedPod, SchedulingQueue
 from edged.scheduling.records import Record, Records
 from edged.scheduling.snapshot import Snapshot
 from edged.scheduling.tracker import Tracker
+from edged.scheduling.what_if import post_filter
 
 BINDERS = 8
 BINDING_BACKLOG = 64
 """Pods chosen but not yet with a binder; then cycles wait. Bounds what guests hold per Pod."""
 STATUS_WRITERS = 2
+RELEASE_S = 10.0
 REJECTED, BROKEN = "Unschedulable", "SchedulerError"
 
 
@@ -60,6 +64,9 @@ class Writes(Protocol):
     async def patch_status(
         self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
     ) -> None:
+        """Raises PeerError."""
+
+    async def delete(self, pod: NamespacedName, uid: str) -> None:
         """Raises PeerError."""
 
     def record(self, event: dict[str, Any]) -> None:
@@ -82,6 +89,9 @@ class ApiWrites:
     ) -> None:
         await api.patch_pod_status(self._client, pod, uid, condition=condition, nominated_node=nominated_node)
 
+    async def delete(self, pod: NamespacedName, uid: str) -> None:
+        await api.delete(self._client, api.PODS, pod.name, pod.namespace, uid=uid)
+
     def record(self, event: dict[str, Any]) -> None:
         self._recorder.record(event)
 
@@ -100,6 +110,7 @@ class Attempt:
     assumed: PodInfo | None = None
     nominated: bool = False
     binds: bool = False
+    record: Record | None = None
 
 
 class Scheduler:
@@ -135,8 +146,13 @@ class Scheduler:
         self._binders = binders
         self._backoff_s = backoff_s
         self._profiles: dict[str, Profile] = {}
-        choose = (random or Random()).randrange
-        self._algorithm = Algorithm(self.snapshot, self.nominator, choose, percentage)
+        random = random or Random()
+        self._algorithm = Algorithm(self.snapshot, self.nominator, random.randrange, percentage)
+        self.preemption = Evictions(
+            pods, writes, self, self.nominator, metrics=self.metrics, random=random.random, log=self._log
+        )
+        self._pre_binding: dict[str, trio.CancelScope] = {}
+        self._released: dict[str, trio.Event] = {}
         self._classes = Classes(self._algorithm)
         self._pod_parser = PodParser(pods.get)
         self._node_parser = NodeParser(nodes.get)
@@ -176,6 +192,7 @@ class Scheduler:
                 for _ in range(STATUS_WRITERS):
                     nursery.start_soon(self._status_worker)
                 nursery.start_soon(self._tick)
+                nursery.start_soon(self.preemption.run)
                 task_status.started()
                 await self._cycles(nursery)
         finally:
@@ -239,8 +256,7 @@ class Scheduler:
             waits = await self._choose(attempt)
         except EdgedError as error:  # a plugin, or a Pod that got a node while a guest was thinking
             if attempt.assumed is None:
-                record = Record(Evaluation(pod, ()), profile, queued.attempts, self._clock(), str(error))
-                self.records.add(record)
+                self._remember(attempt, Evaluation(pod, ()), str(error))
             await self._take_back(attempt, BROKEN, str(error))
             return
         if waits is None:
@@ -267,20 +283,28 @@ class Scheduler:
         evaluation = await self._classes.schedule(attempt.profile, attempt.state, attempt.pod)
         elapsed_s = time.perf_counter() - attempt.started
         self.metrics.observe("scheduling_algorithm_duration_seconds", elapsed_s)
-        self.records.add(Record(evaluation, attempt.profile, attempt.queued.attempts, self._clock()))
+        self._remember(attempt, evaluation)
         if not evaluation.node_name:
             await self._no_node(attempt, evaluation)
             return None
         return await self._reserve(attempt, evaluation.node_name)
 
     async def _no_node(self, attempt: Attempt, evaluation: Evaluation) -> None:
-        result = PostFilterResult()
-        if evaluation.names and attempt.profile.calls["post_filter"]:
-            result = await run_post_filter(attempt.profile, attempt.state, evaluation)
+        result = PostFilterResult("", True)
+        if evaluation.names and attempt.profile.calls["post_filter"] and self._still_waits(attempt.pod):
+            self.metrics.count("preemption_attempts_total")
+            result = await post_filter(self._algorithm, attempt.profile, attempt.state, evaluation)
+            if attempt.record is not None and result.override:
+                attempt.record.nominated = result.nominated_node
         queued = attempt.queued
         queued.unschedulable_plugins, queued.pending_plugins = evaluation.rejectors()
         await self._end(attempt)
         await self._failed(attempt, REJECTED, evaluation.message(), result)
+
+    def _still_waits(self, pod: PodInfo) -> bool:
+        """Nobody is to make room for a Pod that has gone, or has a node, by now."""
+        obj = self._pods_informer.get(pod.key)
+        return obj is not None and obj["metadata"].get("uid") == pod.uid and not obj["spec"].get("nodeName")
 
     async def _reserve(self, attempt: Attempt, node: str) -> dict[str, float] | None:
         pod, profile, state = attempt.pod, attempt.profile, attempt.state
@@ -289,8 +313,10 @@ class Scheduler:
         self.nominator.remove(pod.uid)
         waits: dict[str, float] = {}
         rejection = await binding.run_reserve(profile, state, pod, node)
+        self._note(attempt, "reserve", rejection)
         if rejection is None and profile.calls["permit"]:
             rejection, waits = await binding.run_permit(profile, state, pod, node)
+            self._note(attempt, "permit", rejection, waits)
         if rejection is not None:
             await self._rejected_on_node(attempt, rejection)
             return None
@@ -315,10 +341,13 @@ class Scheduler:
         verdict = waiting.verdict
         result = "success" if verdict is None else "unschedulable"
         self.metrics.observe("permit_wait_duration_seconds", waited_s, result)
-        if verdict is not None:
+        if verdict is None:
+            await self._bind(attempt)
+        elif verdict.rejected:
+            self._note(attempt, "permit", verdict)
             await self._rejected_on_node(attempt, verdict)
         else:
-            await self._bind(attempt)
+            await self._take_back(attempt, BROKEN, verdict.message)
 
     async def _bind_worker(self) -> None:
         async for attempt in self._to_bind:
@@ -330,11 +359,13 @@ class Scheduler:
         try:
             if profile.calls["pre_bind"]:
                 await self._nominate(attempt)
-                rejection = await binding.run_pre_bind(profile, state, pod, node)
+                rejection = await self._pre_bind(attempt)
+                self._note(attempt, "pre_bind", rejection)
                 if rejection is not None:
                     await self._rejected_on_node(attempt, rejection)
                     return
             rejection = await binding.run_bind(profile, state, pod, node)
+            self._note(attempt, "bind", rejection)
         except EdgedError as error:
             await self._take_back(attempt, BROKEN, str(error))
             return
@@ -342,6 +373,17 @@ class Scheduler:
             await self._rejected_on_node(attempt, rejection)
             return
         await self._bound(attempt)
+
+    async def _pre_bind(self, attempt: Attempt) -> Status | None:
+        """Until done, or until a more important Pod takes the node. Raises CycleError."""
+        pod = attempt.pod
+        with trio.CancelScope() as scope:
+            self._pre_binding[pod.uid] = scope
+            try:
+                return await binding.run_pre_bind(attempt.profile, attempt.state, pod, attempt.node)
+            finally:
+                del self._pre_binding[pod.uid]
+        raise CycleError("running PreBind plugins: preempted by DefaultPreemption")
 
     async def _nominate(self, attempt: Attempt) -> None:
         """Tells others where the Pod goes while Permit or PreBind take their time. Advice: failing costs
@@ -382,6 +424,8 @@ class Scheduler:
     async def _take_back(self, attempt: Attempt, reason: str, message: str) -> None:
         """The Pod fails after a node was chosen."""
         binds, assumed = attempt.binds, attempt.assumed
+        if attempt.record is not None and reason == BROKEN:
+            attempt.record.error = message
         freed = await self._undo(attempt)
         await self._failed(attempt, reason, message, PostFilterResult("", True))
         if freed and binds and assumed is not None:
@@ -397,6 +441,9 @@ class Scheduler:
             await binding.run_unreserve(attempt.profile, attempt.state, attempt.pod, attempt.node)
             freed = self.cache.is_assumed(assumed.uid)
             self.cache.forget(assumed)
+        released = self._released.pop(attempt.pod.uid, None)
+        if released is not None:
+            released.set()
         await self._end(attempt)
         return freed
 
@@ -457,6 +504,35 @@ class Scheduler:
     def waiting_pod(self, uid: str) -> binding.Waiting | None:
         return self._waiting.get(uid)
 
+    # --- what evictions need
+
+    async def turn_down(self, uid: str, plugin: str, message: str) -> bool:
+        """Takes a Pod back that waits in Permit or PreBind, until its room is free; False when it does not."""
+        waiting, scope = self._waiting.get(uid), self._pre_binding.get(uid)
+        if waiting is not None:
+            if not waiting.preempt(plugin, message):
+                return False
+        elif scope is not None:
+            scope.cancel()
+        else:
+            return False
+        released = self._released.setdefault(uid, trio.Event())
+        with trio.move_on_after(RELEASE_S):
+            await released.wait()
+        return True
+
+    def activate(self, uid: str) -> None:
+        self.queue.activate([uid], trio.current_time())
+
+    def condition_time(self) -> str:
+        return _wall(self._clock()).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def tell_preempted(self, victim: PodInfo, preemptor: PodInfo, note: str) -> None:
+        self.record_event(
+            victim.reference(), type="Normal", reason="Preempted", action="Preempting", note=note,
+            related=preemptor.reference(), controller=preemptor.scheduler_name,
+        )  # fmt: skip
+
     def record_event(
         self,
         regarding: dict[str, Any],
@@ -496,8 +572,54 @@ class Scheduler:
     # --- being asked
 
     def why(self, pod: NamespacedName) -> dict[str, Any] | None:
-        """What the last attempt at a Pod found (scheduling/records.py); None: not among the last ones."""
-        return self.records.why(pod)
+        """What the last attempt at a Pod found and what it waits for (scheduling/explain.py); None: nothing is known
+        of such a Pod."""
+        record, obj = self.records.get(pod), self._pods_informer.get(pod)
+        if record is None and obj is None:
+            return None
+        state = self._state_of(record, obj)
+        return explain(record, state, self.records.earlier(pod), str(pod))
+
+    def remembered(self) -> list[dict[str, Any]]:
+        """One line per Pod that `why` remembers an attempt at, the most recent first."""
+        return overview(self.records.latest())
+
+    def _state_of(self, record: Record | None, obj: dict[str, Any] | None) -> dict[str, Any]:
+        if obj is None:
+            return {"place": "gone", "text": "the Pod does not exist any more"}
+        uid = obj["metadata"].get("uid", "")
+        if record is not None and record.evaluation.pod.uid != uid:
+            return {"place": "replaced", "text": "another Pod has this name now; this is the attempt at the one before"}
+        waiting = self._waiting.get(uid)
+        if waiting is not None:
+            left = waiting.left(trio.current_time())
+            return {"place": "permit", "text": "has a node; Permit plugins hold it back", "waits_for": left}
+        node, scheduler = obj["spec"].get("nodeName", ""), obj["spec"].get("schedulerName", "default-scheduler")
+        if node:
+            return {"place": "bound", "text": f"runs on {node}", "node": node}
+        queued = self.queue.get(uid)
+        if queued is not None:
+            events = self._profiles[queued.pod.scheduler_name].events()
+            return queue_state(self.queue, queued, trio.current_time(), events)
+        if uid in self.cache.pods:
+            return {"place": "binding", "text": f"being bound to {self.cache.pods[uid].node_name}"}
+        if scheduler not in self._profiles:
+            ours = ", ".join(self._profiles)
+            return {"place": "foreign", "text": f"it is for scheduler {scheduler!r}; this one has the names {ours}"}
+        return {"place": "done", "text": "not in the queue: it has ended, or is being deleted"}
+
+    def _remember(self, attempt: Attempt, evaluation: Evaluation, error: str = "") -> None:
+        attempt.record = Record.of(
+            evaluation, attempt.profile, attempt.state, attempt.queued.attempts, self._clock(), error
+        )
+        self.records.add(attempt.record)
+
+    def _note(
+        self, attempt: Attempt, point: str, rejection: Status | None, waits: Mapping[str, float] | None = None
+    ) -> None:
+        if attempt.record is not None:
+            attempt.record.at(point, rejection)
+            attempt.record.waits = waits or attempt.record.waits
 
     def gauges(self) -> dict[str, dict[tuple[str, ...], int]]:
         """Metrics that are states: name -> labels -> value."""

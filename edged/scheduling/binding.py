@@ -127,6 +127,16 @@ class Waiting:
     def reject(self, plugin: str, message: str) -> None:
         self._decide(Status(Code.UNSCHEDULABLE, (message,), plugin))
 
+    def preempt(self, plugin: str, message: str) -> bool:
+        """A more important Pod takes its place: it is tried again soon. False when it was decided before."""
+        undecided = self._decided is not None
+        self._decide(Status(Code.ERROR, (f"waiting on permit for pod: {message}",), plugin))
+        return undecided
+
+    def left(self, now: float) -> dict[str, float]:
+        """The plugins that have not agreed yet -> seconds they have left."""
+        return {plugin: round(deadline - now, 1) for plugin, deadline in self._deadlines.items()}
+
     def next_deadline(self) -> float:
         """When `expire` has something to do; infinity once decided."""
         return min(self._deadlines.values(), default=float("inf")) if self._decided else float("inf")

@@ -138,6 +138,8 @@ class Classes:
         algorithm = self._algorithm
         if not algorithm.snapshot.nodes or (algorithm.nominator and algorithm.nominator.any_against(pod)):
             return False
+        if algorithm.extenders and any(extender.judges(pod) for extender in algorithm.extenders):
+            return False
         return all(skips(pod) for skips in profile.skips)
 
     async def _shared(

@@ -28,6 +28,7 @@ from edged.errors import EdgedError
 from edged.names import key_of
 from edged.scheduling.cache import Cache
 from edged.scheduling.evaluation import Evaluation, ScoreRow
+from edged.scheduling.extenders import Extender, run_extender_filters, run_extender_scores
 from edged.scheduling.framework import (
     MAX_NODE_SCORE,
     MIN_NODE_SCORE,
@@ -35,12 +36,14 @@ from edged.scheduling.framework import (
     CycleState,
     Handle,
     PostFilterResult,
+    Preemption,
     Status,
     failed,
 )
 from edged.scheduling.nodes import NodeInfo, NodeParser
 from edged.scheduling.nominator import Nominator
 from edged.scheduling.pods import PodInfo, PodParser
+from edged.scheduling.preemption import Candidate, DisruptionBudget
 from edged.scheduling.profile import Call, Profile, ProfileConfig, build
 from edged.scheduling.snapshot import Snapshot
 
@@ -251,9 +254,9 @@ async def run_post_filter(profile: Profile, state: CycleState, evaluation: Evalu
         found, status = answer
         if status is None or status.code in (Code.SUCCESS, Code.UNRESOLVABLE):
             evaluation.post_filter_message = status.message if status else ""
-            return found or result
+            return found or PostFilterResult()
         if not status.rejected:
-            evaluation.post_filter_message = f'running PostFilter plugin "{call.name}": {status.message}'
+            evaluation.post_filter_message = status.message
             return PostFilterResult()
         if found is not None and found.override:
             result = found
@@ -277,6 +280,7 @@ class Algorithm:
         self.choose = choose or Random().randrange
         self.percentage = percentage
         self.start = 0
+        self.extenders: Sequence[Extender] = ()
 
     async def schedule(self, profile: Profile, state: CycleState, pod: PodInfo) -> Evaluation:
         """The plain cycle up to the choice of a node. Raises CycleError."""
@@ -299,12 +303,14 @@ class Algorithm:
         nominated = evaluation.pod.nominated_node
         if nominated and nominated in self.snapshot:
             await self._filter(profile, state, evaluation, [self.snapshot.index(nominated)], 1)
+            await run_extender_filters(self.extenders, evaluation, self.snapshot.nodes)
             if evaluation.feasible:
                 return
         positions = self.positions(names)
         wanted = self.wanted(profile, len(positions))
         await self._filter(profile, state, evaluation, positions, wanted)
         self.advance(evaluation)
+        await run_extender_filters(self.extenders, evaluation, self.snapshot.nodes)
 
     def positions(self, names: frozenset[str] | None) -> Sequence[int]:
         """Positions of the nodes to look at, in the order to look at them."""
@@ -318,7 +324,7 @@ class Algorithm:
 
     def wanted(self, profile: Profile, total: int) -> int:
         """How many feasible nodes end the search among `total`."""
-        if not profile.calls["score"]:
+        if not profile.calls["score"] and not any(e.filters or e.prioritizes for e in self.extenders):
             return 1
         return nodes_to_find(total, self.percentage if profile.percentage is None else profile.percentage)
 
@@ -339,7 +345,8 @@ class Algorithm:
         statuses: list[Status | None] = list(evaluation.statuses)
         feasible = []
         for i in positions:
-            status = statuses[i] = await self._filter_twice(profile, calls, state, evaluation.pod, i)
+            node = self.snapshot.nodes[i]
+            status = statuses[i] = await self.filter_twice(profile, calls, state, evaluation.pod, node)
             if status is None:
                 feasible.append(i)
                 if len(feasible) >= wanted:
@@ -347,11 +354,10 @@ class Algorithm:
         evaluation.statuses = statuses
         evaluation.feasible = feasible
 
-    async def _filter_twice(
-        self, profile: Profile, calls: Sequence[Call], state: CycleState, pod: PodInfo, position: int
+    async def filter_twice(
+        self, profile: Profile, calls: Sequence[Call], state: CycleState, pod: PodInfo, node: NodeInfo
     ) -> Status | None:
-        """With the Pods nominated to the node added, then without: both must pass."""
-        node = self.snapshot.nodes[position]
+        """With the Pods nominated to the node added, then without: both must pass. Raises CycleError."""
         nominated = self._nominated(pod, node.name) if self.nominator else ()
         if nominated:
             status = await self._filter_with(profile, calls, state, pod, node, nominated)
@@ -392,6 +398,7 @@ class Algorithm:
         for call in calls:
             row = await score_row(call, state, pod, nodes, feasible, raws[call.name])
             evaluation.scores[call.name] = row
+        await run_extender_scores(self.extenders, evaluation, nodes)
 
     def pick(self, evaluation: Evaluation) -> None:
         """The best feasible node, any of the best where several are."""
@@ -417,18 +424,57 @@ async def add_to_state(
     profile: Profile, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo
 ) -> None:
     """The AddPod extension of PreFilter plugins. Raises CycleError."""
+    await _run_extension("AddPod", "add_pod", profile, state, pod, added, node)
+
+
+async def remove_from_state(
+    profile: Profile, state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo
+) -> None:
+    """The RemovePod extension of PreFilter plugins. Raises CycleError."""
+    await _run_extension("RemovePod", "remove_pod", profile, state, pod, removed, node)
+
+
+async def _run_extension(
+    title: str, method: str, profile: Profile, state: CycleState, pod: PodInfo, other: PodInfo, node: NodeInfo
+) -> None:
     for call in profile.calls["pre_filter"]:
         if call.plugin.pre_filter_extensions and call.name not in state.skip_filter:
-            status = call.plugin.add_pod(state, pod, added, node)
+            status = getattr(call.plugin, method)(state, pod, other, node)
             if call.awaits:
                 status = await status
             if failed(status):
                 raise CycleError(
-                    f'running AddPod on PreFilter plugin "{call.name}": {status.message}', call.name
+                    f'running {title} on PreFilter plugin "{call.name}": {status.message}', call.name
                 )
 
 
 # --- one cycle on plain objects
+
+
+class OfflinePreemption:
+    """Notes whom a preemption would evict; nobody is evicted."""
+
+    def __init__(self, budgets: Sequence[DisruptionBudget] = ()) -> None:
+        self._budgets = budgets
+        self.started: list[tuple[PodInfo, Candidate]] = []
+
+    def problem(self) -> str:
+        return ""
+
+    def running(self, uid: str) -> bool:
+        return False
+
+    def budgets(self) -> Sequence[DisruptionBudget]:
+        return self._budgets
+
+    async def ask_extenders(self, pod: PodInfo, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        return candidates
+
+    def start(self, pod: PodInfo, candidate: Candidate) -> None:
+        self.started.append((pod, candidate))
+
+    async def pause(self) -> None:
+        """Nobody else wants a turn."""
 
 
 class OfflineHandle:
@@ -436,6 +482,7 @@ class OfflineHandle:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.preemption: Preemption = OfflinePreemption()
 
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         raise CycleError("there is no API server to bind at")

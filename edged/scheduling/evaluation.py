@@ -7,7 +7,7 @@ Lists are by position in `names`, since one is made per Pod and node times plugi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from edged.scheduling.framework import Code, Status
@@ -15,6 +15,8 @@ from edged.scheduling.pods import PodInfo
 
 NOT_VISITED = Status(-1, ("not evaluated",))
 """Stands for nodes that were not looked at (enough feasible ones were found, or PreFilter ruled them out)."""
+EXTENDER = "Extender"
+"""Upstream's name for whoever is no plugin, among the plugins that rejected a Pod."""
 NO_NODES_MESSAGE = "no nodes available to schedule pods"
 
 
@@ -41,11 +43,11 @@ class Evaluation:
 
     `scores` is empty when no scoring was needed (at most one feasible node). `node_name` is the choice, ""
     for none; `absent` speaks for nodes without a status of their own. `narrowing`: plugins that limited the
-    nodes by name.
+    nodes by name. `extended`: an HTTP extender took nodes out.
     """
 
     __slots__ = (
-        "absent", "feasible", "names", "narrowing", "node_name", "pod", "post_filter_message",
+        "absent", "extended", "feasible", "names", "narrowing", "node_name", "pod", "post_filter_message",
         "pre_filter_message", "pre_filter_status", "scores", "statuses",
     )  # fmt: skip
 
@@ -58,6 +60,7 @@ class Evaluation:
         self.node_name = ""
         self.absent: Status | None = None
         self.narrowing: frozenset[str] = frozenset()
+        self.extended = False
         self.pre_filter_status: Status | None = None
         self.pre_filter_message = ""
         self.post_filter_message = ""
@@ -107,6 +110,8 @@ class Evaluation:
             statuses.append(self.pre_filter_status)
         pending = {s.plugin for s in statuses if s.code == Code.PENDING and s.plugin}
         names = self.narrowing | {s.plugin for s in statuses if s.plugin}
+        if self.extended:
+            names |= {EXTENDER}
         return frozenset(names - pending), frozenset(pending)
 
     def message(self) -> str:
@@ -133,6 +138,11 @@ def histogram(statuses: Sequence[Status | None], absent: Status | None) -> str:
                 counts[reason] += times
     parts = sorted(f"{count} {reason}".encode() for reason, count in counts.items())
     return f" {b', '.join(parts).decode()}." if parts else ""
+
+
+def fit_error(names: Sequence[str], statuses: Mapping[str, Status], absent: Status) -> str:
+    """The FitError text for these verdicts, by node name; `absent` for nodes without one."""
+    return f"0/{len(names)} nodes are available:" + histogram([statuses.get(name) or absent for name in names], None)
 
 
 def single_node_message(status: Status) -> str:

@@ -20,6 +20,7 @@ from edged.errors import ConfigError
 if TYPE_CHECKING:
     from edged.scheduling.nodes import NodeInfo
     from edged.scheduling.pods import PodInfo
+    from edged.scheduling.preemption import Candidate, DisruptionBudget, Trial
     from edged.scheduling.snapshot import Snapshot
 
 MIN_NODE_SCORE = 0
@@ -88,15 +89,16 @@ class CycleState:
 
     `data` is theirs (key: anything starting with the plugin's name). Values that `add_pod`/`remove_pod`
     change must have a `clone()`; all others are shared between clones. `skip_filter` and `skip_score` hold
-    the names of plugins whose PreFilter or PreScore answered Skip.
+    the names of plugins whose PreFilter or PreScore answered Skip. `what_ifs` is there from PostFilter on.
     """
 
-    __slots__ = ("data", "skip_filter", "skip_score")
+    __slots__ = ("data", "skip_filter", "skip_score", "what_ifs")
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self.skip_filter: set[str] = set()
         self.skip_score: set[str] = set()
+        self.what_ifs: WhatIfs | None = None
 
     def clone(self) -> CycleState:
         """A state for "what if": the two-pass filter and preemption."""
@@ -195,11 +197,58 @@ class WaitingPod(Protocol):
     def allow(self, plugin: str) -> None: ...
 
 
+class WhatIfs(Protocol):
+    """What PostFilter plugins may try: the nodes of this cycle, why they were turned down, copies of them."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def node(self, name: str) -> NodeInfo | None: ...
+    def code(self, name: str) -> int:
+        """Of the verdict on a node of the cycle."""
+        ...
+
+    def unschedulable_nodes(self) -> Sequence[NodeInfo]:
+        """Those turned down with code 2: other Pods may be in the way."""
+        ...
+
+    def trial(self, node: NodeInfo) -> Trial: ...
+    def choose(self, count: int) -> int:
+        """A random number below `count`."""
+        ...
+
+
+class Preemption(Protocol):
+    """What DefaultPreemption asks of the scheduler."""
+
+    def problem(self) -> str:
+        """Why nothing may be preempted now; "" when it may."""
+        ...
+
+    def running(self, uid: str) -> bool:
+        """Victims of this Pod are still being evicted."""
+        ...
+
+    def budgets(self) -> Sequence[DisruptionBudget]: ...
+    async def ask_extenders(self, pod: PodInfo, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The candidates as extenders want them. Raises EdgedError."""
+        ...
+
+    def start(self, pod: PodInfo, candidate: Candidate) -> None:
+        """Evict the victims in the background."""
+        ...
+
+    async def pause(self) -> None:
+        """Let other tasks have their turn."""
+        ...
+
+
 class Handle(Protocol):
     """What a plugin may ask of the scheduler that runs it; given to its constructor or kept by its author."""
 
     @property
     def snapshot(self) -> Snapshot: ...
+    @property
+    def preemption(self) -> Preemption: ...
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         """POST the Binding. Raises PeerError."""
         ...

@@ -20,6 +20,9 @@ LABELS: Final = {
     "pod_scheduled_after_flush_total": (),
     "queue_incoming_pods_total": ("queue", "event"),
     "permit_wait_duration_seconds": ("result",),
+    "preemption_attempts_total": (),
+    "preemption_goroutines_execution_total": ("result",),
+    "preemption_victims": (),
     "pending_pods": ("queue",),
     "cache_size": ("type",),
     "unschedulable_pods": ("plugin", "profile"),
@@ -37,6 +40,7 @@ BUCKETS: Final = {
     "pod_scheduling_sli_duration_seconds": exponential(0.01, 2, 20),
     "pod_scheduling_attempts": exponential(1, 2, 5),
     "permit_wait_duration_seconds": exponential(0.001, 2, 15),
+    "preemption_victims": exponential(1, 2, 7),
 }
 
 

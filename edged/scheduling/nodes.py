@@ -147,6 +147,7 @@ class NodeInfo:
         "generation",
         "image_states",
         "labels",
+        "lowest_priority",
         "name",
         "node",
         "pod_limit",
@@ -168,6 +169,7 @@ class NodeInfo:
         self.assumed_memory = 0
         self.ports: dict[tuple[str, int], set[str]] = {}
         self.image_states: Mapping[str, ImageState] = {}
+        self.lowest_priority: int | None = None
         self.set_node(None)
 
     def set_node(self, node: Node | None) -> None:
@@ -188,6 +190,7 @@ class NodeInfo:
     def clone(self) -> NodeInfo:
         """A copy whose Pods and sums change independently."""
         copy = NodeInfo.__new__(NodeInfo)
+        copy.lowest_priority = None
         copy.name, copy.node, copy.generation = self.name, self.node, self.generation
         copy.labels, copy.taints, copy.unschedulable = self.labels, self.taints, self.unschedulable
         copy.allocatable, copy.pod_limit, copy.image_states = (
@@ -203,7 +206,17 @@ class NodeInfo:
         copy.ports = {key: set(ips) for key, ips in self.ports.items()} if self.ports else {}
         return copy
 
+    def has_lower_priority(self, priority: int) -> bool:
+        """Some Pod is less important. Asked again and again of nodes of a snapshot, so it is remembered."""
+        lowest = self.lowest_priority
+        if lowest is None:
+            if not self.pods:
+                return False
+            lowest = self.lowest_priority = min(pod.spec.priority for pod in self.pods.values())
+        return lowest < priority
+
     def add_pod(self, pod: PodInfo) -> None:
+        self.lowest_priority = None
         self.pods[pod.uid] = pod
         spec = pod.spec
         requested = self.requested
@@ -220,6 +233,7 @@ class NodeInfo:
 
     def remove_pod(self, uid: str) -> None:
         """KeyError when it is not here."""
+        self.lowest_priority = None
         spec = self.pods.pop(uid).spec
         for resource, amount in spec.requests.items():
             self.requested[resource] -= amount

@@ -23,6 +23,12 @@ class Nominator:
             self._node_of[pod.uid] = node_name
             self._by_node.setdefault(node_name, {})[pod.uid] = pod
 
+    def update(self, old: PodInfo, pod: PodInfo) -> None:
+        """The Pod changed. What is nominated here but not written to its status yet stays."""
+        kept = "" if old.nominated_node or pod.nominated_node else self.node_of(old.uid)
+        self.remove(old.uid)
+        self.add(pod, kept)
+
     def remove(self, uid: str) -> None:
         node_name = self._node_of.pop(uid, None)
         if node_name is not None:

@@ -24,6 +24,7 @@ from edged.scheduling.framework import (
     PluginFactory,
 )
 from edged.scheduling.plugins.default_binder import DefaultBinder
+from edged.scheduling.plugins.default_preemption import DefaultPreemption
 from edged.scheduling.plugins.image_locality import ImageLocality
 from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity
 from edged.scheduling.plugins.node_affinity import NodeAffinity
@@ -65,6 +66,7 @@ DEFAULT_MULTI_POINT: Final = (
     PluginRef("NodeResourcesFit"),
     PluginRef("PodTopologySpread", 2),
     PluginRef("InterPodAffinity", 2),
+    PluginRef("DefaultPreemption"),
     PluginRef("NodeResourcesBalancedAllocation"),
     PluginRef("ImageLocality"),
     PluginRef("DefaultBinder"),
@@ -73,15 +75,15 @@ FACTORIES: Final[Mapping[str, PluginFactory]] = {
     plugin.name: plugin
     for plugin in (
         SchedulingGates, PrioritySort, NodeName, NodeUnschedulable, TaintToleration, NodeAffinity, NodePorts,
-        NodeResourcesFit, PodTopologySpread, InterPodAffinity, NodeResourcesBalancedAllocation,
-        ImageLocality, DefaultBinder,
+        NodeResourcesFit, PodTopologySpread, InterPodAffinity, DefaultPreemption,
+        NodeResourcesBalancedAllocation, ImageLocality, DefaultBinder,
     )
 }  # fmt: skip
 # Upstream's defaults that are not built here; UnsupportedPod holds back the Pods that would need them.
 NOT_BUILT: Final = frozenset(
     {
         "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "DynamicResources",
-        "DefaultPreemption", "NodeDeclaredFeatures",
+        "NodeDeclaredFeatures",
     }
 )  # fmt: skip
 

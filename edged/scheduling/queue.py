@@ -24,7 +24,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from edged.scheduling.framework import Action, ClusterEvent, Code, EventRegistration, Status
+from edged.scheduling.evaluation import EXTENDER
+from edged.scheduling.framework import WILDCARD, Action, ClusterEvent, Code, EventRegistration, Status
 from edged.scheduling.metrics import Metrics
 from edged.scheduling.nominator import Nominator
 from edged.scheduling.pods import PodInfo
@@ -41,7 +42,7 @@ MAX_UNSCHEDULABLE_S: Final = 300.0
 UNSCHEDULABLE_FLUSH_S: Final = 30.0
 UNSCHEDULED_POD_ADD = ClusterEvent("Pod", Action.ADD, "UnscheduledPodAdd")
 UNSCHEDULABLE_TIMEOUT = ClusterEvent("*", Action.ALL, "UnschedulableTimeout")
-FORCE_ACTIVATE = "ForceActivate"
+FORCE_ACTIVATE = ClusterEvent("*", Action.ALL, "ForceActivate")
 
 _NAMES: Final = {
     Action.ADD: "Add", Action.DELETE: "Delete", Action.UPDATE_NODE_ALLOCATABLE: "AllocatableChange",
@@ -65,8 +66,9 @@ class QueuedPod:
     them."""
 
     __slots__ = (
-        "attempts", "consecutive_errors", "entry", "gated_by", "initial_timestamp", "pending_plugins",
-        "place", "pod", "timestamp", "unschedulable_count", "unschedulable_plugins", "was_flushed",
+        "attempts", "consecutive_errors", "entry", "flush_timestamp", "gated_by", "initial_timestamp",
+        "pending_plugins", "place", "pod", "timestamp", "unschedulable_count", "unschedulable_plugins",
+        "was_flushed",
     )  # fmt: skip
 
     def __init__(self, pod: PodInfo, now: float) -> None:
@@ -80,6 +82,7 @@ class QueuedPod:
         self.pending_plugins: frozenset[str] = frozenset()
         self.gated_by = ""
         self.was_flushed = False
+        self.flush_timestamp = now  # of the last time it was flushed, or put into the queue
         self.place = ""
         self.entry = 0  # number of its live heap entry
 
@@ -103,19 +106,29 @@ class SchedulingQueue:
         """Called when a Pod becomes poppable; the loop waits for it."""
         self._profiles = profiles
         self._sort_key = next(iter(profiles.values())).sort_key
-        self._events: dict[str, dict[str, tuple[EventRegistration, ...]]] = {
-            name: profile.events() for name, profile in profiles.items()
-        }
+        self._events: dict[str, dict[str, tuple[EventRegistration, ...]]] = {}
+        self._interests: dict[tuple[str, int], frozenset[str]] = {}
+        self.use(profiles)
         self._initial_backoff_s = initial_backoff_s
         self._max_backoff_s = max_backoff_s
         self._max_unschedulable_s = max_unschedulable_s
         self._pods: dict[str, QueuedPod] = {}  # by uid, in flight included
+        self._parked: dict[str, QueuedPod] = {}  # those in unschedulable
         self._active: list[tuple[Any, int, str]] = []
         self._backoff: list[tuple[Any, int, str]] = []
         self._errors: list[tuple[Any, int, str]] = []
         self._entries = 0
         self._in_flight = InFlight()
         self._next_flush = 0.0
+
+    def use(self, profiles: Mapping[str, Profile]) -> None:
+        """Other profiles under the same names; Pods stay where they are."""
+        self._profiles = profiles
+        self._sort_key = next(iter(profiles.values())).sort_key
+        # Whom an extender turned down may be helped by anything.
+        extender = (EventRegistration(ClusterEvent(WILDCARD, Action.ALL)),)
+        self._events = {name: {EXTENDER: extender, **profile.events()} for name, profile in profiles.items()}
+        self._interests.clear()
 
     # --- Pods come, change, go
 
@@ -124,10 +137,7 @@ class SchedulingQueue:
         queued = QueuedPod(pod, now)
         self._pods[pod.uid] = queued
         self.nominator.add(pod)
-        if self._gate(queued):
-            self._park(queued, event_label(UNSCHEDULED_POD_ADD))
-        else:
-            self._activate(queued, event_label(UNSCHEDULED_POD_ADD), now)
+        self._activate(queued, event_label(UNSCHEDULED_POD_ADD), now)
 
     def update(self, old: PodInfo | None, pod: PodInfo, now: float) -> None:
         """A waiting Pod changed; one that is not known is added, unless it was popped and done."""
@@ -141,7 +151,7 @@ class SchedulingQueue:
             for event in pod_update_events(old, pod):
                 self._in_flight.record(event, old, pod)
             return
-        self.nominator.add(pod)
+        self.nominator.update(old, pod)
         if queued.place == UNSCHEDULABLE:
             self._update_unschedulable(queued, old, now)
         elif queued.place == ACTIVE:
@@ -159,6 +169,7 @@ class SchedulingQueue:
         queued = self._pods.get(uid)
         if queued is not None and queued.place != IN_FLIGHT:
             del self._pods[uid]
+            self._parked.pop(uid, None)
 
     def get(self, uid: str) -> QueuedPod | None:
         return self._pods.get(uid)
@@ -191,7 +202,8 @@ class SchedulingQueue:
         uid = pod.uid
         events = self._in_flight.finish(uid)
         queued.pod = pod
-        queued.timestamp = now
+        queued.timestamp = queued.flush_timestamp = now
+        queued.was_flushed = False
         rejectors = queued.unschedulable_plugins | queued.pending_plugins
         if rejectors:
             queued.unschedulable_count += 1
@@ -200,16 +212,16 @@ class SchedulingQueue:
             queued.consecutive_errors += 1
         self._pods[uid] = queued
         self.nominator.add(pod)
-        label = "ScheduleAttemptFailure"
-        if not rejectors:
-            self._to_backoff(queued, label, now)
-            return
+        again, at_once = (not rejectors), False
         for event, old, new in events:
-            again, at_once = self._worth_another_try(queued, event, old, new)
-            if again:
-                self._requeue(queued, label, now, at_once)
-                return
-        self._park(queued, label)
+            found, at_once = self._worth_another_try(queued, event, old, new)
+            again = again or found
+            if at_once or (again and not queued.pending_plugins):
+                break
+        if again:
+            self._requeue(queued, "ScheduleAttemptFailure", now, at_once)
+        else:
+            self._park(queued, "ScheduleAttemptFailure")
 
     # --- cluster events
 
@@ -222,63 +234,67 @@ class SchedulingQueue:
         check: Callable[[QueuedPod], bool] | None = None,
     ) -> None:
         """Something happened: whoever it may help leaves `unschedulable`. `check` limits who is looked at."""
+        interested = self._interested(event)
+        if not interested:
+            return
         self._in_flight.record(event, old, new)
-        for queued in self._parked():
+        for queued in list(self._parked.values()):
+            if interested.isdisjoint(queued.unschedulable_plugins) and interested.isdisjoint(queued.pending_plugins):
+                continue
             if check is None or check(queued):
                 again, at_once = self._worth_another_try(queued, event, old, new)
                 if again:
                     self._requeue(queued, event_label(event), now, at_once)
 
+    def _interested(self, event: ClusterEvent) -> frozenset[str]:
+        """The plugins of all profiles that wait for such an event."""
+        key = (event.resource, event.action)
+        found = self._interests.get(key)
+        if found is None:
+            found = self._interests[key] = frozenset(
+                plugin
+                for events in self._events.values()
+                for plugin, registrations in events.items()
+                if any(event.matches(registration.event) for registration in registrations)
+            )
+        return found
+
     def assigned_pod_added(self, pod: PodInfo, now: float) -> None:
-        self._about_assigned(ClusterEvent("Pod", Action.ADD, "AssignedPodAdd"), None, pod, now)
+        self.move_all(ClusterEvent("Pod", Action.ADD, "AssignedPodAdd"), None, pod, now)
 
     def assigned_pod_updated(self, old: PodInfo, pod: PodInfo, now: float) -> None:
         for event in pod_update_events(old, pod):
-            event = event._replace(label="AssignedPodUpdate")
-            if event.action & Action.UPDATE_POD_SCALE_DOWN:
-                self.move_all(event, old, pod, now)
-            else:
-                self._about_assigned(event, old, pod, now)
+            self.move_all(event._replace(label="AssignedPodUpdate"), old, pod, now)
 
     def assigned_pod_deleted(self, pod: PodInfo, now: float) -> None:
         """Also for an assumed Pod whose binding failed; that does not help the Pod itself."""
         event = ClusterEvent("Pod", Action.DELETE, "AssignedPodDelete")
         self.move_all(event, pod, None, now, lambda queued: queued.pod.uid != pod.uid)
 
-    def _about_assigned(self, event: ClusterEvent, old: PodInfo | None, pod: PodInfo, now: float) -> None:
-        def concerned(queued: QueuedPod) -> bool:
-            waiting = queued.pod
-            if "PodTopologySpread" in queued.unschedulable_plugins:
-                return waiting.key.namespace == pod.key.namespace
-            return any(term.matches(pod) for term in waiting.spec.required_affinity)
-
-        self.move_all(event, old, pod, now, concerned)
-
     def activate(self, uids: Iterable[str], now: float) -> None:
-        """Force Pods into active (not those in flight, nor gated ones that stay gated)."""
+        """Force Pods into active; those in flight are tried again when they come back, gated ones stay."""
         for uid in uids:
             queued = self._pods.get(uid)
-            if queued is None or queued.place in (ACTIVE, IN_FLIGHT):
+            if queued is None or queued.place == ACTIVE:
                 continue
-            if queued.gated_by and self._gate(queued):
-                continue
-            self._activate(queued, FORCE_ACTIVATE, now)
-
-    def _parked(self) -> list[QueuedPod]:
-        return [queued for queued in self._pods.values() if queued.place == UNSCHEDULABLE]
+            if queued.place == IN_FLIGHT:
+                self._in_flight.record(FORCE_ACTIVATE, None, queued.pod)
+            else:
+                self._activate(queued, event_label(FORCE_ACTIVATE), now, gates=queued.place == UNSCHEDULABLE)
 
     def _worth_another_try(
         self, queued: QueuedPod, event: ClusterEvent, old: Any, new: Any
     ) -> tuple[bool, bool]:
-        """(try again, without backoff)."""
-        if event.resource == "*":
-            return (not queued.gated_by or not self._gate(queued)), False
+        """(try again, without backoff). A wildcard event that names a Pod is for that one only."""
+        if event.resource == WILDCARD:
+            return new is None or new.uid == queued.pod.uid, False
         registered = self._events.get(queued.pod.scheduler_name, {})
+        if queued.gated_by and not any(
+            event.matches(registration.event) for registration in registered.get(queued.gated_by, ())
+        ):
+            return False, False
         again = False
-        plugins = (
-            {queued.gated_by} if queued.gated_by else queued.unschedulable_plugins | queued.pending_plugins
-        )
-        for plugin in plugins:
+        for plugin in queued.unschedulable_plugins | queued.pending_plugins:
             if any(
                 event.matches(registration.event) and _hint(registration, queued.pod, old, new)
                 for registration in registered.get(plugin, ())
@@ -295,15 +311,16 @@ class SchedulingQueue:
         for heap, place in ((self._backoff, BACKOFF), (self._errors, ERROR_BACKOFF)):
             while (queued := self._peek(heap, place)) is not None and self._backoff_is_over(queued, now):
                 heapq.heappop(heap)
-                self._activate(queued, "BackoffComplete", now)
+                self._activate(queued, "BackoffComplete", now, gates=False)
         if now >= self._next_flush:
             self._next_flush = now + UNSCHEDULABLE_FLUSH_S
             self._flush_unschedulable(now)
 
     def _flush_unschedulable(self, now: float) -> None:
-        for queued in self._parked():
-            if now - queued.timestamp > self._max_unschedulable_s and not queued.gated_by:
+        for queued in list(self._parked.values()):
+            if now - queued.flush_timestamp > self._max_unschedulable_s:
                 queued.was_flushed = True
+                queued.flush_timestamp = now
                 self._requeue(queued, event_label(UNSCHEDULABLE_TIMEOUT), now)
 
     def backoff_end(self, queued: QueuedPod) -> float:
@@ -321,23 +338,34 @@ class SchedulingQueue:
     # --- moving
 
     def _gate(self, queued: QueuedPod) -> bool:
-        """Asks the PreEnqueue plugins; notes who holds the Pod back."""
+        """Asks the PreEnqueue plugins; notes who holds the Pod back, among those that rejected it too."""
         status = pre_enqueue(self._profiles[queued.pod.scheduler_name], queued.pod)
         queued.gated_by = status.plugin if status else ""
-        return status is not None
+        if status is None:
+            return False
+        queued.unschedulable_plugins |= {status.plugin}
+        return True
 
     def _requeue(self, queued: QueuedPod, label: str, now: float, at_once: bool = False) -> None:
-        if queued.gated_by and self._gate(queued):
-            self._park(queued, "", count=False)
-            return
         if not at_once and not self._backoff_is_over(queued, now):
             self._to_backoff(queued, label, now)
         else:
             self._activate(queued, label, now)
 
-    def _activate(self, queued: QueuedPod, label: str, now: float) -> None:
+    def _stays(self, queued: QueuedPod, label: str) -> bool:
+        """A PreEnqueue plugin keeps the Pod in unschedulable."""
+        if not self._gate(queued):
+            self._parked.pop(queued.pod.uid, None)
+            return False
+        queued.was_flushed = False
+        self._park(queued, label, count=queued.place != UNSCHEDULABLE)
+        return True
+
+    def _activate(self, queued: QueuedPod, label: str, now: float, gates: bool = True) -> None:
+        """`gates` False: PreEnqueue plugins were asked when the Pod went into backoff."""
+        if gates and self._stays(queued, label):
+            return
         queued.place = ACTIVE
-        queued.gated_by = ""
         if queued.initial_timestamp is None:
             queued.initial_timestamp = now
         self._push(self._active, self._sort_key(queued.pod, queued.timestamp), queued)
@@ -345,8 +373,7 @@ class SchedulingQueue:
         self.wake()
 
     def _to_backoff(self, queued: QueuedPod, label: str, now: float) -> None:
-        if self._backoff_is_over(queued, now):
-            self._activate(queued, label, now)
+        if self._stays(queued, label):
             return
         is_error = queued.consecutive_errors > 0
         queued.place = ERROR_BACKOFF if is_error else BACKOFF
@@ -359,6 +386,7 @@ class SchedulingQueue:
     def _park(self, queued: QueuedPod, label: str, count: bool = True) -> None:
         queued.place = UNSCHEDULABLE
         queued.entry = 0
+        self._parked[queued.pod.uid] = queued
         if count:
             self.metrics.count(
                 "queue_incoming_pods_total", "gated" if queued.gated_by else "unschedulable", label

@@ -88,7 +88,10 @@ class Tracker:
 
     def _waiting(self, pod: PodInfo, now: float) -> None:
         queued = self._queue.get(pod.uid)
-        self._queue.update(queued.pod if queued else None, pod, now)
+        old = queued.pod if queued else None
+        self._queue.update(old, pod, now)
+        if old is not None and old.nominated_node and old.nominated_node != pod.nominated_node:
+            self._nominated_gone(old, now)
 
     # --- nodes
 

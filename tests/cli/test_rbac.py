@@ -99,6 +99,8 @@ host_capabilities = ["kubernetes/*"]
 def test_the_scheduler():
     assert rules("[scheduler]") == [
         ("", ["nodes", "pods"], ["get", "list", "watch"]),
+        ("policy", ["poddisruptionbudgets"], ["get", "list", "watch"]),
+        ("", ["pods"], ["delete"]),
         ("", ["pods/binding"], ["create"]),
         ("", ["pods/status"], ["patch"]),
         ("events.k8s.io", ["events"], ["create", "patch"]),

@@ -166,11 +166,13 @@ class Scene:
         return self.placement()
 
     def wait_rejected(self, name: str, message: str, reason: str = "Unschedulable") -> None:
-        """Until the Pod's condition has exactly this reason and message."""
+        """Until the Pod's condition has exactly this reason and message; what preemption adds may follow."""
 
         def says() -> bool:
             found = condition(self.pods()[name])
-            return found.get("status") == "False" and (found["reason"], found["message"]) == (reason, message)
+            if found.get("status") != "False" or found["reason"] != reason:
+                return False
+            return message in (found["message"], found["message"].partition(" preemption: ")[0])
 
         until(says, lambda: condition(self.pods()[name]))
 

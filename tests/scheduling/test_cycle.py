@@ -13,7 +13,7 @@ from edged.scheduling.cycle import (
 )
 from edged.scheduling.framework import Code, CycleState, Plugin, PostFilterResult, Status
 from edged.scheduling.nominator import Nominator
-from edged.scheduling.profile import default_profile, with_guests
+from edged.scheduling.profile import PluginRef, ProfileConfig, build, default_profile, with_guests
 from edged.scheduling.snapshot import Snapshot
 from tests.scheduling.objects import node, pod
 
@@ -241,6 +241,9 @@ def test_post_filter_plugins_speak_in_order():
     second = Scripted("Second", post_filter=lambda *a: (PostFilterResult("n", True), Status(2, ("two",))))
     handle = OfflineHandle(Snapshot())
     result = evaluate(None, [node("a", cpu="1")], [], pod("p", requests={"cpu": "2"}))
-    profile = with_guests("edged", handle, [(first, 1), (second, 1)])
+    names = tuple(PluginRef(name) for name in ("PrioritySort", "DefaultBinder", "First", "Second"))
+    profile = build(
+        ProfileConfig("edged", multi_point=names), handle, {"First": first, "Second": second}
+    )
     assert run_now(run_post_filter(profile, CycleState(), result)) == PostFilterResult("n", True)
     assert result.message() == "0/1 nodes are available: 1 Insufficient cpu. one, two"

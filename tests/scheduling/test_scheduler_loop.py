@@ -65,6 +65,7 @@ class FakeWrites:
     def __init__(self, pods):
         self.pods = pods
         self.bound = {}
+        self.deleted = []
         self.patches = []
         self.events = []
         self.refusals = []
@@ -89,6 +90,15 @@ class FakeWrites:
             if nominated_node is not None:
                 status["nominatedNodeName"] = nominated_node
             self.pods.put(obj)
+
+    async def delete(self, key, uid):
+        await trio.lowlevel.checkpoint()
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.deleted.append(str(key))
+        obj = self.pods.get(key)
+        obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        self.pods.put(obj)
 
     def record(self, event):
         self.events.append(event)
@@ -161,7 +171,10 @@ def test_pods_are_bound_and_told_of():
 
 def test_a_pod_that_does_not_fit_is_told_why_and_waits_for_room():
     world = World([node("a", cpu="1")], [pod("p", requests={"cpu": "2"})])
-    text = "0/1 nodes are available: 1 Insufficient cpu."
+    text = (
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+        "1 Preemption is not helpful for scheduling."
+    )
 
     async def script():
         await settle()
@@ -392,7 +405,7 @@ def test_a_broken_plugin_is_an_error_of_the_scheduler():
     play(world, settle)
     assert world.condition("p")["reason"] == "SchedulerError"
     assert world.condition("p")["message"] == 'running "Guest" filter plugin: wasm: filter error: unreachable'
-    why = world.scheduler.why(NamespacedName("default", "p"))
+    why = world.scheduler.records.why(NamespacedName("default", "p"))
     assert (why["message"], why["node"]) == (world.condition("p")["message"], "")
     assert plugin.calls == ["filter", "end_cycle"]
 

@@ -1,0 +1,166 @@
+"""DefaultPreemption: a Pod that fits nowhere takes the place of less important ones.
+
+After no node was feasible, nodes are tried on copies (preemption.py) and the best one is chosen. Evicting
+the victims goes on in the background (Preemption.start); the Pod is nominated to the node and tried again when
+they are gone. Meanwhile it is held back here, at PreEnqueue, so that it does not evict others as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edged.errors import EdgedError
+from edged.scheduling.evaluation import fit_error
+from edged.scheduling.framework import (
+    Action,
+    ArgumentError,
+    ClusterEvent,
+    Code,
+    CycleState,
+    EventRegistration,
+    Handle,
+    Plugin,
+    PostFilterResult,
+    Status,
+    WhatIfs,
+)
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.pods import PodInfo
+from edged.scheduling.preemption import Candidate, pick_candidate, select_victims
+
+_NAME = "DefaultPreemption"
+_NOT_HELPFUL = Status(Code.UNRESOLVABLE, ("Preemption is not helpful for scheduling",), _NAME)
+_RUNNING = Status(Code.UNRESOLVABLE, ("waiting for the preemption for this pod to be finished",), _NAME)
+_NEVER = "not eligible due to preemptionPolicy=Never."
+_TERMINATING = "not eligible due to a terminating pod on the nominated node."
+
+Result = tuple[PostFilterResult | None, Status | None]
+
+
+class DefaultPreemption(Plugin):
+    """Args: minCandidateNodesPercentage (10), minCandidateNodesAbsolute (100)."""
+
+    name = _NAME
+    points = frozenset({"pre_enqueue", "post_filter"})
+    awaits = True
+    depends_on = frozenset()
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        self._percentage = _number(args, "minCandidateNodesPercentage", 10, 100)
+        self._absolute = _number(args, "minCandidateNodesAbsolute", 100, (1 << 31) - 1)
+        if not self._percentage and not self._absolute:
+            raise ArgumentError(
+                "minCandidateNodesPercentage", "cannot be zero at the same time as minCandidateNodesAbsolute"
+            )
+        self._handle = handle
+
+    def events_to_register(self) -> Iterable[EventRegistration]:
+        """A Pod that is held back here was rejected by others before: those say when it is worth a try. The
+        event is registered so that they are asked at all while this plugin gates it."""
+        return (EventRegistration(ClusterEvent("Pod", Action.DELETE), lambda pod, old, new: False),)
+
+    def pre_enqueue(self, pod: PodInfo) -> Status | None:
+        return _RUNNING if self._handle.preemption.running(pod.uid) else None
+
+    async def post_filter(self, state: CycleState, pod: PodInfo, statuses: dict[str, Status]) -> Result:
+        what_ifs = state.what_ifs
+        assert what_ifs is not None, "the cycle provides it before PostFilter"
+        result, status = await self._preempt(what_ifs, pod)
+        return result, Status(status.code, (f"preemption: {status.message}",), _NAME)
+
+    async def _preempt(self, what_ifs: WhatIfs, pod: PodInfo) -> tuple[PostFilterResult | None, Status]:
+        problem = self._ineligible(what_ifs, pod) or self._handle.preemption.problem()
+        if problem:
+            return None, Status(Code.UNSCHEDULABLE, (problem,))
+        candidates: Sequence[Candidate]
+        candidates, statuses, errors = await self._candidates(what_ifs, pod)
+        if not candidates:
+            if errors:
+                return None, Status(Code.ERROR, (_aggregate(errors),))
+            message = fit_error(what_ifs.names, statuses, _NOT_HELPFUL)
+            return PostFilterResult("", True), Status(Code.UNSCHEDULABLE, (message,))
+        try:
+            candidates = await self._handle.preemption.ask_extenders(pod, candidates)
+        except EdgedError as error:
+            return None, Status(Code.ERROR, (str(error),))
+        if not candidates:
+            return None, Status(Code.UNSCHEDULABLE, ("no candidate node for preemption",))
+        best = pick_candidate(candidates, what_ifs.choose)
+        self._handle.preemption.start(pod, best)
+        message = f"found a potential placement for pod on node {best.node_name}, preempting"
+        return PostFilterResult(best.node_name, True), Status(
+            Code.SUCCESS, (f"{message} {len(best.victims)} victims",)
+        )
+
+    def _ineligible(self, what_ifs: WhatIfs, pod: PodInfo) -> str:
+        if not pod.spec.preempts:
+            return _NEVER
+        node_name = pod.nominated_node
+        node = what_ifs.node(node_name) if node_name else None
+        if node is None or what_ifs.code(node_name) == Code.UNRESOLVABLE:
+            return ""
+        for other in node.pods.values():
+            if other.terminating and other.spec.priority < pod.spec.priority and is_being_preempted(other):
+                return _TERMINATING
+        return ""
+
+    async def _candidates(
+        self, what_ifs: WhatIfs, pod: PodInfo
+    ) -> tuple[list[Candidate], dict[str, Status], list[str]]:
+        """(candidates, those without violations first; node -> why it is none; what broke)."""
+        nodes = what_ifs.unschedulable_nodes()
+        wanted = self._wanted(len(nodes))
+        budgets = self._handle.preemption.budgets() if nodes else ()
+        clean: list[Candidate] = []
+        violating: list[Candidate] = []
+        statuses: dict[str, Status] = {}
+        errors: list[str] = []
+        for node in _from(nodes, what_ifs):
+            await self._handle.preemption.pause()
+            try:
+                found = await select_victims(pod, lambda node=node: what_ifs.trial(node), node, budgets)  # type: ignore[misc]
+            except EdgedError as error:
+                found = Status(Code.ERROR, (str(error),))
+            if isinstance(found, Candidate) and not found.victims:
+                found = Status(Code.ERROR, (f'expected at least one victim pod on node "{node.name}"',))
+            if isinstance(found, Status):
+                statuses[node.name] = found
+                if found.code == Code.ERROR:
+                    errors.append(found.message)
+                continue
+            (violating if found.violations else clean).append(found)
+            if clean and len(clean) + len(violating) >= wanted:
+                break
+        return clean + violating, statuses, errors
+
+    def _wanted(self, nodes: int) -> int:
+        return min(max(nodes * self._percentage // 100, self._absolute), nodes)
+
+
+def _from(nodes: Sequence[NodeInfo], what_ifs: WhatIfs) -> list[NodeInfo]:
+    """From a random one on, round the end: not always the same nodes pay."""
+    offset = what_ifs.choose(len(nodes)) if nodes else 0
+    return [*nodes[offset:], *nodes[:offset]]
+
+
+def is_being_preempted(pod: PodInfo) -> bool:
+    """The Pod is on its way out because a scheduler made it go."""
+    status = pod.object().get("status") or {}
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget":
+            return bool(condition.get("status") == "True" and condition.get("reason") == "PreemptionByScheduler")
+    return False
+
+
+def _aggregate(errors: Iterable[str]) -> str:
+    """As upstream joins errors: each once, in brackets where there are several."""
+    distinct = list(dict.fromkeys(errors))
+    return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
+
+
+def _number(args: dict[str, Any], key: str, default: int, most: int) -> int:
+    value = args.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ArgumentError(key, f"must be a whole number from 0 to {most}, not {value!r}")
+    return value
