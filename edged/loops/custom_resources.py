@@ -333,6 +333,8 @@ class CustomResources:
             facts = self._facts(planned, registered)
             waiting |= facts.phase == "pending" and facts.loaded
             await self._writer.add_finalizer(obj)
+            if self._is_somebody_elses(obj, facts):
+                continue
             await self._writer.status(obj, policy_status(obj, facts, self._writer.now()))
         server = self._plan.server
         if server is not None:
@@ -340,6 +342,12 @@ class CustomResources:
             waiting |= await self._write_server(dict(server), registered)
         self._writer.forget(uids)
         return waiting
+
+    def _is_somebody_elses(self, obj: Object, facts: Facts) -> bool:
+        """Whether another edged serves the policy: this one's webhooks are refused because that one owns them."""
+        registration = self._host.registration
+        refused = registration is not None and registration.state.phase == "refused"
+        return refused and facts.phase == "pending" and (obj.get("status") or {}).get("policyStatus") == "active"
 
     async def _write_server(self, server: Object, registered: set[str]) -> bool:
         deleting = not self._plan.has_server
