@@ -25,7 +25,6 @@ import trio
 
 from edged import config as configuration
 from edged import status, systemd
-from edged.admission.review import AdmissionRequest, AdmissionResponse
 from edged.admission.webhooks import Target
 from edged.apiserver.informers import Informers
 from edged.apiserver.kubeconfig import ClientSource, Location
@@ -37,18 +36,19 @@ from edged.http1 import listener as http
 from edged.http1.connection import Limits
 from edged.http1.messages import Request
 from edged.logs import GuestLines, Logger, LogStyle, is_journal
-from edged.loops.admission import Admission
+from edged.loops.admission import Admission, Observer
 from edged.loops.certificates import Certificates
 from edged.loops.context import ClusterContext
 from edged.loops.custom_resources import CustomResources
-from edged.loops.policies import Group, Policy, PolicyLoader, PolicySet
+from edged.loops.policies import PolicyLoader, PolicySet
 from edged.loops.registration import Registration, State, make_registration, owner_identity
 from edged.loops.resource_reviews import ResourceReviews
 from edged.names import GroupVersionResource, NamespacedName
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 from edged.webhook.health import Health, Probes
-from edged.webhook.metrics import Registry, kubewarden_metrics, process_metrics
+from edged.webhook.metrics import Registry, process_metrics
+from edged.webhook.policy_metrics import PolicyMetrics
 from edged.webhook.routes import Routes
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Daemon:
         self.registration: Registration | None = None
         self.resources: CustomResources | None = None
         self._configured: PolicySet = {}  # the policies of the configuration file
-        self.admission = Admission(log, self.lines, self.context, (_MetricsObserver(self.registry),), self._is_retired)
+        self.admission = Admission(log, self.lines, self.context, self._observers(), self._is_retired)
         self.auditor: Auditor | None = None
         self.scheduler: Scheduler | None = None
         self.scheduler_error = ""
@@ -249,6 +249,11 @@ class Daemon:
     def loader(self) -> PolicyLoader:
         """Loads policies as the configuration says now."""
         return self._loader()
+
+    def _observers(self) -> tuple[Observer, ...]:
+        """What is told of every evaluation."""
+        server = self.config.admission.policy_server if self.config.admission else ""
+        return (PolicyMetrics(self.registry, lambda: self.admission.policies.values(), server),)
 
     def _register(self) -> None:
         """Tell the registration what is served now."""
@@ -461,35 +466,6 @@ class Daemon:
 
     def _say_handler_error(self, request: Request, error: Exception) -> None:
         self.log.error("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
-
-
-class _MetricsObserver:
-    """Counts evaluations under Kubewarden's metric names."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._metrics = kubewarden_metrics(registry)
-
-    def evaluated(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        response: AdmissionResponse,
-        origin: str,
-        seconds: float,
-    ) -> None:
-        code = (response.status or {}).get("code")
-        self._metrics.evaluated(
-            seconds,
-            policy_name=policy.name,
-            policy_mode=policy.config.mode,
-            resource_kind=request.kind,
-            resource_namespace=request.text("namespace"),
-            resource_request_operation=request.text("operation"),
-            accepted=response.allowed,
-            mutated=bool(response.patch),
-            request_origin=origin,
-            error_code=code,
-        )
 
 
 def rfc3339(seconds: float) -> str:

@@ -5,6 +5,7 @@ Codes and texts are those of Kubewarden's policy-server 1.36, which clients and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -70,13 +71,22 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     if mutated is not None:
         if request.object is None:
             return AdmissionResponse(request.uid, False, status={"message": MUTATION_OF_NOTHING})
-        patch = jsonpatch.diff(request.object, mutated) or None
+        patch = _patch(request.object, mutated)
     status: dict[str, Any] = {}
     if message is not None:
         status["message"] = message
     if code is not None:
         status["code"] = code
     return AdmissionResponse(request.uid, data["accepted"], patch, status or None, warnings, annotations)
+
+
+def _patch(old: Any, new: Any) -> list[dict[str, Any]] | None:
+    patch = jsonpatch.diff(old, new) or None
+    try:
+        orjson.dumps(patch)
+    except TypeError as error:
+        raise BadReply("the policy's reply: mutated_object is nested too deeply") from error
+    return patch
 
 
 def settings_problem(reply: bytes) -> str | None:
@@ -112,5 +122,5 @@ def constrain(
         details = dict(status.get("details") or {})
         cause = {"reason": None, "message": status.get("message", ""), "field": None}
         details["causes"] = [*details.get("causes", []), cause]
-        response.status = {**status, "message": message, "details": details}
+        response = replace(response, status={**status, "message": message, "details": details})
     return response

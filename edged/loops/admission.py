@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import trio
@@ -30,16 +30,21 @@ class UnknownPolicy(Exception):
 
 
 class Observer(Protocol):
-    """What metrics want to know of each evaluation."""
+    """What metrics and traces want to know. `own` is what the policy itself said, `response` what went out; `failure`
+    why it could not say anything, or "". `origin`: validate or audit."""
 
     def evaluated(
         self,
         policy: Policy | Group,
         request: AdmissionRequest,
+        own: AdmissionResponse,
         response: AdmissionResponse,
+        failure: str,
         origin: str,
         seconds: float,
     ) -> None: ...
+
+    def loaded(self, policies: Iterable[Policy | Group]) -> None: ...
 
 
 def _guests(policy: Policy | Group) -> list[str]:
@@ -72,6 +77,8 @@ class Admission:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
         self.decisions.keep(policies)
+        for observer in self._observers:
+            observer.loaded(policies.values())
         names = [name for policy in policies.values() for name in _guests(policy)]
         self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in names}
 
@@ -100,8 +107,6 @@ class Admission:
         begun = trio.current_time()
         own, failure = await self._ask(policy, request)
         seconds = trio.current_time() - begun
-        for observer in self._observers:
-            observer.evaluated(policy, request, own, "validate", seconds)
         config = policy.config
         response = verdict.constrain(
             own,
@@ -112,6 +117,8 @@ class Admission:
         )
         if policy.monitor and failure:
             response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
+        for observer in self._observers:
+            observer.evaluated(policy, request, own, response, failure, "validate", seconds)
         self.decisions.reviewed(policy, request, own, response, failure, seconds)
         return response
 
@@ -126,7 +133,7 @@ class Admission:
         own, failure = await self._ask(policy, request, background)
         seconds = trio.current_time() - begun
         for observer in self._observers:
-            observer.evaluated(policy, request, own, "audit", seconds)
+            observer.evaluated(policy, request, own, own, failure, "audit", seconds)
         self.decisions.audited(policy, request, own, failure, seconds)
         return own
 

@@ -24,7 +24,7 @@ from edged.errors import PeerError
 from edged.names import GroupVersionResource, ServedKind
 
 T = TypeVar("T")
-PAGE_BYTES = 256 << 10  # decoding more in one piece would hold up reviews for milliseconds
+PAGE_BYTES = 96 << 10  # decoding more in one piece would hold up reviews for a millisecond and more
 FIRST_PAGE = 25
 TRIES = 6  # of a request that the server refuses although it is there: one broken API must not hold up a run for ever
 RESTARTS = 3

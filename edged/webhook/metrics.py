@@ -99,7 +99,7 @@ class Counter(_Metric):
 
     def render(self) -> Iterator[str]:
         yield from super().render()
-        for values, series in self._series.items():
+        for values, series in list(self._series.items()):
             yield f"{self.name}{self._labelled(values)} {_number(series.value)}\n"
 
 
@@ -111,6 +111,10 @@ class Gauge(Counter):
     def set(self, value: float, *values: str) -> None:
         """Set one series."""
         self.series(*values).value = value
+
+    def clear(self) -> None:
+        """Forget all series, before they are set anew."""
+        self._series.clear()
 
     def remove(self, *values: str) -> None:
         """Forget one series, as when the thing that it measured is gone."""
@@ -139,7 +143,7 @@ class Histogram(_Metric):
     def render(self) -> Iterator[str]:
         yield from super().render()
         bounds = [*(_number(bound) for bound in self._bounds), "+Inf"]
-        for values, series in self._series.items():
+        for values, series in list(self._series.items()):
             total = 0
             for bound, count in zip(bounds, series.counts, strict=True):
                 total += count
@@ -164,10 +168,10 @@ class Registry:
         """A new gauge. ValueError when the name is taken."""
         return self._add(Gauge(name, text, labels))
 
-    def histogram(self, name: str, text: str, labels: Sequence[str] = (),
-                  bounds: Sequence[float] = SECONDS) -> Histogram:
+    def histogram(self, name: str, text: str, labels: Sequence[str] = (), bounds: Sequence[float] = SECONDS,
+                  max_series: int = MAX_SERIES) -> Histogram:
         """A new histogram. ValueError when the name is taken."""
-        return self._add(Histogram(name, text, labels, bounds))
+        return self._add(Histogram(name, text, labels, bounds, max_series))
 
     def _add(self, metric: M) -> M:
         if metric.name in self._metrics:
@@ -177,57 +181,17 @@ class Registry:
 
     def render(self) -> bytes:
         """Everything, as `CONTENT_TYPE`."""
+        return "".join(self.lines()).encode()
+
+    def lines(self) -> Iterator[str]:
+        """The same in pieces, each with its line end. Between them series may come and go."""
         for collect in self.collectors:
             collect()
-        return "".join(line for metric in self._metrics.values() for line in metric.render()).encode()
+        for metric in list(self._metrics.values()):
+            yield from metric.render()
 
 
-# --- what edged measures
-EVALUATION_LABELS = ("policy_name", "policy_mode", "resource_kind", "resource_request_operation", "accepted",
-                     "mutated", "request_origin", "error_code", "resource_namespace")
-
-
-class PolicyMetrics:
-    """Evaluations, under policy-server's names and labels. An absent attribute is an empty label. The latency
-    histogram leaves the namespace out: buckets times namespaces would be most of a small daemon's memory."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._total = registry.counter(
-            "kubewarden_policy_evaluations_total", "Policy evaluations.", EVALUATION_LABELS)
-        self._latency = registry.histogram(
-            "kubewarden_policy_evaluation_latency_milliseconds", "Time of evaluations in milliseconds.",
-            EVALUATION_LABELS[:-1], MILLISECONDS)
-        self._duration = registry.histogram(
-            "edged_policy_evaluation_duration_seconds", "Time of policy evaluations in seconds.",
-            ("policy_name",))
-        self._known: dict[tuple[object, ...], tuple[Value, Distribution, Distribution]] = {}
-
-    def evaluated(self, seconds: float, *, policy_name: str, policy_mode: str, resource_kind: str = "",
-                  resource_namespace: str = "", resource_request_operation: str = "", accepted: bool,
-                  mutated: bool, request_origin: str = "validate", error_code: int | None = None) -> None:
-        """Count one evaluation."""
-        key = (policy_name, policy_mode, resource_kind, resource_request_operation, accepted, mutated,
-               request_origin, error_code, resource_namespace)
-        known = self._known.get(key) or self._find(key)
-        known[0].value += 1
-        known[1].observe(seconds * 1000)
-        known[2].observe(seconds)
-
-    def _find(self, key: tuple[object, ...]) -> tuple[Value, Distribution, Distribution]:
-        labels = [_label(value) for value in key]
-        found = (self._total.series(*labels), self._latency.series(*labels[:-1]),
-                 self._duration.series(labels[0]))
-        if len(self._known) >= MAX_SERIES:
-            self._known.clear()
-        self._known[key] = found
-        return found
-
-
-def kubewarden_metrics(registry: Registry) -> PolicyMetrics:
-    """Adds the evaluation metrics to a registry."""
-    return PolicyMetrics(registry)
-
-
+# --- what every process measures
 def process_metrics(registry: Registry) -> None:
     """Adds the usual `process_` metrics, read from /proc when somebody asks."""
     memory = registry.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
@@ -246,7 +210,8 @@ def process_metrics(registry: Registry) -> None:
     registry.collectors.append(collect)
 
 
-def _label(value: object) -> str:
+def label(value: object) -> str:
+    """A value as Prometheus and Kubewarden write it: nothing is "", booleans are true and false."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

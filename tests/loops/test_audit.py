@@ -344,7 +344,7 @@ def test_beside_reviews_an_audit_rests_longer():
 
     idle, busy = World(), World()
     busy.admission.in_flight = 1
-    assert seconds(busy) > 10 * seconds(idle)
+    assert seconds(busy) > 4 * seconds(idle)
 
 
 def test_policies_of_every_sort():

@@ -2,8 +2,7 @@
 
 import pytest
 
-from edged.webhook import metrics
-from edged.webhook.metrics import Counter, Histogram, Registry, kubewarden_metrics, process_metrics
+from edged.webhook.metrics import Counter, Histogram, Registry, process_metrics
 
 
 def test_counters_and_gauges_render_with_labels_escaped():
@@ -49,31 +48,6 @@ def test_wrong_names_and_values_are_errors():
     registry.counter("c", "C.")
     with pytest.raises(ValueError):
         registry.gauge("c", "C.")
-
-
-def test_an_evaluation_counts_under_kubewardens_names():
-    registry = Registry()
-    evaluations = kubewarden_metrics(registry)
-    for _ in range(2):
-        evaluations.evaluated(0.003, policy_name="p", policy_mode="protect", resource_kind="Pod",
-                              resource_namespace="ns", resource_request_operation="CREATE", accepted=False,
-                              mutated=False, error_code=500)
-    text = registry.render().decode()
-    labels = ('policy_name="p",policy_mode="protect",resource_kind="Pod",resource_request_operation="CREATE",'
-              'accepted="false",mutated="false",request_origin="validate",error_code="500"')
-    assert f'kubewarden_policy_evaluations_total{{{labels},resource_namespace="ns"}} 2\n' in text
-    assert f'kubewarden_policy_evaluation_latency_milliseconds_bucket{{{labels},le="5"}} 2\n' in text
-    assert 'edged_policy_evaluation_duration_seconds_count{policy_name="p"} 2\n' in text
-
-
-def test_namespaces_without_end_do_not_fill_memory():
-    registry = Registry()
-    evaluations = kubewarden_metrics(registry)
-    for i in range(metrics.MAX_SERIES + 100):
-        evaluations.evaluated(0.001, policy_name="p", policy_mode="protect", resource_namespace=f"n{i}",
-                              accepted=True, mutated=False)
-    assert len(registry.render().splitlines()) < metrics.MAX_SERIES + 100
-    assert 'resource_namespace="_other"} 100\n' in registry.render().decode()
 
 
 def test_process_metrics_are_read_when_asked():
