@@ -25,10 +25,10 @@ _DETAIL_TEXTS = ("name", "group", "kind", "uid")
 def input_document(mode: str, request: AdmissionRequest, settings: bytes) -> bytes:
     """`input` of the policy. Raises BadReply for a raw request in gatekeeper mode."""
     if mode == "opa":
-        return b'{"request":' + orjson.dumps(request.payload) + b"}"
+        return b'{"request":' + request.encode() + b"}"
     if request.raw:
         raise BadReply("gatekeeper policies cannot judge raw requests")
-    return b'{"parameters":' + settings + b',"review":' + orjson.dumps(request.payload) + b"}"
+    return b'{"parameters":' + settings + b',"review":' + request.encode() + b"}"
 
 
 def from_result(mode: str, request: AdmissionRequest, result: bytes) -> AdmissionResponse:

@@ -37,6 +37,16 @@ class AdmissionRequest:
     payload: Any
     object: Any
     raw: bool = False
+    _encoded: bytes | None = None
+
+    def encode(self) -> bytes:
+        """The payload as JSON, for guests. Raises BadReview for one that is nested too deeply to be written."""
+        if self._encoded is None:
+            try:
+                self._encoded = orjson.dumps(self.payload)
+            except TypeError as error:
+                raise _wrong("nested too deeply") from error
+        return self._encoded
 
     @property
     def kind(self) -> str:
@@ -116,7 +126,7 @@ def parse_review(body: bytes) -> AdmissionRequest:
     for key in _OPAQUE:
         if request.get(key) is not None:
             payload[key] = request[key]
-    return AdmissionRequest(payload["uid"], payload, payload.get("object"))
+    return _encoded(AdmissionRequest(payload["uid"], payload, payload.get("object")))
 
 
 def parse_raw(body: bytes) -> AdmissionRequest:
@@ -126,7 +136,13 @@ def parse_raw(body: bytes) -> AdmissionRequest:
         raise _wrong("missing field `request`")
     request = document["request"]
     uid = request.get("uid") if isinstance(request, dict) else None
-    return AdmissionRequest(uid if isinstance(uid, str) else "", request, request, raw=True)
+    return _encoded(AdmissionRequest(uid if isinstance(uid, str) else "", request, request, raw=True))
+
+
+def _encoded(request: AdmissionRequest) -> AdmissionRequest:
+    """A request that came in is refused here, by its sender's fault, and not when a guest is to see it."""
+    request.encode()
+    return request
 
 
 def review_body(response: AdmissionResponse) -> bytes:

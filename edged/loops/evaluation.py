@@ -58,7 +58,7 @@ def question(policy: Policy, request: AdmissionRequest) -> bytes:
     mode = policy.metadata.execution_mode
     if mode in REGO_MODES:
         return rego_results.input_document(mode, request, policy.settings)
-    return b'{"request":' + orjson.dumps(request.payload) + b',"settings":' + policy.settings + b"}"
+    return b'{"request":' + request.encode() + b',"settings":' + policy.settings + b"}"
 
 
 def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
