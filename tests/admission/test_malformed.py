@@ -50,7 +50,8 @@ REPLY: dict[str, Any] = {
 }
 SETTINGS_REPLY: dict[str, Any] = {"valid": False, "message": "m"}
 VALUES: list[Any] = [
-    None, True, False, 0, -1, 65536, 1 << 63, 1e308, "", "x" * 5000, "\u0000", "\ud7ff\U0001f4a5", [], {}, [[]], {"": None},
+    None, True, False, 0, -1, 65536, 1 << 63, 1e308,
+    "", "x" * 5000, "\u0000", "\ud7ff\U0001f4a5", [], {}, [[]], {"": None},
 ]  # fmt: skip
 
 
