@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
 from edged.admission import rego as rego_results
