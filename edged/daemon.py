@@ -29,7 +29,7 @@ from edged.admission.webhooks import Target
 from edged.apiserver.informers import Informers
 from edged.apiserver.kubeconfig import ClientSource, Location
 from edged.apiserver.lean import LeanPool
-from edged.apiserver.writes import PODS, EventRecorder
+from edged.apiserver.writes import PDBS, PODS, EventRecorder
 from edged.config import AdmissionConfig, Config
 from edged.errors import ConfigError, EdgedError
 from edged.http1 import listener as http
@@ -304,6 +304,8 @@ class Daemon:
             )
             self.profiles = await loader.load(config, settings, scheduler)
             scheduler.use(self.profiles)
+            if any(profile.plugin("DefaultPreemption") for profile in self.profiles):
+                scheduler.preemption.respect(self.informers.acquire(PDBS))
         except EdgedError as error:
             self.scheduler_error = str(error)
             self.log.error("scheduler not started", error=self.scheduler_error)
@@ -384,13 +386,15 @@ class Daemon:
             self.log.warning("no status socket", error=str(error))
 
     def _why(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The last scheduling attempt at a Pod: request key `pod` is NAMESPACE/NAME."""
+        """The last scheduling attempt at a Pod: request key `pod` is NAMESPACE/NAME; none: whom it can tell of."""
         if self.scheduler is None:
             reason = self.scheduler_error or "[scheduler] is not configured"
             return {"error": f"the scheduler does not run: {reason}"}
-        namespace, _, name = str(request.get("pod", "")).partition("/")
+        if "pod" not in request:
+            return {"pods": self.scheduler.remembered()}
+        namespace, _, name = str(request["pod"]).partition("/")
         found = self.scheduler.why(NamespacedName(namespace, name))
-        return found if found is not None else {"error": f"no attempt at pod {request.get('pod')!r} is remembered"}
+        return found or {"error": f"there is no pod {request['pod']!r}, and no attempt at one is remembered"}
 
     async def _audit(self, request: dict[str, Any], tell: status.Send) -> dict[str, Any]:
         """An audit on demand; what it may be asked for is edged/cli/audit.py's."""
