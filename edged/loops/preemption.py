@@ -89,9 +89,7 @@ class Evictions:
         self._log = log
         self._running: dict[str, PodInfo | None] = {}  # preemptor -> its last victim, once it has come to that
         self._parsed: tuple[int, tuple[DisruptionBudget, ...]] = (-1, ())
-        self._send, self._receive = trio.open_memory_channel[tuple[PodInfo, Candidate, list[PodInfo]]](
-            float("inf")
-        )
+        self._send, self._receive = trio.open_memory_channel[tuple[PodInfo, Candidate, list[PodInfo]]](float("inf"))
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -90,9 +90,7 @@ def _take_out(evaluation: Evaluation, found: Filtered) -> None:
     evaluation.feasible = [i for i in evaluation.feasible if evaluation.names[i] in stay]
 
 
-async def run_extender_scores(
-    extenders: Sequence[Extender], evaluation: Evaluation, nodes: Sequence[NodeInfo]
-) -> None:
+async def run_extender_scores(extenders: Sequence[Extender], evaluation: Evaluation, nodes: Sequence[NodeInfo]) -> None:
     """Adds one row of scores per extender; their 0..10 count as 0..100. Whoever fails gives none."""
     for extender in extenders:
         if not extender.prioritizes or not extender.interested(evaluation.pod):

@@ -40,9 +40,7 @@ async def post_filter(
 class CycleWhatIfs:
     """framework.WhatIfs over one cycle's snapshot, state and verdicts."""
 
-    def __init__(
-        self, algorithm: Algorithm, profile: Profile, state: CycleState, evaluation: Evaluation
-    ) -> None:
+    def __init__(self, algorithm: Algorithm, profile: Profile, state: CycleState, evaluation: Evaluation) -> None:
         self._algorithm = algorithm
         self._profile = profile
         self._state = state
@@ -107,9 +105,7 @@ class NodeTrial:
         await remove_from_state(self._profile, self._state, self._pod, pod, self.node)
 
     async def verdict(self) -> Status | None:
-        return await self._algorithm.filter_twice(
-            self._profile, self._calls, self._state, self._pod, self.node
-        )
+        return await self._algorithm.filter_twice(self._profile, self._calls, self._state, self._pod, self.node)
 
 
 def preempt(

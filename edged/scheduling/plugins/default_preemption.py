@@ -89,9 +89,7 @@ class DefaultPreemption(Plugin):
         best = pick_candidate(candidates, what_ifs.choose)
         self._handle.preemption.start(pod, best)
         message = f"found a potential placement for pod on node {best.node_name}, preempting"
-        return PostFilterResult(best.node_name, True), Status(
-            Code.SUCCESS, (f"{message} {len(best.victims)} victims",)
-        )
+        return PostFilterResult(best.node_name, True), Status(Code.SUCCESS, (f"{message} {len(best.victims)} victims",))
 
     def _ineligible(self, what_ifs: WhatIfs, pod: PodInfo) -> str:
         if not pod.spec.preempts:
