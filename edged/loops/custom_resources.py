@@ -344,10 +344,11 @@ class CustomResources:
         return waiting
 
     def _is_somebody_elses(self, obj: Object, facts: Facts) -> bool:
-        """Whether another edged serves the policy: this one's webhooks are refused because that one owns them."""
+        """Whether another edged serves the policy, or this one's former life did: it is active, and this one's own
+        registration is refused (somebody else owns the webhooks) or has not been tried yet."""
         registration = self._host.registration
-        refused = registration is not None and registration.state.phase == "refused"
-        return refused and facts.phase == "pending" and (obj.get("status") or {}).get("policyStatus") == "active"
+        unregistered = registration is None or registration.state.phase in ("pending", "refused")
+        return unregistered and facts.phase == "pending" and (obj.get("status") or {}).get("policyStatus") == "active"
 
     async def _write_server(self, server: Object, registered: set[str]) -> bool:
         deleting = not self._plan.has_server
