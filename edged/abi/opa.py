@@ -27,7 +27,6 @@ LEAST_PAGES = 5
 PAGE = 64 << 10
 MAX_RESULT = 16 << 20
 MAX_ARGUMENTS = 4 << 20  # of one builtin call, all together, bytes
-QUICK_ARGUMENTS = 32 << 10  # more is worked on beside the event loop
 MAX_MESSAGE = 4 << 10
 
 
@@ -120,7 +119,7 @@ def _builtin(guest: Guest, number: int, count: int, *places: int) -> Computation
         call.text = text
         return len(text)
 
-    if size <= QUICK_ARGUMENTS and not builtin.slow:
+    if size <= builtin.quick:
         return Computation(lambda: keep(work()))
 
     async def wait() -> int:

@@ -102,7 +102,7 @@ def _type(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        return "int"
+        return "int64"
     if isinstance(value, float):
         return "float64"
     return "string"
@@ -113,8 +113,7 @@ def format_value(verb: str, flags: str, precision: int | None, value: Any) -> st
     if verb in "vs" and isinstance(value, list | dict):
         return _composite(value, "#" in flags)
     if verb == "v":
-        text = _go_syntax(value) if "#" in flags else plain(value)
-        return ("+" + text) if "+" in flags and isinstance(value, int | float) and value >= 0 else text
+        return _go_syntax(value) if "#" in flags else plain(value)
     if verb == "T":
         return _type(value)
     if verb == "t" and isinstance(value, bool):
@@ -205,24 +204,17 @@ def plain(value: Any) -> str:
 
 
 def float_text(value: float) -> str:
-    """The shortest text of a float, as Go's %v writes it: an exponent below -4 and from 21 on."""
-    digits, _, exponent_text = repr(float(value)).partition("e")
-    mantissa = digits.removesuffix(".0")
-    if not exponent_text:
-        exponent = len(mantissa.lstrip("-").partition(".")[0]) - 1
-        if value == 0 or (exponent < 21 and abs(value) >= 1e-4):
-            return mantissa
-    precise = f"{value:e}"
-    exponent = int(precise.partition("e")[2])
-    if -4 <= exponent < 21:
-        return format(value, "f").rstrip("0").rstrip(".") if exponent < 0 else str(int(value))
-    shortest = repr(float(value))
-    for places in range(18):
-        candidate = format(value, f".{places}e")
-        if float(candidate) == value:
-            shortest = candidate
+    """The shortest text of a float, as Go's %v writes it: with an exponent below -4 and from 6 on."""
+    digits = f"{value:.17e}"
+    for places in range(17):
+        digits = f"{value:.{places}e}"
+        if float(digits) == value:
             break
-    return shortest
+    mantissa, _, exponent = digits.partition("e")
+    power = int(exponent)
+    if not -4 <= power < 6:
+        return digits
+    return f"{value:.{max(0, len(mantissa.lstrip('-')) - 2 - power if '.' in mantissa else -power)}f}"
 
 
 def _pad(text: str, flags: str, width: int, value: Any, verb: str) -> str:

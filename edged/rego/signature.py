@@ -29,12 +29,13 @@ KINDS: dict[str, tuple[str, type | tuple[type, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """`function(environment, *arguments)`; `slow`: it may take long whatever the size of its arguments."""
+    """`function(environment, *arguments)`. `quick`: with no more bytes of arguments than this it takes a millisecond or
+    two at most; with more it is worked on beside the event loop."""
 
     name: str
     signature: str
     function: Callable[..., Any]
-    slow: bool = False
+    quick: int = 32 << 10
 
     def call(self, environment: Environment, arguments: list[bytes], *, values: bool) -> bytes:
         """From texts to text; `values`: the text may hold sets. Raises BuiltinError."""

@@ -6,7 +6,7 @@ on, the file that holds the builtin says so (and docs/rego.md lists it). What fa
 
 from __future__ import annotations
 
-from edged.rego import text
+from edged.rego import documents, hashes, network, numbers, regexes, text, times, tokens
 from edged.rego.signature import Builtin
 
 REFUSED = {
@@ -21,7 +21,7 @@ REFUSED = {
 
 def _table() -> dict[str, Builtin]:
     found: dict[str, Builtin] = {}
-    for module in (text,):
+    for module in (text, times, regexes, documents, network, numbers, hashes, tokens):
         for builtin in module.BUILTINS:
             assert builtin.name not in found, builtin.name
             found[builtin.name] = builtin
