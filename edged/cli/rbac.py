@@ -17,6 +17,8 @@ import orjson
 
 from edged import config as configuration
 from edged.admission import audit, reports
+from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
+from edged.admission.resources.kinds import KINDS
 from edged.admission.webhooks import OBJECT_NAME, PLURALS
 from edged.cli.output import print_data
 from edged.cli.webhook import metadata_of
@@ -37,6 +39,8 @@ def add_parser(subparsers: Any) -> None:
     render.add_argument("--namespace", default="kube-system",
                         help="of the ServiceAccount; default: %(default)s")
     render.add_argument("--name", default="edged", help="of everything; default: edged")
+    render.add_argument("--read", action="append", default=[], metavar="APIVERSION/KIND",
+                        help="also read this kind: what custom resources name in contextAwareResources (repeatable)")
     render.add_argument("--user", help="bind to this user (a certificate's CN), not to a ServiceAccount")
     render.add_argument("--kubeconfig", type=Path, metavar="OUT",
                         help="instead: write a kubeconfig for the ServiceAccount, using the configured one")
@@ -49,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         if args.user:
             raise ConfigError("--kubeconfig is for the ServiceAccount; a user has a certificate of its own")
         return _write_kubeconfig(config.kubernetes, args)
-    documents = render(config, args.name, args.namespace, args.user)
+    documents = render(config, args.name, args.namespace, args.user, args.read)
     if args.output == "json":
         print_data({"apiVersion": "v1", "kind": "List", "items": documents}, "json")
         return 0
@@ -60,12 +64,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def render(config: Config, name: str, namespace: str, user: str | None = None) -> list[dict[str, Any]]:
-    """Identity, roles and bindings, in the order to apply them."""
+def render(config: Config, name: str, namespace: str, user: str | None = None,
+           read: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """Identity, roles and bindings, in the order to apply them. `read`: kinds that policies of custom resources read
+    or audits list. Raises ConfigError."""
     subject = {"kind": "User", "name": user, "apiGroup": GROUP} if user else \
         {"kind": "ServiceAccount", "name": name, "namespace": namespace}
     documents = [] if user else _service_account(name, namespace)
-    rules = cluster_rules(config)
+    rules = [*cluster_rules(config), *read_rules(read)]
     if rules:
         documents += _role("Cluster", name, None, rules, subject)
     for where, found in namespaced_rules(config).items():
@@ -103,7 +109,13 @@ def _rule(group: str, resources: Iterable[str], verbs: Iterable[str], names: Ite
 # --- what each part needs
 def cluster_rules(config: Config) -> list[Rule]:
     """Rules of the ClusterRole."""
-    return [*_admission_rules(config), *_audit_rules(config), *_scheduler_rules(config), *_controller_rules(config)]
+    return [
+        *_admission_rules(config),
+        *_resource_rules(config),
+        *_audit_rules(config),
+        *_scheduler_rules(config),
+        *_controller_rules(config),
+    ]
 
 
 def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
@@ -163,6 +175,30 @@ def _rules_of(policy: PolicyConfig | GroupConfig) -> tuple[Rule, ...]:
         return policy.rules or ()
     found = metadata_of(policy)
     return found.rules if found is not None else ()
+
+
+def _resource_rules(config: Config) -> list[Rule]:
+    """Custom resources: read all kinds, write status and finalizers. What their policies read is in the objects, not in
+    the configuration: see `--read`."""
+    if config.admission is None or not config.admission.policy_server:
+        return []
+    plurals = [kind.plural for kind in KINDS.values()]
+    return [
+        _rule(RESOURCE_GROUP, plurals, [*READ, "patch"]),
+        _rule(RESOURCE_GROUP, [f"{name}/status" for name in plurals], ["patch"]),
+        _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+    ]
+
+
+def read_rules(references: Iterable[str]) -> list[Rule]:
+    """`v1/Namespace`, `apps/v1/Deployment` -> rules to read them. Raises ConfigError."""
+    groups: dict[str, set[str]] = {}
+    for reference in references:
+        api_version, _, kind = reference.rpartition("/")
+        if not api_version or not kind or api_version.count("/") > 1:
+            raise ConfigError(f"--read {reference}: must be APIVERSION/KIND, such as v1/Namespace")
+        groups.setdefault(api_version.rpartition("/")[0], set()).add(plural(kind))
+    return [_rule(group, resources, READ) for group, resources in sorted(groups.items())]
 
 
 def _may_ask_access(pattern: str) -> bool:

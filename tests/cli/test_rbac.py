@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from edged import cli, config
-from edged.cli.rbac import cluster_rules, namespaced_rules, plural, render
+from edged.cli.rbac import cluster_rules, namespaced_rules, plural, read_rules, render
+from edged.errors import ConfigError
 from tests.cli.test_webhook import Api, Files, in_thread
 
 ADMISSION = """
 [admission]
+policy_server = ""
 register = "dynamic"
 [[admission.policy]]
 name = "p"
@@ -47,6 +49,7 @@ def test_dynamic_registration_updates_its_own_objects_by_name():
 
 AUDITED = """
 [admission]
+policy_server = ""
 register = "none"
 audit_reports = "policyreport"
 [[admission.policy]]
@@ -76,7 +79,7 @@ def test_without_audits_nothing_is_listed(key: str):
 
 def test_rules_of_a_module_are_read_and_missing_ones_told(capsys: pytest.CaptureFixture[str]):
     module = Path(__file__).parents[2] / "modules/admission/pod-privileged/pod-privileged.wasm"
-    text = f'[admission]\nregister = "none"\n[[admission.policy]]\nname = "p"\nmodule = "file://{module}"\n'
+    text = f'[admission]\nregister = "none"\npolicy_server = ""\n[[admission.policy]]\nname = "p"\nmodule = "file://{module}"\n'
     assert ("", ["namespaces", "pods"], ["list"]) in rules(text)
     assert capsys.readouterr().err == ""
     assert rules(text.replace(".wasm", ".gone")) == []
@@ -164,3 +167,22 @@ def test_a_kubeconfig_for_the_service_account(tmp_path, capsys):
     assert written["users"][0]["user"] == {"token": "tok"}
     assert written["clusters"][0]["cluster"] == {
         "server": f"http://{server}", "certificate-authority-data": "Q0E="}
+
+
+def test_custom_resources_are_read_and_reported_on() -> None:
+    found = rules('[admission]\nregister = "none"\naudit_interval_s = 0\n')
+    kinds = found[0][1]
+    assert found[0][0] == "policies.kubewarden.io" and "policyservers" in kinds and len(kinds) == 5
+    assert found[0][2] == ["get", "list", "watch", "patch"]
+    assert found[1][1:] == ([f"{kind}/status" for kind in kinds], ["patch"])
+    assert found[2] == ("authorization.k8s.io", ["subjectaccessreviews"], ["create"])
+
+
+def test_what_policies_of_custom_resources_read_is_said_on_the_command_line() -> None:
+    assert read_rules(["v1/Namespace", "apps/v1/Deployment", "v1/Pod"]) == [
+        {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"]},
+    ]
+    for wrong in ("Namespace", "v1/", "a/b/c/D"):
+        with pytest.raises(ConfigError):
+            read_rules([wrong])
