@@ -31,6 +31,7 @@ from edged.config_reader import (
     boolean,
     choice,
     dns_subdomain,
+    http_url,
     https_url,
     integer,
     json_table,
@@ -293,7 +294,7 @@ class ObservabilityConfig:
     listen: str = setting(address(empty=True), "127.0.0.1:8080")
     log_format: str = setting(choice("logfmt", "json"), "logfmt")
     log_level: str = setting(choice("debug", "info", "warning", "error"), "info")
-    otlp_endpoint: str = setting(text(), "", unavailable=True)
+    otlp_endpoint: str = setting(http_url, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

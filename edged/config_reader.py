@@ -280,6 +280,17 @@ def https_url(value: Any, reader: Reader, path: Path) -> str:
     return str(value)
 
 
+def http_url(value: Any, reader: Reader, path: Path) -> str:
+    """http:// or https:// with a host, no query or fragment. "" is kept."""
+    expect(str, value)
+    if not value:
+        return ""
+    scheme, host = _split_url(value)
+    if scheme not in ("http", "https") or not host or "?" in value or "#" in value:
+        raise Bad(f"must be an http:// or https:// URL with a host, not {quoted(value)}")
+    return str(value)
+
+
 def module_url(value: Any, reader: Reader, path: Path) -> str:
     """`file:///absolute.wasm`; https:// and registry:// are understood and reported as unavailable."""
     expect(str, value)

@@ -12,6 +12,7 @@ under way finish for `node.drain_s`, then stop what the rest leans on.
 from __future__ import annotations
 
 import gc
+import os
 import random
 import signal
 import time
@@ -54,6 +55,7 @@ from edged.webhook.routes import Routes
 if TYPE_CHECKING:
     from edged.loops.audit import Auditor
     from edged.loops.scheduler import Scheduler
+    from edged.otlp.traces import Traces
     from edged.scheduling.profile import Profile
 
 NODES = GroupVersionResource("", "v1", "nodes")
@@ -87,6 +89,7 @@ class Daemon:
         self.registration: Registration | None = None
         self.resources: CustomResources | None = None
         self._configured: PolicySet = {}  # the policies of the configuration file
+        self.traces = make_traces(config, log)
         self.admission = Admission(log, self.lines, self.context, self._observers(), self._is_retired)
         self.auditor: Auditor | None = None
         self.scheduler: Scheduler | None = None
@@ -124,6 +127,9 @@ class Daemon:
                 await base.start(self.source.run)
                 await base.start(self.informers.run)
                 base.start_soon(self._serve_status)
+                if self.traces is not None:
+                    self.traces.measure(self.registry)
+                    base.start_soon(self.traces.run)
                 base.start_soon(self._beat)
                 async with trio.open_nursery() as work:
                     async with trio.open_nursery() as intake:
@@ -253,7 +259,8 @@ class Daemon:
     def _observers(self) -> tuple[Observer, ...]:
         """What is told of every evaluation."""
         server = self.config.admission.policy_server if self.config.admission else ""
-        return (PolicyMetrics(self.registry, lambda: self.admission.policies.values(), server),)
+        metrics = PolicyMetrics(self.registry, lambda: self.admission.policies.values(), server)
+        return (metrics,) if self.traces is None else (metrics, self.traces)
 
     def _register(self) -> None:
         """Tell the registration what is served now."""
@@ -470,6 +477,22 @@ class Daemon:
 
     def _say_handler_error(self, request: Request, error: Exception) -> None:
         self.log.error("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
+
+
+def make_traces(config: Config, log: Logger) -> Traces | None:
+    """None where nobody wants traces. Variables that make no sense cost the traces, never admission."""
+    endpoint = config.observability.otlp_endpoint
+    if not endpoint and not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        return None
+    # Imported here: a node without traces does not pay for them.
+    from edged.otlp import settings, traces
+
+    try:
+        found = settings.read(endpoint, os.environ)
+        return traces.Traces(found, log) if found is not None else None
+    except ConfigError as error:
+        log.error("no traces", error=str(error))
+        return None
 
 
 def rfc3339(seconds: float) -> str:

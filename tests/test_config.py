@@ -242,7 +242,6 @@ def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> Non
         '[signatures]\ntrust_root = "/t.json"\n',
         '[registry]\nsources = "/s.yml"\n',
         '[registry]\nmirrors = { "docker.io" = ["mirror.local"] }\n',
-        '[observability]\notlp_endpoint = "http://127.0.0.1:4317"\n',
         '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "registry://ghcr.io/p:v1"\n',
         '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "https://example.com/p.wasm"\n',
     ],

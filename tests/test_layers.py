@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
     "admission", "scheduling", "control", "abi", "rego", "toml_lines.py", "config_reader.py",
     "kubernetes_checks.py", "names.py", "errors.py",
-    "wasm/hostcalls.py", "wasm/errors.py", "wasm/binary.py",
+    "wasm/hostcalls.py", "wasm/errors.py", "wasm/binary.py", "otlp/encoding.py", "otlp/settings.py",
 )  # fmt: skip
 SHELLS = {"scheduling/guest.py", "scheduling/guest_pool.py"}
 """I/O that sits beside the pure core it serves: guests as scheduler plugins."""
@@ -29,7 +29,7 @@ ALLOWED = ("edged.wasm.hostcalls", "edged.wasm.errors", "edged.wasm.binary")
 HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
-    "admission", "scheduling", "control", "abi", "rego", "wasm", "apiserver", "http1", "webhook", "loops",
+    "admission", "scheduling", "control", "abi", "rego", "wasm", "apiserver", "http1", "webhook", "loops", "otlp",
     "daemon.py", "config.py", "config_reader.py", "kubernetes_checks.py", "toml_lines.py", "logs.py",
     "systemd.py", "status.py", "errors.py", "names.py", "cli/__init__.py", "cli/run.py",
 )  # fmt: skip
