@@ -331,6 +331,7 @@ class Daemon:
             await turnstile.enter(0)
             turnstile.leave()
             self._beat_at = trio.current_time()
+            self.engine.idle.look()
             await trio.sleep(BEAT_S)
 
     def _is_alive(self) -> bool:

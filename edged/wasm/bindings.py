@@ -140,6 +140,7 @@ DECLARATIONS: dict[str, tuple[object, list[object]]] = {
     "wasmtime_memory_data_size": (_Z, [_P, _P]),
     "wasmtime_module_delete": (None, [_P]),
     "wasmtime_module_deserialize_file": (_P, [_P, _S, _P]),
+    "wasmtime_module_image_range": (None, [_P, _P, _P]),
     "wasmtime_module_new": (_P, [_P, _P, _Z, _P]),
     "wasmtime_module_serialize": (_P, [_P, _P]),
     "wasmtime_pooling_allocation_config_delete": (None, [_P]),

@@ -16,6 +16,7 @@ import trio
 from edged.errors import ConfigError
 from edged.wasm import bindings, stacks
 from edged.wasm.bindings import holding, releasing
+from edged.wasm.idle import Idle
 from edged.wasm.slices import Slices
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Engine:
         self.handle: int = holding.wasm_engine_new_with_config(config)
         self.stacks = stacks.find(before, ASYNC_STACK, SLOTS) if pooled else stacks.Stacks()
         self.slices = Slices()
+        self.idle = Idle()
         self.running: Instance | None = (
             None  # whose guest is being polled; host functions find their instance here
         )

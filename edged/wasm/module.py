@@ -12,7 +12,7 @@ from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Module:
     """Shared by every policy or plugin that names the same bytes. Freed with its last user."""
 
@@ -25,9 +25,15 @@ class Module:
     handle: int = 0
     linked: dict[int, int] = field(default_factory=dict)  # linker handle -> wasmtime_instance_pre_t
     usual_cpu_s: float = 0.0  # CPU of one call, a moving average: slices.py goes by it
+    called: bool = False  # since idle.py looked last
+    warm: bool = False  # its code may be mapped
+
+    def __post_init__(self) -> None:
+        self.engine.idle.add(self)
 
     def note_call(self, cpu_s: float) -> None:
         """A call ended, in whatever way, after using this much CPU."""
+        self.called = True
         self.usual_cpu_s += (cpu_s - self.usual_cpu_s) * 0.2
 
     def __del__(self) -> None:
