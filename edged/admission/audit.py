@@ -162,6 +162,29 @@ def request_for(obj: Mapping[str, Any], kind: ServedKind) -> AdmissionRequest:
     return AdmissionRequest(payload["uid"], payload, obj)
 
 
+def condition_variables(obj: Mapping[str, Any], kind: ServedKind) -> dict[str, Any]:
+    """What match conditions read: the same creation, as the API server itself would describe it."""
+    metadata, resource = obj["metadata"], kind.resource
+    named = {"group": resource.group, "version": resource.version, "kind": kind.kind}
+    plural = {"group": resource.group, "version": resource.version, "resource": resource.resource}
+    request = {
+        "uid": metadata["uid"],
+        "kind": named,
+        "resource": plural,
+        "subResource": "",
+        "requestKind": named,
+        "requestResource": plural,
+        "requestSubResource": "",
+        "name": metadata["name"],
+        "namespace": metadata.get("namespace") or "",
+        "operation": "CREATE",
+        "userInfo": {"username": "", "uid": "", "groups": [], "extra": {}},
+        "dryRun": False,
+        "options": {},
+    }
+    return {"object": obj, "oldObject": None, "request": request}
+
+
 def outcome(response: AdmissionResponse) -> tuple[str, str]:
     """("pass", "fail" or "error", message) of the policy's own answer."""
     status = response.status or {}

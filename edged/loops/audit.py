@@ -34,6 +34,7 @@ from edged.names import ServedKind
 
 if TYPE_CHECKING:
     from edged.admission.review import AdmissionRequest
+    from edged.loops.audit_conditions import Conditions
 
 FIRST_S = 600.0  # the first run comes this long after the start at the latest: a restart is busy enough
 PAGE_SIZE = 100
@@ -167,13 +168,13 @@ class Auditor:
             tally = Tally(str(uuid.uuid4()), self._clock())
             self.running = tally
             self._log.info("audit begins", run=tally.run, policies=len(self._admission.policies))
-            pool = self._open_pool(self._client)
+            run = _Run(self, scan, tally, tell, self._open_pool(self._client))
             try:
-                await _Run(self, scan, tally, tell, pool).go()
+                await run.go()
             finally:
                 self.running = None
                 with trio.CancelScope(shield=True):
-                    await pool.aclose()
+                    await run.aclose()
             tally.finished_at = self._clock()
             self.last = tally
             self._say(tally)
@@ -276,6 +277,13 @@ class _Run:
         self._writer: ReportWriter | None = None
         self._policies = [audit_policy(policy) for policy in self._admission.policies.values()]
         self._served: dict[Any, ServedKind] = {}
+        self._conditions: Conditions | None = None
+
+    async def aclose(self) -> None:
+        """Give back what was opened on the way."""
+        await self._pool.aclose()
+        if self._conditions is not None:
+            await self._conditions.aclose()
 
     async def go(self) -> None:
         """To the end. A failure that belongs to one kind, namespace or report costs only that."""
@@ -365,7 +373,13 @@ class _Run:
         request = audit.request_for(obj, kind)
         results = []
         for policy in asked:
-            if audit.selects(policy, obj, kind):
+            if not audit.selects(policy, obj, kind):
+                continue
+            holds, problem = await self._conditions_hold(policy, obj, kind)
+            if problem:
+                self._tally.errored += 1
+                results.append(reports.result(policy.facts, "error", problem, self._clock()))
+            elif holds:
                 results.append(await self._result(policy, request))
         self._tally.scanned += 1
         made = reports.report(
@@ -380,6 +394,15 @@ class _Run:
         await self._write(made)
         if self._tally.scanned % TELL_EVERY == 0:
             await self._tell({"progress": self._tally.counts()})
+
+    async def _conditions_hold(self, policy: AuditPolicy, obj: dict[str, Any], kind: ServedKind) -> tuple[bool, str]:
+        if not policy.match_conditions:
+            return True, ""
+        if self._conditions is None:
+            from edged.loops.audit_conditions import Conditions  # few policies have any
+
+            self._conditions = Conditions()
+        return await self._conditions.hold(policy.match_conditions, audit.condition_variables(obj, kind))
 
     async def _result(self, policy: AuditPolicy, request: AdmissionRequest) -> dict[str, Any]:
         begun = trio.current_time()

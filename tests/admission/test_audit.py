@@ -151,6 +151,16 @@ def test_guests_see_the_same_question_as_one_that_came_over_http():
     assert orjson.dumps(posted.payload) == orjson.dumps(asked.payload)
 
 
+def test_conditions_read_the_creation_as_the_api_server_describes_it():
+    obj = {"metadata": {"name": "d", "namespace": "n", "uid": "u"}}
+    found = audit.condition_variables(obj, DEPLOYMENTS)
+    assert found["object"] is obj and found["oldObject"] is None
+    request = found["request"]
+    assert request["resource"] == {"group": "apps", "version": "v1", "resource": "deployments"}
+    assert request["kind"]["kind"] == "Deployment" and request["namespace"] == "n"
+    assert request["userInfo"] == {"username": "", "uid": "", "groups": [], "extra": {}}
+
+
 def test_outcomes():
     assert audit.outcome(AdmissionResponse("u", True)) == ("pass", "")
     assert audit.outcome(AdmissionResponse("u", False, status={"message": "no", "code": 403})) == ("fail", "no")

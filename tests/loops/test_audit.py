@@ -18,6 +18,7 @@ from edged.apiserver.client import ApiError, NoAnswer
 from edged.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError
 from edged.logs import Logger
+from edged.loops import audit_conditions
 from edged.loops.audit import Auditor, Scan, Tally, asked_scan, audit_policy
 from edged.loops.policies import Group, Policy
 from edged.wasm.instance import Budget
@@ -369,3 +370,45 @@ def test_what_is_asked_for_over_the_socket_is_checked():
     for wrong in ({"page_size": 0}, {"page_size": "7"}, {"reports": "x"}, {"namespace": 3}, {"ignored": "n"}):
         with pytest.raises(ConfigError):
             asked_scan(wrong, default)
+
+
+def test_what_match_conditions_leave_out_is_left_out():
+    not_p0 = {"name": "not-p0", "expression": "object.metadata.name != 'p0'"}
+    nobody = "request.userInfo.username == '' && request.resource.resource == 'pods'"
+    by_nobody = {"name": "nobody", "expression": nobody}
+    broken = {"name": "broken", "expression": "object.spec.nothing == 1"}
+    world = World(loaded("a", match_conditions=(not_p0, by_nobody)), loaded("b", match_conditions=(broken, not_p0)))
+
+    async def main() -> Tally:  # a child answers: real time
+        return await world.auditor.scan(Scan(namespace="one", reports="none"), tell)
+
+    async def tell(event: dict[str, Any]) -> None:
+        world.events.append(event)
+
+    tally = trio.run(main)
+    assert [asked for asked in world.admission.asked if asked[0] == "a"] == [("a", f"p{n}") for n in range(1, 5)]
+    assert (tally.scanned, tally.failed, tally.errored) == (5, 0, 1 + 4)
+    results = [event["report"]["results"] for event in world.events if "report" in event]
+    assert results[0] == [] and [entry["result"] for entry in results[2]] == ["pass", "error"]
+    assert results[2][1]["message"].startswith("match condition broken could not be evaluated: ")
+
+
+def test_a_child_that_ends_or_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch):
+    always = [{"name": "always", "expression": "true"}]
+    variables = {"object": {}, "oldObject": None, "request": {}}
+
+    async def main() -> None:
+        conditions = audit_conditions.Conditions()
+        assert await conditions.hold(always, variables) == (True, "")
+        assert conditions._process is not None
+        conditions._process.kill()
+        await conditions._process.wait()
+        assert (await conditions.hold(always, variables))[1].startswith("match conditions could not be evaluated")
+        assert await conditions.hold(always, variables) == (True, "")
+        monkeypatch.setattr(audit_conditions, "TIMEOUT_S", 0.0)
+        assert await conditions.hold(always, variables) == (
+            False, "match conditions could not be evaluated within 0 s",
+        )  # fmt: skip
+        await conditions.aclose()
+
+    trio.run(main)
