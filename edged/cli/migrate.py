@@ -1,0 +1,260 @@
+"""`edged migrate`: what changes when edged takes over from Kubewarden's components. Reads, never writes.
+
+It looks at a cluster, or at YAML files (`kubectl get ... -o yaml`, manifests, a directory of them), or turns
+policy-server's policies.yml into tables of the configuration file. Exit code 0: nothing is in the way; 1: something
+needs attention first; 2: usage or configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from edged import config as configuration
+from edged.admission.resources import migration
+from edged.admission.resources.conversion import Limits
+from edged.admission.resources.kinds import GROUP, KINDS, VERSION
+from edged.admission.resources.migration import Current, Report
+from edged.cli.check import to_toml
+from edged.cli.output import print_data, print_table
+from edged.config import Config, KubernetesConfig
+from edged.errors import ConfigError
+
+PART_OF = "app.kubernetes.io/part-of=kubewarden"
+COMPONENTS = (
+    ("apis/apps/v1/deployments", "Deployment"),
+    ("apis/batch/v1/cronjobs", "CronJob"),
+    ("apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", "ValidatingWebhookConfiguration"),
+    ("apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
+)
+"""What of Kubewarden is looked for by its label, to be deleted in the end."""
+STEPS = (
+    'put what is suggested above into edged\'s configuration file, with policy_server = "" for now; `edged check`',
+    "edged rbac render{reads} | kubectl apply -f -",
+    "stop the controller, so that two do not write one status: "
+    "kubectl -n {namespace} scale deployment kubewarden-controller --replicas=0",
+    "delete its webhooks, which nobody answers now: kubectl delete validatingwebhookconfigurations,"
+    "mutatingwebhookconfigurations kubewarden-controller-validating-webhook-configuration "
+    "kubewarden-controller-mutating-webhook-configuration --ignore-not-found",
+    "set policy_server = {server!r} and restart edged: policies are reviewed by both now",
+    "wait until edged serves them: edged status, kubectl get cap,ap,capg,apg -A (all active)",
+    "delete the old webhooks: kubectl delete validatingwebhookconfigurations,mutatingwebhookconfigurations -l "
+    + PART_OF,
+    "delete the rest: kubectl -n {namespace} delete deployments,cronjobs,services,configmaps,secrets -l " + PART_OF,
+    "keep the definitions: uninstalling the kubewarden-crds or kubewarden-defaults charts deletes the policies "
+    "themselves; `edged crds | kubectl apply --server-side --force-conflicts -f -` makes the definitions edged's",
+)
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "migrate",
+        help="say what moving from Kubewarden to edged will change",
+        description="Reads a cluster (or files) and says what edged does differently with each policy, what the "
+        "configuration file needs, and in which order to go. Changes nothing.",
+    )
+    files = "YAML file or directory to read instead of a cluster (repeatable)"
+    policies = "turn policy-server's policies.yml into tables for the configuration file"
+    entries = "print the custom resources as tables for the configuration file instead"
+    parser.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", help=files)
+    parser.add_argument("--policies", type=Path, metavar="FILE", help=policies)
+    parser.add_argument("--entries", action="store_true", help=entries)
+    parser.add_argument("--kubeconfig", metavar="FILE", help="instead of the configured one")
+    parser.add_argument("--policy-server", metavar="NAME", help="default: [admission] policy_server, or default")
+    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}, where it exists")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.policies is not None:
+        return _print_policies(args.policies)
+    config = _config(args.config)
+    current = current_of(config, args.policy_server)
+    objects, components = _objects(args, config)
+    if args.entries:
+        return _print_tables(*migration.entries([each for each in objects if each.get("kind") in KINDS], current))
+    report = migration.examine(objects, current)
+    if args.output == "json":
+        print_data(as_data(report, current, components), "json")
+    else:
+        print_report(report, current, components)
+    return 1 if report.needs_attention else 0
+
+
+def current_of(config: Config, server: str | None) -> Current:
+    """What matters of the configuration as it is."""
+    admission = config.admission or configuration.AdmissionConfig()
+    limits = Limits(
+        wall_timeout_s=config.engine.wall_timeout_s,
+        module_dirs=admission.module_dirs,
+        module_sources=admission.module_sources,
+        namespaced_capabilities=admission.namespaced_capabilities,
+    )
+    return Current(
+        server or admission.policy_server or "default", limits, admission.allow_secrets, admission.include_system,
+        bool(config.registry.sources), bool(config.registry.docker_config),
+    )  # fmt: skip
+
+
+def _config(path: str | None) -> Config:
+    """The configuration; its defaults where nothing is installed yet."""
+    if path is None and not os.path.exists(configuration.DEFAULT_PATH):
+        return Config()
+    return configuration.load(path or configuration.DEFAULT_PATH)
+
+
+# --- reading
+
+
+def _objects(args: argparse.Namespace, config: Config) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Objects of the five kinds, and what there is of Kubewarden's components."""
+    if args.filename:
+        found = [obj for name in args.filename for obj in read_files(Path(name))]
+        return found, []
+    import trio
+
+    kubernetes = KubernetesConfig(kubeconfig=os.path.abspath(args.kubeconfig)) if args.kubeconfig else config.kubernetes
+    return trio.run(_read_cluster, kubernetes)
+
+
+def read_files(path: Path) -> Iterator[dict[str, Any]]:
+    """Objects of a YAML or JSON file, or of all of those in a directory; Lists are opened. Raises ConfigError."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            if file.suffix in (".yaml", ".yml", ".json") and file.is_file():
+                yield from read_files(file)
+        return
+    for document in load_yaml(path, many=True):
+        items = document.get("items") if isinstance(document, dict) else None
+        for obj in items if isinstance(items, list) else [document]:
+            if isinstance(obj, dict):
+                yield obj
+
+
+def load_yaml(path: Path, *, many: bool = False) -> Any:
+    """Plain data of a YAML file. Raises ConfigError."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        text = path.read_text()
+        return list(yaml.safe_load_all(text)) if many else yaml.safe_load(text)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+
+
+async def _read_cluster(kubernetes: KubernetesConfig) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    from edged.apiserver.client import ApiError
+    from edged.apiserver.kubeconfig import open_client
+
+    client = await open_client(kubernetes)
+    try:
+        objects: list[dict[str, Any]] = []
+        for kind in KINDS.values():
+            try:
+                answer = await client.request("GET", kind.resource.path())
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+                continue
+            rows = answer.get("items") or ()
+            objects += [{"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.kind, **obj} for obj in rows]
+        components = []
+        for path, name in COMPONENTS:
+            answer = await client.request("GET", f"/{path}", query={"labelSelector": PART_OF})
+            components += [_component(name, obj) for obj in answer.get("items") or ()]
+        return objects, components
+    finally:
+        await client.aclose()
+
+
+def _component(kind: str, obj: dict[str, Any]) -> dict[str, str]:
+    metadata = obj["metadata"]
+    return {"kind": kind, "namespace": metadata.get("namespace") or "", "name": metadata["name"]}
+
+
+# --- printing
+
+
+def suggestion(report: Report) -> str:
+    """The keys for the configuration file, as TOML."""
+    tables: dict[str, Any] = {"admission": report.admission}
+    if report.engine:
+        tables["engine"] = report.engine
+        tables["admission"] = {**report.admission, "webhook_timeout_s": int(report.engine["wall_timeout_s"]) + 1}
+    if report.sources:
+        tables["registry"] = {"sources": "/etc/edged/sources.yml"}
+    return to_toml(tables)
+
+
+def steps(report: Report, current: Current, components: list[dict[str, str]]) -> list[str]:
+    """What to do, in order."""
+    reads = "".join(f" --read {reference}" for reference in report.reads)
+    namespaces = {each["namespace"] for each in components if each["namespace"]}
+    namespace = min(namespaces, default="kubewarden")
+    return [step.format(reads=reads, namespace=namespace, server=current.server) for step in STEPS]
+
+
+def as_data(report: Report, current: Current, components: list[dict[str, str]]) -> dict[str, Any]:
+    """The report for `-o json`."""
+    objects = [
+        {
+            "object": each.object,
+            "policy": each.policy,
+            "findings": [{"level": finding.level, "text": finding.text} for finding in each.findings],
+        }
+        for each in report.objects
+    ]
+    return {
+        "needs_attention": report.needs_attention,
+        "objects": objects,
+        "configuration": suggestion(report),
+        "sources_file": report.sources,
+        "components": components,
+        "steps": steps(report, current, components),
+    }
+
+
+def print_report(report: Report, current: Current, components: list[dict[str, str]]) -> None:
+    """For people."""
+    if not report.objects:
+        print("no custom resources of Kubewarden are there")
+    rows = []
+    for each in report.objects:
+        findings = each.findings or (migration.Finding("ok", "as before"),)
+        for index, finding in enumerate(findings):
+            rows.append((each.object if index == 0 else "", finding.level, finding.text))
+    if rows:
+        print_table(("OBJECT", "LEVEL", "WHAT"), rows)
+    print("\nSUGGESTED FOR THE CONFIGURATION FILE")
+    print(suggestion(report), end="")
+    if report.sources:
+        print("\nSUGGESTED FOR /etc/edged/sources.yml")
+        print_data(report.sources, "yaml")
+    if components:
+        print("\nCAN BE DELETED AFTERWARDS")
+        columns = [(each["kind"], each["namespace"], each["name"]) for each in components]
+        print_table(("KIND", "NAMESPACE", "NAME"), columns)
+    print("\nSTEPS")
+    for number, step in enumerate(steps(report, current, components), 1):
+        print(f"{number}. {step}")
+
+
+def _print_policies(path: Path) -> int:
+    return _print_tables(*migration.policies_yml(load_yaml(path)))
+
+
+def _print_tables(tables: dict[str, Any], problems: list[str]) -> int:
+    """Tables as TOML on stdout, problems on stderr."""
+    if tables:
+        print(to_toml({"admission": orjson.loads(orjson.dumps(tables))}), end="")
+    for problem in problems:
+        print(f"edged: {problem}", file=sys.stderr)
+    return 1 if problems else 0
