@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import stat
@@ -33,14 +34,19 @@ OPERATIONS: dict[str, status.Operation] = {
 }
 
 
-def with_server(path: Path, body: Callable[[str], Awaitable[None]]) -> list[str]:
+def with_server(
+    path: Path,
+    body: Callable[[str], Awaitable[None]],
+    long_operations: dict[str, status.LongOperation] | None = None,
+) -> list[str]:
     """Runs `body` beside a server; gives back what the server logged."""
     lines: list[str] = []
     log = Logger(LogStyle(level="debug"), write=lambda line: lines.append(line.decode()))
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            await nursery.start(status.serve, str(path), OPERATIONS, log)
+            serve = functools.partial(status.serve, long_operations=long_operations)
+            await nursery.start(serve, str(path), OPERATIONS, log)
             await body(str(path))
             nursery.cancel_scope.cancel()
 
@@ -98,6 +104,55 @@ def test_a_client_that_hangs_up(tmp_path: Path) -> None:
         assert (await in_thread(path, "status"))["node"] == "edge-1"
 
     with_server(tmp_path / "s", body)
+
+
+def test_a_long_operation_tells_of_progress_and_ends_when_the_client_hangs_up(tmp_path: Path) -> None:
+    ended: list[int] = []
+
+    async def count(request: dict[str, Any], send: status.Send) -> dict[str, Any]:
+        try:
+            for number in range(request["to"]):
+                await send({"at": number})
+            if request["to"] > 2:
+                await trio.sleep_forever()
+            return {"done": True}
+        finally:
+            ended.append(request["to"])
+
+    async def lines_of(path: str, to: int, number: int) -> list[bytes]:
+        async with await trio.open_unix_socket(path) as stream:
+            await stream.send_all(b'{"operation": "count", "to": %d}\n' % to)
+            received = b""
+            while received.count(b"\n") < number:
+                received += await stream.receive_some()
+            return received.splitlines()
+
+    async def body(path: str) -> None:
+        assert await lines_of(path, 2, 3) == [b'{"at":0}', b'{"at":1}', b'{"done":true}']
+        assert len(await lines_of(path, 3, 3)) == 3
+        with trio.fail_after(10):
+            while ended != [2, 3]:
+                await trio.lowlevel.checkpoint()
+        assert (await in_thread(path, "status"))["node"] == "edge-1"
+
+    assert with_server(tmp_path / "s", body, {"count": count}) == []
+
+
+def test_failures_of_long_operations_stay_with_their_request(tmp_path: Path) -> None:
+    async def refuse(request: dict[str, Any], send: status.Send) -> dict[str, Any]:
+        raise PeerError("not now")
+
+    async def fail(request: dict[str, Any], send: status.Send) -> dict[str, Any]:
+        raise ValueError("a bug")
+
+    async def body(path: str) -> None:
+        for operation, message in (("refuse", "not now"), ("fail", "a bug")):
+            with pytest.raises(PeerError, match=message):
+                await in_thread(path, operation)
+        assert (await in_thread(path, "status"))["node"] == "edge-1"
+
+    lines = with_server(tmp_path / "s", body, {"refuse": refuse, "fail": fail})
+    assert len(lines) == 1 and "operation=fail" in lines[0]
 
 
 def test_a_stale_socket_is_replaced_and_a_live_one_refused(tmp_path: Path) -> None:
