@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.kube import test_custom_resources as custom
 from tests.kube.cluster import Cluster
 from tests.kube.edged import Edged, Server, pod, policy, wait_for
 
@@ -207,6 +208,42 @@ def test_without_report_kinds_an_audit_says_so_or_does_without(server: Server, p
         lines = audit(edged, "-n", one, "--output-scan", code=0).stdout.splitlines()
         assert [json.loads(line)["scope"]["name"] for line in lines] == [f"p-{n:04}" for n in range(1, 5)]
         audit(edged, "--page-size", "0", code=2)
+
+
+def test_policies_of_custom_resources_are_audited(server: Server, prefix: str) -> None:
+    one, two = f"{prefix}-one", f"{prefix}-two"
+    install(server, "policyreport")
+    custom.install(server)
+    fill(server, one, some_pods(3, privileged=1), audit=prefix)
+    fill(server, two, some_pods(2, privileged=1))
+    spec: dict[str, Any] = {"module": custom.PRIVILEGED, "rules": PODS, "mutating": False}
+    cluster_wide = custom.resource(
+        "ClusterAdmissionPolicy", prefix, **spec, namespaceSelector={"matchLabels": {"audit": prefix}}
+    )
+    cluster_wide["metadata"]["annotations"] = {"io.kubewarden.policy.severity": "critical"}
+    at_home = custom.resource("AdmissionPolicy", "home", two, **spec)
+    quiet = custom.resource("AdmissionPolicy", "quiet", two, **spec, backgroundAudit=False)
+    try:
+        with custom.daemon(server) as edged:
+            setup = custom.Setup(server, edged)
+            wait_for(lambda: "vpolicyserver.kb.io" in setup.hooks(), "webhooks of the kinds")
+            assert setup.apply(custom.resource("PolicyServer", "default")).returncode == 0
+            setup.serve(cluster_wide, at_home, quiet)
+            audit(edged, "-n", one, code=1)
+            audit(edged, "-n", two, code=1)
+            live = setup.live(cluster_wide)
+            assert live is not None
+    finally:
+        custom.uninstall(server)
+    (found,) = reports(server, "policyreports", one)["p-0000"]["results"]
+    assert (found["policy"], found["severity"], found["result"]) == (f"clusterwide-{prefix}", "critical", "fail")
+    assert found["properties"]["policy-uid"] == live["metadata"]["uid"]
+    assert found["properties"]["policy-name"] == prefix
+    report = reports(server, "policyreports", two)["p-0000"]
+    (found,) = report["results"]
+    assert found["policy"] == f"namespaced-{two}-home" and found["result"] == "fail"
+    assert found["properties"]["policy-namespace"] == two
+    assert report["summary"] == {"pass": 0, "fail": 1, "warn": 0, "error": 0, "skip": 1}
 
 
 @pytest.mark.kube
