@@ -109,8 +109,10 @@ class GuestLines:
 
     _MOST_SOURCES = 1024
 
-    def __init__(self, logger: Logger, *, per_s: float = 10.0, burst: int = 50) -> None:
+    def __init__(self, logger: Logger, *, per_s: float = 10.0, burst: int = 50, level: str = "") -> None:
+        """`level`: that of all lines, whatever the guests say."""
         self._logger = logger
+        self._level = level
         self._per_s = per_s
         self._burst = burst
         self._sources: dict[str, _Allowance] = {}
@@ -119,6 +121,9 @@ class GuestLines:
         self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any
     ) -> None:
         """Everything a guest wrote at once; one event per non-empty line."""
+        level = self._level or level
+        if self._level and not self._logger.enabled(level):
+            return
         if isinstance(text, bytes):
             text = text.decode(errors="replace")
         for line in text.splitlines():

@@ -123,3 +123,11 @@ def test_is_journal_compares_the_stream(monkeypatch: pytest.MonkeyPatch) -> None
 def test_lines_reach_stderr_whole(capfd: pytest.CaptureFixture[str]) -> None:
     Logger(LogStyle()).info("event", a=1)
     assert capfd.readouterr().err.endswith("level=info msg=event a=1\n")
+
+
+def test_lines_of_guests_that_are_only_for_debugging():
+    said: list[bytes] = []
+    for level in ("info", "debug"):
+        quiet = GuestLines(Logger(LogStyle(level=level), write=said.append), level="debug")
+        quiet.write("p", "no", now=0.0, level="error")
+    assert len(said) == 1 and b"level=debug" in said[0]

@@ -69,6 +69,7 @@ class Admission:
         self.last_review_at = -math.inf  # on trio's clock
         self._slots: dict[str, trio.Semaphore] = {}
         self._lines = lines
+        self._quiet_lines = GuestLines(log, level="debug")  # an audit makes policies repeat themselves
         self._context = context
         self._observers = observers
         self._is_retired = is_retired  # whether a policy that is gone may still be asked, and is to allow
@@ -167,7 +168,8 @@ class Admission:
         uid = request.uid
         if policy.error is not None:
             return verdict.plain_rejection(uid, 500, policy.error), policy.error
-        services = HostServices(policy.name, uid, policy.grants, self._context, self._lines)
+        lines = self._quiet_lines if background else self._lines
+        services = HostServices(policy.name, uid, policy.grants, self._context, lines)
         try:
             reply = await self._in_turn(policy, services, question(policy, request), background)
             return answer(policy, request, reply), ""
