@@ -1,6 +1,7 @@
-"""`edged schedule explain`: why a Pod is where it is, or why it waits, as the running daemon remembers it.
+"""`edged schedule`: why a Pod is where it is (explain), and where Pods would go (simulate).
 
-Asks the operation `why` of the control socket; what it answers is made by edged/scheduling/records.py.
+explain asks the operation `why` of the control socket; what it answers is made by edged/scheduling/explain.py.
+simulate is edged/cli/simulation.
 """
 
 from __future__ import annotations
@@ -10,58 +11,101 @@ import datetime
 from typing import Any
 
 from edged import config as configuration
+from edged.cli import simulation
 from edged.cli.output import add_output_option, print_data, print_table
 from edged.cli.status import ask, configured_socket
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("schedule", help="explain where a Pod was placed, or why it waits")
+    parser = subparsers.add_parser("schedule", help="explain where a Pod was placed, or try placements out")
     commands = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
     explain = commands.add_parser(
         "explain",
         help="the last attempt at a Pod: per node which plugin said what",
-        description="Shows the last scheduling attempt at a Pod. The daemon remembers the last 128 Pods.",
+        description="Shows the last scheduling attempt at a Pod, what decided it, and what the Pod waits for. The "
+        "running daemon remembers the last 128 Pods, fewer in large clusters (4 MiB), in memory only.",
     )
-    explain.add_argument("pod", metavar="POD", help="its name")
+    explain.add_argument("pod", metavar="POD", nargs="?", help="its name; none: list the Pods that are remembered")
     explain.add_argument("-n", "--namespace", default="default", help="default: default")
     explain.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
     explain.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
     add_output_option(explain)
+    simulation.add_parser(commands)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.operation == "simulate":
+        return simulation.run(args)
     path = args.socket or configured_socket(args.config)
-    found = ask(path, "why", pod=f"{args.namespace}/{args.pod}")
-    if args.output == "table":
-        print_attempt(found)
+    if args.pod is None:
+        found = ask(path, "why")
     else:
+        found = ask(path, "why", pod=args.pod if "/" in args.pod else f"{args.namespace}/{args.pod}")
+    if args.output != "table":
         print_data(found, args.output)
+    elif args.pod is None:
+        print_overview(found)
+    else:
+        print_attempt(found)
     return 0
 
 
+def print_overview(found: dict[str, Any]) -> None:
+    """{"pods": [...]} as explain.py's overview gives it."""
+    rows = [(pod["pod"], pod["node"], pod["attempts"], _time(pod["time_ns"]), pod["message"]) for pod in found["pods"]]
+    print_table(("POD", "NODE", "ATTEMPTS", "LAST", "MESSAGE"), rows)
+
+
 def print_attempt(attempt: dict[str, Any]) -> None:
-    """`attempt` as records.py describes it: what came of it first, then a row per node."""
+    """`attempt` as explain.py describes it: what came of it first, then a row per node."""
     print_table(("NAME", "VALUE"), _summary(attempt))
+    if attempt.get("earlier"):
+        print()
+        rows = [(e["attempts"], _time(e["when_ns"]), e["node"], e["message"]) for e in attempt["earlier"]]
+        print_table(("EARLIER ATTEMPT", "TIME", "NODE", "MESSAGE"), rows)
     nodes: dict[str, dict[str, Any]] = attempt["nodes"]
     if not nodes:
         return
     print()
     plugins = list(dict.fromkeys(name for node in nodes.values() for name in node.get("final", {})))
-    rows = [_row(name, node, plugins) for name, node in _best_first(nodes)]
-    print_table(("NODE", "VERDICT", "TOTAL", *plugins), rows)
+    rows_of_nodes = [_row(name, node, plugins) for name, node in _best_first(nodes)]
+    print_table(("NODE", "VERDICT", "TOTAL", *plugins), rows_of_nodes)
+    if plugins:
+        print("\nScores as they count: normalized times weight; in brackets the plugin's own, where it differs.")
 
 
 def _summary(attempt: dict[str, Any]) -> list[tuple[str, Any]]:
-    when = datetime.datetime.fromtimestamp(attempt["time_ns"] / 1e9, datetime.UTC)
-    return [
-        ("pod", attempt["pod"]),
-        ("uid", attempt["uid"]),
-        ("scheduler", attempt["scheduler"]),
-        ("attempts", attempt["attempts"]),
-        ("time", when.strftime("%Y-%m-%dT%H:%M:%SZ")),
-        ("node", attempt["node"]),
-        ("message", attempt["message"]),
-    ]
+    rows: list[tuple[str, Any]] = [("pod", attempt["pod"])]
+    if "uid" in attempt:
+        rows += [
+            ("uid", attempt["uid"]),
+            ("scheduler", attempt["scheduler"]),
+            ("attempts", attempt["attempts"]),
+            ("time", _time(attempt["time_ns"])),
+            ("node", attempt["node"]),
+            ("message", attempt["message"]),
+            *((("why", attempt["why"]),) if attempt.get("why") else ()),
+        ]
+    else:
+        rows.append(("attempts", "none is remembered"))
+    return rows + _state_rows(attempt.get("state") or {})
+
+
+def _state_rows(state: dict[str, Any]) -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = [("state", state["text"])] if state else []
+    if state.get("backoff_s"):
+        rows.append(("tried again in", f"{state['backoff_s']:g} s, or sooner when nothing else is waiting"))
+    if state.get("rejected_by"):
+        rows.append(("rejected by", ", ".join(state["rejected_by"])))
+    for plugin, events in state.get("wakes_on", {}).items():
+        rows.append((f"{plugin} waits for", "; ".join(events) or "nothing: only the timeout of five minutes"))
+    for plugin, left in state.get("waits_for", {}).items():
+        rows.append((f"{plugin} holds it for", f"{left:g} s more at most"))
+    return rows
+
+
+def _time(nanoseconds: int) -> str:
+    return datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _best_first(nodes: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:

@@ -80,6 +80,54 @@ def test_a_placed_pod_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "a      passed                           90      40                 50 (10)",
         "c      device-fit: node has no camera   -       -                  -",
         "d      not evaluated                    -       -                  -",
+        "",
+        "Scores as they count: normalized times weight; in brackets the plugin's own, where it differs.",
+    ]
+
+
+def test_a_pending_pod_says_what_will_wake_it(capsys: pytest.CaptureFixture[str]) -> None:
+    state = {
+        "place": "unschedulable",
+        "text": "rejected: it waits for an event that may help",
+        "attempts": 2,
+        "since_s": 4.0,
+        "backoff_s": 0.0,
+        "gated_by": "",
+        "rejected_by": ["NodeResourcesFit"],
+        "wakes_on": {"NodeResourcesFit": ["Node added, allocatable changed", "Pod deleted"]},
+    }
+    earlier = [{"attempts": 1, "when_ns": 1_800_000_000_000_000_000, "node": "", "message": "0/1 nodes"}]
+    message = "0/1 nodes are available: 1 Insufficient cpu."
+    attempt = PLACED | {"node": "", "message": message, "nodes": {}, "why": "no node passes all filters"}
+    print_attempt(attempt | {"state": state, "earlier": earlier})
+    assert capsys.readouterr().out.splitlines()[7:] == [
+        "message                      0/1 nodes are available: 1 Insufficient cpu.",
+        "why                          no node passes all filters",
+        "state                        rejected: it waits for an event that may help",
+        "rejected by                  NodeResourcesFit",
+        "NodeResourcesFit waits for   Node added, allocatable changed; Pod deleted",
+        "",
+        "EARLIER ATTEMPT   TIME                   NODE   MESSAGE",
+        "1                 2027-01-15T08:00:00Z   -      0/1 nodes",
+    ]
+
+
+def test_a_pod_that_was_never_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    state = {"place": "foreign", "text": "it is for scheduler 'x'; this one has the names edged"}
+    print_attempt({"pod": "shop/web-1", "nodes": {}, "why": "", "state": state, "earlier": []})
+    out = capsys.readouterr().out
+    assert "none is remembered" in out
+    assert "it is for scheduler 'x'" in out
+
+
+def test_without_a_pod_the_remembered_ones_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"pod": "shop/web-1", "scheduler": "edged", "attempts": 2, "time_ns": 10**18, "node": "b", "message": ""}
+    with daemon(tmp_path / "s", {"pods": [told]}) as asked:
+        assert cli.main(["schedule", "explain", "--socket", str(tmp_path / "s")]) == 0
+    assert asked == [{"operation": "why"}]
+    assert capsys.readouterr().out.splitlines() == [
+        "POD          NODE   ATTEMPTS   LAST                   MESSAGE",
+        "shop/web-1   b      2          2001-09-09T01:46:40Z   -",
     ]
 
 

@@ -1,0 +1,189 @@
+"""`edged schedule simulate`: where Pods would go, and what a change would move. Nothing is bound, nothing is written.
+
+This file holds the command line and the course of a run; reading is inputs.py, profiles are profiles.py, what is
+printed is report.py, the page is page.py. The scheduling itself is edged/scheduling/simulation.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edged.cli.simulation.profiles import Profiles, Wish
+    from edged.cli.simulation.report import Comparison
+    from edged.scheduling.cluster_state import ClusterState
+    from edged.scheduling.simulation import Outcome
+
+EPILOG = """changes are made in the order drain, cordon, remove, add nodes, scale, add Pods, reschedule.
+examples:
+  kubectl get nodes,pods -A -o yaml | edged schedule simulate -f -
+  edged schedule simulate -f cluster.yaml --drain node-3 --html drain.html
+  edged schedule simulate --live --add-nodes 3=node-1 --scale shop/web=40"""
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "simulate",
+        help="where Pods would go in a picture of a cluster, and what changes would do",
+        description="Schedules the waiting Pods of a cluster's picture with the daemon's own code and compares with a "
+        "changed cluster. Nothing is bound and nothing is written.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_argument_group("the cluster")
+    source.add_argument("-f", "--filename", metavar="FILE", action="append", default=[], dest="files",
+                        help="objects as kubectl prints them, an export of kube-scheduler-simulator, a folder, or -; "
+                        "repeatable")  # fmt: skip
+    source.add_argument("--live", action="store_true", help="read the cluster that the kubeconfig names")
+    source.add_argument("--kubeconfig", metavar="FILE", default="", help="default: $KUBECONFIG, ~/.kube/config")
+    source.add_argument("--context", metavar="NAME", default="", help="of the kubeconfig")
+    profile = parser.add_argument_group("the scheduler")
+    profile.add_argument("--config", metavar="FILE", help="edged.toml whose [scheduler] is meant")
+    profile.add_argument("--scheduler-config", metavar="FILE", help="a KubeSchedulerConfiguration instead")
+    profile.add_argument("--seed", metavar="N", type=int, default=0, help="decides between equals; default: 0")
+    _add_changes(parser.add_argument_group("changes to compare with (each may be repeated)"))
+    output = parser.add_argument_group("what is printed")
+    output.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    output.add_argument("--all", action="store_true", help="also the Pods that stay where they are")
+    output.add_argument("--details", action="store_true", help="json and yaml: every plugin's part, per Pod and node")
+    output.add_argument("--html", metavar="FILE", help="write one self-contained page with a picture")
+    output.add_argument("--strict", action="store_true", help="exit 1 when a Pod is left without a node")
+
+
+def _add_changes(group: Any) -> None:
+    def add(option: str, metavar: str, help: str, parse: Callable[[str], Any] = str) -> None:
+        group.add_argument(option, metavar=metavar, action="append", default=[], type=parse, help=help)
+
+    add("--drain", "NODE", "its Pods need another node")
+    add("--cordon", "NODE", "nothing new goes there")
+    add("--remove-node", "NODE", "it is gone, and its Pods need another one")
+    add("--add-nodes", "N=NODE", "N more like this one", _number_of)
+    add("--scale", "[NS/]NAME=N", "a workload of the picture gets N Pods", _scale)
+    add("--add-pods", "FILE", "Pods, or workloads that make some")
+    add("--reschedule", "WHICH", "running Pods are placed anew: all, NAMESPACE/ or NAMESPACE/NAME")
+    add("--weight", "PLUGIN=N", "another weight", _weight)
+    add("--module", "NAME=PATH", "this module for a plugin, or a plugin more", _module)
+
+
+def _pair(text: str, what: str) -> tuple[str, str]:
+    left, equals, right = text.partition("=")
+    if not equals or not left or not right:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return left, right
+
+
+def _count(text: str, most: int, what: str) -> int:
+    if not text.isdecimal() or int(text) > most:
+        raise argparse.ArgumentTypeError(f"{what} {text!r} is not a number up to {most}")
+    return int(text)
+
+
+def _number_of(text: str) -> tuple[int, str]:
+    left, right = _pair(text, "N=NODE")
+    return _count(left, 10_000, "N"), right
+
+
+def _scale(text: str) -> tuple[str, int]:
+    left, right = _pair(text, "NAME=N")
+    return left, _count(right, 10_000, "N")
+
+
+def _weight(text: str) -> tuple[str, int]:
+    left, right = _pair(text, "PLUGIN=N")
+    weight = _count(right, 1000, "weight")
+    if weight == 0:
+        raise argparse.ArgumentTypeError("a weight is at least 1")
+    return left, weight
+
+
+def _module(text: str) -> tuple[str, Path]:
+    left, right = _pair(text, "NAME=PATH")
+    return left, Path(right)
+
+
+def run(args: argparse.Namespace) -> int:
+    import trio
+
+    if bool(args.files) == args.live:
+        raise ConfigError("simulate: either -f FILE or --live says which cluster is meant")
+    if args.details and args.output == "table":
+        raise ConfigError("simulate: --details goes with -o json or yaml")
+    return trio.run(_run, args)
+
+
+async def _run(args: argparse.Namespace) -> int:
+    from edged.cli.simulation import inputs
+    from edged.cli.simulation.profiles import Profiles, changed
+    from edged.cli.simulation.report import Comparison
+
+    notes: list[str] = []
+    if args.live:
+        state, notes = await inputs.read_live(args.kubeconfig, args.context)
+    else:
+        state = inputs.read_state(args.files)
+    if not state.nodes:
+        raise ConfigError("there is no Node in what was read: Pods have nowhere to go")
+    if state.ignored:
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
+        notes.append(f"not looked at: {told}")
+    profiles = Profiles(args, state)
+    try:
+        wish, said = changed(profiles.plain, args.weight, args.module)
+        after_state = state.copy()
+        said = _change(after_state, args) + said
+        before = await _simulate(args, profiles, profiles.plain, state)
+        after = await _simulate(args, profiles, wish, after_state) if said else before
+    finally:
+        profiles.close()
+    return _tell(args, Comparison(state, before, after, said, notes, wish.source))
+
+
+def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
+    """What was changed, in words."""
+    from edged.cli.simulation import inputs
+    from edged.scheduling import changes
+
+    said = [changes.drain(state, name) for name in args.drain]
+    said += [changes.cordon(state, name) for name in args.cordon]
+    said += [changes.remove_node(state, name) for name in args.remove_node]
+    said += [changes.add_nodes(state, count, name) for count, name in args.add_nodes]
+    said += [changes.scale(state, name, count) for name, count in args.scale]
+    said += [changes.add_pods(state, inputs.documents([name])) for name in args.add_pods]
+    return said + [changes.reschedule(state, which) for which in args.reschedule]
+
+
+async def _simulate(args: argparse.Namespace, profiles: Profiles, wish: Wish, state: ClusterState) -> Outcome:
+    from edged.scheduling.simulation import Simulation
+
+    simulation = Simulation(state, seed=args.seed, percentage=wish.settings.percentage)
+    loaded = await profiles.load(wish, simulation)
+    try:
+        simulation.use(loaded.profiles)
+        return await simulation.run(_progress if sys.stderr.isatty() else lambda done, total: None)
+    finally:
+        loaded.close()
+
+
+def _progress(done: int, total: int) -> None:
+    if done % 100 == 0:
+        print(f"\r{done} attempts at {total} Pods", end="\r", file=sys.stderr, flush=True)
+
+
+def _tell(args: argparse.Namespace, comparison: Comparison) -> int:
+    from edged.cli.output import print_data
+    from edged.cli.simulation.page import write_page
+
+    if args.html:
+        write_page(comparison, Path(args.html))
+        print(f"written: {args.html}", file=sys.stderr)
+    if args.output != "table":
+        print_data(comparison.describe(details=args.details), args.output)
+    else:
+        comparison.print_tables(everything=args.all)
+    return 1 if args.strict and comparison.waiting() else 0

@@ -1,0 +1,132 @@
+"""Which profiles `edged schedule simulate` runs: the daemon's, with the changes that were asked for.
+
+Settings come from edged.toml, a KubeSchedulerConfiguration, or what came with the cluster's picture; loading is
+loops/plugins.py's, so a guest here is the guest of the daemon. Called by the command alone.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edged import config as configuration
+from edged.config import Config, PluginConfig, SchedulerConfig
+from edged.errors import ConfigError
+from edged.logs import GuestLines, Logger, LogStyle
+from edged.loops.plugins import Loaded, PluginLoader
+from edged.scheduling import profile_config
+from edged.scheduling.cluster_state import ClusterState
+from edged.scheduling.framework import Handle
+from edged.scheduling.profile import PluginRef, ProfileConfig
+from edged.scheduling.profile_config import SchedulerFile
+from edged.wasm.compile import Compiler
+from edged.wasm.engine import Engine
+
+OWN_FOLDER = "~/.cache/edged/simulate"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Settings and plugin entries: everything of a scheduler but its Handle. `source`: where they are from."""
+
+    scheduler: SchedulerConfig
+    settings: SchedulerFile
+    source: str
+
+
+class Profiles:
+    """Loads wishes; one engine and one compiler for all. `close` at the end."""
+
+    def __init__(self, args: Namespace, state: ClusterState) -> None:
+        path = args.config
+        if path is None and args.scheduler_config is None and os.access(configuration.DEFAULT_PATH, os.R_OK):
+            path = configuration.DEFAULT_PATH
+        self._config = _with_own_folders(configuration.load(path) if path else Config())
+        engine = self._config.engine
+        self._engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)  # type: ignore[arg-type]
+        compiler = Compiler(self._engine, Path(self._config.node.cache_dir))
+        lines = GuestLines(Logger(LogStyle("logfmt", "info", False)))
+        self._loader = PluginLoader(self._config, compiler, lines)
+        self.plain = self._wish(args, state, path)
+
+    def _wish(self, args: Namespace, state: ClusterState, path: str | None) -> Wish:
+        scheduler = self._config.scheduler
+        if args.scheduler_config is not None:
+            file = str(Path(args.scheduler_config).absolute())
+            scheduler = replace(scheduler or SchedulerConfig(), config=file, names=())
+            return Wish(scheduler, self._loader.settings(scheduler), args.scheduler_config)
+        if scheduler is not None:
+            return Wish(scheduler, self._loader.settings(scheduler), str(path))
+        if state.scheduler_config is not None:
+            settings = profile_config.parse(state.scheduler_config)
+            return Wish(SchedulerConfig(names=()), settings, "the configuration that came with the cluster")
+        return Wish(SchedulerConfig(names=("default-scheduler",)),
+                    SchedulerFile((ProfileConfig("default-scheduler"),)), "the defaults")  # fmt: skip
+
+    async def load(self, wish: Wish, handle: Handle) -> Loaded:
+        """Profiles and their guests, to be closed by the caller. Raises ConfigError, GuestError."""
+        return (await self._loader.load(wish.scheduler, wish.settings, handle)).profiles
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def changed(wish: Wish, weights: list[tuple[str, int]], modules: list[tuple[str, Path]]) -> tuple[Wish, list[str]]:
+    """The wish with other weights and modules, and what that is in words. Raises ConfigError."""
+    scheduler, settings, said = wish.scheduler, wish.settings, []
+    for name, module in modules:
+        scheduler, words = _with_module(scheduler, name, module)
+        said.append(words)
+    for name, weight in weights:
+        scheduler, settings, words = _with_weight(scheduler, settings, name, weight)
+        said.append(words)
+    return replace(wish, scheduler=scheduler, settings=settings), said
+
+
+def _with_module(scheduler: SchedulerConfig, name: str, module: Path) -> tuple[SchedulerConfig, str]:
+    if not module.is_file():
+        raise ConfigError(f"--module {name}: {module}: no such file")
+    url = f"file://{module.absolute()}"
+    if any(plugin.name == name for plugin in scheduler.plugin):
+        plugins = tuple(replace(p, module=url) if p.name == name else p for p in scheduler.plugin)
+        return replace(scheduler, plugin=plugins), f"{name} is {module}"
+    added = PluginConfig(name=name, module=url)
+    return replace(scheduler, plugin=(*scheduler.plugin, added)), f"plugin {name} added: {module}"
+
+
+def _with_weight(
+    scheduler: SchedulerConfig, settings: SchedulerFile, name: str, weight: int
+) -> tuple[SchedulerConfig, SchedulerFile, str]:
+    words = f"weight of {name}: {weight}"
+    if any(plugin.name == name for plugin in scheduler.plugin):
+        plugins = tuple(replace(p, weight=weight) if p.name == name else p for p in scheduler.plugin)
+        return replace(scheduler, plugin=plugins), settings, words
+    profiles = tuple(_reweighted(profile, name, weight) for profile in settings.profiles)
+    if profiles == settings.profiles and not any(_weights(profile, name) for profile in profiles):
+        known = sorted({ref.name for profile in profiles for ref in profile.multi_point})
+        raise ConfigError(f"--weight: no profile has a plugin {name!r}; there are {', '.join(known)}")
+    return scheduler, replace(settings, profiles=profiles), words
+
+
+def _weights(profile: ProfileConfig, name: str) -> bool:
+    refs = [*profile.multi_point, *(ref for point in profile.points.values() for ref in point.enabled)]
+    return any(ref.name == name for ref in refs)
+
+
+def _reweighted(profile: ProfileConfig, name: str, weight: int) -> ProfileConfig:
+    def new(refs: tuple[PluginRef, ...]) -> tuple[PluginRef, ...]:
+        return tuple(PluginRef(name, weight) if ref.name == name else ref for ref in refs)
+
+    points = {key: point._replace(enabled=new(point.enabled)) for key, point in profile.points.items()}
+    return replace(profile, multi_point=new(profile.multi_point), points=points)
+
+
+def _with_own_folders(config: Config) -> Config:
+    """The daemon's folders belong to the daemon; whoever simulates without its rights uses some of his own."""
+    node = config.node
+    if os.access(node.cache_dir, os.W_OK) and os.access(node.state_dir, os.W_OK):
+        return config
+    own = str(Path(OWN_FOLDER).expanduser())
+    return replace(config, node=replace(node, cache_dir=f"{own}/compiled", state_dir=own))
