@@ -162,6 +162,9 @@ def _patch(_environment: Environment, document: Any, operations: list[Any]) -> A
     return patcher.document
 
 
+_GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
 def _marshal_with_options(_environment: Environment, value: Any, options: dict[str, Any]) -> str:
     kinds = {"prefix": str, "indent": str, "pretty": bool}
     for key, option in options.items():
@@ -170,8 +173,9 @@ def _marshal_with_options(_environment: Environment, value: Any, options: dict[s
         if not isinstance(option, kinds[key]):
             raise BuiltinError(f"key {key} has the wrong type")
     if not options.get("pretty", "prefix" in options or "indent" in options):
-        return dump_json(_sorted(value)).decode()
+        return dump_json(_sorted(value)).decode().translate(_GO_ESCAPES)
     text = json.dumps(_sorted(value), ensure_ascii=False, indent=options.get("indent", "\t"), separators=(",", ": "))
+    text = text.translate(_GO_ESCAPES)
     return "\n".join(str(options.get("prefix", "")) + line for line in text.split("\n"))
 
 

@@ -1,7 +1,6 @@
 """Every builtin against the real `opa eval`, on the same arguments; and what edged means to do otherwise."""
 # ruff: noqa: E501 - a table
 
-
 from __future__ import annotations
 
 import json

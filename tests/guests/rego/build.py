@@ -5,8 +5,8 @@ time takes a minute or two. Called by test files through `opa()` and by hand:
 
     python -m tests.guests.rego.build
 
-Environment: EDGED_GUEST_CACHE names the cache folder (else $XDG_CACHE_HOME/edged/guests). Without Go, tests that need it
-are skipped, but never under CI=true.
+Environment: EDGED_GUEST_CACHE names the cache folder (else $XDG_CACHE_HOME/edged/guests). Without Go, tests that need
+it are skipped, but never under CI=true.
 """
 
 from __future__ import annotations

@@ -1,0 +1,6 @@
+# parameters: {}
+package policy
+
+import rego.v1
+
+violation contains {"msg": "never"} if false
