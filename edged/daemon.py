@@ -11,13 +11,13 @@ under way finish for `node.drain_s`, then stop what the rest leans on.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
-import random
 import signal
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,6 @@ from edged import status, systemd
 from edged.admission.webhooks import Target
 from edged.apiserver.informers import Informers
 from edged.apiserver.kubeconfig import ClientSource, Location
-from edged.apiserver.lean import LeanPool
-from edged.apiserver.writes import PDBS, PODS, EventRecorder
 from edged.config import AdmissionConfig, Config
 from edged.errors import ConfigError, EdgedError
 from edged.http1 import listener as http
@@ -55,8 +53,8 @@ from edged.webhook.routes import Routes
 if TYPE_CHECKING:
     from edged.loops.audit import Auditor
     from edged.loops.scheduler import Scheduler
+    from edged.loops.scheduling import Scheduling
     from edged.otlp.traces import Traces
-    from edged.scheduling.profile import Profile
 
 NODES = GroupVersionResource("", "v1", "nodes")
 BEAT_S = 1.0
@@ -92,9 +90,7 @@ class Daemon:
         self.traces = make_traces(config, log)
         self.admission = Admission(log, self.lines, self.context, self._observers(), self._is_retired)
         self.auditor: Auditor | None = None
-        self.scheduler: Scheduler | None = None
-        self.scheduler_error = ""
-        self.profiles: tuple[Profile, ...] = ()
+        self.scheduling: Scheduling | None = None
         self.probes = Probes()
         self.certificates: Certificates | None = None
         self.listener: http.Listener | None = None
@@ -137,8 +133,7 @@ class Daemon:
                         if admission is not None:
                             await self._start_admission(admission, sockets, base, work, intake)
                         await self._start_scheduler(work)
-                        gc.collect()
-                        gc.freeze()
+                        settle_memory()
                         self.ready = True
                         notify.ready("serving")
                         self.log.info("ready", elapsed_ms=round((time.time() - self.started_at) * 1000))
@@ -287,42 +282,17 @@ class Daemon:
         if config is None:
             return
         # Imported here: a node without the scheduler does not pay for it.
-        from edged.loops.plugins import PluginLoader
-        from edged.loops.scheduler import BINDERS, ApiWrites, Scheduler
-        from edged.webhook.scheduler_metrics import scheduler_metrics
+        from edged.loops.scheduling import Scheduling
 
-        client = self.source.client
-        pool = LeanPool(client, connections=BINDERS + 3)
-        recorder = EventRecorder(pool, random=random.random, log=self.log)
-        pods, nodes = self.informers.acquire(PODS), self.informers.acquire(NODES)
-        loader = PluginLoader(self.config, self.compiler, self.lines)
-        try:
-            settings = loader.settings(config)
-            for path in settings.ignored:
-                self.log.warning("setting of the scheduler has no effect", file=config.config, setting=path)
-            scheduler = Scheduler(
-                pods,
-                nodes,
-                ApiWrites(client, pool, recorder),
-                log=self.log,
-                instance=f"edged-{self.config.node.name}",
-                percentage=settings.percentage,
-                backoff_s=(settings.initial_backoff_s, settings.max_backoff_s),
-            )
-            self.profiles = await loader.load(config, settings, scheduler)
-            scheduler.use(self.profiles)
-            if any(profile.plugin("DefaultPreemption") for profile in self.profiles):
-                scheduler.preemption.respect(self.informers.acquire(PDBS))
-        except EdgedError as error:
-            self.scheduler_error = str(error)
-            self.log.error("scheduler not started", error=self.scheduler_error)
-            self.informers.release(pods)
-            self.informers.release(nodes)
-            return
-        self.scheduler = scheduler
-        scheduler_metrics(self.registry, scheduler.metrics, scheduler.gauges)
-        work.start_soon(recorder.run)
-        work.start_soon(scheduler.run)
+        self.scheduling = Scheduling(
+            self.config, self.source.client, self.informers, self.compiler, self.lines, self.log, self.registry
+        )
+        await self.scheduling.start(work)
+
+    @property
+    def scheduler(self) -> Scheduler | None:
+        """The one of the present term; None while there is none."""
+        return self.scheduling.scheduler if self.scheduling is not None else None
 
     async def _beat(self) -> None:
         """Notes that the event loop runs and that guest calls get their turns: what the watchdog asks for."""
@@ -369,6 +339,7 @@ class Daemon:
         if fixed:
             raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")
         if fresh.admission is None:
+            await self._reload_scheduler(fresh)
             self.config = fresh
             return
         loader = PolicyLoader(fresh, self.compiler, self.lines, self.log)
@@ -376,11 +347,16 @@ class Daemon:
         broken = [f"{policy.name}: {policy.error}" for policy in policies.values() if policy.error]
         if broken:
             raise ConfigError("policies do not load: " + "; ".join(broken))
+        await self._reload_scheduler(fresh)
         self.config = fresh
         self._configured = policies
         self.swap()
         if self.resources is not None:
             self.resources.reload()
+
+    async def _reload_scheduler(self, fresh: Config) -> None:
+        if self.scheduling is not None and self.scheduler is not None:
+            await self.scheduling.reload(fresh)
 
     # --- status
 
@@ -396,7 +372,7 @@ class Daemon:
     def _why(self, request: dict[str, Any]) -> dict[str, Any]:
         """The last scheduling attempt at a Pod: request key `pod` is NAMESPACE/NAME; none: whom it can tell of."""
         if self.scheduler is None:
-            reason = self.scheduler_error or "[scheduler] is not configured"
+            reason = self.scheduling.error if self.scheduling is not None else "[scheduler] is not configured"
             return {"error": f"the scheduler does not run: {reason}"}
         if "pod" not in request:
             return {"pods": self.scheduler.remembered()}
@@ -452,12 +428,7 @@ class Daemon:
         }
 
     def _describe_scheduler(self) -> dict[str, Any]:
-        if self.scheduler is None:
-            return {"error": self.scheduler_error} if self.scheduler_error else {}
-        return {
-            "pending": self.scheduler.queue.pending(),
-            "profiles": [profile.scheduler_name for profile in self.profiles],
-        }
+        return self.scheduling.describe() if self.scheduling is not None else {}
 
     # --- what is said
 
@@ -501,6 +472,14 @@ def rfc3339(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def settle_memory() -> None:
+    """What start needed is over: free it, let the collector forget the rest, and give free pages back."""
+    gc.collect()
+    gc.freeze()
+    with suppress(AttributeError):  # glibc has it, other C libraries need it less
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def admission_url(admission: AdmissionConfig) -> str:
     """What the API server dials."""
     return admission.url or f"https://{admission.listen}"
@@ -517,9 +496,17 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Keys that differ and cannot change while the process runs."""
     changed = [
         name
-        for name in ("node", "kubernetes", "engine", "scheduler", "observability")
+        for name in ("node", "kubernetes", "engine", "observability")
         if getattr(old, name) != getattr(new, name)
     ]
+    if (old.scheduler is None) != (new.scheduler is None):
+        changed.append("scheduler")
+    elif old.scheduler is not None and new.scheduler is not None:
+        changed += [
+            f"scheduler.{key}"
+            for key in old.scheduler.__slots__
+            if key != "plugin" and getattr(old.scheduler, key) != getattr(new.scheduler, key)
+        ]
     if (old.admission is None) != (new.admission is None):
         changed.append("admission")
     elif old.admission is not None and new.admission is not None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from edged.deferred import defer
+
+DEFERRED = ("asyncio", "asyncio.subprocess", "yaml")
+
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
@@ -17,6 +21,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    defer(*DEFERRED)
     import trio
 
     from edged import config as configuration

@@ -1,0 +1,31 @@
+"""Modules that are imported by others and hardly ever used: imported really when something of them is first used.
+
+lightkube imports asyncio for credentials that a program prints, and yaml for kubeconfig files: 2.5 MiB, which a
+daemon without the one or the other need not have. `importlib.util.LazyLoader` does not do here, because a second import
+statement of the same module makes it load. Called by `edged run` before anything else is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _Deferred(ModuleType):
+    """Stands in for a module until one of its names is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        package = self.__name__.partition(".")[0]
+        for known, module in list(sys.modules.items()):
+            if isinstance(module, _Deferred) and known.partition(".")[0] == package:
+                del sys.modules[known]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def defer(*names: str) -> None:
+    """Have these imported at their first use. With a submodule name its package, too. Nothing that is there already."""
+    for name in names:
+        if name not in sys.modules:
+            sys.modules[name] = _Deferred(name)
