@@ -159,6 +159,16 @@ class Edged:
             if line.split("{")[0].split(" ")[0] == name
         )
 
+    def status(self) -> dict[str, Any]:
+        """What the status socket says."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.socket))
+            connection.sendall(b'{"operation": "status"}\n')
+            with connection.makefile("rb") as answer:
+                report: dict[str, Any] = json.loads(answer.read())
+        return report
+
     def memory(self) -> tuple[float, float]:
         return memory_mib(self.process.pid)
 
@@ -172,8 +182,8 @@ wrk.body = io.open("{body}", "rb"):read("*a")
 wrk.headers["Content-Type"] = "application/json"
 {headers}
 function done(summary, latency, requests)
-  io.stderr:write(string.format('{{"p50_us":%d,"p99_us":%d,"max_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n',
-    latency:percentile(50), latency:percentile(99), latency.max, summary.requests, summary.duration,
+  io.stderr:write(string.format('{{"p50_us":%d,"p95_us":%d,"p99_us":%d,"max_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n',
+    latency:percentile(50), latency:percentile(95), latency:percentile(99), latency.max, summary.requests, summary.duration,
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write +
     summary.errors.timeout))
 end
@@ -217,7 +227,7 @@ class Load:
         return self.result()
 
     def result(self) -> dict[str, float]:
-        """p50_ms, p99_ms, max_ms, per_s, requests, failed."""
+        """p50_ms, p95_ms, p99_ms, max_ms, per_s, requests, failed."""
         _, said = self._process.communicate()
         self._folder.cleanup()
         try:
@@ -226,6 +236,7 @@ class Load:
             raise BenchError(f"wrk said nothing usable: {said!r}") from None
         return {
             "p50_ms": found["p50_us"] / 1000,
+            "p95_ms": found["p95_us"] / 1000,
             "p99_ms": found["p99_us"] / 1000,
             "max_ms": found["max_us"] / 1000,
             "per_s": found["requests"] / (found["duration_us"] / 1e6),
