@@ -10,6 +10,7 @@ const make = (tag, text, className) => {
   return element;
 };
 const LEFT = 236, TOP = 142, ROW = 20;
+const DARK_HUES = ["#d8b45a", "#6fc7ae", "#d394c4", "#8fb0ea", "#e59a80", "#b0c563", "#b9a0f0", "#7fc3d8", "#e08aa4", "#a3aeb8"];
 const HUES = ["#8c6d1f", "#2f7d6b", "#8a4f7d", "#4d6fa8", "#a3553a", "#6b7d2f", "#7a5fb0", "#3f7f92", "#9a4257", "#5c6670"];
 const WORDS = {
   pending: "without a node", evicted: "evicted", moved: "moved", placed: "placed", new: "new",
@@ -77,7 +78,7 @@ function select() {
 
 function layout() {
   const room = matrix.clientWidth - LEFT - 14;
-  column = Math.max(18, Math.min(64, Math.floor(room / Math.max(1, columns.length))));
+  column = Math.max(columns.length > 50 ? 12 : 18, Math.min(64, Math.floor(room / Math.max(1, columns.length))));
   $("spacer").style.width = `${LEFT + columns.length * column + 8}px`;
   $("spacer").style.height = `${TOP + rows.length * ROW + 8}px`;
   const ratio = window.devicePixelRatio || 1;
@@ -115,7 +116,7 @@ function colourOf(detail, node) {
   const low = all ? data.low : detail.low, high = all ? data.high : detail.high;
   return ramp(high > low ? (total - low) / (high - low) : 0.5);
 }
-const hueOf = (plugin) => HUES[Math.max(0, data.against.indexOf(plugin)) % HUES.length];
+const hueOf = (plugin) => theme.hues[Math.max(0, data.against.indexOf(plugin)) % theme.hues.length];
 
 // --- drawing
 
@@ -161,12 +162,13 @@ function drawCell(pod, node, x, y) {
       pen.fillStyle = theme.out;
       pen.fillRect(x, y, w, h);
       pen.strokeStyle = hueOf(data.reasons[verdict - 1][0]);
-      pen.lineWidth = 2;
+      pen.lineWidth = 1.8;
+      const arm = Math.min(4.5, w / 2 - 1.5);
       pen.beginPath();
-      pen.moveTo(x + w / 2 - 5, y + h / 2 - 4);
-      pen.lineTo(x + w / 2 + 5, y + h / 2 + 4);
-      pen.moveTo(x + w / 2 + 5, y + h / 2 - 4);
-      pen.lineTo(x + w / 2 - 5, y + h / 2 + 4);
+      for (const side of [-arm, arm]) {
+        pen.moveTo(x + w / 2 - side, y + h / 2 - arm);
+        pen.lineTo(x + w / 2 + side, y + h / 2 + arm);
+      }
       pen.stroke();
     } else drawDot(x, y, w, h);
   } else drawDot(x, y, w, h);
@@ -221,7 +223,7 @@ function drawHead(from, to, x) {
   pen.clip();
   pen.fillStyle = theme.back;
   pen.fillRect(LEFT, 0, canvas.width, TOP);
-  pen.font = "12px system-ui, sans-serif";
+  pen.font = `${column < 14 ? 10.5 : 12}px system-ui, sans-serif`;
   pen.textAlign = "left";
   for (let c = from; c < to; c++) {
     const node = data.nodes[columns[c]], at = LEFT + c * column - x;
@@ -231,7 +233,7 @@ function drawHead(from, to, x) {
     pen.fillStyle = node.removed ? theme.bad : node.added ? theme.accent : theme.front;
     pen.fillText(fit(node.name + (node.removed ? " (removed)" : node.added ? " (new)" : ""), TOP - 50), 0, 0);
     pen.restore();
-    const each = Math.min(9, (column - 6) / 2);
+    const each = Math.min(9, (column - 4) / 2);
     gauge(at + column / 2 - each - 1, node.cpu, node.cpu_before, each);
     gauge(at + column / 2 + 1, node.memory, node.memory_before, each);
   }
@@ -447,6 +449,7 @@ function legend() {
 
 function setTheme(dark) {
   document.documentElement.classList.toggle("dark", dark);
+  theme.hues = dark ? DARK_HUES : HUES;
   readTheme();
   legend();
   redraw();

@@ -67,7 +67,7 @@ class Profiles:
 
     async def load(self, wish: Wish, handle: Handle) -> Loaded:
         """Profiles and their guests, to be closed by the caller. Raises ConfigError, GuestError."""
-        return (await self._loader.load(wish.scheduler, wish.settings, handle)).profiles
+        return await self._loader.load(wish.scheduler, wish.settings, handle)
 
     def close(self) -> None:
         self._engine.close()
