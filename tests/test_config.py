@@ -237,7 +237,6 @@ def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> Non
     "text",
     [
         '[[controller]]\nname = "c"\nmodule = "file:///c.wasm"\n',
-        "[scheduler]\nleader_election = true\n",
         '[signatures]\nverification = "/v.yml"\n',
         '[signatures]\ntrust_root = "/t.json"\n',
         '[registry]\nsources = "/s.yml"\n',

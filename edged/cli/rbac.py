@@ -24,6 +24,7 @@ from edged.cli.output import print_data
 from edged.cli.webhook import metadata_of
 from edged.config import Config, GroupConfig, GroupMemberConfig, KubernetesConfig, PolicyConfig
 from edged.errors import ConfigError
+from edged.scheduling.config_sections import LeaderElectionSettings
 
 GROUP = "rbac.authorization.k8s.io"
 TOKEN_SECRET = "kubernetes.io/service-account-token"
@@ -119,11 +120,33 @@ def cluster_rules(config: Config) -> list[Rule]:
 
 
 def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
-    """Rules of Roles, by namespace."""
-    if config.admission is None or config.admission.register != "dynamic":
-        return {}
-    # Which hosts run API servers: a loopback URL is refused where there is more than this one.
-    return {"default": [_rule("discovery.k8s.io", ["endpointslices"], ["list"])]}
+    """Rules of Roles, by namespace. Raises ConfigError: a scheduler's file cannot be read."""
+    rules: dict[str, list[Rule]] = {}
+    if config.admission is not None and config.admission.register == "dynamic":
+        # Which hosts run API servers: a loopback URL is refused where there is more than this one.
+        rules["default"] = [_rule("discovery.k8s.io", ["endpointslices"], ["list"])]
+    lease = _scheduler_lease(config)
+    if lease is not None:
+        rules.setdefault(lease.namespace, []).extend(
+            # Kubernetes cannot limit `create` by name.
+            [
+                _rule("coordination.k8s.io", ["leases"], ["create"]),
+                _rule("coordination.k8s.io", ["leases"], ["get", "update"], [lease.name]),
+            ]
+        )
+    return rules
+
+
+def _scheduler_lease(config: Config) -> LeaderElectionSettings | None:
+    from edged.loops.plugins import read_settings
+    from edged.loops.scheduling import OWN_LEASE
+
+    scheduler = config.scheduler
+    if scheduler is None:
+        return None
+    if scheduler.config:
+        return read_settings(Path(scheduler.config)).election
+    return LeaderElectionSettings(name=OWN_LEASE) if scheduler.leader_election else None
 
 
 def _admission_rules(config: Config) -> list[Rule]:

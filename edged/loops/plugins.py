@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,58 @@ import httpx2
 import trio
 
 from edged.config import Config, PluginConfig, SchedulerConfig
-from edged.errors import ConfigError, EdgedError, PeerError
+from edged.errors import ConfigError, EdgedError, GuestError, PeerError
 from edged.logs import GuestLines
 from edged.loops.policies import module_path
 from edged.scheduling import guest_source, profile, profile_config
 from edged.scheduling.framework import UNKNOWN, Handle, Plugin
-from edged.scheduling.guest import GuestLog, GuestOptions, GuestPlugin, load_guest
-from edged.scheduling.profile import PluginRef, PointConfig, Profile, ProfileConfig
+from edged.scheduling.guest import (
+    GUEST_HOSTS,
+    GuestLog,
+    GuestOptions,
+    GuestPlugin,
+    LoadedGuest,
+    load_guest,
+)
+from edged.scheduling.profile import Call, PluginRef, PointConfig, Profile, ProfileConfig
 from edged.scheduling.profile_config import SchedulerFile
 from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
-from edged.wasm.instance import Budget
+from edged.wasm.instance import Budget, Template
 from edged.wasm.module import Module
 
 FETCH_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlugin:
+    """A guest in use, and what it was made of. `prepared`: the version it is to change to."""
+
+    plugin: GuestPlugin
+    digest: str
+    options: GuestOptions
+    prepared: LoadedGuest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Profiles with their guests: by name for `[[scheduler.plugin]]`, by `profile/name` for those of a file."""
+
+    profiles: tuple[Profile, ...] = ()
+    configs: tuple[ProfileConfig, ...] = ()
+    guests: dict[str, LoadedPlugin] = field(default_factory=dict)
+
+    def adopt(self, old: Loaded) -> list[GuestPlugin]:
+        """Put prepared versions to use; -> the plugins of `old` that nobody needs any more."""
+        for loaded in self.guests.values():
+            if loaded.prepared is not None:
+                loaded.plugin.adopt(loaded.prepared)
+        kept = {id(loaded.plugin) for loaded in self.guests.values()}
+        return [loaded.plugin for loaded in old.guests.values() if id(loaded.plugin) not in kept]
+
+    def close(self) -> None:
+        """Frees all instances; when no cycle runs any more."""
+        for loaded in self.guests.values():
+            loaded.plugin.close()
 
 
 class PluginLoader:
@@ -51,24 +90,33 @@ class PluginLoader:
         return SchedulerFile(tuple(ProfileConfig(name) for name in scheduler.names))
 
     async def load(
-        self, scheduler: SchedulerConfig, settings: SchedulerFile, handle: Handle
-    ) -> tuple[Profile, ...]:
-        """Profiles ready to run. Raises ConfigError, GuestError."""
-        extra = [(entry, await self._plugin(entry, handle)) for entry in scheduler.plugin]
+        self, scheduler: SchedulerConfig, settings: SchedulerFile, handle: Handle, old: Loaded | None = None
+    ) -> Loaded:
+        """Profiles ready to run. Raises ConfigError, GuestError.
+
+        With `old`, plugins that did not change stay as they are, and guests of the same name are only prepared
+        to change: `Loaded.adopt` does it.
+        """
+        old = old or Loaded()
+        guests = {entry.name: await self._plugin(entry, handle, old) for entry in scheduler.plugin}
+        extra = [(entry, guests[entry.name]) for entry in scheduler.plugin]
         profiles = []
         for number, config in enumerate(settings.profiles):
             where = f"{scheduler.config}: profiles[{number}]"
-            guests: dict[str, Plugin] = {}
-            for name, args in config.guests.items():
-                guests[name] = await self._named_guest(name, args, handle, where)
-            own = [(e, p) for e, p in extra if not e.profiles or config.scheduler_name in e.profiles]
+            name = config.scheduler_name
+            found: dict[str, LoadedPlugin] = {}
+            for plugin, args in config.guests.items():
+                key = f"{name}/{plugin}"
+                found[plugin] = guests[key] = await self._named_guest(key, plugin, args, handle, where, old)
+            own = [(e, p) for e, p in extra if not e.profiles or name in e.profiles]
+            found |= {entry.name: loaded for entry, loaded in own}
             try:
-                profiles.append(profile.build(_with_plugins(config, own), handle, guests | _by_name(own)))
+                profiles.append(_build(config, own, found, handle, old))
             except ConfigError as error:
                 raise (ConfigError(f"{where}: {error}") if scheduler.config else error) from error
-        return tuple(profiles)
+        return Loaded(tuple(profiles), settings.profiles, guests)
 
-    async def _plugin(self, entry: PluginConfig, handle: Handle) -> GuestPlugin:
+    async def _plugin(self, entry: PluginConfig, handle: Handle, old: Loaded) -> LoadedPlugin:
         module = await self._compiler.load(module_path(entry.module))
         options = self._options(
             entry.name,
@@ -76,10 +124,23 @@ class PluginLoader:
             points=entry.points,
             depends_on=frozenset(entry.depends_on) or frozenset({UNKNOWN}),
         )
-        return await self._guest(module, options, handle)
+        return await self._guest(entry.name, module, options, handle, old)
 
-    async def _guest(self, module: Module, options: GuestOptions, handle: Handle) -> GuestPlugin:
-        return await load_guest(self._compiler.engine, module, options, handle, self._log(options.name))
+    async def _guest(
+        self, key: str, module: Module, options: GuestOptions, handle: Handle, old: Loaded
+    ) -> LoadedPlugin:
+        before = old.guests.get(key)
+        if before is None:
+            plugin = await load_guest(self._compiler.engine, module, options, handle, self._log(options.name))
+            return LoadedPlugin(plugin, module.digest, options)
+        if (before.digest, before.options) == (module.digest, options):
+            return replace(before, prepared=None)
+        template = Template(self._compiler.engine, module, GUEST_HOSTS)
+        try:
+            prepared = await before.plugin.prepare(template, options)
+        except EdgedError as error:
+            raise GuestError(f"plugin {options.name}: {error}") from error
+        return LoadedPlugin(before.plugin, module.digest, options, prepared)
 
     def _options(self, name: str, **options: Any) -> GuestOptions:
         engine = self._config.engine
@@ -102,7 +163,9 @@ class PluginLoader:
 
     # --- guests that a KubeSchedulerConfiguration file names
 
-    async def _named_guest(self, name: str, args: dict[str, Any], handle: Handle, where: str) -> GuestPlugin:
+    async def _named_guest(
+        self, key: str, name: str, args: dict[str, Any], handle: Handle, where: str, old: Loaded
+    ) -> LoadedPlugin:
         """`where`: file and profile, for errors."""
         try:
             parsed = guest_source.parse_args(name, args)
@@ -110,7 +173,7 @@ class PluginLoader:
             options = self._options(
                 name, config=parsed.guest_config, log_severity=parsed.log_severity, args=parsed.args
             )
-            return await self._guest(module, options, handle)
+            return await self._guest(key, module, options, handle, old)
         except EdgedError as error:
             raise ConfigError(f"{where}.pluginConfig {name!r}: {error}") from error
 
@@ -162,8 +225,62 @@ def read_settings(path: Path) -> SchedulerFile:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def _build(
+    config: ProfileConfig,
+    own: Sequence[tuple[PluginConfig, LoadedPlugin]],
+    found: Mapping[str, LoadedPlugin],
+    handle: Handle,
+    old: Loaded,
+) -> Profile:
+    """Native plugins with the arguments of before stay the same objects: some remember what they reserved.
+
+    Points are those of the prepared versions. Raises ConfigError.
+    """
+    plugins: dict[str, Plugin] = _kept(config, old)
+    shown = {name: _as_prepared(loaded) for name, loaded in found.items()}
+    made = profile.build(_with_plugins(config, own, shown), handle, plugins | shown)
+    return _with_real(made, {name: loaded.plugin for name, loaded in found.items()})
+
+
+def _kept(config: ProfileConfig, old: Loaded) -> dict[str, Plugin]:
+    for before, made in zip(old.configs, old.profiles, strict=True):
+        if before.scheduler_name == config.scheduler_name:
+            return {
+                plugin.name: plugin
+                for plugin in made.plugins
+                if not isinstance(plugin, GuestPlugin) and before.args.get(plugin.name) == config.args.get(plugin.name)
+            }
+    return {}
+
+
+class _Prepared(GuestPlugin):
+    """A guest plugin as it will be once its prepared version is adopted; only to build profiles with."""
+
+    def __init__(self, plugin: GuestPlugin, guest: LoadedGuest) -> None:
+        self.name = plugin.name
+        self.depends_on = guest.options.depends_on
+        self.use(guest)
+
+
+def _as_prepared(loaded: LoadedPlugin) -> GuestPlugin:
+    return loaded.plugin if loaded.prepared is None else _Prepared(loaded.plugin, loaded.prepared)
+
+
+def _with_real(made: Profile, plugins: Mapping[str, GuestPlugin]) -> Profile:
+    """The same profile, with every guest's methods being those of the plugin that goes on living."""
+
+    def real(call: Call, point: str) -> Call:
+        plugin = plugins.get(call.name)
+        return call if plugin is None else call._replace(method=getattr(plugin, point), plugin=plugin)
+
+    calls = {point: tuple(real(call, point) for call in found) for point, found in made.calls.items()}
+    return replace(made, plugins=tuple(plugins.get(p.name, p) for p in made.plugins), calls=calls)
+
+
 def _with_plugins(
-    config: ProfileConfig, plugins: Sequence[tuple[PluginConfig, GuestPlugin]]
+    config: ProfileConfig,
+    plugins: Sequence[tuple[PluginConfig, LoadedPlugin]],
+    shown: Mapping[str, GuestPlugin],
 ) -> ProfileConfig:
     """The profile with `[[scheduler.plugin]]` entries behind its own plugins, but binders first."""
     taken = {ref.name for ref in config.multi_point} | set(config.guests)
@@ -172,16 +289,12 @@ def _with_plugins(
         if entry.name in taken:
             raise ConfigError(f"[[scheduler.plugin]] {entry.name!r}: the profile has a plugin of that name")
     refs = tuple(PluginRef(entry.name, entry.weight) for entry, _ in plugins)
-    binders = tuple(PluginRef(entry.name) for entry, plugin in plugins if "bind" in plugin.points)
+    binders = tuple(PluginRef(entry.name) for entry, _ in plugins if "bind" in shown[entry.name].points)
     points = dict(config.points)
     if binders:
         at = points.get("bind", PointConfig())
         points["bind"] = PointConfig((*binders, *at.enabled), at.disabled)
     return replace(config, multi_point=(*config.multi_point, *refs), points=points)
-
-
-def _by_name(plugins: Sequence[tuple[PluginConfig, GuestPlugin]]) -> dict[str, Plugin]:
-    return {entry.name: plugin for entry, plugin in plugins}
 
 
 async def _read_file(path: str) -> bytes:

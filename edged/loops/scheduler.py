@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ from edged.scheduling.classes import Classes
 from edged.scheduling.cycle import Algorithm, CycleError
 from edged.scheduling.evaluation import Evaluation, single_node_message
 from edged.scheduling.explain import explain, overview, queue_state
+from edged.scheduling.extenders import Extender, run_extender_bind
 from edged.scheduling.framework import CycleState, PostFilterResult, Status
 from edged.scheduling.metrics import Metrics
 from edged.scheduling.nodes import NodeParser
@@ -131,8 +132,10 @@ class Scheduler:
         records: int = 128,
         percentage: int | None = None,
         backoff_s: tuple[float, float] = (1.0, 10.0),
+        metrics: Metrics | None = None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self.snapshot = Snapshot()
         self.cache = Cache()
         self.nominator = Nominator()
@@ -151,6 +154,7 @@ class Scheduler:
         self.preemption = Evictions(
             pods, writes, self, self.nominator, metrics=self.metrics, random=random.random, log=self._log
         )
+        self._leads = leads
         self._pre_binding: dict[str, trio.CancelScope] = {}
         self._released: dict[str, trio.Event] = {}
         self._classes = Classes(self._algorithm)
@@ -177,6 +181,15 @@ class Scheduler:
         self._tracker = Tracker(
             self.cache, self.queue, self._pod_parser, self._node_parser, self._profiles, self._pod_deleted
         )
+
+    def ask(self, extenders: Sequence[Extender]) -> None:
+        """HTTP extenders to consult; before `run`."""
+        self._algorithm.extenders = self.preemption.extenders = extenders
+
+    def exchange(self, profiles: Iterable[Profile]) -> None:
+        """Other profiles of the same names from the next cycle on; Pods under way end with the old ones."""
+        self._profiles = {profile.scheduler_name: profile for profile in profiles}
+        self.queue.use(self._profiles)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Cycles begin when both informers have told everything they know."""
@@ -354,7 +367,7 @@ class Scheduler:
             await self._bind(attempt)
 
     async def _bind(self, attempt: Attempt) -> None:
-        pod, profile, state, node = attempt.pod, attempt.profile, attempt.state, attempt.node
+        pod, profile = attempt.pod, attempt.profile
         self.queue.done(pod.uid)
         try:
             if profile.calls["pre_bind"]:
@@ -364,7 +377,7 @@ class Scheduler:
                 if rejection is not None:
                     await self._rejected_on_node(attempt, rejection)
                     return
-            rejection = await binding.run_bind(profile, state, pod, node)
+            rejection = await self._bind_somehow(attempt)
             self._note(attempt, "bind", rejection)
         except EdgedError as error:
             await self._take_back(attempt, BROKEN, str(error))
@@ -373,6 +386,14 @@ class Scheduler:
             await self._rejected_on_node(attempt, rejection)
             return
         await self._bound(attempt)
+
+    async def _bind_somehow(self, attempt: Attempt) -> Status | None:
+        """By an extender or a plugin. Raises EdgedError."""
+        if not self._leads():
+            raise PeerError("this scheduler does not lead any more")
+        if await run_extender_bind(self._algorithm.extenders, attempt.pod, attempt.node):
+            return None
+        return await binding.run_bind(attempt.profile, attempt.state, attempt.pod, attempt.node)
 
     async def _pre_bind(self, attempt: Attempt) -> Status | None:
         """Until done, or until a more important Pod takes the node. Raises CycleError."""

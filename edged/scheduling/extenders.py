@@ -106,6 +106,21 @@ async def run_extender_scores(extenders: Sequence[Extender], evaluation: Evaluat
         evaluation.scores[extender.name] = ScoreRow(weight, raw)
 
 
+async def run_extender_bind(extenders: Sequence[Extender], pod: PodInfo, node_name: str) -> bool:
+    """Whether an extender has bound the Pod; else the Bind plugins do. Raises EdgedError."""
+    for extender in extenders:
+        if not extender.binds or not extender.interested(pod):
+            continue
+        try:
+            await extender.bind(pod, node_name)
+        except EdgedError:
+            if extender.ignorable:
+                continue
+            raise
+        return True
+    return False
+
+
 async def run_extender_preemption(
     extenders: Sequence[Extender], pod: PodInfo, candidates: Sequence[Candidate]
 ) -> Sequence[Candidate]:

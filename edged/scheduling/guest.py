@@ -243,17 +243,27 @@ class GuestPlugin(Plugin):
         if old is not None:
             old.pool.retire()
 
-    async def swap(self, template: Template, options: GuestOptions) -> bool:
-        """Load another module or other options in this plugin's place; True when its points changed.
-
-        Raises GuestError, and everything stays as it was.
-        """
+    async def prepare(self, template: Template, options: GuestOptions) -> LoadedGuest:
+        """Another module or other options for this plugin's place; nothing changes before `adopt`. Raises
+        GuestError."""
         guest = LoadedGuest(template, options, self._world, self._log)
         await guest.start()
+        return guest
+
+    def adopt(self, guest: LoadedGuest) -> bool:
+        """Use what `prepare` gave; True when its points changed."""
         before = self.points
-        self.depends_on = options.depends_on
+        self.depends_on = guest.options.depends_on
         self.use(guest)
         return self.points != before
+
+    async def swap(self, template: Template, options: GuestOptions) -> bool:
+        """`prepare` and `adopt` in one. Raises GuestError, and everything stays as it was."""
+        return self.adopt(await self.prepare(template, options))
+
+    def retire(self) -> None:
+        """No new cycles: instances go when those under way have ended."""
+        self._guest.pool.retire()
 
     def close(self) -> None:
         """Free all instances that serve nobody; call when no cycle runs any more."""

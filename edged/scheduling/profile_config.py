@@ -8,10 +8,17 @@ Errors name the place: `profiles[0].pluginConfig[1].args.scoringStrategy.type: m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from edged.errors import ConfigError
+from edged.scheduling.config_sections import (
+    ExtenderConfig,
+    LeaderElectionSettings,
+    parse_extenders,
+    parse_leader_election,
+)
+from edged.scheduling.config_shapes import a_list, an_object, only_known
 from edged.scheduling.cycle import OfflineHandle
 from edged.scheduling.framework import ArgumentError
 from edged.scheduling.profile import (
@@ -34,50 +41,63 @@ POINT_NAMES: Final = {
 # Of the top level: meaningful to kube-scheduler's process, not to this one.
 _IGNORED: Final = frozenset(
     {
-        "parallelism", "clientConnection", "leaderElection", "enableProfiling", "enableContentionProfiling",
+        "parallelism", "clientConnection", "enableProfiling", "enableContentionProfiling",
         "delayCacheUntilActive", "healthzBindAddress", "metricsBindAddress",
     }
 )  # fmt: skip
 _TOP: Final = _IGNORED | {
     "apiVersion", "kind", "percentageOfNodesToScore", "podInitialBackoffSeconds", "podMaxBackoffSeconds",
-    "profiles", "extenders",
+    "profiles", "extenders", "leaderElection",
 }  # fmt: skip
 _PROFILE: Final = frozenset({"schedulerName", "percentageOfNodesToScore", "plugins", "pluginConfig"})
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerFile:
-    """`percentage` None: not set. `ignored`: paths that have no effect here."""
+    """`percentage` None: not set. `election` None: off. `ignored`: paths that have no effect here."""
 
     profiles: tuple[ProfileConfig, ...]
     percentage: int | None = None
     initial_backoff_s: float = 1.0
     max_backoff_s: float = 10.0
+    election: LeaderElectionSettings | None = None
+    extenders: tuple[ExtenderConfig, ...] = ()
     ignored: tuple[str, ...] = ()
 
 
 def parse(document: Any) -> SchedulerFile:
     """Raises ConfigError naming the path in the document."""
-    top = _object(document, "the document")
+    top = an_object(document, "the document")
     if top.get("apiVersion") != API_VERSION or top.get("kind") != "KubeSchedulerConfiguration":
         raise ConfigError(f"apiVersion and kind: must be {API_VERSION} KubeSchedulerConfiguration")
-    _known(top, _TOP, "")
-    if top.get("extenders"):
-        raise ConfigError("extenders: not supported; a Wasm plugin can do an extender's work")
+    only_known(top, _TOP, "")
     ignored = [key for key in top if key in _IGNORED]
-    entries = _list(top.get("profiles"), "profiles")
+    entries = a_list(top.get("profiles"), "profiles")
     profiles = tuple(
         _profile(entry, f"profiles[{i}]", len(entries), ignored) for i, entry in enumerate(entries)
     )
     _unique(profiles)
+    profiles = profiles or (ProfileConfig("default-scheduler"),)
+    extenders = parse_extenders(top.get("extenders"))
     initial, longest = _backoff(top)
     return SchedulerFile(
-        profiles=profiles or (ProfileConfig("default-scheduler"),),
+        profiles=tuple(_without(profile, extenders) for profile in profiles),
         percentage=_percentage(top, ""),
         initial_backoff_s=initial,
         max_backoff_s=longest,
+        election=parse_leader_election(top.get("leaderElection")),
+        extenders=extenders,
         ignored=tuple(ignored),
     )
+
+
+def _without(profile: ProfileConfig, extenders: tuple[ExtenderConfig, ...]) -> ProfileConfig:
+    """NodeResourcesFit leaves the resources alone that extenders have taken on."""
+    ignored = [name for extender in extenders for name in extender.ignored]
+    if not ignored:
+        return profile
+    fit = {**profile.args.get("NodeResourcesFit", {}), "ignoredResources": ignored}
+    return replace(profile, args={**profile.args, "NodeResourcesFit": fit})
 
 
 def _unique(profiles: tuple[ProfileConfig, ...]) -> None:
@@ -88,14 +108,14 @@ def _unique(profiles: tuple[ProfileConfig, ...]) -> None:
 
 
 def _profile(entry: Any, path: str, count: int, ignored: list[str]) -> ProfileConfig:
-    profile = _object(entry, path)
-    _known(profile, _PROFILE, path)
+    profile = an_object(entry, path)
+    only_known(profile, _PROFILE, path)
     name = profile.get("schedulerName") or ("default-scheduler" if count == 1 else "")
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{path}.schedulerName: must be a name, since there are several profiles")
     args, guests = _plugin_config(profile.get("pluginConfig"), f"{path}.pluginConfig", ignored)
-    plugins = _object(profile.get("plugins") or {}, f"{path}.plugins")
-    _known(plugins, frozenset({*POINT_NAMES, "multiPoint"}), f"{path}.plugins")
+    plugins = an_object(profile.get("plugins") or {}, f"{path}.plugins")
+    only_known(plugins, frozenset({*POINT_NAMES, "multiPoint"}), f"{path}.plugins")
     known = frozenset({*FACTORIES, *guests})
     multi = _point(plugins.get("multiPoint"), f"{path}.plugins.multiPoint", known, ignored)
     points = {
@@ -116,10 +136,10 @@ def _profile(entry: Any, path: str, count: int, ignored: list[str]) -> ProfileCo
 
 
 def _point(value: Any, path: str, known: frozenset[str], ignored: list[str]) -> PointConfig:
-    point = _object(value or {}, path)
-    _known(point, frozenset({"enabled", "disabled"}), path)
+    point = an_object(value or {}, path)
+    only_known(point, frozenset({"enabled", "disabled"}), path)
     enabled: list[PluginRef] = []
-    for i, entry in enumerate(_list(point.get("enabled"), f"{path}.enabled")):
+    for i, entry in enumerate(a_list(point.get("enabled"), f"{path}.enabled")):
         here = f"{path}.enabled[{i}]"
         ref = _ref(entry, here)
         if ref.name in NOT_BUILT:
@@ -132,14 +152,14 @@ def _point(value: Any, path: str, known: frozenset[str], ignored: list[str]) -> 
             enabled.append(ref)
     disabled = [
         _ref(entry, f"{path}.disabled[{i}]").name
-        for i, entry in enumerate(_list(point.get("disabled"), f"{path}.disabled"))
+        for i, entry in enumerate(a_list(point.get("disabled"), f"{path}.disabled"))
     ]
     return PointConfig(tuple(enabled), frozenset(disabled))
 
 
 def _ref(entry: Any, path: str) -> PluginRef:
-    given = _object(entry, path)
-    _known(given, frozenset({"name", "weight"}), path)
+    given = an_object(entry, path)
+    only_known(given, frozenset({"name", "weight"}), path)
     name, weight = given.get("name"), given.get("weight", 0)
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{path}.name: must be a plugin's name")
@@ -154,16 +174,16 @@ def _plugin_config(
     """(args of native plugins, args of guests), by plugin name."""
     args: dict[str, dict[str, Any]] = {}
     guests: dict[str, dict[str, Any]] = {}
-    for i, entry in enumerate(_list(value, path)):
+    for i, entry in enumerate(a_list(value, path)):
         here = f"{path}[{i}]"
-        given = _object(entry, here)
-        _known(given, frozenset({"name", "args"}), here)
+        given = an_object(entry, here)
+        only_known(given, frozenset({"name", "args"}), here)
         name = given.get("name")
         if not isinstance(name, str) or not name:
             raise ConfigError(f"{here}.name: must be a plugin's name")
         if name in args or name in guests:
             raise ConfigError(f"{here}.name: {name!r} was configured before")
-        own = _object(given.get("args") or {}, f"{here}.args")
+        own = an_object(given.get("args") or {}, f"{here}.args")
         if name in NOT_BUILT:
             ignored.append(f"{here}: {name} is not available")
         elif name in FACTORIES:
@@ -187,7 +207,7 @@ def _native_args(name: str, args: Mapping[str, Any], path: str) -> dict[str, Any
 
 def _guest_args(args: Mapping[str, Any], path: str) -> dict[str, Any]:
     own = {key: value for key, value in args.items() if key not in ("apiVersion", "kind")}
-    _known(own, frozenset({"guestURL", "guestConfig", "logSeverity", "args", "Args"}), path)
+    only_known(own, frozenset({"guestURL", "guestConfig", "logSeverity", "args", "Args"}), path)
     for key in ("guestURL", "guestConfig"):
         if not isinstance(own.get(key, ""), str):
             raise ConfigError(f"{path}.{key}: must be text")
@@ -196,32 +216,6 @@ def _guest_args(args: Mapping[str, Any], path: str) -> dict[str, Any]:
         raise ConfigError(f"{path}.logSeverity: must be a number, not {severity!r}")
     return own
 
-
-# --- shapes
-
-
-def _object(value: Any, path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: must be an object, not {_kind(value)}")
-    return value
-
-
-def _list(value: Any, path: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise ConfigError(f"{path}: must be a list, not {_kind(value)}")
-    return value
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else repr(value) if isinstance(value, str | int | float) else "a list"
-
-
-def _known(value: Mapping[str, Any], keys: frozenset[str] | set[str], path: str) -> None:
-    for key in value:
-        if key not in keys:
-            raise ConfigError(f"{path}{'.' if path else ''}{key}: unknown field")
 
 
 def _percentage(value: Mapping[str, Any], path: str) -> int | None:

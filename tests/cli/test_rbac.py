@@ -110,6 +110,20 @@ def test_the_scheduler():
     ]
 
 
+def test_a_scheduler_that_is_elected_may_write_its_lease(tmp_path):
+    own = namespaced_rules(config.parse("[scheduler]\nleader_election = true"))["kube-system"]
+    assert [(rule["verbs"], rule.get("resourceNames")) for rule in own] == [
+        (["create"], None), (["get", "update"], ["edged-scheduler"]),
+    ]  # fmt: skip
+    file = tmp_path / "scheduler.yaml"
+    head = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nleaderElection:\n"
+    file.write_text(head + "  resourceName: mine\n  resourceNamespace: ns\n")
+    assert list(namespaced_rules(config.parse(f'[scheduler]\nconfig = "{file}"'))) == ["ns"]
+    file.write_text(head + "  leaderElect: false\n")
+    assert namespaced_rules(config.parse(f'[scheduler]\nconfig = "{file}"')) == {}
+    assert namespaced_rules(config.parse("[scheduler]")) == {}
+
+
 @pytest.mark.parametrize(("kind", "expected"), [
     ("Pod", "pods"), ("Ingress", "ingresses"), ("NetworkPolicy", "networkpolicies"), ("Gateway", "gateways"),
     ("Endpoints", "endpoints"), ("StorageClass", "storageclasses")])

@@ -190,7 +190,7 @@ def test_errors_name_the_place(profile, problem):
         ({"kind": "Pod"}, "apiVersion and kind"),
         (document({}, {}), "profiles[0].schedulerName: must be a name"),
         (document({"schedulerName": "a"}, {"schedulerName": "a"}), "profiles[1].schedulerName: 'a' is taken"),
-        (document(extenders=[{}]), "extenders: not supported"),
+        (document(extenders=[{}]), "extenders[0].urlPrefix: must be an http or https URL"),
         (document(podMaxBackoffSeconds="1"), "podMaxBackoffSeconds: must be a number of seconds"),
     ],
 )
