@@ -287,7 +287,10 @@ class _Run:
 
     async def go(self) -> None:
         """To the end. A failure that belongs to one kind, namespace or report costs only that."""
-        await self._client.wait_configured()
+        if not self._client.configured:
+            await self._wait("there is no readable kubeconfig yet")
+            await self._client.wait_configured()
+            await self._wait("")
         scan = self._scan
         try:
             await self._choose_format()

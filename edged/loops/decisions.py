@@ -6,6 +6,7 @@ works without the others.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Decisions:
         status = shown.status or {}
         self.rejections.append(
             {
-                "at": round(self._clock()),
+                "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock())),
                 "policy": policy.name,
                 "mode": policy.config.mode,
                 "verdict": word,

@@ -34,6 +34,7 @@ class Cluster:
     errors...)` spoils the next requests that match; it stands in for ApiClient and for LeanPool."""
 
     server = "https://test"
+    configured = True
 
     def __init__(self, pods: int = 5) -> None:
         self.lists: dict[str, list[dict[str, Any]]] = {
@@ -234,6 +235,13 @@ def test_a_server_that_is_away_is_waited_for():
     assert sum("audit waits for the API server" in line for line in world.said) == 2
     waits = [event["waiting"] for event in world.events if "waiting" in event]
     assert waits[0] == "connection refused" and waits.count("") == 2
+
+
+def test_a_kubeconfig_is_waited_for():
+    world = World()
+    world.cluster.configured = False
+    assert world.scan().scanned == 6
+    assert world.events[:2] == [{"waiting": "there is no readable kubeconfig yet"}, {"waiting": ""}]
 
 
 def test_a_busy_server_is_asked_again_and_a_broken_one_given_up():
