@@ -7,6 +7,7 @@ Exit codes: 0 fine; 1 the file is valid but something it names on this machine i
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -33,12 +34,32 @@ def run(args: argparse.Namespace) -> int:
         effective = configuration.effective(config)
         if args.output == "toml":
             print(to_toml(effective), end="")
+            print(selectors(config), end="")
         else:
             print_data(effective, args.output)
     findings = list(missing(config))
     for finding in findings:
         print(f"edged: {finding}", file=sys.stderr)
     return 1 if findings else 0
+
+
+def selectors(config: Config) -> str:
+    """What the API server is asked to send to each policy, as comments: edged's own exemptions included."""
+    admission = config.admission
+    if admission is None or admission.register == "none" or not (admission.policy or admission.group):
+        return ""
+    import yaml  # type: ignore[import-untyped]  # 3 MB that a daemon's configuration never needs
+
+    from edged.admission import webhooks
+    from edged.cli import webhook
+
+    generated = webhooks.generate(webhook.specs_of(config, admission), webhook.target_of(config, admission))
+    hooks = [hook for obj in generated.objects.values() for hook in obj["webhooks"]]
+    shown = [json.loads(json.dumps(webhooks.describe(hook))) for hook in hooks]
+    text = "\nWhat the API server is asked to send, edged's own exemptions included:\n"
+    text += yaml.safe_dump(shown, sort_keys=False, allow_unicode=True) if shown else "nothing\n"
+    text += "".join(f"policy {name} is not registered: {why}\n" for name, why in generated.problems.items())
+    return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
 
 
 def missing(config: Config) -> Iterator[str]:

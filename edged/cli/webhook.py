@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 def _render(args: argparse.Namespace) -> int:
     config, admission = _load(args.config)
     specs = specs_of(config, admission)
-    target = replace(_target(config, admission), ca_bundle=_known_bundle(config, admission))
+    target = replace(target_of(config, admission), ca_bundle=_known_bundle(config, admission))
     generated = webhooks.generate(specs, target, static=admission.register == "static")
     if args.selectors:
         shown = [webhooks.describe(hook) for obj in generated.objects.values() for hook in obj["webhooks"]]
@@ -134,7 +134,7 @@ def _install(args: argparse.Namespace) -> int:
     folder: Path = args.directory or Path(admission.static_dir)
     bundle = _make_certificates(config, admission)
     changed = [str(path) for path in _write_files(config, admission, folder)]
-    target = replace(_target(config, admission), ca_bundle=bundle)
+    target = replace(target_of(config, admission), ca_bundle=bundle)
     rows, code = trio.run(_install_registration, config, admission, target)
     print_table(("DONE", "WHAT"), [*(("written", path) for path in changed), *rows])
     print(_instructions(admission, folder), file=sys.stderr)
@@ -254,7 +254,7 @@ async def _remove_files(config: Config, admission: AdmissionConfig,
     directory = args.static_dir or admission.static_dir
     if not directory or not Path(directory).is_dir():
         return []
-    registration = StaticRegistration(_target(config, admission), lambda state: None, Path(directory))
+    registration = StaticRegistration(target_of(config, admission), lambda state: None, Path(directory))
     return [("deleted", str(path)) for path in registration.remove(force=args.force)]
 
 
@@ -270,7 +270,7 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
         else config.kubernetes
     client = await open_client(kubernetes)
     try:
-        registration = DynamicRegistration(_target(config, admission), lambda state: None, client)
+        registration = DynamicRegistration(target_of(config, admission), lambda state: None, client)
         return [("deleted", kind) for kind in await registration.remove(force=args.force)]
     finally:
         await client.aclose()
@@ -309,7 +309,7 @@ def _url(admission: AdmissionConfig) -> str:
     return admission.url or f"https://{admission.listen}"
 
 
-def _target(config: Config, admission: AdmissionConfig) -> Target:
+def target_of(config: Config, admission: AdmissionConfig) -> Target:
     from edged.loops.registration import owner_identity
 
     return Target(url=_url(admission), ca_bundle=b"", owner=owner_identity(config.node.name),

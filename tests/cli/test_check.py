@@ -76,3 +76,12 @@ def test_a_wrong_file_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr()
     assert f'{path}:2: [node] nme: unknown key; did you mean "name"?' in shown.err
     assert shown.out == ""
+
+
+def test_the_effective_selectors_are_comments(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(file.read_text().replace('register = "none"', 'register = "dynamic"'))
+    assert cli.main(["check", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert tomllib.loads(out)["admission"]["register"] == "dynamic"
+    comments = "".join(line[2:] + "\n" for line in out.splitlines() if line.startswith("# "))
+    assert "- policy: p\n" in comments and "kube-system" in comments and "resources:\n    - pods" in comments
