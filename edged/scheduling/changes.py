@@ -43,7 +43,7 @@ def drain(state: ClusterState, name: str) -> str:
     """The node stays, cordoned; its Pods wait for another one."""
     cordon(state, name)
     moved, dropped = _clear(state, name, "drained", keep_mirrors=True)
-    return f"{name} drained: {moved} Pods wait for another node, {dropped} of DaemonSets are gone"
+    return f"{name} drained: {pods(moved)} to find another node for, {dropped} of DaemonSets gone"
 
 
 def remove_node(state: ClusterState, name: str) -> str:
@@ -51,7 +51,7 @@ def remove_node(state: ClusterState, name: str) -> str:
     del state.nodes[key_of(_node(state, name))]
     state.of("CSINode").pop(NamespacedName("", name), None)
     moved, dropped = _clear(state, name, "node removed", keep_mirrors=False)
-    return f"{name} removed: {moved} Pods wait for another node, {dropped} are gone"
+    return f"{name} removed: {pods(moved)} to find another node for, {dropped} gone with it"
 
 
 def add_nodes(state: ClusterState, count: int, template: str) -> str:
@@ -68,7 +68,7 @@ def add_nodes(state: ClusterState, count: int, template: str) -> str:
             added = _like(pod, f"{pod['metadata']['name']}-{name}", "added with its node")
             added["spec"] = {**added["spec"], "nodeName": name}
             state.put("Pod", added)
-    return f"{count} nodes like {template} added: {', '.join(names[: min(count, 3)])}{', ...' if count > 3 else ''}"
+    return f"{count} node{'s' if count != 1 else ''} like {template} added: {', '.join(names[: min(count, 3)])}{', ...' if count > 3 else ''}"
 
 
 def scale(state: ClusterState, workload: str, count: int) -> str:
@@ -97,7 +97,7 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[Any, str]]) -> str:
                     raise ConfigError(f"{where}: there is a Pod {key_of(pod)} already")
                 state.put("Pod", complete(pod, state))
                 added += 1
-    return f"{added} Pods added"
+    return f"{pods(added)} added"
 
 
 def reschedule(state: ClusterState, which: str) -> str:
@@ -109,10 +109,14 @@ def reschedule(state: ClusterState, which: str) -> str:
         raise ConfigError(f"no running Pod is meant by {which!r} (all, NAMESPACE/ or NAMESPACE/NAME)")
     for pod in found:
         state.put("Pod", _waiting(_marked(pod, "placed anew")))
-    return f"{len(found)} Pods placed anew"
+    return f"{pods(len(found))} placed anew"
 
 
 # --- how
+
+
+def pods(count: int) -> str:
+    return f"{count} Pod{'s' if count != 1 else ''}"
 
 
 def _selector(which: str) -> Callable[[NamespacedName], bool]:

@@ -257,10 +257,13 @@ function gauge(x, share, before, width) {
 
 const widths = new Map();
 function fit(text, room) {
-  const key = `${room} ${text}`;
+  const key = `${room} ${pen.font} ${text}`;
   if (!widths.has(key)) {
     let cut = text;
-    while (cut.length > 3 && pen.measureText(cut).width > room) cut = `${cut.slice(0, -2).replace(/…$/, "")}…`;
+    // What tells names apart is mostly at their end.
+    for (let keep = text.length - 1; keep > 4 && pen.measureText(cut).width > room; keep--) {
+      cut = `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
+    }
     widths.set(key, cut);
   }
   return widths.get(key);
@@ -422,7 +425,7 @@ function head() {
   data.notes.forEach((text) => $("notes").append(make("li", text)));
   for (const [word, text] of Object.entries(WORDS)) {
     if (!data.summary[word]) continue;
-    const button = make("button", `${text} ${data.summary[word]}`);
+    const button = make("button", `${data.summary[word]} ${text}`);
     button.type = "button";
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", () => {
