@@ -22,6 +22,8 @@ from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestBudget, GuestTimeout, GuestTrap, HostFailure, MemoryFault
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.linked import LinkedTemplate
+from tests.wasm import opa_guest
 from tests.wasm.support import module, rss_mib
 
 WAT = """(module
@@ -87,6 +89,7 @@ class Torture:
             ("h", "read"): HostFunction("ii", "i", lambda instance, at, n: len(instance.read(at, n))),
         }
         self.templates: list[tuple[int, Template]] = []
+        self.linked: LinkedTemplate
         self.swap()
 
     def swap(self) -> None:
@@ -94,6 +97,7 @@ class Torture:
         salt = self.random.randrange(1, 1000)
         fresh = Template(self.engine, module(self.engine, WAT.replace("SALT", str(salt))), self.hosts)
         self.templates = [*self.templates[-1:], (salt, fresh)]
+        self.linked = opa_guest.template(self.engine)
 
     def _wait(self, _instance: Instance, n: int):
         async def work() -> int:
@@ -198,6 +202,46 @@ class Torture:
             }
             self.expect(kind, result, wanted.get(kind))
 
+    async def policy(self) -> None:
+        """A guest linked to a companion, whose builtin answers at once, later, never, badly, or collects garbage."""
+        n = self.random.randrange(1, 3000)
+        kind = self.random.choice(["quick", "beside", "fail", "collect", "abort"])
+
+        def answer(text: bytes) -> bytes:
+            if kind == "fail":
+                raise Boom(n)
+            if kind == "collect":
+                self._collect(None, 0)  # type: ignore[arg-type]
+            return text + b"!"
+
+        async def beside(work):
+            await trio.sleep(self.random.random() * 0.003)
+            return work()
+
+        builtin = opa_guest.text_builtin("slow", 1, answer, 0 if kind == "beside" else 1 << 20)
+        question = b"abort" if kind == "abort" else str(n).encode() + b"."
+        state = opa_guest.call(str(n).encode(), question, {7: builtin}, beside=beside)
+        budget = Budget(cpu_s=self.random.choice([0.005, 0.03, 5.0]), memory_mib=8)
+        with trio.move_on_after(self.random.choice([0.0005, 0.003, 0.01, 0.05, 5.0])) as scope:
+            instance = None
+            try:
+                instance = await self.linked.instantiate(state, budget)
+                await instance.call("evaluate", len(state.data), len(question))
+                self.expect(f"policy {kind}", state.result, question + b"!")
+            except GuestTrap:
+                self.expect("policy abort", (kind, state.aborted), ("abort", "it gave up"))
+            except HostFailure as error:
+                self.expect("policy fail", (kind, str(error.__cause__)), ("fail", str(n)))
+            except GuestBudget:
+                self.note("budget")
+            finally:
+                if instance is not None and self.random.random() < 0.7:
+                    instance.close()
+                elif self.random.random() < 0.5:
+                    self.dropped.append(instance)
+        if scope.cancelled_caught:
+            self.note("policy cancelled")
+
     async def flood(self) -> None:
         """Endless guests at once, gone when their scope ends."""
         _, template = self.templates[-1]
@@ -238,7 +282,7 @@ class Torture:
 
             async def worker() -> None:
                 while True:
-                    await self.one()
+                    await (self.policy() if self.random.random() < 0.3 else self.one())
                     await trio.lowlevel.checkpoint()
 
             for _ in range(12):
