@@ -42,6 +42,7 @@ from edged.loops.custom_resources import CustomResources
 from edged.loops.policies import PolicyLoader, PolicySet
 from edged.loops.registration import Registration, State, make_registration, owner_identity
 from edged.loops.resource_reviews import ResourceReviews
+from edged.loops.review_watch import ReviewWatch
 from edged.names import GroupVersionResource, NamespacedName
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
@@ -88,6 +89,7 @@ class Daemon:
         self.resources: CustomResources | None = None
         self._configured: PolicySet = {}  # the policies of the configuration file
         self.traces = make_traces(config, log)
+        self.review_watch = ReviewWatch()
         self.admission = Admission(log, self.lines, self.context, self._observers(), self._is_retired)
         self.auditor: Auditor | None = None
         self.scheduling: Scheduling | None = None
@@ -255,7 +257,7 @@ class Daemon:
         """What is told of every evaluation."""
         server = self.config.admission.policy_server if self.config.admission else ""
         metrics = PolicyMetrics(self.registry, lambda: self.admission.policies.values(), server)
-        return (metrics,) if self.traces is None else (metrics, self.traces)
+        return (metrics, self.review_watch) if self.traces is None else (metrics, self.review_watch, self.traces)
 
     def _register(self) -> None:
         """Tell the registration what is served now."""
@@ -363,9 +365,8 @@ class Daemon:
     async def _serve_status(self) -> None:
         try:
             operations = {"status": lambda _request: self.describe(), "why": self._why}
-            await status.serve(
-                self.config.node.socket, operations, self.log, long_operations={"audit": self._audit}
-            )
+            long_operations = {"audit": self._audit, "reviews": self._reviews}
+            await status.serve(self.config.node.socket, operations, self.log, long_operations=long_operations)
         except ConfigError as error:
             self.log.warning("no status socket", error=str(error))
 
@@ -379,6 +380,10 @@ class Daemon:
         namespace, _, name = str(request["pod"]).partition("/")
         found = self.scheduler.why(NamespacedName(namespace, name))
         return found or {"error": f"there is no pod {request['pod']!r}, and no attempt at one is remembered"}
+
+    async def _reviews(self, request: dict[str, Any], tell: status.Send) -> dict[str, Any]:
+        """Reviews of a policy as they come; what it may be asked for is edged/cli/reviews.py's."""
+        return await self.review_watch.watch(request, tell, self.admission.policies)
 
     async def _audit(self, request: dict[str, Any], tell: status.Send) -> dict[str, Any]:
         """An audit on demand; what it may be asked for is edged/cli/audit.py's."""

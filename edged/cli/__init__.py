@@ -25,6 +25,7 @@ COMMANDS = {
     "sandbox": "an in-memory Kubernetes API server for trying things out",
     "compile": "compile WebAssembly modules into the cache",
     "audit": "ask the policies about what is in the cluster already",
+    "reviews": "show what a policy is asked and answers, live",
     "policy": "run, test and inspect admission policies",
     "schedule": "explain where a Pod was placed, or why it waits",
     "webhook": "render, install and remove webhook configurations",

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     reports: list[dict[str, Any]] = []
     summary: dict[str, Any] | None = None
     try:
-        for event in _events(args.socket or configured_socket(args.config), request_of(args)):
+        for event in events(args.socket or configured_socket(args.config), request_of(args)):
             if "report" in event and args.output_scan:
                 print(orjson.dumps(event["report"]).decode(), flush=True)
             elif "report" in event:
@@ -90,11 +90,11 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def _events(path: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The daemon's lines. Raises PeerError."""
+def events(path: str, request: dict[str, Any], silence_s: float | None = _SILENCE_S) -> Iterator[dict[str, Any]]:
+    """The daemon's lines in answer to a long operation. Raises PeerError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_SILENCE_S)
+            connection.settimeout(silence_s)
             connection.connect(path)
             connection.sendall(orjson.dumps(request) + b"\n")
             with connection.makefile("rb") as lines:
@@ -102,8 +102,8 @@ def _events(path: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
                     yield _event(line, path)
     except (FileNotFoundError, ConnectionRefusedError):
         raise PeerError(
-            f"edged is not running: nobody answers at {path}. An audit is done by the daemon, with the policies that "
-            "it serves (systemctl status edged; --socket names another)"
+            f"edged is not running: nobody answers at {path}. This is the daemon's to do, with the policies that it "
+            "serves (systemctl status edged; --socket names another)"
         ) from None
     except PermissionError:
         raise PeerError(f"no permission for {path}: ask as root or as a member of its group") from None

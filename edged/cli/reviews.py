@@ -1,0 +1,58 @@
+"""`edged reviews POLICY`: shows the AdmissionReviews that a policy gets and what it answers, as they come.
+
+For finding out why a policy does what it does. The daemon shows nothing unless asked, to whoever may use its status
+socket; what Secrets hold is hidden. Each review is one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import orjson
+
+from edged import config as configuration
+from edged.cli.audit import events
+from edged.cli.status import configured_socket
+from edged.errors import ConfigError, PeerError
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "reviews",
+        help="show what a policy is asked and answers, live",
+        description="Prints one line of JSON for each review until Ctrl-C: policy, verdict, request, the policy's own "
+        "answer, and what the API server was told.",
+    )
+    parser.add_argument("policy", metavar="POLICY", help="its name, as `edged status` lists it")
+    parser.add_argument("--rejected", action="store_true", help="only what the policy rejects or fails on")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="end after so many")
+    parser.add_argument("--seconds", type=float, metavar="N", help="end after so long")
+    parser.add_argument("--request", action="store_true", help="print only the AdmissionReview, to be kept in a file")
+    parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
+    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.count < 0 or (args.seconds is not None and args.seconds <= 0):
+        raise ConfigError("--count and --seconds must be positive")
+    request = {"operation": "reviews", "policy": args.policy, "count": args.count, "rejected": args.rejected}
+    if args.seconds is not None:
+        request["seconds"] = args.seconds
+    ended = False
+    for event in events(args.socket or configured_socket(args.config), request, silence_s=None):
+        if "review" not in event:
+            ended = True
+            continue
+        review = event["review"]
+        if review["missed"]:
+            print(f"edged: {review['missed']} reviews were missed: too many came", file=sys.stderr)
+        print(orjson.dumps(_admission_review(review) if args.request else review).decode(), flush=True)
+    if not ended:
+        raise PeerError("the daemon ended")
+    return 0
+
+
+def _admission_review(review: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": review["request"]}
