@@ -55,6 +55,8 @@ class Lifecycle:
             self._settle_dependents(last, propagation)
         if resource.namespaced:
             self._settle_namespace(key.namespace)
+        if resource.custom:
+            self._settle_crd(resource)
         return last
 
     def _mark(self, resource: Resource, obj: Object, finalizers: list[str]) -> Object:
@@ -140,3 +142,18 @@ class Lifecycle:
             return self._mark(resource, marked, finalizers), False
         self.remove(resource, key_of(obj))
         return marked, True
+
+    def _settle_crd(self, custom: Resource) -> None:
+        """A definition that is being deleted goes with the last of its objects."""
+        resource = self.cluster.registry.by_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+        assert resource is not None
+        definition = self.cluster.storage.get(resource.bucket, NamespacedName("", custom.bucket))
+        if definition is None or not definition["metadata"].get("deletionTimestamp"):
+            return
+        if self.cluster.storage.list(custom.bucket):
+            return
+        finalizers = [each for each in definition["metadata"]["finalizers"] if each != CRD_FINALIZER]
+        if finalizers:
+            self._mark(resource, definition, finalizers)
+        else:
+            self.remove(resource, key_of(definition))
