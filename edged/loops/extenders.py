@@ -17,6 +17,7 @@ import httpx2
 import orjson
 import trio
 
+from edged.apiserver.client import cause_of
 from edged.errors import ConfigError, PeerError
 from edged.scheduling.config_sections import ExtenderConfig, ExtenderTls
 from edged.scheduling.framework import Handle
@@ -164,7 +165,7 @@ class HttpExtender:
                     url, content=orjson.dumps(body), headers=headers, extensions=self._extensions
                 )
             except httpx2.HTTPError as error:
-                raise PeerError(f"extender {url}: {str(error) or type(error).__name__}") from error
+                raise PeerError(f"extender {url}: {cause_of(error)}") from error
             if response.status_code != 200:
                 raise PeerError(f"failed {verb} with extender at URL {url}, code {response.status_code}")
             if len(response.content) > MAX_ANSWER_BYTES:
