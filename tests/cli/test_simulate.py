@@ -1,0 +1,210 @@
+"""`edged schedule simulate`: what is read, what is changed, what is printed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from edged import cli
+from tests.kube.cluster import Cluster, Sandbox
+from tests.scheduling.objects import node, pod
+
+MODULES = Path(__file__).parents[2] / "modules" / "scheduling"
+
+
+def objects() -> list[dict[str, Any]]:
+    running = pod("web-1", node="a", requests={"cpu": "3"}, scheduler="default-scheduler")
+    running["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "web-5d8", "controller": True}]
+    running["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    waiting = pod("new", requests={"cpu": "2"}, scheduler="default-scheduler")
+    kinds = [("Node", node("a")), ("Node", node("b")), ("Pod", running), ("Pod", waiting)]
+    return [{**obj, "kind": kind, "apiVersion": "v1"} for kind, obj in kinds]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> str:
+    path = tmp_path / "cluster.yaml"
+    path.write_text(yaml.safe_dump({"kind": "List", "apiVersion": "v1", "items": objects()}))
+    return str(path)
+
+
+def simulate(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    capsys.readouterr()
+    assert cli.main(["schedule", "simulate", *arguments]) == code
+    return capsys.readouterr().out
+
+
+def data(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(simulate(capsys, *arguments, "-o", "json"))
+    return found
+
+
+def placed(found: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
+    return {p["pod"].removeprefix("default/"): (p["node"], p["was"], p["change"]) for p in found["pods"]}
+
+
+def test_as_tables(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(capsys, "-f", cluster).splitlines() == [
+        "2 nodes, 2 Pods: 1 placed, 1 same",
+        "profiles: the defaults",
+        "",
+        "POD           NODE   WAS   CHANGE   BECAUSE OF   WHY",
+        "default/new   b      -     placed   -            b is the only node that passes all filters: there was "
+        "nothing to score",
+        "",
+        "NODE   PODS    CPU   MEMORY",
+        "a      1/110   3/4   0Mi/8.0Gi",
+        "b      1/110   2/4   0Mi/8.0Gi",
+    ]
+
+
+def test_a_drain_is_compared_with_no_drain(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = data(capsys, "-f", cluster, "--drain", "a")
+    assert found["changes"] == ["a drained: 1 Pod to find another node for, 0 of DaemonSets gone"]
+    assert placed(found) == {"web-1": ("b", "a", "moved"), "new": ("", "b", "pending")}
+    assert "1 node(s) were unschedulable" in next(p["why"] for p in found["pods"] if p["pod"] == "default/new")
+    assert found["summary"] == {
+        "pending": 1, "evicted": 0, "moved": 1, "placed": 0, "new": 0, "elsewhere": 0, "same": 0, "gone": 0,
+    }  # fmt: skip
+    (of_a,) = [n for n in found["nodes"] if n["name"] == "a"]
+    assert (of_a["before"]["cpu_milli"], of_a["cpu_milli"]) == (3000, 0)
+    simulate(capsys, "-f", cluster, "--strict")
+    simulate(capsys, "-f", cluster, "--drain", "a", "--strict", code=1)
+
+
+def test_changes_add_up(cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    extra = tmp_path / "extra.yaml"
+    extra.write_text(yaml.safe_dump({**pod("extra", requests={"cpu": "1"}), "kind": "Pod"}))
+    options = ["--remove-node", "a", "--add-nodes", "2=b", "--scale", "web=2", "--add-pods", str(extra)]
+    found = data(capsys, "-f", cluster, *options)
+    assert found["summary"]["pending"] == 0
+    assert {n["name"]: n.get("removed", False) for n in found["nodes"]} == {
+        "b": False, "b-added-1": False, "b-added-2": False, "a": True,
+    }  # fmt: skip
+    assert placed(found)["extra"][2] == placed(found)["web-scaled-1"][2] == "new"
+    assert placed(found)["web-1"][2] == "moved"
+
+
+def test_a_weight_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Full of images, or empty: what counts is what is weighed."""
+    nodes = [node("full", cpu="4", images={"registry.local/app:1": 200 << 20}), node("empty", cpu="16")]
+    items = [{**n, "kind": "Node"} for n in nodes] + [{**pod("p", requests={"cpu": "3"}), "kind": "Pod"}]
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    assert placed(data(capsys, "-f", str(path)))["p"][0] == "empty"
+    found = data(capsys, "-f", str(path), "--weight", "ImageLocality=50", "--details")
+    assert placed(found)["p"] == ("full", "empty", "elsewhere")
+    (details,) = [p["nodes"] for p in found["pods"]]
+    assert details["full"]["final"]["ImageLocality"] == 50 * details["full"]["score"]["ImageLocality"]
+
+
+def test_a_guest_module_takes_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The real module in the real host: only the node that reports a camera fits."""
+    nodes = [node("with", labels={"device.edged.dev/camera": "1"}), node("without", cpu="64")]
+    items = [{**n, "kind": "Node"} for n in nodes]
+    items.append({**pod("p", labels={"edged.dev/device": "camera"}), "kind": "Pod"})
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    config = tmp_path / "edged.toml"
+    config.write_text(
+        f'[node]\ncache_dir = "{tmp_path}/cache"\nstate_dir = "{tmp_path}/state"\n[scheduler]\nnames = ["edged"]\n'
+    )
+    (tmp_path / "cache").mkdir(mode=0o700)
+    (tmp_path / "state").mkdir(mode=0o700)
+    module = f"device-fit={MODULES}/device-fit/device-fit.wasm"
+    assert placed(data(capsys, "-f", str(path), "--config", str(config)))["p"][0] == "without"
+    found = data(capsys, "-f", str(path), "--config", str(config), "--module", module, "--details")
+    assert placed(found)["p"] == ("with", "without", "elsewhere")
+    (of_pod,) = found["pods"]
+    assert of_pod["nodes"]["with"]["filter"]["device-fit"] == "passed"
+    assert "camera" in of_pod["nodes"]["without"]["filter"]["device-fit"]
+
+
+def test_the_profiles_of_a_kube_scheduler_configuration(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "scheduler.yaml"
+    config.write_text(
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\nprofiles:\n"
+        "- schedulerName: packed\n  plugins: {filter: {disabled: [{name: NodeResourcesFit}]}}\n"
+    )
+    found = data(capsys, "-f", cluster, "--scheduler-config", str(config))
+    assert found["profiles_from"] == str(config)
+    assert any("default-scheduler" in note for note in found["notes"])
+    assert placed(found)["new"][2] == "placed"
+
+
+def test_folders_stdin_and_exports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    first, *rest = objects()
+    (folder / "1.json").write_bytes(orjson.dumps(first))
+    (folder / "2.yaml").write_text(yaml.safe_dump_all(rest))
+    (folder / "readme.txt").write_text("not this one")
+    expected = placed(data(capsys, "-f", str(folder)))
+    assert set(expected) == {"web-1", "new"}
+    export = {"nodes": objects()[:2], "pods": objects()[2:], "pvs": [], "schedulerConfig": None}
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(orjson.dumps(export))))
+    assert placed(data(capsys, "-f", "-")) == expected
+
+
+def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "simulate-live"
+    waiting = {**pod("p", requests={"cpu": "1"}, namespace=name, scheduler="nobody"), "kind": "Pod", "apiVersion": "v1"}
+    del waiting["metadata"]["uid"]
+    of_node = {**node(f"{name}-node"), "kind": "Node", "apiVersion": "v1"}
+    namespace = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}}
+    account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default", "namespace": name}}
+    for obj in (namespace, account, of_node, waiting):
+        api_server.kubectl("apply", "--server-side", "-f", "-", stdin=orjson.dumps(obj).decode())
+    try:
+        found = data(capsys, "--live", "--kubeconfig", str(api_server.kubeconfig))
+        (told,) = [p for p in found["pods"] if p["pod"] == f"{name}/p"]
+        assert told["change"] in ("placed", "pending")
+        assert f"{name}-node" in [n["name"] for n in found["nodes"]]
+        seen = api_server.kubectl("get", "pod", "p", "-n", name, "-o", "jsonpath={.spec.nodeName}")
+        assert seen.stdout == ""
+    finally:
+        api_server.kubectl("delete", "pod", "p", "-n", name, "--grace-period=0", "--force")
+        api_server.kubectl("delete", "node", f"{name}-node")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "either -f FILE or --live"),
+        (["-f", "{cluster}", "--live"], "either -f FILE or --live"),
+        (["-f", "/nonexistent"], "/nonexistent: No such file"),
+        (["-f", "{bad}"], "no YAML"),
+        (["-f", "{empty}"], "there is no Node"),
+        (["-f", "{cluster}", "--drain", "z"], "there is no node 'z'"),
+        (["-f", "{cluster}", "--weight", "Nope=2"], "no profile has a plugin 'Nope'"),
+        (["-f", "{cluster}", "--module", "x=/nonexistent.wasm"], "/nonexistent.wasm: no such file"),
+        (["-f", "{cluster}", "--module", "x={bad}"], "not a WebAssembly module"),
+        (["-f", "{cluster}", "--details"], "--details goes with"),
+        (["-f", "{cluster}", "--html", "/nonexistent/x.html"], "--html /nonexistent/x.html: No such file"),
+    ],
+)
+def test_what_is_wrong(
+    arguments: list[str], said: str, cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad").write_text("a: [b")
+    (tmp_path / "empty").write_text("kind: List\nitems: []\n")
+    paths = {"cluster": cluster, "bad": str(tmp_path / "bad"), "empty": str(tmp_path / "empty")}
+    assert cli.main(["schedule", "simulate", *(a.format(**paths) for a in arguments)]) in (1, 2)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--weight=x", "--weight=A=0", "--add-nodes=x=a", "--scale=web", "--module=x"])
+def test_options_that_do_not_parse(option: str, cluster: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["schedule", "simulate", "-f", cluster, option])
+    assert ended.value.code == 2
