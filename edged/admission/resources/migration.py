@@ -1,0 +1,356 @@
+"""What moving from Kubewarden's components to edged changes, object by object, and what the configuration file needs.
+
+Pure: objects of a cluster (or of YAML files) in, a report out. edged/cli/migrate.py reads and prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from edged.admission.resources import validation
+from edged.admission.resources.conversion import Limits, common_patterns, convert
+from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
+from edged.admission.resources.kinds import DEFAULT_SERVER, KINDS, server_of
+from edged.admission.resources.plan import describe, make_plan
+from edged.admission.resources.sources import source_problem
+from edged.admission.webhooks import SYSTEM_NAMESPACES
+
+Object = Mapping[str, Any]
+ATTENTION = "attention"
+NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level`: attention (something has to be done) or note (edged does it differently)."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One object."""
+
+    object: str
+    policy: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def needs_attention(self) -> bool:
+        return any(finding.level == ATTENTION for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What edged's configuration says already."""
+
+    server: str = DEFAULT_SERVER
+    limits: Limits = field(default_factory=Limits)
+    allow_secrets: bool = False
+    include_system: bool = False
+    has_sources_file: bool = False
+    has_docker_config: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`admission` and `engine`: keys that the configuration file needs. `reads`: what `edged rbac render --read` is to
+    be given, as APIVERSION/KIND. `sources`: content of a sources file, {} when none is needed."""
+
+    objects: tuple[Examined, ...]
+    admission: dict[str, Any]
+    engine: dict[str, Any]
+    reads: tuple[str, ...]
+    sources: dict[str, Any]
+
+    @property
+    def needs_attention(self) -> bool:
+        return any(each.needs_attention for each in self.objects)
+
+
+def examine(objects: Iterable[Object], current: Current) -> Report:
+    """Everything about these objects; those of other kinds are ignored."""
+    mine = [obj for obj in objects if obj.get("kind") in KINDS and isinstance(obj.get("metadata"), Mapping)]
+    servers = [obj for obj in mine if not KINDS[obj["kind"]].is_policy]
+    policies = [obj for obj in mine if KINDS[obj["kind"]].is_policy]
+    examined = [Examined(describe(obj), "", tuple(_server(obj, policies, current))) for obj in servers]
+    plan = make_plan(mine, current.server, current.limits, ())
+    for planned in plan.policies:
+        found = [*_policy(planned.obj, plan.server, current)]
+        if planned.blocked:
+            found.append(Finding(ATTENTION, planned.blocked))
+        examined.append(Examined(describe(planned.obj), planned.name, tuple(found)))
+    served = {id(planned.obj) for planned in plan.policies}
+    for obj in policies:
+        if id(obj) not in served:
+            text = (
+                f"belongs to PolicyServer {server_of(obj)!r}; one edged serves the policies of one ({current.server})"
+            )
+            examined.append(Examined(describe(obj), "", (Finding(ATTENTION, text),)))
+    if policies and plan.server is None:
+        missing = Finding(ATTENTION, "does not exist: policies are registered only while their PolicyServer does")
+        examined.append(Examined(f"PolicyServer {current.server}", "", (missing,)))
+    mine_only = [planned.obj for planned in plan.policies]
+    return Report(
+        tuple(examined),
+        _admission_keys(mine_only, plan.server, current),
+        _engine_keys(mine_only, current),
+        tuple(sorted(_reads(mine_only))),
+        _sources(plan.server),
+    )
+
+
+# --- objects
+
+
+def _server(obj: Object, policies: Sequence[Object], current: Current) -> Iterable[Finding]:
+    spec = obj.get("spec") or {}
+    name = obj["metadata"]["name"]
+    if name != current.server:
+        count = sum(server_of(policy) == name for policy in policies)
+        yield Finding(
+            ATTENTION if count else NOTE, f"is not served: policy_server is {current.server!r}; {count} policies"
+        )
+        return
+    for key in ("verificationConfig", "sigstoreTrustConfig"):
+        if spec.get(key):
+            yield Finding(ATTENTION, f"{key}: this release cannot verify signatures, and its policies do not load")
+    if spec.get("imagePullSecret") and not current.has_docker_config:
+        yield Finding(ATTENTION, "imagePullSecret: put its .dockerconfigjson into [registry] docker_config")
+    if (spec.get("insecureSources") or spec.get("sourceAuthorities")) and not current.has_sources_file:
+        yield Finding(ATTENTION, "insecureSources, sourceAuthorities: put them into a file for [registry] sources")
+    if spec.get("namespacedPoliciesCapabilities") is None:
+        yield Finding(NOTE, "namespacedPoliciesCapabilities is unset: Kubewarden grants everything, edged what "
+                      "namespaced_capabilities says")  # fmt: skip
+    unused = [key for key in ("env", "annotations", "labels", "affinity", "tolerations") if spec.get(key)]
+    if unused:
+        yield Finding(NOTE, f"{', '.join(unused)}: no effect, there are no Pods")
+
+
+def _policy(obj: Object, server: Object | None, current: Current) -> Iterable[Finding]:
+    kind, spec = KINDS[obj["kind"]], obj.get("spec") or {}
+    for finding in validation.validate(obj):
+        yield Finding(ATTENTION, str(finding))
+    for url in sorted(modules_of(obj)):
+        problem = source_problem(url, current.limits.module_dirs, current.limits.module_sources)
+        if problem:
+            yield Finding(ATTENTION, problem)
+    for reference in _aware(obj):
+        if reference == "v1/Secret" and not current.allow_secrets:
+            yield Finding(ATTENTION, "reads Secrets: needs [admission] allow_secrets = true")
+    if spec.get("sideEffects") in ("Some", "Unknown"):
+        yield Finding(ATTENTION, f"sideEffects {spec['sideEffects']}: the API server takes None and NoneOnDryRun only")
+    namespace = obj["metadata"].get("namespace") or ""
+    if namespace in SYSTEM_NAMESPACES and not current.include_system:
+        yield Finding(ATTENTION, f"namespace {namespace} is left out unless [admission] include_system = true")
+    longest = max(_timeouts(obj), default=0)
+    if longest > current.limits.wall_timeout_s:
+        text = f"timeoutEvalSeconds {longest}: cut to [engine] wall_timeout_s = {current.limits.wall_timeout_s:g}"
+        yield Finding(ATTENTION, text)
+    yield from _differences(obj, spec, kind.namespaced, current, server)
+
+
+def _differences(
+    obj: Object, spec: Mapping[str, Any], namespaced: bool, current: Current, server: Object | None
+) -> Iterable[Finding]:
+    selector = spec.get("namespaceSelector") or {}
+    if not namespaced and selector.get("matchLabels"):
+        yield Finding(NOTE, "namespaceSelector.matchLabels count; Kubewarden drops them, so more was reviewed so far")
+    if spec.get("mode") == "monitor" and spec.get("failurePolicy") != "Ignore":
+        yield Finding(NOTE, "failurePolicy becomes Ignore: in monitor mode nothing is stopped by edged being away")
+    if not namespaced and not current.include_system:
+        wide = any("*" in (rule.get("resources") or ()) or "*/*" in (rule.get("resources") or ())
+                   for rule in spec.get("rules") or () if isinstance(rule, Mapping))  # fmt: skip
+        text = "kube-system, kube-public and kube-node-lease are not reviewed (include_system)"
+        yield Finding(NOTE, f"{text}, nor nodes, leases and CSRs" if wide else text)
+    if namespaced:
+        granted = ((server or {}).get("spec") or {}).get("namespacedPoliciesCapabilities")
+        wanted = common_patterns(["*"], ["*"] if granted is None else granted)
+        kept = common_patterns(current.limits.namespaced_capabilities, wanted)
+        if set(kept) != set(wanted):
+            yield Finding(NOTE, f"host capabilities: {', '.join(kept) or 'none'}; so far {', '.join(wanted)}")
+    if spec.get("allowInsideAdmissionControllerNamespace"):
+        yield Finding(NOTE, "allowInsideAdmissionControllerNamespace has no effect: edged runs in no namespace")
+
+
+def modules_of(obj: Object) -> set[str]:
+    """URLs of the modules that a policy or group names."""
+    spec = obj.get("spec") or {}
+    members = (spec.get("policies") or {}).values() if KINDS[obj["kind"]].is_group else (spec,)
+    return {member["module"] for member in members if isinstance(member.get("module"), str) and member["module"]}
+
+
+def _aware(obj: Object) -> set[str]:
+    spec, kind = obj.get("spec") or {}, KINDS[obj["kind"]]
+    if kind.namespaced:
+        return set()
+    members = (spec.get("policies") or {}).values() if kind.is_group else (spec,)
+    return {
+        f"{each.get('apiVersion')}/{each.get('kind')}"
+        for member in members
+        for each in member.get("contextAwareResources") or ()
+    }
+
+
+def _timeouts(obj: Object) -> list[int]:
+    spec = obj.get("spec") or {}
+    members = (spec.get("policies") or {}).values() if KINDS[obj["kind"]].is_group else (spec,)
+    webhook = spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S
+    return [min(member["timeoutEvalSeconds"], webhook) for member in members if member.get("timeoutEvalSeconds")]
+
+
+# --- what the configuration needs
+
+
+def _admission_keys(policies: Sequence[Object], server: Object | None, current: Current) -> dict[str, Any]:
+    urls = {url for obj in policies for url in modules_of(obj)}
+    found: dict[str, Any] = {"policy_server": current.server}
+    sources = {_source(url) for url in urls if not url.startswith("file:")} - {""}
+    if sources:
+        found["module_sources"] = sorted({*sources, *current.limits.module_sources})
+    folders = {urlsplit(url).path.rpartition("/")[0] for url in urls if url.startswith("file://")} - {""}
+    if folders:
+        found["module_dirs"] = sorted({*folders, *current.limits.module_dirs})
+    capabilities = ((server or {}).get("spec") or {}).get("namespacedPoliciesCapabilities")
+    if capabilities and any(KINDS[obj["kind"]].namespaced for obj in policies):
+        found["namespaced_capabilities"] = sorted({*capabilities, *current.limits.namespaced_capabilities})
+    if any("v1/Secret" in _aware(obj) for obj in policies):
+        found["allow_secrets"] = True
+    return found
+
+
+def _source(url: str) -> str:
+    """What module_sources needs for a URL: the registry, and the path but for its last two parts' freedom."""
+    parts = urlsplit(url)
+    if source_problem(url, (), (parts.netloc,)):
+        return ""  # no entry would help
+    folder = parts.path.strip("/").rpartition("/")[0]
+    scheme = "https://" if parts.scheme == "https" else ""
+    return f"{scheme}{parts.netloc}/{folder}" if folder else f"{scheme}{parts.netloc}"
+
+
+def _engine_keys(policies: Sequence[Object], current: Current) -> dict[str, Any]:
+    longest = max((timeout for obj in policies for timeout in _timeouts(obj)), default=0)
+    return {"wall_timeout_s": float(longest)} if longest > current.limits.wall_timeout_s else {}
+
+
+def _reads(policies: Sequence[Object]) -> set[str]:
+    return {reference for obj in policies for reference in _aware(obj)}
+
+
+def _sources(server: Object | None) -> dict[str, Any]:
+    spec = (server or {}).get("spec") or {}
+    found: dict[str, Any] = {}
+    if spec.get("insecureSources"):
+        found["insecure_sources"] = list(spec["insecureSources"])
+    if spec.get("sourceAuthorities"):
+        found["source_authorities"] = {
+            host: [{"type": "Data", "data": data} for data in authorities]
+            for host, authorities in spec["sourceAuthorities"].items()
+        }
+    return found
+
+
+# --- entries for the configuration file
+
+
+def entries(objects: Iterable[Object], current: Current) -> tuple[dict[str, Any], list[str]]:
+    """Custom resources as tables of the configuration file (`policy`, `group`), and why some cannot be."""
+    everywhere = replace(current.limits, namespaced_capabilities=("*",))
+    plan = make_plan(objects, current.server, everywhere, ())
+    tables: dict[str, list[dict[str, Any]]] = {"policy": [], "group": []}
+    problems = []
+    for planned in plan.policies:
+        converted = convert(planned.obj, plan.server, replace(current.limits, module_sources=(), module_dirs=()))
+        if planned.blocked or not converted.table:
+            problems.append(f"{describe(planned.obj)}: {planned.blocked or converted.problem}")
+            continue
+        table = dict(converted.table)
+        origin = table.pop("origin")
+        if origin.namespace:
+            table["namespace_selector"] = {"matchLabels": {"kubernetes.io/metadata.name": origin.namespace}}
+            table["rules"] = [{**rule, "scope": "Namespaced"} for rule in table["rules"]]
+        table = without_defaults(table)
+        if table.get("timeout_s") == current.limits.wall_timeout_s:
+            del table["timeout_s"]
+        tables["group" if converted.is_group else "policy"].append(
+            without_nulls(table, describe(planned.obj), problems)
+        )
+    return {key: value for key, value in tables.items() if value}, problems
+
+
+_DEFAULTS = {
+    "mode": "protect", "allowed_to_mutate": False, "settings": {}, "message": "", "context_aware": (),
+    "host_capabilities": (), "match_policy": "Equivalent", "side_effects": "None", "namespace_selector": {},
+    "object_selector": {}, "match_conditions": (), "background_audit": True, "failure_policy": "Fail",
+}  # fmt: skip
+
+
+def without_defaults(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table less what it would be anyway; the name first."""
+    kept = {key: value for key, value in table.items() if key not in _DEFAULTS or value != _DEFAULTS[key]}
+    if kept.get("mode") == "monitor" and kept.get("failure_policy") == "Ignore":
+        del kept["failure_policy"]
+    if "members" in kept:
+        kept["members"] = {name: without_defaults(member) for name, member in kept["members"].items()}
+    return kept
+
+
+def policies_yml(document: Any) -> tuple[dict[str, Any], list[str]]:
+    """policy-server's policies.yml as tables of the configuration file, and what is wrong with it or was left out."""
+    if not isinstance(document, Mapping):
+        return {}, ["the file is not a map of policies"]
+    tables: dict[str, list[dict[str, Any]]] = {"policy": [], "group": []}
+    problems: list[str] = []
+    for name, entry in document.items():
+        if not isinstance(entry, Mapping):
+            problems.append(f"{name}: is not a map")
+        elif "module" in entry:
+            tables["policy"].append({"name": str(name), **_entry(str(name), entry, problems)})
+        elif isinstance(entry.get("policies"), Mapping) and entry.get("expression"):
+            tables["group"].append({"name": str(name), **_group_entry(str(name), entry, problems)})
+        else:
+            problems.append(f"{name}: has neither a module nor policies and an expression")
+    return {key: value for key, value in tables.items() if value}, problems
+
+
+def _entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    known = {
+        "module": "module", "policyMode": "mode", "allowedToMutate": "allowed_to_mutate", "settings": "settings",
+        "contextAwareResources": "context_aware", "message": "message", "timeoutEvalSeconds": "timeout_s",
+        "hostCapabilities": "host_capabilities",
+    }  # fmt: skip
+    unknown = [key for key in entry if key not in known and key != "namespacedName"]
+    if unknown:
+        problems.append(f"{name}: unknown keys left out: {', '.join(map(str, unknown))}")
+    table = {known[key]: value for key, value in entry.items() if key in known and value is not None}
+    if "timeout_s" in table:
+        table["timeout_s"] = float(table["timeout_s"])
+    return dict(without_nulls(without_defaults(table), name, problems))
+
+
+def without_nulls(table: Any, name: str, problems: list[str]) -> Any:
+    """TOML has no null: keys that hold one are left out, and said."""
+    if isinstance(table, Mapping):
+        gone = [str(key) for key, value in table.items() if value is None]
+        if gone:
+            problems.append(f"{name}: null cannot be written in this file; left out: {', '.join(gone)}")
+        return {str(key): without_nulls(value, name, problems) for key, value in table.items() if value is not None}
+    if isinstance(table, list | tuple):
+        return [without_nulls(value, name, problems) for value in table if value is not None]
+    return table
+
+
+def _group_entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    table = {
+        "expression": entry["expression"],
+        "message": entry.get("message") or "",
+        **({"mode": entry["policyMode"]} if entry.get("policyMode", "protect") != "protect" else {}),
+    }
+    members = {str(each): _entry(f"{name}/{each}", member, problems) for each, member in entry["policies"].items()}
+    problems.append(f"{name}: groups have no rules of their own in the file: add rules, or nobody asks it")
+    return {**table, "members": members}
