@@ -16,6 +16,7 @@ import pytest
 
 from edged.admission.resources.definitions import definitions
 from tests.kube.edged import MODULES, OBJECTS, Edged, Server, create, get, pod, remove_objects, wait_for
+from tests.kube.edged import policy as configured
 
 Done = subprocess.CompletedProcess[str]
 PODS = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]
@@ -429,6 +430,66 @@ def test_killed_in_the_middle(server: Server, setup: Setup) -> None:
     wait_for(lambda: setup.live(killed) is None, "the object gone")
     assert "clusterwide-killed.kubewarden.admission" not in setup.hooks()
     setup.wait_allowed("cr-killed")
+
+
+def test_a_start_without_the_api_server_keeps_the_policies(setup: Setup) -> None:
+    kept = policy("offline", message="still here")
+    setup.serve(kept)
+    setup.edged.stop()
+    text = setup.edged.config.read_text()
+    setup.edged.config.write_text(text.replace(str(setup.server.kubeconfig), "/nonexistent/kubeconfig"))
+    try:
+        setup.edged.start()
+        response = setup.edged.review("clusterwide-offline", pod("tried", privileged=True))
+        assert (response["allowed"], response["status"]["message"]) == (False, "still here")
+        rows = {row["policy"]: row for row in setup.edged.status()["custom_resources"]["resources"]}
+        assert rows["clusterwide-offline"]["object"] == "ClusterAdmissionPolicy offline"
+        setup.edged.stop()
+    finally:
+        setup.edged.config.write_text(text)
+        setup.edged.start()
+    setup.wait_status(kept, "active")
+    setup.delete(kept)
+
+
+def test_a_reload_keeps_both_sources(setup: Setup) -> None:
+    setup.namespace("cr-reload")
+    served = policy("reload")
+    setup.serve(served)
+    setup.edged.configure([configured("from-file", "pod-privileged", namespace="cr-from-file")])
+    assert setup.edged.reload() == ""
+    wait_for(lambda: "from-file.policy.edged.dev" in setup.hooks(), "the configured policy")
+    assert "clusterwide-reload.kubewarden.admission" in setup.hooks()
+    setup.wait_denied("cr-reload")
+    setup.edged.configure([])
+    assert setup.edged.reload() == ""
+    assert setup.status(served)["policyStatus"] == "active"
+    setup.delete(served)
+
+
+def test_a_policy_with_conditions_and_selectors(setup: Setup) -> None:
+    setup.namespace("cr-conditions")
+    conditions = [{"name": "only-tried", "expression": "object.metadata.name == 'tried'"}]
+    setup.serve(policy("conditions", matchConditions=conditions, objectSelector={"matchLabels": {"guarded": "yes"}}))
+    guarded = {"guarded": "yes"}
+
+    def attempt(name: str, labels: dict[str, str]) -> int:
+        obj = pod(name, privileged=True, labels=labels)
+        return create(setup.kubectl, obj, "-n", "cr-conditions", "--dry-run=server").returncode
+
+    wait_for(lambda: attempt("tried", guarded) == 1, "denial")
+    assert attempt("other", guarded) == 0
+    assert attempt("tried", {}) == 0
+
+
+def test_monitor_mode_lets_pass(setup: Setup) -> None:
+    setup.namespace("cr-monitor")
+    watching = policy("monitor", mode="monitor")
+    setup.serve(watching)
+    assert setup.status(watching)["mode"] == "monitor"
+    assert setup.try_pod("cr-monitor").returncode == 0
+    hook = next(each for each in setup.raw_hooks() if each["name"].startswith("clusterwide-monitor."))
+    assert hook["failurePolicy"] == "Ignore"
 
 
 def test_finalizers_can_go_while_nobody_answers(server: Server, setup: Setup) -> None:
