@@ -124,14 +124,16 @@ class Connection:
         await trio.aclose_forcefully(self._stream)
 
 
-async def connect(host: str, port: int, ssl_context: ssl.SSLContext | None) -> Connection:
-    """Raises ConnectFailed."""
+async def connect(
+    host: str, port: int, ssl_context: ssl.SSLContext | None, server_name: str = ""
+) -> Connection:
+    """`server_name`: what the certificate has to say instead of `host`. Raises ConnectFailed."""
     try:
         with trio.fail_after(CONNECT_TIMEOUT_S):
             tcp = await trio.open_tcp_stream(host, port)
             if ssl_context is None:
                 return Connection(tcp, tcp.socket)
-            return Connection(await _secure(tcp, host, ssl_context), tcp.socket)
+            return Connection(await _secure(tcp, server_name or host, ssl_context), tcp.socket)
     except trio.TooSlowError as error:
         raise ConnectFailed(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
     except (OSError, trio.BrokenResourceError) as error:
@@ -153,8 +155,11 @@ async def _secure(
 class Transport(httpx2.AsyncBaseTransport):
     """httpx2's requests over these connections, to one server. As many as are asked for; `keep` stay open."""
 
-    def __init__(self, ssl_context: ssl.SSLContext | None, *, keep: int = 4) -> None:
+    def __init__(
+        self, ssl_context: ssl.SSLContext | None, *, keep: int = 4, server_name: str = ""
+    ) -> None:
         self._ssl_context = ssl_context
+        self._server_name = server_name
         self._keep = keep
         self._idle: list[Connection] = []
         self._closed = False
@@ -197,7 +202,7 @@ class Transport(httpx2.AsyncBaseTransport):
             await connection.aclose()
         port = url.port or (443 if self._ssl_context is not None else 80)
         try:
-            return await connect(url.host, port, self._ssl_context)
+            return await connect(url.host, port, self._ssl_context, self._server_name)
         except ConnectFailed as error:
             raise httpx2.ConnectError(str(error)) from error
 

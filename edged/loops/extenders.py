@@ -18,6 +18,7 @@ import orjson
 import trio
 
 from edged.apiserver.client import cause_of
+from edged.apiserver.connection import Transport
 from edged.errors import ConfigError, PeerError
 from edged.scheduling.config_sections import ExtenderConfig, ExtenderTls
 from edged.scheduling.framework import Handle
@@ -52,13 +53,14 @@ class HttpExtender:
         self._config = config
         self._handle = handle
         self._managed = frozenset(config.managed)
-        server_name = config.tls.server_name if config.tls is not None else ""
-        self._extensions = {"sni_hostname": server_name} if server_name else {}
+        context, server_name = None, ""
+        if config.tls is not None:
+            context, server_name = tls_context(config.tls, f"{config.path}.tlsConfig"), config.tls.server_name
         self._http = httpx2.AsyncClient(
-            verify=True if config.tls is None else tls_context(config.tls, f"{config.path}.tlsConfig"),
+            transport=Transport(context, keep=IDLE_CONNECTIONS, server_name=server_name),
             timeout=None,  # every request has its own deadline
             trust_env=False,
-            limits=httpx2.Limits(max_keepalive_connections=IDLE_CONNECTIONS),
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
         )
 
     async def aclose(self) -> None:
@@ -158,12 +160,9 @@ class HttpExtender:
     async def _send(self, verb: str, body: dict[str, Any]) -> Any:
         """Raises PeerError: no answer in time, another status than 200, no JSON."""
         url = f"{self._config.url}/{verb}"
-        headers = {"Content-Type": "application/json"}
         with trio.move_on_after(self._config.timeout_s):
             try:
-                response = await self._http.post(
-                    url, content=orjson.dumps(body), headers=headers, extensions=self._extensions
-                )
+                response = await self._http.post(url, content=orjson.dumps(body))
             except httpx2.HTTPError as error:
                 raise PeerError(f"extender {url}: {cause_of(error)}") from error
             if response.status_code != 200:
