@@ -48,7 +48,7 @@ class PodClass:
     """
 
     __slots__ = (
-        "absent", "data", "filters", "known", "layout", "mark", "maxima", "message", "names", "narrowing",
+        "absent", "data", "filters", "known", "layout", "limits", "mark", "maxima", "message", "names", "narrowing",
         "raw", "rejected", "replays", "scored", "scorers", "skip_filter", "skip_score", "statuses", "totals",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class PodClass:
     rejected: Status | None
     message: str
     narrowing: frozenset[str]
+    limits: dict[str, frozenset[str]]
 
     def __init__(self, snapshot: Snapshot, profile: Profile) -> None:
         total = len(snapshot.nodes)
@@ -96,7 +97,7 @@ class PodClass:
 
     def take_pre_filter(self, profile: Profile, state: CycleState, evaluation: Evaluation) -> None:
         self.rejected, self.message = evaluation.pre_filter_status, evaluation.pre_filter_message
-        self.absent, self.narrowing = evaluation.absent, evaluation.narrowing
+        self.absent, self.narrowing, self.limits = evaluation.absent, evaluation.narrowing, evaluation.limits
         self.skip_filter = state.skip_filter
         self.filters = active(profile.calls["filter"], state.skip_filter)
         if not self.replays:
@@ -104,7 +105,7 @@ class PodClass:
 
     def give_pre_filter(self, state: CycleState, evaluation: Evaluation) -> None:
         evaluation.pre_filter_status, evaluation.pre_filter_message = self.rejected, self.message
-        evaluation.absent, evaluation.narrowing = self.absent, self.narrowing
+        evaluation.absent, evaluation.narrowing, evaluation.limits = self.absent, self.narrowing, self.limits
         state.skip_filter = self.skip_filter
         state.skip_score = self.skip_score
         state.data.update(self.data)

@@ -102,6 +102,7 @@ async def run_pre_filter(
             continue
         if limit is not None:
             narrowing.add(call.name)
+            evaluation.limits[call.name] = limit
             names = limit if names is None else names & limit
             if not names:
                 _reject(evaluation, _disjoint(narrowing), frozenset(narrowing))
@@ -379,13 +380,16 @@ class Algorithm:
         state: CycleState,
         pod: PodInfo,
         node: NodeInfo,
-        added: Iterable[PodInfo],
+        added: Sequence[PodInfo],
     ) -> Status | None:
         state, node = state.clone(), node.clone()
         for other in added:
             node.add_pod(other)
             await add_to_state(profile, state, pod, other, node)
-        return await filter_node(calls, state, pod, node)
+        status = await filter_node(calls, state, pod, node)
+        for other in added:
+            await _run_extension("RemovePod", "remove_pod", profile, state, pod, other, node, outside=True)
+        return status
 
     async def _score(self, profile: Profile, state: CycleState, evaluation: Evaluation) -> None:
         nodes, feasible, pod = self.snapshot.nodes, evaluation.feasible, evaluation.pod
@@ -434,10 +438,28 @@ async def remove_from_state(
     await _run_extension("RemovePod", "remove_pod", profile, state, pod, removed, node)
 
 
-async def _run_extension(
-    title: str, method: str, profile: Profile, state: CycleState, pod: PodInfo, other: PodInfo, node: NodeInfo
-) -> None:
+def begin_anew(profile: Profile, state: CycleState, pod: PodInfo) -> None:
+    """What-ifs are over: plugins whose state was not cloned forget them."""
     for call in profile.calls["pre_filter"]:
+        forget = call.plugin.begin_anew
+        if forget is not None and call.plugin.pre_filter_extensions and call.name not in state.skip_filter:
+            forget(pod)
+
+
+async def _run_extension(
+    title: str,
+    method: str,
+    profile: Profile,
+    state: CycleState,
+    pod: PodInfo,
+    other: PodInfo,
+    node: NodeInfo,
+    outside: bool = False,
+) -> None:
+    """`outside`: only of plugins whose state is not in the CycleState."""
+    for call in profile.calls["pre_filter"]:
+        if outside and call.plugin.begin_anew is None:
+            continue
         if call.plugin.pre_filter_extensions and call.name not in state.skip_filter:
             status = getattr(call.plugin, method)(state, pod, other, node)
             if call.awaits:

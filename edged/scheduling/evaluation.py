@@ -43,11 +43,11 @@ class Evaluation:
 
     `scores` is empty when no scoring was needed (at most one feasible node). `node_name` is the choice, ""
     for none; `absent` speaks for nodes without a status of their own. `narrowing`: plugins that limited the
-    nodes by name. `extended`: an HTTP extender took nodes out.
+    nodes by name, `limits` to which. `extended`: an HTTP extender took nodes out.
     """
 
     __slots__ = (
-        "absent", "extended", "feasible", "names", "narrowing", "node_name", "pod", "post_filter_message",
+        "absent", "extended", "feasible", "limits", "names", "narrowing", "node_name", "pod", "post_filter_message",
         "pre_filter_message", "pre_filter_status", "scores", "statuses",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Evaluation:
         self.node_name = ""
         self.absent: Status | None = None
         self.narrowing: frozenset[str] = frozenset()
+        self.limits: dict[str, frozenset[str]] = {}
         self.extended = False
         self.pre_filter_status: Status | None = None
         self.pre_filter_message = ""

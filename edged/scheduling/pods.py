@@ -32,6 +32,9 @@ from edged.scheduling.selectors import (
     parse_preferred,
 )
 
+RESULT_PREFIX: Final = "kube-scheduler-simulator.sigs.k8s.io/"
+"""Of annotations that tell how an attempt at the Pod went (annotations.py)."""
+
 ObjectSource = Callable[[NamespacedName], "dict[str, Any] | None"]
 
 
@@ -204,7 +207,7 @@ class PodParser:
         pod.labels = self._shared_labels(metadata.get("labels"))
         pod.node_name = sys.intern(spec.get("nodeName") or "")
         annotations = None if pod.node_name else metadata.get("annotations")
-        pod.annotations_hash = hash(frozenset(annotations.items())) if annotations else 0
+        pod.annotations_hash = _hash_of(annotations) if annotations else 0
         pod.nominated_node = sys.intern(status.get("nominatedNodeName") or "")
         pod.scheduler_name = sys.intern(spec.get("schedulerName") or "default-scheduler")
         pod.start_time = status.get("startTime") or ""
@@ -231,6 +234,11 @@ class PodParser:
         if known is None:
             known = self._specs[key] = _parse_spec(namespace, spec, status)
         return known
+
+
+def _hash_of(annotations: Mapping[str, str]) -> int:
+    """Without results of earlier attempts: a Pod that was tried again because they were written would never rest."""
+    return hash(frozenset(item for item in annotations.items() if not item[0].startswith(RESULT_PREFIX)))
 
 
 def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None) -> bytes:
