@@ -46,14 +46,17 @@ def run(args: argparse.Namespace) -> int:
 def selectors(config: Config) -> str:
     """What the API server is asked to send to each policy, as comments: edged's own exemptions included."""
     admission = config.admission
-    if admission is None or admission.register == "none" or not (admission.policy or admission.group):
+    if admission is None or admission.register == "none":
         return ""
     import yaml  # type: ignore[import-untyped]  # 3 MB that a daemon's configuration never needs
 
     from edged.admission import webhooks
     from edged.cli import webhook
 
-    generated = webhooks.generate(webhook.specs_of(config, admission), webhook.target_of(config, admission))
+    specs = [spec for spec in webhook.specs_of(config, admission) if not spec.path]  # no webhooks of kinds
+    if not specs:
+        return ""
+    generated = webhooks.generate(specs, webhook.target_of(config, admission))
     hooks = [hook for obj in generated.objects.values() for hook in obj["webhooks"]]
     shown = [json.loads(json.dumps(webhooks.describe(hook))) for hook in hooks]
     text = "\nWhat the API server is asked to send, edged's own exemptions included:\n"

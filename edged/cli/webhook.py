@@ -25,6 +25,7 @@ from edged.admission.webhooks import Generated, Target, WebhookSpec
 from edged.cli.output import print_data, print_table
 from edged.config import AdmissionConfig, Config, KubernetesConfig
 from edged.errors import ConfigError, EdgedError
+from edged.logs import Logger
 from edged.webhook import certificates
 
 if TYPE_CHECKING:
@@ -317,10 +318,13 @@ def target_of(config: Config, admission: AdmissionConfig) -> Target:
 
 
 def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
-    """Registrations of the configured policies; rules of modules that cannot be read are None."""
+    """Registrations of the configured policies, whose rules are None where a module cannot be read, and of the custom
+    resources that the daemon served last."""
+    from edged.loops.custom_resources import remembered_specs
     from edged.loops.policies import group_webhook
 
-    return [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
+    own = [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
+    return [*own, *remembered_specs(config, Logger())]
 
 
 def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> Iterable[WebhookSpec]:

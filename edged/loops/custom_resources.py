@@ -34,7 +34,7 @@ from edged.apiserver.informers import Informers
 from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import PeerError
 from edged.logs import Logger
-from edged.loops.policies import PolicyLoader, PolicySet, templates_of
+from edged.loops.policies import PolicyLoader, PolicySet, group_webhook, spec_of, templates_of
 from edged.loops.registration import Registration
 from edged.loops.resource_objects import Memory, Object, Objects
 from edged.loops.resource_status import ObjectWriter
@@ -411,6 +411,31 @@ def limits_of(config: Config) -> Limits:
         module_sources=admission.module_sources,
         namespaced_capabilities=admission.namespaced_capabilities,
     )
+
+
+def remembered_specs(config: Config, log: Logger) -> list[WebhookSpec]:
+    """What a daemon with this state directory has registered of custom resources, for commands that write or show
+    registrations without it. Whether a module mutates at all is not looked up."""
+    admission = config.admission
+    if admission is None or not admission.policy_server:
+        return []
+    recalled = Memory(Path(config.node.state_dir), log).recall()
+    if recalled is None:
+        return []
+    taken = {policy.name for policy in (*admission.policy, *admission.group)}
+    plan = make_plan(recalled[0], admission.policy_server, limits_of(config), taken)
+    specs = []
+    for name, planned in plan.served.items():
+        found = config_of(planned)
+        if found is not None and name in recalled[1] and plan.has_server:
+            specs.append(_config_spec(found))
+    return [*specs, *reviews.specs()]
+
+
+def _config_spec(config: PolicyConfig | GroupConfig) -> WebhookSpec:
+    if isinstance(config, GroupConfig):
+        return group_webhook(config)
+    return spec_of(config, config.rules, config.timeout_s, mutating=config.allowed_to_mutate)
 
 
 def config_of(planned: Planned) -> PolicyConfig | GroupConfig | None:

@@ -64,20 +64,8 @@ class Policy:
         rules: Sequence[dict[str, Any]] | None = () if self.metadata.policy_type == "raw" else self.rules
         if self.error is not None and not rules and config.rules is None:
             rules = None  # what the module wants is not known now: what is registered stays, and is denied
-        return WebhookSpec(
-            name=config.name,
-            rules=rules,
-            mutating=config.allowed_to_mutate and (self.metadata.mutating or self.error is not None),
-            monitor=self.monitor,
-            failure_policy=config.failure_policy,
-            match_policy=config.match_policy,
-            side_effects=config.side_effects,
-            timeout_s=self.timeout_s,
-            namespace_selector=config.namespace_selector,
-            object_selector=config.object_selector,
-            match_conditions=config.match_conditions,
-            **_registered_as(config),
-        )
+        mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
+        return spec_of(config, rules, self.timeout_s, mutating=mutating)
 
 
 @dataclass(slots=True, eq=False)
@@ -108,14 +96,27 @@ class Group:
 
 def group_webhook(config: GroupConfig) -> WebhookSpec:
     """Registration of a group; each member's timeout must be below the webhook's, not their sum."""
+    timeout_s = max((member.timeout_s for member in config.members.values()), default=0.0)
+    return spec_of(config, config.rules, timeout_s)
+
+
+def spec_of(
+    config: PolicyConfig | GroupConfig,
+    rules: Sequence[dict[str, Any]] | None,
+    timeout_s: float,
+    *,
+    mutating: bool = False,
+) -> WebhookSpec:
+    """Registration of a policy or group with these rules."""
     return WebhookSpec(
         name=config.name,
-        rules=config.rules,
+        rules=rules,
+        mutating=mutating,
         monitor=config.mode == "monitor",
         failure_policy=config.failure_policy,
         match_policy=config.match_policy,
         side_effects=config.side_effects,
-        timeout_s=max((member.timeout_s for member in config.members.values()), default=0.0),
+        timeout_s=timeout_s,
         namespace_selector=config.namespace_selector,
         object_selector=config.object_selector,
         match_conditions=config.match_conditions,

@@ -26,7 +26,7 @@ from edged.config import AdmissionConfig, Config, EngineConfig, NodeConfig
 from edged.logs import GuestLines, Logger
 from edged.loops import custom_resources, resource_objects
 from edged.loops.cel_check import CelChecker
-from edged.loops.custom_resources import CustomResources
+from edged.loops.custom_resources import CustomResources, remembered_specs
 from edged.loops.policies import PolicyLoader, PolicySet
 from edged.loops.registration import Registration
 from edged.loops.resource_status import ObjectWriter
@@ -472,3 +472,21 @@ def test_expressions_are_checked_in_a_child_and_remembered(monkeypatch: pytest.M
         assert (await checker.problems(["1 +", good[0]])).keys() == {"1 +"}
 
     trio.run(main)
+
+
+def test_commands_know_what_was_served_last(tmp_path: Path) -> None:
+    """`edged webhook install` must not withdraw what the daemon registered of custom resources."""
+    config = Config(
+        node=NodeConfig(state_dir=str(tmp_path)), admission=AdmissionConfig(module_dirs=(str(MODULES),)),
+    )  # fmt: skip
+    assert remembered_specs(config, quiet()) == []
+    changing = policy("x")
+    changing["spec"]["mutating"] = True
+    objects = [SERVER, changing, policy("never")]
+    trio.run(resource_objects.Memory(tmp_path, quiet()).remember, objects, ["clusterwide-x"])
+    found = {spec.name: spec for spec in remembered_specs(config, quiet())}
+    assert found["clusterwide-x"].mutating and found["clusterwide-x"].hook_name == "clusterwide-x.kubewarden.admission"
+    assert "clusterwide-never" not in found
+    assert "vpolicyserver.kb.io" in found
+    nobody = Config(node=config.node, admission=AdmissionConfig(policy_server=""))
+    assert remembered_specs(nobody, quiet()) == []
