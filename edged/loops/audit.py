@@ -45,7 +45,8 @@ QUIET_S = 0.1  # without a review for this long, admission counts as idle
 IDLE_SHARE = 0.5  # of one processor, at most, when nobody else wants it
 BUSY_SHARE = 0.05  # beside reviews (tests/bench/audit.py)
 LONGEST_REST_S = 0.5
-WRITE_S = 0.001  # what a report costs this process; most of the time it takes is the API server's
+WRITE_S = 0.001  # what writing a report costs this process
+BUSY_WRITE_REST_S = 0.15  # and what it costs the API server, on this very machine most often, is several times that
 
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
 """Gets events of a run: `{"progress": ...}`, `{"waiting": reason}`, `{"report": ...}`. It may wait."""
@@ -252,11 +253,17 @@ class _Rest:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
 
+    def _busy(self) -> bool:
+        admission = self._admission
+        return bool(admission.in_flight) or trio.current_time() - admission.last_review_at < QUIET_S
+
     async def after(self, spent_s: float) -> None:
         """Rest after work that took `spent_s`."""
-        admission = self._admission
-        busy = admission.in_flight or trio.current_time() - admission.last_review_at < QUIET_S
-        await trio.sleep(min(spent_s / (BUSY_SHARE if busy else IDLE_SHARE), LONGEST_REST_S))
+        await trio.sleep(min(spent_s / (BUSY_SHARE if self._busy() else IDLE_SHARE), LONGEST_REST_S))
+
+    async def after_write(self) -> None:
+        """Rest after a report was written."""
+        await trio.sleep(BUSY_WRITE_REST_S if self._busy() else WRITE_S / IDLE_SHARE)
 
 
 class _Run:
@@ -428,7 +435,7 @@ class _Run:
         except PeerError as error:
             self._tally.problem(self._writer.problem or f"report on {made['scope']['name']} not written: {error}")
         self._tally.written = self._writer.written
-        await self._rest.after(WRITE_S)
+        await self._rest.after_write()
 
     async def _progress(self, namespace: str, done: int, of: int) -> None:
         where = {"namespace": namespace, "done": done, "of": of}
