@@ -112,8 +112,9 @@ class Generated:
 
     @property
     def policies(self) -> list[str]:
-        """Names of the webhooks that made it, over both objects."""
-        return [hook["name"] for obj in self.objects.values() for hook in obj["webhooks"]]
+        """Names of the policies' webhooks that made it, over both objects."""
+        names = [hook["name"] for obj in self.objects.values() for hook in obj["webhooks"]]
+        return [name for name in names if name.endswith((f".{WEBHOOK_SUFFIX}", f".{RESOURCE_SUFFIX}"))]
 
 
 def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = False) -> Generated:
