@@ -252,6 +252,7 @@ class SchedulerConfig:
     names: tuple[str, ...] = setting(list_of(dns_subdomain, empty=False), ("edged",))
     config: str = setting(absolute_path(empty=True), "")
     leader_election: bool = setting(boolean, False)
+    annotate_results: bool = setting(boolean, False)
     plugin: tuple[PluginConfig, ...] = setting(list_of(table_of(PluginConfig), unique=False), ())
 
 

@@ -375,6 +375,9 @@ class Daemon:
         if self.scheduler is None:
             reason = self.scheduling.error if self.scheduling is not None else "[scheduler] is not configured"
             return {"error": f"the scheduler does not run: {reason}"}
+        elector = self.scheduling.elector if self.scheduling is not None else None
+        if elector is not None and not elector.leads():
+            return {"error": f"this edged does not lead: {elector.holder or 'nobody'} holds {elector.name}, ask there"}
         if "pod" not in request:
             return {"pods": self.scheduler.remembered()}
         namespace, _, name = str(request["pod"]).partition("/")

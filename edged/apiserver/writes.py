@@ -192,6 +192,14 @@ async def patch_pod_status(
     )
 
 
+async def annotate_pod(
+    client: ApiClient, pod: NamespacedName, uid: str, annotations: Mapping[str, str | None]
+) -> None:
+    """Set annotations, remove those that are None. ApiError 409 when the Pod of that name has another uid by now."""
+    body = {"metadata": {"uid": uid, "annotations": dict(annotations)}}
+    await patch(client, PODS, pod.name, body, pod.namespace)
+
+
 def scheduled_event(
     pod: Mapping[str, Any], node: str, *, scheduler: str, instance: str, now_ns: int
 ) -> dict[str, Any]:

@@ -238,6 +238,7 @@ def _scheduler_rules(config: Config) -> list[Rule]:
         _rule("", ["pods"], ["delete"]),
         _rule("", ["pods/binding"], ["create"]),
         _rule("", ["pods/status"], ["patch"]),
+        *([_rule("", ["pods"], ["patch"])] if config.scheduler.annotate_results else []),
         _rule("events.k8s.io", ["events"], ["create", "patch"]),
     ]
 

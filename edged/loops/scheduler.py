@@ -156,6 +156,8 @@ class Scheduler:
         )
         self._leads = leads
         self._pre_binding: dict[str, trio.CancelScope] = {}
+        self.told: Callable[[Record], None] = lambda record: None
+        """Called when an attempt is over, with how it went. Must not wait."""
         self._released: dict[str, trio.Event] = {}
         self._classes = Classes(self._algorithm)
         self._pod_parser = PodParser(pods.get)
@@ -433,6 +435,8 @@ class Scheduler:
             metrics.observe("pod_scheduling_sli_duration_seconds", since_s, attempts)
         await binding.run_post_bind(attempt.profile, attempt.state, pod, node)
         await self._end(attempt)
+        if attempt.record is not None:
+            self.told(attempt.record)
 
     # --- failure
 
@@ -476,6 +480,8 @@ class Scheduler:
     ) -> None:
         """Back to the queue, an event and a condition; not for Pods that are gone, assigned or replaced."""
         self._count(attempt, "unschedulable" if reason == REJECTED else "error")
+        if attempt.record is not None:
+            self.told(attempt.record)
         pod = attempt.pod
         obj = self._pods_informer.get(pod.key)
         present = self._parse(obj)
@@ -641,6 +647,10 @@ class Scheduler:
         if attempt.record is not None:
             attempt.record.at(point, rejection)
             attempt.record.waits = waits or attempt.record.waits
+
+    def is_busy(self) -> bool:
+        """Some Pod waits for its turn."""
+        return self.queue.pending()["active"] > 0
 
     def gauges(self) -> dict[str, dict[tuple[str, ...], int]]:
         """Metrics that are states: name -> labels -> value."""

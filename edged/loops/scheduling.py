@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -21,7 +22,7 @@ import trio
 from edged.apiserver.client import ApiClient
 from edged.apiserver.informers import Informer, Informers
 from edged.apiserver.lean import LeanPool
-from edged.apiserver.writes import PDBS, PODS, EventRecorder
+from edged.apiserver.writes import PDBS, PODS, EventRecorder, annotate_pod
 from edged.config import Config, SchedulerConfig
 from edged.errors import ConfigError, EdgedError
 from edged.logs import GuestLines, Logger
@@ -36,6 +37,7 @@ from edged.scheduling.profile_config import SchedulerFile
 from edged.webhook.scheduler_metrics import scheduler_metrics
 
 if TYPE_CHECKING:
+    from edged.loops.annotations import Annotator
     from edged.wasm.compile import Compiler
     from edged.webhook.metrics import Registry
 
@@ -72,6 +74,7 @@ class Scheduling:
         self._settings = SchedulerFile(())
         self._loaded = Loaded()
         self._acquired: dict[GroupVersionResource, Informer] = {}
+        self._annotator: Annotator | None = None
 
     @property
     def profiles(self) -> tuple[Profile, ...]:
@@ -96,6 +99,8 @@ class Scheduling:
         if election is not None:
             self.elector = self._make_elector(election)
         work.start_soon(self._recorder.run)
+        if self._annotator is not None:
+            work.start_soon(self._annotator.run)
         work.start_soon(self._run)
 
     def _scheduler_config(self) -> SchedulerConfig:
@@ -131,7 +136,22 @@ class Scheduling:
         self._loaded = await self._loader().load(self._scheduler_config(), settings, scheduler)
         scheduler.use(self._loaded.profiles)
         self._respect_budgets(scheduler, self._loaded)
+        if self._scheduler_config().annotate_results:
+            scheduler.told = self._tell_results().soon
         return scheduler
+
+    def _tell_results(self) -> Annotator:
+        """One for all terms: what one has to tell stays true after it."""
+        if self._annotator is None:
+            from edged.loops.annotations import Annotator
+
+            self._annotator = Annotator(
+                self._acquire(PODS).get,
+                partial(annotate_pod, self._client),
+                lambda: self.scheduler is not None and self.scheduler.is_busy(),
+                self._log,
+            )
+        return self._annotator
 
     def _respect_budgets(self, scheduler: Scheduler, loaded: Loaded) -> None:
         """Where nobody preempts nobody needs them."""

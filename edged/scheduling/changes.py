@@ -68,7 +68,8 @@ def add_nodes(state: ClusterState, count: int, template: str) -> str:
             added = _like(pod, f"{pod['metadata']['name']}-{name}", "added with its node")
             added["spec"] = {**added["spec"], "nodeName": name}
             state.put("Pod", added)
-    return f"{count} node{'s' if count != 1 else ''} like {template} added: {', '.join(names[: min(count, 3)])}{', ...' if count > 3 else ''}"
+    shown = ", ".join(names[: min(count, 3)]) + (", ..." if count > 3 else "")
+    return f"{count} node{'s' if count != 1 else ''} like {template} added: {shown}"
 
 
 def scale(state: ClusterState, workload: str, count: int) -> str:

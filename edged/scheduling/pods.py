@@ -238,7 +238,8 @@ class PodParser:
 
 def _hash_of(annotations: Mapping[str, str]) -> int:
     """Without results of earlier attempts: a Pod that was tried again because they were written would never rest."""
-    return hash(frozenset(item for item in annotations.items() if not item[0].startswith(RESULT_PREFIX)))
+    told = frozenset(item for item in annotations.items() if not item[0].startswith(RESULT_PREFIX))
+    return hash(told) if told else 0
 
 
 def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None) -> bytes:
