@@ -296,6 +296,9 @@ class Plugin:
     normalize_by_max: Callable[[int, int], int] | None = None
     pre_filter_extensions: bool = False
     """`add_pod` and `remove_pod` exist."""
+    begin_anew: Callable[[PodInfo], None] | None = None
+    """For those who keep a cycle's state where CycleState.clone does not reach it: forget what `add_pod` and
+    `remove_pod` have changed for this Pod."""
 
     def events_to_register(self) -> Iterable[EventRegistration]:
         """Which events may make a Pod schedulable that this plugin rejected."""

@@ -394,6 +394,12 @@ class GuestPlugin(Plugin):
     async def add_pod(self, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo) -> Status | None:
         return await self._status(pod, "addpod", node.name, target=partial(self._world.pod, added))
 
+    def begin_anew(self, pod: PodInfo) -> None:
+        """The next call is preceded by a `prefilter`: guests reset themselves there."""
+        lease = self._leases.get(pod.uid)
+        if lease is not None:
+            lease.started = False
+
     async def remove_pod(
         self, state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo
     ) -> Status | None:

@@ -66,6 +66,10 @@ class Trial(Protocol):
         """Why the Pod does not fit; None when it does."""
         ...
 
+    def close(self) -> None:
+        """It is over; nobody remembers any of it."""
+        ...
+
 
 def importance(pod: PodInfo) -> tuple[int, str]:
     """Sorts the most important Pod first: higher priority, then longer running."""
@@ -83,6 +87,15 @@ async def select_victims(
     if not node.has_lower_priority(pod.spec.priority):
         return NO_VICTIMS
     tried = trial()
+    try:
+        return await _least(pod, tried, node, budgets)
+    finally:
+        tried.close()
+
+
+async def _least(
+    pod: PodInfo, tried: Trial, node: NodeInfo, budgets: Sequence[DisruptionBudget]
+) -> Candidate | Status:
     possible = sorted((p for p in node.pods.values() if p.spec.priority < pod.spec.priority), key=importance)
     for victim in possible:
         await tried.remove(victim)

@@ -100,7 +100,7 @@ class SchedulingQueue:
         max_backoff_s: float = MAX_BACKOFF_S,
         max_unschedulable_s: float = MAX_UNSCHEDULABLE_S,
     ) -> None:
-        self.nominator = nominator or Nominator()
+        self.nominator = Nominator() if nominator is None else nominator  # an empty one is false
         self.metrics = metrics or Metrics()
         self.wake: Callable[[], None] = lambda: None
         """Called when a Pod becomes poppable; the loop waits for it."""

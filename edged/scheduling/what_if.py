@@ -15,6 +15,7 @@ from edged.scheduling.cycle import (
     OfflinePreemption,
     active,
     add_to_state,
+    begin_anew,
     offline,
     remove_from_state,
     run_now,
@@ -103,6 +104,9 @@ class NodeTrial:
     async def remove(self, pod: PodInfo) -> None:
         self.node.remove_pod(pod.uid)
         await remove_from_state(self._profile, self._state, self._pod, pod, self.node)
+
+    def close(self) -> None:
+        begin_anew(self._profile, self._state, self._pod)
 
     async def verdict(self) -> Status | None:
         return await self._algorithm.filter_twice(self._profile, self._calls, self._state, self._pod, self.node)
