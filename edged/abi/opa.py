@@ -1,8 +1,8 @@
 """OPA's WebAssembly ABI: what a Rego policy needs of its host, one evaluation's state, builtins in bytes. Pure.
 
 The policy is linked to a module of ours (opa_companion.py), which hands the host plain bytes: the documents are
-fetched, the result is taken, a builtin gets the texts of its arguments and leaves the text of its result. Which builtins
-there are is edged/rego; when to instantiate and what the documents are is edged/loops/rego.py.
+fetched, the result is taken, a builtin gets the texts of its arguments and leaves the text of its result. Which
+builtins there are is edged/rego; when to instantiate and what the documents are is edged/loops/rego.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 import orjson
 
 from edged.abi import opa_companion
-from edged.abi.opa_companion import DATA, INPUT
+from edged.abi.opa_companion import DOCUMENTS
 from edged.errors import GuestError
 from edged.rego.environment import Environment
 from edged.rego.signature import Builtin
@@ -87,9 +87,13 @@ def _println(guest: Guest, at: int, length: int) -> None:
     guest.state.log(_message(guest, at, length))
 
 
-def _fetch(guest: Guest, what: int, at: int) -> None:
+def _fetch(guest: Guest, what: int, at: int, input_at: int) -> None:
     call = guest.state
-    guest.write(at, call.data if what == DATA else call.input if what == INPUT else call.text)
+    if what == DOCUMENTS:
+        guest.write(at, call.data)
+        guest.write(input_at, call.input)
+    else:
+        guest.write(at, call.text)
 
 
 def _take(guest: Guest, at: int, length: int) -> None:
@@ -131,7 +135,7 @@ def _builtin(guest: Guest, number: int, count: int, *places: int) -> Computation
 HOSTS: dict[tuple[str, str], HostFunction] = {
     ("edged", "abort"): HostFunction("ii", "", _abort),
     ("edged", "println"): HostFunction("ii", "", _println),
-    ("edged", "fetch"): HostFunction("ii", "", _fetch),
+    ("edged", "fetch"): HostFunction("iii", "", _fetch),
     ("edged", "take"): HostFunction("ii", "", _take),
     ("edged", "builtin"): HostFunction("i" * 10, "i", _builtin, True),
 }

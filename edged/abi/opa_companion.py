@@ -24,7 +24,7 @@ GUEST_FUNCTIONS = (
     "builtins",
     "entrypoints",
 )
-"""What the table holds, by slot. `opa_value_*` are missing in modules of the ABI's first version."""
+"""What the table holds, by slot."""
 
 SIGNATURES = {
     "opa_malloc": ("i", "i"),
@@ -42,16 +42,29 @@ SIGNATURES = {
     "entrypoints": ("", "i"),
 }
 OPTIONAL = ("opa_value_parse", "opa_value_dump")
+"""What modules of the ABI's first versions lack."""
 
-DATA, INPUT, RESULT = 0, 1, 2  # what `fetch` is asked for
+DOCUMENTS, RESULT = 0, 1  # what `fetch` is asked for
 NOT_PARSED = {-1: "data", -2: "input"}  # what `evaluate` returns instead of 0
 
 _MALLOC, _JSON_PARSE, _JSON_DUMP, _VALUE_PARSE, _VALUE_DUMP = range(5)
 _CTX_NEW, _SET_INPUT, _SET_DATA, _SET_ENTRYPOINT, _GET_RESULT, _EVAL, _BUILTINS, _ENTRYPOINTS = range(5, 13)
 
 
+def needed(*, describe: bool = False, values: bool = False) -> tuple[str | None, ...]:
+    """GUEST_FUNCTIONS without those that `describe`, or that `evaluate` and the builtins, do not call: filling a slot
+    costs a microsecond or two in each review. `values` as in `text`."""
+    if describe:
+        used = {_JSON_DUMP, _BUILTINS, _ENTRYPOINTS}
+    else:
+        used = {_MALLOC, _JSON_PARSE, _JSON_DUMP, *range(_CTX_NEW, _EVAL + 1)}
+        used |= {_VALUE_PARSE, _VALUE_DUMP} if values else set()
+    return tuple(name if slot in used else None for slot, name in enumerate(GUEST_FUNCTIONS))
+
+
 def text(minimum: int, maximum: int | None, *, values: bool) -> str:
     """The companion as WAT, with a memory of these limits in pages.
+
 
     `values`: arguments and results of builtins are written as OPA writes values, where sets are `{1, 2}` and keys may
     be anything; else as JSON, for modules that export nothing else.
@@ -64,7 +77,8 @@ def text(minimum: int, maximum: int | None, *, values: bool) -> str:
             _common(dump),
             _result(parse),
             *(_builtin(count) for count in range(5)),
-            _push(),
+            _PUSH,
+            _DESCRIBE,
             _EVALUATE,
             ")",
         )
@@ -74,7 +88,7 @@ def text(minimum: int, maximum: int | None, *, values: bool) -> str:
 _HEAD = """(module
   (import "edged" "abort" (func $abort (param i32 i32)))
   (import "edged" "println" (func $println (param i32 i32)))
-  (import "edged" "fetch" (func $fetch (param i32 i32)))
+  (import "edged" "fetch" (func $fetch (param i32 i32 i32)))
   (import "edged" "take" (func $take (param i32 i32)))
   (import "edged" "builtin" (func $builtin (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
   (memory (export "memory") {limits})
@@ -111,7 +125,7 @@ def _result(parse: int) -> str:
     return f"""
   (func $result (param $length i32) (result i32) (local $at i32)
     (local.set $at (call $reserve (local.get $length)))
-    (call $fetch (i32.const {RESULT}) (local.get $at))
+    (call $fetch (i32.const {RESULT}) (local.get $at) (i32.const 0))
     (local.set $at (call_indirect (type $parse) (local.get $at) (local.get $length) (i32.const {parse})))
     (if (i32.eqz (local.get $at)) (then (unreachable)))
     (local.get $at))"""
@@ -131,28 +145,31 @@ def _builtin(count: int) -> str:
     (call $result (call $builtin (local.get $id) (i32.const {count}) {texts})))"""
 
 
-def _push() -> str:
-    """A document of the host (DATA or INPUT) as a value of the guest, 0 where it does not parse."""
-    return f"""
-  (func $push (param $what i32) (param $length i32) (result i32) (local $at i32)
-    (local.set $at (call $reserve (local.get $length)))
-    (call $fetch (local.get $what) (local.get $at))
+_PUSH = f"""
+  (func $push (param $at i32) (param $length i32) (result i32)
     (call_indirect (type $parse) (local.get $at) (local.get $length) (i32.const {_JSON_PARSE})))"""
 
-
-_EVALUATE = f"""
+_DESCRIBE = f"""
   (func $give (param $value i32) (local $at i32)
-    (local.set $at (call_indirect (type $map) (local.get $value) (i32.const {_JSON_DUMP})))
+    (local.set $at (call $json (local.get $value)))
     (call $take (local.get $at) (call $length (local.get $at))))
+  (func $json (param $value i32) (result i32)
+    (call_indirect (type $map) (local.get $value) (i32.const {_JSON_DUMP})))
   (func (export "describe") (param $what i32)
     (call $give (if (result i32) (local.get $what)
       (then (call_indirect (type $get) (i32.const {_ENTRYPOINTS})))
-      (else (call_indirect (type $get) (i32.const {_BUILTINS}))))))
+      (else (call_indirect (type $get) (i32.const {_BUILTINS}))))))"""
+
+# Step by step and not by `opa_eval`, which goes on without an input that it could not read.
+_EVALUATE = f"""
   (func (export "evaluate") (param $data_length i32) (param $input_length i32) (result i32)
     (local $data i32) (local $input i32) (local $context i32)
-    (local.set $data (call $push (i32.const {DATA}) (local.get $data_length)))
+    (local.set $data (call $reserve (local.get $data_length)))
+    (local.set $input (call $reserve (local.get $input_length)))
+    (call $fetch (i32.const {DOCUMENTS}) (local.get $data) (local.get $input))
+    (local.set $data (call $push (local.get $data) (local.get $data_length)))
     (if (i32.eqz (local.get $data)) (then (return (i32.const -1))))
-    (local.set $input (call $push (i32.const {INPUT}) (local.get $input_length)))
+    (local.set $input (call $push (local.get $input) (local.get $input_length)))
     (if (i32.eqz (local.get $input)) (then (return (i32.const -2))))
     (local.set $context (call_indirect (type $get) (i32.const {_CTX_NEW})))
     (call_indirect (type $set) (local.get $context) (local.get $input) (i32.const {_SET_INPUT}))

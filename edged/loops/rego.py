@@ -7,7 +7,8 @@ abi/opa.py, what the documents hold is admission/rego.py, the builtins are edged
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import trio
 
@@ -37,32 +38,32 @@ class ContextFailure(GuestError):
 class RegoTemplate(LinkedTemplate):
     """A Rego policy whose builtins are all there: what every evaluation of it has in common."""
 
-    builtins: dict[int, Builtin]
-    values: bool
+    builtins: Mapping[int, Builtin] = MappingProxyType({})
+    values = False
 
 
 async def load(compiler: Compiler, module: Module, budget: Budget) -> RegoTemplate:
     """Link a module and ask it what it needs. Raises BadModule with the names of all builtins that are missing."""
     text = opa.companion(module.imports, module.exports, budget.memory_mib)
     companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)")
-    template = RegoTemplate(
-        compiler.engine,
-        module,
-        companion,
-        HOSTS,
-        imports_from=opa.IMPORTS_FROM,
-        wanted=opa_companion.GUEST_FUNCTIONS,
+    values = opa.takes_values(module.exports)
+    wanted, entrypoints = await _describe(
+        _template(compiler, module, companion, opa_companion.needed(describe=True)), budget
     )
-    template.values = opa.takes_values(module.exports)
-    template.builtins = {}
-    wanted, entrypoints = await _describe(template, budget)
     missing = sorted(name for name in wanted if name not in table.TABLE)
     if missing:
         raise BadModule(table.explain_missing(missing))
     if 0 not in entrypoints.values():
         raise BadModule("the policy has no entrypoint with number 0 (opa build -e names it)")
+    needed = opa_companion.needed(values=values and bool(wanted))
+    template = _template(compiler, module, companion, needed)
     template.builtins = {number: table.TABLE[name] for name, number in wanted.items()}
+    template.values = values
     return template
+
+
+def _template(compiler: Compiler, module: Module, companion: Module, wanted: tuple[str | None, ...]) -> RegoTemplate:
+    return RegoTemplate(compiler.engine, module, companion, HOSTS, imports_from=opa.IMPORTS_FROM, wanted=wanted)
 
 
 async def _describe(template: RegoTemplate, budget: Budget) -> tuple[dict[str, int], dict[str, int]]:

@@ -41,17 +41,19 @@ from edged.wasm.output import Output
 HOST_CALL_FLOOR_S = 2e-6  # charged to the guest's CPU budget for each host call (rule 7)
 MAX_ARGUMENTS = 16
 MOST_WITHOUT_YIELD_S = 0.002
+BACKGROUND_RANK = 1 << 40  # behind whatever anybody else has used
 LONG_CALL_S = 0.005  # calls of modules that usually need more than this have no first slice of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one instance and one call may use."""
+    """What one instance and one call may use. `background`: everybody else's slices go first."""
 
     memory_mib: int = 64
     cpu_s: float = 1.0
     host_calls: int = 10_000_000
     table_elements: int = 100_000
+    background: bool = False
 
 
 # Offsets of an instance's scratch area, one allocation for all out-parameters of the C API.
@@ -281,7 +283,7 @@ class Instance:
     def _done_at_once(self, future: int) -> bool:
         """The first slice, where nobody else is in his: most calls end here and need no cancel scope."""
         fresh = self.engine.slices.fresh
-        if fresh.held or self.module.usual_cpu_s > LONG_CALL_S:
+        if fresh.held or not self._is_short():
             return False
         if self._poll(future):
             return True
@@ -303,7 +305,7 @@ class Instance:
 
     async def _later_slices(self, future: int) -> None:
         used = self.engine.slices.used
-        if self._waiting is None and self.module.usual_cpu_s <= LONG_CALL_S and await self._first_slice(future):
+        if self._waiting is None and self._is_short() and await self._first_slice(future):
             return
         while True:
             if self._waiting is not None:
@@ -319,7 +321,12 @@ class Instance:
 
     def _rank(self) -> int:
         """Who goes first: the call that used least, or whose module usually uses least, in milliseconds."""
-        return int(max(self.cpu_s, self.module.usual_cpu_s) / TICK_S)
+        rank = int(max(self.cpu_s, self.module.usual_cpu_s) / TICK_S)
+        return rank + BACKGROUND_RANK if self.budget.background else rank
+
+    def _is_short(self) -> bool:
+        """Whether the call has a first slice of its own."""
+        return self.module.usual_cpu_s <= LONG_CALL_S and not self.budget.background
 
     def _poll(self, future: int) -> bool:
         engine = self.engine
@@ -604,9 +611,11 @@ class _Waits:
 
 def _async_callback(engine: Engine, function: HostFunction) -> object:
     waits = _Waits()
+    reader = Struct("<" + "".join("8xQ16x" if letter == "I" else "8xI20x" for letter in function.params))
+    size, unpack = reader.size, reader.unpack
 
     def callback(
-        _env: int, _caller: int, args: int, nargs: int, results: int, _nresults: int, trap: int, out: int
+        _env: int, _caller: int, args: int, _nargs: int, results: int, _nresults: int, trap: int, out: int
     ) -> None:
         instance = engine.running
         wait = _Wait(results, trap, function.results)
@@ -614,13 +623,7 @@ def _async_callback(engine: Engine, function: HostFunction) -> object:
         try:
             assert instance is not None
             instance.charge_host_call()
-            raw = ctypes.string_at(args, nargs * bindings.VAL_SIZE)
-            values = [
-                _VAL.unpack_from(raw, index * bindings.VAL_SIZE)[1]
-                & (0xFFFFFFFFFFFFFFFF if letter == "I" else 0xFFFFFFFF)
-                for index, letter in enumerate(function.params)
-            ]
-            answer = function.call(instance, *values)
+            answer = function.call(instance, *unpack(ctypes.string_at(args, size)))
             if answer is None or isinstance(answer, int):
                 wait.value, wait.done = answer or 0, True  # the guest goes on without leaving its slice
             elif isinstance(answer, Computation):
