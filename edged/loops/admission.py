@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import trio
@@ -22,6 +23,7 @@ from edged.loops.decisions import Decisions
 from edged.loops.evaluation import TimedOut, answer, call_guest, failed, question
 from edged.loops.policies import Group, Policy, PolicySet
 
+BACKGROUND_S = 10.0  # that a call has which everybody else goes before; its CPU time is limited as usual
 CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
 
 
@@ -182,7 +184,9 @@ class Admission:
         """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
         deadline = trio.current_time() + policy.timeout_s
         if background:
-            return await call_guest(policy, services, b"validate", payload, deadline)
+            deadline = trio.current_time() + BACKGROUND_S
+            patient = replace(policy, budget=replace(policy.budget, background=True))
+            return await call_guest(patient, services, b"validate", payload, deadline)
         slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
         try:
             slots.acquire_nowait()

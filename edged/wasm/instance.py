@@ -41,7 +41,6 @@ from edged.wasm.output import Output
 HOST_CALL_FLOOR_S = 2e-6  # charged to the guest's CPU budget for each host call (rule 7)
 MAX_ARGUMENTS = 16
 MOST_WITHOUT_YIELD_S = 0.002
-BACKGROUND_RANK = 1 << 40  # behind whatever anybody else has used
 LONG_CALL_S = 0.005  # calls of modules that usually need more than this have no first slice of their own
 
 
@@ -310,6 +309,8 @@ class Instance:
         while True:
             if self._waiting is not None:
                 await self._host_wait()
+            if self.budget.background:
+                await self._until_idle()
             await used.enter(self._rank())
             try:
                 if self._poll(future):
@@ -319,10 +320,15 @@ class Instance:
             finally:
                 used.leave()
 
+    async def _until_idle(self) -> None:
+        """Let pass whoever is in the middle of a call: ranks decide only between those that wait."""
+        slices = self.engine.slices
+        while slices.used.held or slices.fresh.held:
+            await trio.lowlevel.checkpoint()
+
     def _rank(self) -> int:
         """Who goes first: the call that used least, or whose module usually uses least, in milliseconds."""
-        rank = int(max(self.cpu_s, self.module.usual_cpu_s) / TICK_S)
-        return rank + BACKGROUND_RANK if self.budget.background else rank
+        return int(max(self.cpu_s, self.module.usual_cpu_s) / TICK_S)
 
     def _is_short(self) -> bool:
         """Whether the call has a first slice of its own."""
