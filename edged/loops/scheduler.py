@@ -177,7 +177,12 @@ class Scheduler:
         self._profiles = {profile.scheduler_name: profile for profile in profiles}
         initial, longest = self._backoff_s
         self.queue = SchedulingQueue(
-            self._profiles, self.nominator, self.metrics, initial_backoff_s=initial, max_backoff_s=longest
+            self._profiles,
+            self.nominator,
+            self.metrics,
+            initial_backoff_s=initial,
+            max_backoff_s=longest,
+            extenders=bool(self._algorithm.extenders),
         )
         self.queue.wake = lambda: self._wake.set()
         self._tracker = Tracker(
@@ -185,7 +190,7 @@ class Scheduler:
         )
 
     def ask(self, extenders: Sequence[Extender]) -> None:
-        """HTTP extenders to consult; before `run`."""
+        """HTTP extenders to consult; before `use`."""
         self._algorithm.extenders = self.preemption.extenders = extenders
 
     def exchange(self, profiles: Iterable[Profile]) -> None:
@@ -236,10 +241,11 @@ class Scheduler:
         except QuantityError as error:
             self._log.warning("node cannot be read", node=change.key.name, error=str(error))
 
-    def _pod_deleted(self, uid: str) -> None:
+    def _pod_deleted(self, uid: str) -> bool:
         waiting = self._waiting.get(uid)
         if waiting is not None:
             waiting.reject("", "removed")
+        return waiting is not None
 
     async def _tick(self) -> None:
         """Ends backoffs, on the second."""

@@ -88,7 +88,8 @@ class QueuedPod:
 
 
 class SchedulingQueue:
-    """See the file's docstring. `profiles`: by scheduler name; all must sort alike."""
+    """See the file's docstring. `profiles`: by scheduler name; all must sort alike. `extenders`: there are HTTP
+    extenders."""
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class SchedulingQueue:
         initial_backoff_s: float = INITIAL_BACKOFF_S,
         max_backoff_s: float = MAX_BACKOFF_S,
         max_unschedulable_s: float = MAX_UNSCHEDULABLE_S,
+        extenders: bool = False,
     ) -> None:
         self.nominator = Nominator() if nominator is None else nominator  # an empty one is false
         self.metrics = metrics or Metrics()
@@ -107,6 +109,9 @@ class SchedulingQueue:
         self._profiles = profiles
         self._sort_key = next(iter(profiles.values())).sort_key
         self._events: dict[str, dict[str, tuple[EventRegistration, ...]]] = {}
+        # Whom an extender turned down may be helped by anything.
+        anything = (EventRegistration(ClusterEvent(WILDCARD, Action.ALL)),)
+        self._extender_events = {EXTENDER: anything} if extenders else {}
         self._interests: dict[tuple[str, int], frozenset[str]] = {}
         self.use(profiles)
         self._initial_backoff_s = initial_backoff_s
@@ -125,9 +130,7 @@ class SchedulingQueue:
         """Other profiles under the same names; Pods stay where they are."""
         self._profiles = profiles
         self._sort_key = next(iter(profiles.values())).sort_key
-        # Whom an extender turned down may be helped by anything.
-        extender = (EventRegistration(ClusterEvent(WILDCARD, Action.ALL)),)
-        self._events = {name: {EXTENDER: extender, **profile.events()} for name, profile in profiles.items()}
+        self._events = {name: {**self._extender_events, **profile.events()} for name, profile in profiles.items()}
         self._interests.clear()
 
     # --- Pods come, change, go

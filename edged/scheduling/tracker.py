@@ -15,8 +15,8 @@ from edged.scheduling.queue import SchedulingQueue
 
 
 class Tracker:
-    """`scheduler_names`: whose waiting Pods go to the queue. `on_deleted(uid)`: a Pod is gone (waiting ones
-    must hear of it)."""
+    """`scheduler_names`: whose waiting Pods go to the queue. `on_deleted(uid)`: a Pod is gone, or about to;
+    true when it waited in Permit and is taken back now."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class Tracker:
         pods: PodParser,
         nodes: NodeParser,
         scheduler_names: Collection[str],
-        on_deleted: Callable[[str], None],
+        on_deleted: Callable[[str], object],
     ) -> None:
         self._cache = cache
         self._queue = queue
@@ -49,6 +49,9 @@ class Tracker:
         self._uids[pod.key] = pod.uid
         if pod.node_name:
             self._assigned(pod, now)
+        elif self._cache.is_assumed(pod.uid):
+            if pod.terminating:
+                self._assumed_going(pod.uid, now)
         elif pod.scheduler_name in self._scheduler_names and pod.uid not in self._cache.pods:
             self._waiting(pod, now)
 
@@ -70,6 +73,13 @@ class Tracker:
             self._queue.assigned_pod_deleted(known, now)
         elif queued is not None and nominated:
             self._nominated_gone(queued.pod, now)
+
+    def _assumed_going(self, uid: str, now: float) -> None:
+        """Its deletion began while it is being bound: others need not wait until binding has failed."""
+        known = self._cache.pods[uid]
+        if not self._on_deleted(uid):
+            self._cache.remove_pod(uid)
+        self._queue.assigned_pod_deleted(known, now)
 
     def _nominated_gone(self, pod: PodInfo, now: float) -> None:
         """The room it was promised is free for Pods that are not more important."""

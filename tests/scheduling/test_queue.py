@@ -1,9 +1,9 @@
 """The scheduling queue: order, backoff, hints, events in flight, gates. Time is an argument."""
 
 from edged.scheduling.cycle import OfflineHandle
-from edged.scheduling.framework import Action, ClusterEvent
+from edged.scheduling.framework import Action, ClusterEvent, Code, EventRegistration, Plugin, Status
 from edged.scheduling.pods import PodParser
-from edged.scheduling.profile import default_profile
+from edged.scheduling.profile import default_profile, with_guests
 from edged.scheduling.queue import SchedulingQueue, pod_update_events
 from edged.scheduling.snapshot import Snapshot
 from tests.scheduling.objects import parsed_node, pod, pod_info
@@ -203,3 +203,151 @@ def test_a_waiting_pod_that_changes_in_its_annotations_alone_tells_of_a_generic_
     assert pod_update_events(after, parser.parse(annotated)) == []
     patched = parser.parse(plain | {"status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}})
     assert pod_update_events(before, patched) == []
+
+
+# --- what preemption, gates and activation need of it
+
+
+class Gate(Plugin):
+    """Holds back the Pods whose names are in `closed`, and hears of deletions; never says that one helps."""
+
+    name = "Gate"
+    points = frozenset({"pre_enqueue"})
+    depends_on = frozenset()
+
+    def __init__(self):
+        self.closed = set()
+
+    def events_to_register(self):
+        return (EventRegistration(ClusterEvent("Pod", Action.DELETE), lambda pod, old, new: False),)
+
+    def pre_enqueue(self, pod):
+        return Status(Code.UNRESOLVABLE, ("closed",), self.name) if pod.key.name in self.closed else None
+
+
+def gated_queue():
+    gate = Gate()
+    profile = with_guests("edged", OfflineHandle(Snapshot()), [(gate, 1)])
+    return gate, SchedulingQueue({"edged": profile})
+
+
+def test_a_gate_that_closes_later_is_asked_wherever_a_pod_moves_on():
+    gate, queue = gated_queue()
+    queue.add(pod_info(requests={"cpu": "1"}), now=0.0)
+    reject(queue, 0.0, "NodeResourcesFit")
+    gate.closed.add("p")
+    gone = pod_info("gone", node="n", requests={"cpu": "1"})
+    queue.assigned_pod_deleted(gone, now=20.0)
+    assert queue.pending()["gated"] == 1
+    # An event that the gate does not wait for: nobody else is asked.
+    queue.move_all(NODE_ADD, None, parsed_node(), now=21.0)
+    gate.closed.clear()
+    queue.move_all(NODE_ADD, None, parsed_node(), now=22.0)
+    assert queue.pending()["gated"] == 1
+    # One that it does: those who rejected the Pod before decide.
+    queue.assigned_pod_deleted(gone, now=23.0)
+    assert names(queue, 23.0) == ["p"]
+
+
+def test_errors_pass_the_gate_before_their_backoff():
+    gate, queue = gated_queue()
+    queue.add(pod_info(), now=0.0)
+    queued = queue.pop(0.0)
+    gate.closed.add("p")
+    queue.put_back(queued, queued.pod, now=0.0)
+    assert queue.pending() == {"active": 0, "backoff": 0, "unschedulable": 0, "gated": 1}
+    gate.closed.clear()
+    queue.flush(301.0)
+    assert names(queue, 301.0) == ["p"]
+
+
+def test_backoff_does_not_ask_the_gate_again():
+    gate, queue = gated_queue()
+    queue.add(pod_info(), now=0.0)
+    queued = queue.pop(0.0)
+    queue.put_back(queued, queued.pod, now=0.0)
+    gate.closed.add("p")
+    queue.flush(5.0)
+    assert names(queue, 5.0) == ["p"]
+
+
+def test_a_gated_pod_is_looked_at_every_five_minutes_and_not_more_often():
+    gate, queue = gated_queue()
+    gate.closed.add("p")
+    queue.add(pod_info(), now=0.0)
+    for now in (0.0, 299.0, 330.0):
+        queue.flush(now)
+    assert queue.pending()["gated"] == 1  # looked at, and still closed
+    gate.closed.clear()
+    queue.flush(600.0)
+    assert queue.pending()["gated"] == 1
+    queue.flush(660.0)
+    assert names(queue, 660.0) == ["p"]
+
+
+def test_activation_of_a_pod_in_flight_counts_when_it_comes_back():
+    _, queue = gated_queue()
+    queue.add(pod_info("p"), now=0.0)
+    queue.add(pod_info("q"), now=0.0)
+    first, second = queue.pop(0.0), queue.pop(0.0)
+    queue.activate([first.pod.uid], now=0.0)
+    for queued in (first, second):
+        queued.unschedulable_plugins = frozenset({"NodeAffinity"})
+        queue.put_back(queued, queued.pod, now=0.0)
+    assert queue.pending() == {"active": 0, "backoff": 1, "unschedulable": 1, "gated": 0}
+
+
+def test_activation_ends_a_backoff():
+    _, queue = gated_queue()
+    queue.add(pod_info(), now=0.0)
+    queued = queue.pop(0.0)
+    queue.put_back(queued, queued.pod, now=0.0)
+    assert queue.pop(0.1) is None
+    queue.activate([queued.pod.uid], now=0.1)
+    assert names(queue, 0.1) == ["p"]
+
+
+def test_a_nomination_in_memory_survives_updates_that_do_not_know_of_it():
+    _, queue = gated_queue()
+    queue.add(before := pod_info(), now=0.0)
+    reject(queue, 0.0, "NodeAffinity")
+    queue.nominator.add(before, "n")
+    queue.update(before, renamed := pod_info(labels={"a": "b"}), now=1.0)
+    assert queue.nominator.node_of("uid-p") == "n"
+    queue.update(renamed, written := pod_info(labels={"a": "b"}, nominated="n"), now=2.0)
+    queue.update(written, pod_info(labels={"a": "b"}), now=3.0)
+    assert not queue.nominator
+
+
+def test_an_assigned_pod_is_looked_at_by_whoever_asked_for_it():
+    """Not only by the affinity of the Pod: a guest may have asked for Pods too."""
+
+    class Asks(Gate):
+        name = "Asks"
+
+        def events_to_register(self):
+            return (EventRegistration(ClusterEvent("Pod", Action.ADD)),)
+
+    queue = SchedulingQueue({"edged": with_guests("edged", OfflineHandle(Snapshot()), [(Asks(), 1)])})
+    queue.add(pod_info("a"), now=0.0)
+    queue.add(pod_info("b"), now=0.0)
+    reject(queue, 0.0, "Asks")
+    reject(queue, 0.0, "NodeAffinity")
+    queue.assigned_pod_added(pod_info("other", node="n"), now=20.0)
+    assert names(queue, 20.0) == ["a"]
+
+
+def test_who_an_extender_turned_down_waits_for_anything():
+    queue = new_queue(extenders=True)
+    queue.add(pod_info(), now=0.0)
+    reject(queue, 0.0, "Extender")
+    queue.move_all(ClusterEvent("storage.k8s.io/CSINode", Action.ADD), None, {}, now=20.0)
+    assert names(queue, 20.0) == ["p"]
+
+
+def test_events_that_nobody_waits_for_are_not_kept():
+    queue = SchedulingQueue({"edged": default_profile("edged", OfflineHandle(Snapshot()))})
+    queue.add(pod_info(), now=0.0)
+    queue.pop(0.0)
+    queue.move_all(ClusterEvent("storage.k8s.io/VolumeAttachment", 1 << 20), None, {}, now=0.0)
+    assert len(queue._in_flight) == 0
