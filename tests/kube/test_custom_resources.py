@@ -22,6 +22,7 @@ Done = subprocess.CompletedProcess[str]
 PODS = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]
 PRIVILEGED = f"file://{MODULES}/pod-privileged/pod-privileged.wasm"
 DEFAULTS = f"file://{MODULES}/resource-defaults/resource-defaults.wasm"
+QUOTA = f"file://{MODULES}/namespace-quota-hint/namespace-quota-hint.wasm"
 PLURALS = ("clusteradmissionpolicies", "admissionpolicies", "clusteradmissionpolicygroups", "admissionpolicygroups")
 CRDS = Path(__file__).parents[2] / "config" / "crds"
 API = "policies.kubewarden.io/v1"
@@ -160,7 +161,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def setup(server: Server) -> Iterator[Setup]:
-    with daemon(server) as edged:
+    with daemon(server, namespaced_capabilities=["kubernetes/*"]) as edged:
         found = Setup(server, edged)
         wait_for(lambda: "vpolicyserver.kb.io" in found.hooks(), "webhooks of the kinds")
         assert found.apply(resource("PolicyServer", "default")).returncode == 0
@@ -288,6 +289,42 @@ def test_no_secrets_without_permission_of_the_node(setup: Setup) -> None:
     assert setup.apply(reader).returncode == 0
     setup.wait_reason(reader, "allow_secrets")
     setup.delete(reader)
+
+
+def test_a_namespaced_policy_reads_nothing_of_what_others_may_read(setup: Setup) -> None:
+    """The cluster policy's informer holds Namespaces and Pods; the namespaced policy runs the same module."""
+    setup.namespace("cr-aware", "cr-unaware")
+    aware = [{"apiVersion": "v1", "kind": kind} for kind in ("Namespace", "Pod")]
+    reader = policy("aware", module=QUOTA, settings={"mode": "deny"}, contextAwareResources=aware)
+    curious = resource("AdmissionPolicy", "unaware", "cr-unaware", module=QUOTA, mutating=False, rules=PODS)
+    setup.serve(reader, curious)
+    wait_for(lambda: setup.try_pod("cr-aware", privileged=False).returncode == 0, "the reader's informers")
+    wait_for(
+        lambda: "has not been granted access to Kubernetes v1/Namespace" in setup.wait_denied("cr-unaware"), "kinds"
+    )
+    server = resource("PolicyServer", "default", namespacedPoliciesCapabilities=[])
+    assert setup.apply(server).returncode == 0
+    words = "has not been granted access to the 'kubernetes/get_resource' host capability"
+    wait_for(lambda: words in setup.wait_denied("cr-unaware"), "no capability")
+    assert setup.try_pod("cr-aware", privileged=False).returncode == 0
+    assert setup.apply(resource("PolicyServer", "default")).returncode == 0
+    setup.delete(curious)
+    setup.delete(reader)
+
+
+def test_migrate_looks_at_the_cluster(setup: Setup) -> None:
+    setup.serve(policy("migrated"))
+    done = setup.edged.command("migrate", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ClusterAdmissionPolicy migrated" in done.stdout
+    foreign = policy("foreign", module="registry://ghcr.io/kubewarden/policies/p:v1")
+    assert setup.apply(foreign).returncode == 0
+    done = setup.edged.command("migrate", "-o", "json", check=False)
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert 'module_sources = ["ghcr.io/kubewarden/policies"]' in report["configuration"]
+    setup.delete(foreign)
+    setup.delete(policy("migrated"))
 
 
 REFUSED = [
