@@ -31,6 +31,69 @@ def input_document(mode: str, request: AdmissionRequest, settings: bytes) -> byt
     return b'{"parameters":' + settings + b',"review":' + request.encode() + b"}"
 
 
+def data_document(mode: str, settings: bytes, context: bytes | None) -> bytes:
+    """`data` of the policy: settings at the root and `kubernetes` among them, or Gatekeeper's `inventory`.
+
+    `context` is what `ContextTree.document` made; None where the policy reads nothing of the cluster.
+    """
+    if mode == "gatekeeper":
+        return b"{}" if context is None else b'{"inventory":' + context + b"}"
+    if context is None:
+        return settings
+    if b'"kubernetes"' in settings:
+        settings = orjson.dumps({key: value for key, value in orjson.loads(settings).items() if key != "kubernetes"})
+    return settings[:-1] + (b'"kubernetes":' if settings == b"{}" else b',"kubernetes":') + context + b"}"
+
+
+class ContextTree:
+    """Collects objects, as JSON, into the tree that a mode's policies find them in."""
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._root: dict[str, Any] = {} if mode == "opa" else {"cluster": {}, "namespace": {}}
+        self._namespaced: dict[str, bool] = {}
+
+    def begin(self, plural: str, *, namespaced: bool) -> None:
+        """Before the objects of a kind. Raises ValueError where the tree cannot hold them."""
+        if self._mode != "opa":
+            return
+        if self._namespaced.setdefault(plural, namespaced) != namespaced:
+            raise ValueError(f"{plural} are both namespaced and not: they cannot be told apart in data.kubernetes")
+        self._root.setdefault(plural, {})
+
+    def add(self, plural: str, api_version: str, kind: str, namespace: str, name: str, data: bytes) -> None:
+        """One object; `namespace` is empty for cluster-scoped ones."""
+        steps: tuple[str, ...]
+        if self._mode == "opa":
+            steps = (plural, namespace) if namespace else (plural,)
+        elif namespace:
+            steps = ("namespace", namespace, api_version, kind)
+        else:
+            steps = ("cluster", api_version, kind)
+        node = self._root
+        for step in steps:
+            node = node.setdefault(step, {})
+        node[name] = data
+
+    def document(self) -> bytes:
+        """The tree as JSON; objects are taken as they are."""
+        parts: list[bytes] = []
+        _write_tree(self._root, parts)
+        return b"".join(parts)
+
+
+def _write_tree(node: dict[str, Any], parts: list[bytes]) -> None:
+    opening = b"{"
+    for key, value in node.items():
+        parts += (opening, orjson.dumps(key), b":")
+        if isinstance(value, bytes):
+            parts.append(value)
+        else:
+            _write_tree(value, parts)
+        opening = b","
+    parts.append(b"}" if node else b"{}")
+
+
 def from_result(mode: str, request: AdmissionRequest, result: bytes) -> AdmissionResponse:
     """The answer that an evaluation's result stands for. Raises BadReply."""
     try:

@@ -15,13 +15,15 @@ import orjson
 import trio
 
 from edged.abi.wapc import HostCallError
-from edged.admission import capabilities
+from edged.admission import capabilities, rego
 from edged.admission.capabilities import GetRequest, Grants, ListRequest
 from edged.apiserver.client import ApiClient
 from edged.apiserver.discovery import discover
 from edged.apiserver.informers import Informer, Informers
 from edged.errors import PeerError
 from edged.logs import GuestLines
+from edged.loops.rego_context import ContextFailure, RegoContext
+from edged.names import ServedKind
 
 REMEMBER_S = 5.0
 MOST_INFORMERS = 64
@@ -49,6 +51,7 @@ class ClusterContext:
         self._lists: OrderedDict[tuple[str, str, str | None, str, str], tuple[Informer, float]] = OrderedDict()
         self._replies: OrderedDict[ListRequest, tuple[Informer, int, bytes]] = OrderedDict()
         self._answers: OrderedDict[object, tuple[float, Any]] = OrderedDict()
+        self.rego = RegoContext(self.informer)
 
     async def list(self, request: ListRequest) -> bytes:
         """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
@@ -75,6 +78,11 @@ class ClusterContext:
         while len(self._replies) > MOST_INFORMERS:
             self._replies.popitem(last=False)
         return reply
+
+    async def informer(self, api_version: str, kind: str) -> tuple[ServedKind, Informer]:
+        """How a kind is served, and the shared informer of all of its objects; it may not be synced yet."""
+        served = await discover(self._client, api_version, kind)
+        return served, self._informer(ListRequest(api_version, kind, None, "", "", ()), served.resource)
 
     def _informer(self, request: ListRequest, resource: Any) -> Informer:
         key = (
@@ -229,6 +237,14 @@ class HostServices:
         if rest:
             text = f"{text} {orjson.dumps(rest).decode()}".strip()
         self.log(text, level=level)
+
+    async def rego_data(self, mode: str, settings: bytes) -> bytes:
+        """`data` of a Rego policy. Raises ContextFailure where what it may read of the cluster cannot be had."""
+        if not self._grants.kinds:
+            return rego.data_document(mode, settings, None)
+        if self._context is None:
+            raise ContextFailure("there is no connection to Kubernetes")
+        return rego.data_document(mode, settings, await self._context.rego.document(mode, self._grants.kinds))
 
     def log(self, text: str, level: str = "info") -> None:
         self._lines.write(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import trio
+
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
 from edged.admission import rego as rego_results
@@ -17,6 +19,7 @@ from edged.admission.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
 from edged.loops import rego
 from edged.loops.context import HostServices
+from edged.loops.rego_context import ContextFailure
 from edged.wasm import wasi
 from edged.wasm.compile import Compiler
 from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestTimeout, GuestTrap
@@ -77,7 +80,7 @@ def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionRespon
     if isinstance(error, verdict.BadReply):
         return verdict.internal_rejection(uid, str(error)), str(error)
     reason = f"guest call failure: {error}"
-    if isinstance(error, WasiFailure | rego.ContextFailure):  # its own words, as they are
+    if isinstance(error, WasiFailure | ContextFailure):  # its own words, as they are
         return verdict.plain_rejection(uid, 500, str(error)), reason
     return verdict.internal_rejection(uid, str(error) if is_rego else f"Guest call failure: {error}"), reason
 
@@ -143,9 +146,20 @@ async def _run_rego(policy: Policy, services: HostServices, operation: bytes, pa
     """Settings are data to a Rego policy, and any are valid."""
     assert isinstance(policy.template, rego.RegoTemplate)
     if operation == b"validate_settings":
+        if policy.metadata.execution_mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
+            services.log("the setting `kubernetes` is hidden by what the policy reads of the cluster", level="warning")
         return b'{"valid":true}'
-    data = policy.settings if policy.metadata.execution_mode == "opa" else b"{}"
+    data = await _data(policy, services, deadline)
     return await rego.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)
+
+
+async def _data(policy: Policy, services: HostServices, deadline: float) -> bytes:
+    mode = policy.metadata.execution_mode
+    if not policy.grants.kinds:
+        return rego_results.data_document(mode, policy.settings, None)
+    with trio.move_on_at(deadline):
+        return await services.rego_data(mode, policy.settings)
+    raise ContextFailure("what the policy reads of the cluster was not there in time")
 
 
 _RUN = {"kubewarden-wapc": _run_wapc, "wasi": _run_command, "opa": _run_rego, "gatekeeper": _run_rego}

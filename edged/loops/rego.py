@@ -14,7 +14,6 @@ import trio
 
 from edged.abi import opa, opa_companion
 from edged.abi.opa import OpaCall, OpaFailure
-from edged.errors import GuestError
 from edged.rego import table
 from edged.rego.environment import Environment
 from edged.rego.signature import Builtin
@@ -29,10 +28,6 @@ HOSTS = opa.HOSTS
 WORKERS = 2  # threads for builtins with long arguments, so that they do not hold up the event loop
 
 _workers: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("rego workers")
-
-
-class ContextFailure(GuestError):
-    """What the policy was to know of the cluster could not be had: it is not asked."""
 
 
 class RegoTemplate(LinkedTemplate):

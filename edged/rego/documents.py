@@ -200,7 +200,7 @@ _YAML_SCALARS = (
 
 
 def _yaml_loader() -> Any:
-    import yaml  # type: ignore[import-untyped]
+    import yaml  # type: ignore[import-untyped,unused-ignore]
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
@@ -219,7 +219,7 @@ def _yaml_int(loader: Any, node: Any) -> int:
 
 
 def _load_yaml(text: str) -> Any:
-    import yaml  # type: ignore[import-untyped]
+    import yaml  # type: ignore[import-untyped,unused-ignore]
 
     try:
         value = yaml.load(text, Loader=_yaml_loader())
@@ -269,7 +269,7 @@ def _yaml_is_valid(_environment: Environment, text: Any) -> bool:
 
 
 def _yaml_marshal(_environment: Environment, value: Any) -> str:
-    import yaml  # type: ignore[import-untyped]
+    import yaml  # type: ignore[import-untyped,unused-ignore]
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
