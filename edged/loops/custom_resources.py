@@ -143,7 +143,6 @@ class CustomResources:
         """For ever."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._objects.run)
-            nursery.start_soon(self._wake_when_synced)
             while True:
                 self._changed = trio.Event()
                 delay_s = await self._reconcile(nursery)
@@ -206,13 +205,6 @@ class CustomResources:
                 self._changed = trio.Event()
                 with trio.move_on_after(QUIET_S):
                     await self._changed.wait()
-
-    async def _wake_when_synced(self) -> None:
-        """An empty kind makes no change: somebody has to wait for it."""
-        while not self._objects.known:
-            await trio.sleep(0.1)
-            await self._objects.wait_synced()
-        self.wake()
 
     # --- loading
 

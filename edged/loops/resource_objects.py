@@ -63,10 +63,16 @@ class Objects:
 
     async def run(self) -> None:
         """Looks for the definitions, for ever."""
+        was_known = False
         while True:
             served = await self._served()
             if served is not None:
                 self._hold(served)
+            with trio.move_on_after(LOOK_AGAIN_S):
+                await self._wait_synced()
+            if self.known != was_known:  # an empty kind makes no change that could be waited for
+                was_known = self.known
+                self._changed()
             await trio.sleep(LOOK_AGAIN_S if self._held else LOOK_S if self._missing >= GONE_AFTER else 1.0)
 
     async def _served(self) -> set[str] | None:
@@ -105,8 +111,7 @@ class Objects:
         self._held.clear()
         self._changed()
 
-    async def wait_synced(self) -> None:
-        """Returns when what is held now has been read; an empty kind makes no change that could be waited for."""
+    async def _wait_synced(self) -> None:
         for informer in list(self._held.values()):
             await informer.wait_synced()
 

@@ -180,6 +180,7 @@ def test_definitions_that_appear_later_are_picked_up_and_may_go_again(tmp_path: 
             assert host.resources.describe()["definitions"] == "not installed"
             assert host.resources.specs() == []
             await found.install()
+            await until(lambda: asked_about(host))  # although there is no object yet
             await found.create(SERVER)
             await found.create(policy("late"))
             await found.wait_phase(policy("late"), "active")
@@ -190,6 +191,9 @@ def test_definitions_that_appear_later_are_picked_up_and_may_go_again(tmp_path: 
                 await writes.delete(found.client, CRD, definition["metadata"]["name"])
             await until(lambda: gone(host))
             assert host.resources.specs() == []
+
+    async def asked_about(host: Host) -> bool:
+        return "vpolicyserver.kb.io" in {spec.name for spec in host.resources.specs()} and host.swaps > 0
 
     async def gone(host: Host) -> bool:
         return host.policies == {} and host.resources.describe()["definitions"] == "not installed"
