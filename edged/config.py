@@ -272,10 +272,10 @@ class ControllerConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryConfig:
-    """[registry]. Nothing is fetched in this release, so `offline` is kept whatever it says."""
+    """[registry]. "" for docker_config means $DOCKER_CONFIG, then ~/.docker."""
 
-    sources: str = setting(absolute_path(empty=True), "", unavailable=True)
-    docker_config: str = setting(absolute_path(empty=True), "", unavailable=True)
+    sources: str = setting(absolute_path(empty=True), "")
+    docker_config: str = setting(absolute_path(empty=True), "")
     mirrors: dict[str, tuple[str, ...]] = setting(_string_map_of_lists, factory=dict)
     offline: bool = setting(boolean, False)
 
@@ -453,11 +453,6 @@ def _check_admission(config: Config, reader: Reader) -> None:
         reader.problem((*at, "tls", "client_ca"), 'is never used with client_auth = "off"')
 
 
-def _check_registry(config: Config, reader: Reader) -> None:
-    if config.registry.mirrors:
-        reader.problem(("registry", "mirrors"), "is not available in this release", unavailable=True)
-
-
 def _check_listeners(config: Config, reader: Reader) -> None:
     if config.admission is None or reader.bad("admission", "listen") or reader.bad("observability", "listen"):
         return
@@ -573,5 +568,5 @@ def _check_scheduler(config: Config, reader: Reader) -> None:
 
 
 _CONTRADICTIONS: tuple[Callable[[Config, Reader], None], ...] = (
-    _check_admission, _check_registry, _check_listeners, _check_names, _check_policies, _check_scheduler,
+    _check_admission, _check_listeners, _check_names, _check_policies, _check_scheduler,
 )  # fmt: skip

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from edged.errors import ConfigError
+from edged.registry import reference
 from edged.toml_lines import Path
 
 Check = Callable[[Any, "Reader", Path], Any]
@@ -292,7 +294,7 @@ def http_url(value: Any, reader: Reader, path: Path) -> str:
 
 
 def module_url(value: Any, reader: Reader, path: Path) -> str:
-    """`file:///absolute.wasm`; https:// and registry:// are understood and reported as unavailable."""
+    """`file:///absolute.wasm`, `https://host/path`, `registry://host/repository[:tag][@digest]`."""
     expect(str, value)
     scheme, host = _split_url(value)
     if scheme == "file":
@@ -302,9 +304,11 @@ def module_url(value: Any, reader: Reader, path: Path) -> str:
         raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{hint}")
     elif not host or not urlsplit(value).path.strip("/"):
         raise Bad(f"needs a host and a path: {quoted(value)}")
-    else:
-        message = f"{scheme}:// modules are not available in this release; use file://"
-        reader.problem(path, message, unavailable=True)
+    elif scheme == "registry":
+        try:
+            reference.parse_url(value)
+        except ConfigError as error:
+            raise Bad(f"is no reference: {error}") from error
     return str(value)
 
 

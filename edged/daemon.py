@@ -35,11 +35,14 @@ from edged.http1 import listener as http
 from edged.http1.connection import Limits
 from edged.http1.messages import Request
 from edged.logs import GuestLines, Logger, LogStyle, is_journal
+from edged.loops import arrivals
 from edged.loops.admission import Admission, Observer
+from edged.loops.capabilities import HostCapabilities
 from edged.loops.certificates import Certificates
 from edged.loops.context import ClusterContext
 from edged.loops.custom_resources import CustomResources
-from edged.loops.policies import PolicyLoader, PolicySet
+from edged.loops.modules import Modules
+from edged.loops.policies import Group, Policy, PolicyLoader, PolicySet
 from edged.loops.registration import Registration, State, make_registration, owner_identity
 from edged.loops.resource_reviews import ResourceReviews
 from edged.loops.review_watch import ReviewWatch
@@ -86,11 +89,13 @@ class Daemon:
         self.registry = Registry()
         process_metrics(self.registry)
         self.registration: Registration | None = None
+        self.modules = Modules(config.registry, Path(config.node.state_dir), log)
+        self.outside = HostCapabilities(lambda: self.modules)
         self.resources: CustomResources | None = None
         self._configured: PolicySet = {}  # the policies of the configuration file
         self.traces = make_traces(config, log)
         self.review_watch = ReviewWatch()
-        self.admission = Admission(log, self.lines, self.context, self._observers(), self._is_retired)
+        self.admission = Admission(log, self.lines, self.context, self._observers(), self._is_retired, self.outside)
         self.auditor: Auditor | None = None
         self.scheduling: Scheduling | None = None
         self.probes = Probes()
@@ -173,7 +178,7 @@ class Daemon:
         )
         tls = await self.certificates.load()
         base.start_soon(self.certificates.run)
-        self._configured = await self._loader().load((*admission.policy, *admission.group))
+        self._configured = await self.loader().load((*admission.policy, *admission.group), fetch=False)
         reviews = await self._start_resources(admission)
         self.admission.swap(self._all_policies())
         self.listener = http.Listener(
@@ -201,6 +206,8 @@ class Daemon:
             static_dir=Path(admission.static_dir) if admission.static_dir else None,
         )
         work.start_soon(self._run_registration, self.registration)
+        work.start_soon(arrivals.run, self)
+        base.start_soon(self.outside.run)
         if self.resources is not None:
             work.start_soon(self.resources.run)
         self._start_audits(admission, work)
@@ -249,9 +256,18 @@ class Daemon:
         """Names that the configuration file has taken."""
         return set(self._configured)
 
+    def configured(self) -> PolicySet:
+        """The policies of the configuration file."""
+        return self._configured
+
+    def replace(self, old: Policy | Group, new: Policy | Group) -> None:
+        """Serve another version of one of the configuration file's."""
+        self._configured = {name: new if policy is old else policy for name, policy in self._configured.items()}
+        self.swap()
+
     def loader(self) -> PolicyLoader:
         """Loads policies as the configuration says now."""
-        return self._loader()
+        return PolicyLoader(self.config, self.compiler, self.lines, self.log, self.modules)
 
     def _observers(self) -> tuple[Observer, ...]:
         """What is told of every evaluation."""
@@ -311,9 +327,6 @@ class Daemon:
 
     # --- reload
 
-    def _loader(self) -> PolicyLoader:
-        return PolicyLoader(self.config, self.compiler, self.lines, self.log)
-
     async def _reload_on_hangup(self, notify: systemd.Notifier) -> None:
         with trio.open_signal_receiver(signal.SIGHUP) as hangups:
             async for _ in hangups:
@@ -344,13 +357,16 @@ class Daemon:
             await self._reload_scheduler(fresh)
             self.config = fresh
             return
-        loader = PolicyLoader(fresh, self.compiler, self.lines, self.log)
+        modules = self.modules
+        if fresh.registry != self.config.registry:
+            modules = Modules(fresh.registry, Path(fresh.node.state_dir), self.log)
+        loader = PolicyLoader(fresh, self.compiler, self.lines, self.log, modules)
         policies = await loader.load((*fresh.admission.policy, *fresh.admission.group), self.admission.policies)
         broken = [f"{policy.name}: {policy.error}" for policy in policies.values() if policy.error]
         if broken:
             raise ConfigError("policies do not load: " + "; ".join(broken))
         await self._reload_scheduler(fresh)
-        self.config = fresh
+        self.config, self.modules = fresh, modules
         self._configured = policies
         self.swap()
         if self.resources is not None:

@@ -234,15 +234,51 @@ def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> Non
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "registry://ghcr.io/team/policy:v1",
+        "registry://localhost:5000/p@sha256:" + "0" * 64,
+        "https://example.com/policies/p.wasm",
+    ],
+)
+def test_modules_from_the_network(url: str) -> None:
+    parsed = config.parse(f'[admission]\n[[admission.policy]]\nname = "p"\nmodule = "{url}"\n')
+    assert parsed.admission and parsed.admission.policy[0].module == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "registry://ghcr.io/UPPER:v1",
+        "registry://ghcr.io/p@sha256:12",
+        "registry://ghcr.io/p:",
+        "registry://ghcr.io",
+        "https://example.com",
+    ],
+)
+def test_urls_that_can_name_no_module(url: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        config.parse(f'[admission]\n[[admission.policy]]\nname = "p"\nmodule = "{url}"\n')
+    assert caught.value.problems[0].line == 4 and url in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[registry]\nsources = "/s.yml"\n',
+        '[registry]\nmirrors = { "docker.io" = ["mirror.local"] }\noffline = true\n',
+    ],
+)
+def test_registry_keys(text: str) -> None:
+    config.parse(text)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         '[[controller]]\nname = "c"\nmodule = "file:///c.wasm"\n',
         '[signatures]\nverification = "/v.yml"\n',
         '[signatures]\ntrust_root = "/t.json"\n',
-        '[registry]\nsources = "/s.yml"\n',
-        '[registry]\nmirrors = { "docker.io" = ["mirror.local"] }\n',
-        '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "registry://ghcr.io/p:v1"\n',
-        '[admission]\n[[admission.policy]]\nname = "p"\nmodule = "https://example.com/p.wasm"\n',
     ],
 )
 def test_what_this_release_does_not_have_is_refused_not_ignored(text: str) -> None:

@@ -21,8 +21,8 @@ import trio
 
 from edged.config import Config, PluginConfig, SchedulerConfig
 from edged.errors import ConfigError, EdgedError, GuestError, PeerError
-from edged.logs import GuestLines
-from edged.loops.policies import module_path
+from edged.logs import GuestLines, Logger
+from edged.loops.modules import Modules
 from edged.scheduling import guest_source, profile, profile_config
 from edged.scheduling.framework import UNKNOWN, Handle, Plugin
 from edged.scheduling.guest import (
@@ -78,7 +78,10 @@ class PluginLoader:
     """Loads the plugins of one configuration: `settings` first, then the scheduler that needs them, then
     `load`."""
 
-    def __init__(self, config: Config, compiler: Compiler, lines: GuestLines) -> None:
+    def __init__(
+        self, config: Config, compiler: Compiler, lines: GuestLines, modules: Modules | None = None
+    ) -> None:
+        self._modules = modules or Modules(config.registry, Path(config.node.state_dir), Logger())
         self._config = config
         self._compiler = compiler
         self._lines = lines
@@ -117,7 +120,7 @@ class PluginLoader:
         return Loaded(tuple(profiles), settings.profiles, guests)
 
     async def _plugin(self, entry: PluginConfig, handle: Handle, old: Loaded) -> LoadedPlugin:
-        module = await self._compiler.load(module_path(entry.module))
+        module = await self._compiler.load(await self._modules.path(entry.module))
         options = self._options(
             entry.name,
             config=entry.config,

@@ -23,6 +23,8 @@ from edged.errors import ConfigError, EdgedError, GuestError
 from edged.logs import GuestLines, Logger
 from edged.loops.context import HostServices
 from edged.loops.evaluation import TimedOut, call_guest, load_template
+from edged.loops.modules import Modules, ModuleUnavailable, restrictions_of
+from edged.registry.store import is_moving
 from edged.wasm.compile import Compiler
 from edged.wasm.instance import Budget, Template
 
@@ -39,6 +41,8 @@ class Policy:
     template: Template | None = None
     metadata: Metadata = field(default_factory=Metadata)
     error: str | None = None
+    is_waiting: bool = False
+    """Whether its module is still to come, or to be looked for again, over the network."""
 
     @property
     def name(self) -> str:
@@ -84,6 +88,10 @@ class Group:
     @property
     def monitor(self) -> bool:
         return self.config.mode == "monitor"
+
+    @property
+    def is_waiting(self) -> bool:
+        return any(member.is_waiting for member in self.members.values())
 
     @property
     def digests(self) -> tuple[str, ...]:
@@ -181,16 +189,25 @@ def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> P
 class PolicyLoader:
     """Loads sets of policies; modules of equal bytes are shared between them and between sets."""
 
-    def __init__(self, config: Config, compiler: Compiler, lines: GuestLines, log: Logger) -> None:
+    def __init__(
+        self, config: Config, compiler: Compiler, lines: GuestLines, log: Logger, modules: Modules | None = None
+    ) -> None:
+        """`modules`: shared by all loaders of a process, so that nothing is fetched twice at once."""
         self._config = config
         self._compiler = compiler
         self._lines = lines
         self._log = log
+        self._modules = modules or Modules(config.registry, Path(config.node.state_dir), log)
+        self._fetch = True
 
     async def load(
-        self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None
+        self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None, *, fetch: bool = True
     ) -> PolicySet:
-        """All of them, each loaded or carrying its error. Compiles what is not in the cache."""
+        """All of them, each loaded or carrying its error. Compiles what is not in the cache.
+
+        `fetch` False: nothing is waited for that has to come over the network; what is not there yet says so.
+        """
+        self._fetch = fetch
         templates = templates_of(previous or {})
         loaded: PolicySet = {}
         for config in policies:
@@ -249,7 +266,7 @@ class PolicyLoader:
         try:
             admission = self._config.admission
             check_config(config, admission is not None and admission.allow_secrets)
-            module = await self._compiler.load(module_path(config.module))
+            module = await self._compiler.load(await self._module(policy))
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(policy.metadata)
             known = templates.get(module.digest)
@@ -260,12 +277,24 @@ class PolicyLoader:
             await self._validate_settings(policy)
         except EdgedError as error:
             policy.error = str(error)
+            policy.is_waiting = isinstance(error, ModuleUnavailable)
             self._log.error("policy not loaded", policy=config.name, error=policy.error)
         else:
             self._log.info(
                 "policy loaded", policy=config.name, elapsed_ms=round((trio.current_time() - begun) * 1000, 1)
             )
         return policy
+
+    async def _module(self, policy: Policy) -> Path:
+        """The module's file, fetched where it has to be. Raises ConfigError, ModuleUnavailable."""
+        url = policy.config.module
+        if self._fetch:
+            return await self._modules.path(url, restrictions_of(policy.config.origin))
+        found = self._modules.local(url)
+        if found is None:
+            raise ModuleUnavailable(f"module {url} is still being fetched")
+        policy.is_waiting = is_moving(url)
+        return found
 
     async def _validate_settings(self, policy: Policy) -> None:
         services = HostServices(policy.name, "", policy.grants, None, self._lines)
@@ -280,9 +309,3 @@ class PolicyLoader:
         if problem is not None:
             raise ConfigError(f"Policy settings are invalid: {problem}")
 
-
-def module_path(url: str) -> Path:
-    """The file of a `file://` module. Raises ConfigError for the schemes that this release cannot fetch."""
-    if url.startswith("file://"):
-        return Path(url[7:])
-    raise ConfigError(f"module {url}: only file:// modules can be loaded by this release")

@@ -1,0 +1,178 @@
+"""From a module's URL to a file on this host: `file://` as it is, `registry://` and `https://` through the local store.
+
+Called by loops/policies.py and loops/plugins.py when they load, and by the command line. Downloads of one URL are made
+once however many ask; how often to try again is the caller's. What was downloaded before is used while its registry is
+away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import trio
+
+from edged import config as configuration
+from edged.admission.resources.origin import Origin
+from edged.config import RegistryConfig
+from edged.errors import PeerError
+from edged.logs import Logger
+from edged.registry import credentials, sources
+from edged.registry.http import Http, Progress
+from edged.registry.oci import MAGIC, Registry
+from edged.registry.reference import Reference, parse_url
+from edged.registry.store import Store, is_moving
+from edged.wasm.compile import MAX_MODULE_BYTES
+
+T = TypeVar("T")
+PULL_S = 300.0
+PULLS_AT_ONCE = 2
+SAY_EVERY_S = 5.0
+
+
+class ModuleUnavailable(PeerError):
+    """The module could not be fetched; it may be later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restrictions:
+    """What a URL may do whose author is not the administrator of this host. (Which hosts and folders it may name at all
+    is edged/admission/resources/sources.py.) `inward`: connect to this host and to link-local addresses."""
+
+    credentials: bool = True
+    inward: bool = True
+
+
+TRUSTED = Restrictions()
+
+
+def restrictions_of(origin: Origin | None) -> Restrictions:
+    """Those of a policy: none where it is from the configuration file (None)."""
+    return TRUSTED if origin is None else Restrictions(credentials=not origin.namespaced, inward=False)
+
+
+class Modules:
+    """The modules of one configuration."""
+
+    def __init__(self, config: RegistryConfig, state_dir: Path, log: Logger) -> None:
+        self.store = Store(state_dir / "modules")
+        self._config = config
+        self._log = log
+        self._busy: dict[tuple[str, Restrictions], trio.Lock] = {}
+        self._limiter = trio.CapacityLimiter(PULLS_AT_ONCE)
+
+    def local(self, url: str) -> Path | None:
+        """The module's file where nothing has to be fetched for it; it may be out of date for a tag that moves. Raises
+        ConfigError for a URL that cannot name a module."""
+        if url.startswith("file://"):
+            return Path(configuration.module_path(url))
+        return self.store.find(url)
+
+    async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:
+        """The module's file, fetched where it has to be. Raises ModuleUnavailable, ConfigError."""
+        found = self.local(url)
+        if found is not None and (url.startswith("file://") or not is_moving(url)):
+            return found
+        lock = self._busy.setdefault((url, restrictions), trio.Lock())
+        waited = lock.locked()
+        async with lock:
+            if waited and (found := self.store.find(url)) is not None:
+                return found
+            return await self._fetched(url, restrictions)
+
+    async def _fetched(self, url: str, restrictions: Restrictions) -> Path:
+        known = self.store.find(url)
+        if self._config.offline:
+            if known is not None:
+                return known
+            raise ModuleUnavailable(
+                f"module {url}: not in {self.store.root}, and [registry] offline is true: nothing is fetched"
+            )
+        try:
+            async with self._limiter:
+                binary = await self.fetch(url, restrictions, self._progress(url))
+        except PeerError as error:
+            if known is None:
+                raise ModuleUnavailable(f"module {url}: {error}") from error
+            self._log.warning("module not fetched, the one fetched before is used", module=url, error=str(error))
+            return known
+        return self.store.keep(url, binary)
+
+    async def fetch(
+        self, url: str, restrictions: Restrictions = TRUSTED, progress: Progress | None = None
+    ) -> bytes:
+        """The bytes of a registry:// or https:// module, from the network. Raises PeerError, ConfigError."""
+        with trio.move_on_after(PULL_S) as scope:
+            if url.startswith("registry://"):
+                reference = parse_url(url)
+                binary, _ = await self.ask(
+                    reference,
+                    lambda registry, host: registry.module(reference, MAX_MODULE_BYTES, progress, host),
+                    restrictions,
+                )
+                return binary
+            async with self.http(restrictions) as http:
+                return await _download(http, url, progress)
+        assert scope.cancelled_caught
+        raise PeerError(f"not there after {PULL_S:.0f} s")
+
+    def http(self, restrictions: Restrictions = TRUSTED) -> Http:
+        """Connections as the configuration says. Raises ConfigError, PeerError where nothing may be fetched."""
+        if self._config.offline:
+            raise PeerError("[registry] offline is true: nothing is fetched")
+        return Http(sources.load(self._config.sources, os.environ), inward=restrictions.inward)
+
+    async def ask(
+        self,
+        reference: Reference,
+        question: Callable[[Registry, str], Awaitable[T]],
+        restrictions: Restrictions = TRUSTED,
+    ) -> T:
+        """The answer of the first mirror that has one, else of the registry itself. `question` is given the registry
+        and the host of its API. Raises PeerError, ConfigError."""
+        errors = []
+        async with self.http(restrictions) as http:
+            for host in (*self._config.mirrors.get(reference.host, ()), reference.host):
+                registry = await self.registry(http, host, restrictions)
+                try:
+                    return await question(registry, reference.api_host if host == reference.host else host)
+                except PeerError as error:
+                    errors.append(str(error) if host == reference.host else f"mirror {host}: {error}")
+        raise PeerError("; ".join(errors))
+
+    async def registry(self, http: Http, host: str, restrictions: Restrictions = TRUSTED) -> Registry:
+        """A registry, as whom docker's configuration says."""
+        if not restrictions.credentials:
+            return Registry(http)
+        folder = credentials.folder_of(self._config.docker_config, os.environ)
+        login, warning = await credentials.find(folder, host)
+        if warning:
+            self._log.warning("registry credentials", host=host, problem=warning)
+        return Registry(http, login)
+
+    def _progress(self, url: str) -> Progress:
+        said = trio.current_time()
+
+        def progress(done: int, total: int) -> None:
+            nonlocal said
+            if trio.current_time() - said >= SAY_EVERY_S:
+                said = trio.current_time()
+                self._log.info("fetching module", module=url, bytes=done, **({"of": total} if total else {}))
+
+        return progress
+
+
+async def _download(http: Http, url: str, progress: Progress | None) -> bytes:
+    """An https:// module."""
+    answer = await http.request("GET", url, limit=MAX_MODULE_BYTES, progress=progress)
+    if answer.status != 200:
+        raise PeerError(f"{urlsplit(answer.url).netloc} answered HTTP {answer.status}")
+    if not answer.body.startswith(MAGIC):
+        raise PeerError("what came does not begin as a Wasm module")
+    return answer.body
+
+

@@ -1,0 +1,292 @@
+"""The registry protocol, as far as modules and host capabilities need it: manifests, blobs, tokens, and pushing.
+
+What comes by digest is checked against it. Source: OCI distribution and image specifications, and docker's token
+authentication. Kubewarden's media types of modules are `WASM_LAYER` and `WASM_CONFIG`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import orjson
+
+from edged.errors import PeerError
+from edged.registry.credentials import Login
+from edged.registry.http import Answer, Http, Progress
+from edged.registry.reference import Reference
+
+WASM_LAYER = "application/vnd.wasm.content.layer.v1+wasm"
+WASM_CONFIG = "application/vnd.wasm.config.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+ACCEPT = ", ".join((DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX))
+MAGIC = b"\0asm"
+MAX_MANIFEST = 4 << 20
+MAX_CONFIG = 8 << 20
+MAX_TOKEN = 1 << 20
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest or an index: the document, and the digest of its bytes."""
+
+    document: dict[str, Any]
+    digest: str
+
+    @property
+    def is_index(self) -> bool:
+        return "manifests" in self.document
+
+
+@dataclass(slots=True)
+class Registry:
+    """One registry, as one user. `hosts`: where to ask for a reference's host, in this order (mirrors first)."""
+
+    http: Http
+    login: Login | None = None
+    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)  # (host, scope) -> Authorization
+
+    # --- reading
+
+    async def manifest(self, reference: Reference, host: str = "") -> Manifest:
+        """What the reference names. Raises PeerError."""
+        path = f"manifests/{reference.version}"
+        answer = await self._get(reference, path, MAX_MANIFEST, {"Accept": ACCEPT}, host=host)
+        digest = _digest(answer.body)
+        if reference.digest and reference.digest != digest:
+            raise PeerError(f"{reference}: the registry sent a manifest with digest {digest}")
+        document = _object(answer.body, f"{reference}: the manifest")
+        return Manifest(document, digest)
+
+    async def image(self, reference: Reference, host: str = "") -> Manifest:
+        """As `manifest`, and of an index the image for this machine. Raises PeerError."""
+        found = await self.manifest(reference, host)
+        if not found.is_index:
+            return found
+        chosen = _for_this_machine(_entries(found.document, "manifests", f"{reference}: the index"))
+        if chosen is None:
+            raise PeerError(f"{reference}: the index has nothing for linux/{architecture()}")
+        return await self.manifest(reference.at(_text(chosen, "digest", f"{reference}: the index")), host)
+
+    async def blob(
+        self, reference: Reference, digest: str, limit: int, progress: Progress | None = None, host: str = ""
+    ) -> bytes:
+        """Raises PeerError, also where the bytes are not those of the digest."""
+        answer = await self._get(reference, f"blobs/{digest}", limit, {}, progress, host)
+        if _digest(answer.body) != digest:
+            raise PeerError(f"{reference}: blob {digest} arrived with digest {_digest(answer.body)}")
+        return answer.body
+
+    async def module(
+        self, reference: Reference, limit: int, progress: Progress | None = None, host: str = ""
+    ) -> tuple[bytes, Manifest]:
+        """The Wasm module that a reference names: every layer must be one, the first counts. Raises PeerError."""
+        manifest = await self.image(reference, host)
+        layers = _entries(manifest.document, "layers", f"{reference}: the manifest")
+        if not layers:
+            raise PeerError(f"{reference}: the manifest has no layers")
+        for layer in layers:
+            if layer.get("mediaType") != WASM_LAYER:
+                raise PeerError(f"{reference}: a layer is {layer.get('mediaType')!r}, not {WASM_LAYER}: no Wasm module")
+        digest = _text(layers[0], "digest", f"{reference}: a layer")
+        binary = await self.blob(reference, digest, limit, progress, host)
+        if not binary.startswith(MAGIC):
+            raise PeerError(f"{reference}: the layer does not begin as a Wasm module")
+        return binary, manifest
+
+    async def configuration(self, reference: Reference, host: str = "") -> tuple[Manifest, Any]:
+        """The image for this machine, and the document that it names as its configuration. Raises PeerError."""
+        image = await self.image(reference, host)
+        config = image.document.get("config")
+        if not isinstance(config, dict):
+            raise PeerError(f"{reference}: the manifest names no configuration")
+        content = await self.blob(reference, _text(config, "digest", f"{reference}: the config"), MAX_CONFIG, host=host)
+        try:
+            return image, orjson.loads(content)
+        except orjson.JSONDecodeError as error:
+            raise PeerError(f"{reference}: the configuration is not JSON: {error}") from error
+
+    # --- writing
+
+    async def push(self, reference: Reference, binary: bytes, annotations: Mapping[str, str]) -> str:
+        """Publish a module; the digest of its manifest. Raises PeerError."""
+        config, layer = b"{}", binary
+        for content in (config, layer):
+            await self._upload(reference, content)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": _descriptor(WASM_CONFIG, config),
+            "layers": [_descriptor(WASM_LAYER, layer)],
+        }
+        if annotations:
+            manifest["annotations"] = dict(annotations)
+        body = orjson.dumps(manifest)
+        headers = {"Content-Type": OCI_MANIFEST}
+        tag = reference.tag if not reference.digest else reference.digest
+        await self._checked(reference, "PUT", f"manifests/{tag}", headers, body, scope="pull,push")
+        return _digest(body)
+
+    async def _upload(self, reference: Reference, content: bytes) -> None:
+        digest = _digest(content)
+        there = await self._ask(reference, "HEAD", f"blobs/{digest}", {}, None, "pull,push")
+        if there.status == 200:
+            return
+        begun = await self._checked(reference, "POST", "blobs/uploads/", {}, b"", scope="pull,push")
+        location = urljoin(begun.url, begun.headers.get("location", ""))
+        separator = "&" if urlsplit(location).query else "?"
+        url = f"{location}{separator}{urlencode({'digest': digest})}"
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = await self._ask(reference, "PUT", url, headers, content, "pull,push")
+        if answer.status not in (201, 202):
+            raise PeerError(f"{reference}: uploading {digest}: {_complaint(answer)}")
+
+    # --- requests
+
+    async def _get(
+        self,
+        reference: Reference,
+        path: str,
+        limit: int,
+        headers: Mapping[str, str],
+        progress: Progress | None = None,
+        host: str = "",
+    ) -> Answer:
+        answer = await self._ask(reference, "GET", path, headers, None, "pull", limit, progress, host)
+        if answer.status != 200:
+            raise PeerError(f"{reference}: {_complaint(answer)}")
+        return answer
+
+    async def _checked(
+        self, reference: Reference, method: str, path: str, headers: Mapping[str, str], content: bytes, *, scope: str
+    ) -> Answer:
+        answer = await self._ask(reference, method, path, headers, content, scope)
+        if answer.status not in (200, 201, 202):
+            raise PeerError(f"{reference}: {method}: {_complaint(answer)}")
+        return answer
+
+    async def _ask(
+        self,
+        reference: Reference,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        actions: str,
+        limit: int = MAX_MANIFEST,
+        progress: Progress | None = None,
+        host: str = "",
+    ) -> Answer:
+        """One request; where the registry asks who we are, once more with an answer."""
+        host = host or reference.api_host
+        url = path if "://" in path else f"https://{host}/v2/{reference.repository}/{path}"
+        scope = f"repository:{reference.repository}:{actions}"
+        sent, known = dict(headers), self._tokens.get((host, scope))
+        if known:
+            sent["Authorization"] = known
+        answer = await self.http.request(method, url, headers=sent, content=content, limit=limit, progress=progress)
+        challenge = answer.headers.get("www-authenticate", "")
+        if answer.status != 401 or not challenge:
+            return answer
+        authorization = await self._authorize(reference, challenge, scope)
+        if authorization is None or authorization == known:
+            return answer
+        self._tokens[host, scope] = authorization
+        sent["Authorization"] = authorization
+        return await self.http.request(method, url, headers=sent, content=content, limit=limit, progress=progress)
+
+    async def _authorize(self, reference: Reference, challenge: str, scope: str) -> str | None:
+        """What to say to a challenge; None when there is nothing to say."""
+        kind, _, rest = challenge.partition(" ")
+        if kind.lower() == "basic":
+            return self.login.header() if self.login else None
+        if kind.lower() != "bearer":
+            return None
+        wanted = dict(_PARAMETER.findall(rest))
+        realm = wanted.get("realm", "")
+        if urlsplit(realm).scheme not in ("http", "https"):
+            raise PeerError(f"{reference}: the registry names {realm!r} as the place for tokens")
+        if urlsplit(realm).scheme == "http" and urlsplit(realm).netloc not in self.http.sources.insecure:
+            raise PeerError(f"{reference}: the registry wants tokens fetched by plain HTTP ({realm})")
+        query = {"scope": wanted.get("scope") or scope}
+        if "service" in wanted:
+            query["service"] = wanted["service"]
+        separator = "&" if urlsplit(realm).query else "?"
+        headers = {"Authorization": self.login.header()} if self.login else {}
+        answer = await self.http.request(
+            "GET", f"{realm}{separator}{urlencode(query)}", headers=headers, limit=MAX_TOKEN
+        )
+        if answer.status != 200:
+            raise PeerError(f"{reference}: no token from {urlsplit(realm).netloc}: {_complaint(answer)}")
+        document = _object(answer.body, f"{reference}: the token")
+        token = document.get("token") or document.get("access_token")
+        if not isinstance(token, str):
+            raise PeerError(f"{reference}: {urlsplit(realm).netloc} gave no token")
+        return f"Bearer {token}"
+
+
+def architecture() -> str:
+    """This machine's architecture, as registries call it."""
+    machine = platform.machine()
+    return MACHINES.get(machine, machine)
+
+
+def _for_this_machine(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    for entry in entries:
+        wanted = entry.get("platform") or {}
+        if wanted.get("os") == "linux" and wanted.get("architecture") == architecture():
+            return entry
+    return None
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _object(body: bytes, what: str) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise PeerError(f"{what} is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise PeerError(f"{what} is not an object")
+    return document
+
+
+def _entries(document: dict[str, Any], key: str, what: str) -> list[dict[str, Any]]:
+    found = document.get(key)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise PeerError(f"{what} has no list `{key}`")
+    return found
+
+
+def _text(entry: dict[str, Any], key: str, what: str) -> str:
+    value = entry.get(key)
+    if not isinstance(value, str) or not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
+        raise PeerError(f"{what}: {key} is {value!r}, not sha256: and 64 hexadecimal digits")
+    return value
+
+
+def _complaint(answer: Answer) -> str:
+    """What the registry said, in one line."""
+    try:
+        errors = orjson.loads(answer.body)["errors"]
+        said = "; ".join(f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors)
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        said = ""
+    words = {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}
+    return f"HTTP {answer.status}: {said or words.get(answer.status, 'refused')}"[:500]
