@@ -138,6 +138,8 @@ class Lifecycle:
                 self.delete(custom, content)
             if self.cluster.storage.list(custom.bucket):
                 return marked, False  # a finalizer of a custom resource holds it
+        if self.cluster.storage.get(resource.bucket, key_of(obj)) is None:
+            return marked, True  # it went with the last of its objects
         if finalizers:
             return self._mark(resource, marked, finalizers), False
         self.remove(resource, key_of(obj))

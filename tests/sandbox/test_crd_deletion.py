@@ -24,3 +24,16 @@ def test_a_definition_goes_with_the_last_of_its_objects() -> None:
         assert (await call.response("GET", WIDGETS)).status == 404
 
     trio.run(main)
+
+
+def test_a_definition_takes_its_objects_along() -> None:
+    async def main() -> None:
+        call = Caller()
+        await call.ok("POST", CRDS, crd({"type": "object", "x-kubernetes-preserve-unknown-fields": True}))
+        for name in ("a", "b"):
+            await call.ok("POST", WIDGETS, widget(name))
+        await call.ok("DELETE", f"{CRDS}/widgets.demo.example")
+        await call.refused(404, "GET", f"{CRDS}/widgets.demo.example")
+        assert (await call.response("GET", WIDGETS)).status == 404
+
+    trio.run(main)
