@@ -1,6 +1,6 @@
 """The command line: which commands there are, and what becomes of their errors.
 
-A command is a file edged/cli/NAME.py with `add_parser(subparsers)` and `run(args) -> int` (its exit code).
+A command is a file or folder edged/cli/NAME with `add_parser(subparsers)` and `run(args) -> int` (its exit code).
 Only the chosen one is imported: `edged version` must not pay for wasmtime, nor the daemon for argparse
 tables of others. Exit codes: 0 ok, 1 a check or an operation failed, 2 usage or configuration, 130
 interrupted.
@@ -73,7 +73,7 @@ def _run(argv: Sequence[str]) -> int:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     chosen: Command | None = None
     for command, summary in COMMANDS.items():
-        if not os.path.exists(os.path.join(os.path.dirname(__file__), f"{command}.py")):
+        if not _exists(command):
             continue
         if command == name:
             chosen = _load(command)
@@ -88,6 +88,11 @@ def _run(argv: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     return chosen.run(args)
+
+
+def _exists(command: str) -> bool:
+    folder = os.path.dirname(__file__)
+    return any(os.path.exists(os.path.join(folder, name)) for name in (f"{command}.py", f"{command}/__init__.py"))
 
 
 def _load(command: str) -> Command:
