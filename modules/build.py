@@ -6,12 +6,13 @@
 
 A module is a folder with a module.toml. Toolchains: Zig and C from the Python package `ziglang`, WAT from
 `wasmtime`, AssemblyScript from the npm package `assemblyscript` (installed into modules/toolchain by `npm ci`
-when it is absent).
+when it is absent), Rego from OPA (built from its Go module by `python -m tests.guests.rego.build`).
 tests/modules/test_rebuild.py does what --check does.
 """
 
 import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -122,7 +123,17 @@ def _wat() -> list[str]:
     return [sys.executable, "-c", f"import sys, wasmtime; {write}(wasmtime.wat2wasm({read}))"]
 
 
-TOOLS = {"{zig}": _zig, "{asc}": _asc, "{wat2wasm}": _wat}
+def _opa() -> list[str]:
+    folder = ROOT.parent / "tests" / "guests" / "rego"
+    pinned = b"".join((folder / "go" / name).read_bytes() for name in ("go.mod", "go.sum"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edged" / "guests"
+    program = Path(os.environ.get("EDGED_GUEST_CACHE") or cache) / f"opa-{hashlib.sha256(pinned).hexdigest()[:16]}"
+    if not program.exists():
+        raise ToolchainMissing("OPA is missing: python -m tests.guests.rego.build (needs Go)")
+    return [sys.executable, str(TOOLCHAIN / "opa.py"), str(program)]
+
+
+TOOLS = {"{zig}": _zig, "{asc}": _asc, "{wat2wasm}": _wat, "{opa}": _opa}
 
 
 def install_assemblyscript() -> None:

@@ -18,8 +18,9 @@ from .edged_host import EdgedPolicy
 from .wapc_host import CallFailed, Host, HostRefuses, Policy
 
 ADMISSION = Path(__file__).resolve().parents[2] / "modules" / "admission"
-NAMES = sorted(path.parent.name for path in ADMISSION.glob("*/module.toml"))
-CASES = sorted(ADMISSION.glob("*/cases/*.json"))
+MODULES = sorted(ADMISSION.glob("*/module.toml"))
+NAMES = [path.parent.name for path in MODULES if 'abi = "kubewarden-wapc"' in path.read_text()]
+CASES = sorted(path for path in ADMISSION.glob("*/cases/*.json") if path.parent.parent.name in NAMES)
 
 
 def wasm(name: str) -> bytes:

@@ -17,6 +17,8 @@ sys.path.insert(0, str(MODULES))
 import annotate  # noqa: E402
 import build  # noqa: E402
 
+from tests.guests.rego import build as rego  # noqa: E402
+
 sys.path.remove(str(MODULES))
 
 SAMPLES = build.all_modules()
@@ -26,6 +28,7 @@ SAMPLES = build.all_modules()
 def assemblyscript() -> None:
     if os.environ.get("CI") == "true":
         build.install_assemblyscript()
+        rego.opa()
 
 
 @pytest.mark.usefixtures("assemblyscript")
@@ -46,7 +49,8 @@ def test_table_in_the_readme_is_current() -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_module_is_small_and_lists_what_it_is(sample: build.SampleModule) -> None:
-    assert sample.wasm.stat().st_size == sample.size < 100_000
+    most = 200_000 if sample.language == "Rego" else 100_000  # OPA's own functions are in each of its modules
+    assert sample.wasm.stat().st_size == sample.size < most
     assert sample.summary.endswith(".")
 
 
