@@ -6,7 +6,9 @@ cache is looked at, so that one policy never reads what another one's informer h
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,6 +22,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "crypto": ("v1/is_certificate_trusted",),
     "kubernetes": ("list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"),
 }
+MAX_CHAIN = 64
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)")
 PATHS = tuple(
     f"{namespace}/{operation}" for namespace, operations in OPERATIONS.items() for operation in operations
 )
@@ -67,6 +71,16 @@ def check_patterns(patterns: tuple[str, ...]) -> None:
             raise ConfigError(
                 f"{pattern!r} is not a host capability (one of: *, {', '.join(PATHS)}, or a prefix with /*)"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateQuestion:
+    """`is_certificate_trusted`: certificates as PEM or DER. `chain` None: this host's roots. `at`: Unix time, None for
+    now."""
+
+    certificate: bytes
+    chain: tuple[bytes, ...] | None
+    at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +155,56 @@ def parse_can_i(payload: bytes) -> tuple[dict[str, Any], bool]:
             raise HostCallError("can_i: groups is not a list of strings")
         spec["groups"] = groups
     return spec, _flag(data, "disable_cache")
+
+
+def parse_name(payload: bytes, what: str) -> str:
+    """A payload that is one string: an image reference, a host. Raises HostCallError."""
+    try:
+        value = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise HostCallError(f"host call payload is not JSON: {error}") from error
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise HostCallError(f"host call payload is not {what}")
+    return value
+
+
+def parse_certificate(payload: bytes) -> CertificateQuestion:
+    """Raises HostCallError for a payload of the wrong shape."""
+    data = _object(payload)
+    chain = data.get("cert_chain")
+    if chain is not None and (not isinstance(chain, list) or len(chain) > MAX_CHAIN):
+        raise HostCallError(f"host call payload: cert_chain is not a list of at most {MAX_CHAIN} certificates")
+    return CertificateQuestion(
+        _certificate(data.get("cert"), "cert"),
+        None if chain is None else tuple(_certificate(entry, f"cert_chain[{n}]") for n, entry in enumerate(chain)),
+        _timestamp(_optional_text(data, "not_after")),
+    )
+
+
+def _certificate(entry: Any, where: str) -> bytes:
+    """`{"encoding": "Pem"|"Der", "data": [bytes]}`."""
+    known = isinstance(entry, dict) and entry.get("encoding") in ("Pem", "Der")
+    if not known or not isinstance(entry.get("data"), list):
+        raise HostCallError(f'host call payload: {where} is not {{"encoding": "Pem" or "Der", "data": [bytes]}}')
+    try:
+        content = bytes(entry["data"])
+    except (TypeError, ValueError) as error:
+        raise HostCallError(f"host call payload: {where}.data is not a list of bytes") from error
+    if (b"-----BEGIN" in content) != (entry["encoding"] == "Pem"):
+        raise HostCallError(f"host call payload: {where} is not {entry['encoding']}")
+    return content
+
+
+def _timestamp(text: str) -> float | None:
+    """Unix time of an RFC 3339 timestamp; None for ""."""
+    if not text:
+        return None
+    if not _RFC3339.fullmatch(text):
+        raise HostCallError(f"host call payload: not_after is {text!r}, not an RFC 3339 time")
+    try:
+        return datetime.fromisoformat(text.upper()).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise HostCallError(f"host call payload: not_after is {text!r}: {error}") from error
 
 
 def list_reply(request: ListRequest, items: list[dict[str, Any]]) -> bytes:

@@ -14,13 +14,15 @@ from typing import Protocol
 import trio
 
 from edged.admission import groups, verdict
-from edged.admission.review import AdmissionRequest, AdmissionResponse
+from edged.admission.review import AdmissionRequest, AdmissionResponse, BadReview
 from edged.config import PolicyConfig
 from edged.errors import GuestError
 from edged.logs import GuestLines, Logger
+from edged.loops.capabilities import HostCapabilities
 from edged.loops.context import ClusterContext, HostServices
 from edged.loops.decisions import Decisions
 from edged.loops.evaluation import TimedOut, answer, call_guest, failed, question
+from edged.loops.modules import restrictions_of
 from edged.loops.policies import Group, Policy, PolicySet
 
 BACKGROUND_S = 10.0  # that a call has which everybody else goes before; its CPU time is limited as usual
@@ -64,6 +66,7 @@ class Admission:
         context: ClusterContext | None,
         observers: tuple[Observer, ...] = (),
         is_retired: Callable[[str], bool] = lambda name: False,
+        outside: HostCapabilities | None = None,
     ) -> None:
         self.policies: PolicySet = {}
         self.decisions = Decisions(log, time.time)
@@ -73,6 +76,7 @@ class Admission:
         self._lines = lines
         self._quiet_lines = GuestLines(log, level="debug")  # an audit makes policies repeat themselves
         self._context = context
+        self._outside = outside
         self._observers = observers
         self._is_retired = is_retired  # whether a policy that is gone may still be asked, and is to allow
 
@@ -171,10 +175,13 @@ class Admission:
         if policy.error is not None:
             return verdict.plain_rejection(uid, 500, policy.error), policy.error
         lines = self._quiet_lines if background else self._lines
-        services = HostServices(policy.name, uid, policy.grants, self._context, lines)
+        restrictions = restrictions_of(policy.config.origin)
+        services = HostServices(policy.name, uid, policy.grants, self._context, lines, self._outside, restrictions)
         try:
             reply = await self._in_turn(policy, services, question(policy, request), background)
             return answer(policy, request, reply), ""
+        except BadReview as error:  # not from a listener, which refuses it: an object of the cluster, say
+            return verdict.plain_rejection(uid, 500, str(error)), str(error)
         except GuestError as error:
             return failed(policy, uid, error)
 

@@ -1,4 +1,5 @@
-"""Serves the host calls of policies: `tracing`, and `kubernetes` from the process's shared informers.
+"""Serves the host calls of policies: `tracing`, `kubernetes` from the process's shared informers; the others
+(`oci`, `net`, `crypto`) are loops/capabilities.py's.
 
 Each call is checked against the policy's grants before anything is looked up (admission/capabilities.py). Lists come
 from informers that are made on first use and dropped when nobody asked for them for a while: how many there may be
@@ -8,7 +9,7 @@ is bounded, because guests choose the namespaces and selectors. Gets and access 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 import orjson
@@ -22,6 +23,9 @@ from edged.apiserver.discovery import discover
 from edged.apiserver.informers import Informer, Informers
 from edged.errors import PeerError
 from edged.logs import GuestLines
+from edged.loops.answers import Answers
+from edged.loops.capabilities import HostCapabilities
+from edged.loops.modules import TRUSTED, Restrictions
 from edged.loops.rego_context import ContextFailure, RegoContext
 from edged.names import ServedKind
 
@@ -29,6 +33,7 @@ REMEMBER_S = 5.0
 MOST_INFORMERS = 64
 UNUSED_S = 600.0
 MOST_ANSWERS = 1024
+MOST_ANSWER_BYTES = 8 << 20
 ITEMS_BETWEEN_CHECKPOINTS = 100
 
 _LEVELS = {
@@ -50,7 +55,7 @@ class ClusterContext:
         # Least recently used first, each with the time of its last use.
         self._lists: OrderedDict[tuple[str, str, str | None, str, str], tuple[Informer, float]] = OrderedDict()
         self._replies: OrderedDict[ListRequest, tuple[Informer, int, bytes]] = OrderedDict()
-        self._answers: OrderedDict[object, tuple[float, Any]] = OrderedDict()
+        self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_ANSWER_BYTES)
         self.rego = RegoContext(self.informer)
 
     async def list(self, request: ListRequest) -> bytes:
@@ -126,36 +131,26 @@ class ClusterContext:
             raise HostCallError(f"not a name: {request.namespace or ''}/{request.name}")
         path = f"{served.resource.path(request.namespace if served.namespaced else None)}/{request.name}"
 
-        async def ask() -> Any:
-            return await self._client.request("GET", path)
+        async def ask() -> bytes:
+            return orjson.dumps(await self._client.request("GET", path))
 
-        obj = await self._remembered(("get", path), request.disable_cache, ask)
-        return orjson.dumps(capabilities.mask(obj, request.field_masks))
+        found = await self._answers.get(("get", path), ask, fresh=request.disable_cache)
+        if not request.field_masks:
+            return found
+        return orjson.dumps(capabilities.mask(orjson.loads(found), request.field_masks))
 
     async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
         """Status of a SubjectAccessReview."""
         body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
 
-        async def ask() -> Any:
+        async def ask() -> bytes:
             answer = await self._client.request(
                 "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body
             )
-            return answer.get("status") or {"allowed": False}
+            return orjson.dumps(answer.get("status") or {"allowed": False})
 
         key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
-        return orjson.dumps(await self._remembered(("can_i", key), disable_cache, ask))
-
-    async def _remembered(self, key: object, disable_cache: bool, ask: Callable[[], Awaitable[Any]]) -> Any:
-        now = trio.current_time()
-        known = self._answers.get(key)
-        if known is not None and not disable_cache and now - known[0] < REMEMBER_S:
-            return known[1]
-        answer = await ask()
-        self._answers[key] = (now, answer)
-        self._answers.move_to_end(key)
-        while len(self._answers) > MOST_ANSWERS:
-            self._answers.popitem(last=False)
-        return answer
+        return await self._answers.get(("can_i", key), ask, fresh=disable_cache)
 
     def release(self) -> None:
         """Give all informers back."""
@@ -166,16 +161,25 @@ class ClusterContext:
 class HostServices:
     """`dispatch` of one policy's calls for one request."""
 
-    __slots__ = ("_context", "_grants", "_lines", "_policy", "_uid")
+    __slots__ = ("_context", "_grants", "_lines", "_outside", "_policy", "_restrictions", "_uid")
 
     def __init__(
-        self, policy: str, uid: str, grants: Grants, context: ClusterContext | None, lines: GuestLines
+        self,
+        policy: str,
+        uid: str,
+        grants: Grants,
+        context: ClusterContext | None,
+        lines: GuestLines,
+        outside: HostCapabilities | None = None,
+        restrictions: Restrictions = TRUSTED,
     ) -> None:
         self._policy = policy
         self._uid = uid
         self._grants = grants
         self._context = context
         self._lines = lines
+        self._outside = outside
+        self._restrictions = restrictions
 
     def dispatch(
         self, binding: str, namespace: str, operation: str, payload: bytes
@@ -194,9 +198,11 @@ class HostServices:
         if operation not in operations:
             raise HostCallError(f"unknown operation: {namespace}/{operation}")
         self._grants.check_capability(namespace, operation)
-        if namespace != "kubernetes":
-            raise HostCallError(f"the host capability '{namespace}/{operation}' is not available in this release")
-        return self._ask_cluster(operation, payload)
+        if namespace == "kubernetes":
+            return self._ask_cluster(operation, payload)
+        if self._outside is None:
+            raise HostCallError(f"the host capability '{namespace}/{operation}' is not available here")
+        return self._outside.call(f"{namespace}/{operation}", payload, self._restrictions)
 
     async def _ask_cluster(self, operation: str, payload: bytes) -> bytes:
         try:
