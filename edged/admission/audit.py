@@ -1,7 +1,7 @@
 """Which policies are asked about which existing objects, what they are asked, and what the answer counts as. Pure.
 
 An audit asks about every object as if it were created now. The rules are those of Kubewarden's audit scanner;
-docs/kubewarden-differences.md lists where this one looks at more. loops/audit.py reads objects and asks.
+docs/kubewarden-differences.md lists where this one looks at more. loops/audit_run.py reads objects and asks.
 """
 
 from __future__ import annotations

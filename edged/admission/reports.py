@@ -2,7 +2,7 @@
 
 The wgpolicyk8s.io (PolicyReport) and openreports.io (Report) formats hold the same fields under other names of group
 and kind. Labels, properties and names of objects are those of Kubewarden's audit scanner, so that what was made for
-its reports goes on working. loops/audit.py writes them; admission/audit.py decides what is in them.
+its reports goes on working. loops/audit_run.py has them written; admission/audit.py decides what is in them.
 """
 
 from __future__ import annotations

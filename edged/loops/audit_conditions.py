@@ -2,7 +2,7 @@
 
 What a condition leaves out never reaches the policy in admission, so an audit must leave it out, too. The library that
 evaluates CEL costs 14 MiB, which the daemon would never get back. Run as a program, this file is the child: a JSON
-line with conditions and variables in, a JSON line with the verdict out. Used by loops/audit.py.
+line with conditions and variables in, a JSON line with the verdict out. Used by loops/audit_run.py.
 """
 
 from __future__ import annotations

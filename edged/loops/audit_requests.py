@@ -1,6 +1,6 @@
 """How an audit talks to the API server: chunked lists, one report at a time, and patience while the server is away.
 
-Called by loops/audit.py. At most one chunk of a list is in memory; requests are one after the other.
+Called by loops/audit_run.py. At most one chunk of a list is in memory; requests are one after the other.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from edged import cli
-from edged.loops.audit import Scan, Tally, asked_scan
+from edged.loops.audit import asked_scan
+from edged.loops.audit_run import Scan, Tally
 
 REPORT = {
     "scope": {"kind": "Pod", "name": "web", "namespace": "shop"},

@@ -19,7 +19,8 @@ from edged.config import AdmissionConfig, GroupConfig, GroupMemberConfig, Policy
 from edged.errors import ConfigError
 from edged.logs import Logger
 from edged.loops import audit_conditions
-from edged.loops.audit import Auditor, Scan, Tally, asked_scan, audit_policy
+from edged.loops.audit import Auditor, asked_scan
+from edged.loops.audit_run import Scan, Tally, audit_policy
 from edged.loops.policies import Group, Policy
 from edged.wasm.instance import Budget
 
