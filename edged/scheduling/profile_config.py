@@ -38,6 +38,8 @@ POINT_NAMES: Final = {
     "postFilter": "post_filter", "preScore": "pre_score", "score": "score", "reserve": "reserve",
     "permit": "permit", "preBind": "pre_bind", "bind": "bind", "postBind": "post_bind",
 }  # fmt: skip
+# Points of Pods that are scheduled in groups.
+_NOT_HERE: Final = frozenset({"podGroupPostFilter", "placementGenerate", "placementScore"})
 # Of the top level: meaningful to kube-scheduler's process, not to this one.
 _IGNORED: Final = frozenset(
     {
@@ -115,13 +117,14 @@ def _profile(entry: Any, path: str, count: int, ignored: list[str]) -> ProfileCo
         raise ConfigError(f"{path}.schedulerName: must be a name, since there are several profiles")
     args, guests = _plugin_config(profile.get("pluginConfig"), f"{path}.pluginConfig", ignored)
     plugins = an_object(profile.get("plugins") or {}, f"{path}.plugins")
-    only_known(plugins, frozenset({*POINT_NAMES, "multiPoint"}), f"{path}.plugins")
+    only_known(plugins, frozenset({*POINT_NAMES, *_NOT_HERE, "multiPoint"}), f"{path}.plugins")
+    ignored += [f"{path}.plugins.{key}" for key in plugins if key in _NOT_HERE]
     known = frozenset({*FACTORIES, *guests})
     multi = _point(plugins.get("multiPoint"), f"{path}.plugins.multiPoint", known, ignored)
     points = {
         POINT_NAMES[key]: _point(value, f"{path}.plugins.{key}", known, ignored)
         for key, value in plugins.items()
-        if key != "multiPoint"
+        if key in POINT_NAMES
     }
     enabled = {ref.name for point in (multi, *points.values()) for ref in point.enabled}
     ignored += [f"{path}.pluginConfig: {guest} is not enabled" for guest in guests if guest not in enabled]
