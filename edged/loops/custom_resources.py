@@ -43,7 +43,6 @@ QUIET_S = 0.15
 """A burst of changes is worked on once: when this long nothing came, or after BURST_S."""
 BURST_S = 1.0
 PATIENCE_S = 2.0
-START_PATIENCE_S = 10.0
 AGAIN_S = 60.0
 SOON_S = 0.5
 CONCURRENT_LOADS = 4
@@ -115,16 +114,22 @@ class CustomResources:
         self._remembered, self._was_registered = recalled
         self._known.set()
         self._make_plan(self._remembered)
-        async with trio.open_nursery() as nursery:
-            with trio.move_on_after(START_PATIENCE_S):
-                self._begin_loads(nursery)
-                await self._idle.wait()
-            nursery.cancel_scope.cancel()
-        self._loading.clear()
-        for name, planned in self._plan.served.items():
-            if name not in self.policies and (config := config_of(planned)) is not None:
-                self.policies[name] = self._host.loader().refused(config, LOADING)
+        for planned in self._plan.served.values():
+            if (config := config_of(planned)) is not None:
+                await self._load_remembered(planned, config)
         self._specs = self.specs()
+
+    async def _load_remembered(self, planned: Planned, config: PolicyConfig | GroupConfig) -> None:
+        """Without the network: what has to be fetched is fetched when the loop runs."""
+        problem = planned.converted.problem or links_problem(config, self._limits.module_dirs)
+        loader = self._host.loader()
+        if problem:
+            self._loaded(planned, config, loader.refused(config, problem))
+            return
+        policy = await loader.load_one(config, templates_of(self.policies), fetch=False)
+        self._loaded(planned, config, policy)
+        if policy.is_waiting:
+            del self._attempts[planned.name]
 
     async def wait_known(self) -> None:
         """Returns when it is known which policies there are: remembered, read, or that there are none."""
@@ -176,6 +181,7 @@ class CustomResources:
         """Seconds until the next look at the latest."""
         if self._objects.known:
             self._make_plan(self._objects.items())
+            self._remembered = []
             self._known.set()
         elif not self._remembered:
             return AGAIN_S
@@ -235,14 +241,14 @@ class CustomResources:
         return bool(attempt.error) and trio.current_time() >= attempt.at + AGAIN_S
 
     async def _load(self, planned: Planned, config: PolicyConfig | GroupConfig, templates: Any) -> None:
-        name = planned.name
-        loader = self._host.loader()
-        async with self._limiter:
-            problem = links_problem(config, self._limits.module_dirs)
-            if problem:
-                policy = loader.refused(config, problem)
-            else:
-                policy = await loader.load_one(config, templates)
+        name, loader = planned.name, self._host.loader()
+        problem = links_problem(config, self._limits.module_dirs) or await loader.fetch(config)
+        if problem:
+            policy = loader.refused(config, problem)
+            self._log.error("policy not loaded", policy=name, error=problem)
+        else:
+            async with self._limiter:
+                policy = await loader.load_one(config, templates, fetch=False)
         if self._loading.get(name) is config:  # else: the object changed meanwhile
             del self._loading[name]
             self._loaded(planned, config, policy)

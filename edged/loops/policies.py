@@ -215,9 +215,23 @@ class PolicyLoader:
             await trio.lowlevel.checkpoint()
         return loaded
 
-    async def load_one(self, config: PolicyConfig | GroupConfig, templates: dict[str, Template]) -> Policy | Group:
+    async def fetch(self, config: PolicyConfig | GroupConfig) -> str:
+        """Have the modules of a policy or group on this host, however long that takes; why they are not, else ""."""
+        members = config.members.values() if isinstance(config, GroupConfig) else (config,)
+        try:
+            for member in members:
+                await self._modules.path(member.module, restrictions_of(config.origin))
+        except EdgedError as error:
+            return str(error)
+        return ""
+
+    async def load_one(
+        self, config: PolicyConfig | GroupConfig, templates: dict[str, Template], *, fetch: bool | None = None
+    ) -> Policy | Group:
         """One policy or group, loaded or carrying its error. `templates`: by digest, what is loaded already; what is
-        loaded now is added."""
+        loaded now is added. `fetch`: as in `load`."""
+        if fetch is not None:
+            self._fetch = fetch
         if isinstance(config, GroupConfig):
             return await self._load_group(config, templates)
         return await self._load_one(config, templates)

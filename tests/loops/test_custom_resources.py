@@ -304,14 +304,14 @@ def test_a_module_that_takes_for_ever_holds_up_its_own_policy_only(
     slow = tmp_path / "modules" / "slow.wasm"
     slow.parent.mkdir()
     slow.write_bytes(PRIVILEGED.read_bytes())
-    load_one = PolicyLoader.load_one
+    fetch = PolicyLoader.fetch
 
-    async def load(self: PolicyLoader, config: Any, templates: Any) -> Any:
-        if config.name == "clusterwide-slow":
+    async def never(self: PolicyLoader, config: Any) -> str:
+        if "slow" in config.name:
             await trio.sleep_forever()
-        return await load_one(self, config, templates)
+        return await fetch(self, config)
 
-    monkeypatch.setattr(PolicyLoader, "load_one", load)
+    monkeypatch.setattr(PolicyLoader, "fetch", never)
     monkeypatch.setattr(custom_resources, "PATIENCE_S", 0.2)
 
     async def main() -> None:
@@ -319,12 +319,14 @@ def test_a_module_that_takes_for_ever_holds_up_its_own_policy_only(
             await found.install()
             host = await found.host(module_dirs=(str(slow.parent), str(MODULES)))
             await found.create(SERVER)
-            await found.create(policy("slow", slow))
+            many = [policy(f"slow-{number}", slow) for number in range(custom_resources.CONCURRENT_LOADS + 1)]
+            for each in many:
+                await found.create(each)
             await found.create(policy("quick"))
             await found.wait_phase(policy("quick"), "active")
-            assert await found.phase(policy("slow")) in ("", "pending")
+            assert await found.phase(many[0]) in ("", "pending")
             rows = {row["policy"]: row for row in host.resources.describe()["resources"]}
-            assert rows["clusterwide-slow"]["why"] == custom_resources.LOADING
+            assert rows["clusterwide-slow-0"]["why"] == custom_resources.LOADING
 
     run_trio(main, within_s=60)
 
