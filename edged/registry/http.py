@@ -53,7 +53,7 @@ class Http:
     inward: bool = True
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _clients: dict[tuple[str, bool, str], httpx2.AsyncClient] = field(default_factory=dict)
-    _works: dict[str, int] = field(default_factory=dict)  # host -> which way worked
+    _works: dict[tuple[str, str], int] = field(default_factory=dict)  # (scheme, host) -> which way worked
 
     async def __aenter__(self) -> Http:
         return self
@@ -107,9 +107,9 @@ class Http:
         """One request, by the first way that works."""
         parts = urlsplit(url)
         ways = self._ways(parts.scheme, parts.netloc)
-        errors: list[str] = []
+        known, errors = (parts.scheme, parts.netloc), list[str]()
         for number, (scheme, checked) in enumerate(ways):
-            if number < self._works.get(parts.netloc, 0):
+            if number < self._works.get(known, 0):
                 continue
             try:
                 found = await self._send(
@@ -120,7 +120,7 @@ class Http:
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise PeerError(f"{url}: {_reason(error)}") from error
-            self._works[parts.netloc] = number
+            self._works[known] = number
             return found
         raise PeerError(f"{url}: {'; '.join(dict.fromkeys(errors))}")
 
@@ -186,8 +186,16 @@ class Http:
 _CONNECT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolError, httpx2.ProxyError)
 
 
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _reason(error: BaseException) -> str:
+    """The first words in a chain of causes: what failed in TLS or in the socket says least at the top."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason or cause}"
+        if str(cause) and not isinstance(cause, trio.BrokenResourceError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 class Outward(httpcore2.AsyncNetworkBackend):
