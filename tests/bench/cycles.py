@@ -1,36 +1,48 @@
 """What a scheduling cycle costs by itself: queue, cycle and plugins in this process, without an API server.
 
-Made of the simulation's parts (edged/scheduling/simulation.py), which are the daemon's. Each figure is the median of
-rounds, in milliseconds of CPU per Pod, from the snapshot's update to the choice of a node.
+Made of the simulation's parts (edged/scheduling/simulation.py), which are the daemon's; guests are the sample modules
+in the real host. Each figure is the median of rounds, in milliseconds of CPU per Pod, from the snapshot's update to the
+choice of a node.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
+import trio
+
+from edged.scheduling.binding import end_cycle
 from edged.scheduling.cache import Cache
 from edged.scheduling.classes import Classes
 from edged.scheduling.cluster_state import ClusterState
 from edged.scheduling.cycle import Algorithm, run_now
 from edged.scheduling.framework import CycleState
+from edged.scheduling.guest import GuestOptions, GuestPlugin, load_guest
 from edged.scheduling.nodes import NodeParser
 from edged.scheduling.nominator import Nominator
 from edged.scheduling.pods import PodInfo, PodParser
-from edged.scheduling.profile import Profile, default_profile
+from edged.scheduling.profile import Profile, default_profile, with_guests
 from edged.scheduling.simulation import Simulation
 from edged.scheduling.snapshot import Snapshot
+from edged.wasm.compile import Compiler
+from edged.wasm.engine import Engine
 from tests.bench.scheduling import node, pod
-from tests.bench.support import median, say
+from tests.bench.support import median
 
 ROUNDS = 5
+MODULES = Path(__file__).parents[2] / "modules" / "scheduling"
 
 
 class Bench:
-    """Nodes, and a profile that is run on them."""
+    """Nodes, and a profile that is run on them; `use` puts guests into it."""
 
     def __init__(self, nodes: int) -> None:
         objects = [node(number) for number in range(nodes)]
+        for obj in objects:
+            obj["metadata"]["labels"]["device.edged.dev/camera"] = "9999"
         self.snapshot, self.cache = Snapshot(), Cache()
         kept = {(obj["metadata"]["name"]): obj for obj in objects}
         parser = NodeParser(lambda key: kept.get(key.name))
@@ -43,6 +55,24 @@ class Bench:
         self.algorithm = Algorithm(self.snapshot, Nominator(), lambda count: 0)
         self.classes = Classes(self.algorithm)
 
+    async def use(self, compiler: Compiler, module: str, depends_on: set[str]) -> GuestPlugin:
+        loaded = await compiler.load(MODULES / module / f"{module}.wasm")
+        options = GuestOptions(name=module, depends_on=frozenset(depends_on))
+        plugin = await load_guest(compiler.engine, loaded, options, self.handle)
+        self.profile = with_guests("edged", self.handle, [(plugin, 1)])
+        return plugin
+
+    async def place_with_guests(self, pods: list[PodInfo]) -> float:
+        """As `place`, for a profile that awaits."""
+        begun = time.process_time()
+        for one in pods:
+            self.cache.update_snapshot(self.snapshot)
+            state = CycleState()
+            evaluation = await self.classes.schedule(self.profile, state, one)
+            self.cache.assume(one, evaluation.node_name)
+            await end_cycle(self.profile, state, one)
+        return (time.process_time() - begun) * 1000 / len(pods)
+
     def place(self, pods: list[PodInfo]) -> float:
         """Milliseconds of CPU per Pod; each takes its place before the next is looked at."""
         begun = time.process_time()
@@ -53,15 +83,19 @@ class Bench:
         return (time.process_time() - begun) * 1000 / len(pods)
 
 
-def pods(count: int, *, unique: bool = False) -> list[PodInfo]:
-    """Pods of one kind, or all with different requests."""
-    parser = PodParser(lambda key: None)
+def pods(count: int, *, unique: bool = False, device: bool = False) -> list[PodInfo]:
+    """Pods of one kind, or all with different requests; `device`: they ask device-fit for one."""
+    kept: dict[str, Any] = {}
+    parser = PodParser(lambda key: kept.get(key.name))
     found = []
     for number in range(count):
         obj = pod(number, "edged")
         obj["metadata"]["uid"] = f"uid-{number}"
         if unique:
             obj["spec"]["containers"][0]["resources"]["requests"]["cpu"] = f"{50 + number}m"
+        if device:
+            obj["metadata"]["labels"]["edged.dev/device"] = "camera"
+        kept[obj["metadata"]["name"]] = obj
         found.append(parser.parse(obj))
     return found
 
@@ -87,6 +121,27 @@ def scored_single_node_ms(count: int) -> float:
     return median(rounds)
 
 
+async def guests(count: int) -> dict[str, float]:
+    """One filtering and one scoring guest on 100 nodes, by what they say their verdicts depend on."""
+    figures = {}
+    with tempfile.TemporaryDirectory(prefix="edged-bench-") as folder:
+        engine = Engine("native", 256)
+        compiler = Compiler(engine, Path(folder))
+        try:
+            for word, depends_on in (("unknown", {"unknown"}), ("declared", {"pod", "node"})):
+                for module in ("device-fit", "power-aware"):
+                    rounds = []
+                    for _ in range(ROUNDS):
+                        bench = Bench(100)
+                        plugin = await bench.use(compiler, module, depends_on)
+                        rounds.append(await bench.place_with_guests(pods(count, device=True)))
+                        plugin.close()
+                    figures[f"cycle_{module.replace('-', '_')}_{word}_ms"] = median(rounds)
+        finally:
+            engine.close()
+    return figures
+
+
 def run(*, quick: bool = False) -> dict[str, Any]:
     count = 300 if quick else 1000
     figures = {
@@ -96,5 +151,5 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         "cycle_single_node_ms": cycle_ms(1, 100, unique=True),
         "cycle_single_node_scored_ms": scored_single_node_ms(100),
     }
-    say(f"cycles: {figures}")
+    figures |= trio.run(guests, count // 4)
     return {key: round(value, 4) for key, value in figures.items()}
