@@ -11,11 +11,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from edged import config as configuration
 from edged.cli.output import print_data
 from edged.config import Config
+from edged.errors import ConfigError
+from edged.registry.store import Store
 
 
 def add_parser(subparsers: Any) -> None:
@@ -73,30 +76,54 @@ def missing(config: Config) -> Iterator[str]:
                 pass
         except OSError as error:
             yield f"{key}: {path}: {error.strerror}"
+    if config.scheduler and os.access(config.scheduler.config, os.R_OK):
+        yield from _of_scheduler_file(Path(config.scheduler.config))
     if config.admission and config.admission.register == "static":
         directory = config.admission.static_dir
         if not os.path.isdir(directory):
             yield f"[admission] static_dir: {directory}: no such directory"
 
 
+def _of_scheduler_file(path: Path) -> Iterator[str]:
+    """What is wrong in a KubeSchedulerConfiguration, by its path in the file."""
+    from edged.loops.plugins import read_settings
+
+    try:
+        read_settings(path)
+    except ConfigError as error:
+        yield f"[scheduler] config: {error}"
+
+
 def _named_files(config: Config) -> Iterator[tuple[str, str]]:
+    """(place in the file, path). Modules from the network are files only once they were fetched."""
+    for where, url in _named_modules(config):
+        if url.startswith("file:"):
+            yield where, configuration.module_path(url)
+        elif config.registry.offline and (stored := Store(Path(config.node.state_dir) / "modules")).find(url) is None:
+            yield f"{where}: {url}: not fetched yet, and [registry] offline is true", str(stored.path(url))
     if config.kubernetes.kubeconfig:
         yield "[kubernetes] kubeconfig", config.kubernetes.kubeconfig
     if admission := config.admission:
         for name in ("cert", "key", "client_ca"):
             if path := getattr(admission.tls, name):
                 yield f"[admission] tls.{name}", path
+    if config.scheduler and config.scheduler.config:
+        yield "[scheduler] config", config.scheduler.config
+    for key in ("sources", "docker_config"):
+        if path := getattr(config.registry, key):
+            yield f"[registry] {key}", path if key == "sources" else f"{path}/config.json"
+
+
+def _named_modules(config: Config) -> Iterator[tuple[str, str]]:
+    if admission := config.admission:
         for group in admission.group:
-            for member, config_ in group.members.items():
-                where = f'[[admission.group]] "{group.name}" members.{member}.module'
-                yield where, configuration.module_path(config_.module)
+            for name, member in group.members.items():
+                yield f'[[admission.group]] "{group.name}" members.{name}.module', member.module
         for policy in admission.policy:
-            yield f'[[admission.policy]] "{policy.name}" module', configuration.module_path(policy.module)
+            yield f'[[admission.policy]] "{policy.name}" module', policy.module
     if scheduler := config.scheduler:
-        if scheduler.config:
-            yield "[scheduler] config", scheduler.config
         for plugin in scheduler.plugin:
-            yield f'[[scheduler.plugin]] "{plugin.name}" module', configuration.module_path(plugin.module)
+            yield f'[[scheduler.plugin]] "{plugin.name}" module', plugin.module
 
 
 def to_toml(tables: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from edged import config as configuration
 from edged.cli.output import add_output_option, print_data, print_table
 from edged.config import Config
 from edged.errors import EdgedError
+from edged.registry.store import Store
 
 _API_TIMEOUT_S = 5.0
 _MEMORY_MIB = 150
@@ -127,8 +128,13 @@ def modules(config: Config) -> Iterator[Finding]:
         named += [(f"{group.name}/{name}", member.module) for name, member in group.members.items()]
     named += [(p.name, p.module) for p in (config.scheduler.plugin if config.scheduler else ())]
     for name, url in named:
-        path = configuration.module_path(url)
-        yield _result(f"module of {name}", _module_problem(path), path)
+        if url.startswith("file:"):
+            path: str | None = configuration.module_path(url)
+        else:
+            stored = Store(Path(config.node.state_dir) / "modules").find(url)
+            path = str(stored) if stored else None
+        problem = _module_problem(path) if path else f"{url} was not fetched yet: the daemon does it"
+        yield _result(f"module of {name}", problem, path or "")
 
 
 def api_server(config: Config) -> Iterator[Finding]:

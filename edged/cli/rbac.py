@@ -180,7 +180,7 @@ def _audit_rules(config: Config) -> list[Rule]:
     policies: list[PolicyConfig | GroupConfig] = [*admission.policy, *admission.group]
     for policy in policies:
         if policy.background_audit:
-            for gvr in audit.targets(audit.auditable(_rules_of(policy))):
+            for gvr in audit.targets(audit.auditable(_rules_of(policy, config.node.state_dir))):
                 listed.setdefault(gvr.group, set()).add(gvr.resource)
     if listed == {"": {"namespaces"}}:
         return []
@@ -192,11 +192,11 @@ def _audit_rules(config: Config) -> list[Rule]:
     ]
 
 
-def _rules_of(policy: PolicyConfig | GroupConfig) -> tuple[Rule, ...]:
+def _rules_of(policy: PolicyConfig | GroupConfig, state_dir: str) -> tuple[Rule, ...]:
     """The configured rules, else those that the module carries; none, said on stderr, where it cannot be read."""
     if policy.rules is not None or isinstance(policy, GroupConfig):
         return policy.rules or ()
-    found = metadata_of(policy)
+    found = metadata_of(policy, state_dir)
     return found.rules if found is not None else ()
 
 

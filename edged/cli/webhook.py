@@ -26,6 +26,7 @@ from edged.cli.output import print_data, print_table
 from edged.config import AdmissionConfig, Config, KubernetesConfig
 from edged.errors import ConfigError, EdgedError
 from edged.logs import Logger
+from edged.registry.store import Store
 from edged.webhook import certificates
 
 if TYPE_CHECKING:
@@ -329,7 +330,7 @@ def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
 
 def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> Iterable[WebhookSpec]:
     for policy in policies:
-        metadata = metadata_of(policy)
+        metadata = metadata_of(policy, config.node.state_dir)
         rules: Any = policy.rules
         if rules is None:
             rules = metadata.rules if metadata else None
@@ -344,7 +345,7 @@ def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> It
             match_conditions=policy.match_conditions)
 
 
-def metadata_of(policy: configuration.PolicyConfig) -> Any:
+def metadata_of(policy: configuration.PolicyConfig, state_dir: str) -> Any:
     """What the module says about itself, without compiling it; None, said on stderr, when it cannot be
     read."""
     from edged.abi import metadata
@@ -352,11 +353,21 @@ def metadata_of(policy: configuration.PolicyConfig) -> Any:
     from edged.wasm.compile import METADATA_SECTION
 
     try:
-        binary = _read(Path(configuration.module_path(policy.module)))
+        binary = _read(_module_file(policy.module, state_dir))
         return metadata.parse(custom_section(binary, METADATA_SECTION))
     except EdgedError as error:
         print(f"edged: policy {policy.name}: {error}", file=sys.stderr)
         return None
+
+
+def _module_file(url: str, state_dir: str) -> Path:
+    """Raises ConfigError where it is still to be fetched."""
+    if url.startswith("file:"):
+        return Path(configuration.module_path(url))
+    found = Store(Path(state_dir) / "modules").find(url)
+    if found is None:
+        raise ConfigError(f"module {url} was not fetched yet: the daemon does it")
+    return found
 
 
 def _read(path: Path) -> bytes:
