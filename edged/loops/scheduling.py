@@ -38,6 +38,7 @@ from edged.webhook.scheduler_metrics import scheduler_metrics
 
 if TYPE_CHECKING:
     from edged.loops.annotations import Annotator
+    from edged.loops.extenders import HttpExtender
     from edged.wasm.compile import Compiler
     from edged.webhook.metrics import Registry
 
@@ -73,6 +74,7 @@ class Scheduling:
         self._recorder = EventRecorder(self._pool, random=random.random, log=log)
         self._settings = SchedulerFile(())
         self._loaded = Loaded()
+        self._extenders: list[HttpExtender] = []
         self._acquired: dict[GroupVersionResource, Informer] = {}
         self._annotator: Annotator | None = None
 
@@ -131,8 +133,10 @@ class Scheduling:
             backoff_s=(settings.initial_backoff_s, settings.max_backoff_s),
             metrics=self._metrics,
             leads=lambda: self.elector is None or self.elector.leads(),
+            acquire=self._acquire,
         )
-        scheduler.ask(self._extenders(settings, scheduler))
+        self._extenders = self._make_extenders(settings, scheduler)
+        scheduler.ask(self._extenders)
         self._loaded = await self._loader().load(self._scheduler_config(), settings, scheduler)
         scheduler.use(self._loaded.profiles)
         self._respect_budgets(scheduler, self._loaded)
@@ -158,7 +162,7 @@ class Scheduling:
         if any(profile.plugin("DefaultPreemption") for profile in loaded.profiles):
             scheduler.preemption.respect(self._acquire(PDBS))
 
-    def _extenders(self, settings: SchedulerFile, scheduler: Scheduler) -> list[Any]:
+    def _make_extenders(self, settings: SchedulerFile, scheduler: Scheduler) -> list[HttpExtender]:
         if not settings.extenders:
             return []
         from edged.loops.extenders import HttpExtender  # few have any
@@ -214,6 +218,8 @@ class Scheduling:
     async def _begin_anew(self) -> None:
         """The term is over: guests of waiting Pods go, and the next term starts from what informers say."""
         self._loaded.close()
+        for extender in self._extenders:
+            await extender.aclose()
         while True:
             try:
                 self.scheduler = await self._build()

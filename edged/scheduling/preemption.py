@@ -82,10 +82,8 @@ async def select_victims(
     """The least that has to go from `node` so that `pod` fits, or why nothing helps.
 
     All less important Pods go first, then they come back one after the other as far as the Pod still fits:
-    those whose going would violate a budget before the others. `trial` is called once somebody could go.
+    those whose going would violate a budget before the others. There is one (`NodeInfo.has_lower_priority`).
     """
-    if not node.has_lower_priority(pod.spec.priority):
-        return NO_VICTIMS
     tried = trial()
     try:
         return await _least(pod, tried, node, budgets)

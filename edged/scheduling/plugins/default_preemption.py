@@ -27,7 +27,7 @@ from edged.scheduling.framework import (
 )
 from edged.scheduling.nodes import NodeInfo
 from edged.scheduling.pods import PodInfo
-from edged.scheduling.preemption import Candidate, pick_candidate, select_victims
+from edged.scheduling.preemption import NO_VICTIMS, Candidate, pick_candidate, select_victims
 
 _NAME = "DefaultPreemption"
 _NOT_HELPFUL = Status(Code.UNRESOLVABLE, ("Preemption is not helpful for scheduling",), _NAME)
@@ -115,6 +115,9 @@ class DefaultPreemption(Plugin):
         statuses: dict[str, Status] = {}
         errors: list[str] = []
         for node in _from(nodes, what_ifs):
+            if not node.has_lower_priority(pod.spec.priority):  # of most nodes: they cost next to nothing
+                statuses[node.name] = NO_VICTIMS
+                continue
             await self._handle.preemption.pause()
             try:
                 found = await select_victims(pod, lambda node=node: what_ifs.trial(node), node, budgets)  # type: ignore[misc]
