@@ -201,6 +201,15 @@ _REVIEWS = (
 )  # fmt: skip
 
 
+def builtin_plurals() -> dict[tuple[str, str], tuple[str, bool]]:
+    """(apiVersion, kind) -> (plural, whether it is namespaced) of every built-in kind that has objects."""
+    return {
+        (f"{group}/{version}" if group else version, row[0]): (row[1], "n" in row[3])
+        for group, version, _, rows in _ROWS
+        for row in rows
+    }
+
+
 def builtin_registry(types: GoTypes) -> Registry:
     """A registry of every built-in kind."""
     registry = Registry(types)

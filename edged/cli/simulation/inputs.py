@@ -6,20 +6,15 @@ Fills a ClusterState (edged/scheduling/cluster_state.py), which knows the kinds.
 from __future__ import annotations
 
 import random
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
-from edged.errors import ConfigError, PeerError
+from edged.cli.documents import documents
+from edged.errors import PeerError
 from edged.names import GroupVersionResource
 from edged.scheduling.cluster_state import ClusterState
 
-SUFFIXES: Final = (".yaml", ".yml", ".json")
-MOST_BYTES: Final = 512 << 20
 CHUNK: Final = 500
 LIVE: Final = {
     "Node": GroupVersionResource("", "v1", "nodes"),
@@ -49,60 +44,6 @@ def read_state(names: Iterable[str]) -> ClusterState:
         state.add_document(document, where)
     state.complete_pods()
     return state
-
-
-def documents(names: Iterable[str]) -> Iterator[tuple[Any, str]]:
-    """(document, where it is) of files, folders (their .yaml, .yml and .json, in order of name) and "-"."""
-    for name in names:
-        if name == "-":
-            yield from _parsed(sys.stdin.buffer.read(MOST_BYTES + 1), "stdin")
-        elif Path(name).is_dir():
-            found = sorted(path for path in Path(name).iterdir() if path.suffix in SUFFIXES and path.is_file())
-            if not found:
-                raise ConfigError(f"{name}: no file in this folder ends in {', '.join(SUFFIXES)}")
-            for path in found:
-                yield from _read(path)
-        else:
-            yield from _read(Path(name))
-
-
-def _read(path: Path) -> Iterator[tuple[Any, str]]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    yield from _parsed(content, str(path))
-
-
-def _parsed(content: bytes, where: str) -> Iterator[tuple[Any, str]]:
-    if len(content) > MOST_BYTES:
-        raise ConfigError(f"{where}: more than {MOST_BYTES >> 20} MiB")
-    if content.lstrip()[:1] in (b"{", b"["):
-        try:
-            yield orjson.loads(content), where
-            return
-        except orjson.JSONDecodeError:
-            pass  # YAML's flow style looks alike, and several JSON documents are YAML
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        for number, document in enumerate(yaml.load_all(content, Loader=_loader(yaml)), 1):
-            yield document, f"{where}: document {number}"
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: no YAML: {' '.join(str(error).split())}") from error
-
-
-def _loader(yaml: Any) -> Any:
-    """Times stay text, as in JSON."""
-
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way of being told
-            first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
-            for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return Loader
 
 
 async def read_live(kubeconfig: str, context: str) -> tuple[ClusterState, list[str]]:
