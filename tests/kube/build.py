@@ -63,7 +63,7 @@ def available(names: Sequence[str] = tuple(PACKAGES)) -> Availability:
     missing = [name for name in names if _ready(name) is None]
     if not missing:
         return Availability()
-    go = _go()
+    go = go_program()
     if go is None:
         return Availability(f"{', '.join(missing)} not built, and no Go to build with (tests/kube/build.py)")
     # Asked inside the module, so that a Go that is too old, and may not fetch a newer one, says so.
@@ -109,7 +109,7 @@ def _recipe(name: str) -> str:
 
 
 def _build(name: str, folder: Path) -> Path:
-    go = _go()
+    go = go_program()
     if go is None:
         raise BuildError(f"cannot build {name}: no Go in PATH or /usr/local/go/bin")
     _say(f"building {name} (the first time takes minutes)")
@@ -160,7 +160,8 @@ def _politely() -> list[str]:
     return [nice, "-n", "10"] if nice else []
 
 
-def _go() -> str | None:
+def go_program() -> str | None:
+    """Where Go is, if anywhere."""
     return shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
 
 

@@ -102,7 +102,7 @@ def test_ready_programs_are_used_instead(
 
 
 def test_without_go_the_reason_says_so(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_go", lambda: None)
+    monkeypatch.setattr(build, "go_program", lambda: None)
     possible = build.available(["etcd"])
     assert not possible
     assert possible.reason.startswith("etcd not built, and no Go")

@@ -1,7 +1,7 @@
 """Builds the real registry that tests pull from and push to: distribution, from its Go module.
 
-The small module in go/ pins every source. The program goes to a cache folder outside the checkout and is built again only
-when that module changes. EDGED_REGISTRY_CACHE names the folder (else $XDG_CACHE_HOME/edged/registry). By hand:
+The small module in go/ pins every source. The program goes to a cache folder outside the checkout and is built again
+only when that module changes. EDGED_REGISTRY_CACHE names the folder (else $XDG_CACHE_HOME/edged/registry). By hand:
 
     python -m tests.registry.build
 """

@@ -7,14 +7,15 @@ the wild leave that to others, too.
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,7 +32,7 @@ from tests.x509_chains import Issued, issue
 
 USER, PASSWORD = "edge", "s3cret: with a colon"
 # bcrypt, the one kind that the registry knows, and which Python cannot make by itself
-_PASSWORD_FILE = "edge:HASH\n"
+_PASSWORD_FILE = "edge:$2b$04$hmSTXDtANY6Q8qkUPDnlku.sw0R8hIc5DnwC0hvTtOJ39ufO0zbLG\n"
 READY_S = 30.0
 
 
@@ -143,9 +144,6 @@ class RealRegistry:
 
 def _certificate(name: str, by: Issued | None, *, ca: bool = False) -> Issued:
     """Valid today."""
-    import ipaddress
-    from datetime import UTC, datetime, timedelta
-
     now = datetime.now(UTC)
     names = [] if ca else [(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)]
     return issue(name, by, ca=ca, begins=now - timedelta(hours=1), ends=now + timedelta(days=2), extensions=names)
@@ -162,7 +160,8 @@ def _token(signer: Issued, server: Fake | None, headers: dict[str, str]) -> tupl
     access = []
     for scope in asked.get("scope", []):
         kind, name, actions = scope.rsplit(":", 2)
-        allowed = [action for action in actions.split(",") if given or (action == "pull" and name.startswith("public/"))]
+        public = name.startswith("public/")
+        allowed = [action for action in actions.split(",") if given or (action == "pull" and public)]
         access.append({"type": kind, "name": name, "actions": allowed})
     now = int(time.time())
     claims = {
@@ -181,8 +180,3 @@ def _signed(signer: Issued, claims: dict[str, Any]) -> str:
 
 def _base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def trusting(registry: RealRegistry) -> ssl.SSLContext:
-    """For tests that speak to it themselves."""
-    return ssl.create_default_context(cadata=registry.ca.pem.decode())
