@@ -247,6 +247,36 @@ def test_policies_of_custom_resources_are_audited(server: Server, prefix: str) -
 
 
 @pytest.mark.kube
+def test_the_rendered_rights_are_enough(kube_cluster: Cluster, prefix: str, tmp_path: Path) -> None:
+    uninstall(kube_cluster)
+    install(kube_cluster, "policyreport")
+    one = f"{prefix}-one"
+    fill(kube_cluster, one, some_pods(3, privileged=1))
+    policies = [policy("no-privileged", "pod-privileged", rules=PODS, namespace=one)]
+    admission = {"policy_server": "", "audit_reports": "policyreport"}
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_bytes(kube_cluster.kubeconfig.read_bytes())
+    edged = Edged(kubeconfig=kubeconfig, policies=policies, register="none", admission=admission)
+    name = ["--name", prefix]
+    kube_cluster.kubectl("apply", "-f", "-", stdin=edged.command("rbac", "render", *name).stdout)
+    token = kube_cluster.kubectl("create", "token", prefix, "-n", "kube-system").stdout.strip()
+    content = json.loads(kubeconfig.read_text())
+    content["users"][0]["user"] = {"token": token}
+    kubeconfig.write_text(json.dumps(content))
+    with edged:
+        audit(edged, "-n", one, code=1)
+        told = edged.status()["audit"]["last"]
+        assert "problems" not in told and (told["scanned"], told["reports_written"]) == (3, 3)
+        kube_cluster.kubectl("delete", "pod", "p-0000", "-n", one, "--grace-period=0", "--force")
+        audit(edged, code=0)
+        assert sorted(reports(kube_cluster, "policyreports", one)) == ["p-0001", "p-0002"]
+        kube_cluster.kubectl("delete", "clusterrole", prefix)
+        done = audit(edged, "-n", one, code=1)
+        assert "forbidden" in done.stdout
+    uninstall(kube_cluster)
+
+
+@pytest.mark.kube
 def test_a_run_waits_for_an_api_server_that_is_away(kube_programs: dict[str, Path]) -> None:
     with Cluster() as cluster:
         install(cluster, "policyreport")
