@@ -420,7 +420,7 @@ def remembered_specs(config: Config, log: Logger) -> list[WebhookSpec]:
     recalled = Memory(Path(config.node.state_dir), log).recall()
     if recalled is None:
         return []
-    taken = {policy.name for policy in (*admission.policy, *admission.group)}
+    taken = {policy.name for policy in admission.policy} | {group.name for group in admission.group}
     plan = make_plan(recalled[0], admission.policy_server, limits_of(config), taken)
     specs = []
     for name, planned in plan.served.items():

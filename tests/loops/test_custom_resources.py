@@ -16,17 +16,20 @@ import pytest
 import trio
 import trio.testing
 
+from edged.admission.resources.conversion import Limits
 from edged.admission.resources.definitions import definitions
 from edged.admission.resources.kinds import FINALIZER, KINDS
+from edged.admission.resources.plan import make_plan
 from edged.admission.webhooks import Target
 from edged.apiserver import writes
 from edged.apiserver.client import ApiClient, ApiError
 from edged.apiserver.informers import Informers
-from edged.config import AdmissionConfig, Config, EngineConfig, NodeConfig
+from edged.config import AdmissionConfig, Config, EngineConfig, GroupConfig, NodeConfig, PolicyConfig
 from edged.logs import GuestLines, Logger
 from edged.loops import custom_resources, resource_objects
 from edged.loops.cel_check import CelChecker
-from edged.loops.custom_resources import CustomResources, remembered_specs
+from edged.loops.custom_resources import CustomResources, config_of, remembered_specs
+from edged.loops.modules import TRUSTED, Modules, Restrictions
 from edged.loops.policies import PolicyLoader, PolicySet
 from edged.loops.registration import Registration
 from edged.loops.resource_status import ObjectWriter
@@ -496,3 +499,45 @@ def test_commands_know_what_was_served_last(tmp_path: Path) -> None:
     assert "vpolicyserver.kb.io" in found
     nobody = Config(node=config.node, admission=AdmissionConfig(policy_server=""))
     assert remembered_specs(nobody, quiet()) == []
+
+
+def test_credentials_of_the_node_are_for_cluster_scoped_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a module's URL may do, by who wrote it; members of groups included."""
+    seen: dict[str, Restrictions] = {}
+
+    async def path(self: Modules, url: str, restrictions: Restrictions = TRUSTED) -> Path:
+        seen[url] = restrictions
+        return PRIVILEGED
+
+    monkeypatch.setattr(Modules, "path", path)
+
+    def table(obj: Object) -> PolicyConfig | GroupConfig:
+        planned = make_plan([obj], "default", Limits(module_sources=("r.example",)), ()).policies[0]
+        assert planned.converted.problem == ""
+        config = config_of(planned)
+        assert config is not None
+        return config
+
+    def made(kind: str, url: str, namespace: str = "") -> Object:
+        return stored(kind, "x", namespace, module=f"registry://{url}", mutating=False, rules=[PODS])
+
+    group = stored("AdmissionPolicyGroup", "x", "team", rules=[PODS], expression="a()", message="m",
+                   policies={"a": {"module": "registry://r.example/member:1"}})  # fmt: skip
+
+    async def main() -> None:
+        client = ApiClient(session_for("http://127.0.0.1:1"))
+        loader = Host(tmp_path, client, Informers(client), quiet()).loader()
+        for obj in (
+            made("ClusterAdmissionPolicy", "r.example/cluster:1"),
+            made("AdmissionPolicy", "r.example/own:1", "team"),
+            group,
+        ):
+            assert await loader.fetch(table(obj)) == ""
+        assert await loader.fetch(PolicyConfig(name="f", module="registry://r.example/file:1")) == ""
+        await client.aclose()
+
+    trio.run(main)
+    found = {url.rpartition("/")[2]: (each.credentials, each.inward) for url, each in seen.items()}
+    assert found == {
+        "cluster:1": (True, False), "own:1": (False, False), "member:1": (False, False), "file:1": (True, True),
+    }  # fmt: skip
