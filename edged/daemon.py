@@ -216,6 +216,7 @@ class Daemon:
         from edged.loops.audit import Auditor
 
         self.auditor = Auditor(self.source.client, self.admission, admission, self.log)
+        self.auditor.measure(self.registry)
         work.start_soon(self.auditor.run)
 
     async def _start_resources(self, admission: AdmissionConfig) -> ResourceReviews | None:

@@ -14,7 +14,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -26,6 +26,9 @@ from edged.errors import ConfigError
 from edged.logs import Logger
 from edged.loops.admission import Admission
 from edged.loops.audit_run import Run, Scan, Tally, Tell, rfc3339
+
+if TYPE_CHECKING:
+    from edged.webhook.metrics import Registry
 
 FIRST_S = 600.0  # the first run comes this long after the start at the latest: a restart is busy enough
 
@@ -123,6 +126,23 @@ class Auditor:
         self._log.info("audit done", **fields)
         for problem in tally.problems:
             self._log.warning("audit incomplete", run=tally.run, problem=problem)
+
+    def measure(self, registry: Registry) -> None:
+        """Adds what the last audit found, and when it ended, for those who want to be told."""
+        results = registry.gauge("edged_audit_results", "Results of the last audit.", ("result",))
+        ended = registry.gauge("edged_audit_finished_timestamp_seconds", "When the last audit ended, Unix seconds.")
+        problems = registry.gauge("edged_audit_problems", "What kept the last audit from being whole.")
+
+        def collect() -> None:
+            if self.last is None:
+                return
+            for name, value in self.last.counts().items():
+                if name != "scanned":
+                    results.set(value, name)
+            ended.set(self.last.finished_at)
+            problems.set(len(self.last.problems) + self.last.more_problems + len(self.last.unasked))
+
+        registry.collectors.append(collect)
 
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""

@@ -23,6 +23,7 @@ from edged.loops.audit import Auditor, asked_scan
 from edged.loops.audit_run import Scan, Tally, audit_policy
 from edged.loops.policies import Group, Policy
 from edged.wasm.instance import Budget
+from edged.webhook.metrics import Registry
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 GONE = ApiError(410, "Expired", "too old", {"kind": "Status", "metadata": {}})
@@ -341,6 +342,17 @@ def test_audits_come_at_their_interval_and_one_at_a_time():
     ends = [index for index, line in enumerate(world.said) if "audit done" in line]
     assert len(begins) == len(ends) == 4
     assert all(begin < end for begin, end in zip(begins, ends, strict=True)) and begins[3] > ends[2]
+
+
+def test_the_last_audit_is_measured():
+    world, registry = World(loaded(), loaded("b", error="broken")), Registry()
+    world.auditor.measure(registry)
+    assert "edged_audit_results{" not in registry.render().decode()
+    world.scan()
+    text = registry.render().decode()
+    for name, value in (("pass", 4), ("fail", 1), ("error", 1)):
+        assert f'edged_audit_results{{result="{name}"}} {value}\n' in text
+    assert "edged_audit_problems 1\n" in text and "edged_audit_finished_timestamp_seconds " in text
 
 
 def test_no_interval_means_no_audits():
