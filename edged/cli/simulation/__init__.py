@@ -146,7 +146,7 @@ async def _run(args: argparse.Namespace) -> int:
 
 def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     """What was changed, in words."""
-    from edged.cli.simulation import inputs
+    from edged.cli.documents import documents
     from edged.scheduling import changes
 
     said = [changes.drain(state, name) for name in args.drain]
@@ -154,7 +154,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     said += [changes.remove_node(state, name) for name in args.remove_node]
     said += [changes.add_nodes(state, count, name) for count, name in args.add_nodes]
     said += [changes.scale(state, name, count) for name, count in args.scale]
-    said += [changes.add_pods(state, inputs.documents([name])) for name in args.add_pods]
+    said += [changes.add_pods(state, documents([name])) for name in args.add_pods]
     return said + [changes.reschedule(state, which) for which in args.reschedule]
 
 
