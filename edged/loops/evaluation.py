@@ -148,6 +148,10 @@ async def _run_rego(policy: Policy, services: HostServices, operation: bytes, pa
     if operation == b"validate_settings":
         if policy.metadata.execution_mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
             services.log("the setting `kubernetes` is hidden by what the policy reads of the cluster", level="warning")
+        for kind in policy.metadata.context_aware:
+            if isinstance(kind, dict) and (kind.get("apiVersion"), kind.get("kind")) not in policy.grants.kinds:
+                text = f"the policy wants to read {kind}, which context_aware does not grant: it will see none"
+                services.log(text, level="warning")
         return b'{"valid":true}'
     data = await _data(policy, services, deadline)
     return await rego.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)

@@ -18,7 +18,7 @@ import orjson
 from tests.bench.support import BenchError, require_wrk, say
 from tests.kube.build import BuildError
 
-SECTIONS = ("guesthost", "admission", "fleet", "cycles", "scheduling", "cluster", "audit")
+SECTIONS = ("guesthost", "admission", "rego", "fleet", "cycles", "scheduling", "cluster", "audit")
 
 
 def main() -> int:
