@@ -1,4 +1,4 @@
-"""Reads what a WebAssembly binary says about itself: imports, exports, custom sections. Pure.
+"""Reads what a WebAssembly binary says about itself: imports, exports, custom sections; and changes the latter. Pure.
 
 Only the few sections needed are decoded; the code section, nearly all of a module, is skipped. The engine
 validates modules when they are compiled, so this reader checks just enough never to read outside the bytes.
@@ -221,14 +221,82 @@ def interface(binary: Binary) -> Interface:
 
 def append_custom_section(binary: bytes, name: str, payload: bytes) -> bytes:
     """The module with one more custom section at its end."""
+    encoded = _leb(len(name.encode())) + name.encode() + payload
+    return binary + b"\0" + _leb(len(encoded)) + encoded
 
-    def leb(value: int) -> bytes:
-        out = bytearray()
-        while value > 0x7F:
-            out.append(value & 0x7F | 0x80)
-            value >>= 7
-        out.append(value)
-        return bytes(out)
 
-    encoded = leb(len(name.encode())) + name.encode() + payload
-    return binary + b"\0" + leb(len(encoded)) + encoded
+def remove_custom_sections(binary: bytes, name: str) -> bytes:
+    """The module without the custom sections of that name; every other byte stays as it is. Raises BadModule."""
+    kept, begun = [binary[:8]], 8
+    for kind, start, end in sections(binary):
+        if kind != 0 or _Reader(binary[start:end]).name() != name:
+            kept.append(binary[begun:end])
+        begun = end
+    return b"".join(kept)
+
+
+def replace_custom_section(binary: bytes, name: str, payload: bytes) -> bytes:
+    """The module with exactly one custom section of that name, at its end. Raises BadModule."""
+    return append_custom_section(remove_custom_sections(binary, name), name, payload)
+
+
+def rename_import_module(binary: bytes, old: str, new: str) -> bytes:
+    """The module with its imports from `old` taken from `new`; every other byte stays as it is. Raises BadModule."""
+    parts, begun = [binary[:8]], 8
+    for kind, start, end in sections(binary):
+        section = binary[begun:end]
+        if kind == 2:
+            payload = _renamed_imports(binary[start:end], old.encode(), new.encode())
+            section = b"\x02" + _leb(len(payload)) + payload if payload != binary[start:end] else section
+        parts.append(section)
+        begun = end
+    return b"".join(parts)
+
+
+def _renamed_imports(payload: bytes, old: bytes, new: bytes) -> bytes:
+    reader = _Reader(payload)
+    count = reader.number()
+    out = [payload[: reader.at]]
+    for _ in range(count):
+        begun = reader.at
+        module = reader.take(reader.number())
+        after_module = reader.at
+        _skip_import(reader)
+        name = _leb(len(new)) + new if module == old else payload[begun:after_module]
+        out += [name, payload[after_module : reader.at]]
+    return b"".join([*out, payload[reader.at :]])
+
+
+def _skip_import(reader: _Reader) -> None:
+    """From an import's name to its end."""
+    reader.take(reader.number())
+    kind = reader.byte()
+    if kind == 4:
+        reader.byte()
+    if kind in (0, 4):
+        reader.number()
+        return
+    if kind in (1, 3):
+        reader.value_type()
+    if kind in (1, 2):
+        reader.limits()
+    elif kind == 3:
+        reader.byte()
+    else:
+        raise BadModule(f"not a valid WebAssembly module: an import has an unknown kind {kind}")
+
+
+def data_strings(binary: Binary) -> Iterator[bytes]:
+    """The payload of each data section: what a module's memory holds at its start. Raises BadModule."""
+    for kind, start, end in sections(binary):
+        if kind == 11:
+            yield bytes(binary[start:end])
+
+
+def _leb(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

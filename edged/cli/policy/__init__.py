@@ -15,7 +15,7 @@ from typing import Any
 from edged.cli import Command
 
 OPERATIONS = {
-    "run": "run",
+    "run": "ask",  # a file `run` would hide the function below
     "test": "test",
     "inspect": "inspect",
     "annotate": "annotate",

@@ -1,0 +1,248 @@
+"""`edged policy run`: asks policies one question and prints the answer that the API server would get.
+
+The daemon's own loader and review answer (evaluator.py); which policies is sources.py, what they are asked is
+requests.py, recording and replaying is sessions.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from edged import config as configuration
+from edged.cli.output import print_data, print_table
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edged.admission.review import AdmissionRequest, AdmissionResponse
+    from edged.cli.policy.requests import Circumstances
+    from edged.cli.policy.sessions import Session
+    from edged.cli.policy.sources import Wishes
+    from edged.config import Config
+
+MODES = ("kubewarden", "wasi", "opa", "gatekeeper", "kubewarden-wapc", "wapc")
+EPILOG = """POLICY is a file, a file://, https:// or registry:// URL, the beginning of a digest in the store, a YAML
+file with policy custom resources (all are asked, one after the other), or with --config a name of that file.
+examples:
+  edged policy run -r pod.yaml pod-privileged.wasm
+  kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE --settings-json '{"labels": []}' policy.wasm
+  edged policy run -r review.json --allow-context-aware --record-host-capabilities-interactions s.yml policy.wasm"""
+
+
+def add_parser(operations: Any) -> None:
+    parser = operations.add_parser(
+        "run",
+        help="ask a policy one question",
+        description="Asks policies what they say to a request, and prints their answer. Exit code 0: allowed; 1: "
+        "rejected, or the policy failed; 2: usage.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.add_argument("-o", "--output", choices=("json", "yaml", "table"), default="json", help="default: json")
+    parser.add_argument("--decode-patch", action="store_true",
+                        help="print the patch as JSON (decodedPatch) beside its Base64")  # fmt: skip
+    recording = parser.add_mutually_exclusive_group()
+    recording.add_argument("--record-host-capabilities-interactions", metavar="FILE", dest="record",
+                           help="write what the policy asked the host, and what it was told")  # fmt: skip
+    recording.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
+                           help="answer from such a file; neither cluster nor network is asked")  # fmt: skip
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What run and bench have in common."""
+    parser.add_argument("policy", metavar="POLICY", help="see below")
+    question = parser.add_argument_group("the question")
+    question.add_argument("-r", "--request-path", metavar="FILE", required=True,
+                          help="an AdmissionReview, an AdmissionRequest, or Kubernetes objects; -: stdin")  # fmt: skip
+    question.add_argument("--raw", action="store_true", help="the file is any JSON, for policies of type raw")
+    question.add_argument("--operation", dest="verb", choices=("CREATE", "UPDATE", "DELETE", "CONNECT"),
+                          help="of an object; default: CREATE")  # fmt: skip
+    question.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE")
+    question.add_argument("--namespace", metavar="NAME", help="where an object without one goes")
+    question.add_argument("--name", metavar="NAME", help="of the object, where it has none")
+    question.add_argument("--user", metavar="NAME", help="who asks")
+    question.add_argument("--group", metavar="NAME", action="append", default=[], help="of the user; repeatable")
+    question.add_argument("--subresource", metavar="NAME", help="such as status or exec")
+    question.add_argument("--resource", metavar="PLURAL", help="of a kind that is not built in")
+    question.add_argument("--dry-run", action="store_true", help="the request is one of --dry-run=server")
+    policy = parser.add_argument_group("the policy")
+    settings = policy.add_mutually_exclusive_group()
+    settings.add_argument("-s", "--settings-path", metavar="FILE", help="its settings, YAML or JSON")
+    settings.add_argument("--settings-json", metavar="TEXT", help="its settings, YAML or JSON")
+    policy.add_argument("-e", "--execution-mode", choices=MODES, help="instead of what the module says")
+    policy.add_argument("--allow-context-aware", action="store_true",
+                        help="let it read what its module says it reads, from the kubeconfig's cluster")  # fmt: skip
+    policy.add_argument("--allowed-host-capabilities", metavar="PATTERN", action="append", default=[],
+                        help="such as oci/v1/verify, oci/* or *; repeatable; default: none")  # fmt: skip
+    policy.add_argument("--timeout", metavar="SECONDS", type=float, help="default: [engine] wall_timeout_s, 2")
+    add_host_options(parser)
+
+
+def add_host_options(parser: argparse.ArgumentParser) -> None:
+    """Where things are on this host."""
+    host = parser.add_argument_group("this host")
+    host.add_argument("--config", metavar="FILE", help=f"an edged.toml, such as {configuration.DEFAULT_PATH}")
+    host.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    host.add_argument("--kubeconfig", metavar="FILE", help="default: [kubernetes], $KUBECONFIG, ~/.kube/config")
+
+
+def run(args: argparse.Namespace) -> int:
+    import trio
+
+    return trio.run(_run, args)
+
+
+async def _run(args: argparse.Namespace) -> int:
+    from edged.cli.policy.evaluator import Lines, open_evaluator
+    from edged.cli.policy.sessions import Session, load
+    from edged.cli.policy.sources import policies
+
+    config, wished = config_of(args), wishes(args)
+    asked = requests(args)
+    replay = load(Path(args.replay)) if args.replay else None
+    record = Session() if args.record else None
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
+        async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
+            named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            lines = Lines()
+            admission = evaluator.admission(await evaluator.load(named, lines), lines, replay, record)
+            for policy in named:
+                for request, where in asked:
+                    response = await admission.review(policy.name, request)
+                    results.append(_result(policy.name, where, request, response, args.decode_patch))
+    if record is not None:
+        _write_session(Path(args.record), record)
+    _print(results, args.output)
+    return 0 if all(result["response"]["allowed"] for result in results) else 1
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The configuration that policies are run under. Raises ConfigError."""
+    from dataclasses import replace
+
+    from edged.cli.policy.evaluator import tool_config
+
+    config = tool_config(args.config, args.cache_dir)
+    if getattr(args, "kubeconfig", None):
+        config = replace(config, kubernetes=replace(config.kubernetes, kubeconfig=args.kubeconfig))
+    timeout = getattr(args, "timeout", None)
+    if timeout is not None:
+        if not 0 < timeout <= 3600:
+            raise ConfigError(f"--timeout must be above 0 and at most 3600 seconds, not {timeout:g}")
+        limits = replace(config.engine, wall_timeout_s=timeout, cpu_budget_ms=max(1, round(timeout * 1000)))
+        config = replace(config, engine=limits)
+    return config
+
+
+def wishes(args: argparse.Namespace) -> Wishes:
+    """Raises ConfigError."""
+    from edged.cli.policy.sources import Wishes, read_settings
+
+    return Wishes(
+        settings=read_settings(args.settings_path, args.settings_json),
+        mode=args.execution_mode or "",
+        context_aware=args.allow_context_aware,
+        host_capabilities=tuple(args.allowed_host_capabilities),
+        timeout_s=args.timeout,
+    )
+
+
+def requests(args: argparse.Namespace) -> list[tuple[AdmissionRequest, str]]:
+    """(request, where it is from) of the file. Raises ConfigError."""
+    from edged.cli.documents import documents
+    from edged.cli.policy.requests import objects_of, request_of
+
+    given = circumstances(args)
+    found = [pair for document, where in documents([args.request_path])
+             for pair in ([(document, where)] if args.raw else objects_of(document, where))]  # fmt: skip
+    if not args.raw:
+        found = [(document, where) for document, where in found if document is not None]
+    if not found:
+        raise ConfigError(f"{args.request_path}: holds nothing")
+    return [(request_of(document, where, given, raw=args.raw), where) for document, where in found]
+
+
+def circumstances(args: argparse.Namespace) -> Circumstances:
+    """From the options. Raises ConfigError."""
+    from edged.cli.policy.requests import USUAL, Circumstances
+
+    return Circumstances(
+        operation=args.verb or USUAL.operation,
+        namespace=args.namespace or "",
+        name=args.name or "",
+        user=args.user or USUAL.user,
+        groups=tuple(args.group) or USUAL.groups,
+        subresource=args.subresource or "",
+        resource=args.resource or "",
+        old=_old_object(args.old_object, args.verb),
+        dry_run=args.dry_run,
+    )
+
+
+def _old_object(name: str | None, operation: str | None) -> dict[str, Any] | None:
+    from edged.cli.documents import documents
+    from edged.cli.policy.requests import is_object
+
+    if name is None:
+        return None
+    if operation not in ("UPDATE", "DELETE"):
+        raise ConfigError("--old-object is for --operation UPDATE or DELETE")
+    found = [(document, where) for document, where in documents([name]) if document is not None]
+    if len(found) != 1 or not is_object(found[0][0]):
+        raise ConfigError(f"{name}: --old-object needs one Kubernetes object (with apiVersion and kind)")
+    return found[0][0]  # type: ignore[no-any-return]
+
+
+def _result(
+    policy: str, where: str, request: AdmissionRequest, response: AdmissionResponse, decode: bool
+) -> dict[str, Any]:
+    shown = response.to_dict()
+    if decode and response.patch:
+        shown["decodedPatch"] = response.patch
+    return {"policy": policy, "request": where, "object": _object_name(request), "response": shown}
+
+
+def _object_name(request: AdmissionRequest) -> str:
+    place = "/".join(part for part in (request.text("namespace"), request.text("name")) if part)
+    return f"{request.kind} {place}".strip()
+
+
+def _print(results: list[dict[str, Any]], output: str) -> None:
+    if output == "table":
+        _print_table(results)
+    elif len(results) == 1:
+        print_data(results[0]["response"], output)
+    else:
+        print_data(results, output)
+
+
+def _print_table(results: list[dict[str, Any]]) -> None:
+    import base64
+
+    rows: list[tuple[Any, ...]] = []
+    for result in results:
+        response = result["response"]
+        status = response.get("status") or {}
+        verdict = "allowed" if response["allowed"] else "rejected"
+        rows.append((result["policy"], result["object"], verdict, status.get("code"), status.get("message")))
+        rows += [("", "", "warning", "", text) for text in response["warnings"] or ()]
+        operations = orjson.loads(base64.b64decode(response["patch"])) if "patch" in response else ()
+        rows += [("", "", "patch", "", orjson.dumps(operation).decode()) for operation in operations]
+    print_table(("POLICY", "OBJECT", "VERDICT", "CODE", "MESSAGE"), rows)
+
+
+def _write_session(path: Path, session: Session) -> None:
+    from edged.cli.policy.sessions import dump
+
+    try:
+        path.write_text(dump(session))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    print(f"{len(session.exchanges)} exchanges written to {path}", file=sys.stderr)

@@ -1,0 +1,130 @@
+"""Policies loaded and asked by the daemon's own code (PolicyLoader, Admission), without listener and registration.
+
+Called by run, test and bench. What differs from the daemon: modules are fetched when they are asked for, guest lines go
+where the caller wants them, and the cluster is there only where it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from edged import config as configuration
+from edged.apiserver.informers import Informers
+from edged.apiserver.kubeconfig import open_client
+from edged.cli.policy.sessions import RecordContext, RecordOutside, ReplayContext, ReplayOutside, Session
+from edged.config import Config, GroupConfig, NodeConfig, PolicyConfig
+from edged.logs import GuestLines, Logger, LogStyle
+from edged.loops.admission import Admission
+from edged.loops.capabilities import HostCapabilities
+from edged.loops.context import ClusterContext
+from edged.loops.modules import Modules
+from edged.loops.policies import PolicyLoader, PolicySet
+from edged.wasm.compile import Compiler
+from edged.wasm.engine import Engine
+
+
+class Lines(GuestLines):
+    """What guests say, all of it: shown on stderr, or kept."""
+
+    def __init__(self, *, show: bool = True) -> None:
+        super().__init__(Logger(LogStyle(level="debug")), per_s=1e6, burst=1_000_000)
+        self.kept: list[str] = []
+        self._show = show
+
+    def write(self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any) -> None:
+        found = text.decode(errors="replace") if isinstance(text, bytes) else text
+        self.kept += [line for line in found.splitlines() if line.strip()]
+        if self._show:
+            super().write(source, text, now=now, level=level, **fields)
+
+
+def tool_config(path: str | None, cache_dir: str | None = None, engine: str | None = None) -> Config:
+    """The configuration file's, where one is named; else the daemon's defaults with folders that this user may write.
+    Raises ConfigError."""
+    config = configuration.load(path) if path else Config(node=_own_folders())
+    node = replace(config.node, cache_dir=os.path.abspath(cache_dir)) if cache_dir else config.node
+    limits = replace(config.engine, kind=engine) if engine else config.engine
+    return replace(config, node=node, engine=limits)
+
+
+def _own_folders() -> NodeConfig:
+    """The daemon's folders where they are ours to write, so that modules are fetched and compiled once."""
+    node = NodeConfig()
+    if os.geteuid() == 0:
+        return node
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return replace(node, cache_dir=os.path.join(cache, "edged", "compiled"), state_dir=os.path.join(state, "edged"))
+
+
+def say_compiling(event: str, what: str) -> None:
+    """Progress on stderr: compiling can take many seconds."""
+    if event == "compiling" and "(companion)" not in what:
+        try:
+            size = f" ({os.path.getsize(what) / 1e6:.1f} MB)"
+        except OSError:
+            size = ""
+        print(f"compiling {what}{size}", file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True, eq=False)
+class Evaluator:
+    """An engine and what belongs to it, for one command."""
+
+    config: Config
+    engine: Engine
+    compiler: Compiler
+    modules: Modules
+    quiet: Logger
+    cluster: ClusterContext | None
+
+    async def load(
+        self, policies: Iterable[PolicyConfig | GroupConfig], lines: GuestLines, previous: PolicySet | None = None
+    ) -> PolicySet:
+        """As the daemon loads them, settings checked."""
+        loader = PolicyLoader(self.config, self.compiler, lines, self.quiet, self.modules)
+        return await loader.load(tuple(policies), previous)
+
+    def admission(
+        self, policies: PolicySet, lines: GuestLines, replay: Session | None = None, record: Session | None = None
+    ) -> Admission:
+        """What answers reviews. `replay`: instead of the cluster and the network. `record`: is filled."""
+        context, outside = self.cluster, HostCapabilities(lambda: self.modules)
+        if replay is not None:
+            context, outside = ReplayContext(replay), ReplayOutside(replay)
+        if record is not None:
+            context = RecordContext(context, record) if context is not None else None
+            outside = RecordOutside(outside, record)
+        admission = Admission(self.quiet, lines, context, (), outside=outside)
+        admission.swap(policies)
+        return admission
+
+
+@asynccontextmanager
+async def open_evaluator(config: Config, *, cluster: bool = False) -> AsyncIterator[Evaluator]:
+    """`cluster`: connect to the one that the kubeconfig names. Raises ConfigError."""
+    limits = config.engine
+    engine = Engine(limits.kind, limits.guests_memory_mib, memory_limit_mib=limits.memory_limit_mib)  # type: ignore[arg-type]
+    quiet = Logger(LogStyle(level="error"), write=lambda line: None)
+    async with AsyncExitStack() as stack:
+        stack.callback(engine.close)
+        compiler = Compiler(engine, Path(config.node.cache_dir), on_progress=say_compiling)
+        modules = Modules(config.registry, Path(config.node.state_dir), quiet)
+        context: ClusterContext | None = None
+        if cluster:
+            client = await open_client(config.kubernetes)
+            stack.push_async_callback(client.aclose)
+            informers = Informers(client)
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            stack.callback(nursery.cancel_scope.cancel)
+            await nursery.start(informers.run)
+            context = ClusterContext(client, informers)
+        yield Evaluator(config, engine, compiler, modules, quiet, context)

@@ -1,0 +1,175 @@
+"""What a policy is asked: the body that the API server would send, from whatever the author has at hand. Pure but for
+the reading.
+
+An AdmissionReview and a bare AdmissionRequest are taken as they are; of a Kubernetes object the request is built as the
+API server builds it. Called by run, test, bench and scaffold.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+
+from edged.admission.review import AdmissionRequest, BadReview, parse_raw, parse_review
+from edged.errors import ConfigError
+
+OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+_OPTIONS_KINDS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the API server knows beyond the object. `resource` is the plural, for kinds that are not built in; `old` the
+    object before an update."""
+
+    operation: str = "CREATE"
+    namespace: str = ""
+    name: str = ""
+    user: str = "edged-policy"
+    groups: tuple[str, ...] = ("system:authenticated",)
+    subresource: str = ""
+    resource: str = ""
+    old: dict[str, Any] | None = None
+    dry_run: bool = False
+
+
+USUAL = Circumstances()
+
+
+@cache
+def _builtin() -> dict[tuple[str, str], tuple[str, bool]]:
+    from edged.sandbox.resources import builtin_plurals  # knows the kinds; a tenth of a second to import
+
+    return builtin_plurals()
+
+
+def plural_of(api_version: str, kind: str) -> tuple[str, bool]:
+    """(plural, whether the kind is namespaced); of a kind that is not built in a guess, as kubectl guesses it."""
+    known = _builtin().get((api_version, kind))
+    if known is not None:
+        return known
+    word = kind.lower()
+    if word.endswith("s"):
+        return f"{word}es", False
+    return (f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"), False
+
+
+def is_review(document: Any) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("request"), dict)
+
+
+def is_request(document: Any) -> bool:
+    """A bare AdmissionRequest: an object's `kind` is a string, a request's names group and version as well."""
+    return isinstance(document, dict) and isinstance(document.get("kind"), dict) and "operation" in document
+
+
+def is_object(document: Any) -> bool:
+    return (
+        isinstance(document, dict)
+        and isinstance(document.get("apiVersion"), str)
+        and isinstance(document.get("kind"), str)
+    )
+
+
+def request_of(
+    document: Any, where: str, circumstances: Circumstances = USUAL, *, raw: bool = False
+) -> AdmissionRequest:
+    """The request that a document is or stands for, read by the daemon's own parser. Raises ConfigError."""
+    try:
+        if raw:
+            return parse_raw(encode({"request": document}, where))
+        if is_review(document) or is_request(document):
+            if circumstances != USUAL:
+                raise ConfigError(f"{where} is a request already: options that describe one cannot change it")
+            return parse_review(encode(document if is_review(document) else {"request": document}, where))
+        if not is_object(document):
+            raise ConfigError(
+                f"{where} is neither an AdmissionReview, nor an AdmissionRequest, nor a Kubernetes object "
+                "(with apiVersion and kind)" + (" (any JSON is taken with --raw)" if document is not None else "")
+            )
+        return parse_review(encode({"request": build(document, where, circumstances)}, where))
+    except BadReview as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def encode(value: Any, where: str) -> bytes:
+    """As JSON. Raises ConfigError for what JSON cannot hold."""
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise ConfigError(f"{where}: cannot be written as JSON: {error}") from error
+
+
+def objects_of(document: Any, where: str) -> list[tuple[Any, str]]:
+    """The document, or each item of a List, as kubectl prints several objects."""
+    if is_object(document) and document["kind"] == "List" and isinstance(document.get("items"), list):
+        return [(item, f"{where}: items[{index}]") for index, item in enumerate(document["items"])]
+    return [(document, where)]
+
+
+def build(obj: dict[str, Any], where: str, circumstances: Circumstances = USUAL) -> dict[str, Any]:
+    """An AdmissionRequest about this object, as the API server makes it. Raises ConfigError."""
+    metadata = obj.get("metadata")
+    if circumstances.operation != "CONNECT" and not isinstance(metadata, dict):
+        raise ConfigError(f"{where}: metadata is missing or not an object")
+    obj = {**obj, "metadata": dict(metadata)} if isinstance(metadata, dict) else dict(obj)
+    group, version = _split(obj["apiVersion"])
+    kind = {"group": group, "version": version, "kind": obj["kind"]}
+    plural, namespaced = plural_of(obj["apiVersion"], obj["kind"])
+    resource = {"group": group, "version": version, "resource": circumstances.resource or plural}
+    request: dict[str, Any] = {"uid": _uid(obj, circumstances, where), "kind": kind, "resource": resource}
+    if circumstances.subresource:
+        request["subResource"] = circumstances.subresource
+    request |= {"requestKind": dict(kind), "requestResource": dict(resource)}
+    if circumstances.subresource:
+        request["requestSubResource"] = circumstances.subresource
+    request |= _place(obj, circumstances, namespaced)
+    request["operation"] = circumstances.operation
+    request["userInfo"] = {"username": circumstances.user, "groups": list(circumstances.groups)}
+    request |= _objects(obj, circumstances)
+    request["dryRun"] = circumstances.dry_run
+    options = _OPTIONS_KINDS.get(circumstances.operation)
+    if options is not None:
+        request["options"] = {"kind": options, "apiVersion": "meta.k8s.io/v1"}
+    return request
+
+
+def _objects(obj: dict[str, Any], circumstances: Circumstances) -> dict[str, Any]:
+    """Which of object and oldObject there is: nothing comes of a deletion, nothing was before a creation."""
+    if circumstances.operation == "DELETE":
+        return {"oldObject": circumstances.old or obj}
+    if circumstances.operation == "UPDATE":
+        return {"object": obj, "oldObject": circumstances.old or obj}
+    return {"object": obj}
+
+
+def _place(obj: dict[str, Any], circumstances: Circumstances, namespaced: bool) -> dict[str, str]:
+    """Name and namespace; the API server writes the namespace of the request into the object."""
+    metadata = obj.get("metadata") or {}
+    place = {}
+    name = circumstances.name or metadata.get("name")
+    if isinstance(name, str) and name:
+        place["name"] = name
+    namespace = metadata.get("namespace") or circumstances.namespace or ("default" if namespaced else "")
+    if obj["apiVersion"] == "v1" and obj["kind"] == "Namespace":
+        namespace = name if isinstance(name, str) else ""  # a Namespace is said to be in itself
+    elif namespace and "metadata" in obj:
+        metadata["namespace"] = namespace
+    if namespace:
+        place["namespace"] = str(namespace)
+    return place
+
+
+def _split(api_version: str) -> tuple[str, str]:
+    group, _, version = api_version.rpartition("/")
+    return group, version
+
+
+def _uid(obj: dict[str, Any], circumstances: Circumstances, where: str) -> str:
+    """The same for the same question, so that two runs print the same."""
+    content = encode([obj, circumstances.operation, circumstances.subresource, circumstances.old], where)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, content.decode()))
