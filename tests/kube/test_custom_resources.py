@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from edged.admission.resources.definitions import definitions
+from tests.kube.cluster import Cluster
 from tests.kube.edged import MODULES, OBJECTS, Edged, Server, create, get, pod, remove_objects, wait_for
 from tests.kube.edged import policy as configured
 
@@ -517,6 +518,21 @@ def test_a_policy_with_conditions_and_selectors(setup: Setup) -> None:
     wait_for(lambda: attempt("tried", guarded) == 1, "denial")
     assert attempt("other", guarded) == 0
     assert attempt("tried", {}) == 0
+
+
+def test_what_only_the_api_server_can_tell_ends_up_in_the_status(setup: Setup) -> None:
+    """CEL that compiles and is no condition: its webhook is refused, and nobody else's."""
+    if not isinstance(setup.server, Cluster):
+        pytest.skip("the sandbox knows no types of CEL")
+    setup.namespace("cr-beside")
+    typed = policy("typed", matchConditions=[{"name": "text", "expression": "'text'"}])
+    assert setup.apply(typed).returncode == 0
+    setup.wait_reason(typed, "must evaluate to bool")
+    assert setup.status(typed)["policyStatus"] == "pending"
+    setup.serve(policy("beside"))
+    setup.wait_denied("cr-beside")
+    setup.delete(typed)
+    setup.delete(policy("beside"))
 
 
 def test_monitor_mode_lets_pass(setup: Setup) -> None:
