@@ -238,9 +238,21 @@ def _scheduler_rules(config: Config) -> list[Rule]:
         _rule("", ["pods"], ["delete"]),
         _rule("", ["pods/binding"], ["create"]),
         _rule("", ["pods/status"], ["patch"]),
+        # What volumes, affinity across namespaces and default spreading depend on; told to whom they bind.
+        *(_rule(group, plurals, READ) for group, plurals in _scheduling_objects()),
+        _rule("", ["persistentvolumeclaims", "persistentvolumes"], ["patch"]),
         *([_rule("", ["pods"], ["patch"])] if config.scheduler.annotate_results else []),
         _rule("events.k8s.io", ["events"], ["create", "patch"]),
     ]
+
+
+def _scheduling_objects() -> list[tuple[str, list[str]]]:
+    from edged.loops.objects import RESOURCES
+
+    groups: dict[str, list[str]] = {}
+    for resource in RESOURCES.values():
+        groups.setdefault(resource.group, []).append(resource.resource)
+    return list(groups.items())
 
 
 def _controller_rules(config: Config) -> list[Rule]:

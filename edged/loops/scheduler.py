@@ -26,6 +26,7 @@ from edged.apiserver.informers import Change, Informer
 from edged.apiserver.lean import LeanPool
 from edged.errors import EdgedError, PeerError
 from edged.logs import Logger
+from edged.loops.objects import RESOURCES, Acquire, ObjectFeed
 from edged.loops.preemption import Evictions
 from edged.names import NamespacedName
 from edged.scheduling import binding
@@ -35,10 +36,11 @@ from edged.scheduling.cycle import Algorithm, CycleError
 from edged.scheduling.evaluation import Evaluation, single_node_message
 from edged.scheduling.explain import explain, overview, queue_state
 from edged.scheduling.extenders import Extender, run_extender_bind
-from edged.scheduling.framework import CycleState, PostFilterResult, Status
+from edged.scheduling.framework import Action, ClusterEvent, CycleState, PostFilterResult, Status
 from edged.scheduling.metrics import Metrics
 from edged.scheduling.nodes import NodeParser
 from edged.scheduling.nominator import Nominator
+from edged.scheduling.objects import EVENT_RESOURCES, Objects
 from edged.scheduling.pods import PodInfo, PodParser
 from edged.scheduling.profile import Profile
 from edged.scheduling.quantity import QuantityError
@@ -70,6 +72,9 @@ class Writes(Protocol):
     async def delete(self, pod: NamespacedName, uid: str) -> None:
         """Raises PeerError."""
 
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+        """Merge-patch an object of a kind in RESOURCES; the new object. Raises PeerError."""
+
     def record(self, event: dict[str, Any]) -> None:
         """Never waits, never fails."""
 
@@ -92,6 +97,9 @@ class ApiWrites:
 
     async def delete(self, pod: NamespacedName, uid: str) -> None:
         await api.delete(self._client, api.PODS, pod.name, pod.namespace, uid=uid)
+
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+        return await api.patch(self._client, RESOURCES[kind], key.name, body, key.namespace or None)
 
     def record(self, event: dict[str, Any]) -> None:
         self._recorder.record(event)
@@ -134,9 +142,11 @@ class Scheduler:
         backoff_s: tuple[float, float] = (1.0, 10.0),
         metrics: Metrics | None = None,
         leads: Callable[[], bool] = lambda: True,
+        acquire: Acquire | None = None,
     ) -> None:
         self.metrics = metrics or Metrics()
         self.snapshot = Snapshot()
+        self.objects = Objects()
         self.cache = Cache()
         self.nominator = Nominator()
         self.records = Records(records)
@@ -154,6 +164,8 @@ class Scheduler:
         self.preemption = Evictions(
             pods, writes, self, self.nominator, metrics=self.metrics, random=random.random, log=self._log
         )
+        self._feed = ObjectFeed(self.objects, acquire, self._on_object, self._log)
+        self._object_changed = trio.Event()
         self._leads = leads
         self._pre_binding: dict[str, trio.CancelScope] = {}
         self.told: Callable[[Record], None] = lambda record: None
@@ -218,6 +230,7 @@ class Scheduler:
         finally:
             for informer, handler in handlers:
                 informer.remove_handler(handler)
+            self._feed.close()
 
     # --- what informers say
 
@@ -240,6 +253,14 @@ class Scheduler:
                 self._tracker.node_is(change.object, now)
         except QuantityError as error:
             self._log.warning("node cannot be read", node=change.key.name, error=str(error))
+
+    def _on_object(self, kind: str, change: str, old: Any, new: Any) -> None:
+        self._object_changed.set()
+        self._object_changed = trio.Event()
+        resource = EVENT_RESOURCES.get(kind)
+        if resource is not None:
+            action = Action.DELETE if new is None else Action.ADD if old is None else Action.UPDATE
+            self.queue.move_all(ClusterEvent(resource, action), old, new, trio.current_time())
 
     def _pod_deleted(self, uid: str) -> bool:
         waiting = self._waiting.get(uid)
@@ -285,8 +306,16 @@ class Scheduler:
         attempt.binds = True
         if waits:
             nursery.start_soon(self._wait_and_bind, attempt, waits)
+        elif self._will_pre_bind(attempt):
+            nursery.start_soon(self._bind, attempt)  # it may wait for minutes: not in a worker's place
         else:
             await self._bind_soon.send(attempt)
+
+    def _will_pre_bind(self, attempt: Attempt) -> bool:
+        profile = attempt.profile
+        if not profile.calls["pre_bind"]:
+            return False
+        return binding.will_pre_bind(profile, attempt.state, attempt.pod, attempt.node)
 
     def _is_pointless(self, pod: PodInfo) -> bool:
         if pod.terminating:
@@ -301,6 +330,8 @@ class Scheduler:
         CycleError."""
         attempt.queued.unschedulable_plugins = attempt.queued.pending_plugins = frozenset()
         self.cache.update_snapshot(self.snapshot)
+        if await self._learn(attempt):
+            self.cache.update_snapshot(self.snapshot)
         evaluation = await self._classes.schedule(attempt.profile, attempt.state, attempt.pod)
         elapsed_s = time.perf_counter() - attempt.started
         self.metrics.observe("scheduling_algorithm_duration_seconds", elapsed_s)
@@ -309,6 +340,19 @@ class Scheduler:
             await self._no_node(attempt, evaluation)
             return None
         return await self._reserve(attempt, evaluation.node_name)
+
+    async def _learn(self, attempt: Attempt) -> bool:
+        """Gets the objects that the Pod's cycle needs; whether that took a while. Raises CycleError."""
+        pod, profile, ready = attempt.pod, attempt.profile, self.objects.ready
+        needed = [kind for needs in profile.needs for kind in needs(pod) if kind not in ready]
+        wished = [kind for wishes in profile.wishes for kind in wishes(pod) if kind not in ready]
+        if not needed and not wished:
+            return False
+        missing = await self._feed.fetch((*needed, *wished))
+        for kind, problem in missing.items():
+            if kind in needed:
+                raise CycleError(f"the Pod's node depends on {kind} objects, which are not known: {problem}")
+        return True
 
     async def _no_node(self, attempt: Attempt, evaluation: Evaluation) -> None:
         result = PostFilterResult("", True)
@@ -375,10 +419,10 @@ class Scheduler:
             await self._bind(attempt)
 
     async def _bind(self, attempt: Attempt) -> None:
-        pod, profile = attempt.pod, attempt.profile
+        pod = attempt.pod
         self.queue.done(pod.uid)
         try:
-            if profile.calls["pre_bind"]:
+            if self._will_pre_bind(attempt):
                 await self._nominate(attempt)
                 rejection = await self._pre_bind(attempt)
                 self._note(attempt, "pre_bind", rejection)
@@ -533,6 +577,23 @@ class Scheduler:
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         """Raises PeerError."""
         await self._writes.bind(pod.key, pod.uid, node_name)
+
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises PeerError."""
+        return await self._writes.patch(kind, key, body)
+
+    async def settle(self, pod: PodInfo, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Raises CycleError, and what `done` raises."""
+        with trio.move_on_after(timeout_s):
+            while True:
+                changed = self._object_changed
+                if not self._still_waits(pod):
+                    raise CycleError(f'pod does not exist any more: pod "{pod.key.name}" not found')
+                if done():
+                    return True
+                with trio.move_on_after(1.0):  # nodes and the Pod itself change without a word here
+                    await changed.wait()
+        return False
 
     def waiting_pod(self, uid: str) -> binding.Waiting | None:
         return self._waiting.get(uid)

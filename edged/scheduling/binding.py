@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from edged.scheduling.cycle import CycleError
 from edged.scheduling.framework import MAX_PERMIT_TIMEOUT_S, Code, CycleState, Status
 from edged.scheduling.pods import PodInfo
-from edged.scheduling.profile import Profile
+from edged.scheduling.profile import Call, Profile
 
 
 async def run_reserve(profile: Profile, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
@@ -25,10 +25,22 @@ async def run_pre_bind(profile: Profile, state: CycleState, pod: PodInfo, node_n
     return await _run_each("pre_bind", "PreBind", profile, state, pod, node_name)
 
 
+def will_pre_bind(profile: Profile, state: CycleState, pod: PodInfo, node_name: str) -> bool:
+    """Some PreBind plugin has something to do for the Pod."""
+    return any(_pre_binds(call, state, pod, node_name) for call in profile.calls["pre_bind"])
+
+
+def _pre_binds(call: Call, state: CycleState, pod: PodInfo, node_name: str) -> bool:
+    asks = call.plugin.pre_binds
+    return asks is None or asks(state, pod, node_name)
+
+
 async def _run_each(
     point: str, title: str, profile: Profile, state: CycleState, pod: PodInfo, node_name: str
 ) -> Status | None:
     for call in profile.calls[point]:
+        if point == "pre_bind" and not _pre_binds(call, state, pod, node_name):
+            continue
         status = call.method(state, pod, node_name)
         if call.awaits:
             status = await status

@@ -151,7 +151,7 @@ class Cache:
         """Nothing that sums or verdicts rest on differs: no new generation (unless termination began)."""
         info = self.nodes[pod.node_name]
         self.pods[pod.uid] = info.pods[pod.uid] = pod
-        for some in (info.affinity_pods, info.anti_affinity_pods):
+        for some in (info.affinity_pods, info.anti_affinity_pods, info.volume_pods):
             if pod.uid in some:
                 some[pod.uid] = pod
         if known.terminating != pod.terminating or known.start_time != pod.start_time:

@@ -25,7 +25,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from edged.errors import EdgedError
-from edged.names import key_of
+from edged.names import NamespacedName, key_of
 from edged.scheduling.cache import Cache
 from edged.scheduling.evaluation import Evaluation, ScoreRow
 from edged.scheduling.extenders import Extender, run_extender_filters, run_extender_scores
@@ -42,6 +42,7 @@ from edged.scheduling.framework import (
 )
 from edged.scheduling.nodes import NodeInfo, NodeParser
 from edged.scheduling.nominator import Nominator
+from edged.scheduling.objects import Objects
 from edged.scheduling.pods import PodInfo, PodParser
 from edged.scheduling.preemption import Candidate, DisruptionBudget
 from edged.scheduling.profile import Call, Profile, ProfileConfig, build
@@ -502,9 +503,16 @@ class OfflinePreemption:
 class OfflineHandle:
     """A Handle without a cluster: a snapshot to read, nothing to write to."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, objects: Objects | None = None) -> None:
         self.snapshot = snapshot
+        self.objects = objects or Objects()
         self.preemption: Preemption = OfflinePreemption()
+
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+        raise CycleError("there is no API server to write to")
+
+    async def settle(self, pod: PodInfo, done: Callable[[], bool], timeout_s: float) -> bool:
+        return done()
 
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         raise CycleError("there is no API server to bind at")
@@ -541,17 +549,22 @@ def evaluate(
     pods: Iterable[Mapping[str, Any]],
     pod: Mapping[str, Any],
     *,
+    objects: Iterable[dict[str, Any]] = (),
     choose: Callable[[int], int] | None = None,
 ) -> Evaluation:
     """One full cycle on lists of Node and Pod objects (dicts), in the order given; see the top of this file.
 
-    `pods` without a node that have `status.nominatedNodeName` count as nominated. Raises CycleError,
+    `pods` without a node that have `status.nominatedNodeName` count as nominated. `objects`: of other kinds
+    (objects.py), each with its `kind`. Raises CycleError,
     QuantityError; ConfigError for a bad ProfileConfig. A built Profile must not wait (no guests) and must not
     read its own handle.
     """
     pods = list(pods)
     _, parser, snapshot = offline(nodes, pods)
-    handle: Handle = OfflineHandle(snapshot)
+    known = Objects()
+    for extra in objects:
+        known.put(extra["kind"], extra)
+    handle: Handle = OfflineHandle(snapshot, known)
     if not isinstance(profile, Profile):
         profile = build(profile or ProfileConfig("default-scheduler"), handle)
     nominator = Nominator()

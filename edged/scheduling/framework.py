@@ -16,9 +16,11 @@ from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from edged.errors import ConfigError
+from edged.names import NamespacedName
 
 if TYPE_CHECKING:
     from edged.scheduling.nodes import NodeInfo
+    from edged.scheduling.objects import Objects
     from edged.scheduling.pods import PodInfo
     from edged.scheduling.preemption import Candidate, DisruptionBudget, Trial
     from edged.scheduling.snapshot import Snapshot
@@ -160,7 +162,7 @@ class ClusterEvent(NamedTuple):
 
 
 # A hint says whether an event may make a rejected Pod schedulable: True = queue it. `old`/`new` are PodInfo
-# for Pod events, Node for Node events, the object's dict for any other resource; None where there is none.
+# for Pod events, Node for Node events, what objects.py makes of any other resource; None where there is none.
 Hint = Callable[["PodInfo", Any, Any], bool]
 
 
@@ -249,6 +251,22 @@ class Handle(Protocol):
     def snapshot(self) -> Snapshot: ...
     @property
     def preemption(self) -> Preemption: ...
+    @property
+    def objects(self) -> Objects:
+        """Objects of the kinds that plugins need besides Pods and Nodes."""
+        ...
+
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+        """Merge-patch a PersistentVolume or PersistentVolumeClaim; the new object. Raises PeerError."""
+        ...
+
+    async def settle(self, pod: PodInfo, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until `done`, which is asked after each change of an object; False when it took too long.
+
+        Raises what `done` raises, and CycleError when the Pod is gone.
+        """
+        ...
+
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         """POST the Binding. Raises PeerError."""
         ...
@@ -281,7 +299,7 @@ class Plugin:
     "node": the node under evaluation, its own Pods included, and facts that change only with Node objects;
     "pods": Pods anywhere; "time": the clock or the plugin's own memory; "unknown": anything.
     Verdicts are shared between Pods only when nothing but "pod" and "node" is named by every plugin of a
-    profile.
+    profile that does not say by `skips` that it leaves the Pod alone.
 
     The methods below are signatures, called only for points listed in `points`; there is no default
     behaviour. `pod` is the Pod to schedule, `node` a NodeInfo of the snapshot; both are read-only.
@@ -296,6 +314,14 @@ class Plugin:
     normalize_by_max: Callable[[int, int], int] | None = None
     pre_filter_extensions: bool = False
     """`add_pod` and `remove_pod` exist."""
+    awaits_at: frozenset[str] = frozenset()
+    """Points with a coroutine function, of a plugin whose other points have plain functions."""
+    needs: Callable[[PodInfo], frozenset[str]] | None = None
+    """The kinds (objects.py) that must be known before this Pod's cycle; asked on every cycle."""
+    wishes: Callable[[PodInfo], frozenset[str]] | None = None
+    """The kinds that its score is better with; a cycle goes on without them."""
+    pre_binds: Callable[[CycleState, PodInfo, str], bool] | None = None
+    """Whether PreBind has anything to do for the Pod on this node. None: always."""
     begin_anew: Callable[[PodInfo], None] | None = None
     """For those who keep a cycle's state where CycleState.clone does not reach it: forget what `add_pod` and
     `remove_pod` have changed for this Pod."""
@@ -356,7 +382,7 @@ class Plugin:
         def post_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Any:
             """-> nothing."""
 
-    # Plugins whose verdicts depend on Pods elsewhere may define `skips(pod)`: true when both PreFilter and
+    # Plugins whose verdicts depend on more than Pod and node may define `skips(pod)`: true when both PreFilter and
     # PreScore will Skip this Pod, so that its verdicts can be shared all the same. It is asked on the
     # snapshot of the cycle.
     skips: Callable[[PodInfo], bool] | None = None

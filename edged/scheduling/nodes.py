@@ -156,6 +156,7 @@ class NodeInfo:
         "requested",
         "taints",
         "unschedulable",
+        "volume_pods",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -164,6 +165,7 @@ class NodeInfo:
         self.pods: dict[str, PodInfo] = {}  # by uid, in order of arrival
         self.affinity_pods: dict[str, PodInfo] = {}  # with any (anti-)affinity term
         self.anti_affinity_pods: dict[str, PodInfo] = {}  # with required anti-affinity
+        self.volume_pods: dict[str, PodInfo] = {}  # with claims or disks
         self.requested: dict[str, int] = {}
         self.assumed_cpu = 0
         self.assumed_memory = 0
@@ -201,6 +203,7 @@ class NodeInfo:
         copy.pods = self.pods.copy()
         copy.affinity_pods = self.affinity_pods.copy() if self.affinity_pods else {}
         copy.anti_affinity_pods = self.anti_affinity_pods.copy() if self.anti_affinity_pods else {}
+        copy.volume_pods = self.volume_pods.copy() if self.volume_pods else {}
         copy.requested = self.requested.copy()
         copy.assumed_cpu, copy.assumed_memory = self.assumed_cpu, self.assumed_memory
         copy.ports = {key: set(ips) for key, ips in self.ports.items()} if self.ports else {}
@@ -230,6 +233,8 @@ class NodeInfo:
             self.affinity_pods[pod.uid] = pod
         if spec.required_anti_affinity:
             self.anti_affinity_pods[pod.uid] = pod
+        if spec.claims or spec.disks:
+            self.volume_pods[pod.uid] = pod
 
     def remove_pod(self, uid: str) -> None:
         """KeyError when it is not here."""
@@ -243,6 +248,7 @@ class NodeInfo:
             self._free_port(port)
         self.affinity_pods.pop(uid, None)
         self.anti_affinity_pods.pop(uid, None)
+        self.volume_pods.pop(uid, None)
 
     def _free_port(self, port: HostPort) -> None:
         ips = self.ports.get((port.protocol, port.port))

@@ -9,13 +9,15 @@ Whoever needs the whole object (a guest) gets it from where it is kept anyway, b
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import orjson
 
 from edged.names import NamespacedName
+from edged.scheduling.features import required_features
+from edged.scheduling.pod_volumes import Disk, PodClaim, claims, disks, relevant_volumes
 from edged.scheduling.requests import (
     Resources,
     assumed_requests,
@@ -36,6 +38,7 @@ RESULT_PREFIX: Final = "kube-scheduler-simulator.sigs.k8s.io/"
 """Of annotations that tell how an attempt at the Pod went (annotations.py)."""
 
 ObjectSource = Callable[[NamespacedName], "dict[str, Any] | None"]
+LabelsOf = Callable[[str], "Mapping[str, str] | None"]
 
 
 class Toleration(NamedTuple):
@@ -77,10 +80,14 @@ class AffinityTerm(NamedTuple):
     topology_key: str
     weight: int  # 0 for required terms
 
-    def matches(self, pod: PodInfo) -> bool:
-        if pod.key.namespace not in self.namespaces and not self.all_namespaces:
+    def matches(self, pod: PodInfo, labels_of: LabelsOf) -> bool:
+        """`labels_of`: namespace -> its labels."""
+        if self.selector is None or not self.selector.matches(pod.labels):
             return False
-        return self.selector is not None and self.selector.matches(pod.labels)
+        namespace = pod.key.namespace
+        if namespace in self.namespaces or self.all_namespaces:
+            return True
+        return self.namespace_selector is not None and self.namespace_selector.matches(labels_of(namespace) or {})
 
     @property
     def all_namespaces(self) -> bool:
@@ -102,14 +109,23 @@ class SpreadConstraint(NamedTuple):
     min_domains: int
     honor_affinity: bool
     honor_taints: bool
+    match_label_keys: tuple[str, ...] = ()
+
+
+class Owner(NamedTuple):
+    """The controller of a Pod."""
+
+    api_version: str
+    kind: str
+    name: str
 
 
 class PodSpec:
     """What plugins read of a Pod's spec. Compared by identity; see PodParser."""
 
     __slots__ = (
-        "__weakref__", "assumed_cpu", "assumed_memory", "gates", "image_slots", "images", "namespace",
-        "node_selector", "ports", "preempts", "preferred_affinity", "preferred_anti_affinity",
+        "__weakref__", "assumed_cpu", "assumed_memory", "claims", "disks", "features", "gates", "image_slots",
+        "images", "namespace", "node_selector", "ports", "preempts", "preferred_affinity", "preferred_anti_affinity",
         "preferred_nodes", "priority", "requests", "required_affinity", "required_anti_affinity",
         "required_nodes", "scored_requests", "spread", "tolerations", "unsupported",
     )  # fmt: skip
@@ -134,6 +150,9 @@ class PodSpec:
     preferred_affinity: tuple[AffinityTerm, ...]
     preferred_anti_affinity: tuple[AffinityTerm, ...]
     spread: tuple[SpreadConstraint, ...]
+    claims: tuple[PodClaim, ...]
+    disks: tuple[Disk, ...]
+    features: frozenset[str]  # that the node must declare
     unsupported: tuple[str, ...]
     """Reasons why this Pod must not be placed by the plugins there are."""
 
@@ -142,7 +161,7 @@ class PodInfo:
     """One Pod. `node_name` is "" while it waits; an assumed Pod is a copy with the node filled in."""
 
     __slots__ = (
-        "annotations_hash", "key", "labels", "node_name", "nominated_node", "scheduler_name", "source", "spec",
+        "annotations_hash", "key", "labels", "node_name", "nominated_node", "owner", "scheduler_name", "source", "spec",
         "start_time", "terminated", "terminating", "uid",
     )  # fmt: skip
 
@@ -153,6 +172,7 @@ class PodInfo:
     annotations_hash: int  # tells that annotations changed while the Pod waits; 0 without any and on a node
     node_name: str
     nominated_node: str
+    owner: Owner | None  # its controller; None on a node
     scheduler_name: str
     start_time: str
     terminating: bool  # has a deletionTimestamp
@@ -164,6 +184,7 @@ class PodInfo:
         copy = PodInfo.__new__(PodInfo)
         copy.key, copy.uid, copy.spec, copy.labels = self.key, self.uid, self.spec, self.labels
         copy.annotations_hash = 0
+        copy.owner = None
         copy.node_name, copy.nominated_node = node_name, self.nominated_node
         copy.scheduler_name, copy.start_time, copy.source = self.scheduler_name, self.start_time, self.source
         copy.terminating, copy.terminated = self.terminating, self.terminated
@@ -209,6 +230,7 @@ class PodParser:
         annotations = None if pod.node_name else metadata.get("annotations")
         pod.annotations_hash = _hash_of(annotations) if annotations else 0
         pod.nominated_node = sys.intern(status.get("nominatedNodeName") or "")
+        pod.owner = None if pod.node_name else _controller(metadata.get("ownerReferences"))
         pod.scheduler_name = sys.intern(spec.get("schedulerName") or "default-scheduler")
         pod.start_time = status.get("startTime") or ""
         pod.terminating = bool(metadata.get("deletionTimestamp"))
@@ -236,6 +258,16 @@ class PodParser:
         return known
 
 
+def _controller(references: Iterable[Mapping[str, Any]] | None) -> Owner | None:
+    for reference in references or ():
+        if reference.get("controller"):
+            return Owner(
+                sys.intern(reference.get("apiVersion") or ""), sys.intern(reference.get("kind") or ""),
+                reference.get("name") or "",
+            )  # fmt: skip
+    return None
+
+
 def _hash_of(annotations: Mapping[str, str]) -> int:
     """Without results of earlier attempts: a Pod that was tried again because they were written would never rest."""
     told = frozenset(item for item in annotations.items() if not item[0].startswith(RESULT_PREFIX))
@@ -251,7 +283,7 @@ def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, A
             [_of_container(c) for c in get("initContainers") or ()],
             get("resources"), get("overhead"), get("priority"), get("preemptionPolicy"), get("tolerations"),
             get("nodeSelector"), get("affinity"), get("schedulingGates"), get("topologySpreadConstraints"),
-            get("resourceClaims"), _claims(spec), _image_volumes(spec),
+            bool(get("resourceClaims")), relevant_volumes(spec), required_features(spec), _image_volumes(spec),
             status_of_resources(status) if status else None,
         ]
     )  # fmt: skip
@@ -260,21 +292,6 @@ def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, A
 def _of_container(container: Mapping[str, Any]) -> list[Any]:
     get = container.get
     return [get("name"), get("resources"), get("image"), get("ports"), get("restartPolicy")]
-
-
-def _claims(spec: Mapping[str, Any]) -> list[Any]:
-    """Volumes that the volume plugins would have a say in."""
-    kinds = (
-        "persistentVolumeClaim",
-        "ephemeral",
-        "gcePersistentDisk",
-        "awsElasticBlockStore",
-        "rbd",
-        "iscsi",
-    )
-    return [
-        [v.get(kind) for kind in kinds] for v in spec.get("volumes") or () if any(kind in v for kind in kinds)
-    ]
 
 
 def _image_volumes(spec: Mapping[str, Any]) -> list[str]:
@@ -307,7 +324,9 @@ def _parse_spec(namespace: str, spec: Mapping[str, Any], status: Mapping[str, An
     result.image_slots = len(images)
     result.gates = tuple(gate["name"] for gate in spec.get("schedulingGates") or ())
     _parse_pod_affinity(result, namespace, affinity)
-    result.spread = tuple(_spread(c) for c in spec.get("topologySpreadConstraints") or ())
+    result.spread = tuple(parse_spread(c) for c in spec.get("topologySpreadConstraints") or ())
+    result.claims, result.disks = claims(spec), disks(spec)
+    result.features = frozenset(required_features(spec))
     result.unsupported = _unsupported(spec)
     return result
 
@@ -341,7 +360,7 @@ def _affinity_term(namespace: str, term: Mapping[str, Any], weight: int) -> Affi
     )
 
 
-def _spread(constraint: Mapping[str, Any]) -> SpreadConstraint:
+def parse_spread(constraint: Mapping[str, Any]) -> SpreadConstraint:
     return SpreadConstraint(
         max_skew=constraint.get("maxSkew") or 1,
         topology_key=constraint.get("topologyKey") or "",
@@ -350,6 +369,7 @@ def _spread(constraint: Mapping[str, Any]) -> SpreadConstraint:
         min_domains=constraint.get("minDomains") or 1,
         honor_affinity=constraint.get("nodeAffinityPolicy", "Honor") == "Honor",
         honor_taints=constraint.get("nodeTaintsPolicy", "Ignore") == "Honor",
+        match_label_keys=tuple(constraint.get("matchLabelKeys") or ()),
     )
 
 
@@ -370,14 +390,6 @@ def normalized_image_name(name: str) -> str:
 
 
 def _unsupported(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    reasons = []
-    volumes = spec.get("volumes") or ()
-    if any("persistentVolumeClaim" in v or "ephemeral" in v for v in volumes):
-        reasons.append("edged does not schedule Pods with PersistentVolumeClaims")
-    if any(
-        kind in v for v in volumes for kind in ("gcePersistentDisk", "awsElasticBlockStore", "rbd", "iscsi")
-    ):
-        reasons.append("edged does not schedule Pods with volumes that only one node may attach")
     if spec.get("resourceClaims"):
-        reasons.append("edged does not schedule Pods with ResourceClaims")
-    return tuple(reasons)
+        return ("edged does not allocate devices: Pods with resourceClaims need another scheduler",)
+    return ()

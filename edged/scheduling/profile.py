@@ -15,7 +15,6 @@ from edged.errors import ConfigError
 from edged.scheduling.framework import (
     NODE,
     POD,
-    PODS,
     POINTS,
     ArgumentError,
     EventRegistration,
@@ -28,16 +27,21 @@ from edged.scheduling.plugins.default_preemption import DefaultPreemption
 from edged.scheduling.plugins.image_locality import ImageLocality
 from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity
 from edged.scheduling.plugins.node_affinity import NodeAffinity
+from edged.scheduling.plugins.node_declared_features import NodeDeclaredFeatures
 from edged.scheduling.plugins.node_name import NodeName
 from edged.scheduling.plugins.node_ports import NodePorts
 from edged.scheduling.plugins.node_resources_balanced_allocation import NodeResourcesBalancedAllocation
 from edged.scheduling.plugins.node_resources_fit import NodeResourcesFit
 from edged.scheduling.plugins.node_unschedulable import NodeUnschedulable
+from edged.scheduling.plugins.node_volume_limits import NodeVolumeLimits
 from edged.scheduling.plugins.pod_topology_spread import PodTopologySpread
 from edged.scheduling.plugins.priority_sort import PrioritySort
 from edged.scheduling.plugins.scheduling_gates import SchedulingGates
 from edged.scheduling.plugins.taint_toleration import TaintToleration
 from edged.scheduling.plugins.unsupported_pod import UnsupportedPod
+from edged.scheduling.plugins.volume_binding import VolumeBinding
+from edged.scheduling.plugins.volume_restrictions import VolumeRestrictions
+from edged.scheduling.plugins.volume_zone import VolumeZone
 from edged.scheduling.pods import PodInfo
 
 
@@ -64,28 +68,29 @@ DEFAULT_MULTI_POINT: Final = (
     PluginRef("NodeAffinity", 2),
     PluginRef("NodePorts"),
     PluginRef("NodeResourcesFit"),
+    PluginRef("VolumeRestrictions"),
+    PluginRef("NodeVolumeLimits"),
+    PluginRef("VolumeBinding"),
+    PluginRef("VolumeZone"),
     PluginRef("PodTopologySpread", 2),
     PluginRef("InterPodAffinity", 2),
     PluginRef("DefaultPreemption"),
     PluginRef("NodeResourcesBalancedAllocation"),
     PluginRef("ImageLocality"),
     PluginRef("DefaultBinder"),
+    PluginRef("NodeDeclaredFeatures"),
 )
 FACTORIES: Final[Mapping[str, PluginFactory]] = {
     plugin.name: plugin
     for plugin in (
         SchedulingGates, PrioritySort, NodeName, NodeUnschedulable, TaintToleration, NodeAffinity, NodePorts,
-        NodeResourcesFit, PodTopologySpread, InterPodAffinity, DefaultPreemption,
-        NodeResourcesBalancedAllocation, ImageLocality, DefaultBinder,
+        NodeResourcesFit, VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone, PodTopologySpread,
+        InterPodAffinity, DefaultPreemption, NodeResourcesBalancedAllocation, ImageLocality, DefaultBinder,
+        NodeDeclaredFeatures,
     )
 }  # fmt: skip
 # Upstream's defaults that are not built here; UnsupportedPod holds back the Pods that would need them.
-NOT_BUILT: Final = frozenset(
-    {
-        "VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone", "DynamicResources",
-        "NodeDeclaredFeatures",
-    }
-)  # fmt: skip
+NOT_BUILT: Final = frozenset({"DynamicResources"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,10 @@ class Profile:
     """Of the plugins that look at Pods elsewhere: whether they will have nothing to do with a Pod."""
     guests_read_pods: bool
     """Some awaiting plugin's verdict depends on more of the Pod than PodSpec holds."""
+    needs: tuple[Callable[[PodInfo], frozenset[str]], ...] = ()
+    """Of the plugins that need more than Pods and Nodes for some Pods: which kinds of objects."""
+    wishes: tuple[Callable[[PodInfo], frozenset[str]], ...] = ()
+    """The same, of those that are better with them but go on without."""
 
     @property
     def sort_key(self) -> Callable[..., tuple[Any, ...]]:
@@ -233,7 +242,8 @@ def _calls(point: str, config: ProfileConfig, instances: Mapping[str, Plugin]) -
         refs.append(PluginRef(unsupported.name))
     return tuple(
         Call(
-            ref.name, getattr(instances[ref.name], point), instances[ref.name].awaits, instances[ref.name],
+            ref.name, getattr(instances[ref.name], point),
+            instances[ref.name].awaits or point in instances[ref.name].awaits_at, instances[ref.name],
             ref.weight or 1,
         )
         for ref in refs
@@ -257,6 +267,8 @@ def _checked(config: ProfileConfig, calls: Mapping[str, tuple[Call, ...]]) -> Pr
         calls=calls,
         shares_verdicts=_shares(calls),
         skips=tuple(p.skips for p in plugins.values() if p.skips is not None),
+        wishes=tuple(p.wishes for p in plugins.values() if p.wishes is not None),
+        needs=tuple(p.needs for p in plugins.values() if p.needs is not None),
         guests_read_pods=any(p.awaits and POD in p.depends_on for p in plugins.values()),
     )
 
@@ -265,8 +277,7 @@ def _shares(calls: Mapping[str, tuple[Call, ...]]) -> bool:
     """Only if all verdicts rest on Pod and node, and no plugin needs to see every Pod's whole cycle."""
     judging = [call for point in ("pre_filter", "filter", "pre_score", "score") for call in calls[point]]
     for plugin in (call.plugin for call in judging):
-        allowed = {POD, NODE} if plugin.skips is None else {POD, NODE, PODS}
-        if not plugin.depends_on <= allowed:
+        if plugin.skips is None and not plugin.depends_on <= {POD, NODE}:
             return False
     acting = {
         c.name for point in ("reserve", "permit", "pre_bind", "bind", "post_bind") for c in calls[point]

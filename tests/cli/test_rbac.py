@@ -99,6 +99,9 @@ host_capabilities = ["kubernetes/*"]
     ]
 
 
+READ = ["get", "list", "watch"]
+
+
 def test_the_scheduler():
     assert rules("[scheduler]") == [
         ("", ["nodes", "pods"], ["get", "list", "watch"]),
@@ -106,6 +109,11 @@ def test_the_scheduler():
         ("", ["pods"], ["delete"]),
         ("", ["pods/binding"], ["create"]),
         ("", ["pods/status"], ["patch"]),
+        ("", ["namespaces", "persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "services"], READ),
+        ("storage.k8s.io",
+         ["csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments"], READ),
+        ("apps", ["replicasets", "statefulsets"], READ),
+        ("", ["persistentvolumeclaims", "persistentvolumes"], ["patch"]),
         ("events.k8s.io", ["events"], ["create", "patch"]),
     ]
 

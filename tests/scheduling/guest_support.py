@@ -12,6 +12,7 @@ from edged.scheduling.cycle import offline
 from edged.scheduling.framework import CycleState, WaitingPod
 from edged.scheduling.guest import GuestLog, GuestOptions, GuestPlugin, load_guest
 from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.objects import Objects
 from edged.scheduling.pods import PodInfo
 from edged.scheduling.snapshot import Snapshot
 from edged.wasm.engine import Engine
@@ -35,6 +36,7 @@ class FakeHandle:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.objects = Objects()
         self.waiting: dict[str, WaitingPod] = {}
         self.events: list[dict[str, Any]] = []
 

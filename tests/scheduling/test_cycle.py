@@ -225,12 +225,8 @@ def test_the_nominated_node_is_taken_when_it_still_fits():
 
 
 def test_a_pod_that_needs_what_is_not_built_waits():
-    claim = [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]
-    result = evaluate(None, [node("a")], [], pod("p", volumes=claim))
-    assert (
-        result.message()
-        == "0/1 nodes are available: edged does not schedule Pods with PersistentVolumeClaims."
-    )
+    result = evaluate(None, [node("a")], [], pod("p", resourceClaims=[{"name": "gpu"}]))
+    assert result.message().startswith("0/1 nodes are available: edged does not allocate devices:")
     assert result.rejectors()[0] == {"UnsupportedPod"}
 
 

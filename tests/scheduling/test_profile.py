@@ -58,13 +58,19 @@ def test_the_default_order_and_weights():
         "NodeAffinity",
         "NodePorts",
         "NodeResourcesFit",
+        "VolumeRestrictions",
+        "NodeVolumeLimits",
+        "VolumeBinding",
+        "VolumeZone",
         "PodTopologySpread",
         "InterPodAffinity",
+        "NodeDeclaredFeatures",
     ]
     assert [(call.name, call.weight) for call in profile.calls["score"]] == [
         ("TaintToleration", 3),
         ("NodeAffinity", 2),
         ("NodeResourcesFit", 1),
+        ("VolumeBinding", 1),
         ("PodTopologySpread", 2),
         ("InterPodAffinity", 2),
         ("NodeResourcesBalancedAllocation", 1),
@@ -140,8 +146,8 @@ def test_without_profiles_there_is_the_default_one():
 
 
 def test_plugins_that_are_not_built_are_named_and_left_out():
-    file = parse(document({"plugins": {"multiPoint": {"enabled": [{"name": "VolumeBinding"}]}}}))
-    assert file.ignored == ("profiles[0].plugins.multiPoint.enabled[0]: VolumeBinding is not available",)
+    file = parse(document({"plugins": {"multiPoint": {"enabled": [{"name": "DynamicResources"}]}}}))
+    assert file.ignored == ("profiles[0].plugins.multiPoint.enabled[0]: DynamicResources is not available",)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """InterPodAffinity: Pods near or away from other Pods, by the topology that node labels span.
 
-Terms whose namespaceSelector has requirements need the labels of namespaces, which are not read:
-UnsupportedPod holds back Pods with such required terms, existing Pods' required anti-affinity counts as if
-every namespace matched, and preferred ones do not count.
+Terms whose namespaceSelector has requirements need the labels of namespaces; they are asked for as soon as some
+Pod, waiting or running, has such a term.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ from edged.scheduling.framework import (
     Status,
 )
 from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.pods import AffinityTerm, PodInfo
+from edged.scheduling.objects import NAMESPACE, NOTHING
+from edged.scheduling.pods import LabelsOf, PodInfo
 
 _NAME = "InterPodAffinity"
 _AFFINITY = Status(Code.UNRESOLVABLE, ("node(s) didn't match pod affinity rules",), _NAME)
@@ -34,6 +34,7 @@ _ANTI = Status(Code.UNSCHEDULABLE, ("node(s) didn't match pod anti-affinity rule
 _EXISTING = Status(Code.UNSCHEDULABLE, ("node(s) didn't satisfy existing pods anti-affinity rules",), _NAME)
 _SKIP = Status(Code.SKIP, (), _NAME)
 _SCORES = "InterPodAffinity/scores"
+_NAMESPACES = frozenset({NAMESPACE})
 
 Domain = tuple[str, str]  # topology key, value
 
@@ -41,29 +42,30 @@ Domain = tuple[str, str]  # topology key, value
 class Counts:
     """Matching Pods per domain; a domain without any is not in the dicts."""
 
-    __slots__ = ("affinity", "anti", "existing")
+    __slots__ = ("_labels_of", "affinity", "anti", "existing")
 
-    def __init__(self) -> None:
+    def __init__(self, labels_of: LabelsOf) -> None:
+        self._labels_of = labels_of
         self.affinity: dict[Domain, int] = {}
         self.anti: dict[Domain, int] = {}
         self.existing: dict[Domain, int] = {}
 
     def clone(self) -> Counts:
-        copy = Counts()
+        copy = Counts(self._labels_of)
         copy.affinity, copy.anti, copy.existing = self.affinity.copy(), self.anti.copy(), self.existing.copy()
         return copy
 
     def count(self, pod: PodInfo, other: PodInfo, node: NodeInfo, step: int) -> None:
         """`other` is (step 1) or is no longer (-1) on `node`."""
-        spec, labels = pod.spec, node.labels
+        spec, labels, labels_of = pod.spec, node.labels, self._labels_of
         for term in other.spec.required_anti_affinity:
-            if forbids(term, pod):
+            if term.matches(pod, labels_of):
                 _add(self.existing, labels, term.topology_key, step)
-        if spec.required_affinity and all(term.matches(other) for term in spec.required_affinity):
+        if spec.required_affinity and all(term.matches(other, labels_of) for term in spec.required_affinity):
             for term in spec.required_affinity:
                 _add(self.affinity, labels, term.topology_key, step)
         for term in spec.required_anti_affinity:
-            if term.matches(other):
+            if term.matches(other, labels_of):
                 _add(self.anti, labels, term.topology_key, step)
 
 
@@ -75,13 +77,6 @@ def _add(counts: dict[Domain, int], labels: Any, key: str, step: int) -> None:
             counts[(key, value)] = total
         else:
             counts.pop((key, value), None)
-
-
-def forbids(term: AffinityTerm, pod: PodInfo) -> bool:
-    """An existing Pod's anti-affinity term, in doubt about namespaces to its favour."""
-    if term.needs_namespaces:
-        return term.selector is not None and term.selector.matches(pod.labels)
-    return term.matches(pod)
 
 
 class InterPodAffinity(Plugin):
@@ -99,11 +94,20 @@ class InterPodAffinity(Plugin):
         self._hard_weight = weight
         self._ignore_existing = bool(args.get("ignorePreferredTermsOfExistingPods"))
         self._handle = handle
+        self._labels_of = handle.objects.namespace_labels
 
     def events_to_register(self) -> Iterable[EventRegistration]:
         pod = ClusterEvent("Pod", Action.ADD | Action.UPDATE_POD_LABEL | Action.DELETE)
         node = ClusterEvent("Node", Action.ADD | Action.UPDATE_NODE_LABEL)
-        return (EventRegistration(pod, _concerns), EventRegistration(node))
+        return (EventRegistration(pod, self._concerns), EventRegistration(node))
+
+    def needs(self, pod: PodInfo) -> frozenset[str]:
+        """Labels of namespaces, once some term depends on them."""
+        if NAMESPACE in self._handle.objects.ready:
+            return NOTHING
+        snapshot = self._handle.snapshot
+        there = (other for name in snapshot.affinity_nodes for other in _affinity_pods(snapshot.get(name)))
+        return _NAMESPACES if any(_selects_namespaces(each) for each in (pod, *there)) else NOTHING
 
     def skips(self, pod: PodInfo) -> bool:
         """Nobody has a term that could matter."""
@@ -121,7 +125,7 @@ class InterPodAffinity(Plugin):
         own = bool(spec.required_affinity or spec.required_anti_affinity)
         if not own and not self._handle.snapshot.affinity_nodes:
             return _SKIP
-        counts = Counts()
+        counts = Counts(self._labels_of)
         for node in nodes:
             for other in (node.pods if own else node.anti_affinity_pods).values():
                 counts.count(pod, other, node, 1)
@@ -139,7 +143,7 @@ class InterPodAffinity(Plugin):
     def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         counts: Counts = state.data[_NAME]
         labels, spec = node.labels, pod.spec
-        if spec.required_affinity and not _near_enough(pod, counts, node):
+        if spec.required_affinity and not _near_enough(pod, counts, node, self._labels_of):
             return _AFFINITY
         for term in spec.required_anti_affinity:
             if (term.topology_key, labels.get(term.topology_key)) in counts.anti:
@@ -162,7 +166,7 @@ class InterPodAffinity(Plugin):
         return None
 
     def _weigh(self, scores: dict[str, dict[str, int]], pod: PodInfo, other: PodInfo, node: NodeInfo) -> None:
-        mine, theirs = pod.spec, other.spec
+        mine, theirs, labels_of = pod.spec, other.spec, self._labels_of
         for terms, to, sign in (
             (mine.preferred_affinity, other, 1),
             (mine.preferred_anti_affinity, other, -1),
@@ -170,10 +174,10 @@ class InterPodAffinity(Plugin):
             (theirs.preferred_anti_affinity, pod, -1),
         ):
             for term in terms:
-                if term.matches(to):
+                if term.matches(to, labels_of):
                     _credit(scores, node, term.topology_key, sign * term.weight)
         for term in theirs.required_affinity if self._hard_weight else ():
-            if term.matches(pod):
+            if term.matches(pod, labels_of):
                 _credit(scores, node, term.topology_key, self._hard_weight)
 
     def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
@@ -186,8 +190,20 @@ class InterPodAffinity(Plugin):
         least, span = min(scores), max(scores) - min(scores)
         scores[:] = [int(MAX_NODE_SCORE * ((score - least) / span)) if span else 0 for score in scores]
 
+    def _concerns(self, pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+        """The other Pod, before or after, is one that a required term of either side speaks of."""
+        if new is not None and new.uid == pod.uid:
+            return True
+        mine, labels_of = (*pod.spec.required_affinity, *pod.spec.required_anti_affinity), self._labels_of
+        return any(
+            any(term.matches(other, labels_of) for term in mine)
+            or any(term.matches(pod, labels_of) for term in other.spec.required_anti_affinity)
+            for other in (old, new)
+            if other is not None
+        )
 
-def _near_enough(pod: PodInfo, counts: Counts, node: NodeInfo) -> bool:
+
+def _near_enough(pod: PodInfo, counts: Counts, node: NodeInfo, labels_of: LabelsOf) -> bool:
     """All terms have a match in this node's domains; or there is none anywhere and the Pod would match
     itself."""
     terms, labels = pod.spec.required_affinity, node.labels
@@ -195,7 +211,7 @@ def _near_enough(pod: PodInfo, counts: Counts, node: NodeInfo) -> bool:
         return False
     if all((term.topology_key, labels[term.topology_key]) in counts.affinity for term in terms):
         return True
-    return not counts.affinity and all(term.matches(pod) for term in terms)
+    return not counts.affinity and all(term.matches(pod, labels_of) for term in terms)
 
 
 def _credit(scores: dict[str, dict[str, int]], node: NodeInfo, key: str, weight: int) -> None:
@@ -205,14 +221,16 @@ def _credit(scores: dict[str, dict[str, int]], node: NodeInfo, key: str, weight:
         values[value] = values.get(value, 0) + weight
 
 
-def _concerns(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
-    """The other Pod, before or after, is one that a required term of either side speaks of."""
-    if new is not None and new.uid == pod.uid:
-        return True
-    mine = (*pod.spec.required_affinity, *pod.spec.required_anti_affinity)
+def _affinity_pods(node: NodeInfo | None) -> Iterable[PodInfo]:
+    return node.affinity_pods.values() if node is not None else ()
+
+
+def _selects_namespaces(pod: PodInfo) -> bool:
+    spec = pod.spec
     return any(
-        any(term.matches(other) for term in mine)
-        or any(forbids(term, pod) for term in other.spec.required_anti_affinity)
-        for other in (old, new)
-        if other is not None
-    )
+        term.needs_namespaces
+        for terms in (
+            spec.required_affinity, spec.required_anti_affinity, spec.preferred_affinity, spec.preferred_anti_affinity,
+        )
+        for term in terms
+    )  # fmt: skip

@@ -1,7 +1,6 @@
 """UnsupportedPod: keeps Pods waiting whose spec asks for a rule that no plugin here enforces. Not upstream's.
 
-Part of every profile: placing such a Pod would break the promise its spec relies on (a volume's node, a
-spread).
+Part of every profile: placing a Pod with resource claims would start it without its devices.
 """
 
 from __future__ import annotations
@@ -28,13 +27,5 @@ class UnsupportedPod(Plugin):
         return ()
 
     def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
-        reasons = _reasons(pod)
+        reasons = pod.spec.unsupported
         return Status(Code.UNRESOLVABLE, reasons, self.name) if reasons else _SKIP
-
-
-def _reasons(pod: PodInfo) -> tuple[str, ...]:
-    spec = pod.spec
-    reasons = spec.unsupported
-    if any(term.needs_namespaces for term in (*spec.required_affinity, *spec.required_anti_affinity)):
-        reasons += ("edged does not schedule Pods with required terms that select namespaces by labels",)
-    return reasons

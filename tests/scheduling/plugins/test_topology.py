@@ -2,9 +2,10 @@
 
 import pytest
 
-from edged.scheduling.cycle import evaluate
-from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity, _concerns
+from edged.scheduling.cycle import OfflineHandle, evaluate
+from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity
 from edged.scheduling.plugins.pod_topology_spread import PodTopologySpread
+from edged.scheduling.snapshot import Snapshot
 from tests.scheduling.objects import node, pod, pod_info
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
@@ -22,8 +23,12 @@ def on(node_name, name, **fields):
     return pod(name, node=node_name, labels=fields.pop("labels", WEB), **fields)
 
 
-def verdicts(nodes, pods, incoming):
-    result = evaluate(None, nodes, pods, incoming)
+def namespace(name, **labels):
+    return {"kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def verdicts(nodes, pods, incoming, objects=()):
+    result = evaluate(None, nodes, pods, incoming, objects=objects)
     found = {each["metadata"]["name"]: result.status(each["metadata"]["name"]) for each in nodes}
     return {
         name: None if status is None else (status.code, *status.reasons) for name, status in found.items()
@@ -146,12 +151,15 @@ def test_namespaces():
         assert verdicts(nodes, far, incoming) == {"a": expected}
 
 
-def test_namespaces_by_labels_are_not_guessed():
+def test_namespaces_are_chosen_by_their_labels():
     labelled = term(namespaceSelector={"matchLabels": {"team": "a"}})
-    result = evaluate(None, cluster(a="x"), [], pod("p", affinity=required("podAffinity", labelled)))
-    assert result.rejectors()[0] == {"UnsupportedPod"}
-    guarded = [on("a", "q", affinity=required("podAntiAffinity", labelled))]
-    assert verdicts(cluster(a="x"), guarded, pod("p", labels=WEB)) == {"a": EXISTING}
+    spaces = [namespace("default", team="a"), namespace("other", team="b")]
+    for near, where in (("default", None), ("other", FAR)):
+        incoming = pod("p", affinity=required("podAffinity", labelled))
+        assert verdicts(cluster(a="x"), [on("a", "q", namespace=near)], incoming, spaces) == {"a": where}
+    for home, verdict in (("default", EXISTING), ("other", None), ("unknown", None)):
+        guarded = [on("a", "q", namespace="third", affinity=required("podAntiAffinity", labelled))]
+        assert verdicts(cluster(a="x"), guarded, pod("p", labels=WEB, namespace=home), spaces) == {"a": verdict}
 
 
 @pytest.mark.parametrize(("kind", "best"), [("podAffinity", "a"), ("podAntiAffinity", "c")])
@@ -182,20 +190,18 @@ def test_a_nominated_pods_anti_affinity_is_not_looked_at():
 
 
 def test_hints():
+    concerns = InterPodAffinity({}, OfflineHandle(Snapshot()))._concerns
     waiting = pod_info("p", affinity=required("podAffinity", term()))
-    assert _concerns(waiting, None, pod_info("q", labels=WEB))
-    assert not _concerns(waiting, None, pod_info("q"))
-    assert _concerns(
+    assert concerns(waiting, None, pod_info("q", labels=WEB))
+    assert not concerns(waiting, None, pod_info("q"))
+    assert concerns(
         pod_info("p", labels=WEB), pod_info("q", affinity=required("podAntiAffinity", term())), None
     )
 
 
 def test_plugins_say_when_they_have_nothing_to_do():
-    class Handle:
-        class snapshot:
-            affinity_nodes: frozenset = frozenset()
-
-    assert InterPodAffinity({}, Handle).skips(pod_info())
-    assert not InterPodAffinity({}, Handle).skips(pod_info(affinity=preferred("podAffinity", 1)))
-    assert PodTopologySpread({}, Handle).skips(pod_info())
-    assert not PodTopologySpread({}, Handle).skips(pod_info(topologySpreadConstraints=spread()))
+    handle = OfflineHandle(Snapshot())
+    assert InterPodAffinity({}, handle).skips(pod_info())
+    assert not InterPodAffinity({}, handle).skips(pod_info(affinity=preferred("podAffinity", 1)))
+    assert PodTopologySpread({}, handle).skips(pod_info())
+    assert not PodTopologySpread({}, handle).skips(pod_info(topologySpreadConstraints=spread()))

@@ -1,0 +1,120 @@
+"""VolumeRestrictions: disks that one node may attach once, claims that one Pod may use (ReadWriteOncePod)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edged.scheduling.framework import (
+    NODE,
+    POD,
+    UNKNOWN,
+    Action,
+    ClusterEvent,
+    Code,
+    CycleState,
+    EventRegistration,
+    Handle,
+    Plugin,
+    Status,
+)
+from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.objects import CLAIM, NOTHING
+from edged.scheduling.plugins.volume_zone import uses_by_name
+from edged.scheduling.pods import PodInfo
+
+_NAME = "VolumeRestrictions"
+_DISK = Status(Code.UNSCHEDULABLE, ("node(s) had no available disk",), _NAME)
+_TEXT = (
+    "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
+)
+_IN_USE = Status(Code.UNSCHEDULABLE, (_TEXT,), _NAME)
+_SKIP = Status(Code.SKIP, (), _NAME)
+_NEEDS = frozenset({CLAIM})
+
+
+class InUse:
+    """How many uses of the Pod's ReadWriteOncePod claims by other Pods stand in its way; `names` are the claims'."""
+
+    __slots__ = ("names", "uses")
+
+    def __init__(self, names: frozenset[str], uses: int) -> None:
+        self.names = names
+        self.uses = uses
+
+    def clone(self) -> InUse:
+        return InUse(self.names, self.uses)
+
+    def count(self, other: PodInfo, step: int) -> None:
+        """By name alone, whatever the namespace, as upstream does."""
+        self.uses += step * sum(not c.ephemeral and c.name in self.names for c in other.spec.claims)
+
+
+class VolumeRestrictions(Plugin):
+    name = _NAME
+    points = frozenset({"pre_filter", "filter"})
+    depends_on = frozenset({POD, NODE, UNKNOWN})
+    pre_filter_extensions = True
+
+    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+        self._objects = handle.objects
+
+    def events_to_register(self) -> Iterable[EventRegistration]:
+        return (
+            EventRegistration(ClusterEvent("Pod", Action.DELETE), _frees),
+            EventRegistration(ClusterEvent("Node", Action.ADD)),
+            EventRegistration(ClusterEvent("PersistentVolumeClaim", Action.ADD), uses_by_name),
+        )
+
+    def skips(self, pod: PodInfo) -> bool:
+        return not pod.spec.claims and not pod.spec.disks
+
+    def needs(self, pod: PodInfo) -> frozenset[str]:
+        return _NEEDS if pod.spec.claims else NOTHING
+
+    def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
+        alone = set()
+        for volume in pod.spec.claims:
+            if volume.ephemeral:
+                continue
+            claim = self._objects.real_claim(volume.key(pod.key))
+            if claim is None:
+                return Status(Code.UNRESOLVABLE, (f'persistentvolumeclaim "{volume.name}" not found',), _NAME)
+            if "ReadWriteOncePod" in claim.modes:
+                alone.add(volume.name)
+        uses = sum(_is_used(name, pod.key.namespace, nodes) for name in alone)
+        if not uses and not any(disk.exclusive for disk in pod.spec.disks):
+            return _SKIP
+        state.data[_NAME] = InUse(frozenset(alone), uses)
+        return None
+
+    def add_pod(self, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo) -> None:
+        state.data[_NAME].count(added, 1)
+
+    def remove_pod(self, state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo) -> None:
+        state.data[_NAME].count(removed, -1)
+
+    def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
+        if pod.spec.disks and any(_clash(pod, other) for other in node.volume_pods.values()):
+            return _DISK
+        return _IN_USE if state.data[_NAME].uses > 0 else None
+
+
+def _is_used(claim: str, namespace: str, nodes: Sequence[NodeInfo]) -> bool:
+    return any(
+        other.key.namespace == namespace and any(not c.ephemeral and c.name == claim for c in other.spec.claims)
+        for node in nodes
+        for other in node.volume_pods.values()
+    )
+
+
+def _clash(pod: PodInfo, other: PodInfo) -> bool:
+    return any(mine.clashes(theirs) for mine in pod.spec.disks for theirs in other.spec.disks)
+
+
+def _frees(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+    """The Pod that is gone used a disk or a claim of this one."""
+    if old is None or old.key.namespace != pod.key.namespace:
+        return False
+    mine = {claim.name for claim in pod.spec.claims if not claim.ephemeral}
+    return _clash(pod, old) or any(not c.ephemeral and c.name in mine for c in old.spec.claims)
