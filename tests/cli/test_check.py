@@ -85,3 +85,15 @@ def test_the_effective_selectors_are_comments(file: Path, capsys: pytest.Capture
     assert tomllib.loads(out)["admission"]["register"] == "dynamic"
     comments = "".join(line[2:] + "\n" for line in out.splitlines() if line.startswith("# "))
     assert "- policy: p\n" in comments and "kube-system" in comments and "resources:\n    - pods" in comments
+
+
+def test_a_schedulers_file_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, own = tmp_path / "edged.toml", tmp_path / "scheduler.yaml"
+    file.write_text(f'[scheduler]\nconfig = "{own}"\n')
+    head = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+    own.write_text(head)
+    assert cli.main(["check", str(file), "-q"]) == 0
+    own.write_text(head + "leaderElection: {leaseDuration: 5s}\n")
+    assert cli.main(["check", str(file), "-q"]) == 1
+    said = capsys.readouterr().err
+    assert f"{own}: leaderElection.leaseDuration: must be greater than renewDeadline" in said
