@@ -27,6 +27,7 @@ COMMANDS = {
     "audit": "ask the policies about what is in the cluster already",
     "reviews": "show what a policy is asked and answers, live",
     "policy": "run, test and inspect admission policies",
+    "module": "fetch, publish, carry and list modules",
     "schedule": "explain where a Pod was placed, or why it waits",
     "webhook": "render, install and remove webhook configurations",
     "crds": "print the definitions of Kubewarden's custom resources",

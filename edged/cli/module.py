@@ -1,0 +1,18 @@
+"""`edged module OPERATION`: Wasm modules of any kind in registries and in the local store. The work is in
+cli/modules.py."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from edged.cli import modules
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser("module", help="fetch, publish, carry and list modules")
+    modules.declare(parser.add_subparsers(dest="operation", metavar="OPERATION", required=True), "module")
+
+
+def run(args: argparse.Namespace) -> int:
+    return modules.run(args, "module")

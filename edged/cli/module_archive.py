@@ -1,0 +1,87 @@
+"""Modules of the local store in a tar.gz, to be carried to where there is no network. The layout is kwctl's: every file
+under its path in the store (`registry/HOST/PATH:TAG`).
+
+An archive may come from anywhere: what is loaded must be modules, under paths that the store itself would give them.
+Called by cli/modules.py.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from edged.errors import ConfigError, EdgedError
+from edged.registry.oci import MAGIC
+from edged.registry.store import SCHEMES, Store, Stored
+from edged.wasm.compile import MAX_MODULE_BYTES
+
+MAX_FILES = 10_000
+
+
+def save(store: Store, chosen: Sequence[Stored], target: Path) -> None:
+    """Write the archive whole or not at all. Raises ConfigError."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with tarfile.open(unfinished, "w:gz") as archive:
+            for stored in {entry.url: entry for entry in chosen}.values():
+                archive.add(stored.path, stored.path.relative_to(store.root), recursive=False, filter=_anonymous)
+        unfinished.replace(target)
+    except OSError as error:
+        raise ConfigError(f"{target}: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Whose file it was is nobody's business."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o644
+    return entry
+
+
+def load(store: Store, source: Path) -> list[str]:
+    """URLs of what was added; everything is looked at before anything is kept. Raises ConfigError, EdgedError."""
+    try:
+        with tarfile.open(source, "r:*") as archive:
+            members = [member for _, member in zip(range(MAX_FILES + 1), archive, strict=False)]
+            if len(members) > MAX_FILES:
+                raise EdgedError(f"{source}: more than {MAX_FILES} files")
+            modules = [(member, _url(store, member)) for member in members if not member.isdir()]
+            for member, _ in modules:
+                _check(archive, member, source)
+            for member, url in modules:
+                store.keep(url, _content(archive, member))
+            return [url for _, url in modules]
+    except (OSError, EOFError) as error:
+        raise ConfigError(f"{source}: {getattr(error, 'strerror', None) or error}") from error
+    except tarfile.TarError as error:
+        raise ConfigError(f"{source} is no archive of modules: {error}") from error
+
+
+def _url(store: Store, member: tarfile.TarInfo) -> str:
+    """The URL that leads to where the file is to be."""
+    path = PurePosixPath(member.name)
+    parts = [part for part in path.parts if part != "."]
+    if not member.isreg() or path.is_absolute() or ".." in parts or len(parts) < 3 or parts[0] not in SCHEMES:
+        raise EdgedError(f"{member.name}: not the path of a module (registry/HOST/PATH:TAG), nothing was loaded")
+    url = f"{parts[0]}://{'/'.join(parts[1:])}"
+    if "?" in url or store.path(url) != store.root.joinpath(*parts):
+        raise EdgedError(f"{member.name}: not where a module would be kept, nothing was loaded")
+    return url
+
+
+def _check(archive: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> None:
+    if member.size > MAX_MODULE_BYTES:
+        raise EdgedError(f"{source}: {member.name} has {member.size} bytes, more than {MAX_MODULE_BYTES}")
+    file = archive.extractfile(member)
+    if file is None or file.read(len(MAGIC)) != MAGIC:
+        raise EdgedError(f"{source}: {member.name} is no Wasm module, nothing was loaded")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None
+    return file.read()
