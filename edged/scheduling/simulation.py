@@ -30,6 +30,7 @@ from edged.scheduling.explain import why
 from edged.scheduling.framework import CycleState, PostFilterResult
 from edged.scheduling.nodes import NodeInfo, NodeParser
 from edged.scheduling.nominator import Nominator
+from edged.scheduling.objects import PARSERS, Objects
 from edged.scheduling.pods import PodInfo, PodParser
 from edged.scheduling.preemption import parse_budget
 from edged.scheduling.profile import Profile
@@ -86,6 +87,7 @@ class Simulation(OfflineHandle):
         self, state: ClusterState, *, seed: int = 0, percentage: int | None = None, detail: int = MOST_DETAIL
     ) -> None:
         super().__init__(Snapshot())
+        self.objects = _objects(state)
         self._state = state
         self._detail = detail
         self._left_out = 0
@@ -283,6 +285,16 @@ class Simulation(OfflineHandle):
         if record.turned_down is not None:
             return single_node_message(record.turned_down[1])
         return record.message
+
+
+def _objects(state: ClusterState) -> Objects:
+    """What plugins decide by beside Pods and Nodes: all of it is known. Raises QuantityError."""
+    objects = Objects()
+    objects.ready.update(PARSERS)
+    for kind in PARSERS:
+        for obj in state.of(kind).values():
+            objects.put(kind, obj)
+    return objects
 
 
 def offline_summary(nodes: Sequence[NodeInfo]) -> list[dict[str, Any]]:

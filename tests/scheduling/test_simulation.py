@@ -177,3 +177,56 @@ def test_a_change_elsewhere_does_not_roll_the_dice_anew() -> None:
     changes.cordon(state, "d")
     after = simulate(state)
     assert {k: f.node for k, f in before.fates.items()} == {k: f.node for k, f in after.fates.items()}
+
+
+def test_volumes_and_namespaces_decide_too() -> None:
+    """A claim bound to a local volume pins its Pod; an affinity by the labels of a namespace finds its Pod."""
+    term = {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": {"app": "db"}},
+        "namespaceSelector": {"matchLabels": {"team": "data"}},
+    }
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    state = picture(
+        *(node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"),
+        pod("db", node="c", namespace="data", labels={"app": "db"}),
+        pod("beside", affinity=affinity),
+        pod("stateful", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "disk"}}]),
+        pod("stuck", volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "missing"}}]),
+    )
+    on_b = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["b"]}]}
+    for document in (
+        {"kind": "Namespace", "metadata": {"name": "data", "labels": {"team": "data"}}},
+        {
+            "kind": "PersistentVolume",
+            "metadata": {"name": "disk-b"},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "claimRef": {"namespace": "default", "name": "disk", "uid": "uid-disk"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [on_b]}},
+                "local": {"path": "/disk"},
+            },
+        },
+        {
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": "disk",
+                "namespace": "default",
+                "uid": "uid-disk",
+                "annotations": {"pv.kubernetes.io/bind-completed": "yes"},
+            },
+            "spec": {
+                "volumeName": "disk-b",
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+            "status": {"phase": "Bound"},
+        },
+    ):
+        state.add_document(document, "test")
+    outcome = simulate(state)
+    assert fate(outcome, "beside").node == "c"
+    assert fate(outcome, "stateful").node == "b"
+    assert fate(outcome, "stuck").node == ""
+    assert 'persistentvolumeclaim "missing" not found' in fate(outcome, "stuck").message
