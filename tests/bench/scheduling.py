@@ -1,13 +1,15 @@
 """edged as a scheduler beside kube-scheduler: from process start to every Pod bound, on a real API server.
 
-100 nodes, 1,000 Pods that are there before the scheduler starts, rounds taken in turn. The start is the moment
-before the process is created, so imports, listing and the first watch count for both. What is bound is read from
+20, 100 and 500 nodes, 1,000 Pods that are there before the scheduler starts, rounds taken in turn. The start is the
+moment before the process is created, so imports, listing and the first watch count for both. What is bound is read from
 one watch of this process, with the same cost for both.
 """
 
 from __future__ import annotations
 
+import datetime
 import http.client
+import os
 import ssl
 import tempfile
 import threading
@@ -31,6 +33,8 @@ PODS_PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
 # Nodes are created ready, by hand: nobody would take the taint of a new node away again.
 DISABLED_ADMISSION = (*NO_SERVICE_ACCOUNTS, "TaintNodesByCondition")
 ALL_BOUND_WITHIN_S = 180.0
+IDLE_S = 20.0
+MODULES = Path(__file__).parents[2] / "modules" / "scheduling"
 
 SCHEDULER = """
 [kubernetes]
@@ -113,10 +117,29 @@ class UnwatchedKubeScheduler(KubeScheduler):
         return memory_mib(self._process.pid)
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way to run edged. `unique`: no Pod asks for what another does. `depends_on`: with device-fit, which filters,
+    and power-aware, which scores, declared so; "" without guests."""
+
+    unique: bool = False
+    depends_on: str = ""
+
+    def plugins(self) -> str:
+        if not self.depends_on:
+            return ""
+        return "".join(
+            f'[[scheduler.plugin]]\nname = "{name}"\nmodule = "file://{MODULES}/{name}/{name}.wasm"\n'
+            f"depends_on = {self.depends_on}\n"
+            for name in ("device-fit", "power-aware")
+        )
+
+
 def node(number: int, *, cordoned: bool = False) -> dict[str, Any]:
     capacity = {"cpu": "32", "memory": "128Gi", "pods": "110", "ephemeral-storage": "100Gi"}
     name = f"node-{number:03}"
     labels = {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": f"zone-{number % 3}"}
+    labels["device.edged.dev/camera"] = "9999"
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -130,16 +153,20 @@ def node(number: int, *, cordoned: bool = False) -> dict[str, Any]:
     }
 
 
-def pod(number: int, scheduler: str) -> dict[str, Any]:
+def pod(number: int, scheduler: str, kind: Kind | None = None) -> dict[str, Any]:
+    kind = kind or Kind()
+    labels = {"app": f"application-{number % 10}"}
+    if kind.depends_on:
+        labels["edged.dev/device"] = "camera"
     container = {
         "name": "main",
         "image": "registry.example/team/application:1.2.3",
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": f"{50 + number % 1000 if kind.unique else 100}m", "memory": "64Mi"}},
     }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": f"pod-{number:04}", "labels": {"app": f"application-{number % 10}"}},
+        "metadata": {"name": f"pod-{number:04}", "labels": labels},
         "spec": {"schedulerName": scheduler, "containers": [container], "terminationGracePeriodSeconds": 0},
     }
 
@@ -166,10 +193,10 @@ def cluster_with_nodes(*, cordoned: bool = False, nodes: int = NODES) -> Iterato
         yield cluster, api
 
 
-def fresh_pods(cluster: Cluster, api: Api, scheduler: str, count: int) -> BoundWatch:
+def fresh_pods(cluster: Cluster, api: Api, scheduler: str, count: int, kind: Kind | None = None) -> BoundWatch:
     """`count` Pods without a node and no others; a watch that tells when they have one."""
     api.delete(PODS_PATH, grace_period_s=0)
-    create_all(cluster, PODS_PATH, [pod(number, scheduler) for number in range(count)])
+    create_all(cluster, PODS_PATH, [pod(number, scheduler, kind) for number in range(count)])
     revision = api.get(f"{PODS_PATH}?limit=1")["metadata"]["resourceVersion"]
     return BoundWatch(cluster, revision, count)
 
@@ -178,9 +205,13 @@ def configuration(cluster: Cluster) -> str:
     return SCHEDULER.replace("KUBECONFIG", str(cluster.kubeconfig))
 
 
-def edged_round(cluster: Cluster, api: Api, folder: Path, pods: int) -> tuple[Bound, dict[str, float]]:
-    watch = fresh_pods(cluster, api, "edged", pods)
-    edged = Edged(folder, configuration(cluster))
+def edged_round(
+    cluster: Cluster, api: Api, folder: Path, pods: int, kind: Kind | None = None, *, idle: bool = False
+) -> tuple[Bound, dict[str, float]]:
+    """`idle`: look on for a while when all are bound, nodes heart-beating."""
+    kind = kind or Kind()
+    watch = fresh_pods(cluster, api, "edged", pods, kind)
+    edged = Edged(folder, configuration(cluster) + kind.plugins())
     begun = time.perf_counter()
     edged.start(sampled=False)
     try:
@@ -189,7 +220,10 @@ def edged_round(cluster: Cluster, api: Api, folder: Path, pods: int) -> tuple[Bo
         cycles = edged.metric(f"{name}_count")
         rss, pss = edged.memory()
         algorithm_ms = edged.metric(f"{name}_sum") / cycles * 1000
-        return bound, {"algorithm_ms": algorithm_ms, "cycles": cycles, "rss": rss, "pss": pss}
+        seen = {"algorithm_ms": algorithm_ms, "cycles": cycles, "rss": rss, "pss": pss}
+        if idle:
+            seen["idle_cpu_percent"] = idle_cpu_percent(cluster, edged)
+        return bound, seen
     except BenchError as error:
         raise BenchError(f"{error}\n{edged.log.read_text()[-2000:]}") from None
     finally:
@@ -206,33 +240,100 @@ def kube_round(cluster: Cluster, api: Api, pods: int) -> tuple[Bound, dict[str, 
         return bound, {"rss": rss, "pss": pss}
 
 
-def run(*, quick: bool = False) -> dict[str, Any]:
-    rounds, pods = (1, PODS) if quick else (ROUNDS, PODS)
-    ours, theirs, more, their_more = [], [], [], []
-    with cluster_with_nodes() as (cluster, api), tempfile.TemporaryDirectory(prefix="edged-bench-") as name:
+def idle_cpu_percent(cluster: Cluster, edged: Edged) -> float:
+    """CPU of edged while each node reports every ten seconds, as kubelets do, and nothing else happens."""
+    api = cluster.api()
+    names = [obj["metadata"]["name"] for obj in api.get("/api/v1/nodes")["items"]]
+    time.sleep(3)  # what the last bindings caused is over
+    begun, before = time.monotonic(), cpu_s(edged.process.pid)
+    for beat in range(int(IDLE_S)):
+        for name in names[beat % 10 :: 10]:
+            ready = {"type": "Ready", "status": "True", "reason": f"beat{beat}", "lastHeartbeatTime": _now()}
+            body = {"status": {"conditions": [ready]}}
+            api.request("PATCH", f"/api/v1/nodes/{name}/status", body, "application/strategic-merge-patch+json")
+        time.sleep(max(0.0, begun + beat + 1 - time.monotonic()))
+    used = cpu_s(edged.process.pid) - before
+    api.close()
+    return 100 * used / (time.monotonic() - begun)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def cpu_s(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def without_scheduler_mib(cluster: Cluster, folder: Path) -> float:
+    """edged's memory with neither admission nor scheduling."""
+    with Edged(folder, f'[kubernetes]\nkubeconfig = "{cluster.kubeconfig}"\n') as edged:
+        return edged.memory()[0]
+
+
+def compare(nodes: int, pods: int, rounds: int, folder: Path) -> dict[str, list[Any]]:
+    """Both schedulers in turn; at 100 nodes edged also with unlike Pods and with guests."""
+    found: dict[str, list[Any]] = {"ours": [], "theirs": [], "unique": [], "unknown": [], "declared": [], "bare": []}
+    kinds = {"unique": Kind(unique=True), "unknown": Kind(depends_on='["unknown"]'),
+             "declared": Kind(depends_on='["pod", "node"]')}  # fmt: skip
+    with cluster_with_nodes(nodes=nodes) as (cluster, api):
         for number in range(rounds):
-            say(f"scheduling {pods} Pods: round {number + 1} of {rounds}")
-            bound, seen = kube_round(cluster, api, pods)
-            theirs.append(bound)
-            their_more.append(seen)
-            say(f"  kube-scheduler: first {bound.first_s:.2f} s, last {bound.last_s:.2f} s")
-            bound, seen = edged_round(cluster, api, Path(name), pods)
-            ours.append(bound)
-            more.append(seen)
-            say(f"  edged: first {bound.first_s:.2f} s, last {bound.last_s:.2f} s, {seen}")
-    our_rates, their_rates = [b.rates(pods) for b in ours], [b.rates(pods) for b in theirs]
-    whole, between = median([r[0] for r in our_rates]), median([r[1] for r in our_rates])
-    kube_whole, kube_between = median([r[0] for r in their_rates]), median([r[1] for r in their_rates])
+            say(f"scheduling {pods} Pods on {nodes} nodes: round {number + 1} of {rounds}")
+            found["theirs"].append(kube_round(cluster, api, pods))
+            last = number + 1 == rounds and nodes == NODES
+            found["ours"].append(edged_round(cluster, api, folder, pods, idle=last))
+            if nodes == NODES:
+                for name, kind in kinds.items():
+                    found[name].append(edged_round(cluster, api, folder, pods, kind))
+                found["bare"].append(without_scheduler_mib(cluster, folder))
+            for name in ("theirs", "ours", *kinds):
+                if found[name]:
+                    bound, seen = found[name][-1]
+                    say(f"  {name}: first {bound.first_s:.2f} s, last {bound.last_s:.2f} s, {seen}")
+    return found
+
+
+def rate(rounds: list[tuple[Bound, dict[str, float]]], pods: int, *, whole: bool = True) -> float:
+    """Pods per second: median of rounds, from the start of the process or between first and last."""
+    return median([bound.rates(pods)[0 if whole else 1] for bound, _ in rounds])
+
+
+def seen(rounds: list[tuple[Bound, dict[str, float]]], key: str) -> float:
+    return median([figures[key] for _, figures in rounds if key in figures])
+
+
+def run(*, quick: bool = False) -> dict[str, Any]:
+    rounds, sizes = (1, (NODES,)) if quick else (ROUNDS, (20, NODES, 500))
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="edged-bench-") as name:
+        for nodes in sizes:
+            found = compare(nodes, PODS, rounds, Path(name))
+            figures[f"sched_ratio_{nodes}"] = round(rate(found["ours"], PODS) / rate(found["theirs"], PODS), 3)
+            if nodes == NODES:
+                figures |= at_100_nodes(found)
+    return figures
+
+
+def at_100_nodes(found: dict[str, list[Any]]) -> dict[str, Any]:
+    ours, theirs = found["ours"], found["theirs"]
+    between = rate(ours, PODS, whole=False)
     return {
-        "sched_pods_per_s": round(whole, 1),
-        "kube_scheduler_pods_per_s": round(kube_whole, 1),
-        "sched_ratio": round(whole / kube_whole, 3),
+        "sched_pods_per_s": round(rate(ours, PODS), 1),
+        "kube_scheduler_pods_per_s": round(rate(theirs, PODS), 1),
+        "sched_ratio": round(rate(ours, PODS) / rate(theirs, PODS), 3),
         "sched_first_to_last_pods_per_s": round(between, 1),
-        "kube_scheduler_first_to_last_pods_per_s": round(kube_between, 1),
-        "sched_first_bound_s": round(median([b.first_s for b in ours]), 2),
-        "kube_scheduler_first_bound_s": round(median([b.first_s for b in theirs]), 2),
-        "sched_algorithm_ms": round(median([m["algorithm_ms"] for m in more]), 3),
-        "sched_rss_mib": round(median([m["rss"] for m in more]), 1),
-        "sched_pss_mib": round(median([m["pss"] for m in more]), 1),
-        "kube_scheduler_rss_mib": round(median([m["rss"] for m in their_more]), 1),
+        "kube_scheduler_first_to_last_pods_per_s": round(rate(theirs, PODS, whole=False), 1),
+        "sched_first_bound_s": round(median([bound.first_s for bound, _ in ours]), 2),
+        "kube_scheduler_first_bound_s": round(median([bound.first_s for bound, _ in theirs]), 2),
+        "sched_algorithm_ms": round(seen(ours, "algorithm_ms"), 3),
+        "sched_algorithm_unique_ms": round(seen(found["unique"], "algorithm_ms"), 3),
+        "sched_wasm_ratio_100": round(rate(found["unknown"], PODS, whole=False) / between, 3),
+        "sched_wasm_declared_ratio_100": round(rate(found["declared"], PODS, whole=False) / between, 3),
+        "sched_rss_mib": round(seen(ours, "rss"), 1),
+        "sched_pss_mib": round(seen(ours, "pss"), 1),
+        "sched_added_rss_mib": round(seen(ours, "rss") - median(found["bare"]), 1),
+        "sched_idle_cpu_percent": round(seen(ours, "idle_cpu_percent"), 2),
+        "kube_scheduler_rss_mib": round(seen(theirs, "rss"), 1),
     }
