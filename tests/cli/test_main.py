@@ -29,7 +29,8 @@ def test_help_lists_every_command_that_exists() -> None:
     assert shown.returncode == 0
     folder = Path(cli.__file__).parent
     for command, summary in cli.COMMANDS.items():
-        assert (summary in " ".join(shown.stdout.split())) == any((folder / name).exists() for name in (f"{command}.py", command)), command
+        exists = any((folder / name).exists() for name in (f"{command}.py", command))
+        assert (summary in " ".join(shown.stdout.split())) == exists, command
 
 
 def test_every_file_is_a_known_command() -> None:
