@@ -1,4 +1,5 @@
-"""`edged crds`: prints the CustomResourceDefinitions of Kubewarden's kinds, for `kubectl apply -f -`.
+"""`edged crds`: prints the CustomResourceDefinitions of Kubewarden's kinds, for `kubectl apply -f -`; with --reports
+those of the kinds that audits write.
 
 With --directory, writes them to files; config/crds of the repository is made this way (`make crds`).
 """
@@ -11,28 +12,32 @@ from typing import Any
 
 import orjson
 
+from edged.admission import report_definitions
 from edged.admission.resources.definitions import definitions
 from edged.cli.output import print_data
 from edged.errors import ConfigError
 
 HEAD = "# Made by `make crds`; the source is edged/admission/resources/definitions.py.\n"
+REPORTS_HEAD = "# Made by `make crds`; the source is edged/admission/report_definitions.py.\n"
+REPORTS = {"policyreport": "reports/policyreports.yaml", "openreports": "reports/openreports.yaml"}
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("crds", help="print the definitions of Kubewarden's custom resources")
+    parser.add_argument("--reports", choices=tuple(REPORTS), help="those of audit reports instead")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="instead: write a file for each kind there")
     parser.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
 
 
 def run(args: argparse.Namespace) -> int:
-    found = definitions()
+    found = list(definitions().values()) if args.reports is None else report_definitions.definitions(args.reports)
     if args.directory is not None:
         write(args.directory)
         return 0
     if args.output == "json":
-        print_data({"apiVersion": "v1", "kind": "List", "items": list(found.values())}, "json")
+        print_data({"apiVersion": "v1", "kind": "List", "items": found}, "json")
         return 0
-    for index, document in enumerate(found.values()):
+    for index, document in enumerate(found):
         if index:
             print("---")
         print_data(document, "yaml")
@@ -44,7 +49,9 @@ def write(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, content in rendered().items():
-            (directory / name).write_text(content)
+            path = directory / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
 
@@ -53,5 +60,9 @@ def rendered() -> dict[str, str]:
     """File name -> YAML."""
     import yaml  # type: ignore[import-untyped]
 
-    plain = orjson.loads(orjson.dumps(definitions()))  # nothing in it twice, so that YAML needs no anchors
-    return {name: HEAD + yaml.safe_dump(document, sort_keys=False, width=118) for name, document in plain.items()}
+    def text(documents: list[dict[str, Any]]) -> str:
+        plain = orjson.loads(orjson.dumps(documents))  # nothing in it twice, so that YAML needs no anchors
+        return "---\n".join(yaml.safe_dump(document, sort_keys=False, width=118) for document in plain)
+
+    files = {name: HEAD + text([document]) for name, document in definitions().items()}
+    return files | {name: REPORTS_HEAD + text(report_definitions.definitions(kind)) for kind, name in REPORTS.items()}
