@@ -17,16 +17,17 @@ from typing import Any
 import trio
 
 from edged import config as configuration
+from edged.admission.review import AdmissionRequest, AdmissionResponse
 from edged.apiserver.informers import Informers
 from edged.apiserver.kubeconfig import open_client
 from edged.cli.policy.sessions import RecordContext, RecordOutside, ReplayContext, ReplayOutside, Session
 from edged.config import Config, GroupConfig, NodeConfig, PolicyConfig
 from edged.logs import GuestLines, Logger, LogStyle
-from edged.loops.admission import Admission
+from edged.loops.admission import Admission, Observer
 from edged.loops.capabilities import HostCapabilities
 from edged.loops.context import ClusterContext
 from edged.loops.modules import Modules
-from edged.loops.policies import PolicyLoader, PolicySet
+from edged.loops.policies import Group, Policy, PolicyLoader, PolicySet
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 
@@ -44,6 +45,28 @@ class Lines(GuestLines):
         self.kept += [line for line in found.splitlines() if line.strip()]
         if self._show:
             super().write(source, text, now=now, level=level, **fields)
+
+
+class Failures:
+    """An observer that keeps why the last question was not answered; "" when it was."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def evaluated(
+        self,
+        policy: Policy | Group,
+        request: AdmissionRequest,
+        own: AdmissionResponse,
+        response: AdmissionResponse,
+        failure: str,
+        origin: str,
+        seconds: float,
+    ) -> None:
+        self.last = failure
+
+    def loaded(self, policies: Iterable[Policy | Group]) -> None:
+        """Nothing to do."""
 
 
 def tool_config(path: str | None, cache_dir: str | None = None, engine: str | None = None) -> Config:
@@ -94,7 +117,12 @@ class Evaluator:
         return await loader.load(tuple(policies), previous)
 
     def admission(
-        self, policies: PolicySet, lines: GuestLines, replay: Session | None = None, record: Session | None = None
+        self,
+        policies: PolicySet,
+        lines: GuestLines,
+        replay: Session | None = None,
+        record: Session | None = None,
+        observers: tuple[Observer, ...] = (),
     ) -> Admission:
         """What answers reviews. `replay`: instead of the cluster and the network. `record`: is filled."""
         context, outside = self.cluster, HostCapabilities(lambda: self.modules)
@@ -103,7 +131,7 @@ class Evaluator:
         if record is not None:
             context = RecordContext(context, record) if context is not None else None
             outside = RecordOutside(outside, record)
-        admission = Admission(self.quiet, lines, context, (), outside=outside)
+        admission = Admission(self.quiet, lines, context, observers, outside=outside)
         admission.swap(policies)
         return admission
 

@@ -68,6 +68,10 @@ class Session:
     exchanges: list[Exchange] = field(default_factory=list)
     where: str = "the session"
     asked: Counter[bytes] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    """Questions that it had no answer to."""
+    inventory: bytes | None = None
+    """What Rego policies see of the cluster, where it is given whole."""
 
     def answer(self, tag: str, fields: Mapping[str, Any]) -> bytes:
         """Raises HostCallError: what was refused then, or what nobody asked then."""
@@ -76,7 +80,8 @@ class Session:
         turn = self.asked[key]
         self.asked[key] += 1
         if not known:
-            raise HostCallError(f"{self.where} has no answer to {tag} {orjson.dumps(_plain(fields)).decode()}")
+            self.missing.append(f"{tag} {orjson.dumps(_plain(fields)).decode()}")
+            raise HostCallError(f"{self.where} has no answer to {self.missing[-1]}")
         found = known[min(turn, len(known) - 1)]
         if found.payload is None:
             raise HostCallError(found.error)
@@ -88,7 +93,7 @@ class Session:
 
     def fresh(self) -> Session:
         """The same, nothing asked yet."""
-        return Session(self.exchanges, self.where)
+        return Session(self.exchanges, self.where, inventory=self.inventory)
 
     async def recorded(self, tag: str, fields: Mapping[str, Any], answer: Awaitable[bytes]) -> bytes:
         """The answer, kept. Raises what `answer` raises."""
@@ -194,6 +199,8 @@ class ReplayRego(RegoContext):
         self._session = session
 
     async def document(self, mode: str, kinds: Kinds) -> bytes:
+        if self._session.inventory is not None:
+            return self._session.inventory
         tree = ContextTree(mode)
         for api_version, kind in sorted(kinds):
             try:
