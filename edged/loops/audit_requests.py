@@ -254,5 +254,6 @@ async def find_kinds(client: ApiClient, patience: Patience, wanted: str) -> tupl
     missing = reports.KINDS[wanted]
     return None, (
         f"the cluster has no {missing.namespaced_kind} and {missing.cluster_kind} of {missing.api_version}: install "
-        'their CustomResourceDefinitions, or set audit_reports = "none"'
+        f"their CustomResourceDefinitions (edged crds --reports {wanted} | kubectl apply -f -), or set "
+        'audit_reports = "none"'
     )
