@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 import trio
 
 from edged.admission.review import AdmissionRequest
-from edged.config import PolicyConfig
+from edged.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import GuestError
 from edged.loops import rego
+from edged.rego.signature import Builtin
 from tests.guests.rego import build
 from tests.loops.support import Rig
 from tests.rego import corpus
@@ -335,5 +337,97 @@ def test_failing_policies_raise_guest_errors_only(rig: Rig) -> None:
         for data, question in ((b"{", b"{}"), (b"{}", b"[1"), (b"{}", b'"' + b"x" * (80 << 20) + b'"')):
             with pytest.raises(GuestError):
                 await rego.evaluate(policy.template, data, question, policy.budget, math.inf, rig.said.append)
+
+    trio.run(main)
+
+
+def test_long_arguments_are_worked_on_beside_the_event_loop(rig: Rig) -> None:
+    """The same answer, and other tasks go on meanwhile."""
+
+    async def work(review: Any) -> None:
+        short = await review(corpus.request(corpus.pod("ab-cd")))
+        assert "words: ab,cd" in short.status["message"]
+        passes = 0
+
+        async def count() -> None:
+            nonlocal passes
+            while True:
+                passes += 1
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            long = await review(corpus.request(corpus.pod("-".join(["word"] * 10_000))))
+            nursery.cancel_scope.cancel()
+        assert long.status["message"].count("word") == 10_001
+        assert passes
+
+    run(rig, work, config(rig, BY_NAME["matching"]))
+
+
+def test_review_ends_in_time_while_a_builtin_works(tmp_path: Path) -> None:
+    """A thread cannot be stopped: it is left behind, and the review is denied."""
+    with contextlib.closing(Rig(tmp_path, wall_timeout_s=0.2)) as rig:
+        released = threading.Event()
+
+        def slow(_environment: Any, text: str) -> str:
+            released.wait(20)
+            return text
+
+        async def work(review: Any) -> None:
+            policy = rig.admission.policies["p"]
+            [number] = policy.template.builtins
+            policy.template.builtins = {number: Builtin("hex.encode", "s", slow, 0)}
+            try:
+                answer = await review(REQUESTS[0])
+            finally:
+                released.set()
+            assert answer.status["message"].endswith("execution deadline exceeded")
+
+        source = """# settings: {}
+package policy
+import rego.v1
+main := {"a": hex.encode(input.request.uid)}
+"""
+        run(rig, work, config(rig, Sample("slow", "opa", source)))
+
+
+def test_groups_of_rego_policies(rig: Rig) -> None:
+    def member(sample: Sample) -> GroupMemberConfig:
+        path = rig.folder / f"{sample.name}.wasm"
+        path.write_bytes(sample.wasm())
+        return GroupMemberConfig(module=f"file://{path}", settings=sample.settings, timeout_s=20.0)
+
+    members = {
+        name: member(BY_NAME[sample])
+        for name, sample in (
+            ("labels", "required-labels"),
+            ("tags", "image-tags"),
+            ("garbage", "garbage"),
+            ("mutates", "mutate"),
+        )
+    }
+    groups = [
+        GroupConfig(name="either", expression="labels() || tags()", message="neither", members=members),
+        GroupConfig(name="broken", expression="!labels() && garbage()", message="broken", members=members),
+        GroupConfig(name="patch", expression="mutates()", message="patched", members=members),
+    ]
+
+    async def main() -> None:
+        await rig.load(*groups)
+
+        async def ask(name: str, index: int) -> Any:
+            payload = REQUESTS[index]
+            return await rig.admission.review(name, AdmissionRequest("u-1", payload, payload["object"]))
+
+        assert (await ask("either", 2)).allowed
+        denied = await ask("either", 3)
+        causes = {cause["field"]: cause["message"] for cause in denied.status["details"]["causes"]}
+        assert (denied.allowed, denied.status["message"], len(causes)) == (False, "neither", 2)
+        assert causes["spec.policies.labels"] == "labels are missing: größe, owner"
+        broken = await ask("broken", 0)
+        assert "allowed has the wrong type" in str(broken.status["details"]["causes"])
+        patched = await ask("patch", 0)
+        assert "mutation is not allowed inside of policy group" in str(patched.status["details"]["causes"])
 
     trio.run(main)

@@ -13,6 +13,7 @@ import trio
 
 from edged.abi import opa
 from edged.abi.opa import OpaCall, OpaFailure
+from edged.errors import GuestError
 from edged.wasm import binary, bindings
 from edged.wasm.binary import Limits
 from edged.wasm.engine import Engine
@@ -245,3 +246,27 @@ def test_modules_that_are_no_policies(engine: Engine, change: tuple[str, str], w
     text = WAT.replace(*change).replace("(call $println (global.get $input))", "(nop)")
     with pytest.raises(BadModule, match=why):
         template(engine, text=text)
+
+
+DUMP = '(export "opa_json_dump") (param $value i32) (result i32) '
+AFTER_MALLOC, AFTER_PARSE = ")\n  (func $number", ')\n  (func (export "opa_json_dump")'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("    (local.get $at)" + AFTER_MALLOC, "    (i32.const -16)" + AFTER_MALLOC, "out of bounds"),
+        (DUMP + "(local.get $value)", DUMP + "(i32.const -16)", "out of bounds"),
+        ("    (local.get $value)" + AFTER_PARSE, "    (i32.const 0)" + AFTER_PARSE, "could not read its data"),
+        ("(local.set $at (global.get $heap))", "(loop $l (br $l)) (local.set $at (global.get $heap))", "CPU time"),
+    ],
+)
+def test_policies_whose_functions_lie(engine: Engine, before: str, after: str, why: str) -> None:
+    assert WAT.count(before) == 1
+    linked = template(engine, text=WAT.replace(before, after))
+
+    async def main() -> None:
+        with pytest.raises(GuestError, match=why):
+            await evaluate(linked, call(b"{}", b"x", {7: text_builtin("slow", 1, bytes.upper)}), Budget(cpu_s=0.05))
+
+    trio.run(main)
