@@ -96,7 +96,8 @@ def _point(record: Record, point: str, calls: tuple[Call, ...]) -> dict[str, str
         return {call.name: "wait" if point == "permit" and call.name in record.waits else SUCCESS for call in calls}
     if record.turned_down is None or record.turned_down[0] != point:
         return {}
-    found, status = {}, record.turned_down[1]
+    found: dict[str, str] = {}
+    status = record.turned_down[1]
     for call in calls:
         if call.name == status.plugin:
             return {**found, call.name: status.message}
