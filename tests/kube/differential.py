@@ -33,7 +33,9 @@ from tests.kube.states import ELSEWHERE, HOME, NAMESPACES, Features, Object, Sta
 
 # What would refuse the generator's objects, or taint every node. The rest stays: who compares starts from the
 # objects as the API server returned them.
-DISABLED_ADMISSION = (*NO_SERVICE_ACCOUNTS, "Priority", "RuntimeClass", "TaintNodesByCondition")
+DISABLED_ADMISSION = (
+    *NO_SERVICE_ACCOUNTS, "Priority", "RuntimeClass", "TaintNodesByCondition", "StorageObjectInUseProtection",
+)  # fmt: skip
 
 # Every profile has all default plugins; they differ in arguments and weights. One state is put to each.
 PROFILES: tuple[Object, ...] = (
@@ -118,6 +120,9 @@ PROFILES: tuple[Object, ...] = (
 )
 
 
+SETTLE_S = 0.15
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What kube-scheduler made of one Pod. `state` holds the objects as the API server completed them.
@@ -178,21 +183,38 @@ class RealScheduler:
             api.close()
 
     def observe(self, state: State) -> list[Observed]:
-        """Creates the state, has each profile place the Pod in turn, and removes everything again."""
+        """Creates the state, has each profile place the Pod in turn, and removes everything again.
+
+        A state with volumes is put to one profile only: placing a Pod changes them.
+        """
         created = self._create(state)
+        profiles = self.profiles
+        if any(obj["kind"] == "PersistentVolumeClaim" for obj in state.others):
+            profiles = [profiles[state.seed % len(profiles)]]
         try:
-            return [self._observe_profile(created, profile) for profile in self.profiles]
+            return [self._observe_profile(created, profile) for profile in profiles]
         finally:
             self._remove(created)
 
     def _create(self, state: State) -> State:
+        others = [self._create_other(obj) for obj in state.others]
         nodes = list(self._pool.map(self._create_node, state.nodes))
         assigned = list(self._pool.map(self._create_pod, state.assigned))
         # Nodes and Pods reach the scheduler through different watches; the incoming Pod must come last.
         self._log.wait_for("Add event for node", len(nodes))
         running = [pod for pod in assigned if pod["status"].get("phase") not in ("Succeeded", "Failed")]
         self._log.wait_for_pods("Add event for scheduled pod", running)
-        return dataclasses.replace(state, nodes=tuple(nodes), assigned=tuple(assigned))
+        if others:
+            time.sleep(SETTLE_S)  # nothing tells that kube-scheduler has heard of them
+        return dataclasses.replace(state, nodes=tuple(nodes), assigned=tuple(assigned), others=tuple(others))
+
+    def _create_other(self, obj: Object) -> Object:
+        path = collection(obj)
+        answer: Object = self._api().create(path, {k: v for k, v in obj.items() if k != "status"})
+        if status := obj.get("status"):
+            path = f"{path}/{obj['metadata']['name']}/status"
+            answer = self._api().request("PATCH", path, {"status": status}, "application/merge-patch+json")
+        return answer
 
     def _create_node(self, node: Object) -> Object:
         answer: Object = self._api().create("/api/v1/nodes", node)
@@ -222,8 +244,14 @@ class RealScheduler:
         self._log.forget()
         for namespace in (HOME, ELSEWHERE):
             self._api().delete(f"/api/v1/namespaces/{namespace}/pods", grace_period_s=0)
+        for path in sorted({collection(obj) for obj in state.others}):
+            self._delete_all(path, [obj for obj in state.others if collection(obj) == path])
         self._api().delete("/api/v1/nodes")
         self._log.wait_for("Delete event for node", len(state.nodes))
+
+    def _delete_all(self, path: str, objects: Sequence[Object]) -> None:
+        for obj in objects:
+            self._api().delete(f"{path}/{obj['metadata']['name']}")
 
     def _api(self) -> Api:
         if not hasattr(self._local, "api"):
@@ -312,7 +340,7 @@ def interpret(state: State, profile: str, lines: Sequence[LogLine]) -> Observed:
                 by_plugin[line.fields["plugin"]] = int(line.fields["score"])
             case "Calculated node's final score for pod":
                 totals[line.fields["node"]] = int(line.fields["score"])
-            case "Successfully bound pod to node":
+            case "Successfully bound pod to node" | "AssumePodVolumes":
                 chosen = line.fields["node"]
             case "Unable to schedule pod; no fit; waiting":
                 message = line.fields["err"]
@@ -324,9 +352,20 @@ def interpret(state: State, profile: str, lines: Sequence[LogLine]) -> Observed:
     return Observed(state, profile, feasible, message, scores, totals, chosen, error)
 
 
+def collection(obj: Object) -> str:
+    """Path of the collection that the object belongs to."""
+    version, kind = obj["apiVersion"], obj["kind"]
+    lower = kind.lower()
+    plural = f"{lower}es" if lower.endswith("s") else f"{lower[:-1]}ies" if lower.endswith("y") else f"{lower}s"
+    prefix = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    namespace = obj["metadata"].get("namespace")
+    return f"{prefix}/namespaces/{namespace}/{plural}" if namespace else f"{prefix}/{plural}"
+
+
 CYCLE_ENDS = frozenset(
     {
         "Successfully bound pod to node",
+        "AssumePodVolumes",  # binding may wait for volumes that nobody makes here
         "Unable to schedule pod; no fit; waiting",
         "Unable to schedule pod; no nodes are registered to the cluster; waiting",
         "Error scheduling pod; retrying",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.kube.volume_states import Volumes, workloads
+
 Object = dict[str, Any]
 
 ZONES = ("a", "b", "c")
@@ -35,6 +37,7 @@ CPUS = ("0", "1m", "100m", "250m", "0.5", "1", "1500m", "3")
 MEMORIES = ("0", "1", "64Mi", "200M", "1Gi", "1500Mi", "3Gi", "1e9")
 PORTS = (80, 443, 8080)
 HOST_IPS = ("", "0.0.0.0", "127.0.0.1", "10.0.0.1")
+DECLARED = ("RestartAllContainersOnContainerExits", "UserNamespacesHostNetworkSupport")
 MISSING_NODE = "node-gone"
 HOME, ELSEWHERE = "home", "elsewhere"
 NAMESPACES: tuple[Object, ...] = (
@@ -54,6 +57,8 @@ class State:
     nodes: tuple[Object, ...]
     assigned: tuple[Object, ...]
     incoming: Object
+    others: tuple[Object, ...] = ()
+    """Objects of other kinds; their `status` is written after they were created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,11 @@ class Features:
     """Terms of inter-Pod affinity that select namespaces by their labels."""
     priorities: bool = False
     """Assigned Pods of lower priority than the incoming one too: the scheduler will preempt some."""
+    volumes: bool = False
+    services: bool = False
+    """Services and workloads that select Pods: they are spread by default."""
+    declared: bool = False
+    """Nodes that declare features, Pods that need some."""
 
 
 PLAIN = Features()
@@ -87,7 +97,41 @@ def make_state(seed: int, features: Features = PLAIN) -> State:
         elif features.resized and random.random() < 0.4:
             pod["status"] = _resized(random, pod["spec"])
         assigned.append(pod)
-    return State(seed, nodes, tuple(assigned), _pod(random, "incoming", features, assigned=False))
+    incoming = _pod(random, "incoming", features, assigned=False)
+    others: list[Object] = []
+    if features.volumes:
+        volumes = Volumes(random, seed, [node["metadata"]["name"] for node in nodes])
+        volumes.make()
+        if random.random() < 0.85:
+            _make_room(nodes, incoming)  # else volumes are seldom what decides
+        others += volumes.made
+        for pod in (*assigned, incoming):
+            volumes.give(pod, assigned=pod is not incoming)
+    if features.services:
+        others += workloads(random, incoming)
+    if features.declared:
+        _declare(random, nodes, incoming)
+    return State(seed, nodes, tuple(assigned), incoming, tuple(others))
+
+
+def _make_room(nodes: tuple[Object, ...], pod: Object) -> None:
+    for node in nodes:
+        node["spec"] = {}
+        node["status"]["allocatable"] |= {"cpu": "64", "memory": "64Gi", "pods": "110", EXTENDED: "8"}
+    for part in ("nodeSelector", "affinity"):
+        pod["spec"].pop(part, None)
+    for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
+        container.pop("ports", None)
+
+
+def _declare(random: Random, nodes: tuple[Object, ...], pod: Object) -> None:
+    for node in nodes:
+        node["status"]["declaredFeatures"] = sorted(name for name in DECLARED if random.random() < 0.6)
+    if random.random() < 0.7:
+        container = random.choice((*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())))
+        exits = {"operator": "In", "values": [42]}
+        container["restartPolicyRules"] = [{"action": "RestartAllContainers", "exitCodes": exits}]
+        container.setdefault("restartPolicy", "Never")
 
 
 def _give_phase(random: Random, pod: Object) -> None:

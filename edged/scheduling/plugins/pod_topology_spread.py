@@ -1,7 +1,7 @@
 """PodTopologySpread: like Pods are spread over zones, hosts, or whatever a node label spans.
 
-The system's default constraints are not applied: they need the Services and workloads that select a Pod,
-which are not read. They only score; a Pod without constraints of its own is simply not scored here.
+A Pod without constraints of its own has the defaults of default_spread.py, as far as something selects it. The
+system's defaults only score, and without the Services and workloads they are left out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edged.scheduling.default_spread import DefaultSelectors, kinds_for, parse_args, with_label_keys
 from edged.scheduling.framework import (
     MAX_NODE_SCORE,
     NODE,
@@ -25,6 +26,7 @@ from edged.scheduling.framework import (
     Status,
 )
 from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.objects import NOTHING
 from edged.scheduling.plugins.node_affinity import required_matches
 from edged.scheduling.plugins.node_unschedulable import is_own_update
 from edged.scheduling.plugins.taint_toleration import untolerated
@@ -65,6 +67,8 @@ class Spread:
 
 
 class PodTopologySpread(Plugin):
+    """Args: defaultingType (System), defaultConstraints."""
+
     name = _NAME
     points = frozenset({"pre_filter", "filter", "pre_score", "score", "normalize_score"})
     depends_on = frozenset({POD, NODE, PODS})
@@ -72,21 +76,39 @@ class PodTopologySpread(Plugin):
 
     def __init__(self, args: dict[str, Any], handle: Handle) -> None:
         self._handle = handle
+        self._defaults, self._by_system = parse_args(args)
+        self._firm = any(constraint.hard for constraint in self._defaults)
+        self._selectors = DefaultSelectors(handle.objects)
 
     def events_to_register(self) -> Iterable[EventRegistration]:
         pod = ClusterEvent("Pod", Action.ADD | Action.UPDATE_POD_LABEL | Action.DELETE)
         changes = Action.UPDATE_NODE_LABEL | Action.UPDATE_NODE_TAINT
         return (
-            EventRegistration(pod, _concerns),
+            EventRegistration(pod, self._concerns),
             EventRegistration(ClusterEvent("Pod", Action.UPDATE_POD_TOLERATION), is_own_update),
             EventRegistration(ClusterEvent("Node", Action.ADD | Action.DELETE | changes)),
         )
 
+    def needs(self, pod: PodInfo) -> frozenset[str]:
+        return kinds_for(pod) if self._firm and not pod.spec.spread else NOTHING
+
+    def wishes(self, pod: PodInfo) -> frozenset[str]:
+        return kinds_for(pod) if self._defaults and not self._firm and not pod.spec.spread else NOTHING
+
     def skips(self, pod: PodInfo) -> bool:
-        return not pod.spec.spread
+        return not pod.spec.spread and (not self._defaults or self._selectors.of(pod) is None)
+
+    def constraints(self, pod: PodInfo, *, hard: bool) -> list[SpreadConstraint]:
+        """The Pod's own, or else the defaults with its selector."""
+        spread = pod.spec.spread
+        if spread:
+            return [with_label_keys(c, pod.labels) if c.match_label_keys else c for c in spread if c.hard == hard]
+        found = [c for c in self._defaults if c.hard == hard]
+        selector = self._selectors.of(pod) if found else None
+        return [c._replace(selector=selector) for c in found] if selector is not None else []
 
     def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
-        constraints = [c for c in pod.spec.spread if c.hard]
+        constraints = self.constraints(pod, hard=True)
         if not constraints:
             return _SKIP
         spread = Spread(constraints)
@@ -117,10 +139,12 @@ class PodTopologySpread(Plugin):
         return None
 
     def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
-        constraints = [c for c in pod.spec.spread if not c.hard]
+        constraints = self.constraints(pod, hard=False)
         if not constraints:
             return _SKIP
-        state.data[_SCORES] = SoftSpread(constraints, pod, nodes, self._handle.snapshot.nodes)
+        state.data[_SCORES] = SoftSpread(
+            constraints, pod, nodes, self._handle.snapshot.nodes, all_keys=bool(pod.spec.spread) or not self._by_system
+        )
         return None
 
     def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
@@ -141,9 +165,22 @@ class PodTopologySpread(Plugin):
             else:
                 scores[i] = MAX_NODE_SCORE * (most + least - scores[i]) // most
 
+    def _concerns(self, pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+        """The other Pod counts for a constraint, before or after; or the Pod itself changed."""
+        if new is not None and new.uid == pod.uid:
+            return True
+        constraints = self.constraints(pod, hard=True)
+        return any(
+            other.key.namespace == pod.key.namespace
+            and any(c.selector is not None and c.selector.matches(other.labels) for c in constraints)
+            for other in (old, new)
+            if other is not None
+        )
+
 
 class SoftSpread:
-    """Counts for the ScheduleAnyway constraints; `ignored`: scored nodes that lack one of the keys."""
+    """Counts for the ScheduleAnyway constraints; `ignored`: scored nodes that lack one of the keys. Without
+    `all_keys` none is ignored, and nodes that lack a key are a domain of their own."""
 
     __slots__ = ("constraints", "counts", "ignored", "weights")
 
@@ -153,9 +190,11 @@ class SoftSpread:
         pod: PodInfo,
         scored: Sequence[NodeInfo],
         everywhere: Sequence[NodeInfo],
+        all_keys: bool,
     ) -> None:
         self.constraints = constraints
-        self.ignored = {node.name for node in scored if not has_all_keys(constraints, node.labels)}
+        lacking = {node.name for node in scored if not has_all_keys(constraints, node.labels)} if all_keys else set()
+        self.ignored: set[str] = lacking
         self.counts = [self._domains(constraint, scored) for constraint in constraints]
         hosts = len(scored) - len(self.ignored)
         self.weights = [
@@ -163,18 +202,18 @@ class SoftSpread:
             for c, counts in zip(constraints, self.counts, strict=True)
         ]
         for node in everywhere:
-            if has_all_keys(constraints, node.labels):
+            if not all_keys or has_all_keys(constraints, node.labels):
                 self._count(pod, node)
 
     def _domains(self, constraint: SpreadConstraint, scored: Sequence[NodeInfo]) -> dict[str, int]:
         """Hosts are counted when they are scored."""
         if constraint.topology_key == _HOSTNAME:
             return {}
-        return {node.labels[constraint.topology_key]: 0 for node in scored if node.name not in self.ignored}
+        return {node.labels.get(constraint.topology_key, ""): 0 for node in scored if node.name not in self.ignored}
 
     def _count(self, pod: PodInfo, node: NodeInfo) -> None:
         for constraint, counts in zip(self.constraints, self.counts, strict=True):
-            value = node.labels[constraint.topology_key]
+            value = node.labels.get(constraint.topology_key, "")
             if value in counts and included(constraint, pod, node):
                 counts[value] += matching_pods(constraint, pod, node)
 
@@ -183,6 +222,8 @@ class SoftSpread:
             return 0
         total = 0.0
         for constraint, counts, weight in zip(self.constraints, self.counts, self.weights, strict=True):
+            if constraint.topology_key not in node.labels:
+                continue
             if constraint.topology_key == _HOSTNAME:
                 count = matching_pods(constraint, pod, node)
             else:
@@ -227,15 +268,3 @@ def _move(spread: Spread, pod: PodInfo, other: PodInfo, node: NodeInfo, step: in
             value = node.labels[constraint.topology_key]
             spread.counts[i][value] = spread.counts[i].get(value, 0) + step
             spread.least[i] = None
-
-
-def _concerns(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
-    """The other Pod counts for a constraint, before or after; or the Pod itself changed."""
-    if new is not None and new.uid == pod.uid:
-        return True
-    return any(
-        other.key.namespace == pod.key.namespace
-        and any(c.selector is not None and c.selector.matches(other.labels) for c in pod.spec.spread)
-        for other in (old, new)
-        if other is not None
-    )
