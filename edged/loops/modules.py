@@ -29,7 +29,9 @@ from edged.registry.store import Store, is_moving
 from edged.wasm.compile import MAX_MODULE_BYTES
 
 T = TypeVar("T")
-PULL_S = 300.0
+PULL_S = 3600.0
+"""One module, where something comes all the time: links of edge nodes are slow. Silence ends it much sooner."""
+STRANGERS_PULL_S = 300.0
 PULLS_AT_ONCE = 2
 SAY_EVERY_S = 5.0
 
@@ -63,7 +65,8 @@ class Modules:
         self._config = config
         self._log = log
         self._busy: dict[tuple[str, Restrictions], trio.Lock] = {}
-        self._limiter = trio.CapacityLimiter(PULLS_AT_ONCE)
+        # Whoever may not be trusted cannot make others wait.
+        self._limiters = {trusted: trio.CapacityLimiter(PULLS_AT_ONCE) for trusted in (True, False)}
 
     def local(self, url: str) -> Path | None:
         """The module's file where nothing has to be fetched for it; it may be out of date for a tag that moves. Raises
@@ -93,7 +96,7 @@ class Modules:
                 f"module {url}: not in {self.store.root}, and [registry] offline is true: nothing is fetched"
             )
         try:
-            async with self._limiter:
+            async with self._limiters[restrictions == TRUSTED]:
                 binary = await self.fetch(url, restrictions, self._progress(url))
         except PeerError as error:
             if known is None:
@@ -106,7 +109,8 @@ class Modules:
         self, url: str, restrictions: Restrictions = TRUSTED, progress: Progress | None = None
     ) -> bytes:
         """The bytes of a registry:// or https:// module, from the network. Raises PeerError, ConfigError."""
-        with trio.move_on_after(PULL_S) as scope:
+        limit_s = PULL_S if restrictions == TRUSTED else STRANGERS_PULL_S
+        with trio.move_on_after(limit_s) as scope:
             if url.startswith("registry://"):
                 reference = parse_url(url)
                 binary, _ = await self.ask(
@@ -118,7 +122,7 @@ class Modules:
             async with self.http(restrictions) as http:
                 return await _download(http, url, progress)
         assert scope.cancelled_caught
-        raise PeerError(f"not there after {PULL_S:.0f} s")
+        raise PeerError(f"not there after {limit_s:.0f} s")
 
     def http(self, restrictions: Restrictions = TRUSTED) -> Http:
         """Connections as the configuration says. Raises ConfigError, PeerError where nothing may be fetched."""

@@ -142,12 +142,13 @@ class Http:
         progress: Progress | None,
     ) -> Answer:
         client = await self._client(url, checked)
-        async with client.stream(method, url, headers=headers, content=content) as response:
+        sent = {"Accept-Encoding": "identity"} | headers  # what is packed may be of any size once it is unpacked
+        async with client.stream(method, url, headers=sent, content=content) as response:
             total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
             if total > limit:
                 raise PeerError(f"{url}: {total} bytes are more than the {limit} that are taken")
             body = bytearray()
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > limit:
                     raise PeerError(f"{url}: more than the {limit} bytes that are taken")
@@ -162,6 +163,8 @@ class Http:
         known = self._clients.get(key)
         if known is None:
             proxy = self.sources.proxy(parts.scheme, parts.netloc)
+            if not self.inward and proxy and _names_inward(parts.hostname or ""):
+                raise PeerError(f"{parts.netloc}: loopback and link-local addresses are refused, behind a proxy too")
             transport = httpx2.AsyncHTTPTransport(
                 verify=await trio.to_thread.run_sync(self._tls, parts.netloc, checked), proxy=proxy or None
             )
@@ -239,9 +242,34 @@ class Outward(httpcore2.AsyncNetworkBackend):
         await trio.sleep(seconds)
 
 
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+)
+"""Where clouds tell a machine its secrets, as far as that is not a link-local address."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+
+
+def _names_inward(host: str) -> bool:
+    """Whether that can be told without resolving the name."""
+    try:
+        return is_inward(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def is_inward(address: str) -> bool:
     """Whether an address leads to this host, or to what only this host can reach (cloud metadata services)."""
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
-    found = mapped or found
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _carried(found) or found
+    if found in _METADATA:
+        return True
     return found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast or found.is_reserved

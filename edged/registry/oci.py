@@ -143,13 +143,24 @@ class Registry:
         if there.status == 200:
             return
         begun = await self._checked(reference, "POST", "blobs/uploads/", {}, b"", scope="pull,push")
-        location = urljoin(begun.url, begun.headers.get("location", ""))
+        location = self._upload_url(reference, begun)
         separator = "&" if urlsplit(location).query else "?"
         url = f"{location}{separator}{urlencode({'digest': digest})}"
         headers = {"Content-Type": "application/octet-stream"}
         answer = await self._ask(reference, "PUT", url, headers, content, "pull,push")
         if answer.status not in (201, 202):
             raise PeerError(f"{reference}: uploading {digest}: {_complaint(answer)}")
+
+    def _upload_url(self, reference: Reference, begun: Answer) -> str:
+        """Where the registry wants the bytes."""
+        location = urlsplit(urljoin(begun.url, begun.headers.get("location", "")))
+        asked = urlsplit(begun.url)
+        if location.netloc == asked.netloc:
+            # A registry behind a proxy does not know how it is reached.
+            return location._replace(scheme=asked.scheme).geturl()
+        if location.scheme != "https" and location.netloc not in self.http.sources.insecure:
+            raise PeerError(f"{reference}: the registry wants uploads at {location.geturl()!r}")
+        return location.geturl()
 
     # --- requests
 
@@ -187,16 +198,18 @@ class Registry:
         progress: Progress | None = None,
         host: str = "",
     ) -> Answer:
-        """One request; where the registry asks who we are, once more with an answer."""
+        """One request; where the registry asks who we are, once more with an answer. Another host, where blobs are
+        kept, is told nothing, whatever it asks."""
         host = host or reference.api_host
         url = path if "://" in path else f"https://{host}/v2/{reference.repository}/{path}"
         scope = f"repository:{reference.repository}:{actions}"
-        sent, known = dict(headers), self._tokens.get((host, scope))
+        sent = dict(headers)
+        known = self._tokens.get((host, scope)) if urlsplit(url).netloc == host else None
         if known:
             sent["Authorization"] = known
         answer = await self.http.request(method, url, headers=sent, content=content, limit=limit, progress=progress)
         challenge = answer.headers.get("www-authenticate", "")
-        if answer.status != 401 or not challenge:
+        if answer.status != 401 or not challenge or urlsplit(answer.url).netloc != host:
             return answer
         authorization = await self._authorize(reference, challenge, scope)
         if authorization is None or authorization == known:

@@ -1,5 +1,7 @@
 """Where connections go and what they trust."""
 
+import gzip
+
 import pytest
 import trio
 
@@ -107,7 +109,8 @@ def test_inward_connections_are_refused_by_the_address_that_is_connected_to(monk
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "127.9.9.9", "::1", "169.254.169.254", "fe80::1%eth0", "0.0.0.0", "::", "::ffff:127.0.0.1",
-     "::ffff:169.254.1.1", "224.0.0.1", "ff02::1", "2002:7f00:1::"],
+     "::ffff:169.254.1.1", "224.0.0.1", "ff02::1", "2002:7f00:1::", "64:ff9b::a9fe:a9fe", "fd00:ec2::254",
+     "100.100.100.200", "168.63.129.16", "2001:0:1234::5601:5601"],
 )  # fmt: skip
 def test_addresses_that_lead_inward(address):
     assert is_inward(address)
@@ -116,3 +119,17 @@ def test_addresses_that_lead_inward(address):
 @pytest.mark.parametrize("address", ["10.0.0.1", "192.168.1.1", "8.8.8.8", "2001:4860:4860::8888", "fd00::1"])
 def test_addresses_that_do_not(address):
     assert not is_inward(address)
+
+
+def test_behind_a_proxy_what_is_inward_by_its_name_is_refused():
+    for host in ("127.0.0.1", "localhost", "[::1]", "169.254.169.254", "a.localhost"):
+        with pytest.raises(PeerError, match="behind a proxy too"):
+            get(f"http://{host}/x", Sources(http_proxy="http://127.0.0.1:1"), inward=False)
+
+
+def test_packed_answers_are_not_unpacked():
+    packed = gzip.compress(b"x" * 100_000)
+    with fake() as server:
+        server.pages["/x"] = (200, {"Content-Encoding": "gzip"}, packed)
+        assert get(f"http://{server.host}/x").body == packed
+        assert server.asked[0][2]["accept-encoding"] == "identity"

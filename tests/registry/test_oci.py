@@ -181,3 +181,30 @@ def test_push_and_pull(server):
     binary, found = pull(server, "p:v1")
     assert binary == MODULE and found.document["annotations"] == {"io.kubewarden.policy.title": "p"}
     assert made.startswith("sha256:")
+
+
+def test_another_host_that_keeps_blobs_is_told_nothing(server):
+    """Neither when it asks who we are, nor when it wants an upload."""
+    with fake() as storage:
+        name = server.publish("p", "v1", MODULE)
+        layer = json.loads(server.pages[f"/v2/p/manifests/{name}"][2])["layers"][0]["digest"]
+        login = Login("u", "p")
+        guarded(server, 'Basic realm="r"', login.header())
+        server.pages[f"/v2/p/blobs/{layer}"] = (307, {"Location": f"http://{storage.host}/blob"}, b"")
+        storage.pages["/blob"] = (401, {"WWW-Authenticate": f'Bearer realm="http://{storage.host}/token"'}, b"")
+        storage.pages["/upload"] = (401, {"WWW-Authenticate": 'Basic realm="r"'}, b"")
+        server.pages["/v2/p/blobs/uploads/"] = (202, {"Location": f"http://{storage.host}/upload"}, b"")
+
+        async def main(insecure):
+            async with Http(Sources(insecure=frozenset(insecure))) as http:
+                registry, reference = Registry(http, login), parse_url(f"registry://{server.host}/p:v1")
+                with pytest.raises(PeerError, match="not authorised"):
+                    await registry.module(reference, 1000)
+                said = "not authorised" if storage.host in insecure else "wants uploads at"
+                with pytest.raises(PeerError, match=said):
+                    await registry.push(reference, MODULE + b"2", {})
+
+        trio.run(main, {server.host})
+        trio.run(main, {server.host, storage.host})
+        assert {path.partition("?")[0] for _, path, _ in storage.asked} == {"/blob", "/upload"}
+        assert not any("authorization" in headers for _, _, headers in storage.asked)
