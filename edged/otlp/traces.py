@@ -124,10 +124,14 @@ class Traces:
 
     async def _batch(self) -> list[bytes]:
         found: list[bytes] = []
-        while self._queue and len(found) < BATCH:
-            found.append(encode_span(self._queue.popleft()))
-            if len(found) % ENCODED_AT_ONCE == 0:
-                await trio.lowlevel.checkpoint()
+        try:
+            while self._queue and len(found) < BATCH:
+                found.append(encode_span(self._queue.popleft()))
+                if len(found) % ENCODED_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
+        except trio.Cancelled:
+            self.dropped += len(found)
+            raise
         return found
 
     async def _send(self, client: httpx2.AsyncClient, spans: list[bytes], tries: int) -> None:
