@@ -1,0 +1,201 @@
+"""What an author's metadata must be before it goes into a module: Kubewarden's rules for rules, and what else could be
+meant otherwise than it will work. Pure. Called by `edged policy annotate`, `inspect` and `scaffold`.
+
+A loaded module is checked by metadata.py alone: published ones that break these rules still run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from edged.abi.metadata import MODES, OPERATIONS
+
+KEYS = (
+    "protocolVersion", "rules", "annotations", "mutating", "backgroundAudit", "executionMode", "policyType",
+    "contextAwareResources", "hostCapabilities", "minimumKubewardenVersion",
+)  # fmt: skip
+RULE_KEYS = ("apiGroups", "apiVersions", "resources", "operations")
+USAGE = "io.kubewarden.policy.usage"
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+JAVY_MODULE, HOST_MODULE = "kubewarden:javy/host", "host"
+
+
+def problems(metadata: Any) -> list[str]:
+    """Everything that is wrong, `key: what`."""
+    if not isinstance(metadata, Mapping):
+        return ["the metadata is no mapping"]
+    return [*_shape(metadata), *_rules(metadata.get("rules"))]
+
+
+def _shape(metadata: Mapping[str, Any]) -> Iterator[str]:
+    for key in metadata:
+        if key not in KEYS:
+            close = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.6)
+            yield f"{key}: unknown key" + (f"; did you mean {close[0]}?" if close else "")
+    if not isinstance(metadata.get("mutating"), bool):
+        yield "mutating: must be true or false"
+    if metadata.get("executionMode", MODES[0]) not in MODES:
+        yield f"executionMode: must be one of {', '.join(MODES)}"
+    if metadata.get("policyType", "kubernetes") not in ("kubernetes", "raw"):
+        yield "policyType: must be kubernetes or raw"
+    if not isinstance(metadata.get("backgroundAudit", True), bool):
+        yield "backgroundAudit: must be true or false"
+    if metadata.get("rules") is None:
+        yield "rules: is missing (rules: [] for a policy of type raw)"
+    annotations = metadata.get("annotations") or {}
+    if not isinstance(annotations, Mapping):
+        yield "annotations: must be a mapping"
+        return
+    for key, value in annotations.items():
+        if not isinstance(value, str):
+            yield f"annotations.{key}: must be text"
+    severity = annotations.get("io.kubewarden.policy.severity")
+    if severity is not None and severity not in SEVERITIES:
+        yield f"annotations.io.kubewarden.policy.severity: must be one of {', '.join(SEVERITIES)}"
+    yield from _grants(metadata)
+
+
+def _grants(metadata: Mapping[str, Any]) -> Iterator[str]:
+    kinds = metadata.get("contextAwareResources") or []
+    if not isinstance(kinds, list):
+        yield "contextAwareResources: must be a list"
+    for index, entry in enumerate(kinds if isinstance(kinds, list) else ()):
+        known = isinstance(entry, Mapping) and set(entry) == {"apiVersion", "kind"}
+        if not known or not all(isinstance(value, str) and value for value in entry.values()):
+            yield f"contextAwareResources[{index}]: must have apiVersion and kind, both texts"
+    patterns = metadata.get("hostCapabilities")
+    if patterns is not None and not (isinstance(patterns, list) and all(isinstance(each, str) for each in patterns)):
+        yield "hostCapabilities: must be a list of texts"
+
+
+def _rules(rules: Any) -> Iterator[str]:
+    if rules is None:
+        return
+    if not isinstance(rules, list):
+        yield "rules: must be a list"
+        return
+    for index, rule in enumerate(rules):
+        where = f"rules[{index}]"
+        if not isinstance(rule, Mapping):
+            yield f"{where}: must be a mapping"
+            continue
+        for key in rule:
+            if key not in (*RULE_KEYS, "scope"):
+                yield f"{where}.{key}: unknown key"
+        yield from _rule(rule, where)
+
+
+def _rule(rule: Mapping[str, Any], where: str) -> Iterator[str]:
+    for key in RULE_KEYS:
+        values = rule.get(key)
+        at = f"{where}.{key}"
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            yield f"{at}: must be a list of texts"
+        elif not values:
+            yield f"{at}: must not be empty"
+        elif key == "resources":
+            yield from (f"{at}: {problem}" for problem in resource_problems(values))
+        else:
+            if "*" in values and len(values) > 1:
+                yield f'{at}: "*" must stand alone'
+            if key == "apiVersions" and "" in values:
+                yield f"{at}: must not hold an empty text"
+            if key == "operations":
+                yield from (f"{at}: {value!r} is none of {', '.join(OPERATIONS)}"
+                            for value in values if value not in OPERATIONS)  # fmt: skip
+
+
+def resource_problems(resources: Sequence[str]) -> Iterator[str]:
+    """The wildcards of webhook rules: what covers another entry may not stand beside it."""
+    if "" in resources:
+        yield "must not hold an empty text"
+    if "*/*" in resources and len(resources) > 1:
+        yield '"*/*" must stand alone'
+        return
+    plain = [each for each in resources if "/" not in each]
+    if "*" in plain and len(plain) > 1:
+        yield 'with "*" there must be no other resource without a subresource'
+    pairs = [each.partition("/")[::2] for each in resources if "/" in each]
+    for resource, subresource in pairs:
+        if (resource, "*") in pairs and subresource != "*":
+            yield f'"{resource}/*" covers "{resource}/{subresource}"'
+        if ("*", subresource) in pairs and resource != "*":
+            yield f'"*/{subresource}" covers "{resource}/{subresource}"'
+
+
+# --- what a module's bytes say against its metadata
+
+_CAPABILITY_WORDS = {
+    b"v1/verify": "oci/v1/verify",
+    b"v2/verify": "oci/v2/verify",
+    b"v1/manifest_digest": "oci/v1/manifest_digest",
+    b"v1/oci_manifest": "oci/v1/oci_manifest",
+    b"v1/oci_manifest_config": "oci/v1/oci_manifest_config",
+    b"v1/dns_lookup_host": "net/v1/dns_lookup_host",
+    b"v1/is_certificate_trusted": "crypto/v1/is_certificate_trusted",
+    b"list_resources_by_namespace": "kubernetes/list_resources_by_namespace",
+    b"list_resources_all": "kubernetes/list_resources_all",
+    b"get_resource": "kubernetes/get_resource",
+    b"can_i": "kubernetes/can_i",
+}
+
+
+def capabilities_in(data: Iterable[bytes]) -> list[str]:
+    """Host capabilities whose operations a module's data names: what it may call, as far as its bytes tell."""
+    found = set()
+    for section in data:
+        for word, path in _CAPABILITY_WORDS.items():
+            if _has_word(section, word):
+                found.add(path)
+    return sorted(found)
+
+
+def _has_word(section: bytes, word: bytes) -> bool:
+    """Strings lie side by side in a data section, so what is longer and begins alike is told apart by hand."""
+    at = section.find(word)
+    while at >= 0:
+        following = section[at + len(word) : at + len(word) + 1]
+        if not (word == b"v1/oci_manifest" and following == b"_"):
+            return True
+        at = section.find(word, at + 1)
+    return False
+
+
+def capability_warnings(metadata: Mapping[str, Any], named: Iterable[str]) -> list[str]:
+    """Where what a module seems to call and what its metadata declares differ."""
+    declared = metadata.get("hostCapabilities")
+    kinds = metadata.get("contextAwareResources") or []
+    warnings = []
+    reads = [path for path in named if path.startswith("kubernetes/") and path != "kubernetes/can_i"]
+    if reads and not kinds:
+        warnings.append(f"the module names {', '.join(reads)}, but contextAwareResources is empty")
+    if declared is not None:
+        missing = [path for path in named if not any(_covers(pattern.strip(), path) for pattern in declared)]
+        if missing:
+            warnings.append(f"the module names {', '.join(missing)}, which hostCapabilities does not declare")
+    return warnings
+
+
+def _covers(pattern: str, path: str) -> bool:
+    return pattern in ("*", path) or (pattern.endswith("/*") and path.startswith(pattern[:-1]))
+
+
+def is_rego(exports: Iterable[str]) -> bool:
+    """Whether a module was compiled from Rego: OPA's exports begin so."""
+    return any(name.startswith("opa_") for name in exports)
+
+
+def mode_problem(mode: str, exports: Iterable[str]) -> str:
+    """Why a module with these exports cannot be of that execution mode; "" when it can."""
+    names = set(exports)
+    if is_rego(names) and mode not in ("opa", "gatekeeper"):
+        return f"the module is compiled from Rego, so its executionMode is opa or gatekeeper, not {mode}"
+    if not is_rego(names) and mode in ("opa", "gatekeeper"):
+        return f"executionMode is {mode}, but the module is not compiled from Rego (it exports no opa_...)"
+    if mode == "kubewarden-wapc" and "__guest_call" not in names:
+        return "executionMode is kubewarden-wapc, but the module does not export __guest_call"
+    if mode == "wasi" and "_start" not in names:
+        return "executionMode is wasi, but the module does not export _start"
+    return ""

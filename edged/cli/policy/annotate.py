@@ -1,0 +1,139 @@
+"""`edged policy annotate`: writes a policy's metadata into its module. The rules are edged/abi/metadata_checks.py."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edged.config import Config
+
+EPILOG = """example:
+  edged policy annotate -m metadata.yml -u README.md -o policy.wasm target/policy.wasm"""
+ANNOTATED_BY = "dev.edged.annotate"
+
+
+def add_parser(operations: Any) -> None:
+    parser = operations.add_parser(
+        "annotate",
+        help="write metadata into a module",
+        description="Checks the metadata, finds out the protocol version, and writes a module with it. What the module "
+        "held before under that name is replaced; every other byte stays. Exit code 0: written; 1: the module is not "
+        "what the metadata says; 2: usage, or the metadata is wrong.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("module", metavar="MODULE", help="a .wasm file")
+    parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
+    parser.add_argument("-o", "--output-path", metavar="FILE", required=True, help="where the module goes")
+    parser.add_argument("-u", "--usage-path", metavar="FILE", help="text that tells users of the policy how to use it")
+    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose folders and engine count")
+    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.policy.sources import read_module
+
+    path = Path(args.module)
+    module = read_module(path)
+    metadata = read_metadata(Path(args.metadata_path), args.usage_path)
+    annotated, warnings = annotate(module, metadata, str(path), tool_config(args.config, args.cache_dir))
+    for warning in warnings:
+        print(f"edged: warning: {warning}", file=sys.stderr)
+    try:
+        Path(args.output_path).write_bytes(annotated)
+    except OSError as error:
+        raise ConfigError(f"{args.output_path}: {error.strerror}") from error
+    return 0
+
+
+def read_metadata(path: Path, usage: str | None = None) -> dict[str, Any]:
+    """The author's metadata, checked. Raises ConfigError: a line per problem."""
+    from edged.abi import metadata_checks
+    from edged.cli import documents
+
+    found = [document for document, _ in documents.parsed(documents.read(path), str(path))]
+    if len(found) != 1:
+        raise ConfigError(f"{path}: holds {len(found)} documents, metadata is one")
+    problems = metadata_checks.problems(found[0])
+    if problems:
+        raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
+    metadata: dict[str, Any] = {key: value for key, value in found[0].items() if value is not None}
+    if usage is not None:
+        text = documents.read(Path(usage)).decode(errors="replace")
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), metadata_checks.USAGE: text}
+    return metadata
+
+
+def annotate(module: bytes, metadata: dict[str, Any], name: str, config: Config) -> tuple[bytes, list[str]]:
+    """(the module with its metadata, warnings). Raises GuestError, ConfigError."""
+    from edged import __version__
+    from edged.abi import metadata as policy_metadata
+    from edged.abi import metadata_checks
+    from edged.wasm import binary
+    from edged.wasm.compile import METADATA_SECTION
+    from edged.wasm.errors import BadModule
+
+    module = binary.rename_import_module(module, metadata_checks.JAVY_MODULE, metadata_checks.HOST_MODULE)
+    exports = binary.interface(module).exports
+    mode = metadata.get("executionMode", policy_metadata.MODES[0])
+    if problem := metadata_checks.mode_problem(mode, exports):
+        raise BadModule(f"{name}: {problem}")
+    found = protocol_version(module, name, config) if mode == "kubewarden-wapc" else "Unknown"
+    wanted = metadata.get("protocolVersion")
+    if wanted is not None and wanted != found:
+        raise ConfigError(f"{name}: its protocol version is {found}, the metadata says {wanted}")
+    annotations = {**(metadata.get("annotations") or {}), ANNOTATED_BY: __version__}
+    metadata = {"protocolVersion": found, **metadata, "annotations": annotations}
+    section = orjson.dumps(metadata)
+    policy_metadata.parse(section)
+    named = [] if mode in ("opa", "gatekeeper") else metadata_checks.capabilities_in(binary.data_strings(module))
+    warnings = metadata_checks.capability_warnings(metadata, named)
+    return binary.replace_custom_section(module, METADATA_SECTION, section), warnings
+
+
+def protocol_version(module: bytes, name: str, config: Config) -> str:
+    """What a waPC module says of itself: it is run for that. Raises GuestError."""
+    import trio
+
+    return trio.run(_ask_version, module, name, config)
+
+
+async def _ask_version(module: bytes, name: str, config: Config) -> str:
+    import trio
+
+    from edged.abi.metadata import Metadata
+    from edged.admission.capabilities import Grants
+    from edged.cli.policy.evaluator import Lines, open_evaluator
+    from edged.config import PolicyConfig
+    from edged.errors import GuestError
+    from edged.loops.context import HostServices
+    from edged.loops.evaluation import call_guest, load_template
+    from edged.loops.policies import Policy
+    from edged.wasm.errors import BadModule
+    from edged.wasm.instance import Budget
+
+    async with open_evaluator(config) as evaluator:
+        budget = Budget(memory_mib=config.engine.memory_limit_mib, cpu_s=config.engine.cpu_budget_ms / 1000)
+        policy = Policy(
+            PolicyConfig(name=name, module="file:///"), b"{}", Grants(), config.engine.wall_timeout_s, budget,
+            metadata=Metadata(),
+        )  # fmt: skip
+        loaded = await evaluator.compiler.load_bytes(module, name)
+        policy.template = await load_template(evaluator.compiler, loaded, "kubewarden-wapc", budget)
+        services = HostServices(name, "", Grants(), None, Lines())
+        deadline = trio.current_time() + policy.timeout_s
+        try:
+            reply = orjson.loads(await call_guest(policy, services, b"protocol_version", b"", deadline))
+        except (GuestError, orjson.JSONDecodeError) as error:
+            raise BadModule(f"{name}: asked for its protocol version it fails: {error}") from error
+    if reply not in ("v1", "Unknown"):
+        raise BadModule(f"{name}: its protocol version is {reply!r}, neither v1 nor Unknown")
+    return str(reply)

@@ -1,0 +1,202 @@
+"""`edged policy inspect`: what a module says of itself, what it needs, and whether edged can load it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from edged.errors import EdgedError
+
+if TYPE_CHECKING:
+    from edged.config import Config
+
+PREFIX = "io.kubewarden.policy."
+
+
+def add_parser(operations: Any) -> None:
+    parser = operations.add_parser(
+        "inspect",
+        help="show what a module says of itself, and whether it can be loaded",
+        description="Exit code 0: edged can load it; 1: it cannot, and why; 2: usage.",
+    )
+    parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
+    parser.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text", help="default: text")
+    parser.add_argument("--metadata-only", action="store_true",
+                        help="print the metadata alone, as annotate takes it")  # fmt: skip
+    parser.add_argument("--no-compile", action="store_true", help="do not try to load it")
+    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose folders and engine count")
+    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    import trio
+
+    from edged.cli.output import print_data
+    from edged.cli.policy.evaluator import tool_config
+
+    found = trio.run(_inspect, args, tool_config(args.config, args.cache_dir))
+    if args.metadata_only:
+        print_data(found["metadata"], "yaml" if args.output == "text" else args.output)
+    elif args.output == "text":
+        for line in told(found):
+            print(line)
+    else:
+        print_data(found, args.output)
+    return 1 if found["problem"] else 0
+
+
+async def _inspect(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    from edged.cli.policy.evaluator import open_evaluator
+    from edged.cli.policy.sources import module_file, read_module
+
+    async with open_evaluator(config) as evaluator:
+        path = await module_file(args.module, config, evaluator.modules)
+        content = read_module(path)
+        found = examine(content, str(path))
+        if not args.no_compile and not found["problem"]:
+            await _load(evaluator, content, found)
+    return found
+
+
+def examine(content: bytes, name: str) -> dict[str, Any]:
+    """All that can be told without compiling. Raises BadModule for what is no module."""
+    from edged.abi import metadata as policy_metadata
+    from edged.abi import metadata_checks
+    from edged.wasm import binary
+    from edged.wasm.compile import METADATA_SECTION
+
+    interface = binary.interface(content)
+    section = binary.custom_section(content, METADATA_SECTION)
+    found: dict[str, Any] = {
+        "module": name,
+        "digest": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "metadata": None,
+        "mode": None,
+        "problem": None,
+        "warnings": [],
+        "imports": sorted({f"{each.module}.{each.name}" for each in interface.imports}),
+        "exports": sorted(interface.exports),
+        "namedCapabilities": [],
+        "builtins": None,
+        "compiledSize": None,
+    }
+    try:
+        metadata = policy_metadata.parse(section)
+        found["mode"] = metadata.execution_mode
+        found["metadata"] = orjson.loads(section) if section is not None else None
+        policy_metadata.check_loadable(metadata)
+        found["problem"] = metadata_checks.mode_problem(metadata.execution_mode, interface.exports) or None
+    except EdgedError as error:
+        found["problem"] = str(error)
+    if found["metadata"] is not None:
+        found["warnings"] += metadata_checks.problems(found["metadata"])
+        if not metadata_checks.is_rego(interface.exports):
+            found["namedCapabilities"] = metadata_checks.capabilities_in(binary.data_strings(content))
+            found["warnings"] += metadata_checks.capability_warnings(found["metadata"], found["namedCapabilities"])
+    return found
+
+
+async def _load(evaluator: Any, content: bytes, found: dict[str, Any]) -> None:
+    """Compile and link it, as the daemon would; settings are not looked at."""
+    from edged.loops.evaluation import load_template
+    from edged.loops.rego import RegoTemplate
+    from edged.wasm.instance import Budget
+
+    limits = evaluator.config.engine
+    budget = Budget(memory_mib=limits.memory_limit_mib, cpu_s=limits.cpu_budget_ms / 1000)
+    try:
+        module = await evaluator.compiler.load_bytes(content, found["module"])
+        found["compiledSize"] = compiled_size(evaluator.compiler, found["digest"])
+        template = await load_template(evaluator.compiler, module, found["mode"], budget)
+    except EdgedError as error:
+        found["problem"] = str(error)
+        return
+    if isinstance(template, RegoTemplate):
+        found["builtins"] = sorted(builtin.name for builtin in template.builtins.values())
+
+
+def compiled_size(compiler: Any, digest: str) -> int | None:
+    """Bytes of the module's compiled form in the cache."""
+    files = compiler.cache_dir.glob(f"{compiler.key(digest)}-*")
+    return next((path.stat().st_size for path in files), None)
+
+
+def told(found: dict[str, Any]) -> Iterator[str]:
+    """For people."""
+    metadata = found["metadata"] or {}
+    annotations = dict(metadata.get("annotations") or {})
+    usage = annotations.pop(f"{PREFIX}usage", None)
+    for key, value in _facts(found, metadata, annotations):
+        yield f"{key + ':':<22}{value}".rstrip()
+    for title, lines in _lists(found, metadata, annotations):
+        if lines:
+            yield f"{title}:"
+            yield from (f"  {line}" for line in lines)
+    if usage:
+        yield "usage:"
+        yield from (f"  {line}".rstrip() for line in _plain(usage).splitlines())
+    yield f"edged can load it:    {'no: ' + found['problem'] if found['problem'] else 'yes'}"
+
+
+def _facts(found: dict[str, Any], metadata: dict[str, Any], annotations: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    yield "module", found["module"]
+    yield "digest", f"sha256:{found['digest']}"
+    yield "size", _size(found["size"])
+    if found["compiledSize"] is not None:
+        yield "compiled", f"{_size(found['compiledSize'])} of native code and tables"
+    for key in ("title", "version", "description", "author", "license", "url", "source", "severity", "category"):
+        if value := annotations.pop(f"{PREFIX}{key}", None):
+            yield key, _plain(value).replace("\n", " ")
+    if not metadata:
+        yield "metadata", "none"
+        return
+    yield "mode", found["mode"]
+    yield "type", metadata.get("policyType") or "kubernetes"
+    yield "protocol version", metadata.get("protocolVersion") or "none"
+    yield "mutating", _yes(metadata.get("mutating"))
+    yield "background audit", _yes(metadata.get("backgroundAudit", True))
+    if metadata.get("minimumKubewardenVersion"):
+        yield "needs Kubewarden", metadata["minimumKubewardenVersion"]
+
+
+def _lists(
+    found: dict[str, Any], metadata: dict[str, Any], annotations: dict[str, str]
+) -> Iterator[tuple[str, list[str]]]:
+    yield "rules", [_rule(rule) for rule in metadata.get("rules") or () if isinstance(rule, dict)]
+    kinds = metadata.get("contextAwareResources") or ()
+    yield "reads of the cluster", [f"{each.get('apiVersion')} {each.get('kind')}" for each in kinds]
+    yield "declares capabilities", list(metadata.get("hostCapabilities") or ())
+    yield "names capabilities", found["namedCapabilities"]
+    yield "Rego builtins", textwrap.wrap(", ".join(found["builtins"] or ()), 100)
+    yield "other annotations", [f"{key}: {_plain(value)}" for key, value in annotations.items()]
+    yield "imports", textwrap.wrap(", ".join(found["imports"]), 100)
+    yield "exports", textwrap.wrap(", ".join(found["exports"]), 100)
+    yield "warnings", found["warnings"]
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    parts = []
+    for key in ("operations", "apiGroups", "apiVersions", "resources"):
+        values = rule.get(key)
+        texts = [str(value) or '""' for value in values] if isinstance(values, list) else ["?"]
+        parts.append(",".join(texts))
+    return "{} of {}/{} {}".format(*parts)
+
+
+def _plain(text: Any) -> str:
+    """What a module says cannot steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def _yes(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
