@@ -105,18 +105,13 @@ class PreemptingScheduler(RealScheduler):
         created = self._create(state)
         try:
             self._log.forget()
-            incoming = self._create_pod(
-                state.incoming | {"metadata": state.incoming["metadata"] | {"name": "incoming"}}
-            )
+            incoming = self._create_pod(state.incoming)
             lines = self._log.read_until(_ends_cycle(_key(incoming)))
-            seen = interpret(created, "default-scheduler", lines)
             created = dataclasses.replace(created, incoming=incoming)
-            message = interpret(created, "default-scheduler", lines).message or seen.error
-            return Case(created, made, self._outcome(message, incoming))
+            seen = interpret(created, "default-scheduler", lines)
+            return Case(created, made, self._outcome(seen.message or seen.error, incoming))
         finally:
-            self._api().delete(
-                self._path(state.incoming | {"metadata": {"name": "incoming", "namespace": HOME}}), grace_period_s=0
-            )
+            self._api().delete(self._path(state.incoming), grace_period_s=0)
             self._remove(created)
             self._api().delete(self.BUDGETS)
 

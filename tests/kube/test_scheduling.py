@@ -121,7 +121,8 @@ def test_a_label_brings_rejected_pods_back(scene: Scene) -> None:
         assert daemon.explain("tpu", scene.namespace)["message"].startswith(message)
         until(lambda: len(scene.events("tpu", "FailedScheduling")) == 1)
         event = scene.events("tpu", "FailedScheduling")[0]
-        assert (event["type"], event["action"], event["note"]) == ("Warning", "Scheduling", message)
+        assert (event["type"], event["action"]) == ("Warning", "Scheduling")
+        assert event["note"].startswith(f"{message} preemption: ")
         assert event["reportingController"] == "edged"
         scene.kubectl("label", "node", "node-3", "device.edged.dev/tpu=1")
         assert scene.wait_bound()["tpu"] == "node-3"
