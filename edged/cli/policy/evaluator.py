@@ -35,14 +35,16 @@ from edged.wasm.engine import Engine
 class Lines(GuestLines):
     """What guests say, all of it: shown on stderr, or kept."""
 
-    def __init__(self, *, show: bool = True) -> None:
+    def __init__(self, *, show: bool = True, keep: bool = True) -> None:
         super().__init__(Logger(LogStyle(level="debug")), per_s=1e6, burst=1_000_000)
         self.kept: list[str] = []
         self._show = show
+        self._keep = keep
 
     def write(self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any) -> None:
-        found = text.decode(errors="replace") if isinstance(text, bytes) else text
-        self.kept += [line for line in found.splitlines() if line.strip()]
+        if self._keep:
+            found = text.decode(errors="replace") if isinstance(text, bytes) else text
+            self.kept += [line for line in found.splitlines() if line.strip()]
         if self._show:
             super().write(source, text, now=now, level=level, **fields)
 

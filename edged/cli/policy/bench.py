@@ -1,0 +1,139 @@
+"""`edged policy bench`: how long one answer takes, measured from inside: no network, no TLS, no API server.
+
+Every evaluation is a review as the daemon makes it, with a fresh instance. What the host is asked can be replayed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.cli.output import print_data, print_table
+from edged.cli.policy import ask
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edged.admission.review import AdmissionRequest
+    from edged.loops.admission import Admission
+
+EPILOG = """example:
+  edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm"""
+
+
+def add_parser(operations: Any) -> None:
+    parser = operations.add_parser(
+        "bench",
+        help="measure how long a policy takes to answer",
+        description="Asks the same question again and again, one after the other, and prints how long the answers "
+        "took. Exit code 0: measured; 1: the policy failed; 2: usage.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    ask.add_options(parser)
+    measure = parser.add_argument_group("the measurement")
+    measure.add_argument("--warm-up-time", metavar="SECONDS", type=float, default=1.0, help="default: 1")
+    measure.add_argument("--measurement-time", metavar="SECONDS", type=float, default=3.0, help="default: 3")
+    measure.add_argument("--sample-size", metavar="N", type=int, default=100,
+                         help="at least so many evaluations, however long; default: 100")  # fmt: skip
+    measure.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
+                         help="answer what the policy asks the host from such a file")  # fmt: skip
+    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+
+
+def run(args: argparse.Namespace) -> int:
+    import trio
+
+    if args.warm_up_time < 0 or not 0 < args.measurement_time <= 3600 or args.sample_size < 1:
+        raise ConfigError("--warm-up-time must not be negative, --measurement-time above 0, --sample-size at least 1")
+    results = trio.run(_run, args)
+    if args.output == "table":
+        rows = [[row[key] for key in ("policy", "n", "p50_ms", "p95_ms", "p99_ms", "max_ms", "per_s", "rss_mib")]
+                for row in results]  # fmt: skip
+        print_table(("POLICY", "N", "P50 MS", "P95 MS", "P99 MS", "MAX MS", "PER S", "RSS MIB"), rows)
+    else:
+        print_data(results, args.output)
+    for row in results:
+        if row["failure"]:
+            print(f"edged: policy {row['policy']} failed: {row['failure']}", file=sys.stderr)
+    return 1 if any(row["failure"] for row in results) else 0
+
+
+async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from edged.cli.policy.evaluator import Failures, Lines, open_evaluator
+    from edged.cli.policy.sessions import load
+    from edged.cli.policy.sources import policies
+
+    config, wished, asked = ask.config_of(args), ask.wishes(args), ask.requests(args)
+    replay = load(Path(args.replay)) if args.replay else None
+    if len(asked) != 1:
+        raise ConfigError(f"{args.request_path}: holds {len(asked)} requests; one is measured at a time")
+    results = []
+    with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
+        async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
+            named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            lines, failures = Lines(show=False, keep=False), Failures()
+            before = rss_mib()
+            loaded = await evaluator.load(named, lines)
+            admission = evaluator.admission(loaded, lines, replay, observers=(failures,))
+            for policy in named:
+                row = await measure(admission, policy.name, asked[0][0], args)
+                row |= {"failure": failures.last, "rss_mib": rss_mib(), "rss_before_mib": before}
+                results.append(row)
+    return results
+
+
+async def measure(
+    admission: Admission, name: str, request: AdmissionRequest, args: argparse.Namespace
+) -> dict[str, Any]:
+    """One policy: times in milliseconds, of each evaluation by itself."""
+    print(f"{name}: warming up for {args.warm_up_time:g} s, measuring for {args.measurement_time:g} s", file=sys.stderr)
+    await _repeat(admission, name, request, args.warm_up_time, 1)
+    took, verdicts, cpu_s = await _repeat(admission, name, request, args.measurement_time, args.sample_size)
+    took.sort()
+    return {
+        "policy": name,
+        "n": len(took),
+        "mean_ms": round(math.fsum(took) / len(took), 3),
+        **{f"p{rank}_ms": round(percentile(took, rank), 3) for rank in (50, 95, 99)},
+        "min_ms": round(took[0], 3),
+        "max_ms": round(took[-1], 3),
+        "per_s": round(1000 * len(took) / math.fsum(took)),
+        "cpu_ms": round(1000 * cpu_s / len(took), 3),
+        "verdicts": dict(verdicts),
+    }
+
+
+async def _repeat(
+    admission: Admission, name: str, request: AdmissionRequest, seconds: float, least: int
+) -> tuple[list[float], Counter[str], float]:
+    took: list[float] = []
+    verdicts: Counter[str] = Counter()
+    clock = time.perf_counter
+    cpu, end = time.process_time(), clock() + seconds
+    while clock() < end or len(took) < least:
+        begun = clock()
+        response = await admission.review(name, request)
+        took.append((clock() - begun) * 1000)
+        verdicts["allowed" if response.allowed else "rejected"] += 1
+    return took, verdicts, time.process_time() - cpu
+
+
+def percentile(ordered: Sequence[float], rank: int) -> float:
+    """Nearest rank of values in order."""
+    return ordered[max(0, math.ceil(rank / 100 * len(ordered)) - 1)]
+
+
+def rss_mib() -> float:
+    """Memory of this process that is resident now."""
+    with open("/proc/self/statm") as file:
+        pages = int(file.read().split()[1])
+    import resource
+
+    return round(pages * resource.getpagesize() / (1 << 20), 1)

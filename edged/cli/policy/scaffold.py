@@ -1,0 +1,320 @@
+"""`edged policy scaffold WHAT`: files that nobody likes to write by hand, from metadata or from objects.
+
+Everything is printed to stdout. What is made of a ValidatingAdmissionPolicy is vap.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from edged.cli.output import print_data
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edged.abi.metadata import Metadata
+
+KINDS = ("ClusterAdmissionPolicy", "AdmissionPolicy", "ClusterAdmissionPolicyGroup", "AdmissionPolicyGroup")
+PREFIX = "io.kubewarden.policy."
+HUB = "io.artifacthub."
+CEL_POLICY = "registry://ghcr.io/kubewarden/policies/cel-policy:latest"
+
+
+def add_parser(operations: Any) -> None:
+    parser = operations.add_parser("scaffold", help="print requests, custom resources and configuration to begin with")
+    kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    _add_request(kinds)
+    _add_manifest(kinds)
+    toml = kinds.add_parser("toml", help="an [[admission.policy]] entry of edged.toml from a module's metadata")
+    _add_policy_options(toml)
+    vap = kinds.add_parser(
+        "vap",
+        help="a ClusterAdmissionPolicy of a ValidatingAdmissionPolicy and its binding",
+        description="The policy's expressions become settings of Kubewarden's CEL policy. What that policy cannot do "
+        "is an error, never left out in silence.",
+    )
+    vap.add_argument("-p", "--policy", metavar="FILE", required=True, help="the ValidatingAdmissionPolicy")
+    vap.add_argument("-b", "--binding", metavar="FILE", required=True, help="its ValidatingAdmissionPolicyBinding")
+    vap.add_argument("--cel-policy", metavar="MODULE", default=CEL_POLICY, help=f"default: {CEL_POLICY}")
+    _add_output(vap)
+    hub = kinds.add_parser("artifacthub", help="artifacthub-pkg.yml from metadata")
+    hub.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
+    hub.add_argument("-v", "--version", metavar="VERSION", help="default: the metadata's version")
+    hub.add_argument("-q", "--questions-path", metavar="FILE", help="questions for a form, YAML")
+    _add_output(hub)
+    verification = kinds.add_parser("verification-config", help="a verification file to begin with")
+    _add_output(verification)
+
+
+def _add_request(kinds: Any) -> None:
+    request = kinds.add_parser(
+        "admission-request",
+        help="an AdmissionRequest about an object",
+        description="Prints what the API server would ask about the object.",
+    )
+    request.add_argument("--object", metavar="FILE", help="the object; for DELETE --old-object does as well")
+    request.add_argument("--old-object", metavar="FILE", help="what was before an UPDATE or DELETE")
+    operations = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+    request.add_argument("--operation", dest="verb", choices=operations, default="CREATE", help="default: CREATE")
+    request.add_argument("--namespace", metavar="NAME", help="where an object without one goes")
+    request.add_argument("--name", metavar="NAME", help="of the object, where it has none")
+    request.add_argument("--user", metavar="NAME", help="who asks")
+    request.add_argument("--group", metavar="NAME", action="append", default=[], help="of the user; repeatable")
+    request.add_argument("--subresource", metavar="NAME", help="such as status or exec")
+    request.add_argument("--resource", metavar="PLURAL", help="of a kind that is not built in")
+    request.add_argument("--dry-run", action="store_true", help="the request is one of --dry-run=server")
+    _add_output(request, "json")
+
+
+def _add_manifest(kinds: Any) -> None:
+    manifest = kinds.add_parser("manifest", help="a custom resource from a module's metadata")
+    _add_policy_options(manifest)
+    manifest.add_argument("-t", "--type", choices=KINDS, default=KINDS[0], help=f"default: {KINDS[0]}")
+    manifest.add_argument("-n", "--namespace", metavar="NAME", default="default",
+                          help="of an AdmissionPolicy; default: default")  # fmt: skip
+    manifest.add_argument("--policy-server", metavar="NAME", default="default", help="default: default")
+    _add_output(manifest)
+
+
+def _add_policy_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
+    settings = parser.add_mutually_exclusive_group()
+    settings.add_argument("-s", "--settings-path", metavar="FILE", help="its settings, YAML or JSON")
+    settings.add_argument("--settings-json", metavar="TEXT", help="its settings, YAML or JSON")
+    parser.add_argument("--title", metavar="NAME", help="the policy's name; default: from metadata")
+    parser.add_argument("--allow-context-aware", action="store_true",
+                        help="let it read what its module says it reads")  # fmt: skip
+    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose folders count")
+
+
+def _add_output(parser: argparse.ArgumentParser, default: str = "yaml") -> None:
+    parser.add_argument("-o", "--output", choices=("yaml", "json"), default=default, help=f"default: {default}")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.what == "toml":
+        from edged.cli.check import to_toml
+
+        print(to_toml({"admission": {"policy": [_entry(args)]}}).replace("[admission]\n\n", ""), end="")
+        return 0
+    make: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+        "admission-request": _request,
+        "manifest": _manifest,
+        "vap": _vap,
+        "artifacthub": _artifacthub,
+        "verification-config": lambda args: VERIFICATION,
+    }
+    print_data(make[args.what](args), args.output)
+    return 0
+
+
+VERIFICATION = {
+    "apiVersion": "v1",
+    "allOf": None,
+    "anyOf": {
+        "minimumMatches": 1,
+        "signatures": [{"kind": "githubAction", "owner": "kubewarden", "repo": None, "annotations": None}],
+    },
+}
+"""Trusts what GitHub Actions of Kubewarden's organisation signed."""
+
+
+def _request(args: argparse.Namespace) -> dict[str, Any]:
+    from edged.cli.policy.requests import USUAL, Circumstances, build
+
+    if args.object is None and (args.verb != "DELETE" or args.old_object is None):
+        raise ConfigError(f"scaffold admission-request: {args.verb} needs --object FILE")
+    if args.old_object is not None and args.verb not in ("UPDATE", "DELETE"):
+        raise ConfigError("--old-object is for --operation UPDATE or DELETE")
+    old = _object(args.old_object) if args.old_object else None
+    obj = _object(args.object) if args.object else old
+    assert obj is not None
+    circumstances = Circumstances(
+        operation=args.verb, namespace=args.namespace or "", name=args.name or "", user=args.user or USUAL.user,
+        groups=tuple(args.group) or USUAL.groups, subresource=args.subresource or "", resource=args.resource or "",
+        old=old, dry_run=args.dry_run,
+    )  # fmt: skip
+    return build(obj, args.object or args.old_object, circumstances)
+
+
+def _object(name: str) -> dict[str, Any]:
+    from edged.cli.documents import documents
+    from edged.cli.policy.requests import is_object
+
+    found = [document for document, _ in documents([name]) if document is not None]
+    if len(found) != 1 or not is_object(found[0]):
+        raise ConfigError(f"{name}: one Kubernetes object is wanted (with apiVersion and kind)")
+    return found[0]  # type: ignore[no-any-return]
+
+
+def _metadata(args: argparse.Namespace) -> tuple[str, Metadata]:
+    """(the module's URL, what it says of itself)."""
+    import trio
+
+    return trio.run(_find, args)
+
+
+async def _find(args: argparse.Namespace) -> tuple[str, Metadata]:
+    from pathlib import Path
+
+    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.policy.sources import metadata_of, module_file, module_url
+    from edged.logs import Logger
+    from edged.loops.modules import Modules
+
+    config = tool_config(args.config)
+    modules = Modules(config.registry, Path(config.node.state_dir), Logger())
+    path = await module_file(args.module, config, modules)
+    stored = next((each.url for each in modules.store.items() if each.path == path), "")
+    return stored or module_url(args.module, Path.cwd()), metadata_of(path)
+
+
+def policy_name(title: str) -> str:
+    """A DNS name of a title."""
+    import re
+
+    return re.sub(r"[^a-z0-9.-]+", "-", title.lower()).strip("-.") or "policy"
+
+
+def _name(args: argparse.Namespace, url: str, metadata: Metadata) -> str:
+    from edged.cli.policy import sources
+
+    title = args.title or metadata.annotations.get(f"{PREFIX}title") or sources.policy_name(url)
+    return policy_name(str(title))
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    from edged.cli.policy.sources import read_settings
+
+    return read_settings(args.settings_path, args.settings_json) or {}
+
+
+def _needs_grants(args: argparse.Namespace, metadata: Metadata) -> bool:
+    """Whether what it reads is granted; raises ConfigError where it would be left out in silence."""
+    if metadata.context_aware and not args.allow_context_aware:
+        kinds = ", ".join(f"{each['apiVersion']} {each['kind']}" for each in metadata.context_aware)
+        raise ConfigError(f"the policy reads {kinds} of the cluster: --allow-context-aware grants it that")
+    return bool(metadata.context_aware)
+
+
+def _entry(args: argparse.Namespace) -> dict[str, Any]:
+    url, metadata = _metadata(args)
+    entry: dict[str, Any] = {"name": _name(args, url, metadata), "module": url}
+    if metadata.mutating:
+        entry["allowed_to_mutate"] = True
+    if settings := _settings(args):
+        entry["settings"] = settings
+    entry["rules"] = [dict(rule) for rule in metadata.rules]
+    if _needs_grants(args, metadata):
+        entry["context_aware"] = [dict(each) for each in metadata.context_aware]
+    capabilities = list(metadata.host_capabilities or ())
+    if metadata.host_capabilities is None and metadata.context_aware:
+        capabilities = ["kubernetes/*"]
+    if capabilities:
+        entry["host_capabilities"] = capabilities
+    if not metadata.background_audit:
+        entry["background_audit"] = False
+    return entry
+
+
+def _manifest(args: argparse.Namespace) -> dict[str, Any]:
+    from edged.admission.resources.kinds import GROUP, KINDS, VERSION
+
+    url, metadata = _metadata(args)
+    kind, name = KINDS[args.type], _name(args, url, metadata)
+    made: dict[str, Any] = {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.kind, "metadata": {"name": name}}
+    if kind.namespaced:
+        made["metadata"]["namespace"] = args.namespace
+    kept = {key: value for key, value in metadata.annotations.items() if key in (
+        f"{PREFIX}severity", f"{PREFIX}category", f"{PREFIX}title", f"{PREFIX}version")}  # fmt: skip
+    if kept:
+        made["metadata"]["annotations"] = kept
+    module: dict[str, Any] = {"module": url, "settings": _settings(args)}
+    if metadata.context_aware and kind.namespaced:
+        raise ConfigError(f"the policy reads the cluster, which no {kind.kind} may: take a cluster-wide kind")
+    if _needs_grants(args, metadata):
+        module["contextAwareResources"] = [dict(each) for each in metadata.context_aware]
+    spec: dict[str, Any] = {"policyServer": args.policy_server, "mode": "protect"}
+    rules = [dict(rule) for rule in metadata.rules]
+    if kind.is_group:
+        member = name.replace("-", "_").replace(".", "_")
+        member = member if member[0].isalpha() else f"p_{member}"
+        spec |= {"policies": {member: module}, "expression": f"{member}()", "message": f"rejected by {name}"}
+    else:
+        spec |= {**module, "mutating": metadata.mutating}
+    made["spec"] = {**spec, "rules": rules, "backgroundAudit": metadata.background_audit}
+    return made
+
+
+def _vap(args: argparse.Namespace) -> dict[str, Any]:
+    from edged.cli.policy.vap import converted
+
+    return converted(_object(args.policy), _object(args.binding), args.cel_policy)
+
+
+def _artifacthub(args: argparse.Namespace) -> dict[str, Any]:
+    from pathlib import Path
+
+    from edged.cli import documents
+    from edged.cli.policy.annotate import read_metadata
+
+    metadata = read_metadata(Path(args.metadata_path))
+    questions = documents.read(Path(args.questions_path)).decode(errors="replace") if args.questions_path else None
+    return artifacthub(metadata, args.version, args.metadata_path, questions, time.gmtime())
+
+
+def artifacthub(
+    metadata: dict[str, Any], version: str | None, where: str, questions: str | None, now: time.struct_time
+) -> dict[str, Any]:
+    """The package file. Raises ConfigError with the annotations that are missing."""
+    import json
+
+    annotations = metadata.get("annotations") or {}
+    version = version or annotations.get(f"{PREFIX}version")
+    needed = {f"{PREFIX}{key}" for key in ("title", "description", "author")} | {
+        f"{HUB}{key}" for key in ("displayName", "resources", "keywords")
+    }
+    missing = sorted(needed - set(annotations)) + ([] if version else [f"{PREFIX}version (or --version)"])
+    if missing:
+        raise ConfigError("\n".join(f"{where}: annotations.{key} is missing" for key in missing))
+    found: dict[str, Any] = {
+        "version": version,
+        "name": annotations[f"{PREFIX}title"],
+        "displayName": annotations[f"{HUB}displayName"],
+        "createdAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", now),
+        "description": annotations[f"{PREFIX}description"],
+        "license": annotations.get(f"{PREFIX}license"),
+        "homeURL": annotations.get(f"{PREFIX}url"),
+        "containersImages": _images(annotations),
+        "keywords": [word.strip() for word in annotations[f"{HUB}keywords"].split(",") if word.strip()],
+        "links": _links(annotations),
+        "maintainers": [_maintainer(each) for each in annotations[f"{PREFIX}author"].split(",")],
+        "annotations": {
+            "kubewarden/resources": annotations[f"{HUB}resources"],
+            "kubewarden/mutation": str(metadata["mutating"]).lower(),
+            "kubewarden/contextAwareResources": json.dumps(metadata.get("contextAwareResources") or []),
+            "kubewarden/rules": json.dumps(metadata["rules"]),
+        },
+    }
+    if questions is not None:
+        found["annotations"]["kubewarden/questions-ui"] = questions
+    return {key: value for key, value in found.items() if value not in (None, [])}
+
+
+def _images(annotations: dict[str, str]) -> list[dict[str, str]]:
+    url = annotations.get(f"{PREFIX}ociUrl")
+    return [{"name": "policy", "image": url}] if url else []
+
+
+def _links(annotations: dict[str, str]) -> list[dict[str, str]]:
+    source = annotations.get(f"{PREFIX}source")
+    return [{"name": "source", "url": source}] if source else []
+
+
+def _maintainer(author: str) -> dict[str, str]:
+    name, bracket, mail = author.strip().partition("<")
+    if not bracket or not mail.endswith(">"):
+        raise ConfigError(f"annotations.{PREFIX}author: {author.strip()!r} is not of the form name <email>")
+    return {"name": name.strip(), "email": mail[:-1].strip()}
