@@ -251,7 +251,9 @@ class RealScheduler:
 
     def _delete_all(self, path: str, objects: Sequence[Object]) -> None:
         for obj in objects:
-            self._api().delete(f"{path}/{obj['metadata']['name']}")
+            # Some kinds are by default kept until a controller that is not here has orphaned what they own.
+            options = {"propagationPolicy": "Background"}
+            self._api().request("DELETE", f"{path}/{obj['metadata']['name']}", options)
 
     def _api(self) -> Api:
         if not hasattr(self._local, "api"):
