@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from edged.rego.environment import Environment
@@ -15,26 +16,36 @@ from edged.rego.values import BuiltinError, RegoSet, dump_json
 
 MOST_NODES = 200_000  # of a document that aliases or copies make larger than its text
 MOST_PATHS = 10_000
+MOST_COMPARISONS = 20_000_000
+MOST_OPERATIONS = 10_000
 QUICK = 4 << 10
 
 
+def comparable(value: Any) -> Any:
+    """Something hashable that is equal for equal values of Rego: numbers by value, never a number and a boolean, sets
+    and objects whatever their order."""
+    if isinstance(value, bool) or value is None:
+        return "constant", value
+    if isinstance(value, dict):
+        return "object", frozenset((key, comparable(item)) for key, item in value.items())
+    if isinstance(value, RegoSet):
+        return "set", frozenset(map(comparable, value))
+    if isinstance(value, list):
+        return "array", tuple(map(comparable, value))
+    return value
+
+
 def equal(one: Any, other: Any) -> bool:
-    """Equality of Rego: numbers by value, never a number and a boolean, sets whatever their order."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
-    if isinstance(one, RegoSet) != isinstance(other, RegoSet):
-        return False
-    if isinstance(one, RegoSet):
-        return len(one) == len(other) and all(_contains(other, item) for item in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return type(one) is type(other) and one == other if isinstance(one, str) else bool(one == other)
+    """Equality of Rego."""
+    return bool(comparable(one) == comparable(other))
 
 
 def _contains(items: list[Any], wanted: Any) -> bool:
-    return any(equal(item, wanted) for item in items)
+    return _contains_all(items, [wanted])
+
+
+def _contains_all(items: list[Any], wanted: list[Any]) -> bool:
+    return set(map(comparable, wanted)) <= set(map(comparable, items))
 
 
 # --- json.patch
@@ -156,6 +167,8 @@ def _child(value: Any, segment: Any) -> Any:
 
 
 def _patch(_environment: Environment, document: Any, operations: list[Any]) -> Any:
+    if len(operations) > MOST_OPERATIONS:
+        raise BuiltinError(f"more than {MOST_OPERATIONS} operations")
     patcher = _Patcher(document)
     for operation in operations:
         patcher.apply(operation)
@@ -199,6 +212,7 @@ _YAML_SCALARS = (
 """Plain scalars of YAML 1.2: tag, pattern, first characters. Neither dates nor `yes` are anything but text."""
 
 
+@cache
 def _yaml_loader() -> Any:
     import yaml  # type: ignore[import-untyped,unused-ignore]
 
@@ -296,10 +310,10 @@ def _subset(_environment: Environment, whole: Any, part: Any) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
         return _object_subset(whole, part)
     if isinstance(whole, RegoSet) and isinstance(part, RegoSet):
-        return all(_contains(whole, item) for item in part)
+        return _contains_all(whole, part)
     if isinstance(whole, list) and isinstance(part, list) and not isinstance(whole, RegoSet):
         if isinstance(part, RegoSet):
-            return all(_contains(whole, item) for item in part)
+            return _contains_all(whole, part)
         return _array_subset(whole, part)
     raise BuiltinError("both arguments object.subset must be of the same type or array and set")
 
@@ -312,22 +326,24 @@ def _inside(whole: Any, part: Any) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
         return _object_subset(whole, part)
     if isinstance(whole, RegoSet) and isinstance(part, RegoSet):
-        return all(_contains(whole, item) for item in part)
+        return _contains_all(whole, part)
     if type(whole) is list and type(part) is list:
         return _array_subset(whole, part)
     return False
 
 
 def _array_subset(whole: list[Any], part: list[Any]) -> bool:
-    if not part:
-        return True
-    spans = range(len(whole) - len(part) + 1)
-    return any(all(equal(whole[start + n], item) for n, item in enumerate(part)) for start in spans)
+    """Whether `part` is a stretch of `whole`."""
+    if len(whole) * len(part) > MOST_COMPARISONS:
+        raise BuiltinError(f"arrays of {len(whole)} and {len(part)} elements are too long to compare")
+    one, other = [comparable(item) for item in whole], [comparable(item) for item in part]
+    return any(one[start : start + len(other)] == other for start in range(len(one) - len(other) + 1))
 
 
 def _reachable_paths(_environment: Environment, graph: dict[Any, Any], starts: list[Any]) -> RegoSet:
     found: RegoSet = RegoSet()
     seen: set[tuple[Any, ...]] = set()
+    steps = 0
 
     def commit(path: list[Any]) -> None:
         if tuple(path) not in seen:
@@ -337,6 +353,10 @@ def _reachable_paths(_environment: Environment, graph: dict[Any, Any], starts: l
             raise BuiltinError(f"more than {MOST_PATHS} paths")
 
     def follow(node: Any, path: list[Any]) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > MOST_NODES:
+            raise BuiltinError(f"more than {MOST_NODES} steps through the graph")
         edges = graph.get(node)
         if edges is None and node not in graph:
             commit(path)
@@ -379,11 +399,7 @@ def _cast_array(_environment: Environment, value: Any) -> Any:
 
 
 def _cast_set(_environment: Environment, value: Any) -> Any:
-    found = RegoSet()
-    for item in _cast_array(_environment, value):
-        if not _contains(found, item):
-            found.append(item)
-    return found
+    return RegoSet({comparable(item): item for item in _cast_array(_environment, value)}.values())
 
 
 BUILTINS = (
@@ -392,7 +408,7 @@ BUILTINS = (
     Builtin("yaml.marshal", "x", _yaml_marshal, QUICK // 4),
     Builtin("yaml.unmarshal", "s", _yaml_unmarshal, QUICK // 4),
     Builtin("yaml.is_valid", "x", _yaml_is_valid, QUICK // 4),
-    Builtin("object.subset", "xx", _subset, QUICK),
+    Builtin("object.subset", "xx", _subset, QUICK // 4),
     Builtin("graph.reachable_paths", "oa", _reachable_paths, 0),
     Builtin("cast_array", "x", _cast_array),
     Builtin("cast_set", "x", _cast_set, QUICK),

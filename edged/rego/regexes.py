@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re as python_re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from edged.rego.environment import Environment
@@ -15,13 +16,15 @@ from edged.rego.signature import Builtin
 from edged.rego.values import BuiltinError
 
 MAX_PATTERN = 8 << 10
-MAX_PROGRAM = 2 << 20  # of a compiled pattern, bytes
+MAX_PROGRAM = 2 << 20  # of a compiled pattern and what its matching remembers, bytes
+PROGRAMS = 16  # compiled patterns that are kept
 MOST_MATCHES = 100_000
 QUICK = 4 << 10
 
 _GROUP = python_re.compile(rb"\$(?:\$|\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
 
 
+@lru_cache(PROGRAMS)
 def _compiled(pattern: bytes) -> Any:
     if len(pattern) > MAX_PATTERN:
         raise BuiltinError(f"a pattern of {len(pattern)} bytes is too long (at most {MAX_PATTERN})")
@@ -31,7 +34,9 @@ def _compiled(pattern: bytes) -> Any:
     options.max_mem = MAX_PROGRAM
     options.log_errors = False
     try:
-        return re2.compile(pattern, options)
+        found = re2.compile(pattern, options)
+        re2.purge()  # its own cache, which keeps 128
+        return found
     except re2.error as error:
         text = error.args[0] if error.args else ""
         shown = text.decode(errors="replace") if isinstance(text, bytes) else text

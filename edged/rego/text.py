@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from bisect import bisect_left
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -110,13 +111,17 @@ def _texts(value: Any) -> list[str]:
 
 
 def _any_prefix(_environment: Environment, search: Any, prefixes: Any) -> bool:
-    wanted = tuple(_texts(prefixes))
-    return any(text.startswith(wanted) for text in _texts(search))
+    """Texts with a prefix stand in a row when sorted, and begin where the prefix itself would stand."""
+    texts = sorted(_texts(search))
+    for prefix in _texts(prefixes):
+        at = bisect_left(texts, prefix)
+        if at < len(texts) and texts[at].startswith(prefix):
+            return True
+    return False
 
 
-def _any_suffix(_environment: Environment, search: Any, suffixes: Any) -> bool:
-    wanted = tuple(_texts(suffixes))
-    return any(text.endswith(wanted) for text in _texts(search))
+def _any_suffix(environment: Environment, search: Any, suffixes: Any) -> bool:
+    return _any_prefix(environment, [text[::-1] for text in _texts(search)], [text[::-1] for text in _texts(suffixes)])
 
 
 def _trace(environment: Environment, note: str) -> bool:
