@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from edged.admission import verdict
 from edged.admission.review import AdmissionRequest, AdmissionResponse
 from edged.admission.verdict import BadReply
 
@@ -164,6 +165,7 @@ def _patch(response: dict[str, Any]) -> list[dict[str, Any]] | None:
         raise BadReply("the policy's response: patch is not a base64 text of JSON") from error
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise BadReply("the policy's response: patch is not a list of operations")
+    verdict.check_depth(operations, "patch")
     return operations or None
 
 

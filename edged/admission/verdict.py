@@ -82,11 +82,16 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
 
 def _patch(old: Any, new: Any) -> list[dict[str, Any]] | None:
     patch = jsonpatch.diff(old, new) or None
-    try:
-        orjson.dumps(patch)
-    except TypeError as error:
-        raise BadReply("the policy's reply: mutated_object is nested too deeply") from error
+    check_depth(patch, "mutated_object")
     return patch
+
+
+def check_depth(value: Any, what: str) -> None:
+    """Raise BadReply for what can be read but not written again."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise BadReply(f"the policy's reply: {what} is nested too deeply") from error
 
 
 def settings_problem(reply: bytes) -> str | None:

@@ -3,6 +3,7 @@ a clear error of the right family, never another exception. Failures print the s
 
 from __future__ import annotations
 
+import base64
 import copy
 import random
 from typing import Any
@@ -11,7 +12,7 @@ import orjson
 import pytest
 import trio
 
-from edged.admission import verdict
+from edged.admission import rego, verdict
 from edged.admission.review import AdmissionRequest, AdmissionResponse, BadReview, parse_review, review_body
 from edged.errors import GuestError
 from edged.http1.messages import Request
@@ -201,6 +202,13 @@ def test_depth(depth: int) -> None:
         reply = orjson.dumps({"accepted": True, "mutated_object": request.object | {"spec": changed}})
         response = verdict.from_reply(request, reply)
         assert response.patch == [{"op": "replace", "path": "/spec" + "/x" * depth, "value": 2}]
+
+
+def test_depth_of_a_patch_that_a_rego_policy_wrote() -> None:
+    deep = b'[{"op":"add","path":"/x","value":' + b"[" * 900 + b"]" * 900 + b"}]"
+    response = {"uid": "u", "allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(deep).decode()}
+    with pytest.raises(verdict.BadReply, match="nested too deeply"):
+        rego.from_result("opa", parse_review(orjson.dumps(REVIEW)), orjson.dumps([{"result": {"response": response}}]))
 
 
 def test_the_corpus_is_as_large_as_it_says() -> None:
