@@ -3,14 +3,20 @@
 The rules are Kubewarden's, those of webpki: the last certificate of the chain is the only root, what is before it are
 intermediates in any order; without a chain the roots of this host count, and there are no intermediates. The
 certificate and the intermediates must be valid at the time in question, the root is trusted whatever its dates say. Any
-extended key usage will do. Needs the cryptography package (8 MiB): imported by child processes only.
+extended key usage will do. Needs the cryptography package (8 MiB), so the daemon never imports this file but runs it: a
+JSON line with a question in, a JSON line with the answer out, without sockets and with little memory
+(loops/certificate_trust.py).
 """
 
 from __future__ import annotations
 
+import base64
+import functools
+import json
 import ssl
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +31,8 @@ EXPIRED = "Certificate is being used after its expiration date"
 NOT_YET = "Certificate is being used before its validity date"
 UNTRUSTED = "Certificate is not trusted by the provided cert chain"
 MIN_RSA_BITS = 2048
+MEMORY_MIB = 512
+CPU_S = 3600
 MAX_LENGTH = 8  # certificates between the first and the root
 MAX_CHECKS = 200  # signatures that one question may cost
 _UNDERSTOOD = frozenset(
@@ -43,12 +51,14 @@ Chain = tuple[x509.Certificate, ...]
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
-def problem(certificate: bytes, chain: Sequence[bytes] | None, at: float, roots: Sequence[x509.Certificate]) -> str:
+def problem(
+    certificate: bytes, chain: Sequence[bytes] | None, at: float, roots: Callable[[], Sequence[x509.Certificate]]
+) -> str:
     """Why it is not trusted; "" when it is. Certificates are PEM or DER, `at` is Unix time. Raises ValueError for what
     is no certificate."""
     leaf = read(certificate)
     found = [read(entry) for entry in chain] if chain is not None else None
-    anchors = list(roots) if found is None else found[-1:]
+    anchors = list(roots()) if found is None else found[-1:]
     return _problem(leaf, (found or [])[:-1], anchors, datetime.fromtimestamp(at, UTC))
 
 
@@ -62,6 +72,7 @@ def read(content: bytes) -> x509.Certificate:
         raise ValueError(f"not a certificate: {error}") from error
 
 
+@functools.cache
 def host_roots() -> list[x509.Certificate]:
     """The CAs that this host trusts: on Linux distributions, Mozilla's."""
     paths = ssl.get_default_verify_paths()
@@ -194,3 +205,26 @@ def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extens
 
 def _name(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string() or "a certificate without a name"
+
+
+def main() -> int:
+    """The child: until its input ends."""
+    from edged.wasm.compile_child import forbid_sockets, limit_process
+
+    limit_process(MEMORY_MIB, CPU_S)
+    forbid_sockets()
+    for line in sys.stdin.buffer:
+        asked = json.loads(line)
+        chain = asked["chain"]
+        certificates = None if chain is None else [base64.b64decode(certificate) for certificate in chain]
+        try:
+            answer = {"reason": problem(base64.b64decode(asked["cert"]), certificates, asked["at"], host_roots)}
+        except ValueError as error:
+            answer = {"error": str(error)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -17,7 +17,7 @@ LEAF = issue("leaf", MIDDLE)
 
 
 def ask(leaf, *chain, at=AT, roots=()):
-    return problem(leaf.pem, [entry.pem for entry in chain] if chain else None, at, roots)
+    return problem(leaf.pem, [entry.pem for entry in chain] if chain else None, at, lambda: roots)
 
 
 def test_a_chain_of_three():
@@ -25,7 +25,7 @@ def test_a_chain_of_three():
 
 
 def test_der_and_pem_may_be_mixed():
-    assert problem(LEAF.der, [MIDDLE.pem, ROOT.der], AT, ()) == ""
+    assert problem(LEAF.der, [MIDDLE.pem, ROOT.der], AT, list) == ""
 
 
 def test_intermediates_may_come_in_any_order_and_in_excess():
@@ -145,7 +145,7 @@ def test_without_a_chain_the_roots_of_the_host_count():
 
 
 def test_an_empty_chain_trusts_nobody():
-    assert problem(LEAF.pem, [], AT, [ROOT.certificate]) == UNTRUSTED
+    assert problem(LEAF.pem, [], AT, lambda: [ROOT.certificate]) == UNTRUSTED
 
 
 BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -154,9 +154,9 @@ BROKEN = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 @pytest.mark.parametrize("content", [b"", b"nonsense", BROKEN])
 def test_what_is_no_certificate(content):
     with pytest.raises(ValueError, match="not a certificate"):
-        problem(content, None, AT, ())
+        problem(content, None, AT, list)
     with pytest.raises(ValueError, match="not a certificate"):
-        problem(LEAF.pem, [content], AT, ())
+        problem(LEAF.pem, [content], AT, list)
 
 
 def test_a_maze_of_intermediates_ends():

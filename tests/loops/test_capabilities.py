@@ -5,6 +5,7 @@ import time
 import orjson
 import pytest
 import trio
+import trio.testing
 
 from edged.abi.wapc import HostCallError
 from edged.admission.capabilities import Grants
@@ -106,6 +107,7 @@ def test_certificates_are_checked_by_one_process(tmp_path):
         late = good | {"not_after": (NOW + 11 * DAY).isoformat()}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rig.host.run)
+            await trio.testing.wait_all_tasks_blocked()
             assert await rig.call(path, good) == {"trusted": True, "reason": ""}
             first = rig.host._trust._process
             answer = await rig.call(path, late)
@@ -130,12 +132,68 @@ def test_a_process_that_is_gone_is_replaced(tmp_path):
         good = {"cert": certificate(LEAF.pem), "cert_chain": [certificate(ROOT.pem)], "not_after": AT}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rig.host.run)
+            await trio.testing.wait_all_tasks_blocked()
             await rig.call(path, good)
             process = rig.host._trust._process
             process.kill()
             await process.wait()
-            with pytest.raises(HostCallError, match="cannot be checked"):
-                await rig.call(path, good)
+            assert (await rig.call(path, good))["trusted"]
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_without_the_task_each_question_has_a_process_of_its_own(tmp_path):
+    async def main():
+        rig = Rig(tmp_path)
+        good = {"cert": certificate(LEAF.pem), "cert_chain": [certificate(ROOT.pem)], "not_after": AT}
+        assert (await rig.call("crypto/v1/is_certificate_trusted", good))["trusted"]
+        assert rig.host._trust._process is None
+
+    run(main)
+
+
+def test_whoever_gives_up_leaves_the_process_alone(tmp_path):
+    """Starting it may take longer than an evaluation has: the next one finds it started."""
+
+    async def main():
+        rig = Rig(tmp_path)
+        good = {"cert": certificate(LEAF.pem), "cert_chain": [certificate(ROOT.pem)], "not_after": AT}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.host.run)
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.CancelScope() as scope:
+                nursery.start_soon(_cancel_when_started, rig, scope)
+                await rig.call("crypto/v1/is_certificate_trusted", good)
+            assert scope.cancelled_caught
+            started = rig.host._trust._process
+            assert (await rig.call("crypto/v1/is_certificate_trusted", good))["trusted"]
+            assert rig.host._trust._process is started
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+async def _cancel_when_started(rig, scope) -> None:
+    while rig.host._trust._process is None:
+        await trio.lowlevel.checkpoint()
+    scope.cancel()
+
+
+def test_a_process_that_ends_in_the_middle(tmp_path, monkeypatch):
+    """Whoever asked gets an error; the next one a new process."""
+
+    async def main():
+        rig = Rig(tmp_path)
+        path = "crypto/v1/is_certificate_trusted"
+        good = {"cert": certificate(LEAF.pem), "cert_chain": [certificate(ROOT.pem)], "not_after": AT}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.host.run)
+            await trio.testing.wait_all_tasks_blocked()
+            with monkeypatch.context() as patch:
+                patch.setattr(certificate_trust.sys, "executable", "/bin/true")
+                with pytest.raises(HostCallError, match="cannot be checked"):
+                    await rig.call(path, good)
             assert (await rig.call(path, good))["trusted"]
             nursery.cancel_scope.cancel()
 
@@ -150,6 +208,7 @@ def test_an_idle_process_is_ended(tmp_path, monkeypatch):
         good = {"cert": certificate(LEAF.pem), "cert_chain": [certificate(ROOT.pem)], "not_after": AT}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(rig.host.run)
+            await trio.testing.wait_all_tasks_blocked()
             assert (await rig.call("crypto/v1/is_certificate_trusted", good))["trusted"]
             with trio.fail_after(20):
                 while rig.host._trust._process is not None:
