@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,9 +88,18 @@ class HttpExtender:
         answer = _object(await self._send(self._config.filter_verb, self._about(pod, nodes)))
         if answer.get("Error"):
             raise PeerError(str(answer["Error"]))
-        failed = _texts(answer.get("FailedNodes"))
-        unresolvable = _texts(answer.get("FailedAndUnresolvableNodes"))
-        return FilterAnswer(self._names(answer, nodes), failed, unresolvable)
+        with self._expected_shape():
+            failed = _texts(answer.get("FailedNodes"))
+            unresolvable = _texts(answer.get("FailedAndUnresolvableNodes"))
+            return FilterAnswer(self._names(answer, nodes), failed, unresolvable)
+
+    @contextmanager
+    def _expected_shape(self) -> Iterator[None]:
+        """Whatever an answer of another shape does to the code that reads it is the extender's fault."""
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise PeerError(f"extender {self.name}: the answer has another shape than the protocol's: {error}") from error
 
     def _names(self, answer: Mapping[str, Any], nodes: Sequence[NodeInfo]) -> tuple[str, ...]:
         asked = {node.name for node in nodes}
@@ -124,8 +134,9 @@ class HttpExtender:
             whole = {c.node_name: _victims(c) for c in candidates}
             body = {"Pod": pod.object(), "NodeNameToVictims": whole, "NodeNameToMetaVictims": None}
         answer = _object(await self._send(self._config.preempt_verb, body))
-        found = answer.get("NodeNameToMetaVictims") or {}
-        return [self._candidate(name, victims or {}) for name, victims in found.items()]
+        with self._expected_shape():
+            found = answer.get("NodeNameToMetaVictims") or {}
+            return [self._candidate(name, victims or {}) for name, victims in found.items()]
 
     def _candidate(self, node_name: str, victims: Mapping[str, Any]) -> Candidate:
         node = self._handle.snapshot.get(node_name)

@@ -162,6 +162,11 @@ def test_who_is_left_with_no_node_is_told_why_and_waits_for_anything():
         (500, "failed filter with extender at URL"),
         (b"<html>", "the answer is not JSON"),
         ([1], "is not a JSON object"),
+        ({"NodeNames": 7}, "another shape"),
+        ({"NodeNames": [{}]}, "another shape"),
+        ({"Nodes": {"items": [{"metadata": {}}]}}, "another shape"),
+        ({"Nodes": ["a"]}, "another shape"),
+        ({"NodeNames": ["a"], "FailedNodes": ["b"]}, "another shape"),
         ({"NodeNames": ["elsewhere"]}, 'claims a filtered node "elsewhere" which is not found in the input node list'),
     ],
 )
@@ -236,6 +241,10 @@ def test_preemption(cached):
         server.answers["preempt"] = {"NodeNameToMetaVictims": {"a": {"Pods": [{"UID": "other"}]}}}
         with pytest.raises(PeerError, match=r"claims to preempt pod \(UID: other\) on node: a"):
             await extender.preempt(world.parser.parse(pod("p")), candidates(world))
+        for shape in ({"a": [1]}, {"a": {"Pods": [1]}}, {"a": {"Pods": 1}}, ["a"], {"a": {"Pods": [{"UID": {}}]}}):
+            server.answers["preempt"] = {"NodeNameToMetaVictims": shape}
+            with pytest.raises(PeerError, match="another shape"):
+                await extender.preempt(world.parser.parse(pod("p")), candidates(world))
 
     run(test, preemptVerb="preempt", nodeCacheCapable=cached)
 
