@@ -63,12 +63,14 @@ class Subscription:
 
 
 class Selection(NamedTuple):
-    """What an informer watches. `namespace` None: all of them, or a cluster-scoped resource."""
+    """What an informer watches. `namespace` None: all of them, or a cluster-scoped resource. `prune` None: objects
+    are kept whole, as far as `Informers` keeps any."""
 
     resource: GroupVersionResource
     namespace: str | None
     label_selector: str
     field_selector: str
+    prune: Prune | None = None
 
 
 class Informer:
@@ -267,14 +269,16 @@ class Informers:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        prune: Prune | None = None,
     ) -> Informer:
         """The informer of this selection, shared with everybody who asked for the same. Release it once.
 
-        ValueError when `namespace` is not a name. What the server refuses (selectors, permissions) is retried
-        for ever and told by `Informer.problem`.
+        `prune` takes more out of each object (in place); who asks without it, or with another one, gets an
+        informer of their own. ValueError when `namespace` is not a name. What the server refuses (selectors,
+        permissions) is retried for ever and told by `Informer.problem`.
         """
         collection_path(resource, namespace)
-        selection = Selection(resource, namespace, label_selector, field_selector)
+        selection = Selection(resource, namespace, label_selector, field_selector, prune)
         informer = self._informers.get(selection)
         if informer is None:
             informer = self._make(selection)
@@ -300,7 +304,7 @@ class Informers:
             if self._nursery is not None:
                 self._nursery.start_soon(self._replay, informer, subscription)
 
-        informer = Informer(selection, self._prunes.get(selection.resource), start_replay)
+        informer = Informer(selection, selection.prune or self._prunes.get(selection.resource), start_replay)
         self._informers[selection] = informer
         if self._nursery is not None:
             self._nursery.start_soon(self._watch, informer)

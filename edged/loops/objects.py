@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import trio
 
-from edged.apiserver.informers import Change, Handler, Informer, Subscription
+from edged.apiserver.informers import Change, Handler, Informer, Prune, Subscription
 from edged.logs import Logger
 from edged.names import GroupVersionResource
 from edged.scheduling import objects
@@ -35,9 +35,45 @@ RESOURCES: Final[Mapping[str, GroupVersionResource]] = {
     objects.STATEFUL_SET: GroupVersionResource("apps", "v1", "statefulsets"),
 }
 
-Acquire = Callable[[GroupVersionResource], Informer]
+Acquire = Callable[[GroupVersionResource, Prune], Informer]
 Told = Callable[[str, str, Any, Any], None]
 """(kind, type of the change, what was known before, what is known now)."""
+
+
+def _only_selector(obj: dict[str, Any]) -> None:
+    """Services and workloads: a ReplicaSet's template alone is most of a cluster's bytes."""
+    obj["spec"] = {"selector": (obj.get("spec") or {}).get("selector")}
+    _only_spec(obj)
+    obj["metadata"].pop("annotations", None)
+
+
+def _only_metadata(obj: dict[str, Any]) -> None:
+    obj.pop("spec", None)
+    obj.pop("status", None)
+    obj["metadata"].pop("annotations", None)
+
+
+def _only_spec(obj: dict[str, Any]) -> None:
+    obj.pop("status", None)
+
+
+def _only_phase(obj: dict[str, Any]) -> None:
+    """Claims and volumes."""
+    obj["status"] = {"phase": (obj.get("status") or {}).get("phase")}
+
+
+def _all_but_parameters(obj: dict[str, Any]) -> None:
+    """StorageClasses."""
+    obj.pop("parameters", None)
+
+
+PRUNES: Final[Mapping[str, Prune]] = {
+    **dict.fromkeys(RESOURCES, _only_spec),
+    objects.CLAIM: _only_phase, objects.VOLUME: _only_phase, objects.STORAGE_CLASS: _all_but_parameters,
+    objects.NAMESPACE: _only_metadata,
+    **dict.fromkeys((objects.SERVICE, *objects.WORKLOADS), _only_selector),
+}  # fmt: skip
+"""What stays of each object."""
 
 
 class ObjectFeed:
@@ -68,7 +104,7 @@ class ObjectFeed:
         if self._acquire is None:
             self._objects.ready.add(kind)
             return
-        informer = self._acquire(RESOURCES[kind])
+        informer = self._acquire(RESOURCES[kind], PRUNES[kind])
         handler = self._handler(kind)
         self._sources[kind] = (informer, handler, informer.add_handler(handler))
         self._deadlines[kind] = trio.current_time() + PATIENCE_S

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged.apiserver.client import ApiClient
-from edged.apiserver.informers import Informer, Informers
+from edged.apiserver.informers import Informer, Informers, Prune
 from edged.apiserver.lean import LeanPool
 from edged.apiserver.writes import PDBS, PODS, EventRecorder, annotate_pod
 from edged.config import Config, SchedulerConfig
@@ -172,10 +172,10 @@ class Scheduling:
         except ConfigError as error:
             raise ConfigError(f"{self._scheduler_config().config}: {error}") from error
 
-    def _acquire(self, resource: GroupVersionResource) -> Informer:
+    def _acquire(self, resource: GroupVersionResource, prune: Prune | None = None) -> Informer:
         informer = self._acquired.get(resource)
         if informer is None:
-            informer = self._acquired[resource] = self._informers.acquire(resource)
+            informer = self._acquired[resource] = self._informers.acquire(resource, prune=prune)
         return informer
 
     def _release_informers(self) -> None:
