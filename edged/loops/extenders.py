@@ -110,9 +110,8 @@ class HttpExtender:
             names = tuple(item["metadata"]["name"] for item in items)
         for name in names:
             if name not in asked:
-                raise PeerError(
-                    f'extender "{self.name}" claims a filtered node "{name}" which is not found in the input node list'
-                )
+                claim = f'extender "{self.name}" claims a filtered node "{name}"'
+                raise PeerError(f"{claim} which is not found in the input node list")
         return names
 
     async def prioritize(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, int]:

@@ -23,9 +23,12 @@ MAX_EXTENDER_SCORE = 10
 class Filtered(Protocol):
     """What a filter request gave: names that stay (of those asked about), and why others do not."""
 
-    names: Sequence[str]
-    failed: Mapping[str, str]
-    unresolvable: Mapping[str, str]
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def failed(self) -> Mapping[str, str]: ...
+    @property
+    def unresolvable(self) -> Mapping[str, str]: ...
 
 
 class Extender(Protocol):

@@ -20,6 +20,7 @@ from tests.scheduling.objects import node, pod
 from tests.scheduling.test_scheduler_loop import World
 from tests.wasm.support import module
 
+
 class GuestWorld(World):
     """A World whose profile has guests: (source, options) each, in order."""
 
