@@ -99,7 +99,8 @@ class HttpExtender:
         try:
             yield
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise PeerError(f"extender {self.name}: the answer has another shape than the protocol's: {error}") from error
+            said = f"the answer has another shape than the protocol's: {error}"
+            raise PeerError(f"extender {self.name}: {said}") from error
 
     def _names(self, answer: Mapping[str, Any], nodes: Sequence[NodeInfo]) -> tuple[str, ...]:
         asked = {node.name for node in nodes}
