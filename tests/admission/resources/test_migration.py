@@ -84,8 +84,8 @@ def test_the_suggestion_is_a_configuration() -> None:
     report = examine(objects, Current())
     assert report.reads == ("v1/Secret",)
     assert report.sources == {"insecure_sources": ["registry.local"]}
-    text = suggestion(report).replace('[registry]\nsources = "/etc/edged/sources.yml"\n', "")
-    found = config.parse(text)
+    found = config.parse(suggestion(report))
+    assert found.registry.sources == "/etc/edged/sources.yml"
     assert found.engine.wall_timeout_s == 5.0
     admission = found.admission
     assert admission is not None
