@@ -35,7 +35,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 
 def many(folder: Path, paths: list[Path], quick: bool) -> dict[str, Any]:
-    """Memory with a few and with many policies, each used; how soon many are ready, and reloaded with other settings."""
+    """Memory with a few and with many policies, each used; how soon many are ready, and reloaded with other words."""
     rss = {}
     for count in (FEW, MANY):
         say(f"{count} policies, each used")
