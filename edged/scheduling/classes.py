@@ -302,8 +302,8 @@ class Classes:
 
 
 def _sum_up(totals: list[int], rows: Sequence[ScoreRow], positions: Sequence[int]) -> None:
-    """ScoreRow.final of all rows, row by row: a call per node and plugin would cost more than the sum. Few raw scores of
-    plugins that map by maximum differ, so each is mapped once."""
+    """ScoreRow.final of all rows, row by row: a call per node and plugin would cost more than the sum. Few raw scores
+    of plugins that map by maximum differ, so each is mapped once."""
     for i in positions:
         totals[i] = 0
     for weight, raw, _, by_max, maximum in rows:
