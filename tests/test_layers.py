@@ -30,6 +30,7 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "scheduling", "control", "abi", "rego", "wasm", "apiserver", "http1", "webhook", "loops", "otlp",
+    "registry",
     "daemon.py", "config.py", "config_reader.py", "kubernetes_checks.py", "toml_lines.py", "logs.py",
     "systemd.py", "status.py", "errors.py", "names.py", "cli/__init__.py", "cli/run.py",
 )  # fmt: skip

@@ -165,9 +165,10 @@ class Http:
             proxy = self.sources.proxy(parts.scheme, parts.netloc)
             if not self.inward and proxy and _names_inward(parts.hostname or ""):
                 raise PeerError(f"{parts.netloc}: loopback and link-local addresses are refused, behind a proxy too")
-            transport = httpx2.AsyncHTTPTransport(
-                verify=await trio.to_thread.run_sync(self._tls, parts.netloc, checked), proxy=proxy or None
-            )
+            # Reading the system's CAs takes tens of milliseconds: not for plain HTTP, and not on the event loop.
+            needs_tls = parts.scheme == "https" or proxy.startswith("https:")
+            tls = await trio.to_thread.run_sync(self._tls, parts.netloc, checked) if needs_tls else False
+            transport = httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy or None)
             if not self.inward and not proxy:
                 # The transport has no parameter for it; tests/registry/test_http.py tells when this stops working.
                 transport._pool._network_backend = Outward(transport._pool._network_backend)
@@ -177,12 +178,14 @@ class Http:
         return known
 
     def _tls(self, host: str, checked: bool) -> ssl.SSLContext:
+        if not checked:
+            unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            unchecked.check_hostname = False
+            unchecked.verify_mode = ssl.CERT_NONE
+            return unchecked
         context = ssl.create_default_context()
         for pem in self.sources.authorities.get(host, ()):
             context.load_verify_locations(cadata=pem)
-        if not checked:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
         return context
 
 
