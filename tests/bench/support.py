@@ -182,8 +182,10 @@ wrk.body = io.open("{body}", "rb"):read("*a")
 wrk.headers["Content-Type"] = "application/json"
 {headers}
 function done(summary, latency, requests)
-  io.stderr:write(string.format('{{"p50_us":%d,"p95_us":%d,"p99_us":%d,"max_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n',
-    latency:percentile(50), latency:percentile(95), latency:percentile(99), latency.max, summary.requests, summary.duration,
+  local shape = '{{"p50_us":%d,"p95_us":%d,"p99_us":%d,"max_us":%d,"requests":%d,"duration_us":%d,"failed":%d}}\\n'
+  io.stderr:write(string.format(shape,
+    latency:percentile(50), latency:percentile(95), latency:percentile(99), latency.max,
+    summary.requests, summary.duration,
     summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write +
     summary.errors.timeout))
 end

@@ -21,7 +21,7 @@ def policies(version: int) -> list[Mapping[str, Any]]:
 
 
 class Asker(threading.Thread):
-    """Asks one policy after the other over one connection. `range` is what versions may answer now: (oldest, newest)."""
+    """Asks one policy after the other over one connection. `range`: the oldest and newest version that may answer."""
 
     def __init__(self, edged: Edged, first: int) -> None:
         super().__init__(daemon=True)
