@@ -208,3 +208,14 @@ def test_options_that_do_not_parse(option: str, cluster: str) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["schedule", "simulate", "-f", cluster, option])
     assert ended.value.code == 2
+
+
+def test_extenders_are_not_asked_and_that_is_said(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "scheduler.yaml"
+    config.write_text(
+        "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+        "extenders: [{urlPrefix: 'http://127.0.0.1:1/x', filterVerb: filter}]\n"
+    )
+    assert "not asked: 1 HTTP extenders" in simulate(capsys, "-f", cluster, "--scheduler-config", str(config))

@@ -133,6 +133,8 @@ async def _run(args: argparse.Namespace) -> int:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
         notes.append(f"not looked at: {told}")
     profiles = Profiles(args, state)
+    if profiles.plain.settings.extenders:
+        notes.append(f"not asked: {len(profiles.plain.settings.extenders)} HTTP extenders of {profiles.plain.source}")
     try:
         wish, said = changed(profiles.plain, args.weight, args.module)
         after_state = state.copy()
