@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
     from edged.cli.policy.sources import Wishes
-    from edged.config import Config
+    from edged.config import Config, GroupConfig, PolicyConfig
 
 MODES = ("kubewarden", "wasi", "opa", "gatekeeper", "kubewarden-wapc", "wapc")
 EPILOG = """POLICY is a file, a file://, https:// or registry:// URL, the beginning of a digest in the store, a YAML
@@ -111,6 +111,8 @@ async def _run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
         async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
             named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            if not args.allow_context_aware and replay is None:
+                refuse_cluster(named)
             lines = Lines()
             admission = evaluator.admission(await evaluator.load(named, lines), lines, replay, record)
             for policy in named:
@@ -121,6 +123,20 @@ async def _run(args: argparse.Namespace) -> int:
         _write_session(Path(args.record), record)
     _print(results, args.output)
     return 0 if all(result["response"]["allowed"] for result in results) else 1
+
+
+def refuse_cluster(policies: list[PolicyConfig | GroupConfig]) -> None:
+    """A configured policy that reads the cluster would answer otherwise without one: raises ConfigError."""
+    from edged.config import GroupConfig
+
+    for policy in policies:
+        members = policy.members.values() if isinstance(policy, GroupConfig) else (policy,)
+        kinds = sorted({f"{each['apiVersion']} {each['kind']}" for one in members for each in one.context_aware})
+        if kinds:
+            raise ConfigError(
+                f"policy {policy.name} reads {', '.join(kinds)} of the cluster: --allow-context-aware connects to it, "
+                "--replay-host-capabilities-interactions FILE answers without one"
+            )
 
 
 def config_of(args: argparse.Namespace) -> Config:

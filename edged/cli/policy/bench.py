@@ -78,6 +78,8 @@ async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
         async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
             named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            if not args.allow_context_aware and replay is None:
+                ask.refuse_cluster(named)
             lines, failures = Lines(show=False, keep=False), Failures()
             before = rss_mib()
             loaded = await evaluator.load(named, lines)

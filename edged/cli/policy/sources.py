@@ -136,7 +136,10 @@ def policy_of(path: Path, wishes: Wishes, config: Config, scratch: Path, display
     """A policy that may do what its module says it does: what is mutated is shown, not refused."""
     if wishes.mode:
         path = _in_mode(path, wishes.mode, scratch)
-    found = metadata_of(path)
+    try:
+        found = metadata_of(path)
+    except GuestError:
+        found = Metadata()  # the loader says what is wrong, as in the daemon
     policy = PolicyConfig(
         name=policy_name(display or str(path)),
         module=path.absolute().as_uri(),

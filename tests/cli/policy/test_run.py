@@ -1,0 +1,230 @@
+"""`edged policy run`: questions, policies, exit codes, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cli.policy.support import POD, PRIVILEGED, Policy, fault, sample, write
+
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "shop"},
+    "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "x"}]}}},
+}
+
+
+def test_a_manifest_is_allowed_or_rejected(policy: Policy, tmp_path: Path):
+    code, out, _ = policy("run", "-r", write(tmp_path / "pod.json", POD), sample("pod-privileged"))
+    assert (code, json.loads(out)["allowed"]) == (0, True)
+    code, out, _ = policy("run", "-r", write(tmp_path / "pod.json", PRIVILEGED), sample("pod-privileged"))
+    assert code == 1
+    assert json.loads(out)["status"] == {
+        "message": 'Pod web: container "app" is privileged, which is not allowed',
+        "code": 403,
+    }
+
+
+def test_the_request_is_read_from_stdin_and_settings_from_a_file(
+    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(yaml.safe_dump(PRIVILEGED).encode())))
+    settings = write(tmp_path / "settings.yaml", "allowed_images: [x]\n")
+    code, out, _ = policy("run", "-r", "-", "-s", settings, sample("pod-privileged"))
+    assert (code, json.loads(out)["allowed"]) == (0, True)
+
+
+def test_a_patch_is_decoded_on_request(policy: Policy, tmp_path: Path):
+    settings = ("--settings-json", "limits: {cpu: '1'}")
+    request = write(tmp_path / "deployment.json", DEPLOYMENT)
+    code, out, _ = policy("run", "-r", request, *settings, "--decode-patch", sample("resource-defaults"))
+    assert code == 0
+    assert json.loads(out)["decodedPatch"] == [
+        {
+            "op": "add",
+            "path": "/spec/template/spec/containers/0/resources",
+            "value": {"limits": {"cpu": "1"}},
+        }
+    ]
+    code, out, _ = policy("run", "-r", request, *settings, "-o", "table", sample("resource-defaults"))
+    assert "Deployment default/shop" in out and '{"op":"add"' in out
+
+
+def test_reviews_and_bare_requests_are_taken_as_they_are(policy: Policy, tmp_path: Path):
+    _, request, _ = policy("scaffold", "admission-request", "--object", write(tmp_path / "pod.json", PRIVILEGED))
+    bare = write(tmp_path / "request.json", request)
+    review = write(tmp_path / "review.json", {"kind": "AdmissionReview", "request": json.loads(request)})
+    answers = [policy("run", "-r", each, sample("pod-privileged"))[:2] for each in (bare, review)]
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 1
+    code, _, err = policy("run", "-r", bare, "--operation", "UPDATE", sample("pod-privileged"))
+    assert (code, "is a request already" in err) == (2, True)
+
+
+def test_several_objects_are_asked_about_one_by_one(policy: Policy, tmp_path: Path):
+    objects = write(tmp_path / "list.json", {"apiVersion": "v1", "kind": "List", "items": [POD, PRIVILEGED]})
+    code, out, _ = policy("run", "-r", objects, sample("pod-privileged"))
+    assert code == 1
+    assert [each["response"]["allowed"] for each in json.loads(out)] == [True, False]
+
+
+def resources(kind: str, **spec: Any) -> dict[str, Any]:
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
+    return {
+        "apiVersion": "policies.kubewarden.io/v1",
+        "kind": kind,
+        "metadata": {"name": kind.lower()},
+        "spec": {"rules": [rule], **spec},
+    }
+
+
+def test_custom_resources_are_run_in_sequence(policy: Policy, tmp_path: Path):
+    module = f"file://{sample('pod-privileged')}"
+    members = {"strict": {"module": module}, "lenient": {"module": module, "settings": {"allowed_images": ["x"]}}}
+    text = yaml.safe_dump_all(
+        [
+            resources("ClusterAdmissionPolicy", module=module, mutating=False),
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "else"}},
+            resources(
+                "ClusterAdmissionPolicyGroup", policies=members, expression="strict() || lenient()", message="no"
+            ),
+        ]
+    )
+    request = write(tmp_path / "pod.json", PRIVILEGED)
+    code, out, _ = policy("run", "-r", request, write(tmp_path / "policies.yaml", text))
+    assert code == 1
+    assert [(each["policy"], each["response"]["allowed"]) for each in json.loads(out)] == [
+        ("clusterwide-clusteradmissionpolicy", False),
+        ("clusterwide-group-clusteradmissionpolicygroup", True),
+    ]
+
+
+def test_a_custom_resource_that_is_wrong_is_told_by_field(policy: Policy, tmp_path: Path):
+    wrong = resources("ClusterAdmissionPolicy", module=f"file://{sample('pod-privileged')}", rules=[])
+    request = write(tmp_path / "pod.json", POD)
+    code, _, err = policy("run", "-r", request, write(tmp_path / "policy.yaml", yaml.safe_dump(wrong)))
+    assert code == 2
+    assert "policy.yaml: document 1: ClusterAdmissionPolicy clusteradmissionpolicy: spec.rules" in err
+
+
+def config(tmp_path: Path, text: str) -> str:
+    folders = f'[node]\nstate_dir = "{tmp_path}/state"\ncache_dir = "{tmp_path}/cache"\n'
+    return write(tmp_path / "edged.toml", f'{folders}[admission]\nregister = "none"\n{text}')
+
+
+def test_a_policy_of_the_configuration_file_is_run_as_it_is_configured(policy: Policy, tmp_path: Path):
+    entry = f'name = "watch"\nmodule = "file://{sample("pod-privileged")}"\nmode = "monitor"\n'
+    path = config(tmp_path, f"[[admission.policy]]\n{entry}")
+    request = write(tmp_path / "pod.json", PRIVILEGED)
+    code, out, _ = policy("run", "--config", path, "-r", request, "watch")
+    assert (code, json.loads(out)["allowed"]) == (0, True)
+    code, _, err = policy("run", "--config", path, "-r", request, "wach")
+    assert code == 2
+    assert "policies of the configuration file: watch" in err
+
+
+def test_a_module_of_the_store_is_found_by_its_digest(policy: Policy, tmp_path: Path):
+    content = sample("pod-privileged").read_bytes()
+    stored = tmp_path / "state" / "modules" / "registry" / "reg.example" / "policies" / "pod-privileged:v1"
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    request = write(tmp_path / "pod.json", POD)
+    code, out, _ = policy("run", "--config", config(tmp_path, ""), "-r", request, digest[:12])
+    assert (code, json.loads(out)["allowed"]) == (0, True)
+    code, _, err = policy("run", "--config", config(tmp_path, ""), "-r", request, "0000aaaa")
+    assert (code, "no module in" in err) == (2, True)
+
+
+def test_a_module_without_metadata_runs_in_the_mode_that_is_asked_for(policy: Policy, tmp_path: Path):
+    module = tmp_path / "plain.wasm"
+    write(module, fault("metadata-none"))
+    request = write(tmp_path / "pod.json", POD)
+    code, out, _ = policy("run", "-r", request, module)
+    assert code == 1
+    assert "protocol version" in json.loads(out)["status"]["message"]
+    _, out, _ = policy("run", "-r", request, "-e", "kubewarden", module)
+    assert "protocol version" not in out
+
+
+def test_raw_policies_get_any_json(policy: Policy, tmp_path: Path):
+    request = write(tmp_path / "raw.json", {"uid": "mine", "anything": [1]})
+    code, out, _ = policy("run", "--raw", "-r", request, sample("pod-privileged"))
+    assert json.loads(out)["uid"] == "mine"
+    assert code in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("spin", "exceeded the allowed execution time"),
+        ("trap-unreachable", "Guest call failure"),
+        ("reply-not-json", "not JSON"),
+        ("unknown-import", "import"),
+        ("metadata-bad", "not JSON"),
+    ],
+)
+def test_a_policy_that_fails_rejects_and_says_why(policy: Policy, tmp_path: Path, name: str, said: str):
+    module = tmp_path / f"{name}.wasm"
+    write(module, fault(name))
+    code, out, _ = policy("run", "--timeout", "0.3", "-r", write(tmp_path / "pod.json", POD), module)
+    status = json.loads(out)["status"]
+    assert (code, status["code"]) == (1, 500)
+    assert said in status["message"]
+
+
+def test_bad_settings_reject_with_what_the_policy_says(policy: Policy, tmp_path: Path):
+    request = write(tmp_path / "pod.json", POD)
+    code, out, _ = policy("run", "-r", request, "--settings-json", "{nonsense: 1}", sample("pod-privileged"))
+    assert code == 1
+    assert json.loads(out)["status"]["message"].startswith("Policy settings are invalid: unknown setting")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-r", "absent.yaml", "{module}"), "absent.yaml: No such file"),
+        (("-r", "{pod}", "absent.wasm"), "absent.wasm: no such file"),
+        (("-r", "{pod}", "{pod}"), "holds no policy"),
+        (("-r", "{pod}", "{text}"), "not a WebAssembly module"),
+        (("-r", "{wat}", "{module}"), "no YAML"),
+        (("-r", "{settings}", "{module}"), "neither an AdmissionReview"),
+        (("-r", "{pod}", "--settings-json", "[1", "{module}"), "--settings-json: no YAML"),
+        (("-r", "{pod}", "--settings-json", "[1]", "{module}"), "settings must be an object"),
+        (("-r", "{pod}", "--timeout", "0", "{module}"), "--timeout"),
+        (("-r", "{pod}", "--allowed-host-capabilities", "oci/v9", "{module}"), "is not a host capability"),
+        (("-r", "{pod}", "--old-object", "{pod}", "{module}"), "--old-object is for"),
+        (("-r", "{pod}", "ftp://host/x.wasm"), "must be a file://"),
+        (("-r", "{pod}", "--allow-context-aware", "{module}"), "kubeconfig"),
+    ],
+)
+def test_what_is_wrong_is_named(policy: Policy, tmp_path: Path, arguments: tuple[str, ...], said: str):
+    files = {
+        "pod": write(tmp_path / "pod.json", POD),
+        "text": write(tmp_path / "text", "hello"),
+        "wat": write(tmp_path / "bad.yaml", "a: ["),
+        "settings": write(tmp_path / "settings.yaml", "a: 1"),
+        "module": str(sample("pod-privileged")),
+    }
+    code, out, err = policy("run", *(argument.replace("{", "{0[").replace("}", "]}").format(files)
+                                     if argument[1:-1] in files else argument for argument in arguments))  # fmt: skip
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_a_configured_policy_that_reads_the_cluster_is_not_asked_without_one(policy: Policy, tmp_path: Path):
+    entry = 'context_aware = [{ apiVersion = "v1", kind = "Pod" }]\nhost_capabilities = ["kubernetes/*"]\n'
+    path = config(
+        tmp_path, f'[[admission.policy]]\nname = "quota"\nmodule = "file://{sample("namespace-quota-hint")}"\n{entry}'
+    )
+    code, _, err = policy("run", "--config", path, "-r", write(tmp_path / "pod.json", POD), "quota")
+    assert code == 2
+    assert "policy quota reads v1 Pod of the cluster" in err
