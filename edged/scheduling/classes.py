@@ -239,7 +239,8 @@ class Classes:
         new = known.unscored(feasible)
         for call in calls if new else ():
             await score_nodes(call, state, pod, nodes, new, known.raw[call.name])
-        rows, totals = await self._totals(known, calls, state, evaluation, new)
+        anew = await self._score_anew(profile, state, evaluation)
+        rows, totals = await self._totals(known, calls, state, evaluation, new, anew)
         for i in new:
             known.scored[i] = 1
         # Copies: the class goes on changing its own.
@@ -254,15 +255,32 @@ class Classes:
             nodes = self._algorithm.snapshot.nodes
             state.skip_score = set()
             feasible = [nodes[i] for i in evaluation.feasible]
-            await run_pre_score(profile.calls["pre_score"], state, evaluation.pod, feasible)
+            await run_pre_score(_lasting(profile, "pre_score"), state, evaluation.pod, feasible)
             if known.scorers is None or known.skip_score != state.skip_score:
                 known.skip_score = state.skip_score
-                known.scorers = active(profile.calls["score"], state.skip_score)
+                known.scorers = active(_lasting(profile, "score"), state.skip_score)
                 known.raw = {call.name: [0] * len(nodes) for call in known.scorers}
                 known.scored = bytearray(len(nodes))
             if not known.replays:
                 known.data = dict(state.data)
         return known.scorers
+
+    async def _score_anew(self, profile: Profile, state: CycleState, evaluation: Evaluation) -> dict[str, ScoreRow]:
+        """Rows of the plugins whose score rests on more than Pod and node."""
+        nodes, feasible, pod = self._algorithm.snapshot.nodes, evaluation.feasible, evaluation.pod
+        rows = {}
+        for call in profile.calls["score"]:
+            scores_anew = call.plugin.scores_anew
+            if scores_anew is None or not scores_anew(pod):
+                continue
+            before = [each for each in profile.calls["pre_score"] if each.name == call.name]
+            state.skip_score = set(state.skip_score)  # the class goes on using its own
+            await run_pre_score(before, state, pod, [nodes[i] for i in feasible])
+            if call.name not in state.skip_score:
+                raw = [0] * len(nodes)
+                await score_nodes(call, state, pod, nodes, feasible, raw)
+                rows[call.name] = await score_row(call, state, pod, nodes, feasible, raw)
+        return rows
 
     async def _totals(
         self,
@@ -271,12 +289,13 @@ class Classes:
         state: CycleState,
         evaluation: Evaluation,
         new: Sequence[int],
+        anew: dict[str, ScoreRow],
     ) -> tuple[dict[str, ScoreRow], Sequence[int]]:
         """(rows, totals by position). `known.totals` holds what does not depend on the other nodes."""
         feasible = evaluation.feasible
-        rows: dict[str, ScoreRow] = {}
+        rows: dict[str, ScoreRow] = dict(anew)
         lasting: list[ScoreRow] = []
-        passing: list[ScoreRow] = []
+        passing = [*anew.values()]
         for call in calls:
             raw, by_max = known.raw[call.name], call.plugin.normalize_by_max
             if by_max is not None:
@@ -323,6 +342,11 @@ def _with(totals: list[int], rows: Sequence[ScoreRow], positions: Sequence[int])
     for i in positions:
         result[i] += sum(row.final(i) for row in rows)
     return result
+
+
+def _lasting(profile: Profile, point: str) -> list[Call]:
+    """Without the plugins whose part is made anew for each Pod."""
+    return [call for call in profile.calls[point] if call.plugin.scores_anew is None]
 
 
 def _awaits(calls: Sequence[Call]) -> bool:

@@ -383,9 +383,12 @@ class Plugin:
             """-> nothing."""
 
     # Plugins whose verdicts depend on more than Pod and node may define `skips(pod)`: true when both PreFilter and
-    # PreScore will Skip this Pod, so that its verdicts can be shared all the same. It is asked on the
-    # snapshot of the cycle.
+    # PreScore (unless `scores_anew` is true) will Skip this Pod, so that its verdicts can be shared all the same.
+    # It is asked on the snapshot of the cycle.
     skips: Callable[[PodInfo], bool] | None = None
+    # Beside `skips`: true when the Pod will be scored, by more than Pod and node, so that this plugin's part of the
+    # score is made anew for each Pod while everything else is shared. Needs `normalize_score`.
+    scores_anew: Callable[[PodInfo], bool] | None = None
 
     # Plugins that hold something per Pod (a guest instance) define `end_cycle(state, pod)`: called exactly
     # once when the Pod's scheduling and binding cycle is over, however it ended, if pre_filter was called.

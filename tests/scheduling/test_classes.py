@@ -12,12 +12,14 @@ from edged.scheduling.cycle import Algorithm, CycleError, OfflineHandle, run_now
 from edged.scheduling.framework import Code, CycleState, Plugin, Status
 from edged.scheduling.nodes import NodeParser
 from edged.scheduling.nominator import Nominator
+from edged.scheduling.objects import Objects
 from edged.scheduling.pods import PodParser
 from edged.scheduling.profile import default_profile, with_guests
 from edged.scheduling.snapshot import Snapshot
 from tests.scheduling.objects import node, nothing, parsed_node, pod, pod_info
 
 MIB = 1024 * 1024
+SERVED = {"app": "served"}
 
 
 def random_node(rng, name):
@@ -31,7 +33,10 @@ def random_node(rng, name):
         cpu=rng.choice(["2", "4", "3500m"]),
         memory=rng.choice(["4Gi", "8Gi"]),
         pods=rng.choice(["3", "10", "110"]),
-        labels={"zone": rng.choice("xyz"), "disk": rng.choice(["ssd", "hdd"]), "gen": str(rng.randrange(9))},
+        labels={
+            "zone": rng.choice("xyz"), "disk": rng.choice(["ssd", "hdd"]), "gen": str(rng.randrange(9)),
+            "kubernetes.io/hostname": name,
+        },
         taints=taints,
         unschedulable=rng.random() < 0.05,
         images={f"registry.local/app:{i}": rng.randrange(900) * MIB for i in range(3) if rng.random() < 0.4},
@@ -65,6 +70,8 @@ def templates(rng):
     return [
         {"labels": {"app": "web"}, "affinity": away},
         {"labels": {"app": "web"}, "topologySpreadConstraints": [spread]},
+        {"labels": {"app": "db"}, "topologySpreadConstraints": [{**spread, "whenUnsatisfiable": "ScheduleAnyway"}]},
+        {"labels": {"app": "served"}},
         {"affinity": near},
         {"labels": {"app": "web"}},
         {"requests": {"cpu": "250m", "memory": "256Mi"}},
@@ -94,7 +101,9 @@ class Cluster:
         self.node_parser, self.pod_parser = NodeParser(nothing), PodParser(nothing)
         for i in range(count):
             self.cache.set_node(self.node_parser.parse(random_node(rng, f"n{i}")))
-        self.profile = make_profile("edged", OfflineHandle(self.snapshot))
+        objects = Objects()
+        objects.put("Service", {"metadata": {"name": "s", "namespace": "default"}, "spec": {"selector": SERVED}})
+        self.profile = make_profile("edged", OfflineHandle(self.snapshot, objects))
         self.plain = Algorithm(self.snapshot, self.nominator, lambda n: n // 2)
         self.algorithm = Algorithm(self.snapshot, self.nominator, lambda n: n // 2)
         self.classes = Classes(self.algorithm, limit=5)

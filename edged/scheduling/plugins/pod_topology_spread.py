@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from edged.scheduling.default_spread import DefaultSelectors, kinds_for, parse_args, with_label_keys
 from edged.scheduling.framework import (
@@ -31,6 +31,7 @@ from edged.scheduling.plugins.node_affinity import required_matches
 from edged.scheduling.plugins.node_unschedulable import is_own_update
 from edged.scheduling.plugins.taint_toleration import untolerated
 from edged.scheduling.pods import PodInfo, SpreadConstraint
+from edged.scheduling.selectors import LabelSelector
 
 _NAME = "PodTopologySpread"
 _TEXT = "node(s) didn't match pod topology spread constraints"
@@ -79,6 +80,7 @@ class PodTopologySpread(Plugin):
         self._defaults, self._by_system = parse_args(args)
         self._firm = any(constraint.hard for constraint in self._defaults)
         self._selectors = DefaultSelectors(handle.objects)
+        self._counts = PodCounts()
 
     def events_to_register(self) -> Iterable[EventRegistration]:
         pod = ClusterEvent("Pod", Action.ADD | Action.UPDATE_POD_LABEL | Action.DELETE)
@@ -96,7 +98,14 @@ class PodTopologySpread(Plugin):
         return kinds_for(pod) if self._defaults and not self._firm and not pod.spec.spread else NOTHING
 
     def skips(self, pod: PodInfo) -> bool:
-        return not pod.spec.spread and (not self._defaults or self._selectors.of(pod) is None)
+        """Nothing is required; what is preferred is scored anew for each Pod."""
+        spread = pod.spec.spread
+        if spread:
+            return not any(constraint.hard for constraint in spread)
+        return not self._firm or self._selectors.of(pod) is None
+
+    def scores_anew(self, pod: PodInfo) -> bool:
+        return bool(pod.spec.spread) or (bool(self._defaults) and self._selectors.of(pod) is not None)
 
     def constraints(self, pod: PodInfo, *, hard: bool) -> list[SpreadConstraint]:
         """The Pod's own, or else the defaults with its selector."""
@@ -143,8 +152,9 @@ class PodTopologySpread(Plugin):
         if not constraints:
             return _SKIP
         state.data[_SCORES] = SoftSpread(
-            constraints, pod, nodes, self._handle.snapshot.nodes, all_keys=bool(pod.spec.spread) or not self._by_system
-        )
+            constraints, pod, nodes, self._handle.snapshot.nodes, self._counts,
+            all_keys=bool(pod.spec.spread) or not self._by_system,
+        )  # fmt: skip
         return None
 
     def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
@@ -178,11 +188,39 @@ class PodTopologySpread(Plugin):
         )
 
 
+class PodCounts:
+    """How many Pods of each node of the snapshot a selector matches; counted again only where a node changed."""
+
+    _TABLES: Final = 64
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[LabelSelector | None, str], dict[str, tuple[int, int]]] = {}
+
+    def table(self, constraint: SpreadConstraint, namespace: str) -> dict[str, tuple[int, int]]:
+        """Of a constraint's selector: node -> (its generation then, Pods)."""
+        key = (constraint.selector, namespace)
+        found = self._tables.get(key)
+        if found is None:
+            if len(self._tables) >= self._TABLES:
+                self._tables.clear()
+            found = self._tables[key] = {}
+        return found
+
+
+def _count_on(
+    table: dict[str, tuple[int, int]], constraint: SpreadConstraint, pod: PodInfo, node: NodeInfo
+) -> int:
+    known = table.get(node.name)
+    if known is None or known[0] != node.generation:
+        known = table[node.name] = (node.generation, matching_pods(constraint, pod, node))
+    return known[1]
+
+
 class SoftSpread:
     """Counts for the ScheduleAnyway constraints; `ignored`: scored nodes that lack one of the keys. Without
     `all_keys` none is ignored, and nodes that lack a key are a domain of their own."""
 
-    __slots__ = ("constraints", "counts", "ignored", "weights")
+    __slots__ = ("constraints", "counts", "ignored", "tables", "weights")
 
     def __init__(
         self,
@@ -190,9 +228,12 @@ class SoftSpread:
         pod: PodInfo,
         scored: Sequence[NodeInfo],
         everywhere: Sequence[NodeInfo],
+        known: PodCounts,
+        *,
         all_keys: bool,
     ) -> None:
         self.constraints = constraints
+        self.tables = [known.table(constraint, pod.key.namespace) for constraint in constraints]
         lacking = {node.name for node in scored if not has_all_keys(constraints, node.labels)} if all_keys else set()
         self.ignored: set[str] = lacking
         self.counts = [self._domains(constraint, scored) for constraint in constraints]
@@ -212,23 +253,23 @@ class SoftSpread:
         return {node.labels.get(constraint.topology_key, ""): 0 for node in scored if node.name not in self.ignored}
 
     def _count(self, pod: PodInfo, node: NodeInfo) -> None:
-        for constraint, counts in zip(self.constraints, self.counts, strict=True):
+        for constraint, counts, table in zip(self.constraints, self.counts, self.tables, strict=True):
             value = node.labels.get(constraint.topology_key, "")
             if value in counts and included(constraint, pod, node):
-                counts[value] += matching_pods(constraint, pod, node)
+                counts[value] += _count_on(table, constraint, pod, node)
 
     def score(self, pod: PodInfo, node: NodeInfo) -> int:
         if node.name in self.ignored:
             return 0
         total = 0.0
-        for constraint, counts, weight in zip(self.constraints, self.counts, self.weights, strict=True):
+        for i, constraint in enumerate(self.constraints):
             if constraint.topology_key not in node.labels:
                 continue
             if constraint.topology_key == _HOSTNAME:
-                count = matching_pods(constraint, pod, node)
+                count = _count_on(self.tables[i], constraint, pod, node)
             else:
-                count = counts[node.labels[constraint.topology_key]]
-            total += count * weight + (constraint.max_skew - 1)
+                count = self.counts[i][node.labels[constraint.topology_key]]
+            total += count * self.weights[i] + (constraint.max_skew - 1)
         return math.floor(total + 0.5)
 
 

@@ -68,11 +68,12 @@ def test_selectors_are_found_anew_when_something_changes():
     objects = Objects()
     plugin = PodTopologySpread({}, OfflineHandle(Snapshot(), objects))
     waiting = PodParser(nothing).parse(owned(pod("p", labels=WEB), "apps/v1", "ReplicaSet"))
-    assert plugin.skips(waiting)
+    assert not plugin.scores_anew(waiting)
     objects.put("Service", service("s", WEB))
-    assert not plugin.skips(waiting)
+    assert plugin.scores_anew(waiting)
     objects.put("Service", service("s", {"app": "other"}))
-    assert plugin.skips(waiting)
+    assert not plugin.scores_anew(waiting)
+    assert plugin.skips(waiting)  # they never keep a Pod from a node
     assert plugin.wishes(waiting) == {"Service", "ReplicaSet"}
     assert plugin.needs(waiting) == set()
 
