@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from edged.errors import ConfigError, EdgedError
-from edged.registry.oci import MAGIC
+from edged.registry.download import MAGIC
 from edged.registry.store import SCHEMES, Store, Stored
 from edged.wasm.compile import MAX_MODULE_BYTES
 

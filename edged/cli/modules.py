@@ -7,9 +7,12 @@ starts. Results go to stdout, progress to stderr. Called by cli/module.py and cl
 from __future__ import annotations
 
 import argparse
+import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edged.errors import ConfigError, EdgedError
 
@@ -127,24 +130,44 @@ async def _remote(modules: Modules, args: argparse.Namespace, noun: str) -> int:
 
 async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
     from edged.loops.modules import TRUSTED
+    from edged.registry.download import Download
     from edged.registry.store import is_moving
 
     modules.store.path(url)  # a URL that makes no sense is told before anything is asked
     known = modules.store.find(url)
-    if known is not None and not is_moving(url):
-        binary = known.read_bytes()
-    else:
-        progress = _Progress(url, show=not args.quiet)
-        try:
-            binary = await modules.fetch(url, TRUSTED, progress)
-        finally:
-            progress.end()
-    if args.output_path is None:
-        print(modules.store.keep(url, binary))
-    elif args.output_path == "-":
-        sys.stdout.buffer.write(binary)
-    else:
-        _write(Path(args.output_path), binary)
+    fetch = known is None or is_moving(url)
+    progress = _Progress(url, show=not args.quiet)
+    try:
+        if args.output_path is None:
+            if fetch:
+                with modules.store.incoming(url) as download:
+                    await modules.fetch(url, download, TRUSTED, progress)
+            print(modules.store.path(url))
+            return
+        with _output(args.output_path) as file:
+            if known is None or fetch:
+                await modules.fetch(url, Download(file), TRUSTED, progress)
+            else:
+                file.write(known.read_bytes())
+    finally:
+        progress.end()
+
+
+@contextmanager
+def _output(name: str) -> Iterator[BinaryIO]:
+    """A file that is there whole or not at all; - is standard output. Raises ConfigError."""
+    from edged.webhook.files import written
+
+    if name == "-":
+        buffer = io.BytesIO()
+        yield buffer
+        sys.stdout.buffer.write(buffer.getvalue())
+        return
+    try:
+        with written(Path(name), 0o644) as file:
+            yield file
+    except OSError as error:
+        raise ConfigError(f"{name}: {error.strerror}") from error
 
 
 async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
@@ -307,7 +330,7 @@ def _file_or_stored(store: Store, name: str) -> Path:
 
 
 def _read(path: Path) -> bytes:
-    from edged.registry.oci import MAGIC
+    from edged.registry.download import MAGIC
 
     try:
         binary = path.read_bytes()
@@ -316,15 +339,6 @@ def _read(path: Path) -> bytes:
     if not binary.startswith(MAGIC):
         raise ConfigError(f"{path} is no Wasm module")
     return binary
-
-
-def _write(path: Path, binary: bytes) -> None:
-    from edged.webhook.files import write_atomically
-
-    try:
-        write_atomically(path, binary, 0o644)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
 
 
 class _Progress:

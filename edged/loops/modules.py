@@ -22,8 +22,9 @@ from edged.config import RegistryConfig
 from edged.errors import PeerError
 from edged.logs import Logger
 from edged.registry import credentials, sources
+from edged.registry.download import Download
 from edged.registry.http import Http, Progress
-from edged.registry.oci import MAGIC, Registry
+from edged.registry.oci import Registry
 from edged.registry.reference import Reference, parse_url
 from edged.registry.store import Store, is_moving
 from edged.wasm.compile import MAX_MODULE_BYTES
@@ -97,30 +98,33 @@ class Modules:
             )
         try:
             async with self._limiters[restrictions == TRUSTED]:
-                binary = await self.fetch(url, restrictions, self._progress(url))
+                with self.store.incoming(url) as download:
+                    await self.fetch(url, download, restrictions, self._progress(url))
+                    await trio.to_thread.run_sync(download.settle)
         except PeerError as error:
             if known is None:
                 raise ModuleUnavailable(f"module {url}: {error}") from error
             self._log.warning("module not fetched, the one fetched before is used", module=url, error=str(error))
             return known
-        return self.store.keep(url, binary)
+        return self.store.path(url)
 
     async def fetch(
-        self, url: str, restrictions: Restrictions = TRUSTED, progress: Progress | None = None
-    ) -> bytes:
-        """The bytes of a registry:// or https:// module, from the network. Raises PeerError, ConfigError."""
+        self, url: str, into: Download, restrictions: Restrictions = TRUSTED, progress: Progress | None = None
+    ) -> None:
+        """A registry:// or https:// module, from the network. Raises PeerError, ConfigError."""
         limit_s = PULL_S if restrictions == TRUSTED else STRANGERS_PULL_S
         with trio.move_on_after(limit_s) as scope:
             if url.startswith("registry://"):
                 reference = parse_url(url)
-                binary, _ = await self.ask(
+                await self.ask(
                     reference,
-                    lambda registry, host: registry.module(reference, MAX_MODULE_BYTES, progress, host),
+                    lambda registry, host: registry.module(reference, into, MAX_MODULE_BYTES, progress, host),
                     restrictions,
                 )
-                return binary
-            async with self.http(restrictions) as http:
-                return await _download(http, url, progress)
+            else:
+                async with self.http(restrictions) as http:
+                    await _download(http, url, into, progress)
+            return
         assert scope.cancelled_caught
         raise PeerError(f"not there after {limit_s:.0f} s")
 
@@ -170,13 +174,12 @@ class Modules:
         return progress
 
 
-async def _download(http: Http, url: str, progress: Progress | None) -> bytes:
+async def _download(http: Http, url: str, into: Download, progress: Progress | None) -> None:
     """An https:// module."""
-    answer = await http.request("GET", url, limit=MAX_MODULE_BYTES, progress=progress)
+    answer = await http.request("GET", url, limit=MAX_MODULE_BYTES, progress=progress, into=into)
     if answer.status != 200:
         raise PeerError(f"{urlsplit(answer.url).netloc} answered HTTP {answer.status}")
-    if not answer.body.startswith(MAGIC):
+    if not into.is_module:
         raise PeerError("what came does not begin as a Wasm module")
-    return answer.body
 
 

@@ -19,6 +19,7 @@ import httpx2
 import trio
 
 from edged.errors import PeerError
+from edged.registry.download import Download
 from edged.registry.sources import Sources
 
 MAX_REDIRECTS = 10
@@ -71,11 +72,13 @@ class Http:
         content: bytes | None = None,
         limit: int,
         progress: Progress | None = None,
+        into: Download | None = None,
     ) -> Answer:
-        """Follows redirects; credentials stay with the host they are for. Raises PeerError."""
+        """Follows redirects; credentials stay with the host they are for. With `into`, the body of a 200 goes there.
+        Raises PeerError."""
         sent, first = dict(headers or {}), urlsplit(url).netloc
         for _ in range(MAX_REDIRECTS):
-            answer = await self._ask_host(method, url, sent, content, limit, progress)
+            answer = await self._ask_host(method, url, sent, content, limit, progress, into)
             target = answer.headers.get("location")
             if answer.status not in REDIRECTS or not target:
                 return answer
@@ -103,6 +106,7 @@ class Http:
         content: bytes | None,
         limit: int,
         progress: Progress | None,
+        into: Download | None,
     ) -> Answer:
         """One request, by the first way that works."""
         parts = urlsplit(url)
@@ -112,9 +116,8 @@ class Http:
             if number < self._works.get(known, 0):
                 continue
             try:
-                found = await self._send(
-                    method, parts._replace(scheme=scheme).geturl(), checked, headers, content, limit, progress
-                )
+                way = parts._replace(scheme=scheme).geturl()
+                found = await self._send(method, way, checked, headers, content, limit, progress, into)
             except _CONNECT_ERRORS as error:
                 errors.append(_reason(error))
                 continue
@@ -140,6 +143,7 @@ class Http:
         content: bytes | None,
         limit: int,
         progress: Progress | None,
+        into: Download | None,
     ) -> Answer:
         client = await self._client(url, checked)
         sent = {"Accept-Encoding": "identity"} | headers  # what is packed may be of any size once it is unpacked
@@ -147,13 +151,20 @@ class Http:
             total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
             if total > limit:
                 raise PeerError(f"{url}: {total} bytes are more than the {limit} that are taken")
-            body = bytearray()
+            body, taken = bytearray(), 0
+            sink = into if response.status_code == 200 else None
+            if sink is not None:
+                sink.begin()
             async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > limit:
+                taken += len(chunk)
+                if taken > limit:
                     raise PeerError(f"{url}: more than the {limit} bytes that are taken")
+                if sink is None:
+                    body += chunk
+                else:
+                    sink.write(chunk)
                 if progress is not None:
-                    progress(len(body), total)
+                    progress(taken, total)
             found = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, found, bytes(body), url)
 

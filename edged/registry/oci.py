@@ -18,6 +18,7 @@ import orjson
 
 from edged.errors import PeerError
 from edged.registry.credentials import Login
+from edged.registry.download import Download
 from edged.registry.http import Answer, Http, Progress
 from edged.registry.reference import Reference
 
@@ -28,7 +29,6 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 ACCEPT = ", ".join((DOCKER_MANIFEST, DOCKER_LIST, OCI_MANIFEST, OCI_INDEX))
-MAGIC = b"\0asm"
 MAX_MANIFEST = 4 << 20
 MAX_CONFIG = 8 << 20
 MAX_TOKEN = 1 << 20
@@ -78,18 +78,16 @@ class Registry:
             raise PeerError(f"{reference}: the index has nothing for linux/{architecture()}")
         return await self.manifest(reference.at(_text(chosen, "digest", f"{reference}: the index")), host)
 
-    async def blob(
-        self, reference: Reference, digest: str, limit: int, progress: Progress | None = None, host: str = ""
-    ) -> bytes:
+    async def blob(self, reference: Reference, digest: str, limit: int, host: str = "") -> bytes:
         """Raises PeerError, also where the bytes are not those of the digest."""
-        answer = await self._get(reference, f"blobs/{digest}", limit, {}, progress, host)
+        answer = await self._get(reference, f"blobs/{digest}", limit, {}, host=host)
         if _digest(answer.body) != digest:
             raise PeerError(f"{reference}: blob {digest} arrived with digest {_digest(answer.body)}")
         return answer.body
 
     async def module(
-        self, reference: Reference, limit: int, progress: Progress | None = None, host: str = ""
-    ) -> tuple[bytes, Manifest]:
+        self, reference: Reference, into: Download, limit: int, progress: Progress | None = None, host: str = ""
+    ) -> Manifest:
         """The Wasm module that a reference names: every layer must be one, the first counts. Raises PeerError."""
         manifest = await self.image(reference, host)
         layers = _entries(manifest.document, "layers", f"{reference}: the manifest")
@@ -99,10 +97,12 @@ class Registry:
             if layer.get("mediaType") != WASM_LAYER:
                 raise PeerError(f"{reference}: a layer is {layer.get('mediaType')!r}, not {WASM_LAYER}: no Wasm module")
         digest = _text(layers[0], "digest", f"{reference}: a layer")
-        binary = await self.blob(reference, digest, limit, progress, host)
-        if not binary.startswith(MAGIC):
+        await self._get(reference, f"blobs/{digest}", limit, {}, progress, host, into)
+        if into.digest != digest:
+            raise PeerError(f"{reference}: blob {digest} arrived with digest {into.digest}")
+        if not into.is_module:
             raise PeerError(f"{reference}: the layer does not begin as a Wasm module")
-        return binary, manifest
+        return manifest
 
     async def configuration(self, reference: Reference, host: str = "") -> tuple[Manifest, Any]:
         """The image for this machine, and the document that it names as its configuration. Raises PeerError."""
@@ -172,8 +172,9 @@ class Registry:
         headers: Mapping[str, str],
         progress: Progress | None = None,
         host: str = "",
+        into: Download | None = None,
     ) -> Answer:
-        answer = await self._ask(reference, "GET", path, headers, None, "pull", limit, progress, host)
+        answer = await self._ask(reference, "GET", path, headers, None, "pull", limit, progress, host, into)
         if answer.status != 200:
             raise PeerError(f"{reference}: {_complaint(answer)}")
         return answer
@@ -197,6 +198,7 @@ class Registry:
         limit: int = MAX_MANIFEST,
         progress: Progress | None = None,
         host: str = "",
+        into: Download | None = None,
     ) -> Answer:
         """One request; where the registry asks who we are, once more with an answer. Another host, where blobs are
         kept, is told nothing, whatever it asks."""
@@ -207,7 +209,13 @@ class Registry:
         known = self._tokens.get((host, scope)) if urlsplit(url).netloc == host else None
         if known:
             sent["Authorization"] = known
-        answer = await self.http.request(method, url, headers=sent, content=content, limit=limit, progress=progress)
+
+        async def request() -> Answer:
+            return await self.http.request(
+                method, url, headers=sent, content=content, limit=limit, progress=progress, into=into
+            )
+
+        answer = await request()
         challenge = answer.headers.get("www-authenticate", "")
         if answer.status != 401 or not challenge or urlsplit(answer.url).netloc != host:
             return answer
@@ -216,7 +224,7 @@ class Registry:
             return answer
         self._tokens[host, scope] = authorization
         sent["Authorization"] = authorization
-        return await self.http.request(method, url, headers=sent, content=content, limit=limit, progress=progress)
+        return await request()
 
     async def _authorize(self, reference: Reference, challenge: str, scope: str) -> str | None:
         """What to say to a challenge; None when there is nothing to say."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from edged.errors import ConfigError
+from edged.registry.download import Download
 from edged.registry.reference import parse_url
-from edged.webhook.files import make_folder, remove, write_atomically
+from edged.webhook.files import make_folder, remove, write_atomically, written
 
 SCHEMES = ("registry", "https", "http")
 
@@ -67,6 +69,18 @@ class Store:
         except OSError as error:
             raise ConfigError(f"cannot keep a module in {error.filename or path.parent}: {error.strerror}") from error
         return path
+
+    @contextmanager
+    def incoming(self, url: str) -> Iterator[Download]:
+        """What is downloaded into it takes the module's place at the end, unless anything is raised. Raises
+        ConfigError."""
+        path = self.path(url)
+        try:
+            make_folder(path.parent, 0o700)
+            with written(path, 0o600) as file:
+                yield Download(file)
+        except OSError as error:
+            raise ConfigError(f"cannot keep a module in {error.filename or path.parent}: {error.strerror}") from error
 
     def items(self) -> Iterator[Stored]:
         """In the order of their URLs."""

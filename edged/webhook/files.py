@@ -4,11 +4,22 @@ harm."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, data: bytes, mode: int) -> None:
-    """Replace `path` by `data`, also across a power cut: temporary name, sync, rename, sync the folder.
+    """Replace `path` by `data`, whole or not at all. Raises OSError."""
+    with written(path, mode) as file:
+        file.write(data)
+
+
+@contextmanager
+def written(path: Path, mode: int) -> Iterator[BinaryIO]:
+    """A file that replaces `path` at the end, also across a power cut: temporary name, sync, rename, sync the folder.
+    Nothing is replaced when anything is raised.
 
     The temporary name ends in `.tmp`, which nothing that reads a folder by extension takes. Written by root,
     the file belongs to whom its folder belongs to: `edged webhook install` prepares files that the daemon,
@@ -19,7 +30,7 @@ def write_atomically(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fchmod(file.fileno(), mode)
             _give_to_owner_of(path.parent, file.fileno())

@@ -1,6 +1,7 @@
 """The registry protocol against a fake that says what no real one would; tests with a real one are beside it."""
 
 import base64
+import io
 import json
 
 import pytest
@@ -8,6 +9,7 @@ import trio
 
 from edged.errors import PeerError
 from edged.registry.credentials import Login
+from edged.registry.download import Download
 from edged.registry.http import Http
 from edged.registry.oci import Registry, architecture
 from edged.registry.reference import parse_url
@@ -26,7 +28,9 @@ def server():
 def pull(server, name, login=None, limit=1000):
     async def main():
         async with Http(Sources(insecure=frozenset({server.host}))) as http:
-            return await Registry(http, login).module(parse_url(f"registry://{server.host}/{name}"), limit)
+            into = Download(io.BytesIO())
+            found = await Registry(http, login).module(parse_url(f"registry://{server.host}/{name}"), into, limit)
+            return into.file.getvalue(), found
 
     return trio.run(main)
 
@@ -199,7 +203,7 @@ def test_another_host_that_keeps_blobs_is_told_nothing(server):
             async with Http(Sources(insecure=frozenset(insecure))) as http:
                 registry, reference = Registry(http, login), parse_url(f"registry://{server.host}/p:v1")
                 with pytest.raises(PeerError, match="not authorised"):
-                    await registry.module(reference, 1000)
+                    await registry.module(reference, Download(io.BytesIO()), 1000)
                 said = "not authorised" if storage.host in insecure else "wants uploads at"
                 with pytest.raises(PeerError, match=said):
                     await registry.push(reference, MODULE + b"2", {})
