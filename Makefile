@@ -3,6 +3,7 @@
 #   make demo    a tour without a cluster        make test    the tests that need no cluster parts
 #   make bench   measurements                    make lint    ruff and mypy
 #   make venv    only the environment            make clean   remove what these targets made
+#   make differential   compare the scheduler with kube-scheduler on STATES (2000) random states; needs the cluster parts
 #   make crds    write config/crds anew from their definition in code
 #   make arm     the image for 64-bit ARM boards, built and run under emulation (arm-build/README.md)
 
@@ -13,7 +14,7 @@ STAMP  := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3.11 python3 python /usr/bin/python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: venv demo test bench lint arm crds clean
+.PHONY: venv demo test bench lint arm crds clean differential
 
 venv: $(STAMP)
 
@@ -34,6 +35,9 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+differential: $(STAMP)
+	@EDGED_STATES=$(or $(STATES),2000) $(BIN)/python -m pytest tests/kube/test_scheduler_differential.py $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench $(BENCH)
