@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import trio
 
 from edged.config import Config, PluginConfig, SchedulerConfig
@@ -184,7 +183,7 @@ class PluginLoader:
         """A file with what the URL names; the copy of last time where nobody answers: nodes start offline."""
         copy = self._folder() / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
         try:
-            binary = await guest_source.read_guest(url, _read_file, _fetch)
+            binary = await guest_source.read_guest(url, _read_file, self._fetch)
         except ConfigError as error:
             if not isinstance(error.__cause__, PeerError) or not copy.exists():
                 raise
@@ -192,6 +191,16 @@ class PluginLoader:
             self._lines.write(plugin, text, now=trio.current_time(), level="warning")
             return copy
         return self._keep(binary, copy)
+
+    async def _fetch(self, url: str) -> tuple[int, bytes]:
+        """(status, body) of a GET, by the ways of [registry]. Raises PeerError."""
+        try:
+            with trio.fail_after(FETCH_S):
+                async with self._modules.http() as http:
+                    answer = await http.request("GET", url, limit=MAX_MODULE_BYTES)
+                    return answer.status, answer.body
+        except trio.TooSlowError as error:
+            raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
 
     def _folder(self) -> Path:
         return Path(self._config.node.state_dir) / "modules"
@@ -302,23 +311,3 @@ def _with_plugins(
 
 async def _read_file(path: str) -> bytes:
     return await trio.Path(path).read_bytes()
-
-
-async def _fetch(url: str) -> tuple[int, bytes]:
-    """(status, body) of a GET; bodies are bounded. Raises PeerError."""
-    try:
-        with trio.fail_after(FETCH_S):
-            async with (
-                httpx2.AsyncClient(follow_redirects=True) as client,
-                client.stream("GET", url) as response,
-            ):
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > MAX_MODULE_BYTES:
-                        raise PeerError(f"the module at {url} is larger than {MAX_MODULE_BYTES} bytes")
-                return response.status_code, bytes(body)
-    except trio.TooSlowError as error:
-        raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
-    except httpx2.HTTPError as error:
-        raise PeerError(str(error) or type(error).__name__) from error

@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trio
 
-from edged.config import Config, NodeConfig
+from edged.config import Config, NodeConfig, RegistryConfig
 from edged.errors import ConfigError
 from edged.logs import GuestLines, Logger
 from edged.loops.plugins import PluginLoader
@@ -63,6 +63,29 @@ def test_a_fetched_guest_is_found_again_without_a_network(tmp_path, web):
         assert "the copy of an earlier start is used" in said[0]
         with pytest.raises(ConfigError):
             await loader._fetched("plugin", url + "x")
+
+    trio.run(main)
+    engine.close()
+
+
+def test_offline_nobody_is_asked_for_a_guest(tmp_path, web):
+    url, folder, _stop = web
+    (folder / "g.wasm").write_bytes(b"first")
+    said = []
+    lines = GuestLines(Logger(write=lambda line: said.append(line.decode())))
+    engine = Engine()
+    node = NodeConfig(name="n", state_dir=str(tmp_path / "state"))
+    compiler = Compiler(engine, tmp_path / "cache")
+    online = PluginLoader(Config(node=node), compiler, lines)
+    offline = PluginLoader(Config(node=node, registry=RegistryConfig(offline=True)), compiler, lines)
+
+    async def main():
+        with pytest.raises(ConfigError, match="offline is true"):
+            await offline._fetched("plugin", url)
+        await online._fetched("plugin", url)
+        (folder / "g.wasm").write_bytes(b"second")
+        assert (await offline._fetched("plugin", url)).read_bytes() == b"first"
+        assert "offline is true" in said[0]
 
     trio.run(main)
     engine.close()

@@ -51,6 +51,29 @@ def test_keep_find_list_remove(tmp_path):
     assert not (tmp_path / "modules" / "registry" / "h:5000").exists() and store.find(urls[1])
 
 
+def test_what_is_downloaded_takes_its_place_whole_or_not_at_all(tmp_path):
+    store, url = Store(tmp_path / "modules"), "registry://h:5000/a/p:v1"
+    with pytest.raises(RuntimeError), store.incoming(url) as download:
+        download.write(b"\0asm half")
+        raise RuntimeError
+    assert store.find(url) is None and not [path for path in tmp_path.rglob("*") if path.is_file()]
+    with store.incoming(url) as download:
+        download.write(b"from a host that failed")
+        download.begin()
+        for chunk in (b"\0", b"as", b"m", b" whole"):
+            download.write(chunk)
+        download.settle()
+        assert download.is_module and download.size == 10
+        assert download.digest == "sha256:" + hashlib.sha256(b"\0asm whole").hexdigest()
+        assert store.find(url) is None
+    assert store.path(url).read_bytes() == b"\0asm whole"
+    assert store.path(url).stat().st_mode & 0o777 == 0o600
+    with pytest.raises(RuntimeError), store.incoming(url) as download:
+        download.write(b"\0asm other")
+        raise RuntimeError
+    assert store.path(url).read_bytes() == b"\0asm whole"
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "modules").write_text("a file")
     with pytest.raises(ConfigError, match="cannot keep"):
