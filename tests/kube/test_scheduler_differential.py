@@ -214,10 +214,24 @@ def test_states_are_varied_enough_to_mean_something(observe: Observe) -> None:
     for kind, plugin in (("spread", "PodTopologySpread"), ("affine", "InterPodAffinity")):
         assert any(row.get(plugin) for one in observe(kind) for row in one.scores.values())
     texts = " ".join(one.message for kind in ("plain", "spread", "affine") for one in observe(kind))
+    stored = observe("volumes")
+    assert any(row.get("VolumeBinding") for one in stored for row in one.scores.values())
+    assert any(row.get("PodTopologySpread") for one in observe("spread by default") for row in one.scores.values())
+    told = " ".join(one.message for kind in ("volumes", "declared") for one in (*stored, *observe(kind)))
+    for reason in VOLUME_REASONS:
+        assert reason in told, reason
     for reason in ("pod topology spread constraints", "pod affinity rules", "pod anti-affinity rules"):
         assert reason in texts
     for reason in ("Insufficient cpu", "Too many pods", "untolerated taint", "unschedulable", "free ports"):
         assert reason in texts
+
+
+VOLUME_REASONS = (
+    "didn't find available persistent volumes", "didn't match PersistentVolume's node affinity",
+    "did not have enough free storage", "exceed max volume count", "no available volume zone", "no available disk",
+    "ReadWriteOncePod", "unbound immediate", "not found", "waiting for ephemeral volume controller",
+    "bound to non-existent persistentvolume", "CSI driver is not installed", "match Pod's required features",
+)  # fmt: skip
 
 
 def _shown(observed: Observed, found: list[str]) -> str:

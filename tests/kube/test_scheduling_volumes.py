@@ -13,7 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
+from edged.loops.objects import RESOURCES
+from tests.kube.cluster import Cluster
 from tests.kube.scheduling import Daemon, Object, Scene, condition, node, pod, until
+from tests.kube.test_custom_resources_rights import identity
 
 SCHEDULER = '[scheduler]\nnames = ["edged"]\n'
 SELECTED = "volume.kubernetes.io/selected-node"
@@ -149,3 +152,32 @@ def test_binding_that_takes_too_long_is_given_up(scene: Scene, tmp_path: Path) -
         message = 'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'
         scene.wait_rejected("p", message, "SchedulerError")
         assert selected_node(scene, "data") == "node-0"
+
+
+@pytest.mark.kube
+def test_the_rendered_roles_are_enough_and_older_ones_for_pods_without_volumes(
+    kube_cluster: Cluster, tmp_path: Path
+) -> None:
+    scene = Scene(kube_cluster, "volume-rights")
+    administrator = Daemon(kube_cluster.kubeconfig, SCHEDULER)
+    roles = orjson.loads(administrator.command("rbac", "render", "-o", "json").stdout)
+    administrator.__exit__()
+    older = orjson.loads(orjson.dumps(roles))
+    for role in older["items"]:
+        if role["kind"] == "ClusterRole":
+            role["rules"] = [rule for rule in role["rules"] if not concerns_objects(rule)]
+    kube_cluster.kubectl("apply", "-f", "-", stdin=orjson.dumps(older).decode())
+    scene.apply(storage_class(scene, "disks.example"), node("node-0"), claim(scene, "data"))
+    scene.apply(using("stored", "data"), pod("plain"))
+    with Daemon(identity(kube_cluster, tmp_path), SCHEDULER) as daemon:
+        assert scene.wait_bound("plain")["plain"] == "node-0"
+        until(lambda: "orbidden" in condition(scene.pods()["stored"]).get("message", ""))
+        assert condition(scene.pods()["stored"])["reason"] == "SchedulerError"
+        kube_cluster.kubectl("apply", "-f", "-", stdin=orjson.dumps(roles).decode())
+        until(lambda: selected_node(scene, "data") == "node-0", lambda: daemon.log[-2000:], seconds=90)
+    scene.close()
+
+
+def concerns_objects(rule: Object) -> bool:
+    known = {resource.resource for resource in RESOURCES.values()}
+    return not known.isdisjoint(rule["resources"])
