@@ -5,7 +5,15 @@ import random
 import pytest
 
 from edged.wasm import bindings
-from edged.wasm.binary import append_custom_section, custom_section, interface
+from edged.wasm.binary import (
+    append_custom_section,
+    custom_section,
+    data_strings,
+    interface,
+    remove_custom_sections,
+    rename_import_module,
+    replace_custom_section,
+)
 from edged.wasm.errors import BadModule
 
 WAT = """(module
@@ -52,3 +60,76 @@ def test_broken_bytes_give_clean_errors(seed):
             custom_section(bytes(broken), "x")
         except BadModule as error:
             assert str(error)
+
+
+def modules(seed: int) -> bytes:
+    """A module with imports and custom sections at random."""
+    rng = random.Random(seed)
+    names = ["env", "host", "kubewarden:javy/host", "", "é" * 70]
+    kinds = ["(func (param i32))", "(memory 1 2)", "(table 1 funcref)", "(global (mut i32))"]
+    chosen = [(rng.choice(names), f"n{index}", rng.choice(kinds)) for index in range(rng.randrange(8))]
+    if sum("memory" in kind for _, _, kind in chosen) > 1:
+        chosen = [each for each in chosen if "memory" not in each[2]]
+    wasm = bindings.wat2wasm(
+        "(module " + " ".join(f'(import "{module}" "{name}" {kind})' for module, name, kind in chosen)
+        + ' (func (export "f")) (data "abc"))'
+    )  # fmt: skip
+    for index in range(rng.randrange(4)):
+        wasm = append_custom_section(
+            wasm, rng.choice(["a", "b", "meta"]), rng.randbytes(rng.randrange(300)) + bytes([index])
+        )
+    return wasm
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_sections_are_replaced_and_nothing_else_changes(seed: int):
+    wasm = modules(seed)
+    payload = random.Random(seed).randbytes(seed * 5)
+    replaced = replace_custom_section(wasm, "meta", payload)
+    assert custom_section(replaced, "meta") == payload
+    assert remove_custom_sections(replaced, "meta") == remove_custom_sections(wasm, "meta")
+    assert replace_custom_section(replaced, "meta", payload) == replaced
+    kept = remove_custom_sections(wasm, "meta")
+    assert custom_section(kept, "meta") is None
+    assert [custom_section(kept, name) for name in "ab"] == [custom_section(wasm, name) for name in "ab"]
+    assert interface(replaced) == interface(wasm)
+    assert remove_custom_sections(wasm, "no such name") == wasm
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_import_modules_are_renamed_and_nothing_else_changes(seed: int):
+    wasm = modules(seed)
+    renamed = rename_import_module(wasm, "kubewarden:javy/host", "to")
+    wanted = [
+        ("to" if each.module == "kubewarden:javy/host" else each.module, each.name, each.kind, each.limits)
+        for each in interface(wasm).imports
+    ]
+    assert [(each.module, each.name, each.kind, each.limits) for each in interface(renamed).imports] == wanted
+    assert interface(renamed).exports == interface(wasm).exports
+    if all(each.module != "kubewarden:javy/host" for each in interface(wasm).imports):
+        assert renamed == wasm
+    else:
+        assert rename_import_module(renamed, "to", "kubewarden:javy/host") == wasm
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_changing_broken_bytes_gives_clean_errors(seed: int):
+    rng = random.Random(seed)
+    wasm = modules(seed)
+    for _ in range(40):
+        broken = bytearray(wasm)
+        broken[rng.randrange(8, len(broken))] = rng.randrange(256)
+        del broken[rng.randrange(9, len(broken) + 1) :]
+        for change in (
+            lambda b: replace_custom_section(b, "meta", b"x"),
+            lambda b: rename_import_module(b, "env", "to"),
+            lambda b: list(data_strings(b)),
+        ):
+            try:
+                change(bytes(broken))
+            except BadModule as error:
+                assert str(error)
+
+
+def test_data_is_found():
+    assert [b"abc" in found for found in data_strings(modules(0))] == [True]
