@@ -117,12 +117,16 @@ class GuestLines:
         self._burst = burst
         self._sources: dict[str, _Allowance] = {}
 
+    def enabled(self, level: str) -> bool:
+        """Whether a line of this level would be written at all."""
+        return self._logger.enabled(self._level or level)
+
     def write(
         self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any
     ) -> None:
         """Everything a guest wrote at once; one event per non-empty line."""
         level = self._level or level
-        if self._level and not self._logger.enabled(level):
+        if not self._logger.enabled(level):
             return
         if isinstance(text, bytes):
             text = text.decode(errors="replace")

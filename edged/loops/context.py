@@ -237,6 +237,8 @@ class HostServices:
             self.log("malformed tracing event", level="warning")
             return
         level = _LEVELS.get(str(event.pop("level", "info")).lower(), "info")
+        if not self._lines.enabled(level):
+            return
         message = event.pop("message", None)
         text = message if isinstance(message, str) else ""
         rest = {key: value for key, value in event.items() if key not in ("file", "line", "column")}
