@@ -200,11 +200,14 @@ class Transport(httpx2.AsyncBaseTransport):
                 connection.reused = True
                 return connection
             await connection.aclose()
-        port = url.port or (443 if self._ssl_context is not None else 80)
         try:
-            return await connect(url.host, port, self._ssl_context, self._server_name)
+            return await self.open(url.host, url.port or (443 if self._ssl_context is not None else 80))
         except ConnectFailed as error:
             raise httpx2.ConnectError(str(error)) from error
+
+    async def open(self, host: str, port: int) -> Connection:
+        """A new connection. Raises ConnectFailed."""
+        return await connect(host, port, self._ssl_context, self._server_name)
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import httpcore2
 import httpx2
 import trio
 
+from edged.apiserver.connection import ConnectFailed, Connection, Transport, connect
 from edged.errors import PeerError
 from edged.registry.download import Download
 from edged.registry.sources import Sources
 
 MAX_REDIRECTS = 10
-CONNECT_S = 10.0
 SILENCE_S = 30.0
+SLOWEST_BYTES_PER_S = 10_000  # of what is sent
 REDIRECTS = (301, 302, 303, 307, 308)
 
 Progress = Callable[[int, int], None]
@@ -147,26 +146,40 @@ class Http:
     ) -> Answer:
         client = await self._client(url, checked)
         sent = {"Accept-Encoding": "identity"} | headers  # what is packed may be of any size once it is unpacked
-        async with client.stream(method, url, headers=sent, content=content) as response:
-            total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
-            if total > limit:
-                raise PeerError(f"{url}: {total} bytes are more than the {limit} that are taken")
-            body, taken = bytearray(), 0
-            sink = into if response.status_code == 200 else None
-            if sink is not None:
-                sink.begin()
-            async for chunk in response.aiter_raw():
-                taken += len(chunk)
-                if taken > limit:
-                    raise PeerError(f"{url}: more than the {limit} bytes that are taken")
-                if sink is None:
-                    body += chunk
-                else:
-                    sink.write(chunk)
-                if progress is not None:
-                    progress(taken, total)
-            found = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, found, bytes(body), url)
+        request = client.build_request(method, url, headers=sent, content=content)
+        with _patience(url, SILENCE_S + len(content or b"") / SLOWEST_BYTES_PER_S):
+            response = await client.send(request, stream=True)
+        try:
+            body = await self._receive(response, url, limit, progress, into if response.status_code == 200 else None)
+        finally:
+            await response.aclose()
+        found = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, found, body, url)
+
+    async def _receive(
+        self, response: httpx2.Response, url: str, limit: int, progress: Progress | None, into: Download | None
+    ) -> bytes:
+        """The body where nobody else takes it."""
+        total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
+        if total > limit:
+            raise PeerError(f"{url}: {total} bytes are more than the {limit} that are taken")
+        body, taken, chunks = bytearray(), 0, response.aiter_raw()
+        if into is not None:
+            into.begin()
+        while True:
+            with _patience(url, SILENCE_S):
+                chunk = await anext(chunks, b"")
+            if not chunk:
+                return bytes(body)
+            taken += len(chunk)
+            if taken > limit:
+                raise PeerError(f"{url}: more than the {limit} bytes that are taken")
+            if into is None:
+                body += chunk
+            else:
+                into.write(chunk)
+            if progress is not None:
+                progress(taken, total)
 
     async def _client(self, url: str, checked: bool) -> httpx2.AsyncClient:
         parts = urlsplit(url)
@@ -178,15 +191,17 @@ class Http:
                 raise PeerError(f"{parts.netloc}: loopback and link-local addresses are refused, behind a proxy too")
             # Reading the system's CAs takes tens of milliseconds: not for plain HTTP, and not on the event loop.
             needs_tls = parts.scheme == "https" or proxy.startswith("https:")
-            tls = await trio.to_thread.run_sync(self._tls, parts.netloc, checked) if needs_tls else False
-            transport = httpx2.AsyncHTTPTransport(verify=tls, proxy=proxy or None)
-            if not self.inward and not proxy:
-                # The transport has no parameter for it; tests/registry/test_http.py tells when this stops working.
-                transport._pool._network_backend = Outward(transport._pool._network_backend)
-            timeout = httpx2.Timeout(SILENCE_S, connect=CONNECT_S)
-            client = httpx2.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+            tls = await trio.to_thread.run_sync(self._tls, parts.netloc, checked) if needs_tls else None
+            client = httpx2.AsyncClient(
+                transport=self._transport(tls, proxy), timeout=None, follow_redirects=False, trust_env=False
+            )
             self._clients[key] = known = await self._stack.enter_async_context(client)
         return known
+
+    def _transport(self, tls: ssl.SSLContext | None, proxy: str) -> httpx2.AsyncBaseTransport:
+        if proxy:  # httpx2's own knows how to speak to proxies, and costs 1.6 MiB where it is used
+            return httpx2.AsyncHTTPTransport(verify=tls or False, proxy=proxy)
+        return Transport(tls, keep=1) if self.inward else Outward(tls)
 
     def _tls(self, host: str, checked: bool) -> ssl.SSLContext:
         if not checked:
@@ -198,6 +213,15 @@ class Http:
         for pem in self.sources.authorities.get(host, ()):
             context.load_verify_locations(cadata=pem)
         return context
+
+
+@contextmanager
+def _patience(url: str, seconds: float) -> Iterator[None]:
+    try:
+        with trio.fail_after(seconds):
+            yield
+    except trio.TooSlowError as error:
+        raise PeerError(f"{url}: nothing came for {seconds:.0f} s") from error
 
 
 _CONNECT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolError, httpx2.ProxyError)
@@ -215,45 +239,30 @@ def _reason(error: BaseException) -> str:
     return type(error).__name__
 
 
-class Outward(httpcore2.AsyncNetworkBackend):
+class Outward(Transport):
     """Connects to the outside only. Names are resolved here, and the address that was looked at is the one that is
     connected to: a name that resolves otherwise a moment later gains nothing."""
 
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
+    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+        super().__init__(ssl_context, keep=1)
+        self._tls = ssl_context
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
+    async def open(self, host: str, port: int) -> Connection:
         try:
             found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
         except OSError as error:
-            raise httpcore2.ConnectError(f"{host}: {error.strerror or error}") from error
+            raise ConnectFailed(f"{host}: {error.strerror or error}") from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
             if is_inward(address):
-                raise httpcore2.ConnectError(f"{host} is {address}: loopback and link-local addresses are refused")
-        last: Exception | None = None
+                raise ConnectFailed(f"{host} is {address}: loopback and link-local addresses are refused")
+        last = ConnectFailed(f"{host} has no address")
         for address in addresses:
             try:
-                stream: httpcore2.AsyncNetworkStream = await self._backend.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-                return stream
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as failure:
-                last = failure
-        raise last or httpcore2.ConnectError(f"{host} has no address")
-
-    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore2.AsyncNetworkStream:
-        raise httpcore2.ConnectError("Unix sockets are refused")
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
+                return await connect(address, port, self._tls, host)
+            except ConnectFailed as error:
+                last = error
+        raise last
 
 
 _METADATA = frozenset(

@@ -139,9 +139,6 @@ class Registry:
 
     async def _upload(self, reference: Reference, content: bytes) -> None:
         digest = _digest(content)
-        there = await self._ask(reference, "HEAD", f"blobs/{digest}", {}, None, "pull,push")
-        if there.status == 200:
-            return
         begun = await self._checked(reference, "POST", "blobs/uploads/", {}, b"", scope="pull,push")
         location = self._upload_url(reference, begun)
         separator = "&" if urlsplit(location).query else "?"

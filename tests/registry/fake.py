@@ -43,7 +43,8 @@ class Fake:
                 page = fake.pages.get(self.path) or fake.pages.get(self.path.partition("?")[0]) or (404, {}, b"")
                 status, said, content = page(self.command, headers, body) if callable(page) else page
                 self.send_response(status)
-                for name, value in {"Content-Length": str(len(content)), **said}.items():
+                length = {} if "Transfer-Encoding" in said else {"Content-Length": str(len(content))}
+                for name, value in {**length, **said}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":

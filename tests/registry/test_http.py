@@ -1,11 +1,13 @@
 """Where connections go and what they trust."""
 
 import gzip
+import threading
 
 import pytest
 import trio
 
 from edged.errors import PeerError
+from edged.registry import http
 from edged.registry.http import Http, is_inward
 from edged.registry.sources import Sources
 from tests.registry.fake import fake
@@ -133,3 +135,28 @@ def test_packed_answers_are_not_unpacked():
         server.pages["/x"] = (200, {"Content-Encoding": "gzip"}, packed)
         assert get(f"http://{server.host}/x").body == packed
         assert server.asked[0][2]["accept-encoding"] == "identity"
+
+
+def test_a_proxy_is_asked_for_other_hosts():
+    with fake() as proxy:
+        proxy.pages["http://far.example/x"] = (200, {}, b"hello")
+        sources = Sources(http_proxy=f"http://{proxy.host}", no_proxy=("near.invalid",))
+        assert get("http://far.example/x", sources).body == b"hello"
+        with pytest.raises(PeerError):
+            get("http://near.invalid/x", sources)
+        assert [path for _, path, _ in proxy.asked] == ["http://far.example/x"]
+
+
+def test_silence_has_an_end(monkeypatch):
+    gate = threading.Event()
+
+    def silent(*_):
+        gate.wait(30)
+        return 200, {}, b""
+
+    monkeypatch.setattr(http, "SILENCE_S", 0.1)
+    with fake() as server:
+        server.pages["/x"] = silent
+        with pytest.raises(PeerError, match="nothing came for 0 s"):
+            get(f"http://{server.host}/x")
+        gate.set()
