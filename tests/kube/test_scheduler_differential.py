@@ -39,7 +39,7 @@ KINDS = {
     "spread": (40, Features(spread=True)),
     "affine": (60, Features(spread=True, pod_affinity=True)),
     "across namespaces": (30, Features(pod_affinity=True, namespace_labels=True)),
-    "volumes": (120, Features(volumes=True)),
+    "volumes": (160, Features(volumes=True)),
     "spread by default": (40, Features(services=True)),
     "declared": (20, Features(declared=True)),
     "everything": (

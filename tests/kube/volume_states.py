@@ -146,6 +146,12 @@ class Volumes:
         claim["status"] = {"phase": "Bound"}
         volume["spec"]["claimRef"] = {"kind": "PersistentVolumeClaim", "namespace": HOME, "name": name}
         volume["status"] = {"phase": "Bound"}
+        if self.random.random() < 0.3:
+            # Else the volume's node affinity seldom leaves anything to its labels.
+            volume["spec"].pop("nodeAffinity", None)
+            volume["metadata"]["labels"][ZONE] = self.random.choice(("a", "b", "a__b", "c"))
+            if "local" in volume["spec"]:
+                volume["spec"]["hostPath"] = volume["spec"].pop("local")
 
     def _prebind(self, claim: str) -> None:
         """The administrator meant a volume for the claim."""
@@ -184,7 +190,7 @@ class Volumes:
             volumes.append({"persistentVolumeClaim": {"claimName": f"missing-{self.seed}"}})
         if not assigned and random.random() < 0.03:
             volumes.append({"ephemeral": {"volumeClaimTemplate": {"spec": _template(self.classes["csi"])}}})
-        if random.random() < 0.15:
+        if random.random() < 0.3:
             volumes.append(_disk(random))
         pod["spec"]["volumes"] = [{"name": f"v{i}", **volume} for i, volume in enumerate(volumes)]
 
