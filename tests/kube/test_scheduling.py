@@ -204,16 +204,16 @@ def test_a_pending_pod_can_be_deleted(scene: Scene, plain: Daemon) -> None:
     [
         (
             {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]},
-            "edged does not schedule Pods with PersistentVolumeClaims",
+            'persistentvolumeclaim "data" not found',
         ),
         (
             {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]},
-            "edged does not schedule Pods with ResourceClaims",
+            "edged does not allocate devices: Pods with resourceClaims need another scheduler",
         ),
     ],
-    ids=["volume", "claim"],
+    ids=["missing volume", "device"],
 )
-def test_what_edged_cannot_promise_waits(scene: Scene, plain: Daemon, spec: Object, reason: str) -> None:
+def test_what_nobody_can_provide_is_waited_for(scene: Scene, plain: Daemon, spec: Object, reason: str) -> None:
     scene.apply(node("a"))
     scene.apply(pod("special", **spec), pod("usual"))
     scene.wait_bound("usual")
