@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kube.cluster import Cluster
+from tests.kube.cluster import Cluster, Sandbox
 from tests.kube.differential import DISABLED_ADMISSION, RealScheduler
 from tests.kube.scheduling import Scene, Server
 
@@ -23,8 +23,24 @@ def real_scheduler(kube_programs: dict[str, Path]) -> Iterator[RealScheduler]:
 @pytest.fixture
 def scene(api_server: Server, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """A namespace and all Nodes, on edged's own API server and on the real one; cleaned up afterwards."""
+    yield from _scene(api_server, request)
+
+
+@pytest.fixture
+def real_scene(kube_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The same on the real one only."""
+    yield from _scene(kube_cluster, request)
+
+
+@pytest.fixture
+def sandbox_scene(sandbox_server: Sandbox, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    """The same on edged's own only."""
+    yield from _scene(sandbox_server, request)
+
+
+def _scene(server: Server, request: pytest.FixtureRequest) -> Iterator[Scene]:
     words = request.node.originalname.removeprefix("test_").replace("_", "-")
-    scene = Scene(api_server, f"{words[:50].strip('-')}-{next(_numbers)}")
+    scene = Scene(server, f"{words[:50].strip('-')}-{next(_numbers)}")
     yield scene
     scene.close()
 

@@ -141,9 +141,9 @@ def test_a_node_goes_between_filter_and_bind(scene: Scene, tmp_path: Path) -> No
 
 
 @pytest.mark.kube
-def test_events_are_refused(kube_cluster: Cluster) -> None:
+def test_events_are_refused(real_scene: Scene, kube_cluster: Cluster) -> None:
     """Nothing depends on them: a policy of the cluster forbids every event."""
-    scene = Scene(kube_cluster, "events-refused")
+    scene = real_scene
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
@@ -184,7 +184,6 @@ def test_events_are_refused(kube_cluster: Cluster) -> None:
     finally:
         for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
             scene.kubectl("delete", kind, "no-events", check=False)
-        scene.close()
 
 
 def _refused(scene: Scene, daemon: Daemon) -> bool:
@@ -256,9 +255,11 @@ def linked(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[Link, Path]]:
 
 
 @pytest.mark.kube
-def test_the_cluster_changes_while_the_watch_is_cut(kube_cluster: Cluster, tmp_path: Path) -> None:
+def test_the_cluster_changes_while_the_watch_is_cut(
+    real_scene: Scene, kube_cluster: Cluster, tmp_path: Path
+) -> None:
     """Nodes and Pods go, come, and come back under the same name; edged sees the end of it only."""
-    scene = Scene(kube_cluster, "watch-gap")
+    scene = real_scene
     scene.apply(node("stays", pods="3"), node("goes", pods="3"), node("changes", pods="3"))
     with (
         linked(kube_cluster, tmp_path) as (link, kubeconfig),
@@ -289,7 +290,6 @@ def test_the_cluster_changes_while_the_watch_is_cut(kube_cluster: Cluster, tmp_p
         _delete(scene, [next(name for name, on in scene.placement().items() if on == "stays")])
         assert scene.wait_bound(left[0])[left[0]] == "stays"
         nothing_waits(daemon)
-    scene.close()
 
 
 def _delete(scene: Scene, names: list[str]) -> None:
@@ -297,9 +297,11 @@ def _delete(scene: Scene, names: list[str]) -> None:
 
 
 @pytest.mark.kube
-def test_the_link_is_cut_in_the_middle_of_bindings(kube_cluster: Cluster, tmp_path: Path) -> None:
+def test_the_link_is_cut_in_the_middle_of_bindings(
+    real_scene: Scene, kube_cluster: Cluster, tmp_path: Path
+) -> None:
     """A binding whose answer was lost may have been made: it is not made a second time."""
-    scene = Scene(kube_cluster, "link-cut")
+    scene = real_scene
     scene.apply(*(node(f"room-{i}", pods="20") for i in range(3)))
     with (
         linked(kube_cluster, tmp_path) as (link, kubeconfig),
@@ -317,4 +319,3 @@ def test_the_link_is_cut_in_the_middle_of_bindings(kube_cluster: Cluster, tmp_pa
         told = scheduled_events(scene)
         assert len(told) == len(set(told))
         nothing_waits(daemon)
-    scene.close()

@@ -132,17 +132,16 @@ def test_disabled_plugins_and_arguments_of_native_ones(scene: Scene, tmp_path: P
         assert scene.wait_bound("bold")["bold"] == "b"
 
 
-def test_the_backoff_of_the_file_counts(sandbox_server: Sandbox, tmp_path: Path) -> None:
+def test_the_backoff_of_the_file_counts(sandbox_scene: Scene, tmp_path: Path) -> None:
     """A Pod whose plugin fails is tried again each second; by default the sixth time comes after 25 s."""
-    scene = Scene(sandbox_server, "backoff-of-the-file")
     traps = wat_module("filter-traps", tmp_path / "traps.wasm")
     guest = profile("hasty", {"traps": {"guestURL": f"file://{traps}"}})
     document = configuration(guest, podInitialBackoffSeconds=1, podMaxBackoffSeconds=1)
-    with Daemon(sandbox_server.kubeconfig, written(tmp_path, document)) as daemon:
+    scene = sandbox_scene
+    with Daemon(scene.server.kubeconfig, written(tmp_path, document)) as daemon:
         scene.apply(node("a"), pod("p", scheduler="hasty"))
         until(lambda: bool(condition(scene.pods()["p"])))
         until(lambda: daemon.explain("p", scene.namespace)["attempts"] >= 6, seconds=20)
-    scene.close()
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_edged_is_killed_in_the_middle(scene: Scene) -> None:
 
 
 @pytest.mark.kube
-def test_the_api_server_is_killed_in_the_middle(kube_cluster: Cluster) -> None:
-    scene = Scene(kube_cluster, "api-server-killed")
+def test_the_api_server_is_killed_in_the_middle(real_scene: Scene, kube_cluster: Cluster) -> None:
+    scene = real_scene
     scene.apply(*(node(f"room-{i}", pods="9") for i in range(5)))
     with Daemon(kube_cluster.kubeconfig, SCHEDULER) as daemon:
         for batch in range(2):
@@ -87,7 +87,6 @@ def test_the_api_server_is_killed_in_the_middle(kube_cluster: Cluster) -> None:
         scene.wait_bound(seconds=90)
         check_batch(scene, 40, 9)
         until(lambda: not any(daemon.status()["scheduler"]["pending"].values()), daemon.status)
-    scene.close()
 
 
 def test_broken_guests_cost_only_their_own_pods(scene: Scene, tmp_path: Path) -> None:

@@ -48,7 +48,9 @@ def pair(stack: ExitStack, scene: Scene, config: str) -> tuple[Daemon, Daemon]:
         stack.enter_context(Daemon(scene.server.kubeconfig, config, node=name)) for name in ("edge-a", "edge-b")
     )
     until(lambda: leads(first) or leads(second))
-    return (first, second) if leads(first) else (second, first)
+    first, second = (first, second) if leads(first) else (second, first)
+    until(lambda: leader(second)["holder"] == leader(first)["holder"])
+    return first, second
 
 
 def check_bound_once(scene: Scene, count: int) -> dict[str, str]:

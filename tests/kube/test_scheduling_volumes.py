@@ -156,9 +156,9 @@ def test_binding_that_takes_too_long_is_given_up(scene: Scene, tmp_path: Path) -
 
 @pytest.mark.kube
 def test_the_rendered_roles_are_enough_and_older_ones_for_pods_without_volumes(
-    kube_cluster: Cluster, tmp_path: Path
+    real_scene: Scene, kube_cluster: Cluster, tmp_path: Path
 ) -> None:
-    scene = Scene(kube_cluster, "volume-rights")
+    scene = real_scene
     administrator = Daemon(kube_cluster.kubeconfig, SCHEDULER)
     roles = orjson.loads(administrator.command("rbac", "render", "-o", "json").stdout)
     administrator.__exit__()
@@ -175,7 +175,6 @@ def test_the_rendered_roles_are_enough_and_older_ones_for_pods_without_volumes(
         assert condition(scene.pods()["stored"])["reason"] == "SchedulerError"
         kube_cluster.kubectl("apply", "-f", "-", stdin=orjson.dumps(roles).decode())
         until(lambda: selected_node(scene, "data") == "node-0", lambda: daemon.log[-2000:], seconds=90)
-    scene.close()
 
 
 def concerns_objects(rule: Object) -> bool:
