@@ -57,6 +57,10 @@ class Scheduling(Protocol):
         """Try a waiting Pod again."""
         ...
 
+    def let_go(self, uid: str) -> None:
+        """Try a Pod again that waits for an event, after its backoff."""
+        ...
+
     def condition_time(self) -> str:
         """The present, as conditions carry it."""
         ...
@@ -159,6 +163,8 @@ class Evictions:
         self._metrics.count("preemption_goroutines_execution_total", result)
         if in_memory or result == "error":  # no deletion will wake it
             self._scheduling.activate(pod.uid)
+        elif self._is_replaced(victims[-1]):  # its deletion may have been seen while the Pod was still held back
+            self._scheduling.let_go(pod.uid)
 
     async def _clear_nominations(self, pod: PodInfo, node_name: str) -> None:
         """Less important Pods that wait for the same node had better look elsewhere. Advice: may fail."""

@@ -618,6 +618,9 @@ class Scheduler:
     def activate(self, uid: str) -> None:
         self.queue.activate([uid], trio.current_time())
 
+    def let_go(self, uid: str) -> None:
+        self.queue.let_go(uid, trio.current_time())
+
     def condition_time(self) -> str:
         return _wall(self._clock()).strftime("%Y-%m-%dT%H:%M:%SZ")
 

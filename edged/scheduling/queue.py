@@ -285,6 +285,12 @@ class SchedulingQueue:
             else:
                 self._activate(queued, event_label(FORCE_ACTIVATE), now, gates=queued.place == UNSCHEDULABLE)
 
+    def let_go(self, uid: str, now: float) -> None:
+        """What held a Pod back is over, and the event that it waits for may have passed. Its backoff counts."""
+        queued = self._pods.get(uid)
+        if queued is not None and queued.place == UNSCHEDULABLE:
+            self._requeue(queued, event_label(FORCE_ACTIVATE), now)
+
     def _worth_another_try(
         self, queued: QueuedPod, event: ClusterEvent, old: Any, new: Any
     ) -> tuple[bool, bool]:

@@ -150,6 +150,27 @@ def test_a_server_that_is_away_for_a_moment_costs_nothing():
     play(world, script)
 
 
+def test_victims_that_vanish_while_others_are_being_evicted():
+    pods = [running(f"low{i}") for i in range(3)]
+    world = World([node("a", cpu="3")], [*pods, pod("p", requests={"cpu": "3"}, priority=10)])
+
+    async def script():
+        async def slow(pod_key, uid):
+            await trio.sleep(3)
+            if world.pods.get(pod_key) is None:
+                raise ApiError(404, "NotFound", "gone")
+            world.pods.remove(pod_key)
+
+        world.writes.delete = slow
+        await trio.sleep(2)
+        for i in range(3):  # by somebody else, and all of it is seen before the last one's turn
+            world.pods.remove(key(f"low{i}"))
+        await trio.sleep(20)
+        assert world.writes.bound == {"default/p": "a"}
+
+    play(world, script)
+
+
 def test_a_victim_that_only_waits_is_not_deleted():
     plugin = guest("permit", permit=(Status(Code.WAIT), 600.0))
     world = World([node("a", cpu="1")], [pod("low", requests={"cpu": "1"})], [plugin])
