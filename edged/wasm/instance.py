@@ -541,8 +541,9 @@ class Template:
 
 def linker_for(engine: Engine, hosts: HostTable) -> Linker:
     """The engine's linker of that table (by identity: tables are made once)."""
-    linker, _ = engine.linkers.setdefault(id(hosts), (Linker(engine), hosts))
-    return linker
+    if id(hosts) not in engine.linkers:
+        engine.linkers[id(hosts)] = (Linker(engine), hosts)
+    return engine.linkers[id(hosts)][0]
 
 
 def _define(linker: Linker, module: str, name: str, function: HostFunction) -> None:

@@ -7,10 +7,11 @@ import trio
 import trio.testing
 
 from edged.wasm import engine as engine_module
+from edged.wasm import instance as instances
 from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestTimeout
-from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Budget, Template
+from edged.wasm.hostcalls import HostFunction, HostTable
+from edged.wasm.instance import Budget, Template, linker_for
 from tests.wasm.support import module
 
 WRITER = """(module (memory (export "memory") 40) (table (export "t") 8 funcref) (global $g (mut i32) (i32.const 0))
@@ -129,3 +130,14 @@ def resident_kib(stacks):
             elif inside and first == "Rss:":
                 found += int(line.split()[1])
     return found
+
+
+def test_one_linker_serves_all_modules_of_a_table():
+    hosts: HostTable = {}
+    with closing(Engine()) as engine:
+        first = linker_for(engine, hosts)
+        made = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(instances, "Linker", made.append)
+            assert linker_for(engine, hosts) is first
+        assert made == []
