@@ -5,15 +5,18 @@ A test marked `kube` is skipped where the programs are neither built nor buildab
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edged.wasm.engine import Engine
 from tests.kube import build
 from tests.kube.cluster import Cluster, Sandbox
 
@@ -22,6 +25,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Decides about tests marked `kube` before their fixtures are made."""
     if item.get_closest_marker("kube"):
         _require(item.config, tuple(build.PACKAGES))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _engines_are_closed() -> Iterator[None]:
+    """Each reserves a tebibyte of addresses, of which a process has 128: those that the tests of a file left open are
+    closed after it."""
+    made: list[Engine] = []
+    original = Engine.__init__
+
+    def noted(self: Engine, *arguments: Any, **settings: Any) -> None:
+        original(self, *arguments, **settings)
+        made.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "__init__", noted)
+        yield
+    gc.collect()
+    for engine in made:
+        engine.close()
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,8 @@ class Engine:
         pooled: bool = True,
     ) -> None:
         """`memory_limit_mib`: the most that any instance will be allowed. `pooled` False: for compiling only."""
+        while _orphans:
+            _free(*_orphans.popleft())
         self.kind = kind
         plenty = SLOTS * (WIDE_RESERVATION + WIDE_GUARD) + SPARE_ADDRESSES
         self.wide = wide if wide is not None else kind == "native" and can_reserve(plenty)
@@ -128,7 +130,7 @@ class Engine:
 
     def doom(self, future: int, store: int, linker: int = 0) -> None:
         """Free these later: callable from a finalizer, on any thread, inside a callback (rule 5)."""
-        self._doomed.append((future, linker, store))
+        (self._doomed if self.handle else _orphans).append((future, linker, store))
 
     def delete_future(self, future: int) -> None:
         """Unwind and free a call. Only between polls, on the trio side."""
@@ -141,13 +143,11 @@ class Engine:
         """Free what was doomed, in that order: a future before its store. Only between polls, on the trio side."""
         while self._doomed:
             future, linker, store = self._doomed.popleft()
+            _free(future, linker, store)
             if future:
-                holding.wasmtime_call_future_delete(future)
                 self.stacks.call_ended()
-            if linker:
-                holding.wasmtime_linker_delete(linker)
             if store:
-                self.delete_store(store)
+                self.free_slots.release()
 
     def delete_store(self, store: int) -> None:
         """Free a store and its slot. Only between polls, on the trio side."""
@@ -163,6 +163,19 @@ class Engine:
         handle, self.handle = self.handle, 0
         if handle:
             holding.wasm_engine_delete(handle)
+
+
+_orphans: deque[tuple[int, int, int]] = deque()
+"""What was doomed when its engine was closed already; the native engine's addresses are free after the last of them."""
+
+
+def _free(future: int, linker: int, store: int) -> None:
+    if future:
+        holding.wasmtime_call_future_delete(future)
+    if linker:
+        holding.wasmtime_linker_delete(linker)
+    if store:
+        holding.wasmtime_store_delete(store)
 
 
 def _use_slots(config: int, memory_size: int) -> None:
