@@ -13,7 +13,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.kube.cluster import Sandbox
 from tests.kube.edged import create, policy, remove_objects
 from tests.kube.edged import pod as plain_pod
 from tests.kube.scheduling import (
