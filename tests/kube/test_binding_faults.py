@@ -6,8 +6,10 @@ the cluster changes. Each time: every Pod that fits ends on one node, and nothin
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,8 @@ from tests.kube.cluster import Cluster
 from tests.kube.process import free_port
 from tests.kube.scheduling import Daemon, Object, Scene, node, plugin, pod, until, wat_module
 
+GAP_S = float(os.environ.get("EDGED_GAP_S", "0"))
+"""How much longer than what the test takes anyway the API server is out of reach."""
 SCHEDULER = '[engine]\nwall_timeout_s = 20.0\n[scheduler]\nnames = ["edged"]\n'
 POINTS = {
     "reserve": ("i32", "i32.const 0"),
@@ -277,6 +281,7 @@ def test_the_cluster_changes_while_the_watch_is_cut(
         scene.apply(node("changes", pods="2", taints=[{"key": "k", "value": "v", "effect": "NoSchedule"}]))
         scene.apply(node("comes", pods="2"), pod("waits"), *(pod(f"q{i}") for i in range(2)))
         assert not any(on for name, on in scene.placement().items() if name in ("waits", "q0", "q1"))
+        time.sleep(GAP_S)
         link.join()
         until(lambda: sum(on == "comes" for on in scene.placement().values()) == 2, scene.placement, seconds=90)
         left = [name for name in ("waits", "q0", "q1") if not scene.placement()[name]]
