@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from tests.kube.cluster import Cluster
 from tests.kube.differential import DISABLED_ADMISSION, RealScheduler, _ends_cycle, _key, interpret
 from tests.kube.states import APPS, HOME, Features, Object, State, make_state
 
-SEEDS = 150
+SEEDS = max(150, int(os.environ.get("EDGED_STATES", "0")) // 4)
+"""More of them where test_scheduler_differential.py has more, too."""
 CHOICES = 8
 FOUND = "preemption: found a potential placement for pod on node "
 PROFILE: Object = {"schedulerName": "default-scheduler"}
