@@ -44,6 +44,8 @@ QUIET_S = 0.15
 BURST_S = 1.0
 PATIENCE_S = 2.0
 AGAIN_S = 60.0
+FIRST_AGAIN_S = 2.0
+"""What does not load is tried again after this, then after twice as long, up to AGAIN_S."""
 SOON_S = 0.5
 CONCURRENT_LOADS = 4
 LOADING = "the module is still being loaded"
@@ -67,6 +69,12 @@ class _Attempt:
     config: PolicyConfig | GroupConfig
     error: str
     at: float
+    failures: int
+    """In a row."""
+
+    def due(self) -> float:
+        """When it is to be tried again."""
+        return self.at + min(AGAIN_S, FIRST_AGAIN_S * 2.0 ** min(self.failures - 1, 16))
 
 
 class CustomResources:
@@ -197,7 +205,7 @@ class CustomResources:
             self._log.debug("custom resources not updated", error=str(error))
             return SOON_S * 4
         await self._memory.remember(self._good_objects(), self._was_registered)
-        return SOON_S if waiting or self._loading else AGAIN_S
+        return SOON_S if waiting or self._loading else self._until_due()
 
     def _make_plan(self, objects: list[Object]) -> None:
         self._plan = make_plan(objects, self.server_name, self._limits, self._host.configured_names())
@@ -238,7 +246,13 @@ class CustomResources:
         serving = self.policies.get(name)
         if serving is not None and serving.config == config:
             serving.config = config  # the object's version, which is not compared
-        return bool(attempt.error) and trio.current_time() >= attempt.at + AGAIN_S
+        return bool(attempt.error) and trio.current_time() >= attempt.due()
+
+    def _until_due(self) -> float:
+        """Seconds until something that did not load is to be tried again."""
+        now = trio.current_time()
+        dues = [attempt.due() - now for attempt in self._attempts.values() if attempt.error]
+        return max(SOON_S, min((*dues, AGAIN_S)))
 
     async def _load(self, planned: Planned, config: PolicyConfig | GroupConfig, templates: Any) -> None:
         name, loader = planned.name, self._host.loader()
@@ -259,7 +273,9 @@ class CustomResources:
     def _loaded(self, planned: Planned, config: PolicyConfig | GroupConfig, policy: Any) -> None:
         """Take it, or keep the last good one."""
         name, error = planned.name, policy.error or ""
-        self._attempts[name] = _Attempt(config, error, trio.current_time())
+        before = self._attempts.get(name)
+        failures = before.failures if before is not None and before.config == config else 0
+        self._attempts[name] = _Attempt(config, error, trio.current_time(), failures + 1 if error else 0)
         present = self.policies.get(name)
         if not error:
             self._good[name] = dict(planned.obj)

@@ -7,8 +7,10 @@ names of its own.
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from edged.admission.resources.definitions import definitions
 from tests.kube.cluster import Cluster
 from tests.kube.edged import MODULES, OBJECTS, Edged, Server, create, get, pod, remove_objects, wait_for
 from tests.kube.edged import policy as configured
+from tests.registry.fake import Fake, fake
 
 Done = subprocess.CompletedProcess[str]
 PODS = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]
@@ -84,7 +87,10 @@ class Setup:
 
     def wait_reason(self, obj: dict[str, Any], words: str) -> None:
         """Until the status says so."""
-        wait_for(lambda: words in self.condition(obj, "PolicyActive").get("message", ""), words)
+        try:
+            wait_for(lambda: words in self.condition(obj, "PolicyActive").get("message", ""), words)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.status(obj)}\n{self.edged.log[-3000:]}") from error
 
     def delete(self, obj: dict[str, Any]) -> None:
         """`kubectl delete`, which waits until the object is gone."""
@@ -144,9 +150,45 @@ def uninstall(server: Server) -> None:
             server.kubectl("delete", *one, "--ignore-not-found", "--timeout=10s", check=False)
 
 
-def daemon(server: Server, **keys: Any) -> Edged:
+class Daemon(Edged):
+    """With a registry on this machine's own address: custom resources may not name loopback."""
+
+    def __init__(self, registry: Fake | None, **settings: Any) -> None:
+        self._registry = registry
+        super().__init__(**settings)
+
+    def _write(self) -> None:
+        super()._write()
+        if self._registry is not None:
+            sources = self.folder / "sources.yml"
+            sources.write_text(f"insecure_sources: ['{self._registry.host}']\n")
+            self.config.write_text(f'{self.config.read_text()}\n[registry]\nsources = "{sources}"\n')
+
+
+def own_address() -> str:
+    """Of this machine, as others see it; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        found: str = probe.getsockname()[0]
+        return "" if found.startswith("127.") else found
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Fake | None]:
+    """None where the machine has no address but loopback."""
+    address = own_address()
+    with fake(address=address) if address else nullcontext() as found:
+        yield found
+
+
+def daemon(server: Server, registry: Fake | None = None, **keys: Any) -> Edged:
     admission = {"module_dirs": [str(MODULES)], **keys}
-    return Edged(kubeconfig=server.kubeconfig, admission=admission)
+    if registry is not None:
+        admission["module_sources"] = [registry.host]
+    return Daemon(registry, kubeconfig=server.kubeconfig, admission=admission)
 
 
 @pytest.fixture(scope="module", params=["sandbox", pytest.param("real", marks=pytest.mark.kube)])
@@ -161,8 +203,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def setup(server: Server) -> Iterator[Setup]:
-    with daemon(server, namespaced_capabilities=["kubernetes/*"]) as edged:
+def setup(server: Server, registry: Fake | None) -> Iterator[Setup]:
+    with daemon(server, registry, namespaced_capabilities=["kubernetes/*"]) as edged:
         found = Setup(server, edged)
         wait_for(lambda: "vpolicyserver.kb.io" in found.hooks(), "webhooks of the kinds")
         assert found.apply(resource("PolicyServer", "default")).returncode == 0
@@ -269,6 +311,25 @@ def test_a_change_that_does_not_load_leaves_the_last_good_policy_in_place(setup:
     assert "is privileged" in setup.try_pod("cr-last-good").stderr
     del good["spec"]["settings"]
     setup.serve(good)
+
+
+def test_a_module_from_a_registry(setup: Setup, registry: Fake | None) -> None:
+    if registry is None:
+        pytest.skip("this machine has no address but loopback")
+    setup.namespace("cr-pulled")
+    pulled = policy("pulled", module=f"registry://{registry.host}/policies/privileged:v1")
+    assert setup.apply(pulled).returncode == 0
+    setup.wait_reason(pulled, "policies/privileged:v1")  # it is not there yet
+    registry.publish("policies/privileged", "v1", (MODULES / "pod-privileged" / "pod-privileged.wasm").read_bytes())
+    setup.wait_status(pulled, "active", seconds=60)
+    assert "privileged" in setup.wait_denied("cr-pulled")
+    registry.pages.clear()  # what was fetched once is needed no more
+    again = policy("pulled-too", module=pulled["spec"]["module"])
+    setup.namespace("cr-pulled-too")
+    setup.serve(again)
+    assert "privileged" in setup.wait_denied("cr-pulled-too")
+    setup.delete(pulled)
+    setup.delete(again)
 
 
 def test_modules_from_elsewhere_are_not_read(setup: Setup) -> None:

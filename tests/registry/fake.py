@@ -28,7 +28,7 @@ def digest(content: bytes) -> str:
 class Fake:
     """`pages`: path -> answer, or a function of (method, headers, body). `asked`: (method, path, headers) in order."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, address: str = "127.0.0.1") -> None:
         self.pages: dict[str, Answer | Callable[[str, Any, bytes], Answer]] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         fake = self
@@ -54,12 +54,12 @@ class Fake:
 
             def log_message(self, *_: Any) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.host = f"{address}:{self._server.server_address[1]}"
         self.authority = ""
         if folder is not None:
-            made = certificates.ensure(folder, ["127.0.0.1"], time.time())
+            made = certificates.ensure(folder, [address], time.time())
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(made.cert, made.key)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
@@ -90,8 +90,8 @@ class Fake:
 
 
 @contextmanager
-def fake(folder: Path | None = None) -> Iterator[Fake]:
-    server = Fake(folder)
+def fake(folder: Path | None = None, address: str = "127.0.0.1") -> Iterator[Fake]:
+    server = Fake(folder, address)
     try:
         yield server
     finally:
