@@ -18,7 +18,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -84,8 +84,14 @@ class Endurance:
             self.delete_pods()
             self.daemon.start()
         self._wait_quiet()
-        self.story.wrong += [f"round {self.story.rounds}: {text}" for text in self._broken()]
+        self._note(self._broken())
         self.story.rounds += 1
+
+    def _note(self, broken: Iterable[str]) -> None:
+        found = [f"round {self.story.rounds}: {text}" for text in broken]
+        self.story.wrong += found
+        if found:
+            print(*found, self.daemon.log[-3000:], sep="\n", file=sys.stderr, flush=True)
 
     # --- changes
     def add_pods(self) -> None:
@@ -195,7 +201,7 @@ class Endurance:
                 break
             time.sleep(0.2)
         self.story.slowest_quiet_s = max(self.story.slowest_quiet_s, round(waited, 2))
-        self.story.wrong += [f"round {self.story.rounds}: after {QUIET_S:.0f} s: {text}" for text in left]
+        self._note(f"after {QUIET_S:.0f} s: {text}" for text in left)
 
     def _unsettled(self) -> Iterator[str]:
         nodes, pods = self._nodes(), self.api.get(PODS)["items"]
