@@ -61,6 +61,14 @@ class Scheduling(Protocol):
         """Try a Pod again that waits for an event, after its backoff."""
         ...
 
+    def counts(self, uid: str) -> bool:
+        """Whether a Pod takes room on a node."""
+        ...
+
+    def clear_nomination(self, pod: PodInfo) -> None:
+        """Take it out of the Pod's status, after what is still to be written there. Advice: may fail."""
+        ...
+
     def condition_time(self) -> str:
         """The present, as conditions carry it."""
         ...
@@ -150,7 +158,7 @@ class Evictions:
     async def _evict(self, pod: PodInfo, candidate: Candidate, victims: list[PodInfo]) -> None:
         result, in_memory = "success", False
         try:
-            await self._clear_nominations(pod, candidate.node_name)
+            self._clear_nominations(pod, candidate.node_name)
             await self._evict_each(pod, candidate.node_name, victims[:-1])
             self._running[pod.uid] = victims[-1]
             in_memory = await self._evict_one(pod, candidate.node_name, victims[-1])
@@ -163,17 +171,15 @@ class Evictions:
         self._metrics.count("preemption_goroutines_execution_total", result)
         if in_memory or result == "error":  # no deletion will wake it
             self._scheduling.activate(pod.uid)
-        elif self._is_replaced(victims[-1]):  # its deletion may have been seen while the Pod was still held back
+        elif not self._scheduling.counts(victims[-1].uid):
+            # It went, or ended, while the Pod was still held back; had it not, its going would wake the Pod.
             self._scheduling.let_go(pod.uid)
 
-    async def _clear_nominations(self, pod: PodInfo, node_name: str) -> None:
-        """Less important Pods that wait for the same node had better look elsewhere. Advice: may fail."""
+    def _clear_nominations(self, pod: PodInfo, node_name: str) -> None:
+        """Less important Pods that wait for the same node had better look elsewhere."""
         for other in self._nominator.on(node_name):
             if other.spec.priority < pod.spec.priority:
-                try:
-                    await self._retried(lambda other=other: self._writes.patch_status(other.key, other.uid, None, ""))  # type: ignore[misc]
-                except PeerError as error:
-                    self._log.warning("nomination not taken back", pod=str(other.key), error=str(error))
+                self._scheduling.clear_nomination(other)
 
     async def _evict_each(self, pod: PodInfo, node_name: str, victims: Sequence[PodInfo]) -> None:
         """Side by side; the first failure ends them all. Raises PeerError."""

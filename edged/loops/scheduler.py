@@ -27,6 +27,7 @@ from edged.apiserver.lean import LeanPool
 from edged.errors import EdgedError, PeerError
 from edged.logs import Logger
 from edged.loops.objects import RESOURCES, Acquire, ObjectFeed
+from edged.loops.pod_statuses import PodStatuses
 from edged.loops.preemption import Evictions
 from edged.names import NamespacedName
 from edged.scheduling import binding
@@ -179,10 +180,7 @@ class Scheduler:
         self._wake = trio.Event()
         send, self._to_bind = trio.open_memory_channel[Attempt](BINDING_BACKLOG)
         self._bind_soon = send
-        send_status, self._to_patch = trio.open_memory_channel[tuple[PodInfo, Any, str | None]](
-            BINDING_BACKLOG
-        )
-        self._patch_soon = send_status
+        self._statuses = PodStatuses(writes, self._log)
 
     def use(self, profiles: Iterable[Profile]) -> None:
         """The profiles to run; once, before `run`."""
@@ -222,7 +220,7 @@ class Scheduler:
                 for _ in range(self._binders):
                     nursery.start_soon(self._bind_worker)
                 for _ in range(STATUS_WRITERS):
-                    nursery.start_soon(self._status_worker)
+                    nursery.start_soon(self._statuses.work)
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self.preemption.run)
                 task_status.started()
@@ -375,7 +373,10 @@ class Scheduler:
         pod, profile, state = attempt.pod, attempt.profile, attempt.state
         attempt.node = node
         attempt.assumed = self.cache.assume(pod, node)
+        nominated = self.nominator.node_of(pod.uid)
         self.nominator.remove(pod.uid)
+        if nominated and nominated != node:
+            self.queue.nomination_ended(pod, trio.current_time())
         waits: dict[str, float] = {}
         rejection = await binding.run_reserve(profile, state, pod, node)
         self._note(attempt, "reserve", rejection)
@@ -546,13 +547,14 @@ class Scheduler:
             self._renominate(present, nomination.nominated_node)
         self._record_event(present, "Warning", "FailedScheduling", "Scheduling", message)
         condition = api.pod_condition(obj, reason=reason, message=message, now=_wall(self._clock()))
-        # The informer may not have seen a nomination that this attempt has written.
+        # The informer may not have seen a nomination that was written, or is about to be.
         changed = nomination.override and (
-            attempt.nominated or nomination.nominated_node != present.nominated_node
+            attempt.nominated
+            or nomination.nominated_node != present.nominated_node
+            or self._statuses.nominates(present.uid)
         )
         if condition is not None or changed:
-            nominated = nomination.nominated_node if changed else None
-            await self._patch_soon.send((present, condition, nominated))
+            self._statuses.put(present, condition, nomination.nominated_node if changed else None)
 
     def _parse(self, obj: dict[str, Any] | None) -> PodInfo | None:
         try:
@@ -561,16 +563,12 @@ class Scheduler:
             return None  # said when the informer told of it
 
     def _renominate(self, pod: PodInfo, node: str) -> None:
+        before = self.nominator.node_of(pod.uid)
         self.nominator.remove(pod.uid)
         if node:
             self.nominator.add(pod, node)
-
-    async def _status_worker(self) -> None:
-        async for pod, condition, nominated in self._to_patch:
-            try:
-                await self._writes.patch_status(pod.key, pod.uid, condition, nominated)
-            except PeerError as error:
-                self._log.warning("pod status not written", pod=str(pod.key), error=str(error))
+        if before and before != node:
+            self.queue.nomination_ended(pod, trio.current_time())
 
     # --- the Handle
 
@@ -617,6 +615,12 @@ class Scheduler:
 
     def activate(self, uid: str) -> None:
         self.queue.activate([uid], trio.current_time())
+
+    def counts(self, uid: str) -> bool:
+        return uid in self.cache.pods
+
+    def clear_nomination(self, pod: PodInfo) -> None:
+        self._statuses.put(pod, None, "")
 
     def let_go(self, uid: str) -> None:
         self.queue.let_go(uid, trio.current_time())

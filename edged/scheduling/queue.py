@@ -274,6 +274,14 @@ class SchedulingQueue:
         event = ClusterEvent("Pod", Action.DELETE, "AssignedPodDelete")
         self.move_all(event, pod, None, now, lambda queued: queued.pod.uid != pod.uid)
 
+    def nomination_ended(self, pod: PodInfo, now: float) -> None:
+        """The room that a Pod was promised is free for those that are not more important."""
+        event = ClusterEvent("Pod", Action.DELETE, "AssignedPodDelete")
+        priority = pod.spec.priority
+        self.move_all(
+            event, pod, None, now, lambda queued: queued.pod.uid != pod.uid and queued.pod.spec.priority <= priority
+        )
+
     def activate(self, uids: Iterable[str], now: float) -> None:
         """Force Pods into active; those in flight are tried again when they come back, gated ones stay."""
         for uid in uids:

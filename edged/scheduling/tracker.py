@@ -72,7 +72,7 @@ class Tracker:
         if known is not None:
             self._queue.assigned_pod_deleted(known, now)
         elif queued is not None and nominated:
-            self._nominated_gone(queued.pod, now)
+            self._queue.nomination_ended(queued.pod, now)
 
     def _assumed_going(self, uid: str, now: float) -> None:
         """Its deletion began while it is being bound: others need not wait until binding has failed."""
@@ -80,12 +80,6 @@ class Tracker:
         if not self._on_deleted(uid):
             self._cache.remove_pod(uid)
         self._queue.assigned_pod_deleted(known, now)
-
-    def _nominated_gone(self, pod: PodInfo, now: float) -> None:
-        """The room it was promised is free for Pods that are not more important."""
-        event = ClusterEvent("Pod", Action.DELETE, "AssignedPodDelete")
-        priority = pod.spec.priority
-        self._queue.move_all(event, pod, None, now, lambda queued: queued.pod.spec.priority <= priority)
 
     def _assigned(self, pod: PodInfo, now: float) -> None:
         confirmed = self._cache.is_assumed(pod.uid)
@@ -101,7 +95,7 @@ class Tracker:
         old = queued.pod if queued else None
         self._queue.update(old, pod, now)
         if old is not None and old.nominated_node and old.nominated_node != pod.nominated_node:
-            self._nominated_gone(old, now)
+            self._queue.nomination_ended(old, now)
 
     # --- nodes
 

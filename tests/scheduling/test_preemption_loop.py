@@ -171,6 +171,73 @@ def test_victims_that_vanish_while_others_are_being_evicted():
     play(world, script)
 
 
+def test_a_last_victim_that_ends_while_others_are_being_evicted():
+    pods = [running(f"low{i}") for i in range(3)]
+    world = World([node("a", cpu="3")], [*pods, pod("p", requests={"cpu": "3"}, priority=10)])
+
+    async def script():
+        async def slow(pod_key, uid):
+            await trio.sleep(3)
+
+        world.writes.delete = slow
+        await trio.sleep(2)
+        for i in range(3):  # they run to their end: from now on they count for nothing, and their deletion says nothing
+            ended = world.pods.get(key(f"low{i}"))
+            ended["status"]["phase"] = "Succeeded"
+            world.pods.put(ended)
+        await trio.sleep(10)  # the last deletion is answered before it is seen
+        for i in range(3):
+            world.pods.remove(key(f"low{i}"))
+        await trio.sleep(20)
+        assert world.writes.bound == {"default/p": "a"}
+
+    play(world, script)
+
+
+def test_room_that_was_promised_to_a_pod_which_went_elsewhere_is_told_of():
+    world = World([node("a", cpu="1")], [running("low"), pod("p", requests={"cpu": "1"}, priority=10)])
+    told = []
+
+    async def script():
+        await settle()
+        ended = world.scheduler.queue.nomination_ended
+        world.scheduler.queue.nomination_ended = lambda pod, now: (told.append(pod.key.name), ended(pod, now))
+        world.nodes.put(node("b", cpu="1"))
+        await trio.sleep(15)
+        assert world.writes.bound == {"default/p": "b"}
+
+    play(world, script)
+    assert told == ["p"]
+
+
+def test_a_withdrawn_nomination_does_not_come_back():
+    """The first word about it is still on its way when the second is spoken."""
+    world = World([node("a", cpu="1")], [running("low"), pod("p", requests={"cpu": "1"}, priority=10)])
+    patch = world.writes.patch_status
+    written = []
+
+    async def slow(pod_key, uid, condition, nominated_node):
+        if pod_key.name == "p":
+            await trio.sleep(5 if nominated_node else 0)
+            written.append(nominated_node)
+        await patch(pod_key, uid, condition, nominated_node)
+
+    world.writes.patch_status = slow
+
+    async def script():
+        await settle()
+        cordoned = world.nodes.objects[NamespacedName("", "a")]
+        cordoned["spec"]["unschedulable"] = True
+        world.nodes.put(cordoned)
+        world.pods.remove(key("low"))
+        await trio.sleep(30)
+        assert written[0] == "a"
+        assert not world.scheduler.nominator
+        assert not world.pods.objects[key("p")]["status"].get("nominatedNodeName")
+
+    play(world, script)
+
+
 def test_a_victim_that_only_waits_is_not_deleted():
     plugin = guest("permit", permit=(Status(Code.WAIT), 600.0))
     world = World([node("a", cpu="1")], [pod("low", requests={"cpu": "1"})], [plugin])
