@@ -34,7 +34,7 @@ from typing import Any
 
 CPU = "cortex-a53"
 HERE = Path(__file__).resolve().parent
-_START_TIMEOUT_S = 300.0
+_START_TIMEOUT_S = 900.0
 _MAGIC = r":edged-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:"
 _MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/.verify/start:"
 
@@ -183,7 +183,7 @@ def check_version(root: Path, config: dict[str, Any]) -> None:
     """`edged version` runs and every library is there, for the right machine."""
     command = [*config["Entrypoint"], "version", "-o", "json"]
     done = subprocess.run(
-        inside(root, command, environment_of(config)), capture_output=True, text=True, timeout=300
+        inside(root, command, environment_of(config)), capture_output=True, text=True, timeout=900
     )
     if done.returncode != 0:
         raise SystemExit(f"edged version failed ({done.returncode}):\n{done.stdout}{done.stderr}")
