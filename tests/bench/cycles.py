@@ -27,10 +27,12 @@ from edged.scheduling.pods import PodInfo, PodParser
 from edged.scheduling.profile import Profile, default_profile, with_guests
 from edged.scheduling.simulation import Simulation
 from edged.scheduling.snapshot import Snapshot
+from edged.wasm.bindings import wat2wasm
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 from tests.bench.scheduling import node, pod
 from tests.bench.support import median
+from tests.guests.scheduler.build import wat
 
 ROUNDS = 5
 MODULES = Path(__file__).parents[2] / "modules" / "scheduling"
@@ -53,8 +55,11 @@ class Bench:
         self.algorithm = Algorithm(self.snapshot, Nominator(), lambda count: 0)
         self.classes = Classes(self.algorithm)
 
-    async def use(self, compiler: Compiler, module: str, depends_on: set[str]) -> GuestPlugin:
-        loaded = await compiler.load(MODULES / module / f"{module}.wasm")
+    async def use(self, compiler: Compiler, module: str | Path, depends_on: set[str]) -> GuestPlugin:
+        """`module`: the name of a sample, or a file."""
+        path = module if isinstance(module, Path) else MODULES / module / f"{module}.wasm"
+        module = path.stem
+        loaded = await compiler.load(path)
         options = GuestOptions(name=module, depends_on=frozenset(depends_on))
         plugin = await load_guest(compiler.engine, loaded, options, self.handle)
         self.profile = with_guests("edged", self.handle, [(plugin, 1)])
@@ -135,16 +140,19 @@ async def guests(count: int) -> dict[str, float]:
                         rounds.append(await bench.place_with_guests(pods(count, device=True)))
                         plugin.close()
                     figures[f"cycle_{module.replace('-', '_')}_{word}_ms"] = median(rounds)
-            figures["guest_score_us"] = median([await score_us(compiler) for _ in range(ROUNDS)])
+            named = Path(folder) / "node-name.wasm"
+            named.write_bytes(wat2wasm(wat("node-name")))
+            for key, guest in (("guest_score_us", named), ("guest_score_node_us", "power-aware")):
+                figures[key] = median([await score_us(compiler, guest) for _ in range(ROUNDS)])
         finally:
             engine.close()
     return figures
 
 
-async def score_us(compiler: Compiler) -> float:
-    """One `score` of power-aware, which reads the node: microseconds of CPU, over 100 nodes within a cycle."""
+async def score_us(compiler: Compiler, guest: str | Path) -> float:
+    """One `score`: microseconds of CPU, over 100 nodes within a cycle."""
     bench = Bench(100)
-    plugin = await bench.use(compiler, "power-aware", {"unknown"})
+    plugin = await bench.use(compiler, guest, {"unknown"})
     state, (one,), nodes = CycleState(), pods(1), bench.snapshot.nodes
     await plugin.pre_filter(state, one, nodes)
     await score_nodes(bench.profile.calls["score"][-1], state, one, nodes, range(100), [0] * 100)
