@@ -85,6 +85,7 @@ class Session:
         self.retired = False
         self.streams: set[trio.CancelScope] = set()
         self._in_use = 0
+        self._back: trio.Event | None = None  # while no request reaches the server
         self.http = httpx2.AsyncClient(
             base_url=self.server,
             transport=Transport(self.ssl_context),
@@ -103,6 +104,24 @@ class Session:
         finally:
             self._in_use -= 1
             await self._close_if_idle()
+
+    def is_away(self) -> None:
+        """A request did not reach the server."""
+        if self._back is None:
+            self._back = trio.Event()
+
+    def is_there(self) -> None:
+        """A request was answered."""
+        back, self._back = self._back, None
+        if back is not None:
+            back.set()
+
+    async def wait_back(self) -> None:
+        """Returns when the server answers somebody after it was away; where it is not away, never."""
+        if self._back is None:
+            await trio.sleep_forever()
+        else:
+            await self._back.wait()
 
     async def retire(self) -> None:
         """Another session takes over: end its streams, close it when its last request is done."""
@@ -176,6 +195,13 @@ class ApiClient:
     async def wait_configured(self) -> None:
         """Returns when a kubeconfig has been read (at once when that is so)."""
         await self._configured.wait()
+
+    async def wait_back(self) -> None:
+        """Returns when the server answers somebody after it was away; where it is not away, never."""
+        if self._session is None:
+            await self._configured.wait()
+        else:
+            await self._session.wait_back()
 
     async def swap(self, session: Session) -> None:
         """Use `session` from now on; requests in flight end on the old one, its streams are cut."""
@@ -313,8 +339,12 @@ async def _transmit(
     """Send, with the errors of the HTTP client and of lightkube in our terms. `again`: the caller repeats a
     request whose connection broke, so those errors are passed on as they are."""
     try:
-        return await session.http.send(request, stream=stream)
+        response = await session.http.send(request, stream=stream)
+        session.is_there()
+        return response
     except httpx2.TransportError as error:
+        if isinstance(error, httpx2.ConnectError):
+            session.is_away()
         if again and isinstance(error, (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)):
             raise
         raise _no_answer(session, method, path, error) from error

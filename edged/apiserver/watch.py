@@ -27,6 +27,7 @@ SLICE_ITEMS = 50
 PAGE_LIMIT = 500
 PAGE_BYTES = 256 << 10  # decoding more than this in one piece would hold up the event loop for over 2-3 ms
 FIRST_PAGE_LIMIT = 50
+SPREAD_S = 0.1  # within which all watches come back to a server that was away
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Watcher:
             elif isinstance(effect, listwatch.Note):
                 self._say(effect)
             elif isinstance(effect, listwatch.Pause):
-                await trio.sleep(max(self._backoff.next(), effect.at_least_s or 0.0))
+                await self._pause(effect.at_least_s or 0.0)
             elif isinstance(effect, listwatch.Progress):
                 self._backoff.reset()
                 self._said = self.problem = ""
@@ -120,6 +121,14 @@ class Watcher:
             else:
                 return effect
         return None
+
+    async def _pause(self, at_least_s: float) -> None:
+        """Shorter when others find that the server is back: what is known of one kind of objects should not be minutes
+        younger than of another."""
+        await trio.sleep(at_least_s)
+        with trio.move_on_after(max(self._backoff.next() - at_least_s, 0.0)):
+            await self._client.wait_back()
+            await trio.sleep(self._random() * SPREAD_S)
 
     def _say(self, note: listwatch.Note) -> None:
         """A server that is away for days is news once, not at every attempt."""

@@ -12,6 +12,7 @@ metrics endpoint.
 from __future__ import annotations
 
 import datetime
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,10 @@ BINDING_BACKLOG = 64
 """Pods chosen but not yet with a binder; then cycles wait. Bounds what guests hold per Pod."""
 STATUS_WRITERS = 2
 RELEASE_S = 10.0
+HALF_CONNECTED_S = 30.0
+"""How long cycles wait for the second of Nodes and Pods to be watched again."""
+CONNECTED_POLL_S = 0.02
+CATCH_UP_S = 1.0
 REJECTED, BROKEN = "Unschedulable", "SchedulerError"
 
 
@@ -277,6 +282,8 @@ class Scheduler:
 
     async def _cycles(self, nursery: trio.Nursery) -> None:
         while True:
+            if not self._is_current():
+                await self._wait_current()
             queued = self.queue.pop(trio.current_time())
             if queued is None:
                 await self._wake.wait()
@@ -284,6 +291,24 @@ class Scheduler:
             else:
                 await self._attempt(queued, nursery)
                 await trio.lowlevel.checkpoint()
+
+    def _is_current(self) -> bool:
+        return self._nodes_informer.connected and self._pods_informer.connected
+
+    async def _wait_current(self) -> None:
+        """After a break Nodes and Pods do not come back at the same moment: Pods of now would be placed on Nodes of
+        then. With neither there is nobody to bind at."""
+        began, since = trio.current_time(), math.inf
+        while not self._is_current():
+            if self._nodes_informer.connected or self._pods_informer.connected:
+                since = min(since, trio.current_time())
+                if trio.current_time() - since > HALF_CONNECTED_S:
+                    return
+            else:
+                since = math.inf
+            await trio.sleep(CONNECTED_POLL_S)
+        if trio.current_time() - began > CATCH_UP_S:  # not the everyday renewal of a watch
+            await trio.sleep(CATCH_UP_S)  # a watch that is taken up again begins with what was missed
 
     async def _attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
         pod = queued.pod

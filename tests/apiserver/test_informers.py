@@ -242,6 +242,25 @@ def test_server_killed_and_restarted_serves_stale_and_catches_up(mode: str) -> N
     run(main)
 
 
+def test_a_watch_that_finds_the_server_back_tells_the_others() -> None:
+    """However long they would have waited."""
+
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "backoff_base_s": 3600.0, "backoff_cap_s": 3600.0})
+        async with fake_server() as server, informers_of(server, times=times) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            server.stop()
+            pods = informers.acquire(PODS)
+            with trio.move_on_after(0.2):
+                await pods.wait_synced()
+            assert pods.problem
+            await server.start()
+            await informers._client.fetch("GET", PODS_PATH)
+            await pods.wait_synced()
+
+    run(main)
+
+
 @MODES
 def test_deletions_missed_in_a_gap_are_seen(mode: str) -> None:
     """The history is gone (410), so only the new list can tell."""

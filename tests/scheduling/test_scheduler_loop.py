@@ -30,6 +30,7 @@ class FakeInformer:
     def __init__(self, *objects):
         self.objects = {key_of(obj): obj for obj in objects}
         self.handlers = []
+        self.connected = True
 
     def get(self, key):
         return copy.deepcopy(self.objects.get(key))
@@ -141,6 +142,36 @@ def play(world: World, script: Callable[[], Awaitable[None]]) -> None:
 
 async def settle():
     await trio.testing.wait_all_tasks_blocked()
+
+
+def test_nothing_is_placed_while_only_one_of_pods_and_nodes_is_watched_again():
+    world = World([node("a"), node("b")], [])
+
+    async def script():
+        await settle()
+        world.pods.connected = world.nodes.connected = False
+        await trio.sleep(100)
+        world.pods.connected = True
+        world.pods.put(pod("p"))
+        await trio.sleep(20)
+        assert world.writes.bound == {}
+        world.nodes.remove(NamespacedName("", "a"))
+        world.nodes.connected = True
+        await trio.sleep(3)
+        assert world.writes.bound == {"default/p": "b"}
+
+    play(world, script)
+
+
+def test_a_watch_that_does_not_come_back_is_not_waited_for_for_ever():
+    world = World([node("a")], [pod("p")])
+    world.nodes.connected = False
+
+    async def script():
+        await trio.sleep(35)
+        assert world.writes.bound == {"default/p": "a"}
+
+    play(world, script)
 
 
 def test_pods_are_bound_and_told_of():
