@@ -105,6 +105,12 @@ class Informer:
         return self._watcher is not None and self._watcher.connected
 
     @property
+    def current(self) -> bool:
+        """Connected, and what was missed in a break of the watch has had a moment to come."""
+        watcher = self._watcher
+        return watcher is not None and watcher.connected and trio.current_time() >= watcher.current_at
+
+    @property
     def problem(self) -> str:
         """Why the server does not give what is wanted (away, forbidden, unknown resource); "" if it does."""
         return self._watcher.problem if self._watcher is not None else ""

@@ -8,6 +8,7 @@ say.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +28,7 @@ SLICE_ITEMS = 50
 PAGE_LIMIT = 500
 PAGE_BYTES = 256 << 10  # decoding more than this in one piece would hold up the event loop for over 2-3 ms
 FIRST_PAGE_LIMIT = 50
+CATCH_UP_S = 1.0  # a watch that is taken up again begins with what was missed
 SPREAD_S = 0.1  # within which all watches come back to a server that was away
 
 
@@ -90,6 +92,8 @@ class Watcher:
         self._state, self._effects = listwatch.start(streams)
         self.problem = ""  # what went wrong last; "" when all is well again
         self.connected = False  # a watch is open and everything that is stored came from it or before it
+        self.current_at = -math.inf  # trio's clock: by then what was missed in the last break will have come
+        self._lost_at = math.inf
 
     async def run(self) -> None:
         """Ends by cancellation only."""
@@ -98,7 +102,8 @@ class Watcher:
             assert request is not None, self._state
             await self._client.wait_configured()
             await self._perform(request)
-            self.connected = False
+            if self.connected:
+                self.connected, self._lost_at = False, trio.current_time()
 
     async def _carry_out(self, effects: Sequence[listwatch.Effect]) -> listwatch.Effect | None:
         """Everything but requests; the request that comes last is returned."""
@@ -223,7 +228,8 @@ class Watcher:
             end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
             open_timeout_s=self._times.request_s,
         ) as lines:
-            self.connected = not request.initial
+            if not request.initial:
+                self._connect()
             if await self._read(lines):
                 return
         self._step(listwatch.Ended())
@@ -237,8 +243,15 @@ class Watcher:
                         return True
             if isinstance(self._state, listwatch.Watching):
                 lines.idle_s = self._times.stall_s
-                self.connected = True
+                self._connect()
         return False
+
+    def _connect(self) -> None:
+        if not self.connected:
+            self.connected = True
+            now = trio.current_time()
+            if now - self._lost_at > CATCH_UP_S:  # not the everyday renewal of a watch
+                self.current_at = now + CATCH_UP_S
 
     async def _lines(self, lines: Iterable[bytes]) -> bool:
         for line in lines:

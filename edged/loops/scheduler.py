@@ -12,7 +12,6 @@ metrics endpoint.
 from __future__ import annotations
 
 import datetime
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,10 +56,9 @@ BINDING_BACKLOG = 64
 """Pods chosen but not yet with a binder; then cycles wait. Bounds what guests hold per Pod."""
 STATUS_WRITERS = 2
 RELEASE_S = 10.0
-HALF_CONNECTED_S = 30.0
-"""How long cycles wait for the second of Nodes and Pods to be watched again."""
-CONNECTED_POLL_S = 0.02
-CATCH_UP_S = 1.0
+LONGEST_BREAK_S = 30.0
+"""How long cycles wait for Nodes and Pods to be watched again, both, or one once the other is."""
+CURRENT_POLL_S = 0.02
 REJECTED, BROKEN = "Unschedulable", "SchedulerError"
 
 
@@ -183,6 +181,7 @@ class Scheduler:
         self._tracker: Tracker
         self._waiting: dict[str, binding.Waiting] = {}
         self._wake = trio.Event()
+        self._broken = ((True, True), 0.0)  # whether Nodes and Pods were current at the last look, and since when
         send, self._to_bind = trio.open_memory_channel[Attempt](BINDING_BACKLOG)
         self._bind_soon = send
         self._statuses = PodStatuses(writes, self._log)
@@ -282,8 +281,7 @@ class Scheduler:
 
     async def _cycles(self, nursery: trio.Nursery) -> None:
         while True:
-            if not self._is_current():
-                await self._wait_current()
+            await self._wait_current()
             queued = self.queue.pop(trio.current_time())
             if queued is None:
                 await self._wake.wait()
@@ -293,22 +291,20 @@ class Scheduler:
                 await trio.lowlevel.checkpoint()
 
     def _is_current(self) -> bool:
-        return self._nodes_informer.connected and self._pods_informer.connected
+        return self._nodes_informer.current and self._pods_informer.current
 
     async def _wait_current(self) -> None:
         """After a break Nodes and Pods do not come back at the same moment: Pods of now would be placed on Nodes of
-        then. With neither there is nobody to bind at."""
-        began, since = trio.current_time(), math.inf
+        then. What stays broken is not waited for over and over: a change of it is."""
         while not self._is_current():
-            if self._nodes_informer.connected or self._pods_informer.connected:
-                since = min(since, trio.current_time())
-                if trio.current_time() - since > HALF_CONNECTED_S:
-                    return
-            else:
-                since = math.inf
-            await trio.sleep(CONNECTED_POLL_S)
-        if trio.current_time() - began > CATCH_UP_S:  # not the everyday renewal of a watch
-            await trio.sleep(CATCH_UP_S)  # a watch that is taken up again begins with what was missed
+            now = trio.current_time()
+            seen = (self._nodes_informer.current, self._pods_informer.current)
+            if seen != self._broken[0]:
+                self._broken = (seen, now)
+            elif now - self._broken[1] > LONGEST_BREAK_S:
+                return
+            await trio.sleep(CURRENT_POLL_S)
+        self._broken = ((True, True), 0.0)
 
     async def _attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
         pod = queued.pod

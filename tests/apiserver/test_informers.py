@@ -11,6 +11,7 @@ import trio
 import trio.abc
 import trio.testing
 
+from edged.apiserver import watch
 from edged.apiserver.client import ApiClient
 from edged.apiserver.informers import Change, Informer, Informers
 from edged.apiserver.watch import SLICE_ITEMS, WatchTimes
@@ -257,6 +258,34 @@ def test_a_watch_that_finds_the_server_back_tells_the_others() -> None:
             await server.start()
             await informers._client.fetch("GET", PODS_PATH)
             await pods.wait_synced()
+
+    run(main)
+
+
+@MODES
+def test_after_a_break_a_watch_is_current_only_when_it_had_time_to_catch_up(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CATCH_UP_S", 0.2)
+
+    async def main() -> None:
+        async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            pods = informers.acquire(PODS)
+            while not pods.connected:
+                await trio.sleep(0.001)
+            assert pods.current
+            server.stop()
+            await server.wait(lambda: server.open_connections == 0)
+            while pods.connected:
+                await trio.sleep(0.001)
+            await trio.sleep(0.3)
+            await server.start()
+            while not pods.connected:
+                await trio.sleep(0.001)
+            assert not pods.current
+            while not pods.current:
+                await trio.sleep(0.01)
 
     run(main)
 

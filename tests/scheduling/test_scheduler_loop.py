@@ -30,7 +30,7 @@ class FakeInformer:
     def __init__(self, *objects):
         self.objects = {key_of(obj): obj for obj in objects}
         self.handlers = []
-        self.connected = True
+        self.current = True
 
     def get(self, key):
         return copy.deepcopy(self.objects.get(key))
@@ -149,14 +149,14 @@ def test_nothing_is_placed_while_only_one_of_pods_and_nodes_is_watched_again():
 
     async def script():
         await settle()
-        world.pods.connected = world.nodes.connected = False
+        world.pods.current = world.nodes.current = False
         await trio.sleep(100)
-        world.pods.connected = True
+        world.pods.current = True
         world.pods.put(pod("p"))
         await trio.sleep(20)
         assert world.writes.bound == {}
         world.nodes.remove(NamespacedName("", "a"))
-        world.nodes.connected = True
+        world.nodes.current = True
         await trio.sleep(3)
         assert world.writes.bound == {"default/p": "b"}
 
@@ -165,11 +165,22 @@ def test_nothing_is_placed_while_only_one_of_pods_and_nodes_is_watched_again():
 
 def test_a_watch_that_does_not_come_back_is_not_waited_for_for_ever():
     world = World([node("a")], [pod("p")])
-    world.nodes.connected = False
+    world.nodes.current = False
 
     async def script():
         await trio.sleep(35)
         assert world.writes.bound == {"default/p": "a"}
+        world.pods.put(pod("q"))
+        await trio.sleep(1)
+        assert world.writes.bound == {"default/p": "a", "default/q": "a"}
+        world.nodes.current = True  # it comes and goes again
+        world.pods.put(pod("r"))
+        await trio.sleep(1)
+        assert "default/r" in world.writes.bound
+        world.nodes.current = False
+        world.pods.put(pod("s"))
+        await trio.sleep(20)
+        assert "default/s" not in world.writes.bound
 
     play(world, script)
 
