@@ -384,7 +384,7 @@ def test_migrate_looks_at_the_cluster(setup: Setup) -> None:
     done = setup.edged.command("migrate", "-o", "json", check=False)
     assert done.returncode == 1
     report = json.loads(done.stdout)
-    assert 'module_sources = ["ghcr.io/kubewarden/policies"]' in report["configuration"]
+    assert '"ghcr.io/kubewarden/policies"]' in report["configuration"]
     setup.delete(foreign)
     setup.delete(policy("migrated"))
 

@@ -98,7 +98,15 @@ def test_stacks_of_a_burst_are_given_back():
     """wasmtime keeps what deep calls left in its stacks; the engine empties them when no call runs."""
 
     async def main(engine):
-        wait = HostFunction("", "", lambda _instance: trio.lowlevel.checkpoint, waits=True)
+        arrived, all_are_there = [], trio.Event()
+
+        async def together():
+            arrived.append(1)
+            if len(arrived) == 20:
+                all_are_there.set()
+            await all_are_there.wait()
+
+        wait = HostFunction("", "", lambda _instance: together, waits=True)
         template = Template(engine, module(engine, DEEP), {("host", "wait"): wait})
 
         async def call():
