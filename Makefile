@@ -1,4 +1,5 @@
-# Everything runs from a virtual environment in .venv; Python 3.11 with its venv module and make are all it takes.
+# Everything runs from a virtual environment in .venv; one of Python 3.11 to 3.14 with its venv module and make are all it
+# takes.
 #
 #   make demo    a tour without a cluster        make test    the tests that need no cluster parts
 #   make bench   measurements                    make lint    ruff and mypy
@@ -10,9 +11,14 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# pyproject.toml pins the minor version (RATIONALE.md says why); PYTHON=... names another interpreter.
-PYTHON ?= $(shell for p in python3.11 python3 python /usr/bin/python3.11; do \
-	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+# The newest Python of the range in pyproject.toml that has venv (RATIONALE.md says why there is an upper end);
+# PYTHON=... names another. Full paths stand behind the bare names for machines where a version manager hides them.
+VERSIONS := 3.14 3.13 3.12 3.11
+CANDIDATES := $(foreach v,$(VERSIONS),python$(v) /usr/bin/python$(v) /usr/local/bin/python$(v)) python3 python
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c 'import venv, ensurepip; $(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
+# The image for ARM boards holds files compiled by the Python that it ships.
+ARM_PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11; do $$p -c 'import pip' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: venv demo test bench lint arm crds clean differential
 
@@ -20,12 +26,15 @@ venv: $(STAMP)
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { \
-	  echo "edged needs Python 3.11 exactly, found: $$(python3 --version 2>&1 || echo no python3)." >&2; \
-	  echo "Install python3.11 with its venv module, or run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
+	  for p in $(CANDIDATES); do $$p -c '$(SUPPORTED)' 2>/dev/null && { \
+	    echo "$$p has no venv module. On Debian: apt-get install python3-venv" >&2; exit 1; }; done; \
+	  echo "edged needs Python 3.11, 3.12, 3.13 or 3.14, found: $$(python3 --version 2>&1 || echo no python3)." >&2; \
+	  echo "Install one of them with its venv module, or run: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
 	  exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): edged needs 3.11 to 3.14" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo "$(PYTHON) has no venv module; on Debian: apt-get install python3.11-venv" >&2; exit 1; }
-	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	  echo "$(PYTHON) has no venv module. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing edged and its tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' --config-settings editable_mode=compat
 	@touch $@
@@ -51,8 +60,9 @@ crds: $(STAMP)
 	@$(BIN)/edged crds --directory config/crds
 
 arm: $(STAMP)
-	@$(BIN)/python arm-build/build.py
-	@$(BIN)/python arm-build/verify.py
+	@test -n "$(ARM_PYTHON)" || { echo "the image needs Python 3.11 with pip to be built" >&2; exit 1; }
+	@$(ARM_PYTHON) arm-build/build.py
+	@$(ARM_PYTHON) arm-build/verify.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache arm-build/out
