@@ -15,7 +15,7 @@ from edged import config
 FOLDER = Path(__file__).parents[2] / "config"
 FULL = FOLDER / "edged.toml"
 ASSIGNMENT = re.compile(r"# ([a-z_]+) = (.*)")
-UNAVAILABLE_TABLES = {"group", "controller"}
+UNAVAILABLE_TABLES = {"controller"}
 
 
 def uncommented() -> dict[str, Any]:
@@ -24,7 +24,7 @@ def uncommented() -> dict[str, Any]:
     for line in FULL.read_text().splitlines():
         if found := ASSIGNMENT.fullmatch(line):
             line = f"{found[1]} = {found[2]}"
-        elif line.startswith("# [["):
+        elif line.startswith("# ["):
             line = line.removeprefix("# ")
         lines.append(line)
     return tomllib.loads("\n".join(lines))
@@ -46,9 +46,10 @@ def test_with_every_line_switched_on_it_is_still_the_defaults() -> None:
     shown["node"].pop("name")
     shown["scheduler"].pop("config")  # "" beside names is fine, but says nothing
     policy = shown["admission"].pop("policy")
+    group = shown["admission"].pop("group")
     plugin = shown["scheduler"].pop("plugin")
     assert config.parse(to_toml(shown)) == config.parse("[admission]\n[scheduler]\n")
-    assert len(policy) == len(plugin) == 1
+    assert len(policy) == len(group) == len(plugin) == 1
 
 
 def fields(cls: Any) -> set[str]:
@@ -66,6 +67,9 @@ def test_every_key_is_there() -> None:
     ):  # fmt: skip
         assert set(shown[name]) == fields(cls) - UNAVAILABLE_TABLES, name
     assert set(shown["admission"]["policy"][0]) == fields(config.PolicyConfig)
+    (group,) = shown["admission"]["group"]
+    assert set(group) == fields(config.GroupConfig)
+    assert set(group["members"]["signed"]) == fields(config.GroupMemberConfig)
     assert set(shown["scheduler"]["plugin"][0]) == fields(config.PluginConfig)
 
 
@@ -73,10 +77,13 @@ def test_defaults_of_repeated_tables() -> None:
     shown = uncommented()
     for cls, table in (
         (config.PolicyConfig, shown["admission"]["policy"][0]),
+        (config.GroupConfig, shown["admission"]["group"][0]),
+        (config.GroupMemberConfig, shown["admission"]["group"][0]["members"]["signed"]),
         (config.PluginConfig, shown["scheduler"]["plugin"][0]),
     ):  # fmt: skip
         for field in dataclasses.fields(cls):
-            if field.name in ("name", "module", "rules") or not field.metadata:
+            required = field.default is field.default_factory is dataclasses.MISSING
+            if required or (cls, field.name) == (config.PolicyConfig, "rules") or not field.metadata:
                 continue
             default = field.default_factory() if field.default is dataclasses.MISSING else field.default
             value = table[field.name]
