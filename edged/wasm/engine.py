@@ -18,6 +18,7 @@ from edged.wasm import bindings, stacks
 from edged.wasm.bindings import holding, releasing
 from edged.wasm.idle import Idle
 from edged.wasm.slices import Slices
+from edged.wasm.stack_check import without_check
 
 if TYPE_CHECKING:
     from edged.wasm.instance import Instance
@@ -50,6 +51,11 @@ KEPT_TABLE = 16 << 10
 TABLE_ELEMENTS = 100_000
 TABLES_AND_STACKS = SLOTS * (2 * 8 * TABLE_ELEMENTS + ASYNC_STACK + mmap.PAGESIZE)
 SPARE_ADDRESSES = 4 << 30  # for tables and stacks, and for all else that is mapped later
+
+
+# A call's future: both run on the guest's fiber, where host functions and finalizers are called.
+poll_future = without_check(releasing.wasmtime_call_future_poll)
+free_future = without_check(holding.wasmtime_call_future_delete)
 
 
 def can_reserve(size: int, *, writable: bool = False) -> bool:
@@ -134,7 +140,7 @@ class Engine:
 
     def delete_future(self, future: int) -> None:
         """Unwind and free a call. Only between polls, on the trio side."""
-        holding.wasmtime_call_future_delete(future)
+        free_future(future)
         self.stacks.call_ended()
         if self._doomed:
             self.bury()
@@ -171,7 +177,7 @@ _orphans: deque[tuple[int, int, int]] = deque()
 
 def _free(future: int, linker: int, store: int) -> None:
     if future:
-        holding.wasmtime_call_future_delete(future)
+        free_future(future)
     if linker:
         holding.wasmtime_linker_delete(linker)
     if store:

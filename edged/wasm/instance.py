@@ -22,8 +22,8 @@ import trio
 
 from edged.errors import GuestError
 from edged.wasm import bindings
-from edged.wasm.bindings import holding, releasing
-from edged.wasm.engine import FIRST_SLICE_TICKS, LATER_SLICE_TICKS, TICK_S, Engine, Linker
+from edged.wasm.bindings import holding
+from edged.wasm.engine import FIRST_SLICE_TICKS, LATER_SLICE_TICKS, TICK_S, Engine, Linker, poll_future
 from edged.wasm.errors import (
     BadModule,
     GuestBudget,
@@ -342,12 +342,12 @@ class Instance:
             ticker.unpark()
         outer, engine.running = engine.running, self
         begun = perf_counter()
-        done: bool = releasing.wasmtime_call_future_poll(future)
+        done: bool = poll_future(future)
         while self._computing is not None:
             self._compute(*self._computing)
             if perf_counter() - begun > MOST_WITHOUT_YIELD_S:
                 break  # the guest goes on in its next slice
-            done = releasing.wasmtime_call_future_poll(future)
+            done = poll_future(future)
         spent = perf_counter() - begun
         engine.running = outer
         self.cpu_s += spent

@@ -14,6 +14,7 @@ import json
 import random
 import sys
 import time
+import weakref
 
 import trio
 
@@ -62,6 +63,10 @@ WAT = """(module
 
 class Boom(Exception):
     """A host function's own failure."""
+
+
+class Freed:
+    """Freed in a callback; weak references tell when."""
 
 
 class Never:
@@ -128,6 +133,8 @@ class Torture:
         raise Boom(n)
 
     def _wait_fail(self, _instance: Instance, n: int):
+        self.free()
+
         async def work() -> int:
             await trio.sleep(0)
             raise Boom(n)
@@ -138,7 +145,16 @@ class Torture:
         # Instances and suspended coroutines of other guests die inside this one's callback.
         self.dropped.clear()
         gc.collect()
+        self.free()
         return n
+
+    def free(self) -> None:
+        """What a callback frees is gone at once (edged/wasm/stack_check.py)."""
+        one = Freed()
+        reference = weakref.ref(one)
+        del one
+        if reference() is not None:
+            self.wrong.append("a weak reference hands out what was freed")
 
     def note(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
