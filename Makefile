@@ -15,7 +15,7 @@ STAMP  := $(VENV)/.installed
 # PYTHON=... names another. Full paths stand behind the bare names for machines where a version manager hides them.
 VERSIONS := 3.14 3.13 3.12 3.11
 CANDIDATES := $(foreach v,$(VERSIONS),python$(v) /usr/bin/python$(v) /usr/local/bin/python$(v)) python3 python
-SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+SUPPORTED := import sys; v = sys.version_info; sys.exit(not (3, 11) <= v[:2] <= (3, 14) or v[:3] == (3, 14, 0))
 PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c 'import venv, ensurepip; $(SUPPORTED)' 2>/dev/null && { echo $$p; break; }; done)
 # The image for ARM boards holds files compiled by the Python that it ships.
 ARM_PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11; do $$p -c 'import pip' 2>/dev/null && { echo $$p; break; }; done)
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml
 	  echo "edged needs Python 3.11, 3.12, 3.13 or 3.14, found: $$(python3 --version 2>&1 || echo no python3)." >&2; \
 	  echo "Install one of them with its venv module, or run: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; \
 	  exit 1; }
-	@$(PYTHON) -c '$(SUPPORTED)' || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): edged needs 3.11 to 3.14" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): edged needs 3.11 to 3.14, and not 3.14.0" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv module. On Debian: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV); }

@@ -1,14 +1,29 @@
-"""`python -m edged` and the `edged` script: hands over to edged/cli."""
+"""`python -m edged` and the `edged` script: hands over to edged/cli where the Python is one that edged runs on."""
 
 from __future__ import annotations
 
 import sys
 
-from edged import cli
-
 
 def main() -> int:
+    why = refusal(tuple(sys.version_info[:3]))
+    if why:
+        print(f"edged: {why}", file=sys.stderr)
+        return 2
+    from edged import cli  # after the check: older versions cannot even compile it
+
     return cli.main(sys.argv[1:])
+
+
+def refusal(version: tuple[int, ...]) -> str | None:
+    """Why edged does not run on this version of Python; None where it does. pip refuses the same ones (pyproject.toml),
+    but files can get past pip."""
+    name = ".".join(map(str, version))
+    if version == (3, 14, 0):
+        return f"Python {name} takes the stack of a WebAssembly guest for an overflow and aborts: use 3.14.1 or later"
+    if not (3, 11) <= version[:2] <= (3, 14):
+        return f"Python {name} is not supported: edged was tested on Python 3.11, 3.12, 3.13 and 3.14 (from 3.14.1 on)"
+    return None
 
 
 if __name__ == "__main__":
