@@ -46,8 +46,8 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 differential: $(STAMP)
-	@EDGED_STATES=$(or $(STATES),2000) $(BIN)/python -m pytest tests/kube/test_scheduler_differential.py \
-	  tests/kube/test_preemption_differential.py $(PYTEST_ARGS)
+	@EDGED_STATES=$(or $(STATES),2000) $(BIN)/python -m pytest tests/cluster/test_scheduler_differential.py \
+	  tests/cluster/test_preemption_differential.py $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench $(BENCH)

@@ -19,10 +19,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from edged import config_reader, kubernetes_checks
-from edged.admission import groups
-from edged.admission.resources.origin import Origin
-from edged.config_reader import (
+from edged.admission.rules import groups
+from edged.errors import ConfigError
+from edged.kube.values import checks as kubernetes_checks
+from edged.registry.origin import Origin
+from edged.toml import reader as config_reader
+from edged.toml.lines import Path, find_lines
+from edged.toml.reader import (
     Bad,
     Problem,
     Reader,
@@ -45,8 +48,6 @@ from edged.config_reader import (
     table_of,
     text,
 )
-from edged.errors import ConfigError
-from edged.toml_lines import Path, find_lines
 
 DEFAULT_PATH = "/etc/edged/edged.toml"
 POINTS = (

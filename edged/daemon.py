@@ -25,40 +25,41 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged import config as configuration
-from edged import status, systemd
-from edged.admission.webhooks import Target
-from edged.apiserver.informers import Informers
-from edged.apiserver.kubeconfig import ClientSource, Location
+from edged.admission.endpoint.registration import Registration, State, make_registration, owner_identity
+from edged.admission.endpoint.routes import Routes
+from edged.admission.host import arrivals
+from edged.admission.host.admission import Admission, Observer
+from edged.admission.host.context import ClusterContext
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.policies import Group, Policy, PolicyLoader, PolicySet
+from edged.admission.host.policy_metrics import PolicyMetrics
+from edged.admission.host.review_watch import ReviewWatch
+from edged.admission.resources.custom_resources import CustomResources
+from edged.admission.resources.resource_reviews import ResourceReviews
+from edged.admission.rules.webhooks import Target
 from edged.config import AdmissionConfig, Config
 from edged.errors import ConfigError, EdgedError
-from edged.http1 import listener as http
-from edged.http1.connection import Limits
-from edged.http1.messages import Request
-from edged.logs import GuestLines, Logger, LogStyle, is_journal
-from edged.loops import arrivals
-from edged.loops.admission import Admission, Observer
-from edged.loops.capabilities import HostCapabilities
-from edged.loops.certificates import Certificates
-from edged.loops.context import ClusterContext
-from edged.loops.custom_resources import CustomResources
-from edged.loops.modules import Modules
-from edged.loops.policies import Group, Policy, PolicyLoader, PolicySet
-from edged.loops.registration import Registration, State, make_registration, owner_identity
-from edged.loops.resource_reviews import ResourceReviews
-from edged.loops.review_watch import ReviewWatch
-from edged.names import GroupVersionResource, NamespacedName
+from edged.http import listener as http
+from edged.http.connection import Limits
+from edged.http.messages import Request
+from edged.kube.informers import Informers
+from edged.kube.kubeconfig import ClientSource, Location
+from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.process import status_socket as status
+from edged.process import systemd
+from edged.registry.modules import Modules
+from edged.telemetry.health import Health, Probes
+from edged.telemetry.logs import GuestLines, Logger, LogStyle, is_journal
+from edged.telemetry.metrics import Registry, process_metrics
+from edged.tls.serving_certificate import Certificates
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
-from edged.webhook.health import Health, Probes
-from edged.webhook.metrics import Registry, process_metrics
-from edged.webhook.policy_metrics import PolicyMetrics
-from edged.webhook.routes import Routes
 
 if TYPE_CHECKING:
-    from edged.loops.audit import Auditor
-    from edged.loops.scheduler import Scheduler
-    from edged.loops.scheduling import Scheduling
-    from edged.otlp.traces import Traces
+    from edged.admission.audit.auditor import Auditor
+    from edged.admission.host.traces import Traces
+    from edged.scheduling.run.scheduler import Scheduler
+    from edged.scheduling.run.scheduling import Scheduling
 
 NODES = GroupVersionResource("", "v1", "nodes")
 BEAT_S = 1.0
@@ -213,7 +214,7 @@ class Daemon:
         self._start_audits(admission, work)
 
     def _start_audits(self, admission: AdmissionConfig, work: trio.Nursery) -> None:
-        from edged.loops.audit import Auditor
+        from edged.admission.audit.auditor import Auditor
 
         self.auditor = Auditor(self.source.client, self.admission, admission, self.log)
         self.auditor.measure(self.registry)
@@ -301,7 +302,7 @@ class Daemon:
         if config is None:
             return
         # Imported here: a node without the scheduler does not pay for it.
-        from edged.loops.scheduling import Scheduling
+        from edged.scheduling.run.scheduling import Scheduling
 
         self.scheduling = Scheduling(
             self.config, self.source.client, self.informers, self.compiler, self.lines, self.log, self.registry
@@ -482,7 +483,8 @@ def make_traces(config: Config, log: Logger) -> Traces | None:
     if not endpoint and not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
         return None
     # Imported here: a node without traces does not pay for them.
-    from edged.otlp import settings, traces
+    from edged.admission.host import traces
+    from edged.telemetry import otlp_settings as settings
 
     try:
         found = settings.read(endpoint, os.environ)

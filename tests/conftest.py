@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from edged.wasm.engine import Engine
-from tests.kube import build
-from tests.kube.cluster import Cluster, Sandbox
+from tests.cluster import build
+from tests.cluster.cluster import Cluster, Sandbox
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,7 +2,8 @@
 
 The policy is linked to a module of ours (opa_companion.py), which hands the host plain bytes: the documents are
 fetched, the result is taken, a builtin gets the texts of its arguments and leaves the text of its result. Which
-builtins there are is edged/rego; when to instantiate and what the documents are is edged/loops/rego.py.
+builtins there are is edged/abi/rego; when to instantiate and what the documents are is
+edged/admission/host/rego_policy.py.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import orjson
 
 from edged.abi import opa_companion
 from edged.abi.opa_companion import DOCUMENTS
+from edged.abi.rego.environment import Environment
+from edged.abi.rego.signature import Builtin
+from edged.abi.rego.values import BuiltinError
 from edged.errors import GuestError
-from edged.rego.environment import Environment
-from edged.rego.signature import Builtin
-from edged.rego.values import BuiltinError
 from edged.wasm.binary import Export, Import
 from edged.wasm.errors import BadModule
 from edged.wasm.hostcalls import Computation, HostFunction

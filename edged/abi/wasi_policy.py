@@ -2,7 +2,7 @@
 
 The guest is a program: arguments say what to do, the question is on stdin, the answer on stdout. A host call's reply,
 or its error text, is appended to stdin, and the call returns 0 for success and 1 for an error: the opposite of waPC.
-Running one, and what its end means, is edged/loops/evaluation.py. Source: Kubewarden's Go and JavaScript SDKs.
+Running one, and what its end means, is edged/admission/host/evaluation.py. Source: Kubewarden's Go and JavaScript SDKs.
 """
 
 from __future__ import annotations

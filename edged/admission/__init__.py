@@ -1,1 +1,1 @@
-"""Admission: what a review asks, what a policy answers, what the API server is told. Pure."""
+"""Admission: what a review asks, what a policy answers, what the API server is told."""

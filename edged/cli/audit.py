@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def request_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What the daemon is asked: edged/loops/audit.py reads it."""
+    """What the daemon is asked: edged/admission/audit/auditor.py reads it."""
     everything = args.output_scan or args.output != "table"
     request: dict[str, Any] = {"operation": "audit", "details": "all" if everything else "findings"}
     if args.namespace:

@@ -53,7 +53,7 @@ def selectors(config: Config) -> str:
         return ""
     import yaml  # type: ignore[import-untyped]  # 3 MB that a daemon's configuration never needs
 
-    from edged.admission import webhooks
+    from edged.admission.rules import webhooks
     from edged.cli import webhook
 
     specs = [spec for spec in webhook.specs_of(config, admission) if not spec.path]  # no webhooks of kinds
@@ -86,7 +86,7 @@ def missing(config: Config) -> Iterator[str]:
 
 def _of_scheduler_file(path: Path) -> Iterator[str]:
     """What is wrong in a KubeSchedulerConfiguration, by its path in the file."""
-    from edged.loops.plugins import read_settings
+    from edged.scheduling.run.plugins import read_settings
 
     try:
         read_settings(path)

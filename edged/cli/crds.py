@@ -12,13 +12,13 @@ from typing import Any
 
 import orjson
 
-from edged.admission import report_definitions
+from edged.admission.audit import report_definitions
 from edged.admission.resources.definitions import definitions
 from edged.cli.output import print_data
 from edged.errors import ConfigError
 
 HEAD = "# Made by `make crds`; the source is edged/admission/resources/definitions.py.\n"
-REPORTS_HEAD = "# Made by `make crds`; the source is edged/admission/report_definitions.py.\n"
+REPORTS_HEAD = "# Made by `make crds`; the source is edged/admission/audit/report_definitions.py.\n"
 REPORTS = {"policyreport": "reports/policyreports.yaml", "openreports": "reports/openreports.yaml"}
 
 

@@ -140,7 +140,7 @@ def modules(config: Config) -> Iterator[Finding]:
 def api_server(config: Config) -> Iterator[Finding]:
     import trio
 
-    from edged.apiserver.kubeconfig import open_client
+    from edged.kube.kubeconfig import open_client
 
     async def ask() -> str:
         client = await open_client(config.kubernetes)

@@ -151,8 +151,8 @@ def load_yaml(path: Path, *, many: bool = False) -> Any:
 
 
 async def _read_cluster(kubernetes: KubernetesConfig) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    from edged.apiserver.client import ApiError
-    from edged.apiserver.kubeconfig import open_client
+    from edged.kube.client import ApiError
+    from edged.kube.kubeconfig import open_client
 
     client = await open_client(kubernetes)
     try:

@@ -18,7 +18,7 @@ from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
-    from edged.loops.modules import Modules
+    from edged.registry.modules import Modules
     from edged.registry.store import Store, Stored
 
 _FEWEST_DIGITS = 4  # of a digest, to name a module by
@@ -101,9 +101,9 @@ def _modules(args: argparse.Namespace) -> Modules:
     from dataclasses import replace
 
     from edged.cli.policy.evaluator import tool_config
-    from edged.logs import Logger, LogStyle
-    from edged.loops.modules import Modules
+    from edged.registry.modules import Modules
     from edged.registry.store import Store
+    from edged.telemetry.logs import Logger, LogStyle
 
     config = tool_config(args.config)
     given = {
@@ -129,8 +129,8 @@ async def _remote(modules: Modules, args: argparse.Namespace, noun: str) -> int:
 
 
 async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
-    from edged.loops.modules import TRUSTED
     from edged.registry.download import Download
+    from edged.registry.modules import TRUSTED
     from edged.registry.store import is_moving
 
     modules.store.path(url)  # a URL that makes no sense is told before anything is asked
@@ -156,7 +156,7 @@ async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str)
 @contextmanager
 def _output(name: str) -> Iterator[BinaryIO]:
     """A file that is there whole or not at all; - is standard output. Raises ConfigError."""
-    from edged.webhook.files import written
+    from edged.process.files import written
 
     if name == "-":
         buffer = io.BytesIO()
@@ -270,7 +270,7 @@ def _size(count: int) -> str:
 
 
 def _rm(store: Store, args: argparse.Namespace, noun: str) -> int:
-    from edged.webhook.files import remove
+    from edged.process.files import remove
 
     stored = _find(store, args.module)
     if not store.remove(stored.url):  # of a URL with a query, the name has only a digest

@@ -16,15 +16,16 @@ from typing import Any
 import orjson
 
 from edged import config as configuration
-from edged.admission import audit, reports
+from edged.admission.audit import reports
+from edged.admission.audit import scope as audit
 from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
 from edged.admission.resources.kinds import KINDS
-from edged.admission.webhooks import OBJECT_NAME, PLURALS
+from edged.admission.rules.webhooks import OBJECT_NAME, PLURALS
 from edged.cli.output import print_data
 from edged.cli.webhook import metadata_of
 from edged.config import Config, GroupConfig, GroupMemberConfig, KubernetesConfig, PolicyConfig
 from edged.errors import ConfigError
-from edged.scheduling.config_sections import LeaderElectionSettings
+from edged.scheduling.config.config_sections import LeaderElectionSettings
 
 GROUP = "rbac.authorization.k8s.io"
 TOKEN_SECRET = "kubernetes.io/service-account-token"
@@ -138,8 +139,8 @@ def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
 
 
 def _scheduler_lease(config: Config) -> LeaderElectionSettings | None:
-    from edged.loops.plugins import read_settings
-    from edged.loops.scheduling import OWN_LEASE
+    from edged.scheduling.run.plugins import read_settings
+    from edged.scheduling.run.scheduling import OWN_LEASE
 
     scheduler = config.scheduler
     if scheduler is None:
@@ -247,7 +248,7 @@ def _scheduler_rules(config: Config) -> list[Rule]:
 
 
 def _scheduling_objects() -> list[tuple[str, list[str]]]:
-    from edged.loops.objects import RESOURCES
+    from edged.scheduling.run.object_feed import RESOURCES
 
     groups: dict[str, list[str]] = {}
     for resource in RESOURCES.values():
@@ -277,7 +278,7 @@ def plural(kind: str) -> str:
 def _write_kubeconfig(kubernetes: KubernetesConfig, args: argparse.Namespace) -> int:
     import trio
 
-    from edged.webhook.files import write_atomically
+    from edged.process.files import write_atomically
 
     content = trio.run(_kubeconfig, kubernetes, args.name, args.namespace)
     try:
@@ -290,7 +291,7 @@ def _write_kubeconfig(kubernetes: KubernetesConfig, args: argparse.Namespace) ->
 
 async def _kubeconfig(kubernetes: KubernetesConfig, name: str, namespace: str) -> dict[str, Any]:
     """Built from the token Secret that `render` printed and the administrator applied."""
-    from edged.apiserver.kubeconfig import open_client
+    from edged.kube.kubeconfig import open_client
 
     client = await open_client(kubernetes)
     try:

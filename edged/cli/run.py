@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edged.deferred import defer
+from edged.process.deferred import defer
 
 DEFERRED = ("asyncio", "asyncio.subprocess", "yaml")
 

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edged import config as configuration
-from edged.admission import webhooks
-from edged.admission.webhooks import Generated, Target, WebhookSpec
+from edged.admission.rules import webhooks
+from edged.admission.rules.webhooks import Generated, Target, WebhookSpec
 from edged.cli.output import print_data, print_table
 from edged.config import AdmissionConfig, Config, KubernetesConfig
 from edged.errors import ConfigError, EdgedError
-from edged.logs import Logger
 from edged.registry.store import Store
-from edged.webhook import certificates
+from edged.telemetry.logs import Logger
+from edged.tls import certificates
 
 if TYPE_CHECKING:
-    from edged.loops.registration import Registration
+    from edged.admission.endpoint.registration import Registration
 
 CALLER = "kube-apiserver"  # the client certificate that the API server presents
 KUBECONFIG_FILE = "webhook-kubeconfig.json"
@@ -152,7 +152,7 @@ def _make_certificates(config: Config, admission: AdmissionConfig) -> bytes:
 
 def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> list[Path]:
     """Files and folders that the API server needs before it starts; those that had to be changed."""
-    from edged.webhook.files import make_folder, write_atomically
+    from edged.process.files import make_folder, write_atomically
 
     written = []
     try:
@@ -183,8 +183,8 @@ def _give_to_daemon(path: Path, state_dir: Path) -> None:
 async def _install_registration(config: Config, admission: AdmissionConfig,
                                 target: Target) -> tuple[list[tuple[str, str]], int]:
     """Objects prepared, and policies registered if they are served; rows to print, and the exit code."""
-    from edged.apiserver.kubeconfig import open_client
-    from edged.loops.registration import DynamicRegistration, StaticRegistration
+    from edged.admission.endpoint.registration import DynamicRegistration, StaticRegistration
+    from edged.kube.kubeconfig import open_client
 
     rows: list[tuple[str, str]] = []
     if admission.register == "static":
@@ -201,7 +201,7 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
 
 async def _register(registration: Registration, config: Config, admission: AdmissionConfig,
                     rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int]:
-    from edged.webhook.health import probe_tls
+    from edged.telemetry.health import probe_tls
 
     if await probe_tls(admission.listen):
         rows.append(("waiting", f"nothing serves on {admission.listen}: the daemon will register itself"))
@@ -251,7 +251,7 @@ def _remove(args: argparse.Namespace) -> int:
 
 async def _remove_files(config: Config, admission: AdmissionConfig,
                         args: argparse.Namespace) -> list[tuple[str, str]]:
-    from edged.loops.registration import StaticRegistration
+    from edged.admission.endpoint.registration import StaticRegistration
 
     directory = args.static_dir or admission.static_dir
     if not directory or not Path(directory).is_dir():
@@ -263,8 +263,8 @@ async def _remove_files(config: Config, admission: AdmissionConfig,
 async def _remove_objects(config: Config, admission: AdmissionConfig,
                           args: argparse.Namespace) -> list[tuple[str, str]]:
     """Skipped where static manifests are configured and no kubeconfig is given: then there are none."""
-    from edged.apiserver.kubeconfig import open_client
-    from edged.loops.registration import DynamicRegistration
+    from edged.admission.endpoint.registration import DynamicRegistration
+    from edged.kube.kubeconfig import open_client
 
     if admission.register == "static" and not args.kubeconfig:
         return []
@@ -312,7 +312,7 @@ def _url(admission: AdmissionConfig) -> str:
 
 
 def target_of(config: Config, admission: AdmissionConfig) -> Target:
-    from edged.loops.registration import owner_identity
+    from edged.admission.endpoint.registration import owner_identity
 
     return Target(url=_url(admission), ca_bundle=b"", owner=owner_identity(config.node.name),
                   timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)
@@ -321,8 +321,8 @@ def target_of(config: Config, admission: AdmissionConfig) -> Target:
 def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
     """Registrations of the configured policies, whose rules are None where a module cannot be read, and of the custom
     resources that the daemon served last."""
-    from edged.loops.custom_resources import remembered_specs
-    from edged.loops.policies import group_webhook
+    from edged.admission.host.policies import group_webhook
+    from edged.admission.resources.custom_resources import remembered_specs
 
     own = [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
     return [*own, *remembered_specs(config, Logger())]

@@ -1,5 +1,5 @@
-"""A module on its way to a file: written as it comes, so that its size costs no memory. Used by loops/modules.py and by
-the store."""
+"""A module on its way to a file: written as it comes, so that its size costs no memory. Used by registry/modules.py and
+by the store."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 import trio
 
-from edged.apiserver.connection import ConnectFailed, Connection, Transport, connect
 from edged.errors import PeerError
+from edged.http.client import ConnectFailed, Connection, Transport, connect
 from edged.registry.download import Download
 from edged.registry.sources import Sources
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edged.errors import ConfigError
+from edged.process.files import make_folder, remove, write_atomically, written
 from edged.registry.download import Download
 from edged.registry.reference import parse_url
-from edged.webhook.files import make_folder, remove, write_atomically, written
 
 SCHEMES = ("registry", "https", "http")
 

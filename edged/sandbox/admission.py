@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 import trio
 
-from edged.names import NamespacedName
-from edged.sandbox import celrules, selectors
+from edged.kube.values import cel as celrules
+from edged.kube.values.names import NamespacedName
+from edged.sandbox import selectors
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.request import User
 from edged.sandbox.resources import Resource

@@ -7,7 +7,7 @@ not shown to webhooks: in a cluster other identities do it.
 
 from __future__ import annotations
 
-from edged.names import NamespacedName, key_of
+from edged.kube.values.names import NamespacedName, key_of
 from edged.sandbox import crds
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.resources import Resource

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from edged.names import NamespacedName
+from edged.kube.values.names import NamespacedName
 from edged.sandbox.resources import Registry, Resource
 from edged.sandbox.status import no_such_resource
 

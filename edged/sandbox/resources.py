@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from edged.names import GroupVersionResource
+from edged.kube.values.names import GroupVersionResource
 from edged.sandbox.shapes import ANY, GoTypes, Shape, schema_shape
 from edged.sandbox.status import Named
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from edged.sandbox import celrules
+from edged.kube.values import cel as celrules
 from edged.sandbox.status import Cause
 
 Object = dict[str, Any]

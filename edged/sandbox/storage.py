@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edged.errors import EdgedError
-from edged.names import NamespacedName, key_of
+from edged.kube.values.names import NamespacedName, key_of
 
 Object = dict[str, Any]
 # Inside Storage `list` is the method.

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from edged.names import NamespacedName
+from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec
 from edged.sandbox.admission import Attributes
 from edged.sandbox.cluster import Cluster, Object

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from edged.sandbox import celrules, schemas
+from edged.kube.values import cel as celrules
+from edged.sandbox import schemas
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.resources import Resource

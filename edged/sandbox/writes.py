@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from edged.names import NamespacedName
+from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec, defaults, fieldsets, patches, schemas, validation
 from edged.sandbox.admission import Admission, Attributes
 from edged.sandbox.cluster import Cluster, Object

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from tests.bench.support import BenchError, require_wrk, say
-from tests.kube.build import BuildError
+from tests.cluster.build import BuildError
 
 SECTIONS = ("guesthost", "admission", "rego", "fleet", "cycles", "scheduling", "cluster", "audit")
 

@@ -19,7 +19,7 @@ from tests.bench.admission import policy, post
 from tests.bench.policies.generate import generate
 from tests.bench.scheduling import cluster_with_nodes, create_all, pod
 from tests.bench.support import ROOT, BenchError, Edged, Load, median, pod_review, rss_mib, say
-from tests.kube.cluster import Cluster
+from tests.cluster.cluster import Cluster
 
 PODS = 1000
 ROUNDS, SECONDS = 7, 5

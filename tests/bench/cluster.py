@@ -29,8 +29,8 @@ from tests.bench.scheduling import (
     pod,
 )
 from tests.bench.support import BenchError, Edged, Load, median, pod_review, say
-from tests.kube.api import Api, ApiFailure
-from tests.kube.cluster import Cluster
+from tests.cluster.api import Api, ApiFailure
+from tests.cluster.cluster import Cluster
 
 ROUNDS, SECONDS = 7, 2
 RELISTED = 3000

@@ -1,8 +1,8 @@
 """What a scheduling cycle costs by itself: queue, cycle and plugins in this process, without an API server.
 
-Made of the simulation's parts (edged/scheduling/simulation.py), which are the daemon's; guests are the sample modules
-in the real host. Each figure is the median of rounds, in milliseconds of CPU per Pod, from the snapshot's update to the
-choice of a node.
+Made of the simulation's parts (edged/scheduling/simulation/simulation.py), which are the daemon's; guests are the
+sample modules in the real host. Each figure is the median of rounds, in milliseconds of CPU per Pod, from the
+snapshot's update to the choice of a node.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 
 import trio
 
-from edged.scheduling.binding import end_cycle
-from edged.scheduling.cache import Cache
-from edged.scheduling.classes import Classes
-from edged.scheduling.cluster_state import ClusterState
-from edged.scheduling.cycle import Algorithm, run_now, score_nodes
-from edged.scheduling.framework import CycleState
-from edged.scheduling.guest import GuestOptions, GuestPlugin, load_guest
-from edged.scheduling.nodes import NodeParser
-from edged.scheduling.nominator import Nominator
-from edged.scheduling.pods import PodInfo, PodParser
-from edged.scheduling.profile import Profile, default_profile, with_guests
-from edged.scheduling.simulation import Simulation
-from edged.scheduling.snapshot import Snapshot
+from edged.scheduling.core.binding import end_cycle
+from edged.scheduling.core.cache import Cache
+from edged.scheduling.core.classes import Classes
+from edged.scheduling.core.cycle import Algorithm, run_now, score_nodes
+from edged.scheduling.core.framework import CycleState
+from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.profile import Profile, default_profile, with_guests
+from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.guests.guest import GuestOptions, GuestPlugin, load_guest
+from edged.scheduling.objects.nodes import NodeParser
+from edged.scheduling.objects.pods import PodInfo, PodParser
+from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.simulation import Simulation
 from edged.wasm.bindings import wat2wasm
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine

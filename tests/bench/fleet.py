@@ -16,9 +16,9 @@ from tests.bench.cluster import KUBERNETES
 from tests.bench.policies.generate import generate
 from tests.bench.scheduling import create_all
 from tests.bench.support import BenchError, Edged, Load, median, pod_review, say
+from tests.cluster.cluster import Cluster
 from tests.guests.admission import build as go_build
 from tests.guests.rust import build as rust_build
-from tests.kube.cluster import Cluster
 
 FEW, MANY = 10, 50
 NAMESPACES = 3000

@@ -24,8 +24,8 @@ from typing import Any
 import orjson
 
 from tests.bench.support import BenchError, Edged, median, memory_mib, say
-from tests.kube.api import Api
-from tests.kube.cluster import NO_SERVICE_ACCOUNTS, Cluster, KubeScheduler
+from tests.cluster.api import Api
+from tests.cluster.cluster import NO_SERVICE_ACCOUNTS, Cluster, KubeScheduler
 
 NODES, PODS, ROUNDS = 100, 1000, 3
 NAMESPACE = "bench"

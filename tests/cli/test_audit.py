@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edged import cli
-from edged.loops.audit import asked_scan
-from edged.loops.audit_run import Scan, Tally
+from edged.admission.audit.audit_run import Scan, Tally
+from edged.admission.audit.auditor import asked_scan
 
 REPORT = {
     "scope": {"kind": "Pod", "name": "web", "namespace": "shop"},

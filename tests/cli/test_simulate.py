@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from edged import cli
-from tests.kube.cluster import Cluster, Sandbox
-from tests.scheduling.objects import node, pod
+from tests.cluster.cluster import Cluster, Sandbox
+from tests.scheduling.makers import node, pod
 
 MODULES = Path(__file__).parents[2] / "modules" / "scheduling"
 

@@ -12,7 +12,7 @@ import pytest
 from edged import cli
 from edged.cli.simulation.page import embedded
 from tests.cli.browser import Browser, chromium
-from tests.scheduling.objects import node, pod
+from tests.scheduling.makers import node, pod
 
 LEFT, TOP, ROW = 236, 142, 20  # as page.js has them
 NASTY = "</script><script>window.hit=1</script><img src=x onerror=window.hit=2>"

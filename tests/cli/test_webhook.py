@@ -17,12 +17,12 @@ import trio
 import yaml
 
 from edged import cli
-from edged.http1.listener import Listener, bind
-from edged.http1.messages import Request, Response
-from edged.loops.registration import owner_identity
-from edged.webhook.certificates import ensure
-from edged.webhook.tls import ServerTls, TlsFiles
-from tests.loops.test_registration import MWC, VWC, FakeServer, Status
+from edged.admission.endpoint.registration import owner_identity
+from edged.http.listener import Listener, bind
+from edged.http.messages import Request, Response
+from edged.tls.certificates import ensure
+from edged.tls.contexts import ServerTls, TlsFiles
+from tests.admission.endpoint.test_registration import MWC, VWC, FakeServer, Status
 
 CONFIG = """
 [node]

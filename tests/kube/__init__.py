@@ -1,1 +1,0 @@
-"""Tests against the real Kubernetes programs, and what builds and starts those."""

@@ -11,7 +11,9 @@ from typing import Any
 
 import trio
 
-from edged.abi import protobuf, scheduler, wapc
+from edged.abi import wapc
+from edged.scheduling.guests import imports as scheduler
+from edged.scheduling.guests import protobuf
 from edged.wasm import wasi
 from edged.wasm.engine import Engine
 from edged.wasm.instance import Budget, Template
@@ -65,7 +67,7 @@ class EdgedPolicy:
 
 
 class Nodes:
-    """edged.abi.scheduler.World over the nodes of one case."""
+    """edged.scheduling.guests.imports.World over the nodes of one case."""
 
     def __init__(self, nodes: list[dict[str, Any]]) -> None:
         self.encoded = {node["metadata"]["name"]: protobuf.encode("Node", node) for node in nodes}

@@ -1,14 +1,14 @@
 """A small synchronous host for scheduler plugins on wasmtime's public API; see wapc_host.py for why.
 
 Only the functions that the sample plugins import are there; an unknown import fails the test. Pods and nodes
-are encoded by edged.abi.protobuf, which has tests of its own. Called by test_scheduling.py.
+are encoded by edged.scheduling.guests.protobuf, which has tests of its own. Called by test_scheduling.py.
 """
 
 from typing import Any
 
 import wasmtime
 
-from edged.abi import protobuf
+from edged.scheduling.guests import protobuf
 
 I32 = wasmtime.ValType.i32()
 

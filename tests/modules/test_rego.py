@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from edged.admission.rego import data_document, from_result, input_document
-from edged.admission.review import AdmissionRequest
+from edged.admission.host import rego_policy as rego
+from edged.admission.rules.rego import data_document, from_result, input_document
+from edged.admission.rules.review import AdmissionRequest
 from edged.errors import GuestError
-from edged.loops import rego
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 from edged.wasm.instance import Budget

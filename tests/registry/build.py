@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.kube.build import Availability, BuildError, go_program
+from tests.cluster.build import Availability, BuildError, go_program
 
 MODULE = Path(__file__).parent / "go"
 

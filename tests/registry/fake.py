@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from edged.webhook import certificates
+from edged.tls import certificates
 
 Answer = tuple[int, dict[str, str], bytes]
 WASM = b"\0asm\1\0\0\0"

@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from tests.admission.host.x509_chains import Issued, issue
 from tests.registry import build
 from tests.registry.fake import Fake
-from tests.x509_chains import Issued, issue
 
 USER, PASSWORD = "edge", "s3cret: with a colon"
 # bcrypt, the one kind that the registry knows, and which Python cannot make by itself

@@ -99,9 +99,9 @@ def test_annotations_of_one_line_go_to_the_manifest(shell):
     import trio
 
     from edged.config import RegistryConfig
-    from edged.logs import Logger
-    from edged.loops.modules import Modules
+    from edged.registry.modules import Modules
     from edged.registry.reference import parse_url
+    from edged.telemetry.logs import Logger
 
     url = shell.url("team/annotated:v1")
     answer = json.loads(shell.good("policy", "push", str(shell.policy), url, "-o", "json", network=True))

@@ -8,13 +8,13 @@ import pytest
 import trio
 
 from edged.abi.wapc import HostCallError
+from edged.admission.host.outside import HostCapabilities
 from edged.config import RegistryConfig
 from edged.errors import PeerError
-from edged.logs import Logger
-from edged.loops.capabilities import HostCapabilities
-from edged.loops.modules import Modules, ModuleUnavailable, Restrictions
+from edged.registry.modules import Modules, ModuleUnavailable, Restrictions
 from edged.registry.oci import OCI_MANIFEST, architecture
 from edged.registry.reference import parse_url
+from edged.telemetry.logs import Logger
 from edged.wasm import bindings
 from tests.registry.fake import digest
 from tests.registry.real import RealRegistry

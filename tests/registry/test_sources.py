@@ -7,7 +7,7 @@ import pytest
 
 from edged.errors import ConfigError
 from edged.registry.sources import load, parse
-from edged.webhook import certificates
+from edged.tls import certificates
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An unmodified kubectl against the sandbox, where one has been built (tests/kube/build.py)."""
+"""An unmodified kubectl against the sandbox, where one has been built (tests/cluster/build.py)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 import pytest
 import yaml
 
-from tests.kube import build
+from tests.cluster import build
 from tests.sandbox.harness import config_map, crd, pod, widget
 
 if not build.available(["kubectl"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.names import NamespacedName
+from edged.kube.values.names import NamespacedName
 from edged.sandbox.storage import KeyExists, Storage, TooOld, VersionMismatch
 
 KEY = NamespacedName("ns", "a")

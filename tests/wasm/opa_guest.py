@@ -11,8 +11,8 @@ from typing import Any
 
 from edged.abi import opa, opa_companion
 from edged.abi.opa import OpaCall
-from edged.rego.environment import Environment
-from edged.rego.signature import Builtin
+from edged.abi.rego.environment import Environment
+from edged.abi.rego.signature import Builtin
 from edged.wasm import bindings
 from edged.wasm.engine import Engine
 from edged.wasm.linked import LinkedTemplate

@@ -8,7 +8,7 @@ from edged.wasm import idle
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 from edged.wasm.instance import Budget, Template
-from tests.loops.support import MODULES
+from tests.admission.host.support import MODULES
 
 PATH = MODULES / "admission" / "pod-privileged" / "pod-privileged.wasm"
 

@@ -1,8 +1,8 @@
 """A custom resource as edged's own policy: what its spec means, within what its author may ask for. Pure.
 
-Results are tables with the keys of [[admission.policy]] and [[admission.group]], for `loops/custom_resources.py` to
-serve and for `edged migrate` to print. An object that asks for too much still becomes a table, with its problem: its
-policy then answers for itself.
+Results are tables with the keys of [[admission.policy]] and [[admission.group]], for
+`admission/resources/custom_resources.py` to serve and for `edged migrate` to print. An object that asks for too much
+still becomes a table, with its problem: its policy then answers for itself.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from edged.admission.resources import validation
 from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
 from edged.admission.resources.kinds import KINDS, Kind, unique_name_of
-from edged.admission.resources.origin import Origin
-from edged.admission.resources.sources import source_problem
+from edged.admission.resources.module_places import source_problem
+from edged.registry.origin import Origin
 
 Object = Mapping[str, Any]
 ANSWER_EARLIER_S = 0.5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edged.names import GroupVersionResource
+from edged.kube.values.names import GroupVersionResource
 
 GROUP = "policies.kubewarden.io"
 VERSION = "v1"

@@ -14,9 +14,9 @@ from edged.admission.resources import validation
 from edged.admission.resources.conversion import Limits, common_patterns, convert
 from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
 from edged.admission.resources.kinds import DEFAULT_SERVER, KINDS, server_of
+from edged.admission.resources.module_places import source_problem
 from edged.admission.resources.plan import describe, make_plan
-from edged.admission.resources.sources import source_problem
-from edged.admission.webhooks import SYSTEM_NAMESPACES
+from edged.admission.rules.webhooks import SYSTEM_NAMESPACES
 
 Object = Mapping[str, Any]
 ATTENTION = "attention"

@@ -1,6 +1,6 @@
 """Which policies the custom resources of one PolicyServer ask for, and which of them the API server may be told of.
 
-Pure: objects in, plans out. loops/custom_resources.py loads, registers and reports what is planned here.
+Pure: objects in, plans out. admission/resources/custom_resources.py loads, registers and reports what is planned here.
 """
 
 from __future__ import annotations

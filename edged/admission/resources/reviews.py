@@ -21,7 +21,7 @@ from edged.admission.resources.kinds import (
     server_of,
 )
 from edged.admission.resources.plan import belongs
-from edged.admission.webhooks import WebhookSpec
+from edged.admission.rules.webhooks import WebhookSpec
 
 TIMEOUT_S = 10
 ANSWER_S = 8.0

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edged.admission import capabilities, groups
 from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S, MAX_MATCH_CONDITIONS, MAX_TIMEOUT_S
 from edged.admission.resources.kinds import KINDS, Kind, server_of
+from edged.admission.rules import capabilities, groups
 from edged.errors import ConfigError
 
 Object = Mapping[str, Any]

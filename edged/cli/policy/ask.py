@@ -19,7 +19,7 @@ from edged.cli.output import print_data, print_table
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edged.admission.review import AdmissionRequest, AdmissionResponse
+    from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
     from edged.cli.policy.sources import Wishes

@@ -20,8 +20,8 @@ from edged.cli.policy import ask
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edged.admission.review import AdmissionRequest
-    from edged.loops.admission import Admission
+    from edged.admission.host.admission import Admission
+    from edged.admission.rules.review import AdmissionRequest
 
 EPILOG = """example:
   edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm"""

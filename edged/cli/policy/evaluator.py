@@ -17,17 +17,17 @@ from typing import Any
 import trio
 
 from edged import config as configuration
-from edged.admission.review import AdmissionRequest, AdmissionResponse
-from edged.apiserver.informers import Informers
-from edged.apiserver.kubeconfig import open_client
+from edged.admission.host.admission import Admission, Observer
+from edged.admission.host.context import ClusterContext
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.policies import Group, Policy, PolicyLoader, PolicySet
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.cli.policy.sessions import RecordContext, RecordOutside, ReplayContext, ReplayOutside, Session
 from edged.config import Config, GroupConfig, NodeConfig, PolicyConfig
-from edged.logs import GuestLines, Logger, LogStyle
-from edged.loops.admission import Admission, Observer
-from edged.loops.capabilities import HostCapabilities
-from edged.loops.context import ClusterContext
-from edged.loops.modules import Modules
-from edged.loops.policies import Group, Policy, PolicyLoader, PolicySet
+from edged.kube.informers import Informers
+from edged.kube.kubeconfig import open_client
+from edged.registry.modules import Modules
+from edged.telemetry.logs import GuestLines, Logger, LogStyle
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 

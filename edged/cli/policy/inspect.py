@@ -104,8 +104,8 @@ def examine(content: bytes, name: str) -> dict[str, Any]:
 
 async def _load(evaluator: Any, content: bytes, found: dict[str, Any]) -> None:
     """Compile and link it, as the daemon would; settings are not looked at."""
-    from edged.loops.evaluation import load_template
-    from edged.loops.rego import RegoTemplate
+    from edged.admission.host.evaluation import load_template
+    from edged.admission.host.rego_policy import RegoTemplate
     from edged.wasm.instance import Budget
 
     limits = evaluator.config.engine

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from edged.admission.review import AdmissionRequest, BadReview, parse_raw, parse_review
+from edged.admission.rules.review import AdmissionRequest, BadReview, parse_raw, parse_review
 from edged.errors import ConfigError
 
 OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")

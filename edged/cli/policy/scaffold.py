@@ -161,8 +161,8 @@ async def _find(args: argparse.Namespace) -> tuple[str, Metadata]:
 
     from edged.cli.policy.evaluator import tool_config
     from edged.cli.policy.sources import metadata_of, module_file, module_url
-    from edged.logs import Logger
-    from edged.loops.modules import Modules
+    from edged.registry.modules import Modules
+    from edged.telemetry.logs import Logger
 
     config = tool_config(args.config)
     modules = Modules(config.registry, Path(config.node.state_dir), Logger())

@@ -16,16 +16,16 @@ from typing import Any
 import orjson
 
 from edged.abi.wapc import HostCallError
-from edged.admission import capabilities
-from edged.admission.capabilities import GetRequest, ListRequest
-from edged.admission.rego import ContextTree
+from edged.admission.host.context import ClusterContext
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.rego_context import ContextFailure, Kinds, RegoContext
+from edged.admission.rules import capabilities
+from edged.admission.rules.capabilities import GetRequest, ListRequest
+from edged.admission.rules.rego import ContextTree
 from edged.cli import documents
 from edged.cli.policy.requests import plural_of
 from edged.errors import ConfigError, PeerError
-from edged.loops.capabilities import HostCapabilities
-from edged.loops.context import ClusterContext
-from edged.loops.modules import TRUSTED, Restrictions
-from edged.loops.rego_context import ContextFailure, Kinds, RegoContext
+from edged.registry.modules import TRUSTED, Restrictions
 
 LIST_ALL, LIST_NAMESPACE = "KubernetesListResourceAll", "KubernetesListResourceNamespace"
 GET, CAN_I, PLURAL = "KubernetesGetResource", "KubernetesCanI", "KubernetesGetResourcePluralName"

@@ -17,15 +17,15 @@ import orjson
 from edged import config as configuration
 from edged.abi import metadata as policy_metadata
 from edged.abi.metadata import Metadata
-from edged.admission import capabilities
 from edged.admission.resources import validation
 from edged.admission.resources.conversion import Limits, convert
 from edged.admission.resources.kinds import KINDS
+from edged.admission.rules import capabilities
 from edged.cli import documents
 from edged.cli.policy.requests import objects_of
 from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError, GuestError
-from edged.loops.modules import Modules
+from edged.registry.modules import Modules
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
 

@@ -16,16 +16,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edged.admission.review import AdmissionRequest
+from edged.admission.rules.review import AdmissionRequest
 from edged.cli import documents
 from edged.cli.policy import sessions, sources
 from edged.cli.policy.requests import OPERATIONS, USUAL, Circumstances, is_object, objects_of, request_of
 from edged.cli.policy.sessions import Session
 from edged.config import GroupConfig, PolicyConfig
-from edged.config_reader import Bad, Problem, Reader, boolean, choice, expect, integer, list_of, setting, table_of, text
 from edged.errors import ConfigError, EdgedError
-from edged.toml_lines import Path as Place
-from edged.toml_lines import find_lines
+from edged.toml.lines import Path as Place
+from edged.toml.lines import find_lines
+from edged.toml.reader import Bad, Problem, Reader, boolean, choice, expect, integer, list_of, setting, table_of, text
 
 NAMES = re.compile(r"(.*[-_.])?edged-test\.(ya?ml|toml|json)")
 """Files that are looked for in folders."""

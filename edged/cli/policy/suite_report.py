@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edged.admission.jsonpatch import same
-from edged.admission.review import AdmissionResponse
+from edged.admission.rules.jsonpatch import same
+from edged.admission.rules.review import AdmissionResponse
 from edged.cli.output import print_data
 from edged.cli.policy.suite_files import INVALID_SETTINGS, Case, Expectation, Text
 from edged.errors import ConfigError

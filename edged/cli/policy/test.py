@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
+    from edged.admission.host.policies import Group, Policy
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result
     from edged.config import Config, GroupConfig, PolicyConfig
-    from edged.loops.policies import Group, Policy
 
 EPILOG = """A folder is searched for files named edged-test.yaml, NAME.edged-test.yaml (or .yml, .toml, .json) and for
 folders named cases; what begins with a dot is left out. docs/policy-tools.md describes the files.

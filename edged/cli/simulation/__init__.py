@@ -1,7 +1,7 @@
 """`edged schedule simulate`: where Pods would go, and what a change would move. Nothing is bound, nothing is written.
 
 This file holds the command line and the course of a run; reading is inputs.py, profiles are profiles.py, what is
-printed is report.py, the page is page.py. The scheduling itself is edged/scheduling/simulation.py.
+printed is report.py, the page is page.py. The scheduling itself is edged/scheduling/simulation/simulation.py.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from edged.errors import ConfigError
 if TYPE_CHECKING:
     from edged.cli.simulation.profiles import Profiles, Wish
     from edged.cli.simulation.report import Comparison
-    from edged.scheduling.cluster_state import ClusterState
-    from edged.scheduling.simulation import Outcome
+    from edged.scheduling.simulation.cluster_state import ClusterState
+    from edged.scheduling.simulation.simulation import Outcome
 
 EPILOG = """changes are made in the order drain, cordon, remove, add nodes, scale, add Pods, reschedule.
 examples:
@@ -149,7 +149,7 @@ async def _run(args: argparse.Namespace) -> int:
 def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     """What was changed, in words."""
     from edged.cli.documents import documents
-    from edged.scheduling import changes
+    from edged.scheduling.simulation import changes
 
     said = [changes.drain(state, name) for name in args.drain]
     said += [changes.cordon(state, name) for name in args.cordon]
@@ -161,7 +161,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
 
 
 async def _simulate(args: argparse.Namespace, profiles: Profiles, wish: Wish, state: ClusterState) -> Outcome:
-    from edged.scheduling.simulation import Simulation
+    from edged.scheduling.simulation.simulation import Simulation
 
     simulation = Simulation(state, seed=args.seed, percentage=wish.settings.percentage)
     loaded = await profiles.load(wish, simulation)

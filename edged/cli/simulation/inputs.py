@@ -1,6 +1,6 @@
 """What `edged schedule simulate` starts from: files, folders and stdin, or a live cluster, read only.
 
-Fills a ClusterState (edged/scheduling/cluster_state.py), which knows the kinds. Called by the command alone.
+Fills a ClusterState (edged/scheduling/simulation/cluster_state.py), which knows the kinds. Called by the command alone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from edged.cli.documents import documents
 from edged.errors import PeerError
-from edged.names import GroupVersionResource
-from edged.scheduling.cluster_state import ClusterState
+from edged.kube.values.names import GroupVersionResource
+from edged.scheduling.simulation.cluster_state import ClusterState
 
 CHUNK: Final = 500
 LIVE: Final = {
@@ -49,9 +49,9 @@ def read_state(names: Iterable[str]) -> ClusterState:
 async def read_live(kubeconfig: str, context: str) -> tuple[ClusterState, list[str]]:
     """The cluster as it is now, and what could not be read (rights, kinds that it does not know). Only lists are sent.
     Raises ConfigError, PeerError; Nodes and Pods must be readable."""
-    from edged.apiserver.kubeconfig import open_client
+    from edged.admission.audit.audit_requests import Patience, Reader
     from edged.config import KubernetesConfig
-    from edged.loops.audit_requests import Patience, Reader
+    from edged.kube.kubeconfig import open_client
 
     state, problems = ClusterState(), []
     client = await open_client(KubernetesConfig(kubeconfig=kubeconfig, context=context))

@@ -16,9 +16,9 @@ import orjson
 
 from edged.cli.simulation.report import Comparison, use_words
 from edged.errors import ConfigError
-from edged.scheduling.evaluation import NOT_VISITED, Evaluation
-from edged.scheduling.records import Record
-from edged.scheduling.simulation import Fate
+from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
+from edged.scheduling.explain.records import Record
+from edged.scheduling.simulation.simulation import Fate
 
 MOST_DETAIL_BYTES: Final = 16 << 20
 """Of all Pods' verdicts and scores. Those that come later (the unchanged ones) keep their place alone."""

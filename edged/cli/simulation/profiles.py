@@ -1,7 +1,7 @@
 """Which profiles `edged schedule simulate` runs: the daemon's, with the changes that were asked for.
 
 Settings come from edged.toml, a KubeSchedulerConfiguration, or what came with the cluster's picture; loading is
-loops/plugins.py's, so a guest here is the guest of the daemon. Called by the command alone.
+scheduling/run/plugins.py's, so a guest here is the guest of the daemon. Called by the command alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from edged import config as configuration
 from edged.config import Config, PluginConfig, SchedulerConfig
 from edged.errors import ConfigError
-from edged.logs import GuestLines, Logger, LogStyle
-from edged.loops.plugins import Loaded, PluginLoader
-from edged.scheduling import profile_config
-from edged.scheduling.cluster_state import ClusterState
-from edged.scheduling.framework import Handle
-from edged.scheduling.profile import PluginRef, ProfileConfig
-from edged.scheduling.profile_config import SchedulerFile
+from edged.scheduling.config import profile_config
+from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.core.framework import Handle
+from edged.scheduling.core.profile import PluginRef, ProfileConfig
+from edged.scheduling.run.plugins import Loaded, PluginLoader
+from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.telemetry.logs import GuestLines, Logger, LogStyle
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from edged.cli.output import print_table
-from edged.names import NamespacedName
-from edged.scheduling.cluster_state import ClusterState, node_of
-from edged.scheduling.records import nodes_of
-from edged.scheduling.simulation import Fate, Outcome, offline_summary
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.explain.records import nodes_of
+from edged.scheduling.simulation.cluster_state import ClusterState, node_of
+from edged.scheduling.simulation.simulation import Fate, Outcome, offline_summary
 
 LONG_TABLE: Final = 200
 """Pods in a table; the rest is counted."""

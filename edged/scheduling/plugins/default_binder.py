@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from edged.errors import PeerError
-from edged.scheduling.framework import Code, CycleState, Handle, Plugin, Status
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.core.framework import Code, CycleState, Handle, Plugin, Status
+from edged.scheduling.objects.pods import PodInfo
 
 
 class DefaultBinder(Plugin):

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edged.errors import EdgedError
-from edged.scheduling.evaluation import fit_error
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     Action,
     ArgumentError,
     ClusterEvent,
@@ -25,9 +24,10 @@ from edged.scheduling.framework import (
     Status,
     WhatIfs,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.preemption import NO_VICTIMS, Candidate, pick_candidate, select_victims
+from edged.scheduling.core.outcome import fit_error
+from edged.scheduling.core.preemption import NO_VICTIMS, Candidate, pick_candidate, select_victims
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import PodInfo
 
 _NAME = "DefaultPreemption"
 _NOT_HELPFUL = Status(Code.UNRESOLVABLE, ("Preemption is not helpful for scheduling",), _NAME)

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.scheduling.framework import MAX_NODE_SCORE, NODE, POD, CycleState, Handle, Plugin
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, CycleState, Handle, Plugin
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import PodInfo
 
 _MIB = 1024 * 1024
 _LOW = 23 * _MIB

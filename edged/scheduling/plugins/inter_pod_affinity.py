@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
     NODE,
     POD,
@@ -24,9 +24,9 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.objects import NAMESPACE, NOTHING
-from edged.scheduling.pods import LabelsOf, PodInfo
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import NAMESPACE, NOTHING
+from edged.scheduling.objects.pods import LabelsOf, PodInfo
 
 _NAME = "InterPodAffinity"
 _AFFINITY = Status(Code.UNRESOLVABLE, ("node(s) didn't match pod affinity rules",), _NAME)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.kube.values.selectors import Labels, parse_node_selector, parse_preferred
+from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
     NODE,
     POD,
@@ -19,9 +20,8 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import Node, NodeInfo
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.selectors import Labels, parse_node_selector, parse_preferred
+from edged.scheduling.objects.nodes import Node, NodeInfo
+from edged.scheduling.objects.pods import PodInfo
 
 _OTHER = Status(Code.UNRESOLVABLE, ("node(s) didn't match Pod's node affinity/selector",), "NodeAffinity")
 _ENFORCED = Status(

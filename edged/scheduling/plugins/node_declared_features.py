@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     Action,
@@ -17,8 +17,8 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import Node, NodeInfo
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.objects.nodes import Node, NodeInfo
+from edged.scheduling.objects.pods import PodInfo
 
 _NAME = "NodeDeclaredFeatures"
 _LACKING = Status(Code.UNRESOLVABLE, ("node(s) didn't match Pod's required features",), _NAME)

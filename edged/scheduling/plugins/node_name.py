@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     Action,
@@ -17,8 +17,8 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import PodInfo
 
 _OTHER = Status(Code.UNRESOLVABLE, ("node(s) didn't match the requested node name",), "NodeName")
 

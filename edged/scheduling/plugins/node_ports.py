@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     Action,
@@ -17,8 +17,8 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.pods import HostPort, PodInfo
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import HostPort, PodInfo
 
 _TAKEN = Status(
     Code.UNSCHEDULABLE, ("node(s) didn't have free ports for the requested pod ports",), "NodePorts"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edged.scheduling.framework import NODE, POD, Code, CycleState, Handle, Plugin, Status
-from edged.scheduling.nodes import NodeInfo
+from edged.scheduling.core.framework import NODE, POD, Code, CycleState, Handle, Plugin, Status
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import PodInfo
+from edged.scheduling.objects.requests import is_scalar
 from edged.scheduling.plugins.node_resources_fit import weighted_resources
 from edged.scheduling.plugins.resource_scoring import balance
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.requests import is_scalar
 
 _NAME = "NodeResourcesBalancedAllocation"
 _SKIP = Status(Code.SKIP, (), _NAME)

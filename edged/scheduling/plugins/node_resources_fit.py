@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     Action,
@@ -18,15 +18,15 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import Node, NodeInfo
+from edged.scheduling.objects.nodes import Node, NodeInfo
+from edged.scheduling.objects.pods import PodInfo
+from edged.scheduling.objects.requests import is_extended, is_scalar
 from edged.scheduling.plugins.resource_scoring import (
     Strategy,
     least_allocated,
     most_allocated,
     requested_to_capacity_ratio,
 )
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.requests import is_extended, is_scalar
 
 _NAME = "NodeResourcesFit"
 _FULL = Status(Code.UNSCHEDULABLE, ("Too many pods",), _NAME)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     UNKNOWN,
@@ -19,11 +19,11 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.migration import DRIVERS
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.objects import NOTHING, VOLUME_KINDS
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.storage import Attachment, Claim, CSINode
+from edged.scheduling.objects.csi_migration import DRIVERS
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import NOTHING, VOLUME_KINDS
+from edged.scheduling.objects.pods import PodInfo
+from edged.scheduling.objects.storage import Attachment, Claim, CSINode
 
 _NAME = "NodeVolumeLimits"
 _FULL = Status(Code.UNSCHEDULABLE, ("node(s) exceed max volume count",), _NAME)

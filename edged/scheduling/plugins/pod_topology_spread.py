@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from edged.scheduling.default_spread import DefaultSelectors, kinds_for, parse_args, with_label_keys
-from edged.scheduling.framework import (
+from edged.kube.values.selectors import LabelSelector
+from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
     NODE,
     POD,
@@ -25,13 +25,13 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.objects import NOTHING
+from edged.scheduling.objects.default_spread import DefaultSelectors, kinds_for, parse_args, with_label_keys
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import NOTHING
+from edged.scheduling.objects.pods import PodInfo, SpreadConstraint
 from edged.scheduling.plugins.node_affinity import required_matches
 from edged.scheduling.plugins.node_unschedulable import is_own_update
 from edged.scheduling.plugins.taint_toleration import untolerated
-from edged.scheduling.pods import PodInfo, SpreadConstraint
-from edged.scheduling.selectors import LabelSelector
 
 _NAME = "PodTopologySpread"
 _TEXT = "node(s) didn't match pod topology spread constraints"

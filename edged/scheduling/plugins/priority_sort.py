@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.scheduling.framework import Handle, Plugin
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.core.framework import Handle, Plugin
+from edged.scheduling.objects.pods import PodInfo
 
 
 class PrioritySort(Plugin):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from edged.scheduling.framework import Action, ClusterEvent, Code, EventRegistration, Handle, Plugin, Status
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.core.framework import Action, ClusterEvent, Code, EventRegistration, Handle, Plugin, Status
+from edged.scheduling.objects.pods import PodInfo
 
 
 class SchedulingGates(Plugin):

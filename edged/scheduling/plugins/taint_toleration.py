@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
     NODE,
     POD,
@@ -18,9 +18,9 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import Node, NodeInfo
+from edged.scheduling.objects.nodes import Node, NodeInfo
+from edged.scheduling.objects.pods import PodInfo, Taint, Toleration
 from edged.scheduling.plugins.node_unschedulable import is_own_update
-from edged.scheduling.pods import PodInfo, Taint, Toleration
 
 _UNTOLERATED = Status(Code.UNRESOLVABLE, ("node(s) had untolerated taint(s)",), "TaintToleration")
 _BLOCKING = ("NoSchedule", "NoExecute")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import Code, CycleState, EventRegistration, Handle, Plugin, Status
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.pods import PodInfo
+from edged.scheduling.core.framework import Code, CycleState, EventRegistration, Handle, Plugin, Status
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import PodInfo
 
 _SKIP = Status(Code.SKIP, (), "UnsupportedPod")
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from edged.errors import EdgedError
-from edged.names import NamespacedName
-from edged.scheduling.framework import (
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     UNKNOWN,
@@ -26,21 +26,7 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.objects import CLAIM, NOTHING, VOLUME, VOLUME_KINDS, StaleError
-from edged.scheduling.plugins.node_volume_limits import not_owner, uses_claim
-from edged.scheduling.plugins.resource_scoring import piecewise_linear
-from edged.scheduling.pod_volumes import PodClaim
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.storage import (
-    BOUND_BY_CONTROLLER,
-    SELECTED_NODE,
-    Capacity,
-    CSIDriver,
-    CSINode,
-    StorageClass,
-)
-from edged.scheduling.volume_binder import (
+from edged.scheduling.core.volume_binder import (
     BindingError,
     Claims,
     Match,
@@ -53,6 +39,20 @@ from edged.scheduling.volume_binder import (
     settled,
     sort_claims,
 )
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import CLAIM, NOTHING, VOLUME, VOLUME_KINDS, StaleError
+from edged.scheduling.objects.pod_volumes import PodClaim
+from edged.scheduling.objects.pods import PodInfo
+from edged.scheduling.objects.storage import (
+    BOUND_BY_CONTROLLER,
+    SELECTED_NODE,
+    Capacity,
+    CSIDriver,
+    CSINode,
+    StorageClass,
+)
+from edged.scheduling.plugins.node_volume_limits import not_owner, uses_claim
+from edged.scheduling.plugins.resource_scoring import piecewise_linear
 
 _NAME = "VolumeBinding"
 _SKIP = Status(Code.SKIP, (), _NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     UNKNOWN,
@@ -18,10 +18,10 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.objects import CLAIM, NOTHING
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import CLAIM, NOTHING
+from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.plugins.volume_zone import uses_by_name
-from edged.scheduling.pods import PodInfo
 
 _NAME = "VolumeRestrictions"
 _DISK = Status(Code.UNSCHEDULABLE, ("node(s) had no available disk",), _NAME)

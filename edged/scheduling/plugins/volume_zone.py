@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edged.scheduling.framework import (
+from edged.scheduling.core.framework import (
     NODE,
     POD,
     UNKNOWN,
@@ -18,11 +18,11 @@ from edged.scheduling.framework import (
     Plugin,
     Status,
 )
-from edged.scheduling.migration import BETA_REGION, BETA_ZONE, REGION, ZONE
-from edged.scheduling.nodes import NodeInfo
-from edged.scheduling.objects import CLAIM, NOTHING, STORAGE_CLASS, VOLUME
-from edged.scheduling.pods import PodInfo
-from edged.scheduling.storage import TOPOLOGY_LABELS, Claim, StorageClass, Topology, Volume
+from edged.scheduling.objects.csi_migration import BETA_REGION, BETA_ZONE, REGION, ZONE
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import CLAIM, NOTHING, STORAGE_CLASS, VOLUME
+from edged.scheduling.objects.pods import PodInfo
+from edged.scheduling.objects.storage import TOPOLOGY_LABELS, Claim, StorageClass, Topology, Volume
 
 _NAME = "VolumeZone"
 _ELSEWHERE = Status(Code.UNRESOLVABLE, ("node(s) had no available volume zone",), _NAME)

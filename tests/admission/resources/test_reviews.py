@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edged.admission import webhooks
 from edged.admission.resources import reviews
 from edged.admission.resources.validation import validate
+from edged.admission.rules import webhooks
 from tests.admission.resources.objects import group, policy, server
 
 TARGET = webhooks.Target("https://127.0.0.1:8443", b"", "o")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edged.admission.resources.sources import source_problem
+from edged.admission.resources.module_places import source_problem
 
 DIRS = ("/opt/modules", "/srv/m/")
 SOURCES = ("ghcr.io/kubewarden", "https://example.com/policies/", "registry.local:5000")

@@ -18,7 +18,7 @@ import pytest
 
 from edged import cli
 from tests.cli.policy.support import MODULES, POD, PRIVILEGED, fault
-from tests.kube.edged import Edged
+from tests.cluster.edged import Edged
 
 SAMPLES = sorted(path.parent.name for path in MODULES.glob("admission/*/cases"))
 FAULTS = (

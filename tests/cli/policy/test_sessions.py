@@ -11,7 +11,9 @@ import trio
 import yaml
 
 from edged.abi.wapc import HostCallError
-from edged.admission.capabilities import GetRequest, Grants, ListRequest
+from edged.admission.host.context import ClusterContext, HostServices
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.rules.capabilities import GetRequest, Grants, ListRequest
 from edged.cli.policy import sessions
 from edged.cli.policy.sessions import (
     RecordContext,
@@ -21,12 +23,10 @@ from edged.cli.policy.sessions import (
     Session,
 )
 from edged.errors import ConfigError, PeerError
-from edged.logs import GuestLines, Logger
-from edged.loops.capabilities import HostCapabilities
-from edged.loops.context import ClusterContext, HostServices
-from edged.loops.modules import TRUSTED, Restrictions
+from edged.registry.modules import TRUSTED, Restrictions
+from edged.telemetry.logs import GuestLines, Logger
 from tests.cli.policy.support import POD, Policy, sample, write
-from tests.kube.cluster import Sandbox
+from tests.cluster.cluster import Sandbox
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
 

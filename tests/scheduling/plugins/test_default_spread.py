@@ -2,14 +2,14 @@
 
 import pytest
 
-from edged.scheduling.cycle import OfflineHandle, evaluate
-from edged.scheduling.framework import ArgumentError
-from edged.scheduling.objects import Objects
+from edged.scheduling.core.cycle import OfflineHandle, evaluate
+from edged.scheduling.core.framework import ArgumentError
+from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.objects.other_objects import Objects
+from edged.scheduling.objects.pods import PodParser
 from edged.scheduling.plugins.pod_topology_spread import PodTopologySpread
-from edged.scheduling.pods import PodParser
-from edged.scheduling.profile import ProfileConfig
-from edged.scheduling.snapshot import Snapshot
-from tests.scheduling.objects import node, nothing, pod
+from tests.scheduling.makers import node, nothing, pod
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 WEB = {"app": "web"}

@@ -3,8 +3,10 @@
 import pytest
 
 from edged.errors import ConfigError
-from edged.scheduling.cycle import evaluate
-from edged.scheduling.framework import Code
+from edged.scheduling.core.cycle import evaluate
+from edged.scheduling.core.framework import Code
+from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.objects.pods import HostPort, normalized_image_name
 from edged.scheduling.plugins.node_ports import conflict
 from edged.scheduling.plugins.resource_scoring import (
     balance,
@@ -13,9 +15,7 @@ from edged.scheduling.plugins.resource_scoring import (
     piecewise_linear,
     requested_to_capacity_ratio,
 )
-from edged.scheduling.pods import HostPort, normalized_image_name
-from edged.scheduling.profile import ProfileConfig
-from tests.scheduling.objects import node, pod
+from tests.scheduling.makers import node, pod
 
 MIB = 1024 * 1024
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from edged.scheduling.cycle import OfflineHandle, evaluate
+from edged.scheduling.core.cycle import OfflineHandle, evaluate
+from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity
 from edged.scheduling.plugins.pod_topology_spread import PodTopologySpread
-from edged.scheduling.snapshot import Snapshot
-from tests.scheduling.objects import node, pod, pod_info
+from tests.scheduling.makers import node, pod, pod_info
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 SELECTOR = {"matchLabels": {"app": "web"}}

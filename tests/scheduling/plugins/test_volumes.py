@@ -3,20 +3,20 @@
 import pytest
 
 from edged.errors import PeerError
-from edged.names import NamespacedName
-from edged.scheduling.classes import Classes
-from edged.scheduling.cycle import Algorithm, OfflineHandle, evaluate, offline, run_now
-from edged.scheduling.framework import ArgumentError, CycleState
-from edged.scheduling.nominator import Nominator
-from edged.scheduling.objects import Objects, StaleError
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.core.classes import Classes
+from edged.scheduling.core.cycle import Algorithm, OfflineHandle, evaluate, offline, run_now
+from edged.scheduling.core.framework import ArgumentError, CycleState
+from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.profile import default_profile
+from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.objects.other_objects import Objects, StaleError
 from edged.scheduling.plugins.node_declared_features import NodeDeclaredFeatures
 from edged.scheduling.plugins.node_volume_limits import NodeVolumeLimits
 from edged.scheduling.plugins.volume_binding import VolumeBinding
 from edged.scheduling.plugins.volume_restrictions import VolumeRestrictions
 from edged.scheduling.plugins.volume_zone import VolumeZone
-from edged.scheduling.profile import default_profile
-from edged.scheduling.snapshot import Snapshot
-from tests.scheduling.objects import node, parsed_node, pod, pod_info
+from tests.scheduling.makers import node, parsed_node, pod, pod_info
 
 ZONE, HOST = "topology.kubernetes.io/zone", "kubernetes.io/hostname"
 EBS_ZONE = "topology.ebs.csi.aws.com/zone"
@@ -88,7 +88,7 @@ def info(obj):
 
 
 def info_of(name, **labels):
-    from tests.scheduling.objects import node_info
+    from tests.scheduling.makers import node_info
 
     return node_info(name, labels={HOST: name, **labels})
 

@@ -1,0 +1,1 @@
+"""Rego's builtins that OPA leaves to its host. Pure."""

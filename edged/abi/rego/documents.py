@@ -1,0 +1,419 @@
+"""Builtins about documents: json.patch and json.marshal_with_options, yaml.*, object.subset, graphs, casts. Pure.
+
+PyYAML is imported at the first use.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+from edged.abi.rego.environment import Environment
+from edged.abi.rego.signature import Builtin
+from edged.abi.rego.values import BuiltinError, RegoSet, dump_json
+
+MOST_NODES = 200_000  # of a document that aliases or copies make larger than its text
+MOST_PATHS = 10_000
+MOST_COMPARISONS = 20_000_000
+MOST_OPERATIONS = 10_000
+QUICK = 4 << 10
+
+
+def comparable(value: Any) -> Any:
+    """Something hashable that is equal for equal values of Rego: numbers by value, never a number and a boolean, sets
+    and objects whatever their order."""
+    if isinstance(value, bool) or value is None:
+        return "constant", value
+    if isinstance(value, dict):
+        return "object", frozenset((key, comparable(item)) for key, item in value.items())
+    if isinstance(value, RegoSet):
+        return "set", frozenset(map(comparable, value))
+    if isinstance(value, list):
+        return "array", tuple(map(comparable, value))
+    return value
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Equality of Rego."""
+    return bool(comparable(one) == comparable(other))
+
+
+def _contains(items: list[Any], wanted: Any) -> bool:
+    return _contains_all(items, [wanted])
+
+
+def _contains_all(items: list[Any], wanted: list[Any]) -> bool:
+    return set(map(comparable, wanted)) <= set(map(comparable, items))
+
+
+# --- json.patch
+
+
+class _Patcher:
+    """Applies the operations of RFC 6902 to one document, in place; copies are counted."""
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+        self.nodes = 0
+
+    def apply(self, operation: Any) -> None:
+        if not isinstance(operation, dict):
+            raise BuiltinError("must be an array of JSON-Patch objects, but at least one element is not an object")
+        kind = operation.get("op")
+        path = _path(_attribute(operation, "path"))
+        if kind == "add":
+            self.insert(path, self.copy(_attribute(operation, "value")))
+        elif kind == "remove":
+            self.remove(path)
+        elif kind == "replace":
+            value = self.copy(_attribute(operation, "value"))
+            self.remove(path)
+            self.insert(path, value)
+        elif kind == "move":
+            self.insert(path, self.remove(_path(_attribute(operation, "from"))))
+        elif kind == "copy":
+            self.insert(path, self.copy(self.find(_path(_attribute(operation, "from")))))
+        elif kind == "test":
+            if not equal(self.find(path), _attribute(operation, "value")):
+                raise BuiltinError("value from EditTree != patch value: test failed")
+        else:
+            raise BuiltinError(f"unrecognized op {kind!r}")
+
+    def copy(self, value: Any) -> Any:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise BuiltinError(f"the patched document has more than {MOST_NODES} values")
+        if isinstance(value, dict):
+            return {key: self.copy(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return type(value)(self.copy(item) for item in value)
+        return value
+
+    def find(self, path: list[Any]) -> Any:
+        at = self.document
+        for segment in path:
+            at = _child(at, segment)
+        return at
+
+    def insert(self, path: list[Any], value: Any) -> None:
+        if not path:
+            self.document = value
+            return
+        parent, last = self.find(path[:-1]), path[-1]
+        if isinstance(parent, dict):
+            parent[last] = value
+        elif isinstance(parent, RegoSet):
+            if not _contains(parent, value):
+                parent.append(value)
+        elif isinstance(parent, list):
+            parent.insert(len(parent) if last == "-" else _index(last, len(parent)), value)
+        else:
+            raise BuiltinError(f"path {last!r} leads into something that has no parts")
+
+    def remove(self, path: list[Any]) -> Any:
+        if not path:
+            found, self.document = self.document, None
+            return found
+        parent, last = self.find(path[:-1]), path[-1]
+        found = _child(parent, last)
+        if isinstance(parent, dict):
+            del parent[last]
+        elif isinstance(parent, RegoSet):
+            parent[:] = [item for item in parent if not equal(item, found)]
+        else:
+            del parent[_index(last, len(parent) - 1)]
+        return found
+
+
+def _attribute(operation: dict[str, Any], name: str) -> Any:
+    if name not in operation:
+        raise BuiltinError(f"missing required attribute '{name}'")
+    return operation[name]
+
+
+def _path(path: Any) -> list[Any]:
+    """A JSON pointer, or an array of segments."""
+    if isinstance(path, list):
+        return list(path)
+    if not isinstance(path, str):
+        raise BuiltinError("a path must be a string or an array of path segments")
+    if not path:
+        return []
+    return [part.replace("~1", "/").replace("~0", "~") for part in path.lstrip("/").split("/")]
+
+
+def _index(segment: Any, most: int) -> int:
+    if isinstance(segment, str) and segment.isascii() and segment.isdigit() and (segment == "0" or segment[0] != "0"):
+        segment = int(segment) if len(segment) < 10 else -1
+    if isinstance(segment, bool) or not isinstance(segment, int) or not 0 <= segment <= most:
+        raise BuiltinError(f"{segment!r} is no index of that array")
+    return segment
+
+
+def _child(value: Any, segment: Any) -> Any:
+    if isinstance(value, dict):
+        if isinstance(segment, dict | list) or segment not in value:
+            raise BuiltinError(f"path {segment!r} does not exist in object")
+        return value[segment]
+    if isinstance(value, RegoSet):
+        if not _contains(value, segment):
+            raise BuiltinError(f"path {segment!r} does not exist in set")
+        return segment
+    if isinstance(value, list):
+        return value[_index(segment, len(value) - 1)]
+    raise BuiltinError(f"path {segment!r} leads into something that has no parts")
+
+
+def _patch(_environment: Environment, document: Any, operations: list[Any]) -> Any:
+    if len(operations) > MOST_OPERATIONS:
+        raise BuiltinError(f"more than {MOST_OPERATIONS} operations")
+    patcher = _Patcher(document)
+    for operation in operations:
+        patcher.apply(operation)
+    return patcher.document
+
+
+_GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+
+
+def _marshal_with_options(_environment: Environment, value: Any, options: dict[str, Any]) -> str:
+    kinds = {"prefix": str, "indent": str, "pretty": bool}
+    for key, option in options.items():
+        if key not in kinds:
+            raise BuiltinError(f"object contained unknown key {key}")
+        if not isinstance(option, kinds[key]):
+            raise BuiltinError(f"key {key} has the wrong type")
+    if not options.get("pretty", "prefix" in options or "indent" in options):
+        return dump_json(_sorted(value)).decode().translate(_GO_ESCAPES)
+    text = json.dumps(_sorted(value), ensure_ascii=False, indent=options.get("indent", "\t"), separators=(",", ": "))
+    text = text.translate(_GO_ESCAPES)
+    return "\n".join(str(options.get("prefix", "")) + line for line in text.split("\n"))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+# --- yaml
+
+
+_YAML_SCALARS = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|0b[01]+)", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+     "-+0123456789."),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("merge", "<<", "<"),
+)  # fmt: skip
+"""Plain scalars of YAML 1.2: tag, pattern, first characters. Neither dates nor `yes` are anything but text."""
+
+
+@cache
+def _yaml_loader() -> Any:
+    import yaml  # type: ignore[import-untyped,unused-ignore]
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
+
+    for tag, pattern, firsts in _YAML_SCALARS:
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"(?:{pattern})\\Z"), list(firsts))
+    Loader.add_constructor("tag:yaml.org,2002:int", _yaml_int)
+    return Loader
+
+
+def _yaml_int(loader: Any, node: Any) -> int:
+    text = loader.construct_scalar(node)
+    if len(text) > 4000:
+        raise BuiltinError("the YAML document has a number of more than 4,000 digits")
+    return int(text, 0 if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else 10)
+
+
+def _load_yaml(text: str) -> Any:
+    import yaml  # type: ignore[import-untyped,unused-ignore]
+
+    try:
+        value = yaml.load(text, Loader=_yaml_loader())
+    except (yaml.YAMLError, ValueError) as error:
+        raise BuiltinError(f"not YAML: {' '.join(str(error).split())}") from error
+    return _plain(value, [0], 0)
+
+
+def _plain(value: Any, nodes: list[int], depth: int) -> Any:
+    """JSON of what YAML gave, with every alias counted each time that it is used."""
+    nodes[0] += 1
+    if nodes[0] > MOST_NODES or depth > 100:
+        raise BuiltinError("the YAML document is too large or too deep")
+    if isinstance(value, dict):
+        return {_yaml_key(key): _plain(item, nodes, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, nodes, depth + 1) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        raise BuiltinError("the YAML document has a number that JSON cannot have")
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise BuiltinError(f"the YAML document has a value that JSON cannot have: {type(value).__name__}")
+
+
+def _yaml_key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, int | float):
+        return str(key)
+    raise BuiltinError("the YAML document has a key that JSON cannot have")
+
+
+def _yaml_unmarshal(_environment: Environment, text: str) -> Any:
+    return _load_yaml(text)
+
+
+def _yaml_is_valid(_environment: Environment, text: Any) -> bool:
+    try:
+        if not isinstance(text, str):
+            return False
+        _load_yaml(text)
+    except BuiltinError:
+        return False
+    return True
+
+
+def _yaml_marshal(_environment: Environment, value: Any) -> str:
+    import yaml  # type: ignore[import-untyped,unused-ignore]
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+        def represent_str(self, data: str) -> Any:
+            is_text = self.resolve(yaml.ScalarNode, data, (True, False)) == "tag:yaml.org,2002:str"
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_text else '"')
+
+    Dumper.add_representer(str, Dumper.represent_str)
+
+    text: str = yaml.dump(_sorted(value), Dumper=Dumper, default_flow_style=False, allow_unicode=True, width=1 << 30)
+    return text.removesuffix("...\n")
+
+
+# --- objects and graphs
+
+
+def _subset(_environment: Environment, whole: Any, part: Any) -> bool:
+    """Objects within objects, sets within sets, an array as a stretch of an array, an array that holds a set."""
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return _object_subset(whole, part)
+    if isinstance(whole, RegoSet) and isinstance(part, RegoSet):
+        return _contains_all(whole, part)
+    if isinstance(whole, list) and isinstance(part, list) and not isinstance(whole, RegoSet):
+        if isinstance(part, RegoSet):
+            return _contains_all(whole, part)
+        return _array_subset(whole, part)
+    raise BuiltinError("both arguments object.subset must be of the same type or array and set")
+
+
+def _object_subset(whole: dict[Any, Any], part: dict[Any, Any]) -> bool:
+    return all(key in whole and (equal(whole[key], item) or _inside(whole[key], item)) for key, item in part.items())
+
+
+def _inside(whole: Any, part: Any) -> bool:
+    if isinstance(whole, dict) and isinstance(part, dict):
+        return _object_subset(whole, part)
+    if isinstance(whole, RegoSet) and isinstance(part, RegoSet):
+        return _contains_all(whole, part)
+    if type(whole) is list and type(part) is list:
+        return _array_subset(whole, part)
+    return False
+
+
+def _array_subset(whole: list[Any], part: list[Any]) -> bool:
+    """Whether `part` is a stretch of `whole`."""
+    if len(whole) * len(part) > MOST_COMPARISONS:
+        raise BuiltinError(f"arrays of {len(whole)} and {len(part)} elements are too long to compare")
+    one, other = [comparable(item) for item in whole], [comparable(item) for item in part]
+    return any(one[start : start + len(other)] == other for start in range(len(one) - len(other) + 1))
+
+
+def _reachable_paths(_environment: Environment, graph: dict[Any, Any], starts: list[Any]) -> RegoSet:
+    found: RegoSet = RegoSet()
+    seen: set[tuple[Any, ...]] = set()
+    steps = 0
+
+    def commit(path: list[Any]) -> None:
+        if tuple(path) not in seen:
+            seen.add(tuple(path))
+            found.append(path)
+        if len(found) > MOST_PATHS:
+            raise BuiltinError(f"more than {MOST_PATHS} paths")
+
+    def follow(node: Any, path: list[Any]) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > MOST_NODES:
+            raise BuiltinError(f"more than {MOST_NODES} steps through the graph")
+        edges = graph.get(node)
+        if edges is None and node not in graph:
+            commit(path)
+            return
+        path = [*path, node]
+        neighbours = edges if isinstance(edges, list) else []
+        if not neighbours:
+            commit(path)
+        for neighbour in neighbours:
+            if path[1:] and neighbour in path:  # a start's own neighbours are always entered, as in OPA
+                commit(path)
+            else:
+                follow(neighbour, path)
+
+    try:
+        for start in starts:
+            if start in graph:
+                follow(start, [])
+    except TypeError as error:
+        raise BuiltinError("the nodes of a graph must be strings or numbers") from error
+    return found
+
+
+# --- casts of early Rego
+
+
+def _cast(kind: type, name: str) -> Any:
+    def cast(_environment: Environment, value: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        raise BuiltinError(f"the argument is not {name}")
+
+    return cast
+
+
+def _cast_array(_environment: Environment, value: Any) -> Any:
+    if isinstance(value, list):
+        return list(value)
+    raise BuiltinError("the argument is not an array or set")
+
+
+def _cast_set(_environment: Environment, value: Any) -> Any:
+    return RegoSet({comparable(item): item for item in _cast_array(_environment, value)}.values())
+
+
+BUILTINS = (
+    Builtin("json.patch", "xa", _patch, QUICK),
+    Builtin("json.marshal_with_options", "xo", _marshal_with_options, QUICK),
+    Builtin("yaml.marshal", "x", _yaml_marshal, QUICK // 4),
+    Builtin("yaml.unmarshal", "s", _yaml_unmarshal, QUICK // 4),
+    Builtin("yaml.is_valid", "x", _yaml_is_valid, QUICK // 4),
+    Builtin("object.subset", "xx", _subset, QUICK // 4),
+    Builtin("graph.reachable_paths", "oa", _reachable_paths, 0),
+    Builtin("cast_array", "x", _cast_array),
+    Builtin("cast_set", "x", _cast_set, QUICK),
+    Builtin("cast_string", "x", _cast(str, "a string")),
+    Builtin("cast_boolean", "x", _cast(bool, "a boolean")),
+    Builtin("cast_null", "x", _cast(type(None), "null")),
+    Builtin("cast_object", "x", _cast(dict, "an object")),
+)

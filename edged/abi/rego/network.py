@@ -1,0 +1,169 @@
+"""Builtins about addresses: net.cidr_* (those that OPA's own module lacks) and uri.*. Pure: nothing is looked up."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from edged.abi.rego.environment import Environment
+from edged.abi.rego.signature import Builtin
+from edged.abi.rego.values import BuiltinError, RegoSet
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MOST_ADDRESSES = 1 << 16
+MOST_PAIRS = 100_000
+_CIDR = re.compile(r"[0-9A-Fa-f:.]+/0*[0-9]{1,3}")
+_URI = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def _network(text: Any) -> Network:
+    if isinstance(text, str) and len(text) < 100 and _CIDR.fullmatch(text):
+        try:
+            return ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            pass
+    raise BuiltinError(f"invalid CIDR address: {text}")
+
+
+def _is_valid(_environment: Environment, text: Any) -> bool:
+    try:
+        _network(text)
+    except BuiltinError:
+        return False
+    return True
+
+
+def _expand(_environment: Environment, text: str) -> RegoSet:
+    network = _network(text)
+    if network.num_addresses > MOST_ADDRESSES:
+        raise BuiltinError(f"{text} has more than {MOST_ADDRESSES} addresses")
+    return RegoSet(str(address) for address in network)
+
+
+def _merge(_environment: Environment, texts: list[Any]) -> RegoSet:
+    """A plain IPv4 address counts as its class's network, as in OPA."""
+    networks = [_merged_network(text) for text in texts]
+    found = RegoSet()
+    for version in (4, 6):
+        same = [network for network in networks if network.version == version]
+        found.extend(str(network) for network in ipaddress.collapse_addresses(same))  # type: ignore[type-var]
+    return found
+
+
+def _merged_network(text: Any) -> Network:
+    if not isinstance(text, str):
+        raise BuiltinError("element must be string")
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return _network(text)
+    if address.version == 6:
+        raise BuiltinError("IPv6 invalid: needs prefix length")
+    first = address.packed[0]
+    prefix = 8 if first < 128 else 16 if first < 192 else 24 if first < 224 else 32
+    return ipaddress.ip_network(f"{address}/{prefix}", strict=False)
+
+
+def _contains(whole: Any, part: Any) -> bool:
+    network = _network(whole)
+    try:
+        address = ipaddress.ip_address(part)
+    except ValueError:
+        other = _network(part)
+        return other.version == network.version and other.subnet_of(network)  # type: ignore[arg-type]
+    return address.version == network.version and address in network
+
+
+def _entries(value: Any, number: int) -> Iterator[tuple[Any, Any]]:
+    """(CIDR, how the result names it) of a string, array, set or object of strings or arrays."""
+    if isinstance(value, str):
+        yield value, value
+        return
+    if isinstance(value, dict):
+        pairs = [(item, key) for key, item in value.items()]
+    elif isinstance(value, RegoSet):
+        pairs = [(item, item) for item in value]
+    elif isinstance(value, list):
+        pairs = [(item, index) for index, item in enumerate(value)]
+    else:
+        raise BuiltinError(f"argument {number} is not a string, array, set or object")
+    for item, name in pairs:
+        if isinstance(item, list) and item and not isinstance(item, RegoSet):
+            yield item[0], name
+        elif isinstance(item, str):
+            yield item, name
+        else:
+            raise BuiltinError(f"operand {number}: element must be string or non-empty array")
+
+
+def _contains_matches(_environment: Environment, wholes: Any, parts: Any) -> RegoSet:
+    first, second = list(_entries(wholes, 1)), list(_entries(parts, 2))
+    if len(first) * len(second) > MOST_PAIRS:
+        raise BuiltinError(f"more than {MOST_PAIRS} pairs to compare")
+    return RegoSet([name, other_name] for whole, name in first for part, other_name in second if _contains(whole, part))
+
+
+def _split_uri(text: str) -> dict[str, str]:
+    """The parts of a URI that it has. Raises BuiltinError for what Go's net/url refuses."""
+    if any(ord(character) < 0x20 or character == "\x7f" for character in text):
+        raise BuiltinError("invalid control character in URL")
+    match = _URI.fullmatch(text)
+    if match is None or text.startswith(":"):
+        raise BuiltinError("missing protocol scheme")
+    scheme, authority, path, query, fragment = (part or "" for part in match.groups())
+    if not scheme and match[2] is None and ":" in path.split("/")[0]:
+        raise BuiltinError("first path segment in URL cannot contain colon")
+    found = {"scheme": scheme.lower()} if scheme else {}
+    if authority:
+        found |= _authority(authority)
+    if path and not (scheme and match[2] is None and not path.startswith("/")):  # else it is opaque, as of mailto:
+        found["path"] = _unescaped(path)
+        is_plain = path == quote(found["path"], safe="$&+,/:;=@")
+        found["raw_path"] = (
+            found["path"] if is_plain else path
+        )  # as Go's net/url: raw only where it is not the usual way
+    if query:
+        found["raw_query"] = query
+    if fragment:
+        found["fragment"] = _unescaped(fragment)
+    return found
+
+
+def _unescaped(text: str) -> str:
+    if bad := _BAD_ESCAPE.search(text):
+        raise BuiltinError(f"invalid URL escape {text[bad.start() : bad.start() + 3]!r}")
+    return unquote_to_bytes(text).decode(errors="replace")
+
+
+def _authority(text: str) -> dict[str, str]:
+    host = text.rpartition("@")[2]
+    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?", host)
+    if match is None or any(character in host for character in ' <>"\\^`{|}'):
+        raise BuiltinError(f"invalid host or port in {host!r}")
+    name = _unescaped(match[1].strip("[]"))
+    return ({"hostname": name} if name else {}) | ({"port": match[2]} if match[2] else {})
+
+
+def _uri_parse(_environment: Environment, text: str) -> dict[str, str]:
+    return _split_uri(text)
+
+
+def _uri_is_valid(_environment: Environment, text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(text) and _split_uri(text) is not None
+    except BuiltinError:
+        return False
+
+
+BUILTINS = (
+    Builtin("net.cidr_is_valid", "x", _is_valid),
+    Builtin("net.cidr_expand", "s", _expand, 0),
+    Builtin("net.cidr_merge", "a", _merge, 2 << 10),
+    Builtin("net.cidr_contains_matches", "xx", _contains_matches, 1 << 10),
+    Builtin("uri.parse", "s", _uri_parse),
+    Builtin("uri.is_valid", "x", _uri_is_valid),
+)

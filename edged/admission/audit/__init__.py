@@ -1,0 +1,1 @@
+"""Audits: which objects, the run, the reports."""

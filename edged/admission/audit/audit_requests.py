@@ -1,0 +1,259 @@
+"""How an audit talks to the API server: chunked lists, one report at a time, and patience while the server is away.
+
+Called by admission/audit/audit_run.py. At most one chunk of a list is in memory; requests are one after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+import trio
+
+from edged.admission.audit import reports
+from edged.admission.audit.reports import ReportKinds
+from edged.errors import PeerError
+from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured
+from edged.kube.control.backoff import Backoff
+from edged.kube.discovery import KindNotServed, resources_of
+from edged.kube.lean import LeanPool
+from edged.kube.paths import collection_path, object_path
+from edged.kube.values.names import GroupVersionResource, ServedKind
+from edged.kube.writes import FIELD_MANAGER, MERGE
+
+T = TypeVar("T")
+PAGE_BYTES = 96 << 10  # decoding more in one piece would hold up reviews for a millisecond and more
+FIRST_PAGE = 25
+TRIES = 6  # of a request that the server refuses although it is there: one broken API must not hold up a run for ever
+RESTARTS = 3
+BASE_S, CAP_S = 0.8, 30.0
+
+Visit = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Patience:
+    """Repeats what failed because the server was away. `on_wait(reason)` is told before each pause, with "" when
+    things go on."""
+
+    def __init__(self, random: Callable[[], float], on_wait: Callable[[str], Awaitable[None]]) -> None:
+        self._random = random
+        self._on_wait = on_wait
+
+    async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of `work`. Raises ApiError for what waiting does not cure."""
+        backoff = Backoff(self._random, base_s=BASE_S, cap_s=CAP_S)
+        refused, waited = 0, False
+        try:
+            while True:
+                at_least_s = 0.0
+                try:
+                    return await work()
+                except ApiError as error:
+                    refused += 1
+                    if not (error.code in (401, 429) or error.code >= 500) or refused == TRIES:
+                        raise
+                    reason, at_least_s = str(error), error.retry_after_s or 0.0
+                except (NoAnswer, NotConfigured) as error:
+                    reason = str(error)
+                waited = True
+                await self._on_wait(reason)
+                await trio.sleep(max(backoff.next(), at_least_s))
+        finally:
+            if waited:
+                await self._on_wait("")
+
+
+class Reader:
+    """Lists in chunks of at most `page_size` objects, fewer where objects are large."""
+
+    def __init__(self, client: ApiClient, patience: Patience, page_size: int) -> None:
+        self._client = client
+        self._patience = patience
+        self._page_size = page_size
+
+    async def served(self, api_versions: set[str]) -> dict[GroupVersionResource, ServedKind]:
+        """What can be listed in these apiVersions. An unknown one adds nothing."""
+        found = {}
+        for api_version in sorted(api_versions):
+            with contextlib.suppress(KindNotServed, ApiError):
+                for kind in await self._patience(lambda wanted=api_version: resources_of(self._client, wanted)):  # type: ignore[misc]
+                    if "list" in kind.verbs:
+                        found[kind.resource] = kind
+        return found
+
+    async def each(
+        self, resource: GroupVersionResource, namespace: str | None, visit: Visit, restarted: Callable[[], None]
+    ) -> None:
+        """Calls `visit` with every object of a collection, in the server's order. A list that expired underway is
+        continued where the server offers that; else it begins anew, and `restarted` is called first. Raises
+        PeerError."""
+        path = collection_path(resource, namespace)
+        token, limit, restarts = "", min(FIRST_PAGE, self._page_size), 0
+        while True:
+            try:
+                data = await self._page(path, limit, token)
+            except ApiError as error:
+                if error.code != 410 or restarts == RESTARTS:
+                    raise
+                restarts += 1
+                metadata = error.body.get("metadata")
+                token = str((metadata if isinstance(metadata, dict) else {}).get("continue") or "")
+                if not token:
+                    restarted()
+                continue
+            items, token = self._decoded(path, data)
+            if items:
+                limit = min(self._page_size, max(5, PAGE_BYTES * len(items) // len(data)))
+            del data
+            items.reverse()  # taken from the end: each is freed when it was looked at
+            while items:
+                item = items.pop()
+                if isinstance(item, dict):
+                    await visit(item)
+                del item
+            if not token:
+                return
+
+    async def _page(self, path: str, limit: int, token: str) -> bytes:
+        query = {"limit": str(limit), **({"continue": token} if token else {})}
+        return await self._patience(lambda: self._client.fetch("GET", path, query=query, timeout_s=60.0))
+
+    def _decoded(self, path: str, data: bytes) -> tuple[list[Any], str]:
+        page = self._client.decode("GET", path, data)
+        items, metadata = page.get("items") or [], page.get("metadata")
+        if not isinstance(items, list) or not isinstance(metadata, dict):
+            raise PeerError(f"{self._client.server}: answer to GET {path} is no list")
+        return items, str(metadata.get("continue") or "")
+
+
+class ReportWriter:
+    """Reports of one run in one format. `problem` says why nothing more is written, "" while all is well."""
+
+    def __init__(
+        self, client: ApiClient, pool: LeanPool, patience: Patience, kinds: ReportKinds, run: str
+    ) -> None:
+        self.kinds = kinds
+        self.written = 0
+        self.problem = ""
+        self._client = client
+        self._pool = pool
+        self._patience = patience
+        self._run = run
+
+    async def write(self, made: Mapping[str, Any]) -> None:
+        """Create a report, or make the older one on that object this one. Raises PeerError when this one cannot be
+        written; missing kinds and rights end all writing instead."""
+        if self.problem:
+            return
+        metadata = made["metadata"]
+        namespace = metadata.get("namespace", "")
+        resource = self.kinds.resource(namespace)
+        path = object_path(resource, metadata["name"], namespace or None)
+        try:
+            if not await self._patched(path, made):
+                await self._create(collection_path(resource, namespace or None), path, made)
+            self.written += 1
+        except ApiError as error:
+            if error.code == 409 or _is_ending(error):
+                return  # the namespace is going, or somebody else wrote it this moment
+            if error.code in (403, 404, 405):
+                self.problem = f"reports cannot be written: {error.message}"
+            raise
+
+    async def _patched(self, path: str, made: Mapping[str, Any]) -> bool:
+        body = orjson.dumps(reports.patch_of(made))
+        try:
+            await self._send("PATCH", path, body, MERGE)
+        except ApiError as error:
+            if error.code == 404:
+                return False
+            raise
+        return True
+
+    async def _create(self, collection: str, path: str, made: Mapping[str, Any]) -> None:
+        try:
+            await self._send("POST", collection, orjson.dumps(made), "application/json")
+        except ApiError as error:
+            if error.code != 409:
+                raise
+            await self._patched(path, made)
+
+    async def _send(self, method: str, path: str, body: bytes, content_type: str) -> None:
+        target = f"{path}?fieldManager={FIELD_MANAGER}"
+        await self._patience(
+            lambda: self._pool.request(
+                method, target, body, content_type=content_type, repeatable=True, timeout_s=30.0
+            )
+        )
+
+    async def remove_stale(self, namespace: str) -> None:
+        """Delete the reports of earlier runs in a namespace; "": those on cluster-scoped objects. Raises PeerError."""
+        if not self.problem:
+            await self._delete(self.kinds.resource(namespace), namespace or None, reports.stale(self._run))
+
+    async def remove_legacy(self, others: ReportKinds) -> None:
+        """Delete what was written in another format, everywhere. A format that the cluster does not know has nothing.
+        Raises PeerError."""
+        for resource in (others.cluster, others.namespaced):
+            try:
+                found = await self._one_owned(resource)
+            except ApiError as error:
+                if error.code == 404:
+                    continue
+                raise
+            for item in found:
+                await self._remove_all(resource, item["metadata"].get("namespace"))
+
+    async def _one_owned(self, resource: GroupVersionResource) -> list[dict[str, Any]]:
+        """A report of ours, if there is one, wherever it is."""
+        query = {"labelSelector": reports.OWNED, "limit": "1"}
+        page = await self._patience(lambda: self._client.request("GET", collection_path(resource), query=query))
+        items: list[dict[str, Any]] = page.get("items") or []
+        return items
+
+    async def _remove_all(self, resource: GroupVersionResource, first_namespace: str | None) -> None:
+        """A collection over all namespaces cannot be deleted at once: one namespace after the other."""
+        namespace = first_namespace
+        while True:
+            await self._delete(resource, namespace, reports.OWNED)
+            if namespace is None:
+                return
+            left = [item["metadata"].get("namespace") for item in await self._one_owned(resource)]
+            if not left or left[0] == namespace:
+                return  # none left, or they are held by finalizers
+            namespace = left[0]
+
+    async def _delete(self, resource: GroupVersionResource, namespace: str | None, selector: str) -> None:
+        path = collection_path(resource, namespace)
+        query = {"labelSelector": selector}
+        await self._patience(lambda: self._client.request("DELETE", path, query=query, timeout_s=60.0))
+
+
+def _is_ending(error: ApiError) -> bool:
+    details = error.body.get("details")
+    causes = (details if isinstance(details, dict) else {}).get("causes") or []
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
+
+async def find_kinds(client: ApiClient, patience: Patience, wanted: str) -> tuple[ReportKinds | None, str]:
+    """(the format to write, why there is none or ""). `wanted` as in configuration: auto, none, or a format."""
+    if wanted == "none":
+        return None, ""
+    for name in ("openreports", "policyreport") if wanted == "auto" else (wanted,):
+        kinds = reports.KINDS[name]
+        try:
+            served = {kind.resource for kind in await patience(lambda: resources_of(client, kinds.api_version))}  # noqa: B023
+        except KindNotServed:
+            continue
+        if {kinds.namespaced, kinds.cluster} <= served:
+            return kinds, ""
+    if wanted == "auto":
+        return None, ""
+    missing = reports.KINDS[wanted]
+    return None, (
+        f"the cluster has no {missing.namespaced_kind} and {missing.cluster_kind} of {missing.api_version}: install "
+        f"their CustomResourceDefinitions (edged crds --reports {wanted} | kubectl apply -f -), or set "
+        'audit_reports = "none"'
+    )

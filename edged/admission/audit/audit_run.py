@@ -1,0 +1,358 @@
+"""One audit: what it looks at, its figures while it goes on, and the going. Made by admission/audit/auditor.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from edged.admission.audit import reports
+from edged.admission.audit import scope as audit
+from edged.admission.audit.audit_requests import Patience, Reader, ReportWriter, find_kinds
+from edged.admission.audit.reports import PolicyFacts
+from edged.admission.audit.scope import AuditPolicy, Plan
+from edged.admission.host.admission import Admission
+from edged.admission.host.policies import Group, Policy
+from edged.errors import PeerError
+from edged.kube.client import ApiClient
+from edged.kube.lean import LeanPool
+from edged.kube.values.names import ServedKind
+from edged.telemetry.logs import Logger
+
+if TYPE_CHECKING:
+    from edged.admission.audit.audit_conditions import Conditions
+    from edged.admission.rules.review import AdmissionRequest
+
+PAGE_SIZE = 100
+MOST_PROBLEMS = 20
+TELL_EVERY = 100  # objects
+
+QUIET_S = 0.1  # without a review for this long, admission counts as idle
+IDLE_SHARE = 0.5  # of one processor, at most, when nobody else wants it
+BUSY_SHARE = 0.05  # beside reviews (tests/bench/audit.py)
+LONGEST_REST_S = 0.5
+WRITE_S = 0.001  # what writing a report costs this process
+BUSY_WRITE_REST_S = 0.15  # and what it costs the API server, on this very machine most often, is several times that
+
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
+"""Gets events of a run: `{"progress": ...}`, `{"waiting": reason}`, `{"report": ...}`. It may wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """What one run looks at. Neither `namespace` nor `cluster`: everything. `reports` as in configuration."""
+
+    namespace: str = ""
+    cluster: bool = False
+    ignored: frozenset[str] = frozenset()
+    page_size: int = PAGE_SIZE
+    reports: str = "auto"
+
+
+@dataclass(slots=True)
+class Tally:
+    """One run's figures, also while it goes on."""
+
+    run: str
+    started_at: float
+    finished_at: float = 0.0
+    scanned: int = 0
+    passed: int = 0
+    failed: int = 0
+    errored: int = 0
+    written: int = 0
+    namespaces: int = 0
+    reports: str = "none"
+    skipped: set[str] = field(default_factory=set)
+    unasked: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    more_problems: int = 0
+    waiting: str = ""
+
+    def problem(self, text: str) -> None:
+        """Note what kept the run from being whole; beyond MOST_PROBLEMS only how many there were."""
+        if text in self.problems:
+            return
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(text)
+        else:
+            self.more_problems += 1
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "scanned": self.scanned, "pass": self.passed, "fail": self.failed, "error": self.errored,
+        }  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for status and `edged audit`."""
+        return {
+            "run": self.run,
+            "started_at": rfc3339(self.started_at),
+            "finished_at": rfc3339(self.finished_at) if self.finished_at else "",
+            "namespaces": self.namespaces,
+            **self.counts(),
+            "reports": self.reports,
+            "reports_written": self.written,
+            "skipped_policies": sorted(self.skipped),
+            "unasked_policies": dict(sorted(self.unasked.items())),
+            "problems": [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])],
+            "waiting": self.waiting,
+        }
+
+
+class Rest:
+    """The pauses of an audit."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    def _busy(self) -> bool:
+        admission = self._admission
+        return bool(admission.in_flight) or trio.current_time() - admission.last_review_at < QUIET_S
+
+    async def after(self, spent_s: float) -> None:
+        """Rest after work that took `spent_s`."""
+        await trio.sleep(min(spent_s / (BUSY_SHARE if self._busy() else IDLE_SHARE), LONGEST_REST_S))
+
+    async def after_write(self) -> None:
+        """Rest after a report was written."""
+        await trio.sleep(BUSY_WRITE_REST_S if self._busy() else WRITE_S / IDLE_SHARE)
+
+
+class Run:
+    """One run: what it needs while it goes on."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        admission: Admission,
+        log: Logger,
+        scan: Scan,
+        tally: Tally,
+        tell: Tell,
+        pool: LeanPool,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._admission = admission
+        self._clock = clock
+        self._log = log
+        self._scan = scan
+        self._tally = tally
+        self._tell = tell
+        self._pool = pool
+        self._rest = Rest(admission)
+        self._patience = Patience(random, self._wait)
+        self._reader = Reader(client, self._patience, scan.page_size)
+        self._writer: ReportWriter | None = None
+        self._policies = [audit_policy(policy) for policy in admission.policies.values()]
+        self._served: dict[Any, ServedKind] = {}
+        self._conditions: Conditions | None = None
+
+    async def aclose(self) -> None:
+        """Give back what was opened on the way."""
+        await self._pool.aclose()
+        if self._conditions is not None:
+            await self._conditions.aclose()
+
+    async def go(self) -> None:
+        """To the end. A failure that belongs to one kind, namespace or report costs only that."""
+        if not self._client.configured:
+            await self._wait("there is no readable kubeconfig yet")
+            await self._client.wait_configured()
+            await self._wait("")
+        scan = self._scan
+        try:
+            await self._choose_format()
+            self._served = await self._reader.served(audit.needed(self._policies))
+            namespaces = [] if scan.cluster and not scan.namespace else await self._namespaces()
+        except PeerError as error:
+            self._tally.problem(str(error))
+            return
+        if not scan.namespace:
+            await self._part("", audit.of_cluster(self._policies))
+        for number, (name, labels) in enumerate(namespaces):
+            await self._progress(name, number, len(namespaces))
+            await self._part(name, audit.of_namespace(self._policies, name, labels))
+            self._tally.namespaces += 1
+
+    async def _choose_format(self) -> None:
+        kinds, problem = await find_kinds(self._client, self._patience, self._scan.reports)
+        if problem:
+            self._tally.problem(problem)
+        if kinds is None:
+            return
+        self._tally.reports = kinds.api_version
+        self._writer = ReportWriter(self._client, self._pool, self._patience, kinds, self._tally.run)
+        if kinds is reports.KINDS["openreports"]:
+            try:
+                await self._writer.remove_legacy(reports.KINDS["policyreport"])
+            except PeerError as error:
+                self._tally.problem(f"old PolicyReports not removed: {error}")
+
+    async def _namespaces(self) -> list[tuple[str, dict[str, str]]]:
+        """Names and labels of those to look at, without those that are going."""
+        found: list[tuple[str, dict[str, str]]] = []
+
+        async def visit(item: dict[str, Any]) -> None:
+            metadata = item.get("metadata") or {}
+            name = str(metadata.get("name") or "")
+            wanted = name == self._scan.namespace if self._scan.namespace else name not in self._scan.ignored
+            if wanted and name and not metadata.get("deletionTimestamp"):
+                found.append((name, metadata.get("labels") or {}))
+
+        await self._reader.each(audit.NAMESPACES, None, visit, found.clear)
+        if self._scan.namespace and not found:
+            raise PeerError(f"there is no namespace {self._scan.namespace}")
+        return found
+
+    async def _part(self, namespace: str, policies: list[AuditPolicy]) -> None:
+        """One namespace, or ("") the cluster-scoped objects. Stale reports go only when everything could be read."""
+        plan = audit.plan(policies, self._served, namespaced=bool(namespace))
+        self._tally.skipped |= plan.skipped
+        self._tally.unasked |= plan.errored
+        whole = True
+        for kind, asked in plan.kinds.items():
+            whole = await self._kind(namespace, kind, asked, plan) and whole
+        if self._writer is None or not whole:
+            return
+        try:
+            await self._writer.remove_stale(namespace)
+        except PeerError as error:
+            self._tally.problem(f"stale reports not removed: {error}")
+
+    async def _kind(self, namespace: str, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> bool:
+        """All objects of one kind; whether they could all be read."""
+        tally = self._tally
+        before = (tally.scanned, tally.passed, tally.failed, tally.errored)
+
+        def restarted() -> None:
+            tally.scanned, tally.passed, tally.failed, tally.errored = before
+
+        async def visit(item: dict[str, Any]) -> None:
+            obj = audit.item_of(item, kind)
+            if obj is not None:
+                await self._object(obj, kind, asked, plan)
+
+        try:
+            await self._reader.each(kind.resource, namespace or None, visit, restarted)
+        except PeerError as error:
+            where = f" in namespace {namespace}" if namespace else ""
+            tally.problem(f"{kind.resource}{where} not read: {error}")
+            return False
+        return True
+
+    async def _object(self, obj: dict[str, Any], kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> None:
+        request = audit.request_for(obj, kind)
+        results = []
+        for policy in asked:
+            if not audit.selects(policy, obj, kind):
+                continue
+            holds, problem = await self._conditions_hold(policy, obj, kind)
+            if problem:
+                self._tally.errored += 1
+                results.append(reports.result(policy.facts, "error", problem, self._clock()))
+            elif holds:
+                results.append(await self._result(policy, request))
+        self._tally.scanned += 1
+        made = reports.report(
+            self._writer.kinds if self._writer else reports.KINDS["policyreport"],
+            obj,
+            results,
+            skipped=len(plan.skipped),
+            errored=len(plan.errored),
+            run=self._tally.run,
+        )
+        await self._tell({"report": made})
+        await self._write(made)
+        if self._tally.scanned % TELL_EVERY == 0:
+            await self._tell({"progress": self._tally.counts()})
+
+    async def _conditions_hold(self, policy: AuditPolicy, obj: dict[str, Any], kind: ServedKind) -> tuple[bool, str]:
+        if not policy.match_conditions:
+            return True, ""
+        if self._conditions is None:
+            from edged.admission.audit.audit_conditions import Conditions  # few policies have any
+
+            self._conditions = Conditions()
+        return await self._conditions.hold(policy.match_conditions, audit.condition_variables(obj, kind))
+
+    async def _result(self, policy: AuditPolicy, request: AdmissionRequest) -> dict[str, Any]:
+        begun = trio.current_time()
+        response = await self._admission.audit(policy.ask, request, background=True)
+        await self._rest.after(trio.current_time() - begun)
+        outcome, message = audit.outcome(response)
+        if outcome == "pass":
+            self._tally.passed += 1
+        elif outcome == "fail":
+            self._tally.failed += 1
+        else:
+            self._tally.errored += 1
+        return reports.result(policy.facts, outcome, message, self._clock())
+
+    async def _write(self, made: dict[str, Any]) -> None:
+        if self._writer is None:
+            return
+        try:
+            await self._writer.write(made)
+        except PeerError as error:
+            self._tally.problem(self._writer.problem or f"report on {made['scope']['name']} not written: {error}")
+        self._tally.written = self._writer.written
+        await self._rest.after_write()
+
+    async def _progress(self, namespace: str, done: int, of: int) -> None:
+        where = {"namespace": namespace, "done": done, "of": of}
+        await self._tell({"progress": where | self._tally.counts()})
+
+    async def _wait(self, reason: str) -> None:
+        if reason and not self._tally.waiting:
+            self._log.warning("audit waits for the API server", run=self._tally.run, reason=reason)
+        self._tally.waiting = reason
+        await self._tell({"waiting": reason})
+
+
+def audit_policy(policy: Policy | Group) -> AuditPolicy:
+    """What audits have to know of a loaded policy or group."""
+    config = policy.config
+    background = config.background_audit
+    if isinstance(policy, Group):
+        mutating, context_aware = False, any(member.config.context_aware for member in policy.members.values())
+        rules: Sequence[dict[str, Any]] = config.rules or ()
+        said: dict[str, str] = {}
+    else:
+        mutating, context_aware = policy.config.allowed_to_mutate, bool(policy.config.context_aware)
+        rules = () if policy.metadata.policy_type == "raw" else policy.rules
+        said = policy.metadata.annotations
+        background = background and policy.metadata.background_audit
+    origin = config.origin
+    return AuditPolicy(
+        facts=PolicyFacts(
+            id=policy.name,
+            name=origin.name if origin else policy.name,
+            namespace=origin.namespace if origin else "",
+            uid=origin.uid if origin else "",
+            resource_version=origin.resource_version if origin else "",
+            monitor=policy.monitor,
+            mutating=mutating,
+            context_aware=context_aware,
+            severity=origin.severity if origin else str(said.get(reports.SEVERITY_ANNOTATION, "")),
+            category=origin.category if origin else str(said.get(reports.CATEGORY_ANNOTATION, "")),
+        ),
+        rules=tuple(rules),
+        namespace_selector=audit.selector(config.namespace_selector),
+        object_selector=audit.selector(config.object_selector),
+        match_conditions=config.match_conditions,
+        background=background,
+        problem=policy.error or "",
+        ask=policy,
+    )
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix time as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

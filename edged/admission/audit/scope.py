@@ -1,0 +1,208 @@
+"""Which policies are asked about which existing objects, what they are asked, and what the answer counts as. Pure.
+
+An audit asks about every object as if it were created now. The rules are those of Kubewarden's audit scanner;
+docs/kubewarden-differences.md lists where this one looks at more. admission/audit/audit_run.py reads objects and asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edged.admission.audit.reports import PolicyFacts
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.kube.values.names import GroupVersionResource, ServedKind
+from edged.kube.values.selectors import LabelSelector, parse_label_selector
+
+MESSAGE_BYTES = 4096  # of one result: a report with thousands of policies must stay below what etcd takes
+NAMESPACES = GroupVersionResource("", "v1", "namespaces")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AuditPolicy:
+    """One policy or group as far as audits go. `namespace`: it belongs to that one. `background` False: it is not to
+    be audited. `active` False: it does not answer yet. `problem`: why it cannot be asked at all. `ask`: whatever the
+    caller asks it with."""
+
+    facts: PolicyFacts
+    rules: Sequence[Mapping[str, Any]]
+    namespace_selector: LabelSelector
+    object_selector: LabelSelector
+    match_conditions: Sequence[Mapping[str, str]] = ()
+    background: bool = True
+    active: bool = True
+    problem: str = ""
+    ask: Any = None
+
+    @property
+    def namespace(self) -> str:
+        return self.facts.namespace
+
+
+def selector(written: Mapping[str, Any] | None) -> LabelSelector:
+    """A selector as policies have them: an absent one selects everything."""
+    return parse_label_selector(written) or LabelSelector(())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one scan (of a namespace, or of the cluster-scoped objects) has to do: kinds, each with the policies to ask
+    about its objects; how many policies are skipped, and which cannot be asked (name -> why)."""
+
+    kinds: dict[ServedKind, list[AuditPolicy]] = field(default_factory=dict)
+    skipped: frozenset[str] = frozenset()
+    errored: dict[str, str] = field(default_factory=dict)
+
+
+def auditable(rules: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rules that name what they are about and cover creation."""
+    return [
+        rule
+        for rule in rules
+        if not any("*" in rule.get(key, ()) for key in ("apiGroups", "apiVersions", "resources"))
+        and {"CREATE", "*"} & set(rule.get("operations", ()))
+    ]
+
+
+def targets(rules: Iterable[Mapping[str, Any]]) -> dict[GroupVersionResource, set[str]]:
+    """Resources of these rules, each with the scopes of the rules that name it. Subresources have no objects that
+    could be listed."""
+    found: dict[GroupVersionResource, set[str]] = {}
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for version in rule["apiVersions"]:
+                for resource in rule["resources"]:
+                    if "/" not in resource:
+                        key = GroupVersionResource(group, version, resource)
+                        found.setdefault(key, set()).add(rule.get("scope") or "*")
+    return found
+
+
+def needed(policies: Iterable[AuditPolicy]) -> set[str]:
+    """apiVersions whose resources have to be known before `plan`."""
+    return {
+        gvr.api_version for policy in policies if policy.background for gvr in targets(auditable(policy.rules))
+    }
+
+
+def plan(
+    policies: Iterable[AuditPolicy], served: Mapping[GroupVersionResource, ServedKind], *, namespaced: bool
+) -> Plan:
+    """Sorts policies of one scan: asked, skipped, not to be asked. `served`: what the API server has."""
+    kinds: dict[ServedKind, list[AuditPolicy]] = {}
+    skipped: set[str] = set()
+    errored: dict[str, str] = {}
+    for policy in policies:
+        name = policy.facts.id
+        wanted = targets(auditable(policy.rules))
+        if not wanted or not policy.background:
+            skipped.add(name)
+            continue
+        unknown = [gvr for gvr in wanted if gvr not in served]
+        if unknown:
+            errored[name] = f"the API server does not serve {', '.join(map(str, unknown))}"
+        here = [served[gvr] for gvr, scopes in wanted.items() if gvr in served and _in_scope(served[gvr], scopes)]
+        here = [kind for kind in here if kind.namespaced == namespaced]
+        if not here:
+            continue
+        if not policy.active:
+            skipped.add(name)
+        elif policy.problem:
+            errored[name] = policy.problem
+        else:
+            for kind in here:
+                kinds.setdefault(kind, []).append(policy)
+    return Plan(kinds, frozenset(skipped), errored)
+
+
+def _in_scope(kind: ServedKind, scopes: set[str]) -> bool:
+    return bool(scopes & {"*", "Namespaced" if kind.namespaced else "Cluster"})
+
+
+def of_namespace(policies: Iterable[AuditPolicy], name: str, labels: Mapping[str, str]) -> list[AuditPolicy]:
+    """Those that look at objects of this namespace."""
+    return [
+        policy
+        for policy in policies
+        if (policy.namespace == name if policy.namespace else policy.namespace_selector.matches(labels))
+    ]
+
+
+def of_cluster(policies: Iterable[AuditPolicy]) -> list[AuditPolicy]:
+    """Those that look at cluster-scoped objects."""
+    return [policy for policy in policies if not policy.namespace]
+
+
+def selects(policy: AuditPolicy, obj: Mapping[str, Any], kind: ServedKind) -> bool:
+    """Whether its selectors take this object. A Namespace's own labels are those of its namespace."""
+    labels = obj["metadata"].get("labels") or {}
+    if kind.resource == NAMESPACES and not policy.namespace_selector.matches(labels):
+        return False
+    return policy.object_selector.matches(labels)
+
+
+def request_for(obj: Mapping[str, Any], kind: ServedKind) -> AdmissionRequest:
+    """The question about an object that is there: its creation, by nobody. `resource.resource` holds the kind, as
+    Kubewarden's audits have it: policies may tell audits by that."""
+    metadata = obj["metadata"]
+    resource = kind.resource
+    named = {"group": resource.group, "version": resource.version, "kind": kind.kind}
+    payload: dict[str, Any] = {
+        "uid": metadata["uid"],
+        "kind": named,
+        "resource": {"group": resource.group, "version": resource.version, "resource": kind.kind},
+        "requestKind": dict(named),
+        "name": metadata["name"],
+        **({"namespace": metadata["namespace"]} if metadata.get("namespace") else {}),
+        "operation": "CREATE",
+        "userInfo": {},
+        "object": obj,
+    }
+    return AdmissionRequest(payload["uid"], payload, obj)
+
+
+def condition_variables(obj: Mapping[str, Any], kind: ServedKind) -> dict[str, Any]:
+    """What match conditions read: the same creation, as the API server itself would describe it."""
+    metadata, resource = obj["metadata"], kind.resource
+    named = {"group": resource.group, "version": resource.version, "kind": kind.kind}
+    plural = {"group": resource.group, "version": resource.version, "resource": resource.resource}
+    request = {
+        "uid": metadata["uid"],
+        "kind": named,
+        "resource": plural,
+        "subResource": "",
+        "requestKind": named,
+        "requestResource": plural,
+        "requestSubResource": "",
+        "name": metadata["name"],
+        "namespace": metadata.get("namespace") or "",
+        "operation": "CREATE",
+        "userInfo": {"username": "", "uid": "", "groups": [], "extra": {}},
+        "dryRun": False,
+        "options": {},
+    }
+    return {"object": obj, "oldObject": None, "request": request}
+
+
+def outcome(response: AdmissionResponse) -> tuple[str, str]:
+    """("pass", "fail" or "error", message) of the policy's own answer."""
+    status = response.status or {}
+    message = _cut(str(status.get("message") or ""))
+    if status.get("code") == 500:
+        return "error", message
+    return ("pass" if response.allowed else "fail"), message
+
+
+def _cut(text: str) -> str:
+    data = text.encode()
+    return text if len(data) <= MESSAGE_BYTES else data[:MESSAGE_BYTES].decode(errors="ignore") + "..."
+
+
+def item_of(item: Any, kind: ServedKind) -> dict[str, Any] | None:
+    """An entry of a list as an object of its own, with the apiVersion and kind that lists leave out; None for what is
+    none (no name or uid)."""
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    if not isinstance(metadata, dict) or not (metadata.get("name") and metadata.get("uid")):
+        return None
+    return {"apiVersion": kind.resource.api_version, "kind": kind.kind, **item}

@@ -1,0 +1,1 @@
+"""How the API server finds edged: routes of reviews, registration, static files."""

@@ -1,0 +1,1 @@
+"""Policies at work: loading, evaluation, what guests may ask, decisions, metrics, traces."""

@@ -1,0 +1,208 @@
+"""One review: request -> guest -> verdict. A guest that fails in any way answers for itself alone.
+
+Called by admission/endpoint/routes.py for every request; holds the current set of policies and counts what happened.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
+
+import trio
+
+from edged.admission.host.context import ClusterContext, HostServices
+from edged.admission.host.decisions import Decisions
+from edged.admission.host.evaluation import TimedOut, answer, call_guest, failed, question
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.policies import Group, Policy, PolicySet
+from edged.admission.rules import groups, verdict
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview
+from edged.config import PolicyConfig
+from edged.errors import GuestError
+from edged.registry.modules import restrictions_of
+from edged.telemetry.logs import GuestLines, Logger
+
+BACKGROUND_S = 10.0  # that a call has which everybody else goes before; its CPU time is limited as usual
+CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
+
+
+class UnknownPolicy(Exception):
+    """No policy of that name: the caller answers 404."""
+
+
+class Observer(Protocol):
+    """What metrics and traces want to know. `own` is what the policy itself said, `response` what went out; `failure`
+    why it could not say anything, or "". `origin`: validate or audit."""
+
+    def evaluated(
+        self,
+        policy: Policy | Group,
+        request: AdmissionRequest,
+        own: AdmissionResponse,
+        response: AdmissionResponse,
+        failure: str,
+        origin: str,
+        seconds: float,
+    ) -> None: ...
+
+    def loaded(self, policies: Iterable[Policy | Group]) -> None: ...
+
+
+def _guests(policy: Policy | Group) -> list[str]:
+    """Names under which its modules are asked."""
+    return [member.name for member in policy.members.values()] if isinstance(policy, Group) else [policy.name]
+
+
+class Admission:
+    """Answers reviews with the policies of the moment."""
+
+    def __init__(
+        self,
+        log: Logger,
+        lines: GuestLines,
+        context: ClusterContext | None,
+        observers: tuple[Observer, ...] = (),
+        is_retired: Callable[[str], bool] = lambda name: False,
+        outside: HostCapabilities | None = None,
+    ) -> None:
+        self.policies: PolicySet = {}
+        self.decisions = Decisions(log, time.time)
+        self.in_flight = 0  # reviews being answered, audits not counted
+        self.last_review_at = -math.inf  # on trio's clock
+        self._slots: dict[str, trio.Semaphore] = {}
+        self._lines = lines
+        self._quiet_lines = GuestLines(log, level="debug")  # an audit makes policies repeat themselves
+        self._context = context
+        self._outside = outside
+        self._observers = observers
+        self._is_retired = is_retired  # whether a policy that is gone may still be asked, and is to allow
+
+    def swap(self, policies: PolicySet) -> None:
+        """Take a new set whole. Calls that began go on with the policy they began with."""
+        self.policies = policies
+        self.decisions.keep(policies)
+        for observer in self._observers:
+            observer.loaded(policies.values())
+        names = [name for policy in policies.values() for name in _guests(policy)]
+        self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in names}
+
+    def find(self, name: str) -> Policy | Group | None:
+        """The policy of that name; None for one removed a short while ago. Raises UnknownPolicy."""
+        policy = self.policies.get(name)
+        if policy is None and not self._is_retired(name):
+            raise UnknownPolicy(name)
+        return policy
+
+    async def review(self, name: str, request: AdmissionRequest, *, audit: bool = False) -> AdmissionResponse:
+        """The answer to one request. Raises UnknownPolicy."""
+        policy = self.find(name)
+        if policy is None:  # the API server reads static files about once a minute: it still asks
+            return AdmissionResponse(request.uid, True)
+        if audit:
+            return await self.audit(policy, request)
+        self.in_flight += 1
+        try:
+            return await self._review(policy, request)
+        finally:
+            self.in_flight -= 1
+            self.last_review_at = trio.current_time()
+
+    async def _review(self, policy: Policy | Group, request: AdmissionRequest) -> AdmissionResponse:
+        begun = trio.current_time()
+        own, failure = await self._ask(policy, request)
+        seconds = trio.current_time() - begun
+        config = policy.config
+        response = verdict.constrain(
+            own,
+            policy=policy.name,
+            monitor=policy.monitor,
+            allowed_to_mutate=isinstance(config, PolicyConfig) and config.allowed_to_mutate,
+            message=config.message if isinstance(config, PolicyConfig) else "",  # a group's is in its answer
+        )
+        if policy.monitor and failure:
+            response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
+        for observer in self._observers:
+            observer.evaluated(policy, request, own, response, failure, "validate", seconds)
+        self.decisions.reviewed(policy, request, own, response, failure, seconds)
+        return response
+
+    async def audit(
+        self, policy: Policy | Group, request: AdmissionRequest, *, background: bool = False
+    ) -> AdmissionResponse:
+        """The policy's own verdict: neither monitor mode nor the mutation rule nor a custom message changes it.
+
+        `background`: asked by this process's own audit, which asks one at a time and takes none of the policy's slots.
+        """
+        begun = trio.current_time()
+        own, failure = await self._ask(policy, request, background)
+        seconds = trio.current_time() - begun
+        for observer in self._observers:
+            observer.evaluated(policy, request, own, own, failure, "audit", seconds)
+        self.decisions.audited(policy, request, own, failure, seconds)
+        return own
+
+    async def _ask(
+        self, policy: Policy | Group, request: AdmissionRequest, background: bool = False
+    ) -> tuple[AdmissionResponse, str]:
+        if isinstance(policy, Group):
+            return await self._evaluate_group(policy, request, background)
+        return await self._evaluate(policy, request, background)
+
+    async def _evaluate_group(
+        self, group: Group, request: AdmissionRequest, background: bool
+    ) -> tuple[AdmissionResponse, str]:
+        """As `_evaluate`. A member that fails is one that does not accept; its reason is a cause."""
+        if group.error is not None or group.expression is None:
+            error = group.error or "not loaded"
+            return verdict.plain_rejection(request.uid, 500, error), error
+        asked: dict[str, AdmissionResponse] = {}
+
+        async def ask(name: str) -> bool:
+            asked[name], _ = await self._evaluate(group.members[name], request, background)
+            return groups.is_accepted(asked[name])
+
+        allowed = await groups.evaluate(group.expression, ask)
+        return groups.group_response(request.uid, allowed, group.config.message, asked), ""
+
+    async def _evaluate(
+        self, policy: Policy, request: AdmissionRequest, background: bool
+    ) -> tuple[AdmissionResponse, str]:
+        """(what the policy itself says, why it failed or "")."""
+        uid = request.uid
+        if policy.error is not None:
+            return verdict.plain_rejection(uid, 500, policy.error), policy.error
+        lines = self._quiet_lines if background else self._lines
+        restrictions = restrictions_of(policy.config.origin)
+        services = HostServices(policy.name, uid, policy.grants, self._context, lines, self._outside, restrictions)
+        try:
+            reply = await self._in_turn(policy, services, question(policy, request), background)
+            return answer(policy, request, reply), ""
+        except BadReview as error:  # not from a listener, which refuses it: an object of the cluster, say
+            return verdict.plain_rejection(uid, 500, str(error)), str(error)
+        except GuestError as error:
+            return failed(policy, uid, error)
+
+    async def _in_turn(
+        self, policy: Policy, services: HostServices, payload: bytes, background: bool
+    ) -> bytes:
+        """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
+        deadline = trio.current_time() + policy.timeout_s
+        if background:
+            deadline = trio.current_time() + BACKGROUND_S
+            patient = replace(policy, budget=replace(policy.budget, background=True))
+            return await call_guest(patient, services, b"validate", payload, deadline)
+        slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
+        try:
+            slots.acquire_nowait()
+        except trio.WouldBlock:
+            with trio.move_on_at(deadline) as scope:
+                await slots.acquire()
+            if scope.cancelled_caught:
+                raise TimedOut(verdict.TIMED_OUT) from None
+        try:
+            return await call_guest(policy, services, b"validate", payload, deadline)
+        finally:
+            slots.release()

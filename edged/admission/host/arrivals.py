@@ -1,0 +1,45 @@
+"""Policies of the configuration file whose modules come over the network, after a start that did not wait for them.
+
+Each is loaded when its module arrived and put in the place of what answered "still being fetched"; a module whose tag
+moves is fetched again and replaces what was kept of it. Ends when nothing is awaited any more: a reload waits for its
+modules by itself. daemon.py runs it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import trio
+
+from edged.admission.host.policies import Group, Policy, PolicyLoader, PolicySet, templates_of
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 300.0
+
+
+class Host(Protocol):
+    """What the daemon offers."""
+
+    def configured(self) -> PolicySet: ...
+    def served(self) -> PolicySet: ...
+    def loader(self) -> PolicyLoader: ...
+    def replace(self, old: Policy | Group, new: Policy | Group) -> None: ...
+
+
+async def run(host: Host) -> None:
+    """Until every module of the configuration file is there."""
+    pause_s = FIRST_PAUSE_S
+    while waiting := [policy for policy in host.configured().values() if policy.is_waiting]:
+        async with trio.open_nursery() as nursery:
+            for policy in waiting:
+                nursery.start_soon(_load, host, policy)
+        await trio.sleep(pause_s)
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+async def _load(host: Host, old: Policy | Group) -> None:
+    new = await host.loader().load_one(old.config, templates_of(host.served()))
+    if new.error and not old.error:
+        return  # what was kept of it is good; what came is not
+    if host.configured().get(old.name) is old:  # else: a reload came first
+        host.replace(old, new)

@@ -1,0 +1,260 @@
+"""Serves the host calls of policies: `tracing`, `kubernetes` from the process's shared informers; the others
+(`oci`, `net`, `crypto`) are admission/host/outside.py's.
+
+Each call is checked against the policy's grants before anything is looked up (admission/rules/capabilities.py). Lists
+come from informers that are made on first use and dropped when nobody asked for them for a while: how many there may be
+is bounded, because guests choose the namespaces and selectors. Gets and access reviews are remembered for 5 s.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable
+from typing import Any
+
+import orjson
+import trio
+
+from edged.abi.wapc import HostCallError
+from edged.admission.host.answers import Answers
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.rego_context import ContextFailure, RegoContext
+from edged.admission.rules import capabilities, rego
+from edged.admission.rules.capabilities import GetRequest, Grants, ListRequest
+from edged.errors import PeerError
+from edged.kube.client import ApiClient
+from edged.kube.discovery import discover
+from edged.kube.informers import Informer, Informers
+from edged.kube.values.names import ServedKind
+from edged.registry.modules import TRUSTED, Restrictions
+from edged.telemetry.logs import GuestLines
+
+REMEMBER_S = 5.0
+MOST_INFORMERS = 64
+UNUSED_S = 600.0
+MOST_ANSWERS = 1024
+MOST_ANSWER_BYTES = 8 << 20
+ITEMS_BETWEEN_CHECKPOINTS = 100
+
+_LEVELS = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warning": "warning",
+    "warn": "warning",
+    "error": "error",
+}
+
+
+class ClusterContext:
+    """What policies may read of the cluster, for all of them together."""
+
+    def __init__(self, client: ApiClient, informers: Informers) -> None:
+        self._client = client
+        self._informers = informers
+        # Least recently used first, each with the time of its last use.
+        self._lists: OrderedDict[tuple[str, str, str | None, str, str], tuple[Informer, float]] = OrderedDict()
+        self._replies: OrderedDict[ListRequest, tuple[Informer, int, bytes]] = OrderedDict()
+        self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_ANSWER_BYTES)
+        self.rego = RegoContext(self.informer)
+
+    async def list(self, request: ListRequest) -> bytes:
+        """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
+        served = await discover(self._client, request.api_version, request.kind)
+        if request.namespace is not None and not served.namespaced:
+            raise HostCallError(
+                f"{request.api_version}/{request.kind} is cluster-scoped: it cannot be listed by namespace"
+            )
+        informer = self._informer(request, served.resource)
+        await informer.wait_synced()
+        known = self._replies.get(request)
+        if known is not None and known[0] is informer and known[1] == informer.generation:
+            self._replies.move_to_end(request)
+            return known[2]
+        generation, items = informer.generation, []
+        for index, item in enumerate(list(informer.keys())):
+            found = informer.get(item)
+            if found is not None:
+                items.append(capabilities.mask(found, request.field_masks))
+            if index % ITEMS_BETWEEN_CHECKPOINTS == ITEMS_BETWEEN_CHECKPOINTS - 1:
+                await trio.lowlevel.checkpoint()
+        reply = capabilities.list_reply(request, items)
+        self._replies[request] = (informer, generation, reply)
+        while len(self._replies) > MOST_INFORMERS:
+            self._replies.popitem(last=False)
+        return reply
+
+    async def informer(self, api_version: str, kind: str) -> tuple[ServedKind, Informer]:
+        """How a kind is served, and the shared informer of all of its objects; it may not be synced yet."""
+        served = await discover(self._client, api_version, kind)
+        return served, self._informer(ListRequest(api_version, kind, None, "", "", ()), served.resource)
+
+    def _informer(self, request: ListRequest, resource: Any) -> Informer:
+        key = (
+            request.api_version,
+            request.kind,
+            request.namespace,
+            request.label_selector,
+            request.field_selector,
+        )
+        now = trio.current_time()
+        known = self._lists.get(key)
+        if known is None:
+            informer = self._informers.acquire(
+                resource,
+                namespace=request.namespace,
+                label_selector=request.label_selector,
+                field_selector=request.field_selector,
+            )
+        else:
+            informer = known[0]
+        self._lists[key] = (informer, now)
+        self._lists.move_to_end(key)
+        self._release_unused(now)
+        return informer
+
+    def _release_unused(self, now: float) -> None:
+        while self._lists:
+            _, used = next(iter(self._lists.values()))
+            if len(self._lists) <= MOST_INFORMERS and now - used < UNUSED_S:
+                return
+            self._informers.release(self._lists.popitem(last=False)[1][0])
+
+    async def get(self, request: GetRequest) -> bytes:
+        """One object, as the API server has it. An absent one is an error to the guest."""
+        served = await discover(self._client, request.api_version, request.kind)
+        if served.namespaced and not request.namespace:
+            raise HostCallError(
+                f"{request.api_version}/{request.kind} is namespaced: get_resource needs a namespace"
+            )
+        if any("/" in part or part in ("", ".", "..") for part in (request.name, request.namespace or "x")):
+            raise HostCallError(f"not a name: {request.namespace or ''}/{request.name}")
+        path = f"{served.resource.path(request.namespace if served.namespaced else None)}/{request.name}"
+
+        async def ask() -> bytes:
+            return orjson.dumps(await self._client.request("GET", path))
+
+        found = await self._answers.get(("get", path), ask, fresh=request.disable_cache)
+        if not request.field_masks:
+            return found
+        return orjson.dumps(capabilities.mask(orjson.loads(found), request.field_masks))
+
+    async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
+        """Status of a SubjectAccessReview."""
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+        async def ask() -> bytes:
+            answer = await self._client.request(
+                "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body
+            )
+            return orjson.dumps(answer.get("status") or {"allowed": False})
+
+        key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
+        return await self._answers.get(("can_i", key), ask, fresh=disable_cache)
+
+    def release(self) -> None:
+        """Give all informers back."""
+        while self._lists:
+            self._informers.release(self._lists.popitem()[1][0])
+
+
+class HostServices:
+    """`dispatch` of one policy's calls for one request."""
+
+    __slots__ = ("_context", "_grants", "_lines", "_outside", "_policy", "_restrictions", "_uid")
+
+    def __init__(
+        self,
+        policy: str,
+        uid: str,
+        grants: Grants,
+        context: ClusterContext | None,
+        lines: GuestLines,
+        outside: HostCapabilities | None = None,
+        restrictions: Restrictions = TRUSTED,
+    ) -> None:
+        self._policy = policy
+        self._uid = uid
+        self._grants = grants
+        self._context = context
+        self._lines = lines
+        self._outside = outside
+        self._restrictions = restrictions
+
+    def dispatch(
+        self, binding: str, namespace: str, operation: str, payload: bytes
+    ) -> bytes | Awaitable[bytes]:
+        """Reply of one host call, or the asking for it. Raises HostCallError with the text for the guest."""
+        if binding != "kubewarden":
+            raise HostCallError(f"unknown binding: {binding}")
+        if namespace == "tracing":
+            if operation != "log":
+                raise HostCallError(f"unknown operation: tracing/{operation}")
+            self.trace(payload)
+            return b""
+        operations = capabilities.OPERATIONS.get(namespace)
+        if operations is None:
+            raise HostCallError(f"unknown namespace: {namespace}")
+        if operation not in operations:
+            raise HostCallError(f"unknown operation: {namespace}/{operation}")
+        self._grants.check_capability(namespace, operation)
+        if namespace == "kubernetes":
+            return self._ask_cluster(operation, payload)
+        if self._outside is None:
+            raise HostCallError(f"the host capability '{namespace}/{operation}' is not available here")
+        return self._outside.call(f"{namespace}/{operation}", payload, self._restrictions)
+
+    async def _ask_cluster(self, operation: str, payload: bytes) -> bytes:
+        try:
+            return await self._kubernetes(operation, payload)
+        except (PeerError, ValueError) as error:  # ValueError: a namespace or name that is none
+            raise HostCallError(f"Callback evaluation failure: {error}") from error
+
+    async def _kubernetes(self, operation: str, payload: bytes) -> bytes:
+        if operation == "can_i":
+            spec, fresh = capabilities.parse_can_i(payload)
+            return await self._cluster().can_i(spec, fresh)
+        if operation == "get_resource":
+            get = capabilities.parse_get(payload)
+            self._grants.check_kind(get.api_version, get.kind)
+            return await self._cluster().get(get)
+        listing = capabilities.parse_list(payload, by_namespace=operation == "list_resources_by_namespace")
+        self._grants.check_kind(listing.api_version, listing.kind)
+        return await self._cluster().list(listing)
+
+    def _cluster(self) -> ClusterContext:
+        if self._context is None:
+            raise HostCallError("there is no connection to Kubernetes")
+        return self._context
+
+    def trace(self, payload: bytes) -> None:
+        """A structured event of the guest. Malformed ones are logged, never the guest's failure."""
+        try:
+            event = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            event = None
+        if not isinstance(event, dict):
+            self.log("malformed tracing event", level="warning")
+            return
+        level = _LEVELS.get(str(event.pop("level", "info")).lower(), "info")
+        if not self._lines.enabled(level):
+            return
+        message = event.pop("message", None)
+        text = message if isinstance(message, str) else ""
+        rest = {key: value for key, value in event.items() if key not in ("file", "line", "column")}
+        if rest:
+            text = f"{text} {orjson.dumps(rest).decode()}".strip()
+        self.log(text, level=level)
+
+    async def rego_data(self, mode: str, settings: bytes) -> bytes:
+        """`data` of a Rego policy. Raises ContextFailure where what it may read of the cluster cannot be had."""
+        if not self._grants.kinds:
+            return rego.data_document(mode, settings, None)
+        if self._context is None:
+            raise ContextFailure("there is no connection to Kubernetes")
+        return rego.data_document(mode, settings, await self._context.rego.document(mode, self._grants.kinds))
+
+    def log(self, text: str, level: str = "info") -> None:
+        self._lines.write(
+            self._policy, text, now=trio.current_time(), level=level, target="policy_log", uid=self._uid
+        )

@@ -1,0 +1,169 @@
+"""How a policy of each execution mode is called: one operation, one fresh instance, bytes in and bytes out.
+
+Called by admission/host/policies.py (`validate_settings`) and admission/host/admission.py (`validate`). What the bytes
+mean is admission/rules/verdict.py; how guests are spoken to is edged/abi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import trio
+
+from edged.abi import wapc, wasi_policy
+from edged.abi.wasi_policy import WasiFailure
+from edged.admission.host import rego_policy as rego
+from edged.admission.host.context import HostServices
+from edged.admission.host.rego_context import ContextFailure
+from edged.admission.rules import rego as rego_results
+from edged.admission.rules import verdict
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.errors import GuestError
+from edged.wasm import wasi
+from edged.wasm.compile import Compiler
+from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestTimeout, GuestTrap
+from edged.wasm.hostcalls import HostFunction
+from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.module import Module
+from edged.wasm.output import Output
+
+if TYPE_CHECKING:
+    from edged.admission.host.policies import Policy
+
+HOSTS: Mapping[str, Mapping[tuple[str, str], HostFunction]] = {
+    "kubewarden-wapc": wasi.hosts() | wapc.hosts(),
+    "wasi": wasi.hosts() | wasi_policy.hosts(),
+    "opa": rego.HOSTS,
+    "gatekeeper": rego.HOSTS,
+}
+"""Execution mode -> what its modules may import. Made once: linkers are found by the table's identity."""
+
+REGO_MODES = ("opa", "gatekeeper")
+MAX_STDERR = 8 << 10  # of a WASI policy: it becomes the message of a rejection
+
+
+class TimedOut(GuestError):
+    """The guest used up its time, CPU or wall."""
+
+
+async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget) -> Template:
+    """The module, linked for its execution mode. Raises BadModule."""
+    if mode in REGO_MODES:
+        return await rego.load(compiler, module, budget)
+    return Template(compiler.engine, module, HOSTS[mode])
+
+
+def question(policy: Policy, request: AdmissionRequest) -> bytes:
+    """What the guest is asked with `validate`. Raises BadReply where the mode cannot ask it."""
+    mode = policy.metadata.execution_mode
+    if mode in REGO_MODES:
+        return rego_results.input_document(mode, request, policy.settings)
+    return b'{"request":' + request.encode() + b',"settings":' + policy.settings + b"}"
+
+
+def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
+    """What the guest's reply says. Raises BadReply."""
+    mode = policy.metadata.execution_mode
+    if mode in REGO_MODES:
+        return rego_results.from_result(mode, request, reply)
+    return verdict.from_reply(request, reply)
+
+
+def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionResponse, str]:
+    """(the rejection that a policy's failure is, the reason in short)."""
+    is_rego = policy.metadata.execution_mode in REGO_MODES
+    if isinstance(error, TimedOut):
+        if is_rego:
+            return verdict.internal_rejection(uid, rego_results.INTERRUPTED), verdict.TIMED_OUT
+        return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
+    if isinstance(error, verdict.BadReply):
+        return verdict.internal_rejection(uid, str(error)), str(error)
+    reason = f"guest call failure: {error}"
+    if isinstance(error, WasiFailure | ContextFailure):  # its own words, as they are
+        return verdict.plain_rejection(uid, 500, str(error)), reason
+    return verdict.internal_rejection(uid, str(error) if is_rego else f"Guest call failure: {error}"), reason
+
+
+async def call_guest(
+    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
+) -> bytes:
+    """One operation on a fresh instance: no state survives between calls. `deadline` is on trio's clock.
+
+    Raises GuestError, TimedOut.
+    """
+    try:
+        return await _RUN[policy.metadata.execution_mode](policy, services, operation, payload, deadline)
+    except (GuestBudget, GuestTimeout) as error:
+        raise TimedOut(str(error)) from error
+
+
+async def _run_wapc(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
+    assert policy.template is not None
+    call = wapc.WapcCall(services.dispatch, services.log)
+    instance: Instance | None = None
+    try:
+        instance = await policy.template.instantiate(call, policy.budget, deadline=deadline)
+        await instance.start("_start")
+        await instance.start("wapc_init")
+        call.begin(operation, payload)
+        returned = await instance.call("__guest_call", len(operation), len(payload))
+        return call.result(returned or 0)
+    finally:
+        if instance is not None:
+            output = instance.output.take()
+            instance.close()
+            if output:
+                services.log(output.decode(errors="replace"))
+
+
+async def _run_command(
+    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
+) -> bytes:
+    assert policy.template is not None
+    stdout, stderr = Output(wasi_policy.MAX_REPLY), Output(MAX_STDERR)
+    system = wasi.Wasi(wasi_policy.arguments(operation), stdin=payload, output=stdout, errors=stderr)
+    call = wasi_policy.WasiCall(services.dispatch)
+    instance: Instance | None = None
+    try:
+        instance = await policy.template.instantiate(call, policy.budget, system, deadline)
+        if not instance.has("_start"):
+            raise BadModule("the module does not export the function _start: it is no WASI command")
+        await instance.start("_start")
+    except (GuestTrap, GuestExit) as error:
+        raise WasiFailure(wasi_policy.failure_text(stderr.take(), str(error))) from error
+    finally:
+        if instance is not None:
+            instance.close()
+    if stdout.dropped:
+        raise WasiFailure(f"the policy wrote more than {stdout.limit} bytes to stdout")
+    if text := stderr.take().decode(errors="replace").strip():
+        services.log(text, level="warning")
+    return stdout.take()
+
+
+async def _run_rego(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
+    """Settings are data to a Rego policy, and any are valid."""
+    assert isinstance(policy.template, rego.RegoTemplate)
+    if operation == b"validate_settings":
+        if policy.metadata.execution_mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
+            services.log("the setting `kubernetes` is hidden by what the policy reads of the cluster", level="warning")
+        for kind in policy.metadata.context_aware:
+            if isinstance(kind, dict) and (kind.get("apiVersion"), kind.get("kind")) not in policy.grants.kinds:
+                text = f"the policy wants to read {kind}, which context_aware does not grant: it will see none"
+                services.log(text, level="warning")
+        return b'{"valid":true}'
+    data = await _data(policy, services, deadline)
+    return await rego.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)
+
+
+async def _data(policy: Policy, services: HostServices, deadline: float) -> bytes:
+    mode = policy.metadata.execution_mode
+    if not policy.grants.kinds:
+        return rego_results.data_document(mode, policy.settings, None)
+    with trio.move_on_at(deadline):
+        return await services.rego_data(mode, policy.settings)
+    raise ContextFailure("what the policy reads of the cluster was not there in time")
+
+
+_RUN = {"kubewarden-wapc": _run_wapc, "wasi": _run_command, "opa": _run_rego, "gatekeeper": _run_rego}

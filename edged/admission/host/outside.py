@@ -1,0 +1,101 @@
+"""Host capabilities of policies that lead out of the cluster: `oci`, `net`, `crypto`.
+
+Payloads were granted (admission/host/context.py) before they come here. Everything waits as trio code under the
+evaluation's own deadline. Answers about images are remembered for 60 s. Signatures are not verified in this release: a
+policy that asks for it gets an error, which a policy must take for "not trusted".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import orjson
+import trio
+
+from edged.abi.wapc import HostCallError
+from edged.admission.host.answers import Answers
+from edged.admission.host.certificate_trust import CertificateTrust
+from edged.admission.rules import capabilities
+from edged.errors import ConfigError, PeerError
+from edged.registry.modules import TRUSTED, Modules, Restrictions
+from edged.registry.oci import Registry
+from edged.registry.reference import Reference, parse_image
+
+REMEMBER_S = 60.0
+MOST_ANSWERS = 512
+MOST_BYTES = 4 << 20
+QUESTIONS_AT_ONCE = 16
+
+Ask = Callable[[Registry, Reference, str], Awaitable[bytes]]
+"""(registry, image, host of the API) -> the reply."""
+
+
+class HostCapabilities:
+    """For all policies together. `run` is a task of the daemon; without it no process is ended when it idles."""
+
+    def __init__(self, modules: Callable[[], Modules], wall_time: Callable[[], float] = time.time) -> None:
+        """`modules`: as they are now; a reload may change them."""
+        self._modules = modules
+        self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_BYTES)
+        self._limiter = trio.CapacityLimiter(QUESTIONS_AT_ONCE)
+        self._trust = CertificateTrust(wall_time)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._trust.run()
+
+    async def call(self, path: str, payload: bytes, restrictions: Restrictions = TRUSTED) -> bytes:
+        """The reply to `NAMESPACE/OPERATION`. Raises HostCallError."""
+        if path == "net/v1/dns_lookup_host":
+            return await look_up(capabilities.parse_name(payload, "the name of a host"))
+        if path == "crypto/v1/is_certificate_trusted":
+            return await self._trust.ask(capabilities.parse_certificate(payload))
+        ask = _IMAGES.get(path)
+        if ask is None:
+            raise HostCallError(f"'{path}' cannot be answered: signatures are not verified by this release of edged")
+        return await self._about_image(path, ask, capabilities.parse_name(payload, "an image reference"), restrictions)
+
+    async def _about_image(self, path: str, ask: Ask, image: str, restrictions: Restrictions) -> bytes:
+        try:
+            reference = parse_image(image)
+
+            async def question() -> bytes:
+                async with self._limiter:
+                    return await self._modules().ask(
+                        reference, lambda registry, host: ask(registry, reference, host), restrictions
+                    )
+
+            return await self._answers.get((path, reference, restrictions), question)
+        except (PeerError, ConfigError) as error:
+            raise HostCallError(f"Callback evaluation failure: {error}") from error
+
+
+async def look_up(host: str) -> bytes:
+    """Addresses of a host, from the system's resolver. Raises HostCallError."""
+    try:
+        found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
+    except (OSError, UnicodeError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise HostCallError(f"Callback evaluation failure: {host}: {said}") from error
+    return orjson.dumps({"ips": list(dict.fromkeys(str(entry[4][0]) for entry in found))})
+
+
+async def _digest(registry: Registry, reference: Reference, host: str) -> bytes:
+    return orjson.dumps({"digest": (await registry.manifest(reference, host)).digest})
+
+
+async def _manifest(registry: Registry, reference: Reference, host: str) -> bytes:
+    return orjson.dumps((await registry.manifest(reference, host)).document)
+
+
+async def _configuration(registry: Registry, reference: Reference, host: str) -> bytes:
+    manifest, config = await registry.configuration(reference, host)
+    return orjson.dumps({"manifest": manifest.document, "digest": manifest.digest, "config": config})
+
+
+_IMAGES = {
+    "oci/v1/manifest_digest": _digest,
+    "oci/v1/oci_manifest": _manifest,
+    "oci/v1/oci_manifest_config": _configuration,
+}

@@ -1,0 +1,106 @@
+"""What is measured of policies: Kubewarden's names and labels, and edged's own. No I/O.
+
+An observer of admission/host/admission.py; telemetry/metrics.py keeps the series. An attribute that Kubewarden leaves
+out is an empty label here, which is the same to whoever queries. The number of series is bounded: namespaces and kinds
+come from requests. Buckets times namespaces would be most of a small daemon's memory and of a scrape, so histograms
+have no namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from edged.admission.host.decisions import own_verdict
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.telemetry.metrics import MAX_SERIES, MILLISECONDS, Distribution, Registry, Value, label
+
+if TYPE_CHECKING:
+    from edged.admission.host.policies import Group, Policy
+
+EVALUATION_LABELS = (
+    "policy_name", "policy_mode", "resource_kind", "resource_request_operation", "accepted", "mutated",
+    "request_origin", "error_code", "resource_namespace", "initialization_error",
+)  # fmt: skip
+LATENCY_LABELS = EVALUATION_LABELS[:-2]
+POLICY_LABELS = ("name", "policy_server", "module", "mutating", "namespace", "failure_policy", "policy_status")
+MAX_DISTRIBUTIONS = 500
+ERROR_CHARACTERS = 160
+
+
+class PolicyMetrics:
+    """The metrics of all policies. `policies` gives those of the moment, `server` the PolicyServer that they are of."""
+
+    def __init__(
+        self, registry: Registry, policies: Callable[[], Iterable[Policy | Group]] = tuple, server: str = "default"
+    ) -> None:
+        self._total = registry.counter(
+            "kubewarden_policy_evaluations_total", "Policy evaluations.", EVALUATION_LABELS)  # fmt: skip
+        self._latency = registry.histogram(
+            "kubewarden_policy_evaluation_latency_milliseconds", "Time of evaluations in milliseconds.",
+            LATENCY_LABELS, MILLISECONDS, max_series=MAX_DISTRIBUTIONS)  # fmt: skip
+        self._duration = registry.histogram(
+            "edged_policy_evaluation_duration_seconds", "Time of policy evaluations in seconds.",
+            ("policy_name",), max_series=MAX_DISTRIBUTIONS)  # fmt: skip
+        self._decisions = registry.counter(
+            "edged_policy_decisions_total",
+            "What policies themselves said: accepted, mutated, rejected, timeout, error.",
+            ("policy_name", "verdict", "request_origin"))  # fmt: skip
+        self._policies = registry.gauge("kubewarden_policy_total", "Policies that are served.", POLICY_LABELS)
+        self._known: dict[tuple[object, ...], tuple[Value, Distribution, Distribution, Value]] = {}
+        self._list = policies
+        self._server = server
+        registry.collectors.append(self._collect)
+
+    def evaluated(
+        self,
+        policy: Policy | Group,
+        request: AdmissionRequest,
+        own: AdmissionResponse,
+        response: AdmissionResponse,
+        failure: str,
+        origin: str,
+        seconds: float,
+    ) -> None:
+        """Count one evaluation, as the policy itself answered it."""
+        about = ("", "", "", "") if request.raw else (
+            request.kind, request.text("operation"), origin, request.text("namespace"),
+        )  # fmt: skip
+        code = (own.status or {}).get("code")
+        key = (policy.name, policy.config.mode, own.allowed, bool(own.patch), code, own_verdict(own, failure), *about)
+        known = self._known.get(key) or self._find(key, origin)
+        known[0].value += 1
+        known[1].observe(seconds * 1000)
+        known[2].observe(seconds)
+        known[3].value += 1
+
+    def _find(self, key: tuple[object, ...], origin: str) -> tuple[Value, Distribution, Distribution, Value]:
+        name, mode, accepted, mutated, code, verdict, kind, operation, shown_origin, namespace = map(label, key)
+        labels = (name, mode, kind, operation, accepted, mutated, shown_origin, code)
+        found = (
+            self._total.series(*labels, namespace, ""),
+            self._latency.series(*labels),
+            self._duration.series(name),
+            self._decisions.series(name, verdict, origin),
+        )
+        if len(self._known) >= MAX_SERIES:
+            self._known.clear()
+        self._known[key] = found
+        return found
+
+    def loaded(self, policies: Iterable[Policy | Group]) -> None:
+        """A new set of policies: those that cannot answer are counted with their reason."""
+        for policy in policies:
+            if policy.error is not None:
+                nothing = [""] * (len(EVALUATION_LABELS) - 2)
+                self._total.inc(policy.name, *nothing, policy.error[:ERROR_CHARACTERS])
+
+    def _collect(self) -> None:
+        self._policies.clear()
+        for policy in self._list():
+            config, origin = policy.config, policy.config.origin
+            self._policies.set(
+                1, policy.name, self._server, getattr(config, "module", ""),
+                label(bool(getattr(config, "allowed_to_mutate", False))), origin.namespace if origin else "",
+                config.failure_policy, "pending" if policy.error else "active",
+            )  # fmt: skip

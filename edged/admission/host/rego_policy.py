@@ -1,0 +1,111 @@
+"""Rego policies: from a compiled module to something that can be evaluated, and one evaluation of it.
+
+Called by admission/host/policies.py at load and by admission/host/evaluation.py for each review. What is imported and
+exchanged is abi/opa.py, what the documents hold is admission/rules/rego.py, the builtins are edged/abi/rego.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import trio
+
+from edged.abi import opa, opa_companion
+from edged.abi.opa import OpaCall, OpaFailure
+from edged.abi.rego import table
+from edged.abi.rego.environment import Environment
+from edged.abi.rego.signature import Builtin
+from edged.wasm import bindings
+from edged.wasm.compile import Compiler
+from edged.wasm.errors import BadModule, GuestTrap
+from edged.wasm.instance import Budget
+from edged.wasm.linked import LinkedTemplate
+from edged.wasm.module import Module
+
+HOSTS = opa.HOSTS
+WORKERS = 2  # threads for builtins with long arguments, so that they do not hold up the event loop
+
+_workers: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("rego workers")
+
+
+class RegoTemplate(LinkedTemplate):
+    """A Rego policy whose builtins are all there: what every evaluation of it has in common."""
+
+    builtins: Mapping[int, Builtin] = MappingProxyType({})
+    values = False
+
+
+async def load(compiler: Compiler, module: Module, budget: Budget) -> RegoTemplate:
+    """Link a module and ask it what it needs. Raises BadModule with the names of all builtins that are missing."""
+    text = opa.companion(module.imports, module.exports, budget.memory_mib)
+    companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)")
+    values = opa.takes_values(module.exports)
+    wanted, entrypoints = await _describe(
+        _template(compiler, module, companion, opa_companion.needed(describe=True)), budget
+    )
+    missing = sorted(name for name in wanted if name not in table.TABLE)
+    if missing:
+        raise BadModule(table.explain_missing(missing))
+    if 0 not in entrypoints.values():
+        raise BadModule("the policy has no entrypoint with number 0 (opa build -e names it)")
+    needed = opa_companion.needed(values=values and bool(wanted))
+    template = _template(compiler, module, companion, needed)
+    template.builtins = {number: table.TABLE[name] for name, number in wanted.items()}
+    template.values = values
+    return template
+
+
+def _template(compiler: Compiler, module: Module, companion: Module, wanted: tuple[str | None, ...]) -> RegoTemplate:
+    return RegoTemplate(compiler.engine, module, companion, HOSTS, imports_from=opa.IMPORTS_FROM, wanted=wanted)
+
+
+async def _describe(template: RegoTemplate, budget: Budget) -> tuple[dict[str, int], dict[str, int]]:
+    call = _call(template, Environment(), _ignore)
+    deadline = trio.current_time() + 10.0
+    instance = await template.instantiate(call, budget, deadline=deadline)
+    try:
+        await instance.call("describe", 0)
+        wanted = opa.numbers(call.result, "builtins")
+        await instance.call("describe", 1)
+        return wanted, opa.numbers(call.result, "entrypoints")
+    finally:
+        instance.close()
+
+
+async def evaluate(
+    template: RegoTemplate, data: bytes, document: bytes, budget: Budget, deadline: float, log: Callable[[str], None]
+) -> bytes:
+    """The result of the policy's entrypoint, as JSON, by a fresh instance. Raises GuestError."""
+    call = _call(template, Environment(now_ns=time.time_ns, log=log), log)
+    call.data, call.input = data, document
+    instance = None
+    try:
+        instance = await template.instantiate(call, budget, deadline=deadline)
+        return opa.evaluated(call, await instance.call("evaluate", len(data), len(document)) or 0)
+    except GuestTrap as error:
+        if call.aborted is not None:
+            raise OpaFailure(f"the policy aborted: {call.aborted}") from error
+        raise
+    finally:
+        if instance is not None:
+            instance.close()
+
+
+def _call(template: RegoTemplate, environment: Environment, log: Callable[[str], None]) -> OpaCall:
+    return OpaCall(template.builtins, values=template.values, environment=environment, log=log, beside=beside)
+
+
+async def beside(work: Callable[[], bytes]) -> bytes:
+    """Run a builtin in a thread; it is left to itself when the review ends before it does."""
+    try:
+        limiter = _workers.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(WORKERS)
+        _workers.set(limiter)
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+
+
+def _ignore(_text: str) -> None:
+    """Nobody asked: a module that talks while it is loaded."""

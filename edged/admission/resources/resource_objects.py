@@ -1,0 +1,163 @@
+"""The custom resources as they are now: shared informers while the definitions are installed, a file until then.
+
+The file remembers what was last served, so that a node that starts without its API server keeps its policies. Used by
+admission/resources/custom_resources.py only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import trio
+
+from edged.admission.resources.kinds import GROUP, KINDS, VERSION, Kind
+from edged.admission.resources.plan import trimmed
+from edged.errors import PeerError
+from edged.kube.client import ApiClient, ApiError
+from edged.kube.informers import Change, Informer, Informers
+from edged.process.files import make_folder, write_atomically
+from edged.telemetry.logs import Logger
+
+Object = dict[str, Any]
+FILE_NAME = "custom-resources.json"
+LOOK_S = 10.0
+LOOK_AGAIN_S = 60.0
+GONE_AFTER = 3
+"""So many answers in a row without the definitions mean that they were removed, not that the API server starts."""
+
+
+class Objects:
+    """Reads the five kinds. `changed` is called whenever something may be different."""
+
+    def __init__(self, client: ApiClient, informers: Informers, changed: Callable[[], None], log: Logger) -> None:
+        self._client = client
+        self._informers = informers
+        self._changed = changed
+        self._log = log
+        self._held: dict[Kind, Informer] = {}
+        self._missing = 0
+
+    @property
+    def installed(self) -> bool:
+        """Whether the API server serves these kinds, as far as is known."""
+        return bool(self._held)
+
+    @property
+    def known(self) -> bool:
+        """Whether `items` is what the API server has: all of it was read once, or it has no such kinds."""
+        if not self._held:
+            return self._missing >= GONE_AFTER
+        return all(informer.synced for informer in self._held.values())
+
+    @property
+    def problem(self) -> str:
+        """Why they cannot be read at the moment, "" when they can."""
+        return next((informer.problem for informer in self._held.values() if informer.problem), "")
+
+    def items(self) -> list[Object]:
+        """Every object of the five kinds."""
+        return [obj for informer in self._held.values() for obj in informer.items()]
+
+    async def run(self) -> None:
+        """Looks for the definitions, for ever."""
+        was_known = False
+        while True:
+            served = await self._served()
+            if served is not None:
+                self._hold(served)
+            with trio.move_on_after(LOOK_AGAIN_S):
+                await self._wait_synced()
+            if self.known != was_known:  # an empty kind makes no change that could be waited for
+                was_known = self.known
+                self._changed()
+            await trio.sleep(LOOK_AGAIN_S if self._held else LOOK_S if self._missing >= GONE_AFTER else 1.0)
+
+    async def _served(self) -> set[str] | None:
+        """Plurals of the kinds that are installed; None when nobody can say."""
+        await self._client.wait_configured()
+        try:
+            answer = await self._client.request("GET", f"/apis/{GROUP}/{VERSION}")
+        except ApiError as error:
+            return set() if error.code == 404 else None
+        except PeerError:
+            return None
+        return {str(each.get("name")) for each in answer.get("resources") or () if isinstance(each, dict)}
+
+    def _hold(self, served: set[str]) -> None:
+        wanted = [kind for kind in KINDS.values() if kind.plural in served]
+        if not wanted:
+            self._missing += 1
+            if self._missing >= GONE_AFTER and self._held:
+                self._log.warning("the definitions of the custom resources are gone")
+                self._let_go()
+            if self._missing == GONE_AFTER:
+                self._changed()
+            return
+        self._missing = 0
+        for kind in wanted:
+            if kind not in self._held:
+                informer = self._informers.acquire(kind.resource)
+                informer.add_handler(self._on_change)
+                self._held[kind] = informer
+                self._changed()
+
+    def _let_go(self) -> None:
+        for informer in self._held.values():
+            informer.remove_handler(self._on_change)
+            self._informers.release(informer)
+        self._held.clear()
+        self._changed()
+
+    async def _wait_synced(self) -> None:
+        for informer in list(self._held.values()):
+            await informer.wait_synced()
+
+    def _on_change(self, change: Change) -> None:
+        self._changed()
+
+
+class Memory:
+    """What was served last, in STATE_DIR/custom-resources.json (settings are in it: 0600)."""
+
+    def __init__(self, state_dir: Path, log: Logger) -> None:
+        self._path = state_dir / FILE_NAME
+        self._log = log
+        self._written = b""
+        self._said = ""
+
+    def recall(self) -> tuple[list[Object], set[str]] | None:
+        """The objects, and the names of policies that were registered; None when nothing is remembered."""
+        try:
+            data = self._path.read_bytes()
+            content = orjson.loads(data)
+            objects = [each for each in content["objects"] if each["kind"] in KINDS and each["metadata"]["name"]]
+            registered = {str(name) for name in content["registered"]}
+        except FileNotFoundError:
+            return None
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+            self._log.warning("remembered custom resources cannot be read", file=str(self._path), error=str(error))
+            return None
+        self._written = data
+        return objects, registered
+
+    async def remember(self, objects: Iterable[Object], registered: Iterable[str]) -> None:
+        """Write the file if that changes it."""
+        content = {"objects": [trimmed(obj) for obj in objects], "registered": sorted(registered)}
+        data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        if data == self._written:
+            return
+        try:
+            await trio.to_thread.run_sync(self._write, data)
+        except OSError as error:
+            if str(error) != self._said:
+                self._said = str(error)
+                self._log.warning("custom resources are not remembered", error=str(error))
+            return
+        self._written, self._said = data, ""
+
+    def _write(self, data: bytes) -> None:
+        make_folder(self._path.parent, 0o700)
+        write_atomically(self._path, data, 0o600)

@@ -1,0 +1,59 @@
+"""Answers the API server's questions about the custom resources themselves: defaults, and what is refused.
+
+admission/endpoint/routes.py hands over bodies by path. What is wrong with an object is
+admission/resources/validation.py's to say; whether its CEL compiles is asked of a child process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edged.admission.endpoint.cel_check import CelChecker, CelUnavailable
+from edged.admission.resources import reviews, validation
+from edged.admission.resources.kinds import KINDS
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview, parse_review, review_body
+from edged.telemetry.logs import Logger
+
+
+class ResourceReviews:
+    """`server_name`: whose objects get the finalizer."""
+
+    paths = frozenset(reviews.PATHS)
+
+    def __init__(self, server_name: str, log: Logger) -> None:
+        self._server_name = server_name
+        self._log = log
+        self._cel = CelChecker()
+
+    async def answer(self, path: str, body: bytes) -> bytes:
+        """The AdmissionReview to answer with. Raises BadReview."""
+        kind, mutates = reviews.PATHS[path]
+        request = parse_review(body)
+        obj = request.object
+        if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
+            return review_body(AdmissionResponse(request.uid, True))  # a deletion: nothing to say
+        if obj.get("kind") not in KINDS or KINDS[obj["kind"]] is not kind:
+            raise BadReview(422, f"{path} is not for {obj.get('kind')}")
+        if mutates:
+            response = AdmissionResponse(request.uid, True, patch=reviews.defaults(obj, self._server_name))
+        else:
+            response = await self._validated(request, obj)
+        return review_body(response)
+
+    async def _validated(self, request: AdmissionRequest, obj: dict[str, Any]) -> AdmissionResponse:
+        old = request.payload.get("oldObject")
+        warnings = validation.warnings(obj)
+        try:
+            problems = await self._cel.problems(validation.expressions(obj))
+        except CelUnavailable as error:
+            problems = {}
+            warnings.append(str(error))
+        findings = validation.validate(obj, old if isinstance(old, dict) else None, problems)
+        response = AdmissionResponse(request.uid, not findings, warnings=warnings or None)
+        if findings:
+            response.status = reviews.rejection(obj, findings)
+        self._log.info(
+            "custom resource reviewed", uid=request.uid, kind=obj["kind"], name=obj["metadata"].get("name", ""),
+            namespace=obj["metadata"].get("namespace", ""), allowed=response.allowed,
+        )  # fmt: skip
+        return response

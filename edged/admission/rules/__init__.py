@@ -1,0 +1,1 @@
+"""Pure: reviews, verdicts, patches, groups, grants, webhook objects, redaction."""

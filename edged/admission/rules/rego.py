@@ -1,0 +1,195 @@
+"""What Rego policies are asked and what their results mean, in both execution modes. Pure.
+
+`opa`: the policy's document holds a whole AdmissionResponse under `response`. `gatekeeper`: it is a list of violations.
+Shapes and texts are those of Kubewarden's policy-server 1.36, but nothing is allowed that was not understood: an
+undefined or malformed result denies (docs/kubewarden-differences.md).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import orjson
+
+from edged.admission.rules import verdict
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.admission.rules.verdict import BadReply
+
+INTERRUPTED = "guest code interrupted, execution deadline exceeded"
+"""What policy-server says of a Rego policy that ran out of time."""
+
+_DETAIL_TEXTS = ("name", "group", "kind", "uid")
+
+
+def input_document(mode: str, request: AdmissionRequest, settings: bytes) -> bytes:
+    """`input` of the policy. Raises BadReply for a raw request in gatekeeper mode."""
+    if mode == "opa":
+        return b'{"request":' + request.encode() + b"}"
+    if request.raw:
+        raise BadReply("gatekeeper policies cannot judge raw requests")
+    return b'{"parameters":' + settings + b',"review":' + request.encode() + b"}"
+
+
+def data_document(mode: str, settings: bytes, context: bytes | None) -> bytes:
+    """`data` of the policy: settings at the root and `kubernetes` among them, or Gatekeeper's `inventory`.
+
+    `context` is what `ContextTree.document` made; None where the policy reads nothing of the cluster.
+    """
+    if mode == "gatekeeper":
+        return b"{}" if context is None else b'{"inventory":' + context + b"}"
+    if context is None:
+        return settings
+    if b'"kubernetes"' in settings:
+        settings = orjson.dumps({key: value for key, value in orjson.loads(settings).items() if key != "kubernetes"})
+    return settings[:-1] + (b'"kubernetes":' if settings == b"{}" else b',"kubernetes":') + context + b"}"
+
+
+class ContextTree:
+    """Collects objects, as JSON, into the tree that a mode's policies find them in."""
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._root: dict[str, Any] = {} if mode == "opa" else {"cluster": {}, "namespace": {}}
+        self._namespaced: dict[str, bool] = {}
+
+    def begin(self, plural: str, *, namespaced: bool) -> None:
+        """Before the objects of a kind. Raises ValueError where the tree cannot hold them."""
+        if self._mode != "opa":
+            return
+        if self._namespaced.setdefault(plural, namespaced) != namespaced:
+            raise ValueError(f"{plural} are both namespaced and not: they cannot be told apart in data.kubernetes")
+        self._root.setdefault(plural, {})
+
+    def add(self, plural: str, api_version: str, kind: str, namespace: str, name: str, data: bytes) -> None:
+        """One object; `namespace` is empty for cluster-scoped ones."""
+        steps: tuple[str, ...]
+        if self._mode == "opa":
+            steps = (plural, namespace) if namespace else (plural,)
+        elif namespace:
+            steps = ("namespace", namespace, api_version, kind)
+        else:
+            steps = ("cluster", api_version, kind)
+        node = self._root
+        for step in steps:
+            node = node.setdefault(step, {})
+        node[name] = data
+
+    def document(self) -> bytes:
+        """The tree as JSON; objects are taken as they are."""
+        parts: list[bytes] = []
+        _write_tree(self._root, parts)
+        return b"".join(parts)
+
+
+def _write_tree(node: dict[str, Any], parts: list[bytes]) -> None:
+    opening = b"{"
+    for key, value in node.items():
+        parts += (opening, orjson.dumps(key), b":")
+        if isinstance(value, bytes):
+            parts.append(value)
+        else:
+            _write_tree(value, parts)
+        opening = b","
+    parts.append(b"}" if node else b"{}")
+
+
+def from_result(mode: str, request: AdmissionRequest, result: bytes) -> AdmissionResponse:
+    """The answer that an evaluation's result stands for. Raises BadReply."""
+    try:
+        results = orjson.loads(result)
+    except orjson.JSONDecodeError as error:
+        raise BadReply(f"the policy's result is not JSON: {error}") from error
+    if not isinstance(results, list) or not all(isinstance(entry, dict) and "result" in entry for entry in results):
+        raise BadReply("the policy's result is not a list of results")
+    if not results:
+        raise BadReply("the policy's entrypoint is undefined for this request")
+    value = results[0]["result"]
+    return _opa(request, value) if mode == "opa" else _gatekeeper(request, value)
+
+
+def _gatekeeper(request: AdmissionRequest, value: Any) -> AdmissionResponse:
+    if not isinstance(value, list):
+        raise BadReply("the policy's result is not a list of violations")
+    messages = []
+    for violation in value:
+        if not isinstance(violation, dict):
+            raise BadReply("the policy's result: a violation is not an object")
+        message = violation.get("msg")
+        if message is not None and not isinstance(message, str):
+            raise BadReply("the policy's result: msg of a violation is not a string")
+        if message is not None:
+            messages.append(message)
+    if not value:
+        return AdmissionResponse(request.uid, True)
+    return AdmissionResponse(request.uid, False, status={"message": ", ".join(messages)})
+
+
+def _opa(request: AdmissionRequest, value: Any) -> AdmissionResponse:
+    response = value.get("response") if isinstance(value, dict) else None
+    if not isinstance(response, dict):
+        raise BadReply("the policy's result has no object `response`")
+    _typed(response, "uid", str, required=True)
+    allowed = _typed(response, "allowed", bool, required=True)
+    warnings, annotations = _typed(response, "warnings", list), _typed(response, "auditAnnotations", dict)
+    if not all(isinstance(text, str) for text in (*(warnings or ()), *(annotations or {}).values())):
+        raise BadReply("the policy's response: warnings and auditAnnotations hold strings only")
+    status = _typed(response, "status", dict)
+    return AdmissionResponse(
+        request.uid, allowed, _patch(response), None if status is None else _status(status), warnings, annotations
+    )
+
+
+def _typed(data: dict[str, Any], key: str, kind: type, *, required: bool = False) -> Any:
+    value = data.get(key)
+    if value is None:
+        if required:
+            raise BadReply(f"the policy's response lacks `{key}`")
+        return None
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise BadReply(f"the policy's response: {key} has the wrong type")
+    return value
+
+
+def _patch(response: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The operations of a patch that the policy wrote itself, so that they are seen by whoever forbids mutation."""
+    kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
+    if kind not in (None, "JSONPatch"):
+        raise BadReply(f"the policy's response: patchType is {kind!r}, not JSONPatch")
+    if encoded is None:
+        return None
+    try:
+        operations = orjson.loads(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, orjson.JSONDecodeError) as error:
+        raise BadReply("the policy's response: patch is not a base64 text of JSON") from error
+    if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
+        raise BadReply("the policy's response: patch is not a list of operations")
+    verdict.check_depth(operations, "patch")
+    return operations or None
+
+
+def _status(status: dict[str, Any]) -> dict[str, Any]:
+    """The keys that a Status has; others are dropped."""
+    found = {key: value for key in ("status", "message", "reason") if (value := _typed(status, key, str)) is not None}
+    details, code = _typed(status, "details", dict), _typed(status, "code", int)
+    if details is not None:
+        found["details"] = _details(details)
+    if code is not None:
+        if not 0 <= code <= 65535:
+            raise BadReply(f"the policy's response: code {code} is out of range")
+        found["code"] = code
+    return found
+
+
+def _details(details: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {key: value for key in _DETAIL_TEXTS if (value := _typed(details, key, str)) is not None}
+    causes = _typed(details, "causes", list, required=True)
+    if not all(isinstance(cause, dict) for cause in causes):
+        raise BadReply("the policy's response: a cause is not an object")
+    if causes:
+        found["causes"] = [{key: _typed(cause, key, str) for key in ("reason", "message", "field")} for cause in causes]
+    wait = _typed(details, "retry_after_seconds", int)
+    if wait is not None:
+        found["retry_after_seconds"] = wait
+    return found

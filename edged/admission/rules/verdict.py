@@ -1,0 +1,131 @@
+"""A guest's reply, or its failure, made into the answer that the API server gets. Pure.
+
+Codes and texts are those of Kubewarden's policy-server 1.36, which clients and dashboards match on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from edged.admission.rules import jsonpatch
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.errors import GuestError
+
+TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execution time"
+MUTATION_OF_NOTHING = "Incorrect policy behaviour: a null object cannot be mutated"
+
+
+class BadReply(GuestError):
+    """The guest's reply does not have the shape of a PolicyValidationResponse."""
+
+
+def internal_rejection(uid: str, detail: str) -> AdmissionResponse:
+    """The policy itself failed."""
+    return plain_rejection(uid, 500, f"internal server error: {detail}")
+
+
+def plain_rejection(uid: str, code: int, message: str) -> AdmissionResponse:
+    return AdmissionResponse(uid, False, status={"message": message, "code": code})
+
+
+def _parse(reply: bytes) -> dict[str, Any]:
+    try:
+        data = orjson.loads(reply)
+    except orjson.JSONDecodeError as error:
+        raise BadReply(f"the policy's reply is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise BadReply("the policy's reply is not a JSON object")
+    return data
+
+
+def _optional(data: dict[str, Any], key: str, kind: type) -> Any:
+    value = data.get(key)
+    if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        raise BadReply(f"the policy's reply: {key} has the wrong type")
+    return value
+
+
+def _texts(data: dict[str, Any], key: str, kind: type) -> Any:
+    value = _optional(data, key, kind)
+    parts = value.values() if isinstance(value, dict) else value or ()
+    if not all(isinstance(part, str) for part in parts):
+        raise BadReply(f"the policy's reply: {key} holds something that is not a string")
+    return value
+
+
+def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
+    """What a `validate` reply says. Raises BadReply."""
+    data = _parse(reply)
+    if not isinstance(data.get("accepted"), bool):
+        raise BadReply("the policy's reply lacks the boolean `accepted`")
+    message, code = _optional(data, "message", str), _optional(data, "code", int)
+    if code is not None and not 0 <= code <= 65535:
+        raise BadReply(f"the policy's reply: code {code} is out of range")
+    warnings = _texts(data, "warnings", list)
+    annotations = _texts(data, "audit_annotations", dict)
+    mutated = data.get("mutated_object")
+    patch = None
+    if mutated is not None:
+        if request.object is None:
+            return AdmissionResponse(request.uid, False, status={"message": MUTATION_OF_NOTHING})
+        patch = _patch(request.object, mutated)
+    status: dict[str, Any] = {}
+    if message is not None:
+        status["message"] = message
+    if code is not None:
+        status["code"] = code
+    return AdmissionResponse(request.uid, data["accepted"], patch, status or None, warnings, annotations)
+
+
+def _patch(old: Any, new: Any) -> list[dict[str, Any]] | None:
+    patch = jsonpatch.diff(old, new) or None
+    check_depth(patch, "mutated_object")
+    return patch
+
+
+def check_depth(value: Any, what: str) -> None:
+    """Raise BadReply for what can be read but not written again."""
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise BadReply(f"the policy's reply: {what} is nested too deeply") from error
+
+
+def settings_problem(reply: bytes) -> str | None:
+    """Why a `validate_settings` reply says the settings are invalid; None when they are valid."""
+    try:
+        data = _parse(reply)
+        valid, message = data.get("valid"), _optional(data, "message", str)
+    except BadReply as error:
+        return str(error)
+    if not isinstance(valid, bool):
+        return "the policy's reply lacks the boolean `valid`"
+    return None if valid else (message or "no reason given")
+
+
+def constrain(
+    response: AdmissionResponse, *, policy: str, monitor: bool, allowed_to_mutate: bool, message: str
+) -> AdmissionResponse:
+    """What configuration makes of the policy's own answer: monitor mode, mutation, custom message, in this order."""
+    if monitor:
+        return AdmissionResponse(
+            response.uid, True, warnings=response.warnings, audit_annotations=response.audit_annotations
+        )
+    if response.patch and not allowed_to_mutate:
+        text = (
+            f"Request rejected by policy {policy}. The policy attempted to mutate the request, "
+            "but it is currently configured to not allow mutations."
+        )
+        response = AdmissionResponse(
+            response.uid, False, None, {"message": text}, response.warnings, response.audit_annotations
+        )
+    if message and not response.allowed:
+        status = dict(response.status or {})
+        details = dict(status.get("details") or {})
+        cause = {"reason": None, "message": status.get("message", ""), "field": None}
+        details["causes"] = [*details.get("causes", []), cause]
+        response = replace(response, status={**status, "message": message, "details": details})
+    return response

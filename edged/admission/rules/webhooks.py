@@ -1,0 +1,387 @@
+"""Policies -> what the API server must know to call them: webhook configuration objects and static
+manifests. Pure.
+
+One `ValidatingWebhookConfiguration` and one `MutatingWebhookConfiguration` per daemon, with every field that
+Kubernetes would default written out, so that `drifted` can compare. A policy whose webhook the API server
+would refuse is left out and reported, because one bad webhook makes it refuse the whole object, or not start.
+Nothing here talks to anybody: `admission/endpoint/registration.py` and `cli/webhook.py` do.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+GROUP_VERSION = "admissionregistration.k8s.io/v1"
+VALIDATING = "ValidatingWebhookConfiguration"
+MUTATING = "MutatingWebhookConfiguration"
+PLURALS = {VALIDATING: "validatingwebhookconfigurations", MUTATING: "mutatingwebhookconfigurations"}
+OBJECT_NAME = "edged"
+STATIC_SUFFIX = ".static.k8s.io"
+OWNER = "edged.dev/owner"
+WEBHOOK_SUFFIX = "policy.edged.dev"
+RESOURCE_SUFFIX = "kubewarden.admission"  # of webhooks of policies that come from custom resources
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
+SYSTEM_CONDITION = "edged.dev/not-system"
+SYSTEM_RESOURCES = (
+    ("", "nodes"),
+    ("certificates.k8s.io", "certificatesigningrequests"),
+    ("coordination.k8s.io", "leases"),
+    ("authentication.k8s.io", "tokenreviews"),
+    ("authorization.k8s.io", "subjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews"),
+    ("authorization.k8s.io", "localsubjectaccessreviews"),
+    ("networking.k8s.io", "servicecidrs"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+)
+"""Cluster-scoped or vital: a namespaceSelector does not keep them out, and a webhook that fails on them takes
+nodes, leases, logins or the way to remove the webhook itself."""
+BOOTSTRAP_GROUPS = (
+    "apiregistration.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "rbac.authorization.k8s.io",
+    "scheduling.k8s.io",
+)
+"""What kube-apiserver writes when it starts, and ends itself when it may not. Left out of what a wildcard reaches; a
+rule that names one of these groups means it."""
+COMPARED = (
+    "name", "clientConfig", "rules", "failurePolicy", "matchPolicy", "namespaceSelector", "objectSelector",
+    "sideEffects", "timeoutSeconds", "admissionReviewVersions", "reinvocationPolicy", "matchConditions",
+)  # fmt: skip
+PLUGINS = {VALIDATING: "ValidatingAdmissionWebhook", MUTATING: "MutatingAdmissionWebhook"}
+FOLDERS = {VALIDATING: "validating", MUTATING: "mutating"}  # one each: the other kind is an error there
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_OPERATIONS = ("*", "CREATE", "UPDATE", "DELETE", "CONNECT")
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSpec:
+    """One policy as far as its registration goes. Rules and selectors are Kubernetes' own dicts.
+
+    `namespace` is set for a policy that belongs to one: it then sees only namespaced objects in there.
+    `rules` empty: never registered. None: not known, because they are in a module that could not be read;
+    then what is registered already stays (`recall`). `timeout_s` is the policy's own, which the webhook's
+    must exceed.
+    """
+
+    name: str
+    rules: Sequence[Mapping[str, Any]] | None
+    mutating: bool = False
+    monitor: bool = False
+    namespace: str = ""
+    failure_policy: str = "Fail"
+    match_policy: str = "Equivalent"
+    side_effects: str = "None"
+    timeout_s: float = 2.0
+    namespace_selector: Mapping[str, Any] = field(default_factory=dict)
+    object_selector: Mapping[str, Any] = field(default_factory=dict)
+    match_conditions: Sequence[Mapping[str, Any]] = ()
+    webhook_timeout_s: int | None = None
+    """None: the target's."""
+    hook_name: str = ""
+    """The webhook's name where it is not NAME.policy.edged.dev: of custom resources, whose names are Kubewarden's."""
+    path: str = ""
+    """Where it is not /validate/NAME: webhooks that are no policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the webhooks are served, and by whom. `ca_bundle` is PEM; b"": the API server's system roots."""
+
+    url: str
+    ca_bundle: bytes
+    owner: str
+    timeout_s: int = 3
+    include_system: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """`objects` by kind (both kinds always present, perhaps without webhooks); `problems` by policy name."""
+
+    objects: dict[str, dict[str, Any]]
+    problems: dict[str, str]
+
+    @property
+    def policies(self) -> list[str]:
+        """Names of the policies' webhooks that made it, over both objects."""
+        names = [hook["name"] for obj in self.objects.values() for hook in obj["webhooks"]]
+        return [name for name in names if name.endswith((f".{WEBHOOK_SUFFIX}", f".{RESOURCE_SUFFIX}"))]
+
+
+def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = False) -> Generated:
+    """Both objects for these policies, in the order of their names. `static`: named as manifests must be."""
+    hooks: dict[str, list[dict[str, Any]]] = {VALIDATING: [], MUTATING: []}
+    problems: dict[str, str] = {}
+    for spec in sorted(specs, key=lambda spec: spec.name):
+        if spec.rules is None:
+            problems[spec.name] = "its rules are in a module that cannot be read; none were registered"
+            continue
+        if not spec.rules:
+            continue
+        found = problem(spec, target)
+        if found:
+            problems[spec.name] = found
+            continue
+        hooks[MUTATING if spec.mutating else VALIDATING].append(webhook(spec, target))
+    name = OBJECT_NAME + (STATIC_SUFFIX if static else "")
+    objects = {kind: _object(kind, name, target.owner, found) for kind, found in hooks.items()}
+    return Generated(objects, problems)
+
+
+def _object(kind: str, name: str, owner: str, hooks: list[dict[str, Any]]) -> dict[str, Any]:
+    labels = {"app.kubernetes.io/managed-by": "edged"}
+    metadata = {"name": name, "labels": labels, "annotations": {OWNER: owner}}
+    return {"apiVersion": GROUP_VERSION, "kind": kind, "metadata": metadata, "webhooks": hooks}
+
+
+def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> list[WebhookSpec]:
+    """Fill in unknown rules from the objects as they are registered now, so that a module which cannot be
+    read today does not make its policy vanish: it goes on being called, and answers with its error."""
+    known = {policy_of(hook): (hook.get("rules") or (), obj.get("kind") == MUTATING)
+             for obj in live for hook in obj.get("webhooks") or ()}
+    filled = []
+    for spec in specs:
+        if spec.rules is None and spec.name in known:
+            rules, mutating = known[spec.name]
+            spec = replace(spec, rules=rules, mutating=mutating)
+        filled.append(spec)
+    return filled
+
+
+def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
+    """One entry of `webhooks`."""
+    hook: dict[str, Any] = {
+        "name": name_of(spec),
+        "clientConfig": client_config(spec.name, target, spec.path),
+        "rules": [_rule(rule, spec) for rule in spec.rules or ()],
+        # A policy that only watches must not stop anything by being away.
+        "failurePolicy": "Ignore" if spec.monitor else spec.failure_policy,
+        "matchPolicy": spec.match_policy,
+        "namespaceSelector": namespace_selector(spec, target),
+        "objectSelector": dict(spec.object_selector),
+        "sideEffects": spec.side_effects,
+        "timeoutSeconds": spec.webhook_timeout_s or target.timeout_s,
+        "admissionReviewVersions": ["v1"],
+    }
+    conditions = match_conditions(spec, target)
+    if conditions:
+        hook["matchConditions"] = conditions
+    if spec.mutating:
+        hook["reinvocationPolicy"] = "Never"
+    return hook
+
+
+def client_config(name: str, target: Target, path: str = "") -> dict[str, Any]:
+    """URL and CA bundle of a policy's webhook, or of one at a `path` of its own."""
+    config = {"url": target.url.rstrip("/") + (path or f"/validate/{quote(name, safe='')}")}
+    if target.ca_bundle:
+        config["caBundle"] = base64.b64encode(target.ca_bundle).decode("ascii")
+    return config
+
+
+def policy_of(hook: Mapping[str, Any]) -> str:
+    """The policy that a webhook of ours calls: the reverse of its name."""
+    name = str(hook["name"])
+    suffix = next((s for s in (WEBHOOK_SUFFIX, RESOURCE_SUFFIX) if name.endswith(f".{s}")), "")
+    return name.removesuffix(f".{suffix}") if suffix else name
+
+
+def name_of(spec: WebhookSpec) -> str:
+    """The webhook's name: what a denial is quoted with."""
+    return spec.hook_name or f"{spec.name}.{WEBHOOK_SUFFIX}"
+
+
+def _rule(rule: Mapping[str, Any], spec: WebhookSpec) -> dict[str, Any]:
+    kept = {key: list(rule[key]) for key in ("apiGroups", "apiVersions", "operations", "resources")}
+    return {**kept, "scope": "Namespaced" if spec.namespace else rule.get("scope") or "*"}
+
+
+def namespace_selector(spec: WebhookSpec, target: Target) -> dict[str, Any]:
+    """The policy's own selector, narrowed to its namespace or to all but the system's."""
+    if spec.namespace:
+        return {"matchLabels": {NAMESPACE_NAME: spec.namespace}}
+    selector = dict(spec.namespace_selector)
+    if not target.include_system:
+        without = {"key": NAMESPACE_NAME, "operator": "NotIn", "values": list(SYSTEM_NAMESPACES)}
+        selector["matchExpressions"] = [without, *selector.get("matchExpressions", ())]
+    return selector
+
+
+def match_conditions(spec: WebhookSpec, target: Target) -> list[dict[str, Any]]:
+    """The policy's own conditions, after one that leaves the system's resources out where a rule may match
+    them."""
+    own = [dict(condition) for condition in spec.match_conditions]
+    if target.include_system or spec.namespace:
+        return own
+    terms = [f"!(request.resource.group == '{group}' && request.resource.resource == '{resource}')"
+             for group, resource in SYSTEM_RESOURCES if _may_match(spec.rules or (), group, resource)]
+    terms += [f"request.resource.group != '{group}'"
+              for group in BOOTSTRAP_GROUPS if _only_by_wildcard(spec.rules or (), group)]
+    return [{"name": SYSTEM_CONDITION, "expression": " && ".join(terms)}, *own] if terms else own
+
+
+def _only_by_wildcard(rules: Sequence[Mapping[str, Any]], group: str) -> bool:
+    groups = {name for rule in rules for name in rule["apiGroups"]}
+    return "*" in groups and group not in groups
+
+
+def _may_match(rules: Sequence[Mapping[str, Any]], group: str, resource: str) -> bool:
+    for rule in rules:
+        bases = {entry.split("/", 1)[0] for entry in rule["resources"]}
+        if {group, "*"} & set(rule["apiGroups"]) and {resource, "*"} & bases:
+            return True
+    return False
+
+
+# --- what the API server would refuse
+def problem(spec: WebhookSpec, target: Target) -> str:
+    """Why the API server would not take this policy's webhook; "" when it would. (CEL only it can check.)"""
+    name = name_of(spec)
+    if not _DNS_SUBDOMAIN.fullmatch(name) or len(name) > 253:
+        return f"{name!r} cannot name a webhook: it is not a DNS name in lower case of at most 253 characters"
+    timeout_s = spec.webhook_timeout_s or target.timeout_s
+    if timeout_s <= spec.timeout_s or not 1 <= timeout_s <= 30:
+        least = math.floor(spec.timeout_s) + 1
+        return f"webhook timeout of {timeout_s} s must be from {least} to 30: above the policy's own"
+    if spec.namespace in SYSTEM_NAMESPACES and not target.include_system:
+        return f"namespace {spec.namespace} is left out: [admission] include_system is false"
+    allowed = {"failure_policy": ("Fail", "Ignore"), "match_policy": ("Equivalent", "Exact"),
+               "side_effects": ("None", "NoneOnDryRun")}
+    for key, values in allowed.items():
+        if getattr(spec, key) not in values:
+            return f"{key} is {getattr(spec, key)!r}: expected {' or '.join(values)}"
+    if len(spec.match_conditions) > 63:
+        return "more than 63 match conditions (one is edged's own)"
+    for index, rule in enumerate(spec.rules or ()):
+        found = _rule_problem(rule, spec)
+        if found:
+            return f"rules[{index}]: {found}"
+    return ""
+
+
+def url_problem(url: str) -> str:
+    """Why a `clientConfig.url` could not begin like this; "" when it could."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        return f"webhook URL {url!r}: expected https://HOST[:PORT][/PATH]"
+    if parts.query or parts.fragment or parts.username is not None:
+        return f"webhook URL {url!r}: user, query and fragment are not allowed"
+    return ""
+
+
+def _rule_problem(rule: Mapping[str, Any], spec: WebhookSpec) -> str:
+    for key in ("apiGroups", "apiVersions", "operations", "resources"):
+        values = rule.get(key)
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values \
+                or not all(isinstance(value, str) for value in values):
+            return f"{key} must be a list of at least one string"
+        if key != "apiGroups" and "" in values:
+            return f"{key} may not contain an empty string"
+        if key != "resources" and "*" in values and len(values) > 1:
+            return f"{key}: '*' must stand alone"
+    strange = [operation for operation in rule["operations"] if operation not in _OPERATIONS]
+    if strange:
+        return f"operation {strange[0]!r} is none of {', '.join(_OPERATIONS)}"
+    if rule.get("scope") not in (None, "", "*", "Cluster", "Namespaced"):
+        return f"scope {rule['scope']!r} is none of *, Cluster, Namespaced"
+    if spec.namespace and rule.get("scope") == "Cluster":
+        return "scope Cluster in a policy that belongs to a namespace"
+    return _resources_problem(rule["resources"])
+
+
+def _resources_problem(resources: Sequence[str]) -> str:
+    """Overlaps that the API server calls ambiguous."""
+    if "*/*" in resources and len(resources) > 1:
+        return "resources: '*/*' must stand alone"
+    for entry in resources:
+        base, slash, sub = entry.partition("/")
+        if not slash and entry != "*" and "*" in resources:
+            return f"resources: '*' covers {entry!r} already"
+        if slash and sub != "*" and f"{base}/*" in resources:
+            return f"resources: '{base}/*' covers {entry!r} already"
+        if slash and base != "*" and f"*/{sub}" in resources:
+            return f"resources: '*/{sub}' covers {entry!r} already"
+    return ""
+
+
+# --- comparing with what is there
+def owner_of(obj: Mapping[str, Any]) -> str:
+    """Who wrote this object; "" when it was not edged."""
+    return str(obj.get("metadata", {}).get("annotations", {}).get(OWNER, ""))
+
+
+def drifted(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Whether what is there differs in anything that we say. Fields that we do not know are left alone: a
+    newer API server may default them, and correcting that would never end."""
+    hooks = [{key: hook.get(key) for key in COMPARED} for hook in live.get("webhooks") or ()]
+    wanted = [{key: hook.get(key) for key in COMPARED} for hook in desired["webhooks"]]
+    for hook in hooks:  # what the server leaves out when it is empty
+        hook["namespaceSelector"] = hook["namespaceSelector"] or {}
+        hook["objectSelector"] = hook["objectSelector"] or {}
+        hook["matchConditions"] = hook["matchConditions"] or None
+    return hooks != wanted or owner_of(live) != owner_of(desired)
+
+
+def merged(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
+    """The object to PUT in place of `live`: our webhooks, labels and annotations; others' metadata stays."""
+    metadata = dict(live["metadata"])
+    for key in ("labels", "annotations"):
+        metadata[key] = {**(metadata.get(key) or {}), **desired["metadata"][key]}
+    metadata.pop("managedFields", None)
+    return {**desired, "metadata": metadata}
+
+
+def without_webhooks(obj: Mapping[str, Any], indexes: Iterable[int]) -> dict[str, Any]:
+    """The object less some of its webhooks."""
+    dropped = set(indexes)
+    return {**obj, "webhooks": [hook for i, hook in enumerate(obj["webhooks"]) if i not in dropped]}
+
+
+def refused_webhooks(status: Mapping[str, Any]) -> dict[int, str]:
+    """Index -> message of the webhooks that a 422 Status complains about."""
+    found: dict[int, str] = {}
+    for cause in (status.get("details") or {}).get("causes") or ():
+        match = re.match(r"webhooks\[(\d+)\]", str(cause.get("field", "")))
+        if match:
+            found.setdefault(int(match[1]), f"{cause.get('field')}: {cause.get('message')}")
+    return found
+
+
+# --- files for the API server's command line
+def admission_configuration(kubeconfig: str, static_dir: str = "") -> dict[str, Any]:
+    """`--admission-control-config-file`. `kubeconfig`: path of the credentials file or ""; `static_dir`: the
+    folder with `validating/` and `mutating/`, or ""."""
+    plugins = []
+    for kind, plugin in PLUGINS.items():
+        configuration = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "WebhookAdmissionConfiguration"}
+        if kubeconfig:
+            configuration["kubeConfigFile"] = kubeconfig
+        if static_dir:
+            configuration["staticManifestsDir"] = f"{static_dir.rstrip('/')}/{FOLDERS[kind]}"
+        plugins.append({"name": plugin, "configuration": configuration})
+    return {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": plugins}
+
+
+def caller_kubeconfig(url: str, certificate: str, key: str) -> dict[str, Any]:
+    """The `kubeConfigFile`: which client certificate the API server presents to this URL's host and port."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    credentials = {"client-certificate": certificate, "client-key": key}
+    users = [{"name": f"{host}:{parts.port or 443}", "user": credentials}]
+    return {"apiVersion": "v1", "kind": "Config", "users": users}
+
+
+def describe(hook: Mapping[str, Any]) -> dict[str, Any]:
+    """What a webhook applies to, for people: the effective selectors."""
+    shown = ("rules", "namespaceSelector", "objectSelector", "matchConditions", "failurePolicy",
+             "timeoutSeconds")
+    return {"policy": policy_of(hook), **{key: hook[key] for key in shown if hook.get(key)}}

@@ -1,1 +1,0 @@
-"""The Kubernetes API server as edged sees it: requests, watches, shared informers, writes."""

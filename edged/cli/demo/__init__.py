@@ -1,0 +1,70 @@
+"""`edged demo`: the tour without a cluster (cli/demo/tour.py), shown to a person or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edged.cli.demo.tour import Step
+
+_BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "demo",
+        help="a tour without a cluster",
+        description="Starts an in-memory API server and edged on free loopback ports and shows Pods denied, changed "
+        "and placed by WebAssembly modules. Exit code 0 only if each step really happened.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the same as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    import json
+
+    import trio
+
+    from edged.cli.demo import tour as demo
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    shown: list[Any] = []
+
+    def show(step: Step) -> None:
+        shown.append({"title": step.title, "ok": step.ok, "data": step.data})
+        if not args.json:
+            print_step(step, len(shown), colour)
+
+    try:
+        trio.run(demo.run, show)
+    except BaseException:
+        if args.json:
+            print(json.dumps({"ok": False, "steps": shown}))
+        raise
+    if args.json:
+        print(json.dumps({"ok": True, "steps": shown}))
+    return 0
+
+
+def print_step(step: Step, number: int, colour: bool) -> None:
+    """One step for a person."""
+
+    def paint(code: str, text: str) -> str:
+        return f"{code}{text}{_RESET}" if colour else text
+
+    print(paint(_BOLD, f"\n{number}. {step.title}"))
+    for line in step.lines:
+        code = (
+            _GREEN
+            if line.startswith("+")
+            else _RED
+            if line.startswith("Error")
+            else _DIM
+            if line.startswith("    ")
+            else ""
+        )
+        print("   " + (paint(code, line) if code else line))
+    sys.stdout.flush()

@@ -1,0 +1,1 @@
+"""The Kubernetes API server as edged sees it: requests, watches, shared informers, writes, leases."""

@@ -1,0 +1,104 @@
+"""The last seen state of every object of one informer, as bytes; answers "what changed".
+
+Keys are NamespacedName, values the pruned object as JSON bytes with its resourceVersion: a Pod takes 24 kB as
+a dict and 3.4 kB as bytes, so objects are decoded when they are read. Encoding, pruning and I/O are not here.
+kube/informers.py is the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from edged.kube.values.names import NamespacedName
+
+Kind = Literal["added", "modified", "deleted"]
+
+
+class Entry(NamedTuple):
+    """One object: its resourceVersion and its JSON. A tuple, because there is one per object."""
+
+    revision: str
+    data: bytes
+
+
+class Difference(NamedTuple):
+    """One change: what happened to `key`, its state before (None when added) and after (None when
+    deleted)."""
+
+    kind: Kind
+    key: NamespacedName
+    before: bytes | None
+    after: bytes | None
+
+
+class Store:
+    """Objects by key. A replacement (a new list) runs from `begin_replace()` over `put()` of every object
+    that is listed to `finish_replace()`, which drops, and names, the ones that were not: their deletion was
+    missed.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[NamespacedName, Entry] = {}
+        self._listed: set[NamespacedName] | None = None
+
+    def put(self, key: NamespacedName, revision: str, data: bytes) -> Difference | None:
+        """Store an object; None when it is the one already there."""
+        if self._listed is not None:
+            self._listed.add(key)
+        before = self._entries.get(key)
+        if before is not None and before.data == data:
+            return None
+        self._entries[key] = Entry(revision, data)
+        if before is None:
+            return Difference("added", key, None, data)
+        return Difference("modified", key, before.data, data)
+
+    def remove(self, key: NamespacedName) -> Difference | None:
+        """Drop an object; None when it is not there."""
+        if self._listed is not None:
+            self._listed.discard(key)
+        before = self._entries.pop(key, None)
+        return None if before is None else Difference("deleted", key, before.data, None)
+
+    def begin_replace(self) -> None:
+        """A new list begins; an unfinished one is forgotten. What is stored stays readable meanwhile."""
+        self._listed = set()
+
+    def finish_replace(self) -> list[Difference]:
+        """The list is complete: drop what it did not hold and say what that was."""
+        assert self._listed is not None, "finish_replace without begin_replace"
+        listed, self._listed = self._listed, None
+        gone = [key for key in self._entries if key not in listed]
+        return [Difference("deleted", key, self._entries.pop(key).data, None) for key in gone]
+
+    def replace(self, objects: Iterable[tuple[NamespacedName, str, bytes]]) -> list[Difference]:
+        """The whole list at once: additions and modifications in its order, then deletions."""
+        self.begin_replace()
+        changes = [change for item in objects if (change := self.put(*item)) is not None]
+        return changes + self.finish_replace()
+
+    def get(self, key: NamespacedName) -> bytes | None:
+        entry = self._entries.get(key)
+        return None if entry is None else entry.data
+
+    def revision(self, key: NamespacedName) -> str | None:
+        """resourceVersion of the stored object."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.revision
+
+    def keys(self) -> Iterator[NamespacedName]:
+        return iter(self._entries)
+
+    def values(self) -> Iterator[bytes]:
+        return (entry.data for entry in self._entries.values())
+
+    def size_bytes(self) -> int:
+        """Sum of the lengths of the stored JSON (for metrics)."""
+        return sum(len(entry.data) for entry in self._entries.values())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,355 @@
+"""Shared caches of collections: one per (resource, namespace, selectors) for the whole process.
+
+Whoever needs objects acquires an Informer and releases it later; the last release stops the watch after a
+short linger. Objects are pruned, kept as bytes (kube/control/store.py) and decoded when read. While the API server
+is away the last known state is served. Reading from the server is watch.py's.
+"""
+
+from __future__ import annotations
+
+import random as random_numbers
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import orjson
+import trio
+
+from edged.kube.client import ApiClient
+from edged.kube.control.store import Difference, Store
+from edged.kube.paths import collection_path
+from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.kube.watch import SLICE_ITEMS, Watcher, WatchTimes
+from edged.telemetry.logs import Logger
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+LINGER_S = 30.0
+
+Prune = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True)
+class Change:
+    """What happened to one object. `object` is its present state, for "deleted" the last one; all handlers
+    get the same dict and must not change it. `old` decodes the state before; None for "added"."""
+
+    type: Literal["added", "modified", "deleted"]
+    key: NamespacedName
+    object: dict[str, Any]
+    old: Callable[[], dict[str, Any]] | None
+
+
+Handler = Callable[[Change], None]
+
+
+class Subscription:
+    """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them
+    all."""
+
+    def __init__(self, handler: Handler, pending: dict[NamespacedName, None] | None) -> None:
+        self.handler = handler
+        self.pending = pending
+        self._replayed = trio.Event()
+        if not pending:
+            self.finished()
+
+    def finished(self) -> None:
+        self.pending = None
+        self._replayed.set()
+
+    async def wait_replayed(self) -> None:
+        """Returns when the handler was told of everything that was there when it was added."""
+        await self._replayed.wait()
+
+
+class Selection(NamedTuple):
+    """What an informer watches. `namespace` None: all of them, or a cluster-scoped resource. `prune` None: objects
+    are kept whole, as far as `Informers` keeps any."""
+
+    resource: GroupVersionResource
+    namespace: str | None
+    label_selector: str
+    field_selector: str
+    prune: Prune | None = None
+
+
+class Informer:
+    """The cache of one selection. Made by `Informers.acquire`; a sink for watch.py."""
+
+    def __init__(
+        self, selection: Selection, prune: Prune | None, start_replay: Callable[[Subscription], None]
+    ) -> None:
+        self.selection = selection
+        self._prune = prune
+        self._start_replay = start_replay
+        self._store = Store()
+        self._synced = trio.Event()
+        self._subscriptions: list[Subscription] = []
+        self._watcher: Watcher | None = None
+        self.generation = 0
+        self.references = 0
+
+    # --- reading
+
+    @property
+    def synced(self) -> bool:
+        """The collection has been read completely once."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        await self._synced.wait()
+
+    @property
+    def connected(self) -> bool:
+        """A watch is open; False: what is read here may be out of date."""
+        return self._watcher is not None and self._watcher.connected
+
+    @property
+    def current(self) -> bool:
+        """Connected, and what was missed in a break of the watch has had a moment to come."""
+        watcher = self._watcher
+        return watcher is not None and watcher.connected and trio.current_time() >= watcher.current_at
+
+    @property
+    def problem(self) -> str:
+        """Why the server does not give what is wanted (away, forbidden, unknown resource); "" if it does."""
+        return self._watcher.problem if self._watcher is not None else ""
+
+    def get(self, key: NamespacedName) -> dict[str, Any] | None:
+        """The object, freshly decoded (the caller may change it)."""
+        data = self._store.get(key)
+        return None if data is None else orjson.loads(data)
+
+    def raw(self, key: NamespacedName) -> bytes | None:
+        """The object as JSON."""
+        return self._store.get(key)
+
+    def keys(self) -> Iterator[NamespacedName]:
+        """The keys of this moment; the caller may wait between them."""
+        return iter(list(self._store.keys()))
+
+    def items(self) -> Iterator[dict[str, Any]]:
+        """The objects, each decoded when its turn comes; one deleted meanwhile is left out."""
+        for key in self.keys():
+            obj = self.get(key)
+            if obj is not None:
+                yield obj
+
+    def size_bytes(self) -> int:
+        return self._store.size_bytes()
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._store
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    # --- handlers
+
+    def add_handler(self, handler: Handler) -> Subscription:
+        """Call `handler` with every change from now on, on the event loop; it must not block. What is already
+        there is replayed as "added", in slices, later; no change of an object comes before its "added"."""
+        subscription = Subscription(handler, dict.fromkeys(self._store.keys()))
+        self._subscriptions.append(subscription)
+        if subscription.pending:
+            self._start_replay(subscription)
+        return subscription
+
+    def remove_handler(self, handler: Handler) -> None:
+        for subscription in [each for each in self._subscriptions if each.handler == handler]:
+            subscription.finished()
+            self._subscriptions.remove(subscription)
+
+    def replay_slice(self, subscription: Subscription) -> bool:
+        """Tell a new handler of the next SLICE_ITEMS objects; False when there are no more."""
+        for _ in range(SLICE_ITEMS):
+            pending = subscription.pending
+            if not pending:
+                subscription.finished()
+                return False
+            key = next(iter(pending))
+            del pending[key]
+            obj = self.get(key)
+            assert obj is not None, "deletions leave `pending`"
+            subscription.handler(Change("added", key, obj, None))
+        return True
+
+    # --- the sink of watch.py
+
+    def begin_replace(self) -> None:
+        self._store.begin_replace()
+
+    def put(self, key: NamespacedName, revision: str, obj: dict[str, Any]) -> None:
+        self._trim(obj)
+        change = self._store.put(key, revision, orjson.dumps(obj))
+        if change is not None:
+            self._tell(change, obj)
+
+    def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None:
+        change = self._store.remove(key)
+        if change is not None:
+            self._trim(obj)
+            self._tell(change, obj)
+
+    async def finish_replace(self) -> None:
+        for number, change in enumerate(self._store.finish_replace(), 1):
+            assert change.before is not None
+            self._tell(change, orjson.loads(change.before))
+            if number % SLICE_ITEMS == 0:
+                await trio.lowlevel.checkpoint()
+        self._synced.set()
+
+    def _trim(self, obj: dict[str, Any]) -> None:
+        """Take out what nobody reads."""
+        metadata = obj["metadata"]
+        metadata.pop("managedFields", None)
+        annotations = metadata.get("annotations")
+        if (
+            isinstance(annotations, dict)
+            and annotations.pop(LAST_APPLIED, None) is not None
+            and not annotations
+        ):
+            del metadata["annotations"]
+        if self._prune is not None:
+            self._prune(obj)
+
+    def _tell(self, change: Difference, obj: dict[str, Any]) -> None:
+        self.generation += 1
+        if not self._subscriptions:
+            return
+        before = change.before
+        old = None if before is None else lambda: orjson.loads(before)
+        told = Change(change.kind, change.key, obj, old)
+        for subscription in tuple(self._subscriptions):
+            pending = subscription.pending
+            if pending is None or change.key not in pending:
+                subscription.handler(told)
+            elif change.kind == "deleted":
+                del pending[change.key]  # it never knew the object
+
+
+class Informers:
+    """All informers of the process. `run()` holds their tasks; `acquire` before it only takes note.
+
+    `prunes`: per resource a function that takes more out of an object (in place) than is taken out anyway; it
+    must leave name, namespace and resourceVersion.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        prunes: Mapping[GroupVersionResource, Prune] | None = None,
+        times: WatchTimes | None = None,
+        log: Logger | None = None,
+        linger_s: float = LINGER_S,
+        random: Callable[[], float] = random_numbers.random,
+    ) -> None:
+        self._client = client
+        self._prunes = dict(prunes or {})
+        self._times = times or WatchTimes()
+        self._log = log or Logger()
+        self._linger_s = linger_s
+        self._random = random
+        self._turn = trio.Lock()
+        self._informers: dict[Selection, Informer] = {}
+        self._scopes: dict[Selection, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. An error that a handler raises comes out of here."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                for informer in self._informers.values():
+                    nursery.start_soon(self._watch, informer)
+                task_status.started()
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
+
+    def acquire(
+        self,
+        resource: GroupVersionResource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        prune: Prune | None = None,
+    ) -> Informer:
+        """The informer of this selection, shared with everybody who asked for the same. Release it once.
+
+        `prune` takes more out of each object (in place); who asks without it, or with another one, gets an
+        informer of their own. ValueError when `namespace` is not a name. What the server refuses (selectors,
+        permissions) is retried for ever and told by `Informer.problem`.
+        """
+        collection_path(resource, namespace)
+        selection = Selection(resource, namespace, label_selector, field_selector, prune)
+        informer = self._informers.get(selection)
+        if informer is None:
+            informer = self._make(selection)
+        informer.references += 1
+        return informer
+
+    def release(self, informer: Informer) -> None:
+        """The caller needs it no longer. Without users it is dropped after `linger_s`."""
+        assert informer.references > 0, "released more often than acquired"
+        informer.references -= 1
+        if informer.references == 0:
+            if self._nursery is None:
+                self._drop(informer)
+            else:
+                self._nursery.start_soon(self._linger, informer)
+
+    def __iter__(self) -> Iterator[Informer]:
+        return iter(list(self._informers.values()))
+
+    def _make(self, selection: Selection) -> Informer:
+        def start_replay(subscription: Subscription) -> None:
+            # Without a nursery the store is empty, or run() has ended and nobody listens any more.
+            if self._nursery is not None:
+                self._nursery.start_soon(self._replay, informer, subscription)
+
+        informer = Informer(selection, selection.prune or self._prunes.get(selection.resource), start_replay)
+        self._informers[selection] = informer
+        if self._nursery is not None:
+            self._nursery.start_soon(self._watch, informer)
+        return informer
+
+    async def _watch(self, informer: Informer) -> None:
+        selection = informer.selection
+        if self._informers.get(selection) is not informer:
+            return  # dropped before this task began
+        watcher = Watcher(
+            self._client,
+            selection.resource,
+            informer,
+            namespace=selection.namespace,
+            label_selector=selection.label_selector,
+            field_selector=selection.field_selector,
+            turn=self._turn,
+            random=self._random,
+            times=self._times,
+            log=self._log,
+        )
+        informer._watcher = watcher
+        with trio.CancelScope() as scope:
+            self._scopes[selection] = scope
+            await watcher.run()
+
+    async def _replay(self, informer: Informer, subscription: Subscription) -> None:
+        more = True
+        while more:
+            async with self._turn:
+                more = informer.replay_slice(subscription)
+
+    async def _linger(self, informer: Informer) -> None:
+        await trio.sleep(self._linger_s)
+        if informer.references == 0 and self._informers.get(informer.selection) is informer:
+            self._drop(informer)
+
+    def _drop(self, informer: Informer) -> None:
+        self._informers.pop(informer.selection, None)
+        scope = self._scopes.pop(informer.selection, None)
+        if scope is not None:
+            scope.cancel()

@@ -1,0 +1,257 @@
+"""Where the API server is and who we are to it: finding kubeconfig files, reading them, noticing changes.
+
+`open_client` is for commands: read once, fail with a ConfigError. `ClientSource` is for the daemon: waits for
+a kubeconfig to appear, reads it again when it, or a certificate it names, changes (k3s rotates them) or the
+server answers 401, and swaps the session of its ApiClient. Parsing and credentials are lightkube's.
+
+Search order: the configured path (then nothing else); the files of $KUBECONFIG; ~/.kube/config; the service
+account of a Pod.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import trio
+from lightkube.config import kubeconfig as lightkube_kubeconfig
+from lightkube.config import models as lightkube_models
+from lightkube.core.exceptions import ConfigError as LightkubeConfigError
+
+from edged.errors import ConfigError
+from edged.kube.client import ApiClient, Session
+from edged.telemetry.logs import Logger
+
+if TYPE_CHECKING:
+    from lightkube.config.kubeconfig import SingleConfig
+
+    from edged.config import KubernetesConfig
+
+CHECK_EVERY_S = 5.0
+FILE_FIELDS = {  # of clusters and users: paths, relative to the kubeconfig
+    "cluster": ("certificate-authority",),
+    "user": ("client-certificate", "client-key", "tokenFile"),
+}
+UNSUPPORTED = {"cluster": ("proxy-url", "tls-server-name"), "user": ("auth-provider", "as")}
+
+
+class Location:
+    """Which files to look at. `environ` and `service_account` are arguments for the sake of tests."""
+
+    def __init__(
+        self,
+        kubeconfig: str = "",
+        context: str = "",
+        *,
+        environ: Mapping[str, str] | None = None,
+        service_account: str = lightkube_kubeconfig.SERVICE_ACCOUNT,
+    ) -> None:
+        self.kubeconfig = kubeconfig
+        self.context = context
+        self._environ = os.environ if environ is None else environ
+        self._service_account = service_account
+
+    def candidates(self) -> list[list[Path]]:
+        """Groups of kubeconfig files in the order they are tried; the files of one group are merged."""
+        if self.kubeconfig:
+            return [[Path(self.kubeconfig).expanduser()]]
+        named = [
+            Path(part).expanduser() for part in self._environ.get("KUBECONFIG", "").split(os.pathsep) if part
+        ]
+        home = self._environ.get("HOME")
+        default = [Path(home, ".kube", "config")] if home else []
+        return [group for group in (named, default) if group]
+
+    def __str__(self) -> str:
+        places = [str(path) for group in self.candidates() for path in group]
+        if not self.kubeconfig:
+            places.append("service account of a Pod")
+        return ", ".join(places)
+
+    def load(self) -> tuple[SingleConfig, list[Path]]:
+        """The selected context and the files it was read from. ConfigError: nothing there, or nothing
+        usable."""
+        for group in self.candidates():
+            present = [path for path in group if path.exists()]
+            if present:
+                return self._load_files(present)
+        if not self.kubeconfig and "KUBERNETES_SERVICE_HOST" in self._environ:
+            return self._load_service_account()
+        raise ConfigError(f"no kubeconfig found; looked at: {self}")
+
+    def _load_files(self, paths: list[Path]) -> tuple[SingleConfig, list[Path]]:
+        merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
+        files = list(paths)
+        for path in paths:
+            files += _merge(merged, _read(path), path)
+        where = ", ".join(map(str, paths))
+        try:
+            config = lightkube_kubeconfig.KubeConfig.from_dict(merged, fname=paths[0]).get(
+                self.context or None
+            )
+        except LightkubeConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+        except KeyError as error:
+            raise ConfigError(
+                f"{where}: the context names a cluster or user that is not there: {error}"
+            ) from error
+        except (ValueError, TypeError) as error:  # msgspec.ValidationError is a ValueError
+            raise ConfigError(f"{where}: {error}") from error
+        assert config is not None
+        _refuse_unsupported(merged, config, where)
+        if config.user is None:
+            config = config._replace(user=lightkube_models.User())
+        return config, files
+
+    def _load_service_account(self) -> tuple[SingleConfig, list[Path]]:
+        try:
+            config = lightkube_kubeconfig.KubeConfig.from_service_account(self._service_account).get()
+        except (LightkubeConfigError, KeyError, OSError) as error:
+            raise ConfigError(f"service account {self._service_account}: {error}") from error
+        assert config is not None
+        return config, [Path(self._service_account, "ca.crt")]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from error
+    try:
+        content = orjson.loads(text) if text.lstrip()[:1] == b"{" else _yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"kubeconfig {path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"kubeconfig {path} is empty or not a mapping")
+    return content
+
+
+def _yaml(text: bytes) -> Any:
+    import yaml  # type: ignore[import-untyped]  # lightkube has loaded it already
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, Loader=loader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[Path]:
+    """Add what `merged` does not have yet (the first file that names something wins, as in kubectl); file
+    names become absolute. Returns the files that are named."""
+    if merged.get("current-context") is None and content.get("current-context"):
+        merged["current-context"] = content["current-context"]
+    files: list[Path] = []
+    for section, field in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
+        known = {entry["name"] for entry in merged[section]}
+        for entry in content.get(section) or []:
+            if not (isinstance(entry, dict) and entry.get("name") and isinstance(entry.get(field), dict)):
+                raise ConfigError(f"kubeconfig {path}: {section}: every entry needs a name and a {field}")
+            if entry["name"] in known:
+                continue
+            merged[section].append(entry)
+            for name in FILE_FIELDS.get(field, ()):
+                if entry[field].get(name):
+                    entry[field][name] = str(path.parent.absolute() / str(entry[field][name]))
+                    files.append(Path(entry[field][name]))
+    return files
+
+
+def _refuse_unsupported(merged: dict[str, Any], config: SingleConfig, where: str) -> None:
+    """What lightkube would silently ignore, and what would then go to the wrong place or as the wrong
+    user."""
+    names = {"cluster": config.context.cluster, "user": config.context.user}
+    for field, keys in UNSUPPORTED.items():
+        for entry in merged[field + "s"]:
+            found = [key for key in keys if entry["name"] == names[field] and entry[field].get(key)]
+            if found:
+                raise ConfigError(f"{where}: {field} {entry['name']}: {', '.join(found)} is not supported")
+
+
+def open_session(location: Location) -> tuple[Session, list[Path]]:
+    """A session and the files it depends on. ConfigError names what is missing or wrong, and where."""
+    config, files = location.load()
+    return Session(config), files
+
+
+async def open_client(config: KubernetesConfig) -> ApiClient:
+    """A client for one command; the caller ends with `aclose()`. ConfigError when there is no usable
+    kubeconfig."""
+    session, _ = open_session(Location(config.kubeconfig, config.context))
+    return ApiClient(session)
+
+
+class ClientSource:
+    """Keeps `client` connected to where the kubeconfig points. `run()` for as long as the daemon lives."""
+
+    def __init__(
+        self, location: Location, *, log: Logger | None = None, check_every_s: float = CHECK_EVERY_S
+    ) -> None:
+        self._location = location
+        self._log = log or Logger()
+        self._check_every_s = check_every_s
+        self._files: list[Path] = []
+        self._seen: tuple[Any, ...] | None = None
+        self._last_error = ""
+        self._lock = trio.Lock()
+        self.client = ApiClient(refresh=self._refresh, waiting_for=str(location))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read the kubeconfig, then look every few seconds whether it changed. Started when the first attempt
+        was made, successful or not."""
+        try:
+            await self._check()
+            task_status.started()
+            while True:
+                await trio.sleep(self._check_every_s)
+                await self._check()
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await self.client.aclose()
+
+    async def _check(self) -> None:
+        async with self._lock:
+            seen = self._fingerprint()
+            if self._seen is None or seen != self._seen:
+                await self._load()
+
+    async def _refresh(self, rejected: Session) -> bool:
+        """After a 401: read again unless another task just did; whether there is a new session now."""
+        async with self._lock:
+            if self.client.session is not rejected:
+                return True
+            if self._fingerprint() == self._seen:
+                return False
+            return await self._load()
+
+    async def _load(self) -> bool:
+        """Swap in a new session. A file that cannot be used leaves the last good session in place."""
+        self._seen = self._fingerprint()
+        try:
+            session, self._files = open_session(self._location)
+        except ConfigError as error:
+            if str(error) != self._last_error:
+                self._log.warning("kubeconfig not usable", error=str(error))
+            self._last_error = str(error)
+            return False
+        self._last_error = ""
+        self._seen = self._fingerprint()
+        self._log.info("kubeconfig read", server=session.server)
+        await self.client.swap(session)
+        return True
+
+    def _fingerprint(self) -> tuple[Any, ...]:
+        """Which files are there, and their identity, size and time."""
+        paths = [path for group in self._location.candidates() for path in group] + self._files
+        return tuple((str(path), _identity(path)) for path in paths)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

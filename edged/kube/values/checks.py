@@ -1,0 +1,149 @@
+"""Checks of Kubernetes-shaped values in the configuration file: rules, selectors, kinds, capabilities. Pure.
+
+They keep Kubernetes' own camelCase keys and give back plain dicts, ready to go into an API object. Called by
+edged/config.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from edged.admission.rules.capabilities import OPERATIONS, PATHS
+from edged.toml.lines import Path
+from edged.toml.reader import Bad, Check, Reader, choice, expect, list_of, text, unknown
+
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_word = text(empty=False)
+_words = list_of(_word, empty=False)
+_VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
+
+
+def _fields(
+    value: Any, reader: Reader, path: Path, required: dict[str, Check], optional: dict[str, Check]
+) -> dict[str, Any]:
+    expect(dict, value)
+    known = required | optional
+    found = {}
+    for name, element in value.items():
+        if name not in known:
+            reader.problem((*path, name), unknown("key", known, name))
+            continue
+        try:
+            found[name] = known[name](element, reader, (*path, name))
+        except Bad as error:
+            reader.problem((*path, name), str(error))
+    if missing := [name for name in required if name not in value]:
+        reader.problem(path, f"needs {' and '.join(missing)}")
+    return {name: list(element) if isinstance(element, tuple) else element for name, element in found.items()}
+
+
+def rule(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+    """One RuleWithOperations of a webhook."""
+    operations = list_of(choice("CREATE", "UPDATE", "DELETE", "CONNECT", "*"), empty=False)
+    required = {"apiGroups": list_of(text(), empty=False), "apiVersions": _words, "resources": _words}
+    optional = {"scope": choice("Cluster", "Namespaced", "*")}
+    found = _fields(value, reader, path, required | {"operations": operations}, optional)
+    for name in ("apiGroups", "apiVersions", "operations"):
+        if "*" in found.get(name, ()) and len(found[name]) > 1:
+            reader.problem((*path, name), '"*" must stand alone')
+    return found
+
+
+def access_rule(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+    """One rule of what a controller may do: apiGroups, resources, verbs."""
+    required = {
+        "apiGroups": list_of(text(), empty=False),
+        "resources": _words,
+        "verbs": list_of(choice(*_VERBS), empty=False),
+    }
+    return _fields(value, reader, path, required, {})
+
+
+def kind_reference(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+    """`{ apiVersion = "v1", kind = "Namespace" }`."""
+    found = _fields(value, reader, path, {"apiVersion": _word, "kind": _word}, {})
+    if found.get("apiVersion", "").count("/") > 1:
+        reader.problem((*path, "apiVersion"), 'must be "version" or "group/version"')
+    return found
+
+
+def host_capability(value: Any, reader: Reader, path: Path) -> str:
+    """`*`, `namespace/operation`, or a prefix of one that ends in `/*`."""
+    expect(str, value)
+    prefix = value[:-1] if value.endswith("/*") else None
+    if value == "*" or value in PATHS or (prefix and any(known.startswith(prefix) for known in PATHS)):
+        return str(value)
+    wildcards = [f"{namespace}/*" for namespace in OPERATIONS]
+    raise Bad(unknown("host capability", [*PATHS, *wildcards], value))
+
+
+def match_conditions(value: Any, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:
+    """CEL conditions of a webhook: at most 64, names unique."""
+    condition: Check = lambda entry, reader, path: _fields(  # noqa: E731
+        entry, reader, path, {"name": _qualified_name, "expression": _word}, {}
+    )
+    found: tuple[dict[str, Any], ...] = list_of(condition, unique=False)(value, reader, path)
+    if len(found) > 64:
+        raise Bad(f"has {len(found)} conditions; Kubernetes takes at most 64")
+    names = [entry.get("name") for entry in found]
+    if len(set(names)) < len(names):
+        raise Bad("names a condition twice")
+    return found
+
+
+def label_selector(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+    """matchLabels and matchExpressions; {} selects everything."""
+    expressions = list_of(_requirement, unique=False)
+    return _fields(value, reader, path, {}, {"matchLabels": _labels, "matchExpressions": expressions})
+
+
+def _labels(value: Any, reader: Reader, path: Path) -> dict[str, str]:
+    expect(dict, value)
+    for name, element in value.items():
+        try:
+            _qualified_name(name, reader, path)
+            _label_value(element, reader, path)
+        except Bad as error:
+            reader.problem((*path, name), str(error))
+    return dict(value)
+
+
+def _requirement(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+    operator = choice("In", "NotIn", "Exists", "DoesNotExist")
+    found = _fields(
+        value, reader, path, {"key": _qualified_name, "operator": operator}, {"values": list_of(_label_value)}
+    )
+    needs_values = found.get("operator") in ("In", "NotIn")
+    if "operator" in found and needs_values != bool(found.get("values")):
+        reader.problem(path, f"operator {found['operator']} {'needs' if needs_values else 'takes no'} values")
+    return found
+
+
+def _label_value(value: Any, reader: Reader, path: Path) -> str:
+    expect(str, value)
+    if not _LABEL_VALUE.fullmatch(value):
+        raise Bad(
+            "is no label value: up to 63 letters, digits, `-`, `_`, `.`, a letter or digit at both ends"
+        )
+    return str(value)
+
+
+def _qualified_name(value: Any, reader: Reader, path: Path) -> str:
+    expect(str, value)
+    prefix, slash, name = value.rpartition("/")
+    if not _LABEL_NAME.fullmatch(name) or (slash and not _is_prefix(prefix.split("."))):
+        raise Bad("is no qualified name, such as `app` or `example.com/app`")
+    return str(value)
+
+
+def _is_prefix(labels: Iterable[str]) -> bool:
+    return all(re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", label) for label in labels)
+
+
+def is_expression_name(value: str) -> bool:
+    """Whether a group member's name can be called in the group's expression."""
+    return bool(_IDENTIFIER.fullmatch(value))

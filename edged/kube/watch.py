@@ -1,0 +1,294 @@
+"""Drives kube/control/listwatch.py: carries out its effects over HTTP and feeds it what comes back.
+
+A Watcher reads one collection for ever and hands objects to a sink (informers.py). It holds no objects
+itself. Work on objects is done in slices under a lock that all watchers of the process share, so that one
+slice at most (SLICE_ITEMS objects) runs per pass of the event loop, however many watches have something to
+say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+import trio
+
+from edged.errors import PeerError
+from edged.kube.client import ApiClient, ApiError, LineStream, StreamIdle
+from edged.kube.control import listwatch
+from edged.kube.control.backoff import Backoff
+from edged.kube.paths import collection_path
+from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.telemetry.logs import Logger
+
+SLICE_ITEMS = 50
+PAGE_LIMIT = 500
+PAGE_BYTES = 256 << 10  # decoding more than this in one piece would hold up the event loop for over 2-3 ms
+FIRST_PAGE_LIMIT = 50
+CATCH_UP_S = 1.0  # a watch that is taken up again begins with what was missed
+SPREAD_S = 0.1  # within which all watches come back to a server that was away
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTimes:
+    """Seconds. A server sends bookmarks about once a minute: `stall_s` must be longer. A watch is renewed
+    after `renew_s` to twice that. `initial_stall_s`: silence after which a WatchList is held to be
+    ignored."""
+
+    stall_s: float = 100.0
+    initial_stall_s: float = 20.0
+    renew_s: float = 300.0
+    request_s: float = 60.0
+    backoff_base_s: float = 0.8
+    backoff_cap_s: float = 30.0
+
+
+class Sink(Protocol):
+    """Where objects go. `put` and `remove` are called up to SLICE_ITEMS times per pass of the event loop."""
+
+    def begin_replace(self) -> None: ...
+    async def finish_replace(self) -> None: ...
+    def put(self, key: NamespacedName, revision: str, obj: dict[str, Any]) -> None: ...
+    def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None: ...
+
+
+class Watcher:
+    """List and watch of `resource`, for ever. `turn` is the lock under which slices of objects are worked
+    on."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        resource: GroupVersionResource,
+        sink: Sink,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        turn: trio.Lock,
+        random: Callable[[], float],
+        times: WatchTimes,
+        log: Logger,
+        streams: bool = True,
+    ) -> None:
+        self._client = client
+        self._path = collection_path(resource, namespace)
+        self._selectors = {
+            name: value
+            for name, value in (("labelSelector", label_selector), ("fieldSelector", field_selector))
+            if value
+        }
+        self._sink = sink
+        self._turn = turn
+        self._random = random
+        self._times = times
+        self._backoff = Backoff(random, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s)
+        self._page_limit = FIRST_PAGE_LIMIT
+        self._log = log.bind(resource=str(resource), **({"namespace": namespace} if namespace else {}))
+        self._said = ""
+        self._state, self._effects = listwatch.start(streams)
+        self.problem = ""  # what went wrong last; "" when all is well again
+        self.connected = False  # a watch is open and everything that is stored came from it or before it
+        self.current_at = -math.inf  # trio's clock: by then what was missed in the last break will have come
+        self._lost_at = math.inf
+
+    async def run(self) -> None:
+        """Ends by cancellation only."""
+        while True:
+            request = await self._carry_out(self._effects)
+            assert request is not None, self._state
+            await self._client.wait_configured()
+            await self._perform(request)
+            if self.connected:
+                self.connected, self._lost_at = False, trio.current_time()
+
+    async def _carry_out(self, effects: Sequence[listwatch.Effect]) -> listwatch.Effect | None:
+        """Everything but requests; the request that comes last is returned."""
+        for effect in effects:
+            if isinstance(effect, listwatch.Put):
+                self._sink.put(effect.key, effect.revision, effect.object)
+            elif isinstance(effect, listwatch.Remove):
+                self._sink.remove(effect.key, effect.object)
+            elif isinstance(effect, listwatch.Note):
+                self._say(effect)
+            elif isinstance(effect, listwatch.Pause):
+                await self._pause(effect.at_least_s or 0.0)
+            elif isinstance(effect, listwatch.Progress):
+                self._backoff.reset()
+                self._said = self.problem = ""
+            elif isinstance(effect, listwatch.BeginReplace):
+                self._sink.begin_replace()
+            elif isinstance(effect, listwatch.FinishReplace):
+                await self._sink.finish_replace()
+            else:
+                return effect
+        return None
+
+    async def _pause(self, at_least_s: float) -> None:
+        """Shorter when others find that the server is back: what is known of one kind of objects should not be minutes
+        younger than of another."""
+        await trio.sleep(at_least_s)
+        with trio.move_on_after(max(self._backoff.next() - at_least_s, 0.0)):
+            await self._client.wait_back()
+            await trio.sleep(self._random() * SPREAD_S)
+
+    def _say(self, note: listwatch.Note) -> None:
+        """A server that is away for days is news once, not at every attempt."""
+        self.problem = f"{note.message}: {note.detail}" if note.detail else note.message
+        if note.message != self._said:
+            self._said = note.message
+            self._log.warning(note.message, detail=note.detail)
+
+    async def _perform(self, request: listwatch.Effect) -> None:
+        """Send the request and step until the state machine wants another one (left in `_effects`)."""
+        try:
+            if isinstance(request, listwatch.FetchPage):
+                await self._page(request)
+            elif isinstance(request, listwatch.OpenWatch):
+                await self._watch(request)
+            else:
+                await self._probe()
+        except ApiError as error:
+            self._step(listwatch.Failed(error.code, error.reason, error.message[:500], error.retry_after_s))
+        except StreamIdle:
+            self._step(listwatch.Stalled())
+        except PeerError as error:
+            self._step(listwatch.Failed(0, "", str(error)))
+
+    def _step(self, given: listwatch.Input) -> None:
+        self._state, self._effects = listwatch.step(self._state, given)
+
+    # --- lists
+
+    async def _page(self, request: listwatch.FetchPage) -> None:
+        query = dict(self._selectors)
+        if request.limited:
+            query["limit"] = str(self._page_limit)
+        if request.token:
+            query["continue"] = request.token
+        data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
+        async with self._turn:
+            page = _page_of(data)
+        if page is None:
+            self._step(listwatch.Garbage(data[:200].decode("utf-8", "replace")))
+            return
+        items, metadata = page["items"], page["metadata"]
+        if items:
+            self._page_limit = max(10, min(PAGE_LIMIT, PAGE_BYTES * len(items) // len(data)))
+        del data
+        await self._items(items, page)
+        self._step(
+            listwatch.PageRead(str(metadata.get("resourceVersion") or ""), metadata.get("continue") or "")
+        )
+
+    async def _items(self, items: list[Any], page: dict[str, Any]) -> None:
+        """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front,
+        as in watch events, so that the same object gives the same bytes."""
+        kind, api_version = str(page.get("kind") or "").removesuffix("List"), page.get("apiVersion")
+        items.reverse()  # taken from the end, so that each is freed as soon as it is stored
+        while items:
+            async with self._turn:
+                for _ in range(min(SLICE_ITEMS, len(items))):
+                    item = items.pop()
+                    if isinstance(item, dict) and kind and api_version and "kind" not in item:
+                        item = {"kind": kind, "apiVersion": api_version, **item}
+                    await self._feed(listwatch.Item(item))
+
+    async def _probe(self) -> None:
+        query = {**self._selectors, "limit": "1"}
+        data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
+        page = _page_of(data)
+        if page is None:
+            self._step(listwatch.Garbage(data[:200].decode("utf-8", "replace")))
+        else:
+            self._step(listwatch.Probed(str(page["metadata"].get("resourceVersion") or "")))
+
+    # --- watches
+
+    async def _watch(self, request: listwatch.OpenWatch) -> None:
+        renew_s = self._times.renew_s * (1.0 + self._random())
+        query = {
+            **self._selectors,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(max(1, int(renew_s))),
+        }
+        if request.revision:
+            query["resourceVersion"] = request.revision
+        if request.initial:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        idle_s = self._times.initial_stall_s if request.initial else self._times.stall_s
+        async with self._client.stream(
+            self._path,
+            query,
+            idle_s=idle_s,
+            end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
+            open_timeout_s=self._times.request_s,
+        ) as lines:
+            if not request.initial:
+                self._connect()
+            if await self._read(lines):
+                return
+        self._step(listwatch.Ended())
+
+    async def _read(self, lines: LineStream) -> bool:
+        """True when the state machine wants another request, False when the stream ended."""
+        while batch := await lines.batch():
+            for start in range(0, len(batch), SLICE_ITEMS):
+                async with self._turn:
+                    if await self._lines(batch[start : start + SLICE_ITEMS]):
+                        return True
+            if isinstance(self._state, listwatch.Watching):
+                lines.idle_s = self._times.stall_s
+                self._connect()
+        return False
+
+    def _connect(self) -> None:
+        if not self.connected:
+            self.connected = True
+            now = trio.current_time()
+            if now - self._lost_at > CATCH_UP_S:  # not the everyday renewal of a watch
+                self.current_at = now + CATCH_UP_S
+
+    async def _lines(self, lines: Iterable[bytes]) -> bool:
+        for line in lines:
+            if await self._feed(_event_of(line)):
+                return True
+        return False
+
+    async def _feed(self, given: listwatch.Input) -> bool:
+        """Step and carry out; True when a request, or a pause before one, is now due in `_effects`."""
+        self._step(given)
+        effects = self._effects
+        if any(isinstance(effect, _ENDS_STREAM) for effect in effects):
+            return True
+        self._effects = []
+        await self._carry_out(effects)
+        return False
+
+
+_ENDS_STREAM = (listwatch.FetchPage, listwatch.OpenWatch, listwatch.Probe)
+
+
+def _page_of(data: bytes) -> dict[str, Any] | None:
+    """A list as decoded JSON with `items` (null becomes []) and `metadata`; None when it is not one."""
+    try:
+        page = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(page, dict) or not isinstance(page.get("metadata"), dict):
+        return None
+    if page.get("items") is None:
+        page["items"] = []
+    return page if isinstance(page["items"], list) else None
+
+
+def _event_of(line: bytes) -> listwatch.WatchEvent | listwatch.Garbage:
+    try:
+        event = orjson.loads(line)
+        return listwatch.WatchEvent(event["type"], event["object"])
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return listwatch.Garbage(line[:200].decode("utf-8", "replace"))

@@ -1,1 +1,0 @@
-"""Traces over OTLP/HTTP. Imported only where an endpoint is set: nobody else pays for it."""

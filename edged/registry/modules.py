@@ -1,0 +1,185 @@
+"""From a module's URL to a file on this host: `file://` as it is, `registry://` and `https://` through the local store.
+
+Called by admission/host/policies.py and scheduling/run/plugins.py when they load, and by the command line. Downloads of
+one URL are made once however many ask; how often to try again is the caller's. What was downloaded before is used while
+its registry is away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import trio
+
+from edged import config as configuration
+from edged.config import RegistryConfig
+from edged.errors import PeerError
+from edged.registry import credentials, sources
+from edged.registry.download import Download
+from edged.registry.http import Http, Progress
+from edged.registry.oci import Registry
+from edged.registry.origin import Origin
+from edged.registry.reference import Reference, parse_url
+from edged.registry.store import Store, is_moving
+from edged.telemetry.logs import Logger
+from edged.wasm.compile import MAX_MODULE_BYTES
+
+T = TypeVar("T")
+PULL_S = 3600.0
+"""One module, where something comes all the time: links of edge nodes are slow. Silence ends it much sooner."""
+STRANGERS_PULL_S = 300.0
+PULLS_AT_ONCE = 2
+SAY_EVERY_S = 5.0
+
+
+class ModuleUnavailable(PeerError):
+    """The module could not be fetched; it may be later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restrictions:
+    """What a URL may do whose author is not the administrator of this host. (Which hosts and folders it may name at all
+    is edged/admission/resources/module_places.py.) `inward`: connect to this host and to link-local addresses."""
+
+    credentials: bool = True
+    inward: bool = True
+
+
+TRUSTED = Restrictions()
+
+
+def restrictions_of(origin: Origin | None) -> Restrictions:
+    """Those of a policy: none where it is from the configuration file (None)."""
+    return TRUSTED if origin is None else Restrictions(credentials=not origin.namespaced, inward=False)
+
+
+class Modules:
+    """The modules of one configuration."""
+
+    def __init__(self, config: RegistryConfig, state_dir: Path, log: Logger) -> None:
+        self.store = Store(state_dir / "modules")
+        self._config = config
+        self._log = log
+        self._busy: dict[tuple[str, Restrictions], trio.Lock] = {}
+        # Whoever may not be trusted cannot make others wait.
+        self._limiters = {trusted: trio.CapacityLimiter(PULLS_AT_ONCE) for trusted in (True, False)}
+
+    def local(self, url: str) -> Path | None:
+        """The module's file where nothing has to be fetched for it; it may be out of date for a tag that moves. Raises
+        ConfigError for a URL that cannot name a module."""
+        if url.startswith("file://"):
+            return Path(configuration.module_path(url))
+        return self.store.find(url)
+
+    async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:
+        """The module's file, fetched where it has to be. Raises ModuleUnavailable, ConfigError."""
+        found = self.local(url)
+        if found is not None and (url.startswith("file://") or not is_moving(url)):
+            return found
+        lock = self._busy.setdefault((url, restrictions), trio.Lock())
+        waited = lock.locked()
+        async with lock:
+            if waited and (found := self.store.find(url)) is not None:
+                return found
+            return await self._fetched(url, restrictions)
+
+    async def _fetched(self, url: str, restrictions: Restrictions) -> Path:
+        known = self.store.find(url)
+        if self._config.offline:
+            if known is not None:
+                return known
+            raise ModuleUnavailable(
+                f"module {url}: not in {self.store.root}, and [registry] offline is true: nothing is fetched"
+            )
+        try:
+            async with self._limiters[restrictions == TRUSTED]:
+                with self.store.incoming(url) as download:
+                    await self.fetch(url, download, restrictions, self._progress(url))
+                    await trio.to_thread.run_sync(download.settle)
+        except PeerError as error:
+            if known is None:
+                raise ModuleUnavailable(f"module {url}: {error}") from error
+            self._log.warning("module not fetched, the one fetched before is used", module=url, error=str(error))
+            return known
+        return self.store.path(url)
+
+    async def fetch(
+        self, url: str, into: Download, restrictions: Restrictions = TRUSTED, progress: Progress | None = None
+    ) -> None:
+        """A registry:// or https:// module, from the network. Raises PeerError, ConfigError."""
+        limit_s = PULL_S if restrictions == TRUSTED else STRANGERS_PULL_S
+        with trio.move_on_after(limit_s) as scope:
+            if url.startswith("registry://"):
+                reference = parse_url(url)
+                await self.ask(
+                    reference,
+                    lambda registry, host: registry.module(reference, into, MAX_MODULE_BYTES, progress, host),
+                    restrictions,
+                )
+            else:
+                async with self.http(restrictions) as http:
+                    await _download(http, url, into, progress)
+            return
+        assert scope.cancelled_caught
+        raise PeerError(f"not there after {limit_s:.0f} s")
+
+    def http(self, restrictions: Restrictions = TRUSTED) -> Http:
+        """Connections as the configuration says. Raises ConfigError, PeerError where nothing may be fetched."""
+        if self._config.offline:
+            raise PeerError("[registry] offline is true: nothing is fetched")
+        return Http(sources.load(self._config.sources, os.environ), inward=restrictions.inward)
+
+    async def ask(
+        self,
+        reference: Reference,
+        question: Callable[[Registry, str], Awaitable[T]],
+        restrictions: Restrictions = TRUSTED,
+    ) -> T:
+        """The answer of the first mirror that has one, else of the registry itself. `question` is given the registry
+        and the host of its API. Raises PeerError, ConfigError."""
+        errors = []
+        async with self.http(restrictions) as http:
+            for host in (*self._config.mirrors.get(reference.host, ()), reference.host):
+                registry = await self.registry(http, host, restrictions)
+                try:
+                    return await question(registry, reference.api_host if host == reference.host else host)
+                except PeerError as error:
+                    errors.append(str(error) if host == reference.host else f"mirror {host}: {error}")
+        raise PeerError("; ".join(errors))
+
+    async def registry(self, http: Http, host: str, restrictions: Restrictions = TRUSTED) -> Registry:
+        """A registry, as whom docker's configuration says."""
+        if not restrictions.credentials:
+            return Registry(http)
+        folder = credentials.folder_of(self._config.docker_config, os.environ)
+        login, warning = await credentials.find(folder, host)
+        if warning:
+            self._log.warning("registry credentials", host=host, problem=warning)
+        return Registry(http, login)
+
+    def _progress(self, url: str) -> Progress:
+        said = trio.current_time()
+
+        def progress(done: int, total: int) -> None:
+            nonlocal said
+            if trio.current_time() - said >= SAY_EVERY_S:
+                said = trio.current_time()
+                self._log.info("fetching module", module=url, bytes=done, **({"of": total} if total else {}))
+
+        return progress
+
+
+async def _download(http: Http, url: str, into: Download, progress: Progress | None) -> None:
+    """An https:// module."""
+    answer = await http.request("GET", url, limit=MAX_MODULE_BYTES, progress=progress, into=into)
+    if answer.status != 200:
+        raise PeerError(f"{urlsplit(answer.url).netloc} answered HTTP {answer.status}")
+    if not into.is_module:
+        raise PeerError("what came does not begin as a Wasm module")
+
+

@@ -1,1 +1,0 @@
-"""OPA's builtins that `opa build -t wasm` leaves to its host. Pure but for the libraries that some of them need."""

@@ -1,0 +1,1 @@
+"""Pure: KubeSchedulerConfiguration and the profiles made of it."""

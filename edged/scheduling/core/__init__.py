@@ -1,0 +1,1 @@
+"""Pure: framework, queue, cache, snapshot, cycle, classes, preemption, volumes."""

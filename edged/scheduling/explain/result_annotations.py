@@ -1,0 +1,180 @@
+"""How an attempt went as annotations on the Pod, in kube-scheduler-simulator's keys and shapes. Pure.
+
+`results` makes them of a record, `fitted` makes them fit beside what the Pod has: annotations of one object may be
+262,144 bytes together. Written by scheduling/run/annotation_writer.py where scheduler.annotate_results asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from edged.scheduling.core.binding import duration_text
+from edged.scheduling.core.profile import Call
+from edged.scheduling.explain.records import Record, nodes_of
+from edged.scheduling.objects.pods import RESULT_PREFIX as PREFIX
+
+LIMIT: Final = 262_144
+SPARE: Final = 4_096
+"""Left for whoever else annotates the Pod later."""
+HISTORY: Final = f"{PREFIX}result-history"
+LEFT_OUT: Final = f"{PREFIX}nodes-left-out"
+"""Ours: of how many nodes nothing is told, for want of room."""
+PER_NODE: Final = ("filter-result", "score-result", "finalscore-result", "postfilter-result")
+SUCCESS: Final = "success"
+
+Results = dict[str, Any]
+
+
+def results(record: Record) -> Results:
+    """Key without prefix -> value: text for `selected-node`, else what goes into the annotation as JSON."""
+    nodes = nodes_of(record)
+    evaluation, calls = record.evaluation, record.profile.calls
+    found: Results = {
+        "prefilter-result-status": _pre_filter_status(record),
+        "prefilter-result": {plugin: sorted(names) for plugin, names in evaluation.limits.items()},
+        "filter-result": {name: node["filter"] for name, node in nodes.items() if node["filter"]},
+        "postfilter-result": _post_filter(record),
+        "prescore-result": _pre_score(record),
+        "score-result": {name: _texts(node["score"]) for name, node in nodes.items() if "score" in node},
+        "finalscore-result": {name: _texts(node["final"]) for name, node in nodes.items() if "final" in node},
+        "reserve-result": _point(record, "reserve", calls["reserve"]),
+        "permit-result": _point(record, "permit", calls["permit"]),
+        "permit-result-timeout": {
+            call.name: duration_text(record.waits.get(call.name, 0.0))
+            for call in calls["permit"]
+            if "permit" in record.passed
+        },
+        "prebind-result": _point(record, "pre_bind", calls["pre_bind"]),
+        "bind-result": _point(record, "bind", calls["bind"]) if len(calls["bind"]) == 1 else {},
+        "selected-node": evaluation.node_name,
+    }
+    return found
+
+
+def _texts(scores: Mapping[str, int]) -> dict[str, str]:
+    return {plugin: str(score) for plugin, score in scores.items()}
+
+
+def _pre_filter_status(record: Record) -> dict[str, str]:
+    """Up to the plugin that ended it. Skip is no message."""
+    ended = record.evaluation.pre_filter_status
+    found = {}
+    for call in record.profile.calls["pre_filter"]:
+        if ended is not None and ended.plugin == call.name:
+            found[call.name] = ended.message
+            break
+        found[call.name] = "" if call.name in record.skip_filter else SUCCESS
+    return found
+
+
+def _pre_score(record: Record) -> dict[str, str]:
+    if not record.evaluation.scores:
+        return {}
+    calls = record.profile.calls["pre_score"]
+    return {call.name: "" if call.name in record.skip_score else SUCCESS for call in calls}
+
+
+def _post_filter(record: Record) -> dict[str, dict[str, str]]:
+    """All nodes that were turned down; the one where room is made says so."""
+    calls = record.profile.calls["post_filter"]
+    if record.evaluation.node_name or not calls:
+        return {}
+    found: dict[str, dict[str, str]] = {name: {} for name, _ in record.evaluation.explicit()}
+    if record.nominated:
+        names = [call.name for call in calls]
+        by = "DefaultPreemption" if "DefaultPreemption" in names else names[0]
+        found[record.nominated] = {by: "preemption victim"}
+    return found
+
+
+def _point(record: Record, point: str, calls: tuple[Call, ...]) -> dict[str, str]:
+    """plugin -> success, wait, or why not; nothing for a point that was not reached."""
+    if point in record.passed:
+        return {call.name: "wait" if point == "permit" and call.name in record.waits else SUCCESS for call in calls}
+    if record.turned_down is None or record.turned_down[0] != point:
+        return {}
+    found: dict[str, str] = {}
+    status = record.turned_down[1]
+    for call in calls:
+        if call.name == status.plugin:
+            return {**found, call.name: status.message}
+        found[call.name] = SUCCESS
+    return {}
+
+
+# --- as annotations
+
+
+def encoded(found: Results) -> dict[str, str]:
+    """Full key -> value as it is written."""
+    return {
+        PREFIX + key: value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        for key, value in found.items()
+    }
+
+
+def fitted(found: Results, present: Mapping[str, str], limit: int = LIMIT - SPARE) -> dict[str, str | None]:
+    """What to write to a Pod with the annotations `present`: {} when it has the same results already, None to remove.
+
+    The history grows by these results; its oldest go first, then, where one attempt alone is too much, nodes: those
+    with the lowest totals.
+    """
+    room = limit - sum(_size(key, value) for key, value in present.items() if not key.startswith(PREFIX))
+    now, left_out = _within(found, room - _size(HISTORY, "[]"))
+    if left_out:
+        now[LEFT_OUT] = str(left_out)
+    if all(present.get(key) == value for key, value in now.items()):
+        return {}
+    written: dict[str, str | None] = {**now}
+    if LEFT_OUT in present and not left_out:
+        written[LEFT_OUT] = None
+    written[HISTORY] = _history(present.get(HISTORY, ""), now, room - _total(now) - len(HISTORY))
+    return written
+
+
+def _within(found: Results, room: int) -> tuple[dict[str, str], int]:
+    """(annotations, how many nodes are left out)."""
+    names = list(found["filter-result"])
+    kept = len(names)
+    while True:
+        now = encoded(found)
+        if _total(now) <= room or kept == 0:
+            return now, len(names) - kept
+        kept //= 2
+        best = set(sorted(names, key=lambda name: _rank(found, name))[:kept])
+        found = {k: {n: v[n] for n in v if n in best} if k in PER_NODE else v for k, v in found.items()}
+
+
+def _rank(found: Results, name: str) -> tuple[bool, int, str]:
+    scores = found["finalscore-result"].get(name, {})
+    return name != found["selected-node"], -sum(map(int, scores.values())), name
+
+
+def _history(before: str, now: dict[str, str], room: int) -> str:
+    """The attempts, the newest last, as far as there is room."""
+    entries = [*_entries(before), orjson.Fragment(orjson.dumps(now, option=orjson.OPT_SORT_KEYS))]
+    while True:
+        text = orjson.dumps(entries).decode()
+        if len(text.encode()) <= room or not entries:
+            return text
+        del entries[0]
+
+
+def _entries(before: str) -> list[Any]:
+    """What somebody else wrote there counts for nothing."""
+    try:
+        entries = orjson.loads(before) if before else []
+    except orjson.JSONDecodeError:
+        return []
+    return entries if isinstance(entries, list) else []
+
+
+def _size(key: str, value: str) -> int:
+    return len(key.encode()) + len(value.encode())
+
+
+def _total(annotations: Mapping[str, str]) -> int:
+    return sum(_size(key, value) for key, value in annotations.items())

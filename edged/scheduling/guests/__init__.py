@@ -1,0 +1,1 @@
+"""Scheduler plugins as WebAssembly guests: the ABI's encoding, calls, pools."""

@@ -1,0 +1,221 @@
+"""What a Pod asks of a node: resource requests as the scheduler counts them. Pure functions on the Pod's
+dict.
+
+Amounts are summed exactly in nano-units and rounded up once, at the end: cpu to milli-units, all else to
+units. Called by pods.py once per distinct Pod spec. Source: upstream's resource helpers as of 1.37.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from edged.kube.values.quantity import NANO, nano, to_milli, to_units
+
+Amounts = dict[str, int]  # resource name -> nano-units
+Resources = dict[str, int]  # resource name -> milli-units for cpu, units for all else
+Container = Mapping[str, Any]
+
+# What scoring assumes for a container that does not say.
+ASSUMED: Final[Amounts] = {"cpu": NANO // 10, "memory": 200 * 1024 * 1024 * NANO}
+_NATIVE: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
+
+
+def is_extended(name: str) -> bool:
+    """Extended resources (`example.com/device`): the only ones a profile may ignore."""
+    return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.")
+
+
+def is_scalar(name: str) -> bool:
+    """Resources counted besides cpu, memory and ephemeral-storage: extended, huge pages, `kubernetes.io/`
+    ones."""
+    return (
+        is_extended(name)
+        or name.startswith(("hugepages-", "attachable-volumes-"))
+        or ("kubernetes.io/" in name and "/" in name)
+    )
+
+
+def _counted_at_pod_level(name: str) -> bool:
+    return name in ("cpu", "memory") or name.startswith("hugepages-")
+
+
+def amounts(quantities: Mapping[str, Any] | None) -> Amounts:
+    """A resource list as nano-units. Raises QuantityError."""
+    return {name: nano(text) for name, text in quantities.items()} if quantities else {}
+
+
+def rounded(exact: Amounts) -> Resources:
+    """Whole numbers of the resources that nodes are compared by; names the scheduler does not know are
+    dropped."""
+    return {
+        name: to_milli(value) if name == "cpu" else to_units(value)
+        for name, value in exact.items()
+        if name in _NATIVE or is_scalar(name)
+    }
+
+
+def allocatable(quantities: Mapping[str, Any] | None) -> Resources:
+    """`status.allocatable` of a node in whole numbers, "pods" included. Raises QuantityError."""
+    exact = amounts(quantities)
+    result = rounded(exact)
+    if "pods" in exact:
+        result["pods"] = to_units(exact["pods"])
+    return result
+
+
+def _add(total: Amounts, more: Amounts) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
+
+
+def _maximum(total: Amounts, other: Amounts) -> None:
+    for name, value in other.items():
+        if name not in total or value > total[name]:
+            total[name] = value
+
+
+def _sum(spec: Mapping[str, Any], request_of: Callable[[Container], Amounts]) -> Amounts:
+    """Containers and sidecars together, or the peak while init containers run, whichever is more."""
+    total: Amounts = {}
+    for container in spec.get("containers") or ():
+        _add(total, request_of(container))
+    sidecars: Amounts = {}
+    peak: Amounts = {}
+    for container in spec.get("initContainers") or ():
+        own = request_of(container)
+        if container.get("restartPolicy") == "Always":
+            _add(total, own)
+            _add(sidecars, own)
+            _maximum(peak, sidecars)
+        else:
+            own = dict(own)
+            _add(own, sidecars)
+            _maximum(peak, own)
+    _maximum(total, peak)
+    return total
+
+
+def _spec_request(container: Container) -> Amounts:
+    return amounts((container.get("resources") or {}).get("requests"))
+
+
+def _with_assumed(
+    request_of: Callable[[Container], Amounts], assumed: Amounts
+) -> Callable[[Container], Amounts]:
+    return lambda container: {**assumed, **request_of(container)} if assumed else request_of(container)
+
+
+def _resize_infeasible(status: Mapping[str, Any]) -> bool:
+    """The first condition of the type decides, though there should be one only."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodResizePending":
+            return bool(condition.get("reason") == "Infeasible")
+    return False
+
+
+def status_of_resources(status: Mapping[str, Any]) -> list[Any] | None:
+    """All of a status that requests depend on, for comparison; None for most Pods: nothing of it matters."""
+    resources, allocated = status.get("resources"), status.get("allocatedResources")
+    infeasible = _resize_infeasible(status)
+    containers = [
+        [name, entry.get("allocatedResources"), (entry.get("resources") or {}).get("requests")]
+        for name, entry in _resized_statuses(status).items()
+    ]
+    if not containers and not infeasible and resources is None and not allocated:
+        return None
+    return [containers, infeasible, resources, allocated]
+
+
+def _resized_statuses(status: Mapping[str, Any]) -> dict[str, Container]:
+    """Container statuses by name, of those that tell resources."""
+    return {
+        entry["name"]: entry
+        for field in ("containerStatuses", "initContainerStatuses")
+        for entry in status.get(field) or ()
+        if entry.get("allocatedResources") or (entry.get("resources") or {}).get("requests")
+    }
+
+
+def _container_sums(spec: Mapping[str, Any], status: Mapping[str, Any] | None, assumed: Amounts) -> Amounts:
+    """The sum from the spec alone, or for assigned Pods the largest of spec, actuated and allocated sums."""
+    if not status or status_of_resources(status) is None:
+        return _sum(spec, _with_assumed(_spec_request, assumed))
+    infeasible = _resize_infeasible(status)
+    total: Amounts = {}
+    for sums in _status_sums(spec, status, assumed, infeasible):
+        _maximum(total, sums)
+    if not infeasible:
+        _maximum(total, _sum(spec, _with_assumed(_spec_request, assumed)))
+    return total
+
+
+def _status_sums(
+    spec: Mapping[str, Any], status: Mapping[str, Any], assumed: Amounts, infeasible: bool
+) -> tuple[Amounts, Amounts]:
+    """What the node set aside for the containers, and what they run with: the Pod's own totals if the status
+    has both."""
+    running = (status.get("resources") or {}).get("requests")
+    if status.get("allocatedResources") and running:
+        return amounts(status["allocatedResources"]), amounts(running)
+    statuses = _resized_statuses(status)
+
+    def allocated(container: Container) -> Amounts:
+        given = statuses.get(container.get("name", ""), {}).get("allocatedResources")
+        if given:
+            return amounts(given)
+        return {} if infeasible else _spec_request(container)
+
+    def actuated(container: Container) -> Amounts:
+        given = (statuses.get(container.get("name", ""), {}).get("resources") or {}).get("requests")
+        return amounts(given) if given else allocated(container)
+
+    return _sum(spec, _with_assumed(allocated, assumed)), _sum(spec, _with_assumed(actuated, assumed))
+
+
+def _pod_level(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Amounts:
+    """Requests of the Pod as a whole, which replace the containers'; with a status that tells resources, the
+    largest of what is asked for, run with and set aside."""
+    given = _supported((spec.get("resources") or {}).get("requests"))
+    resources = (status or {}).get("resources")
+    if not given or status is None or resources is None:
+        return given
+    total = {} if _resize_infeasible(status) else given
+    _maximum(total, _supported(resources.get("requests")))
+    _maximum(total, _supported(status.get("allocatedResources")))
+    return total
+
+
+def _supported(quantities: Mapping[str, Any] | None) -> Amounts:
+    return {name: value for name, value in amounts(quantities).items() if _counted_at_pod_level(name)}
+
+
+def _finish(total: Amounts, pod_level: Amounts, spec: Mapping[str, Any]) -> Amounts:
+    total.update(pod_level)
+    _add(total, amounts(spec.get("overhead")))
+    return total
+
+
+def requests(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Resources:
+    """The Pod's request per resource. `status` only for Pods that have a node. Raises QuantityError."""
+    return rounded(_finish(_container_sums(spec, status, {}), _pod_level(spec, status), spec))
+
+
+def scored_requests(spec: Mapping[str, Any]) -> Resources:
+    """What NodeResourcesFit scores for an incoming Pod: assumed amounts filled in, Pod-level requests
+    ignored.
+
+    Ignoring them looks like an oversight upstream, but the choice of node depends on it.
+    """
+    return rounded(_finish(_container_sums(spec, None, ASSUMED), {}, spec))
+
+
+def assumed_requests(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> tuple[int, int]:
+    """(cpu milli-units, memory bytes) that an assigned Pod adds to its node's non-zero sums."""
+    pod_level = _pod_level(spec, status)
+    assumed = ASSUMED
+    if _pod_level(spec):
+        known = _finish(_container_sums(spec, status, {}), pod_level, spec)
+        assumed = {name: value for name, value in ASSUMED.items() if name not in known}
+    total = _finish(_container_sums(spec, status, assumed), pod_level, spec)
+    return to_milli(total.get("cpu", 0)), to_units(total.get("memory", 0))

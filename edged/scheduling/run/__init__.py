@@ -1,0 +1,1 @@
+"""The scheduler at work: the loop, binding, evictions, extenders, annotations, metrics."""

@@ -1,0 +1,84 @@
+"""Writes how attempts went onto the Pods, behind everything else. Only where scheduler.annotate_results is on.
+
+A write waits until the scheduler has nothing to do, a few seconds at most; of several attempts at one Pod the latest
+is written. What the API server refuses, or is not there to take, is dropped: results are advice. edged/scheduling/
+annotations.py makes them; a result that the Pod carries already is not written again, and the scheduler does not look
+at these annotations, so that a write is no event.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import trio
+
+from edged.errors import PeerError
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.explain.records import Record
+from edged.scheduling.explain.result_annotations import fitted, results
+from edged.telemetry.logs import Logger
+
+PATIENCE_S = 5.0
+STEP_S = 0.05
+MOST_WAITING = 1024
+
+Patch = Callable[[NamespacedName, str, Mapping[str, str | None]], Awaitable[None]]
+"""(Pod, its uid, annotations; None removes one). Raises PeerError."""
+
+
+class Annotator:
+    """`pod`: the Pod as last seen. `busy`: Pods wait for the scheduler. Counts what it `written`, `dropped`."""
+
+    def __init__(
+        self,
+        pod: Callable[[NamespacedName], dict[str, Any] | None],
+        patch: Patch,
+        busy: Callable[[], bool],
+        log: Logger,
+    ) -> None:
+        self._pod = pod
+        self._patch = patch
+        self._busy = busy
+        self._log = log
+        self._due: OrderedDict[NamespacedName, Record] = OrderedDict()
+        self._wake = trio.Event()
+        self.written = 0
+        self.dropped = 0
+
+    def soon(self, record: Record) -> None:
+        """Never waits."""
+        self._due[record.evaluation.pod.key] = record
+        if len(self._due) > MOST_WAITING:
+            self._due.popitem(last=False)
+            self.dropped += 1
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = trio.Event()
+            while self._due:
+                with trio.move_on_after(PATIENCE_S):
+                    while self._busy():
+                        await trio.sleep(STEP_S)
+                _, record = self._due.popitem(last=False)
+                await self._write(record)
+                await trio.lowlevel.checkpoint()
+
+    async def _write(self, record: Record) -> None:
+        pod = record.evaluation.pod
+        obj = self._pod(pod.key)
+        if obj is None or obj["metadata"].get("uid") != pod.uid:
+            return
+        changes = fitted(results(record), obj["metadata"].get("annotations") or {})
+        if not changes:
+            return
+        try:
+            await self._patch(pod.key, pod.uid, changes)
+            self.written += 1
+        except PeerError as error:
+            self.dropped += 1
+            self._log.warning("scheduling results not written", pod=str(pod.key), error=str(error))

@@ -1,0 +1,261 @@
+"""Evicts the victims of preemptions in the background, and knows whose are still under way.
+
+The scheduler's side of framework.Preemption: DefaultPreemption decides (scheduling/plugins), this acts. A
+victim gets the condition DisruptionTarget and is deleted; one that only waits in Permit or PreBind is turned
+down in memory. The last victim goes after all others, so that the Pod which needs the room can tell from that
+one alone whether it is worth another try. Used by scheduling/run/scheduler.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import trio
+
+from edged.errors import EdgedError, PeerError
+from edged.kube.client import ApiError, NoAnswer
+from edged.kube.control.backoff import Backoff
+from edged.kube.informers import Informer
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.core.counters import Metrics
+from edged.scheduling.core.extenders import Extender, run_extender_preemption
+from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.preemption import Candidate, DisruptionBudget, parse_budget
+from edged.scheduling.objects.pods import PodInfo
+from edged.telemetry.logs import Logger
+
+DELETERS = 16
+TRIES = 4
+PAUSE_S = 5.0
+"""Before a Pod whose victims could not be evicted is tried again."""
+GONE = (404, 410)
+PASSING = (409, 429, 500, 503)
+REPLACED = (409, 422)  # another Pod of that name: ours is gone
+
+
+class EvictionWrites(Protocol):
+    """The writes that an eviction takes."""
+
+    async def patch_status(
+        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+    ) -> None:
+        """Raises PeerError."""
+
+    async def delete(self, pod: NamespacedName, uid: str) -> None:
+        """Raises PeerError."""
+
+
+class Scheduling(Protocol):
+    """What evictions need of the scheduler."""
+
+    async def turn_down(self, uid: str, plugin: str, message: str) -> bool:
+        """Take a Pod back that waits in Permit or PreBind, its room included; False when it does not."""
+        ...
+
+    def activate(self, uid: str) -> None:
+        """Try a waiting Pod again."""
+        ...
+
+    def let_go(self, uid: str) -> None:
+        """Try a Pod again that waits for an event, after its backoff."""
+        ...
+
+    def counts(self, uid: str) -> bool:
+        """Whether a Pod takes room on a node."""
+        ...
+
+    def clear_nomination(self, pod: PodInfo) -> None:
+        """Take it out of the Pod's status, after what is still to be written there. Advice: may fail."""
+        ...
+
+    def condition_time(self) -> str:
+        """The present, as conditions carry it."""
+        ...
+
+    def tell_preempted(self, victim: PodInfo, preemptor: PodInfo, note: str) -> None: ...
+
+
+class Evictions:
+    """framework.Preemption. `respect` says where PodDisruptionBudgets are; without it there are none."""
+
+    def __init__(
+        self,
+        pods: Informer,
+        writes: EvictionWrites,
+        scheduling: Scheduling,
+        nominator: Nominator,
+        *,
+        metrics: Metrics,
+        random: Callable[[], float],
+        log: Logger,
+    ) -> None:
+        self.extenders: Sequence[Extender] = ()
+        self._pods = pods
+        self._budgets_informer: Informer | None = None
+        self._writes = writes
+        self._scheduling = scheduling
+        self._nominator = nominator
+        self._metrics = metrics
+        self._random = random
+        self._log = log
+        self._running: dict[str, PodInfo | None] = {}  # preemptor -> its last victim, once it has come to that
+        self._parsed: tuple[int, tuple[DisruptionBudget, ...]] = (-1, ())
+        self._send, self._receive = trio.open_memory_channel[tuple[PodInfo, Candidate, list[PodInfo]]](float("inf"))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            async for work in self._receive:
+                nursery.start_soon(self._evict, *work)
+
+    def respect(self, budgets: Informer) -> None:
+        """From now on nothing is preempted before these are known."""
+        self._budgets_informer = budgets
+
+    # --- what DefaultPreemption asks
+
+    def problem(self) -> str:
+        """Budgets that are not known yet might be violated."""
+        if self._budgets_informer is not None and not self._budgets_informer.synced:
+            return "PodDisruptionBudgets are not known yet."
+        return ""
+
+    def running(self, uid: str) -> bool:
+        """False as soon as the last victim is seen to go, whatever the requests are still at."""
+        if uid not in self._running:
+            return False
+        last = self._running[uid]
+        if last is None:
+            return True
+        obj = self._pods.get(last.key)
+        return not (obj is None or obj["metadata"].get("deletionTimestamp") or obj["metadata"].get("uid") != last.uid)
+
+    def budgets(self) -> Sequence[DisruptionBudget]:
+        informer = self._budgets_informer
+        if informer is None:
+            return ()
+        if self._parsed[0] != informer.generation:
+            self._parsed = (informer.generation, tuple(parse_budget(obj) for obj in informer.items()))
+        return self._parsed[1]
+
+    async def ask_extenders(self, pod: PodInfo, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        return await run_extender_preemption(self.extenders, pod, candidates)
+
+    async def pause(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def start(self, pod: PodInfo, candidate: Candidate) -> None:
+        """Victims that are on their way out already are left to it."""
+        self._metrics.observe("preemption_victims", len(candidate.victims))
+        victims = [victim for victim in candidate.victims if not victim.terminating]
+        if victims:
+            self._running[pod.uid] = None
+            self._send.send_nowait((pod, candidate, victims))
+
+    # --- evicting
+
+    async def _evict(self, pod: PodInfo, candidate: Candidate, victims: list[PodInfo]) -> None:
+        result, in_memory = "success", False
+        try:
+            self._clear_nominations(pod, candidate.node_name)
+            await self._evict_each(pod, candidate.node_name, victims[:-1])
+            self._running[pod.uid] = victims[-1]
+            in_memory = await self._evict_one(pod, candidate.node_name, victims[-1])
+        except EdgedError as error:
+            result = "error"
+            self._log.warning("preemption failed", pod=str(pod.key), node=candidate.node_name, error=str(error))
+            await trio.sleep(PAUSE_S)  # held back meanwhile: what was refused would be refused again at once
+        finally:
+            self._running.pop(pod.uid, None)
+        self._metrics.count("preemption_goroutines_execution_total", result)
+        if in_memory or result == "error":  # no deletion will wake it
+            self._scheduling.activate(pod.uid)
+        elif not self._scheduling.counts(victims[-1].uid):
+            # It went, or ended, while the Pod was still held back; had it not, its going would wake the Pod.
+            self._scheduling.let_go(pod.uid)
+
+    def _clear_nominations(self, pod: PodInfo, node_name: str) -> None:
+        """Less important Pods that wait for the same node had better look elsewhere."""
+        for other in self._nominator.on(node_name):
+            if other.spec.priority < pod.spec.priority:
+                self._scheduling.clear_nomination(other)
+
+    async def _evict_each(self, pod: PodInfo, node_name: str, victims: Sequence[PodInfo]) -> None:
+        """Side by side; the first failure ends them all. Raises PeerError."""
+        failures: list[PeerError] = []
+        limit = trio.CapacityLimiter(DELETERS)
+        async with trio.open_nursery() as nursery:
+
+            async def one(victim: PodInfo) -> None:
+                async with limit:
+                    try:
+                        await self._evict_one(pod, node_name, victim)
+                    except PeerError as error:
+                        failures.append(error)
+                        nursery.cancel_scope.cancel()
+
+            for victim in victims:
+                nursery.start_soon(one, victim)
+        if failures:
+            raise failures[0]
+
+    async def _evict_one(self, pod: PodInfo, node_name: str, victim: PodInfo) -> bool:
+        """-> whether it took no more than a word. Raises PeerError."""
+        note = f"Preempted by pod {pod.uid} on node {node_name}"
+        if await self._scheduling.turn_down(victim.uid, "DefaultPreemption", "preempted"):
+            self._scheduling.tell_preempted(victim, pod, note + " (in kube-scheduler memory).")
+            return True
+        if await self._delete(pod, victim):
+            self._scheduling.tell_preempted(victim, pod, note)
+        return False
+
+    async def _delete(self, pod: PodInfo, victim: PodInfo) -> bool:
+        """False when it was gone before. Raises PeerError."""
+        message = f"{pod.scheduler_name}: preempting to accommodate a higher priority pod"
+        condition = self._condition(victim, message)
+        try:
+            if condition is not None:
+                await self._retried(lambda: self._writes.patch_status(victim.key, victim.uid, condition, None))
+            await self._retried(lambda: self._writes.delete(victim.key, victim.uid))
+        except ApiError as error:
+            if error.code in GONE or (error.code in REPLACED and self._is_replaced(victim)):
+                return False
+            raise
+        return True
+
+    def _condition(self, victim: PodInfo, message: str) -> dict[str, Any] | None:
+        """DisruptionTarget=True; None when the victim has just that. Its time stays while the status does."""
+        obj = victim.object()
+        conditions = (obj.get("status") or {}).get("conditions") or ()
+        present: dict[str, Any] = next((c for c in conditions if c.get("type") == "DisruptionTarget"), {})
+        condition: dict[str, Any] = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "PreemptionByScheduler",
+            "message": message,
+            "lastTransitionTime": self._scheduling.condition_time(),
+        }
+        if generation := obj["metadata"].get("generation"):
+            condition["observedGeneration"] = generation
+        if present.get("status") == "True" and present.get("lastTransitionTime"):
+            condition["lastTransitionTime"] = present["lastTransitionTime"]
+        same = all(present.get(field) == condition[field] for field in ("status", "reason", "message"))
+        return None if same else condition
+
+    def _is_replaced(self, victim: PodInfo) -> bool:
+        obj = self._pods.get(victim.key)
+        return obj is None or obj["metadata"].get("uid") != victim.uid
+
+    async def _retried(self, request: Callable[[], Any]) -> None:
+        """A few times while the server is away, busy, or says that somebody else was faster. Raises PeerError."""
+        backoff = Backoff(self._random, base_s=0.01, cap_s=1.0)
+        for attempt in range(TRIES):
+            try:
+                await request()
+                return
+            except PeerError as error:
+                passing = isinstance(error, NoAnswer) or (isinstance(error, ApiError) and error.code in PASSING)
+                if not passing or attempt == TRIES - 1:
+                    raise
+            await trio.sleep(backoff.next())

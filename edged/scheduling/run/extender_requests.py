@@ -1,0 +1,246 @@
+"""HTTP extenders: the requests of kube-scheduler's extender protocol (v1), as configured.
+
+One `HttpExtender` per entry of `extenders` in a KubeSchedulerConfiguration. What its answers mean to a cycle
+is scheduling/core/extenders.py's. Requests are POSTs of JSON to `<urlPrefix>/<verb>`; each has the entry's
+timeout. Field names are Go's, capitalised, as extenders expect them.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import orjson
+import trio
+
+from edged.errors import ConfigError, PeerError
+from edged.http.client import Transport
+from edged.kube.client import cause_of
+from edged.scheduling.config.config_sections import ExtenderConfig, ExtenderTls
+from edged.scheduling.core.framework import Handle
+from edged.scheduling.core.preemption import Candidate
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.pods import PodInfo
+
+MAX_ANSWER_BYTES = 64 << 20
+IDLE_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FilterAnswer:
+    """scheduling.extenders.Filtered."""
+
+    names: tuple[str, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    unresolvable: Mapping[str, str] = field(default_factory=dict)
+
+
+class HttpExtender:
+    """scheduling.extenders.Extender. Raises ConfigError (with the path in the file) for unusable TLS files."""
+
+    def __init__(self, config: ExtenderConfig, handle: Handle) -> None:
+        self.name = config.url
+        self.ignorable = config.ignorable
+        self.filters = bool(config.filter_verb)
+        self.prioritizes = bool(config.prioritize_verb)
+        self.preempts = bool(config.preempt_verb)
+        self.binds = bool(config.bind_verb)
+        self.weight = config.weight
+        self._config = config
+        self._handle = handle
+        self._managed = frozenset(config.managed)
+        context, server_name = None, ""
+        if config.tls is not None:
+            context, server_name = tls_context(config.tls, f"{config.path}.tlsConfig"), config.tls.server_name
+        self._http = httpx2.AsyncClient(
+            transport=Transport(context, keep=IDLE_CONNECTIONS, server_name=server_name),
+            timeout=None,  # every request has its own deadline
+            trust_env=False,
+            headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
+        )
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    def interested(self, pod: PodInfo) -> bool:
+        if not self._managed:
+            return True
+        spec = pod.object().get("spec") or {}
+        return any(
+            not self._managed.isdisjoint((container.get("resources") or {}).get(kind) or ())
+            for field_name in ("containers", "initContainers")
+            for container in spec.get(field_name) or ()
+            for kind in ("requests", "limits")
+        )
+
+    def judges(self, pod: PodInfo) -> bool:
+        return (self.filters or self.prioritizes) and self.interested(pod)
+
+    # --- requests
+
+    async def filter(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> FilterAnswer:
+        """Raises PeerError."""
+        answer = _object(await self._send(self._config.filter_verb, self._about(pod, nodes)))
+        if answer.get("Error"):
+            raise PeerError(str(answer["Error"]))
+        with self._expected_shape():
+            failed = _texts(answer.get("FailedNodes"))
+            unresolvable = _texts(answer.get("FailedAndUnresolvableNodes"))
+            return FilterAnswer(self._names(answer, nodes), failed, unresolvable)
+
+    @contextmanager
+    def _expected_shape(self) -> Iterator[None]:
+        """Whatever an answer of another shape does to the code that reads it is the extender's fault."""
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            said = f"the answer has another shape than the protocol's: {error}"
+            raise PeerError(f"extender {self.name}: {said}") from error
+
+    def _names(self, answer: Mapping[str, Any], nodes: Sequence[NodeInfo]) -> tuple[str, ...]:
+        asked = {node.name for node in nodes}
+        if self._config.node_cache_capable and answer.get("NodeNames") is not None:
+            names = tuple(answer["NodeNames"])
+        else:
+            items = (answer.get("Nodes") or {}).get("items") or ()
+            names = tuple(item["metadata"]["name"] for item in items)
+        for name in names:
+            if name not in asked:
+                claim = f'extender "{self.name}" claims a filtered node "{name}"'
+                raise PeerError(f"{claim} which is not found in the input node list")
+        return names
+
+    async def prioritize(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, int]:
+        """Raises PeerError."""
+        answer = await self._send(self._config.prioritize_verb, self._about(pod, nodes))
+        if not isinstance(answer, list):
+            raise PeerError(f"extender {self.name}: a list of scores was expected")
+        try:
+            return {entry["Host"]: int(entry["Score"]) for entry in answer}
+        except (KeyError, TypeError, ValueError) as error:
+            raise PeerError(f"extender {self.name}: entries need Host and Score") from error
+
+    async def preempt(self, pod: PodInfo, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Raises PeerError."""
+        if self._config.node_cache_capable:
+            victims = {c.node_name: _meta_victims(c) for c in candidates}
+            body = {"Pod": pod.object(), "NodeNameToVictims": None, "NodeNameToMetaVictims": victims}
+        else:
+            whole = {c.node_name: _victims(c) for c in candidates}
+            body = {"Pod": pod.object(), "NodeNameToVictims": whole, "NodeNameToMetaVictims": None}
+        answer = _object(await self._send(self._config.preempt_verb, body))
+        with self._expected_shape():
+            found = answer.get("NodeNameToMetaVictims") or {}
+            return [self._candidate(name, victims or {}) for name, victims in found.items()]
+
+    def _candidate(self, node_name: str, victims: Mapping[str, Any]) -> Candidate:
+        node = self._handle.snapshot.get(node_name)
+        if node is None:
+            raise PeerError(f'extender {self.name}: node "{node_name}" is not known')
+        pods = []
+        for entry in victims.get("Pods") or ():
+            uid = entry.get("UID", "")
+            if uid not in node.pods:
+                raise PeerError(
+                    f"extender: {self.name} claims to preempt pod (UID: {uid}) on node: {node_name}, "
+                    "but the pod is not found on that node"
+                )
+            pods.append(node.pods[uid])
+        return Candidate(node_name, tuple(pods), victims.get("NumPDBViolations") or 0)
+
+    async def bind(self, pod: PodInfo, node_name: str) -> None:
+        """Raises PeerError."""
+        body = {
+            "PodName": pod.key.name, "PodNamespace": pod.key.namespace, "PodUID": pod.uid, "Node": node_name,
+        }  # fmt: skip
+        answer = _object(await self._send(self._config.bind_verb, body))
+        if answer.get("Error"):
+            raise PeerError(str(answer["Error"]))
+
+    def _about(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, Any]:
+        if self._config.node_cache_capable:
+            return {"Pod": pod.object(), "Nodes": None, "NodeNames": [node.name for node in nodes]}
+        items = [node.object() for node in nodes]
+        return {"Pod": pod.object(), "Nodes": {"metadata": {}, "items": items}, "NodeNames": None}
+
+    async def _send(self, verb: str, body: dict[str, Any]) -> Any:
+        """Raises PeerError: no answer in time, another status than 200, no JSON."""
+        url = f"{self._config.url}/{verb}"
+        with trio.move_on_after(self._config.timeout_s):
+            try:
+                response = await self._http.post(url, content=orjson.dumps(body))
+            except httpx2.HTTPError as error:
+                raise PeerError(f"extender {url}: {cause_of(error)}") from error
+            if response.status_code != 200:
+                raise PeerError(f"failed {verb} with extender at URL {url}, code {response.status_code}")
+            if len(response.content) > MAX_ANSWER_BYTES:
+                raise PeerError(f"extender {url}: an answer of more than {MAX_ANSWER_BYTES} bytes")
+            try:
+                return orjson.loads(response.content)
+            except orjson.JSONDecodeError as error:
+                raise PeerError(f"extender {url}: the answer is not JSON: {error}") from error
+        raise PeerError(f"extender {url}: no answer within {self._config.timeout_s:g} s")
+
+
+def _victims(candidate: Candidate) -> dict[str, Any]:
+    pods = [victim.object() for victim in candidate.victims]
+    return {"Pods": pods, "NumPDBViolations": candidate.violations}
+
+
+def _meta_victims(candidate: Candidate) -> dict[str, Any]:
+    pods = [{"UID": victim.uid} for victim in candidate.victims]
+    return {"Pods": pods, "NumPDBViolations": candidate.violations}
+
+
+def _object(answer: Any) -> dict[str, Any]:
+    """Go decodes `null` into an empty answer."""
+    if answer is None:
+        return {}
+    if not isinstance(answer, dict):
+        raise PeerError("an extender's answer is not a JSON object")
+    return answer
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(said) for name, said in (value or {}).items()}
+
+
+def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:
+    """Raises ConfigError."""
+    context = ssl.create_default_context()
+    try:
+        if tls.ca_file or tls.ca_data:
+            context = ssl.create_default_context(cafile=tls.ca_file or None, cadata=tls.ca_data.decode() or None)
+        if tls.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if tls.cert_file or tls.cert_data:
+            _load_pair(context, tls)
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return context
+
+
+def _load_pair(context: ssl.SSLContext, tls: ExtenderTls) -> None:
+    """The ssl module reads pairs from files alone, so data passes through one that nobody else can open."""
+    if tls.cert_file and tls.key_file:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        return
+    cert = tls.cert_data or _read(tls.cert_file)
+    key = tls.key_data or _read(tls.key_file)
+    fd = os.memfd_create("edged-extender", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, cert + b"\n" + key)
+        context.load_cert_chain(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

@@ -1,0 +1,148 @@
+"""Feeds the objects that scheduler plugins decide by, from informers that start when a Pod first needs them.
+
+A cluster whose Pods have no claims never lists or watches a volume. Whatever is asked for once stays. Called
+by scheduling/run/scheduler.py, which has one feed per term; what objects mean is in
+scheduling/objects/other_objects.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import trio
+
+from edged.kube.informers import Change, Handler, Informer, Prune, Subscription
+from edged.kube.values.names import GroupVersionResource
+from edged.kube.values.quantity import QuantityError
+from edged.scheduling.objects import other_objects as objects
+from edged.scheduling.objects.other_objects import Objects
+from edged.telemetry.logs import Logger
+
+PATIENCE_S = 5.0
+"""How long the first Pod that needs a kind holds up the others."""
+RESOURCES: Final[Mapping[str, GroupVersionResource]] = {
+    objects.CLAIM: GroupVersionResource("", "v1", "persistentvolumeclaims"),
+    objects.VOLUME: GroupVersionResource("", "v1", "persistentvolumes"),
+    objects.STORAGE_CLASS: GroupVersionResource("storage.k8s.io", "v1", "storageclasses"),
+    objects.CSI_NODE: GroupVersionResource("storage.k8s.io", "v1", "csinodes"),
+    objects.CSI_DRIVER: GroupVersionResource("storage.k8s.io", "v1", "csidrivers"),
+    objects.CAPACITY: GroupVersionResource("storage.k8s.io", "v1", "csistoragecapacities"),
+    objects.ATTACHMENT: GroupVersionResource("storage.k8s.io", "v1", "volumeattachments"),
+    objects.NAMESPACE: GroupVersionResource("", "v1", "namespaces"),
+    objects.SERVICE: GroupVersionResource("", "v1", "services"),
+    objects.REPLICATION_CONTROLLER: GroupVersionResource("", "v1", "replicationcontrollers"),
+    objects.REPLICA_SET: GroupVersionResource("apps", "v1", "replicasets"),
+    objects.STATEFUL_SET: GroupVersionResource("apps", "v1", "statefulsets"),
+}
+
+Acquire = Callable[[GroupVersionResource, Prune], Informer]
+Told = Callable[[str, str, Any, Any], None]
+"""(kind, type of the change, what was known before, what is known now)."""
+
+
+def _only_selector(obj: dict[str, Any]) -> None:
+    """Services and workloads: a ReplicaSet's template alone is most of a cluster's bytes."""
+    obj["spec"] = {"selector": (obj.get("spec") or {}).get("selector")}
+    _only_spec(obj)
+    obj["metadata"].pop("annotations", None)
+
+
+def _only_metadata(obj: dict[str, Any]) -> None:
+    obj.pop("spec", None)
+    obj.pop("status", None)
+    obj["metadata"].pop("annotations", None)
+
+
+def _only_spec(obj: dict[str, Any]) -> None:
+    obj.pop("status", None)
+
+
+def _only_phase(obj: dict[str, Any]) -> None:
+    """Claims and volumes."""
+    obj["status"] = {"phase": (obj.get("status") or {}).get("phase")}
+
+
+def _all_but_parameters(obj: dict[str, Any]) -> None:
+    """StorageClasses."""
+    obj.pop("parameters", None)
+
+
+PRUNES: Final[Mapping[str, Prune]] = {
+    **dict.fromkeys(RESOURCES, _only_spec),
+    objects.CLAIM: _only_phase, objects.VOLUME: _only_phase, objects.STORAGE_CLASS: _all_but_parameters,
+    objects.NAMESPACE: _only_metadata,
+    **dict.fromkeys((objects.SERVICE, *objects.WORKLOADS), _only_selector),
+}  # fmt: skip
+"""What stays of each object."""
+
+
+class ObjectFeed:
+    """`told` is called with every change, after `objects` knows it."""
+
+    def __init__(self, known: Objects, acquire: Acquire | None, told: Told, log: Logger) -> None:
+        self._objects = known
+        self._acquire = acquire
+        self._told = told
+        self._log = log
+        self._sources: dict[str, tuple[Informer, Handler, Subscription]] = {}
+        self._deadlines: dict[str, float] = {}
+        self._missed: set[str] = set()
+
+    async def fetch(self, kinds: Iterable[str]) -> dict[str, str]:
+        """Sees to it that these kinds are known; those that are not, with the reason.
+
+        Waits only for a kind's first list, and that once: later calls say at once how things are.
+        """
+        wanted = [kind for kind in dict.fromkeys(kinds) if kind not in self._objects.ready]
+        for kind in wanted:
+            self._start(kind)
+        return {kind: problem for kind in wanted if (problem := await self._wait(kind))}
+
+    def _start(self, kind: str) -> None:
+        if kind in self._sources:
+            return
+        if self._acquire is None:
+            self._objects.ready.add(kind)
+            return
+        informer = self._acquire(RESOURCES[kind], PRUNES[kind])
+        handler = self._handler(kind)
+        self._sources[kind] = (informer, handler, informer.add_handler(handler))
+        self._deadlines[kind] = trio.current_time() + PATIENCE_S
+
+    async def _wait(self, kind: str) -> str:
+        """Why the kind is not known; "" when it is."""
+        if kind in self._objects.ready:
+            return ""
+        informer, _, subscription = self._sources[kind]
+        with trio.move_on_at(self._deadlines[kind]):
+            await informer.wait_synced()
+            await subscription.wait_replayed()
+        if informer.synced and subscription.pending is None:
+            self._objects.ready.add(kind)
+            return ""
+        problem = informer.problem or "the API server has not listed them yet"
+        if kind not in self._missed:
+            self._missed.add(kind)
+            self._log.warning("scheduler lacks objects", kind=kind, problem=problem)
+        return problem
+
+    def _handler(self, kind: str) -> Handler:
+        def handle(change: Change) -> None:
+            if change.type == "deleted":
+                self._told(kind, change.type, self._objects.remove(kind, change.key), None)
+                return
+            try:
+                old, new = self._objects.put(kind, change.object)
+            except QuantityError as error:
+                self._log.warning("object cannot be read", kind=kind, name=str(change.key), error=str(error))
+                return
+            self._told(kind, change.type, old, new)
+
+        return handle
+
+    def close(self) -> None:
+        """Hears of no changes any more; the informers stay with whoever acquired them."""
+        for informer, handler, _ in self._sources.values():
+            informer.remove_handler(handler)
+        self._sources.clear()

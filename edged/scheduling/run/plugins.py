@@ -1,0 +1,314 @@
+"""From configuration to scheduler profiles: loads plugin modules and puts them among the native plugins.
+
+Profiles come from `scheduler.names` (the defaults, plus each `[[scheduler.plugin]]`) or from a
+KubeSchedulerConfiguration file, whose guest plugins are named by `guestURL`. Called by daemon.py before the
+scheduler starts; anything that cannot be loaded is an error that names the plugin, because a profile without
+one of its plugins would place Pods where they must not go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from edged.config import Config, PluginConfig, SchedulerConfig
+from edged.errors import ConfigError, EdgedError, GuestError, PeerError
+from edged.registry.modules import Modules
+from edged.scheduling.config import guest_source, profile_config
+from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.core import profile
+from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
+from edged.scheduling.core.profile import Call, PluginRef, PointConfig, Profile, ProfileConfig
+from edged.scheduling.guests.guest import (
+    GUEST_HOSTS,
+    GuestLog,
+    GuestOptions,
+    GuestPlugin,
+    LoadedGuest,
+    load_guest,
+)
+from edged.telemetry.logs import GuestLines, Logger
+from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
+from edged.wasm.instance import Budget, Template
+from edged.wasm.module import Module
+
+FETCH_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlugin:
+    """A guest in use, and what it was made of. `prepared`: the version it is to change to."""
+
+    plugin: GuestPlugin
+    digest: str
+    options: GuestOptions
+    prepared: LoadedGuest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Profiles with their guests: by name for `[[scheduler.plugin]]`, by `profile/name` for those of a file."""
+
+    profiles: tuple[Profile, ...] = ()
+    configs: tuple[ProfileConfig, ...] = ()
+    guests: dict[str, LoadedPlugin] = field(default_factory=dict)
+
+    def adopt(self, old: Loaded) -> list[GuestPlugin]:
+        """Put prepared versions to use; -> the plugins of `old` that nobody needs any more."""
+        for loaded in self.guests.values():
+            if loaded.prepared is not None:
+                loaded.plugin.adopt(loaded.prepared)
+        kept = {id(loaded.plugin) for loaded in self.guests.values()}
+        return [loaded.plugin for loaded in old.guests.values() if id(loaded.plugin) not in kept]
+
+    def close(self) -> None:
+        """Frees all instances; when no cycle runs any more."""
+        for loaded in self.guests.values():
+            loaded.plugin.close()
+
+
+class PluginLoader:
+    """Loads the plugins of one configuration: `settings` first, then the scheduler that needs them, then
+    `load`."""
+
+    def __init__(
+        self, config: Config, compiler: Compiler, lines: GuestLines, modules: Modules | None = None
+    ) -> None:
+        self._modules = modules or Modules(config.registry, Path(config.node.state_dir), Logger())
+        self._config = config
+        self._compiler = compiler
+        self._lines = lines
+
+    def settings(self, scheduler: SchedulerConfig) -> SchedulerFile:
+        """What the configuration, or the file that it names, makes of the scheduler. Raises ConfigError."""
+        if scheduler.config:
+            return read_settings(Path(scheduler.config))
+        return SchedulerFile(tuple(ProfileConfig(name) for name in scheduler.names))
+
+    async def load(
+        self, scheduler: SchedulerConfig, settings: SchedulerFile, handle: Handle, old: Loaded | None = None
+    ) -> Loaded:
+        """Profiles ready to run. Raises ConfigError, GuestError.
+
+        With `old`, plugins that did not change stay as they are, and guests of the same name are only prepared
+        to change: `Loaded.adopt` does it.
+        """
+        old = old or Loaded()
+        guests = {entry.name: await self._plugin(entry, handle, old) for entry in scheduler.plugin}
+        extra = [(entry, guests[entry.name]) for entry in scheduler.plugin]
+        profiles = []
+        for number, config in enumerate(settings.profiles):
+            where = f"{scheduler.config}: profiles[{number}]"
+            name = config.scheduler_name
+            found: dict[str, LoadedPlugin] = {}
+            for plugin, args in config.guests.items():
+                key = f"{name}/{plugin}"
+                found[plugin] = guests[key] = await self._named_guest(key, plugin, args, handle, where, old)
+            own = [(e, p) for e, p in extra if not e.profiles or name in e.profiles]
+            found |= {entry.name: loaded for entry, loaded in own}
+            try:
+                profiles.append(_build(config, own, found, handle, old))
+            except ConfigError as error:
+                raise (ConfigError(f"{where}: {error}") if scheduler.config else error) from error
+        return Loaded(tuple(profiles), settings.profiles, guests)
+
+    async def _plugin(self, entry: PluginConfig, handle: Handle, old: Loaded) -> LoadedPlugin:
+        module = await self._compiler.load(await self._modules.path(entry.module))
+        options = self._options(
+            entry.name,
+            config=entry.config,
+            points=entry.points,
+            depends_on=frozenset(entry.depends_on) or frozenset({UNKNOWN}),
+        )
+        return await self._guest(entry.name, module, options, handle, old)
+
+    async def _guest(
+        self, key: str, module: Module, options: GuestOptions, handle: Handle, old: Loaded
+    ) -> LoadedPlugin:
+        before = old.guests.get(key)
+        if before is None:
+            plugin = await load_guest(self._compiler.engine, module, options, handle, self._log(options.name))
+            return LoadedPlugin(plugin, module.digest, options)
+        if (before.digest, before.options) == (module.digest, options):
+            return replace(before, prepared=None)
+        template = Template(self._compiler.engine, module, GUEST_HOSTS)
+        try:
+            prepared = await before.plugin.prepare(template, options)
+        except EdgedError as error:
+            raise GuestError(f"plugin {options.name}: {error}") from error
+        return LoadedPlugin(before.plugin, module.digest, options, prepared)
+
+    def _options(self, name: str, **options: Any) -> GuestOptions:
+        engine = self._config.engine
+        return GuestOptions(
+            name=name,
+            budget=Budget(memory_mib=engine.memory_limit_mib, cpu_s=engine.cpu_budget_ms / 1000),
+            wall_timeout_s=engine.wall_timeout_s,
+            **options,
+        )
+
+    def _log(self, plugin: str) -> GuestLog:
+        def line(severity: int, text: str) -> None:
+            level = "error" if severity >= 2 else "info"
+            self._lines.write(plugin, text, now=trio.current_time(), level=level)
+
+        def failure(message: str, error: str) -> None:
+            self._lines.write(plugin, f"{message}: {error}", now=trio.current_time(), level="error")
+
+        return GuestLog(line, failure)
+
+    # --- guests that a KubeSchedulerConfiguration file names
+
+    async def _named_guest(
+        self, key: str, name: str, args: dict[str, Any], handle: Handle, where: str, old: Loaded
+    ) -> LoadedPlugin:
+        """`where`: file and profile, for errors."""
+        try:
+            parsed = guest_source.parse_args(name, args)
+            module = await self._compiler.load(await self._fetched(name, parsed.guest_url))
+            options = self._options(
+                name, config=parsed.guest_config, log_severity=parsed.log_severity, args=parsed.args
+            )
+            return await self._guest(key, module, options, handle, old)
+        except EdgedError as error:
+            raise ConfigError(f"{where}.pluginConfig {name!r}: {error}") from error
+
+    async def _fetched(self, plugin: str, url: str) -> Path:
+        """A file with what the URL names; the copy of last time where nobody answers: nodes start offline."""
+        copy = self._folder() / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
+        try:
+            binary = await guest_source.read_guest(url, _read_file, self._fetch)
+        except ConfigError as error:
+            if not isinstance(error.__cause__, PeerError) or not copy.exists():
+                raise
+            text = f"{error}; the copy of an earlier start is used"
+            self._lines.write(plugin, text, now=trio.current_time(), level="warning")
+            return copy
+        return self._keep(binary, copy)
+
+    async def _fetch(self, url: str) -> tuple[int, bytes]:
+        """(status, body) of a GET, by the ways of [registry]. Raises PeerError."""
+        try:
+            with trio.fail_after(FETCH_S):
+                async with self._modules.http() as http:
+                    answer = await http.request("GET", url, limit=MAX_MODULE_BYTES)
+                    return answer.status, answer.body
+        except trio.TooSlowError as error:
+            raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
+
+    def _folder(self) -> Path:
+        return Path(self._config.node.state_dir) / "modules"
+
+    def _keep(self, binary: bytes, path: Path) -> Path:
+        """Write the file unless it has those bytes already."""
+        folder = self._folder()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != binary:
+                fd, temporary = tempfile.mkstemp(dir=folder)
+                with os.fdopen(fd, "wb") as file:
+                    file.write(binary)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.rename(temporary, path)
+        except OSError as error:
+            raise ConfigError(f"cannot keep a module in {folder}: {error.strerror}") from error
+        return path
+
+
+def read_settings(path: Path) -> SchedulerFile:
+    """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
+    import yaml  # type: ignore[import-untyped]  # a node without such a file need not pay for it
+
+    try:
+        document = yaml.safe_load(path.read_bytes())
+        return profile_config.parse(document)
+    except OSError as error:
+        raise ConfigError(f"[scheduler] config: {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _build(
+    config: ProfileConfig,
+    own: Sequence[tuple[PluginConfig, LoadedPlugin]],
+    found: Mapping[str, LoadedPlugin],
+    handle: Handle,
+    old: Loaded,
+) -> Profile:
+    """Native plugins with the arguments of before stay the same objects: some remember what they reserved.
+
+    Points are those of the prepared versions. Raises ConfigError.
+    """
+    plugins: dict[str, Plugin] = _kept(config, old)
+    shown = {name: _as_prepared(loaded) for name, loaded in found.items()}
+    made = profile.build(_with_plugins(config, own, shown), handle, plugins | shown)
+    return _with_real(made, {name: loaded.plugin for name, loaded in found.items()})
+
+
+def _kept(config: ProfileConfig, old: Loaded) -> dict[str, Plugin]:
+    for before, made in zip(old.configs, old.profiles, strict=True):
+        if before.scheduler_name == config.scheduler_name:
+            return {
+                plugin.name: plugin
+                for plugin in made.plugins
+                if not isinstance(plugin, GuestPlugin) and before.args.get(plugin.name) == config.args.get(plugin.name)
+            }
+    return {}
+
+
+class _Prepared(GuestPlugin):
+    """A guest plugin as it will be once its prepared version is adopted; only to build profiles with."""
+
+    def __init__(self, plugin: GuestPlugin, guest: LoadedGuest) -> None:
+        self.name = plugin.name
+        self.depends_on = guest.options.depends_on
+        self.use(guest)
+
+
+def _as_prepared(loaded: LoadedPlugin) -> GuestPlugin:
+    return loaded.plugin if loaded.prepared is None else _Prepared(loaded.plugin, loaded.prepared)
+
+
+def _with_real(made: Profile, plugins: Mapping[str, GuestPlugin]) -> Profile:
+    """The same profile, with every guest's methods being those of the plugin that goes on living."""
+
+    def real(call: Call, point: str) -> Call:
+        plugin = plugins.get(call.name)
+        return call if plugin is None else call._replace(method=getattr(plugin, point), plugin=plugin)
+
+    calls = {point: tuple(real(call, point) for call in found) for point, found in made.calls.items()}
+    return replace(made, plugins=tuple(plugins.get(p.name, p) for p in made.plugins), calls=calls)
+
+
+def _with_plugins(
+    config: ProfileConfig,
+    plugins: Sequence[tuple[PluginConfig, LoadedPlugin]],
+    shown: Mapping[str, GuestPlugin],
+) -> ProfileConfig:
+    """The profile with `[[scheduler.plugin]]` entries behind its own plugins, but binders first."""
+    taken = {ref.name for ref in config.multi_point} | set(config.guests)
+    taken |= {ref.name for point in config.points.values() for ref in point.enabled}
+    for entry, _ in plugins:
+        if entry.name in taken:
+            raise ConfigError(f"[[scheduler.plugin]] {entry.name!r}: the profile has a plugin of that name")
+    refs = tuple(PluginRef(entry.name, entry.weight) for entry, _ in plugins)
+    binders = tuple(PluginRef(entry.name) for entry, _ in plugins if "bind" in shown[entry.name].points)
+    points = dict(config.points)
+    if binders:
+        at = points.get("bind", PointConfig())
+        points["bind"] = PointConfig((*binders, *at.enabled), at.disabled)
+    return replace(config, multi_point=(*config.multi_point, *refs), points=points)
+
+
+async def _read_file(path: str) -> bytes:
+    return await trio.Path(path).read_bytes()

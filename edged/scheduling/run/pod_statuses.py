@@ -1,0 +1,77 @@
+"""Writes what a scheduler has to say in Pods' statuses, in the background: of each Pod the last word, and in order.
+
+Two writers would otherwise overtake each other, and a nomination that was withdrawn would come back. What is refused
+is only told: the next attempt at the Pod says it again. Used by scheduling/run/scheduler.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import trio
+
+from edged.errors import PeerError
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.objects.pods import PodInfo
+from edged.telemetry.logs import Logger
+
+
+class StatusWrites(Protocol):
+    """The write that it takes."""
+
+    async def patch_status(
+        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+    ) -> None:
+        """Raises PeerError."""
+
+
+@dataclass(slots=True)
+class _Wish:
+    pod: PodInfo
+    condition: dict[str, Any] | None
+    nominated_node: str | None
+
+
+class PodStatuses:
+    """As many tasks as are to write at once run `work`."""
+
+    def __init__(self, writes: StatusWrites, log: Logger) -> None:
+        self._writes = writes
+        self._log = log
+        self._wishes: dict[str, _Wish] = {}  # by uid, the oldest first; what is being written is not in it
+        self._writing: dict[str, _Wish] = {}
+        self._news = trio.Event()
+
+    def put(self, pod: PodInfo, condition: dict[str, Any] | None, nominated_node: str | None) -> None:
+        """None: leave that as it is, or as it was to be written. "" clears the nomination."""
+        wish = self._wishes.get(pod.uid)
+        if wish is None:
+            self._wishes[pod.uid] = _Wish(pod, condition, nominated_node)
+        else:
+            wish.condition = condition or wish.condition
+            wish.nominated_node = wish.nominated_node if nominated_node is None else nominated_node
+        self._news.set()
+
+    def nominates(self, uid: str) -> bool:
+        """Whether something about the Pod's nomination is still on its way."""
+        wishes = self._wishes.get(uid), self._writing.get(uid)
+        return any(wish is not None and wish.nominated_node is not None for wish in wishes)
+
+    async def work(self) -> None:
+        """Until cancelled."""
+        while True:
+            uid = next((uid for uid in self._wishes if uid not in self._writing), None)
+            if uid is None:
+                if self._news.is_set():
+                    self._news = trio.Event()
+                await self._news.wait()
+                continue
+            wish = self._writing[uid] = self._wishes.pop(uid)
+            try:
+                await self._writes.patch_status(wish.pod.key, uid, wish.condition, wish.nominated_node)
+            except PeerError as error:
+                self._log.warning("pod status not written", pod=str(wish.pod.key), error=str(error))
+            finally:
+                del self._writing[uid]
+                self._news.set()

@@ -1,0 +1,1 @@
+"""Pure: scheduling a cluster's picture without a cluster."""

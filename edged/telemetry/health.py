@@ -1,0 +1,119 @@
+"""`/livez`, `/readyz`, `/healthz` and `/metrics`: the handler of the observability listener, and its probes.
+
+A check is a function without arguments that says what is wrong, "" when nothing is. It is called once per
+request and must only look at what is known; what takes time is done by a periodic task that leaves its result
+behind, as the TLS probe of the admission listener does: a real handshake, since a listener whose
+certificate cannot be served is not ready, whatever the rest says.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from urllib.parse import parse_qs
+
+import trio
+
+from edged.http.listener import parse_address
+from edged.http.messages import Request, Response
+from edged.telemetry.metrics import CONTENT_TYPE, Registry
+
+Check = Callable[[], str]
+PATHS = ("/livez", "/readyz", "/healthz", "/metrics")
+LINES_AT_ONCE = 200
+PROBE_INTERVAL_S = 10.0
+PROBE_TIMEOUT_S = 5.0
+
+
+class Probes:
+    """Checks by name: `live` for /livez and /healthz, `ready` (and all of `live`) for /readyz."""
+
+    def __init__(self) -> None:
+        self.live: dict[str, Check] = {}
+        self.ready: dict[str, Check] = {}
+
+    def probe_tls(self, nursery: trio.Nursery, address: str, interval_s: float = PROBE_INTERVAL_S,
+                  name: str = "admission-tls") -> None:
+        """From now on shake hands with `address` (host:port of the admission listener) every so often."""
+        results = ["not probed yet"]
+        self.ready[name] = lambda: results[-1]
+        nursery.start_soon(self._probe_for_ever, address, interval_s, results)
+
+    async def _probe_for_ever(self, address: str, interval_s: float, results: list[str]) -> None:
+        while True:
+            results[:] = [await probe_tls(address)]
+            await trio.sleep(interval_s)
+
+
+async def probe_tls(address: str, timeout_s: float = PROBE_TIMEOUT_S) -> str:
+    """Connect and complete a TLS handshake; what went wrong, or "".
+
+    Who the certificate names is not checked: the API server does that, with its own idea of our name.
+    Without a client certificate, a listener that demands one ends the connection only after a TLS 1.3
+    handshake.
+    """
+    host, port = parse_address(address)
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with trio.fail_after(timeout_s):
+            stream = await trio.open_ssl_over_tcp_stream(
+                host, port, ssl_context=context, https_compatible=True)
+            async with aclosing(stream):
+                await stream.do_handshake()
+    except trio.TooSlowError:
+        return f"no TLS handshake with {address} within {timeout_s:g} s"
+    except (OSError, trio.BrokenResourceError) as error:
+        return f"no TLS handshake with {address}: {error.__cause__ or error}"
+    return ""
+
+
+class Health:
+    """The handler. `metrics` None: no /metrics."""
+
+    def __init__(self, probes: Probes, metrics: Registry | None = None) -> None:
+        self._probes = probes
+        self._metrics = metrics
+
+    async def __call__(self, request: Request) -> Response:
+        path = request.path.rstrip("/")
+        if path not in PATHS or (path == "/metrics" and self._metrics is None):
+            return _plain(404, "404 page not found\n")
+        if request.method not in ("GET", "HEAD"):
+            return Response(405, headers=(("allow", "GET, HEAD"),))
+        if path == "/metrics" and self._metrics is not None:
+            return Response(200, await _rendered(self._metrics), CONTENT_TYPE)
+        checks = self._probes.live | (self._probes.ready if path == "/readyz" else {})
+        verbose = "verbose" in parse_qs(request.query, keep_blank_values=True)
+        return answer(path[1:], checks, verbose=verbose)
+
+
+async def _rendered(metrics: Registry) -> bytes:
+    """All metrics; thousands of series are not written in one go, for reviews wait meanwhile."""
+    lines = []
+    for line in metrics.lines():
+        lines.append(line)
+        if len(lines) % LINES_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+    return "".join(lines).encode()
+
+
+def answer(name: str, checks: Mapping[str, Check], *, verbose: bool) -> Response:
+    """200 `ok`, or 503 with a line per check; that list also when `verbose`. The shape is
+    kube-apiserver's."""
+    complaints = {check: run() for check, run in checks.items()}
+    failed = any(complaints.values())
+    if not failed and not verbose:
+        return _plain(200, "ok")
+    lines = [f"[-]{check} failed: {complaint}" if complaint else f"[+]{check} ok"
+             for check, complaint in complaints.items()]
+    lines.append(f"{name} check {'failed' if failed else 'passed'}\n")
+    return _plain(503 if failed else 200, "\n".join(lines))
+
+
+def _plain(status: int, text: str) -> Response:
+    headers = (("x-content-type-options", "nosniff"),)
+    return Response(status, text.encode(), "text/plain; charset=utf-8", headers)

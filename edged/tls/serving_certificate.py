@@ -1,0 +1,109 @@
+"""The serving certificate over time: own CA or given files, renewed, announced to the API server, then served.
+
+`daemon.py` makes one, awaits `load`, hands `tls.context` to the listener and runs `run`. Order of a change: the new
+material is checked; the API server is told to trust what signed it, beside what it trusts now; only when it has
+surely heard is the new certificate shown. What cannot be used is refused, and the old one goes on.
+
+The wall clock may jump by years (boards without a clock of their own start in the past and hear of the time later),
+so it is looked at every few seconds instead of slept for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from edged.config import AdmissionConfig
+from edged.errors import ConfigError
+from edged.telemetry.logs import Logger
+from edged.tls import certificates
+from edged.tls.certificates import Material
+from edged.tls.contexts import ServerTls, TlsFiles
+
+LOOK_S = 5.0
+RETRY_S = 60.0
+
+
+class Certificates:
+    """`bundle` is what the API server is to trust (PEM). `announce()` is awaited when it changed, and returns when the
+    API server goes by it, beside the one before it."""
+
+    def __init__(
+        self,
+        admission: AdmissionConfig,
+        url: str,
+        client_auth: Any,
+        state_dir: Path,
+        log: Logger,
+        announce: Callable[[], Awaitable[None]],
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._own = admission.tls
+        self._names = certificates.serving_names(url, admission.listen)
+        self._client_auth = client_auth
+        self._state_dir = state_dir
+        self._log = log
+        self._announce = announce
+        self._now = now
+        self._material: Material | None = None
+        self._said = ""
+        self.bundle = b""
+        self.tls: ServerTls | None = None
+
+    @property
+    def error(self) -> str:
+        """Why the files as they are now are not in use; "" when they are."""
+        return self.tls.error if self.tls is not None else ""
+
+    async def load(self) -> ServerTls:
+        """The first material. Raises ConfigError."""
+        self.tls = ServerTls(await self._files())
+        self.bundle = self._bundle_of(self.tls.certificate)
+        return self.tls
+
+    async def run(self) -> None:
+        """Renew and take up what changed, for ever."""
+        retry_at = 0.0
+        while True:
+            await trio.sleep(LOOK_S)
+            if self._material is not None and self._material.is_due(self._now()) and trio.current_time() >= retry_at:
+                try:
+                    self._material = await self._ensure()
+                except ConfigError as error:
+                    retry_at = trio.current_time() + RETRY_S
+                    self._log.error("certificates not renewed", error=str(error))
+            await self.take_up()
+
+    async def take_up(self) -> None:
+        """Use the files if they changed and can be used."""
+        assert self.tls is not None
+        prepared = self.tls.prepare()
+        if self.tls.error and self.tls.error != self._said:
+            self._log.error("new certificate refused, the old one stays in use", error=self.tls.error)
+        self._said = self.tls.error
+        bundle = self._bundle_of(prepared.certificate if prepared else self.tls.certificate)
+        if bundle != self.bundle:
+            self.bundle = bundle
+            await self._announce()
+        if prepared is not None:
+            self.tls.install(prepared)
+            self._log.info("certificate replaced")
+
+    def _bundle_of(self, certificate: bytes) -> bytes:
+        """What the API server checks that serving certificate against: our CAs, else the given file itself."""
+        return self._material.bundle() if self._material is not None else certificate
+
+    async def _files(self) -> TlsFiles:
+        if self._own.cert:
+            authorities = (Path(self._own.client_ca),) if self._own.client_ca else ()
+            return TlsFiles(Path(self._own.cert), Path(self._own.key), authorities, self._client_auth)
+        self._material = material = await self._ensure()
+        authorities = (Path(self._own.client_ca),) if self._own.client_ca else (material.ca_bundle,)
+        return TlsFiles(material.cert, material.key, authorities, self._client_auth)
+
+    async def _ensure(self) -> Material:
+        return await certificates.ensure_in_child(self._state_dir, self._names)

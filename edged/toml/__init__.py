@@ -1,0 +1,1 @@
+"""Reading TOML, with the place of each mistake."""

@@ -1,0 +1,407 @@
+"""Decoded TOML -> frozen dataclasses by a check per key; collects every problem with its place. Pure.
+
+Holds the machinery and the checks that know only types and spellings. What the tables are called and what
+they may hold is edged/config.py, the only caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from edged.errors import ConfigError
+from edged.registry import reference
+from edged.toml.lines import Path
+
+Check = Callable[[Any, "Reader", Path], Any]
+"""(value from TOML, reader, its path) -> the value to keep; raises Bad, or reports through the reader."""
+
+_ARRAYS_OF_TABLES = {
+    ("admission", "policy"), ("admission", "group"), ("scheduler", "plugin"), ("controller",),
+}  # fmt: skip
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
+_TOML_TYPES = {
+    str: "a string", bool: "a boolean", int: "an integer", float: "a float",
+    dict: "a table", list: "an array",
+}  # fmt: skip
+
+
+class Bad(Exception):
+    """A value that its check refuses; the message follows the key's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration. `where` is `[table] key`; `line` 0: the text has no such place."""
+
+    line: int
+    where: str
+    message: str
+    unavailable: bool = False
+    """The key is fine, but this release does not have what it asks for."""
+
+
+def setting(
+    check: Check, default: Any = dataclasses.MISSING, *, factory: Any = dataclasses.MISSING,
+    unavailable: bool = False, hidden: bool = False,
+) -> Any:  # fmt: skip
+    """A dataclass field read by `check`. Without default it is required. `hidden`: never printed. A field that was
+    not made by this function is no key of the file."""
+    metadata = {"check": check, "unavailable": unavailable, "hidden": hidden}
+    return dataclasses.field(default=default, default_factory=factory, metadata=metadata)
+
+
+class Reader:
+    """One pass over one document. `data` is the decoded TOML, `lines` what toml_lines found in its text."""
+
+    def __init__(self, data: dict[str, Any], lines: Mapping[Path, int]) -> None:
+        self.data = data
+        self.lines = lines
+        self.problems: list[Problem] = []
+        self._bad: set[Path] = set()
+
+    def problem(self, path: Path, message: str, *, unavailable: bool = False) -> None:
+        self.problems.append(Problem(self.line(path), self.where(path), message, unavailable))
+        self._bad.update(path[:length] for length in range(1, len(path) + 1))
+
+    def bad(self, *path: str | int) -> bool:
+        """Whether something at or below this path was refused already; cross-checks then keep silent."""
+        return path in self._bad
+
+    def line(self, path: Path) -> int:
+        """Of the path, or of the nearest table or array around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 0)
+
+    def where(self, path: Path) -> str:
+        """`[admission] tls.cert`, `[[admission.policy]] "no-privileged" rules[0]`."""
+        for length in (1, 2):
+            if path[:length] in _ARRAYS_OF_TABLES and len(path) > length:
+                head = f"[[{'.'.join(map(str, path[:length]))}]] {self._element(path[: length + 1])}"
+                return _join(head, path[length + 1 :])
+        return _join(f"[{path[0]}]" if path else "", path[1:])
+
+    def _element(self, path: Path) -> str:
+        value: Any = self.data
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                break
+        name = value.get("name") if isinstance(value, dict) else None
+        return f'"{name}"' if isinstance(name, str) and name else f"number {int(path[-1]) + 1}"
+
+    def table(self, cls: type, value: Any, path: Path) -> Any:
+        """`value` as an instance of the dataclass `cls`, whose fields were made by `setting`."""
+        expect(dict, value)
+        known = {field.name: field for field in dataclasses.fields(cls) if "check" in field.metadata}
+        for name in value:
+            if name not in known:
+                self.problem((*path, name), unknown("table" if not path else "key", known, name))
+        found: dict[str, Any] = {}
+        for name, field in known.items():
+            if name in value:
+                self._field(field, value[name], (*path, name), found)
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                self.problem(path, f'needs the key "{name}"')
+                found[name] = None  # never seen: a reader with problems raises
+        return cls(**found)
+
+    def _field(self, field: Any, value: Any, path: Path, found: dict[str, Any]) -> None:
+        try:
+            found[field.name] = field.metadata["check"](value, self, path)
+        except Bad as error:
+            self.problem(path, str(error))
+            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                found[field.name] = None
+        else:
+            if field.metadata["unavailable"] and found[field.name] != field.default:
+                self.problem(path, "is not available in this release", unavailable=True)
+
+
+def _join(head: str, rest: Iterable[str | int]) -> str:
+    text = ""
+    for part in rest:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return f"{head} {text}".strip()
+
+
+def unknown(kind: str, known: Iterable[str], name: str) -> str:
+    """`unknown key; did you mean "listen"?`"""
+    import difflib  # only needed for a file that is wrong
+
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'unknown {kind}; did you mean "{close[0]}"?' if close else f"unknown {kind}"
+
+
+def expect(wanted: type, value: Any) -> None:
+    """Raises Bad unless `value` has exactly the TOML type `wanted` (an integer is no boolean)."""
+    if type(value) is not wanted:
+        raise Bad(f"must be {_TOML_TYPES[wanted]}, not {_TOML_TYPES.get(type(value), 'a date or time')}")
+
+
+def text(*, empty: bool = True) -> Check:
+    def check(value: Any, reader: Reader, path: Path) -> str:
+        expect(str, value)
+        if not value and not empty:
+            raise Bad("must not be empty")
+        return str(value)
+
+    return check
+
+
+def boolean(value: Any, reader: Reader, path: Path) -> bool:
+    expect(bool, value)
+    return bool(value)
+
+
+def integer(low: int, high: int) -> Check:
+    def check(value: Any, reader: Reader, path: Path) -> int:
+        expect(int, value)
+        if not low <= value <= high:
+            raise Bad(f"must be from {low} to {high}, not {value}")
+        return int(value)
+
+    return check
+
+
+def number(low: float, high: float, *, above: bool = False) -> Check:
+    """Seconds and rates: integers are taken too. `above`: `low` itself is refused."""
+
+    def check(value: Any, reader: Reader, path: Path) -> float:
+        if type(value) is not int:
+            expect(float, value)
+        if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+            bounds = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
+            raise Bad(f"must be {bounds}, not {value}")
+        return float(value)
+
+    return check
+
+
+def choice(*allowed: str) -> Check:
+    def check(value: Any, reader: Reader, path: Path) -> str:
+        expect(str, value)
+        if value not in allowed:
+            raise Bad(f"must be one of {', '.join(map(quoted, allowed))}, not {quoted(value)}")
+        return str(value)
+
+    return check
+
+
+def list_of(item: Check, *, empty: bool = True, unique: bool = True) -> Check:
+    def check(value: Any, reader: Reader, path: Path) -> tuple[Any, ...]:
+        expect(list, value)
+        if not value and not empty:
+            raise Bad("must not be empty")
+        if unique and (again := _repeated(value)) is not None:
+            raise Bad(f"names {quoted(again)} twice")
+        found = []
+        for index, element in enumerate(value):
+            try:
+                found.append(item(element, reader, (*path, index)))
+            except Bad as error:
+                reader.problem((*path, index), str(error))
+        return tuple(found)
+
+    return check
+
+
+def table_of(cls: type) -> Check:
+    return lambda value, reader, path: reader.table(cls, value, path)
+
+
+def absolute_path(*, empty: bool = False) -> Check:
+    def check(value: Any, reader: Reader, path: Path) -> str:
+        expect(str, value)
+        if not (value.startswith("/") or (empty and not value)):
+            raise Bad(f"must be an absolute path, not {quoted(value)}")
+        if "\0" in value:
+            raise Bad("must not hold a NUL character")
+        return str(value)
+
+    return check
+
+
+def address(*, empty: bool = False) -> Check:
+    """`host:port`; see `split_address`."""
+
+    def check(value: Any, reader: Reader, path: Path) -> str:
+        expect(str, value)
+        if value or not empty:
+            split_address(value)
+        return str(value)
+
+    return check
+
+
+def split_address(value: str) -> tuple[str, int]:
+    """`127.0.0.1:8443`, `[::1]:8443`, `localhost:0` -> (host, port). Raises Bad."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise Bad(f'must be "host:port" with a port from 0 to 65535, not {quoted(value)}')
+    if not host:
+        raise Bad(f'needs a host: "127.0.0.1:{port}", or "0.0.0.0:{port}" for every IPv4 address')
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        if not _is_address(host, 6):
+            raise Bad(f"is no IPv6 address between its brackets: {quoted(value)}")
+    elif ":" in host:
+        raise Bad(f'needs brackets around an IPv6 address: "[{host}]:{port}"')
+    elif not _HOST.fullmatch(host) or (re.fullmatch(r"[0-9.]+", host) and not _is_address(host, 4)):
+        raise Bad(f"is no host name and no IP address: {quoted(value)}")
+    return host, int(port)
+
+
+def _is_address(host: str, version: int) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == version
+    except ValueError:
+        return False
+
+
+def https_url(value: Any, reader: Reader, path: Path) -> str:
+    """What an API server may be told to dial: https, a host, no user, query or fragment. "" is kept."""
+    expect(str, value)
+    if not value:
+        return ""
+    scheme, host = _split_url(value)
+    parts = urlsplit(value)
+    if scheme != "https" or not host:
+        raise Bad(f"must be an https:// URL with a host, not {quoted(value)}")
+    if parts.username is not None or "?" in value or "#" in value:
+        raise Bad("must not hold a user, a query or a fragment: the API server refuses them")
+    return str(value)
+
+
+def http_url(value: Any, reader: Reader, path: Path) -> str:
+    """http:// or https:// with a host, no query or fragment. "" is kept."""
+    expect(str, value)
+    if not value:
+        return ""
+    scheme, host = _split_url(value)
+    if scheme not in ("http", "https") or not host or "?" in value or "#" in value:
+        raise Bad(f"must be an http:// or https:// URL with a host, not {quoted(value)}")
+    return str(value)
+
+
+def module_url(value: Any, reader: Reader, path: Path) -> str:
+    """`file:///absolute.wasm`, `https://host/path`, `registry://host/repository[:tag][@digest]`."""
+    expect(str, value)
+    scheme, host = _split_url(value)
+    if scheme == "file":
+        module_path(value)
+    elif scheme not in ("https", "registry"):
+        hint = f' (for a file: "file://{value}")' if value.startswith("/") else ""
+        raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{hint}")
+    elif not host or not urlsplit(value).path.strip("/"):
+        raise Bad(f"needs a host and a path: {quoted(value)}")
+    elif scheme == "registry":
+        try:
+            reference.parse_url(value)
+        except ConfigError as error:
+            raise Bad(f"is no reference: {error}") from error
+    return str(value)
+
+
+def module_source(value: Any, reader: Reader, path: Path) -> str:
+    """Where custom resources may take modules from: a registry's host, or the beginning of a https:// or registry://
+    URL."""
+    expect(str, value)
+    scheme, separator, rest = value.rpartition("://")
+    host = rest.partition("/")[0]
+    if (separator and scheme not in ("https", "registry")) or not host or "@" in host:
+        raise Bad(f'must be a host ("ghcr.io") or begin with https:// or registry://, not {quoted(value)}')
+    _split_url(value if separator else f"registry://{value}")
+    return str(value)
+
+
+def policy_server(value: Any, reader: Reader, path: Path) -> str:
+    """The name of a PolicyServer; "" for none."""
+    expect(str, value)
+    if value and (not is_dns_subdomain(value) or len(value) > 63):
+        raise Bad(f'must be the name of a PolicyServer or "", not {quoted(value)}')
+    return str(value)
+
+
+def module_path(url: str) -> str:
+    """The path that a file:// URL names. Raises Bad."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or not path.startswith("/") or path.endswith("/"):
+        raise Bad(f'must name an absolute path, such as "file:///opt/modules/name.wasm", not {quoted(url)}')
+    if parts.query or parts.fragment or "\0" in path:
+        raise Bad(f"must be a plain path: {quoted(url)}")
+    return path
+
+
+def _split_url(value: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError as error:
+        raise Bad(f"is no URL: {quoted(value)} ({error})") from None
+    if any(character.isspace() or not character.isprintable() for character in value):
+        raise Bad(f"must not hold blanks or control characters: {quoted(value)}")
+    return parts.scheme, host
+
+
+def path_segment(value: Any, reader: Reader, path: Path) -> str:
+    """A name that becomes one segment of a URL path, a metric label and a log field."""
+    expect(str, value)
+    if not re.fullmatch(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,252}", value):
+        raise Bad(f"must be letters, digits, `-`, `_`, `.`, first a letter or digit, not {quoted(value)}")
+    return str(value)
+
+
+def dns_subdomain(value: Any, reader: Reader, path: Path) -> str:
+    expect(str, value)
+    if not is_dns_subdomain(value):
+        raise Bad(f"must be lower-case letters, digits, `-` and `.` (a DNS name), not {quoted(value)}")
+    return str(value)
+
+
+def is_dns_subdomain(value: str) -> bool:
+    return len(value) <= 253 and all(_DNS_LABEL.fullmatch(label) for label in value.split("."))
+
+
+def json_table(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+    """A free table that a guest reads as JSON, which has no dates, infinities or integers beyond 64 bits."""
+    expect(dict, value)
+    _json_values(value, reader, path)
+    return dict(value)
+
+
+def _json_values(value: Any, reader: Reader, path: Path) -> None:
+    if isinstance(value, dict | list):
+        for part, element in value.items() if isinstance(value, dict) else enumerate(value):
+            _json_values(element, reader, (*path, part))
+    elif isinstance(value, float) and not math.isfinite(value):
+        reader.problem(path, "has no JSON form (not a finite number)")
+    elif type(value) is int and not -(2**63) <= value < 2**64:
+        reader.problem(path, "does not fit into 64 bits")
+    elif not isinstance(value, str | int | float):
+        reader.problem(path, "is a date or time, which JSON does not have; write it as a string")
+
+
+def _repeated(values: list[Any]) -> Any:
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            return value
+        seen.append(value)
+    return None
+
+
+def quoted(value: Any) -> str:
+    shown = repr(value) if not isinstance(value, str) else '"' + value.encode("unicode_escape").decode() + '"'
+    return shown if len(shown) <= 120 else shown[:117] + "..."

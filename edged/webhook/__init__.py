@@ -1,1 +1,0 @@
-"""What faces the API server and the probes: TLS material, routes, health, metrics."""

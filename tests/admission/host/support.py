@@ -1,0 +1,63 @@
+"""Policies loaded from WAT or .wasm for tests of the loops, through the real loader, compiler and guest host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edged.admission.host.admission import Admission
+from edged.admission.host.policies import PolicyLoader
+from edged.admission.rules.review import AdmissionRequest
+from edged.config import Config, EngineConfig, PolicyConfig
+from edged.telemetry.logs import GuestLines, Logger
+from edged.wasm import binary, bindings
+from edged.wasm.compile import METADATA_SECTION, Compiler
+from edged.wasm.engine import Engine
+
+MODULES = Path(__file__).parents[3] / "modules"
+METADATA = {"protocolVersion": "v1", "rules": [], "mutating": True}
+
+
+class Rig:
+    """An engine, a cache and an Admission with whatever policies a test loads; `said` is its log."""
+
+    def __init__(self, folder: Path, **engine: Any) -> None:
+        self.folder = folder
+        self.engine = Engine()
+        self.compiler = Compiler(self.engine, folder / "cache")
+        self.said: list[str] = []
+        self.log = Logger(write=lambda line: self.said.append(line.decode()))
+        self.lines = GuestLines(self.log)
+        self.config = Config(engine=EngineConfig(**engine))
+        self.admission = Admission(self.log, self.lines, None)
+
+    def wat(self, name: str, text: str, metadata: Any = METADATA) -> PolicyConfig:
+        """A policy from WAT, with metadata unless the text brings its own section."""
+        wasm = bindings.wat2wasm(text)
+        if binary.custom_section(wasm, METADATA_SECTION) is None and metadata is not None:
+            wasm = binary.append_custom_section(wasm, METADATA_SECTION, json.dumps(metadata).encode())
+        path = self.folder / f"{name}.wasm"
+        path.write_bytes(wasm)
+        return PolicyConfig(name=name, module=f"file://{path}")
+
+    async def load(self, *policies: PolicyConfig) -> None:
+        loader = PolicyLoader(self.config, self.compiler, self.lines, self.log)
+        self.admission.swap(await loader.load(policies, self.admission.policies))
+
+    def close(self) -> None:
+        self.engine.close()
+
+
+def request(obj: dict[str, Any] | None = None, **fields: Any) -> AdmissionRequest:
+    """A CREATE of a Pod."""
+    obj = obj or {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": []}}
+    payload = {
+        "uid": "u-1",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "operation": "CREATE",
+        "userInfo": {},
+        "object": obj,
+    } | fields
+    return AdmissionRequest(payload["uid"], payload, payload.get("object"))

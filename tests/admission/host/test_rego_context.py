@@ -1,0 +1,176 @@
+"""What Rego policies see of the cluster: the layouts of both modes, and when the document is built anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from edged.admission.host.rego_context import ContextFailure, RegoContext
+from edged.admission.rules.rego import ContextTree, data_document
+from edged.kube.discovery import KindNotServed
+from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
+
+PODS = ServedKind(GroupVersionResource("", "v1", "pods"), "Pod", True, ("list",))
+NODES = ServedKind(GroupVersionResource("", "v1", "nodes"), "Node", False, ("list",))
+DEPLOYMENTS = ServedKind(GroupVersionResource("apps", "v1", "deployments"), "Deployment", True, ("list",))
+ODD_PODS = ServedKind(GroupVersionResource("odd.io", "v1", "pods"), "Pod", False, ("list",))
+
+
+class FakeInformer:
+    """As apiserver.informers.Informer, filled by hand."""
+
+    def __init__(self, *names: tuple[str, str], synced: bool = True) -> None:
+        self.objects = {NamespacedName(*name): {"metadata": {"name": name[1]}} for name in names}
+        self.generation = len(names)
+        self.reads = 0
+        self._synced = trio.Event()
+        if synced:
+            self._synced.set()
+
+    @property
+    def synced(self) -> bool:
+        return self._synced.is_set()
+
+    def sync(self) -> None:
+        self._synced.set()
+
+    async def wait_synced(self) -> None:
+        await self._synced.wait()
+
+    def put(self, namespace: str, name: str) -> None:
+        self.objects[NamespacedName(namespace, name)] = {"metadata": {"name": name}}
+        self.generation += 1
+
+    def keys(self) -> Iterator[NamespacedName]:
+        return iter(list(self.objects))
+
+    def raw(self, key: NamespacedName) -> bytes | None:
+        self.reads += 1
+        return json.dumps(self.objects[key]).encode()
+
+
+def named(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}}
+
+
+def context(**kinds: tuple[ServedKind, FakeInformer]) -> RegoContext:
+    served = {(entry[0].resource.api_version, entry[0].kind): entry for entry in kinds.values()}
+
+    async def find(api_version: str, kind: str) -> Any:
+        await trio.lowlevel.checkpoint()
+        if (api_version, kind) not in served:
+            raise KindNotServed(f"the API server serves no kind {kind} in {api_version}")
+        return served[api_version, kind]
+
+    return RegoContext(find)
+
+
+KINDS = frozenset({("v1", "Pod"), ("v1", "Node"), ("apps/v1", "Deployment")})
+
+
+def test_layouts() -> None:
+    async def main() -> None:
+        made = context(
+            a=(PODS, FakeInformer(("ns", "a"), ("ns", "b"), ("other", "a"))),
+            b=(NODES, FakeInformer(("", 'odd"ü'))),
+            c=(DEPLOYMENTS, FakeInformer()),
+        )
+        assert json.loads(await made.document("opa", KINDS)) == {
+            "pods": {"ns": {"a": named("a"), "b": named("b")}, "other": {"a": named("a")}},
+            "nodes": {'odd"ü': named('odd"ü')},
+            "deployments": {},
+        }
+        assert json.loads(await made.document("gatekeeper", KINDS)) == {
+            "cluster": {"v1": {"Node": {'odd"ü': named('odd"ü')}}},
+            "namespace": {
+                "ns": {"v1": {"Pod": {"a": named("a"), "b": named("b")}}},
+                "other": {"v1": {"Pod": {"a": named("a")}}},
+            },
+        }
+        empty = frozenset({("apps/v1", "Deployment")})
+        assert json.loads(await made.document("gatekeeper", empty)) == {"cluster": {}, "namespace": {}}
+
+    trio.run(main)
+
+
+def test_built_once_until_something_changes() -> None:
+    async def main() -> None:
+        pods = FakeInformer(*(("ns", f"p{n}") for n in range(250)))
+        made, kinds = context(a=(PODS, pods)), frozenset({("v1", "Pod")})
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(made.document, "gatekeeper", kinds)
+        first = await made.document("gatekeeper", kinds)
+        assert pods.reads == 250
+        assert await made.document("gatekeeper", kinds) is first
+        pods.put("ns", "new")
+        assert "new" in json.loads(await made.document("gatekeeper", kinds))["namespace"]["ns"]["v1"]["Pod"]
+        assert pods.reads == 501
+
+    trio.run(main)
+
+
+def test_change_while_it_is_built_is_not_lost() -> None:
+    async def main() -> None:
+        pods = FakeInformer(*(("ns", f"p{n}") for n in range(250)))
+        made, kinds = context(a=(PODS, pods)), frozenset({("v1", "Pod")})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(made.document, "opa", kinds)
+            while not pods.reads:
+                await trio.lowlevel.checkpoint()
+            pods.put("ns", "late")
+        assert "late" in json.loads(await made.document("opa", kinds))["pods"]["ns"]
+
+    trio.run(main)
+
+
+def test_waits_for_the_first_list() -> None:
+    async def main() -> None:
+        pods = FakeInformer(("ns", "a"), synced=False)
+        made = context(a=(PODS, pods))
+        with trio.move_on_after(5) as scope:
+            await made.document("opa", frozenset({("v1", "Pod")}))
+        assert scope.cancelled_caught
+        pods.sync()
+        assert json.loads(await made.document("opa", frozenset({("v1", "Pod")}))) == {"pods": {"ns": {"a": named("a")}}}
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_kinds_that_cannot_be_shown() -> None:
+    async def main() -> None:
+        made = context(a=(PODS, FakeInformer()), b=(ODD_PODS, FakeInformer()))
+        with pytest.raises(ContextFailure, match="serves no kind Nothing"):
+            await made.document("opa", frozenset({("v1", "Nothing")}))
+        with pytest.raises(ContextFailure, match="pods are both namespaced and not"):
+            await made.document("opa", frozenset({("v1", "Pod"), ("odd.io/v1", "Pod")}))
+        await made.document("gatekeeper", frozenset({("v1", "Pod"), ("odd.io/v1", "Pod")}))
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "tree", "data"),
+    [
+        ("opa", b'{"a":1}', None, {"a": 1}),
+        ("opa", b'{"a":1}', b'{"pods":{}}', {"a": 1, "kubernetes": {"pods": {}}}),
+        ("opa", b"{}", b"{}", {"kubernetes": {}}),
+        ("opa", b'{"kubernetes":"mine","a":1}', b"{}", {"a": 1, "kubernetes": {}}),
+        ("opa", b'{"kubernetes":"mine"}', b"{}", {"kubernetes": {}}),
+        ("opa", b'{"kubernetes":"mine"}', None, {"kubernetes": "mine"}),
+        ("opa", b'{"a":{"kubernetes":2}}', b"{}", {"a": {"kubernetes": 2}, "kubernetes": {}}),
+        ("gatekeeper", b'{"a":1}', None, {}),
+        ("gatekeeper", b'{"a":1}', b'{"cluster":{}}', {"inventory": {"cluster": {}}}),
+    ],
+)
+def test_data_document(mode: str, settings: bytes, tree: bytes | None, data: Any) -> None:
+    assert json.loads(data_document(mode, settings, tree)) == data
+
+
+def test_empty_tree() -> None:
+    assert ContextTree("opa").document() == b"{}"

@@ -1,0 +1,1 @@
+"""Tests against the real Kubernetes programs, and what builds and starts those."""

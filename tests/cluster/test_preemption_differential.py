@@ -1,0 +1,213 @@
+"""edged's preemption against the real kube-scheduler: node, victims and texts on random states.
+
+Random clusters whose nodes are nearly full, with Pods of many priorities, start times, and PodDisruptionBudgets.
+kube-scheduler tries the incoming Pod; where it fits nowhere, the node that it is nominated to and the Pods that
+were marked as its victims are read back from the API server. edged gets the same objects. Where several nodes
+are equally good, both choose at random: edged is then asked for each of its choices.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+
+from edged.scheduling.core.what_if import preempt
+from tests.cluster.cluster import Cluster
+from tests.cluster.differential import DISABLED_ADMISSION, RealScheduler, _ends_cycle, _key, interpret
+from tests.cluster.states import APPS, HOME, Features, Object, State, make_state
+
+SEEDS = max(150, int(os.environ.get("EDGED_STATES", "0")) // 4)
+"""More of them where test_scheduler_differential.py has more, too."""
+CHOICES = 8
+FOUND = "preemption: found a potential placement for pod on node "
+PROFILE: Object = {"schedulerName": "default-scheduler"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one Pod. `node` and `victims` are empty where nothing was preempted."""
+
+    message: str
+    node: str = ""
+    victims: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`state` holds the objects as the API server completed them."""
+
+    state: State
+    budgets: tuple[Object, ...]
+    theirs: Outcome
+
+
+def make_case(seed: int) -> tuple[State, list[Object]]:
+    """A state in which the incoming Pod often fits nowhere, and its budgets."""
+    random = Random(seed)
+    features = Features(spread=seed % 2 == 1, pod_affinity=seed % 3 == 1, priorities=True)
+    state = make_state(seed, features)
+    assigned = copy.deepcopy(state.assigned)
+    held = {node["metadata"]["name"]: 0 for node in state.nodes}
+    for number, pod in enumerate(assigned):
+        pod["spec"]["terminationGracePeriodSeconds"] = 30  # victims stay to be seen: there is no kubelet
+        pod["spec"]["priority"] = random.choice((-10, 0, 0, 5, 5, 10, 30))
+        started = f"2026-01-01T00:{random.randint(0, 59):02}:{number:02}Z"
+        pod.setdefault("status", {"phase": "Running"})["startTime"] = started
+        if pod["status"]["phase"] == "Running" and pod["spec"]["nodeName"] in held:
+            held[pod["spec"]["nodeName"]] += 1
+    nodes = copy.deepcopy(state.nodes)
+    for node in nodes:
+        if random.random() < 0.7:
+            node["status"]["allocatable"]["pods"] = str(held[node["metadata"]["name"]])
+        else:
+            node["status"]["allocatable"]["cpu"] = random.choice(("1", "1500m"))
+    incoming = copy.deepcopy(state.incoming)
+    incoming["spec"]["priority"] = random.choice((5, 10, 10, 20, 40))
+    if random.random() < 0.7:  # fewer nodes are out for good
+        incoming["spec"].pop("nodeSelector", None)
+        incoming["spec"].get("affinity", {}).pop("nodeAffinity", None)
+        incoming["spec"]["tolerations"] = [{"operator": "Exists"}]
+    if random.random() < 0.7 and "resources" not in incoming["spec"]:
+        incoming["spec"]["containers"][0]["resources"] = {"requests": {"cpu": random.choice(("700m", "1"))}}
+    budgets = [_budget(random, number) for number in range(random.choice((0, 0, 1, 2)))]
+    return dataclasses.replace(state, nodes=nodes, assigned=assigned, incoming=incoming), budgets
+
+
+def _budget(random: Random, number: int) -> Object:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": f"budget-{number}", "namespace": HOME},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": APPS[number]}}},
+        "status": {
+            "disruptionsAllowed": random.choice((0, 0, 1, 2)),
+            "currentHealthy": 1,
+            "desiredHealthy": 1,
+            "expectedPods": 1,
+            "observedGeneration": 1,
+        },
+    }
+
+
+class PreemptingScheduler(RealScheduler):
+    """Also reads back whom kube-scheduler evicted."""
+
+    BUDGETS = f"/apis/policy/v1/namespaces/{HOME}/poddisruptionbudgets"
+
+    def preemption(self, state: State, budgets: list[Object]) -> Case:
+        """Creates the state, has the Pod tried, and removes everything again."""
+        made = tuple(self._create_budget(budget) for budget in budgets)
+        created = self._create(state)
+        try:
+            self._log.forget()
+            incoming = self._create_pod(state.incoming)
+            lines = self._log.read_until(_ends_cycle(_key(incoming)))
+            created = dataclasses.replace(created, incoming=incoming)
+            seen = interpret(created, "default-scheduler", lines)
+            return Case(created, made, self._outcome(seen.message or seen.error, incoming))
+        finally:
+            self._api().delete(self._path(state.incoming), grace_period_s=0)
+            self._remove(created)
+            self._api().delete(self.BUDGETS)
+
+    def _create_budget(self, budget: Object) -> Object:
+        self._api().create(self.BUDGETS, {key: value for key, value in budget.items() if key != "status"})
+        path = f"{self.BUDGETS}/{budget['metadata']['name']}/status"
+        patched: Object = self._api().request(
+            "PATCH", path, {"status": budget["status"]}, "application/merge-patch+json"
+        )
+        return patched
+
+    def _path(self, pod: Object) -> str:
+        return f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
+
+    def _outcome(self, message: str, incoming: Object) -> Outcome:
+        if FOUND not in message:
+            return Outcome(message)
+        node, _, rest = message.partition(FOUND)[2].partition(", preempting ")
+        count = int(rest.split()[0])
+        deadline = time.monotonic() + 20
+        while True:
+            victims = frozenset(_key(pod) for pod in self._pods() if _is_victim(pod))
+            nominated = self._api().get(self._path(incoming))["status"].get("nominatedNodeName", "")
+            if len(victims) == count and nominated == node:
+                return Outcome(message, node, victims)
+            assert time.monotonic() < deadline, f"{message}: victims {sorted(victims)}, nominated to {nominated!r}"
+            time.sleep(0.01)
+
+    def _pods(self) -> list[Object]:
+        found: list[Object] = self._api().get("/api/v1/pods")["items"]
+        return found
+
+
+def _is_victim(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return "deletionTimestamp" in pod["metadata"] and any(
+        c["type"] == "DisruptionTarget" and c["reason"] == "PreemptionByScheduler" for c in conditions
+    )
+
+
+def ours(case: Case) -> set[Outcome]:
+    """What edged may make of it, by its choice among equals."""
+    state, found = case.state, set()
+    for number in range(CHOICES):
+        evaluation, result, candidate = preempt(
+            None, state.nodes, state.assigned, state.incoming, budgets=case.budgets,
+            choose=lambda count, number=number: number % count,  # type: ignore[misc]
+        )  # fmt: skip
+        if evaluation.node_name:
+            return {Outcome("")}
+        victims = frozenset(str(victim.key) for victim in candidate.victims) if candidate else frozenset()
+        found.add(Outcome(evaluation.message(), result.nominated_node, victims))
+    return found
+
+
+def _without_claims(outcome: Outcome) -> Outcome:
+    """kube-scheduler's plugin for ResourceClaims, which edged does not have, fails with `not found` where a
+    PreFilter ended the cycle before it; edged goes on and says that preemption is of no help."""
+    for tail in (" not found", " preemption: "):
+        if " nodes are available: " in outcome.message and not outcome.victims:
+            head, found, _ = outcome.message.partition(tail)
+            if found and head.endswith("conflict."):
+                return Outcome(head)
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def cases(kube_programs: object) -> Iterator[list[Case]]:
+    """Every seed, once."""
+    with (
+        Cluster(disable_admission=DISABLED_ADMISSION) as cluster,
+        PreemptingScheduler(cluster, (PROFILE,)) as scheduler,
+    ):
+        yield [scheduler.preemption(*make_case(seed)) for seed in range(SEEDS)]
+
+
+@pytest.mark.kube
+def test_nodes_victims_and_texts_equal_those_of_kube_scheduler(cases: list[Case]) -> None:
+    different = []
+    for case in cases:
+        mine = {_without_claims(outcome) for outcome in ours(case)}
+        if _without_claims(case.theirs) not in mine:
+            different.append(f"seed {case.state.seed}:\n  theirs {case.theirs}\n  ours   {mine}")
+    shown = "\n".join(different[:10])
+    assert not different, f"{len(different)} of {len(cases)} differ:\n{shown}"
+
+
+@pytest.mark.kube
+def test_the_cases_are_varied_enough_to_mean_something(cases: list[Case]) -> None:
+    preempted = [case for case in cases if case.theirs.victims]
+    assert len(preempted) > len(cases) / 5
+    assert sum(len(case.theirs.victims) > 1 for case in preempted) > 5
+    assert sum(len(ours(case)) == 1 for case in preempted) > len(preempted) / 2
+    texts = " ".join(case.theirs.message for case in cases)
+    for text in ("No preemption victims found", "Preemption is not helpful", "preemptionPolicy=Never"):
+        assert text in texts
+    assert any(case.budgets for case in preempted)

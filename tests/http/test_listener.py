@@ -1,0 +1,656 @@
+"""The listener over real sockets: keep-alive, limits, slow and vanishing clients, draining, TLS."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from edged.errors import ConfigError
+from edged.http.connection import Connection, Handler, Limits, State
+from edged.http.listener import Listener, bind, inherited, parse_address
+from edged.http.messages import MessageLimits, Request, Response
+from edged.tls.certificates import ensure
+from edged.tls.contexts import ServerTls, TlsFiles
+
+LIMITS = Limits(tick_s=0.01)
+GET = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(body: bytes, extra: bytes = b"") -> bytes:
+    return b"POST /v HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n%s" % (extra, len(body), body)
+
+
+async def echo(request: Request) -> Response:
+    return Response(200, request.body or request.path.encode(), "text/plain")
+
+
+class Server:
+    """A listener on a free port, and what it reported."""
+
+    def __init__(self, handler: Handler, limits: Limits, **options: Any) -> None:
+        self.handler_errors: list[Exception] = []
+        self.connection_errors: list[Exception] = []
+        self.listener = Listener(
+            bind("127.0.0.1:0"), handler, limits=limits, **options,
+            on_handler_error=lambda request, error: self.handler_errors.append(error),
+            on_connection_error=lambda address, error: self.connection_errors.append(error))
+        self.address = self.listener.sockets[0].getsockname()
+        self.clients: list[trio.SocketStream] = []
+
+    async def until(self, *states: State) -> list[Connection]:
+        """Wait until the open connections are in these states."""
+        while True:
+            connections = sorted(self.listener._connections, key=lambda c: c.state)
+            if [c.state for c in connections] == sorted(states):
+                return connections
+            await trio.sleep(0.001)
+
+    async def connect(self) -> trio.SocketStream:
+        self.clients.append(await trio.open_tcp_stream(*self.address))
+        return self.clients[-1]
+
+
+@asynccontextmanager
+async def serving(handler: Handler = echo, limits: Limits = LIMITS,
+                  **options: Any) -> AsyncIterator[Server]:
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            server = Server(handler, limits, **options)
+            await nursery.start(server.listener.serve)
+            yield server
+            nursery.cancel_scope.cancel()
+            for client in server.clients:
+                client.socket.close()
+
+
+async def read_response(stream: trio.abc.Stream,
+                        buffered: bytearray | None = None) -> tuple[int, dict[bytes, bytes], bytes]:
+    """(status, headers, body) of one response with a content-length."""
+    data = bytearray() if buffered is None else buffered
+    while b"\r\n\r\n" not in data:
+        more = await stream.receive_some()
+        assert more, f"connection ended within a head: {bytes(data)!r}"
+        data += more
+    head, _, _ = bytes(data).partition(b"\r\n\r\n")
+    del data[:len(head) + 4]
+    lines = head.split(b"\r\n")
+    headers = dict(line.split(b": ", 1) for line in lines[1:])
+    length = int(headers.get(b"content-length", b"0"))
+    while len(data) < length:
+        more = await stream.receive_some()
+        assert more, "connection ended within a body"
+        data += more
+    body = bytes(data[:length])
+    del data[:length]
+    return int(lines[0].split()[1]), headers, body
+
+
+async def read_all(stream: trio.abc.Stream) -> bytes:
+    data = b""
+    while more := await stream.receive_some():
+        data += more
+    return data
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    trio.run(main)
+
+
+def test_keep_alive_serves_many_requests_on_one_connection():
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            for i in range(5):
+                await client.send_all(post(b"%d" % i))
+                status, headers, body = await read_response(client)
+                assert (status, body) == (200, b"%d" % i)
+                assert b"connection" not in headers and headers[b"content-type"] == b"text/plain"
+            assert server.listener.connections == 1
+    run(main)
+
+
+def test_pipelined_requests_are_answered_in_order_although_the_first_is_slow():
+    async def main() -> None:
+        release = trio.Event()
+
+        async def handler(request: Request) -> Response:
+            if request.body == b"0":
+                await release.wait()
+            return Response(200, request.body)
+
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send_all(post(b"0") + post(b"1"))
+            await client.send_all(post(b"2")[:30])
+            (connection,) = await server.until(State.HANDLING)
+            while connection.watched is None:
+                await trio.sleep(0.001)
+            release.set()
+            await client.send_all(post(b"2")[30:])
+            buffered = bytearray()
+            assert [(await read_response(client, buffered))[2] for _ in range(3)] == [b"0", b"1", b"2"]
+    run(main)
+
+
+def test_connection_close_and_http_1_0():
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            await client.send_all(b"GET /a HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert b"connection: close" in await read_all(client)
+            client = await server.connect()
+            await client.send_all(b"GET /a HTTP/1.0\r\n\r\n")
+            assert (await read_all(client)).endswith(b"\r\n\r\n/a")
+            client = await server.connect()
+            await client.send_all(b"GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" * 2)
+            buffered = bytearray()
+            for _ in range(2):
+                assert (await read_response(client, buffered))[1][b"connection"] == b"keep-alive"
+    run(main)
+
+
+def test_head_has_a_length_and_no_body():
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            await client.send_all(b"HEAD /abc HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert (await read_all(client)).endswith(b"content-length: 4\r\n\r\n")
+    run(main)
+
+
+def test_continue_is_sent_before_the_body():
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            await client.send_all(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+            assert await client.receive_some() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await client.send_all(b"hi")
+            assert (await read_response(client))[2] == b"hi"
+    run(main)
+
+
+def test_an_oversized_body_gets_a_readable_413_while_it_is_still_being_sent():
+    async def main() -> None:
+        limits = replace(LIMITS, message=MessageLimits(body_bytes=100_000))
+        async with serving(limits=limits) as server:
+            client = await server.connect()
+            await client.send_all(b"POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n")
+            await client.send_all(b"x" * 3_000_000)
+            status, headers, body = await read_response(client)
+            assert status == 413 and headers[b"connection"] == b"close"
+            assert body == b'{"message":"request body over 100000 bytes","status":413}'
+            assert await client.receive_some() == b""
+            client = await server.connect()
+            await client.send_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await client.send_all(b"30d40\r\n" + b"x" * 200_000)
+            assert (await read_response(client))[0] == 413
+    run(main)
+
+
+def test_garbage_is_answered_after_the_good_requests_before_it():
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            await client.send_all(post(b"good") + b"\x00\x01garbage\r\n\r\n")
+            buffered = bytearray()
+            assert (await read_response(client, buffered))[2] == b"good"
+            assert (await read_response(client, buffered))[0] == 400
+            assert await client.receive_some() == b""
+    run(main)
+
+
+def test_an_exception_in_a_handler_costs_that_request_only():
+    async def main() -> None:
+        async def handler(request: Request) -> Response:
+            if request.path == "/bad":
+                raise RuntimeError("boom")
+            if request.path == "/junk":
+                return Response(200, headers=(("a", "b\nc"),))
+            return Response(200, b"fine")
+
+        async with serving(handler) as server:
+            client = await server.connect()
+            for path, status in ((b"/bad", 500), (b"/junk", 500), (b"/ok", 200)):
+                await client.send_all(b"GET %s HTTP/1.1\r\n\r\n" % path)
+                assert (await read_response(client))[0] == status
+            assert str(server.handler_errors[0]) == "boom"
+            assert len(server.handler_errors) == 2 and not server.connection_errors
+    run(main)
+
+
+@pytest.mark.parametrize("sent", [b"GET / HT", post(b"12345")[:-3]])
+def test_a_request_that_does_not_arrive_in_time_is_408(sent):
+    async def main() -> None:
+        async with serving(limits=replace(LIMITS, head_s=0.05, body_s=0.05)) as server:
+            client = await server.connect()
+            await client.send_all(sent)
+            assert (await read_all(client)).startswith(b"HTTP/1.1 408 ")
+    run(main)
+
+
+def test_a_slow_head_is_not_saved_by_more_bytes():
+    async def main() -> None:
+        async with serving(limits=replace(LIMITS, head_s=0.05)) as server:
+            client = await server.connect()
+            await client.send_all(b"GET / HTTP/1.1\r\n")
+            with pytest.raises(trio.BrokenResourceError):
+                while True:  # one header line after the other, for ever
+                    await client.send_all(b"A: b\r\n")
+                    await trio.sleep(0.01)
+    run(main)
+
+
+def test_an_idle_connection_is_closed_without_a_word():
+    async def main() -> None:
+        async with serving(limits=replace(LIMITS, idle_s=0.05)) as server:
+            client = await server.connect()
+            await client.send_all(GET)
+            await read_response(client)
+            assert await client.receive_some() == b""
+            client = await server.connect()
+            assert await client.receive_some() == b""
+    run(main)
+
+
+def test_a_client_that_does_not_read_is_dropped():
+    async def main() -> None:
+        async def handler(request: Request) -> Response:
+            return Response(200, b"x" * 20_000_000)
+
+        async with serving(handler, replace(LIMITS, send_s=0.05)) as server:
+            client = await server.connect()
+            await client.send_all(GET)
+            await server.until(State.SENDING)
+            await server.until()
+    run(main)
+
+
+@pytest.mark.parametrize("how", ["close", "half", "reset"])
+def test_a_client_that_hangs_up_cancels_its_handler(how):
+    async def main() -> None:
+        cancelled, started = trio.Event(), trio.Event()
+
+        async def handler(request: Request) -> Response:
+            started.set()
+            try:
+                await trio.sleep_forever()
+            finally:
+                cancelled.set()
+
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send_all(GET)
+            await started.wait()
+            if how == "half":
+                await client.send_eof()
+            else:
+                if how == "reset":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                await client.aclose()
+            await cancelled.wait()
+            assert not server.handler_errors
+    run(main)
+
+
+def test_a_half_closed_client_still_gets_a_quick_answer():
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            await client.send_all(GET)
+            await client.send_eof()
+            assert (await read_all(client)).endswith(b"/x")
+    run(main)
+
+
+def test_requests_beyond_the_in_flight_limit_wait_their_turn():
+    async def main() -> None:
+        inside = most = 0
+        release = trio.Event()
+
+        async def handler(request: Request) -> Response:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            await release.wait()
+            inside -= 1
+            return Response(200, b"ok")
+
+        async with serving(handler, replace(LIMITS, in_flight=2)) as server:
+            clients = [await server.connect() for _ in range(5)]
+            for client in clients:
+                await client.send_all(GET)
+            await server.until(*[State.HANDLING] * 5)
+            assert inside == 2
+            release.set()
+            for client in clients:
+                assert (await read_response(client))[0] == 200
+            assert most == 2
+    run(main)
+
+
+def test_at_the_connection_limit_the_longest_silent_one_goes():
+    async def main() -> None:
+        async with serving(limits=replace(LIMITS, connections=3)) as server:
+            good = await server.connect()
+            await good.send_all(GET)
+            await read_response(good)
+            silent = [await server.connect() for _ in range(2)]
+            for client in silent:
+                await client.send_all(b"GET")
+            await server.until(State.IDLE, State.HEAD, State.HEAD)
+            late = await server.connect()
+            await late.send_all(GET)
+            assert (await read_response(late))[0] == 200
+            await server.until(State.IDLE, State.IDLE, State.HEAD)
+            await good.send_all(GET)
+            assert (await read_response(good))[0] == 200
+    run(main)
+
+
+def test_the_per_peer_limit_closes_a_newcomer_when_all_others_are_at_work():
+    async def main() -> None:
+        async def handler(request: Request) -> Response:
+            await trio.sleep_forever()
+            raise AssertionError
+
+        async with serving(handler, replace(LIMITS, connections_per_peer=1)) as server:
+            busy = await server.connect()
+            await busy.send_all(GET)
+            await server.until(State.HANDLING)
+            late = await server.connect()
+            assert await late.receive_some() == b""
+            assert server.listener.connections == 1
+    run(main)
+
+
+def test_large_bodies_share_a_budget_that_is_given_back():
+    async def main() -> None:
+        async with serving(limits=replace(LIMITS, buffered_bytes=300_000)) as server:
+            head = b"POST / HTTP/1.1\r\nContent-Length: 250000\r\n\r\n"
+            first, second = await server.connect(), await server.connect()
+            await first.send_all(head + b"x" * 200_000)
+            while server.listener._shared.buffered_bytes != 200_000:
+                await trio.sleep(0.001)
+            await second.send_all(head + b"x" * 200_000)
+            assert (await read_response(second))[0] == 503
+            await first.send_all(b"x" * 50_000)
+            assert len((await read_response(first))[2]) == 250_000
+            await first.send_all(head + b"x" * 250_000)
+            assert (await read_response(first))[0] == 200
+    run(main)
+
+
+def test_drain_finishes_what_is_in_flight_and_closes_what_is_idle():
+    async def main() -> None:
+        release, started = trio.Event(), trio.Event()
+
+        async def handler(request: Request) -> Response:
+            if request.path == "/quick":
+                return Response(200)
+            started.set()
+            await release.wait()
+            return Response(200, b"done")
+
+        async with serving(handler) as server:
+            idle, busy = await server.connect(), await server.connect()
+            await idle.send_all(b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n")
+            await read_response(idle)
+            await busy.send_all(GET + GET)
+            await started.wait()
+            results: list[bool] = []
+
+            async def drain() -> None:
+                results.append(await server.listener.drain(10))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(drain)
+                assert await idle.receive_some() == b""
+                with pytest.raises(OSError):
+                    await server.connect()
+                release.set()
+                answer = await read_all(busy)
+            assert answer.count(b"done") == 1 and b"connection: close" in answer
+            assert results == [True]
+    run(main)
+
+
+def test_drain_serves_new_connections_first_request():
+    """Accepted or still queued by the kernel: a client does not try again what fails on a new connection."""
+    async def main() -> None:
+        async with serving() as server:
+            accepted, silent = await server.connect(), await server.connect()
+            await server.until(State.IDLE, State.IDLE)
+            queued = await server.connect()
+            results: list[bool] = []
+
+            async def drain() -> None:
+                results.append(await server.listener.drain(10))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(drain)
+                while not server.listener._shared.draining:
+                    await trio.lowlevel.checkpoint()
+                await server.until(State.IDLE, State.IDLE, State.IDLE)
+                for client in (accepted, queued):
+                    await client.send_all(GET)
+                    assert b"connection: close" in await read_all(client)
+                assert await silent.receive_some() == b"", "one that says nothing is not waited for"
+            assert results == [True]
+    run(main)
+
+
+def test_drain_in_the_very_moment_of_an_arrival():
+    """The accepting task has been woken, and finds its socket closed: no reason to fall over."""
+    async def main() -> None:
+        async with serving() as server:
+            with server.listener.sockets[0].dup() as twin:
+                async def drain_on_arrival() -> None:
+                    await trio.lowlevel.wait_readable(twin)  # woken together with the accepting task
+                    assert await server.listener.drain(10)
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(drain_on_arrival)
+                    await trio.sleep(0)
+                    client = await server.connect()
+                    await client.send_all(GET)
+                    assert b"connection: close" in await read_all(client)
+    for _ in range(8):  # which of the two goes first is chance
+        run(main)
+
+
+def test_drain_ends_what_does_not_finish():
+    async def main() -> None:
+        started = trio.Event()
+
+        async def handler(request: Request) -> Response:
+            started.set()
+            await trio.sleep_forever()
+            raise AssertionError
+
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send_all(GET)
+            await started.wait()
+            assert await server.listener.drain(0.02) is False
+            assert await client.receive_some() == b""
+    run(main)
+
+
+def test_inherited_sockets():
+    async def main() -> None:
+        (sock,) = bind("127.0.0.1:0")
+        address = sock.getsockname()
+        listener = Listener([inherited(sock.detach())], echo)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(listener.serve)
+            client = await trio.open_tcp_stream(*address)
+            await client.send_all(GET)
+            assert (await read_response(client))[0] == 200
+            await client.aclose()
+            nursery.cancel_scope.cancel()
+    run(main)
+    with socket.socket() as idle, pytest.raises(ConfigError, match="not a listening"):
+        inherited(idle.fileno())
+
+
+@pytest.mark.parametrize(("listen", "expected"), [
+    ("127.0.0.1:8443", ("127.0.0.1", 8443)), ("[::1]:1", ("::1", 1)), (":80", ("", 80)),
+    ("a.b:1", ("a.b", 1))])
+def test_addresses(listen, expected):
+    assert parse_address(listen) == expected
+
+
+@pytest.mark.parametrize("listen", ["", "8443", "a:b", "::1:80", "1.2.3.4:70000", "1.2.3.4:-1"])
+def test_bad_addresses_are_configuration_errors(listen):
+    with pytest.raises(ConfigError, match="listen address"):
+        parse_address(listen)
+
+
+def test_an_address_in_use_is_a_configuration_error():
+    (sock,) = bind("127.0.0.1:0")
+    with sock, pytest.raises(ConfigError, match="in use"):
+        bind(f"127.0.0.1:{sock.getsockname()[1]}")
+
+
+# --- TLS
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("state")
+    ensure(directory, ["127.0.0.1"], time.time(), ["kube-apiserver"])
+    return directory / "tls"
+
+
+def client_context(state: Path, *, certificate: bool = False) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=state / "ca-bundle.crt")
+    if certificate:
+        context.load_cert_chain(state / "kube-apiserver.crt", state / "kube-apiserver.key")
+    return context
+
+
+async def tls_connect(server: Server, context: ssl.SSLContext) -> trio.SSLStream[trio.SocketStream]:
+    stream = trio.SSLStream(
+        await server.connect(), context, server_hostname="127.0.0.1", https_compatible=True)
+    await stream.do_handshake()
+    return stream
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_round_trips_small_and_large(state, version):
+    async def main() -> None:
+        tls = ServerTls(TlsFiles(state / "tls.crt", state / "tls.key"))
+        async with serving(tls=tls.context) as server:
+            context = client_context(state)
+            context.maximum_version = version
+            client = await tls_connect(server, context)
+            for size in (1, 2500, 16384, 1_000_000, 3 * 1024 * 1024):
+                body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(client.send_all, post(body))
+                    assert (await read_response(client))[2] == body
+            await client.aclose()
+            await server.until()
+            assert not server.connection_errors
+    run(main)
+
+
+def test_tls_client_certificates(state):
+    async def main() -> None:
+        seen: list[str | None] = []
+
+        async def handler(request: Request) -> Response:
+            seen.append(request.peer.common_name)
+            return Response(200, b"ok")
+
+        files = TlsFiles(state / "tls.crt", state / "tls.key", (state / "ca-bundle.crt",), "require")
+        tls = ServerTls(files)
+        async with serving(handler, tls=tls.context) as server:
+            client = await tls_connect(server, client_context(state, certificate=True))
+            await client.send_all(GET)
+            assert (await read_response(client))[0] == 200
+            assert seen == ["kube-apiserver"]
+            with pytest.raises(trio.BrokenResourceError):
+                client = await tls_connect(server, client_context(state))
+                await client.send_all(GET)
+                await client.receive_some()
+            assert len(server.connection_errors) == 1 and seen == ["kube-apiserver"]
+            # "request": a client without one is served, and is nobody
+            assert tls.reload(replace(files, client_auth="request"))
+            client = await tls_connect(server, client_context(state))
+            await client.send_all(GET)
+            assert (await read_response(client))[0] == 200 and seen[-1] is None
+    run(main)
+
+
+def test_plain_http_on_the_tls_port_and_silence_are_survived(state):
+    async def main() -> None:
+        tls = ServerTls(TlsFiles(state / "tls.crt", state / "tls.key"))
+        async with serving(tls=tls.context, limits=replace(LIMITS, handshake_s=0.05)) as server:
+            plain = await server.connect()
+            await plain.send_all(GET)
+            await read_all(plain)
+            assert isinstance(server.connection_errors[0], ssl.SSLError)
+            silent = await server.connect()
+            assert await silent.receive_some() == b""
+            client = await tls_connect(server, client_context(state))
+            await client.send_all(GET)
+            assert (await read_response(client))[0] == 200
+    run(main)
+
+
+def test_tls_client_that_says_goodbye_cancels_its_handler(state):
+    async def main() -> None:
+        cancelled, started = trio.Event(), trio.Event()
+
+        async def handler(request: Request) -> Response:
+            if request.path == "/quick":
+                return Response(200, b"ok")
+            started.set()
+            try:
+                await trio.sleep_forever()
+            finally:
+                cancelled.set()
+
+        tls = ServerTls(TlsFiles(state / "tls.crt", state / "tls.key"))
+        async with serving(handler, tls=tls.context) as server:
+            context = client_context(state)
+            client = trio.SSLStream(await server.connect(), context, server_hostname="127.0.0.1")
+            await client.send_all(GET)
+            await started.wait()
+            await client.aclose()  # a closing notice, then the end of the stream
+            await cancelled.wait()
+    run(main)
+
+
+def test_new_connections_use_a_reloaded_certificate(tmp_path):
+    for name in ("one", "two"):
+        ensure(tmp_path / name, ["127.0.0.1"], time.time())
+    one, two, live = tmp_path / "one/tls", tmp_path / "two/tls", tmp_path
+    shutil.copy(one / "tls.crt", live / "c.pem")
+    shutil.copy(one / "tls.key", live / "k.pem")
+
+    async def main() -> None:
+        tls = ServerTls(TlsFiles(live / "c.pem", live / "k.pem"))
+        async with serving(tls=tls.context) as server:
+            old = await tls_connect(server, client_context(one))
+            shutil.copy(two / "tls.crt", live / "c.pem")
+            assert not tls.reload() and "do not belong together" in tls.error
+            (await tls_connect(server, client_context(one)))
+            shutil.copy(two / "tls.key", live / "k.pem")
+            assert tls.reload() and tls.error == ""
+            new = await tls_connect(server, client_context(two))
+            for client in (old, new):
+                await client.send_all(GET)
+                assert (await read_response(client))[0] == 200
+            with pytest.raises(trio.BrokenResourceError):
+                await tls_connect(server, client_context(one))
+    run(main)

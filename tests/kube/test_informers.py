@@ -1,0 +1,608 @@
+"""Informers against the fake server: syncing, changes, sharing, and every way for a server to be away or
+wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+import trio
+import trio.abc
+import trio.testing
+
+from edged.kube import watch
+from edged.kube.client import ApiClient
+from edged.kube.informers import Change, Informer, Informers
+from edged.kube.values.names import NamespacedName
+from edged.kube.watch import SLICE_ITEMS, WatchTimes
+from tests.fakes.apiserver import (
+    CutAfter,
+    Drop,
+    Lines,
+    OneByteAtATime,
+    Plain,
+    Silence,
+    Status,
+)
+from tests.kube.support import (
+    PODS,
+    PODS_PATH,
+    QUICK,
+    Recorder,
+    fake_server,
+    informers_of,
+    names,
+    quiet,
+    run,
+    session_for,
+)
+
+MODES = pytest.mark.parametrize("mode", ["offer", "refuse", "ignore"])
+
+
+@MODES
+def test_syncs_and_follows(mode: str) -> None:
+    async def main() -> None:
+        async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns", spec={"x": 1})
+            pods = informers.acquire(PODS)
+            seen = Recorder()
+            pods.add_handler(seen)
+            assert not pods.synced
+            await pods.wait_synced()
+            assert names(pods.items()) == ["a"]
+            assert pods.get(NamespacedName("ns", "a"))["kind"] == "Pod"
+            generation = pods.generation
+            server.put(PODS_PATH, "b", "ns")
+            server.put(PODS_PATH, "a", "ns", spec={"x": 2})
+            server.delete(PODS_PATH, "b", "ns")
+            await seen.wait(lambda: ("deleted", "b") in seen.said())
+            assert seen.said() == [("added", "a"), ("added", "b"), ("modified", "a"), ("deleted", "b")]
+            assert pods.generation == generation + 3
+            modified = seen.changes[2]
+            assert modified.old()["spec"] == {"x": 1} and modified.object["spec"] == {"x": 2}
+            assert pods.get(NamespacedName("ns", "b")) is None and len(pods) == 1
+
+    run(main)
+
+
+def test_watch_list_needs_no_list() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            await informers.acquire(PODS).wait_synced()
+            assert [request.kind for request in server.requests] == ["watch"]
+            query = server.requests[0].query
+            assert query["sendInitialEvents"] == "true" and query["allowWatchBookmarks"] == "true"
+            assert 60 <= int(query["timeoutSeconds"]) <= 120
+
+    run(main)
+
+
+def test_refused_watch_list_is_a_list_and_a_watch_from_its_revision() -> None:
+    async def main() -> None:
+        async with fake_server(watch_list="refuse") as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            await informers.acquire(PODS).wait_synced()
+            watch = await server.wait_request("watch", 2)
+            assert watch.query["resourceVersion"] == str(server.revision)
+
+    run(main)
+
+
+def test_selectors_and_namespace_are_sent() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            path = "/api/v1/namespaces/ns/pods"
+            server.collection(path, "Pod")
+            informers.acquire(PODS, namespace="ns", label_selector="a=b", field_selector="spec.nodeName=")
+            request = await server.wait_request("watch")
+            assert request.path == path
+            assert request.query["labelSelector"] == "a=b"
+            assert request.query["fieldSelector"] == "spec.nodeName="
+
+    run(main)
+
+
+def test_is_pruned() -> None:
+    def prune(obj: dict[str, Any]) -> None:
+        obj.pop("status", None)
+
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server, prunes={PODS: prune}) as informers:
+            annotations = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "keep": "me"}
+            metadata = {"managedFields": [{}], "annotations": annotations}
+            server.put(PODS_PATH, "a", "ns", metadata=metadata, status={"big": 1})
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            obj = orjson.loads(pods.raw(NamespacedName("ns", "a")))
+            assert "managedFields" not in obj["metadata"] and "status" not in obj
+            assert obj["metadata"]["annotations"] == {"keep": "me"}
+
+    run(main)
+
+
+def test_same_selection_is_shared_and_ends_with_its_last_user() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server, linger_s=0.01) as informers:
+            first, second = informers.acquire(PODS), informers.acquire(PODS)
+            assert first is second
+            await first.wait_synced()
+            informers.release(first)
+            assert server.open_connections == 1
+            informers.release(second)
+            await server.wait(lambda: server.open_connections == 0)
+            assert informers.acquire(PODS) is not first
+
+    run(main)
+
+
+def test_taken_up_again_while_lingering() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server, linger_s=0.02) as informers:
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            informers.release(pods)
+            assert informers.acquire(PODS) is pods
+            await trio.sleep(0.05)  # longer than it lingers: nothing may happen
+            seen = Recorder()
+            pods.add_handler(seen)
+            server.put(PODS_PATH, "a", "ns")
+            await seen.wait(lambda: seen.said() == [("added", "a")])
+
+    run(main)
+
+
+def test_late_handler_is_told_what_is_there() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            for number in range(120):
+                server.put(PODS_PATH, f"p{number:03}", "ns")
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            seen = Recorder()
+            replay = pods.add_handler(seen)
+            assert seen.changes == []
+            await replay.wait_replayed()
+            assert seen.said() == [("added", f"p{number:03}") for number in range(120)]
+            pods.remove_handler(seen)
+            server.put(PODS_PATH, "later", "ns")
+            other = Recorder()
+            pods.add_handler(other)
+            await other.wait(lambda: ("added", "later") in other.said())
+            assert len(seen.changes) == 120
+
+    run(main)
+
+
+def test_changes_during_a_replay_keep_each_object_in_order() -> None:
+    async def main() -> None:
+        informers = Informers(ApiClient(), log=quiet())
+        informer = informers.acquire(PODS)
+        fill(informer, 3)
+        seen = Recorder()
+        subscription = informer.add_handler(seen)
+        informer.put(NamespacedName("ns", "p1"), "9", pod("p1", "9"))  # not told yet: one "added" later
+        informer.remove(NamespacedName("ns", "p2"), pod("p2", "9"))  # never told at all
+        informer.put(NamespacedName("ns", "new"), "9", pod("new", "9"))
+        assert seen.said() == [("added", "new")]
+        while informer.replay_slice(subscription):
+            pass
+        assert seen.said() == [("added", "new"), ("added", "p0"), ("added", "p1")]
+        assert seen.changes[2].object["metadata"]["resourceVersion"] == "9"
+
+    run(main)
+
+
+def pod(name: str, revision: str = "1") -> dict[str, Any]:
+    return {"metadata": {"namespace": "ns", "name": name, "resourceVersion": revision}}
+
+
+def fill(informer: Informer, count: int) -> None:
+    for number in range(count):
+        informer.put(NamespacedName("ns", f"p{number}"), "1", pod(f"p{number}"))
+
+
+def test_server_that_is_down_at_the_start() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            server.stop()
+            await trio.testing.wait_all_tasks_blocked()
+            pods = informers.acquire(PODS)
+            with trio.move_on_after(0.1):  # some attempts are refused
+                await pods.wait_synced()
+            assert not pods.synced
+            await server.start()
+            await pods.wait_synced()
+            assert names(pods.items()) == ["a"]
+
+    run(main)
+
+
+@MODES
+def test_server_killed_and_restarted_serves_stale_and_catches_up(mode: str) -> None:
+    async def main() -> None:
+        async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            server.put(PODS_PATH, "b", "ns")
+            pods = informers.acquire(PODS)
+            seen = Recorder()
+            pods.add_handler(seen)
+            await pods.wait_synced()
+            server.stop()
+            await server.wait(lambda: server.open_connections == 0)
+            server.delete(PODS_PATH, "a", "ns")
+            server.put(PODS_PATH, "c", "ns")
+            assert pods.synced and names(pods.items()) == ["a", "b"]
+            await server.start()
+            await seen.wait(lambda: len(seen.changes) >= 4)
+            assert seen.said() == [("added", "a"), ("added", "b"), ("deleted", "a"), ("added", "c")]
+            assert names(pods.items()) == ["b", "c"]
+
+    run(main)
+
+
+def test_a_watch_that_finds_the_server_back_tells_the_others() -> None:
+    """However long they would have waited."""
+
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "backoff_base_s": 3600.0, "backoff_cap_s": 3600.0})
+        async with fake_server() as server, informers_of(server, times=times) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            server.stop()
+            pods = informers.acquire(PODS)
+            with trio.move_on_after(0.2):
+                await pods.wait_synced()
+            assert pods.problem
+            await server.start()
+            await informers._client.fetch("GET", PODS_PATH)
+            await pods.wait_synced()
+
+    run(main)
+
+
+@MODES
+def test_after_a_break_a_watch_is_current_only_when_it_had_time_to_catch_up(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "CATCH_UP_S", 0.2)
+
+    async def main() -> None:
+        async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            pods = informers.acquire(PODS)
+            while not pods.connected:
+                await trio.sleep(0.001)
+            assert pods.current
+            server.stop()
+            await server.wait(lambda: server.open_connections == 0)
+            while pods.connected:
+                await trio.sleep(0.001)
+            await trio.sleep(0.3)
+            await server.start()
+            while not pods.connected:
+                await trio.sleep(0.001)
+            assert not pods.current
+            while not pods.current:
+                await trio.sleep(0.01)
+
+    run(main)
+
+
+@MODES
+def test_deletions_missed_in_a_gap_are_seen(mode: str) -> None:
+    """The history is gone (410), so only the new list can tell."""
+
+    async def main() -> None:
+        async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
+            for name in "abc":
+                server.put(PODS_PATH, name, "ns")
+            pods = informers.acquire(PODS)
+            seen = Recorder()
+            pods.add_handler(seen)
+            await pods.wait_synced()
+            server.stop()
+            await server.wait(lambda: server.open_connections == 0)
+            server.delete(PODS_PATH, "b", "ns")
+            server.put(PODS_PATH, "c", "ns", spec={"new": True})
+            server.compact()
+            await server.start()
+            await seen.wait(lambda: ("deleted", "b") in seen.said())
+            assert sorted(seen.said()[3:]) == [("deleted", "b"), ("modified", "c")]
+            assert seen.changes[-1].object["metadata"]["name"] in "bc"
+
+    run(main)
+
+
+def test_expired_as_http_status_and_in_the_list() -> None:
+    async def main() -> None:
+        async with fake_server(watch_list="refuse") as server, informers_of(server) as informers:
+            for number in range(120):
+                server.put(PODS_PATH, f"p{number:03}", "ns")
+            expired = Status(410, "Expired", "continue token expired")
+            server.script(lambda request: "continue" in request.query, expired)
+            server.script(lambda request: "resourceVersion" in request.query, expired)
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            await server.wait_request("watch", 4)
+            assert len(pods) == 120
+
+    run(main)
+
+
+def test_restored_server_with_lower_revisions_is_listed_again() -> None:
+    """Watching from a revision that the server does not have yet is silent; the probe notices."""
+
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "old", "ns")
+            pods = informers.acquire(PODS)
+            seen = Recorder()
+            pods.add_handler(seen)
+            await pods.wait_synced()
+            server.stop()
+            await server.wait(lambda: server.open_connections == 0)
+            server.collections.clear()
+            server.revision = 5
+            server.collection(PODS_PATH, "Pod")
+            server.put(PODS_PATH, "new", "ns")
+            await server.start()
+            await seen.wait(lambda: len(seen.changes) >= 3)
+            assert names(pods.items()) == ["new"]
+
+    run(main)
+
+
+def test_stalled_watch_is_replaced() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            server.script("watch", Silence())
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()  # the initial one stalled: listed instead
+            seen = Recorder()
+            pods.add_handler(seen)
+            before = len(server.requests)
+            # Nothing is said on the watch: it is given up, and the next one works.
+            await server.wait(lambda: len(server.requests) >= before + 2)
+            server.put(PODS_PATH, "a", "ns")
+            await seen.wait(lambda: seen.said() == [("added", "a")])
+            await server.wait(lambda: server.open_connections <= 2)  # the watch, one idle connection
+
+    run(main)
+
+
+def test_bookmarks_alone_keep_a_watch_and_move_its_revision() -> None:
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 0.5})
+        async with fake_server() as server, informers_of(server, times=times) as informers:
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            generation = pods.generation
+            for _ in range(8):  # twice the stall time in all
+                server.bookmark(PODS_PATH)
+                await trio.sleep(0.12)
+            assert len(server.requests) == 1 and pods.connected
+            server.compact()
+            server.stop()
+            await server.wait(lambda: server.open_connections == 0)
+            await server.start()
+            await server.wait(lambda: len(server.requests) >= 3)
+            watch = server.requests[2]
+            assert watch.query["resourceVersion"] == str(server.revision)  # no 410 although compacted
+            assert pods.generation == generation
+
+    run(main)
+
+
+def vars_of(times: WatchTimes) -> dict[str, float]:
+    return {name: getattr(times, name) for name in WatchTimes.__slots__}
+
+
+ADDED = b'{"type":"ADDED","object":{"metadata":{"name":"x","namespace":"ns","resourceVersion":"101"}}}'
+ENDED = (
+    b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"100",'
+    b'"annotations":{"k8s.io/initial-events-end":"true"}}}}'
+)
+FAULTS = {
+    "500": Status(500, "InternalError", "etcd"),
+    "429": Status(429, "TooManyRequests", "slow down", (("Retry-After", "0"),)),
+    "403": Status(403, "Forbidden", "no"),
+    "401": Status(401, "Unauthorized", "no"),
+    "504 future": Status(504, "Timeout", "Too large resource version: 999, current: 439"),
+    "not json": Plain(b"<html>proxy says no</html>", 502),
+    "html with 200": Plain(b"<html>captive portal</html>"),
+    "empty 200": Plain(b""),
+    "json list": Plain(b"[1,2]\n"),
+    "dropped": Drop(),
+    "cut": CutAfter(100),
+    "cut in the header of a chunk": CutAfter(0),
+    "slow": OneByteAtATime(7),
+    "silent": Silence(),
+    "silent without header": Silence(headers=False),
+    "garbage line": Lines((b"\xff\xfe{",)),
+    "events that are not": Lines((b"null", b"[]", b'{"type":1}', b'{"type":"ADDED","object":null}')),
+    "without metadata": Lines(
+        (
+            b'{"type":"ADDED","object":{}}',
+            b'{"type":"MODIFIED","object":{"metadata":{"name":7}}}',
+            b'{"type":"DELETED","object":{"metadata":{}}}',
+            b'{"type":"BOOKMARK","object":{}}',
+            b'{"type":"WHAT","object":{"metadata":{"name":"x","resourceVersion":"1"}}}',
+        )
+    ),
+    "error without status": Lines((b'{"type":"ERROR","object":null}',)),
+    "error 410": Lines((b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}',)),
+    "object and end": Lines((ADDED, ENDED)),
+    "ends at once": Lines(()),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("mode", ["offer", "refuse"])
+@pytest.mark.parametrize("times_in_a_row", [1, 4])
+def test_recovers_from_faults_at_the_start_and_while_watching(
+    fault: str, mode: str, times_in_a_row: int
+) -> None:
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 0.05, "initial_stall_s": 0.05, "request_s": 0.3})
+        async with fake_server(watch_list=mode) as server, informers_of(server, times=times) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            server.script(lambda request: True, *[FAULTS[fault]] * times_in_a_row)
+            pods = informers.acquire(PODS)
+            seen = Recorder()
+            pods.add_handler(seen)
+            await seen.wait(lambda: names(pods.items()) == ["a"])
+            server.script(lambda request: True, *[FAULTS[fault]] * times_in_a_row)
+            server.stop()
+            await server.start()
+            server.put(PODS_PATH, "b", "ns")
+            server.delete(PODS_PATH, "a", "ns")
+            await seen.wait(lambda: names(pods.items()) == ["b"])
+
+    run(main)
+
+
+class ItemsPerStep(trio.abc.Instrument):
+    """The most objects that were put into an informer in one step of a task, and in one pass of the loop."""
+
+    def __init__(self) -> None:
+        self.most_per_step = 0
+        self.most_per_pass = 0
+        self._step = 0
+        self._pass = 0
+
+    def count(self) -> None:
+        self._step += 1
+        self._pass += 1
+        self.most_per_step = max(self.most_per_step, self._step)
+        self.most_per_pass = max(self.most_per_pass, self._pass)
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._step = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self._pass = 0
+
+
+@MODES
+def test_large_lists_are_worked_off_in_slices(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = ItemsPerStep()
+    put = Informer.put
+
+    def counting(self: Informer, *args: Any) -> None:
+        counter.count()
+        put(self, *args)
+
+    monkeypatch.setattr(Informer, "put", counting)
+
+    async def main() -> None:
+        async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
+            for number in range(3000):
+                server.put(PODS_PATH, f"p{number:04}", "ns", spec={"containers": [{"name": "c"}]})
+            # Four at once: they share one turn.
+            found = [informers.acquire(PODS, label_selector=f"n={number}") for number in range(4)]
+            for pods in found:
+                await pods.wait_synced()
+                assert len(pods) == 3000
+            pages = [request for request in server.requests if request.kind == "list"]
+            assert all("limit" in request.query for request in pages)
+
+    run(main, instruments=[counter])
+    assert counter.most_per_step <= SLICE_ITEMS
+    assert counter.most_per_pass <= SLICE_ITEMS
+
+
+def test_memory_is_flat_while_the_server_is_away() -> None:
+    import gc
+
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            server.stop()
+            watcher = pods._watcher
+            failures = 0
+            say = watcher._say
+
+            def counting(note: Any) -> None:
+                nonlocal failures
+                failures += 1
+                say(note)
+
+            watcher._say = counting
+            while failures < 20:
+                await trio.sleep(0.01)
+            gc.collect()
+            before = len(gc.get_objects())
+            while failures < 60:
+                await trio.sleep(0.01)
+            gc.collect()
+            assert len(gc.get_objects()) - before < 200
+            assert pods.get(NamespacedName("ns", "a")) is not None
+
+    run(main)
+
+
+def test_no_connection_is_left_behind_by_cancelled_watches() -> None:
+    async def main() -> None:
+        async with fake_server() as server:
+            for _ in range(10):
+                async with informers_of(server) as informers:
+                    await informers.acquire(PODS).wait_synced()
+            await server.wait(lambda: server.open_connections == 0)
+
+    run(main)
+
+
+def test_no_kubeconfig_yet() -> None:
+    async def main() -> None:
+        async with fake_server() as server:
+            client = ApiClient()
+            informers = Informers(client, times=QUICK, log=quiet())
+            async with trio.open_nursery() as nursery:
+                await nursery.start(informers.run)
+                pods = informers.acquire(PODS)
+                await trio.testing.wait_all_tasks_blocked()
+                await client.swap(session_for(server.url))
+                await pods.wait_synced()
+                # Other credentials: the watch moves over, nothing is dropped or told twice.
+                seen = Recorder()
+                pods.add_handler(seen)
+                await client.swap(session_for(server.url, token="new"))
+                server.put(PODS_PATH, "a", "ns")
+                await seen.wait(lambda: seen.said() == [("added", "a")])
+                assert server.requests[-1].headers["authorization"] == "Bearer new"
+                nursery.cancel_scope.cancel()
+            await client.aclose()
+
+    run(main)
+
+
+def test_says_what_the_server_refuses() -> None:
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server) as informers:
+            server.script("watch", *[Status(403, "Forbidden", "pods is forbidden")] * 2)
+            pods = informers.acquire(PODS)
+            await server.wait_request("watch", 2)
+            assert "403 Forbidden: pods is forbidden" in pods.problem
+            await pods.wait_synced()
+            assert pods.problem == "" and pods.connected
+
+    run(main)
+
+
+def test_a_handler_that_raises_ends_the_run() -> None:
+    def broken(change: Change) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        async with fake_server() as server:
+            server.put(PODS_PATH, "a", "ns")
+            with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+                async with informers_of(server) as informers:
+                    informers.acquire(PODS).add_handler(broken)
+                    await trio.sleep_forever()
+
+    run(main)

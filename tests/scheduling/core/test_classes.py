@@ -1,0 +1,265 @@
+"""Shared verdicts equal the plain cycle's: random clusters, step by step, both ways."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from edged.scheduling.core.cache import Cache
+from edged.scheduling.core.classes import Classes, likeness
+from edged.scheduling.core.cycle import Algorithm, CycleError, OfflineHandle, run_now
+from edged.scheduling.core.framework import Code, CycleState, Plugin, Status
+from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.profile import default_profile, with_guests
+from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.objects.nodes import NodeParser
+from edged.scheduling.objects.other_objects import Objects
+from edged.scheduling.objects.pods import PodParser
+from tests.scheduling.makers import node, nothing, parsed_node, pod, pod_info
+
+MIB = 1024 * 1024
+SERVED = {"app": "served"}
+
+
+def random_node(rng, name):
+    taints = [
+        {"key": key, "value": "v", "effect": rng.choice(["NoSchedule", "PreferNoSchedule", "NoExecute"])}
+        for key in "abc"
+        if rng.random() < 0.12
+    ]
+    return node(
+        name,
+        cpu=rng.choice(["2", "4", "3500m"]),
+        memory=rng.choice(["4Gi", "8Gi"]),
+        pods=rng.choice(["3", "10", "110"]),
+        labels={
+            "zone": rng.choice("xyz"), "disk": rng.choice(["ssd", "hdd"]), "gen": str(rng.randrange(9)),
+            "kubernetes.io/hostname": name,
+        },
+        taints=taints,
+        unschedulable=rng.random() < 0.05,
+        images={f"registry.local/app:{i}": rng.randrange(900) * MIB for i in range(3) if rng.random() < 0.4},
+    )
+
+
+def templates(rng):
+    """A few kinds of Pods, so that classes have members."""
+    prefer = [
+        {
+            "weight": weight,
+            "preference": {"matchExpressions": [{"key": "gen", "operator": "Gt", "values": [str(limit)]}]},
+        }
+        for weight, limit in ((rng.randrange(1, 100), 3), (rng.randrange(1, 100), 6))
+    ]
+    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": prefer}}
+    field = {"key": "metadata.name", "operator": "In", "values": ["n3"]}
+    by_name = {
+        "nodeSelectorTerms": [{"matchFields": [field]}, {"matchFields": [{**field, "values": ["n5"]}]}]
+    }
+    pinned = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": by_name}}
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "web"}}}
+    away = {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [{**term, "topologyKey": "gen"}]
+        }
+    }
+    soft = [{"weight": 5, "podAffinityTerm": term}]
+    near = {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": soft}}
+    spread = {"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", **term}
+    return [
+        {"labels": {"app": "web"}, "affinity": away},
+        {"labels": {"app": "web"}, "topologySpreadConstraints": [spread]},
+        {"labels": {"app": "db"}, "topologySpreadConstraints": [{**spread, "whenUnsatisfiable": "ScheduleAnyway"}]},
+        {"labels": {"app": "served"}},
+        {"affinity": near},
+        {"labels": {"app": "web"}},
+        {"requests": {"cpu": "250m", "memory": "256Mi"}},
+        {"requests": {"cpu": "500m"}, "affinity": affinity, "image": "registry.local/app:2"},
+        {
+            "requests": {},
+            "tolerations": [{"key": "a", "operator": "Exists"}],
+            "image": "registry.local/app:1",
+        },
+        {"requests": {"memory": "1Gi"}, "nodeSelector": {"disk": "ssd"}},
+        {"requests": {"cpu": "1"}, "ports": [{"containerPort": 80, "hostPort": 8080}]},
+        {"requests": {"cpu": "100m"}, "affinity": pinned},
+        {"requests": {"cpu": "64"}},
+        {
+            "requests": {"cpu": "100m"},
+            "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}],
+        },
+    ]
+
+
+class Cluster:
+    """One cache and snapshot, and two algorithms on it that must agree."""
+
+    def __init__(self, rng, count, make_profile=default_profile):
+        self.rng = rng
+        self.cache, self.snapshot, self.nominator = Cache(), Snapshot(), Nominator()
+        self.node_parser, self.pod_parser = NodeParser(nothing), PodParser(nothing)
+        for i in range(count):
+            self.cache.set_node(self.node_parser.parse(random_node(rng, f"n{i}")))
+        objects = Objects()
+        objects.put("Service", {"metadata": {"name": "s", "namespace": "default"}, "spec": {"selector": SERVED}})
+        self.profile = make_profile("edged", OfflineHandle(self.snapshot, objects))
+        self.plain = Algorithm(self.snapshot, self.nominator, lambda n: n // 2)
+        self.algorithm = Algorithm(self.snapshot, self.nominator, lambda n: n // 2)
+        self.classes = Classes(self.algorithm, limit=5)
+        self.placed: list = []
+
+    def disturb(self):
+        """What happens in a cluster between two cycles."""
+        roll, name = self.rng.random(), f"n{self.rng.randrange(len(self.snapshot.names) + 1)}"
+        if roll < 0.1:
+            self.cache.set_node(self.node_parser.parse(random_node(self.rng, name)))
+        elif roll < 0.13:
+            self.cache.remove_node(name)
+        elif roll < 0.3 and self.placed:
+            self.cache.remove_pod(self.placed.pop(self.rng.randrange(len(self.placed))).uid)
+        elif roll < 0.33:
+            self.nominator.add(
+                pod_info("vip", priority=self.rng.choice([-1, 5]), requests={"cpu": "1"}), name
+            )
+        elif roll < 0.4:
+            self.nominator.remove("uid-vip")
+        self.cache.update_snapshot(self.snapshot)
+
+    def step(self, obj):
+        waiting = self.pod_parser.parse(obj)
+        expected = run_now(self.plain.schedule(self.profile, CycleState(), waiting))
+        found = run_now(self.classes.schedule(self.profile, CycleState(), waiting))
+        same(found, expected)
+        assert self.algorithm.start == self.plain.start
+        if found.node_name:
+            self.placed.append(self.cache.assume(waiting, found.node_name))
+        return found
+
+
+def same(found, expected):
+    assert found.node_name == expected.node_name
+    assert found.feasible_names() == expected.feasible_names()
+    assert list(found.statuses) == list(expected.statuses)
+    assert found.raw_scores() == expected.raw_scores()
+    assert found.final_scores() == expected.final_scores()
+    assert found.message() == expected.message()
+    assert found.rejectors() == expected.rejectors()
+    assert found.absent == expected.absent
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_clusters(seed):
+    rng = random.Random(seed)
+    cluster = Cluster(rng, rng.choice([1, 5, 20, 60]))
+    kinds = templates(rng)
+    for number in range(150):
+        cluster.disturb()
+        # Pods that look at other Pods come and go: sharing stops and begins again.
+        few = kinds if number % 50 < 10 else kinds[3:]
+        cluster.step(pod(f"p{number}", **rng.choice(few)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_clusters_in_which_not_all_nodes_are_looked_at(seed):
+    rng = random.Random(seed)
+    cluster = Cluster(rng, 260)
+    kinds = templates(rng)
+    for number in range(60):
+        cluster.disturb()
+        cluster.step(pod(f"p{number}", **rng.choice(kinds)))
+
+
+class Counting(Plugin):
+    """A scorer that counts its calls; normalizes over all nodes when asked to."""
+
+    name = "Counting"
+
+    def __init__(self, *, normalizes=False, depends_on=frozenset({"pod", "node"})):
+        self.points = frozenset({"filter", "score"} | ({"normalize_score"} if normalizes else set()))
+        self.depends_on = depends_on
+        self.filtered = self.scored = 0
+
+    def filter(self, state, pod, node):
+        self.filtered += 1
+
+    def score(self, state, pod, node):
+        self.scored += 1
+        return 10 * len(node.pods)
+
+    def normalize_score(self, state, pod, nodes, scores):
+        least = min(scores)
+        scores[:] = [min(100, score - least) for score in scores]
+
+
+def cluster_with(plugin, count=20):
+    return Cluster(random.Random(1), count, lambda name, handle: with_guests(name, handle, [(plugin, 2)]))
+
+
+def test_only_the_node_that_changed_is_looked_at_again():
+    plugin = Counting()
+    cluster = cluster_with(plugin)
+    cluster.cache.update_snapshot(cluster.snapshot)
+    counts = []
+    for number in range(3):
+        waiting = cluster.pod_parser.parse(pod(f"p{number}"))
+        found = run_now(cluster.classes.schedule(cluster.profile, CycleState(), waiting))
+        counts.append((plugin.filtered, plugin.scored))
+        cluster.cache.assume(waiting, found.node_name)
+        cluster.cache.update_snapshot(cluster.snapshot)
+    assert counts[1] == (counts[0][0] + 1, counts[0][1] + 1)
+    assert counts[2] == (counts[1][0] + 1, counts[1][1] + 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_normalizing_over_all_nodes_is_done_for_every_pod(seed):
+    rng = random.Random(seed)
+    cluster = cluster_with(Counting(normalizes=True))
+    for number in range(60):
+        cluster.disturb()
+        cluster.step(pod(f"p{number}", **rng.choice(templates(rng)[3:8])))
+
+
+def test_an_unknown_dependency_means_the_plain_cycle():
+    plugin = Counting(depends_on=frozenset({"unknown"}))
+    cluster = cluster_with(plugin)
+    cluster.cache.update_snapshot(cluster.snapshot)
+    for _ in range(2):
+        run_now(cluster.classes.schedule(cluster.profile, CycleState(), pod_info()))
+    assert len(cluster.classes) == 0
+    assert plugin.filtered >= 20
+
+
+def test_a_class_that_broke_midway_is_forgotten():
+    class Broken(Counting):
+        def score(self, state, pod, node):
+            return Status(Code.ERROR, ("boom",))
+
+    cluster = cluster_with(Broken())
+    cluster.cache.update_snapshot(cluster.snapshot)
+    with pytest.raises(CycleError, match="boom"):
+        run_now(cluster.classes.schedule(cluster.profile, CycleState(), pod_info()))
+    assert len(cluster.classes) == 0
+
+
+def test_a_long_log_of_changes_starts_a_new_layout():
+    cache, snapshot = Cache(), Snapshot()
+    cache.set_node(parsed_node("n"))
+    cache.update_snapshot(snapshot)
+    layout = snapshot.layout
+    for number in range(5000):
+        cache.set_pod(pod_info(f"p{number}", node="n"))
+        cache.update_snapshot(snapshot)
+    assert snapshot.layout > layout
+    assert snapshot.mark < 5000
+
+
+def test_likeness_leaves_out_names():
+    objects = []
+    for number in range(2):
+        obj = pod(f"p{number}", volumes=[{"name": f"kube-api-access-{number}"}])
+        parsed = PodParser(lambda key, obj=obj: obj).parse(obj)
+        objects.append(likeness(parsed))
+    assert objects[0] == objects[1]
+    other = pod("p", labels={"a": "b"})
+    assert likeness(PodParser(lambda key: other).parse(other)) != objects[0]

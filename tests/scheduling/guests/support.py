@@ -1,0 +1,105 @@
+"""What the tests of guest plugins share: a handle without a cluster, and plugins from guests' binaries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import trio
+
+from edged.scheduling.core.cycle import offline
+from edged.scheduling.core.framework import CycleState, WaitingPod
+from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.guests.guest import GuestLog, GuestOptions, GuestPlugin, load_guest
+from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import Objects
+from edged.scheduling.objects.pods import PodInfo
+from edged.wasm.engine import Engine
+from tests.wasm.support import module
+
+
+class FakeWaitingPod:
+    def __init__(self, pod: PodInfo) -> None:
+        self.pod = pod
+        self.rejections: list[tuple[str, str]] = []
+
+    def reject(self, plugin: str, message: str) -> None:
+        self.rejections.append((plugin, message))
+
+    def allow(self, plugin: str) -> None:
+        raise AssertionError("guests cannot allow")
+
+
+class FakeHandle:
+    """A Handle that remembers."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.objects = Objects()
+        self.waiting: dict[str, WaitingPod] = {}
+        self.events: list[dict[str, Any]] = []
+
+    async def bind(self, pod: PodInfo, node_name: str) -> None:
+        raise AssertionError("guests cannot bind through the handle")
+
+    def waiting_pod(self, uid: str) -> WaitingPod | None:
+        return self.waiting.get(uid)
+
+    def record_event(self, regarding: dict[str, Any], **fields: Any) -> None:
+        self.events.append({"regarding": regarding, **fields})
+
+
+class Bench:
+    """One engine, a few nodes, and guests on them."""
+
+    def __init__(self, nodes: list[dict[str, Any]], pods: list[dict[str, Any]]) -> None:
+        self.engine = Engine()
+        self.cache, self.parser, self.snapshot = offline(nodes, pods)
+        self.pods = {pod["metadata"]["name"]: self.parser.parse(pod) for pod in pods}
+        self.handle = FakeHandle(self.snapshot)
+        self.lines: list[tuple[int, str]] = []
+        self.failures: list[tuple[str, str]] = []
+        self.state = CycleState()
+        self._log = GuestLog(
+            lambda severity, text: self.lines.append((severity, text)),
+            lambda message, error: self.failures.append((message, error)),
+        )
+
+    async def load(self, guest: str | bytes, **options: Any) -> GuestPlugin:
+        wanted = replace(GuestOptions(name="test"), **options)
+        return await load_guest(self.engine, module(self.engine, guest), wanted, self.handle, self._log)
+
+    @property
+    def nodes(self) -> list[NodeInfo]:
+        return self.snapshot.nodes
+
+    async def begin(self, plugin: GuestPlugin, pod: PodInfo) -> Any:
+        return await plugin.pre_filter(self.state, pod, self.nodes)
+
+
+def node(name: str, **labels: str) -> dict[str, Any]:
+    images = [{"names": [f"image-of-{name}", "shared"], "sizeBytes": 1000}]
+    return {
+        "metadata": {"name": name, "uid": "uid-" + name, "resourceVersion": "1", "labels": labels},
+        "spec": {"podCIDR": "10.0.0.0/24"},
+        "status": {"allocatable": {"cpu": "4", "pods": "110"}, "images": images},
+    }
+
+
+def pod(name: str, **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "default", "uid": "uid-" + name, "resourceVersion": "1"}
+    return {
+        "metadata": {**metadata, "labels": labels},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+        "status": {},
+    }
+
+
+def run(test: Callable[[Bench], Awaitable[None]], *, nodes: Any = None, pods: Any = None) -> None:
+    """Runs a test on a bench of three nodes and a Pod "p", unless told otherwise; frees everything after."""
+    bench = Bench(nodes or [node("node-1"), node("node-2"), node("node-33")], pods or [pod("p")])
+    try:
+        trio.run(test, bench)
+    finally:
+        bench.engine.close()

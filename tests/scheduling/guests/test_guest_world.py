@@ -1,0 +1,59 @@
+"""The cluster as guests see it."""
+
+from __future__ import annotations
+
+from edged.scheduling.guests.guest_world import GuestWorld
+from tests.scheduling.guests.protobuf_decode import decode
+from tests.scheduling.guests.support import FakeHandle, FakeWaitingPod, node, offline, pod
+
+
+def world() -> tuple[GuestWorld, FakeHandle]:
+    _, _, snapshot = offline([node("a"), node("b", zone="z")], [])
+    handle = FakeHandle(snapshot)
+    return GuestWorld(handle), handle
+
+
+def test_nodes():
+    guests, _ = world()
+    assert decode("Node", guests.node("b")) == node("b", zone="z")
+    assert guests.node("nowhere") == b""
+    items = decode("NodeList", guests.node_list())["items"]
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+
+
+def test_nodes_are_encoded_beforehand_and_once():
+    guests, _ = world()
+    assert len(list(guests.encode_nodes())) == 2
+    assert len(list(guests.encode_nodes())) == 0
+    assert guests.node("a") is guests.node("a")
+
+
+def test_image_states():
+    guests, _ = world()
+    assert guests.image_states("a") == {"image-of-a": (1000, 1), "shared": (1000, 2)}
+    assert guests.image_states("nowhere") is None
+
+
+def test_an_assumed_pod_carries_its_node():
+    _, parser, _ = offline([], [])
+    guests, handle = world()
+    kept = pod("p")
+    waiting = parser.parse(kept)
+    waiting.source = {waiting.key: kept}.get
+    assert "nodeName" not in decode("Pod", guests.pod(waiting))["spec"]
+    assert decode("Pod", guests.pod(waiting.on("a")))["spec"]["nodeName"] == "a"
+    assert "nodeName" not in kept["spec"]
+    handle.waiting["uid-p"] = FakeWaitingPod(waiting.on("b"))
+    found = guests.waiting_pod("uid-p")
+    assert found is not None and decode("Pod", found)["spec"]["nodeName"] == "b"
+    assert guests.waiting_pod("uid-q") is None
+
+
+def test_a_pod_that_is_gone_keeps_its_identity():
+    _, parser, _ = offline([], [])
+    guests, _ = world()
+    assert decode("Pod", guests.pod(parser.parse(pod("p"))))["metadata"] == {
+        "name": "p",
+        "namespace": "default",
+        "uid": "uid-p",
+    }

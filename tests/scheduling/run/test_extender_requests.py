@@ -1,0 +1,353 @@
+"""HTTP extenders against a real server on loopback, in the clear and over TLS."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import http.server
+import ipaddress
+import json
+import ssl
+import threading
+from contextlib import contextmanager
+
+import pytest
+import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from edged.errors import ConfigError, PeerError
+from edged.scheduling.config.config_sections import parse_extenders
+from edged.scheduling.core.cycle import Algorithm, OfflineHandle, offline
+from edged.scheduling.core.framework import CycleState
+from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.preemption import Candidate
+from edged.scheduling.core.profile import default_profile
+from edged.scheduling.run.extender_requests import HttpExtender
+from tests.scheduling.makers import node, pod
+
+
+class Server:
+    """Answers `answers[verb]`: a value, a function of the request's body, or an HTTP status; keeps requests."""
+
+    def __init__(self, context=None):
+        self.answers = {}
+        self.requests = []
+        self.release = threading.Event()
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                verb = self.path.rpartition("/")[2]
+                server.requests.append((self.path, body))
+                answer = server.answers.get(verb, 404)
+                answer = answer(body) if callable(answer) else answer
+                data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(answer if isinstance(answer, int) else 200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if context is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}/scheduler"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+NODES = [node("a"), node("b"), node("c")]
+PODS = [pod("low", node="a")]
+
+
+class World:
+    def __init__(self, server, nodes=NODES, pods=PODS, **entry):
+        self.entry = {"urlPrefix": server.url, **entry}
+        _, self.parser, self.snapshot = offline(nodes, pods)
+        self.handle = OfflineHandle(self.snapshot)
+
+    @contextmanager
+    def extender(self, **more):
+        made = HttpExtender(parse_extenders([{**self.entry, **more}])[0], self.handle)
+        yield made
+
+    async def cycle(self, extenders, incoming=None):
+        algorithm = Algorithm(self.snapshot, Nominator(), lambda n: 0)
+        algorithm.extenders = extenders
+        incoming = self.parser.parse(incoming or pod("p"))
+        return await algorithm.schedule(default_profile("edged", self.handle), CycleState(), incoming)
+
+
+def run(test, **entry):
+    with Server() as server:
+        world = World(server, **entry)
+
+        async def main():
+            extender = HttpExtender(parse_extenders([world.entry])[0], world.handle)
+            try:
+                with trio.fail_after(20):
+                    await test(server, world, extender)
+            finally:
+                await extender.aclose()
+
+        trio.run(main)
+
+
+def test_filter_and_prioritize_join_the_cycle():
+    async def test(server, world, extender):
+        server.answers["filter"] = {
+            "NodeNames": ["b", "c"],
+            "FailedNodes": {"a": "no camera"},
+            "Error": "",
+        }
+        server.answers["prioritize"] = [{"Host": "b", "Score": 1}, {"Host": "c", "Score": 10}]
+        result = await world.cycle([extender])
+        assert result.node_name == "c"
+        assert result.feasible_names() == ["b", "c"]
+        assert result.status("a").reasons == ("no camera",)
+        assert result.final_scores()[extender.name] == {"b": 20, "c": 200}
+        path, body = server.requests[0]
+        assert path == "/scheduler/filter"
+        assert (body["NodeNames"], body["Nodes"]) == (["a", "b", "c"], None)
+        assert body["Pod"]["metadata"]["name"] == "p"
+
+    run(test, filterVerb="filter", prioritizeVerb="prioritize", weight=2, nodeCacheCapable=True)
+
+
+def test_an_extender_without_a_cache_gets_whole_nodes():
+    async def test(server, world, extender):
+        server.answers["filter"] = lambda body: {
+            "Nodes": {"items": [n for n in body["Nodes"]["items"] if n["metadata"]["name"] != "b"]},
+            "FailedAndUnresolvableNodes": {"b": "never"},
+            "FailedNodes": {"b": "not now"},
+        }
+        result = await world.cycle([extender])
+        assert result.feasible_names() == ["a", "c"]
+        assert (result.status("b").code, result.status("b").reasons) == (3, ("never",))
+        assert server.requests[0][1]["Nodes"]["items"][0]["status"]["allocatable"]["cpu"] == "4"
+
+    run(test, filterVerb="filter")
+
+
+def test_who_is_left_with_no_node_is_told_why_and_waits_for_anything():
+    async def test(server, world, extender):
+        server.answers["filter"] = {"NodeNames": [], "FailedNodes": {"a": "full", "b": "full"}}
+        result = await world.cycle([extender])
+        assert result.message() == "0/3 nodes are available: 2 full."
+        assert result.rejectors() == (frozenset({"Extender"}), frozenset())
+
+    run(test, filterVerb="filter", nodeCacheCapable=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"Error": "camera database is down"}, "camera database is down"),
+        (500, "failed filter with extender at URL"),
+        (b"<html>", "the answer is not JSON"),
+        ([1], "is not a JSON object"),
+        ({"NodeNames": 7}, "another shape"),
+        ({"NodeNames": [{}]}, "another shape"),
+        ({"Nodes": {"items": [{"metadata": {}}]}}, "another shape"),
+        ({"Nodes": ["a"]}, "another shape"),
+        ({"NodeNames": ["a"], "FailedNodes": ["b"]}, "another shape"),
+        ({"NodeNames": ["elsewhere"]}, 'claims a filtered node "elsewhere" which is not found in the input node list'),
+    ],
+)
+def test_a_failing_extender_fails_the_cycle_unless_it_is_ignorable(answer, said):
+    async def test(server, world, extender):
+        server.answers["filter"] = answer
+        with pytest.raises(PeerError, match=said):
+            await world.cycle([extender])
+        extender.ignorable = True
+        assert len((await world.cycle([extender])).feasible) == 3
+
+    run(test, filterVerb="filter", nodeCacheCapable=True)
+
+
+def test_an_extender_that_is_away_or_silent():
+    async def test(server, world, extender):
+        server.answers["filter"] = lambda body: server.release.wait(10) and {}
+        with pytest.raises(PeerError, match=r"no answer within 0\.2 s"):
+            await world.cycle([extender])
+        server.release.set()
+        with world.extender(urlPrefix="http://127.0.0.1:1/x") as nobody:
+            with pytest.raises(PeerError, match=r"extender http://127\.0\.0\.1:1/x/filter: Connection refused"):
+                await world.cycle([nobody])
+            await nobody.aclose()
+
+    run(test, filterVerb="filter", httpTimeout="200ms")
+
+
+def test_scores_that_cannot_be_had_are_done_without():
+    async def test(server, world, extender):
+        for answer in (500, {"Host": "a"}, [{"Score": 1}], b"x"):
+            server.answers["prioritize"] = answer
+            result = await world.cycle([extender])
+            assert extender.name not in result.scores
+            assert result.node_name
+
+    run(test, prioritizeVerb="prioritize", weight=1)
+
+
+def test_only_pods_that_ask_for_its_resources_concern_it():
+    async def test(server, world, extender):
+        server.answers["filter"] = {"NodeNames": []}
+        plain = world.parser.parse(pod("p"))
+        assert not extender.judges(plain)
+        assert len((await world.cycle([extender])).feasible) == 3
+        assert server.requests == []
+        asking = pod("q", requests={"example.com/gpu": "1"})
+        _, parser, _ = offline([], [asking])
+        assert extender.judges(parser.parse(asking))
+
+    run(test, filterVerb="filter", managedResources=[{"name": "example.com/gpu"}])
+
+
+def candidates(world):
+    victim = world.snapshot.get("a").pods["uid-low"]
+    return [Candidate("a", (victim,), 0), Candidate("b", (victim,), 1)]
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_preemption(cached):
+    async def test(server, world, extender):
+        server.answers["preempt"] = {
+            "NodeNameToMetaVictims": {"a": {"Pods": [{"UID": "uid-low"}], "NumPDBViolations": 3}}
+        }
+        found = await extender.preempt(world.parser.parse(pod("p")), candidates(world))
+        assert [(c.node_name, [v.uid for v in c.victims], c.violations) for c in found] == [("a", ["uid-low"], 3)]
+        body = server.requests[0][1]
+        if cached:
+            assert body["NodeNameToMetaVictims"]["b"] == {"Pods": [{"UID": "uid-low"}], "NumPDBViolations": 1}
+        else:
+            assert body["NodeNameToVictims"]["a"]["Pods"][0]["metadata"]["name"] == "low"
+        server.answers["preempt"] = {"NodeNameToMetaVictims": {"a": {"Pods": [{"UID": "other"}]}}}
+        with pytest.raises(PeerError, match=r"claims to preempt pod \(UID: other\) on node: a"):
+            await extender.preempt(world.parser.parse(pod("p")), candidates(world))
+        for shape in ({"a": [1]}, {"a": {"Pods": [1]}}, {"a": {"Pods": 1}}, ["a"], {"a": {"Pods": [{"UID": {}}]}}):
+            server.answers["preempt"] = {"NodeNameToMetaVictims": shape}
+            with pytest.raises(PeerError, match="another shape"):
+                await extender.preempt(world.parser.parse(pod("p")), candidates(world))
+
+    run(test, preemptVerb="preempt", nodeCacheCapable=cached)
+
+
+def test_bind():
+    async def test(server, world, extender):
+        server.answers["bind"] = {}
+        await extender.bind(world.parser.parse(pod("p")), "b")
+        assert server.requests[0][1] == {
+            "PodName": "p", "PodNamespace": "default", "PodUID": "uid-p", "Node": "b",
+        }  # fmt: skip
+        server.answers["bind"] = {"Error": "gone"}
+        with pytest.raises(PeerError, match="gone"):
+            await extender.bind(world.parser.parse(pod("p")), "b")
+
+    run(test, bindVerb="bind")
+
+
+# --- TLS
+
+
+def certificate(tmp_path):
+    """(certificate and key in one file, the certificate as PEM), for 127.0.0.1 and extender.local."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "extender")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("extender.local")]
+    )
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path / "server.pem"
+    file.write_bytes(pem + private)
+    return file, pem, private
+
+
+def over_tls(tmp_path, tls, *, https=True, wants_client=False):
+    """What comes of a filter request over TLS: the names, or the error."""
+    file, pem, _ = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    if wants_client:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=pem.decode())
+    with Server(context) as server:
+        server.answers["filter"] = {"NodeNames": ["a"]}
+        entry = {"filterVerb": "filter", "nodeCacheCapable": True, "enableHTTPS": https, "httpTimeout": "5s"}
+        world = World(server, **entry, tlsConfig=tls(pem) if callable(tls) else tls)
+
+        async def main():
+            extender = HttpExtender(parse_extenders([world.entry])[0], world.handle)
+            try:
+                return (await world.cycle([extender])).feasible_names()
+            except PeerError as error:
+                return str(error)
+            finally:
+                await extender.aclose()
+
+        return trio.run(main)
+
+
+def test_tls_with_a_ca(tmp_path):
+    def with_ca(pem):
+        return {"caData": base64.b64encode(pem).decode()}
+
+    assert over_tls(tmp_path, with_ca) == ["a"]
+    assert over_tls(tmp_path, lambda pem: {**with_ca(pem), "serverName": "extender.local"}) == ["a"]
+    assert "certificate" in over_tls(tmp_path, lambda pem: {**with_ca(pem), "serverName": "other.local"}).lower()
+
+
+def test_tls_without_a_ca(tmp_path):
+    assert over_tls(tmp_path, None) == ["a"]  # enableHTTPS alone checks nothing, as with kube-scheduler
+    assert over_tls(tmp_path, {"insecure": True}, https=False) == ["a"]
+    assert "certificate" in over_tls(tmp_path, {}, https=False).lower()
+
+
+def test_a_client_certificate_from_data_or_files(tmp_path):
+    _, pem, private = certificate(tmp_path)
+    data = {"certData": base64.b64encode(pem).decode(), "keyData": base64.b64encode(private).decode()}
+    (tmp_path / "c.pem").write_bytes(pem)
+    (tmp_path / "k.pem").write_bytes(private)
+    from_files = {"certFile": str(tmp_path / "c.pem"), "keyFile": str(tmp_path / "k.pem")}
+    for tls in (data, from_files):
+        entry = parse_extenders([{"urlPrefix": "https://127.0.0.1", "tlsConfig": tls}])[0]
+        HttpExtender(entry, None)
+    assert "extender https" in str(over_tls(tmp_path, {"insecure": True}, https=False, wants_client=True))
+
+
+def test_tls_files_that_are_no_use_are_named(tmp_path):
+    entry = parse_extenders([{"urlPrefix": "https://x", "tlsConfig": {"caFile": str(tmp_path / "gone")}}])[0]
+    with pytest.raises(ConfigError, match=r"extenders\[0\]\.tlsConfig: .*No such file"):
+        HttpExtender(entry, None)

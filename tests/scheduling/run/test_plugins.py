@@ -1,0 +1,91 @@
+"""Guests that a KubeSchedulerConfiguration names by URL: kept, and found again when nobody answers."""
+
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trio
+
+from edged.config import Config, NodeConfig, RegistryConfig
+from edged.errors import ConfigError
+from edged.scheduling.run.plugins import PluginLoader
+from edged.telemetry.logs import GuestLines, Logger
+from edged.wasm.compile import Compiler
+from edged.wasm.engine import Engine
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format, *args):
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def web(tmp_path):
+    """(URL, folder, a function that stops the server)."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def stop():
+        if thread.is_alive():
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    yield f"http://127.0.0.1:{server.server_port}/g.wasm", folder, stop
+    stop()
+
+
+def test_a_fetched_guest_is_found_again_without_a_network(tmp_path, web):
+    url, folder, stop = web
+    said = []
+    lines = GuestLines(Logger(write=lambda line: said.append(line.decode())))
+    engine = Engine()
+    config = Config(node=NodeConfig(name="n", state_dir=str(tmp_path / "state")))
+    loader = PluginLoader(config, Compiler(engine, tmp_path / "cache"), lines)
+
+    async def main():
+        with pytest.raises(ConfigError, match="received 404 status code"):
+            await loader._fetched("plugin", url)
+        (folder / "g.wasm").write_bytes(b"first")
+        assert (await loader._fetched("plugin", url)).read_bytes() == b"first"
+        (folder / "g.wasm").write_bytes(b"second")
+        assert (await loader._fetched("plugin", url)).read_bytes() == b"second"
+        (folder / "g.wasm").unlink()
+        with pytest.raises(ConfigError, match="404"):
+            await loader._fetched("plugin", url)  # who answers "not there" is believed
+        await trio.to_thread.run_sync(stop)
+        assert not said
+        assert (await loader._fetched("plugin", url)).read_bytes() == b"second"
+        assert "the copy of an earlier start is used" in said[0]
+        with pytest.raises(ConfigError):
+            await loader._fetched("plugin", url + "x")
+
+    trio.run(main)
+    engine.close()
+
+
+def test_offline_nobody_is_asked_for_a_guest(tmp_path, web):
+    url, folder, _stop = web
+    (folder / "g.wasm").write_bytes(b"first")
+    said = []
+    lines = GuestLines(Logger(write=lambda line: said.append(line.decode())))
+    engine = Engine()
+    node = NodeConfig(name="n", state_dir=str(tmp_path / "state"))
+    compiler = Compiler(engine, tmp_path / "cache")
+    online = PluginLoader(Config(node=node), compiler, lines)
+    offline = PluginLoader(Config(node=node, registry=RegistryConfig(offline=True)), compiler, lines)
+
+    async def main():
+        with pytest.raises(ConfigError, match="offline is true"):
+            await offline._fetched("plugin", url)
+        await online._fetched("plugin", url)
+        (folder / "g.wasm").write_bytes(b"second")
+        assert (await offline._fetched("plugin", url)).read_bytes() == b"first"
+        assert "offline is true" in said[0]
+
+    trio.run(main)
+    engine.close()

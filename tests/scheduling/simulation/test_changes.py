@@ -1,0 +1,172 @@
+"""What-if changes of a cluster's picture, and reading such pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edged.errors import ConfigError
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.simulation import changes
+from edged.scheduling.simulation.changes import ORIGIN
+from edged.scheduling.simulation.cluster_state import ClusterState
+from tests.scheduling.makers import node, pod
+from tests.scheduling.simulation.test_simulation import owned, picture
+
+
+def names(state: ClusterState, node_name: str = "") -> list[str]:
+    return sorted(p["metadata"]["name"] for p in state.pods.values() if p["spec"].get("nodeName", "") == node_name)
+
+
+def busy() -> ClusterState:
+    mirror = pod("mirror", node="a")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    done = pod("done", node="a")
+    done["status"]["phase"] = "Succeeded"
+    return picture(
+        node("a", labels={"kubernetes.io/hostname": "a"}, taints=[{"key": "gpu", "effect": "NoSchedule"}]),
+        node("b"),
+        owned(pod("web-1", node="a")),
+        owned(pod("web-2", node="b")),
+        owned(pod("agent-a", node="a"), "DaemonSet", "agent"),
+        pod("alone", node="a"),
+        mirror,
+        done,
+    )
+
+
+def test_draining() -> None:
+    state = busy()
+    assert changes.drain(state, "a") == "a drained: 2 Pods to find another node for, 1 of DaemonSets gone"
+    assert names(state) == ["alone", "web-1"]
+    assert names(state, "a") == ["done", "mirror"]
+    drained = state.nodes[NamespacedName("", "a")]
+    assert drained["spec"]["unschedulable"] is True
+    assert {"key": changes.UNSCHEDULABLE, "effect": "NoSchedule"} in drained["spec"]["taints"]
+    origin = state.pods[NamespacedName("default", "alone")]["metadata"]["annotations"][ORIGIN]
+    assert "no controller" in origin
+
+
+def test_removing() -> None:
+    state = busy()
+    changes.remove_node(state, "a")
+    assert [key.name for key in state.nodes] == ["b"]
+    assert names(state, "a") == ["done"]  # what has ended takes no room
+    assert names(state) == ["alone", "web-1"]
+
+
+def test_adding_like_another() -> None:
+    state = busy()
+    changes.cordon(state, "a")
+    said = changes.add_nodes(state, 2, "a")
+    assert said == "2 nodes like a added: a-added-1, a-added-2"
+    added = state.nodes[NamespacedName("", "a-added-2")]
+    assert added["metadata"]["labels"] == {"kubernetes.io/hostname": "a-added-2"}
+    assert added["spec"] == {"taints": [{"key": "gpu", "effect": "NoSchedule"}]}  # ready, whatever the original is
+    assert names(state, "a-added-1") == ["agent-a-a-added-1"]
+    changes.add_nodes(state, 1, "a")
+    assert NamespacedName("", "a-added-3") in state.nodes
+
+
+def test_scaling() -> None:
+    state = busy()
+    assert changes.scale(state, "web", 4) == "default/web scaled from 2 to 4"  # a Deployment by its ReplicaSet's name
+    assert names(state) == ["web-scaled-1", "web-scaled-2"]
+    changes.scale(state, "default/web-5d8", 1)
+    assert [name for name in names(state, "a") + names(state, "b") + names(state) if "web" in name] == ["web-1"]
+
+
+def test_placing_anew() -> None:
+    state = busy()
+    assert changes.reschedule(state, "default/web-2") == "1 Pod placed anew"
+    assert changes.reschedule(state, "all") == "2 Pods placed anew"
+    assert names(state) == ["alone", "web-1", "web-2"]
+
+
+def test_adding_pods_and_what_makes_some() -> None:
+    state = busy()
+    state.add_document({"kind": "PriorityClass", "metadata": {"name": "high"}, "value": 77}, "x")
+    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"priorityClassName": "high", "containers": [
+        {"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Gi"}}}]}}  # fmt: skip
+    deployment = {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 2, "template": template}}
+    assert changes.add_pods(state, [(deployment, "api.yaml"), (pod("one"), "one.yaml")][:1]) == "2 Pods added"
+    made = state.pods[NamespacedName("default", "api-1")]
+    assert made["spec"]["priority"] == 77
+    assert made["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "2", "memory": "1Gi"}
+    with pytest.raises(ConfigError, match="there is a Pod default/api-0 already"):
+        changes.add_pods(state, [(deployment, "api.yaml")])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: changes.drain(s, "z"), "there is no node 'z'; there are a, b"),
+        (lambda s: changes.add_nodes(s, 1, "z"), "no node 'z'"),
+        (lambda s: changes.scale(s, "shop/web", 2), "no Pod in namespace shop belongs to a workload 'web'"),
+        (lambda s: changes.reschedule(s, "shop/"), "no running Pod is meant by 'shop/'"),
+        (
+            lambda s: changes.add_pods(s, [({"kind": "DaemonSet", "metadata": {"name": "x"}}, "f")]),
+            "f: no Pods are made",
+        ),
+        (lambda s: changes.add_pods(s, [("text", "f")]), "f: not an object"),
+    ],
+)
+def test_what_is_not_there(change: Callable[[ClusterState], Any], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        change(busy())
+    assert said in str(caught.value)
+
+
+def test_a_copy_changes_alone() -> None:
+    state = busy()
+    other = state.copy()
+    changes.drain(other, "a")
+    assert names(state, "a") == ["agent-a", "alone", "done", "mirror", "web-1"]
+    assert "unschedulable" not in [key for key, value in state.nodes[NamespacedName("", "a")]["spec"].items() if value]
+
+
+# --- reading
+
+
+def test_the_export_of_the_simulator() -> None:
+    state = ClusterState()
+    configuration = {"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "KubeSchedulerConfiguration"}
+    document = {
+        "nodes": [node("a")], "pods": [pod("p")], "namespaces": [{"metadata": {"name": "default"}}], "pvs": None,
+        "priorityClasses": [{"metadata": {"name": "high"}, "value": 5}], "schedulerConfig": configuration,
+    }  # fmt: skip
+    state.add_document(document, "export.json")
+    assert [key.name for key in state.nodes] == ["a"]
+    assert [str(key) for key in state.pods] == ["default/p"]
+    assert (state.priority("high"), state.priority("system-node-critical"), state.priority("x")) == (
+        5, 2_000_001_000, None,
+    )  # fmt: skip
+    assert state.scheduler_config == configuration
+
+
+def test_lists_and_kinds_that_do_not_matter() -> None:
+    state = ClusterState()
+    state.add_document({"kind": "NodeList", "items": [node("a")]}, "x")
+    state.add_document({"kind": "List", "items": [{**pod("p"), "kind": "Pod"}, {"kind": "ConfigMap"}]}, "x")
+    state.add_document(None, "an empty document")
+    assert (len(state.nodes), len(state.pods), dict(state.ignored)) == (1, 1, {"ConfigMap": 1})
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("text", "f: not a Kubernetes object but str"),
+        ({"a": 1}, "f: no kind"),
+        ({"kind": "Pod"}, "f: Pod without metadata.name"),
+        ({"kind": "Pod", "metadata": {"name": "p"}, "spec": []}, "f: Pod p: spec: must be an object"),
+        ({"kind": "List", "items": ["x"]}, "f: items[0]: not an object"),
+        ({"kind": "List", "items": [{"metadata": {}}]}, "f: items[0].kind: is required"),
+        ({"pods": {}}, "f: pods: must be a list"),
+    ],
+)
+def test_documents_that_are_none(document: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        ClusterState().add_document(document, "f")
+    assert said in str(caught.value)

@@ -1,0 +1,97 @@
+"""Health endpoints, and the TLS probe against a real listener."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import trio
+
+from edged.http.listener import Listener, bind
+from edged.http.messages import Peer, Request, Response
+from edged.telemetry.health import Health, Probes, probe_tls
+from edged.telemetry.metrics import Registry
+from edged.tls.certificates import ensure
+from edged.tls.contexts import ServerTls, TlsFiles
+
+
+def get(health: Health, target: str, method: str = "GET") -> Response:
+    request = Request(method, target.encode(), "1.1", [], b"", True, Peer("127.0.0.1"))
+    return trio.run(health, request)
+
+
+def test_ok_and_verbose():
+    probes = Probes()
+    probes.live["loop"] = lambda: ""
+    probes.ready["policies"] = lambda: ""
+    health = Health(probes)
+    for path in ("/livez", "/readyz", "/healthz"):
+        response = get(health, path)
+        assert (response.status, response.body) == (200, b"ok")
+        assert response.content_type.startswith("text/plain")
+    assert get(health, "/readyz?verbose").body == b"[+]loop ok\n[+]policies ok\nreadyz check passed\n"
+    assert get(health, "/livez?verbose=1").body == b"[+]loop ok\nlivez check passed\n"
+
+
+def test_a_failed_check_says_why_and_only_where_it_counts():
+    probes = Probes()
+    probes.live["loop"] = lambda: ""
+    probes.ready["policies"] = lambda: "not loaded yet"
+    health = Health(probes)
+    response = get(health, "/readyz")
+    assert response.status == 503
+    assert response.body == b"[+]loop ok\n[-]policies failed: not loaded yet\nreadyz check failed\n"
+    assert get(health, "/livez").status == 200
+
+
+@pytest.mark.parametrize(("target", "method", "status"), [
+    ("/", "GET", 404), ("/metrics", "GET", 404), ("/livez", "POST", 405), ("/livez", "HEAD", 200)])
+def test_other_paths_and_methods(target, method, status):
+    assert get(Health(Probes()), target, method).status == status
+
+
+def test_metrics():
+    registry = Registry()
+    registry.counter("a_total", "A.").inc()
+    response = get(Health(Probes(), registry), "/metrics")
+    assert response.body.endswith(b"a_total 1\n") and "version=0.0.4" in response.content_type
+
+
+@pytest.mark.parametrize("client_auth", ["off", "require"])
+def test_the_probe_completes_a_handshake(tmp_path, client_auth):
+    material = ensure(tmp_path, ["127.0.0.1"], time.time())
+    files = TlsFiles(material.cert, material.key, (material.ca_bundle,), client_auth)
+
+    async def refuse(request: Request) -> Response:
+        raise AssertionError("the probe sends no request")
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            listener = Listener(bind("127.0.0.1:0"), refuse, tls=ServerTls(files).context)
+            await nursery.start(listener.serve)
+            (address,) = listener.addresses
+            assert await probe_tls(address) == ""
+            probes = Probes()
+            probes.probe_tls(nursery, address, interval_s=0.01)
+            assert probes.ready["admission-tls"]() == "not probed yet"
+            with trio.fail_after(10):
+                while probes.ready["admission-tls"]():
+                    await trio.sleep(0.001)
+                await listener.drain(1)
+                while "no TLS handshake" not in probes.ready["admission-tls"]():
+                    await trio.sleep(0.001)
+            nursery.cancel_scope.cancel()
+    trio.run(main)
+
+
+def test_the_probe_notices_a_port_that_speaks_no_tls():
+    async def plain(request: Request) -> Response:
+        return Response(200)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            listener = Listener(bind("127.0.0.1:0"), plain)
+            await nursery.start(listener.serve)
+            assert "no TLS handshake" in await probe_tls(listener.addresses[0])
+            nursery.cancel_scope.cancel()
+    trio.run(main)

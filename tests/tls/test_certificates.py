@@ -1,0 +1,226 @@
+"""The own CA: what is made, who may read it, when it is renewed, and what survives a rotation."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import trio
+from cryptography import x509
+
+from edged.errors import ConfigError
+from edged.tls import certificates
+from edged.tls.certificates import DAY_S, OVERLAP_S, ensure, ensure_in_child, load, serving_names
+
+NOW = 1_800_000_000.0
+NAMES = ["127.0.0.1", "localhost"]
+
+
+def cert(state_dir: Path, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((state_dir / "tls" / f"{name}.crt").read_bytes())
+
+
+def bundle(state_dir: Path) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates((state_dir / "tls" / "ca-bundle.crt").read_bytes())
+
+
+def snapshot(state_dir: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (state_dir / "tls").iterdir()}
+
+
+def test_files_and_permissions(tmp_path):
+    previous = os.umask(0)
+    try:
+        material = ensure(tmp_path, NAMES, NOW, ["kube-apiserver"])
+    finally:
+        os.umask(previous)
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (tmp_path / "tls").iterdir()}
+    assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700
+    assert {name for name, mode in modes.items() if mode == 0o600} == {
+        "ca.key", "tls.key", "kube-apiserver.key", "state.json"}
+    assert set(modes) == {"ca.key", "tls.key", "kube-apiserver.key", "state.json", "ca.crt", "tls.crt",
+                          "kube-apiserver.crt", "ca-bundle.crt"}
+    assert material.cert.name == "tls.crt" and material.bundle().startswith(b"-----BEGIN CERTIFICATE")
+
+
+def test_the_serving_certificate_names_its_hosts_and_is_signed_by_the_ca(tmp_path):
+    ensure(tmp_path, ["10.1.2.3", "edge.example.org", "::1"], NOW)
+    leaf = cert(tmp_path, "tls")
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["10.1.2.3", "::1"]
+    assert names.get_values_for_type(x509.DNSName) == ["edge.example.org"]
+    leaf.verify_directly_issued_by(cert(tmp_path, "ca"))
+
+
+def test_a_second_run_changes_nothing(tmp_path):
+    ensure(tmp_path, NAMES, NOW, ["a"])
+    before = snapshot(tmp_path)
+    ensure(tmp_path, NAMES, NOW + 10 * DAY_S)
+    assert snapshot(tmp_path) == before
+    assert load(tmp_path, NAMES, NOW, ["a"]) is not None
+
+
+def test_load_says_when_there_is_something_to_do(tmp_path):
+    assert load(tmp_path, NAMES, NOW) is None
+    material = ensure(tmp_path, NAMES, NOW)
+    assert material.renew_at == pytest.approx(NOW + 60 * DAY_S, abs=3600)
+    assert load(tmp_path, NAMES, NOW) == material
+    assert load(tmp_path, ["other"], NOW) is None
+    assert load(tmp_path, NAMES, NOW, ["client"]) is None
+    assert load(tmp_path, NAMES, material.renew_at) is None
+    material.key.unlink()
+    assert load(tmp_path, NAMES, NOW) is None
+
+
+def test_other_names_give_another_certificate_of_the_same_ca(tmp_path):
+    ensure(tmp_path, NAMES, NOW)
+    authority, leaf = cert(tmp_path, "ca"), cert(tmp_path, "tls")
+    ensure(tmp_path, ["10.0.0.1"], NOW)
+    assert cert(tmp_path, "ca") == authority and cert(tmp_path, "tls") != leaf
+
+
+def test_the_serving_certificate_is_renewed_at_two_thirds(tmp_path):
+    material = ensure(tmp_path, NAMES, NOW)
+    leaf = cert(tmp_path, "tls")
+    ensure(tmp_path, NAMES, material.renew_at)
+    assert cert(tmp_path, "tls") != leaf
+
+
+def test_a_ca_changes_in_two_steps(tmp_path):
+    ensure(tmp_path, NAMES, NOW, ["client"])
+    old = cert(tmp_path, "ca")
+    due = NOW + 3650 * DAY_S * 2 / 3
+    material = ensure(tmp_path, NAMES, due)
+    successor = cert(tmp_path, "ca-next")
+    assert bundle(tmp_path) == [old, successor]
+    cert(tmp_path, "tls").verify_directly_issued_by(old)
+    assert material.renew_at == due + OVERLAP_S  # the successor is trusted from now, and signs from then
+    ensure(tmp_path, NAMES, due + OVERLAP_S - 1)
+    cert(tmp_path, "tls").verify_directly_issued_by(old)
+    ensure(tmp_path, NAMES, due + OVERLAP_S)
+    assert cert(tmp_path, "ca") == successor and bundle(tmp_path) == [successor, old]
+    for name in ("tls", "client"):
+        cert(tmp_path, name).verify_directly_issued_by(successor)
+    assert not (tmp_path / "tls" / "ca-next.key").exists()
+    ensure(tmp_path, NAMES, NOW + 3651 * DAY_S)
+    assert bundle(tmp_path) == [successor]
+
+
+def test_an_expired_ca_is_replaced_at_once(tmp_path):
+    ensure(tmp_path, NAMES, 0.0 + DAY_S)  # a board without a clock, before its first NTP answer
+    ensure(tmp_path, NAMES, NOW)
+    assert bundle(tmp_path) == [cert(tmp_path, "ca")]
+    assert cert(tmp_path, "tls").not_valid_after_utc.timestamp() > NOW
+
+
+def test_a_clock_set_back_makes_everything_anew(tmp_path):
+    """A board whose clock was years ahead when it first ran: what it made then is not valid yet."""
+    later = NOW + 400 * DAY_S
+    ensure(tmp_path, NAMES, later, ["client"])
+    future = cert(tmp_path, "ca")
+    assert load(tmp_path, NAMES, later, ["client"]) and load(tmp_path, NAMES, later - 3000) is not None
+    assert load(tmp_path, NAMES, NOW) is None
+    material = ensure(tmp_path, NAMES, NOW)
+    assert bundle(tmp_path) == [cert(tmp_path, "ca")] != [future]
+    for name in ("tls", "client"):
+        cert(tmp_path, name).verify_directly_issued_by(cert(tmp_path, "ca"))
+        assert cert(tmp_path, name).not_valid_before_utc.timestamp() <= NOW
+    assert not material.is_due(NOW) and material.is_due(NOW - DAY_S) and material.is_due(later)
+
+
+def test_a_successor_from_the_future_is_dropped(tmp_path):
+    ensure(tmp_path, NAMES, NOW)
+    due = NOW + 3650 * DAY_S * 2 / 3
+    ensure(tmp_path, NAMES, due)  # the clock jumped ahead ...
+    assert (tmp_path / "tls" / "ca-next.crt").exists()
+    ensure(tmp_path, NAMES, NOW + DAY_S)  # ... and back
+    assert not (tmp_path / "tls" / "ca-next.crt").exists() and bundle(tmp_path) == [cert(tmp_path, "ca")]
+    cert(tmp_path, "tls").verify_directly_issued_by(cert(tmp_path, "ca"))
+
+
+def test_a_lost_ca_key_gives_a_new_ca_and_keeps_the_old_one_trusted(tmp_path):
+    ensure(tmp_path, NAMES, NOW)
+    old = cert(tmp_path, "ca")
+    (tmp_path / "tls" / "ca.key").unlink()
+    ensure(tmp_path, NAMES, NOW + 60)
+    assert bundle(tmp_path) == [cert(tmp_path, "ca"), old] and cert(tmp_path, "ca") != old
+    cert(tmp_path, "tls").verify_directly_issued_by(cert(tmp_path, "ca"))
+
+
+def test_a_promotion_that_was_cut_off_keeps_the_old_ca(tmp_path):
+    ensure(tmp_path, NAMES, NOW)
+    old = cert(tmp_path, "ca")
+    due = NOW + 3650 * DAY_S * 2 / 3
+    ensure(tmp_path, NAMES, due)
+    directory = tmp_path / "tls"
+    successor = [(directory / f"ca-next.{end}").read_bytes() for end in ("crt", "key")]
+    ensure(tmp_path, NAMES, due + OVERLAP_S)
+    for end, data in zip(("crt", "key"), successor, strict=True):
+        (directory / f"ca-next.{end}").write_bytes(data)
+    ensure(tmp_path, NAMES, due + OVERLAP_S)
+    assert old in bundle(tmp_path) and not (directory / "ca-next.crt").exists()
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "ca.key", "tls.crt"])
+def test_a_damaged_file_is_an_error_that_names_it(tmp_path, name):
+    ensure(tmp_path, NAMES, NOW)
+    (tmp_path / "tls" / name).write_bytes(b"damaged")
+    with pytest.raises(ConfigError, match=name.replace(".", r"\.")):
+        ensure(tmp_path, NAMES, NOW)
+
+
+def test_bad_names_and_places_are_errors(tmp_path):
+    with pytest.raises(ConfigError, match="neither an IP address nor a host name"):
+        ensure(tmp_path, ["a" * 64 + ".b"], NOW)
+    with pytest.raises(ConfigError, match="at least one"):
+        ensure(tmp_path, [], NOW)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file"):
+        ensure(tmp_path / "file", NAMES, NOW)
+
+
+@pytest.mark.parametrize(("url", "listen", "expected"), [
+    ("https://127.0.0.1:8443", "127.0.0.1:8443", ["127.0.0.1", "::1", "localhost"]),
+    ("https://edge.lan:8443/x", "0.0.0.0:8443", ["edge.lan"]),
+    ("https://[fd00::1]:8443", "[::]:8443", ["fd00::1"]),
+    ("https://edge.lan", "10.0.0.1:8443", ["edge.lan", "10.0.0.1"]),
+])
+def test_serving_names(url, listen, expected):
+    assert serving_names(url, listen) == expected
+
+
+def test_the_child_makes_what_openssl_accepts_and_this_process_stays_small(tmp_path):
+    script = (
+        "import sys, trio, pathlib\n"
+        "from edged.tls.certificates import ensure_in_child\n"
+        f"m = trio.run(ensure_in_child, pathlib.Path({str(tmp_path)!r}), ['127.0.0.1'], ['client'])\n"
+        "assert 'cryptography' not in sys.modules, 'cryptography was imported'\n")
+    subprocess.run([sys.executable, "-c", script], check=True)
+    material = load(tmp_path, ["127.0.0.1"], time.time(), ["client"])
+    assert material is not None
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(material.cert, material.key)
+    client = ssl.create_default_context(cafile=material.ca_bundle)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one = client.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    two = server.wrap_bio(outgoing, incoming, server_side=True)
+    for side in (one, two, one, two):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    assert one.getpeercert() is not None
+
+
+def test_the_childs_complaint_is_passed_on(tmp_path):
+    ensure(tmp_path, NAMES, NOW)
+    (tmp_path / "tls" / "ca.crt").write_bytes(b"damaged")
+    with pytest.raises(ConfigError, match=r"ca\.crt is not a certificate"):
+        trio.run(ensure_in_child, tmp_path, ["other"])
+    assert certificates.main(["--state-dir", str(tmp_path), "--name", "other"]) == 2

@@ -1,0 +1,164 @@
+"""The serving certificate over time: announced before it is shown, refused when it is bad, made anew by the clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from edged.config import AdmissionConfig, TlsConfig
+from edged.errors import ConfigError
+from edged.tls import certificates as material
+from edged.tls.certificates import DAY_S, OVERLAP_S
+from edged.tls.serving_certificate import LOOK_S, RETRY_S, Certificates
+
+URL, LISTEN = "https://127.0.0.1:8443", "127.0.0.1:8443"
+NAMES = material.serving_names(URL, LISTEN)
+NOW = 1_800_000_000.0
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str, **fields: object) -> None:
+        self.lines.append(message)
+
+    def error(self, message: str, **fields: object) -> None:
+        self.lines.append(f"{message}: {fields['error']}")
+
+
+class Rig:
+    """A `Certificates` on virtual time, with a wall clock that tests set; signing happens in this process."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: TlsConfig | None = None) -> None:
+        self.state_dir = tmp_path / "state"
+        self.wall = NOW
+        self.announced: list[tuple[bytes, bytes]] = []  # (bundle, certificate shown at that moment)
+        self.hears_after_s = 0.0
+        self.log = Log()
+
+        async def ensure(state_dir: Path, names: list[str]) -> material.Material:
+            return material.load(state_dir, names, self.wall) or material.ensure(state_dir, names, self.wall)
+
+        monkeypatch.setattr(material, "ensure_in_child", ensure)
+        config = AdmissionConfig(tls=tls or TlsConfig())
+        self.certificates = Certificates(
+            config, URL, "off", self.state_dir, self.log, self.announce, lambda: self.wall  # type: ignore[arg-type]
+        )
+
+    async def announce(self) -> None:
+        assert self.certificates.tls is not None
+        self.announced.append((self.certificates.bundle, self.certificates.tls.certificate))
+        await trio.sleep(self.hears_after_s)
+
+    def run(self, script) -> None:
+        async def main() -> None:
+            async with trio.open_nursery() as nursery:
+                await self.certificates.load()
+                nursery.start_soon(self.certificates.run)
+                await script(self.certificates.tls)
+                nursery.cancel_scope.cancel()
+
+        trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def given(tmp_path: Path, name: str) -> tuple[bytes, bytes]:
+    """(certificate, key), each call from a CA of its own."""
+    made = material.ensure(tmp_path / name, NAMES, NOW)
+    return made.cert.read_bytes(), made.key.read_bytes()
+
+
+@pytest.fixture
+def files(tmp_path):
+    certificate, key = given(tmp_path, "one")
+    (tmp_path / "tls.crt").write_bytes(certificate)
+    (tmp_path / "tls.key").write_bytes(key)
+    return TlsConfig(cert=str(tmp_path / "tls.crt"), key=str(tmp_path / "tls.key"))
+
+
+def test_a_given_certificate_is_announced_before_it_is_shown(tmp_path, monkeypatch, files):
+    rig = Rig(tmp_path, monkeypatch, files)
+    rig.hears_after_s = 20.0
+    old = Path(files.cert).read_bytes()
+    new, key = given(tmp_path, "two")
+
+    async def script(tls):
+        Path(files.cert).write_bytes(new)
+        await trio.sleep(LOOK_S + 1)
+        assert tls.certificate == old and "do not belong together" in rig.log.lines[-1]
+        Path(files.key).write_bytes(key)
+        await trio.sleep(LOOK_S + 1)
+        assert rig.announced == [(new, old)] and tls.certificate == old
+        await trio.sleep(20)
+        assert tls.certificate == new and rig.log.lines[1:] == ["certificate replaced"]
+
+    rig.run(script)
+
+
+def test_a_malformed_certificate_is_refused_and_said_once(tmp_path, monkeypatch, files):
+    rig = Rig(tmp_path, monkeypatch, files)
+    old = Path(files.cert).read_bytes()
+
+    async def script(tls):
+        Path(files.cert).write_bytes(b"-----BEGIN CERTIFICATE-----\nnonsense\n")
+        await trio.sleep(5 * LOOK_S)
+        assert len(rig.log.lines) == 1 and "tls.crt" in rig.certificates.error
+        assert tls.certificate == rig.certificates.bundle == old and rig.announced == []
+        Path(files.cert).write_bytes(old)
+        await trio.sleep(LOOK_S + 1)
+        assert rig.certificates.error == ""
+
+    rig.run(script)
+
+
+def test_the_own_ca_is_replaced_in_steps_and_the_bundle_told_first(tmp_path, monkeypatch):
+    rig = Rig(tmp_path, monkeypatch)
+
+    async def script(tls):
+        first, shown = rig.certificates.bundle, tls.certificate
+        rig.wall = NOW + 3650 * DAY_S * 2 / 3
+        await trio.sleep(LOOK_S + 1)
+        ((both, _),) = rig.announced
+        assert first in both and both != first and tls.certificate != shown  # the leaf was due as well: same CA
+        rig.wall += OVERLAP_S
+        await trio.sleep(LOOK_S + 1)
+        assert len(rig.announced) == 2  # the same two, the other way round
+        assert sorted(rig.announced[1][0].split(b"-----BEGIN")) == sorted(both.split(b"-----BEGIN"))
+
+    rig.run(script)
+
+
+@pytest.mark.parametrize("jump", [400 * DAY_S, -400 * DAY_S, 30 * 365 * DAY_S])
+def test_a_jump_of_the_clock_is_noticed_within_seconds(tmp_path, monkeypatch, jump):
+    rig = Rig(tmp_path, monkeypatch)
+
+    async def script(tls):
+        shown = tls.certificate
+        rig.wall += jump
+        await trio.sleep(LOOK_S + 1)
+        assert tls.certificate != shown and not rig.certificates._material.is_due(rig.wall)
+
+    rig.run(script)
+
+
+def test_failing_renewals_are_tried_again_and_the_old_one_stays(tmp_path, monkeypatch):
+    rig = Rig(tmp_path, monkeypatch)
+
+    async def script(tls):
+        shown, ensure = tls.certificate, material.ensure_in_child
+
+        async def fails(_state_dir, _names):
+            raise ConfigError("no space left")
+
+        monkeypatch.setattr(material, "ensure_in_child", fails)
+        rig.wall += 80 * DAY_S
+        await trio.sleep(RETRY_S)
+        assert rig.log.lines == ["certificates not renewed: no space left"] and tls.certificate == shown
+        monkeypatch.setattr(material, "ensure_in_child", ensure)
+        await trio.sleep(RETRY_S)
+        assert tls.certificate != shown
+
+    rig.run(script)
