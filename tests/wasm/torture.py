@@ -14,6 +14,7 @@ import json
 import random
 import sys
 import time
+import types
 import weakref
 
 import trio
@@ -74,6 +75,22 @@ class Never:
 
     def __await__(self):
         yield
+
+
+@types.coroutine
+def until_lost(coroutine):
+    """Runs a coroutine as part of this task, up to where it suspends without trio's knowledge; False where it ends.
+
+    Only there may it be left: anywhere else trio would wake this task for what the coroutine waited for."""
+    answer = None
+    while True:
+        try:
+            request = coroutine.send(answer)
+        except StopIteration:
+            return False
+        if request is None:  # that of Never
+            return True
+        answer = yield request
 
 
 class Torture:
@@ -279,14 +296,11 @@ class Torture:
         """A coroutine that was begun and is never finished: the garbage collector ends it."""
         _, template = self.templates[-1]
         instance = await template.instantiate(None, Budget(cpu_s=5))
-        while self.engine.slices.fresh.held:
-            await (
-                trio.lowlevel.checkpoint()
-            )  # it would wait for its turn as a trio task, and nobody but trio may end that
         coroutine = instance.call("never", 2)
         try:
-            coroutine.send(None)
-        except (StopIteration, GuestError):
+            if not await until_lost(coroutine):
+                return
+        except GuestError:
             return
         self.dropped.append((coroutine, instance))
         self.note("abandoned")
