@@ -86,13 +86,13 @@ def _entry(config: dict[str, Any], key: str) -> dict[str, Any] | None:
 
 def _login(entry: dict[str, Any], where: str) -> tuple[Login | None, str]:
     if entry.get("identitytoken"):
-        return None, f"{where}: identity tokens are not supported; going on without credentials"
+        return None, f"{where}: identity tokens are not supported; continuing without credentials"
     encoded = entry.get("auth")
     if isinstance(encoded, str) and encoded:
         try:
             username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            return None, f"{where}: auth is no base64 of USER:PASSWORD; going on without credentials"
+            return None, f"{where}: auth is not the base64 of USER:PASSWORD; continuing without credentials"
         return (Login(username, password.rstrip("\0")), "") if colon else (None, f"{where}: auth lacks a colon")
     user, secret = entry.get("username"), entry.get("password")
     if isinstance(user, str) and isinstance(secret, str):
@@ -104,7 +104,7 @@ async def _ask(helper: str, key: str) -> tuple[Login | None, str]:
     """`docker-credential-HELPER get`, with the host on its stdin."""
     program = f"docker-credential-{helper}"
     if os.sep in helper:
-        return None, f"credential helper {helper!r} is no name of a program"
+        return None, f"credential helper {helper!r} is not the name of a program"
     try:
         with trio.fail_after(HELPER_S):
             done = await trio.run_process(
@@ -112,7 +112,7 @@ async def _ask(helper: str, key: str) -> tuple[Login | None, str]:
             )
     except (OSError, trio.TooSlowError) as error:
         reason = str(error.strerror) if isinstance(error, OSError) else f"did not answer within {HELPER_S:.0f} s"
-        return None, f"{program}: {reason}; going on without credentials"
+        return None, f"{program}: {reason}; continuing without credentials"
     try:
         answer = orjson.loads(done.stdout)
         user, secret = answer["Username"], answer["Secret"]
@@ -120,7 +120,7 @@ async def _ask(helper: str, key: str) -> tuple[Login | None, str]:
             raise TypeError
     except (orjson.JSONDecodeError, KeyError, TypeError):
         said = (done.stdout or done.stderr).decode(errors="replace").strip()[:200]
-        return None, f"{program}: no credentials for {key} ({said}); going on without"
+        return None, f"{program}: no credentials for {key} ({said}); continuing without"
     if user == "<token>":
-        return None, f"{program}: identity tokens are not supported; going on without credentials"
+        return None, f"{program}: identity tokens are not supported; continuing without credentials"
     return Login(user, secret), ""

@@ -92,7 +92,7 @@ class Http:
         found = urljoin(url, target)
         parts = urlsplit(found)
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise PeerError(f"{url} redirects to {target!r}, which is no web address")
+            raise PeerError(f"{url} redirects to {target!r}, which is not a web address")
         if parts.scheme == "http" and urlsplit(url).scheme == "https" and parts.netloc not in self.sources.insecure:
             raise PeerError(f"{url} redirects to plain HTTP ({parts.netloc})")
         return found
@@ -162,7 +162,7 @@ class Http:
         """The body where nobody else takes it."""
         total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
         if total > limit:
-            raise PeerError(f"{url}: {total} bytes are more than the {limit} that are taken")
+            raise PeerError(f"{url}: {total} bytes are more than the limit of {limit}")
         body, taken, chunks = bytearray(), 0, response.aiter_raw()
         if into is not None:
             into.begin()
@@ -173,7 +173,7 @@ class Http:
                 return bytes(body)
             taken += len(chunk)
             if taken > limit:
-                raise PeerError(f"{url}: more than the {limit} bytes that are taken")
+                raise PeerError(f"{url}: more than the limit of {limit} bytes")
             if into is None:
                 body += chunk
             else:
@@ -221,7 +221,7 @@ def _patience(url: str, seconds: float) -> Iterator[None]:
         with trio.fail_after(seconds):
             yield
     except trio.TooSlowError as error:
-        raise PeerError(f"{url}: nothing came for {seconds:.0f} s") from error
+        raise PeerError(f"{url}: no data for {seconds:.0f} s") from error
 
 
 _CONNECT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolError, httpx2.ProxyError)

@@ -180,6 +180,6 @@ async def _download(http: Http, url: str, into: Download, progress: Progress | N
     if answer.status != 200:
         raise PeerError(f"{urlsplit(answer.url).netloc} answered HTTP {answer.status}")
     if not into.is_module:
-        raise PeerError("what came does not begin as a Wasm module")
+        raise PeerError("the response is not a Wasm module")
 
 

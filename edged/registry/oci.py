@@ -101,7 +101,7 @@ class Registry:
         if into.digest != digest:
             raise PeerError(f"{reference}: blob {digest} arrived with digest {into.digest}")
         if not into.is_module:
-            raise PeerError(f"{reference}: the layer does not begin as a Wasm module")
+            raise PeerError(f"{reference}: the layer is not a Wasm module")
         return manifest
 
     async def configuration(self, reference: Reference, host: str = "") -> tuple[Manifest, Any]:
@@ -156,7 +156,8 @@ class Registry:
             # A registry behind a proxy does not know how it is reached.
             return location._replace(scheme=asked.scheme).geturl()
         if location.scheme != "https" and location.netloc not in self.http.sources.insecure:
-            raise PeerError(f"{reference}: the registry wants uploads at {location.geturl()!r}")
+            where = location.geturl()
+            raise PeerError(f"{reference}: the registry sends the upload to {where!r}: another host, by plain HTTP")
         return location.geturl()
 
     # --- requests
@@ -233,9 +234,9 @@ class Registry:
         wanted = dict(_PARAMETER.findall(rest))
         realm = wanted.get("realm", "")
         if urlsplit(realm).scheme not in ("http", "https"):
-            raise PeerError(f"{reference}: the registry names {realm!r} as the place for tokens")
+            raise PeerError(f"{reference}: the registry names {realm!r} as its token server")
         if urlsplit(realm).scheme == "http" and urlsplit(realm).netloc not in self.http.sources.insecure:
-            raise PeerError(f"{reference}: the registry wants tokens fetched by plain HTTP ({realm})")
+            raise PeerError(f"{reference}: the registry's token server uses plain HTTP ({realm})")
         query = {"scope": wanted.get("scope") or scope}
         if "service" in wanted:
             query["service"] = wanted["service"]

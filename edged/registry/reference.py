@@ -80,11 +80,11 @@ def _parse(rest: str, shown: str, host: str) -> Reference:
     if ":" in name:
         name, _, tag = name.rpartition(":")
     if not _HOST.fullmatch(host):
-        raise ConfigError(f"{shown}: {host!r} is no host")
+        raise ConfigError(f"{shown}: {host!r} is not a host")
     if not _REPOSITORY.fullmatch(name):
-        raise ConfigError(f"{shown}: {name!r} is no repository name (lower case, parts joined by /)")
+        raise ConfigError(f"{shown}: {name!r} is not a repository name (lower case, parts joined by /)")
     if ":" in rest.removeprefix(f"{host}/").partition("@")[0] and not _TAG.fullmatch(tag):
-        raise ConfigError(f"{shown}: {tag!r} is no tag")
+        raise ConfigError(f"{shown}: {tag!r} is not a tag")
     if at and not _DIGEST.fullmatch(digest):
-        raise ConfigError(f"{shown}: {digest!r} is no digest: sha256: and 64 hexadecimal digits")
+        raise ConfigError(f"{shown}: {digest!r} is not a digest (sha256: and 64 hexadecimal digits)")
     return Reference(host, name, tag or "latest", digest)

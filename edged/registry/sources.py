@@ -51,7 +51,7 @@ def load(path: str, environment: Mapping[str, str]) -> Sources:
         except OSError as error:
             raise ConfigError(f"[registry] sources: {path}: {error.strerror}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+            raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     try:
         return parse(document, environment)
     except ConfigError as error:
@@ -83,7 +83,7 @@ def _proxies(value: Any) -> dict[str, str]:
         if text is not None and not isinstance(text, str):
             raise ConfigError(f"proxies.{key}: not a string")
         if text and key != "no_proxy" and urlsplit(text).scheme not in ("http", "https"):
-            raise ConfigError(f"proxies.{key}: {text!r} is no http:// or https:// URL")
+            raise ConfigError(f"proxies.{key}: {text!r} is not an http:// or https:// URL")
     return {key: text for key, text in found.items() if text}
 
 

@@ -165,10 +165,10 @@ def test_push_from_the_store(shell):
         (("policy", "save", "abcdef", "-o", "x.tar.gz"), 1, "no module in"),
         (("policy", "load", "-i", "/nowhere.tar.gz"), 2, "No such file"),
         (("policy", "pull", "https://"), 2, "needs a host and a path"),
-        (("policy", "pull", "registry://host/UPPER"), 2, "no repository name"),
+        (("policy", "pull", "registry://host/UPPER"), 2, "not a repository name"),
         (("policy", "digest", "https://host/x"), 2, "must be a registry:// URL"),
         (("policy", "push", "/nowhere.wasm", "registry://127.0.0.1:1/x"), 1, "is not in"),
-        (("policy", "push", "README.md", "registry://127.0.0.1:1/x"), 2, "is no Wasm module"),
+        (("policy", "push", "README.md", "registry://127.0.0.1:1/x"), 2, "is not a Wasm module"),
         (("module", "pull", "registry://127.0.0.1:1/x:v1"), 1, "127.0.0.1:1"),
     ],
 )
@@ -223,4 +223,4 @@ def test_what_is_no_archive(tmp_path):
     path.write_bytes(b"no archive at all")
     with redirect_stderr(err := io.StringIO()):
         assert main(["policy", "load", "-i", str(path), "--store", str(tmp_path / "store")]) == 2
-    assert "is no archive of modules" in err.getvalue()
+    assert "is not an archive of modules" in err.getvalue()

@@ -54,11 +54,11 @@ def test_auths(folder):
     [
         ("{", "config.json"),
         ("[]", "not an object"),
-        ({"auths": {"h": {"auth": "%%%"}}}, "no base64"),
+        ({"auths": {"h": {"auth": "%%%"}}}, "not the base64"),
         ({"auths": {"h": {"auth": auth("nocolon")}}}, "colon"),
         ({"auths": {"h": {"identitytoken": "t"}}}, "identity tokens"),
         ({"credsStore": "absent"}, "docker-credential-absent"),
-        ({"credsStore": "../evil"}, "no name of a program"),
+        ({"credsStore": "../evil"}, "not the name of a program"),
         ({"credHelpers": {"h": "fails"}}, "not found there"),
         ({"credHelpers": {"h": "token"}}, "identity tokens"),
     ],

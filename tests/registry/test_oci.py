@@ -60,7 +60,7 @@ def test_what_came_is_checked_against_its_digest(server):
 
 def test_layers_that_are_no_module(server):
     server.publish("p", "text", b"hello")
-    refused(server, "p:text", "does not begin as a Wasm module")
+    refused(server, "p:text", "the layer is not a Wasm module")
     server.publish("p", "image", MODULE, "application/vnd.oci.image.layer.v1.tar+gzip")
     refused(server, "p:image", "no Wasm module")
     layer = {"mediaType": LAYER, "digest": digest(MODULE)}
@@ -204,7 +204,7 @@ def test_another_host_that_keeps_blobs_is_told_nothing(server):
                 registry, reference = Registry(http, login), parse_url(f"registry://{server.host}/p:v1")
                 with pytest.raises(PeerError, match="not authorised"):
                     await registry.module(reference, Download(io.BytesIO()), 1000)
-                said = "not authorised" if storage.host in insecure else "wants uploads at"
+                said = "not authorised" if storage.host in insecure else "sends the upload to"
                 with pytest.raises(PeerError, match=said):
                     await registry.push(reference, MODULE + b"2", {})
 

@@ -59,7 +59,7 @@ def test_errors_name_the_place(document, said):
 def test_a_file_that_is_none(tmp_path):
     path = tmp_path / "s.yml"
     path.write_text("a: [")
-    with pytest.raises(ConfigError, match="no YAML"):
+    with pytest.raises(ConfigError, match="not valid YAML"):
         load(str(path), {})
     with pytest.raises(ConfigError, match="No such file"):
         load(str(tmp_path / "absent"), {})
