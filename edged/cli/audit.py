@@ -25,24 +25,25 @@ _SILENCE_S = 300.0  # between two lines of a daemon that audits; a list of a bus
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "audit",
-        help="ask the policies about what is in the cluster already",
-        description="Asks the running daemon for an audit. Exit code 0: everything passes; 1: something fails, or "
-        "could not be looked at; 2: usage.",
+        help="check existing objects against the policies",
+        description="Runs an audit in the running daemon. Exit code 0: everything passes; 1: something fails or "
+                    "could not be checked; 2: usage.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("-n", "--namespace", metavar="NAME", help="only this namespace")
     where.add_argument("-c", "--cluster", action="store_true", help="only cluster-scoped objects")
     parser.add_argument("-i", "--ignore-namespaces", metavar="NAMES", action="append", default=[],
-                        help="leave these out as well, separated by commas; may be repeated")  # fmt: skip
-    parser.add_argument("--page-size", type=int, metavar="N", help="objects read at once, at most; default: 100")
+                        help="also ignore these namespaces, separated by commas; may be repeated")  # fmt: skip
+    parser.add_argument("--page-size", type=int, metavar="N", help="how many objects to read at once, at most; "
+                                                                   "default: 100")
     store = parser.add_mutually_exclusive_group()
     store.add_argument("--report-kind", choices=("auto", "policyreport", "openreports"),
                        help="default: [admission] audit_reports")  # fmt: skip
-    store.add_argument("--disable-store", action="store_true", help="write no reports into the cluster")
+    store.add_argument("--disable-store", action="store_true", help="write no reports to the cluster")
     parser.add_argument("--output-scan", action="store_true",
-                        help="print every report as a line of JSON, also of what passes")  # fmt: skip
+                        help="print every report as a line of JSON, passing ones too")  # fmt: skip
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
 
@@ -102,11 +103,11 @@ def events(path: str, request: dict[str, Any], silence_s: float | None = _SILENC
                     yield _event(line, path)
     except (FileNotFoundError, ConnectionRefusedError):
         raise PeerError(
-            f"edged is not running: nobody answers at {path}. This is the daemon's to do, with the policies that it "
-            "serves (systemctl status edged; --socket names another)"
+            f"edged is not running: nobody answers at {path}. Only the running daemon can audit, with the policies "
+            "that it serves (systemctl status edged; --socket names another socket)"
         ) from None
     except PermissionError:
-        raise PeerError(f"no permission for {path}: ask as root or as a member of its group") from None
+        raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None
     except OSError as error:
         raise PeerError(f"{path}: {error.strerror or error}") from error
 
@@ -115,9 +116,9 @@ def _event(line: bytes, path: str) -> dict[str, Any]:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
-        raise PeerError(f"{path}: the answer is no JSON line") from None
+        raise PeerError(f"{path}: the answer is not a line of JSON") from None
     if not isinstance(event, dict):
-        raise PeerError(f"{path}: the answer is no JSON object")
+        raise PeerError(f"{path}: the answer is not a JSON object")
     if set(event) == {"error"}:
         raise PeerError(str(event["error"]))
     return event

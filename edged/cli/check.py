@@ -62,7 +62,7 @@ def selectors(config: Config) -> str:
     generated = webhooks.generate(specs, webhook.target_of(config, admission))
     hooks = [hook for obj in generated.objects.values() for hook in obj["webhooks"]]
     shown = [json.loads(json.dumps(webhooks.describe(hook))) for hook in hooks]
-    text = "\nWhat the API server is asked to send, edged's own exemptions included:\n"
+    text = "\nWhich requests the API server sends to edged, with edged's own exemptions:\n"
     text += yaml.safe_dump(shown, sort_keys=False, allow_unicode=True) if shown else "nothing\n"
     text += "".join(f"policy {name} is not registered: {why}\n" for name, why in generated.problems.items())
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())

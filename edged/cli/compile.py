@@ -16,7 +16,7 @@ def add_parser(subparsers: Any) -> None:
         "compile",
         help="compile WebAssembly modules into the cache",
         description="Compiles modules in a child process and keeps the result in the cache, so that the daemon "
-        "starts without compiling. Modules that are in the cache already are left alone.",
+                    "starts without compiling. Modules that are already in the cache are not compiled again.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a .wasm file")
     parser.add_argument("--config", help="take cache_dir and the engine from this configuration file")
@@ -25,9 +25,10 @@ def add_parser(subparsers: Any) -> None:
         "--engine", choices=("native", "pulley"), help="what to compile for (default: native)"
     )
     parser.add_argument(
-        "--memory-mib", type=int, default=1024, help="address space of the compiler (default: 1024)"
+        "--memory-mib", type=int, default=1024, help="limit of the compiler's address space in MiB (default: 1024)"
     )
-    parser.add_argument("--timeout", type=float, default=180.0, help="seconds for one module (default: 180)")
+    parser.add_argument("--timeout", type=float, default=180.0, help="time limit for one module in seconds (default:"
+                                                                     " 180)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -24,8 +24,8 @@ REPORTS = {"policyreport": "reports/policyreports.yaml", "openreports": "reports
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("crds", help="print the definitions of Kubewarden's custom resources")
-    parser.add_argument("--reports", choices=tuple(REPORTS), help="those of audit reports instead")
-    parser.add_argument("--directory", type=Path, metavar="DIR", help="instead: write a file for each kind there")
+    parser.add_argument("--reports", choices=tuple(REPORTS), help="print the definitions of audit reports instead")
+    parser.add_argument("--directory", type=Path, metavar="DIR", help="write one file per kind into DIR instead")
     parser.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
 
 

@@ -40,7 +40,7 @@ class Finding:
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("doctor", help="look for what would keep the daemon from working here")
+    parser = subparsers.add_parser("doctor", help="test whether the daemon can work on this machine")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
     add_output_option(parser)
 
@@ -69,7 +69,7 @@ def machine(config: Config) -> Iterator[Finding]:
     yield _result("machine", problem, f"{found}, Python {platform.python_version()}")
     free = _meminfo().get("MemAvailable", 0) // 1024
     yield _result(
-        "memory", f"{free} MiB available, {_MEMORY_MIB} wanted" if free < _MEMORY_MIB else None,
+        "memory", f"{free} MiB available, {_MEMORY_MIB} needed" if free < _MEMORY_MIB else None,
         f"{free} MiB available", bad="warn",
     )  # fmt: skip
 
@@ -105,7 +105,7 @@ def folders(config: Config) -> Iterator[Finding]:
     yield _result("[node] socket", _writable_problem(Path(config.node.socket).parent), config.node.socket)
     free = _free_mib(Path(config.node.cache_dir))
     yield _result(
-        "disk", f"{free} MiB free for compiled modules, {_DISK_MIB} wanted" if free < _DISK_MIB else None,
+        "disk", f"{free} MiB free for compiled modules, {_DISK_MIB} needed" if free < _DISK_MIB else None,
         f"{free} MiB free", bad="warn",
     )  # fmt: skip
 
@@ -133,7 +133,7 @@ def modules(config: Config) -> Iterator[Finding]:
         else:
             stored = Store(Path(config.node.state_dir) / "modules").find(url)
             path = str(stored) if stored else None
-        problem = _module_problem(path) if path else f"{url} was not fetched yet: the daemon does it"
+        problem = _module_problem(path) if path else f"{url} is not fetched yet: the daemon does it when it starts"
         yield _result(f"module of {name}", problem, path or "")
 
 
@@ -193,7 +193,7 @@ def _folder_problem(path: Path) -> str | None:
 
     if not path.exists():
         problem = _writable_problem(path.parent)
-        return f"{path} does not exist and cannot be made: {problem}" if problem else None
+        return f"{path} does not exist and cannot be created: {problem}" if problem else None
     if problem := _writable_problem(path):
         return problem
     try:
@@ -205,7 +205,7 @@ def _folder_problem(path: Path) -> str | None:
 
 def _writable_problem(path: Path) -> str | None:
     if not path.is_dir():
-        return f"{path} is no directory"
+        return f"{path} is not a directory"
     return None if os.access(path, os.W_OK | os.X_OK) else f"{path} is not writable for user {os.geteuid()}"
 
 
@@ -238,4 +238,4 @@ def _module_problem(path: str) -> str | None:
             start = file.read(8)
     except OSError as error:
         return f"{path}: {error.strerror}"
-    return None if start == b"\0asm\1\0\0\0" else f"{path} is no WebAssembly module"
+    return None if start == b"\0asm\1\0\0\0" else f"{path} is not a WebAssembly module"

@@ -63,7 +63,7 @@ def parsed(content: bytes, where: str) -> Iterator[tuple[Any, str]]:
         for number, document in enumerate(yaml.load_all(content, Loader=loader(yaml)), 1):
             yield document, f"{where}: document {number}"
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: no YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def loader(yaml: Any) -> Any:

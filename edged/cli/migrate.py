@@ -35,14 +35,15 @@ COMPONENTS = (
 )
 """What of Kubewarden is looked for by its label, to be deleted in the end."""
 STEPS = (
-    'put what is suggested above into edged\'s configuration file, with policy_server = "" for now; `edged check`',
+    "put the suggestions above into edged's configuration file, with policy_server = \"\" for now, and run "
+    "`edged check`",
     "edged rbac render{reads} | kubectl apply -f -",
-    "stop the controller, so that two do not write one status: "
+    "stop the controller, so that only one program writes the status: "
     "kubectl -n {namespace} scale deployment kubewarden-controller --replicas=0",
-    "delete its webhooks, which nobody answers now: kubectl delete validatingwebhookconfigurations,"
+    "delete its webhooks, because nothing answers them now: kubectl delete validatingwebhookconfigurations,"
     "mutatingwebhookconfigurations kubewarden-controller-validating-webhook-configuration "
     "kubewarden-controller-mutating-webhook-configuration --ignore-not-found",
-    "set policy_server = {server!r} and restart edged: policies are reviewed by both now",
+    "set policy_server = {server!r} and restart edged: both programs review requests now",
     "wait until edged serves them: edged status, kubectl get cap,ap,capg,apg -A (all active)",
     "delete the old webhooks: kubectl delete validatingwebhookconfigurations,mutatingwebhookconfigurations -l "
     + PART_OF,
@@ -55,9 +56,9 @@ STEPS = (
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "migrate",
-        help="say what moving from Kubewarden to edged will change",
+        help="show what moving from Kubewarden to edged will change",
         description="Reads a cluster (or files) and says what edged does differently with each policy, what the "
-        "configuration file needs, and in which order to go. Changes nothing.",
+                    "configuration file needs, and which steps to take in which order. Changes nothing.",
     )
     files = "YAML file or directory to read instead of a cluster (repeatable)"
     policies = "turn policy-server's policies.yml into tables for the configuration file"
@@ -65,7 +66,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", help=files)
     parser.add_argument("--policies", type=Path, metavar="FILE", help=policies)
     parser.add_argument("--entries", action="store_true", help=entries)
-    parser.add_argument("--kubeconfig", metavar="FILE", help="instead of the configured one")
+    parser.add_argument("--kubeconfig", metavar="FILE", help="use this instead of the configured one")
     parser.add_argument("--policy-server", metavar="NAME", help="default: [admission] policy_server, or default")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}, where it exists")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")

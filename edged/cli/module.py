@@ -10,7 +10,7 @@ from edged.cli import modules
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("module", help="fetch, publish, carry and list modules")
+    parser = subparsers.add_parser("module", help="fetch, publish, save, load and list modules")
     modules.declare(parser.add_subparsers(dest="operation", metavar="OPERATION", required=True), "module")
 
 

@@ -58,7 +58,7 @@ def load(store: Store, source: Path) -> list[str]:
     except (OSError, EOFError) as error:
         raise ConfigError(f"{source}: {getattr(error, 'strerror', None) or error}") from error
     except tarfile.TarError as error:
-        raise ConfigError(f"{source} is no archive of modules: {error}") from error
+        raise ConfigError(f"{source} is not an archive of modules: {error}") from error
 
 
 def _url(store: Store, member: tarfile.TarInfo) -> str:
@@ -78,7 +78,7 @@ def _check(archive: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> N
         raise EdgedError(f"{source}: {member.name} has {member.size} bytes, more than {MAX_MODULE_BYTES}")
     file = archive.extractfile(member)
     if file is None or file.read(len(MAGIC)) != MAGIC:
-        raise EdgedError(f"{source}: {member.name} is no Wasm module, nothing was loaded")
+        raise EdgedError(f"{source}: {member.name} is not a Wasm module; nothing was loaded")
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

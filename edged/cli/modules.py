@@ -31,14 +31,14 @@ def declare(operations: Any, noun: str) -> None:
 
     pull = _operation(operations, "pull", f"fetch a {noun} into the local store")
     pull.add_argument("uri", metavar="URL", help=f"{where}; without a scheme: registry://")
-    pull.add_argument("-o", "--output-path", metavar="FILE", help="write it there instead; - is standard output")
+    pull.add_argument("-o", "--output-path", metavar="FILE", help="write it there instead; -: standard output")
     _network_options(pull)
 
     push = _operation(operations, "push", f"publish a {noun} in a registry and print the reference that pins it")
     push.add_argument("module", metavar="MODULE", help=f"a file, or {in_store}")
     push.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
     if noun == "policy":
-        push.add_argument("-f", "--force", action="store_true", help="also when it has no metadata")
+        push.add_argument("-f", "--force", action="store_true", help="push it even if it has no metadata")
     push.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
     _network_options(push)
 
@@ -57,7 +57,7 @@ def declare(operations: Any, noun: str) -> None:
     digest.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
     _network_options(digest)
 
-    listing = _operation(operations, "list", "what is in the local store")
+    listing = _operation(operations, "list", "list the local store")
     listing.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
 
     rm = _operation(operations, "rm", f"remove a {noun} from the local store")
@@ -84,7 +84,7 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of config.json; default: [registry] docker_config, $DOCKER_CONFIG, ~/.docker",
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
 
 
 def run(args: argparse.Namespace, noun: str) -> int:
@@ -206,7 +206,7 @@ def _annotations(binary: bytes, path: Path, *, required: bool) -> dict[str, str]
     metadata = _metadata(binary, path)
     if metadata is None:
         if required:
-            raise EdgedError(f"{path} has no metadata (edged policy annotate); --force publishes it nevertheless")
+            raise EdgedError(f"{path} has no metadata (edged policy annotate); --force publishes it all the same")
         return {}
     return {key: value for key, value in metadata.annotations.items() if isinstance(value, str) and "\n" not in value}
 
@@ -337,7 +337,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     if not binary.startswith(MAGIC):
-        raise ConfigError(f"{path} is no Wasm module")
+        raise ConfigError(f"{path} is not a Wasm module")
     return binary
 
 

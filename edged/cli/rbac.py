@@ -34,18 +34,20 @@ Rule = dict[str, Any]
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("rbac", help="render the smallest roles for what is enabled")
+    parser = subparsers.add_parser("rbac", help="print the smallest roles for what the configuration enables")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     render = actions.add_parser("render", help="print roles and bindings")
     render.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
     render.add_argument("--namespace", default="kube-system",
-                        help="of the ServiceAccount; default: %(default)s")
-    render.add_argument("--name", default="edged", help="of everything; default: edged")
+                        help="namespace of the ServiceAccount; default: %(default)s")
+    render.add_argument("--name", default="edged", help="name of all objects; default: edged")
     render.add_argument("--read", action="append", default=[], metavar="APIVERSION/KIND",
-                        help="also read this kind: what custom resources name in contextAwareResources (repeatable)")
-    render.add_argument("--user", help="bind to this user (a certificate's CN), not to a ServiceAccount")
+                        help="also grant reading this kind, which custom resources name in contextAwareResources "
+                             "(repeatable)")
+    render.add_argument("--user", help="bind the roles to this user (a certificate's CN), not to a ServiceAccount")
     render.add_argument("--kubeconfig", type=Path, metavar="OUT",
-                        help="instead: write a kubeconfig for the ServiceAccount, using the configured one")
+                        help="write the ServiceAccount's kubeconfig to OUT instead (the configured kubeconfig must "
+                             "be an administrator's)")
     render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
 
 

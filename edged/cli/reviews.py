@@ -21,15 +21,15 @@ from edged.errors import ConfigError, PeerError
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "reviews",
-        help="show what a policy is asked and answers, live",
+        help="show a policy's reviews live",
         description="Prints one line of JSON for each review until Ctrl-C: policy, verdict, request, the policy's own "
         "answer, and what the API server was told.",
     )
-    parser.add_argument("policy", metavar="POLICY", help="its name, as `edged status` lists it")
-    parser.add_argument("--rejected", action="store_true", help="only what the policy rejects or fails on")
-    parser.add_argument("--count", type=int, default=0, metavar="N", help="end after so many")
-    parser.add_argument("--seconds", type=float, metavar="N", help="end after so long")
-    parser.add_argument("--request", action="store_true", help="print only the AdmissionReview, to be kept in a file")
+    parser.add_argument("policy", metavar="POLICY", help="the policy's name, as `edged status` shows it")
+    parser.add_argument("--rejected", action="store_true", help="only reviews that the policy rejects or fails on")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after N reviews")
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds")
+    parser.add_argument("--request", action="store_true", help="print only the AdmissionReview, to keep in a file")
     parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         review = event["review"]
         if review["missed"]:
-            print(f"edged: {review['missed']} reviews were missed: too many came", file=sys.stderr)
+            print(f"edged: {review['missed']} reviews were skipped: output is too slow", file=sys.stderr)
         print(orjson.dumps(_admission_review(review) if args.request else review).decode(), flush=True)
     if not ended:
         raise PeerError("the daemon ended")

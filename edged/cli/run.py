@@ -14,8 +14,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "run",
         help="run the daemon",
-        description="Runs until SIGTERM or SIGINT. SIGHUP reads the configuration again: the new set of policies is "
-        "taken whole, or the last good one is kept.",
+        description="Runs until SIGTERM or SIGINT. SIGHUP reads the configuration again: a correct one is applied as"
+                    " a whole, otherwise the last good one stays in force.",
     )
     parser.add_argument("--config", metavar="FILE", help="default: /etc/edged/edged.toml")
 

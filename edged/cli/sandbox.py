@@ -23,16 +23,16 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "sandbox",
         help="an in-memory Kubernetes API server for kubectl, demos and tests",
-        description="Serves a Kubernetes API from memory. Everybody who reaches the address is an administrator, and "
-        "all is gone when it ends: for trying things out, not for running them.",
+        description="Serves a Kubernetes API from memory. Everybody who reaches the address is an administrator, and"
+                    " nothing is kept when it ends. Use it to try things out, not in production.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names")
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server here")
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server to FILE")
     parser.add_argument(
         "--history", type=_positive, default=10_000, metavar="N",
-        help="writes that watches can go back to; older versions get 410 Gone (default: 10000)",
+        help="how many past writes a watch can start from; older versions get 410 Gone (default: 10000)",
     )  # fmt: skip
     parser.add_argument(
         "--webhook-client-cert",

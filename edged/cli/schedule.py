@@ -21,11 +21,12 @@ def add_parser(subparsers: Any) -> None:
     commands = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
     explain = commands.add_parser(
         "explain",
-        help="the last attempt at a Pod: per node which plugin said what",
-        description="Shows the last scheduling attempt at a Pod, what decided it, and what the Pod waits for. The "
-        "running daemon remembers the last 128 Pods, fewer in large clusters (4 MiB), in memory only.",
+        help="show the last attempt to place a Pod: what each plugin said about each node",
+        description="Shows the last attempt to place a Pod, what decided it, and what the Pod waits for. The running"
+                    " daemon remembers the last 128 Pods, fewer in large clusters (4 MiB), in memory only.",
     )
-    explain.add_argument("pod", metavar="POD", nargs="?", help="its name; none: list the Pods that are remembered")
+    explain.add_argument("pod", metavar="POD", nargs="?", help="the Pod's name; without it: list the Pods that edged"
+                                                               " remembers")
     explain.add_argument("-n", "--namespace", default="default", help="default: default")
     explain.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
     explain.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
@@ -71,7 +72,7 @@ def print_attempt(attempt: dict[str, Any]) -> None:
     rows_of_nodes = [_row(name, node, plugins) for name, node in _best_first(nodes)]
     print_table(("NODE", "VERDICT", "TOTAL", *plugins), rows_of_nodes)
     if plugins:
-        print("\nScores as they count: normalized times weight; in brackets the plugin's own, where it differs.")
+        print("\nScore = normalized x weight; in brackets the raw score, if it differs.")
 
 
 def _summary(attempt: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -18,7 +18,7 @@ _TIMEOUT_S = 10.0
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("status", help="ask a running daemon how it is")
+    parser = subparsers.add_parser("status", help="show the state of the running daemon")
     parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
     add_output_option(parser)
@@ -43,10 +43,10 @@ def ask(path: str, operation: str, **arguments: Any) -> dict[str, Any]:
             answer = _read_all(connection)
     except (FileNotFoundError, ConnectionRefusedError):
         raise PeerError(
-            f"edged is not running: nobody answers at {path} (systemctl status edged; --socket names another)"
+            f"edged is not running: nobody answers at {path} (systemctl status edged; --socket names another socket)"
         ) from None
     except PermissionError:
-        raise PeerError(f"no permission for {path}: ask as root or as a member of its group") from None
+        raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None
     except OSError as error:
         raise PeerError(f"{path}: {error.strerror or error}") from error
     return _decoded(answer, path)
@@ -63,9 +63,9 @@ def _decoded(answer: bytes, path: str) -> dict[str, Any]:
     try:
         found = orjson.loads(answer)
     except orjson.JSONDecodeError:
-        raise PeerError(f"{path}: the answer is no JSON line") from None
+        raise PeerError(f"{path}: the answer is not a line of JSON") from None
     if not isinstance(found, dict):
-        raise PeerError(f"{path}: the answer is no JSON object")
+        raise PeerError(f"{path}: the answer is not a JSON object")
     if set(found) == {"error"}:
         raise PeerError(f"{path}: {found['error']}")
     return found

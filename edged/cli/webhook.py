@@ -40,20 +40,21 @@ ADMISSION_FILE = "admission-configuration.json"
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("webhook", help="render, install and remove webhook configurations")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    render = actions.add_parser("render", help="print what is registered, without doing it")
-    render.add_argument("--selectors", action="store_true", help="print what each policy applies to instead")
+    render = actions.add_parser("render", help="print what edged registers, without registering it")
+    render.add_argument("--selectors", action="store_true", help="print instead what each policy applies to")
     render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
     install = actions.add_parser(
-        "install", help="prepare what the daemon may not do itself",
-        description="Writes the client certificate of the API server and the file for its "
-        "--admission-control-config-file; with dynamic registration creates the objects. Policies are "
-        "registered here only when the daemon answers already: a webhook that nobody serves stops a cluster.")
+        "install", help="create what the daemon has no right to create",
+        description="Writes a client certificate for the API server and the file for its "
+                    "--admission-control-config-file. With dynamic registration it also creates the webhook objects."
+                    " It registers policies only if the daemon already answers: a webhook that nobody serves stops a"
+                    " cluster.")
     install.add_argument("--directory", type=Path, metavar="DIR",
-                         help="where the API server's files go; default: [admission] static_dir")
-    remove = actions.add_parser("remove", help="delete webhook objects or manifests: emergency exit")
-    remove.add_argument("--force", action="store_true", help="also what another node owns")
-    remove.add_argument("--kubeconfig", metavar="FILE", help="instead of the configured one")
-    remove.add_argument("--static-dir", metavar="DIR", help="instead of the configured one")
+                         help="folder for the API server's files; default: [admission] static_dir")
+    remove = actions.add_parser("remove", help="delete webhook objects or manifests (emergency exit)")
+    remove.add_argument("--force", action="store_true", help="also delete what belongs to another node")
+    remove.add_argument("--kubeconfig", metavar="FILE", help="use this instead of the configured one")
+    remove.add_argument("--static-dir", metavar="DIR", help="use this instead of the configured one")
     for action in (render, install, remove):
         action.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
 
@@ -204,7 +205,8 @@ async def _register(registration: Registration, config: Config, admission: Admis
     from edged.telemetry.health import probe_tls
 
     if await probe_tls(admission.listen):
-        rows.append(("waiting", f"nothing serves on {admission.listen}: the daemon will register itself"))
+        why = f"nothing listens on {admission.listen}: the daemon will register its policies when it starts"
+        rows.append(("waiting", why))
         return rows, 0
     registration.update(specs_of(config, admission), registration.target.ca_bundle)
     await registration.settle()
@@ -220,8 +222,8 @@ def _instructions(admission: AdmissionConfig, folder: Path) -> str:
     if admission.register == "static":
         text += "; version 1.36 also needs --feature-gates=ManifestBasedAdmissionControlConfig=true"
     elif not admission.tls.cert:
-        text += ("; it then presents a client certificate,\n"
-                 'which [admission] client_auth = "require" makes the listener insist on')
+        text += (".\nIt then presents a client certificate. Set [admission] client_auth = \"require\" to reject\n"
+                 "callers without one.")
     return text
 
 
@@ -285,7 +287,7 @@ def _load_leniently(args: argparse.Namespace) -> tuple[Config, AdmissionConfig]:
     except ConfigError as error:
         if not args.kubeconfig and not args.static_dir:
             raise
-        print(f"edged: going on without a configuration: {error}", file=sys.stderr)
+        print(f"edged: continuing without a configuration: {error}", file=sys.stderr)
         config = Config()
     return config, config.admission or AdmissionConfig()
 
@@ -366,7 +368,7 @@ def _module_file(url: str, state_dir: str) -> Path:
         return Path(configuration.module_path(url))
     found = Store(Path(state_dir) / "modules").find(url)
     if found is None:
-        raise ConfigError(f"module {url} was not fetched yet: the daemon does it")
+        raise ConfigError(f"module {url} is not fetched yet: the daemon does it when it starts")
     return found
 
 

@@ -156,7 +156,7 @@ def test_daemons_that_cannot(
 
 def test_without_a_daemon(path: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["audit", "--socket", str(path)]) == 1
-    assert "This is the daemon's to do" in capsys.readouterr().err
+    assert "Only the running daemon can audit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--page-size", "0"], ["-n", "a", "-c"], ["--report-kind", "none"]])

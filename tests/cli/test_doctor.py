@@ -57,7 +57,7 @@ def test_what_is_wrong_is_named(place: Path, capsys: pytest.CaptureFixture[str])
         (place / "edged.toml").write_text(text)
         code, found = findings(place, capsys)
     assert code == 1
-    assert "is no WebAssembly module" in found["module of p"]["detail"]
+    assert "is not a WebAssembly module" in found["module of p"]["detail"]
     assert "may be written by others" in found["[node] cache_dir"]["detail"]
     assert "in use" in found["[admission] listen"]["detail"]
     assert found["[node] state_dir"]["state"] == "ok"
@@ -68,7 +68,7 @@ def test_folders_that_are_none(place: Path, capsys: pytest.CaptureFixture[str]) 
     (place / "state").write_text("")
     code, found = findings(place, capsys)
     assert code == 1
-    assert "is no directory" in found["[node] state_dir"]["detail"]
+    assert "is not a directory" in found["[node] state_dir"]["detail"]
 
 
 def test_as_a_table(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

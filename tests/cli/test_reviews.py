@@ -26,7 +26,7 @@ def test_reviews_are_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert asked == {"operation": "reviews", "policy": "p", "count": 2, "rejected": True, "seconds": 9.0}
     printed = capsys.readouterr()
     assert [json.loads(line) for line in printed.out.splitlines()] == [REVIEW, REVIEW | {"missed": 3}]
-    assert "3 reviews were missed" in printed.err
+    assert "3 reviews were skipped" in printed.err
 
 
 def test_a_review_to_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

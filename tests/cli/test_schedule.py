@@ -81,7 +81,7 @@ def test_a_placed_pod_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "c      device-fit: node has no camera   -       -                  -",
         "d      not evaluated                    -       -                  -",
         "",
-        "Scores as they count: normalized times weight; in brackets the plugin's own, where it differs.",
+        "Score = normalized x weight; in brackets the raw score, if it differs.",
     ]
 
 

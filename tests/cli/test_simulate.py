@@ -183,8 +183,8 @@ def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pyte
         ([], "either -f FILE or --live"),
         (["-f", "{cluster}", "--live"], "either -f FILE or --live"),
         (["-f", "/nonexistent"], "/nonexistent: No such file"),
-        (["-f", "{bad}"], "no YAML"),
-        (["-f", "{empty}"], "there is no Node"),
+        (["-f", "{bad}"], "not valid YAML"),
+        (["-f", "{empty}"], "the input has no Node"),
         (["-f", "{cluster}", "--drain", "z"], "there is no node 'z'"),
         (["-f", "{cluster}", "--weight", "Nope=2"], "no profile has a plugin 'Nope'"),
         (["-f", "{cluster}", "--module", "x=/nonexistent.wasm"], "/nonexistent.wasm: no such file"),
@@ -218,4 +218,4 @@ def test_extenders_are_not_asked_and_that_is_said(
         "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
         "extenders: [{urlPrefix: 'http://127.0.0.1:1/x', filterVerb: filter}]\n"
     )
-    assert "not asked: 1 HTTP extenders" in simulate(capsys, "-f", cluster, "--scheduler-config", str(config))
+    assert "not called: 1 HTTP extenders" in simulate(capsys, "-f", cluster, "--scheduler-config", str(config))

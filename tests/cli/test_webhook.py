@@ -224,7 +224,7 @@ def test_remove_works_without_a_configuration(files, api, capsys):
     assert cli.main(["webhook", "remove", "--force", "--config", str(broken)]) == 2
     arguments = ["--config", str(broken), "--kubeconfig", str(files.kubeconfig)]
     assert cli.main(["webhook", "remove", "--force", *arguments]) == 0
-    assert not api.objects and "going on without" in capsys.readouterr().err
+    assert not api.objects and "continuing without" in capsys.readouterr().err
 
 
 def test_remove_static_needs_no_api_server(files, capsys):

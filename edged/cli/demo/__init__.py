@@ -20,7 +20,7 @@ def add_parser(subparsers: Any) -> None:
         description="Starts an in-memory API server and edged on free loopback ports and shows Pods denied, changed "
         "and placed by WebAssembly modules. Exit code 0 only if each step really happened.",
     )
-    parser.add_argument("--json", action="store_true", help="print the same as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:

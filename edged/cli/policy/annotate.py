@@ -23,17 +23,17 @@ def add_parser(operations: Any) -> None:
     parser = operations.add_parser(
         "annotate",
         help="write metadata into a module",
-        description="Checks the metadata, finds out the protocol version, and writes a module with it. What the module "
-        "held before under that name is replaced; every other byte stays. Exit code 0: written; 1: the module is not "
-        "what the metadata says; 2: usage, or the metadata is wrong.",
+        description="Checks the metadata, asks the module for its protocol version, and writes a copy of the module "
+                    "with the metadata. Older metadata is replaced; every other byte stays the same. Exit code 0: "
+                    "written; 1: the module does not fit the metadata; 2: usage, or the metadata is wrong.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("module", metavar="MODULE", help="a .wasm file")
     parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
-    parser.add_argument("-o", "--output-path", metavar="FILE", required=True, help="where the module goes")
+    parser.add_argument("-o", "--output-path", metavar="FILE", required=True, help="the file to write")
     parser.add_argument("-u", "--usage-path", metavar="FILE", help="text that tells users of the policy how to use it")
-    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose folders and engine count")
+    parser.add_argument("--config", metavar="FILE", help="take folders and engine from this edged.toml")
     parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
 
 
@@ -133,7 +133,7 @@ async def _ask_version(module: bytes, name: str, config: Config) -> str:
         try:
             reply = orjson.loads(await call_guest(policy, services, b"protocol_version", b"", deadline))
         except (GuestError, orjson.JSONDecodeError) as error:
-            raise BadModule(f"{name}: asked for its protocol version it fails: {error}") from error
+            raise BadModule(f"{name}: asking for its protocol version fails: {error}") from error
     if reply not in ("v1", "Unknown"):
         raise BadModule(f"{name}: its protocol version is {reply!r}, neither v1 nor Unknown")
     return str(reply)

@@ -37,9 +37,9 @@ examples:
 def add_parser(operations: Any) -> None:
     parser = operations.add_parser(
         "run",
-        help="ask a policy one question",
-        description="Asks policies what they say to a request, and prints their answer. Exit code 0: allowed; 1: "
-        "rejected, or the policy failed; 2: usage.",
+        help="ask a policy about a request",
+        description="Asks policies about a request and prints their answers. Exit code 0: allowed; 1: rejected, or "
+                    "the policy failed; 2: usage.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,35 +49,39 @@ def add_parser(operations: Any) -> None:
                         help="print the patch as JSON (decodedPatch) beside its Base64")  # fmt: skip
     recording = parser.add_mutually_exclusive_group()
     recording.add_argument("--record-host-capabilities-interactions", metavar="FILE", dest="record",
-                           help="write what the policy asked the host, and what it was told")  # fmt: skip
+                           help="record the policy's host calls and their answers in FILE")  # fmt: skip
     recording.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
-                           help="answer from such a file; neither cluster nor network is asked")  # fmt: skip
+                           help="answer host calls from such a recording; neither cluster nor network "
+                                "is used")  # fmt: skip
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What run and bench have in common."""
     parser.add_argument("policy", metavar="POLICY", help="see below")
-    question = parser.add_argument_group("the question")
+    question = parser.add_argument_group("the request")
     question.add_argument("-r", "--request-path", metavar="FILE", required=True,
                           help="an AdmissionReview, an AdmissionRequest, or Kubernetes objects; -: stdin")  # fmt: skip
     question.add_argument("--raw", action="store_true", help="the file is any JSON, for policies of type raw")
     question.add_argument("--operation", dest="verb", choices=("CREATE", "UPDATE", "DELETE", "CONNECT"),
-                          help="of an object; default: CREATE")  # fmt: skip
+                          help="what happens to an object; default: CREATE")  # fmt: skip
     question.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE")
-    question.add_argument("--namespace", metavar="NAME", help="where an object without one goes")
-    question.add_argument("--name", metavar="NAME", help="of the object, where it has none")
-    question.add_argument("--user", metavar="NAME", help="who asks")
-    question.add_argument("--group", metavar="NAME", action="append", default=[], help="of the user; repeatable")
+    question.add_argument("--namespace", metavar="NAME", help="namespace of an object that names none")
+    question.add_argument("--name", metavar="NAME", help="name of an object that has none")
+    question.add_argument("--user", metavar="NAME", help="the user who makes the request")
+    question.add_argument("--group", metavar="NAME", action="append", default=[],
+                          help="a group of the user; repeatable")  # fmt: skip
     question.add_argument("--subresource", metavar="NAME", help="such as status or exec")
-    question.add_argument("--resource", metavar="PLURAL", help="of a kind that is not built in")
-    question.add_argument("--dry-run", action="store_true", help="the request is one of --dry-run=server")
+    question.add_argument("--resource", metavar="PLURAL", help="plural of a kind that is not built in")
+    question.add_argument("--dry-run", action="store_true", help="make it a request of --dry-run=server")
     policy = parser.add_argument_group("the policy")
     settings = policy.add_mutually_exclusive_group()
     settings.add_argument("-s", "--settings-path", metavar="FILE", help="its settings, YAML or JSON")
     settings.add_argument("--settings-json", metavar="TEXT", help="its settings, YAML or JSON")
-    policy.add_argument("-e", "--execution-mode", choices=MODES, help="instead of what the module says")
+    policy.add_argument("-e", "--execution-mode", choices=MODES, help="use this mode instead of the one that the "
+                                                                      "module names")
     policy.add_argument("--allow-context-aware", action="store_true",
-                        help="let it read what its module says it reads, from the kubeconfig's cluster")  # fmt: skip
+                        help="let the policy read the kinds in its metadata, from the kubeconfig's "
+                             "cluster")  # fmt: skip
     policy.add_argument("--allowed-host-capabilities", metavar="PATTERN", action="append", default=[],
                         help="such as oci/v1/verify, oci/* or *; repeatable; default: none")  # fmt: skip
     policy.add_argument("--timeout", metavar="SECONDS", type=float, help="default: [engine] wall_timeout_s, 2")

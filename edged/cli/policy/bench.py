@@ -31,8 +31,8 @@ def add_parser(operations: Any) -> None:
     parser = operations.add_parser(
         "bench",
         help="measure how long a policy takes to answer",
-        description="Asks the same question again and again, one after the other, and prints how long the answers "
-        "took. Exit code 0: measured; 1: the policy failed; 2: usage.",
+        description="Asks a policy about the same request many times, one after the other, and prints how long the "
+                    "answers took. Exit code 0: measured; 1: the policy failed; 2: usage.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,9 +41,9 @@ def add_parser(operations: Any) -> None:
     measure.add_argument("--warm-up-time", metavar="SECONDS", type=float, default=1.0, help="default: 1")
     measure.add_argument("--measurement-time", metavar="SECONDS", type=float, default=3.0, help="default: 3")
     measure.add_argument("--sample-size", metavar="N", type=int, default=100,
-                         help="at least so many evaluations, however long; default: 100")  # fmt: skip
+                         help="evaluate at least N times, however long that takes; default: 100")  # fmt: skip
     measure.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
-                         help="answer what the policy asks the host from such a file")  # fmt: skip
+                         help="answer host calls from this recording")  # fmt: skip
     parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
 
 

@@ -21,15 +21,15 @@ PREFIX = "io.kubewarden.policy."
 def add_parser(operations: Any) -> None:
     parser = operations.add_parser(
         "inspect",
-        help="show what a module says of itself, and whether it can be loaded",
+        help="show a module's metadata, and whether edged can load it",
         description="Exit code 0: edged can load it; 1: it cannot, and why; 2: usage.",
     )
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
     parser.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text", help="default: text")
     parser.add_argument("--metadata-only", action="store_true",
-                        help="print the metadata alone, as annotate takes it")  # fmt: skip
+                        help="print only the metadata, in the format of annotate")  # fmt: skip
     parser.add_argument("--no-compile", action="store_true", help="do not try to load it")
-    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose folders and engine count")
+    parser.add_argument("--config", metavar="FILE", help="take folders and engine from this edged.toml")
     parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
 
 

@@ -23,7 +23,7 @@ CEL_POLICY = "registry://ghcr.io/kubewarden/policies/cel-policy:latest"
 
 
 def add_parser(operations: Any) -> None:
-    parser = operations.add_parser("scaffold", help="print requests, custom resources and configuration to begin with")
+    parser = operations.add_parser("scaffold", help="print requests, custom resources and configuration as a start")
     kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     _add_request(kinds)
     _add_manifest(kinds)
@@ -32,8 +32,8 @@ def add_parser(operations: Any) -> None:
     vap = kinds.add_parser(
         "vap",
         help="a ClusterAdmissionPolicy of a ValidatingAdmissionPolicy and its binding",
-        description="The policy's expressions become settings of Kubewarden's CEL policy. What that policy cannot do "
-        "is an error, never left out in silence.",
+        description="The policy's expressions become settings of Kubewarden's CEL policy. What that policy cannot "
+                    "express is an error; nothing is left out silently.",
     )
     vap.add_argument("-p", "--policy", metavar="FILE", required=True, help="the ValidatingAdmissionPolicy")
     vap.add_argument("-b", "--binding", metavar="FILE", required=True, help="its ValidatingAdmissionPolicyBinding")
@@ -44,7 +44,7 @@ def add_parser(operations: Any) -> None:
     hub.add_argument("-v", "--version", metavar="VERSION", help="default: the metadata's version")
     hub.add_argument("-q", "--questions-path", metavar="FILE", help="questions for a form, YAML")
     _add_output(hub)
-    verification = kinds.add_parser("verification-config", help="a verification file to begin with")
+    verification = kinds.add_parser("verification-config", help="an example of a verification file")
     _add_output(verification)
 
 
@@ -52,19 +52,19 @@ def _add_request(kinds: Any) -> None:
     request = kinds.add_parser(
         "admission-request",
         help="an AdmissionRequest about an object",
-        description="Prints what the API server would ask about the object.",
+        description="Prints the request that the API server would send for the object.",
     )
-    request.add_argument("--object", metavar="FILE", help="the object; for DELETE --old-object does as well")
-    request.add_argument("--old-object", metavar="FILE", help="what was before an UPDATE or DELETE")
+    request.add_argument("--object", metavar="FILE", help="the object; for DELETE, --old-object is enough")
+    request.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE or DELETE")
     operations = ("CREATE", "UPDATE", "DELETE", "CONNECT")
     request.add_argument("--operation", dest="verb", choices=operations, default="CREATE", help="default: CREATE")
-    request.add_argument("--namespace", metavar="NAME", help="where an object without one goes")
-    request.add_argument("--name", metavar="NAME", help="of the object, where it has none")
-    request.add_argument("--user", metavar="NAME", help="who asks")
-    request.add_argument("--group", metavar="NAME", action="append", default=[], help="of the user; repeatable")
+    request.add_argument("--namespace", metavar="NAME", help="namespace of an object that names none")
+    request.add_argument("--name", metavar="NAME", help="name of an object that has none")
+    request.add_argument("--user", metavar="NAME", help="the user who makes the request")
+    request.add_argument("--group", metavar="NAME", action="append", default=[], help="a group of the user; repeatable")
     request.add_argument("--subresource", metavar="NAME", help="such as status or exec")
-    request.add_argument("--resource", metavar="PLURAL", help="of a kind that is not built in")
-    request.add_argument("--dry-run", action="store_true", help="the request is one of --dry-run=server")
+    request.add_argument("--resource", metavar="PLURAL", help="plural of a kind that is not built in")
+    request.add_argument("--dry-run", action="store_true", help="make it a request of --dry-run=server")
     _add_output(request, "json")
 
 
@@ -85,8 +85,8 @@ def _add_policy_options(parser: argparse.ArgumentParser) -> None:
     settings.add_argument("--settings-json", metavar="TEXT", help="its settings, YAML or JSON")
     parser.add_argument("--title", metavar="NAME", help="the policy's name; default: from metadata")
     parser.add_argument("--allow-context-aware", action="store_true",
-                        help="let it read what its module says it reads")  # fmt: skip
-    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose folders count")
+                        help="let the policy read the kinds in its metadata")  # fmt: skip
+    parser.add_argument("--config", metavar="FILE", help="take folders from this edged.toml")
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str = "yaml") -> None:
@@ -145,7 +145,7 @@ def _object(name: str) -> dict[str, Any]:
 
     found = [document for document, _ in documents([name]) if document is not None]
     if len(found) != 1 or not is_object(found[0]):
-        raise ConfigError(f"{name}: one Kubernetes object is wanted (with apiVersion and kind)")
+        raise ConfigError(f"{name}: must hold one Kubernetes object (with apiVersion and kind)")
     return found[0]  # type: ignore[no-any-return]
 
 
@@ -233,7 +233,7 @@ def _manifest(args: argparse.Namespace) -> dict[str, Any]:
         made["metadata"]["annotations"] = kept
     module: dict[str, Any] = {"module": url, "settings": _settings(args)}
     if metadata.context_aware and kind.namespaced:
-        raise ConfigError(f"the policy reads the cluster, which no {kind.kind} may: take a cluster-wide kind")
+        raise ConfigError(f"the policy reads the cluster, which no {kind.kind} may do: use a cluster-wide kind")
     if _needs_grants(args, metadata):
         module["contextAwareResources"] = [dict(each) for each in metadata.context_aware]
     spec: dict[str, Any] = {"policyServer": args.policy_server, "mode": "protect"}

@@ -179,7 +179,7 @@ def exchange_of(namespace: str, operation: str, payload: Any, response: Any, err
 def _question(namespace: str, operation: str, payload: bytes) -> tuple[str, dict[str, Any]]:
     path = f"{namespace}/{operation}"
     if path not in capabilities.PATHS:
-        raise HostCallError(f"{path} is no host call (one of {', '.join(capabilities.PATHS)})")
+        raise HostCallError(f"{path} is not a host call (one of {', '.join(capabilities.PATHS)})")
     if namespace != "kubernetes":
         return outside_fields(path, payload)
     if operation == "get_resource":
@@ -319,7 +319,7 @@ def _list(document: Any, path: Path) -> Sequence[Any]:
     if document is None:
         return []
     if not isinstance(document, list):
-        raise ConfigError(f"{path}: is no list of exchanges")
+        raise ConfigError(f"{path}: is not a list of exchanges")
     return document
 
 
@@ -337,7 +337,7 @@ def from_data(entries: Iterable[Any], where: str) -> Session:
 
 def _exchange(entry: Any) -> Exchange:
     if not isinstance(entry, dict):
-        raise ConfigError("is no mapping")
+        raise ConfigError("is not a mapping")
     if "operation" in entry:
         return _host_call(entry)
     if entry.get("type", "Exchange") != "Exchange":
@@ -359,7 +359,7 @@ def _host_call(entry: dict[str, Any]) -> Exchange:
         raise ConfigError("needs either response or error")
     error = entry.get("error")
     if error is not None and not isinstance(error, str):
-        raise ConfigError("error is no text")
+        raise ConfigError("error is not a text")
     return exchange_of(
         str(entry.get("namespace")), str(entry["operation"]), entry.get("payload"), entry.get("response"), error
     )
@@ -379,7 +379,7 @@ def _tagged(text: Any) -> tuple[str, dict[str, Any]]:
     try:
         found = yaml.load(text, Loader=loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"request is no YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"request is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, tuple) or found[0] not in TAGS or not isinstance(found[1], dict):
         raise ConfigError(f"request must begin with one of {', '.join('!' + tag for tag in TAGS)}, and have fields")
     return found[0], found[1]

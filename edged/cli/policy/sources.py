@@ -109,9 +109,9 @@ def _stored(prefix: str, modules: Modules) -> Path:
     matching = {digest: stored for digest, stored in found.items() if digest.startswith(prefix)}
     if len(matching) > 1:
         told = ", ".join(f"{digest[:12]} {stored.url}" for digest, stored in sorted(matching.items()))
-        raise ConfigError(f"{prefix}: more than one module begins so: {told}")
+        raise ConfigError(f"{prefix}: more than one module has a digest that begins so: {told}")
     if not matching:
-        raise ConfigError(f"{prefix}: no such file, and no module in {modules.store.root} has a digest beginning so")
+        raise ConfigError(f"{prefix}: no such file, and no module in {modules.store.root} has a digest that begins so")
     return next(iter(matching.values())).path
 
 

@@ -29,7 +29,7 @@ def read(path: Path) -> list[Case]:
     except (OSError, orjson.JSONDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(case, dict) or not isinstance(case.get("expect"), dict):
-        raise ConfigError(f"{path}: is no case: it needs the object expect")
+        raise ConfigError(f"{path}: not a case: it needs the object `expect`")
     if unknown := sorted(set(case) - _KEYS):
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}")
     module = module_of(path)

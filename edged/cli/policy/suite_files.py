@@ -65,7 +65,7 @@ def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise Bad(f"is no regular expression: {error}") from None
+        raise Bad(f"is not a regular expression: {error}") from None
 
 
 def _part(value: Any, reader: Reader, path: Place) -> Text:
@@ -205,7 +205,7 @@ def read(path: Path) -> list[Case]:
     content = documents.read(path)
     data, lines = _decoded(path, content)
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds no tables: policies and tests are wanted")
+        raise ConfigError(f"{path}: holds no tables; it must have policies and tests")
     reader = _Reader(data, lines)
     try:
         file: _File = reader.table(_File, data, ())
@@ -365,14 +365,14 @@ def _expected(wanted: Expectation, path: Path) -> Expectation:
         return wanted
     found = list(_loaded(wanted.object, path))
     if len(found) != 1:
-        raise Bad(f"expect.object: {wanted.object} holds {len(found)} objects, one is wanted")
+        raise Bad(f"expect.object: {wanted.object} holds {len(found)} objects, it must hold one")
     return replace(wanted, object=found[0][0])
 
 
 def _requests(test: TestConfig, path: Path) -> Iterator[tuple[AdmissionRequest | None, str]]:
     given = [name for name in ("object", "request", "raw") if getattr(test, name) not in (None, ())]
     if len(given) > 1:
-        raise Bad(f"has {' and '.join(given)}: one of them is wanted")
+        raise Bad(f"has {' and '.join(given)}: only one of them is allowed")
     if not given:
         if test.expect.settings is None:
             raise Bad("needs object, request or raw; or expect.settings, to look at settings only")

@@ -33,18 +33,19 @@ examples:
 def add_parser(operations: Any) -> None:
     parser = operations.add_parser(
         "test",
-        help="ask policies many questions and compare the answers with what is expected",
+        help="test policies: compare their answers with expected ones",
         description="Exit code 0: all as expected; 1: some are not; 2: a file is wrong, or there is nothing to test.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", metavar="PATH", nargs="*", default=["."], help="files and folders; default: .")
     parser.add_argument("--filter", metavar="PATTERN", help="only tests whose `POLICY: NAME [OBJECT]` matches")
-    parser.add_argument("-v", "--verbose", action="store_true", help="also what passes, and what guests say")
+    parser.add_argument("-v", "--verbose", action="store_true", help="also print tests that pass, and what guests "
+                                                                     "write")
     parser.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help="default: text")
-    parser.add_argument("--junit", metavar="FILE", help="write a JUnit XML report as well")
-    parser.add_argument("--list", action="store_true", help="print the tests, ask nothing")
-    parser.add_argument("--config", metavar="FILE", help="an edged.toml, whose limits and folders count")
+    parser.add_argument("--junit", metavar="FILE", help="also write a JUnit XML report")
+    parser.add_argument("--list", action="store_true", help="print the tests, run none")
+    parser.add_argument("--config", metavar="FILE", help="take limits and folders from this edged.toml")
     parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
 
 
@@ -80,7 +81,7 @@ def _pattern(text: str | None) -> re.Pattern[str]:
     try:
         return re.compile(text or "", re.IGNORECASE)
     except re.error as error:
-        raise ConfigError(f"--filter {text!r} is no regular expression: {error}") from error
+        raise ConfigError(f"--filter {text!r} is not a regular expression: {error}") from error
 
 
 def read(paths: Iterable[str]) -> tuple[list[Case], list[str]]:

@@ -65,7 +65,7 @@ def converted(policy: dict[str, Any], binding: dict[str, Any], cel_policy: str) 
 
 def _spec(obj: dict[str, Any], kind: str) -> Mapping[str, Any]:
     if obj.get("kind") != kind or not str(obj.get("apiVersion")).startswith(API):
-        raise ConfigError(f"a {kind} is wanted, not {obj.get('apiVersion')} {obj.get('kind')}")
+        raise ConfigError(f"must be a {kind}, not {obj.get('apiVersion')} {obj.get('kind')}")
     metadata, spec = obj.get("metadata"), obj.get("spec")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not isinstance(spec, dict):
         raise ConfigError(f"the {kind} has no metadata.name or no spec")

@@ -30,9 +30,9 @@ examples:
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "simulate",
-        help="where Pods would go in a picture of a cluster, and what changes would do",
-        description="Schedules the waiting Pods of a cluster's picture with the daemon's own code and compares with a "
-        "changed cluster. Nothing is bound and nothing is written.",
+        help="show where pending Pods of a saved cluster would go, and what changes would alter",
+        description="Shows where pending Pods of a saved cluster would go, and what the changes below would alter. "
+                    "It uses the daemon's own code. Nothing is bound and nothing is written.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,31 +44,33 @@ def add_parser(commands: Any) -> None:
     source.add_argument("--kubeconfig", metavar="FILE", default="", help="default: $KUBECONFIG, ~/.kube/config")
     source.add_argument("--context", metavar="NAME", default="", help="of the kubeconfig")
     profile = parser.add_argument_group("the scheduler")
-    profile.add_argument("--config", metavar="FILE", help="edged.toml whose [scheduler] is meant")
-    profile.add_argument("--scheduler-config", metavar="FILE", help="a KubeSchedulerConfiguration instead")
-    profile.add_argument("--seed", metavar="N", type=int, default=0, help="decides between equals; default: 0")
+    profile.add_argument("--config", metavar="FILE", help="use [scheduler] of this edged.toml")
+    profile.add_argument("--scheduler-config", metavar="FILE", help="use this KubeSchedulerConfiguration instead")
+    profile.add_argument("--seed", metavar="N", type=int, default=0, help="decides between equally good nodes; "
+                                                                          "default: 0")
     _add_changes(parser.add_argument_group("changes to compare with (each may be repeated)"))
     output = parser.add_argument_group("what is printed")
     output.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-    output.add_argument("--all", action="store_true", help="also the Pods that stay where they are")
-    output.add_argument("--details", action="store_true", help="json and yaml: every plugin's part, per Pod and node")
+    output.add_argument("--all", action="store_true", help="also print Pods that stay where they are")
+    output.add_argument("--details", action="store_true", help="with json and yaml: every plugin's result for each "
+                                                               "Pod and node")
     output.add_argument("--html", metavar="FILE", help="write one self-contained page with a picture")
-    output.add_argument("--strict", action="store_true", help="exit 1 when a Pod is left without a node")
+    output.add_argument("--strict", action="store_true", help="exit with 1 if a Pod is left without a node")
 
 
 def _add_changes(group: Any) -> None:
     def add(option: str, metavar: str, help: str, parse: Callable[[str], Any] = str) -> None:
         group.add_argument(option, metavar=metavar, action="append", default=[], type=parse, help=help)
 
-    add("--drain", "NODE", "its Pods need another node")
-    add("--cordon", "NODE", "nothing new goes there")
-    add("--remove-node", "NODE", "it is gone, and its Pods need another one")
-    add("--add-nodes", "N=NODE", "N more like this one", _number_of)
-    add("--scale", "[NS/]NAME=N", "a workload of the picture gets N Pods", _scale)
-    add("--add-pods", "FILE", "Pods, or workloads that make some")
-    add("--reschedule", "WHICH", "running Pods are placed anew: all, NAMESPACE/ or NAMESPACE/NAME")
-    add("--weight", "PLUGIN=N", "another weight", _weight)
-    add("--module", "NAME=PATH", "this module for a plugin, or a plugin more", _module)
+    add("--drain", "NODE", "drain it: its Pods need another node")
+    add("--cordon", "NODE", "place nothing new there")
+    add("--remove-node", "NODE", "remove it: its Pods need another node")
+    add("--add-nodes", "N=NODE", "add N nodes like this one", _number_of)
+    add("--scale", "[NS/]NAME=N", "give a workload of the input N Pods", _scale)
+    add("--add-pods", "FILE", "add Pods, or workloads that make some")
+    add("--reschedule", "WHICH", "place running Pods again: all, NAMESPACE/ or NAMESPACE/NAME")
+    add("--weight", "PLUGIN=N", "set another weight", _weight)
+    add("--module", "NAME=PATH", "use this module for a plugin, or add a plugin", _module)
 
 
 def _pair(text: str, what: str) -> tuple[str, str]:
@@ -111,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     if bool(args.files) == args.live:
-        raise ConfigError("simulate: either -f FILE or --live says which cluster is meant")
+        raise ConfigError("simulate: give either -f FILE or --live")
     if args.details and args.output == "table":
         raise ConfigError("simulate: --details goes with -o json or yaml")
     return trio.run(_run, args)
@@ -128,13 +130,13 @@ async def _run(args: argparse.Namespace) -> int:
     else:
         state = inputs.read_state(args.files)
     if not state.nodes:
-        raise ConfigError("there is no Node in what was read: Pods have nowhere to go")
+        raise ConfigError("the input has no Node; add the output of `kubectl get nodes -o yaml`")
     if state.ignored:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
-        notes.append(f"not looked at: {told}")
+        notes.append(f"ignored: {told}")
     profiles = Profiles(args, state)
     if profiles.plain.settings.extenders:
-        notes.append(f"not asked: {len(profiles.plain.settings.extenders)} HTTP extenders of {profiles.plain.source}")
+        notes.append(f"not called: {len(profiles.plain.settings.extenders)} HTTP extenders of {profiles.plain.source}")
     try:
         wish, said = changed(profiles.plain, args.weight, args.module)
         after_state = state.copy()

@@ -84,7 +84,7 @@ def test_annotate_makes_wasi_modules_of_javy_loadable(policy: Policy, tmp_path: 
         ({**PLAIN, "rules": [{**RULE, "resources": [""]}]}, "must not hold an empty text"),
         ({**PLAIN, "contextAwareResources": [{"kind": "Pod"}]}, "contextAwareResources[0]"),
         ({**PLAIN, "executionMode": "javy"}, "executionMode: must be one of"),
-        ("just text", "the metadata is no mapping"),
+        ("just text", "the metadata is not a mapping"),
     ],
 )
 def test_wrong_metadata_is_told_by_key(policy: Policy, tmp_path: Path, metadata: Any, said: str):
@@ -117,7 +117,7 @@ def test_a_module_that_cannot_say_its_protocol_version(policy: Policy, tmp_path:
     path = write(tmp_path / "metadata.yml", yaml.safe_dump(PLAIN))
     code, _, err = policy("annotate", "-m", path, "-o", tmp_path / "o.wasm", module)
     assert code == 1
-    assert "fault.wasm: asked for its protocol version it fails" in err
+    assert "fault.wasm: asking for its protocol version fails" in err
 
 
 # --- inspect

@@ -122,17 +122,17 @@ def test_the_file_is_as_kwctl_writes_it(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1", "is no list of exchanges"),
-        ("- 1", "exchange 1: is no mapping"),
+        ("a: 1", "is not a list of exchanges"),
+        ("- 1", "exchange 1: is not a mapping"),
         ("- {type: Other}", "type is 'Other'"),
         ("- {type: Exchange, request: 1}", "request is missing or no text"),
         ("- {type: Exchange, request: '!Nonsense {}'}", "request must begin with one of"),
-        ("- {type: Exchange, request: '!KubernetesGetResource {'}", "request is no YAML"),
+        ("- {type: Exchange, request: '!KubernetesGetResource {'}", "request is not valid YAML"),
         ("- {type: Exchange, request: '!KubernetesGetResource {kind: a}'}", "response needs type"),
-        ("- {namespace: kubernetes, operation: get, payload: {}, response: {}}", "kubernetes/get is no host call"),
+        ("- {namespace: kubernetes, operation: get, payload: {}, response: {}}", "kubernetes/get is not a host call"),
         ("- {namespace: kubernetes, operation: get_resource, payload: {}, response: {}}", "api_version is missing"),
         ("- {namespace: oci, operation: v1/oci_manifest, payload: a}", "either response or error"),
-        ("- [", "no YAML"),
+        ("- [", "not valid YAML"),
     ],
 )
 def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str):

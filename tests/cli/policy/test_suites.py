@@ -191,7 +191,7 @@ def test_junit(policy: Policy, tmp_path: Path):
         ({"tests": [{"name": "t", "object": {"a": 1}, "expect": "allowed"}]}, "neither an AdmissionReview"),
         ({"tests": [{"name": "t", "object": "absent.yaml", "expect": "allowed"}]}, "absent.yaml: No such file"),
         ({"tests": [{"name": "t", "policy": "x", "object": POD, "expect": "allowed"}]}, "no policy 'x'"),
-        ({"tests": [{"name": "t", "object": POD, "expect": {"message": {"matches": "("}}}]}, "no regular expression"),
+        ({"tests": [{"name": "t", "object": POD, "expect": {"message": {"matches": "("}}}]}, "a regular expression"),
         ({"tests": [{"name": "t", "object": POD, "host_calls": 1, "expect": "allowed"}]}, "host_calls: must be a list"),
         ({"tests": []}, "holds no tests"),
         ({"policies": [{"name": "a"}], "tests": [{"name": "t", "object": POD, "expect": "allowed"}]},
@@ -214,7 +214,7 @@ def test_a_wrong_file_does_not_keep_the_others_from_being_asked(policy: Policy, 
     code, out, err = policy("test", str(tmp_path))
     assert code == 2
     assert "1 passed" in out
-    assert "bad.edged-test.yaml: no YAML" in err
+    assert "bad.edged-test.yaml: not valid YAML" in err
 
 
 def test_nothing_to_test_is_an_error(policy: Policy, tmp_path: Path):
