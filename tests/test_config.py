@@ -186,7 +186,7 @@ def test_refusals(text: str, expected: str) -> None:
         ("context_aware = [{ kind = 'Pod' }]", "context_aware[0]: needs apiVersion"),
         ("context_aware = [{ apiVersion = 'v1', kind = 'Secret' }]", "context_aware[0]: Secret needs [admission]"),
         ("timeout_s = 2.5", "timeout_s: may only lower [engine] wall_timeout_s = 2"),
-        ("object_selector = { matchLabels = { 'a b' = 'c' } }", "object_selector.matchLabels.a b: is no qualified"),
+        ("object_selector = { matchLabels = { 'a b' = 'c' } }", "object_selector.matchLabels.a b: is not a qualified"),
         ("object_selector = { matchExpressions = [{ key = 'a', operator = 'In' }] }",
          "object_selector.matchExpressions[0]: operator In needs values"),
         ("match_conditions = [{ name = 'c', expression = 'a' }, { name = 'c', expression = 'b' }]",
@@ -328,7 +328,7 @@ def test_a_group_is_complete() -> None:
     ("more", "expected"),
     [
         ('expression = "a() &&"', '6: [[admission.group]] "g" expression: column 7: a member\'s call, true,'),
-        ('expression = "b()"', '6: [[admission.group]] "g" expression: column 1: b is no member of the group'),
+        ('expression = "b()"', '6: [[admission.group]] "g" expression: column 1: b is not a member of the group'),
         ('expression = "true"', '5: [[admission.group]] "g" members.a: is never called by the expression'),
         (
             'expression = "a()"\nmembers.b = { module = "file:///b", timeout_s = 3 }',

@@ -25,7 +25,7 @@ JAVY_MODULE, HOST_MODULE = "kubewarden:javy/host", "host"
 def problems(metadata: Any) -> list[str]:
     """Everything that is wrong, `key: what`."""
     if not isinstance(metadata, Mapping):
-        return ["the metadata is no mapping"]
+        return ["the metadata is not a mapping"]
     return [*_shape(metadata), *_rules(metadata.get("rules"))]
 
 

@@ -157,7 +157,7 @@ def companion(imports: tuple[Import, ...], exports: Mapping[str, Export], memory
             if name in opa_companion.OPTIONAL:
                 continue
             raise BadModule(
-                f"the module does not export the function {name}: it is no policy made by opa build -t wasm"
+                f"the module does not export the function {name}: it was not made by opa build -t wasm"
             )
         if (found.params, found.results) != signature:
             raise BadModule(f"the module exports {name} with another signature than OPA's")
@@ -169,7 +169,7 @@ def _memory(imports: tuple[Import, ...], memory_mib: int) -> tuple[int, int | No
     """Pages of the memory to make."""
     wanted = [entry for entry in imports if entry.kind == "memory" and entry.module == IMPORTS_FROM]
     if not wanted or wanted[0].limits is None or wanted[0].name != "memory":
-        raise BadModule("the module does not import env.memory: it is no policy made by opa build -t wasm")
+        raise BadModule("the module does not import env.memory: it was not made by opa build -t wasm")
     limits = wanted[0].limits
     if not limits.plain:
         raise BadModule("import env.memory: shared memories, 64-bit ones and other page sizes are not offered")

@@ -93,7 +93,7 @@ def _listen(path: str, mode: int) -> socket.socket:
 def _refuse_living(path: str) -> None:
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise ConfigError(f"[node] socket: {path} is there and is no socket")
+            raise ConfigError(f"[node] socket: {path} exists and is not a socket")
     except OSError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -102,7 +102,7 @@ def _refuse_living(path: str) -> None:
             probe.connect(path)
         except OSError:
             return
-    raise ConfigError(f"[node] socket: {path} is answered by another daemon")
+    raise ConfigError(f"[node] socket: {path} is in use by another daemon; is edged already running?")
 
 
 async def _answer(
@@ -174,7 +174,7 @@ def _request(line: bytes, known: tuple[str, ...]) -> dict[str, Any]:
     try:
         request = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return {"error": "the request is no JSON line"}
+        return {"error": "the request is not a line of JSON"}
     name = request.get("operation") if isinstance(request, dict) else None
     if not isinstance(name, str) or name not in known:
         return {"error": f"unknown operation; there are: {', '.join(sorted(known))}"}

@@ -386,7 +386,7 @@ def _read_pair(directory: Path, name: str) -> Pair | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{key_path} is no private key ({error}); remove it to get a new one") from error
+        raise ConfigError(f"{key_path} is not a private key ({error}); remove it to get a new one") from error
     if cert is None or not isinstance(key, EllipticCurvePrivateKey) or cert.public_key() != key.public_key():
         return None
     return Pair(cert, key)

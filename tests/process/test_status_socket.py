@@ -161,7 +161,7 @@ def test_a_stale_socket_is_replaced_and_a_live_one_refused(tmp_path: Path) -> No
         stale.bind(str(path))
 
     async def body(path: str) -> None:
-        with pytest.raises(ConfigError, match="answered by another daemon"):
+        with pytest.raises(ConfigError, match="in use by another daemon"):
             await status.serve(path, OPERATIONS, Logger(LogStyle()))
         assert (await in_thread(path, "status"))["node"] == "edge-1"
 
@@ -171,7 +171,7 @@ def test_a_stale_socket_is_replaced_and_a_live_one_refused(tmp_path: Path) -> No
 def test_a_file_in_the_way_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "s"
     path.write_text("precious")
-    with pytest.raises(ConfigError, match="is no socket"):
+    with pytest.raises(ConfigError, match="is not a socket"):
         trio.run(status.serve, str(path), OPERATIONS, Logger(LogStyle()))
     assert path.read_text() == "precious"
 

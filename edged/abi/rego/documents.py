@@ -148,7 +148,7 @@ def _index(segment: Any, most: int) -> int:
     if isinstance(segment, str) and segment.isascii() and segment.isdigit() and (segment == "0" or segment[0] != "0"):
         segment = int(segment) if len(segment) < 10 else -1
     if isinstance(segment, bool) or not isinstance(segment, int) or not 0 <= segment <= most:
-        raise BuiltinError(f"{segment!r} is no index of that array")
+        raise BuiltinError(f"{segment!r} is not an index of that array")
     return segment
 
 

@@ -124,7 +124,7 @@ class Reader:
         page = self._client.decode("GET", path, data)
         items, metadata = page.get("items") or [], page.get("metadata")
         if not isinstance(items, list) or not isinstance(metadata, dict):
-            raise PeerError(f"{self._client.server}: answer to GET {path} is no list")
+            raise PeerError(f"{self._client.server}: answer to GET {path} is not a list")
         return items, str(metadata.get("continue") or "")
 
 

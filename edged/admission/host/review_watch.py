@@ -87,7 +87,7 @@ class ReviewWatch:
         if type(count) is not int or count < 0 or not isinstance(seconds, int | float) or seconds <= 0:
             raise ConfigError("count and seconds are positive numbers")
         if len(self._watchers) >= MOST_WATCHERS:
-            raise ConfigError(f"{MOST_WATCHERS} others watch already")
+            raise ConfigError(f"{MOST_WATCHERS} others are watching already")
         watcher = _Watcher(policy, request.get("rejected") is True)
         self._watchers.append(watcher)
         shown = 0

@@ -152,7 +152,7 @@ def _issuer_problem(certificate: x509.Certificate, below: int) -> str:
     """Why an intermediate may not have issued what is below it; `below`: intermediates between it and the first."""
     constraints = _extension(certificate, x509.BasicConstraints)
     if constraints is None or not constraints.ca:
-        return f"{UNTRUSTED}: {_name(certificate)} is no CA"
+        return f"{UNTRUSTED}: {_name(certificate)} is not a CA"
     if constraints.path_length is not None and constraints.path_length < below:
         return f"{UNTRUSTED}: the chain below {_name(certificate)} is longer than it allows"
     usage = _extension(certificate, x509.KeyUsage)

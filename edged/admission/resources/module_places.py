@@ -19,7 +19,7 @@ def source_problem(url: str, module_dirs: Sequence[str], module_sources: Sequenc
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
-        return f"module {url!r} is no URL"
+        return f"module {url!r} is not a URL"
     if "\\" in url or any(character.isspace() or not character.isprintable() for character in url):
         return f"module {url!r} holds characters that a URL cannot hold"
     if parts.scheme == "file":

@@ -136,7 +136,7 @@ def _match_conditions(spec: Object, cel: Mapping[str, str]) -> Iterator[Finding]
         if not name:
             yield required(f"{at}.name")
         elif not _is_qualified(name):
-            yield invalid(f"{at}.name", name, "is no qualified name, such as `app` or `example.com/app`")
+            yield invalid(f"{at}.name", name, "is not a qualified name, such as `app` or `example.com/app`")
         elif name in names:
             yield Finding(f"{at}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
         names.add(name)
@@ -251,7 +251,7 @@ def _quantities(spec: Object) -> Iterator[Finding]:
         for name, value in (spec.get(key) or {}).items():
             amount = _amount(value)
             if amount is None:
-                yield invalid(f"spec.{key}[{name}]", value, "is no quantity")
+                yield invalid(f"spec.{key}[{name}]", value, "is not a quantity")
             elif amount < 0:
                 yield invalid(f"spec.{key}[{name}]", value, "must not be negative")
             else:

@@ -188,7 +188,7 @@ class _Parser:
         if name in ("true", "false"):
             return Constant(name == "true")
         if name not in self._members:
-            raise BadExpression(f"{name} is no member of the group", column)
+            raise BadExpression(f"{name} is not a member of the group", column)
         self._expect("(")
         self._expect(")")
         return Member(name)

@@ -123,7 +123,7 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
     problems: dict[str, str] = {}
     for spec in sorted(specs, key=lambda spec: spec.name):
         if spec.rules is None:
-            problems[spec.name] = "its rules are in a module that cannot be read; none were registered"
+            problems[spec.name] = "not enforced: the rules are in the module, and the module cannot be read"
             continue
         if not spec.rules:
             continue

@@ -127,7 +127,7 @@ def _label_value(value: Any, reader: Reader, path: Path) -> str:
     expect(str, value)
     if not _LABEL_VALUE.fullmatch(value):
         raise Bad(
-            "is no label value: up to 63 letters, digits, `-`, `_`, `.`, a letter or digit at both ends"
+            "is not a label value: up to 63 letters, digits, `-`, `_`, `.`, a letter or digit at both ends"
         )
     return str(value)
 
@@ -136,7 +136,7 @@ def _qualified_name(value: Any, reader: Reader, path: Path) -> str:
     expect(str, value)
     prefix, slash, name = value.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and not _is_prefix(prefix.split("."))):
-        raise Bad("is no qualified name, such as `app` or `example.com/app`")
+        raise Bad("is not a qualified name, such as `app` or `example.com/app`")
     return str(value)
 
 

@@ -233,7 +233,7 @@ def read_settings(path: Path) -> SchedulerFile:
     except OSError as error:
         raise ConfigError(f"[scheduler] config: {path}: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: no YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -85,7 +85,7 @@ def test_not_everybody_may_watch():
             for _ in range(MOST_WATCHERS):
                 nursery.start_soon(watch.watch, {"policy": "p"}, None, ["p"])
             await trio.testing.wait_all_tasks_blocked()
-            with pytest.raises(ConfigError, match="others watch already"):
+            with pytest.raises(ConfigError, match="others are watching already"):
                 await watch.watch({"policy": "p"}, None, ["p"])  # type: ignore[arg-type]
             nursery.cancel_scope.cancel()
         assert not watch._watchers

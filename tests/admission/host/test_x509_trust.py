@@ -98,7 +98,7 @@ def issue_again(old):
 
 def test_an_intermediate_that_is_no_ca():
     middle = issue("plain", ROOT)
-    assert ask(issue("leaf", middle), middle, ROOT).endswith("is no CA")
+    assert ask(issue("leaf", middle), middle, ROOT).endswith("is not a CA")
 
 
 def test_a_length_that_a_ca_does_not_allow():

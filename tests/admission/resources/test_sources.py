@@ -61,7 +61,7 @@ def test_allowed(url: str) -> None:
         ("", "must be"),
         ("https://example.com\\@evil/x", "characters"),
         ("https://exa mple.com/x", "characters"),
-        ("https://[::1/x", "no URL"),
+        ("https://[::1/x", "not a URL"),
     ],
 )
 def test_refused(url: str, why: str) -> None:

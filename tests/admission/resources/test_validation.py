@@ -35,7 +35,7 @@ def test_good_objects(obj: dict[str, Any]) -> None:
          "spec.timeoutEvalSeconds: Invalid value: 11: cannot be greater than timeoutSeconds (10)"),
         ({"matchConditions": [{"name": "", "expression": "true"}]}, "spec.matchConditions[0].name: Required value"),
         ({"matchConditions": [{"name": "a b", "expression": "true"}]},
-         'spec.matchConditions[0].name: Invalid value: "a b": is no qualified name, such as `app` or '
+         'spec.matchConditions[0].name: Invalid value: "a b": is not a qualified name, such as `app` or '
          "`example.com/app`"),
         ({"matchConditions": [{"name": "a", "expression": "true"}, {"name": "a", "expression": "true"}]},
          'spec.matchConditions[1].name: Duplicate value: "a"'),
@@ -87,7 +87,7 @@ def test_rules_of_namespaced_kinds(rule: dict[str, Any], refused: bool) -> None:
     [
         ({"message": ""}, "spec.message: Required value: a rejected request is answered with it"),
         ({"expression": " "}, "spec.expression: Required value: it joins the members: `first() || second()`"),
-        ({"expression": "a() && c()"}, "c is no member of the group"),
+        ({"expression": "a() && c()"}, "c is not a member of the group"),
         ({"expression": "a() + b()"}, "compilation failed"),
         ({"expression": "size('a') == 1"}, "compilation failed"),
         ({"policies": {"a": {"module": MODULE}, "b": {}}}, "spec.policies[b].module: Required value"),
@@ -128,7 +128,7 @@ def test_changes() -> None:
         ({"namespacedPoliciesCapabilities": ["kubernetes/*", "oci/v1"]}, "namespacedPoliciesCapabilities[1]"),
         ({"webhookPort": 8081}, "spec.readinessProbePort: Invalid value: 8081: must differ from webhookPort"),
         ({"limits": {"cpu": "-1"}}, "spec.limits[cpu]: Invalid value: \"-1\": must not be negative"),
-        ({"limits": {"cpu": "1 core"}}, "is no quantity"),
+        ({"limits": {"cpu": "1 core"}}, "is not a quantity"),
         ({"limits": {"memory": "1Gi"}, "requests": {"memory": "1025Mi"}}, "must not exceed the limit of memory"),
         ({"limits": {"cpu": 1}, "requests": {"cpu": "1001m"}}, "must not exceed the limit of cpu"),
     ],

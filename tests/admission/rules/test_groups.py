@@ -77,7 +77,7 @@ def test_a_member_whose_verdict_cannot_matter_is_not_asked(text, asked):
         ("a())", "column 4: &&, ||, == or != is expected, not ')'"),
         ("a() & b()", "column 5: &&, ||, == or != is expected, not '&'"),
         ("2 > 1", "column 1: a member's call, true, false, ! or ( is expected, not '2'"),
-        ("a() && d()", "column 8: d is no member of the group"),
+        ("a() && d()", "column 8: d is not a member of the group"),
         ("true()", "column 5: &&, ||, == or != is expected, not '('"),
         ("a().b", "column 4: &&, ||, == or != is expected, not '.'"),
         ("!" * 60 + "a()", "column 51: nested deeper than 50, not '!'"),
