@@ -52,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def print_overview(found: dict[str, Any]) -> None:
-    """{"pods": [...]} as explain.py's overview gives it."""
+    """{"pods": [...]} as the overview of explain/sentences.py gives it."""
     rows = [(pod["pod"], pod["node"], pod["attempts"], _time(pod["time_ns"]), pod["message"]) for pod in found["pods"]]
     print_table(("POD", "NODE", "ATTEMPTS", "LAST", "MESSAGE"), rows)
 
 
 def print_attempt(attempt: dict[str, Any]) -> None:
-    """`attempt` as explain.py describes it: what came of it first, then a row per node."""
+    """`attempt` as explain/sentences.py describes it: what came of it first, then a row per node."""
     print_table(("NAME", "VALUE"), _summary(attempt))
     if attempt.get("earlier"):
         print()

@@ -1,7 +1,8 @@
 """Structural schemas of custom resources: pruning, defaults, validation. Pure; results are new objects.
 
 Validation covers types, required, enum, bounds, lengths, patterns, list and map sizes, uniqueItems, list-map keys,
-allOf/anyOf/oneOf/not, and x-kubernetes-validations that are CEL (celrules.py). Texts are those of kube-apiserver.
+allOf/anyOf/oneOf/not, and x-kubernetes-validations that are CEL
+(kube/values/cel.py). Texts are those of kube-apiserver.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The last attempts, for `edged schedule explain` and annotations: per node and plugin, why and how much. Pure.
 
-A record keeps the Evaluation's lists as they are; names and texts are made when somebody asks (explain.py,
-annotations.py). What is kept is bounded twice: in Pods, and in cells (one per node and plugin), since a record of
-a large cluster is large.
+A record keeps the Evaluation's lists as they are; names and texts are made when somebody asks (sentences.py,
+result_annotations.py). What is kept is bounded twice: in Pods, and in cells (one per node and plugin), since a record
+of a large cluster is large.
 """
 
 from __future__ import annotations

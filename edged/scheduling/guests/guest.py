@@ -1,6 +1,6 @@
 """Wasm modules as scheduler plugins: loading, wiring of extension points, one guest instance per Pod's cycle.
 
-Joins `abi/scheduler*.py` (what guests import and export), `edged/wasm` (instances whose calls are trio
+Joins imports.py and exports.py (what guests import and export), `edged/wasm` (instances whose calls are trio
 tasks) and `framework.py` (what the cycle calls). With guest_pool.py the only file of this folder
 that needs trio. The loop that runs the scheduler loads guests with `load_guest` and puts them into profiles.
 

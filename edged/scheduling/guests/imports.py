@@ -6,8 +6,8 @@ buffer was too small asks again. A value therefore stays the same within one cal
 
 `GuestState` is what an instance's host functions see: configuration, the cluster (`World`), and the `Call`
 that is being made, new for every call so that nothing leaks from one to the next. Host functions copy
-bytes; what a guest sent is decoded when its call has returned (`scheduler_results.py`). Exports and their
-meaning are in `scheduler_exports.py`. Used by `edged/scheduling/guests/guest.py`, which links `HOSTS` beside WASI.
+bytes; what a guest sent is decoded when its call has returned (results.py). Exports and their
+meaning are in exports.py. Used by guest.py, which links `HOSTS` beside WASI.
 """
 
 from __future__ import annotations

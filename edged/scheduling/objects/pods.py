@@ -35,7 +35,7 @@ from edged.scheduling.objects.requests import (
 )
 
 RESULT_PREFIX: Final = "kube-scheduler-simulator.sigs.k8s.io/"
-"""Of annotations that tell how an attempt at the Pod went (annotations.py)."""
+"""Of annotations that tell how an attempt at the Pod went (explain/result_annotations.py)."""
 
 ObjectSource = Callable[[NamespacedName], "dict[str, Any] | None"]
 LabelsOf = Callable[[str], "Mapping[str, str] | None"]

@@ -1,7 +1,7 @@
 """Builds the guests of this folder at test time: WAT in this process, Zig by the ziglang package, Go where
 it is.
 
-Nothing built is kept in the repository. Called by tests/scheduling/test_guest*.py.
+Nothing built is kept in the repository. Called by the tests in tests/scheduling/guests.
 """
 
 from __future__ import annotations
