@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from threading import local
 from typing import Any, Self
 
@@ -168,6 +169,7 @@ class RealScheduler:
         self._pool = ThreadPoolExecutor(8)
         self._local = local()
         self._connections: list[Api] = []
+        self._numbers = count(1)
         self._log = LogReader(self._scheduler)
 
     def __enter__(self) -> Self:
@@ -231,7 +233,10 @@ class RealScheduler:
 
     def _observe_profile(self, state: State, profile: str) -> Observed:
         incoming = state.incoming | {"spec": state.incoming["spec"] | {"schedulerName": profile}}
-        incoming = incoming | {"metadata": incoming["metadata"] | {"name": f"incoming-{profile}"}}
+        # A name of its own: where volumes have to be bound, kube-scheduler asks once a second whether they are, and
+        # logs that it gave up long after the Pod has gone. That must not be taken for the verdict on a later Pod.
+        name = f"incoming-{profile}-{next(self._numbers)}"
+        incoming = incoming | {"metadata": incoming["metadata"] | {"name": name}}
         self._log.forget()
         pod = self._create_pod(incoming)
         lines = self._log.read_until(_ends_cycle(_key(pod)))
