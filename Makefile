@@ -1,9 +1,11 @@
 # Everything runs from a virtual environment in .venv; one of Python 3.11 to 3.14 with its venv module and make are all it
 # takes.
 #
-#   make demo    a tour without a cluster        make test    the tests that need no cluster parts
+#   make demo    a tour without a cluster        make test    the tests that need Python alone, in minutes
 #   make bench   measurements                    make lint    ruff and mypy
 #   make venv    only the environment            make clean   remove what these targets made
+#   make test-kube      the tests with a real etcd, kube-apiserver, kube-scheduler and kubectl; builds them with Go first
+#   make coverage       the tests of make test, and which lines and branches of edged/ they reach
 #   make differential   compare the scheduler with kube-scheduler on STATES (2000) random states; needs the cluster parts
 #   make crds    write config/crds anew from their definition in code
 #   make arm     the image for 64-bit ARM boards, built and run under emulation (arm-build/README.md)
@@ -20,7 +22,10 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c 'import venv, ensurepip; $(S
 # The image for ARM boards holds files compiled by the Python that it ships.
 ARM_PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11; do $$p -c 'import pip' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: venv demo test bench lint arm crds clean differential
+# Processes that make test spreads the tests over.
+WORKERS ?= auto
+
+.PHONY: venv demo test test-kube coverage bench lint arm crds clean differential
 
 venv: $(STAMP)
 
@@ -43,11 +48,21 @@ demo: $(STAMP)
 	@$(BIN)/edged demo
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+test-kube: $(STAMP)
+	@$(BIN)/python -m tests.cluster.build
+	@EDGED_TESTS=$(or $(EDGED_TESTS),kube) $(BIN)/python -m pytest -m kube $(PYTEST_ARGS)
+
+coverage: $(STAMP)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --timeout 600 $(PYTEST_ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered --sort cover
 
 differential: $(STAMP)
-	@EDGED_STATES=$(or $(STATES),2000) $(BIN)/python -m pytest tests/cluster/test_scheduler_differential.py \
-	  tests/cluster/test_preemption_differential.py $(PYTEST_ARGS)
+	@EDGED_TESTS=kube EDGED_STATES=$(or $(STATES),2000) $(BIN)/python -m pytest tests/cluster/test_scheduler_differential.py \
+	  tests/cluster/test_preemption_differential.py --timeout 0 -o faulthandler_timeout=0 $(PYTEST_ARGS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench $(BENCH)

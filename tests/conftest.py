@@ -1,12 +1,12 @@
-"""Fixtures and rules for all tests: which of them need real Kubernetes programs, and where those come from.
+"""Fixtures and rules for all tests: the part each belongs to (tests/parts.py), and where Kubernetes programs come from.
 
-A test marked `kube` is skipped where the programs are neither built nor buildable; where CI is set it fails.
+A test belongs to the part `kube` by its mark, or because it uses one of the fixtures that start a server. The last line
+of a run says which parts were left out.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,14 +17,38 @@ from typing import Any
 import pytest
 
 from edged.wasm.engine import Engine
+from tests import parts
 from tests.cluster import build
 from tests.cluster.cluster import Cluster, Sandbox
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that a fixture makes tests of Kubernetes' programs."""
+    for item in items:
+        used = KUBE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if used and not item.get_closest_marker("kube"):
+            item.add_marker(pytest.mark.kube(programs=("kubectl",)))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Decides about tests marked `kube` before their fixtures are made."""
-    if item.get_closest_marker("kube"):
-        _require(item.config, tuple(build.PACKAGES))
+    """Decides about the parts before any fixture is made."""
+    if mark := item.get_closest_marker("kube"):
+        _require(item.config, mark.kwargs.get("programs", tuple(build.PACKAGES)))
+    for part in ("toolchains", "long"):
+        if item.get_closest_marker(part):
+            parts.require(part)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Remembers what was left out; it is said when everything else has been."""
+    skipped = (report.longrepr for report in terminalreporter.stats.get("skipped", ()))
+    config.stash[_LEFT_OUT] = parts.left_out(reason[2] for reason in skipped if isinstance(reason, tuple))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if said := config.stash.get(_LEFT_OUT, ""):
+        print(said)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -84,12 +108,12 @@ def _kubectl(config: pytest.Config) -> Path:
 
 
 def _require(config: pytest.Config, names: tuple[str, ...]) -> None:
+    parts.require("kube")
     # Asked once per session and set of names: the answer can start `go env`.
     possible = config.stash.setdefault(_AVAILABLE, {})
     if names not in possible:
         possible[names] = build.available(names)
-    if not possible[names]:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(possible[names].reason)
+    parts.require("kube", possible[names].reason)
 
 
 def _programs(config: pytest.Config, names: tuple[str, ...]) -> dict[str, Path]:
@@ -108,4 +132,6 @@ def _visible(config: pytest.Config) -> Iterator[None]:
         yield
 
 
+KUBE_FIXTURES = {"kube_cluster", "kube_programs", "sandbox_server", "api_server"}
+_LEFT_OUT = pytest.StashKey[str]()
 _AVAILABLE = pytest.StashKey[dict[tuple[str, ...], build.Availability]]()

@@ -22,7 +22,7 @@ build)
 esac
 """
 WRITES = 'printf "#!/bin/sh\\n" > "$2"; chmod +x "$2"'
-PROBE = "from tests.kube import build; print(build.programs(['etcd'])['etcd'])"
+PROBE = "from tests.cluster import build; print(build.programs(['etcd'])['etcd'])"
 
 
 @pytest.fixture
@@ -113,17 +113,24 @@ def test_an_unfit_go_is_a_reason(cache: Path, tmp_path: Path, monkeypatch: pytes
     assert build.available(["etcd"]).reason == "etcd not built and Go is unfit: requires go 1.26.0"
 
 
-def test_missing_programs_skip_a_test(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(build, "available", lambda names: build.Availability("no Go"))
-    with pytest.raises(pytest.skip.Exception, match="no Go"):
-        conftest._require(pytestconfig, ("missing-1",))
-
-
-def test_missing_programs_fail_a_test_in_ci(
+def test_missing_programs_fail_a_test_that_was_asked_for(
     pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(build, "available", lambda names: build.Availability("no Go"))
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no Go"):
+        conftest._require(pytestconfig, ("missing-1",))
+    monkeypatch.delenv("CI")
+    monkeypatch.setenv("EDGED_TESTS", "kube")
     with pytest.raises(pytest.fail.Exception, match="no Go"):
         conftest._require(pytestconfig, ("missing-2",))
+
+
+def test_nobody_looks_for_programs_that_were_not_asked_for(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("EDGED_TESTS", raising=False)
+    monkeypatch.setattr(build, "available", lambda names: pytest.fail("asked"))
+    with pytest.raises(pytest.skip.Exception, match="left out"):
+        conftest._require(pytestconfig, ("missing-3",))

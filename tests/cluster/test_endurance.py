@@ -15,6 +15,8 @@ from tests.cluster.endurance import run
 SECONDS = 25
 
 
+@pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "server",
     [

@@ -1,10 +1,9 @@
 """Builds every sample module again and compares: the committed .wasm must be what its source says.
 
-Skipped where a compiler is missing, except under CI=true. Also tests the writing of the metadata section.
+Tests of the part `toolchains`. Also tests the writing of the metadata section.
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -25,22 +24,17 @@ SAMPLES = build.all_modules()
 
 
 @pytest.fixture(scope="session")
-def assemblyscript() -> None:
-    if os.environ.get("CI") == "true":
-        build.install_assemblyscript()
-        rego.opa()
+def compilers() -> None:
+    """Those that have to be fetched or built."""
+    build.install_assemblyscript()
+    rego.opa()
 
 
-@pytest.mark.usefixtures("assemblyscript")
+@pytest.mark.toolchains
+@pytest.mark.usefixtures("compilers")
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_rebuild_gives_the_same_bytes(sample: build.SampleModule) -> None:
-    try:
-        found = build.differences(sample)
-    except build.ToolchainMissing as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
-    assert found == []
+    assert build.differences(sample) == []
 
 
 def test_table_in_the_readme_is_current() -> None:

@@ -1,12 +1,12 @@
-"""The real registry for tests here: skipped where it can neither be had nor built, a failure where CI is set."""
+"""The real registry for tests here; tests that use it belong to the part `toolchains`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests import parts
 from tests.registry import build
 from tests.registry.real import RealRegistry
 
@@ -14,9 +14,7 @@ from tests.registry.real import RealRegistry
 @pytest.fixture(scope="session")
 def registry_program() -> None:
     """Builds it first where needed."""
-    possible = build.available()
-    if not possible:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(possible.reason)
+    parts.require("toolchains", build.available().reason)
     build.program()
 
 

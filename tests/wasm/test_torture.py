@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.long
 def test_random_abuse_neither_crashes_nor_leaks_nor_lies():
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-m", "tests.wasm.torture", "--seconds", "12", "--seed", "3"],

@@ -8,6 +8,7 @@ import trio
 from edged.config import PolicyConfig
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
+from tests import parts
 from tests.admission.host.support import MODULES, Rig, request
 from tests.guests.admission import build
 
@@ -17,6 +18,7 @@ TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execut
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
+    parts.require("toolchains")
     return build.command(tmp_path_factory.mktemp("command")).read_bytes()
 
 

@@ -5,8 +5,7 @@ time takes a minute or two. Called by test files through `opa()` and by hand:
 
     python -m tests.guests.rego.build
 
-Environment: EDGED_GUEST_CACHE names the cache folder (else $XDG_CACHE_HOME/edged/guests). Without Go, tests that need
-it are skipped, but never under CI=true.
+Environment: EDGED_GUEST_CACHE names the cache folder (else $XDG_CACHE_HOME/edged/guests).
 """
 
 from __future__ import annotations
@@ -24,10 +23,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
+from tests import parts
 
 HERE = Path(__file__).resolve().parent
 MODULE = HERE / "go"
@@ -43,34 +41,41 @@ def cache_folder() -> Path:
     return Path(base) / "edged" / "guests"
 
 
-@cache
 def opa() -> Path:
-    """The program, built first where needed; skips the test without Go."""
+    """`program()` for tests: a test that uses it belongs to the part `toolchains`."""
+    parts.require("toolchains", "" if _go() else "there is no Go to build opa with (tests/guests/rego/build.py)")
+    return program()
+
+
+@cache
+def program() -> Path:
+    """The program, built first where needed."""
     recipe = hashlib.sha256((MODULE / "go.mod").read_bytes() + (MODULE / "go.sum").read_bytes()).hexdigest()[:16]
-    program = cache_folder() / f"opa-{recipe}"
-    if os.access(program, os.X_OK):
-        return program
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("opa is not built, and there is no Go to build it with")
-        pytest.skip("opa is not built, and there is no Go to build it with (tests/guests/rego/build.py)")
+    built = cache_folder() / f"opa-{recipe}"
+    if os.access(built, os.X_OK):
+        return built
+    go = _go()
+    assert go is not None, "there is no Go to build opa with"
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / ".opa.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not os.access(program, os.X_OK):
-            _build(go, program)
-    return program
+        if not os.access(built, os.X_OK):
+            _build(go, built)
+    return built
 
 
-def _build(go: str, program: Path) -> None:
-    print(f"tests.guests.rego.build: building {program} (the first time takes a minute)", file=sys.stderr, flush=True)
-    unfinished = program.with_suffix(f".{os.getpid()}")
+def _go() -> str | None:
+    return shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+
+
+def _build(go: str, target: Path) -> None:
+    print(f"tests.guests.rego.build: building {target} (the first time takes a minute)", file=sys.stderr, flush=True)
+    unfinished = target.with_suffix(f".{os.getpid()}")
     command = [go, "build", "-trimpath", "-mod=readonly", "-ldflags", "-s -w", "-o", str(unfinished), PACKAGE]
     environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
     done = subprocess.run(command, cwd=MODULE, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
-    unfinished.replace(program)
+    unfinished.replace(target)
 
 
 def compiled(source: str, entrypoint: str) -> bytes:
@@ -117,4 +122,4 @@ def _evaluated(folder: Path, query: str, value: Any, strict: bool) -> Any:
 
 
 if __name__ == "__main__":
-    print(opa())
+    print(program())

@@ -93,12 +93,12 @@ def policies(names: Sequence[str] = POLICIES, *, variant: str = "") -> dict[str,
 
 
 def required(names: Sequence[str] = POLICIES) -> dict[str, Path]:
-    """`policies(names)` for tests: skips the test without a toolchain, but fails it under CI=true."""
-    import pytest
+    """`policies(names)` for tests: a test that uses it belongs to the part `toolchains`."""
+    from tests import parts
 
-    if available() or os.environ.get("CI") == "true":
-        return policies(names)
-    pytest.skip(available().reason)
+    parts.require("toolchains")
+    parts.require("toolchains", available().reason)
+    return policies(names)
 
 
 def _path(folder: Path, name: str) -> Path:

@@ -1,22 +1,21 @@
-"""Builds the guests of this folder at test time: WAT in this process, Zig by the ziglang package, Go where
-it is.
+"""Builds the guests of this folder at test time: WAT in this process, Zig by the ziglang package, others with Go.
 
-Nothing built is kept in the repository. Called by the tests in tests/scheduling/guests.
+Tests that use Zig or Go belong to the part `toolchains`. Nothing built is kept in the repository. Called by the tests
+in tests/scheduling/guests.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests import parts
+
 HERE = Path(__file__).parent
-
-
-class CannotBuild(Exception):
-    """The toolchain is not here."""
 
 
 def wat(name: str) -> str:
@@ -26,6 +25,7 @@ def wat(name: str) -> str:
 
 def zig(name: str, folder: Path) -> bytes:
     """A guest in Zig, as a freestanding module."""
+    parts.require("toolchains", "" if importlib.util.find_spec("ziglang") else "Zig is missing: pip install ziglang")
     out = folder / f"{name}.wasm"
     command = [
         sys.executable, "-m", "ziglang", "build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall",
@@ -37,10 +37,10 @@ def zig(name: str, folder: Path) -> bytes:
 
 
 def go(name: str, folder: Path) -> bytes:
-    """A guest in Go, as a WASI reactor. Raises CannotBuild where there is no Go."""
+    """A guest in Go, as a WASI reactor."""
     program = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if program is None:
-        raise CannotBuild("needs Go 1.24 or newer")
+    parts.require("toolchains", "" if program else "needs Go 1.24 or newer")
+    assert program is not None
     out = folder / f"{name}.wasm"
     command = [program, "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", str(out), "."]
     _run(command, HERE / name, {"GOOS": "wasip1", "GOARCH": "wasm"})

@@ -24,6 +24,7 @@ from edged.scheduling.guests.protobuf import (
     varint,
 )
 from edged.scheduling.guests.protobuf_fields import MESSAGES
+from tests import parts
 from tests.scheduling.guests.protobuf_decode import decode, wire_fields
 
 ORACLE = Path(__file__).parent / "protobuf_oracle"
@@ -198,8 +199,8 @@ class Oracle:
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        pytest.skip("needs Go to build tests/scheduling/guests/protobuf_oracle")
+    parts.require("toolchains", "" if go else "needs Go to build tests/scheduling/guests/protobuf_oracle")
+    assert go is not None
     binary = tmp_path_factory.mktemp("oracle") / "oracle"
     command = [go, "build", "-o", binary, "."]
     built = subprocess.run(command, cwd=ORACLE, capture_output=True, text=True)
