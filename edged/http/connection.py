@@ -250,7 +250,7 @@ class Connection:
             return await shared.handler(request)
         except Exception as error:
             shared.on_handler_error(request, error)
-            return refusal(500, "Something went wrong")
+            return refusal(500, "Something went wrong")  # policy-server's own words
         finally:
             shared.slots.release()
             if self.watched is not None:

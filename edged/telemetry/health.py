@@ -110,6 +110,7 @@ def answer(name: str, checks: Mapping[str, Check], *, verbose: bool) -> Response
         return _plain(200, "ok")
     lines = [f"[-]{check} failed: {complaint}" if complaint else f"[+]{check} ok"
              for check, complaint in complaints.items()]
+    # The lines and their signs are those of Kubernetes' health endpoints.
     lines.append(f"{name} check {'failed' if failed else 'passed'}\n")
     return _plain(503 if failed else 200, "\n".join(lines))
 

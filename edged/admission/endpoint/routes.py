@@ -65,6 +65,7 @@ class Routes:
 def _check_content_type(request: Request) -> None:
     value = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if value != "application/json" and not (value.startswith("application/") and value.endswith("+json")):
+        # policy-server's own words.
         raise BadReview(415, "Expected request with `Content-Type: application/json`")
 
 

@@ -70,6 +70,7 @@ class CertificateTrust:
             try:
                 self._send.send_nowait(asked)
             except trio.WouldBlock:
+                # "Callback evaluation failure" is policy-server's own word for it.
                 raise HostCallError("Callback evaluation failure: too many questions about certificates") from None
             await asked.done.wait()
         else:

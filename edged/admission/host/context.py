@@ -208,6 +208,7 @@ class HostServices:
         try:
             return await self._kubernetes(operation, payload)
         except (PeerError, ValueError) as error:  # ValueError: a namespace or name that is none
+            # "Callback evaluation failure" is policy-server's own word for it.
             raise HostCallError(f"Callback evaluation failure: {error}") from error
 
     async def _kubernetes(self, operation: str, payload: bytes) -> bytes:

@@ -82,6 +82,7 @@ def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionRespon
     reason = f"guest call failure: {error}"
     if isinstance(error, WasiFailure | ContextFailure):  # its own words, as they are
         return verdict.plain_rejection(uid, 500, str(error)), reason
+    # "Guest call failure" is policy-server's own word for it.
     return verdict.internal_rejection(uid, str(error) if is_rego else f"Guest call failure: {error}"), reason
 
 

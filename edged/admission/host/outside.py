@@ -68,6 +68,7 @@ class HostCapabilities:
 
             return await self._answers.get((path, reference, restrictions), question)
         except (PeerError, ConfigError) as error:
+            # "Callback evaluation failure" is policy-server's own word for it.
             raise HostCallError(f"Callback evaluation failure: {error}") from error
 
 

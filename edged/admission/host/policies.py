@@ -250,6 +250,7 @@ class PolicyLoader:
         for name, member in config.members.items():
             group.members[name] = await self._load_one(member_policy(config, name, member), templates)
             await trio.lowlevel.checkpoint()
+        # "error evaluating ..." and, below, "Policy settings are invalid" are policy-server's own words.
         try:
             group.expression = groups.parse(config.expression, config.members)
         except groups.BadExpression as error:

@@ -37,6 +37,7 @@ class Grants:
     capabilities: tuple[str, ...] = ()
     kinds: frozenset[tuple[str, str]] = frozenset()
 
+    # Both refusals are policy-server's own words.
     def check_capability(self, namespace: str, operation: str) -> None:
         """Raise HostCallError unless the capability was granted."""
         path = f"{namespace}/{operation}"

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from edged.admission.rules.review import AdmissionResponse
 
 MUTATION_IN_GROUP = "mutation is not allowed inside of policy group"
+"""Kubewarden's own words."""
 MAX_LENGTH = 4096
 MAX_DEPTH = 50
 MAX_TOKENS = 600  # a chain of operators is a tree as deep as it is long

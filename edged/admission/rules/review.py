@@ -2,7 +2,7 @@
 
 Requests are parsed into a fixed set of keys; unknown ones are dropped, null equals absent and is left out of what
 guests see. Responses carry `auditAnnotations` and `warnings` always, null when there are none: that is what
-Kubewarden's clients read.
+Kubewarden's clients read. Errors about a body that cannot be read are policy-server's own words.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from edged.toml.reader import Bad, Problem, Reader, boolean, choice, expect, int
 
 NAMES = re.compile(r"(.*[-_.])?edged-test\.(ya?ml|toml|json)")
 """Files that are looked for in folders."""
-INVALID_SETTINGS = "Policy settings are invalid"
+INVALID_SETTINGS = "Policy settings are invalid"  # policy-server's own words
 VERDICTS = {"allowed": True, "rejected": False}
 
 

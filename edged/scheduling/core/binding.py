@@ -2,7 +2,7 @@
 
 The loop calls these in order; each runs one extension point's plugins. A rejection is returned as a Status, a
 broken plugin raises CycleError. Undoing (`run_unreserve`) and the end of a Pod's cycle (`end_cycle`) are here
-too.
+too. Messages are kube-scheduler's own words.
 """
 
 from __future__ import annotations

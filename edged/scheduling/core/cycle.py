@@ -4,7 +4,8 @@ choice.
 `Algorithm.schedule` is a coroutine function because guest plugins' points are awaited; with native plugins
 alone it never waits. It changes nothing but its own rotating start index: assuming, Reserve, Permit and
 binding come after (binding.py). Verdicts of like Pods are shared through classes.py where the profile allows
-it; the plain cycle below is the reference that the shared one must equal.
+it; the plain cycle below is the reference that the shared one must equal. Messages of errors in plugins are
+kube-scheduler's own words.
 
 To try one cycle on plain objects, without queue, cache or API server:
 

@@ -1,7 +1,8 @@
 """The outcome of looking for a node: per node why not, per plugin its scores; and the texts made of it. Pure.
 
 cycle.py and classes.py fill an `Evaluation`; the loop turns it into events and conditions, `why` shows it.
-Lists are by position in `names`, since one is made per Pod and node times plugin would be too many objects.
+Lists are by position in `names`, since one is made per Pod and node times plugin would be too many objects. Messages of
+events and conditions are kube-scheduler's own words: people and tools search for them.
 """
 
 from __future__ import annotations

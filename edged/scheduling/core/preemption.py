@@ -2,7 +2,8 @@
 
 The rules are kube-scheduler 1.37's. `select_victims` plays one node through on a copy (cycle.py's WhatIf),
 `pick_candidate` chooses among nodes. Who is eligible, how many nodes are tried and what is said about it is
-plugins/default_preemption.py's; the victims are evicted by scheduling/run/evictions.py.
+plugins/default_preemption.py's; the victims are evicted by scheduling/run/evictions.py. Messages are
+kube-scheduler's own words.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _post_filter(record: Record) -> dict[str, dict[str, str]]:
     if record.nominated:
         names = [call.name for call in calls]
         by = "DefaultPreemption" if "DefaultPreemption" in names else names[0]
-        found[record.nominated] = {by: "preemption victim"}
+        found[record.nominated] = {by: "preemption victim"}  # kube-scheduler-simulator's own words
     return found
 
 

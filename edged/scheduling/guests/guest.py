@@ -122,6 +122,7 @@ class LoadedGuest:
         try:
             instance = await self.pool.take(self.options.wall_timeout_s)
         except GuestError as error:
+            # This message and those that begin with "wasm:" are the own words of kube-scheduler-wasm-extension.
             raise GuestError(f"failed to create a guest pool: {error}") from error
         try:
             exports.check_combination(self.exported)

@@ -4,6 +4,7 @@ The scheduler's side of framework.Preemption: DefaultPreemption decides (schedul
 victim gets the condition DisruptionTarget and is deleted; one that only waits in Permit or PreBind is turned
 down in memory. The last victim goes after all others, so that the Pod which needs the room can tell from that
 one alone whether it is worth another try. Used by scheduling/run/scheduler.py.
+The condition and the event are kube-scheduler's own words.
 """
 
 from __future__ import annotations

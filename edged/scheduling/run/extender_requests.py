@@ -2,7 +2,8 @@
 
 One `HttpExtender` per entry of `extenders` in a KubeSchedulerConfiguration. What its answers mean to a cycle
 is scheduling/core/extenders.py's. Requests are POSTs of JSON to `<urlPrefix>/<verb>`; each has the entry's
-timeout. Field names are Go's, capitalised, as extenders expect them.
+timeout. Field names are Go's, capitalised, as extenders expect them. Errors about an extender's claims and
+its HTTP status are kube-scheduler's own words.
 """
 
 from __future__ import annotations
