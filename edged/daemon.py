@@ -50,7 +50,7 @@ from edged.process import systemd
 from edged.registry.modules import Modules
 from edged.telemetry.health import Health, Probes
 from edged.telemetry.logs import GuestLines, Logger, LogStyle, is_journal
-from edged.telemetry.metrics import Registry, process_metrics
+from edged.telemetry.metrics import Registry, internal_error_metrics, process_metrics
 from edged.tls.serving_certificate import Certificates
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
@@ -89,6 +89,7 @@ class Daemon:
         self.context = ClusterContext(self.source.client, self.informers)
         self.registry = Registry()
         process_metrics(self.registry)
+        internal_error_metrics(self.registry, log.internal_errors)
         self.registration: Registration | None = None
         self.modules = Modules(config.registry, Path(config.node.state_dir), log)
         self.outside = HostCapabilities(lambda: self.modules)
@@ -439,6 +440,7 @@ class Daemon:
             "custom_resources": self.resources.describe() if self.resources is not None else {},
             "audit": self.auditor.describe() if self.auditor is not None else {},
             "scheduler": self._describe_scheduler(),
+            "internal_errors": self.log.internal_errors.describe(),
         }
 
     def _describe_registration(self) -> dict[str, Any]:

@@ -20,3 +20,11 @@ class GuestError(EdgedError):
 
 class PeerError(EdgedError):
     """Another program misbehaved or is away: API server, registry, webhook client. Back off, or answer 4xx."""
+
+
+class BrokenInvariant(BaseException):
+    """Something that the process relies on to be safe does not hold any more. It ends the process.
+
+    No `except Exception` and no boundary (process/boundary.py) takes it: going on could corrupt memory, or let two
+    tasks own one thing. ARCHITECTURE.md lists every place that raises it. Unlike `assert` it works under `python -O`.
+    """

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from edged.telemetry.internal_errors import InternalErrors
+
 VALUE_LIMIT = 4096
 """Bytes of UTF-8 that one field may have; the rest is cut and the cut is marked."""
 
@@ -55,7 +57,10 @@ def write_stderr(line: bytes) -> None:
 
 
 class Logger:
-    """Writes events of its level and above. `bind` gives one that adds fields to every line."""
+    """Writes events of its level and above. `bind` gives one that adds fields to every line.
+
+    `internal_errors` is shared with the loggers that `bind` gives: there is one count of them for a process.
+    """
 
     def __init__(
         self,
@@ -64,15 +69,27 @@ class Logger:
         write: Callable[[bytes], None] = write_stderr,
         clock: Callable[[], float] = time.time,
         fields: dict[str, Any] | None = None,
+        internal_errors: InternalErrors | None = None,
     ) -> None:
         self.style = style or LogStyle(journal=is_journal())
         self._write = write
         self._clock = clock
         self._fields = fields or {}
         self._threshold = _PRIORITIES[self.style.level]
+        self.internal_errors = internal_errors or InternalErrors()
 
     def bind(self, **fields: Any) -> Logger:
-        return Logger(self.style, write=self._write, clock=self._clock, fields=self._fields | fields)
+        return Logger(
+            self.style,
+            write=self._write,
+            clock=self._clock,
+            fields=self._fields | fields,
+            internal_errors=self.internal_errors,
+        )
+
+    def now(self) -> float:
+        """Unix time, by the clock that stamps the lines."""
+        return self._clock()
 
     def enabled(self, level: str) -> bool:
         """Whether lines of this level are written; ask before computing expensive fields."""

@@ -15,6 +15,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from edged.telemetry.internal_errors import InternalErrors
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_SERIES = 2000
 OTHER = "_other"
@@ -206,6 +208,19 @@ def process_metrics(registry: Registry) -> None:
             memory.set(int(file.read().split()[1]) * page)
         cpu.series().value = time.process_time()
         descriptors.set(len(os.listdir("/proc/self/fd")))
+
+    registry.collectors.append(collect)
+
+
+def internal_error_metrics(registry: Registry, errors: InternalErrors) -> None:
+    """Adds `edged_internal_errors_total`: 0 for no unit is shown, a series begins with its first error."""
+    counter = registry.counter(
+        "edged_internal_errors_total", "Errors that nobody expected, by the unit of work that failed.", ["unit"]
+    )
+
+    def collect() -> None:
+        for unit, count in errors.counts.items():
+            counter.series(unit).value = count
 
     registry.collectors.append(collect)
 
