@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged import config as configuration
-from edged.admission.endpoint.registration import Registration, State, make_registration, owner_identity
+from edged.admission.endpoint.registration import Registration, State
+from edged.admission.endpoint.registration_modes import make_registration, owner_identity
 from edged.admission.endpoint.routes import Routes
 from edged.admission.host import arrivals
 from edged.admission.host.admission import Admission, Observer

@@ -184,7 +184,8 @@ def _give_to_daemon(path: Path, state_dir: Path) -> None:
 async def _install_registration(config: Config, admission: AdmissionConfig,
                                 target: Target) -> tuple[list[tuple[str, str]], int]:
     """Objects prepared, and policies registered if they are served; rows to print, and the exit code."""
-    from edged.admission.endpoint.registration import DynamicRegistration, StaticRegistration
+    from edged.admission.endpoint.dynamic_registration import DynamicRegistration
+    from edged.admission.endpoint.static_registration import StaticRegistration
     from edged.kube.kubeconfig import open_client
 
     rows: list[tuple[str, str]] = []
@@ -253,7 +254,7 @@ def _remove(args: argparse.Namespace) -> int:
 
 async def _remove_files(config: Config, admission: AdmissionConfig,
                         args: argparse.Namespace) -> list[tuple[str, str]]:
-    from edged.admission.endpoint.registration import StaticRegistration
+    from edged.admission.endpoint.static_registration import StaticRegistration
 
     directory = args.static_dir or admission.static_dir
     if not directory or not Path(directory).is_dir():
@@ -265,7 +266,7 @@ async def _remove_files(config: Config, admission: AdmissionConfig,
 async def _remove_objects(config: Config, admission: AdmissionConfig,
                           args: argparse.Namespace) -> list[tuple[str, str]]:
     """Skipped where static manifests are configured and no kubeconfig is given: then there are none."""
-    from edged.admission.endpoint.registration import DynamicRegistration
+    from edged.admission.endpoint.dynamic_registration import DynamicRegistration
     from edged.kube.kubeconfig import open_client
 
     if admission.register == "static" and not args.kubeconfig:
@@ -314,7 +315,7 @@ def _url(admission: AdmissionConfig) -> str:
 
 
 def target_of(config: Config, admission: AdmissionConfig) -> Target:
-    from edged.admission.endpoint.registration import owner_identity
+    from edged.admission.endpoint.registration_modes import owner_identity
 
     return Target(url=_url(admission), ca_bundle=b"", owner=owner_identity(config.node.name),
                   timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)

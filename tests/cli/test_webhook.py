@@ -17,12 +17,12 @@ import trio
 import yaml
 
 from edged import cli
-from edged.admission.endpoint.registration import owner_identity
+from edged.admission.endpoint.registration_modes import owner_identity
 from edged.http.listener import Listener, bind
 from edged.http.messages import Request, Response
 from edged.tls.certificates import ensure
 from edged.tls.contexts import ServerTls, TlsFiles
-from tests.admission.endpoint.test_registration import MWC, VWC, FakeServer, Status
+from tests.admission.endpoint.fake_server import MWC, VWC, FakeServer, Status
 
 CONFIG = """
 [node]

@@ -1,6 +1,6 @@
 """Dynamic registration against a live API server: kept right when somebody interferes, never a fight, never half a set.
 
-The logic by itself is tested on virtual time (tests/admission/endpoint/test_registration.py); here are the daemon, a
+The logic by itself is tested on virtual time (tests/admission/endpoint); here are the daemon, a
 real client's edits and a real server's watch.
 """
 

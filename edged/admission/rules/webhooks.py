@@ -4,7 +4,7 @@ manifests. Pure.
 One `ValidatingWebhookConfiguration` and one `MutatingWebhookConfiguration` per daemon, with every field that
 Kubernetes would default written out, so that `drifted` can compare. A policy whose webhook the API server
 would refuse is left out and reported, because one bad webhook makes it refuse the whole object, or not start.
-Nothing here talks to anybody: `admission/endpoint/registration.py` and `cli/webhook.py` do.
+They are written by `admission/endpoint/dynamic_registration.py`, `static_registration.py` and `cli/webhook.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+Webhook = dict[str, Any]
+WebhookConfiguration = dict[str, Any]
+"""A ValidatingWebhookConfiguration or a MutatingWebhookConfiguration, as JSON has it; `Webhook`: an entry of one."""
 GROUP_VERSION = "admissionregistration.k8s.io/v1"
 VALIDATING = "ValidatingWebhookConfiguration"
 MUTATING = "MutatingWebhookConfiguration"

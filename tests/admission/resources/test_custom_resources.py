@@ -17,6 +17,7 @@ import trio
 import trio.testing
 
 from edged.admission.endpoint.cel_check import CelChecker
+from edged.admission.endpoint.no_registration import NoRegistration
 from edged.admission.endpoint.registration import Registration
 from edged.admission.host.policies import PolicyLoader, PolicySet
 from edged.admission.resources import custom_resources, resource_objects
@@ -67,7 +68,7 @@ class Host:
         self.engine = Engine()
         self.compiler = Compiler(self.engine, folder / "cache")
         self.log = log
-        self.registration: Registration | None = Registration(Target("https://x", b"", "o"), lambda state: None)
+        self.registration: Registration | None = NoRegistration(Target("https://x", b"", "o"), lambda state: None)
         self.policies: PolicySet = {}
         self.taken: set[str] = set()
         self.swaps = 0

@@ -1,0 +1,199 @@
+"""`register = "dynamic"`: two webhook configuration objects, kept as they should be.
+
+An object whose owner annotation is not ours is never touched. Where somebody keeps undoing our own object (two nodes
+with one identity, a GitOps tool), corrections stop for CONTESTED_S after CORRECTIONS of them: there is no endless
+ping-pong of writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from edged.admission.endpoint import api_servers
+from edged.admission.endpoint.registration import Client, Polling, Refused, State
+from edged.admission.rules import webhooks
+from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
+from edged.errors import PeerError
+
+GRACE_S = 30.0  # API servers watch the objects: seconds at most
+HEARD_S = 2.0
+CORRECTIONS = 3
+CORRECTIONS_WITHIN_S = 60.0
+CONTESTED_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The last write of one object: the webhooks that should be in it, what was sent, and which policies (with reasons)
+    the API server refused."""
+
+    desired: list[Webhook]
+    sent: WebhookConfiguration
+    refused: dict[str, str]
+
+
+class DynamicRegistration(Polling):
+    """`register = "dynamic"`: the two webhook configuration objects."""
+
+    mode = "dynamic"
+    grace_s = GRACE_S
+    heard_s = HEARD_S
+
+    def __init__(self, target: Target, report: Callable[[State], None], client: Client) -> None:
+        super().__init__(target, report)
+        self._client = client
+        self._written: dict[str, Written] = {}  # by kind
+        self._corrections: list[float] = []
+        self._contested_until = -math.inf
+        self._dropped: dict[str, str] = {}
+
+    async def settle(self) -> None:
+        await self.check_endpoints()
+        live = {kind: await self._get(kind) for kind in webhooks.PLURALS}
+        for kind, obj in live.items():
+            if obj is not None:
+                self._check_owner(kind, obj)
+        revision = self.revision
+        specs = webhooks.recall(self._specs or (), [obj for obj in live.values() if obj is not None])
+        generated = webhooks.generate(specs, self._effective_target())
+        self._dropped = {}
+        contested = False
+        for kind, obj in generated.objects.items():
+            contested |= not await self._settle_object(kind, obj, live[kind])
+        problems = {**generated.problems, **self._dropped}
+        if contested:
+            message = "something keeps changing our webhook objects; their managedFields name it"
+            self._say(State(self.mode, "contested", message, self.state.policies, problems))
+            return
+        self._settled(revision)
+        names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
+        self._say(State(self.mode, "registered", "",
+                        tuple(name for name in names if name not in self._dropped), problems))
+
+    async def prepare(self) -> list[str]:
+        """Create the objects without webhooks where they are absent, so that the daemon itself needs no
+        right to create any; their kinds. Raises EdgedError."""
+        created = []
+        for kind, obj in webhooks.generate((), self.target).objects.items():
+            live = await self._get(kind)
+            if live is None:
+                await self._put(kind, obj, None)
+                created.append(kind)
+            else:
+                self._check_owner(kind, live)
+        return created
+
+    async def remove(self, *, force: bool = False) -> list[str]:
+        """Delete the objects that are ours, or with `force` whoever's they are; their kinds. Raises
+        EdgedError."""
+        removed = []
+        for kind in webhooks.PLURALS:
+            live = await self._get(kind)
+            if live is None:
+                continue
+            if not force:
+                self._check_owner(kind, live)
+            await self._client.request("DELETE", _path(kind, webhooks.OBJECT_NAME))
+            removed.append(kind)
+        return removed
+
+    async def _settle_object(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> bool:
+        """False when it is wrong but must stay so, because correcting it has become a fight."""
+        if live is None:
+            return not desired["webhooks"] or await self._write(kind, desired, None)
+        served = {hook["name"] for hook in desired["webhooks"]}
+        there = {hook["name"]: hook for hook in live.get("webhooks") or ()}
+        self._retire(webhooks.policy_of(there[name]) for name in there.keys() - served)
+        written = self._written.get(kind)
+        if written is not None and written.desired == desired["webhooks"]:
+            self._dropped.update(written.refused)
+            right = not webhooks.drifted(live, written.sent)
+        else:
+            right = not webhooks.drifted(live, desired)
+        return right or await self._write(kind, desired, live)
+
+    async def _write(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> bool:
+        if not self._may_write(kind, desired):
+            return False
+        sent, names = desired, {}
+        try:
+            await self._put(kind, sent, live)
+        except PeerError as error:
+            refused = webhooks.refused_webhooks(getattr(error, "body", None) or {})
+            if getattr(error, "code", 0) != 422 or not refused:
+                raise _explained(error) from error
+            # One webhook that the API server does not take must not keep the others out.
+            names = {webhooks.policy_of(desired["webhooks"][i]): text for i, text in refused.items()}
+            sent = webhooks.without_webhooks(desired, refused)
+            await self._put(kind, sent, live)
+        self._dropped.update(names)
+        self._written[kind] = Written(desired["webhooks"], sent, names)
+        return True
+
+    async def _put(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> None:
+        if live is None:
+            await self._client.request("POST", _path(kind), body=desired)
+        else:
+            path = _path(kind, desired["metadata"]["name"])
+            await self._client.request("PUT", path, body=webhooks.merged(live, desired))
+
+    def _may_write(self, kind: str, desired: WebhookConfiguration) -> bool:
+        """Count corrections of what we wrote ourselves; writes of something new are always allowed."""
+        written, now = self._written.get(kind), trio.current_time()
+        if written is None or written.desired != desired["webhooks"]:
+            return True
+        if now < self._contested_until:
+            return False
+        self._corrections = [at for at in self._corrections if at > now - CORRECTIONS_WITHIN_S] + [now]
+        if len(self._corrections) > CORRECTIONS:
+            self._corrections = []
+            self._contested_until = now + CONTESTED_S
+            return False
+        return True
+
+    async def _get(self, kind: str) -> WebhookConfiguration | None:
+        try:
+            return await self._client.request("GET", _path(kind, webhooks.OBJECT_NAME))
+        except PeerError as error:
+            if getattr(error, "code", 0) == 404:
+                return None
+            raise _explained(error) from error
+
+    def _check_owner(self, kind: str, live: WebhookConfiguration) -> None:
+        owner = webhooks.owner_of(live)
+        if owner != self.target.owner:
+            raise Refused(
+                f"{kind} {webhooks.OBJECT_NAME!r} belongs to {owner or 'somebody else'}, "
+                f"not to this node ({self.target.owner}); it is left alone. If that owner is gone, run "
+                "`edged webhook remove --force` and register again")
+
+    async def check_endpoints(self) -> None:
+        """Refuse a loopback URL unless the only API server runs on this host. Raises Refused, PeerError."""
+        if not api_servers.is_loopback_url(self.target.url):
+            return
+        try:
+            slices = await self._client.request("GET", api_servers.ENDPOINTS_PATH, query=api_servers.ENDPOINTS_QUERY)
+        except PeerError as error:
+            raise _explained(error) from error
+        problem = api_servers.loopback_problem(slices, self._client.server)
+        if problem:
+            raise Refused(
+                f"{self.target.url} is a loopback URL, and {problem}: every API server would dial its own "
+                'host. Set [admission] url to an address of this node, or use register = "static"')
+
+
+def _path(kind: str, name: str = "") -> str:
+    path = f"/apis/{webhooks.GROUP_VERSION}/{webhooks.PLURALS[kind]}"
+    return f"{path}/{name}" if name else path
+
+
+def _explained(error: PeerError) -> PeerError:
+    """A refusal for lack of rights says what to do about it; other errors stay as they are."""
+    if getattr(error, "code", 0) != 403:
+        return error
+    return PeerError(f"{error}; run `edged webhook install` once with administrator rights, and "
+                     "`edged rbac render` for what the daemon itself needs")

@@ -1,0 +1,40 @@
+"""Which way of registering a configuration asks for, and under which name this daemon owns what it writes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from edged.admission.endpoint.dynamic_registration import DynamicRegistration
+from edged.admission.endpoint.no_registration import NoRegistration
+from edged.admission.endpoint.registration import Client, Registration, State
+from edged.admission.endpoint.static_registration import StaticRegistration
+from edged.admission.rules import webhooks
+from edged.admission.rules.webhooks import Target
+from edged.errors import ConfigError
+
+
+def make_registration(mode: str, target: Target, report: Callable[[State], None], *,
+                      client: Client | None = None, static_dir: Path | None = None) -> Registration:
+    """For a value of `[admission] register`. Raises ConfigError."""
+    if mode == "none":
+        return NoRegistration(target, report)
+    problem = webhooks.url_problem(target.url)
+    if problem:
+        raise ConfigError(problem)
+    if mode == "static" and static_dir is not None:
+        return StaticRegistration(target, report, static_dir, client)
+    if mode == "dynamic" and client is not None:
+        return DynamicRegistration(target, report, client)
+    raise ConfigError(f"register = {mode!r} needs {'a directory' if mode == 'static' else 'an API client'}")
+
+
+def owner_identity(node: str, machine_id: Path = Path("/etc/machine-id")) -> str:
+    """This daemon's name in owner annotations: the node's name and a digest of the machine's id. It survives the loss
+    of the state directory, and it differs between two machines that have the same node name."""
+    try:
+        digest = hashlib.sha256(b"edged owner " + machine_id.read_bytes().strip()).hexdigest()[:8]
+    except OSError:
+        return node
+    return f"{node}/{digest}"

@@ -1,0 +1,108 @@
+"""An API server that is a dict, for tests of registration on virtual time."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import trio
+from trio.testing import MockClock
+
+from edged.admission.endpoint.api_servers import ENDPOINTS_PATH
+from edged.admission.endpoint.dynamic_registration import DynamicRegistration
+from edged.admission.endpoint.registration import State
+from edged.admission.endpoint.static_registration import StaticRegistration
+from edged.admission.rules.webhooks import Target, WebhookSpec
+from edged.errors import PeerError
+
+PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
+TARGET = Target("https://10.0.0.1:8443", b"", "edge-1/abc")
+SPEC = WebhookSpec("a", [PODS])
+OTHER = WebhookSpec("b", [PODS])
+PEM = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
+
+
+class Status(PeerError):
+    def __init__(self, code: int, body: dict[str, Any] | None = None) -> None:
+        super().__init__(f"status {code}")
+        self.code = code
+        self.body = body or {}
+
+
+class FakeServer:
+    """Webhook objects by kind's plural; counts writes; `deny` makes requests fail."""
+
+    def __init__(self) -> None:
+        self.server = "https://10.0.0.1:6443"
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.writes: list[tuple[str, str]] = []
+        self.addresses = ["10.0.0.1"]
+        self.version = {"major": "1", "minor": "37+"}
+        self.deny: Callable[[str, str, Any], None] = lambda method, path, body: None
+        self.revision = 0
+
+    async def request(self, method: str, path: str, *, query: Mapping[str, str] | None = None,
+                      body: dict[str, Any] | None = None) -> dict[str, Any]:
+        await trio.lowlevel.checkpoint()
+        self.deny(method, path, body)
+        if path == "/version":
+            return self.version
+        if path == ENDPOINTS_PATH:
+            return {"items": [{"endpoints": [{"addresses": [a]} for a in self.addresses]}]}
+        plural = path.split("/")[4]
+        if method == "GET":
+            if plural not in self.objects:
+                raise Status(404)
+            return copy.deepcopy(self.objects[plural])
+        self.writes.append((method, plural))
+        if method == "DELETE":
+            return self.objects.pop(plural)
+        assert body is not None
+        if method == "POST" and plural in self.objects:
+            raise Status(409)
+        if method == "PUT" and body["metadata"]["resourceVersion"] != self._version(plural):
+            raise Status(409)
+        self.put(plural, body)
+        return copy.deepcopy(self.objects[plural])
+
+    def _version(self, plural: str) -> str:
+        return str(self.objects[plural]["metadata"]["resourceVersion"])
+
+    def put(self, plural: str, body: dict[str, Any]) -> None:
+        self.revision += 1
+        self.objects[plural] = copy.deepcopy(body)
+        self.objects[plural]["metadata"]["resourceVersion"] = str(self.revision)
+
+    def names(self, plural: str = "validatingwebhookconfigurations") -> list[str]:
+        return [hook["name"] for hook in self.objects[plural]["webhooks"]]
+
+
+VWC, MWC = "validatingwebhookconfigurations", "mutatingwebhookconfigurations"
+
+
+def run(main: Callable[[trio.Nursery], Awaitable[None]]) -> None:
+    async def wrapped() -> None:
+        async with trio.open_nursery() as nursery:
+            await main(nursery)
+            nursery.cancel_scope.cancel()
+
+    trio.run(wrapped, clock=MockClock(autojump_threshold=0))
+
+
+def dynamic(server: FakeServer, target: Target = TARGET) -> tuple[DynamicRegistration, list[State]]:
+    said: list[State] = []
+    return DynamicRegistration(target, said.append, server), said
+
+
+def static(directory: Path, server: FakeServer | None = None,
+           target: Target = TARGET) -> tuple[StaticRegistration, list[State]]:
+    said: list[State] = []
+    return StaticRegistration(target, said.append, directory, server), said
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(path.read_bytes())
+    return found
