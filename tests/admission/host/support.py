@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from edged.wasm.engine import Engine
 
 MODULES = Path(__file__).parents[3] / "modules"
 METADATA = {"protocolVersion": "v1", "rules": [], "mutating": True}
+PATIENCE_S = 60.0
 
 
 class Rig:
@@ -41,9 +44,16 @@ class Rig:
         path.write_bytes(wasm)
         return PolicyConfig(name=name, module=f"file://{path}")
 
-    async def load(self, *policies: PolicyConfig) -> None:
-        loader = PolicyLoader(self.config, self.compiler, self.lines, self.log)
-        self.admission.swap(await loader.load(policies, self.admission.policies))
+    async def load(self, *policies: PolicyConfig, patient: Sequence[PolicyConfig] = ()) -> None:
+        """`patient`: policies with so much time that a busy machine never ends them."""
+        loaded = await self._loader(self.config).load(policies, self.admission.policies)
+        engine = replace(self.config.engine, wall_timeout_s=PATIENCE_S, cpu_budget_ms=int(PATIENCE_S * 1000))
+        lenient = [replace(policy, timeout_s=PATIENCE_S) for policy in patient]
+        loaded |= await self._loader(replace(self.config, engine=engine)).load(lenient, self.admission.policies)
+        self.admission.swap(loaded)
+
+    def _loader(self, config: Config) -> PolicyLoader:
+        return PolicyLoader(config, self.compiler, self.lines, self.log)
 
     def close(self) -> None:
         self.engine.close()

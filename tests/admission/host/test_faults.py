@@ -1,5 +1,7 @@
 """Every guest of modules/faults as a policy: it answers for itself alone, and an honest policy beside it is served."""
 
+import time
+
 import pytest
 import trio
 
@@ -61,11 +63,25 @@ OTHERS = {"pointers-wapc", "pointers-wasi", "pointers-scheduler", "wasi-endless-
 HONEST = (FAULTS / "exit-0.wat").read_text()
 
 
+TIMEOUT_S = 0.6
+
+
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory):
-    rig = Rig(tmp_path_factory.mktemp("faults"), memory_limit_mib=32, cpu_budget_ms=150, wall_timeout_s=0.6)
+    rig = Rig(tmp_path_factory.mktemp("faults"), memory_limit_mib=32, cpu_budget_ms=150, wall_timeout_s=TIMEOUT_S)
     yield rig
     rig.close()
+
+
+async def promptly(rig, name):
+    """A policy's answer, which must not cost more work of this process, guests of others included, than its timeout.
+
+    Work, not time: what else the machine does is no fault of edged. Policies asked in this way are loaded as patient.
+    """
+    begun = time.thread_time()
+    answer = await rig.admission.review(name, request())
+    assert time.thread_time() - begun < TIMEOUT_S
+    return answer
 
 
 def test_every_faulty_policy_is_covered():
@@ -84,17 +100,19 @@ def test_a_faulty_policy_costs_only_its_own_verdict(rig, name):
     async def main():
         text = (FAULTS / f"{name}.wat").read_text()
         own_metadata = {"metadata": None} if name == "metadata-none" else {}
-        await rig.load(rig.wat("honest", HONEST), rig.wat(name, text, **own_metadata))
+        honest_policy, faulty = rig.wat("honest", HONEST), rig.wat(name, text, **own_metadata)
+        timed_out = wanted == TIMED_OUT
+        await (rig.load(faulty, patient=[honest_policy]) if timed_out else rig.load(patient=[honest_policy, faulty]))
         honest, answers = [], []
 
         async def ask_honest():
             for _ in range(5):
-                honest.append((await rig.admission.review("honest", request())).allowed)
+                honest.append((await promptly(rig, "honest")).allowed)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask_honest)
             for _ in range(3):
-                answers.append(await rig.admission.review(name, request()))
+                answers.append(await (rig.admission.review(name, request()) if timed_out else promptly(rig, name)))
         assert honest == [True] * 5
         for answer in answers:
             if wanted == "accept":
@@ -110,7 +128,7 @@ def test_a_faulty_policy_costs_only_its_own_verdict(rig, name):
 @pytest.mark.parametrize("how_many", [1, 4, 50])
 def test_endless_guests_end_at_their_deadline_and_leave_others_alone(rig, how_many):
     async def main():
-        await rig.load(rig.wat("honest", HONEST), rig.wat("spin", (FAULTS / "spin.wat").read_text()))
+        await rig.load(rig.wat("spin", (FAULTS / "spin.wat").read_text()), patient=[rig.wat("honest", HONEST)])
         ended, honest = [], []
 
         async def spin():
@@ -121,7 +139,7 @@ def test_endless_guests_end_at_their_deadline_and_leave_others_alone(rig, how_ma
                 nursery.start_soon(spin)
             await trio.lowlevel.checkpoint()
             while len(ended) < how_many:
-                honest.append((await rig.admission.review("honest", request())).allowed)
+                honest.append((await promptly(rig, "honest")).allowed)
         assert all(honest) and honest
         assert {answer.status["message"] for answer in ended} == {TIMED_OUT}
 
@@ -154,7 +172,7 @@ def test_a_huge_reply_is_refused_where_the_guest_may_make_one(tmp_path):
 
 def test_client_gone_midway_ends_the_guest(rig):
     async def main():
-        await rig.load(rig.wat("spin", (FAULTS / "spin.wat").read_text()))
+        await rig.load(patient=[rig.wat("spin", (FAULTS / "spin.wat").read_text())])
         with trio.move_on_after(0.05) as scope:
             await rig.admission.review("spin", request())
         assert scope.cancelled_caught
@@ -188,7 +206,7 @@ def test_memory_bombs_together_end_before_they_take_the_node(tmp_path):
 
     async def main():
         nonlocal peak
-        await rig.load(rig.wat("bomb", bomb), rig.wat("honest", HONEST))
+        await rig.load(rig.wat("bomb", bomb), patient=[rig.wat("honest", HONEST)])
         before = rss_mib()
         answers = []
 
@@ -215,22 +233,25 @@ def test_memory_bombs_together_end_before_they_take_the_node(tmp_path):
 
 def test_a_flood_at_one_policy_waits_in_its_own_queue(rig):
     async def main():
-        await rig.load(rig.wat("honest", HONEST), rig.wat("sleep", (FAULTS / "sleep-10s.wat").read_text()))
-        with trio.move_on_after(0.3):
-            async with trio.open_nursery() as nursery:
-                for _ in range(300):
-                    nursery.start_soon(rig.admission.review, "sleep", request())
-                await trio.sleep(0.05)
-                assert (await rig.admission.review("honest", request())).allowed
-                assert rig.admission._slots["sleep"].value == 0
-                nursery.cancel_scope.cancel()
-        assert rig.admission._slots["sleep"].value == 32
+        await rig.load(patient=[rig.wat("honest", HONEST), rig.wat("sleep", (FAULTS / "sleep-10s.wat").read_text())])
+        slots = rig.admission._slots["sleep"]
+        async with trio.open_nursery() as nursery:
+            for _ in range(300):
+                nursery.start_soon(rig.admission.review, "sleep", request())
+            while slots.value or slots.statistics().tasks_waiting < 300 - 32:
+                await trio.sleep(0.001)
+            assert (await promptly(rig, "honest")).allowed
+            assert slots.value == 0
+            nursery.cancel_scope.cancel()
+        assert slots.value == 32
 
     trio.run(main)
 
 
-def test_waiting_for_a_slot_counts_against_the_timeout(rig):
+def test_waiting_for_a_slot_counts_against_the_timeout(tmp_path):
     """Two waves of a sleeping policy: the second ends with the first, not a whole timeout later."""
+    timeout_s, waited_s = 4.0, 3.0
+    rig = Rig(tmp_path, wall_timeout_s=timeout_s)
 
     async def main():
         await rig.load(rig.wat("sleep", (FAULTS / "sleep-10s.wat").read_text()))
@@ -245,12 +266,13 @@ def test_waiting_for_a_slot_counts_against_the_timeout(rig):
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask)
-            await trio.sleep(0.4)  # of the policy's 0.6
+            await trio.sleep(waited_s)
             slots.release()
         for _ in range(31):
             slots.release()
         ((message, took),) = seen
         assert message == TIMED_OUT
-        assert took < 0.4 + 0.6
+        assert took < waited_s + timeout_s
 
     trio.run(main)
+    rig.close()
