@@ -224,8 +224,10 @@ def test_401_is_answered_with_new_credentials() -> None:
             client = ApiClient(session_for(server.url, token="old"), refresh=refresh)
             await client.request("GET", PODS_PATH)
             await client.swap(session_for(server.url, token="old"))
-            with trio.move_on_after(0.05):
-                await lines_of(client)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lines_of, client)
+                await server.wait(lambda: len(server.requests) >= 4)
+                nursery.cancel_scope.cancel()
             assert [request.headers["authorization"] for request in server.requests] == [
                 "Bearer old",
                 "Bearer new",

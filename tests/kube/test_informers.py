@@ -252,9 +252,8 @@ def test_a_watch_that_finds_the_server_back_tells_the_others() -> None:
             server.put(PODS_PATH, "a", "ns")
             server.stop()
             pods = informers.acquire(PODS)
-            with trio.move_on_after(0.2):
-                await pods.wait_synced()
-            assert pods.problem
+            while not pods.problem:
+                await trio.sleep(0.001)
             await server.start()
             await informers._client.fetch("GET", PODS_PATH)
             await pods.wait_synced()
@@ -266,7 +265,7 @@ def test_a_watch_that_finds_the_server_back_tells_the_others() -> None:
 def test_after_a_break_a_watch_is_current_only_when_it_had_time_to_catch_up(
     mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "CATCH_UP_S", 0.2)
+    monkeypatch.setattr(watch, "CATCH_UP_S", 0.8)
 
     async def main() -> None:
         async with fake_server(watch_list=mode) as server, informers_of(server) as informers:
@@ -279,7 +278,7 @@ def test_after_a_break_a_watch_is_current_only_when_it_had_time_to_catch_up(
             await server.wait(lambda: server.open_connections == 0)
             while pods.connected:
                 await trio.sleep(0.001)
-            await trio.sleep(0.3)
+            await trio.sleep(0.9)
             await server.start()
             while not pods.connected:
                 await trio.sleep(0.001)
@@ -374,14 +373,14 @@ def test_stalled_watch_is_replaced() -> None:
 
 def test_bookmarks_alone_keep_a_watch_and_move_its_revision() -> None:
     async def main() -> None:
-        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 0.5})
+        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 1.5})
         async with fake_server() as server, informers_of(server, times=times) as informers:
             pods = informers.acquire(PODS)
             await pods.wait_synced()
             generation = pods.generation
             for _ in range(8):  # twice the stall time in all
                 server.bookmark(PODS_PATH)
-                await trio.sleep(0.12)
+                await trio.sleep(0.375)
             assert len(server.requests) == 1 and pods.connected
             server.compact()
             server.stop()

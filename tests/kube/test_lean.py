@@ -181,8 +181,10 @@ def test_cancelled_request_costs_its_connection() -> None:
         async with fake_server() as server:
             pool = LeanPool(answering(server), connections=1)
             server.script("POST", Silence())
-            with trio.move_on_after(0.05):
-                await pool.request("POST", PATH)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(pool.request, "POST", PATH)
+                await server.wait_request("POST")
+                nursery.cancel_scope.cancel()
             assert pool.idle == 0
             await pool.request("POST", PATH)  # its place is free again
             assert server.accepted_connections == 2
