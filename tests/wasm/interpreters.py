@@ -172,11 +172,12 @@ def mirror() -> tuple[str, ...]:
 
 
 def environment(interpreter: Interpreter) -> str:
-    """The Python of a virtual environment with edged's dependencies and pytest. edged itself is the checkout's.
-    Raises Missing."""
+    """The Python of a virtual environment with edged's dependencies and what the tests need. edged itself is the one of
+    this checkout. Raises Missing."""
     requirements = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pytest = [text for text in requirements["optional-dependencies"]["dev"] if text.startswith("pytest")]
-    digest = hashlib.sha256(json.dumps([interpreter.version, requirements["dependencies"], pytest]).encode())
+    tools = [text for text in requirements["optional-dependencies"]["dev"] if not text.startswith(("mypy", "ruff"))]
+    packages = [*requirements["dependencies"], *tools]
+    digest = hashlib.sha256(json.dumps([interpreter.version, packages]).encode())
     label = hashlib.sha256(interpreter.executable.encode()).hexdigest()[:8]
     folder = interpreter.root / "venv" if interpreter.root else CACHE / f"{interpreter.version}-{label}"
     inside = "/venv" if interpreter.root else str(folder)
@@ -187,7 +188,7 @@ def environment(interpreter: Interpreter) -> str:
             install = ("-m", "pip", "install", "-q", "--disable-pip-version-check")
             for command in (
                 (interpreter.executable, "-m", "venv", "--clear", inside),
-                (f"{inside}/bin/python", *install, *requirements["dependencies"], *pytest),
+                (f"{inside}/bin/python", *install, *packages),
             ):
                 done = interpreter.run(*command, timeout=900)
                 if done.returncode:
