@@ -51,7 +51,7 @@ def selectors(config: Config) -> str:
     admission = config.admission
     if admission is None or admission.register == "none":
         return ""
-    import yaml  # type: ignore[import-untyped]  # 3 MB that a daemon's configuration never needs
+    import yaml  # 3 MB that a daemon's configuration never needs
 
     from edged.admission.rules import webhooks
     from edged.cli import webhook

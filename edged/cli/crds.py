@@ -58,7 +58,7 @@ def write(directory: Path) -> None:
 
 def rendered() -> dict[str, str]:
     """File name -> YAML."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     def text(documents: list[dict[str, Any]]) -> str:
         plain = orjson.loads(orjson.dumps(documents))  # nothing in it twice, so that YAML needs no anchors

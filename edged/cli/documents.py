@@ -8,17 +8,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from edged.errors import ConfigError
 
+if TYPE_CHECKING:
+    from yaml import SafeLoader
+
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 MOST_BYTES: Final = 512 << 20
 
 
-def documents(names: Iterable[str]) -> Iterator[tuple[Any, str]]:
+def documents(names: Iterable[str]) -> Iterator[tuple[object, str]]:
     """(document, where it is) of files, folders (their .yaml, .yml and .json, in order of name) and "-". Raises
     ConfigError: file, document, problem."""
     for name in names:
@@ -47,7 +50,7 @@ def read(path: Path) -> bytes:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def parsed(content: bytes, where: str) -> Iterator[tuple[Any, str]]:
+def parsed(content: bytes, where: str) -> Iterator[tuple[object, str]]:
     """(document, where it is) of one file's content. Raises ConfigError."""
     if len(content) > MOST_BYTES:
         raise ConfigError(f"{where}: more than {MOST_BYTES >> 20} MiB")
@@ -57,22 +60,22 @@ def parsed(content: bytes, where: str) -> Iterator[tuple[Any, str]]:
             return
         except orjson.JSONDecodeError:
             pass  # YAML's flow style looks alike, and several JSON documents are YAML
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
-        for number, document in enumerate(yaml.load_all(content, Loader=loader(yaml)), 1):
+        for number, document in enumerate(yaml.load_all(content, Loader=loader()), 1):
             yield document, f"{where}: document {number}"
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
-def loader(yaml: Any) -> Any:
+def loader() -> type[SafeLoader]:
     """PyYAML's safe loader, but times stay text, as in JSON."""
+    import yaml
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way of being told
-            first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
-            for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return Loader
+    resolvers = {  # PyYAML's own way of being told
+        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})

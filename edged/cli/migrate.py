@@ -140,7 +140,7 @@ def read_files(path: Path) -> Iterator[dict[str, Any]]:
 
 def load_yaml(path: Path, *, many: bool = False) -> Any:
     """Plain data of a YAML file. Raises ConfigError."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     try:
         text = path.read_text()

@@ -22,7 +22,7 @@ def print_data(data: Any, output: str) -> None:
     if output == "json":
         print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
         return
-    import yaml  # type: ignore[import-untyped]  # 3 MB that only this needs
+    import yaml  # 3 MB that only this needs
 
     print(yaml.safe_dump(orjson.loads(orjson.dumps(data)), sort_keys=False, allow_unicode=True), end="")
 

@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _yaml(text: bytes) -> Any:
-    import yaml  # type: ignore[import-untyped]  # lightkube has loaded it already
+    import yaml  # lightkube has loaded it already
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:

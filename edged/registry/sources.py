@@ -44,7 +44,7 @@ def load(path: str, environment: Mapping[str, str]) -> Sources:
     """The file, "" for none, and the environment's proxies. Raises ConfigError."""
     document: Any = None
     if path:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
 
         try:
             document = yaml.safe_load(Path(path).read_bytes())

@@ -11,6 +11,7 @@ from edged.sandbox.admission import Admission
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.lifecycle import Lifecycle
 from edged.sandbox.request import Request, Response, Target, json_response, parse_target
+from edged.sandbox.resources import Registry
 from edged.sandbox.status import ApiStatus, method_not_allowed, no_such_resource
 from edged.sandbox.writes import Writer
 
@@ -104,7 +105,7 @@ def _openapi_v2(request: Request) -> Response:
     return json_response(200, openapi.V2)
 
 
-def _discovery_root(registry, request: Request, *, core: bool) -> Response:  # type: ignore[no-untyped-def]
+def _discovery_root(registry: Registry, request: Request, *, core: bool) -> Response:
     body: Object
     if "as=APIGroupDiscoveryList" in request.headers.get("accept", "") and "v=v2" in request.headers["accept"]:
         response = json_response(200, discovery.aggregated(registry, core=core))

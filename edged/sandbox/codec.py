@@ -44,7 +44,7 @@ def parse_text(body: bytes, kind: str, *, yaml: bool = False) -> Object:
 
 def _load_yaml(body: bytes) -> Any:
     """YAML as JSON would have it: timestamps stay text, keys are strings."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     loader = yaml.SafeLoader(body)
     loader.yaml_implicit_resolvers = {

@@ -5,6 +5,7 @@ Pure. `Registry` answers "which resource is this URL about"; discovery.py and op
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +88,7 @@ class Registry:
     def has_group(self, group: str) -> bool:
         return any(r.group == group for r in self)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Resource]:
         return iter(list(self._resources.values()))
 
     def group_versions(self) -> list[tuple[str, str]]:

@@ -36,9 +36,9 @@ class Requirement:
             case "DoesNotExist":
                 return value is None
             case "Gt":
-                return _integer(value) is not None and _integer(value) > int(self.values[0])  # type: ignore[operator]
+                return (number := _integer(value)) is not None and number > int(self.values[0])
             case "Lt":
-                return _integer(value) is not None and _integer(value) < int(self.values[0])  # type: ignore[operator]
+                return (number := _integer(value)) is not None and number < int(self.values[0])
         raise AssertionError(self.operator)
 
 

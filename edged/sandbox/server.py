@@ -64,7 +64,7 @@ class Sandbox:
         }
 
     def write_kubeconfig(self, path: str | Path) -> None:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
 
         Path(path).write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
 
@@ -213,7 +213,7 @@ class _Connection:
         """Chunks as they come. The peer's hang-up is noticed by reading beside the writing."""
         headers.append(("Transfer-Encoding", "chunked"))
         assert response.stream is not None
-        async with trio.open_nursery() as nursery, aclosing(response.stream) as stream:  # type: ignore[type-var]
+        async with trio.open_nursery() as nursery, aclosing(response.stream) as stream:
             nursery.start_soon(self._until_hang_up, nursery.cancel_scope)
             await self._send(h11.Response(status_code=response.status, headers=headers))
             async for chunk in stream:

@@ -6,7 +6,7 @@ The first part is pure (initial events, selector edges, bookmarks); `stream` wai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -125,7 +125,7 @@ def start(cluster: Cluster, target: Target, request: Request) -> Response:
     return Response(200, stream=_stream(watch, subscription, head, timeout))
 
 
-async def _only(line: bytes) -> AsyncIterator[bytes]:
+async def _only(line: bytes) -> AsyncGenerator[bytes, None]:
     yield line
 
 
@@ -145,7 +145,9 @@ def _head(watch: _Watch, version: int | None, bookmarks: bool, skip_existing: bo
     return lines
 
 
-async def _stream(watch: _Watch, subscription: Subscription, head: list[bytes], timeout: int) -> AsyncIterator[bytes]:
+async def _stream(
+    watch: _Watch, subscription: Subscription, head: list[bytes], timeout: int
+) -> AsyncGenerator[bytes, None]:
     deadline = trio.current_time() + timeout if timeout else float("inf")
     try:
         yield b"".join(head)

@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.abi.rego.values import BuiltinError, RegoSet, dump_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from yaml import SafeLoader, ScalarNode
 
 MOST_NODES = 200_000  # of a document that aliases or copies make larger than its text
 MOST_PATHS = 10_000
@@ -213,27 +218,26 @@ _YAML_SCALARS = (
 
 
 @cache
-def _yaml_loader() -> Any:
-    import yaml  # type: ignore[import-untyped,unused-ignore]
+def _yaml_loader() -> type[SafeLoader]:
+    import yaml
 
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012
-
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: type[SafeLoader] = type("Loader", (base,), {"yaml_implicit_resolvers": {}})
     for tag, pattern, firsts in _YAML_SCALARS:
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"(?:{pattern})\\Z"), list(firsts))
-    Loader.add_constructor("tag:yaml.org,2002:int", _yaml_int)
-    return Loader
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"(?:{pattern})\\Z"), list(firsts))
+    loader.add_constructor("tag:yaml.org,2002:int", _yaml_int)
+    return loader
 
 
-def _yaml_int(loader: Any, node: Any) -> int:
-    text = loader.construct_scalar(node)
+def _yaml_int(loader: SafeLoader, node: ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
     if len(text) > 4000:
         raise BuiltinError("the YAML document has a number of more than 4,000 digits")
     return int(text, 0 if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else 10)
 
 
 def _load_yaml(text: str) -> Any:
-    import yaml  # type: ignore[import-untyped,unused-ignore]
+    import yaml
 
     try:
         value = yaml.load(text, Loader=_yaml_loader())
@@ -283,17 +287,18 @@ def _yaml_is_valid(_environment: Environment, text: Any) -> bool:
 
 
 def _yaml_marshal(_environment: Environment, value: Any) -> str:
-    import yaml  # type: ignore[import-untyped,unused-ignore]
+    import yaml
 
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    class Dumper(yaml.SafeDumper):
         def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
             super().increase_indent(flow, False)
 
-        def ignore_aliases(self, data: Any) -> bool:
+        def ignore_aliases(self, data: object) -> bool:
             return True
 
-        def represent_str(self, data: str) -> Any:
-            is_text = self.resolve(yaml.ScalarNode, data, (True, False)) == "tag:yaml.org,2002:str"
+        def represent_str(self, data: str) -> ScalarNode:
+            resolve: Callable[..., str] = self.resolve
+            is_text = resolve(yaml.ScalarNode, data, (True, False)) == "tag:yaml.org,2002:str"
             return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_text else '"')
 
     Dumper.add_representer(str, Dumper.represent_str)

@@ -47,10 +47,10 @@ def _expand(_environment: Environment, text: str) -> RegoSet:
 def _merge(_environment: Environment, texts: list[Any]) -> RegoSet:
     """A plain IPv4 address counts as its class's network, as in OPA."""
     networks = [_merged_network(text) for text in texts]
-    found = RegoSet()
-    for version in (4, 6):
-        same = [network for network in networks if network.version == version]
-        found.extend(str(network) for network in ipaddress.collapse_addresses(same))  # type: ignore[type-var]
+    narrow = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
+    wide = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
+    found = RegoSet(str(network) for network in ipaddress.collapse_addresses(narrow))
+    found.extend(str(network) for network in ipaddress.collapse_addresses(wide))
     return found
 
 
@@ -73,9 +73,14 @@ def _contains(whole: Any, part: Any) -> bool:
     try:
         address = ipaddress.ip_address(part)
     except ValueError:
-        other = _network(part)
-        return other.version == network.version and other.subnet_of(network)  # type: ignore[arg-type]
+        return _is_subnet(_network(part), network)
     return address.version == network.version and address in network
+
+
+def _is_subnet(part: Network, whole: Network) -> bool:
+    if isinstance(part, ipaddress.IPv4Network):
+        return isinstance(whole, ipaddress.IPv4Network) and part.subnet_of(whole)
+    return isinstance(whole, ipaddress.IPv6Network) and part.subnet_of(whole)
 
 
 def _entries(value: Any, number: int) -> Iterator[tuple[Any, Any]]:

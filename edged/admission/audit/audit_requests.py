@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -78,7 +79,7 @@ class Reader:
         found = {}
         for api_version in sorted(api_versions):
             with contextlib.suppress(KindNotServed, ApiError):
-                for kind in await self._patience(lambda wanted=api_version: resources_of(self._client, wanted)):  # type: ignore[misc]
+                for kind in await self._patience(partial(resources_of, self._client, api_version)):
                     if "list" in kind.verbs:
                         found[kind.resource] = kind
         return found

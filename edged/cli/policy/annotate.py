@@ -62,10 +62,11 @@ def read_metadata(path: Path, usage: str | None = None) -> dict[str, Any]:
     found = [document for document, _ in documents.parsed(documents.read(path), str(path))]
     if len(found) != 1:
         raise ConfigError(f"{path}: holds {len(found)} documents, metadata is one")
-    problems = metadata_checks.problems(found[0])
-    if problems:
+    document = found[0]
+    problems = metadata_checks.problems(document)
+    if problems or not isinstance(document, dict):
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
-    metadata: dict[str, Any] = {key: value for key, value in found[0].items() if value is not None}
+    metadata: dict[str, Any] = {key: value for key, value in document.items() if value is not None}
     if usage is not None:
         text = documents.read(Path(usage)).decode(errors="replace")
         metadata["annotations"] = {**(metadata.get("annotations") or {}), metadata_checks.USAGE: text}

@@ -217,7 +217,7 @@ def _old_object(name: str | None, operation: str | None) -> dict[str, Any] | Non
     found = [(document, where) for document, where in documents([name]) if document is not None]
     if len(found) != 1 or not is_object(found[0][0]):
         raise ConfigError(f"{name}: --old-object needs one Kubernetes object (with apiVersion and kind)")
-    return found[0][0]  # type: ignore[no-any-return]
+    return found[0][0]
 
 
 def _result(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -67,7 +67,7 @@ def is_request(document: Any) -> bool:
     return isinstance(document, dict) and isinstance(document.get("kind"), dict) and "operation" in document
 
 
-def is_object(document: Any) -> bool:
+def is_object(document: object) -> TypeGuard[dict[str, Any]]:
     return (
         isinstance(document, dict)
         and isinstance(document.get("apiVersion"), str)

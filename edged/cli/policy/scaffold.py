@@ -146,7 +146,7 @@ def _object(name: str) -> dict[str, Any]:
     found = [document for document, _ in documents([name]) if document is not None]
     if len(found) != 1 or not is_object(found[0]):
         raise ConfigError(f"{name}: must hold one Kubernetes object (with apiVersion and kind)")
-    return found[0]  # type: ignore[no-any-return]
+    return found[0]
 
 
 def _metadata(args: argparse.Namespace) -> tuple[str, Metadata]:

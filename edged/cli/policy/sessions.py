@@ -8,10 +8,10 @@ policy was not granted. Called by run, test and bench.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -26,6 +26,9 @@ from edged.cli import documents
 from edged.cli.policy.requests import plural_of
 from edged.errors import ConfigError, PeerError
 from edged.registry.modules import TRUSTED, Restrictions
+
+if TYPE_CHECKING:
+    from yaml import Node, SafeDumper, SafeLoader, ScalarNode
 
 LIST_ALL, LIST_NAMESPACE = "KubernetesListResourceAll", "KubernetesListResourceNamespace"
 GET, CAN_I, PLURAL = "KubernetesGetResource", "KubernetesCanI", "KubernetesGetResourcePluralName"
@@ -110,7 +113,8 @@ class Session:
 
 
 def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return orjson.loads(orjson.dumps(dict(fields)))  # type: ignore[no-any-return]
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(dict(fields)))
+    return plain
 
 
 def _key(tag: str, fields: Mapping[str, Any]) -> bytes:
@@ -365,16 +369,16 @@ def _host_call(entry: dict[str, Any]) -> Exchange:
     )
 
 
-def _tagged(text: Any) -> tuple[str, dict[str, Any]]:
+def _tagged(text: object) -> tuple[str, dict[str, Any]]:
     """(tag, fields) of `request`."""
     if not isinstance(text, str):
         raise ConfigError("request is missing or no text")
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
-    def construct(loader: Any, tag: str, node: Any) -> Any:
+    def construct(loader: SafeLoader, tag: str, node: Node) -> tuple[str, dict[Hashable, object] | None]:
         return (tag, loader.construct_mapping(node, deep=True) if isinstance(node, yaml.MappingNode) else None)
 
-    loader = documents.loader(yaml)
+    loader = documents.loader()
     loader.add_multi_constructor("!", construct)
     try:
         found = yaml.load(text, Loader=loader)
@@ -398,18 +402,20 @@ def dump(session: Session) -> str:
             else {"type": "Success", "payload": exchange.payload.decode()}
         )
         out.append({"type": "Exchange", "request": _Block(f"!{exchange.tag}\n{fields}"), "response": response})
-    return str(yaml.dump(out, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=True, width=10_000))
+    return str(yaml.dump(out, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000))
 
 
 class _Block(str):
     """Text that is written as a block."""
 
 
-def _dumper(yaml: Any) -> Any:
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc]
+def _dumper() -> type[SafeDumper]:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
         pass
 
-    represent: Callable[[Any, _Block], Any] = lambda dumper, text: dumper.represent_scalar(  # noqa: E731
+    represent: Callable[[SafeDumper, _Block], ScalarNode] = lambda dumper, text: dumper.represent_scalar(  # noqa: E731
         "tag:yaml.org,2002:str", str(text), style="|"
     )
     Dumper.add_representer(_Block, represent)

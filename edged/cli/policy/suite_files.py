@@ -240,7 +240,7 @@ def _decoded(path: Path, content: bytes) -> tuple[Any, Mapping[Place, int]]:
 
 def yaml_lines(content: bytes) -> dict[Place, int]:
     """Path -> line of a YAML (or JSON) document that was read already."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     lines: dict[Place, int] = {}
 

@@ -8,6 +8,7 @@ they are gone. Meanwhile it is held back here, at PreEnqueue, so that it does no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from edged.errors import EdgedError
@@ -120,7 +121,7 @@ class DefaultPreemption(Plugin):
                 continue
             await self._handle.preemption.pause()
             try:
-                found = await select_victims(pod, lambda node=node: what_ifs.trial(node), node, budgets)  # type: ignore[misc]
+                found = await select_victims(pod, partial(what_ifs.trial, node), node, budgets)
             except EdgedError as error:
                 found = Status(Code.ERROR, (str(error),))
             if isinstance(found, Candidate) and not found.victims:

@@ -225,7 +225,7 @@ class PluginLoader:
 
 def read_settings(path: Path) -> SchedulerFile:
     """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
-    import yaml  # type: ignore[import-untyped]  # a node without such a file need not pay for it
+    import yaml  # a node without such a file need not pay for it
 
     try:
         document = yaml.safe_load(path.read_bytes())
