@@ -29,10 +29,12 @@ from edged.admission.endpoint.registration import Registration, State
 from edged.admission.endpoint.registration_modes import make_registration, owner_identity
 from edged.admission.endpoint.routes import Routes
 from edged.admission.host import arrivals
-from edged.admission.host.admission import Admission, Observer
+from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
+from edged.admission.host.observers import Observer
 from edged.admission.host.outside import HostCapabilities
-from edged.admission.host.policies import Group, Policy, PolicyLoader, PolicySet
+from edged.admission.host.policy import Group, Policy, PolicySet
+from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.host.policy_metrics import PolicyMetrics
 from edged.admission.host.review_watch import ReviewWatch
 from edged.admission.resources.custom_resources import CustomResources

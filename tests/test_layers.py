@@ -65,7 +65,6 @@ MAY_IMPORT = {
 }
 """Room (the first folder or file below edged/): the rooms that it may import. `cli` may import every room."""
 KNOWN_CIRCLES = (
-    {"admission.host.evaluation", "admission.host.policies"},
     {"scheduling.core.framework", "scheduling.objects.nodes", "scheduling.core.preemption", "scheduling.core.snapshot"},
     {"wasm.engine", "wasm.idle", "wasm.instance", "wasm.module"},
 )

@@ -1,8 +1,8 @@
 """From a module's URL to a file on this host: `file://` as it is, `registry://` and `https://` through the local store.
 
-Called by admission/host/policies.py and scheduling/run/plugins.py when they load, and by the command line. Downloads of
-one URL are made once however many ask; how often to try again is the caller's. What was downloaded before is used while
-its registry is away.
+Called by admission/host/policy_loader.py and scheduling/run/plugins.py when they load, and by the command line. However
+many ask for one URL, it is downloaded once; when to try again is the caller's to say. What was downloaded before is
+used while its registry is away.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from edged.admission.audit.audit_requests import Patience, Reader, ReportWriter,
 from edged.admission.audit.reports import PolicyFacts
 from edged.admission.audit.scope import AuditPolicy, Plan
 from edged.admission.host.admission import Admission
-from edged.admission.host.policies import Group, Policy
+from edged.admission.host.policy import Group, Policy
+from edged.admission.rules.webhooks import Rules
 from edged.errors import PeerError
 from edged.kube.client import ApiClient
 from edged.kube.lean import LeanPool
@@ -322,7 +323,7 @@ def audit_policy(policy: Policy | Group) -> AuditPolicy:
     background = config.background_audit
     if isinstance(policy, Group):
         mutating, context_aware = False, any(member.config.context_aware for member in policy.members.values())
-        rules: Sequence[dict[str, Any]] = config.rules or ()
+        rules: Rules = config.rules or ()
         said: dict[str, str] = {}
     else:
         mutating, context_aware = policy.config.allowed_to_mutate, bool(policy.config.context_aware)

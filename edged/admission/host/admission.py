@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import trio
 
 from edged.admission.host.context import ClusterContext, HostServices
 from edged.admission.host.decisions import Decisions
 from edged.admission.host.evaluation import TimedOut, answer, call_guest, failed, question
+from edged.admission.host.observers import Evaluation, Observer
 from edged.admission.host.outside import HostCapabilities
-from edged.admission.host.policies import Group, Policy, PolicySet
+from edged.admission.host.policy import Group, Policy, PolicySet, guests_of
 from edged.admission.rules import groups, verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview
 from edged.config import PolicyConfig
@@ -31,29 +31,6 @@ CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts
 
 class UnknownPolicy(Exception):
     """No policy of that name: the caller answers 404."""
-
-
-class Observer(Protocol):
-    """What metrics and traces want to know. `own` is what the policy itself said, `response` what went out; `failure`
-    why it could not say anything, or "". `origin`: validate or audit."""
-
-    def evaluated(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        own: AdmissionResponse,
-        response: AdmissionResponse,
-        failure: str,
-        origin: str,
-        seconds: float,
-    ) -> None: ...
-
-    def loaded(self, policies: Iterable[Policy | Group]) -> None: ...
-
-
-def _guests(policy: Policy | Group) -> list[str]:
-    """Names under which its modules are asked."""
-    return [member.name for member in policy.members.values()] if isinstance(policy, Group) else [policy.name]
 
 
 class Admission:
@@ -77,16 +54,15 @@ class Admission:
         self._quiet_lines = GuestLines(log, level="debug")  # an audit makes policies repeat themselves
         self._context = context
         self._outside = outside
-        self._observers = observers
+        self._observers: tuple[Observer, ...] = (*observers, self.decisions)
         self._is_retired = is_retired  # whether a policy that is gone may still be asked, and is to allow
 
     def swap(self, policies: PolicySet) -> None:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
-        self.decisions.keep(policies)
         for observer in self._observers:
             observer.loaded(policies.values())
-        names = [name for policy in policies.values() for name in _guests(policy)]
+        names = [guest.name for policy in policies.values() for guest in guests_of(policy)]
         self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in names}
 
     def find(self, name: str) -> Policy | Group | None:
@@ -124,9 +100,7 @@ class Admission:
         )
         if policy.monitor and failure:
             response.warnings = [*(response.warnings or ()), f"policy {policy.name} failed: {failure}"]
-        for observer in self._observers:
-            observer.evaluated(policy, request, own, response, failure, "validate", seconds)
-        self.decisions.reviewed(policy, request, own, response, failure, seconds)
+        self._tell(Evaluation(policy, request, own, response, failure, "validate", seconds))
         return response
 
     async def audit(
@@ -139,10 +113,12 @@ class Admission:
         begun = trio.current_time()
         own, failure = await self._ask(policy, request, background)
         seconds = trio.current_time() - begun
-        for observer in self._observers:
-            observer.evaluated(policy, request, own, own, failure, "audit", seconds)
-        self.decisions.audited(policy, request, own, failure, seconds)
+        self._tell(Evaluation(policy, request, own, own, failure, "audit", seconds))
         return own
+
+    def _tell(self, evaluation: Evaluation) -> None:
+        for observer in self._observers:
+            observer.evaluated(evaluation)
 
     async def _ask(
         self, policy: Policy | Group, request: AdmissionRequest, background: bool = False

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import trio
 
-from edged.admission.host.policies import Group, Policy, PolicyLoader, PolicySet, templates_of
+from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
+from edged.admission.host.policy_loader import PolicyLoader
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0

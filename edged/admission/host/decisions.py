@@ -1,7 +1,6 @@
-"""What became of each review: counters, the rejections of late, one log line. Called by admission/host/admission.py.
+"""What became of each review: counters, the last rejections, one log line. An observer of admission/host/admission.py.
 
-Nothing here holds an object: names, the policy's own words, figures. Metrics and traces are other observers; each
-works without the others.
+Nothing here holds an object: names, the policy's own words, figures.
 """
 
 from __future__ import annotations
@@ -10,14 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edged.admission.rules import verdict
-from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.admission.host.observers import Evaluation
+from edged.admission.host.policy import Group, Policy
 from edged.telemetry.logs import Logger
-
-if TYPE_CHECKING:
-    from edged.admission.host.policies import Group, Policy
 
 REMEMBERED_REJECTIONS = 50
 MESSAGE_CHARACTERS = 256  # of a remembered rejection
@@ -35,15 +31,6 @@ class Counters:
     failed: int = 0
 
 
-def own_verdict(own: AdmissionResponse, failure: str) -> str:
-    """A policy's own answer in one word: accepted, mutated, rejected, timeout, error."""
-    if failure:
-        return "timeout" if failure == verdict.TIMED_OUT else "error"
-    if not own.allowed:
-        return "rejected"
-    return "mutated" if own.patch else "accepted"
-
-
 class Decisions:
     """Remembers and tells. `clock` gives seconds since 1970."""
 
@@ -53,40 +40,27 @@ class Decisions:
         self._log = log
         self._clock = clock
 
-    def keep(self, names: Iterable[str]) -> None:
-        """These are the policies from now on; the counters of others go."""
+    def loaded(self, policies: Iterable[Policy | Group]) -> None:
+        """The counters of other policies go."""
+        names = [policy.name for policy in policies]
         self.counters = {name: self.counters.get(name) or Counters() for name in names}
 
-    def reviewed(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        own: AdmissionResponse,
-        response: AdmissionResponse,
-        failure: str,
-        seconds: float,
-    ) -> None:
-        """One review was answered with `response`; `own` is what the policy itself said."""
-        word = own_verdict(own, failure)
-        self._count(policy.name, word, bool(own.patch))
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Count and log a review. Of an audit there is a line at level debug: it asks thousands of times."""
+        if evaluation.origin == "audit":
+            if self._log.enabled("debug"):
+                self._log.log("debug", "audit", _fields(evaluation))
+            return
+        word, response = evaluation.verdict, evaluation.response
+        self._count(evaluation.policy.name, word, bool(evaluation.own.patch))
         refused = not response.allowed
         if refused or word in ("rejected", "timeout", "error"):
-            self._remember(policy, request, own if policy.monitor else response, word)
+            self._remember(evaluation)
         if self._log.enabled("info"):
-            fields = _fields(policy, request, word, seconds) | {
-                "allowed": response.allowed,
-                "mutated": bool(response.patch),
-            }
+            fields = _fields(evaluation) | {"allowed": response.allowed, "mutated": bool(response.patch)}
             if refused or word != "accepted":
-                fields["reason"] = failure or (own.status or {}).get("message", "")
+                fields["reason"] = evaluation.failure or (evaluation.own.status or {}).get("message", "")
             self._log.log("info", "review", fields)
-
-    def audited(
-        self, policy: Policy | Group, request: AdmissionRequest, own: AdmissionResponse, failure: str, seconds: float
-    ) -> None:
-        """One existing object was looked at: a line at level debug, for an audit asks thousands of times."""
-        if self._log.enabled("debug"):
-            self._log.log("debug", "audit", _fields(policy, request, own_verdict(own, failure), seconds))
 
     def _count(self, name: str, word: str, mutated: bool) -> None:
         counters = self.counters.get(name)
@@ -103,16 +77,15 @@ class Decisions:
         if mutated:
             counters.mutated += 1
 
-    def _remember(
-        self, policy: Policy | Group, request: AdmissionRequest, shown: AdmissionResponse, word: str
-    ) -> None:
-        status = shown.status or {}
+    def _remember(self, evaluation: Evaluation) -> None:
+        policy, request = evaluation.policy, evaluation.request
+        status = (evaluation.own if policy.monitor else evaluation.response).status or {}
         self.rejections.append(
             {
                 "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock())),
                 "policy": policy.name,
                 "mode": policy.config.mode,
-                "verdict": word,
+                "verdict": evaluation.verdict,
                 "uid": request.uid,
                 "operation": request.text("operation"),
                 "kind": request.kind,
@@ -123,11 +96,11 @@ class Decisions:
         )
 
 
-def _fields(policy: Policy | Group, request: AdmissionRequest, word: str, seconds: float) -> dict[str, Any]:
+def _fields(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "uid": request.uid,
-        "policy": policy.name,
-        "verdict": word,
-        "mode": policy.config.mode,
-        "elapsed_ms": round(seconds * 1000, 2),
+        "uid": evaluation.request.uid,
+        "policy": evaluation.policy.name,
+        "verdict": evaluation.verdict,
+        "mode": evaluation.policy.config.mode,
+        "elapsed_ms": round(evaluation.seconds * 1000, 2),
     }

@@ -1,13 +1,12 @@
 """How a policy of each execution mode is called: one operation, one fresh instance, bytes in and bytes out.
 
-Called by admission/host/policies.py (`validate_settings`) and admission/host/admission.py (`validate`). What the bytes
-mean is admission/rules/verdict.py; how guests are spoken to is edged/abi.
+Called by admission/host/policy_loader.py (`validate_settings`) and admission/host/admission.py (`validate`). What the
+bytes mean is in admission/rules/verdict.py, the ways to speak to guests are in edged/abi.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import trio
 
@@ -15,6 +14,7 @@ from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
 from edged.admission.host import rego_policy as rego
 from edged.admission.host.context import HostServices
+from edged.admission.host.policy import Policy
 from edged.admission.host.rego_context import ContextFailure
 from edged.admission.rules import rego as rego_results
 from edged.admission.rules import verdict
@@ -27,9 +27,6 @@ from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Budget, Instance, Template
 from edged.wasm.module import Module
 from edged.wasm.output import Output
-
-if TYPE_CHECKING:
-    from edged.admission.host.policies import Policy
 
 HOSTS: Mapping[str, Mapping[tuple[str, str], HostFunction]] = {
     "kubewarden-wapc": wasi.hosts() | wapc.hosts(),

@@ -9,14 +9,10 @@ have no namespace.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
-from edged.admission.host.decisions import own_verdict
-from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.admission.host.observers import Evaluation
+from edged.admission.host.policy import Group, Policy
 from edged.telemetry.metrics import MAX_SERIES, MILLISECONDS, Distribution, Registry, Value, label
-
-if TYPE_CHECKING:
-    from edged.admission.host.policies import Group, Policy
 
 EVALUATION_LABELS = (
     "policy_name", "policy_mode", "resource_kind", "resource_request_operation", "accepted", "mutated",
@@ -26,6 +22,7 @@ LATENCY_LABELS = EVALUATION_LABELS[:-2]
 POLICY_LABELS = ("name", "policy_server", "module", "mutating", "namespace", "failure_policy", "policy_status")
 MAX_DISTRIBUTIONS = 500
 ERROR_CHARACTERS = 160
+_Series = tuple[Value, Distribution, Distribution, Value]
 
 
 class PolicyMetrics:
@@ -47,46 +44,38 @@ class PolicyMetrics:
             "What policies themselves said: accepted, mutated, rejected, timeout, error.",
             ("policy_name", "verdict", "request_origin"))  # fmt: skip
         self._policies = registry.gauge("kubewarden_policy_total", "Policies that are served.", POLICY_LABELS)
-        self._known: dict[tuple[object, ...], tuple[Value, Distribution, Distribution, Value]] = {}
+        self._series: dict[tuple[object, ...], _Series] = {}
         self._list = policies
         self._server = server
         registry.collectors.append(self._collect)
 
-    def evaluated(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        own: AdmissionResponse,
-        response: AdmissionResponse,
-        failure: str,
-        origin: str,
-        seconds: float,
-    ) -> None:
+    def evaluated(self, evaluation: Evaluation) -> None:
         """Count one evaluation, as the policy itself answered it."""
+        request, own, policy = evaluation.request, evaluation.own, evaluation.policy
         about = ("", "", "", "") if request.raw else (
-            request.kind, request.text("operation"), origin, request.text("namespace"),
+            request.kind, request.text("operation"), evaluation.origin, request.text("namespace"),
         )  # fmt: skip
         code = (own.status or {}).get("code")
-        key = (policy.name, policy.config.mode, own.allowed, bool(own.patch), code, own_verdict(own, failure), *about)
-        known = self._known.get(key) or self._find(key, origin)
-        known[0].value += 1
-        known[1].observe(seconds * 1000)
-        known[2].observe(seconds)
-        known[3].value += 1
+        key = (policy.name, policy.config.mode, own.allowed, bool(own.patch), code, evaluation.verdict, *about)
+        total, latency, duration, decisions = self._series.get(key) or self._find(key, evaluation.origin)
+        total.value += 1
+        latency.observe(evaluation.seconds * 1000)
+        duration.observe(evaluation.seconds)
+        decisions.value += 1
 
-    def _find(self, key: tuple[object, ...], origin: str) -> tuple[Value, Distribution, Distribution, Value]:
+    def _find(self, key: tuple[object, ...], origin: str) -> _Series:
         name, mode, accepted, mutated, code, verdict, kind, operation, shown_origin, namespace = map(label, key)
         labels = (name, mode, kind, operation, accepted, mutated, shown_origin, code)
-        found = (
+        series = (
             self._total.series(*labels, namespace, ""),
             self._latency.series(*labels),
             self._duration.series(name),
             self._decisions.series(name, verdict, origin),
         )
-        if len(self._known) >= MAX_SERIES:
-            self._known.clear()
-        self._known[key] = found
-        return found
+        if len(self._series) >= MAX_SERIES:
+            self._series.clear()
+        self._series[key] = series
+        return series
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
         """A new set of policies: those that cannot answer are counted with their reason."""

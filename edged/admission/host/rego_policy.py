@@ -1,7 +1,7 @@
 """Rego policies: from a compiled module to something that can be evaluated, and one evaluation of it.
 
-Called by admission/host/policies.py at load and by admission/host/evaluation.py for each review. What is imported and
-exchanged is abi/opa.py, what the documents hold is admission/rules/rego.py, the builtins are edged/abi/rego.
+Called by admission/host/policy_loader.py at load and by admission/host/evaluation.py for each review. The imports and
+the exchange are abi/opa.py, the documents admission/rules/rego.py, the builtins edged/abi/rego.
 """
 
 from __future__ import annotations

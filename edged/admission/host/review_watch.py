@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import trio
 
-from edged.admission.host.decisions import own_verdict
+from edged.admission.host.observers import Evaluation
+from edged.admission.host.policy import Group, Policy
 from edged.admission.rules.redaction import shown_patch, shown_request
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import ConfigError
-
-if TYPE_CHECKING:
-    from edged.admission.host.policies import Group, Policy
-    from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 
 QUEUE = 32
 MOST_WATCHERS = 4
@@ -41,20 +39,11 @@ class ReviewWatch:
     def __init__(self) -> None:
         self._watchers: list[_Watcher] = []
 
-    def evaluated(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        own: AdmissionResponse,
-        response: AdmissionResponse,
-        failure: str,
-        origin: str,
-        seconds: float,
-    ) -> None:
+    def evaluated(self, evaluation: Evaluation) -> None:
         """Show one review to those who watch its policy. Audits ask without a review."""
-        if not self._watchers or origin == "audit":
+        if not self._watchers or evaluation.origin == "audit":
             return
-        word = own_verdict(own, failure)
+        word, policy, request = evaluation.verdict, evaluation.policy, evaluation.request
         for watcher in self._watchers:
             if watcher.policy != policy.name or (watcher.rejected_only and word in ("accepted", "mutated")):
                 continue
@@ -62,11 +51,11 @@ class ReviewWatch:
                 "policy": policy.name,
                 "mode": policy.config.mode,
                 "verdict": word,
-                "elapsed_ms": round(seconds * 1000, 2),
+                "elapsed_ms": round(evaluation.seconds * 1000, 2),
                 "missed": watcher.missed,
                 "request": shown_request(request.payload),
-                "own": _shown(own, request),
-                "response": _shown(response, request),
+                "own": _shown(evaluation.own, request),
+                "response": _shown(evaluation.response, request),
             }
             try:
                 watcher.send.send_nowait({"review": event})

@@ -19,6 +19,9 @@ import httpx2
 import trio
 
 from edged import __version__
+from edged.admission.host.observers import Evaluation
+from edged.admission.host.policy import Group, Policy
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import ConfigError
 from edged.http.client import Transport
 from edged.kube.control.backoff import Backoff
@@ -27,8 +30,6 @@ from edged.telemetry.otlp import Attribute, Span, encode_request, encode_span
 from edged.telemetry.otlp_settings import Settings
 
 if TYPE_CHECKING:
-    from edged.admission.host.policies import Group, Policy
-    from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
     from edged.telemetry.metrics import Registry
 
 QUEUE = 2048
@@ -66,24 +67,17 @@ class Traces:
 
     # --- observing
 
-    def evaluated(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        own: AdmissionResponse,
-        response: AdmissionResponse,
-        failure: str,
-        origin: str,
-        seconds: float,
-    ) -> None:
+    def evaluated(self, evaluation: Evaluation) -> None:
         """Note one evaluation."""
         if len(self._queue) >= QUEUE:
             self.dropped += 1
             return
+        request, origin = evaluation.request, evaluation.origin
         name = "validation_raw" if request.raw else "audit" if origin == "audit" else "validation"
         end = self._clock_ns()
-        fields = span_fields(policy.name, request, response, self._host)
-        span = Span(name, os.urandom(16), os.urandom(8), end - int(seconds * 1e9), end, fields, failure)
+        begin = end - int(evaluation.seconds * 1e9)
+        fields = span_fields(evaluation.policy.name, request, evaluation.response, self._host)
+        span = Span(name, os.urandom(16), os.urandom(8), begin, end, fields, evaluation.failure)
         self._queue.append(span)
         if len(self._queue) >= BATCH:
             self._wake.set()

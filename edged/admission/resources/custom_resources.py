@@ -24,7 +24,9 @@ from urllib.parse import unquote, urlsplit
 import trio
 
 from edged.admission.endpoint.registration import Registration
-from edged.admission.host.policies import PolicyLoader, PolicySet, group_webhook, spec_of, templates_of
+from edged.admission.host.policy import PolicySet, templates_of
+from edged.admission.host.policy_loader import PolicyLoader
+from edged.admission.host.webhook_specs import group_webhook, spec_of
 from edged.admission.resources import reviews
 from edged.admission.resources.conversion import Limits
 from edged.admission.resources.kinds import FINALIZER, OLD_FINALIZER, server_of

@@ -20,6 +20,8 @@ from urllib.parse import quote, urlsplit
 Webhook = dict[str, Any]
 WebhookConfiguration = dict[str, Any]
 """A ValidatingWebhookConfiguration or a MutatingWebhookConfiguration, as JSON has it; `Webhook`: an entry of one."""
+Rules = Sequence[Mapping[str, Any]]
+"""Kubernetes' RuleWithOperations: which requests a webhook is called for."""
 GROUP_VERSION = "admissionregistration.k8s.io/v1"
 VALIDATING = "ValidatingWebhookConfiguration"
 MUTATING = "MutatingWebhookConfiguration"
@@ -76,7 +78,7 @@ class WebhookSpec:
     """
 
     name: str
-    rules: Sequence[Mapping[str, Any]] | None
+    rules: Rules | None
     mutating: bool = False
     monitor: bool = False
     namespace: str = ""

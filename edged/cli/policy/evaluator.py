@@ -17,11 +17,12 @@ from typing import Any
 import trio
 
 from edged import config as configuration
-from edged.admission.host.admission import Admission, Observer
+from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
+from edged.admission.host.observers import Evaluation, Observer
 from edged.admission.host.outside import HostCapabilities
-from edged.admission.host.policies import Group, Policy, PolicyLoader, PolicySet
-from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.admission.host.policy import Group, Policy, PolicySet
+from edged.admission.host.policy_loader import PolicyLoader
 from edged.cli.policy.sessions import RecordContext, RecordOutside, ReplayContext, ReplayOutside, Session
 from edged.config import Config, GroupConfig, NodeConfig, PolicyConfig
 from edged.kube.informers import Informers
@@ -55,17 +56,8 @@ class Failures:
     def __init__(self) -> None:
         self.last = ""
 
-    def evaluated(
-        self,
-        policy: Policy | Group,
-        request: AdmissionRequest,
-        own: AdmissionResponse,
-        response: AdmissionResponse,
-        failure: str,
-        origin: str,
-        seconds: float,
-    ) -> None:
-        self.last = failure
+    def evaluated(self, evaluation: Evaluation) -> None:
+        self.last = evaluation.failure
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
         """Nothing to do."""

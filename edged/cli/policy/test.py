@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
-    from edged.admission.host.policies import Group, Policy
+    from edged.admission.host.policy import Group, Policy
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result

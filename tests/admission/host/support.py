@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edged.admission.host.admission import Admission
-from edged.admission.host.policies import PolicyLoader
+from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.rules.review import AdmissionRequest
 from edged.config import Config, EngineConfig, PolicyConfig
 from edged.telemetry.logs import GuestLines, Logger

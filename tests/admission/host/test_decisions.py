@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import trio
 
-from edged.admission.host.decisions import MESSAGE_CHARACTERS, REMEMBERED_REJECTIONS, Decisions, own_verdict
+from edged.admission.host.decisions import MESSAGE_CHARACTERS, REMEMBERED_REJECTIONS, Decisions
+from edged.admission.host.observers import Evaluation
+from edged.admission.host.policy import Policy
+from edged.admission.rules.review import AdmissionResponse
 from edged.admission.rules.verdict import TIMED_OUT
 from edged.telemetry.logs import Logger, LogStyle
 from tests.admission.host.support import Rig, request
@@ -24,9 +27,7 @@ def rig(tmp_path):
     rig.close()
 
 
-def answer(allowed: bool, **fields: Any):
-    from edged.admission.rules.review import AdmissionResponse
-
+def answer(allowed: bool, **fields: Any) -> AdmissionResponse:
     return AdmissionResponse("u-1", allowed, **fields)
 
 
@@ -34,8 +35,13 @@ def made(level: str = "info") -> tuple[Decisions, list[str]]:
     said: list[str] = []
     log = Logger(LogStyle(level=level), write=lambda line: said.append(line.decode()), clock=lambda: 0.0)
     decisions = Decisions(log, lambda: 1_700_000_000.0)
-    decisions.keep(["p"])
+    decisions.loaded([policy("p")])
     return decisions, said
+
+
+def evaluation(own: AdmissionResponse, response: AdmissionResponse, failure: str = "", seconds: float = 0.001,
+               of: Policy | None = None, **fields: Any) -> Evaluation:
+    return Evaluation(of or policy(), request(**fields), own, response, failure, "validate", seconds)
 
 
 @pytest.mark.parametrize(
@@ -50,17 +56,17 @@ def made(level: str = "info") -> tuple[Decisions, list[str]]:
     ],
 )
 def test_a_verdict_in_one_word(own, failure, word):
-    assert own_verdict(own, failure) == word
+    assert evaluation(own, own, failure).verdict == word
 
 
 def test_each_decision_is_one_line_and_counted_once():
     decisions, said = made()
     refused = answer(False, status={"message": "no", "code": 403})
-    decisions.reviewed(policy(), request(), answer(True), answer(True), "", 0.0015)
-    decisions.reviewed(policy(), request(), answer(True, patch=PATCH), answer(True, patch=PATCH), "", 0.001)
-    decisions.reviewed(policy(), request(), refused, refused, "", 0.001)
-    decisions.reviewed(policy(), request(), refused, refused, TIMED_OUT, 0.001)
-    decisions.reviewed(policy(), request(), refused, refused, "trap", 0.001)
+    decisions.evaluated(evaluation(answer(True), answer(True), "", 0.0015))
+    decisions.evaluated(evaluation(answer(True, patch=PATCH), answer(True, patch=PATCH)))
+    decisions.evaluated(evaluation(refused, refused))
+    decisions.evaluated(evaluation(refused, refused, TIMED_OUT))
+    decisions.evaluated(evaluation(refused, refused, "trap"))
     line = "time=1970-01-01T00:00:00.000Z level=info msg=review uid=u-1 policy=p verdict={} mode=protect elapsed_ms={} "
     assert said == [
         line.format("accepted", "1.5") + "allowed=true mutated=false\n",
@@ -78,7 +84,7 @@ def test_each_decision_is_one_line_and_counted_once():
 def test_what_monitor_mode_lets_pass_is_remembered_with_the_policys_words():
     decisions, said = made()
     own = answer(False, status={"message": "no", "code": 403})
-    decisions.reviewed(policy(mode="monitor"), request(name="web", namespace="shop"), own, answer(True), "", 0.001)
+    decisions.evaluated(evaluation(own, answer(True), of=policy(mode="monitor"), name="web", namespace="shop"))
     assert "verdict=rejected mode=monitor elapsed_ms=1.0 allowed=true mutated=false reason=no" in said[0]
     assert list(decisions.rejections) == [{
         "at": "2023-11-14T22:13:20Z", "policy": "p", "mode": "monitor", "verdict": "rejected", "uid": "u-1",
@@ -89,7 +95,7 @@ def test_what_monitor_mode_lets_pass_is_remembered_with_the_policys_words():
 def test_a_mutation_that_is_not_allowed_is_a_rejection():
     decisions, _ = made()
     refused = answer(False, status={"message": "it may not mutate"})
-    decisions.reviewed(policy(), request(), answer(True, patch=PATCH), refused, "", 0.001)
+    decisions.evaluated(evaluation(answer(True, patch=PATCH), refused))
     assert decisions.rejections[0]["message"] == "it may not mutate"
 
 
@@ -97,7 +103,7 @@ def test_what_is_remembered_is_bounded():
     decisions, _ = made("error")
     long = answer(False, status={"message": "x" * 9999})
     for _ in range(REMEMBERED_REJECTIONS + 9):
-        decisions.reviewed(policy(), request(), long, long, "", 0.001)
+        decisions.evaluated(evaluation(long, long))
     assert len(decisions.rejections) == REMEMBERED_REJECTIONS
     assert len(decisions.rejections[0]["message"]) == MESSAGE_CHARACTERS
 
@@ -105,10 +111,10 @@ def test_what_is_remembered_is_bounded():
 def test_counters_of_policies_that_are_gone_go():
     decisions, _ = made()
     decisions.counters["p"].accepted = 3
-    decisions.keep(["p", "q"])
+    decisions.loaded([policy("p"), policy("q")])
     assert decisions.counters["p"].accepted == 3
-    decisions.keep(["q"])
-    decisions.reviewed(policy(), request(), answer(True), answer(True), "", 0.001)
+    decisions.loaded([policy("q")])
+    decisions.evaluated(evaluation(answer(True), answer(True)))
     assert list(decisions.counters) == ["q"]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.admission.host.policies import Policy
+from edged.admission.host.observers import Evaluation, RequestOrigin
+from edged.admission.host.policy import Policy
 from edged.admission.host.policy_metrics import PolicyMetrics
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
@@ -27,10 +28,10 @@ def policy(name: str = "p", error: str | None = None, **config: Any) -> Policy:
 
 
 def evaluate(
-    measured: PolicyMetrics, own: AdmissionResponse, *, failure: str = "", origin: str = "validate",
+    measured: PolicyMetrics, own: AdmissionResponse, *, failure: str = "", origin: RequestOrigin = "validate",
     asked: AdmissionRequest | None = None, **fields: Any,
 ) -> None:  # fmt: skip
-    measured.evaluated(policy(), asked or request(**fields), own, own, failure, origin, 0.003)
+    measured.evaluated(Evaluation(policy(), asked or request(**fields), own, own, failure, origin, 0.003))
 
 
 def text_of(registry: Registry) -> str:

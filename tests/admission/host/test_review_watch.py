@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 
+from edged.admission.host.observers import Evaluation, RequestOrigin
 from edged.admission.host.review_watch import MOST_WATCHERS, QUEUE, ReviewWatch
 from edged.admission.rules.review import AdmissionResponse
 from edged.errors import ConfigError
@@ -15,9 +16,10 @@ from tests.admission.host.support import request
 from tests.admission.host.test_policy_metrics import policy
 
 
-def evaluate(watch: ReviewWatch, name: str = "p", *, allowed: bool = True, origin: str = "validate") -> None:
+def evaluate(watch: ReviewWatch, name: str = "p", *, allowed: bool = True, origin: RequestOrigin = "validate") -> None:
     own = AdmissionResponse("u-1", allowed, [{"op": "add", "path": "/a", "value": 1}] if allowed else None)
-    watch.evaluated(policy(name), request(name="web"), own, AdmissionResponse("u-1", allowed), "", origin, 0.001)
+    response = AdmissionResponse("u-1", allowed)
+    watch.evaluated(Evaluation(policy(name), request(name="web"), own, response, "", origin, 0.001))
 
 
 def watching(asked: dict[str, Any], act: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:

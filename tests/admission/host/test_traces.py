@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from edged.admission.host import traces
+from edged.admission.host.observers import Evaluation
 from edged.admission.host.traces import Traces
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.telemetry.logs import Logger
@@ -35,8 +36,9 @@ def made(url: str, said: list[str] | None = None, **settings: Any) -> Traces:
 def observe(observer: Traces, times: int = 1, asked: AdmissionRequest | None = None, **more: Any) -> None:
     own = AdmissionResponse("u-1", False, status={"message": "no", "code": 403})
     for _ in range(times):
-        observer.evaluated(policy(), asked or request(name="web", namespace="shop"), own, own,
-                           more.get("failure", ""), more.get("origin", "validate"), 0.5)  # fmt: skip
+        asked_of = asked or request(name="web", namespace="shop")
+        failure, origin = more.get("failure", ""), more.get("origin", "validate")
+        observer.evaluated(Evaluation(policy(), asked_of, own, own, failure, origin, 0.5))
 
 
 def run_until(observer: Traces, done: threading.Event) -> None:

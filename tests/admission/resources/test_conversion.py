@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edged.admission.host.policies import group_webhook
+from edged.admission.host.webhook_specs import group_webhook
 from edged.admission.resources.conversion import Limits, common_patterns, convert
 from edged.admission.resources.kinds import KINDS, unique_name
 from edged.admission.rules import webhooks

@@ -19,7 +19,8 @@ import trio.testing
 from edged.admission.endpoint.cel_check import CelChecker
 from edged.admission.endpoint.no_registration import NoRegistration
 from edged.admission.endpoint.registration import Registration
-from edged.admission.host.policies import PolicyLoader, PolicySet
+from edged.admission.host.policy import PolicySet
+from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.resources import custom_resources, resource_objects
 from edged.admission.resources.conversion import Limits
 from edged.admission.resources.custom_resources import CustomResources, config_of, remembered_specs

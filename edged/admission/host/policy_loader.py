@@ -1,25 +1,22 @@
-"""From configuration to a set of policies that can answer. A policy that cannot be loaded answers with its reason.
+"""From configuration to policies that can answer. A policy that cannot be loaded answers with its reason.
 
 A new set is built whole and then swapped in (daemon.py), so that a reload never leaves a half-loaded state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import orjson
 import trio
 
 from edged.abi import metadata as policy_metadata
-from edged.abi.metadata import Metadata
 from edged.admission.host.context import HostServices
 from edged.admission.host.evaluation import TimedOut, call_guest, load_template
-from edged.admission.rules import capabilities, groups, verdict, webhooks
+from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
+from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
-from edged.admission.rules.webhooks import WebhookSpec
 from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError, EdgedError, GuestError
 from edged.registry.modules import Modules, ModuleUnavailable, restrictions_of
@@ -27,124 +24,6 @@ from edged.registry.store import is_moving
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
 from edged.wasm.instance import Budget, Template
-
-
-@dataclass(slots=True, eq=False)
-class Policy:
-    """One policy as it answers. `error` says why it cannot; then it rejects everything, for itself alone."""
-
-    config: PolicyConfig
-    settings: bytes
-    grants: Grants
-    timeout_s: float
-    budget: Budget
-    template: Template | None = None
-    metadata: Metadata = field(default_factory=Metadata)
-    error: str | None = None
-    is_waiting: bool = False
-    """Whether its module is still to come, or to be looked for again, over the network."""
-
-    @property
-    def name(self) -> str:
-        return self.config.name
-
-    @property
-    def monitor(self) -> bool:
-        return self.config.mode == "monitor"
-
-    @property
-    def rules(self) -> Sequence[dict[str, Any]]:
-        """What it is registered for: the configuration's rules, else the module's own."""
-        return self.metadata.rules if self.config.rules is None else self.config.rules
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        return (self.template.digest,) if self.template is not None else ()
-
-    def webhook(self) -> WebhookSpec:
-        """What the API server is to be told. A policy that may not mutate is called like a validating one: its patch
-        would be refused anyway."""
-        config = self.config
-        rules: Sequence[dict[str, Any]] | None = () if self.metadata.policy_type == "raw" else self.rules
-        if self.error is not None and not rules and config.rules is None:
-            rules = None  # what the module wants is not known now: what is registered stays, and is denied
-        mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
-        return spec_of(config, rules, self.timeout_s, mutating=mutating)
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """Several policies joined by an expression: one answer, one webhook. `error` as in Policy."""
-
-    config: GroupConfig
-    members: dict[str, Policy]
-    expression: groups.Expression | None = None
-    error: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.config.name
-
-    @property
-    def monitor(self) -> bool:
-        return self.config.mode == "monitor"
-
-    @property
-    def is_waiting(self) -> bool:
-        return any(member.is_waiting for member in self.members.values())
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        return tuple(digest for member in self.members.values() for digest in member.digests)
-
-    def webhook(self) -> WebhookSpec:
-        """What the API server is to be told: a group never mutates."""
-        return group_webhook(self.config)
-
-
-def group_webhook(config: GroupConfig) -> WebhookSpec:
-    """Registration of a group; each member's timeout must be below the webhook's, not their sum."""
-    timeout_s = max((member.timeout_s for member in config.members.values()), default=0.0)
-    return spec_of(config, config.rules, timeout_s)
-
-
-def spec_of(
-    config: PolicyConfig | GroupConfig,
-    rules: Sequence[dict[str, Any]] | None,
-    timeout_s: float,
-    *,
-    mutating: bool = False,
-) -> WebhookSpec:
-    """Registration of a policy or group with these rules."""
-    return WebhookSpec(
-        name=config.name,
-        rules=rules,
-        mutating=mutating,
-        monitor=config.mode == "monitor",
-        failure_policy=config.failure_policy,
-        match_policy=config.match_policy,
-        side_effects=config.side_effects,
-        timeout_s=timeout_s,
-        namespace_selector=config.namespace_selector,
-        object_selector=config.object_selector,
-        match_conditions=config.match_conditions,
-        **_registered_as(config),
-    )
-
-
-def _registered_as(config: PolicyConfig | GroupConfig) -> dict[str, Any]:
-    """What differs for policies made of custom resources: Kubewarden's webhook names, and their own namespace."""
-    origin = config.origin
-    if origin is None:
-        return {}
-    return {
-        "namespace": origin.namespace,
-        "webhook_timeout_s": origin.webhook_timeout_s,
-        "hook_name": f"{config.name}.{webhooks.RESOURCE_SUFFIX}",
-    }
-
-
-PolicySet = dict[str, Policy | Group]
 
 
 def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
@@ -157,19 +36,6 @@ def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
     for entry in policy.context_aware:
         if entry["kind"] == "Secret" and entry["apiVersion"] == "v1" and not allow_secrets:
             raise ConfigError(f"{where}: context_aware: Secret needs admission.allow_secrets = true")
-
-
-def _single(policies: PolicySet) -> Iterator[Policy]:
-    for policy in policies.values():
-        if isinstance(policy, Group):
-            yield from policy.members.values()
-        else:
-            yield policy
-
-
-def templates_of(policies: PolicySet) -> dict[str, Template]:
-    """By digest, the modules that these policies use."""
-    return {each.template.module.digest: each.template for each in _single(policies) if each.template is not None}
 
 
 def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> PolicyConfig:
@@ -284,8 +150,8 @@ class PolicyLoader:
             module = await self._compiler.load(await self._module(policy))
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(policy.metadata)
-            known = templates.get(module.digest)
-            policy.template = known or await load_template(
+            loaded = templates.get(module.digest)
+            policy.template = loaded or await load_template(
                 self._compiler, module, policy.metadata.execution_mode, policy.budget
             )
             templates[module.digest] = policy.template
@@ -305,11 +171,11 @@ class PolicyLoader:
         url = policy.config.module
         if self._fetch:
             return await self._modules.path(url, restrictions_of(policy.config.origin))
-        found = self._modules.local(url)
-        if found is None:
+        path = self._modules.local(url)
+        if path is None:
             raise ModuleUnavailable(f"module {url} is still being fetched")
         policy.is_waiting = is_moving(url)
-        return found
+        return path
 
     async def _validate_settings(self, policy: Policy) -> None:
         services = HostServices(policy.name, "", policy.grants, None, self._lines)

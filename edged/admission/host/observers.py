@@ -1,0 +1,52 @@
+"""What observers of admission are told: each evaluation, and each new set of policies.
+
+Observers are admission/host/decisions.py (the log, counters), policy_metrics.py, traces.py and review_watch.py. None
+needs another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from edged.admission.host.policy import Group, Policy
+from edged.admission.rules import verdict
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+
+RequestOrigin = Literal["validate", "audit"]
+"""As Kubewarden's metrics call it: who asked, the API server or an audit."""
+Word = Literal["accepted", "mutated", "rejected", "timeout", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One request that a policy was asked about. `own` is what the policy itself said, `response` what went out,
+    `failure` why it could not say anything, or ""."""
+
+    policy: Policy | Group
+    request: AdmissionRequest
+    own: AdmissionResponse
+    response: AdmissionResponse
+    failure: str
+    origin: RequestOrigin
+    seconds: float
+
+    @property
+    def verdict(self) -> Word:
+        """The policy's own answer in one word."""
+        if self.failure:
+            return "timeout" if self.failure == verdict.TIMED_OUT else "error"
+        if not self.own.allowed:
+            return "rejected"
+        return "mutated" if self.own.patch else "accepted"
+
+
+class Observer(Protocol):
+    """Hears of everything that admission does."""
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """A policy was asked."""
+
+    def loaded(self, policies: Iterable[Policy | Group]) -> None:
+        """This is the set of policies from now on."""

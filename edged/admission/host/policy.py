@@ -1,0 +1,107 @@
+"""A policy, or a group of policies, as it is loaded: what answers reviews, and what the API server is told of it.
+
+Values only. admission/host/policy_loader.py makes them, admission/host/evaluation.py calls their modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from edged.abi.metadata import Metadata
+from edged.admission.host.webhook_specs import group_webhook, spec_of
+from edged.admission.rules import groups
+from edged.admission.rules.capabilities import Grants
+from edged.admission.rules.webhooks import Rules, WebhookSpec
+from edged.config import GroupConfig, PolicyConfig
+from edged.wasm.instance import Budget, Template
+
+
+@dataclass(slots=True, eq=False)
+class Policy:
+    """One policy. `error` says why it cannot answer; then it rejects everything, for itself alone."""
+
+    config: PolicyConfig
+    settings: bytes
+    grants: Grants
+    timeout_s: float
+    budget: Budget
+    template: Template | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    error: str | None = None
+    is_waiting: bool = False
+    """Whether its module is still to come, or to be looked for again, over the network."""
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def monitor(self) -> bool:
+        return self.config.mode == "monitor"
+
+    @property
+    def rules(self) -> Rules:
+        """What it is registered for: the configuration's rules, else the module's own."""
+        return self.metadata.rules if self.config.rules is None else self.config.rules
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        return (self.template.digest,) if self.template is not None else ()
+
+    def webhook(self) -> WebhookSpec:
+        """What the API server is told. A policy that may not mutate is called like a validating one: its patch would be
+        refused anyway."""
+        config = self.config
+        rules: Rules | None = () if self.metadata.policy_type == "raw" else self.rules
+        if self.error is not None and not rules and config.rules is None:
+            rules = None  # the module's own rules are not known now: what is registered stays, and is denied
+        mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
+        return spec_of(config, rules, self.timeout_s, mutating=mutating)
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Several policies joined by an expression: one answer, one webhook. `error` as in Policy."""
+
+    config: GroupConfig
+    members: dict[str, Policy]
+    expression: groups.Expression | None = None
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def monitor(self) -> bool:
+        return self.config.mode == "monitor"
+
+    @property
+    def is_waiting(self) -> bool:
+        return any(member.is_waiting for member in self.members.values())
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        return tuple(digest for member in self.members.values() for digest in member.digests)
+
+    def webhook(self) -> WebhookSpec:
+        """What the API server is told: a group never mutates."""
+        return group_webhook(self.config)
+
+
+PolicySet = dict[str, Policy | Group]
+
+
+def guests_of(policy: Policy | Group) -> Iterator[Policy]:
+    """The policies that are asked: itself, or a group's members."""
+    if isinstance(policy, Group):
+        yield from policy.members.values()
+    else:
+        yield policy
+
+
+def templates_of(policies: Mapping[str, Policy | Group]) -> dict[str, Template]:
+    """By digest, the modules that these policies use."""
+    guests = (guest for policy in policies.values() for guest in guests_of(policy))
+    return {guest.template.module.digest: guest.template for guest in guests if guest.template is not None}
