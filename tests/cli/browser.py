@@ -57,7 +57,7 @@ class Browser:
     def click(self, x: float, y: float) -> None:
         """A real click at a place of the window."""
         moves = [{"type": "pointerMove", "x": round(x), "y": round(y), "duration": 0}]
-        moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]  # type: ignore[misc]
+        moves += [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
         self._ask("POST", "/actions", actions=[{"type": "pointer", "id": "mouse", "actions": moves}])
 
     def keys(self, text: str) -> None:

@@ -181,7 +181,8 @@ class Volumes:
 
     def give(self, pod: Object, *, assigned: bool) -> None:
         """Volumes for a Pod."""
-        random, volumes = self.random, []
+        random = self.random
+        volumes: list[Object] = []
         if pod["metadata"]["namespace"] == HOME:
             wanted = random.choice((0, 1, 1)) if assigned else random.choice((0, 1, 1, 1, 2, 3))
             for name in random.sample(self.claims, min(wanted, len(self.claims))):

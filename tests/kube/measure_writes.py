@@ -80,7 +80,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         process = multiprocessing.Process(target=serve, args=(folder, theirs))
         process.start()
-        trio.run(client, *ours.recv(), requests)
+        url, authority = ours.recv()
+        trio.run(client, url, authority, requests)
         ours.send("done")
         process.join()
 

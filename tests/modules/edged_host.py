@@ -57,13 +57,15 @@ class EdgedPolicy:
 
     def validate(self, request: object, settings: object, host: Host | None = None) -> dict[str, Any]:
         payload = json.dumps({"request": request, "settings": settings}).encode()
-        return json.loads(self.call("validate", payload, host or Host()))
+        verdict: dict[str, Any] = json.loads(self.call("validate", payload, host or Host()))
+        return verdict
 
     def validate_settings(self, settings: object) -> dict[str, Any]:
-        return json.loads(self.call("validate_settings", json.dumps(settings).encode(), Host()))
+        verdict: dict[str, Any] = json.loads(self.call("validate_settings", json.dumps(settings).encode(), Host()))
+        return verdict
 
     def protocol_version(self) -> str:
-        return json.loads(self.call("protocol_version", b"", Host()))
+        return str(json.loads(self.call("protocol_version", b"", Host())))
 
 
 class Nodes:

@@ -10,6 +10,8 @@ import wasmtime
 
 from edged.scheduling.guests import protobuf
 
+from .wapc_host import function_of, memory_of
+
 I32 = wasmtime.ValType.i32()
 
 
@@ -28,9 +30,9 @@ class Plugin:
         for (module, name), (parameters, results, function) in self._imports().items():
             linker.define_func(module, name, wasmtime.FuncType([I32] * parameters, [I32] * results), function)
         self.exports = linker.instantiate(self.store, wasmtime.Module(engine, wasm)).exports(self.store)
-        self.memory = self.exports["memory"]
+        self.memory = memory_of(self.exports)
         if "_start" in self.exports:
-            self.exports["_start"](self.store)
+            function_of(self.exports, "_start")(self.store)
 
     def begin(self, pod: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
         self.pod = protobuf.encode("Pod", pod)
@@ -51,7 +53,7 @@ class Plugin:
 
     def _call(self, point: str, node: str) -> Any:
         self.node_name, self.reason = node.encode(), b""
-        return self.exports[point](self.store)
+        return function_of(self.exports, point)(self.store)
 
     def _imports(self) -> dict[tuple[str, str], tuple[int, int, Any]]:
         scheduler = "k8s.io/scheduler"

@@ -5,7 +5,7 @@ of the policy. Host calls are answered from a script. Called by test_admission.p
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,20 @@ class Host:
         return json.dumps(self.answer(namespace, operation, question)).encode()
 
 
+def function_of(exports: Mapping[str, object], name: str) -> wasmtime.Func:
+    """The exported function of that name."""
+    function = exports[name]
+    assert isinstance(function, wasmtime.Func), name
+    return function
+
+
+def memory_of(exports: Mapping[str, object]) -> wasmtime.Memory:
+    """The memory that guests export."""
+    memory = exports["memory"]
+    assert isinstance(memory, wasmtime.Memory)
+    return memory
+
+
 class Policy:
     """A compiled policy; every call runs in an instance of its own, as in a policy server."""
 
@@ -56,13 +70,15 @@ class Policy:
 
     def validate(self, request: object, settings: object, host: Host | None = None) -> dict[str, Any]:
         payload = json.dumps({"request": request, "settings": settings}).encode()
-        return json.loads(self.call("validate", payload, host or Host()))
+        verdict: dict[str, Any] = json.loads(self.call("validate", payload, host or Host()))
+        return verdict
 
     def validate_settings(self, settings: object) -> dict[str, Any]:
-        return json.loads(self.call("validate_settings", json.dumps(settings).encode(), Host()))
+        verdict: dict[str, Any] = json.loads(self.call("validate_settings", json.dumps(settings).encode(), Host()))
+        return verdict
 
     def protocol_version(self) -> str:
-        return json.loads(self.call("protocol_version", b"", Host()))
+        return str(json.loads(self.call("protocol_version", b"", Host())))
 
 
 class _Call:
@@ -81,20 +97,20 @@ class _Call:
             kind = wasmtime.FuncType([I32] * parameters, [I32] * results)
             linker.define_func("wapc", name, kind, function)
         self.exports = linker.instantiate(self.store, policy.module).exports(self.store)
-        self.memory = self.exports["memory"]
+        self.memory = memory_of(self.exports)
 
     def run(self) -> bytes:
         for initialiser in ("_start", "wapc_init"):
             if initialiser in self.exports:
                 self._initialise(initialiser)
-        ok = self.exports["__guest_call"](self.store, len(self.operation), len(self.payload))
+        ok = function_of(self.exports, "__guest_call")(self.store, len(self.operation), len(self.payload))
         if not ok or self.response is None:
             raise CallFailed(self.error)
         return self.response
 
     def _initialise(self, export: str) -> None:
         try:
-            self.exports[export](self.store)
+            function_of(self.exports, export)(self.store)
         except wasmtime.ExitTrap as left:
             if left.code:  # 0 is how some toolkits end a `_start` that went well
                 raise
@@ -137,7 +153,8 @@ class _Call:
         pieces = [self._read(at, length) for at, length in zip(spans[::2], spans[1::2], strict=True)]
         self.host_response = self.host_error = b""
         try:
-            self.host_response = self.host.serve(*(piece.decode() for piece in pieces[:3]), pieces[3])
+            binding, namespace, operation = (piece.decode() for piece in pieces[:3])
+            self.host_response = self.host.serve(binding, namespace, operation, pieces[3])
         except HostRefuses as refusal:
             self.host_error = str(refusal).encode()
             return 0

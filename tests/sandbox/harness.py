@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -57,7 +57,7 @@ class Caller:
 async def lines(response: Response, count: int) -> list[Object]:
     """The next `count` events of a watch."""
     found: list[Object] = []
-    assert response.stream is not None
+    assert isinstance(response.stream, AsyncGenerator)
     async with aclosing(response.stream) as stream:
         async for chunk in stream:
             found += [orjson.loads(line) for line in chunk.splitlines()]
@@ -77,7 +77,7 @@ def pod(name: str, **spec: Any) -> Object:
 
 def crd(schema: Object, **version: Any) -> Object:
     """A definition of Widgets (demo.example/v1, namespaced) with that schema for spec."""
-    root = {"type": "object", "properties": {"spec": schema, "status": {"type": "object"}}}
+    root: Object = {"type": "object", "properties": {"spec": schema, "status": {"type": "object"}}}
     root["properties"]["status"]["x-kubernetes-preserve-unknown-fields"] = True
     one = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": root}, **version}
     names = {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]}

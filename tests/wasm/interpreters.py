@@ -245,7 +245,8 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=2, help="how many run at the same time (default: 2)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    required, optional = options.root or [], []
+    required: list[str] = options.root or []
+    optional: list[str] = []
     if options.root is None and can_make_roots():
         (required if os.environ.get("CI") else optional).extend(REQUIRED)
         optional.extend(OPTIONAL)

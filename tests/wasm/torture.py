@@ -16,6 +16,8 @@ import sys
 import time
 import types
 import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
 
 import trio
 
@@ -73,12 +75,12 @@ class Freed:
 class Never:
     """Suspends without trio's knowledge, so that an abandoned coroutine leaves nothing in trio's queues."""
 
-    def __await__(self):
+    def __await__(self) -> Generator[None, None, None]:
         yield
 
 
 @types.coroutine
-def until_lost(coroutine):
+def until_lost(coroutine: Coroutine[Any, Any, object]) -> Generator[Any, Any, bool]:
     """Runs a coroutine as part of this task, up to where it suspends without trio's knowledge; False where it ends.
 
     Only there may it be left: anywhere else trio would wake this task for what the coroutine waited for."""
@@ -121,7 +123,7 @@ class Torture:
         self.templates = [*self.templates[-1:], (salt, fresh)]
         self.linked = opa_guest.template(self.engine)
 
-    def _wait(self, _instance: Instance, n: int):
+    def _wait(self, _instance: Instance, n: int) -> Callable[[], Awaitable[int]]:
         async def work() -> int:
             kind = n % 3
             if kind == 1:
@@ -132,14 +134,14 @@ class Torture:
 
         return work
 
-    def _wait_long(self, _instance: Instance, n: int):
+    def _wait_long(self, _instance: Instance, n: int) -> Callable[[], Awaitable[int]]:
         async def work() -> int:
             await trio.sleep(0.001)
             return n ^ 0xFFFFFFFFFFFFFFFF
 
         return work
 
-    def _never(self, _instance: Instance, n: int):
+    def _never(self, _instance: Instance, n: int) -> Callable[[], Awaitable[int]]:
         async def work() -> int:
             await Never()
             return n
@@ -149,7 +151,7 @@ class Torture:
     def _fail(self, _instance: Instance, n: int) -> int:
         raise Boom(n)
 
-    def _wait_fail(self, _instance: Instance, n: int):
+    def _wait_fail(self, _instance: Instance, n: int) -> Callable[[], Awaitable[int]]:
         self.free()
 
         async def work() -> int:
@@ -247,7 +249,7 @@ class Torture:
                 self._collect(None, 0)  # type: ignore[arg-type]
             return text + b"!"
 
-        async def beside(work):
+        async def beside(work: Callable[[], bytes]) -> bytes:
             await trio.sleep(self.random.random() * 0.003)
             return work()
 

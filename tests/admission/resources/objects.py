@@ -18,7 +18,8 @@ def resource(kind: str, name: str = "x", namespace: str = "", **spec: Any) -> di
 
 def policy(name: str = "x", **spec: Any) -> dict[str, Any]:
     """A ClusterAdmissionPolicy."""
-    return resource("ClusterAdmissionPolicy", name, **({"module": MODULE, "mutating": False, "rules": [PODS]} | spec))
+    fields: dict[str, Any] = {"module": MODULE, "mutating": False, "rules": [PODS]} | spec
+    return resource("ClusterAdmissionPolicy", name, **fields)
 
 
 def namespaced(name: str = "x", namespace: str = "team", **spec: Any) -> dict[str, Any]:

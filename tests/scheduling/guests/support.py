@@ -8,8 +8,9 @@ from typing import Any
 
 import trio
 
+from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cycle import offline
-from edged.scheduling.core.framework import CycleState, WaitingPod
+from edged.scheduling.core.framework import CycleState, Preemption, WaitingPod
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.guests.guest import GuestLog, GuestOptions, GuestPlugin, load_guest
 from edged.scheduling.objects.nodes import NodeInfo
@@ -39,6 +40,16 @@ class FakeHandle:
         self.objects = Objects()
         self.waiting: dict[str, WaitingPod] = {}
         self.events: list[dict[str, Any]] = []
+
+    @property
+    def preemption(self) -> Preemption:
+        raise AssertionError("guests cannot preempt through the handle")
+
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+        raise AssertionError("guests cannot patch through the handle")
+
+    async def settle(self, pod: PodInfo, done: Callable[[], bool], timeout_s: float) -> bool:
+        raise AssertionError("guests wait for nothing through the handle")
 
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         raise AssertionError("guests cannot bind through the handle")
