@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +82,7 @@ def check_loadable(metadata: Metadata) -> None:
         raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")
 
 
-def _typed(data: dict[str, Any], key: str, kind: type, default: Any = None, *, required: bool = False) -> Any:
+def _typed(data: Mapping[str, object], key: str, kind: type, default: object = None, *, required: bool = False) -> Any:
     value = data.get(key)
     if value is None:
         if required:
@@ -92,7 +93,7 @@ def _typed(data: dict[str, Any], key: str, kind: type, default: Any = None, *, r
     return value
 
 
-def _one_of(data: dict[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
+def _one_of(data: Mapping[str, object], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
     value = data.get(key)
     if value is None:
         return default
@@ -101,7 +102,7 @@ def _one_of(data: dict[str, Any], key: str, allowed: tuple[str, ...], default: s
     return str(value)
 
 
-def _rule(rule: Any, index: int) -> dict[str, Any]:
+def _rule(rule: object, index: int) -> dict[str, Any]:
     where = f"policy metadata: rules[{index}]"
     if not isinstance(rule, dict):
         raise BadMetadata(f"{where} is not an object")

@@ -22,14 +22,14 @@ SEVERITIES = ("critical", "high", "medium", "low", "info")
 JAVY_MODULE, HOST_MODULE = "kubewarden:javy/host", "host"
 
 
-def problems(metadata: Any) -> list[str]:
+def problems(metadata: object) -> list[str]:
     """Everything that is wrong, `key: what`."""
     if not isinstance(metadata, Mapping):
         return ["the metadata is not a mapping"]
     return [*_shape(metadata), *_rules(metadata.get("rules"))]
 
 
-def _shape(metadata: Mapping[str, Any]) -> Iterator[str]:
+def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
     for key in metadata:
         if key not in KEYS:
             close = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.6)
@@ -57,7 +57,7 @@ def _shape(metadata: Mapping[str, Any]) -> Iterator[str]:
     yield from _grants(metadata)
 
 
-def _grants(metadata: Mapping[str, Any]) -> Iterator[str]:
+def _grants(metadata: Mapping[str, object]) -> Iterator[str]:
     kinds = metadata.get("contextAwareResources") or []
     if not isinstance(kinds, list):
         yield "contextAwareResources: must be a list"
@@ -70,7 +70,7 @@ def _grants(metadata: Mapping[str, Any]) -> Iterator[str]:
         yield "hostCapabilities: must be a list of texts"
 
 
-def _rules(rules: Any) -> Iterator[str]:
+def _rules(rules: object) -> Iterator[str]:
     if rules is None:
         return
     if not isinstance(rules, list):
@@ -87,7 +87,7 @@ def _rules(rules: Any) -> Iterator[str]:
         yield from _rule(rule, where)
 
 
-def _rule(rule: Mapping[str, Any], where: str) -> Iterator[str]:
+def _rule(rule: Mapping[str, object], where: str) -> Iterator[str]:
     for key in RULE_KEYS:
         values = rule.get(key)
         at = f"{where}.{key}"

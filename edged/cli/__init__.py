@@ -13,9 +13,12 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edged.errors import ConfigError, EdgedError
+
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
 COMMANDS = {
     "run": "run the daemon",
@@ -42,7 +45,7 @@ COMMANDS = {
 class Command(Protocol):
     """What a file in this folder has to have."""
 
-    def add_parser(self, subparsers: Any) -> None: ...
+    def add_parser(self, subparsers: Subparsers) -> None: ...
     def run(self, args: argparse.Namespace) -> int: ...
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,10 +19,13 @@ from edged.cli.output import print_data, print_table
 from edged.cli.status import configured_socket
 from edged.errors import ConfigError, PeerError
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
+
 _SILENCE_S = 300.0  # between two lines of a daemon that audits; a list of a busy server may take its minute
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "audit",
         help="check existing objects against the policies",
@@ -91,7 +94,7 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def events(path: str, request: dict[str, Any], silence_s: float | None = _SILENCE_S) -> Iterator[dict[str, Any]]:
+def events(path: str, request: Mapping[str, object], silence_s: float | None = _SILENCE_S) -> Iterator[dict[str, Any]]:
     """The daemon's lines in answer to a long operation. Raises PeerError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -154,7 +157,7 @@ class _Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _print(summary: dict[str, Any], reports: list[dict[str, Any]], args: argparse.Namespace) -> None:
+def _print(summary: dict[str, Any], reports: list[dict[str, object]], args: argparse.Namespace) -> None:
     if args.output_scan:
         return
     if args.output != "table":
@@ -175,7 +178,7 @@ def _print(summary: dict[str, Any], reports: list[dict[str, Any]], args: argpars
         print(f"incomplete: {problem}")
 
 
-def _stored(summary: dict[str, Any]) -> str:
+def _stored(summary: Mapping[str, object]) -> str:
     if summary["reports"] == "none":
         return "no reports were written"
     return f"{summary['reports_written']} reports written ({summary['reports']})"

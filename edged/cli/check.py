@@ -10,9 +10,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged import config as configuration
 from edged.cli.output import print_data
@@ -20,8 +20,11 @@ from edged.config import Config
 from edged.errors import ConfigError
 from edged.registry.store import Store
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
-def add_parser(subparsers: Any) -> None:
+
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("check", help="check a configuration file and print what is in effect")
     parser.add_argument("file", nargs="?", help=f"default: {configuration.DEFAULT_PATH}")
     parser.add_argument("--config", metavar="FILE", help="the same as FILE")
@@ -126,12 +129,12 @@ def _named_modules(config: Config) -> Iterator[tuple[str, str]]:
             yield f'[[scheduler.plugin]] "{plugin.name}" module', plugin.module
 
 
-def to_toml(tables: dict[str, Any]) -> str:
+def to_toml(tables: Mapping[str, object]) -> str:
     """Nested dicts as TOML text: tables, arrays of tables, and inline values below those."""
     return "\n".join(_table("", tables)).lstrip("\n") + "\n"
 
 
-def _table(prefix: str, table: dict[str, Any]) -> Iterator[str]:
+def _table(prefix: str, table: Mapping[str, object]) -> Iterator[str]:
     later: list[tuple[str, Any]] = []
     for name, value in table.items():
         if (isinstance(value, dict) and not prefix) or _is_array_of_tables(prefix + name, value):
@@ -147,12 +150,12 @@ def _table(prefix: str, table: dict[str, Any]) -> Iterator[str]:
             yield from _table(f"{path}.", element)
 
 
-def _is_array_of_tables(path: str, value: Any) -> bool:
+def _is_array_of_tables(path: str, value: object) -> bool:
     tables = ("admission.policy", "admission.group", "scheduler.plugin", "controller")
     return path in tables and isinstance(value, list) and bool(value)
 
 
-def _inline(value: Any) -> str:
+def _inline(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):

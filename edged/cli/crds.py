@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -17,12 +17,15 @@ from edged.admission.resources.definitions import definitions
 from edged.cli.output import print_data
 from edged.errors import ConfigError
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
+
 HEAD = "# Made by `make crds`; the source is edged/admission/resources/definitions.py.\n"
 REPORTS_HEAD = "# Made by `make crds`; the source is edged/admission/audit/report_definitions.py.\n"
 REPORTS = {"policyreport": "reports/policyreports.yaml", "openreports": "reports/openreports.yaml"}
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("crds", help="print the definitions of Kubewarden's custom resources")
     parser.add_argument("--reports", choices=tuple(REPORTS), help="print the definitions of audit reports instead")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="write one file per kind into DIR instead")
@@ -60,7 +63,7 @@ def rendered() -> dict[str, str]:
     """File name -> YAML."""
     import yaml
 
-    def text(documents: list[dict[str, Any]]) -> str:
+    def text(documents: list[dict[str, object]]) -> str:
         plain = orjson.loads(orjson.dumps(documents))  # nothing in it twice, so that YAML needs no anchors
         return "---\n".join(yaml.safe_dump(document, sort_keys=False, width=118) for document in plain)
 

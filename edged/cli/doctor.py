@@ -16,13 +16,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edged import config as configuration
 from edged.cli.output import add_output_option, print_data, print_table
 from edged.config import Config
 from edged.errors import EdgedError
 from edged.registry.store import Store
+
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
 _API_TIMEOUT_S = 5.0
 _MEMORY_MIB = 150
@@ -39,7 +42,7 @@ class Finding:
     detail: str
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("doctor", help="test whether the daemon can work on this machine")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
     add_output_option(parser)

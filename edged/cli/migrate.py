@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -25,6 +25,9 @@ from edged.cli.check import to_toml
 from edged.cli.output import print_data, print_table
 from edged.config import Config, KubernetesConfig
 from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
 PART_OF = "app.kubernetes.io/part-of=kubewarden"
 COMPONENTS = (
@@ -53,7 +56,7 @@ STEPS = (
 )
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "migrate",
         help="show what moving from Kubewarden to edged will change",
@@ -252,7 +255,7 @@ def _print_policies(path: Path) -> int:
     return _print_tables(*migration.policies_yml(load_yaml(path)))
 
 
-def _print_tables(tables: dict[str, Any], problems: list[str]) -> int:
+def _print_tables(tables: Mapping[str, object], problems: list[str]) -> int:
     """Tables as TOML on stdout, problems on stderr."""
     if tables:
         print(to_toml({"admission": orjson.loads(orjson.dumps(tables))}), end="")

@@ -4,12 +4,15 @@ cli/modules.py."""
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edged.cli import modules
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
-def add_parser(subparsers: Any) -> None:
+
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("module", help="fetch, publish, save, load and list modules")
     modules.declare(parser.add_subparsers(dest="operation", metavar="OPERATION", required=True), "module")
 

@@ -18,13 +18,14 @@ from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
+    from edged.cli.subparsers import Subparsers
     from edged.registry.modules import Modules
     from edged.registry.store import Store, Stored
 
 _FEWEST_DIGITS = 4  # of a digest, to name a module by
 
 
-def declare(operations: Any, noun: str) -> None:
+def declare(operations: Subparsers, noun: str) -> None:
     """`noun`: "policy", whose pushing looks at metadata, or "module"."""
     where = "registry://HOST/REPOSITORY[:TAG][@DIGEST] or https://..."
     in_store = f"its URL, or the first digits of its SHA-256 (edged {noun} list)"
@@ -64,7 +65,7 @@ def declare(operations: Any, noun: str) -> None:
     rm.add_argument("module", metavar="MODULE", help=in_store)
 
 
-def _operation(operations: Any, name: str, summary: str) -> argparse.ArgumentParser:
+def _operation(operations: Subparsers, name: str, summary: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = operations.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:]
     )

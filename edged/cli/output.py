@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
@@ -17,7 +16,7 @@ def add_output_option(parser: ArgumentParser) -> None:
     )
 
 
-def print_data(data: Any, output: str) -> None:
+def print_data(data: object, output: str) -> None:
     """`data` (what orjson can write) as "json" or "yaml" on stdout."""
     if output == "json":
         print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
@@ -27,7 +26,7 @@ def print_data(data: Any, output: str) -> None:
     print(yaml.safe_dump(orjson.loads(orjson.dumps(data)), sort_keys=False, allow_unicode=True), end="")
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Left-aligned columns as kubectl prints them; control characters are shown, not obeyed."""
     cells = [[_cell(value) for value in row] for row in (headers, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
@@ -36,6 +35,6 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         print(line.rstrip(), file=sys.stdout)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     text = "-" if value is None or value == "" else str(value)
     return text if text.isprintable() else text.encode("unicode_escape").decode()

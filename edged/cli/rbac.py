@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -27,13 +27,16 @@ from edged.config import Config, GroupConfig, GroupMemberConfig, KubernetesConfi
 from edged.errors import ConfigError
 from edged.scheduling.config.config_sections import LeaderElectionSettings
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
+
 GROUP = "rbac.authorization.k8s.io"
 TOKEN_SECRET = "kubernetes.io/service-account-token"
 READ = ("get", "list", "watch")
 Rule = dict[str, Any]
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("rbac", help="print the smallest roles for what the configuration enables")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     render = actions.add_parser("render", help="print roles and bindings")
@@ -95,7 +98,7 @@ def _service_account(name: str, namespace: str) -> list[dict[str, Any]]:
 
 
 def _role(scope: str, name: str, namespace: str | None, rules: list[Rule],
-          subject: dict[str, Any]) -> list[dict[str, Any]]:
+          subject: Mapping[str, object]) -> list[dict[str, Any]]:
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     kind = f"{scope}Role"
     return [

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -17,8 +18,11 @@ from edged.cli.audit import events
 from edged.cli.status import configured_socket
 from edged.errors import ConfigError, PeerError
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
-def add_parser(subparsers: Any) -> None:
+
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "reviews",
         help="show a policy's reviews live",
@@ -54,5 +58,5 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _admission_review(review: dict[str, Any]) -> dict[str, Any]:
+def _admission_review(review: Mapping[str, object]) -> dict[str, Any]:
     return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": review["request"]}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edged.process.deferred import defer
+
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
 DEFERRED = ("asyncio", "asyncio.subprocess", "yaml")
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "run",
         help="run the daemon",

@@ -9,16 +9,17 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
     from edged.sandbox.server import Sandbox
     from edged.sandbox.webhookcall import WebhookClient
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     """Adds `sandbox` to edged's subcommands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "sandbox",

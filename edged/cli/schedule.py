@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged import config as configuration
 from edged.cli import simulation
 from edged.cli.output import add_output_option, print_data, print_table
 from edged.cli.status import ask, configured_socket
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
-def add_parser(subparsers: Any) -> None:
+
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("schedule", help="explain where a Pod was placed, or try placements out")
     commands = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
     explain = commands.add_parser(
@@ -109,7 +112,7 @@ def _time(nanoseconds: int) -> str:
     return datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _best_first(nodes: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+def _best_first(nodes: dict[str, dict[str, object]]) -> list[tuple[str, dict[str, Any]]]:
     return sorted(nodes.items(), key=lambda item: (-item[1].get("total", -1), item[0]))
 
 

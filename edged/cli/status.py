@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -14,10 +14,13 @@ from edged.cli.output import add_output_option, print_data, print_table
 from edged.config import NodeConfig
 from edged.errors import PeerError
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
+
 _TIMEOUT_S = 10.0
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("status", help="show the state of the running daemon")
     parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
     parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
@@ -33,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def ask(path: str, operation: str, **arguments: Any) -> dict[str, Any]:
+def ask(path: str, operation: str, **arguments: object) -> dict[str, Any]:
     """The daemon's answer to one operation. Raises PeerError: not running, not allowed, refused."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -77,7 +80,7 @@ def configured_socket(file: str | None) -> str:
     return configuration.load(file or configuration.DEFAULT_PATH).node.socket
 
 
-def print_report(report: dict[str, Any]) -> None:
+def print_report(report: dict[str, object]) -> None:
     """Scalars and small dicts as `NAME  value` rows first, then a table per list or dict of like dicts."""
     rows: list[tuple[str, str]] = []
     tables: list[tuple[str, list[dict[str, Any]]]] = []
@@ -95,9 +98,9 @@ def print_report(report: dict[str, Any]) -> None:
 
 def _collect(
     prefix: str,
-    value: dict[str, Any],
+    value: dict[str, object],
     rows: list[tuple[str, str]],
-    tables: list[tuple[str, list[dict[str, Any]]]],
+    tables: list[tuple[str, list[dict[str, object]]]],
 ) -> None:
     for key, element in value.items():
         name = f"{prefix}{key}"
@@ -118,7 +121,7 @@ def _are_alike(values: list[Any]) -> bool:
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import platform
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edged import __version__
 from edged.cli.output import add_output_option, print_data, print_table
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
+
 _LIBRARIES = ("wasmtime", "trio", "lightkube", "httpx2", "httptools", "orjson")
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("version", help="print versions")
     add_output_option(parser)
 

@@ -31,13 +31,14 @@ from edged.tls import certificates
 
 if TYPE_CHECKING:
     from edged.admission.endpoint.registration import Registration
+    from edged.cli.subparsers import Subparsers
 
 CALLER = "kube-apiserver"  # the client certificate that the API server presents
 KUBECONFIG_FILE = "webhook-kubeconfig.json"
 ADMISSION_FILE = "admission-configuration.json"
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("webhook", help="render, install and remove webhook configurations")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     render = actions.add_parser("render", help="print what edged registers, without registering it")
@@ -99,7 +100,7 @@ def _api_server_files(config: Config, admission: AdmissionConfig, folder: Path) 
     }
 
 
-def _print_documents(documents: list[dict[str, Any]], output: str) -> None:
+def _print_documents(documents: list[dict[str, object]], output: str) -> None:
     if output == "json":
         print_data({"apiVersion": "v1", "kind": "List", "items": documents}, output)
         return

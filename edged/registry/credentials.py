@@ -67,13 +67,13 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _helper(config: dict[str, Any], key: str) -> str:
+def _helper(config: Mapping[str, object], key: str) -> str:
     helpers = config.get("credHelpers")
     name = (helpers.get(key) if isinstance(helpers, dict) else None) or config.get("credsStore") or ""
     return name if isinstance(name, str) else ""
 
 
-def _entry(config: dict[str, Any], key: str) -> dict[str, Any] | None:
+def _entry(config: Mapping[str, object], key: str) -> dict[str, Any] | None:
     auths = config.get("auths")
     if not isinstance(auths, dict):
         return None
@@ -84,7 +84,7 @@ def _entry(config: dict[str, Any], key: str) -> dict[str, Any] | None:
     return None
 
 
-def _login(entry: dict[str, Any], where: str) -> tuple[Login | None, str]:
+def _login(entry: Mapping[str, object], where: str) -> tuple[Login | None, str]:
     if entry.get("identitytoken"):
         return None, f"{where}: identity tokens are not supported; continuing without credentials"
     encoded = entry.get("auth")

@@ -286,14 +286,14 @@ def _object(body: bytes, what: str) -> dict[str, Any]:
     return document
 
 
-def _entries(document: dict[str, Any], key: str, what: str) -> list[dict[str, Any]]:
+def _entries(document: Mapping[str, object], key: str, what: str) -> list[dict[str, Any]]:
     found = document.get(key)
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise PeerError(f"{what} has no list `{key}`")
     return found
 
 
-def _text(entry: dict[str, Any], key: str, what: str) -> str:
+def _text(entry: Mapping[str, object], key: str, what: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
         raise PeerError(f"{what}: {key} is {value!r}, not sha256: and 64 hexadecimal digits")

@@ -58,7 +58,7 @@ def load(path: str, environment: Mapping[str, str]) -> Sources:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def parse(document: Any, environment: Mapping[str, str]) -> Sources:
+def parse(document: object, environment: Mapping[str, str]) -> Sources:
     """Raises ConfigError that names the key."""
     data = _table(document if document is not None else {}, "the document")
     for key in data.keys() - {"insecure_sources", "source_authorities", "proxies"}:
@@ -75,7 +75,7 @@ def parse(document: Any, environment: Mapping[str, str]) -> Sources:
     )
 
 
-def _proxies(value: Any) -> dict[str, str]:
+def _proxies(value: object) -> dict[str, str]:
     found = _table(value or {}, "proxies")
     for key, text in found.items():
         if key not in ("http_proxy", "https_proxy", "no_proxy"):
@@ -96,7 +96,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _authority(entry: Any, where: str) -> str:
+def _authority(entry: object, where: str) -> str:
     """PEM text of one entry; DER is recognised and converted."""
     data = _table(entry, where)
     kind = data.get("type")
@@ -120,13 +120,13 @@ def _pem(content: bytes, where: str) -> str:
     return text
 
 
-def _table(value: Any, where: str) -> dict[Any, Any]:
+def _table(value: object, where: str) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{where}: not a mapping")
     return value
 
 
-def _texts(value: Any, where: str) -> list[str]:
+def _texts(value: object, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(entry, str) and entry for entry in value):
         raise ConfigError(f"{where}: not a list of host[:port]")
     return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ MOST_OPERATIONS = 10_000
 QUICK = 4 << 10
 
 
-def comparable(value: Any) -> Any:
+def comparable(value: object) -> Any:
     """Something hashable that is equal for equal values of Rego: numbers by value, never a number and a boolean, sets
     and objects whatever their order."""
     if isinstance(value, bool) or value is None:
@@ -40,16 +41,16 @@ def comparable(value: Any) -> Any:
     return value
 
 
-def equal(one: Any, other: Any) -> bool:
+def equal(one: object, other: object) -> bool:
     """Equality of Rego."""
     return bool(comparable(one) == comparable(other))
 
 
-def _contains(items: list[Any], wanted: Any) -> bool:
+def _contains(items: Sequence[object], wanted: object) -> bool:
     return _contains_all(items, [wanted])
 
 
-def _contains_all(items: list[Any], wanted: list[Any]) -> bool:
+def _contains_all(items: Sequence[object], wanted: Sequence[object]) -> bool:
     return set(map(comparable, wanted)) <= set(map(comparable, items))
 
 
@@ -59,11 +60,11 @@ def _contains_all(items: list[Any], wanted: list[Any]) -> bool:
 class _Patcher:
     """Applies the operations of RFC 6902 to one document, in place; copies are counted."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: object) -> None:
         self.document = document
         self.nodes = 0
 
-    def apply(self, operation: Any) -> None:
+    def apply(self, operation: object) -> None:
         if not isinstance(operation, dict):
             raise BuiltinError("must be an array of JSON-Patch objects, but at least one element is not an object")
         kind = operation.get("op")
@@ -86,7 +87,7 @@ class _Patcher:
         else:
             raise BuiltinError(f"unrecognized op {kind!r}")
 
-    def copy(self, value: Any) -> Any:
+    def copy(self, value: object) -> Any:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise BuiltinError(f"the patched document has more than {MOST_NODES} values")
@@ -96,13 +97,13 @@ class _Patcher:
             return type(value)(self.copy(item) for item in value)
         return value
 
-    def find(self, path: list[Any]) -> Any:
+    def find(self, path: Sequence[object]) -> Any:
         at = self.document
         for segment in path:
             at = _child(at, segment)
         return at
 
-    def insert(self, path: list[Any], value: Any) -> None:
+    def insert(self, path: Sequence[object], value: object) -> None:
         if not path:
             self.document = value
             return
@@ -117,7 +118,7 @@ class _Patcher:
         else:
             raise BuiltinError(f"path {last!r} leads into something that has no parts")
 
-    def remove(self, path: list[Any]) -> Any:
+    def remove(self, path: Sequence[object]) -> Any:
         if not path:
             found, self.document = self.document, None
             return found
@@ -132,13 +133,13 @@ class _Patcher:
         return found
 
 
-def _attribute(operation: dict[str, Any], name: str) -> Any:
+def _attribute(operation: Mapping[str, object], name: str) -> Any:
     if name not in operation:
         raise BuiltinError(f"missing required attribute '{name}'")
     return operation[name]
 
 
-def _path(path: Any) -> list[Any]:
+def _path(path: object) -> list[Any]:
     """A JSON pointer, or an array of segments."""
     if isinstance(path, list):
         return list(path)
@@ -149,7 +150,7 @@ def _path(path: Any) -> list[Any]:
     return [part.replace("~1", "/").replace("~0", "~") for part in path.lstrip("/").split("/")]
 
 
-def _index(segment: Any, most: int) -> int:
+def _index(segment: object, most: int) -> int:
     if isinstance(segment, str) and segment.isascii() and segment.isdigit() and (segment == "0" or segment[0] != "0"):
         segment = int(segment) if len(segment) < 10 else -1
     if isinstance(segment, bool) or not isinstance(segment, int) or not 0 <= segment <= most:
@@ -157,7 +158,7 @@ def _index(segment: Any, most: int) -> int:
     return segment
 
 
-def _child(value: Any, segment: Any) -> Any:
+def _child(value: object, segment: object) -> Any:
     if isinstance(value, dict):
         if isinstance(segment, dict | list) or segment not in value:
             raise BuiltinError(f"path {segment!r} does not exist in object")
@@ -171,7 +172,7 @@ def _child(value: Any, segment: Any) -> Any:
     raise BuiltinError(f"path {segment!r} leads into something that has no parts")
 
 
-def _patch(_environment: Environment, document: Any, operations: list[Any]) -> Any:
+def _patch(_environment: Environment, document: object, operations: Sequence[object]) -> Any:
     if len(operations) > MOST_OPERATIONS:
         raise BuiltinError(f"more than {MOST_OPERATIONS} operations")
     patcher = _Patcher(document)
@@ -197,7 +198,7 @@ def _marshal_with_options(_environment: Environment, value: Any, options: dict[s
     return "\n".join(str(options.get("prefix", "")) + line for line in text.split("\n"))
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> Any:
     if isinstance(value, dict):
         return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
@@ -246,7 +247,7 @@ def _load_yaml(text: str) -> Any:
     return _plain(value, [0], 0)
 
 
-def _plain(value: Any, nodes: list[int], depth: int) -> Any:
+def _plain(value: object, nodes: list[int], depth: int) -> Any:
     """JSON of what YAML gave, with every alias counted each time that it is used."""
     nodes[0] += 1
     if nodes[0] > MOST_NODES or depth > 100:
@@ -262,7 +263,7 @@ def _plain(value: Any, nodes: list[int], depth: int) -> Any:
     raise BuiltinError(f"the YAML document has a value that JSON cannot have: {type(value).__name__}")
 
 
-def _yaml_key(key: Any) -> str:
+def _yaml_key(key: object) -> str:
     if isinstance(key, str):
         return key
     if isinstance(key, bool):
@@ -276,7 +277,7 @@ def _yaml_unmarshal(_environment: Environment, text: str) -> Any:
     return _load_yaml(text)
 
 
-def _yaml_is_valid(_environment: Environment, text: Any) -> bool:
+def _yaml_is_valid(_environment: Environment, text: object) -> bool:
     try:
         if not isinstance(text, str):
             return False
@@ -286,7 +287,7 @@ def _yaml_is_valid(_environment: Environment, text: Any) -> bool:
     return True
 
 
-def _yaml_marshal(_environment: Environment, value: Any) -> str:
+def _yaml_marshal(_environment: Environment, value: object) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -310,7 +311,7 @@ def _yaml_marshal(_environment: Environment, value: Any) -> str:
 # --- objects and graphs
 
 
-def _subset(_environment: Environment, whole: Any, part: Any) -> bool:
+def _subset(_environment: Environment, whole: object, part: object) -> bool:
     """Objects within objects, sets within sets, an array as a stretch of an array, an array that holds a set."""
     if isinstance(whole, dict) and isinstance(part, dict):
         return _object_subset(whole, part)
@@ -323,11 +324,11 @@ def _subset(_environment: Environment, whole: Any, part: Any) -> bool:
     raise BuiltinError("both arguments object.subset must be of the same type or array and set")
 
 
-def _object_subset(whole: dict[Any, Any], part: dict[Any, Any]) -> bool:
+def _object_subset(whole: dict[object, object], part: dict[object, object]) -> bool:
     return all(key in whole and (equal(whole[key], item) or _inside(whole[key], item)) for key, item in part.items())
 
 
-def _inside(whole: Any, part: Any) -> bool:
+def _inside(whole: object, part: object) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
         return _object_subset(whole, part)
     if isinstance(whole, RegoSet) and isinstance(part, RegoSet):
@@ -337,7 +338,7 @@ def _inside(whole: Any, part: Any) -> bool:
     return False
 
 
-def _array_subset(whole: list[Any], part: list[Any]) -> bool:
+def _array_subset(whole: Sequence[object], part: Sequence[object]) -> bool:
     """Whether `part` is a stretch of `whole`."""
     if len(whole) * len(part) > MOST_COMPARISONS:
         raise BuiltinError(f"arrays of {len(whole)} and {len(part)} elements are too long to compare")
@@ -345,19 +346,19 @@ def _array_subset(whole: list[Any], part: list[Any]) -> bool:
     return any(one[start : start + len(other)] == other for start in range(len(one) - len(other) + 1))
 
 
-def _reachable_paths(_environment: Environment, graph: dict[Any, Any], starts: list[Any]) -> RegoSet:
+def _reachable_paths(_environment: Environment, graph: dict[object, object], starts: Sequence[object]) -> RegoSet:
     found: RegoSet = RegoSet()
     seen: set[tuple[Any, ...]] = set()
     steps = 0
 
-    def commit(path: list[Any]) -> None:
+    def commit(path: Sequence[object]) -> None:
         if tuple(path) not in seen:
             seen.add(tuple(path))
             found.append(path)
         if len(found) > MOST_PATHS:
             raise BuiltinError(f"more than {MOST_PATHS} paths")
 
-    def follow(node: Any, path: list[Any]) -> None:
+    def follow(node: object, path: Sequence[object]) -> None:
         nonlocal steps
         steps += 1
         if steps > MOST_NODES:
@@ -389,7 +390,7 @@ def _reachable_paths(_environment: Environment, graph: dict[Any, Any], starts: l
 
 
 def _cast(kind: type, name: str) -> Any:
-    def cast(_environment: Environment, value: Any) -> Any:
+    def cast(_environment: Environment, value: object) -> Any:
         if isinstance(value, kind):
             return value
         raise BuiltinError(f"the argument is not {name}")
@@ -397,13 +398,13 @@ def _cast(kind: type, name: str) -> Any:
     return cast
 
 
-def _cast_array(_environment: Environment, value: Any) -> Any:
+def _cast_array(_environment: Environment, value: object) -> Any:
     if isinstance(value, list):
         return list(value)
     raise BuiltinError("the argument is not an array or set")
 
 
-def _cast_set(_environment: Environment, value: Any) -> Any:
+def _cast_set(_environment: Environment, value: object) -> Any:
     return RegoSet({comparable(item): item for item in _cast_array(_environment, value)}.values())
 
 

@@ -7,7 +7,7 @@ them as Rego: `["a", "b"]`, `{"k": "v"}`.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 import orjson
 
@@ -19,7 +19,7 @@ MAX_LENGTH = 1 << 20
 _VERB = re.compile(r"%([-+# 0]*)(\[\d+\])?(\*|\d+)?(?:\.(\*|\d+)?)?(\[\d+\])?(.)?", re.DOTALL)
 
 
-def sprintf(pattern: str, arguments: list[Any]) -> str:
+def sprintf(pattern: str, arguments: Sequence[object]) -> str:
     """The pattern with its verbs replaced. What Go marks as a mistake is marked as Go does: `%!d(string=x)`."""
     formatter = _Formatter(arguments)
     text = _VERB.sub(formatter.replace, pattern)
@@ -31,7 +31,7 @@ def sprintf(pattern: str, arguments: list[Any]) -> str:
 class _Formatter:
     """Walks through the arguments; `%[2]d` picks one."""
 
-    def __init__(self, arguments: list[Any]) -> None:
+    def __init__(self, arguments: Sequence[object]) -> None:
         self.arguments = arguments
         self.at = 0
         self.picked = False
@@ -98,7 +98,7 @@ class _Formatter:
         return f"%!(EXTRA {', '.join(f'{_type(value)}={plain(value)}' for value in left)})"
 
 
-def _type(value: Any) -> str:
+def _type(value: object) -> str:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
@@ -108,7 +108,7 @@ def _type(value: Any) -> str:
     return "string"
 
 
-def format_value(verb: str, flags: str, precision: int | None, value: Any) -> str:
+def format_value(verb: str, flags: str, precision: int | None, value: object) -> str:
     """One value by one verb, before padding."""
     if verb in "vs" and isinstance(value, list | dict):
         return _composite(value, "#" in flags)
@@ -177,15 +177,15 @@ def _quoted(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
-def _go_syntax(value: Any) -> str:
+def _go_syntax(value: object) -> str:
     return _quoted(value) if isinstance(value, str) else plain(value)
 
 
-def _composite(value: Any, syntax: bool) -> str:
+def _composite(value: object, syntax: bool) -> str:
     return orjson.dumps(value).decode() if syntax else plain(value)
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A value as `%v` shows it."""
     if isinstance(value, str):
         return value
@@ -217,7 +217,7 @@ def float_text(value: float) -> str:
     return f"{value:.{max(0, len(mantissa.lstrip('-')) - 2 - power if '.' in mantissa else -power)}f}"
 
 
-def _pad(text: str, flags: str, width: int, value: Any, verb: str) -> str:
+def _pad(text: str, flags: str, width: int, value: object, verb: str) -> str:
     if len(text) >= width:
         return text
     if "-" in flags:

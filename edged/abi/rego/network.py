@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -20,7 +20,7 @@ _URI = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def _network(text: Any) -> Network:
+def _network(text: object) -> Network:
     if isinstance(text, str) and len(text) < 100 and _CIDR.fullmatch(text):
         try:
             return ipaddress.ip_network(text, strict=False)
@@ -29,7 +29,7 @@ def _network(text: Any) -> Network:
     raise BuiltinError(f"invalid CIDR address: {text}")
 
 
-def _is_valid(_environment: Environment, text: Any) -> bool:
+def _is_valid(_environment: Environment, text: object) -> bool:
     try:
         _network(text)
     except BuiltinError:
@@ -44,7 +44,7 @@ def _expand(_environment: Environment, text: str) -> RegoSet:
     return RegoSet(str(address) for address in network)
 
 
-def _merge(_environment: Environment, texts: list[Any]) -> RegoSet:
+def _merge(_environment: Environment, texts: Sequence[object]) -> RegoSet:
     """A plain IPv4 address counts as its class's network, as in OPA."""
     networks = [_merged_network(text) for text in texts]
     narrow = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
@@ -54,7 +54,7 @@ def _merge(_environment: Environment, texts: list[Any]) -> RegoSet:
     return found
 
 
-def _merged_network(text: Any) -> Network:
+def _merged_network(text: object) -> Network:
     if not isinstance(text, str):
         raise BuiltinError("element must be string")
     try:
@@ -83,7 +83,7 @@ def _is_subnet(part: Network, whole: Network) -> bool:
     return isinstance(whole, ipaddress.IPv6Network) and part.subnet_of(whole)
 
 
-def _entries(value: Any, number: int) -> Iterator[tuple[Any, Any]]:
+def _entries(value: object, number: int) -> Iterator[tuple[Any, Any]]:
     """(CIDR, how the result names it) of a string, array, set or object of strings or arrays."""
     if isinstance(value, str):
         yield value, value
@@ -105,7 +105,7 @@ def _entries(value: Any, number: int) -> Iterator[tuple[Any, Any]]:
             raise BuiltinError(f"operand {number}: element must be string or non-empty array")
 
 
-def _contains_matches(_environment: Environment, wholes: Any, parts: Any) -> RegoSet:
+def _contains_matches(_environment: Environment, wholes: object, parts: object) -> RegoSet:
     first, second = list(_entries(wholes, 1)), list(_entries(parts, 2))
     if len(first) * len(second) > MOST_PAIRS:
         raise BuiltinError(f"more than {MOST_PAIRS} pairs to compare")
@@ -157,7 +157,7 @@ def _uri_parse(_environment: Environment, text: str) -> dict[str, str]:
     return _split_uri(text)
 
 
-def _uri_is_valid(_environment: Environment, text: Any) -> bool:
+def _uri_is_valid(_environment: Environment, text: object) -> bool:
     try:
         return isinstance(text, str) and bool(text) and _split_uri(text) is not None
     except BuiltinError:

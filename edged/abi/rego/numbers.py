@@ -86,7 +86,7 @@ def _compare(_environment: Environment, one: str, other: str) -> int:
     return (first > second) - (first < second)
 
 
-def _is_valid(_environment: Environment, text: Any) -> bool:
+def _is_valid(_environment: Environment, text: object) -> bool:
     return isinstance(text, str) and len(text) < 1000 and _VERSION.fullmatch(text) is not None
 
 
@@ -100,7 +100,7 @@ def _random(environment: Environment, key: str, most: int) -> int:
     return int(environment.remembered.setdefault(("rand.intn", key, most), random.SystemRandom().randrange(most)))
 
 
-def _uuid(environment: Environment, key: Any) -> str:
+def _uuid(environment: Environment, key: object) -> str:
     return str(environment.remembered.setdefault(("uuid", dump(key)), str(uuid.uuid4())))
 
 

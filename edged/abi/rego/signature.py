@@ -55,7 +55,7 @@ class Builtin:
         return text
 
 
-def _checked(letter: str, value: Any, index: int) -> Any:
+def _checked(letter: str, value: object, index: int) -> Any:
     name, kind = KINDS[letter]
     if letter == "i" and isinstance(value, float) and value.is_integer():
         return int(value)

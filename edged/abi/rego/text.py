@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -18,7 +19,7 @@ _GLOB_SPECIAL = re.compile(r"[*?\\\[\]{}]")
 MOST_MATCHES = 100_000
 
 
-def _sprintf(_environment: Environment, pattern: str, arguments: list[Any]) -> str:
+def _sprintf(_environment: Environment, pattern: str, arguments: Sequence[object]) -> str:
     return formatting.sprintf(pattern, arguments)
 
 
@@ -55,7 +56,7 @@ def _query_decode(_environment: Environment, text: str) -> str:
         raise BuiltinError("the decoded bytes are not UTF-8") from error
 
 
-def _query_encode_object(environment: Environment, values: dict[str, Any]) -> str:
+def _query_encode_object(environment: Environment, values: Mapping[str, object]) -> str:
     pairs: list[str] = []
     for key in sorted(values, key=str):
         value = values[key]
@@ -110,7 +111,7 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _any_prefix(_environment: Environment, search: Any, prefixes: Any) -> bool:
+def _any_prefix(_environment: Environment, search: object, prefixes: object) -> bool:
     """Texts with a prefix stand in a row when sorted, and begin where the prefix itself would stand."""
     texts = sorted(_texts(search))
     for prefix in _texts(prefixes):
@@ -120,7 +121,7 @@ def _any_prefix(_environment: Environment, search: Any, prefixes: Any) -> bool:
     return False
 
 
-def _any_suffix(environment: Environment, search: Any, suffixes: Any) -> bool:
+def _any_suffix(environment: Environment, search: object, suffixes: object) -> bool:
     return _any_prefix(environment, [text[::-1] for text in _texts(search)], [text[::-1] for text in _texts(suffixes)])
 
 
@@ -129,7 +130,7 @@ def _trace(environment: Environment, note: str) -> bool:
     return True
 
 
-def _print(environment: Environment, values: list[Any]) -> bool:
+def _print(environment: Environment, values: Sequence[object]) -> bool:
     """Each value comes as the set of what its expression may be, empty where it is undefined."""
     shown = [formatting.plain(value[0]) if isinstance(value, list) and value else "<undefined>" for value in values]
     environment.log(" ".join(shown))

@@ -79,21 +79,21 @@ def _now(environment: Environment) -> int:
     return environment.now_ns
 
 
-def _date(_environment: Environment, value: Any) -> list[int]:
+def _date(_environment: Environment, value: object) -> list[int]:
     moment, _, _ = _when(value)
     return [moment.year, moment.month, moment.day]
 
 
-def _clock(_environment: Environment, value: Any) -> list[int]:
+def _clock(_environment: Environment, value: object) -> list[int]:
     moment, _, _ = _when(value)
     return [moment.hour, moment.minute, moment.second]
 
 
-def _weekday(_environment: Environment, value: Any) -> str:
+def _weekday(_environment: Environment, value: object) -> str:
     return time_layouts.DAYS[_when(value)[0].weekday()]
 
 
-def _add_date(_environment: Environment, value: Any, years: int, months: int, days: int) -> int:
+def _add_date(_environment: Environment, value: object, years: int, months: int, days: int) -> int:
     """A day that the month does not have runs over into the next, as in Go."""
     moment, nanoseconds, _ = _when(value)
     if max(abs(years), abs(months), abs(days)) > 1_000_000:
@@ -108,7 +108,7 @@ def _add_date(_environment: Environment, value: Any, years: int, months: int, da
     return nanoseconds_of(local.replace(tzinfo=moment.tzinfo), nanoseconds)
 
 
-def _difference(_environment: Environment, one: Any, other: Any) -> list[int]:
+def _difference(_environment: Environment, one: object, other: object) -> list[int]:
     """[years, months, days, hours, minutes, seconds] between, in the zone of the first."""
     first, first_ns, _ = _when(one)
     second, second_ns, _ = _when(other)
@@ -125,7 +125,7 @@ def _difference(_environment: Environment, one: Any, other: Any) -> list[int]:
     return parts
 
 
-def _format(_environment: Environment, value: Any) -> str:
+def _format(_environment: Environment, value: object) -> str:
     moment, nanoseconds, layout = _when(value)
     return time_layouts.write(moment, nanoseconds, time_layouts.NAMED.get(layout, layout or time_layouts.RFC3339_NANO))
 

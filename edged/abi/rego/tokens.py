@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -82,7 +83,7 @@ def _decode(_environment: Environment, text: str) -> list[Any]:
 # --- keys
 
 
-def _number(jwk: dict[str, Any], name: str) -> int:
+def _number(jwk: Mapping[str, object], name: str) -> int:
     value = jwk.get(name)
     if not isinstance(value, str):
         raise BuiltinError(f"a JWK lacks {name}")
@@ -130,7 +131,7 @@ def _pem_key(pem: bytes) -> Any:
         raise BuiltinError("failed to parse a PEM key or certificate") from error
 
 
-def _fits(algorithm: str, key: Any, token: _Token) -> bool:
+def _fits(algorithm: str, key: object, token: _Token) -> bool:
     """Whether the signature is that key's. A key of another kind than the algorithm's does not fit."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
@@ -178,7 +179,7 @@ def _verifier(algorithm: str) -> Any:
     return verify
 
 
-def _any_fits(algorithm: str, keys: list[tuple[Any, str, str]], token: _Token) -> bool:
+def _any_fits(algorithm: str, keys: list[tuple[object, str, str]], token: _Token) -> bool:
     wanted = token.header.get("kid")
     named = [key for key, _, kid in keys if wanted and kid == wanted]
     if named:
@@ -230,7 +231,7 @@ def _is_signed(token: _Token, constraints: dict[str, Any]) -> bool:
     return algorithm[:2] != "HS" and _any_fits(algorithm, _keys(constraints["cert"]), token)
 
 
-def _claims_hold(payload: dict[str, Any], constraints: dict[str, Any], now: float) -> bool:
+def _claims_hold(payload: dict[str, Any], constraints: Mapping[str, object], now: float) -> bool:
     if constraints.get("iss") and payload.get("iss") != constraints["iss"]:
         return False
     audience, wanted = payload.get("aud"), constraints.get("aud", "")

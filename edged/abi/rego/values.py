@@ -46,7 +46,7 @@ def parse(text: bytes) -> Any:
     return value
 
 
-def dump(value: Any) -> bytes:
+def dump(value: object) -> bytes:
     """The text of a value, sets as sets. Raises BuiltinError."""
     if isinstance(value, bool | str) or value is None:
         return _fast(value)
@@ -55,7 +55,7 @@ def dump(value: Any) -> bytes:
     return "".join(parts).encode()
 
 
-def dump_json(value: Any) -> bytes:
+def dump_json(value: object) -> bytes:
     """As `dump`, for guests that read JSON only: sets become arrays. Raises BuiltinError."""
     try:
         return orjson.dumps(value)
@@ -66,14 +66,14 @@ def dump_json(value: Any) -> bytes:
             raise BuiltinError(f"the result cannot be written: {error}") from error
 
 
-def _fast(value: Any) -> bytes:
+def _fast(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError as error:
         raise BuiltinError(f"the result cannot be written: {error}") from error
 
 
-def _write(value: Any, parts: list[str], depth: int) -> None:
+def _write(value: object, parts: list[str], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise BuiltinError(f"a value is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
@@ -132,7 +132,7 @@ def _value(source: str, at: int, depth: int) -> tuple[Any, int]:
     return int(number), match.end()
 
 
-def _items(source: str, at: int, end: str, into: list[Any], depth: int) -> tuple[Any, int]:
+def _items(source: str, at: int, end: str, into: list[object], depth: int) -> tuple[Any, int]:
     at = _skip(source, at)
     if source[at] == end:
         return into, at + 1

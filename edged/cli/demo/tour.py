@@ -350,7 +350,7 @@ class Demo:
     def _status(self) -> dict[str, Any]:
         return ask(str(self.folder / "edged.sock"), "status")
 
-    async def _create(self, pod: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+    async def _create(self, pod: dict[str, object], *, dry_run: bool = False) -> dict[str, Any]:
         query = {"dryRun": "All"} if dry_run else None
         return await self._client.request("POST", "/api/v1/namespaces/default/pods", query=query, body=pod)
 

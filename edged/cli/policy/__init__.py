@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edged.cli import Command
+
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
 OPERATIONS = {
     "run": "ask",  # a file `run` would hide the function below
@@ -32,7 +35,7 @@ OPERATIONS = {
 """Operation -> its file in this folder; one without its file is not offered."""
 
 
-def add_parser(subparsers: Any) -> None:
+def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("policy", help="run, test and inspect admission policies")
     operations = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
     for file in dict.fromkeys(OPERATIONS.values()):

@@ -12,6 +12,7 @@ import orjson
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
     from edged.config import Config
 
 EPILOG = """example:
@@ -19,7 +20,7 @@ EPILOG = """example:
 ANNOTATED_BY = "dev.edged.annotate"
 
 
-def add_parser(operations: Any) -> None:
+def add_parser(operations: Subparsers) -> None:
     parser = operations.add_parser(
         "annotate",
         help="write metadata into a module",

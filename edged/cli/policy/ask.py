@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
     from edged.cli.policy.sources import Wishes
+    from edged.cli.subparsers import Subparsers
     from edged.config import Config, GroupConfig, PolicyConfig
 
 MODES = ("kubewarden", "wasi", "opa", "gatekeeper", "kubewarden-wapc", "wapc")
@@ -34,7 +35,7 @@ examples:
   edged policy run -r review.json --allow-context-aware --record-host-capabilities-interactions s.yml policy.wasm"""
 
 
-def add_parser(operations: Any) -> None:
+def add_parser(operations: Subparsers) -> None:
     parser = operations.add_parser(
         "run",
         help="ask a policy about a request",
@@ -234,7 +235,7 @@ def _object_name(request: AdmissionRequest) -> str:
     return f"{request.kind} {place}".strip()
 
 
-def _print(results: list[dict[str, Any]], output: str) -> None:
+def _print(results: list[dict[str, object]], output: str) -> None:
     if output == "table":
         _print_table(results)
     elif len(results) == 1:

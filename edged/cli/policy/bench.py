@@ -22,12 +22,13 @@ from edged.errors import ConfigError
 if TYPE_CHECKING:
     from edged.admission.host.admission import Admission
     from edged.admission.rules.review import AdmissionRequest
+    from edged.cli.subparsers import Subparsers
 
 EPILOG = """example:
   edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm"""
 
 
-def add_parser(operations: Any) -> None:
+def add_parser(operations: Subparsers) -> None:
     parser = operations.add_parser(
         "bench",
         help="measure how long a policy takes to answer",

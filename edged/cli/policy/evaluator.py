@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -42,7 +41,7 @@ class Lines(GuestLines):
         self._show = show
         self._keep = keep
 
-    def write(self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any) -> None:
+    def write(self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: object) -> None:
         if self._keep:
             found = text.decode(errors="replace") if isinstance(text, bytes) else text
             self.kept += [line for line in found.splitlines() if line.strip()]

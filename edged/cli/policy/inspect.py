@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,12 +13,13 @@ import orjson
 from edged.errors import EdgedError
 
 if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
     from edged.config import Config
 
 PREFIX = "io.kubewarden.policy."
 
 
-def add_parser(operations: Any) -> None:
+def add_parser(operations: Subparsers) -> None:
     parser = operations.add_parser(
         "inspect",
         help="show a module's metadata, and whether edged can load it",
@@ -144,7 +145,9 @@ def told(found: dict[str, Any]) -> Iterator[str]:
     yield f"edged can load it:    {'no: ' + found['problem'] if found['problem'] else 'yes'}"
 
 
-def _facts(found: dict[str, Any], metadata: dict[str, Any], annotations: dict[str, str]) -> Iterator[tuple[str, Any]]:
+def _facts(
+    found: dict[str, Any], metadata: Mapping[str, object], annotations: dict[str, str]
+) -> Iterator[tuple[str, Any]]:
     yield "module", found["module"]
     yield "digest", f"sha256:{found['digest']}"
     yield "size", _size(found["size"])
@@ -180,7 +183,7 @@ def _lists(
     yield "warnings", found["warnings"]
 
 
-def _rule(rule: dict[str, Any]) -> str:
+def _rule(rule: Mapping[str, object]) -> str:
     parts = []
     for key in ("operations", "apiGroups", "apiVersions", "resources"):
         values = rule.get(key)
@@ -189,12 +192,12 @@ def _rule(rule: dict[str, Any]) -> str:
     return "{} of {}/{} {}".format(*parts)
 
 
-def _plain(text: Any) -> str:
+def _plain(text: object) -> str:
     """What a module says cannot steer the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in str(text))
 
 
-def _yes(value: Any) -> str:
+def _yes(value: object) -> str:
     return "yes" if value else "no"
 
 

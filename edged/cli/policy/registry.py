@@ -4,12 +4,15 @@ The work is in cli/modules.py."""
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edged.cli import modules
 
+if TYPE_CHECKING:
+    from edged.cli.subparsers import Subparsers
 
-def add_parser(subparsers: Any) -> None:
+
+def add_parser(subparsers: Subparsers) -> None:
     modules.declare(subparsers, "policy")
 
 

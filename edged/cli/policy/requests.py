@@ -8,6 +8,7 @@ API server builds it. Called by run, test, bench and scaffold.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeGuard
@@ -58,11 +59,11 @@ def plural_of(api_version: str, kind: str) -> tuple[str, bool]:
     return (f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"), False
 
 
-def is_review(document: Any) -> bool:
+def is_review(document: object) -> bool:
     return isinstance(document, dict) and isinstance(document.get("request"), dict)
 
 
-def is_request(document: Any) -> bool:
+def is_request(document: object) -> bool:
     """A bare AdmissionRequest: an object's `kind` is a string, a request's names group and version as well."""
     return isinstance(document, dict) and isinstance(document.get("kind"), dict) and "operation" in document
 
@@ -76,7 +77,7 @@ def is_object(document: object) -> TypeGuard[dict[str, Any]]:
 
 
 def request_of(
-    document: Any, where: str, circumstances: Circumstances = USUAL, *, raw: bool = False
+    document: object, where: str, circumstances: Circumstances = USUAL, *, raw: bool = False
 ) -> AdmissionRequest:
     """The request that a document is or stands for, read by the daemon's own parser. Raises ConfigError."""
     try:
@@ -96,7 +97,7 @@ def request_of(
         raise ConfigError(f"{where}: {error}") from error
 
 
-def encode(value: Any, where: str) -> bytes:
+def encode(value: object, where: str) -> bytes:
     """As JSON. Raises ConfigError for what JSON cannot hold."""
     try:
         return orjson.dumps(value)
@@ -104,7 +105,7 @@ def encode(value: Any, where: str) -> bytes:
         raise ConfigError(f"{where}: cannot be written as JSON: {error}") from error
 
 
-def objects_of(document: Any, where: str) -> list[tuple[Any, str]]:
+def objects_of(document: object, where: str) -> list[tuple[Any, str]]:
     """The document, or each item of a List, as kubectl prints several objects."""
     if is_object(document) and document["kind"] == "List" and isinstance(document.get("items"), list):
         return [(item, f"{where}: items[{index}]") for index, item in enumerate(document["items"])]
@@ -138,7 +139,7 @@ def build(obj: dict[str, Any], where: str, circumstances: Circumstances = USUAL)
     return request
 
 
-def _objects(obj: dict[str, Any], circumstances: Circumstances) -> dict[str, Any]:
+def _objects(obj: Mapping[str, object], circumstances: Circumstances) -> dict[str, Any]:
     """Which of object and oldObject there is: nothing comes of a deletion, nothing was before a creation."""
     if circumstances.operation == "DELETE":
         return {"oldObject": circumstances.old or obj}
@@ -169,7 +170,7 @@ def _split(api_version: str) -> tuple[str, str]:
     return group, version
 
 
-def _uid(obj: dict[str, Any], circumstances: Circumstances, where: str) -> str:
+def _uid(obj: Mapping[str, object], circumstances: Circumstances, where: str) -> str:
     """The same for the same question, so that two runs print the same."""
     content = encode([obj, circumstances.operation, circumstances.subresource, circumstances.old], where)
     return str(uuid.uuid5(uuid.NAMESPACE_OID, content.decode()))

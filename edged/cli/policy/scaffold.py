@@ -15,6 +15,7 @@ from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
+    from edged.cli.subparsers import Subparsers
 
 KINDS = ("ClusterAdmissionPolicy", "AdmissionPolicy", "ClusterAdmissionPolicyGroup", "AdmissionPolicyGroup")
 PREFIX = "io.kubewarden.policy."
@@ -22,7 +23,7 @@ HUB = "io.artifacthub."
 CEL_POLICY = "registry://ghcr.io/kubewarden/policies/cel-policy:latest"
 
 
-def add_parser(operations: Any) -> None:
+def add_parser(operations: Subparsers) -> None:
     parser = operations.add_parser("scaffold", help="print requests, custom resources and configuration as a start")
     kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     _add_request(kinds)
@@ -48,7 +49,7 @@ def add_parser(operations: Any) -> None:
     _add_output(verification)
 
 
-def _add_request(kinds: Any) -> None:
+def _add_request(kinds: Subparsers) -> None:
     request = kinds.add_parser(
         "admission-request",
         help="an AdmissionRequest about an object",
@@ -68,7 +69,7 @@ def _add_request(kinds: Any) -> None:
     _add_output(request, "json")
 
 
-def _add_manifest(kinds: Any) -> None:
+def _add_manifest(kinds: Subparsers) -> None:
     manifest = kinds.add_parser("manifest", help="a custom resource from a module's metadata")
     _add_policy_options(manifest)
     manifest.add_argument("-t", "--type", choices=KINDS, default=KINDS[0], help=f"default: {KINDS[0]}")

@@ -76,7 +76,7 @@ class Session:
     inventory: bytes | None = None
     """What Rego policies see of the cluster, where it is given whole."""
 
-    def answer(self, tag: str, fields: Mapping[str, Any]) -> bytes:
+    def answer(self, tag: str, fields: Mapping[str, object]) -> bytes:
         """Raises HostCallError: what was refused then, or what nobody asked then."""
         key = _key(tag, fields)
         known = [exchange for exchange in self.exchanges if exchange.key == key]
@@ -98,7 +98,7 @@ class Session:
         """The same, nothing asked yet."""
         return Session(self.exchanges, self.where, inventory=self.inventory)
 
-    async def recorded(self, tag: str, fields: Mapping[str, Any], answer: Awaitable[bytes]) -> bytes:
+    async def recorded(self, tag: str, fields: Mapping[str, object], answer: Awaitable[bytes]) -> bytes:
         """The answer, kept. Raises what `answer` raises."""
         try:
             payload = await answer
@@ -112,12 +112,12 @@ class Session:
         return payload
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(fields: Mapping[str, object]) -> dict[str, Any]:
     plain: dict[str, Any] = orjson.loads(orjson.dumps(dict(fields)))
     return plain
 
 
-def _key(tag: str, fields: Mapping[str, Any]) -> bytes:
+def _key(tag: str, fields: Mapping[str, object]) -> bytes:
     """Absent, null, empty and false are the same, as they are to the host."""
     given = {name: value for name, value in fields.items() if value not in (None, "", False) and value not in ([], ())}
     return orjson.dumps([tag, given], option=orjson.OPT_SORT_KEYS)
@@ -171,7 +171,7 @@ def outside_fields(path: str, payload: bytes) -> tuple[str, dict[str, Any]]:
     return _VERIFY_TAGS.get(path, "IsCertificateTrusted"), found
 
 
-def exchange_of(namespace: str, operation: str, payload: Any, response: Any, error: str | None) -> Exchange:
+def exchange_of(namespace: str, operation: str, payload: object, response: object, error: str | None) -> Exchange:
     """An exchange written as the guest sees it: the call's namespace, operation and payload. Raises ConfigError."""
     try:
         tag, fields = _question(namespace, operation, orjson.dumps(payload))
@@ -244,7 +244,7 @@ class ReplayContext(ClusterContext):
     async def get(self, request: GetRequest) -> bytes:
         return self._session.answer(GET, get_fields(request))
 
-    async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
+    async def can_i(self, spec: Mapping[str, object], disable_cache: bool) -> bytes:
         return self._session.answer(CAN_I, can_i_fields(spec, disable_cache))
 
 
@@ -291,7 +291,7 @@ class RecordContext(ClusterContext):
     async def get(self, request: GetRequest) -> bytes:
         return await self._session.recorded(GET, get_fields(request), self._inner.get(request))
 
-    async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
+    async def can_i(self, spec: dict[str, object], disable_cache: bool) -> bytes:
         fields = can_i_fields(spec, disable_cache)
         return await self._session.recorded(CAN_I, fields, self._inner.can_i(spec, disable_cache))
 
@@ -319,7 +319,7 @@ def load(path: Path) -> Session:
     )
 
 
-def _list(document: Any, path: Path) -> Sequence[Any]:
+def _list(document: object, path: Path) -> Sequence[Any]:
     if document is None:
         return []
     if not isinstance(document, list):
@@ -327,7 +327,7 @@ def _list(document: Any, path: Path) -> Sequence[Any]:
     return document
 
 
-def from_data(entries: Iterable[Any], where: str) -> Session:
+def from_data(entries: Iterable[object], where: str) -> Session:
     """A session from decoded YAML: exchanges as kwctl writes them, or host calls as guests make them. Raises
     ConfigError."""
     exchanges = []
@@ -339,7 +339,7 @@ def from_data(entries: Iterable[Any], where: str) -> Session:
     return Session(exchanges, where)
 
 
-def _exchange(entry: Any) -> Exchange:
+def _exchange(entry: object) -> Exchange:
     if not isinstance(entry, dict):
         raise ConfigError("is not a mapping")
     if "operation" in entry:
@@ -355,7 +355,7 @@ def _exchange(entry: Any) -> Exchange:
     raise ConfigError("response needs type Success with payload (a string), or type Error with message")
 
 
-def _host_call(entry: dict[str, Any]) -> Exchange:
+def _host_call(entry: Mapping[str, object]) -> Exchange:
     unknown = [key for key in entry if key not in ("namespace", "operation", "payload", "response", "error")]
     if unknown:
         raise ConfigError(f"unknown key {unknown[0]!r}")

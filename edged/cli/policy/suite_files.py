@@ -49,7 +49,7 @@ class Text:
         return f'"{self.value}"' if self.how == "is" else f'something that {self.how} "{self.value}"'
 
 
-def _text(value: Any, reader: Reader, path: Place) -> Text:
+def _text(value: object, reader: Reader, path: Place) -> Text:
     if isinstance(value, str):
         return Text(value)
     if isinstance(value, dict) and len(value) == 1:
@@ -68,21 +68,21 @@ def _check_pattern(pattern: str) -> None:
         raise Bad(f"is not a regular expression: {error}") from None
 
 
-def _part(value: Any, reader: Reader, path: Place) -> Text:
+def _part(value: object, reader: Reader, path: Place) -> Text:
     found = _text(value, reader, path)
     return replace(found, how="contains") if found.how == "is" else found
 
 
-def _anything(value: Any, reader: Reader, path: Place) -> Any:
+def _anything(value: object, reader: Reader, path: Place) -> Any:
     return value
 
 
-def _texts(value: Any, reader: Reader, path: Place) -> tuple[Any, ...]:
+def _texts(value: object, reader: Reader, path: Place) -> tuple[Any, ...]:
     found: tuple[Any, ...] = list_of(_text, unique=False)(value, reader, path)
     return found
 
 
-def _one_or_more(value: Any, reader: Reader, path: Place) -> tuple[Any, ...]:
+def _one_or_more(value: object, reader: Reader, path: Place) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
 
 
@@ -113,7 +113,7 @@ class Expectation:
     """Each is in a line that the guest wrote."""
 
 
-def _expectation(value: Any, reader: Reader, path: Place) -> Expectation:
+def _expectation(value: object, reader: Reader, path: Place) -> Expectation:
     if isinstance(value, str):
         if value == "mutated":
             return Expectation(allowed=True, mutated=True)
@@ -244,7 +244,7 @@ def yaml_lines(content: bytes) -> dict[Place, int]:
 
     lines: dict[Place, int] = {}
 
-    def walk(node: Any, path: Place, line: int) -> None:
+    def walk(node: object, path: Place, line: int) -> None:
         lines[path] = line
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
@@ -283,7 +283,7 @@ def _policies(file: _File, reader: Reader, folder: Path) -> dict[str, _Named]:
     return found
 
 
-def _list(value: Any, reader: Reader, path: Place) -> list[Any]:
+def _list(value: object, reader: Reader, path: Place) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(value)
     reader.problem(path, "must be a list")
@@ -337,7 +337,7 @@ def _cases_of(
             )  # fmt: skip
 
 
-def _with_settings(config: PolicyConfig | GroupConfig, settings: Any) -> PolicyConfig | GroupConfig:
+def _with_settings(config: PolicyConfig | GroupConfig, settings: object) -> PolicyConfig | GroupConfig:
     if settings is None:
         return config
     if isinstance(config, GroupConfig):
@@ -347,7 +347,7 @@ def _with_settings(config: PolicyConfig | GroupConfig, settings: Any) -> PolicyC
     return replace(config, settings=settings)
 
 
-def _session(value: Any, path: Path) -> Session | None:
+def _session(value: object, path: Path) -> Session | None:
     if value is None:
         return None
     if isinstance(value, str):
@@ -401,7 +401,7 @@ def _circumstances(test: TestConfig, path: Path) -> Circumstances:
     )  # fmt: skip
 
 
-def _loaded(value: Any, path: Path, what: str = "object") -> Iterator[tuple[Any, str]]:
+def _loaded(value: object, path: Path, what: str = "object") -> Iterator[tuple[Any, str]]:
     """Inline, or of a file: all that it holds, or with `file.yaml#name` what has that name (`#Kind/name`: and kind)."""
     if not isinstance(value, str):
         yield value, what

@@ -116,7 +116,7 @@ def _annotations(wanted: Expectation, response: AdmissionResponse) -> Iterator[s
         yield f"audit_annotations: expected {wanted.audit_annotations}, got {response.audit_annotations or 'none'}"
 
 
-def _mutation(old: Any, wanted: Expectation, response: AdmissionResponse) -> Iterator[str]:
+def _mutation(old: object, wanted: Expectation, response: AdmissionResponse) -> Iterator[str]:
     patch = response.patch or []
     if wanted.mutated is not None and wanted.mutated is not bool(patch):
         yield "expected a patch, there is none" if wanted.mutated else f"expected no patch, got {json.dumps(patch)}"
@@ -128,7 +128,7 @@ def _mutation(old: Any, wanted: Expectation, response: AdmissionResponse) -> Ite
             yield "object after the patch:\n" + difference(wanted.object, after)
 
 
-def patched(old: Any, patch: list[dict[str, Any]]) -> Any:
+def patched(old: object, patch: list[dict[str, object]]) -> Any:
     """The object with the patch applied, as the API server applies it."""
     if not patch:
         return old
@@ -137,7 +137,7 @@ def patched(old: Any, patch: list[dict[str, Any]]) -> Any:
     return jsonpatch.apply_patch(old, patch)
 
 
-def difference(wanted: Any, found: Any) -> str:
+def difference(wanted: object, found: object) -> str:
     """Lines with - (expected) and + (got), three lines of what is equal around them."""
     old, new = (json.dumps(side, indent=2, sort_keys=True, ensure_ascii=False).splitlines() for side in (wanted, found))
     lines = difflib.unified_diff(old, new, "expected", "got", lineterm="", n=3)
@@ -225,7 +225,7 @@ def write_junit(path: Path, results: Sequence[Result]) -> None:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def _add_case(tree: Any, suite: Any, result: Result) -> None:
+def _add_case(tree: Any, suite: object, result: Result) -> None:
     case = result.case
     name = f"{case.name} [{case.subject}]" if case.subject else case.name
     element = tree.SubElement(

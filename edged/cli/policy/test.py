@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result
+    from edged.cli.subparsers import Subparsers
     from edged.config import Config, GroupConfig, PolicyConfig
 
 EPILOG = """A folder is searched for files named edged-test.yaml, NAME.edged-test.yaml (or .yml, .toml, .json) and for
@@ -30,7 +31,7 @@ examples:
   edged policy test tests/ -o json --junit report.xml"""
 
 
-def add_parser(operations: Any) -> None:
+def add_parser(operations: Subparsers) -> None:
     parser = operations.add_parser(
         "test",
         help="test policies: compare their answers with expected ones",

@@ -63,7 +63,7 @@ def converted(policy: dict[str, Any], binding: dict[str, Any], cel_policy: str) 
     }
 
 
-def _spec(obj: dict[str, Any], kind: str) -> Mapping[str, Any]:
+def _spec(obj: Mapping[str, object], kind: str) -> Mapping[str, Any]:
     if obj.get("kind") != kind or not str(obj.get("apiVersion")).startswith(API):
         raise ConfigError(f"must be a {kind}, not {obj.get('apiVersion')} {obj.get('kind')}")
     metadata, spec = obj.get("metadata"), obj.get("spec")
@@ -72,14 +72,14 @@ def _spec(obj: dict[str, Any], kind: str) -> Mapping[str, Any]:
     return spec
 
 
-def _left_out(where: str, given: Mapping[str, Any], known: set[str]) -> list[str]:
+def _left_out(where: str, given: Mapping[str, object], known: set[str]) -> list[str]:
     return [
         f"{where}.{key} cannot be converted: {_WHY.get(key, 'it is not known')}"
         for key, value in given.items() if key not in known and value not in (None, [], {})
     ]  # fmt: skip
 
 
-def _twice(match: Mapping[str, Any], narrowed: Mapping[str, Any]) -> list[str]:
+def _twice(match: Mapping[str, object], narrowed: Mapping[str, object]) -> list[str]:
     return [
         f"{key} is in the policy and in its binding, and both must hold: join them in one of the two"
         for key in ("namespaceSelector", "objectSelector")

@@ -17,6 +17,7 @@ from edged.errors import ConfigError
 if TYPE_CHECKING:
     from edged.cli.simulation.profiles import Profiles, Wish
     from edged.cli.simulation.report import Comparison
+    from edged.cli.subparsers import Subparsers
     from edged.scheduling.simulation.cluster_state import ClusterState
     from edged.scheduling.simulation.simulation import Outcome
 
@@ -27,7 +28,7 @@ examples:
   edged schedule simulate --live --add-nodes 3=node-1 --scale shop/web=40"""
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "simulate",
         help="show where pending Pods of a saved cluster would go, and what changes would alter",

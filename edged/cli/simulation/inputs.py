@@ -6,9 +6,9 @@ Fills a ClusterState (edged/scheduling/simulation/cluster_state.py), which knows
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from edged.cli.documents import documents
 from edged.errors import PeerError
@@ -76,5 +76,5 @@ async def _give_up(reason: str) -> None:
         raise PeerError(reason)
 
 
-async def _add(state: ClusterState, kind: str, where: str, item: dict[str, Any]) -> None:
+async def _add(state: ClusterState, kind: str, where: str, item: Mapping[str, object]) -> None:
     state.add_document({**item, "kind": kind}, where)

@@ -49,7 +49,7 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def embedded(data: Any) -> str:
+def embedded(data: object) -> str:
     """JSON for a script element: whatever a Pod is called, it ends no element and starts none."""
     text = orjson.dumps(data).decode()
     for character in "<>&\u2028\u2029":

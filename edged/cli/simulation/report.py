@@ -162,7 +162,7 @@ def _node_row(node: dict[str, Any]) -> tuple[str, ...]:
     return (name, *(_use(node, key, limit, text) for _, key, limit, text in USES))
 
 
-def use_words(node: dict[str, Any]) -> list[str]:
+def use_words(node: dict[str, object]) -> list[str]:
     """`pods 3/110`, `cpu 1 -> 2/4`, `memory ...` of an entry of `Comparison.nodes`."""
     return [f"{name} {_use(node, key, limit, text)}" for name, key, limit, text in USES]
 
