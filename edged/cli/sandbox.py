@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         trio.run(_serve_until_signal, args, _webhook_client(args))
     except* OSError as errors:
-        raise ConfigError(f"sandbox: {_first(errors)}") from None
+        error = _first(errors)
+        where = getattr(error, "filename", None) or f"{args.host}:{args.port}"
+        raise ConfigError(f"sandbox: {where}: {getattr(error, 'strerror', None) or error}") from None
     return 0
 
 

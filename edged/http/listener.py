@@ -48,7 +48,8 @@ def bind(listen: str) -> list[socket.socket]:
     except OSError as error:
         for sock in bound:
             sock.close()
-        raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}") from error
+        hint = "; is edged already running?" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}{hint}") from error
     return bound
 
 

@@ -48,7 +48,7 @@ class Store:
         parts = urlsplit(url)
         segments = [segment for segment in parts.path.split("/") if segment]
         if parts.scheme not in SCHEMES or not parts.netloc or not segments:
-            raise ConfigError(f"module {url}: needs a host and a path")
+            raise ConfigError(f"module {url}: must be a registry:// or https:// URL with a host and a path")
         if any(segment in (".", "..") or "\0" in segment or len(segment.encode()) > 255 for segment in segments):
             raise ConfigError(f"module {url}: not a path that can be kept")
         name = segments[-1] + (f"?{hashlib.sha256(parts.query.encode()).hexdigest()[:16]}" if parts.query else "")

@@ -145,7 +145,8 @@ def unknown(kind: str, known: Iterable[str], name: str) -> str:
 def expect(wanted: type, value: Any) -> None:
     """Raises Bad unless `value` has exactly the TOML type `wanted` (an integer is no boolean)."""
     if type(value) is not wanted:
-        raise Bad(f"must be {_TOML_TYPES[wanted]}, not {_TOML_TYPES.get(type(value), 'a date or time')}")
+        hint = " (an array of tables has two brackets: [[...]])" if (wanted, type(value)) == (list, dict) else ""
+        raise Bad(f"must be {_TOML_TYPES[wanted]}, not {_TOML_TYPES.get(type(value), 'a date or time')}{hint}")
 
 
 def text(*, empty: bool = True) -> Check:
@@ -253,11 +254,11 @@ def split_address(value: str) -> tuple[str, int]:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
         if not _is_address(host, 6):
-            raise Bad(f"is no IPv6 address between its brackets: {quoted(value)}")
+            raise Bad(f"is not an IPv6 address between its brackets: {quoted(value)}")
     elif ":" in host:
         raise Bad(f'needs brackets around an IPv6 address: "[{host}]:{port}"')
     elif not _HOST.fullmatch(host) or (re.fullmatch(r"[0-9.]+", host) and not _is_address(host, 4)):
-        raise Bad(f"is no host name and no IP address: {quoted(value)}")
+        raise Bad(f"is neither a host name nor an IP address: {quoted(value)}")
     return host, int(port)
 
 
@@ -300,7 +301,11 @@ def module_url(value: Any, reader: Reader, path: Path) -> str:
     if scheme == "file":
         module_path(value)
     elif scheme not in ("https", "registry"):
-        hint = f' (for a file: "file://{value}")' if value.startswith("/") else ""
+        hint = ""
+        if value.startswith("/"):
+            hint = f' (for a file: "file://{value}")'
+        elif "://" not in value and "." in value.partition("/")[0]:
+            hint = f' (for a registry: "registry://{value}")'
         raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{hint}")
     elif not host or not urlsplit(value).path.strip("/"):
         raise Bad(f"needs a host and a path: {quoted(value)}")
@@ -308,7 +313,7 @@ def module_url(value: Any, reader: Reader, path: Path) -> str:
         try:
             reference.parse_url(value)
         except ConfigError as error:
-            raise Bad(f"is no reference: {error}") from error
+            raise Bad(f"is not a reference: {error}") from error
     return str(value)
 
 
@@ -349,7 +354,7 @@ def _split_url(value: str) -> tuple[str, str]:
         host = parts.hostname or ""
         _ = parts.port
     except ValueError as error:
-        raise Bad(f"is no URL: {quoted(value)} ({error})") from None
+        raise Bad(f"is not a URL: {quoted(value)} ({error})") from None
     if any(character.isspace() or not character.isprintable() for character in value):
         raise Bad(f"must not hold blanks or control characters: {quoted(value)}")
     return parts.scheme, host

@@ -164,7 +164,7 @@ def test_push_from_the_store(shell):
         (("policy", "rm", "abc"), 1, "is not in"),
         (("policy", "save", "abcdef", "-o", "x.tar.gz"), 1, "no module in"),
         (("policy", "load", "-i", "/nowhere.tar.gz"), 2, "No such file"),
-        (("policy", "pull", "https://"), 2, "needs a host and a path"),
+        (("policy", "pull", "https://"), 2, "URL with a host and a path"),
         (("policy", "pull", "registry://host/UPPER"), 2, "not a repository name"),
         (("policy", "digest", "https://host/x"), 2, "must be a registry:// URL"),
         (("policy", "push", "/nowhere.wasm", "registry://127.0.0.1:1/x"), 1, "is not in"),
