@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged import config as configuration
+from edged.admission.config import AdmissionConfig
 from edged.admission.endpoint.registration import Registration, State
 from edged.admission.endpoint.registration_modes import make_registration, owner_identity
 from edged.admission.endpoint.routes import Routes
@@ -40,7 +41,7 @@ from edged.admission.host.review_watch import ReviewWatch
 from edged.admission.resources.custom_resources import CustomResources
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.webhooks import Target
-from edged.config import AdmissionConfig, Config
+from edged.config import Config
 from edged.errors import ConfigError, EdgedError
 from edged.http import listener as http
 from edged.http.connection import Limits
@@ -54,6 +55,7 @@ from edged.registry.modules import Modules
 from edged.telemetry.health import Health, Probes
 from edged.telemetry.logs import GuestLines, Logger, LogStyle, is_journal
 from edged.telemetry.metrics import Registry, internal_error_metrics, process_metrics
+from edged.tls.certificates import serving_names
 from edged.tls.serving_certificate import Certificates
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
@@ -85,7 +87,7 @@ class Daemon:
         self.log = log
         self.lines = GuestLines(log)
         engine = config.engine
-        self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)  # type: ignore[arg-type]
+        self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
         self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context))
         self.informers = Informers(self.source.client)
@@ -177,9 +179,13 @@ class Daemon:
         work: trio.Nursery,
         intake: trio.Nursery,
     ) -> None:
-        state_dir, url = Path(self.config.node.state_dir), admission_url(admission)
         self.certificates = Certificates(
-            admission, url, client_auth(admission), state_dir, self.log, self._announce_certificates
+            admission.tls,
+            serving_names(admission.dialled, admission.listen),
+            admission.client_certificates,
+            Path(self.config.node.state_dir),
+            self.log,
+            self._announce_certificates,
         )
         tls = await self.certificates.load()
         base.start_soon(self.certificates.run)
@@ -197,7 +203,7 @@ class Daemon:
         await intake.start(self.listener.serve)
         self.probes.probe_tls(intake, self.listener.addresses[0])
         target = Target(
-            url=admission_url(admission),
+            url=admission.dialled,
             ca_bundle=b"",
             owner=owner_identity(self.config.node.name),
             timeout_s=admission.webhook_timeout_s,
@@ -229,7 +235,14 @@ class Daemon:
         if not admission.policy_server:
             return None
         self.resources = CustomResources(
-            self.config, self.source.client, self.informers, self, self.log, lambda: rfc3339(time.time())
+            admission,
+            self.config.engine.wall_timeout_s,
+            Path(self.config.node.state_dir),
+            self.source.client,
+            self.informers,
+            self,
+            self.log,
+            lambda: rfc3339(time.time()),
         )
         await self.resources.start()
         return ResourceReviews(admission.policy_server, self.log)
@@ -273,7 +286,13 @@ class Daemon:
 
     def loader(self) -> PolicyLoader:
         """Loads policies as the configuration says now."""
-        return PolicyLoader(self.config, self.compiler, self.lines, self.log, self.modules)
+        return self._loader(self.config, self.modules)
+
+    def _loader(self, config: Config, modules: Modules) -> PolicyLoader:
+        allow_secrets = config.admission is not None and config.admission.allow_secrets
+        return PolicyLoader(
+            config.engine, self.compiler, self.lines, self.log, modules, allow_secrets=allow_secrets
+        )
 
     def _observers(self) -> tuple[Observer, ...]:
         """What is told of every evaluation."""
@@ -306,10 +325,17 @@ class Daemon:
         if config is None:
             return
         # Imported here: a node without the scheduler does not pay for it.
+        from edged.scheduling.run.plugins import PluginLoader
         from edged.scheduling.run.scheduling import Scheduling
 
         self.scheduling = Scheduling(
-            self.config, self.source.client, self.informers, self.compiler, self.lines, self.log, self.registry
+            config,
+            self.config.node.name,
+            PluginLoader(self.config.engine, self.compiler, self.lines, self.modules),
+            self.source.client,
+            self.informers,
+            self.log,
+            self.registry,
         )
         await self.scheduling.start(work)
 
@@ -359,28 +385,31 @@ class Daemon:
         fixed = needs_restart(self.config, fresh)
         if fixed:
             raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")
-        if fresh.admission is None:
-            await self._reload_scheduler(fresh)
-            self.config = fresh
-            return
         modules = self.modules
         if fresh.registry != self.config.registry:
             modules = Modules(fresh.registry, Path(fresh.node.state_dir), self.log)
-        loader = PolicyLoader(fresh, self.compiler, self.lines, self.log, modules)
+        if fresh.admission is None:
+            await self._reload_scheduler(fresh, modules)
+            self.config, self.modules = fresh, modules
+            return
+        loader = self._loader(fresh, modules)
         policies = await loader.load((*fresh.admission.policy, *fresh.admission.group), self.admission.policies)
         broken = [f"{policy.name}: {policy.error}" for policy in policies.values() if policy.error]
         if broken:
             raise ConfigError("policies do not load: " + "; ".join(broken))
-        await self._reload_scheduler(fresh)
+        await self._reload_scheduler(fresh, modules)
         self.config, self.modules = fresh, modules
         self._configured = policies
         self.swap()
         if self.resources is not None:
             self.resources.reload()
 
-    async def _reload_scheduler(self, fresh: Config) -> None:
-        if self.scheduling is not None and self.scheduler is not None:
-            await self.scheduling.reload(fresh)
+    async def _reload_scheduler(self, fresh: Config, modules: Modules) -> None:
+        if self.scheduling is not None and self.scheduler is not None and fresh.scheduler is not None:
+            from edged.scheduling.run.plugins import PluginLoader
+
+            loader = PluginLoader(fresh.engine, self.compiler, self.lines, modules)
+            await self.scheduling.reload(fresh.scheduler, loader)
 
     # --- status
 
@@ -510,18 +539,6 @@ def settle_memory() -> None:
     gc.freeze()
     with suppress(AttributeError):  # glibc has it, other C libraries need it less
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def admission_url(admission: AdmissionConfig) -> str:
-    """What the API server dials."""
-    return admission.url or f"https://{admission.listen}"
-
-
-def client_auth(admission: AdmissionConfig) -> Any:
-    """require or off: `auto` requires client certificates with static registration."""
-    if admission.client_auth == "auto":
-        return "require" if admission.register == "static" else "off"
-    return admission.client_auth
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:

@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 from edged import config
+from edged.admission.config import AdmissionConfig, GroupConfig, PolicyConfig
 from edged.config import Config, ConfigErrors
 from edged.errors import ConfigError
+from edged.registry.config import module_path
+from edged.scheduling.config.section import PluginConfig
+from edged.toml.reader import Bad, split_address
 
 POLICY = '[[admission.policy]]\nname = "p"\nmodule = "file:///p.wasm"\n'
 PLUGIN = '[[scheduler.plugin]]\nname = "p"\nmodule = "file:///p.wasm"\n'
@@ -26,7 +30,7 @@ def problems(text: str) -> list[str]:
     return [line.removeprefix("x.toml:") for line in str(caught.value).splitlines()]
 
 
-def policy(text: str) -> config.PolicyConfig:
+def policy(text: str) -> PolicyConfig:
     parsed = config.parse(f"[admission]\n{POLICY}{text}")
     assert parsed.admission is not None
     return parsed.admission.policy[0]
@@ -372,17 +376,17 @@ def test_windows_line_ends_count_once() -> None:
 
 
 def test_module_path_and_split_address() -> None:
-    assert config.module_path("file:///a%20b/c.wasm") == "/a b/c.wasm"
-    assert config.split_address("[::1]:8443") == ("::1", 8443)
-    with pytest.raises(ConfigError):
-        config.split_address("nowhere")
+    assert module_path("file:///a%20b/c.wasm") == "/a b/c.wasm"
+    assert split_address("[::1]:8443") == ("::1", 8443)
+    with pytest.raises(Bad):
+        split_address("nowhere")
 
 
 def test_every_field_has_a_check() -> None:
     def fields(cls: Any) -> Any:
         return dataclasses.fields(cls)
 
-    for cls in (Config, config.AdmissionConfig, config.PolicyConfig, config.GroupConfig, config.PluginConfig):
+    for cls in (Config, AdmissionConfig, PolicyConfig, GroupConfig, PluginConfig):
         assert all("check" in field.metadata for field in fields(cls) if field.name != "origin")
 
 

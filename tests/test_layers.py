@@ -15,6 +15,8 @@ PURE = (
     "kube/control", "kube/values", "abi", "toml", "errors.py",
     "wasm/hostcalls.py", "wasm/errors.py", "wasm/binary.py", "telemetry/otlp.py", "telemetry/otlp_settings.py",
     "registry/origin.py", "registry/reference.py",
+    "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
+    "wasm/config.py",
 )  # fmt: skip
 """No event loop, HTTP, Wasm runtime, clock or files."""
 SHELLS = {
@@ -47,18 +49,18 @@ DAEMON = (
 GROUND = {"errors", "process", "telemetry", "toml"}
 MAY_IMPORT = {
     "errors": set(),
-    "toml": {"errors", "registry"},
-    "process": {"errors", "telemetry"},
-    "telemetry": {"errors", "http", "scheduling"},
-    "wasm": {"errors"},
+    "toml": {"errors"},
+    "process": {"errors", "telemetry", "toml"},
+    "telemetry": {"errors", "http", "scheduling", "toml"},
+    "wasm": {"errors", "toml"},
     "http": {"errors"},
-    "tls": {*GROUND, "config"},
+    "tls": GROUND,
     "abi": {"errors", "wasm"},
-    "kube": {*GROUND, "http", "config", "admission"},
-    "registry": {*GROUND, "http", "wasm", "config"},
-    "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "config"},
-    "scheduling": {*GROUND, "http", "wasm", "kube", "registry", "config"},
-    "config": {*GROUND, "kube", "registry", "admission"},
+    "kube": {*GROUND, "http"},
+    "registry": {*GROUND, "http", "wasm"},
+    "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},
+    "scheduling": {*GROUND, "http", "wasm", "kube", "registry"},
+    "config": {*GROUND, "wasm", "kube", "registry", "admission", "scheduling"},
     "daemon": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "scheduling", "config"},
     "sandbox": {"errors", "kube"},
     "__main__": {"cli"},

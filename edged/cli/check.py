@@ -18,6 +18,7 @@ from edged import config as configuration
 from edged.cli.output import print_data
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.registry.config import module_path
 from edged.registry.store import Store
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _named_files(config: Config) -> Iterator[tuple[str, str]]:
     """(place in the file, path). Modules from the network are files only once they were fetched."""
     for where, url in _named_modules(config):
         if url.startswith("file:"):
-            yield where, configuration.module_path(url)
+            yield where, module_path(url)
         elif config.registry.offline and (stored := Store(Path(config.node.state_dir) / "modules")).find(url) is None:
             yield f"{where}: {url}: not fetched yet, and [registry] offline is true", str(stored.path(url))
     if config.kubernetes.kubeconfig:

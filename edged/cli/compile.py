@@ -48,7 +48,7 @@ async def _compile(args: argparse.Namespace) -> int:
     settings = configuration.load(args.config) if args.config else configuration.Config()
     cache_dir = Path(args.cache_dir or settings.node.cache_dir)
     limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
-    engine = Engine(args.engine or settings.engine.kind, pooled=False)  # type: ignore[arg-type]
+    engine = Engine(args.engine or settings.engine.kind, pooled=False)
     compiler = Compiler(engine, cache_dir, limits, on_progress=_say)
     failed = 0
     for number, name in enumerate(args.files, 1):

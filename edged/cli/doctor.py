@@ -22,7 +22,9 @@ from edged import config as configuration
 from edged.cli.output import add_output_option, print_data, print_table
 from edged.config import Config
 from edged.errors import EdgedError
+from edged.registry.config import module_path
 from edged.registry.store import Store
+from edged.toml.reader import split_address
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
@@ -132,7 +134,7 @@ def modules(config: Config) -> Iterator[Finding]:
     named += [(p.name, p.module) for p in (config.scheduler.plugin if config.scheduler else ())]
     for name, url in named:
         if url.startswith("file:"):
-            path: str | None = configuration.module_path(url)
+            path: str | None = module_path(url)
         else:
             stored = Store(Path(config.node.state_dir) / "modules").find(url)
             path = str(stored) if stored else None
@@ -226,7 +228,7 @@ def _is_running(path: str) -> bool:
 
 
 def _bind_problem(listen: str) -> str | None:
-    host, port = configuration.split_address(listen)
+    host, port = split_address(listen)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.create_server((host, port), family=family):

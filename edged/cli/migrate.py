@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edged import config as configuration
+from edged.admission.config import AdmissionConfig
 from edged.admission.resources import migration
 from edged.admission.resources.conversion import Limits
 from edged.admission.resources.kinds import GROUP, KINDS, VERSION
 from edged.admission.resources.migration import Current, Report
 from edged.cli.check import to_toml
 from edged.cli.output import print_data, print_table
-from edged.config import Config, KubernetesConfig
+from edged.config import Config
 from edged.errors import ConfigError
+from edged.kube.config import KubernetesConfig
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
@@ -93,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def current_of(config: Config, server: str | None) -> Current:
     """What matters of the configuration as it is."""
-    admission = config.admission or configuration.AdmissionConfig()
+    admission = config.admission or AdmissionConfig()
     limits = Limits(
         wall_timeout_s=config.engine.wall_timeout_s,
         module_dirs=admission.module_dirs,

@@ -324,9 +324,9 @@ def _paths(store: Store, url: str) -> list[Path]:
 
 def _file_or_stored(store: Store, name: str) -> Path:
     if name.startswith("file://"):
-        from edged import config as configuration
+        from edged.registry.config import module_path
 
-        return Path(configuration.module_path(name))
+        return Path(module_path(name))
     return Path(name) if Path(name).is_file() else _find(store, name).path
 
 

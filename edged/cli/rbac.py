@@ -18,13 +18,15 @@ import orjson
 from edged import config as configuration
 from edged.admission.audit import reports
 from edged.admission.audit import scope as audit
+from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
 from edged.admission.resources.kinds import KINDS
 from edged.admission.rules.webhooks import OBJECT_NAME, PLURALS
 from edged.cli.output import print_data
 from edged.cli.webhook import metadata_of
-from edged.config import Config, GroupConfig, GroupMemberConfig, KubernetesConfig, PolicyConfig
+from edged.config import Config
 from edged.errors import ConfigError
+from edged.kube.config import KubernetesConfig
 from edged.scheduling.config.config_sections import LeaderElectionSettings
 
 if TYPE_CHECKING:

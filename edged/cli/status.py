@@ -11,8 +11,8 @@ import orjson
 
 from edged import config as configuration
 from edged.cli.output import add_output_option, print_data, print_table
-from edged.config import NodeConfig
 from edged.errors import PeerError
+from edged.process.config import NodeConfig
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers

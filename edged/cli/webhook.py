@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edged import config as configuration
+from edged.admission.config import AdmissionConfig, PolicyConfig
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Generated, Target, WebhookSpec
 from edged.cli.output import print_data, print_table
-from edged.config import AdmissionConfig, Config, KubernetesConfig
+from edged.config import Config
 from edged.errors import ConfigError, EdgedError
+from edged.kube.config import KubernetesConfig
+from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
@@ -95,7 +98,7 @@ def _api_server_files(config: Config, admission: AdmissionConfig, folder: Path) 
     certificate, key = directory / f"{CALLER}.crt", directory / f"{CALLER}.key"
     kubeconfig = folder / KUBECONFIG_FILE
     return {
-        kubeconfig: webhooks.caller_kubeconfig(_url(admission), str(certificate), str(key)),
+        kubeconfig: webhooks.caller_kubeconfig(admission.dialled, str(certificate), str(key)),
         folder / ADMISSION_FILE: webhooks.admission_configuration(str(kubeconfig), static_dir),
     }
 
@@ -148,7 +151,7 @@ def _install(args: argparse.Namespace) -> int:
 def _make_certificates(config: Config, admission: AdmissionConfig) -> bytes:
     if admission.tls.cert:
         return _read(Path(admission.tls.cert))
-    names = certificates.serving_names(_url(admission), admission.listen)
+    names = certificates.serving_names(admission.dialled, admission.listen)
     return certificates.ensure(Path(config.node.state_dir), names, time.time(), [CALLER]).bundle()
 
 
@@ -311,14 +314,10 @@ def _load(path: str | None) -> tuple[Config, AdmissionConfig]:
     return config, config.admission
 
 
-def _url(admission: AdmissionConfig) -> str:
-    return admission.url or f"https://{admission.listen}"
-
-
 def target_of(config: Config, admission: AdmissionConfig) -> Target:
     from edged.admission.endpoint.registration_modes import owner_identity
 
-    return Target(url=_url(admission), ca_bundle=b"", owner=owner_identity(config.node.name),
+    return Target(url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name),
                   timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)
 
 
@@ -329,10 +328,12 @@ def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
     from edged.admission.resources.custom_resources import remembered_specs
 
     own = [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
-    return [*own, *remembered_specs(config, Logger())]
+    return [*own, *remembered_specs(
+        admission, config.engine.wall_timeout_s, Path(config.node.state_dir), Logger()
+    )]
 
 
-def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> Iterable[WebhookSpec]:
+def _specs(config: Config, policies: Iterable[PolicyConfig]) -> Iterable[WebhookSpec]:
     for policy in policies:
         metadata = metadata_of(policy, config.node.state_dir)
         rules: Any = policy.rules
@@ -349,7 +350,7 @@ def _specs(config: Config, policies: Iterable[configuration.PolicyConfig]) -> It
             match_conditions=policy.match_conditions)
 
 
-def metadata_of(policy: configuration.PolicyConfig, state_dir: str) -> Any:
+def metadata_of(policy: PolicyConfig, state_dir: str) -> Any:
     """What the module says about itself, without compiling it; None, said on stderr, when it cannot be
     read."""
     from edged.abi import metadata
@@ -367,7 +368,7 @@ def metadata_of(policy: configuration.PolicyConfig, state_dir: str) -> Any:
 def _module_file(url: str, state_dir: str) -> Path:
     """Raises ConfigError where it is still to be fetched."""
     if url.startswith("file:"):
-        return Path(configuration.module_path(url))
+        return Path(module_path(url))
     found = Store(Path(state_dir) / "modules").find(url)
     if found is None:
         raise ConfigError(f"module {url} is not fetched yet: the daemon does it when it starts")

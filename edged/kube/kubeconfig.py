@@ -28,7 +28,7 @@ from edged.telemetry.logs import Logger
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
-    from edged.config import KubernetesConfig
+    from edged.kube.config import KubernetesConfig
 
 CHECK_EVERY_S = 5.0
 FILE_FIELDS = {  # of clusters and users: paths, relative to the kubeconfig

@@ -16,10 +16,9 @@ from urllib.parse import urlsplit
 
 import trio
 
-from edged import config as configuration
-from edged.config import RegistryConfig
 from edged.errors import PeerError
 from edged.registry import credentials, sources
+from edged.registry.config import RegistryConfig, module_path
 from edged.registry.download import Download
 from edged.registry.http import Http, Progress
 from edged.registry.oci import Registry
@@ -73,7 +72,7 @@ class Modules:
         """The module's file where nothing has to be fetched for it; it may be out of date for a tag that moves. Raises
         ConfigError for a URL that cannot name a module."""
         if url.startswith("file://"):
-            return Path(configuration.module_path(url))
+            return Path(module_path(url))
         return self.store.find(url)
 
     async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:

@@ -13,37 +13,37 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import trio
 
-from edged.config import AdmissionConfig
 from edged.errors import ConfigError
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
 from edged.tls.certificates import Material
-from edged.tls.contexts import ServerTls, TlsFiles
+from edged.tls.config import TlsConfig
+from edged.tls.contexts import ClientAuth, ServerTls, TlsFiles
 
 LOOK_S = 5.0
 RETRY_S = 60.0
 
 
 class Certificates:
-    """`bundle` is what the API server is to trust (PEM). `announce()` is awaited when it changed, and returns when the
-    API server goes by it, beside the one before it."""
+    """`own`: files that the operator gives; without them the certificate comes from edged's own CA, for `names`.
+    `bundle` is what the API server is to trust (PEM). `announce()` is awaited when it changed, and returns when the API
+    server goes by it, beside the one before it."""
 
     def __init__(
         self,
-        admission: AdmissionConfig,
-        url: str,
-        client_auth: Any,
+        own: TlsConfig,
+        names: list[str],
+        client_auth: ClientAuth,
         state_dir: Path,
         log: Logger,
         announce: Callable[[], Awaitable[None]],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._own = admission.tls
-        self._names = certificates.serving_names(url, admission.listen)
+        self._own = own
+        self._names = names
         self._client_auth = client_auth
         self._state_dir = state_dir
         self._log = log

@@ -1,4 +1,4 @@
-"""Where every table, key and array element of a TOML document stands. Pure; called by edged/config.py only.
+"""Where every table, key and array element of a TOML document stands. Pure; called by edged/config.py.
 
 `tomllib` gives values without positions, and an error in a configuration file has to name its line. This
 scanner walks a document that tomllib has already accepted, so it checks nothing: it only has to find where

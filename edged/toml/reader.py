@@ -1,7 +1,7 @@
 """Decoded TOML -> frozen dataclasses by a check per key; collects every problem with its place. Pure.
 
-Holds the machinery and the checks that know only types and spellings. What the tables are called and what
-they may hold is edged/config.py, the only caller.
+Holds the machinery and the checks that know only types and spellings. What the tables are called and what they may
+hold is said by the subjects, each in its section, which edged/config.py joins.
 """
 
 from __future__ import annotations
@@ -10,21 +10,16 @@ import dataclasses
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, get_args
+from urllib.parse import urlsplit
 
-from edged.errors import ConfigError
-from edged.registry import reference
 from edged.toml.lines import Path
 
 Check = Callable[[Any, "Reader", Path], Any]
 """(value from TOML, reader, its path) -> the value to keep; raises Bad, or reports through the reader."""
 
-_ARRAYS_OF_TABLES = {
-    ("admission", "policy"), ("admission", "group"), ("scheduler", "plugin"), ("controller",),
-}  # fmt: skip
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?")
 _TOML_TYPES = {
@@ -59,11 +54,15 @@ def setting(
 
 
 class Reader:
-    """One pass over one document. `data` is the decoded TOML, `lines` what toml_lines found in its text."""
+    """One pass over one document. `data` is the decoded TOML, `lines` where things stand in its text (lines.py),
+    `arrays_of_tables` the paths whose elements are called by their names."""
 
-    def __init__(self, data: dict[str, Any], lines: Mapping[Path, int]) -> None:
+    def __init__(
+        self, data: dict[str, Any], lines: Mapping[Path, int], arrays_of_tables: Collection[Path] = ()
+    ) -> None:
         self.data = data
         self.lines = lines
+        self._arrays_of_tables = arrays_of_tables
         self.problems: list[Problem] = []
         self._bad: set[Path] = set()
 
@@ -84,7 +83,7 @@ class Reader:
     def where(self, path: Path) -> str:
         """`[admission] tls.cert`, `[[admission.policy]] "no-privileged" rules[0]`."""
         for length in (1, 2):
-            if path[:length] in _ARRAYS_OF_TABLES and len(path) > length:
+            if path[:length] in self._arrays_of_tables and len(path) > length:
                 head = f"[[{'.'.join(map(str, path[:length]))}]] {self._element(path[: length + 1])}"
                 return _join(head, path[length + 1 :])
         return _join(f"[{path[0]}]" if path else "", path[1:])
@@ -198,6 +197,11 @@ def choice(*allowed: str) -> Check:
     return check
 
 
+def one_of(literal: Any) -> Check:
+    """One of the strings of a Literal."""
+    return choice(*get_args(literal))
+
+
 def list_of(item: Check, *, empty: bool = True, unique: bool = True) -> Check:
     def check(value: Any, reader: Reader, path: Path) -> tuple[Any, ...]:
         expect(list, value)
@@ -274,7 +278,7 @@ def https_url(value: Any, reader: Reader, path: Path) -> str:
     expect(str, value)
     if not value:
         return ""
-    scheme, host = _split_url(value)
+    scheme, host = split_url(value)
     parts = urlsplit(value)
     if scheme != "https" or not host:
         raise Bad(f"must be an https:// URL with a host, not {quoted(value)}")
@@ -288,67 +292,14 @@ def http_url(value: Any, reader: Reader, path: Path) -> str:
     expect(str, value)
     if not value:
         return ""
-    scheme, host = _split_url(value)
+    scheme, host = split_url(value)
     if scheme not in ("http", "https") or not host or "?" in value or "#" in value:
         raise Bad(f"must be an http:// or https:// URL with a host, not {quoted(value)}")
     return str(value)
 
 
-def module_url(value: Any, reader: Reader, path: Path) -> str:
-    """`file:///absolute.wasm`, `https://host/path`, `registry://host/repository[:tag][@digest]`."""
-    expect(str, value)
-    scheme, host = _split_url(value)
-    if scheme == "file":
-        module_path(value)
-    elif scheme not in ("https", "registry"):
-        hint = ""
-        if value.startswith("/"):
-            hint = f' (for a file: "file://{value}")'
-        elif "://" not in value and "." in value.partition("/")[0]:
-            hint = f' (for a registry: "registry://{value}")'
-        raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{hint}")
-    elif not host or not urlsplit(value).path.strip("/"):
-        raise Bad(f"needs a host and a path: {quoted(value)}")
-    elif scheme == "registry":
-        try:
-            reference.parse_url(value)
-        except ConfigError as error:
-            raise Bad(f"is not a reference: {error}") from error
-    return str(value)
-
-
-def module_source(value: Any, reader: Reader, path: Path) -> str:
-    """Where custom resources may take modules from: a registry's host, or the beginning of a https:// or registry://
-    URL."""
-    expect(str, value)
-    scheme, separator, rest = value.rpartition("://")
-    host = rest.partition("/")[0]
-    if (separator and scheme not in ("https", "registry")) or not host or "@" in host:
-        raise Bad(f'must be a host ("ghcr.io") or begin with https:// or registry://, not {quoted(value)}')
-    _split_url(value if separator else f"registry://{value}")
-    return str(value)
-
-
-def policy_server(value: Any, reader: Reader, path: Path) -> str:
-    """The name of a PolicyServer; "" for none."""
-    expect(str, value)
-    if value and (not is_dns_subdomain(value) or len(value) > 63):
-        raise Bad(f'must be the name of a PolicyServer or "", not {quoted(value)}')
-    return str(value)
-
-
-def module_path(url: str) -> str:
-    """The path that a file:// URL names. Raises Bad."""
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    if parts.netloc not in ("", "localhost") or not path.startswith("/") or path.endswith("/"):
-        raise Bad(f'must name an absolute path, such as "file:///opt/modules/name.wasm", not {quoted(url)}')
-    if parts.query or parts.fragment or "\0" in path:
-        raise Bad(f"must be a plain path: {quoted(url)}")
-    return path
-
-
-def _split_url(value: str) -> tuple[str, str]:
+def split_url(value: str) -> tuple[str, str]:
+    """(scheme, host). Raises Bad for what is no URL."""
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
@@ -396,6 +347,18 @@ def _json_values(value: Any, reader: Reader, path: Path) -> None:
         reader.problem(path, "does not fit into 64 bits")
     elif not isinstance(value, str | int | float):
         reader.problem(path, "is a date or time, which JSON does not have; write it as a string")
+
+
+def unique_names(named: Iterable[tuple[Path, str]], reader: Reader) -> None:
+    """Report each name that another table took before: (path of the table, its name)."""
+    first: dict[str, Path] = {}
+    for path, name in named:
+        if reader.bad(*path, "name") or not name:
+            continue
+        if name in first:
+            line = reader.line((*first[name], "name"))
+            reader.problem((*path, "name"), f"is taken already, in line {line}")
+        first.setdefault(name, path)
 
 
 def _repeated(values: list[Any]) -> Any:

@@ -9,7 +9,7 @@ import ctypes
 import mmap
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -21,9 +21,8 @@ from edged.wasm.slices import Slices
 from edged.wasm.stack_check import without_check
 
 if TYPE_CHECKING:
+    from edged.wasm.config import Kind
     from edged.wasm.instance import Instance
-
-Kind = Literal["native", "pulley"]
 
 TICK_S = 0.001
 FIRST_SLICE_TICKS = (

@@ -11,6 +11,13 @@ from typing import Any
 import pytest
 
 from edged import config
+from edged.admission.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
+from edged.kube.config import KubernetesConfig
+from edged.process.config import NodeConfig
+from edged.registry.config import RegistryConfig, SignaturesConfig
+from edged.scheduling.config.section import PluginConfig, SchedulerConfig
+from edged.telemetry.config import ObservabilityConfig
+from edged.wasm.config import EngineConfig
 
 FOLDER = Path(__file__).parents[2] / "config"
 FULL = FOLDER / "edged.toml"
@@ -60,30 +67,30 @@ def test_every_key_is_there() -> None:
     shown = uncommented()
     assert set(shown) == fields(config.Config) - UNAVAILABLE_TABLES
     for name, cls in (
-        ("node", config.NodeConfig), ("kubernetes", config.KubernetesConfig), ("engine", config.EngineConfig),
-        ("admission", config.AdmissionConfig), ("scheduler", config.SchedulerConfig),
-        ("registry", config.RegistryConfig), ("signatures", config.SignaturesConfig),
-        ("observability", config.ObservabilityConfig),
+        ("node", NodeConfig), ("kubernetes", KubernetesConfig), ("engine", EngineConfig),
+        ("admission", AdmissionConfig), ("scheduler", SchedulerConfig),
+        ("registry", RegistryConfig), ("signatures", SignaturesConfig),
+        ("observability", ObservabilityConfig),
     ):  # fmt: skip
         assert set(shown[name]) == fields(cls) - UNAVAILABLE_TABLES, name
-    assert set(shown["admission"]["policy"][0]) == fields(config.PolicyConfig)
+    assert set(shown["admission"]["policy"][0]) == fields(PolicyConfig)
     (group,) = shown["admission"]["group"]
-    assert set(group) == fields(config.GroupConfig)
-    assert set(group["members"]["signed"]) == fields(config.GroupMemberConfig)
-    assert set(shown["scheduler"]["plugin"][0]) == fields(config.PluginConfig)
+    assert set(group) == fields(GroupConfig)
+    assert set(group["members"]["signed"]) == fields(GroupMemberConfig)
+    assert set(shown["scheduler"]["plugin"][0]) == fields(PluginConfig)
 
 
 def test_defaults_of_repeated_tables() -> None:
     shown = uncommented()
     for cls, table in (
-        (config.PolicyConfig, shown["admission"]["policy"][0]),
-        (config.GroupConfig, shown["admission"]["group"][0]),
-        (config.GroupMemberConfig, shown["admission"]["group"][0]["members"]["signed"]),
-        (config.PluginConfig, shown["scheduler"]["plugin"][0]),
+        (PolicyConfig, shown["admission"]["policy"][0]),
+        (GroupConfig, shown["admission"]["group"][0]),
+        (GroupMemberConfig, shown["admission"]["group"][0]["members"]["signed"]),
+        (PluginConfig, shown["scheduler"]["plugin"][0]),
     ):  # fmt: skip
         for field in dataclasses.fields(cls):
             required = field.default is field.default_factory is dataclasses.MISSING
-            if required or (cls, field.name) == (config.PolicyConfig, "rules") or not field.metadata:
+            if required or (cls, field.name) == (PolicyConfig, "rules") or not field.metadata:
                 continue
             default = field.default_factory() if field.default is dataclasses.MISSING else field.default
             value = table[field.name]

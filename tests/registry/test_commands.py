@@ -98,7 +98,7 @@ def test_lists_for_people(shell):
 def test_annotations_of_one_line_go_to_the_manifest(shell):
     import trio
 
-    from edged.config import RegistryConfig
+    from edged.registry.config import RegistryConfig
     from edged.registry.modules import Modules
     from edged.registry.reference import parse_url
     from edged.telemetry.logs import Logger

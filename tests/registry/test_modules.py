@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from edged.config import RegistryConfig
 from edged.errors import ConfigError
+from edged.registry.config import RegistryConfig
 from edged.registry.modules import TRUSTED, Modules, ModuleUnavailable, Restrictions
 from edged.telemetry.logs import Logger
 from tests.registry.fake import WASM, fake

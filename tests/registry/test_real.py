@@ -9,8 +9,8 @@ import trio
 
 from edged.abi.wapc import HostCallError
 from edged.admission.host.outside import HostCapabilities
-from edged.config import RegistryConfig
 from edged.errors import PeerError
+from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules, ModuleUnavailable, Restrictions
 from edged.registry.oci import OCI_MANIFEST, architecture
 from edged.registry.reference import parse_url

@@ -8,10 +8,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from edged.config import AdmissionConfig, TlsConfig
 from edged.errors import ConfigError
 from edged.tls import certificates as material
 from edged.tls.certificates import DAY_S, OVERLAP_S
+from edged.tls.config import TlsConfig
 from edged.tls.serving_certificate import LOOK_S, RETRY_S, Certificates
 
 URL, LISTEN = "https://127.0.0.1:8443", "127.0.0.1:8443"
@@ -44,9 +44,8 @@ class Rig:
             return material.load(state_dir, names, self.wall) or material.ensure(state_dir, names, self.wall)
 
         monkeypatch.setattr(material, "ensure_in_child", ensure)
-        config = AdmissionConfig(tls=tls or TlsConfig())
         self.certificates = Certificates(
-            config, URL, "off", self.state_dir, self.log, self.announce, lambda: self.wall  # type: ignore[arg-type]
+            tls or TlsConfig(), NAMES, "off", self.state_dir, self.log, self.announce, lambda: self.wall  # type: ignore[arg-type]
         )
 
     async def announce(self) -> None:

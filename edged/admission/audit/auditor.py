@@ -20,8 +20,8 @@ import trio
 
 from edged.admission.audit import reports
 from edged.admission.audit.audit_run import Run, Scan, Tally, Tell, rfc3339
+from edged.admission.config import AdmissionConfig
 from edged.admission.host.admission import Admission
-from edged.config import AdmissionConfig
 from edged.errors import ConfigError
 from edged.kube.client import ApiClient
 from edged.kube.lean import LeanPool

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import trio
 
+from edged.admission.config import PolicyConfig
 from edged.admission.host.context import ClusterContext, HostServices
 from edged.admission.host.decisions import Decisions
 from edged.admission.host.evaluation import TimedOut, answer, call_guest, failed, question
@@ -20,7 +21,6 @@ from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy import Group, Policy, PolicySet, guests_of
 from edged.admission.rules import groups, verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview
-from edged.config import PolicyConfig
 from edged.errors import GuestError
 from edged.registry.modules import restrictions_of
 from edged.telemetry.logs import GuestLines, Logger

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edged.abi.metadata import Metadata
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.webhook_specs import group_webhook, spec_of
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.webhooks import Rules, WebhookSpec
-from edged.config import GroupConfig, PolicyConfig
 from edged.wasm.instance import Budget, Template
 
 

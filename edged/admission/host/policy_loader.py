@@ -12,17 +12,18 @@ import orjson
 import trio
 
 from edged.abi import metadata as policy_metadata
+from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.context import HostServices
 from edged.admission.host.evaluation import TimedOut, call_guest, load_template
 from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
 from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
-from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError, EdgedError, GuestError
 from edged.registry.modules import Modules, ModuleUnavailable, restrictions_of
 from edged.registry.store import is_moving
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
+from edged.wasm.config import EngineConfig
 from edged.wasm.instance import Budget, Template
 
 
@@ -56,14 +57,22 @@ class PolicyLoader:
     """Loads sets of policies; modules of equal bytes are shared between them and between sets."""
 
     def __init__(
-        self, config: Config, compiler: Compiler, lines: GuestLines, log: Logger, modules: Modules | None = None
+        self,
+        engine: EngineConfig,
+        compiler: Compiler,
+        lines: GuestLines,
+        log: Logger,
+        modules: Modules,
+        *,
+        allow_secrets: bool = False,
     ) -> None:
         """`modules`: shared by all loaders of a process, so that nothing is fetched twice at once."""
-        self._config = config
+        self._engine = engine
+        self._allow_secrets = allow_secrets
         self._compiler = compiler
         self._lines = lines
         self._log = log
-        self._modules = modules or Modules(config.registry, Path(config.node.state_dir), log)
+        self._modules = modules
         self._fetch = True
 
     async def load(
@@ -129,7 +138,7 @@ class PolicyLoader:
         return group
 
     def _new(self, config: PolicyConfig) -> Policy:
-        engine = self._config.engine
+        engine = self._engine
         return Policy(
             config=config,
             settings=orjson.dumps(config.settings),
@@ -145,8 +154,7 @@ class PolicyLoader:
         policy = self._new(config)
         begun = trio.current_time()
         try:
-            admission = self._config.admission
-            check_config(config, admission is not None and admission.allow_secrets)
+            check_config(config, self._allow_secrets)
             module = await self._compiler.load(await self._module(policy))
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(policy.metadata)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Rules, WebhookSpec
-from edged.config import GroupConfig, PolicyConfig
 
 
 def group_webhook(config: GroupConfig) -> WebhookSpec:

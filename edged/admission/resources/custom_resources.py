@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import trio
 
+from edged.admission.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.endpoint.registration import Registration
 from edged.admission.host.policy import PolicySet, templates_of
 from edged.admission.host.policy_loader import PolicyLoader
@@ -35,7 +36,6 @@ from edged.admission.resources.resource_objects import Memory, Object, Objects
 from edged.admission.resources.resource_status import ObjectWriter
 from edged.admission.resources.status import Facts, policy_status, server_status
 from edged.admission.rules.webhooks import WebhookSpec
-from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import PeerError
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
@@ -84,22 +84,22 @@ class CustomResources:
 
     def __init__(
         self,
-        config: Config,
+        admission: AdmissionConfig,
+        wall_timeout_s: float,
+        state_dir: Path,
         client: ApiClient,
         informers: Informers,
         host: Host,
         log: Logger,
         now: Callable[[], str],
     ) -> None:
-        admission = config.admission
-        assert admission is not None
         self.server_name = admission.policy_server
         self.policies: PolicySet = {}
-        self._limits = limits_of(config)
+        self._limits = limits_of(admission, wall_timeout_s)
         self._host = host
         self._log = log
         self._objects = Objects(client, informers, self.wake, log)
-        self._memory = Memory(Path(config.node.state_dir), log)
+        self._memory = Memory(state_dir, log)
         self._writer = ObjectWriter(client, now, log)
         self._plan = Plan(None, ())
         self._remembered: list[Object] = []
@@ -417,29 +417,28 @@ class CustomResources:
         return found
 
 
-def limits_of(config: Config) -> Limits:
+def limits_of(admission: AdmissionConfig, wall_timeout_s: float) -> Limits:
     """What the configuration file allows custom resources."""
-    admission = config.admission
-    assert admission is not None
     return Limits(
-        wall_timeout_s=config.engine.wall_timeout_s,
+        wall_timeout_s=wall_timeout_s,
         module_dirs=admission.module_dirs,
         module_sources=admission.module_sources,
         namespaced_capabilities=admission.namespaced_capabilities,
     )
 
 
-def remembered_specs(config: Config, log: Logger) -> list[WebhookSpec]:
+def remembered_specs(
+    admission: AdmissionConfig | None, wall_timeout_s: float, state_dir: Path, log: Logger
+) -> list[WebhookSpec]:
     """What a daemon with this state directory has registered of custom resources, for commands that write or show
     registrations without it. Whether a module mutates at all is not looked up."""
-    admission = config.admission
     if admission is None or not admission.policy_server:
         return []
-    recalled = Memory(Path(config.node.state_dir), log).recall()
+    recalled = Memory(state_dir, log).recall()
     if recalled is None:
         return []
     taken = {policy.name for policy in admission.policy} | {group.name for group in admission.group}
-    plan = make_plan(recalled[0], admission.policy_server, limits_of(config), taken)
+    plan = make_plan(recalled[0], admission.policy_server, limits_of(admission, wall_timeout_s), taken)
     specs = []
     for name, planned in plan.served.items():
         found = config_of(planned)

@@ -23,9 +23,9 @@ import trio
 
 import edged
 from edged.cli.status import ask
-from edged.config import KubernetesConfig
 from edged.errors import ConfigError, EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError
+from edged.kube.config import KubernetesConfig
 from edged.kube.kubeconfig import open_client
 
 START_S = 30.0

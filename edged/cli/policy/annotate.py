@@ -112,12 +112,12 @@ async def _ask_version(module: bytes, name: str, config: Config) -> str:
     import trio
 
     from edged.abi.metadata import Metadata
+    from edged.admission.config import PolicyConfig
     from edged.admission.host.context import HostServices
     from edged.admission.host.evaluation import call_guest, load_template
     from edged.admission.host.policy import Policy
     from edged.admission.rules.capabilities import Grants
     from edged.cli.policy.evaluator import Lines, open_evaluator
-    from edged.config import PolicyConfig
     from edged.errors import GuestError
     from edged.wasm.errors import BadModule
     from edged.wasm.instance import Budget

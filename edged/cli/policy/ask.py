@@ -19,12 +19,13 @@ from edged.cli.output import print_data, print_table
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edged.admission.config import GroupConfig, PolicyConfig
     from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
     from edged.cli.policy.sources import Wishes
     from edged.cli.subparsers import Subparsers
-    from edged.config import Config, GroupConfig, PolicyConfig
+    from edged.config import Config
 
 MODES = ("kubewarden", "wasi", "opa", "gatekeeper", "kubewarden-wapc", "wapc")
 EPILOG = """POLICY is a file, a file://, https:// or registry:// URL, the beginning of a digest in the store, a YAML
@@ -132,7 +133,7 @@ async def _run(args: argparse.Namespace) -> int:
 
 def refuse_cluster(policies: list[PolicyConfig | GroupConfig]) -> None:
     """A configured policy that reads the cluster would answer otherwise without one: raises ConfigError."""
-    from edged.config import GroupConfig
+    from edged.admission.config import GroupConfig
 
     for policy in policies:
         members = policy.members.values() if isinstance(policy, GroupConfig) else (policy,)

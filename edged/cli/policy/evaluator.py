@@ -16,6 +16,7 @@ from pathlib import Path
 import trio
 
 from edged import config as configuration
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
 from edged.admission.host.observers import Evaluation, Observer
@@ -23,12 +24,14 @@ from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy import Group, Policy, PolicySet
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.cli.policy.sessions import RecordContext, RecordOutside, ReplayContext, ReplayOutside, Session
-from edged.config import Config, GroupConfig, NodeConfig, PolicyConfig
+from edged.config import Config
 from edged.kube.informers import Informers
 from edged.kube.kubeconfig import open_client
+from edged.process.config import NodeConfig
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger, LogStyle
 from edged.wasm.compile import Compiler
+from edged.wasm.config import Kind
 from edged.wasm.engine import Engine
 
 
@@ -62,7 +65,7 @@ class Failures:
         """Nothing to do."""
 
 
-def tool_config(path: str | None, cache_dir: str | None = None, engine: str | None = None) -> Config:
+def tool_config(path: str | None, cache_dir: str | None = None, engine: Kind | None = None) -> Config:
     """The configuration file's, where one is named; else the daemon's defaults with folders that this user may write.
     Raises ConfigError."""
     config = configuration.load(path) if path else Config(node=_own_folders())
@@ -106,7 +109,11 @@ class Evaluator:
         self, policies: Iterable[PolicyConfig | GroupConfig], lines: GuestLines, previous: PolicySet | None = None
     ) -> PolicySet:
         """As the daemon loads them, settings checked."""
-        loader = PolicyLoader(self.config, self.compiler, lines, self.quiet, self.modules)
+        admission = self.config.admission
+        loader = PolicyLoader(
+            self.config.engine, self.compiler, lines, self.quiet, self.modules,
+            allow_secrets=admission is not None and admission.allow_secrets,
+        )  # fmt: skip
         return await loader.load(tuple(policies), previous)
 
     def admission(
@@ -133,7 +140,7 @@ class Evaluator:
 async def open_evaluator(config: Config, *, cluster: bool = False) -> AsyncIterator[Evaluator]:
     """`cluster`: connect to the one that the kubeconfig names. Raises ConfigError."""
     limits = config.engine
-    engine = Engine(limits.kind, limits.guests_memory_mib, memory_limit_mib=limits.memory_limit_mib)  # type: ignore[arg-type]
+    engine = Engine(limits.kind, limits.guests_memory_mib, memory_limit_mib=limits.memory_limit_mib)
     quiet = Logger(LogStyle(level="error"), write=lambda line: None)
     async with AsyncExitStack() as stack:
         stack.callback(engine.close)

@@ -14,17 +14,18 @@ from typing import Any
 
 import orjson
 
-from edged import config as configuration
 from edged.abi import metadata as policy_metadata
 from edged.abi.metadata import Metadata
+from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.resources import validation
 from edged.admission.resources.conversion import Limits, convert
 from edged.admission.resources.kinds import KINDS
 from edged.admission.rules import capabilities
 from edged.cli import documents
 from edged.cli.policy.requests import objects_of
-from edged.config import Config, GroupConfig, GroupMemberConfig, PolicyConfig
+from edged.config import Config
 from edged.errors import ConfigError, GuestError
+from edged.registry.config import module_path
 from edged.registry.modules import Modules
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
@@ -72,7 +73,7 @@ async def module_file(name: str, config: Config, modules: Modules) -> Path:
     """The file of a module: a path, a URL, or the beginning of its SHA-256 in the store. Raises ConfigError,
     PeerError."""
     if name.startswith("file://"):
-        return _existing(Path(configuration.module_path(name)))
+        return _existing(Path(module_path(name)))
     if "://" in name:
         return await modules.path(_url(name))
     if os.path.exists(name) or (name.endswith(".wasm") and name.startswith((".", "/"))):

@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
+from edged.admission.config import PolicyConfig
 from edged.cli.policy import sessions
 from edged.cli.policy.requests import request_of
 from edged.cli.policy.sessions import Session
 from edged.cli.policy.suite_files import INVALID_SETTINGS, Case, Expectation, Text
-from edged.config import PolicyConfig
 from edged.errors import ConfigError
 
 _KEYS = {"description", "settings", "request", "host_calls", "logs", "expect", "inventory"}

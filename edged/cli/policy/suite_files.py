@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.rules.review import AdmissionRequest
 from edged.cli import documents
 from edged.cli.policy import sessions, sources
 from edged.cli.policy.requests import OPERATIONS, USUAL, Circumstances, is_object, objects_of, request_of
 from edged.cli.policy.sessions import Session
-from edged.config import GroupConfig, PolicyConfig
 from edged.errors import ConfigError, EdgedError
 from edged.toml.lines import Path as Place
 from edged.toml.lines import find_lines

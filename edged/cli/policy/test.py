@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
+    from edged.admission.config import GroupConfig, PolicyConfig
     from edged.admission.host.policy import Group, Policy
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result
     from edged.cli.subparsers import Subparsers
-    from edged.config import Config, GroupConfig, PolicyConfig
+    from edged.config import Config
 
 EPILOG = """A folder is searched for files named edged-test.yaml, NAME.edged-test.yaml (or .yml, .toml, .json) and for
 folders named cases; what begins with a dot is left out. docs/policy-tools.md describes the files.
@@ -157,8 +158,8 @@ class Loaded:
         configuration's."""
         from dataclasses import replace
 
+        from edged.admission.config import PolicyConfig
         from edged.cli.policy.sources import metadata_of, module_file
-        from edged.config import PolicyConfig
 
         config = case.policy
         if not isinstance(config, PolicyConfig) or not case.grant:

@@ -50,7 +50,7 @@ async def read_live(kubeconfig: str, context: str) -> tuple[ClusterState, list[s
     """The cluster as it is now, and what could not be read (rights, kinds that it does not know). Only lists are sent.
     Raises ConfigError, PeerError; Nodes and Pods must be readable."""
     from edged.admission.audit.audit_requests import Patience, Reader
-    from edged.config import KubernetesConfig
+    from edged.kube.config import KubernetesConfig
     from edged.kube.kubeconfig import open_client
 
     state, problems = ClusterState(), []

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edged import config as configuration
-from edged.config import Config, PluginConfig, SchedulerConfig
+from edged.config import Config
 from edged.errors import ConfigError
+from edged.registry.modules import Modules
 from edged.scheduling.config import profile_config
 from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core.framework import Handle
 from edged.scheduling.core.profile import PluginRef, ProfileConfig
 from edged.scheduling.run.plugins import Loaded, PluginLoader
@@ -45,10 +47,11 @@ class Profiles:
             path = configuration.DEFAULT_PATH
         self._config = _with_own_folders(configuration.load(path) if path else Config())
         engine = self._config.engine
-        self._engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)  # type: ignore[arg-type]
+        self._engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
         compiler = Compiler(self._engine, Path(self._config.node.cache_dir))
-        lines = GuestLines(Logger(LogStyle("logfmt", "info", False)))
-        self._loader = PluginLoader(self._config, compiler, lines)
+        log = Logger(LogStyle("logfmt", "info", False))
+        modules = Modules(self._config.registry, Path(self._config.node.state_dir), log)
+        self._loader = PluginLoader(engine, compiler, GuestLines(log), modules)
         self.plain = self._wish(args, state, path)
 
     def _wish(self, args: Namespace, state: ClusterState, path: str | None) -> Wish:

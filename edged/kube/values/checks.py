@@ -1,7 +1,7 @@
-"""Checks of Kubernetes-shaped values in the configuration file: rules, selectors, kinds, capabilities. Pure.
+"""Checks of Kubernetes-shaped values in the configuration file: rules, selectors, kinds. Pure.
 
-They keep Kubernetes' own camelCase keys and give back plain dicts, ready to go into an API object. Called by
-edged/config.py.
+They keep Kubernetes' own camelCase keys and give back plain dicts, ready to go into an API object. Called by the
+sections of the subjects, such as edged/admission/config.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from edged.admission.rules.capabilities import OPERATIONS, PATHS
 from edged.toml.lines import Path
 from edged.toml.reader import Bad, Check, Reader, choice, expect, list_of, text, unknown
 
@@ -69,16 +68,6 @@ def kind_reference(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
     if found.get("apiVersion", "").count("/") > 1:
         reader.problem((*path, "apiVersion"), 'must be "version" or "group/version"')
     return found
-
-
-def host_capability(value: Any, reader: Reader, path: Path) -> str:
-    """`*`, `namespace/operation`, or a prefix of one that ends in `/*`."""
-    expect(str, value)
-    prefix = value[:-1] if value.endswith("/*") else None
-    if value == "*" or value in PATHS or (prefix and any(known.startswith(prefix) for known in PATHS)):
-        return str(value)
-    wildcards = [f"{namespace}/*" for namespace in OPERATIONS]
-    raise Bad(unknown("host capability", [*PATHS, *wildcards], value))
 
 
 def match_conditions(value: Any, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:

@@ -18,11 +18,11 @@ from typing import Any
 
 import trio
 
-from edged.config import Config, PluginConfig, SchedulerConfig
 from edged.errors import ConfigError, EdgedError, GuestError, PeerError
 from edged.registry.modules import Modules
 from edged.scheduling.config import guest_source, profile_config
 from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core import profile
 from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
 from edged.scheduling.core.profile import Call, PluginRef, PointConfig, Profile, ProfileConfig
@@ -34,8 +34,9 @@ from edged.scheduling.guests.guest import (
     LoadedGuest,
     load_guest,
 )
-from edged.telemetry.logs import GuestLines, Logger
+from edged.telemetry.logs import GuestLines
 from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
+from edged.wasm.config import EngineConfig
 from edged.wasm.instance import Budget, Template
 from edged.wasm.module import Module
 
@@ -78,11 +79,9 @@ class PluginLoader:
     """Loads the plugins of one configuration: `settings` first, then the scheduler that needs them, then
     `load`."""
 
-    def __init__(
-        self, config: Config, compiler: Compiler, lines: GuestLines, modules: Modules | None = None
-    ) -> None:
-        self._modules = modules or Modules(config.registry, Path(config.node.state_dir), Logger())
-        self._config = config
+    def __init__(self, engine: EngineConfig, compiler: Compiler, lines: GuestLines, modules: Modules) -> None:
+        self._modules = modules
+        self._engine = engine
         self._compiler = compiler
         self._lines = lines
 
@@ -146,7 +145,7 @@ class PluginLoader:
         return LoadedPlugin(before.plugin, module.digest, options, prepared)
 
     def _options(self, name: str, **options: Any) -> GuestOptions:
-        engine = self._config.engine
+        engine = self._engine
         return GuestOptions(
             name=name,
             budget=Budget(memory_mib=engine.memory_limit_mib, cpu_s=engine.cpu_budget_ms / 1000),
@@ -204,7 +203,7 @@ class PluginLoader:
             raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
 
     def _folder(self) -> Path:
-        return Path(self._config.node.state_dir) / "modules"
+        return self._modules.store.root
 
     def _keep(self, binary: bytes, path: Path) -> Path:
         """Write the file unless it has those bytes already."""

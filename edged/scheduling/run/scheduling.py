@@ -1,8 +1,8 @@
 """The scheduler as part of a process: built from the configuration, run while leading, changed by reloads.
 
-    scheduling = Scheduling(config, client, informers, compiler, lines, log, registry)
-    await scheduling.start(nursery)       # profiles are loaded before anything is scheduled
-    await scheduling.reload(config)       # other modules and settings of plugins, between two cycles
+    scheduling = Scheduling(config, node_name, loader, client, informers, log, metrics)
+    await scheduling.start(nursery)         # profiles are loaded before anything is scheduled
+    await scheduling.reload(config, loader) # other modules and settings of plugins, between two cycles
 
 A scheduler that lacks one of its plugins does not run at all; `error` says why. With leader election each term
 has a Scheduler of its own: what a term believed when it lost its lease is worth nothing afterwards.
@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from edged.config import Config, SchedulerConfig
 from edged.errors import ConfigError, EdgedError
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informer, Informers, Prune
@@ -29,18 +28,18 @@ from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.kube.writes import PDBS, PODS, EventRecorder, annotate_pod
 from edged.scheduling.config.config_sections import LeaderElectionSettings
 from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.config.section import SchedulerConfig
 from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.run.plugins import Loaded, PluginLoader
 from edged.scheduling.run.scheduler import BINDERS, ApiWrites, Scheduler
 from edged.scheduling.run.scheduler_metrics import scheduler_metrics
-from edged.telemetry.logs import GuestLines, Logger
+from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
     from edged.scheduling.run.annotation_writer import Annotator
     from edged.scheduling.run.extender_requests import HttpExtender
     from edged.telemetry.metrics import Registry
-    from edged.wasm.compile import Compiler
 
 NODES = GroupVersionResource("", "v1", "nodes")
 OWN_LEASE = "edged-scheduler"
@@ -51,24 +50,24 @@ class Scheduling:
 
     def __init__(
         self,
-        config: Config,
+        config: SchedulerConfig,
+        node_name: str,
+        loader: PluginLoader,
         client: ApiClient,
         informers: Informers,
-        compiler: Compiler,
-        lines: GuestLines,
         log: Logger,
-        registry: Registry,
+        metrics: Registry,
     ) -> None:
         self.scheduler: Scheduler | None = None
         self.error = ""
         self.elector: LeaderElector | None = None
         self._config = config
+        self._node_name = node_name
+        self._loader = loader
         self._informers = informers
         self._client = client
-        self._compiler = compiler
-        self._lines = lines
         self._log = log
-        self._registry = registry
+        self._registry = metrics
         self._metrics = Metrics()
         self._pool = LeanPool(client, connections=BINDERS + 3)
         self._recorder = EventRecorder(self._pool, random=random.random, log=log)
@@ -85,10 +84,10 @@ class Scheduling:
     async def start(self, work: trio.Nursery) -> None:
         """Builds the first scheduler and runs it in `work`; what is wrong with it goes to `error`."""
         try:
-            self._settings = self._read(self._scheduler_config())
+            self._settings = self._loader.settings(self._config)
             for path in self._settings.ignored:
                 self._log.warning(
-                    "setting of the scheduler has no effect", file=self._scheduler_config().config, setting=path
+                    "setting of the scheduler has no effect", file=self._config.config, setting=path
                 )
             self.scheduler = await self._build()
         except EdgedError as error:
@@ -105,20 +104,10 @@ class Scheduling:
             work.start_soon(self._annotator.run)
         work.start_soon(self._run)
 
-    def _scheduler_config(self) -> SchedulerConfig:
-        assert self._config.scheduler is not None, "daemon.py asks before"
-        return self._config.scheduler
-
     def _gauges(self) -> Any:
         return self.scheduler.gauges() if self.scheduler is not None else {}
 
     # --- building
-
-    def _loader(self) -> PluginLoader:
-        return PluginLoader(self._config, self._compiler, self._lines)
-
-    def _read(self, config: SchedulerConfig) -> SchedulerFile:
-        return self._loader().settings(config)
 
     async def _build(self) -> Scheduler:
         """Raises EdgedError."""
@@ -128,7 +117,7 @@ class Scheduling:
             self._acquire(NODES),
             ApiWrites(self._client, self._pool, self._recorder),
             log=self._log,
-            instance=f"edged-{self._config.node.name}",
+            instance=f"edged-{self._node_name}",
             percentage=settings.percentage,
             backoff_s=(settings.initial_backoff_s, settings.max_backoff_s),
             metrics=self._metrics,
@@ -137,10 +126,10 @@ class Scheduling:
         )
         self._extenders = self._make_extenders(settings, scheduler)
         scheduler.ask(self._extenders)
-        self._loaded = await self._loader().load(self._scheduler_config(), settings, scheduler)
+        self._loaded = await self._loader.load(self._config, settings, scheduler)
         scheduler.use(self._loaded.profiles)
         self._respect_budgets(scheduler, self._loaded)
-        if self._scheduler_config().annotate_results:
+        if self._config.annotate_results:
             scheduler.told = self._tell_results().soon
         return scheduler
 
@@ -170,7 +159,7 @@ class Scheduling:
         try:
             return [HttpExtender(entry, scheduler) for entry in settings.extenders]
         except ConfigError as error:
-            raise ConfigError(f"{self._scheduler_config().config}: {error}") from error
+            raise ConfigError(f"{self._config.config}: {error}") from error
 
     def _acquire(self, resource: GroupVersionResource, prune: Prune | None = None) -> Informer:
         informer = self._acquired.get(resource)
@@ -187,7 +176,7 @@ class Scheduling:
 
     def _election(self) -> LeaderElectionSettings | None:
         """The file decides where there is one, as kube-scheduler would."""
-        config = self._scheduler_config()
+        config = self._config
         if config.config:
             return self._settings.election
         return LeaderElectionSettings(name=OWN_LEASE) if config.leader_election else None
@@ -196,7 +185,7 @@ class Scheduling:
         return LeaderElector(
             self._client,
             NamespacedName(election.namespace, election.name),
-            f"{self._config.node.name}_{uuid.uuid4()}",
+            f"{self._node_name}_{uuid.uuid4()}",
             election.times,
             random=random.random,
             clock=time.time_ns,
@@ -232,24 +221,22 @@ class Scheduling:
 
     # --- reload
 
-    async def reload(self, config: Config) -> None:
+    async def reload(self, config: SchedulerConfig, loader: PluginLoader) -> None:
         """Other plugin modules, their settings, and arguments of the profiles; taken whole or not at all.
 
         Raises EdgedError, and everything stays as it was.
         """
-        assert config.scheduler is not None
         if self.scheduler is None:
             raise ConfigError(f"the scheduler does not run ({self.error}): restart to try again")
-        loader = PluginLoader(config, self._compiler, self._lines)
-        settings = loader.settings(config.scheduler)
+        settings = loader.settings(config)
         fixed = _fixed(self._settings, settings)
         if fixed:
-            where = config.scheduler.config or "[scheduler]"
+            where = config.config or "[scheduler]"
             raise ConfigError(f"{where}: these take effect only after a restart: {', '.join(fixed)}")
-        loaded = await loader.load(config.scheduler, settings, self.scheduler, self._loaded)
+        loaded = await loader.load(config, settings, self.scheduler, self._loaded)
         # From here on nothing waits and nothing fails: the next cycle sees all of it.
         gone = loaded.adopt(self._loaded)
-        self._config, self._settings, self._loaded = config, settings, loaded
+        self._config, self._loader, self._settings, self._loaded = config, loader, settings, loaded
         self._respect_budgets(self.scheduler, loaded)
         self.scheduler.exchange(loaded.profiles)
         for plugin in gone:

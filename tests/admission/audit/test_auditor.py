@@ -15,10 +15,10 @@ import trio.testing
 from edged.admission.audit import audit_conditions
 from edged.admission.audit.audit_run import Scan, Tally, audit_policy
 from edged.admission.audit.auditor import Auditor, asked_scan
+from edged.admission.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.policy import Group, Policy
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.review import AdmissionResponse
-from edged.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import ConfigError
 from edged.kube.client import ApiError, NoAnswer
 from edged.telemetry.logs import Logger

@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edged.admission.config import PolicyConfig
 from edged.admission.host.admission import Admission
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.rules.review import AdmissionRequest
-from edged.config import Config, EngineConfig, PolicyConfig
+from edged.registry.config import RegistryConfig
+from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm import binary, bindings
 from edged.wasm.compile import METADATA_SECTION, Compiler
+from edged.wasm.config import EngineConfig
 from edged.wasm.engine import Engine
 
 MODULES = Path(__file__).parents[3] / "modules"
@@ -32,7 +35,8 @@ class Rig:
         self.said: list[str] = []
         self.log = Logger(write=lambda line: self.said.append(line.decode()))
         self.lines = GuestLines(self.log)
-        self.config = Config(engine=EngineConfig(**engine))
+        self.limits = EngineConfig(**engine)
+        self.modules = Modules(RegistryConfig(), folder / "state", self.log)
         self.admission = Admission(self.log, self.lines, None)
 
     def wat(self, name: str, text: str, metadata: Any = METADATA) -> PolicyConfig:
@@ -46,14 +50,14 @@ class Rig:
 
     async def load(self, *policies: PolicyConfig, patient: Sequence[PolicyConfig] = ()) -> None:
         """`patient`: policies with so much time that a busy machine never ends them."""
-        loaded = await self._loader(self.config).load(policies, self.admission.policies)
-        engine = replace(self.config.engine, wall_timeout_s=PATIENCE_S, cpu_budget_ms=int(PATIENCE_S * 1000))
+        loaded = await self._loader(self.limits).load(policies, self.admission.policies)
+        limits = replace(self.limits, wall_timeout_s=PATIENCE_S, cpu_budget_ms=int(PATIENCE_S * 1000))
         lenient = [replace(policy, timeout_s=PATIENCE_S) for policy in patient]
-        loaded |= await self._loader(replace(self.config, engine=engine)).load(lenient, self.admission.policies)
+        loaded |= await self._loader(limits).load(lenient, self.admission.policies)
         self.admission.swap(loaded)
 
-    def _loader(self, config: Config) -> PolicyLoader:
-        return PolicyLoader(config, self.compiler, self.lines, self.log)
+    def _loader(self, limits: EngineConfig) -> PolicyLoader:
+        return PolicyLoader(limits, self.compiler, self.lines, self.log, self.modules)
 
     def close(self) -> None:
         self.engine.close()

@@ -10,7 +10,7 @@ import trio
 
 from edged.admission.host.admission import Admission
 from edged.admission.host.outside import HostCapabilities
-from edged.config import RegistryConfig
+from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules
 from edged.registry.origin import Origin
 from tests.admission.host.support import Rig, request

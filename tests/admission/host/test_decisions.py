@@ -120,7 +120,7 @@ def test_counters_of_policies_that_are_gone_go():
 
 def test_audits_are_neither_counted_nor_remembered_and_whisper(rig):
     async def main() -> None:
-        from edged.config import PolicyConfig
+        from edged.admission.config import PolicyConfig
 
         await rig.load(*(
             PolicyConfig(name=name, module=member(rig, name, reply).module, message="go away")

@@ -12,7 +12,7 @@ from edged.admission.host import certificate_trust
 from edged.admission.host.context import HostServices
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.rules.capabilities import Grants
-from edged.config import RegistryConfig
+from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules, Restrictions
 from edged.telemetry.logs import GuestLines, Logger
 from tests.admission.host.x509_chains import DAY, NOW, issue

@@ -5,7 +5,7 @@ import json
 import pytest
 import trio
 
-from edged.config import GroupConfig, GroupMemberConfig
+from edged.admission.config import GroupConfig, GroupMemberConfig
 from tests.admission.host.support import Rig, request
 
 METADATA = {"protocolVersion": "Unknown", "executionMode": "wasi", "rules": [], "mutating": False}

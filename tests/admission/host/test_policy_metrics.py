@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from edged.admission.config import PolicyConfig
 from edged.admission.host.observers import Evaluation, RequestOrigin
 from edged.admission.host.policy import Policy
 from edged.admission.host.policy_metrics import PolicyMetrics
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import TIMED_OUT
-from edged.config import PolicyConfig
 from edged.registry.origin import Origin
 from edged.telemetry.metrics import MAX_SERIES, Registry
 from edged.wasm.instance import Budget

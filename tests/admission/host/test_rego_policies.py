@@ -14,9 +14,9 @@ import pytest
 import trio
 
 from edged.abi.rego.signature import Builtin
+from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host import rego_policy as rego
 from edged.admission.rules.review import AdmissionRequest
-from edged.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.errors import GuestError
 from tests.abi.rego import corpus
 from tests.abi.rego.corpus import BY_NAME, REQUESTS, SAMPLES, Sample

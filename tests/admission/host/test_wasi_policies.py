@@ -5,7 +5,7 @@ import json
 import pytest
 import trio
 
-from edged.config import PolicyConfig
+from edged.admission.config import PolicyConfig
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
 from tests import parts

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.webhook_specs import group_webhook
 from edged.admission.resources.conversion import Limits, common_patterns, convert
 from edged.admission.resources.kinds import KINDS, unique_name
 from edged.admission.rules import webhooks
-from edged.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from tests.admission.resources.objects import MODULE, PODS, group, namespaced, policy, resource, server
 
 LIMITS = Limits(module_sources=("ghcr.io",))

@@ -16,6 +16,7 @@ import pytest
 import trio
 import trio.testing
 
+from edged.admission.config import AdmissionConfig, GroupConfig, PolicyConfig
 from edged.admission.endpoint.cel_check import CelChecker
 from edged.admission.endpoint.no_registration import NoRegistration
 from edged.admission.endpoint.registration import Registration
@@ -29,15 +30,16 @@ from edged.admission.resources.kinds import FINALIZER, KINDS
 from edged.admission.resources.plan import make_plan
 from edged.admission.resources.resource_status import ObjectWriter
 from edged.admission.rules.webhooks import Target
-from edged.config import AdmissionConfig, Config, EngineConfig, GroupConfig, NodeConfig, PolicyConfig
 from edged.kube import writes
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.informers import Informers
 from edged.kube.values.names import GroupVersionResource
+from edged.registry.config import RegistryConfig
 from edged.registry.modules import TRUSTED, Modules, Restrictions
 from edged.sandbox.server import Sandbox, serve
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
+from edged.wasm.config import EngineConfig
 from edged.wasm.engine import Engine
 from tests.admission.resources.objects import PODS
 from tests.admission.resources.objects import resource as stored
@@ -63,9 +65,6 @@ class Host:
 
     def __init__(self, folder: Path, client: ApiClient, informers: Informers, log: Logger, **keys: Any) -> None:
         keys = {"module_dirs": (str(MODULES),), "register": "none", **keys}
-        self.config = Config(
-            node=NodeConfig(state_dir=str(folder / "state")), admission=AdmissionConfig(**keys), engine=EngineConfig()
-        )
         self.engine = Engine()
         self.compiler = Compiler(self.engine, folder / "cache")
         self.log = log
@@ -73,10 +72,14 @@ class Host:
         self.policies: PolicySet = {}
         self.taken: set[str] = set()
         self.swaps = 0
-        self.resources = CustomResources(self.config, client, informers, self, log, lambda: "2026-01-01T00:00:00Z")
+        self.modules = Modules(RegistryConfig(), folder / "state", log)
+        self.resources = CustomResources(
+            AdmissionConfig(**keys), EngineConfig().wall_timeout_s, folder / "state", client, informers, self, log,
+            lambda: "2026-01-01T00:00:00Z",
+        )  # fmt: skip
 
     def loader(self) -> PolicyLoader:
-        return PolicyLoader(self.config, self.compiler, GuestLines(self.log), self.log)
+        return PolicyLoader(EngineConfig(), self.compiler, GuestLines(self.log), self.log, self.modules)
 
     def configured_names(self) -> set[str]:
         return self.taken
@@ -487,20 +490,17 @@ def test_expressions_are_checked_in_a_child_and_remembered(monkeypatch: pytest.M
 
 def test_commands_know_what_was_served_last(tmp_path: Path) -> None:
     """`edged webhook install` must not withdraw what the daemon registered of custom resources."""
-    config = Config(
-        node=NodeConfig(state_dir=str(tmp_path)), admission=AdmissionConfig(module_dirs=(str(MODULES),)),
-    )  # fmt: skip
-    assert remembered_specs(config, quiet()) == []
+    admission = AdmissionConfig(module_dirs=(str(MODULES),))
+    assert remembered_specs(admission, 2.0, tmp_path, quiet()) == []
     changing = policy("x")
     changing["spec"]["mutating"] = True
     objects = [SERVER, changing, policy("never")]
     trio.run(resource_objects.Memory(tmp_path, quiet()).remember, objects, ["clusterwide-x"])
-    found = {spec.name: spec for spec in remembered_specs(config, quiet())}
+    found = {spec.name: spec for spec in remembered_specs(admission, 2.0, tmp_path, quiet())}
     assert found["clusterwide-x"].mutating and found["clusterwide-x"].hook_name == "clusterwide-x.kubewarden.admission"
     assert "clusterwide-never" not in found
     assert "vpolicyserver.kb.io" in found
-    nobody = Config(node=config.node, admission=AdmissionConfig(policy_server=""))
-    assert remembered_specs(nobody, quiet()) == []
+    assert remembered_specs(AdmissionConfig(policy_server=""), 2.0, tmp_path, quiet()) == []
 
 
 def test_credentials_of_the_node_are_for_cluster_scoped_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

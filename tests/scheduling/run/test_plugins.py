@@ -7,11 +7,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import trio
 
-from edged.config import Config, NodeConfig, RegistryConfig
 from edged.errors import ConfigError
+from edged.registry.config import RegistryConfig
+from edged.registry.modules import Modules
 from edged.scheduling.run.plugins import PluginLoader
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
+from edged.wasm.config import EngineConfig
 from edged.wasm.engine import Engine
 
 
@@ -44,8 +46,8 @@ def test_a_fetched_guest_is_found_again_without_a_network(tmp_path, web):
     said = []
     lines = GuestLines(Logger(write=lambda line: said.append(line.decode())))
     engine = Engine()
-    config = Config(node=NodeConfig(name="n", state_dir=str(tmp_path / "state")))
-    loader = PluginLoader(config, Compiler(engine, tmp_path / "cache"), lines)
+    modules = Modules(RegistryConfig(), tmp_path / "state", Logger())
+    loader = PluginLoader(EngineConfig(), Compiler(engine, tmp_path / "cache"), lines, modules)
 
     async def main():
         with pytest.raises(ConfigError, match="received 404 status code"):
@@ -74,10 +76,11 @@ def test_offline_nobody_is_asked_for_a_guest(tmp_path, web):
     said = []
     lines = GuestLines(Logger(write=lambda line: said.append(line.decode())))
     engine = Engine()
-    node = NodeConfig(name="n", state_dir=str(tmp_path / "state"))
     compiler = Compiler(engine, tmp_path / "cache")
-    online = PluginLoader(Config(node=node), compiler, lines)
-    offline = PluginLoader(Config(node=node, registry=RegistryConfig(offline=True)), compiler, lines)
+    online, offline = (
+        PluginLoader(EngineConfig(), compiler, lines, Modules(config, tmp_path / "state", Logger()))
+        for config in (RegistryConfig(), RegistryConfig(offline=True))
+    )
 
     async def main():
         with pytest.raises(ConfigError, match="offline is true"):

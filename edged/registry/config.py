@@ -1,0 +1,95 @@
+"""[registry] and [signatures] of the configuration file, and how modules are named in any of its tables. Pure.
+
+Called by edged/config.py, and by the sections of the subjects that load modules.
+"""
+
+# ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from edged.errors import ConfigError
+from edged.registry import reference
+from edged.toml.lines import Path
+from edged.toml.reader import Bad, Reader, absolute_path, boolean, expect, list_of, quoted, setting, split_url, text
+
+
+def module_url(value: Any, reader: Reader, path: Path) -> str:
+    """`file:///absolute.wasm`, `https://host/path`, `registry://host/repository[:tag][@digest]`."""
+    expect(str, value)
+    scheme, host = split_url(value)
+    if scheme == "file":
+        _path_of(value)
+    elif scheme not in ("https", "registry"):
+        hint = ""
+        if value.startswith("/"):
+            hint = f' (for a file: "file://{value}")'
+        elif "://" not in value and "." in value.partition("/")[0]:
+            hint = f' (for a registry: "registry://{value}")'
+        raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{hint}")
+    elif not host or not urlsplit(value).path.strip("/"):
+        raise Bad(f"needs a host and a path: {quoted(value)}")
+    elif scheme == "registry":
+        try:
+            reference.parse_url(value)
+        except ConfigError as error:
+            raise Bad(f"is not a reference: {error}") from error
+    return str(value)
+
+
+def module_source(value: Any, reader: Reader, path: Path) -> str:
+    """Where custom resources may take modules from: a registry's host, or the beginning of a https:// or registry://
+    URL."""
+    expect(str, value)
+    scheme, separator, rest = value.rpartition("://")
+    host = rest.partition("/")[0]
+    if (separator and scheme not in ("https", "registry")) or not host or "@" in host:
+        raise Bad(f'must be a host ("ghcr.io") or begin with https:// or registry://, not {quoted(value)}')
+    split_url(value if separator else f"registry://{value}")
+    return str(value)
+
+
+def module_path(url: str) -> str:
+    """The path of a file:// module URL. Raises ConfigError for any other URL."""
+    try:
+        return _path_of(url)
+    except Bad as error:
+        raise ConfigError(f"module {error}") from error
+
+
+def _path_of(url: str) -> str:
+    """The path that a file:// URL names. Raises Bad."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or not path.startswith("/") or path.endswith("/"):
+        raise Bad(f'must name an absolute path, such as "file:///opt/modules/name.wasm", not {quoted(url)}')
+    if parts.query or parts.fragment or "\0" in path:
+        raise Bad(f"must be a plain path: {quoted(url)}")
+    return path
+
+
+def _mirrors(value: Any, reader: Reader, path: Path) -> dict[str, tuple[str, ...]]:
+    expect(dict, value)
+    hosts = list_of(text(empty=False), empty=False)
+    return {name: hosts(entry, reader, (*path, name)) for name, entry in value.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryConfig:
+    """[registry]. "" for docker_config means $DOCKER_CONFIG, then ~/.docker."""
+
+    sources: str = setting(absolute_path(empty=True), "")
+    docker_config: str = setting(absolute_path(empty=True), "")
+    mirrors: dict[str, tuple[str, ...]] = setting(_mirrors, factory=dict)
+    offline: bool = setting(boolean, False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignaturesConfig:
+    """[signatures]."""
+
+    verification: str = setting(absolute_path(empty=True), "", unavailable=True)
+    trust_root: str = setting(absolute_path(empty=True), "", unavailable=True)
