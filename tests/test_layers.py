@@ -13,8 +13,8 @@ PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
     "kube/control", "kube/values", "abi", "toml", "errors.py",
-    "wasm/hostcalls.py", "wasm/errors.py", "wasm/binary.py", "telemetry/otlp.py", "telemetry/otlp_settings.py",
-    "registry/origin.py", "registry/reference.py",
+    "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
+    "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
     "wasm/config.py",
 )  # fmt: skip
@@ -68,7 +68,6 @@ MAY_IMPORT = {
 """Room (the first folder or file below edged/): the rooms that it may import. `cli` may import every room."""
 KNOWN_CIRCLES = (
     {"scheduling.core.framework", "scheduling.objects.nodes", "scheduling.core.preemption", "scheduling.core.snapshot"},
-    {"wasm.engine", "wasm.idle", "wasm.instance", "wasm.module"},
 )
 
 

@@ -20,6 +20,7 @@ import importlib.util
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from struct import Struct
 
 WASMTIME_VERSION = "50.0.1"
 
@@ -45,6 +46,7 @@ RAW_SIZE = 16  # wasmtime_val_raw_t
 EXTERN_SIZE = 32  # wasmtime_extern_t: kind, padding, union at offset 8
 KIND_I32, KIND_I64 = 0, 1
 KIND_FUNCREF = 5
+VAL = Struct("<B7xQ16x")  # a wasmtime_val_t that holds an integer
 EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY = 0, 2, 3
 
 UncheckedCallback = ctypes.CFUNCTYPE(
@@ -227,6 +229,12 @@ def new_trap() -> int:
     """A host-made trap; its owner is whoever receives it. The real error travels on the Python side."""
     trap: int = holding.wasmtime_trap_new(b"host function failed", 20)
     return trap
+
+
+def put_value(address: int, letter: str, value: int) -> None:
+    """Write an integer of the type i (i32) or I (i64) into the `wasmtime_val_t` at that address."""
+    kind = KIND_I64 if letter == "I" else KIND_I32
+    ctypes.memmove(address, VAL.pack(kind, value & 0xFFFFFFFFFFFFFFFF), 16)
 
 
 def function_type(params: str, results: str) -> int:

@@ -1,13 +1,15 @@
 """What guests may import, as data: a table from (import module, import name) to a host function.
 
-ABIs (edged/abi) and WASI (wasi.py) make such tables; instance.py links them. Pure.
+ABIs (edged/abi) and WASI (wasi.py) make such tables; instance.py links them, callbacks.py calls the functions. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+
+from edged.wasm.account import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,37 @@ class Computation:
 
 
 HostTable = Mapping[tuple[str, str], HostFunction]
+
+
+class Wait:
+    """A host call that the guest waits for, and where its result belongs."""
+
+    __slots__ = ("done", "failed", "kind", "results", "trap_slot", "value")
+
+    def __init__(self, results: int, trap_slot: int, kind: str) -> None:
+        self.results = results
+        self.trap_slot = trap_slot
+        self.kind = kind  # the letter of the result, "" where there is none
+        self.done = False
+        self.failed = False
+        self.value = 0
+
+
+class Handover(Protocol):
+    """What the host functions of a call leave for its driver, which acts on it when the guest is suspended."""
+
+    failure: BaseException | None
+    waiting: tuple[Callable[[], Awaitable[int | None]], Wait] | None
+    computing: tuple[Computation, Wait] | None
+
+
+class Guest(Protocol):
+    """An instance as its driver and the callbacks of its host functions see it."""
+
+    @property
+    def account(self) -> Account: ...
+
+    @property
+    def driver(self) -> Handover: ...
+
+    def memory_size(self) -> int: ...

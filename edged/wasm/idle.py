@@ -12,25 +12,30 @@ import mmap
 import re
 import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from edged.wasm.bindings import holding
-
-if TYPE_CHECKING:
-    from edged.wasm.module import Module
 
 _LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+)")
 _madvise = ctypes.CDLL(None, use_errno=True).madvise
 _madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 
+class Code(Protocol):
+    """A compiled module, as far as giving back its code needs it."""
+
+    handle: int
+    called: bool  # since the last look
+    warm: bool  # its code may be mapped
+
+
 class Idle:
     """The modules of an engine. `look` is called every second or so."""
 
     def __init__(self) -> None:
-        self._modules: weakref.WeakSet[Module] = weakref.WeakSet()
+        self._modules: weakref.WeakSet[Code] = weakref.WeakSet()
 
-    def add(self, module: Module) -> None:
+    def add(self, module: Code) -> None:
         self._modules.add(module)
 
     def look(self) -> None:
@@ -46,7 +51,7 @@ class Idle:
             give_back(idle)
 
 
-def give_back(modules: Iterable[Module]) -> None:
+def give_back(modules: Iterable[Code]) -> None:
     """Drop these modules' pages; only where they come unchanged from a file, to which they can be read again."""
     mappings = _mappings()
     for module in modules:

@@ -2,7 +2,7 @@
 
 A host callback never calls into a guest (ARCHITECTURE.md, rule 1). Where an ABI needs that, a small module of ours, the
 companion, is what the guest imports from: it exports the guest's imports, its memory included, reaches the
-guest's exports through a table of functions, and asks the host with plain bytes. Which module that is says the ABI
+guest's exports through a table of functions, and asks the host with plain bytes. The ABI says which module that is
 (abi/opa_companion.py). `Instance.call` and its memory are the companion's; the guest is called through it alone.
 """
 
@@ -13,25 +13,28 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from edged.errors import BrokenInvariant
 from edged.wasm import bindings
+from edged.wasm.account import Budget
 from edged.wasm.binary import Export
 from edged.wasm.bindings import holding
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 from edged.wasm.hostcalls import HostTable
-from edged.wasm.instance import _ERROR, _EXTERN, _INSTANCE, _TRAP, Budget, Instance, Template
+from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
+from edged.wasm.store import ERROR, EXTERN, INSTANCE, TRAP, OtherInstance
+from edged.wasm.wasi import Wasi
 
 _FUNCREF = bytes([bindings.KIND_FUNCREF])
-_TABLE = ctypes.c_char * 24  # wasmtime_table_t
-_GUEST = ctypes.c_char * 16  # wasmtime_instance_t
+_Table = ctypes.c_char * 24  # wasmtime_table_t
 
 
 class LinkedTemplate(Template):
     """A guest whose imports come from a companion, both instantiated for each call. Raises BadModule.
 
-    `wanted` are the guest's functions for the companion's exported table `guest`, in the order of its slots; a slot of
-    None, and of what the guest does not have and need not, stays empty.
+    `functions` names the guest's functions for the companion's exported table `guest`, in the order of its slots. A
+    slot stays empty where it has no name, and where the guest lacks the function and need not have it.
     """
 
     def __init__(
@@ -42,16 +45,18 @@ class LinkedTemplate(Template):
         hosts: HostTable,
         *,
         imports_from: str,
-        wanted: Sequence[str | None],
+        functions: Sequence[str | None],
     ) -> None:
         super().__init__(engine, companion, hosts)
         self.guest = guest
         self.digest = guest.digest
         self._from = imports_from.encode()
-        self._wanted = [(slot, name.encode()) for slot, name in enumerate(wanted) if name in guest.exports]
+        self._functions = [(slot, name.encode()) for slot, name in enumerate(functions) if name in guest.exports]
         check_imports(guest, companion.exports, imports_from)
 
-    async def instantiate(self, state: Any, budget: Budget, wasi: Any = None, deadline: float = math.inf) -> Instance:
+    async def instantiate(
+        self, state: Any, budget: Budget, wasi: Wasi | None = None, deadline: float = math.inf
+    ) -> Instance:
         """Both, in one store. The guest's start section has run, none of its exports."""
         instance = await super().instantiate(state, budget, wasi, deadline)
         try:
@@ -61,23 +66,29 @@ class LinkedTemplate(Template):
             raise
         return instance
 
-    async def _add_guest(self, instance: Instance) -> Any:
+    async def _add_guest(self, instance: Instance) -> ctypes.Array[ctypes.c_char]:
         """The guest's handle. Imports are looked up by name each time: an instance belongs to one store."""
-        guest, context, address = _GUEST(), instance._context, instance._address
-        linker = holding.wasmtime_linker_new(self.module.engine.handle)
+        handles = self.module.engine.handles
+        guest, linker = OtherInstance(), holding.wasmtime_linker_new(handles.engine)
         try:
             error = holding.wasmtime_linker_define_instance(
-                linker, context, self._from, len(self._from), address + _INSTANCE
+                linker, instance.context, self._from, len(self._from), instance.address + INSTANCE
             )
-            assert not error, bindings.take_error(error)
+            if error:
+                raise BrokenInvariant(f"the companion cannot be linked: {bindings.take_error(error)}")
             instance.begin()
-            await instance._drive(
+            await instance.finish(
                 holding.wasmtime_linker_instantiate_async(
-                    linker, context, self.guest.handle, ctypes.addressof(guest), address + _TRAP, address + _ERROR
+                    linker,
+                    instance.context,
+                    self.guest.handle,
+                    ctypes.addressof(guest),
+                    instance.address + TRAP,
+                    instance.address + ERROR,
                 )
             )
         except GeneratorExit:
-            self.module.engine.doom(0, 0, linker)  # after the future, which is doomed already (rule 5)
+            handles.doom(0, 0, linker)  # after the future, which is doomed already (rule 5)
             linker = 0
             raise
         finally:
@@ -85,32 +96,31 @@ class LinkedTemplate(Template):
                 holding.wasmtime_linker_delete(linker)
         return guest
 
-    def _fill(self, instance: Instance, guest: Any) -> None:
+    def _fill(self, instance: Instance, guest: ctypes.Array[ctypes.c_char]) -> None:
         """Give the companion the guest's functions."""
-        context, extern = instance._context, instance._address + _EXTERN
-        found = holding.wasmtime_instance_export_get(context, instance._address + _INSTANCE, b"guest", 5, extern)
-        assert found
-        table = _TABLE.from_buffer_copy(instance._scratch.raw[_EXTERN + 8 : _EXTERN + 32])
-        get, put = holding.wasmtime_instance_export_get, holding.wasmtime_table_set
-        whose, where = ctypes.addressof(guest), ctypes.addressof(table)
-        for slot, name in self._wanted:
-            assert get(context, whose, name, len(name), extern)
-            instance._scratch[_EXTERN] = _FUNCREF  # an extern and a value differ in the kind only
-            error = put(context, where, slot, extern)
-            assert not error, bindings.take_error(error)
+        get, extern = holding.wasmtime_instance_export_get, instance.address + EXTERN
+        if not get(instance.context, instance.address + INSTANCE, b"guest", 5, extern):
+            raise BrokenInvariant("the companion exports no table named guest")
+        table = _Table.from_buffer_copy(instance.scratch.raw[EXTERN + 8 : EXTERN + 32])
+        for slot, name in self._functions:
+            if not get(instance.context, ctypes.addressof(guest), name, len(name), extern):
+                raise BrokenInvariant(f"the instance lacks the export {name.decode()} of its own module")
+            instance.scratch[EXTERN] = _FUNCREF  # an extern and a value differ in the kind only
+            error = holding.wasmtime_table_set(instance.context, ctypes.addressof(table), slot, extern)
+            if error:
+                raise BrokenInvariant(f"the companion's table has no slot {slot}: {bindings.take_error(error)}")
 
 
-def check_imports(guest: Module, offered: dict[str, Export], imports_from: str) -> None:
-    """Raise BadModule unless the guest wants only what the companion has. The limits of a memory are the ABI's to
-    check."""
-    for wanted in guest.imports:
-        name = f"{wanted.module}.{wanted.name}"
-        have = offered.get(wanted.name) if wanted.module == imports_from else None
-        if have is None or have.kind != wanted.kind or wanted.kind not in ("func", "memory"):
-            kind = "function" if wanted.kind == "func" else wanted.kind
-            raise BadModule(f"unknown import: {kind} {name} is not offered to this module")
-        if (wanted.params, wanted.results) != (have.params, have.results):
+def check_imports(guest: Module, exports: dict[str, Export], imports_from: str) -> None:
+    """Raise BadModule unless all that the guest imports is among the companion's exports. The limits of a memory are
+    the ABI's to check."""
+    for item in guest.imports:
+        offered = exports.get(item.name) if item.module == imports_from else None
+        if offered is None or offered.kind != item.kind or item.kind not in ("func", "memory"):
+            kind = "function" if item.kind == "func" else item.kind
+            raise BadModule(f"unknown import: {kind} {item.module}.{item.name} is not offered to this module")
+        if (item.params, item.results) != (offered.params, offered.results):
             raise BadModule(
-                f"import {name} has the wrong signature: "
-                f"({wanted.params}) -> ({wanted.results}) instead of ({have.params}) -> ({have.results})"
+                f"import {item.module}.{item.name} has the wrong signature: "
+                f"({item.params}) -> ({item.results}) instead of ({offered.params}) -> ({offered.results})"
             )

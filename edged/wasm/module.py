@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass, field
 
+from edged.errors import BrokenInvariant
 from edged.wasm import bindings
 from edged.wasm.binary import Export, Import
 from edged.wasm.bindings import holding, releasing
@@ -47,17 +48,18 @@ class Module:
 def map_compiled(engine: Engine, path: str) -> int:
     """Handle of the compiled module in that file, mapped. Raises BadModule when it was made by other settings."""
     out = ctypes.c_void_p()
-    error = releasing.wasmtime_module_deserialize_file(engine.handle, path.encode(), ctypes.addressof(out))
+    error = releasing.wasmtime_module_deserialize_file(engine.handles.engine, path.encode(), ctypes.addressof(out))
     if error:
         raise BadModule(f"compiled module is not usable: {bindings.take_error(error)}")
-    assert out.value is not None
+    if out.value is None:
+        raise BrokenInvariant("wasmtime gave neither a module nor an error")
     return out.value
 
 
 def compile_here(engine: Engine, binary: bytes) -> bytes:
     """Compile in this process: for the compiling child, tests and short commands, never the daemon."""
     out = ctypes.c_void_p()
-    error = releasing.wasmtime_module_new(engine.handle, binary, len(binary), ctypes.addressof(out))
+    error = releasing.wasmtime_module_new(engine.handles.engine, binary, len(binary), ctypes.addressof(out))
     if error:
         raise BadModule(bindings.take_error(error))
     vec = bindings.ByteVec()

@@ -12,16 +12,13 @@ import os
 import struct
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import trio
 
 from edged.wasm.errors import GuestExit, MemoryFault
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.output import Output
-
-if TYPE_CHECKING:
-    from edged.wasm.instance import Instance
 
 MODULE = "wasi_snapshot_preview1"
 OLD_MODULE = (
@@ -88,6 +85,19 @@ class Wasi:
         self.random = random
 
 
+class WasiGuest(Protocol):
+    """What the functions of WASI need of the instance that called them."""
+
+    wasi: Wasi | None
+
+    @property
+    def output(self) -> Output: ...
+
+    def read(self, pointer: int, length: int) -> bytes: ...
+
+    def write(self, pointer: int, data: bytes) -> None: ...
+
+
 Errno = int
 _TABLE: dict[str, HostFunction] = {}
 
@@ -98,9 +108,9 @@ def _function(
     """Register a function. MemoryFault becomes EFAULT: a bad pointer is the guest's error, as on a real system."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(instance: Instance, *args: int) -> Any:
+        def guarded(guest: WasiGuest, *args: int) -> Any:
             try:
-                return function(instance, *args)
+                return function(guest, *args)
             except MemoryFault:
                 if waits:
                     return _answer(EFAULT)
@@ -119,51 +129,50 @@ def _answer(errno: int) -> Callable[[], Awaitable[int]]:
     return answer
 
 
-def _wasi(instance: Instance) -> Wasi:
-    if instance.wasi is None:
-        instance.wasi = Wasi(output=instance.output)
-    wasi: Wasi = instance.wasi
-    return wasi
+def _wasi(guest: WasiGuest) -> Wasi:
+    if guest.wasi is None:
+        guest.wasi = Wasi(output=guest.output)
+    return guest.wasi
 
 
 # --- arguments and environment
 
 
-def _write_strings(instance: Instance, strings: Sequence[str], pointers: int, buffer: int) -> Errno:
+def _write_strings(guest: WasiGuest, strings: Sequence[str], pointers: int, buffer: int) -> Errno:
     encoded = [text.encode() + b"\0" for text in strings]
     at, table = buffer, b""
     for text in encoded:
         table += struct.pack("<I", at & 0xFFFFFFFF)
         at += len(text)
-    instance.write(pointers, table)
-    instance.write(buffer, b"".join(encoded))
+    guest.write(pointers, table)
+    guest.write(buffer, b"".join(encoded))
     return SUCCESS
 
 
-def _write_sizes(instance: Instance, strings: Sequence[str], count: int, size: int) -> Errno:
-    instance.write(count, struct.pack("<I", len(strings)))
-    instance.write(size, struct.pack("<I", sum(len(text.encode()) + 1 for text in strings)))
+def _write_sizes(guest: WasiGuest, strings: Sequence[str], count: int, size: int) -> Errno:
+    guest.write(count, struct.pack("<I", len(strings)))
+    guest.write(size, struct.pack("<I", sum(len(text.encode()) + 1 for text in strings)))
     return SUCCESS
 
 
 @_function("ii")
-def args_get(instance: Instance, pointers: int, buffer: int) -> Errno:
-    return _write_strings(instance, _wasi(instance).args, pointers, buffer)
+def args_get(guest: WasiGuest, pointers: int, buffer: int) -> Errno:
+    return _write_strings(guest, _wasi(guest).args, pointers, buffer)
 
 
 @_function("ii")
-def args_sizes_get(instance: Instance, count: int, size: int) -> Errno:
-    return _write_sizes(instance, _wasi(instance).args, count, size)
+def args_sizes_get(guest: WasiGuest, count: int, size: int) -> Errno:
+    return _write_sizes(guest, _wasi(guest).args, count, size)
 
 
 @_function("ii")
-def environ_get(instance: Instance, pointers: int, buffer: int) -> Errno:
-    return _write_strings(instance, _wasi(instance).environ, pointers, buffer)
+def environ_get(guest: WasiGuest, pointers: int, buffer: int) -> Errno:
+    return _write_strings(guest, _wasi(guest).environ, pointers, buffer)
 
 
 @_function("ii")
-def environ_sizes_get(instance: Instance, count: int, size: int) -> Errno:
-    return _write_sizes(instance, _wasi(instance).environ, count, size)
+def environ_sizes_get(guest: WasiGuest, count: int, size: int) -> Errno:
+    return _write_sizes(guest, _wasi(guest).environ, count, size)
 
 
 # --- clocks and randomness
@@ -180,109 +189,109 @@ def _clock(wasi: Wasi, clock: int) -> int | None:
 
 
 @_function("ii")
-def clock_res_get(instance: Instance, clock: int, out: int) -> Errno:
+def clock_res_get(guest: WasiGuest, clock: int, out: int) -> Errno:
     if clock > 3:
         return EINVAL
-    instance.write(out, struct.pack("<Q", 1000))
+    guest.write(out, struct.pack("<Q", 1000))
     return SUCCESS
 
 
 @_function("iIi")
-def clock_time_get(instance: Instance, clock: int, _precision: int, out: int) -> Errno:
-    now = _clock(_wasi(instance), clock)
+def clock_time_get(guest: WasiGuest, clock: int, _precision: int, out: int) -> Errno:
+    now = _clock(_wasi(guest), clock)
     if now is None:
         return EINVAL
-    instance.write(out, struct.pack("<Q", now))
+    guest.write(out, struct.pack("<Q", now))
     return SUCCESS
 
 
 @_function("ii")
-def random_get(instance: Instance, buffer: int, length: int) -> Errno:
+def random_get(guest: WasiGuest, buffer: int, length: int) -> Errno:
     if length > MAX_BYTES:
         return EINVAL
-    instance.write(buffer, _wasi(instance).random(length))
+    guest.write(buffer, _wasi(guest).random(length))
     return SUCCESS
 
 
 # --- the three standard streams
 
 
-def _vectors(instance: Instance, vectors: int, count: int) -> list[tuple[int, int]] | None:
+def _vectors(guest: WasiGuest, vectors: int, count: int) -> list[tuple[int, int]] | None:
     if count > MAX_VECTORS:
         return None
-    raw = instance.read(vectors, count * 8)
+    raw = guest.read(vectors, count * 8)
     return list(struct.iter_unpack("<II", raw))
 
 
 @_function("iiii")
-def fd_write(instance: Instance, fd: int, vectors: int, count: int, out: int) -> Errno:
+def fd_write(guest: WasiGuest, fd: int, vectors: int, count: int, out: int) -> Errno:
     if fd not in (1, 2):
         return EBADF
-    found = _vectors(instance, vectors, count)
-    if found is None:
+    buffers = _vectors(guest, vectors, count)
+    if buffers is None:
         return EINVAL
-    stream = _wasi(instance).output if fd == 1 else _wasi(instance).errors
+    stream = _wasi(guest).output if fd == 1 else _wasi(guest).errors
     written = 0
-    for pointer, length in found:
+    for pointer, length in buffers:
         part = min(
             length, MAX_BYTES - written
         )  # a short write, as POSIX allows: the guest writes the rest again
-        stream.add(instance.read(pointer, part))
+        stream.add(guest.read(pointer, part))
         written += part
         if part < length:
             break
-    instance.write(out, struct.pack("<I", written))
+    guest.write(out, struct.pack("<I", written))
     return SUCCESS
 
 
 @_function("iiii")
-def fd_read(instance: Instance, fd: int, vectors: int, count: int, out: int) -> Errno:
+def fd_read(guest: WasiGuest, fd: int, vectors: int, count: int, out: int) -> Errno:
     if fd != 0:
         return EBADF
-    found = _vectors(instance, vectors, count)
-    if found is None:
+    buffers = _vectors(guest, vectors, count)
+    if buffers is None:
         return EINVAL
     done = 0
-    for pointer, length in found:
-        data = _wasi(instance).stdin.read(min(length, MAX_BYTES - done))
-        instance.write(pointer, data)
+    for pointer, length in buffers:
+        data = _wasi(guest).stdin.read(min(length, MAX_BYTES - done))
+        guest.write(pointer, data)
         done += len(data)
         if len(data) < length:
             break
-    instance.write(out, struct.pack("<I", done))
+    guest.write(out, struct.pack("<I", done))
     return SUCCESS
 
 
 @_function("ii")
-def fd_fdstat_get(instance: Instance, fd: int, out: int) -> Errno:
+def fd_fdstat_get(guest: WasiGuest, fd: int, out: int) -> Errno:
     if fd > 2:
         return EBADF
     rights = 0x2 if fd == 0 else 0x40  # fd_read, fd_write
     # Type 2 is a character device; what is neither seekable nor a file is a stream to every C library.
-    instance.write(out, struct.pack("<BxHxxxxQQ", 2, 0, rights, 0))
+    guest.write(out, struct.pack("<BxHxxxxQQ", 2, 0, rights, 0))
     return SUCCESS
 
 
 @_function("ii")
-def fd_filestat_get(instance: Instance, fd: int, out: int) -> Errno:
+def fd_filestat_get(guest: WasiGuest, fd: int, out: int) -> Errno:
     if fd > 2:
         return EBADF
-    instance.write(out, struct.pack("<QQB7xQQQQQ", 0, 0, 2, 1, 0, 0, 0, 0))
+    guest.write(out, struct.pack("<QQB7xQQQQQ", 0, 0, 2, 1, 0, 0, 0, 0))
     return SUCCESS
 
 
 @_function("i")
-def fd_close(_instance: Instance, fd: int) -> Errno:
+def fd_close(_guest: WasiGuest, fd: int) -> Errno:
     return SUCCESS if fd <= 2 else EBADF
 
 
 @_function("iIii")
-def fd_seek(_instance: Instance, fd: int, _offset: int, _whence: int, _out: int) -> Errno:
+def fd_seek(_guest: WasiGuest, fd: int, _offset: int, _whence: int, _out: int) -> Errno:
     return ESPIPE if fd <= 2 else EBADF
 
 
 @_function("ii")
-def fd_tell(_instance: Instance, fd: int, _out: int) -> Errno:
+def fd_tell(_guest: WasiGuest, fd: int, _out: int) -> Errno:
     return ESPIPE if fd <= 2 else EBADF
 
 
@@ -291,17 +300,17 @@ def fd_tell(_instance: Instance, fd: int, _out: int) -> Errno:
 
 @_function("iiii", waits=True)
 def poll_oneoff(
-    instance: Instance, subscriptions: int, events: int, count: int, out: int
+    guest: WasiGuest, subscriptions: int, events: int, count: int, out: int
 ) -> Callable[[], Awaitable[int]]:
     """Clock subscriptions sleep as an awaited call; standard streams are always ready."""
     if not 0 < count <= MAX_SUBSCRIPTIONS:
         return _answer(EINVAL)
-    wasi = _wasi(instance)
-    instance.read(events, count * 32)
-    instance.read(out, 4)
+    wasi = _wasi(guest)
+    guest.read(events, count * 32)
+    guest.read(out, 4)
     ready: list[bytes] = []
     clocks: list[tuple[float, bytes]] = []
-    raw = instance.read(subscriptions, count * 48)
+    raw = guest.read(subscriptions, count * 48)
     for userdata, kind, rest in struct.iter_unpack("<QB7x32s", raw):
         if kind == 0:
             clock, timeout, _precision, flags = struct.unpack_from("<I4xQQH", rest)
@@ -322,20 +331,20 @@ def poll_oneoff(
             await trio.sleep(min(shortest, MAX_SLEEP_S) if math.isfinite(shortest) else MAX_SLEEP_S)
             ready.extend(event for wait_s, event in clocks if wait_s <= shortest)
         # The call is still suspended inside this import; its buffers were checked above and memory never shrinks.
-        instance.write(events, b"".join(ready))
-        instance.write(out, struct.pack("<I", len(ready)))
+        guest.write(events, b"".join(ready))
+        guest.write(out, struct.pack("<I", len(ready)))
         return SUCCESS
 
     return wait
 
 
 @_function("", waits=True)
-def sched_yield(_instance: Instance) -> Callable[[], Awaitable[int]]:
+def sched_yield(_guest: WasiGuest) -> Callable[[], Awaitable[int]]:
     return _answer(SUCCESS)
 
 
 @_function("i", "")
-def proc_exit(_instance: Instance, code: int) -> None:
+def proc_exit(_guest: WasiGuest, code: int) -> None:
     raise GuestExit(code)
 
 

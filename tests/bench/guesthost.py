@@ -7,9 +7,10 @@ from typing import Any
 
 import trio
 
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
 from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from tests.bench.support import median
 from tests.wasm.support import module
 

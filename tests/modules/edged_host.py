@@ -15,8 +15,9 @@ from edged.abi import wapc
 from edged.scheduling.guests import imports as scheduler
 from edged.scheduling.guests import protobuf
 from edged.wasm import wasi
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from tests.wasm.support import module
 
 from .wapc_host import CallFailed, Host, HostRefuses

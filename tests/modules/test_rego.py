@@ -13,9 +13,9 @@ from edged.admission.host import rego_policy as rego
 from edged.admission.rules.rego import data_document, from_result, input_document
 from edged.admission.rules.review import AdmissionRequest
 from edged.errors import GuestError
+from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
-from edged.wasm.instance import Budget
 
 ADMISSION = Path(__file__).resolve().parents[2] / "modules" / "admission"
 CASES = sorted(path for path in ADMISSION.glob("*/cases/*.json") if (path.parent.parent / "policy.rego").exists())

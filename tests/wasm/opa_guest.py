@@ -97,7 +97,8 @@ async def beside(work: Callable[[], bytes]) -> bytes:
 def template(engine: Engine, memory: str = "2", memory_mib: int = 64, text: str = WAT) -> LinkedTemplate:
     guest = module(engine, text.replace("MEMORY", memory))
     companion = module(engine, bindings.wat2wasm(opa.companion(guest.imports, guest.exports, memory_mib)))
-    return LinkedTemplate(engine, guest, companion, opa.HOSTS, imports_from="env", wanted=opa_companion.GUEST_FUNCTIONS)
+    functions = opa_companion.GUEST_FUNCTIONS
+    return LinkedTemplate(engine, guest, companion, opa.HOSTS, imports_from="env", functions=functions)
 
 
 def call(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import trio
 
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestBudget
-from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.instance import Instance, Template
 from tests.wasm.support import module
 
 WAT = """(module

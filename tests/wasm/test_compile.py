@@ -10,10 +10,11 @@ import trio
 
 from edged.errors import ConfigError, GuestError
 from edged.wasm import bindings, compile_child
+from edged.wasm.account import Budget
 from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
 from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
 from edged.wasm.errors import BadModule, GuestTrap
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 
 ANSWER = '(module (func (export "answer") (result i32) i32.const 42))'
 

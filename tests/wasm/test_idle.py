@@ -5,9 +5,10 @@ from contextlib import closing
 import trio
 
 from edged.wasm import idle
+from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from tests.admission.host.support import MODULES
 
 PATH = MODULES / "admission" / "pod-privileged" / "pod-privileged.wasm"

@@ -15,10 +15,10 @@ from edged.abi import opa
 from edged.abi.opa import OpaCall, OpaFailure
 from edged.errors import GuestError
 from edged.wasm import binary, bindings
+from edged.wasm.account import Budget
 from edged.wasm.binary import Limits
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule, GuestBudget, GuestTimeout, GuestTrap
-from edged.wasm.instance import Budget
 from edged.wasm.linked import LinkedTemplate
 from tests.wasm.opa_guest import WAT, call, template, text_builtin
 
@@ -106,7 +106,7 @@ def test_cancelled_at_every_poll(engine: Engine, beside: bool) -> None:
         return call(b"3000", b"3000x", builtins, beside=slowly)
 
     async def main() -> None:
-        free, finished, steps = engine.free_slots.value, False, 0
+        free, finished, steps = engine.handles.free_slots.value, False, 0
         while not finished and steps < 400:
             steps += 1
             left = steps
@@ -125,8 +125,8 @@ def test_cancelled_at_every_poll(engine: Engine, beside: bool) -> None:
         assert finished
         assert steps > 3
         gc.collect()
-        engine.bury()
-        assert engine.free_slots.value == free
+        engine.handles.bury()
+        assert engine.handles.free_slots.value == free
 
     trio.run(main)
 

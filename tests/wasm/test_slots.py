@@ -7,11 +7,12 @@ import trio
 import trio.testing
 
 from edged.wasm import engine as engine_module
-from edged.wasm import instance as instances
+from edged.wasm import instance as instance_module
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestTimeout
 from edged.wasm.hostcalls import HostFunction, HostTable
-from edged.wasm.instance import Budget, Template, linker_for
+from edged.wasm.instance import Template, linker_for
 from tests.wasm.support import module
 
 WRITER = """(module (memory (export "memory") 40) (table (export "t") 8 funcref) (global $g (mut i32) (i32.const 0))
@@ -65,7 +66,7 @@ def test_more_instances_than_slots_wait(monkeypatch):
             first.close()
         for instance in (second, *made):
             instance.close()
-        assert engine.free_slots.value == 2
+        assert engine.handles.free_slots.value == 2
 
     with closing(Engine()) as engine:
         trio.run(main, engine)
@@ -77,7 +78,7 @@ def test_a_failed_instantiation_gives_its_slot_back():
         for _ in range(3):
             with pytest.raises(Exception, match="unreachable"):
                 await template.instantiate(None, Budget())
-        assert engine.free_slots.value == engine_module.SLOTS
+        assert engine.handles.free_slots.value == engine_module.SLOTS
 
     with closing(Engine()) as engine:
         trio.run(main, engine)
@@ -112,17 +113,17 @@ def test_stacks_of_a_burst_are_given_back():
         async def call():
             with closing(await template.instantiate(None, Budget())) as instance:
                 await instance.call("down", 5000)
-                seen.append(resident_kib(engine.stacks))
+                seen.append(resident_kib(engine.handles.stacks))
 
         seen: list[int] = []
         async with trio.open_nursery() as nursery:
             for _ in range(20):
                 nursery.start_soon(call)
         assert max(seen) > 20 * 64
-        assert resident_kib(engine.stacks) == 0
+        assert resident_kib(engine.handles.stacks) == 0
 
     with closing(Engine()) as engine:
-        assert engine.stacks.size
+        assert engine.handles.stacks.size
         trio.run(main, engine)
 
 
@@ -146,6 +147,6 @@ def test_one_linker_serves_all_modules_of_a_table():
         first = linker_for(engine, hosts)
         made = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(instances, "Linker", made.append)
+            patch.setattr(instance_module, "Linker", made.append)
             assert linker_for(engine, hosts) is first
         assert made == []

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from edged.wasm import instance as instances
+from edged.wasm import driver
+from edged.wasm.account import Budget
 from edged.wasm.bindings import releasing
 from edged.wasm.engine import Engine
 from edged.wasm.errors import HostFailure
 from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from tests.wasm.support import module, rss_mib
 
 ROOT = Path(__file__).parents[2]
@@ -182,7 +183,7 @@ def alone(name):
 
 def unmended():
     """Without the widened bounds: (no RecursionError, what is freed is gone at once)."""
-    instances.poll_future = releasing.wasmtime_call_future_poll
+    driver.poll_future = releasing.wasmtime_call_future_poll
     return from_guest(lambda: through_c(50)) == 50, from_guest(freed_at_once)
 
 
@@ -197,7 +198,8 @@ def near_the_end():
     def work():
         # From the lowest of the pool's stacks up, until the recursion's last calls come near the lower bound. The
         # callback itself is far enough above it to go on.
-        for start in range(engine.stacks.start, engine.stacks.start + engine.stacks.size, 8 << 10):
+        stacks = engine.handles.stacks
+        for start in range(stacks.start, stacks.start + stacks.size, 8 << 10):
             try:
                 widen(current(), start, 1 << 30)
                 through_c(60)
@@ -213,7 +215,7 @@ def places():
     engine = Engine()
     mapping = re.search(r"^([0-9a-f]+)-[0-9a-f]+ .*\[stack\]$", Path("/proc/self/maps").read_text(), re.MULTILINE)
     assert mapping
-    return engine.stacks.start + engine.stacks.size, int(mapping[1], 16)
+    return engine.handles.stacks.start + engine.handles.stacks.size, int(mapping[1], 16)
 
 
 @SINCE_314

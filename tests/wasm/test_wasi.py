@@ -6,9 +6,10 @@ import pytest
 import trio
 
 from edged.wasm import wasi
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestExit
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from tests.wasm.support import module
 
 # Every function of the witx file of wasi_snapshot_preview1.

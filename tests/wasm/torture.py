@@ -22,10 +22,11 @@ from typing import Any
 import trio
 
 from edged.errors import GuestError
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestBudget, GuestTimeout, GuestTrap, HostFailure, MemoryFault
 from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.instance import Instance, Template
 from edged.wasm.linked import LinkedTemplate
 from tests.wasm import opa_guest
 from tests.wasm.support import module, rss_mib
@@ -343,7 +344,7 @@ def main() -> int:
         trio.run(torture.round, deadline)
         torture.dropped.clear()
         gc.collect()
-        torture.engine.bury()
+        torture.engine.handles.bury()
         memory.append(round(rss_mib(), 1))
     settled = memory[len(memory) // 3] if len(memory) > 3 else memory[0]
     grown = memory[-1] - settled

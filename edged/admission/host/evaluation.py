@@ -21,10 +21,11 @@ from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
 from edged.wasm import wasi
+from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
 from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestTimeout, GuestTrap
 from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
 from edged.wasm.output import Output
 

@@ -14,7 +14,8 @@ from edged.admission.host.webhook_specs import group_webhook, spec_of
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.webhooks import Rules, WebhookSpec
-from edged.wasm.instance import Budget, Template
+from edged.wasm.account import Budget
+from edged.wasm.instance import Template
 
 
 @dataclass(slots=True, eq=False)

@@ -22,9 +22,10 @@ from edged.errors import ConfigError, EdgedError, GuestError
 from edged.registry.modules import Modules, ModuleUnavailable, restrictions_of
 from edged.registry.store import is_moving
 from edged.telemetry.logs import GuestLines, Logger
+from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
 from edged.wasm.config import EngineConfig
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 
 
 def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:

@@ -18,9 +18,9 @@ from edged.abi.rego import table
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.wasm import bindings
+from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
 from edged.wasm.errors import BadModule, GuestTrap
-from edged.wasm.instance import Budget
 from edged.wasm.linked import LinkedTemplate
 from edged.wasm.module import Module
 
@@ -57,8 +57,8 @@ async def load(compiler: Compiler, module: Module, budget: Budget) -> RegoTempla
     return template
 
 
-def _template(compiler: Compiler, module: Module, companion: Module, wanted: tuple[str | None, ...]) -> RegoTemplate:
-    return RegoTemplate(compiler.engine, module, companion, HOSTS, imports_from=opa.IMPORTS_FROM, wanted=wanted)
+def _template(compiler: Compiler, module: Module, companion: Module, functions: tuple[str | None, ...]) -> RegoTemplate:
+    return RegoTemplate(compiler.engine, module, companion, HOSTS, imports_from=opa.IMPORTS_FROM, functions=functions)
 
 
 async def _describe(template: RegoTemplate, budget: Budget) -> tuple[dict[str, int], dict[str, int]]:

@@ -119,8 +119,8 @@ async def _ask_version(module: bytes, name: str, config: Config) -> str:
     from edged.admission.rules.capabilities import Grants
     from edged.cli.policy.evaluator import Lines, open_evaluator
     from edged.errors import GuestError
+    from edged.wasm.account import Budget
     from edged.wasm.errors import BadModule
-    from edged.wasm.instance import Budget
 
     async with open_evaluator(config) as evaluator:
         budget = Budget(memory_mib=config.engine.memory_limit_mib, cpu_s=config.engine.cpu_budget_ms / 1000)

@@ -107,7 +107,7 @@ async def _load(evaluator: Any, content: bytes, found: dict[str, Any]) -> None:
     """Compile and link it, as the daemon would; settings are not looked at."""
     from edged.admission.host.evaluation import load_template
     from edged.admission.host.rego_policy import RegoTemplate
-    from edged.wasm.instance import Budget
+    from edged.wasm.account import Budget
 
     limits = evaluator.config.engine
     budget = Budget(memory_mib=limits.memory_limit_mib, cpu_s=limits.cpu_budget_ms / 1000)

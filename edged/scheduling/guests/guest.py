@@ -40,10 +40,11 @@ from edged.scheduling.guests.results import cluster_events, normalized_scores, n
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 from edged.wasm import wasi
+from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestExit, GuestTimeout, GuestTrap
 from edged.wasm.hostcalls import HostTable
-from edged.wasm.instance import Budget, Instance, Template
+from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
 
 GUEST_HOSTS: Final[HostTable] = {**wasi.HOSTS, **HOSTS}

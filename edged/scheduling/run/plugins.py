@@ -35,9 +35,10 @@ from edged.scheduling.guests.guest import (
     load_guest,
 )
 from edged.telemetry.logs import GuestLines
+from edged.wasm.account import Budget
 from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
 from edged.wasm.config import EngineConfig
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from edged.wasm.module import Module
 
 FETCH_S = 60.0

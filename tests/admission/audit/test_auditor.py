@@ -23,7 +23,7 @@ from edged.errors import ConfigError
 from edged.kube.client import ApiError, NoAnswer
 from edged.telemetry.logs import Logger
 from edged.telemetry.metrics import Registry
-from edged.wasm.instance import Budget
+from edged.wasm.account import Budget
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 GONE = ApiError(410, "Expired", "too old", {"kind": "Status", "metadata": {}})

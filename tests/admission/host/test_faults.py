@@ -200,7 +200,7 @@ def test_memory_bombs_together_end_before_they_take_the_node(tmp_path):
     from tests.wasm.support import rss_mib
 
     rig = Rig(tmp_path, memory_limit_mib=32, wall_timeout_s=5.0, cpu_budget_ms=3000)
-    rig.engine.guests_memory_limit = 96 << 20
+    rig.engine.guests_memory.limit = 96 << 20
     bomb = (FAULTS / "memory-bomb.wat").read_text()
     peak = 0.0
 
@@ -224,7 +224,7 @@ def test_memory_bombs_together_end_before_they_take_the_node(tmp_path):
         said = [answer.status["message"] for answer in ended]
         assert any("all guests together" in text for text in said)
         assert all("all guests together" in text or text == TIMED_OUT for text in said)
-        assert rig.engine.guests_memory == 0
+        assert rig.engine.guests_memory.used == 0
 
     trio.run(main)
     assert peak < 96 + 2 * 32

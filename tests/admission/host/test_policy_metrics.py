@@ -13,7 +13,7 @@ from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import TIMED_OUT
 from edged.registry.origin import Origin
 from edged.telemetry.metrics import MAX_SERIES, Registry
-from edged.wasm.instance import Budget
+from edged.wasm.account import Budget
 from tests.admission.host.support import request
 
 LABELS = (

@@ -17,8 +17,9 @@ from edged.scheduling.guests.exports import POINTS
 from edged.scheduling.guests.guest import GuestOptions, GuestPlugin
 from edged.scheduling.guests.guest_world import GuestWorld
 from edged.scheduling.guests.imports import HOSTS, AbiError, Call, GuestState
+from edged.wasm.account import Budget
 from edged.wasm.hostcalls import HostFunction
-from edged.wasm.instance import Budget, Template
+from edged.wasm.instance import Template
 from tests.guests.scheduler.build import wat
 from tests.scheduling.guests.support import Bench, pod, run
 from tests.wasm.support import fault, module

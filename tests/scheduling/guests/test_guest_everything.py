@@ -15,7 +15,7 @@ from edged.scheduling.core.outcome import Evaluation
 from edged.scheduling.core.profile import with_guests
 from edged.scheduling.guests.exports import POINTS
 from edged.scheduling.guests.guest import GuestPlugin
-from edged.wasm.instance import Budget
+from edged.wasm.account import Budget
 from tests.guests.scheduler import build
 from tests.scheduling.guests.support import Bench, FakeWaitingPod, node, pod, run
 

@@ -1,0 +1,53 @@
+"""The epoch ticker: a thread that ends the slices of guests."""
+
+from __future__ import annotations
+
+import threading
+
+from edged.wasm.bindings import holding
+
+TICK_S = 0.001
+IDLE_TICKS_BEFORE_PARKING = 50
+
+
+class Ticker:
+    """Advances the engine's epoch every TICK_S from a thread of its own, parked unless guests run."""
+
+    def __init__(self, engine: int) -> None:
+        """`engine` is the handle of the native engine."""
+        self.polls = 0  # rises with every poll; the thread parks when it stood still for a while
+        self.parked = True
+        self._engine = engine
+        self._stopped = False
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def unpark(self) -> None:
+        """Called before a poll when `parked`."""
+        self.parked = False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="epoch-ticker", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        sleep = threading.Event().wait  # ends early never; unlike time.sleep it is not interrupted by signals
+        increment = holding.wasmtime_engine_increment_epoch
+        while not self._stopped:
+            idle, seen = 0, self.polls
+            while idle < IDLE_TICKS_BEFORE_PARKING and not self._stopped:
+                sleep(TICK_S)
+                increment(self._engine)
+                idle, seen = (idle + 1, seen) if self.polls == seen else (0, self.polls)
+            self._wake.clear()
+            self.parked = True
+            # A poll or stop() may have come between the last look and `clear`: then go on.
+            if self.polls == seen and not self._stopped:
+                self._wake.wait()
+            self.parked = False
