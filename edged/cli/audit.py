@@ -20,6 +20,7 @@ from edged.cli.status import configured_socket
 from edged.errors import ConfigError, PeerError
 
 if TYPE_CHECKING:
+    from edged.cli.answers import AuditReport, AuditSummary
     from edged.cli.subparsers import Subparsers
 
 _SILENCE_S = 300.0  # between two lines of a daemon that audits; a list of a busy server may take its minute
@@ -55,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if args.page_size is not None and not 1 <= args.page_size <= 10_000:
         raise ConfigError(f"--page-size must be from 1 to 10000, not {args.page_size}")
     progress = _Progress(show=not args.quiet)
-    reports: list[dict[str, Any]] = []
-    summary: dict[str, Any] | None = None
+    reports: list[AuditReport] = []
+    summary: AuditSummary | None = None
     try:
         for event in events(args.socket or configured_socket(args.config), request_of(args)):
             if "report" in event and args.output_scan:
@@ -157,7 +158,7 @@ class _Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _print(summary: dict[str, Any], reports: list[dict[str, object]], args: argparse.Namespace) -> None:
+def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Namespace) -> None:
     if args.output_scan:
         return
     if args.output != "table":
@@ -167,7 +168,7 @@ def _print(summary: dict[str, Any], reports: list[dict[str, object]], args: argp
     if rows:
         print_table(("NAMESPACE", "KIND", "NAME", "POLICY", "RESULT", "SEVERITY", "MESSAGE"), rows)
         print()
-    counts = ", ".join(f"{summary[key]} {key}" for key in ("pass", "fail", "error"))
+    counts = f"{summary['pass']} pass, {summary['fail']} fail, {summary['error']} error"
     print(f"{summary['scanned']} objects in {summary['namespaces']} namespaces: {counts}")
     print(_stored(summary))
     for name, why in summary["unasked_policies"].items():
@@ -178,13 +179,13 @@ def _print(summary: dict[str, Any], reports: list[dict[str, object]], args: argp
         print(f"incomplete: {problem}")
 
 
-def _stored(summary: Mapping[str, object]) -> str:
+def _stored(summary: AuditSummary) -> str:
     if summary["reports"] == "none":
         return "no reports were written"
     return f"{summary['reports_written']} reports written ({summary['reports']})"
 
 
-def _rows(report: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def _rows(report: AuditReport) -> Iterator[tuple[str, ...]]:
     scope = report["scope"]
     for entry in report["results"]:
         if entry["result"] != "pass":

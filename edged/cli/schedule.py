@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from edged import config as configuration
 from edged.cli import simulation
@@ -16,6 +16,7 @@ from edged.cli.output import add_output_option, print_data, print_table
 from edged.cli.status import ask, configured_socket
 
 if TYPE_CHECKING:
+    from edged.cli.answers import Attempt, NodeVerdict, Overview, PodState
     from edged.cli.subparsers import Subparsers
 
 
@@ -48,26 +49,26 @@ def run(args: argparse.Namespace) -> int:
     if args.output != "table":
         print_data(found, args.output)
     elif args.pod is None:
-        print_overview(found)
+        print_overview(cast("Overview", found))  # as explain/sentences.py makes it, like an attempt
     else:
-        print_attempt(found)
+        print_attempt(cast("Attempt", found))
     return 0
 
 
-def print_overview(found: dict[str, Any]) -> None:
+def print_overview(found: Overview) -> None:
     """{"pods": [...]} as the overview of explain/sentences.py gives it."""
     rows = [(pod["pod"], pod["node"], pod["attempts"], _time(pod["time_ns"]), pod["message"]) for pod in found["pods"]]
     print_table(("POD", "NODE", "ATTEMPTS", "LAST", "MESSAGE"), rows)
 
 
-def print_attempt(attempt: dict[str, Any]) -> None:
+def print_attempt(attempt: Attempt) -> None:
     """`attempt` as explain/sentences.py describes it: what came of it first, then a row per node."""
     print_table(("NAME", "VALUE"), _summary(attempt))
     if attempt.get("earlier"):
         print()
         rows = [(e["attempts"], _time(e["when_ns"]), e["node"], e["message"]) for e in attempt["earlier"]]
         print_table(("EARLIER ATTEMPT", "TIME", "NODE", "MESSAGE"), rows)
-    nodes: dict[str, dict[str, Any]] = attempt["nodes"]
+    nodes = attempt["nodes"]
     if not nodes:
         return
     print()
@@ -78,8 +79,8 @@ def print_attempt(attempt: dict[str, Any]) -> None:
         print("\nScore = normalized x weight; in brackets the raw score, if it differs.")
 
 
-def _summary(attempt: dict[str, Any]) -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = [("pod", attempt["pod"])]
+def _summary(attempt: Attempt) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [("pod", attempt["pod"])]
     if "uid" in attempt:
         rows += [
             ("uid", attempt["uid"]),
@@ -92,11 +93,12 @@ def _summary(attempt: dict[str, Any]) -> list[tuple[str, Any]]:
         ]
     else:
         rows.append(("attempts", "none is remembered"))
-    return rows + _state_rows(attempt.get("state") or {})
+    state = attempt.get("state")
+    return rows + (_state_rows(state) if state else [])
 
 
-def _state_rows(state: dict[str, Any]) -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = [("state", state["text"])] if state else []
+def _state_rows(state: PodState) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [("state", state["text"])]
     if state.get("backoff_s"):
         rows.append(("tried again in", f"{state['backoff_s']:g} s, or sooner when nothing else is waiting"))
     if state.get("rejected_by"):
@@ -112,11 +114,11 @@ def _time(nanoseconds: int) -> str:
     return datetime.datetime.fromtimestamp(nanoseconds / 1e9, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _best_first(nodes: dict[str, dict[str, object]]) -> list[tuple[str, dict[str, Any]]]:
+def _best_first(nodes: dict[str, NodeVerdict]) -> list[tuple[str, NodeVerdict]]:
     return sorted(nodes.items(), key=lambda item: (-item[1].get("total", -1), item[0]))
 
 
-def _row(name: str, node: dict[str, Any], plugins: list[str]) -> list[Any]:
+def _row(name: str, node: NodeVerdict, plugins: list[str]) -> list[object]:
     """Scores are shown as they count; where the plugin's own differs, in brackets behind."""
     scores = [_score(node, plugin) for plugin in plugins]
     return [name, _verdict(node["filter"]), node.get("total"), *scores]
@@ -128,6 +130,6 @@ def _verdict(filters: dict[str, str]) -> str:
     return "; ".join(reasons) or ("passed" if filters else "not evaluated")
 
 
-def _score(node: dict[str, Any], plugin: str) -> str | None:
+def _score(node: NodeVerdict, plugin: str) -> str | None:
     final, raw = node.get("final", {}).get(plugin), node.get("score", {}).get(plugin)
     return None if final is None else str(final) if final == raw else f"{final} ({raw})"

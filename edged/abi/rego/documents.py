@@ -184,7 +184,7 @@ def _patch(_environment: Environment, document: object, operations: Sequence[obj
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
-def _marshal_with_options(_environment: Environment, value: Any, options: dict[str, Any]) -> str:
+def _marshal_with_options(_environment: Environment, value: object, options: dict[str, Any]) -> str:
     kinds = {"prefix": str, "indent": str, "pretty": bool}
     for key, option in options.items():
         if key not in kinds:

@@ -68,7 +68,7 @@ def _merged_network(text: object) -> Network:
     return ipaddress.ip_network(f"{address}/{prefix}", strict=False)
 
 
-def _contains(whole: Any, part: Any) -> bool:
+def _contains(whole: object, part: Any) -> bool:
     network = _network(whole)
     try:
         address = ipaddress.ip_address(part)

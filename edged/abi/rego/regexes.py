@@ -7,9 +7,9 @@ positions in str would be counted anew for each match.
 from __future__ import annotations
 
 import re as python_re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Protocol
 
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
@@ -24,8 +24,27 @@ QUICK = 4 << 10
 _GROUP = python_re.compile(rb"\$(?:\$|\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))")
 
 
+class _Match(Protocol):
+    """A match of RE2, over bytes."""
+
+    def __getitem__(self, group: int) -> bytes: ...
+    def span(self) -> tuple[int, int]: ...
+    def start(self) -> int: ...
+    def end(self) -> int: ...
+
+
+class _Pattern(Protocol):
+    """A compiled pattern of RE2, which ships no types."""
+
+    @property
+    def groups(self) -> int: ...
+    @property
+    def groupindex(self) -> Mapping[bytes | str, int]: ...
+    def search(self, text: bytes, at: int = ...) -> _Match | None: ...
+
+
 @lru_cache(PROGRAMS)
-def _compiled(pattern: bytes) -> Any:
+def _compiled(pattern: bytes) -> _Pattern:
     if len(pattern) > MAX_PATTERN:
         raise BuiltinError(f"a pattern of {len(pattern)} bytes is too long (at most {MAX_PATTERN})")
     import re2  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -34,7 +53,7 @@ def _compiled(pattern: bytes) -> Any:
     options.max_mem = MAX_PROGRAM
     options.log_errors = False
     try:
-        found = re2.compile(pattern, options)
+        found: _Pattern = re2.compile(pattern, options)
         re2.purge()  # its own cache, which keeps 128
         return found
     except re2.error as error:
@@ -43,7 +62,7 @@ def _compiled(pattern: bytes) -> Any:
         raise BuiltinError(f"error parsing regexp: {shown}") from error
 
 
-def _matches(pattern: Any, text: bytes, limit: int = -1) -> Iterator[Any]:
+def _matches(pattern: _Pattern, text: bytes, limit: int = -1) -> Iterator[_Match]:
     """As Go's FindAll: an empty match right after another match does not count."""
     at, last_end, count = 0, -1, 0
     while at <= len(text) and count != limit:
@@ -100,7 +119,7 @@ def _replace(_environment: Environment, text: str, pattern: str, replacement: st
     return b"".join([*parts, source[at:]]).decode()
 
 
-def _expanded(template: bytes, match: Any, compiled: Any) -> bytes:
+def _expanded(template: bytes, match: _Match, compiled: _Pattern) -> bytes:
     """`$1`, `${1}`, `$name` of a Go template; a name reaches as far as it can."""
 
     def group(reference: python_re.Match[bytes]) -> bytes:
@@ -113,7 +132,7 @@ def _expanded(template: bytes, match: Any, compiled: Any) -> bytes:
     return _GROUP.sub(group, template) if b"$" in template else template
 
 
-def _group_numbers(compiled: Any) -> dict[bytes, int]:
+def _group_numbers(compiled: _Pattern) -> dict[bytes, int]:
     found = compiled.groupindex
     return {name if isinstance(name, bytes) else name.encode(): number for name, number in found.items()}
 

@@ -6,7 +6,6 @@ import base64
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from edged.abi.rego import formatting
@@ -107,11 +106,11 @@ def _split_n(_environment: Environment, text: str, delimiter: str, count: int) -
     return parts[:count] if count >= 0 else parts[max(len(parts) + count, 0) :]
 
 
-def _texts(value: Any) -> list[str]:
+def _texts(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _any_prefix(_environment: Environment, search: object, prefixes: object) -> bool:
+def _any_prefix(_environment: Environment, search: str | list[str], prefixes: str | list[str]) -> bool:
     """Texts with a prefix stand in a row when sorted, and begin where the prefix itself would stand."""
     texts = sorted(_texts(search))
     for prefix in _texts(prefixes):
@@ -121,7 +120,7 @@ def _any_prefix(_environment: Environment, search: object, prefixes: object) -> 
     return False
 
 
-def _any_suffix(environment: Environment, search: object, suffixes: object) -> bool:
+def _any_suffix(environment: Environment, search: str | list[str], suffixes: str | list[str]) -> bool:
     return _any_prefix(environment, [text[::-1] for text in _texts(search)], [text[::-1] for text in _texts(suffixes)])
 
 

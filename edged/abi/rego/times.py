@@ -49,9 +49,9 @@ def _zone(name: str) -> tzinfo:
         raise BuiltinError(f"unknown time zone {name}") from error
 
 
-def _when(value: Any) -> tuple[datetime, int, str]:
+def _when(value: object) -> tuple[datetime, int, str]:
     """(time without fractions, nanoseconds, layout) of a number, or of [number, zone, layout]."""
-    parts = value if isinstance(value, list) else [value]
+    parts: list[Any] = value if isinstance(value, list) else [value]
     if not 1 <= len(parts) <= 3 or not all(isinstance(part, str) for part in parts[1:]):
         raise BuiltinError("a time is a number of nanoseconds or [number, zone, layout]")
     number = parts[0]

@@ -90,14 +90,15 @@ def _number(jwk: Mapping[str, object], name: str) -> int:
     return int.from_bytes(_bytes(value, "key"), "big")
 
 
-def _public_key(jwk: dict[str, Any]) -> Any:
+def _public_key(jwk: Mapping[str, object]) -> Any:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     try:
         if jwk.get("kty") == "RSA":
             return rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n")).public_key()
-        if jwk.get("kty") == "EC" and jwk.get("crv") in _CURVES:
-            curve = getattr(ec, _CURVES[jwk["crv"]][0])()
+        curve_name = jwk.get("crv")
+        if jwk.get("kty") == "EC" and isinstance(curve_name, str) and curve_name in _CURVES:
+            curve = getattr(ec, _CURVES[curve_name][0])()
             return ec.EllipticCurvePublicNumbers(_number(jwk, "x"), _number(jwk, "y"), curve).public_key()
         if jwk.get("kty") == "OKP" and jwk.get("crv") == "Ed25519":
             return ed25519.Ed25519PublicKey.from_public_bytes(_bytes(str(jwk.get("x")), "key"))

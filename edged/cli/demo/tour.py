@@ -13,11 +13,11 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -27,6 +27,9 @@ from edged.errors import ConfigError, EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.config import KubernetesConfig
 from edged.kube.kubeconfig import open_client
+
+if TYPE_CHECKING:
+    from edged.cli.answers import NodeVerdict
 
 START_S = 30.0
 STEP_S = 15.0
@@ -246,7 +249,7 @@ class Demo:
                 partial(ask, str(self.folder / "edged.sock"), "why", pod=f"default/{name}")
             )
             step.lines.append(f"{name} -> {node}")
-            step.lines += _explain(why)
+            step.lines += _explain(why["nodes"])
             step.data[name] = why
             if why.get("node") != node:
                 raise StepFailed(f"{name} is on {node}, edged says {why.get('node')}")
@@ -399,10 +402,10 @@ def _pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _explain(why: dict[str, Any]) -> list[str]:
+def _explain(nodes: Mapping[str, NodeVerdict]) -> list[str]:
     """A line per node: its total and the guests' parts, or why it was out."""
     lines = []
-    for node, verdict in sorted(why["nodes"].items()):
+    for node, verdict in sorted(nodes.items()):
         if "total" in verdict:
             parts = ", ".join(f"{plugin} {points}" for plugin, points in verdict["final"].items() if points)
             lines.append(f"    {node:<10} {verdict['total']:>4}  ({parts})")

@@ -13,8 +13,10 @@ import orjson
 from edged.errors import EdgedError
 
 if TYPE_CHECKING:
+    from edged.cli.policy.evaluator import Evaluator
     from edged.cli.subparsers import Subparsers
     from edged.config import Config
+    from edged.wasm.compile import Compiler
 
 PREFIX = "io.kubewarden.policy."
 
@@ -103,7 +105,7 @@ def examine(content: bytes, name: str) -> dict[str, Any]:
     return found
 
 
-async def _load(evaluator: Any, content: bytes, found: dict[str, Any]) -> None:
+async def _load(evaluator: Evaluator, content: bytes, found: dict[str, Any]) -> None:
     """Compile and link it, as the daemon would; settings are not looked at."""
     from edged.admission.host.evaluation import load_template
     from edged.admission.host.rego_policy import RegoTemplate
@@ -122,7 +124,7 @@ async def _load(evaluator: Any, content: bytes, found: dict[str, Any]) -> None:
         found["builtins"] = sorted(builtin.name for builtin in template.builtins.values())
 
 
-def compiled_size(compiler: Any, digest: str) -> int | None:
+def compiled_size(compiler: Compiler, digest: str) -> int | None:
     """Bytes of the module's compiled form in the cache."""
     files = compiler.cache_dir.glob(f"{compiler.key(digest)}-*")
     return next((path.stat().st_size for path in files), None)

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.admission.rules.jsonpatch import same
 from edged.admission.rules.review import AdmissionResponse
 from edged.cli.output import print_data
 from edged.cli.policy.suite_files import INVALID_SETTINGS, Case, Expectation, Text
 from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
 
 
 @dataclass(slots=True)
@@ -218,27 +222,29 @@ def write_junit(path: Path, results: Sequence[Result]) -> None:
             skipped=str(counts["skipped"]), time=f"{sum(result.seconds for result in mine):.3f}",
         )  # fmt: skip
         for result in mine:
-            _add_case(ElementTree, suite, result)
+            _add_case(suite, result)
     try:
         ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def _add_case(tree: Any, suite: object, result: Result) -> None:
+def _add_case(suite: Element, result: Result) -> None:
+    from xml.etree.ElementTree import SubElement
+
     case = result.case
     name = f"{case.name} [{case.subject}]" if case.subject else case.name
-    element = tree.SubElement(
+    element = SubElement(
         suite, "testcase", classname=_xml(case.policy.name), name=_xml(name), time=f"{result.seconds:.3f}",
         file=_xml(case.file), line=str(case.line),
     )  # fmt: skip
     if result.outcome == "failed":
-        failure = tree.SubElement(element, "failure", message=_xml(result.details[0].partition("\n")[0]))
+        failure = SubElement(element, "failure", message=_xml(result.details[0].partition("\n")[0]))
         failure.text = _xml("\n".join(result.details))
     elif result.outcome == "skipped":
-        tree.SubElement(element, "skipped", message=_xml("; ".join(result.details)))
+        SubElement(element, "skipped", message=_xml("; ".join(result.details)))
     if result.answer.lines:
-        tree.SubElement(element, "system-out").text = _xml("\n".join(result.answer.lines))
+        SubElement(element, "system-out").text = _xml("\n".join(result.answer.lines))
 
 
 def _xml(text: str) -> str:

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.errors import ConfigError
 
@@ -59,8 +59,8 @@ def add_parser(commands: Subparsers) -> None:
     output.add_argument("--strict", action="store_true", help="exit with 1 if a Pod is left without a node")
 
 
-def _add_changes(group: Any) -> None:
-    def add(option: str, metavar: str, help: str, parse: Callable[[str], Any] = str) -> None:
+def _add_changes(group: argparse._ArgumentGroup) -> None:
+    def add(option: str, metavar: str, help: str, parse: Callable[[str], object] = str) -> None:
         group.add_argument(option, metavar=metavar, action="append", default=[], type=parse, help=help)
 
     add("--drain", "NODE", "drain it: its Pods need another node")
