@@ -1,7 +1,7 @@
 """Fixtures and rules for all tests: the part each belongs to (tests/parts.py), and where Kubernetes programs come from.
 
-A test belongs to the part `kube` by its mark, or because it uses one of the fixtures that start a server. The last line
-of a run says which parts were left out.
+A test belongs to the part `kube` by its mark, because it is in tests/cluster, or because it uses one of the fixtures
+that start a server. The last line of a run says which parts were left out.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from tests.cluster.cluster import Cluster, Sandbox
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that a fixture makes tests of Kubernetes' programs."""
+    """Marks what belongs to the part `kube` without a mark of its own."""
     for item in items:
         used = KUBE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-        if used and not item.get_closest_marker("kube"):
-            item.add_marker(pytest.mark.kube(programs=("kubectl",)))
+        inside = item.path.is_relative_to(KUBE_FOLDER)
+        if (used or inside) and not item.get_closest_marker("kube"):
+            item.add_marker(pytest.mark.kube(programs=("kubectl",) if used else ()))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -132,6 +133,7 @@ def _visible(config: pytest.Config) -> Iterator[None]:
         yield
 
 
+KUBE_FOLDER = Path(__file__).parent / "cluster"
 KUBE_FIXTURES = {"kube_cluster", "kube_programs", "sandbox_server", "api_server"}
 _LEFT_OUT = pytest.StashKey[str]()
 _AVAILABLE = pytest.StashKey[dict[tuple[str, ...], build.Availability]]()

@@ -146,7 +146,7 @@ def test_the_backoff_of_the_file_counts(sandbox_scene: Scene, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ("profiles: [", "scheduler.yaml: no YAML: "),
+        ("profiles: [", "scheduler.yaml: not valid YAML: "),
         ({"kind": "Pod"}, "scheduler.yaml: apiVersion and kind: must be kubescheduler.config.k8s.io/v1"),
         (
             configuration({"schedulerName": "x", "plugins": {"filtr": {}}}),
