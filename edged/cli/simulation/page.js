@@ -12,12 +12,9 @@ const make = (tag, text, className) => {
 const LEFT = 236, TOP = 142, ROW = 20;
 const DARK_HUES = ["#d8b45a", "#6fc7ae", "#d394c4", "#8fb0ea", "#e59a80", "#b0c563", "#b9a0f0", "#7fc3d8", "#e08aa4", "#a3aeb8"];
 const HUES = ["#8c6d1f", "#2f7d6b", "#8a4f7d", "#4d6fa8", "#a3553a", "#6b7d2f", "#7a5fb0", "#3f7f92", "#9a4257", "#5c6670"];
-const WORDS = {
-  pending: "without a node", evicted: "evicted", moved: "moved", placed: "placed", new: "new",
-  elsewhere: "would go elsewhere", same: "no difference",
-};
+const WORDS = ["pending", "evicted", "moved", "placed", "new", "elsewhere", "same"];  // those of the table
 const canvas = $("canvas"), matrix = $("matrix"), pen = canvas.getContext("2d");
-let shown = new Set(Object.keys(WORDS)), rows = [], columns = [], picked = null, hovered = null, theme = {}, column = 22;
+let shown = new Set(WORDS), rows = [], columns = [], picked = null, hovered = null, theme = {}, column = 22;
 
 // --- what the data says
 
@@ -290,14 +287,14 @@ function hover(event) {
   tip.style.top = `${y}px`;
 }
 
-const podText = (pod) => `${pod.k}\n${WORDS[pod.c]}${pod.n >= 0 ? `: ${data.nodes[pod.n].name}` : ""}\n${pod.y}`;
+const podText = (pod) => `${pod.k}\n${pod.c}${pod.n >= 0 ? `: ${data.nodes[pod.n].name}` : ""}\n${pod.y}`;
 const nodeText = (node) => [node.name, ...node.use].join("\n");
 function cellText(pod, node) {
   const cell = cellOf(pod, node), head = `${pod.k} on ${data.nodes[node].name}`;
   if (cell.state === "out") return `${head}\n${cell.plugin}: ${cell.reason}`;
   if (cell.state === "in") return `${head}\n${cell.scored ? `total ${cell.total}` : "passes all filters, not scored"}`;
   if (pod.n === node) return `${head}\nruns here`;
-  return `${head}\n${cell.state === "unvisited" ? "not looked at" : "not simulated"}`;
+  return `${head}\n${cell.state === "unvisited" ? "not evaluated" : "not simulated"}`;
 }
 
 function pick(pod, node) {
@@ -331,14 +328,14 @@ function tell() {
   const panel = $("panel");
   panel.replaceChildren();
   if (!picked) {
-    panel.append(make("h2", "Nothing chosen"), make("p", "Click a cell for each plugin's part in it, a Pod's name for its "
+    panel.append(make("h2", "Nothing selected"), make("p", "Click a cell to see each plugin's part in it, a Pod's name to see its "
       + "best nodes. Arrow keys move.", "soft"));
     tellNodes(panel);
     return;
   }
   const { pod, node } = picked;
   panel.append(make("h2", pod.k));
-  const place = pod.n >= 0 ? `${WORDS[pod.c]}: ${data.nodes[pod.n].name}` : WORDS[pod.c];
+  const place = pod.n >= 0 ? `${pod.c}: ${data.nodes[pod.n].name}` : pod.c;
   panel.append(make("p", place, pod.n >= 0 ? "ok" : "bad"));
   if (pod.w !== undefined && pod.w !== pod.n) panel.append(make("p", `was: ${data.nodes[pod.w].name}`, "soft"));
   if (pod.y) panel.append(make("p", pod.y));
@@ -356,16 +353,16 @@ function tellCell(panel, pod, node) {
     return;
   }
   if (cell.state !== "in") {
-    const why = cell.state === "unvisited" ? "Not looked at: enough nodes were found, or the Pod is limited to others."
+    const why = cell.state === "unvisited" ? "Not evaluated: enough nodes were found, or the Pod is limited to others."
       : pod.n === node ? "It runs here; it was not placed by this simulation." : "No details are kept for this Pod.";
     panel.append(make("p", why, "soft"));
     return;
   }
   panel.append(make("p", `passes ${data.filters[detailOf(pod).f].join(", ")}`, "soft"));
-  if (!cell.scored) { panel.append(make("p", "Not scored: it was the only one, or no plugin scores.", "soft")); return; }
+  if (!cell.scored) { panel.append(make("p", "Not scored: it was the only feasible node, or no plugin scores.", "soft")); return; }
   const other = pod.n >= 0 && pod.n !== node ? cellOf(pod, pod.n) : null, compared = other && other.state === "in";
   const table = make("table"), head = make("tr");
-  head.append(make("th", "plugin"), make("th", "own", "n"), make("th", "counts", "n"));
+  head.append(make("th", "plugin"), make("th", "raw", "n"), make("th", "score", "n"));
   if (compared) head.append(make("th", `at ${fit(data.nodes[pod.n].name, 90)}`, "n"));
   table.append(head);
   const most = Math.max(1, ...cell.parts.map((part) => part.final));
@@ -423,9 +420,9 @@ function head() {
   $("source").textContent = `${data.nodes.length} nodes, ${data.pods.length} Pods: ${counts.join(", ")}. Profiles: ${data.source}.`;
   data.changes.forEach((text) => $("changes").append(make("li", text)));
   data.notes.forEach((text) => $("notes").append(make("li", text)));
-  for (const [word, text] of Object.entries(WORDS)) {
+  for (const word of WORDS) {
     if (!data.summary[word]) continue;
-    const button = make("button", `${data.summary[word]} ${text}`);
+    const button = make("button", `${data.summary[word]} ${word}`);
     button.type = "button";
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", () => {
@@ -446,7 +443,7 @@ function legend() {
   };
   const stops = theme.ramp.map((colour) => `rgb(${colour.join(",")})`).join(",");
   $("legend").replaceChildren(entry("ramp", "lower to higher total", `linear-gradient(90deg,${stops})`),
-    entry("chosen", "goes here"), entry("was", "was here"),
+    entry("chosen", "on this node"), entry("was", "was here"),
     ...data.against.slice(0, HUES.length).map((plugin) => entry("", `× ${plugin}`, hueOf(plugin))));
 }
 
