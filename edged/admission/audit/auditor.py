@@ -131,7 +131,7 @@ class Auditor:
         """Adds what the last audit found, and when it ended, for those who want to be told."""
         results = registry.gauge("edged_audit_results", "Results of the last audit.", ("result",))
         ended = registry.gauge("edged_audit_finished_timestamp_seconds", "When the last audit ended, Unix seconds.")
-        problems = registry.gauge("edged_audit_problems", "What kept the last audit from being whole.")
+        problems = registry.gauge("edged_audit_problems", "Number of problems in the last audit.")
 
         def collect() -> None:
             if self.last is None:
