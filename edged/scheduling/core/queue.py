@@ -1,137 +1,95 @@
-"""The scheduling queue: which Pod is next, and when a rejected Pod is tried again. Pure: time comes in as
-`now`.
+"""The scheduling queue: which Pod is next, and when a rejected Pod is tried again. Pure: time comes in as `now`.
 
 Every waiting Pod is in one of four places:
 
-    active         ready; popped in the order of the profile's QueueSort plugin
-    backoff        rejected (or failed by an error) a moment ago; two heaps, since only rejected Pods may be
-    popped
-                   early, when nothing is active
-    unschedulable  rejected, until a cluster event makes another try worthwhile; here are the gated Pods too
-    in flight      popped; cluster events that arrive meanwhile are kept until `done`, so that a Pod that
-    fails
-                   after the event which would have saved it is not forgotten in `unschedulable`
+    active         Ready. Pods are popped in the order of the profile's QueueSort plugin.
+    backoff        Rejected, or failed by an error, a moment ago. There are two heaps, because only rejected Pods may
+                   be popped early, when nothing is active.
+    unschedulable  Rejected, until a cluster event makes another try worthwhile. Gated Pods are here too.
+    in flight      Popped. Cluster events that arrive meanwhile are kept until `done`: one of them may be just what
+                   the Pod needs when its attempt fails.
 
-Heap entries are dropped lazily: an entry counts only while its number is the Pod's current one. The nominator
-is kept up to date here, because a Pod is nominated exactly while it waits.
+What an event means to a Pod is queue_events.py's, how long a Pod waits retry_times.py's. The nominator is kept up to
+date here, because a Pod is nominated exactly while it waits.
 """
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from edged.scheduling.core.counters import Metrics
-from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent, Code, EventRegistration, Status
+from edged.scheduling.core.framework import Action, ClusterEvent, Code
+from edged.scheduling.core.in_flight import InFlight
 from edged.scheduling.core.nominator import Nominator
-from edged.scheduling.core.outcome import EXTENDER
 from edged.scheduling.core.profile import Profile
+from edged.scheduling.core.queue_events import (
+    FORCE_ACTIVATE,
+    UNSCHEDULABLE_TIMEOUT,
+    UNSCHEDULED_POD_ADD,
+    EventInterests,
+    event_label,
+    pod_update_events,
+)
+from edged.scheduling.core.queue_heap import QueueHeap
+from edged.scheduling.core.queued_pod import (
+    ACTIVE,
+    BACKOFF,
+    ERROR_BACKOFF,
+    IN_FLIGHT,
+    UNSCHEDULABLE,
+    QueuedPod,
+    count_pending,
+    count_rejected,
+)
+from edged.scheduling.core.retry_times import RetryTimes
 from edged.scheduling.objects.pods import PodInfo
 
-ACTIVE = "active"
-BACKOFF = "backoff"
-ERROR_BACKOFF = "error_backoff"
-UNSCHEDULABLE = "unschedulable"
-IN_FLIGHT = "in_flight"
-INITIAL_BACKOFF_S: Final = 1.0
-MAX_BACKOFF_S: Final = 10.0
-MAX_UNSCHEDULABLE_S: Final = 300.0
 UNSCHEDULABLE_FLUSH_S: Final = 30.0
-UNSCHEDULED_POD_ADD = ClusterEvent("Pod", Action.ADD, "UnscheduledPodAdd")
-UNSCHEDULABLE_TIMEOUT = ClusterEvent("*", Action.ALL, "UnschedulableTimeout")
-FORCE_ACTIVATE = ClusterEvent("*", Action.ALL, "ForceActivate")
-
-_NAMES: Final = {
-    Action.ADD: "Add", Action.DELETE: "Delete", Action.UPDATE_NODE_ALLOCATABLE: "AllocatableChange",
-    Action.UPDATE_NODE_LABEL: "LabelChange", Action.UPDATE_NODE_TAINT: "TaintChange",
-    Action.UPDATE_NODE_CONDITION: "ConditionChange", Action.UPDATE_NODE_ANNOTATION: "AnnotationChange",
-    Action.UPDATE_NODE_DECLARED_FEATURE: "DeclaredFeatureChange", Action.UPDATE_POD_LABEL: "LabelChange",
-    Action.UPDATE_POD_SCALE_DOWN: "ScaleDown", Action.UPDATE_POD_TOLERATION: "TolerationChange",
-    Action.UPDATE_POD_GATES_ELIMINATED: "SchedulingGatesEliminated",
-}  # fmt: skip
 
 
-def event_label(event: ClusterEvent) -> str:
-    """The event's name in metrics: `NodeAdd`, `AssignedPodDelete`, `UnschedulableTimeout`."""
-    if event.label:
-        return event.label
-    return event.resource.rpartition("/")[2] + _NAMES.get(Action(event.action), "Update")
-
-
-class QueuedPod:
-    """A Pod in the queue, with what the queue remembers of its past. Times are seconds as `now` gives
-    them."""
-
-    __slots__ = (
-        "attempts", "consecutive_errors", "entry", "flush_timestamp", "gated_by", "initial_timestamp",
-        "pending_plugins", "place", "pod", "timestamp", "unschedulable_count", "unschedulable_plugins",
-        "was_flushed",
-    )  # fmt: skip
-
-    def __init__(self, pod: PodInfo, now: float) -> None:
-        self.pod = pod
-        self.timestamp = now  # of the last move into the queue
-        self.initial_timestamp: float | None = None  # of the first time it was not gated
-        self.attempts = 0
-        self.unschedulable_count = 0
-        self.consecutive_errors = 0
-        self.unschedulable_plugins: frozenset[str] = frozenset()
-        self.pending_plugins: frozenset[str] = frozenset()
-        self.gated_by = ""
-        self.was_flushed = False
-        self.flush_timestamp = now  # of the last time it was flushed, or put into the queue
-        self.place = ""
-        self.entry = 0  # number of its live heap entry
+def raise_it(pod: PodInfo, error: Exception) -> None:
+    raise error
 
 
 class SchedulingQueue:
-    """See the file's docstring. `profiles`: by scheduler name; all must sort alike. `extenders`: there are HTTP
-    extenders."""
+    """Moves waiting Pods between the places of the file's docstring.
+
+    `profiles`: by scheduler name; all must sort alike. `extenders`: there are HTTP extenders.
+    """
 
     def __init__(
         self,
         profiles: Mapping[str, Profile],
         nominator: Nominator | None = None,
         metrics: Metrics | None = None,
+        times: RetryTimes | None = None,
         *,
-        initial_backoff_s: float = INITIAL_BACKOFF_S,
-        max_backoff_s: float = MAX_BACKOFF_S,
-        max_unschedulable_s: float = MAX_UNSCHEDULABLE_S,
         extenders: bool = False,
     ) -> None:
         self.nominator = Nominator() if nominator is None else nominator  # an empty one is false
         self.metrics = metrics or Metrics()
+        self.times = times or RetryTimes()
         self.wake: Callable[[], None] = lambda: None
         """Called when a Pod becomes poppable; the loop waits for it."""
-        self._profiles = profiles
-        self._sort_key = next(iter(profiles.values())).sort_key
-        self._events: dict[str, dict[str, tuple[EventRegistration, ...]]] = {}
-        # Whom an extender turned down may be helped by anything.
-        anything = (EventRegistration(ClusterEvent(WILDCARD, Action.ALL)),)
-        self._extender_events = {EXTENDER: anything} if extenders else {}
-        self._interests: dict[tuple[str, int], frozenset[str]] = {}
-        self.use(profiles)
-        self._initial_backoff_s = initial_backoff_s
-        self._max_backoff_s = max_backoff_s
-        self._max_unschedulable_s = max_unschedulable_s
+        self.plugin_failed: Callable[[PodInfo, Exception], None] = raise_it
+        """Called with what a plugin raised when it was asked about a waiting Pod. When it returns, the queue goes on:
+        a hint that failed counts as true, a PreEnqueue plugin that failed holds the Pod back."""
         self._pods: dict[str, QueuedPod] = {}  # by uid, in flight included
         self._parked: dict[str, QueuedPod] = {}  # those in unschedulable
-        self._active: list[tuple[Any, int, str]] = []
-        self._backoff: list[tuple[Any, int, str]] = []
-        self._errors: list[tuple[Any, int, str]] = []
-        self._entries = 0
+        self._active = QueueHeap(ACTIVE, self._pods)
+        self._backoff = QueueHeap(BACKOFF, self._pods)
+        self._errors = QueueHeap(ERROR_BACKOFF, self._pods)
         self._in_flight = InFlight()
         self._next_flush = 0.0
+        self._extenders = extenders
+        self.use(profiles)
 
     def use(self, profiles: Mapping[str, Profile]) -> None:
         """Other profiles under the same names; Pods stay where they are."""
         self._profiles = profiles
         self._sort_key = next(iter(profiles.values())).sort_key
-        self._events = {name: {**self._extender_events, **profile.events()} for name, profile in profiles.items()}
-        self._interests.clear()
+        self._interests = EventInterests(profiles, self._extenders, lambda pod, error: self.plugin_failed(pod, error))
 
     # --- Pods come, change, go
 
@@ -158,11 +116,11 @@ class SchedulingQueue:
         if queued.place == UNSCHEDULABLE:
             self._update_unschedulable(queued, old, now)
         elif queued.place == ACTIVE:
-            self._push(self._active, self._sort_key(pod, queued.timestamp), queued)
+            self._active.push(self._sort_key(pod, queued.timestamp), queued)
 
     def _update_unschedulable(self, queued: QueuedPod, old: PodInfo, now: float) -> None:
         for event in pod_update_events(old, queued.pod):
-            if self._worth_another_try(queued, event, old, queued.pod)[0]:
+            if self._interests.worth_another_try(queued, event, old, queued.pod)[0]:
                 self._requeue(queued, event_label(event), now)
                 return
 
@@ -181,9 +139,9 @@ class SchedulingQueue:
 
     def pop(self, now: float) -> QueuedPod | None:
         """The next Pod to try, now in flight; None when there is none."""
-        queued = self._take(self._active, ACTIVE)
+        queued = self._active.pop()
         if queued is None:
-            queued = self._take(self._backoff, BACKOFF)
+            queued = self._backoff.pop()
             if queued is None:
                 return None
             self.metrics.count("queue_incoming_pods_total", "active", "PopFromBackoffQ")
@@ -207,7 +165,7 @@ class SchedulingQueue:
         queued.pod = pod
         queued.timestamp = queued.flush_timestamp = now
         queued.was_flushed = False
-        rejectors = queued.unschedulable_plugins | queued.pending_plugins
+        rejectors = queued.rejectors
         if rejectors:
             queued.unschedulable_count += 1
             queued.consecutive_errors = 0
@@ -217,8 +175,8 @@ class SchedulingQueue:
         self.nominator.add(pod)
         again, at_once = (not rejectors), False
         for event, old, new in events:
-            found, at_once = self._worth_another_try(queued, event, old, new)
-            again = again or found
+            helps, at_once = self._interests.worth_another_try(queued, event, old, new)
+            again = again or helps
             if at_once or (again and not queued.pending_plugins):
                 break
         if again:
@@ -231,13 +189,13 @@ class SchedulingQueue:
     def move_all(
         self,
         event: ClusterEvent,
-        old: Any,
-        new: Any,
+        old: object,
+        new: object,
         now: float,
         check: Callable[[QueuedPod], bool] | None = None,
     ) -> None:
         """Something happened: whoever it may help leaves `unschedulable`. `check` limits who is looked at."""
-        interested = self._interested(event)
+        interested = self._interests.interested(event)
         if not interested:
             return
         self._in_flight.record(event, old, new)
@@ -245,22 +203,9 @@ class SchedulingQueue:
             if interested.isdisjoint(queued.unschedulable_plugins) and interested.isdisjoint(queued.pending_plugins):
                 continue
             if check is None or check(queued):
-                again, at_once = self._worth_another_try(queued, event, old, new)
+                again, at_once = self._interests.worth_another_try(queued, event, old, new)
                 if again:
                     self._requeue(queued, event_label(event), now, at_once)
-
-    def _interested(self, event: ClusterEvent) -> frozenset[str]:
-        """The plugins of all profiles that wait for such an event."""
-        key = (event.resource, event.action)
-        found = self._interests.get(key)
-        if found is None:
-            found = self._interests[key] = frozenset(
-                plugin
-                for events in self._events.values()
-                for plugin, registrations in events.items()
-                if any(event.matches(registration.event) for registration in registrations)
-            )
-        return found
 
     def assigned_pod_added(self, pod: PodInfo, now: float) -> None:
         self.move_all(ClusterEvent("Pod", Action.ADD, "AssignedPodAdd"), None, pod, now)
@@ -299,35 +244,13 @@ class SchedulingQueue:
         if queued is not None and queued.place == UNSCHEDULABLE:
             self._requeue(queued, event_label(FORCE_ACTIVATE), now)
 
-    def _worth_another_try(
-        self, queued: QueuedPod, event: ClusterEvent, old: Any, new: Any
-    ) -> tuple[bool, bool]:
-        """(try again, without backoff). A wildcard event that names a Pod is for that one only."""
-        if event.resource == WILDCARD:
-            return new is None or new.uid == queued.pod.uid, False
-        registered = self._events.get(queued.pod.scheduler_name, {})
-        if queued.gated_by and not any(
-            event.matches(registration.event) for registration in registered.get(queued.gated_by, ())
-        ):
-            return False, False
-        again = False
-        for plugin in queued.unschedulable_plugins | queued.pending_plugins:
-            if any(
-                event.matches(registration.event) and _hint(registration, queued.pod, old, new)
-                for registration in registered.get(plugin, ())
-            ):
-                if plugin in queued.pending_plugins:
-                    return True, True
-                again = True
-        return again, False
-
     # --- timers
 
     def flush(self, now: float) -> None:
         """To be called once a second: ends backoffs, and gives up waiting for events after five minutes."""
-        for heap, place in ((self._backoff, BACKOFF), (self._errors, ERROR_BACKOFF)):
-            while (queued := self._peek(heap, place)) is not None and self._backoff_is_over(queued, now):
-                heapq.heappop(heap)
+        for heap in (self._backoff, self._errors):
+            while (queued := heap.peek()) is not None and self.times.backoff_is_over(queued, now):
+                heap.pop()
                 self._activate(queued, "BackoffComplete", now, gates=False)
         if now >= self._next_flush:
             self._next_flush = now + UNSCHEDULABLE_FLUSH_S
@@ -335,36 +258,35 @@ class SchedulingQueue:
 
     def _flush_unschedulable(self, now: float) -> None:
         for queued in list(self._parked.values()):
-            if now - queued.flush_timestamp > self._max_unschedulable_s:
+            if now - queued.flush_timestamp > self.times.max_unschedulable_s:
                 queued.was_flushed = True
                 queued.flush_timestamp = now
                 self._requeue(queued, event_label(UNSCHEDULABLE_TIMEOUT), now)
-
-    def backoff_end(self, queued: QueuedPod) -> float:
-        """When the Pod may be tried again, in whole seconds."""
-        count = queued.consecutive_errors or queued.unschedulable_count
-        if count == 0 or self._max_backoff_s <= 0:
-            return queued.timestamp
-        doublings = min(count - 1, 62)  # more would only overflow
-        duration = min(self._initial_backoff_s * 2**doublings, self._max_backoff_s)
-        return float(math.floor(queued.timestamp + duration))
-
-    def _backoff_is_over(self, queued: QueuedPod, now: float) -> bool:
-        return self.backoff_end(queued) <= math.floor(now)
 
     # --- moving
 
     def _gate(self, queued: QueuedPod) -> bool:
         """Asks the PreEnqueue plugins; notes who holds the Pod back, among those that rejected it too."""
-        status = pre_enqueue(self._profiles[queued.pod.scheduler_name], queued.pod)
-        queued.gated_by = status.plugin if status else ""
-        if status is None:
+        queued.gated_by = self._gate_of(queued.pod)
+        if not queued.gated_by:
             return False
-        queued.unschedulable_plugins |= {status.plugin}
+        queued.unschedulable_plugins |= {queued.gated_by}
         return True
 
+    def _gate_of(self, pod: PodInfo) -> str:
+        """The PreEnqueue plugin that keeps the Pod out; "" for none."""
+        for call in self._profiles[pod.scheduler_name].calls["pre_enqueue"]:
+            try:
+                status = call.method(pod)
+            except Exception as error:
+                self.plugin_failed(pod, error)
+                return call.name
+            if status is not None and status.code != Code.SUCCESS:
+                return status.plugin or call.name
+        return ""
+
     def _requeue(self, queued: QueuedPod, label: str, now: float, at_once: bool = False) -> None:
-        if not at_once and not self._backoff_is_over(queued, now):
+        if not at_once and not self.times.backoff_is_over(queued, now):
             self._to_backoff(queued, label, now)
         else:
             self._activate(queued, label, now)
@@ -382,10 +304,9 @@ class SchedulingQueue:
         """`gates` False: PreEnqueue plugins were asked when the Pod went into backoff."""
         if gates and self._stays(queued, label):
             return
-        queued.place = ACTIVE
         if queued.initial_timestamp is None:
             queued.initial_timestamp = now
-        self._push(self._active, self._sort_key(queued.pod, queued.timestamp), queued)
+        self._active.push(self._sort_key(queued.pod, queued.timestamp), queued)
         self.metrics.count("queue_incoming_pods_total", "active", label)
         self.wake()
 
@@ -393,9 +314,8 @@ class SchedulingQueue:
         if self._stays(queued, label):
             return
         is_error = queued.consecutive_errors > 0
-        queued.place = ERROR_BACKOFF if is_error else BACKOFF
-        key = (self.backoff_end(queued), self._sort_key(queued.pod, queued.timestamp))
-        self._push(self._errors if is_error else self._backoff, key, queued)
+        key = (self.times.backoff_end(queued), self._sort_key(queued.pod, queued.timestamp))
+        (self._errors if is_error else self._backoff).push(key, queued)
         self.metrics.count("queue_incoming_pods_total", "backoff", label)
         if not is_error:
             self.wake()
@@ -409,119 +329,15 @@ class SchedulingQueue:
                 "queue_incoming_pods_total", "gated" if queued.gated_by else "unschedulable", label
             )
 
-    # --- heaps
-
-    def _push(self, heap: list[tuple[Any, int, str]], key: Any, queued: QueuedPod) -> None:
-        self._entries += 1
-        queued.entry = self._entries
-        heapq.heappush(heap, (key, queued.entry, queued.pod.uid))
-
-    def _peek(self, heap: list[tuple[Any, int, str]], place: str) -> QueuedPod | None:
-        while heap:
-            _, entry, uid = heap[0]
-            queued = self._pods.get(uid)
-            if queued is not None and queued.entry == entry and queued.place == place:
-                return queued
-            heapq.heappop(heap)
-        return None
-
-    def _take(self, heap: list[tuple[Any, int, str]], place: str) -> QueuedPod | None:
-        queued = self._peek(heap, place)
-        if queued is not None:
-            heapq.heappop(heap)
-        return queued
-
     # --- for metrics and status
 
     def pending(self) -> dict[str, int]:
-        """Number of Pods per queue as the metric `pending_pods` names them; in flight ones are in none."""
-        counts = {"active": 0, "backoff": 0, "unschedulable": 0, "gated": 0}
-        names = {
-            ACTIVE: "active",
-            BACKOFF: "backoff",
-            ERROR_BACKOFF: "backoff",
-            UNSCHEDULABLE: "unschedulable",
-        }
-        for queued in self._pods.values():
-            if queued.place in names:
-                counts["gated" if queued.gated_by else names[queued.place]] += 1
-        return counts
+        """Number of Pods per queue as the metric `pending_pods` names them; Pods in flight are in none."""
+        return count_pending(self._pods.values())
 
     def rejected_by(self) -> dict[tuple[str, ...], int]:
         """(plugin, scheduler name) -> number of waiting Pods that the plugin rejected."""
-        counts: Counter[tuple[str, ...]] = Counter()
-        for queued in self._pods.values():
-            plugins = {queued.gated_by} if queued.gated_by else queued.unschedulable_plugins
-            for plugin in plugins if queued.place != IN_FLIGHT else ():
-                counts[(plugin, queued.pod.scheduler_name)] += 1
-        return dict(counts)
+        return count_rejected(self._pods.values())
 
     def __len__(self) -> int:
         return len(self._pods)
-
-
-class InFlight:
-    """Cluster events since each popped Pod left the queue. One shared list; every Pod remembers where it
-    began."""
-
-    def __init__(self) -> None:
-        self._began: dict[str, int] = {}  # in rising order
-        self._events: list[tuple[ClusterEvent, Any, Any]] = []
-        self._dropped = 0
-
-    def start(self, uid: str) -> None:
-        self._began[uid] = self._dropped + len(self._events)
-
-    def record(self, event: ClusterEvent, old: Any, new: Any) -> None:
-        if self._began:
-            self._events.append((event, old, new))
-
-    def finish(self, uid: str) -> Sequence[tuple[ClusterEvent, Any, Any]]:
-        """The events since `start`; they are dropped once no other Pod needs them."""
-        began = self._began.pop(uid, None)
-        if began is None:
-            return ()
-        events = self._events[began - self._dropped :]
-        self._trim()
-        return events
-
-    def _trim(self) -> None:
-        oldest = next(iter(self._began.values()), self._dropped + len(self._events))
-        if oldest > self._dropped:
-            del self._events[: oldest - self._dropped]
-            self._dropped = oldest
-
-    def __len__(self) -> int:
-        return len(self._events)
-
-
-def _hint(registration: EventRegistration, pod: PodInfo, old: Any, new: Any) -> bool:
-    return registration.hint is None or registration.hint(pod, old, new)
-
-
-def pre_enqueue(profile: Profile, pod: PodInfo) -> Status | None:
-    """Who keeps the Pod out of the queue; None: nobody."""
-    for call in profile.calls["pre_enqueue"]:
-        status: Status | None = call.method(pod)
-        if status is not None and status.code != Code.SUCCESS:
-            return status.by(call.name)
-    return None
-
-
-def pod_update_events(old: PodInfo, new: PodInfo) -> list[ClusterEvent]:
-    """What an update of a Pod means to plugins; the generic update when it means nothing in particular, and
-    nothing at all when only the status changed (as it does by our own patch)."""
-    alike = old.spec is new.spec and old.labels is new.labels
-    if alike and old.annotations_hash == new.annotations_hash:
-        return []
-    actions = []
-    if old.labels != new.labels:
-        actions.append(Action.UPDATE_POD_LABEL)
-    before, after = old.spec.requests, new.spec.requests
-    if any(after.get(resource, 0) < amount for resource, amount in before.items()):
-        actions.append(Action.UPDATE_POD_SCALE_DOWN)
-    if old.spec.gates and not new.spec.gates:
-        actions.append(Action.UPDATE_POD_GATES_ELIMINATED)
-    if len(old.spec.tolerations) != len(new.spec.tolerations):
-        actions.append(Action.UPDATE_POD_TOLERATION)
-    return [ClusterEvent("Pod", action) for action in actions or [Action.UPDATE_POD_OTHER]]

@@ -1,17 +1,15 @@
-"""What changes of Pod and Node objects mean to cache and queue. Pure; the loop hands it every informer
-event."""
+"""What changes of Pods and Nodes mean to cache and queue. Pure; the loop hands it every event of its informers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cache import Cache
 from edged.scheduling.core.framework import Action, ClusterEvent
 from edged.scheduling.core.queue import SchedulingQueue
-from edged.scheduling.objects.nodes import NodeParser
-from edged.scheduling.objects.pods import PodInfo, PodParser
+from edged.scheduling.objects.nodes import Node
+from edged.scheduling.objects.pods import PodInfo
 
 
 class Tracker:
@@ -22,29 +20,24 @@ class Tracker:
         self,
         cache: Cache,
         queue: SchedulingQueue,
-        pods: PodParser,
-        nodes: NodeParser,
         scheduler_names: Collection[str],
         on_deleted: Callable[[str], object],
     ) -> None:
         self._cache = cache
         self._queue = queue
-        self._pods = pods
-        self._nodes = nodes
         self._scheduler_names = frozenset(scheduler_names)
         self._on_deleted = on_deleted
         self._uids: dict[NamespacedName, str] = {}
 
     # --- Pods
 
-    def pod_is(self, obj: Mapping[str, Any], now: float) -> None:
-        """A Pod was added or modified. Raises QuantityError."""
-        pod = self._pods.parse(obj)
+    def pod_is(self, pod: PodInfo, now: float) -> None:
+        """A Pod was added or modified."""
         before = self._uids.get(pod.key)
         if before is not None and before != pod.uid:
             self._gone(before, now)
         if pod.terminated:
-            self._forget(pod, now)
+            self.pod_gone(pod.key, pod.uid, now)
             return
         self._uids[pod.key] = pod.uid
         if pod.node_name:
@@ -55,31 +48,28 @@ class Tracker:
         elif pod.scheduler_name in self._scheduler_names and pod.uid not in self._cache.pods:
             self._waiting(pod, now)
 
-    def pod_gone(self, obj: Mapping[str, Any], now: float) -> None:
-        """A Pod was deleted."""
-        self._forget(self._pods.parse(obj), now)
-
-    def _forget(self, pod: PodInfo, now: float) -> None:
-        self._uids.pop(pod.key, None)
-        self._gone(pod.uid, now)
+    def pod_gone(self, key: NamespacedName, uid: str, now: float) -> None:
+        """A Pod was deleted, or has ended."""
+        self._uids.pop(key, None)
+        self._gone(uid, now)
 
     def _gone(self, uid: str, now: float) -> None:
         self._on_deleted(uid)
-        known = self._cache.remove_pod(uid)
+        assigned = self._cache.remove_pod(uid)
         queued = self._queue.get(uid)
         nominated = self._queue.nominator.node_of(uid)
         self._queue.delete(uid)
-        if known is not None:
-            self._queue.assigned_pod_deleted(known, now)
+        if assigned is not None:
+            self._queue.assigned_pod_deleted(assigned, now)
         elif queued is not None and nominated:
             self._queue.nomination_ended(queued.pod, now)
 
     def _assumed_going(self, uid: str, now: float) -> None:
         """Its deletion began while it is being bound: others need not wait until binding has failed."""
-        known = self._cache.pods[uid]
+        assumed = self._cache.pods[uid]
         if not self._on_deleted(uid):
             self._cache.remove_pod(uid)
-        self._queue.assigned_pod_deleted(known, now)
+        self._queue.assigned_pod_deleted(assumed, now)
 
     def _assigned(self, pod: PodInfo, now: float) -> None:
         confirmed = self._cache.is_assumed(pod.uid)
@@ -99,9 +89,8 @@ class Tracker:
 
     # --- nodes
 
-    def node_is(self, obj: Mapping[str, Any], now: float) -> None:
-        """A Node was added or modified. Raises QuantityError."""
-        node = self._nodes.parse(obj)
+    def node_is(self, node: Node, now: float) -> None:
+        """A Node was added or modified."""
         old = self._cache.set_node(node)
         if old is None:
             self._queue.move_all(ClusterEvent("Node", Action.ADD), None, node, now)
@@ -110,8 +99,8 @@ class Tracker:
         if bits:
             self._queue.move_all(ClusterEvent("Node", bits), old, node, now)
 
-    def node_gone(self, obj: Mapping[str, Any], now: float) -> None:
+    def node_gone(self, name: str, now: float) -> None:
         """A Node was deleted."""
-        old = self._cache.remove_node(obj["metadata"]["name"])
+        old = self._cache.remove_node(name)
         if old is not None:
             self._queue.move_all(ClusterEvent("Node", Action.DELETE), old, None, now)

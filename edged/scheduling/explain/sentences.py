@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from edged.scheduling.core import queue as queues
+from edged.scheduling.core import queued_pod as places
 from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent
 from edged.scheduling.core.outcome import Evaluation
-from edged.scheduling.core.queue import QueuedPod, SchedulingQueue
+from edged.scheduling.core.queue import SchedulingQueue
+from edged.scheduling.core.queued_pod import QueuedPod
 from edged.scheduling.explain.records import Earlier, Record
 
 _PLACES: Final = {
-    queues.ACTIVE: "ready: it is tried as soon as its turn comes",
-    queues.BACKOFF: "in backoff after a rejection",
-    queues.ERROR_BACKOFF: "in backoff after an error",
-    queues.UNSCHEDULABLE: "rejected: it waits for an event that may help",
-    queues.IN_FLIGHT: "being tried now",
+    places.ACTIVE: "ready: it is tried as soon as its turn comes",
+    places.BACKOFF: "in backoff after a rejection",
+    places.ERROR_BACKOFF: "in backoff after an error",
+    places.UNSCHEDULABLE: "rejected: it waits for an event that may help",
+    places.IN_FLIGHT: "being tried now",
 }
 _ACTIONS: Final = {
     Action.ADD: "added", Action.DELETE: "deleted", Action.UPDATE_NODE_ALLOCATABLE: "allocatable changed",
@@ -117,9 +118,9 @@ def queue_state(queue: SchedulingQueue, queued: QueuedPod, now: float, events: M
     """
     place = "gated" if queued.gated_by else queued.place
     rejectors = sorted(queued.unschedulable_plugins | queued.pending_plugins)
-    waits = place in ("gated", queues.UNSCHEDULABLE)
+    waits = place in ("gated", places.UNSCHEDULABLE)
     text = f"gated by {queued.gated_by}: it is not tried before that agrees" if queued.gated_by else _PLACES[place]
-    backoff_s = max(0.0, queue.backoff_end(queued) - now) if place.endswith(queues.BACKOFF) else 0.0
+    backoff_s = max(0.0, queue.times.backoff_end(queued) - now) if place.endswith(places.BACKOFF) else 0.0
     watched = [queued.gated_by] if queued.gated_by else rejectors
     return {
         "place": place,

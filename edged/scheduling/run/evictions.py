@@ -3,14 +3,16 @@
 The scheduler's side of framework.Preemption: DefaultPreemption decides (scheduling/plugins), this acts. A
 victim gets the condition DisruptionTarget and is deleted; one that only waits in Permit or PreBind is turned
 down in memory. The last victim goes after all others, so that the Pod which needs the room can tell from that
-one alone whether it is worth another try. Used by scheduling/run/scheduler.py.
+one alone whether it is worth another try. Made by scheduling/run/scheduler.py.
+
+A preemption whose evictions fail for whatever reason ends: its Pod is held back for a moment, then tried again.
 The condition and the event are kube-scheduler's own words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import trio
 
@@ -18,63 +20,27 @@ from edged.errors import EdgedError, PeerError
 from edged.kube.client import ApiError, NoAnswer
 from edged.kube.control.backoff import Backoff
 from edged.kube.informers import Informer
-from edged.kube.values.names import NamespacedName
-from edged.scheduling.core.counters import Metrics
-from edged.scheduling.core.extenders import Extender, run_extender_preemption
-from edged.scheduling.core.nominator import Nominator
+from edged.process.boundary import boundary
+from edged.scheduling.core.extenders import run_extender_preemption
 from edged.scheduling.core.preemption import Candidate, DisruptionBudget, parse_budget
 from edged.scheduling.objects.pods import PodInfo
-from edged.telemetry.logs import Logger
+from edged.scheduling.run.pod_events import PodEvents
+from edged.scheduling.run.pod_statuses import PodStatuses
+from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 
 DELETERS = 16
 TRIES = 4
 PAUSE_S = 5.0
 """Before a Pod whose victims could not be evicted is tried again."""
+LONG_PAUSE_S = 60.0
+"""The same, after it failed again and again in the same way."""
 GONE = (404, 410)
 PASSING = (409, 429, 500, 503)
 REPLACED = (409, 422)  # another Pod of that name: ours is gone
 
 
-class EvictionWrites(Protocol):
-    """The writes that an eviction takes."""
-
-    async def patch_status(
-        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
-    ) -> None:
-        """Raises PeerError."""
-
-    async def delete(self, pod: NamespacedName, uid: str) -> None:
-        """Raises PeerError."""
-
-
-class Scheduling(Protocol):
-    """What evictions need of the scheduler."""
-
-    async def turn_down(self, uid: str, plugin: str, message: str) -> bool:
-        """Take a Pod back that waits in Permit or PreBind, its room included; False when it does not."""
-        ...
-
-    def activate(self, uid: str) -> None:
-        """Try a waiting Pod again."""
-        ...
-
-    def let_go(self, uid: str) -> None:
-        """Try a Pod again that waits for an event, after its backoff."""
-        ...
-
-    def counts(self, uid: str) -> bool:
-        """Whether a Pod takes room on a node."""
-        ...
-
-    def clear_nomination(self, pod: PodInfo) -> None:
-        """Take it out of the Pod's status, after what is still to be written there. Advice: may fail."""
-        ...
-
-    def condition_time(self) -> str:
-        """The present, as conditions carry it."""
-        ...
-
-    def tell_preempted(self, victim: PodInfo, preemptor: PodInfo, note: str) -> None: ...
+TurnDown = Callable[[str, str, str], Awaitable[bool]]
+"""(uid, plugin, message): take a Pod back that waits in Permit or PreBind, its room included; False: it does not."""
 
 
 class Evictions:
@@ -82,24 +48,21 @@ class Evictions:
 
     def __init__(
         self,
-        pods: Informer,
-        writes: EvictionWrites,
-        scheduling: Scheduling,
-        nominator: Nominator,
-        *,
-        metrics: Metrics,
-        random: Callable[[], float],
-        log: Logger,
+        environment: Environment,
+        state: SchedulerState,
+        turn_down: TurnDown,
+        statuses: PodStatuses,
+        events: PodEvents,
     ) -> None:
-        self.extenders: Sequence[Extender] = ()
-        self._pods = pods
+        self._environment = environment
+        self._pods = environment.pods
+        self._writes = environment.writes
+        self._log = environment.log
+        self._state = state
+        self._turn_down = turn_down
+        self._statuses = statuses
+        self._events = events
         self._budgets_informer: Informer | None = None
-        self._writes = writes
-        self._scheduling = scheduling
-        self._nominator = nominator
-        self._metrics = metrics
-        self._random = random
-        self._log = log
         self._running: dict[str, PodInfo | None] = {}  # preemptor -> its last victim, once it has come to that
         self._parsed: tuple[int, tuple[DisruptionBudget, ...]] = (-1, ())
         self._send, self._receive = trio.open_memory_channel[tuple[PodInfo, Candidate, list[PodInfo]]](float("inf"))
@@ -141,14 +104,14 @@ class Evictions:
         return self._parsed[1]
 
     async def ask_extenders(self, pod: PodInfo, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        return await run_extender_preemption(self.extenders, pod, candidates)
+        return await run_extender_preemption(self._state.algorithm.extenders, pod, candidates)
 
     async def pause(self) -> None:
         await trio.lowlevel.checkpoint()
 
     def start(self, pod: PodInfo, candidate: Candidate) -> None:
         """Victims that are on their way out already are left to it."""
-        self._metrics.observe("preemption_victims", len(candidate.victims))
+        self._state.metrics.observe("preemption_victims", len(candidate.victims))
         victims = [victim for victim in candidate.victims if not victim.terminating]
         if victims:
             self._running[pod.uid] = None
@@ -157,30 +120,40 @@ class Evictions:
     # --- evicting
 
     async def _evict(self, pod: PodInfo, candidate: Candidate, victims: list[PodInfo]) -> None:
-        result, in_memory = "success", False
+        queue, in_memory, failed = self._state.queue, False, False
         try:
-            self._clear_nominations(pod, candidate.node_name)
-            await self._evict_each(pod, candidate.node_name, victims[:-1])
-            self._running[pod.uid] = victims[-1]
-            in_memory = await self._evict_one(pod, candidate.node_name, victims[-1])
-        except EdgedError as error:
-            result = "error"
-            self._log.warning("preemption failed", pod=str(pod.key), node=candidate.node_name, error=str(error))
-            await trio.sleep(PAUSE_S)  # held back meanwhile: what was refused would be refused again at once
+            with boundary(self._log, "eviction", str(pod.key)) as unit:
+                try:
+                    in_memory = await self._evict_all(pod, candidate, victims)
+                except EdgedError as error:
+                    failed = True
+                    node = candidate.node_name
+                    self._log.warning("preemption failed", pod=str(pod.key), node=node, error=str(error))
+            failed = failed or unit.error is not None
+            if failed:  # held back meanwhile: what was refused would be refused again at once
+                await trio.sleep(LONG_PAUSE_S if unit.is_stubborn else PAUSE_S)
         finally:
             self._running.pop(pod.uid, None)
-        self._metrics.count("preemption_goroutines_execution_total", result)
-        if in_memory or result == "error":  # no deletion will wake it
-            self._scheduling.activate(pod.uid)
-        elif not self._scheduling.counts(victims[-1].uid):
+        self._state.metrics.count("preemption_goroutines_execution_total", "error" if failed else "success")
+        now = trio.current_time()
+        if in_memory or failed:  # no deletion will wake it
+            queue.activate([pod.uid], now)
+        elif victims[-1].uid not in self._state.cache.pods:
             # It went, or ended, while the Pod was still held back; had it not, its going would wake the Pod.
-            self._scheduling.let_go(pod.uid)
+            queue.let_go(pod.uid, now)
+
+    async def _evict_all(self, pod: PodInfo, candidate: Candidate, victims: list[PodInfo]) -> bool:
+        """As `_evict_one` of the last victim. Raises EdgedError."""
+        self._clear_nominations(pod, candidate.node_name)
+        await self._evict_each(pod, candidate.node_name, victims[:-1])
+        self._running[pod.uid] = victims[-1]
+        return await self._evict_one(pod, candidate.node_name, victims[-1])
 
     def _clear_nominations(self, pod: PodInfo, node_name: str) -> None:
         """Less important Pods that wait for the same node had better look elsewhere."""
-        for other in self._nominator.on(node_name):
+        for other in self._state.nominator.on(node_name):
             if other.spec.priority < pod.spec.priority:
-                self._scheduling.clear_nomination(other)
+                self._statuses.put(other, None, "")
 
     async def _evict_each(self, pod: PodInfo, node_name: str, victims: Sequence[PodInfo]) -> None:
         """Side by side; the first failure ends them all. Raises PeerError."""
@@ -204,11 +177,11 @@ class Evictions:
     async def _evict_one(self, pod: PodInfo, node_name: str, victim: PodInfo) -> bool:
         """-> whether it took no more than a word. Raises PeerError."""
         note = f"Preempted by pod {pod.uid} on node {node_name}"
-        if await self._scheduling.turn_down(victim.uid, "DefaultPreemption", "preempted"):
-            self._scheduling.tell_preempted(victim, pod, note + " (in kube-scheduler memory).")
+        if await self._turn_down(victim.uid, "DefaultPreemption", "preempted"):
+            self._events.tell_preempted(victim, pod, note + " (in kube-scheduler memory).")
             return True
         if await self._delete(pod, victim):
-            self._scheduling.tell_preempted(victim, pod, note)
+            self._events.tell_preempted(victim, pod, note)
         return False
 
     async def _delete(self, pod: PodInfo, victim: PodInfo) -> bool:
@@ -235,7 +208,7 @@ class Evictions:
             "status": "True",
             "reason": "PreemptionByScheduler",
             "message": message,
-            "lastTransitionTime": self._scheduling.condition_time(),
+            "lastTransitionTime": self._environment.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
         if generation := obj["metadata"].get("generation"):
             condition["observedGeneration"] = generation
@@ -248,9 +221,9 @@ class Evictions:
         obj = self._pods.get(victim.key)
         return obj is None or obj["metadata"].get("uid") != victim.uid
 
-    async def _retried(self, request: Callable[[], Any]) -> None:
+    async def _retried(self, request: Callable[[], Awaitable[None]]) -> None:
         """A few times while the server is away, busy, or says that somebody else was faster. Raises PeerError."""
-        backoff = Backoff(self._random, base_s=0.01, cap_s=1.0)
+        backoff = Backoff(self._environment.random.random, base_s=0.01, cap_s=1.0)
         for attempt in range(TRIES):
             try:
                 await request()

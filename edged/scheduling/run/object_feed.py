@@ -1,8 +1,7 @@
 """Feeds the objects that scheduler plugins decide by, from informers that start when a Pod first needs them.
 
-A cluster whose Pods have no claims never lists or watches a volume. Whatever is asked for once stays. Called
-by scheduling/run/scheduler.py, which has one feed per term; what objects mean is in
-scheduling/objects/other_objects.py.
+A cluster whose Pods have no claims never lists or watches a volume. Whatever is asked for once stays. A
+scheduler has one feed, which cluster_feed.py makes; what objects mean is in scheduling/objects/other_objects.py.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import trio
 from edged.kube.informers import Change, Handler, Informer, Prune, Subscription
 from edged.kube.values.names import GroupVersionResource
 from edged.kube.values.quantity import QuantityError
+from edged.process.boundary import boundary
 from edged.scheduling.objects import other_objects as objects
 from edged.scheduling.objects.other_objects import Objects
 from edged.telemetry.logs import Logger
@@ -37,8 +37,8 @@ RESOURCES: Final[Mapping[str, GroupVersionResource]] = {
 }
 
 Acquire = Callable[[GroupVersionResource, Prune], Informer]
-Told = Callable[[str, str, Any, Any], None]
-"""(kind, type of the change, what was known before, what is known now)."""
+Told = Callable[[str, object, object], None]
+"""(kind, what was known of the object before, what is known of it now); None where there is nothing."""
 
 
 def _only_selector(obj: dict[str, Any]) -> None:
@@ -80,8 +80,8 @@ PRUNES: Final[Mapping[str, Prune]] = {
 class ObjectFeed:
     """`told` is called with every change, after `objects` knows it."""
 
-    def __init__(self, known: Objects, acquire: Acquire | None, told: Told, log: Logger) -> None:
-        self._objects = known
+    def __init__(self, objects: Objects, acquire: Acquire | None, told: Told, log: Logger) -> None:
+        self._objects = objects
         self._acquire = acquire
         self._told = told
         self._log = log
@@ -94,10 +94,10 @@ class ObjectFeed:
 
         Waits only for a kind's first list, and that once: later calls say at once how things are.
         """
-        wanted = [kind for kind in dict.fromkeys(kinds) if kind not in self._objects.ready]
-        for kind in wanted:
+        missing = [kind for kind in dict.fromkeys(kinds) if kind not in self._objects.ready]
+        for kind in missing:
             self._start(kind)
-        return {kind: problem for kind in wanted if (problem := await self._wait(kind))}
+        return {kind: problem for kind in missing if (problem := await self._wait(kind))}
 
     def _start(self, kind: str) -> None:
         if kind in self._sources:
@@ -129,15 +129,16 @@ class ObjectFeed:
 
     def _handler(self, kind: str) -> Handler:
         def handle(change: Change) -> None:
-            if change.type == "deleted":
-                self._told(kind, change.type, self._objects.remove(kind, change.key), None)
-                return
-            try:
-                old, new = self._objects.put(kind, change.object)
-            except QuantityError as error:
-                self._log.warning("object cannot be read", kind=kind, name=str(change.key), error=str(error))
-                return
-            self._told(kind, change.type, old, new)
+            with boundary(self._log, "object", f"{kind} {change.key}"):
+                if change.type == "deleted":
+                    self._told(kind, self._objects.remove(kind, change.key), None)
+                    return
+                try:
+                    old, new = self._objects.put(kind, change.object)
+                except QuantityError as error:
+                    self._log.warning("object cannot be read", kind=kind, name=str(change.key), error=str(error))
+                    return
+                self._told(kind, old, new)
 
         return handle
 

@@ -31,9 +31,12 @@ from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import SchedulerConfig
 from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.profile import Profile
+from edged.scheduling.core.retry_times import RetryTimes
 from edged.scheduling.run.plugins import Loaded, PluginLoader
-from edged.scheduling.run.scheduler import BINDERS, ApiWrites, Scheduler
+from edged.scheduling.run.scheduler import Scheduler
 from edged.scheduling.run.scheduler_metrics import scheduler_metrics
+from edged.scheduling.run.scheduler_state import BINDERS, Environment, SchedulerSettings
+from edged.scheduling.run.scheduler_writes import ApiWrites
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
@@ -105,32 +108,34 @@ class Scheduling:
         work.start_soon(self._run)
 
     def _gauges(self) -> Any:
-        return self.scheduler.gauges() if self.scheduler is not None else {}
+        return self.scheduler.answers.gauges() if self.scheduler is not None else {}
 
     # --- building
 
     async def _build(self) -> Scheduler:
         """Raises EdgedError."""
         settings = self._settings
-        scheduler = Scheduler(
+        environment = Environment(
             self._acquire(PODS),
             self._acquire(NODES),
             ApiWrites(self._client, self._pool, self._recorder),
             log=self._log,
-            instance=f"edged-{self._node_name}",
-            percentage=settings.percentage,
-            backoff_s=(settings.initial_backoff_s, settings.max_backoff_s),
-            metrics=self._metrics,
             leads=lambda: self.elector is None or self.elector.leads(),
             acquire=self._acquire,
         )
+        how = SchedulerSettings(
+            instance=f"edged-{self._node_name}",
+            percentage=settings.percentage,
+            times=RetryTimes(settings.initial_backoff_s, settings.max_backoff_s),
+        )
+        scheduler = Scheduler(environment, how, self._metrics)
         self._extenders = self._make_extenders(settings, scheduler)
         scheduler.ask(self._extenders)
-        self._loaded = await self._loader.load(self._config, settings, scheduler)
+        self._loaded = await self._loader.load(self._config, settings, scheduler.handle)
         scheduler.use(self._loaded.profiles)
         self._respect_budgets(scheduler, self._loaded)
         if self._config.annotate_results:
-            scheduler.told = self._tell_results().soon
+            scheduler.state.told = self._tell_results().soon
         return scheduler
 
     def _tell_results(self) -> Annotator:
@@ -157,7 +162,7 @@ class Scheduling:
         from edged.scheduling.run.extender_requests import HttpExtender  # few have any
 
         try:
-            return [HttpExtender(entry, scheduler) for entry in settings.extenders]
+            return [HttpExtender(entry, scheduler.handle) for entry in settings.extenders]
         except ConfigError as error:
             raise ConfigError(f"{self._config.config}: {error}") from error
 
@@ -233,7 +238,7 @@ class Scheduling:
         if fixed:
             where = config.config or "[scheduler]"
             raise ConfigError(f"{where}: these take effect only after a restart: {', '.join(fixed)}")
-        loaded = await loader.load(config, settings, self.scheduler, self._loaded)
+        loaded = await loader.load(config, settings, self.scheduler.handle, self._loaded)
         # From here on nothing waits and nothing fails: the next cycle sees all of it.
         gone = loaded.adopt(self._loaded)
         self._config, self._loader, self._settings, self._loaded = config, loader, settings, loaded
@@ -249,7 +254,7 @@ class Scheduling:
         if self.scheduler is None:
             return {"error": self.error} if self.error else {}
         found: dict[str, Any] = {
-            "pending": self.scheduler.queue.pending(),
+            "pending": self.scheduler.state.queue.pending(),
             "profiles": [profile.scheduler_name for profile in self.profiles],
         }
         if self.elector is not None:

@@ -28,7 +28,8 @@ from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import Evaluation, single_node_message
 from edged.scheduling.core.preemption import parse_budget
 from edged.scheduling.core.profile import Profile
-from edged.scheduling.core.queue import QueuedPod, SchedulingQueue
+from edged.scheduling.core.queue import SchedulingQueue
+from edged.scheduling.core.queued_pod import QueuedPod
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.core.tracker import Tracker
 from edged.scheduling.core.what_if import post_filter
@@ -111,11 +112,10 @@ class Simulation(OfflineHandle):
         self._profiles = {profile.scheduler_name: profile for profile in profiles}
         self.queue = SchedulingQueue(self._profiles, self.nominator)
         self._pod_parser = PodParser(self._pods.get)
+        self._node_parser = NodeParser(self._state.nodes.get)
         self._tracker = Tracker(
             self.cache,
             self.queue,
-            self._pod_parser,
-            NodeParser(self._state.nodes.get),
             self._profiles,
             lambda uid: None,
         )
@@ -136,7 +136,7 @@ class Simulation(OfflineHandle):
 
     def _tell_all(self) -> None:
         for node in self._state.nodes.values():
-            self._tracker.node_is(node, self._now)
+            self._tracker.node_is(self._node_parser.parse(node), self._now)
         for obj in sorted(self._pods.values(), key=lambda pod: not node_of(pod)):
             if has_ended(obj):
                 continue
@@ -154,7 +154,7 @@ class Simulation(OfflineHandle):
 
     def _put(self, obj: Object) -> None:
         self._pods[key_of(obj)] = obj
-        self._tracker.pod_is(obj, self._now)
+        self._tracker.pod_is(self._pod_parser.parse(obj), self._now)
 
     def _tell_gated(self) -> None:
         for key, fate in self._fates.items():
@@ -255,7 +255,7 @@ class Simulation(OfflineHandle):
         obj = self._pods.pop(victim.key)
         fate = self._fates[victim.key]
         fate.node, fate.evicted_by = "", str(preemptor.key)
-        self._tracker.pod_gone(obj, self._now)
+        self._tracker.pod_gone(victim.key, victim.uid, self._now)
         if owner(obj)[0] and not is_daemon(obj):
             metadata = {**obj["metadata"], "uid": f"{victim.uid}-again"}
             spec = {key: value for key, value in obj["spec"].items() if key != "nodeName"}

@@ -3,7 +3,8 @@
 from edged.scheduling.core.cycle import OfflineHandle
 from edged.scheduling.core.framework import Action, ClusterEvent, Code, EventRegistration, Plugin, Status
 from edged.scheduling.core.profile import default_profile, with_guests
-from edged.scheduling.core.queue import SchedulingQueue, pod_update_events
+from edged.scheduling.core.queue import SchedulingQueue
+from edged.scheduling.core.queue_events import pod_update_events
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.objects.pods import PodParser
 from tests.scheduling.makers import parsed_node, pod, pod_info
@@ -73,7 +74,7 @@ def test_backoff_doubles_to_its_limit_in_whole_seconds():
     now = 0.5
     for _ in range(6):
         queued = reject(queue, now, "NodeName")
-        ends.append(queue.backoff_end(queued) - int(now))
+        ends.append(queue.times.backoff_end(queued) - int(now))
         now = 1000.5 * (len(ends) + 1)
         queue.activate([queued.pod.uid], now)
     assert ends == [1, 2, 4, 8, 10, 10]

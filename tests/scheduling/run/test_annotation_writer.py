@@ -109,7 +109,7 @@ def test_results_of_a_pending_pod_do_not_wake_it() -> None:
 
     log = Logger(LogStyle(journal=True), write=lambda line: None)
     annotator = Annotator(world.pods.get, patch, world.scheduler.is_busy, log)
-    world.scheduler.told = annotator.soon
+    world.scheduler.state.told = annotator.soon
 
     async def script() -> None:
         with trio.move_on_after(120):
@@ -118,6 +118,6 @@ def test_results_of_a_pending_pod_do_not_wake_it() -> None:
 
     play(world, script)
     assert len(patched) == 1
-    record = world.scheduler.records.get(NamespacedName("default", "p"))
+    record = world.scheduler.state.records.get(NamespacedName("default", "p"))
     assert record is not None
     assert record.attempts == 1

@@ -48,7 +48,7 @@ class FakeExtender:
 class Extended(World):
     def __init__(self, nodes, pods, *extenders):
         super().__init__(nodes, pods)
-        profiles = list(self.scheduler._profiles.values())
+        profiles = list(self.scheduler.state.profiles.values())
         self.scheduler.ask(extenders)
         self.scheduler.use(profiles)
 
@@ -71,7 +71,7 @@ def test_a_binding_extender_that_fails():
     world = Extended([node("a")], [pod("p")], FakeExtender(bind=fail))
     play(world, settle)
     assert world.condition("p")["message"] == "extender is away"
-    assert not world.scheduler.cache.assumed
+    assert not world.scheduler.state.cache.assumed
     world = Extended([node("a")], [pod("p")], FakeExtender(bind=fail, ignorable=True))
     play(world, settle)
     assert world.writes.bound == {"default/p": "a"}

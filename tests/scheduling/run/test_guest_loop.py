@@ -36,8 +36,8 @@ class GuestWorld(World):
         for number, (source, options) in enumerate(self.guests):
             wanted = GuestOptions(**{"name": f"guest{number}", **options})
             made = module(self.engine, build.wat(source) if source.isidentifier() else source)
-            self.plugins.append(await load_guest(self.engine, made, wanted, self.scheduler, log))
-        self.scheduler.use([with_guests("edged", self.scheduler, [(plugin, 1) for plugin in self.plugins])])
+            self.plugins.append(await load_guest(self.engine, made, wanted, self.scheduler.handle, log))
+        self.scheduler.use([with_guests("edged", self.scheduler.handle, [(plugin, 1) for plugin in self.plugins])])
 
     def message(self, name):
         found = self.condition(name)
@@ -128,7 +128,7 @@ def test_a_nomination_by_postfilter_is_written():
     async def script(world):
         key = NamespacedName("default", "p")
         await until(lambda: world.pods.objects[key]["status"].get("nominatedNodeName") == "b")
-        assert world.scheduler.nominator.node_of("uid-p") == "b"
+        assert world.scheduler.state.nominator.node_of("uid-p") == "b"
         assert world.writes.deleted == []
 
     play(script, [node("a"), node("b")], [pod("p")], (source, {}))
@@ -138,7 +138,7 @@ def test_a_pod_waits_for_permit_and_is_turned_down_when_its_time_is_over():
     waits = wat(i64("permit", 4 << 32 | 300))
 
     async def script(world):
-        await until(lambda: world.scheduler.waiting_pod("uid-p"))
+        await until(lambda: world.scheduler.handle.waiting_pod("uid-p"))
         assert world.writes.bound == {}
         await until(lambda: world.condition("p"))
 
@@ -155,7 +155,7 @@ def test_one_guest_rejects_a_pod_that_another_holds_back():
     source = wat(filters, imports=reject, data='(data (i32.const 0) "uid-p")')
 
     async def script(world):
-        await until(lambda: world.scheduler.waiting_pod("uid-p"))
+        await until(lambda: world.scheduler.handle.waiting_pod("uid-p"))
         world.pods.put(pod("q"))
         await until(lambda: world.condition("p"))
 
@@ -236,7 +236,7 @@ def test_a_trap_costs_its_own_verdict_and_nothing_else(point):
         await until(lambda: world.condition("p"))
         assert world.message("p") == expected
         assert world.writes.bound == {}
-        assert not world.scheduler.cache.assumed
+        assert not world.scheduler.state.cache.assumed
         assert [plugin._guest.pool.in_use for plugin in world.plugins] == [0]
 
     play(script, [node("a"), node("b")], [pod("p")], (wat(*functions), {"points": wired}))

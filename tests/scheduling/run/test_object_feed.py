@@ -46,10 +46,10 @@ class Source(FakeInformer):
 class Cluster(World):
     """A world with objects of other kinds. `problems`: kind -> why it cannot be listed."""
 
-    def __init__(self, nodes, pods, *objects, problems=None):
+    def __init__(self, nodes, pods, *objects, problems=None, **options):
         self.sources = {}
         self._objects, self._problems = objects, problems or {}
-        super().__init__(nodes, pods, acquire=self._acquire)
+        super().__init__(nodes, pods, acquire=self._acquire, **options)
 
     def _acquire(self, resource, prune):
         kind = next(kind for kind, known in RESOURCES.items() if known == resource)

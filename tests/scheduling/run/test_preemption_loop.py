@@ -54,10 +54,10 @@ def test_a_victim_is_told_deleted_and_replaced():
         world.pods.remove(key("low"))
         await trio.sleep(15)
         assert world.writes.bound == {"default/p": "a"}
-        assert not world.scheduler.nominator
+        assert not world.scheduler.state.nominator
 
     play(world, script)
-    assert world.scheduler.metrics.histograms["preemption_victims"][()].total == 1
+    assert world.scheduler.state.metrics.histograms["preemption_victims"][()].total == 1
 
 
 def test_equals_do_not_take_the_room_that_was_made():
@@ -81,7 +81,7 @@ def test_room_elsewhere_ends_the_nomination():
         world.nodes.put(node("b"))
         await trio.sleep(15)
         assert world.writes.bound == {"default/p": "b"}
-        assert not world.scheduler.nominator
+        assert not world.scheduler.state.nominator
 
     play(world, script)
 
@@ -117,7 +117,7 @@ def test_the_last_victim_goes_last():
         world.writes.delete = watched
         await settle()
 
-    world.scheduler.queue.wake = lambda: None
+    world.scheduler.state.queue.wake = lambda: None
     play(world, script)
     assert len(world.writes.deleted) == 3
     assert len(at_last[-1][1]) == 2
@@ -200,8 +200,8 @@ def test_room_that_was_promised_to_a_pod_which_went_elsewhere_is_told_of():
 
     async def script():
         await settle()
-        ended = world.scheduler.queue.nomination_ended
-        world.scheduler.queue.nomination_ended = lambda pod, now: (told.append(pod.key.name), ended(pod, now))
+        ended = world.scheduler.state.queue.nomination_ended
+        world.scheduler.state.queue.nomination_ended = lambda pod, now: (told.append(pod.key.name), ended(pod, now))
         world.nodes.put(node("b", cpu="1"))
         await trio.sleep(15)
         assert world.writes.bound == {"default/p": "b"}
@@ -232,7 +232,7 @@ def test_a_withdrawn_nomination_does_not_come_back():
         world.pods.remove(key("low"))
         await trio.sleep(30)
         assert written[0] == "a"
-        assert not world.scheduler.nominator
+        assert not world.scheduler.state.nominator
         assert not world.pods.objects[key("p")]["status"].get("nominatedNodeName")
 
     play(world, script)
@@ -244,17 +244,17 @@ def test_a_victim_that_only_waits_is_not_deleted():
 
     async def script():
         await settle()
-        assert world.scheduler.waiting_pod("uid-low") is not None
+        assert world.scheduler.handle.waiting_pod("uid-low") is not None
         world.pods.put(pod("p", requests={"cpu": "1"}, priority=10))
         await trio.sleep(0)
         await settle()
         assert world.writes.deleted == []
-        assert world.scheduler.waiting_pod("uid-low") is None
+        assert world.scheduler.handle.waiting_pod("uid-low") is None
         notes = [note for reason, note in world.writes.notes() if reason == "Preempted"]
         assert notes == ["Preempted by pod uid-p on node a (in kube-scheduler memory)."]
         assert world.condition("low")["reason"] == "SchedulerError"
         await trio.sleep(3)
-        assert world.scheduler.waiting_pod("uid-p") is not None
+        assert world.scheduler.handle.waiting_pod("uid-p") is not None
 
     play(world, script)
 

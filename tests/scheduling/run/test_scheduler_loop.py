@@ -15,6 +15,7 @@ from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.core.framework import Code, Plugin, Status
 from edged.scheduling.core.profile import with_guests
 from edged.scheduling.run.scheduler import Scheduler
+from edged.scheduling.run.scheduler_state import Environment
 from edged.telemetry.logs import Logger, LogStyle
 from tests.scheduling.makers import node, pod
 
@@ -112,17 +113,12 @@ class World:
     def __init__(self, nodes, pods, plugins=(), **options):
         self.pods, self.nodes = FakeInformer(*pods), FakeInformer(*nodes)
         self.writes = FakeWrites(self.pods)
-        log = Logger(LogStyle(journal=True), write=lambda line: None)
-        self.scheduler = Scheduler(
-            self.pods,
-            self.nodes,
-            self.writes,
-            log=log,
-            random=random.Random(1),
-            clock=lambda: 10**18,
-            **options,
+        options.setdefault("log", Logger(LogStyle(journal=True), write=lambda line: None))
+        environment = Environment(
+            self.pods, self.nodes, self.writes, random=random.Random(1), clock=lambda: 10**18, **options
         )
-        self.scheduler.use([with_guests("edged", self.scheduler, [(plugin, 1) for plugin in plugins])])
+        self.scheduler = Scheduler(environment)
+        self.scheduler.use([with_guests("edged", self.scheduler.handle, [(plugin, 1) for plugin in plugins])])
 
     def condition(self, name):
         conditions = self.pods.objects[NamespacedName("default", name)]["status"].get("conditions")
@@ -202,9 +198,9 @@ def test_pods_are_bound_and_told_of():
     assert event["note"] == f"Successfully assigned default/p to {world.writes.bound['default/p']}"
     assert (event["type"], event["reason"], event["action"]) == ("Normal", "Scheduled", "Binding")
     assert event["reportingController"] == "edged"
-    assert not world.scheduler.cache.assumed
-    assert len(world.scheduler.queue) == 0
-    assert world.scheduler.metrics.counters["schedule_attempts_total"] == {("scheduled", "edged"): 2}
+    assert not world.scheduler.state.cache.assumed
+    assert len(world.scheduler.state.queue) == 0
+    assert world.scheduler.state.metrics.counters["schedule_attempts_total"] == {("scheduled", "edged"): 2}
     why = world.scheduler.why(NamespacedName("default", "q"))
     assert why["node"] == world.writes.bound["default/q"]
     assert why["nodes"]["a"]["filter"]["NodeResourcesFit"] == "passed"
@@ -257,7 +253,7 @@ def test_a_refused_binding_gives_the_room_back_and_is_tried_again():
     async def script():
         await settle()
         assert world.writes.bound == {}
-        assert not world.scheduler.cache.pods
+        assert not world.scheduler.state.cache.pods
         assert world.condition("p")["reason"] == "SchedulerError"
         await trio.sleep(3)
         assert world.writes.bound == {"default/p": "a"}
@@ -281,8 +277,8 @@ def test_a_pod_that_someone_else_bound_is_left_alone():
     play(world, script)
     assert world.writes.bound == {}
     assert world.writes.patches == []
-    assert list(world.scheduler.cache.pods) == ["uid-p"]
-    assert len(world.scheduler.queue) == 0
+    assert list(world.scheduler.state.cache.pods) == ["uid-p"]
+    assert len(world.scheduler.state.queue) == 0
 
 
 def test_a_pod_deleted_while_it_waits_is_forgotten():
@@ -296,7 +292,7 @@ def test_a_pod_deleted_while_it_waits_is_forgotten():
 
     play(world, script)
     assert world.writes.bound == {}
-    assert len(world.scheduler.queue) == 0
+    assert len(world.scheduler.state.queue) == 0
 
 
 def test_a_terminating_pod_is_skipped_with_an_event():
@@ -392,8 +388,8 @@ def test_a_rejection_at_reserve_undoes_and_names_one_node():
     play(world, settle)
     assert plugin.calls == ["reserve", "unreserve", "end_cycle"]
     assert world.writes.notes() == [("FailedScheduling", "0/1 nodes are available: 1 taken.")]
-    assert not world.scheduler.cache.pods
-    assert world.scheduler.queue.rejected_by() == {("Guest", "edged"): 1}
+    assert not world.scheduler.state.cache.pods
+    assert world.scheduler.state.queue.rejected_by() == {("Guest", "edged"): 1}
 
 
 def test_permit_waits_and_times_out():
@@ -402,7 +398,7 @@ def test_permit_waits_and_times_out():
 
     async def script():
         await settle()
-        assert world.scheduler.waiting_pod("uid-p") is not None
+        assert world.scheduler.handle.waiting_pod("uid-p") is not None
         assert world.writes.patches == [("default/p", None, "a")]
         await trio.sleep(11)
 
@@ -418,12 +414,12 @@ def test_permit_allows():
 
     async def script():
         await settle()
-        world.scheduler.waiting_pod("uid-p").allow("Guest")
+        world.scheduler.handle.waiting_pod("uid-p").allow("Guest")
         await settle()
 
     play(world, script)
     assert world.writes.bound == {"default/p": "a"}
-    assert world.scheduler.waiting_pod("uid-p") is None
+    assert world.scheduler.handle.waiting_pod("uid-p") is None
 
 
 def test_a_waiting_pod_that_is_deleted_is_let_go():
@@ -436,7 +432,7 @@ def test_a_waiting_pod_that_is_deleted_is_let_go():
         await settle()
 
     play(world, script)
-    assert not world.scheduler.cache.pods
+    assert not world.scheduler.state.cache.pods
     assert plugin.calls == ["permit", "end_cycle"]
     assert world.writes.events == []
 
@@ -447,7 +443,7 @@ def test_a_broken_plugin_is_an_error_of_the_scheduler():
     play(world, settle)
     assert world.condition("p")["reason"] == "SchedulerError"
     assert world.condition("p")["message"] == 'running "Guest" filter plugin: wasm: filter error: unreachable'
-    why = world.scheduler.records.why(NamespacedName("default", "p"))
+    why = world.scheduler.state.records.why(NamespacedName("default", "p"))
     assert (why["message"], why["node"]) == (world.condition("p")["message"], "")
     assert plugin.calls == ["filter", "end_cycle"]
 
@@ -458,5 +454,5 @@ def test_a_flood_is_bound_completely():
     )
     play(world, lambda: trio.sleep(5))
     assert len(world.writes.bound) == 300
-    assert not world.scheduler.cache.assumed
-    assert world.scheduler.gauges()["cache_size"][("pods",)] == 300
+    assert not world.scheduler.state.cache.assumed
+    assert world.scheduler.answers.gauges()["cache_size"][("pods",)] == 300
