@@ -53,13 +53,22 @@ async def _run_each(
 
 
 async def run_unreserve(profile: Profile, state: CycleState, pod: PodInfo, node_name: str) -> None:
-    """All Reserve plugins in reverse order, also those whose Reserve was never called."""
+    """All Reserve plugins in reverse order, also those whose Reserve was never called.
+
+    What one of them raises does not keep the others from it: ExceptionGroup at the end.
+    """
+    errors: list[Exception] = []
     for call in reversed(profile.calls["reserve"]):
         unreserve = getattr(call.plugin, "unreserve", None)
         if unreserve is not None:
-            done = unreserve(state, pod, node_name)
-            if call.awaits:
-                await done
+            try:
+                done = unreserve(state, pod, node_name)
+                if call.awaits:
+                    await done
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("unreserve", errors)
 
 
 async def run_permit(
@@ -106,12 +115,18 @@ async def run_post_bind(profile: Profile, state: CycleState, pod: PodInfo, node_
 
 
 async def end_cycle(profile: Profile, state: CycleState, pod: PodInfo) -> None:
-    """Tells the plugins that hold something per Pod that this one's cycle is over."""
+    """Tells the plugins that hold something per Pod that this one's cycle is over; errors as `run_unreserve`."""
+    errors: list[Exception] = []
     for plugin in profile.plugins:
         if plugin.end_cycle is not None:
-            done = plugin.end_cycle(state, pod)
-            if plugin.awaits:
-                await done
+            try:
+                done = plugin.end_cycle(state, pod)
+                if plugin.awaits:
+                    await done
+            except Exception as error:
+                errors.append(error)
+    if errors:
+        raise ExceptionGroup("end of cycle", errors)
 
 
 class Waiting:

@@ -16,6 +16,7 @@ import trio
 
 from edged.errors import PeerError
 from edged.kube.values.names import NamespacedName
+from edged.process.boundary import boundary
 from edged.scheduling.explain.records import Record
 from edged.scheduling.explain.result_annotations import fitted, results
 from edged.telemetry.logs import Logger
@@ -64,9 +65,13 @@ class Annotator:
                 with trio.move_on_after(PATIENCE_S):
                     while self._busy():
                         await trio.sleep(STEP_S)
-                _, record = self._due.popitem(last=False)
-                await self._write(record)
+                key, record = self._due.popitem(last=False)
+                with boundary(self._log, "write", f"scheduling results of {key}", failed=self._drop):
+                    await self._write(record)
                 await trio.lowlevel.checkpoint()
+
+    def _drop(self, error: Exception) -> None:
+        self.dropped += 1
 
     async def _write(self, record: Record) -> None:
         pod = record.evaluation.pod

@@ -13,6 +13,7 @@ import trio
 
 from edged.errors import PeerError
 from edged.kube.values.names import NamespacedName
+from edged.process.boundary import boundary
 from edged.scheduling.objects.pods import PodInfo
 from edged.telemetry.logs import Logger
 
@@ -69,9 +70,15 @@ class PodStatuses:
                 continue
             wish = self._writing[uid] = self._wishes.pop(uid)
             try:
-                await self._writes.patch_status(wish.pod.key, uid, wish.condition, wish.nominated_node)
-            except PeerError as error:
-                self._log.warning("pod status not written", pod=str(wish.pod.key), error=str(error))
+                with boundary(self._log, "write", f"status of {wish.pod.key}"):
+                    await self._write(wish)
             finally:
                 del self._writing[uid]
                 self._news.set()
+
+    async def _write(self, wish: _Wish) -> None:
+        pod = wish.pod
+        try:
+            await self._writes.patch_status(pod.key, pod.uid, wish.condition, wish.nominated_node)
+        except PeerError as error:
+            self._log.warning("pod status not written", pod=str(pod.key), error=str(error))
