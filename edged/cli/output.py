@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 import orjson
+
+
+class HelpFormatter(RawDescriptionHelpFormatter):
+    """Wraps a text of one paragraph to the terminal; one with lines of its own, such as examples, stays."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return super(RawDescriptionHelpFormatter, self)._fill_text(text, width, indent)
 
 
 def add_output_option(parser: ArgumentParser) -> None:

@@ -140,7 +140,7 @@ def _is_on_purpose(error: BaseException) -> bool:
 
 
 def _place(error: BaseException) -> str:
-    """File and line that raised it: `scheduling/run/attempts.py:120`."""
+    """File and line that raised it: `scheduling/run/scheduler.py:120`."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     trace = error.__traceback__

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from edged.cli.output import HelpFormatter
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add_parser(operations: Subparsers) -> None:
                     "with the metadata. Older metadata is replaced; every other byte stays the same. Exit code 0: "
                     "written; 1: the module does not fit the metadata; 2: usage, or the metadata is wrong.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("module", metavar="MODULE", help="a .wasm file")
     parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edged import config as configuration
-from edged.cli.output import print_data, print_table
+from edged.cli.output import HelpFormatter, print_data, print_table
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from edged.config import Config
 
 MODES = ("kubewarden", "wasi", "opa", "gatekeeper", "kubewarden-wapc", "wapc")
-EPILOG = """POLICY is a file, a file://, https:// or registry:// URL, the beginning of a digest in the store, a YAML
-file with policy custom resources (all are asked, one after the other), or with --config a name of that file.
+EPILOG = """POLICY is a file, a file://, https:// or registry:// URL, the first digits of
+a digest in the store, a YAML file with policy custom resources (all are asked,
+one after the other), or, with --config, the name of a policy in that file.
+
 examples:
   edged policy run -r pod.yaml pod-privileged.wasm
   kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE --settings-json '{"labels": []}' policy.wasm
@@ -43,7 +45,7 @@ def add_parser(operations: Subparsers) -> None:
         description="Asks policies about a request and prints their answers. Exit code 0: allowed; 1: rejected, or "
                     "the policy failed; 2: usage.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     add_options(parser)
     parser.add_argument("-o", "--output", choices=("json", "yaml", "table"), default="json", help="default: json")

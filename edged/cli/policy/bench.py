@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli.output import print_data, print_table
+from edged.cli.output import HelpFormatter, print_data, print_table
 from edged.cli.policy import ask
 from edged.errors import ConfigError
 
@@ -35,7 +35,7 @@ def add_parser(operations: Subparsers) -> None:
         description="Asks a policy about the same request many times, one after the other, and prints how long the "
                     "answers took. Exit code 0: measured; 1: the policy failed; 2: usage.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     ask.add_options(parser)
     measure = parser.add_argument_group("the measurement")

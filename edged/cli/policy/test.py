@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edged.cli.output import HelpFormatter
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
     from edged.config import Config
 
-EPILOG = """A folder is searched for files named edged-test.yaml, NAME.edged-test.yaml (or .yml, .toml, .json) and for
-folders named cases; what begins with a dot is left out. docs/policy-tools.md describes the files.
+EPILOG = """In a folder, the command searches for files named edged-test.yaml,
+NAME.edged-test.yaml (or .yml, .toml, .json) and for folders named cases. It
+skips names that begin with a dot. docs/policy-tools.md describes the files.
+
 examples:
   edged policy test
   edged policy test modules/admission --filter privileged
@@ -38,7 +41,7 @@ def add_parser(operations: Subparsers) -> None:
         help="test policies: compare their answers with expected ones",
         description="Exit code 0: all as expected; 1: some are not; 2: a file is wrong, or there is nothing to test.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("paths", metavar="PATH", nargs="*", default=["."], help="files and folders; default: .")
     parser.add_argument("--filter", metavar="PATTERN", help="only tests whose `POLICY: NAME [OBJECT]` matches")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.cli.output import HelpFormatter
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from edged.scheduling.simulation.cluster_state import ClusterState
     from edged.scheduling.simulation.simulation import Outcome
 
-EPILOG = """changes are made in the order drain, cordon, remove, add nodes, scale, add Pods, reschedule.
+EPILOG = """Changes are made in this order: drain, cordon, remove, add nodes, scale, add
+Pods, reschedule.
+
 examples:
   kubectl get nodes,pods -A -o yaml | edged schedule simulate -f -
   edged schedule simulate -f cluster.yaml --drain node-3 --html drain.html
@@ -35,7 +38,7 @@ def add_parser(commands: Subparsers) -> None:
         description="Shows where pending Pods of a saved cluster would go, and what the changes below would alter. "
                     "It uses the daemon's own code. Nothing is bound and nothing is written.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     source = parser.add_argument_group("the cluster")
     source.add_argument("-f", "--filename", metavar="FILE", action="append", default=[], dest="files",
