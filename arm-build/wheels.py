@@ -115,7 +115,7 @@ def _installed(name: str) -> str | None:
 
 
 def own_files(checkout: Path) -> Root:
-    """edged itself, its program, its sample modules and configuration."""
+    """edged itself, its program, its sample modules, configuration and licences."""
     root: Root = {}
     for path in _sources(checkout / "edged"):
         root[f"{SITE}/{path.relative_to(checkout)}"] = Entry(mode=0o644, data=path.read_bytes())
@@ -123,6 +123,8 @@ def own_files(checkout: Path) -> Root:
         root[f"usr/lib/edged/modules/{path.name}"] = Entry(mode=0o644, data=path.read_bytes())
     for name in ("edged.toml", "edged.minimal.toml"):
         root[f"usr/share/edged/{name}"] = Entry(mode=0o644, data=(checkout / "config" / name).read_bytes())
+    for name in ("LICENSE", "THIRD-PARTY.md"):
+        root[f"usr/share/doc/edged/{name}"] = Entry(mode=0o644, data=(checkout / name).read_bytes())
     root["usr/bin/edged"] = Entry(data=_PROGRAM.encode())
     return root
 

@@ -135,6 +135,13 @@ def test_a_wheels_members_go_where_site_packages_has_them(scripts: dict[str, Mod
     assert left_out.search("/httptools/parser/parser.pyx")
 
 
+def test_edged_comes_with_its_licence(scripts: dict[str, ModuleType]) -> None:
+    checkout = Path(__file__).parents[2]
+    root = scripts["wheels"].own_files(checkout)
+    assert root["usr/share/doc/edged/LICENSE"].data == (checkout / "LICENSE").read_bytes()
+    assert "usr/share/doc/edged/THIRD-PARTY.md" in root and "usr/bin/edged" in root
+
+
 def test_compiled_files_fit_the_interpreter(scripts: dict[str, ModuleType]) -> None:
     root = {
         "a/b.py": scripts["layers"].Entry(mode=0o644, data=b"x = 1\n"),
