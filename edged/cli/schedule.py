@@ -1,6 +1,6 @@
 """`edged schedule`: why a Pod is where it is (explain), and where Pods would go (simulate).
 
-explain asks the operation `why` of the control socket; what it answers is made by
+explain asks the operation `why` of the status socket; what it answers is made by
 edged/scheduling/explain/sentences.py. simulate is edged/cli/simulation.
 """
 

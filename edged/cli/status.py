@@ -1,4 +1,4 @@
-"""`edged status`: asks a running daemon over its control socket. The server side is edged/process/status_socket.py."""
+"""`edged status`: asks a running daemon over its status socket. The server side is edged/process/status_socket.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control socket: a Unix socket where a running daemon answers what `edged status` asks. The server side.
+"""The status socket: a Unix socket where a running daemon answers what `edged status` asks. The server side.
 
 One request per connection: a JSON line `{"operation": "status", ...}`, answered by one JSON line, either the
 operation's result or `{"error": "..."}`. A long operation sends lines of its own before that, and is given up when
@@ -124,7 +124,7 @@ async def _answer(
             with trio.fail_after(_TIMEOUT_S):
                 await stream.send_all(orjson.dumps(result) + b"\n")
         except (trio.BrokenResourceError, trio.TooSlowError) as error:
-            log.debug("control socket: client gone", error=type(error).__name__)
+            log.debug("status socket: client gone", error=type(error).__name__)
 
 
 async def _answer_at_length(
@@ -151,12 +151,12 @@ async def _answer_at_length(
                 except EdgedError as error:
                     result = {"error": str(error)}
                 except Exception as error:
-                    log.error("control socket: operation failed", operation=request["operation"], error=repr(error))
+                    log.error("status socket: operation failed", operation=request["operation"], error=repr(error))
                     result = {"error": f"internal error: {error!r}"}
                 await send(result)
                 nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.TooSlowError) as gone:
-            log.debug("control socket: client gone", error=repr(gone.exceptions[0]))
+            log.debug("status socket: client gone", error=repr(gone.exceptions[0]))
 
 
 async def _read_line(stream: trio.SocketStream) -> bytes:
@@ -187,7 +187,7 @@ def _result(operation: Operation, request: dict[str, Any], log: Logger) -> dict[
     except EdgedError as error:
         return {"error": str(error)}
     except Exception as error:  # a bug in a report must not end the daemon that it reports on
-        log.error("control socket: operation failed", operation=request["operation"], error=repr(error))
+        log.error("status socket: operation failed", operation=request["operation"], error=repr(error))
         return {"error": f"internal error: {error!r}"}
 
 

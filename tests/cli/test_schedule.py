@@ -45,7 +45,7 @@ PLACED = {
 
 @contextmanager
 def daemon(path: Path, answer: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """A control socket that gives one answer; the list has the request."""
+    """A status socket that gives one answer; the list has the request."""
     asked: list[dict[str, Any]] = []
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

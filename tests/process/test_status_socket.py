@@ -1,4 +1,4 @@
-"""The control socket: both sides over a real Unix socket."""
+"""The status socket: both sides over a real Unix socket."""
 
 from __future__ import annotations
 
