@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edged.admission.audit.reports import PolicyFacts
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.kube.values.names import GroupVersionResource, ServedKind
 from edged.kube.values.selectors import LabelSelector, parse_label_selector
+
+if TYPE_CHECKING:
+    from edged.kube.values import shapes
 
 MESSAGE_BYTES = 4096  # of one result: a report with thousands of policies must stay below what etcd takes
 NAMESPACES = GroupVersionResource("", "v1", "namespaces")
@@ -40,9 +43,10 @@ class AuditPolicy:
         return self.facts.namespace
 
 
-def selector(written: Mapping[str, Any] | None) -> LabelSelector:
+def selector(written: Mapping[str, object] | None) -> LabelSelector:
     """A selector as policies have them: an absent one selects everything."""
-    return parse_label_selector(written) or LabelSelector(())
+    checked = cast("shapes.LabelSelector | None", written)  # whoever read the policy looked at it
+    return parse_label_selector(checked) or LabelSelector(())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from edged.kube.values import shapes
+    from edged.kube.values.shapes import NodeSelectorTerm, PreferredSchedulingTerm, SelectorRequirement
 
 Labels = Mapping[str, str]
 _INT: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -54,7 +58,7 @@ class Requirement(NamedTuple):
         return left > right if self.operator == "Gt" else left < right
 
 
-def _requirements(expressions: Iterable[Mapping[str, Any]] | None) -> tuple[Requirement, ...]:
+def _requirements(expressions: Iterable[SelectorRequirement] | None) -> tuple[Requirement, ...]:
     return tuple(
         Requirement(e.get("key", ""), e.get("operator", ""), tuple(e.get("values") or ()))
         for e in expressions or ()
@@ -93,7 +97,7 @@ def _field_matches(field: Requirement, name: str) -> bool:
     return field.operator == "NotIn" and name != field.values[0]
 
 
-def parse_node_term(term: Mapping[str, Any]) -> NodeTerm:
+def parse_node_term(term: NodeSelectorTerm) -> NodeTerm:
     """From a NodeSelectorTerm object."""
     return NodeTerm(_requirements(term.get("matchExpressions")), _requirements(term.get("matchFields")))
 
@@ -117,7 +121,7 @@ class NodeSelector(NamedTuple):
         return union if self.terms else None
 
 
-def parse_node_selector(selector: Mapping[str, Any] | None) -> NodeSelector | None:
+def parse_node_selector(selector: shapes.NodeSelector | None) -> NodeSelector | None:
     """From a NodeSelector object; None when there is none."""
     if selector is None:
         return None
@@ -129,7 +133,7 @@ class PreferredTerm(NamedTuple):
     term: NodeTerm
 
 
-def parse_preferred(terms: Iterable[Mapping[str, Any]] | None) -> tuple[PreferredTerm, ...]:
+def parse_preferred(terms: Iterable[PreferredSchedulingTerm] | None) -> tuple[PreferredTerm, ...]:
     """From a list of PreferredSchedulingTerm; weight 0 is left out."""
     return tuple(
         PreferredTerm(t["weight"], parse_node_term(t.get("preference") or {}))
@@ -147,7 +151,7 @@ class LabelSelector(NamedTuple):
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
-def parse_label_selector(selector: Mapping[str, Any] | None) -> LabelSelector | None:
+def parse_label_selector(selector: shapes.LabelSelector | None) -> LabelSelector | None:
     """None for an absent selector, which matches nothing."""
     if selector is None:
         return None

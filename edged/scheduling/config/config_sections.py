@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from edged.errors import ConfigError
@@ -86,7 +86,7 @@ class ExtenderConfig:
     ignorable: bool = False
 
 
-def parse_leader_election(value: Any) -> LeaderElectionSettings | None:
+def parse_leader_election(value: object) -> LeaderElectionSettings | None:
     """`leaderElection`; None: switched off. Absent means on, as in kube-scheduler. Raises ConfigError."""
     path = "leaderElection"
     given = an_object(value if value is not None else {}, path)
@@ -121,7 +121,7 @@ def _check_times(times: LeaseTimes, path: str) -> None:
         raise ConfigError(f"{path}.renewDeadline: must be greater than 1.2 times retryPeriod")
 
 
-def parse_extenders(value: Any) -> tuple[ExtenderConfig, ...]:
+def parse_extenders(value: object) -> tuple[ExtenderConfig, ...]:
     """`extenders`, in the order to ask them: ignorable ones last. Raises ConfigError."""
     entries = [_extender(entry, f"extenders[{i}]") for i, entry in enumerate(a_list(value, "extenders"))]
     binders = [entry for entry in entries if entry.bind_verb]
@@ -137,7 +137,7 @@ def parse_extenders(value: Any) -> tuple[ExtenderConfig, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.ignorable))
 
 
-def _extender(value: Any, path: str) -> ExtenderConfig:
+def _extender(value: object, path: str) -> ExtenderConfig:
     given = an_object(value, path)
     only_known(given, _EXTENDER, path)
     url = text(given.get("urlPrefix"), f"{path}.urlPrefix")
@@ -166,7 +166,7 @@ def _extender(value: Any, path: str) -> ExtenderConfig:
     )
 
 
-def _managed(value: Any, path: str) -> dict[str, bool]:
+def _managed(value: object, path: str) -> dict[str, bool]:
     """Resource -> ignoredByScheduler."""
     found: dict[str, bool] = {}
     for i, entry in enumerate(a_list(value, path)):
@@ -182,7 +182,7 @@ def _managed(value: Any, path: str) -> dict[str, bool]:
     return found
 
 
-def _tls(value: Any, path: str, https: bool, url: str) -> ExtenderTls | None:
+def _tls(value: object, path: str, https: bool, url: str) -> ExtenderTls | None:
     """None for plain HTTP. Without a CA, `enableHTTPS` checks nothing, as kube-scheduler does."""
     if value is None and urlsplit(url).scheme == "http":
         return None
@@ -210,7 +210,7 @@ def _tls(value: Any, path: str, https: bool, url: str) -> ExtenderTls | None:
     )
 
 
-def _decoded(value: Any, path: str) -> bytes:
+def _decoded(value: object, path: str) -> bytes:
     try:
         return base64.b64decode(text(value, path), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -15,13 +15,13 @@ _DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def an_object(value: Any, path: str) -> dict[str, Any]:
+def an_object(value: object, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: must be an object, not {kind_of(value)}")
     return value
 
 
-def a_list(value: Any, path: str) -> list[Any]:
+def a_list(value: object, path: str) -> list[Any]:
     """[] for nothing."""
     if value is None:
         return []
@@ -30,7 +30,7 @@ def a_list(value: Any, path: str) -> list[Any]:
     return value
 
 
-def text(value: Any, path: str) -> str:
+def text(value: object, path: str) -> str:
     """"" for nothing."""
     if value is None:
         return ""
@@ -39,7 +39,7 @@ def text(value: Any, path: str) -> str:
     return value
 
 
-def boolean(value: Any, path: str, default: bool) -> bool:
+def boolean(value: object, path: str, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
@@ -47,7 +47,7 @@ def boolean(value: Any, path: str, default: bool) -> bool:
     return value
 
 
-def whole_number(value: Any, path: str, default: int, least: int, most: int) -> int:
+def whole_number(value: object, path: str, default: int, least: int, most: int) -> int:
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -55,7 +55,7 @@ def whole_number(value: Any, path: str, default: int, least: int, most: int) -> 
     return value
 
 
-def duration_s(value: Any, path: str, default: float) -> float:
+def duration_s(value: object, path: str, default: float) -> float:
     """Seconds of a Go duration: `15s`, `1m30s`, `500ms`. A number is nanoseconds, as upstream reads it."""
     if value is None:
         return default
@@ -75,12 +75,12 @@ def _seconds(part: str) -> float:
     return float(number) * _SECONDS[part[len(number) :]]
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What is there instead, for messages."""
     return "nothing" if value is None else repr(value) if isinstance(value, str | int | float) else "a list"
 
 
-def only_known(value: Mapping[str, Any], keys: frozenset[str] | set[str], path: str) -> None:
+def only_known(value: Mapping[str, object], keys: frozenset[str] | set[str], path: str) -> None:
     """ConfigError for the first other key."""
     for key in value:
         if key not in keys:

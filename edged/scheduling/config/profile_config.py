@@ -67,7 +67,7 @@ class SchedulerFile:
     ignored: tuple[str, ...] = ()
 
 
-def parse(document: Any) -> SchedulerFile:
+def parse(document: object) -> SchedulerFile:
     """Raises ConfigError naming the path in the document."""
     top = an_object(document, "the document")
     if top.get("apiVersion") != API_VERSION or top.get("kind") != "KubeSchedulerConfiguration":
@@ -109,7 +109,7 @@ def _unique(profiles: tuple[ProfileConfig, ...]) -> None:
             raise ConfigError(f"profiles[{i}].schedulerName: {name!r} is taken by another profile")
 
 
-def _profile(entry: Any, path: str, count: int, ignored: list[str]) -> ProfileConfig:
+def _profile(entry: object, path: str, count: int, ignored: list[str]) -> ProfileConfig:
     profile = an_object(entry, path)
     only_known(profile, _PROFILE, path)
     name = profile.get("schedulerName") or ("default-scheduler" if count == 1 else "")
@@ -138,7 +138,7 @@ def _profile(entry: Any, path: str, count: int, ignored: list[str]) -> ProfileCo
     )
 
 
-def _point(value: Any, path: str, known: frozenset[str], ignored: list[str]) -> PointConfig:
+def _point(value: object, path: str, known: frozenset[str], ignored: list[str]) -> PointConfig:
     point = an_object(value or {}, path)
     only_known(point, frozenset({"enabled", "disabled"}), path)
     enabled: list[PluginRef] = []
@@ -160,7 +160,7 @@ def _point(value: Any, path: str, known: frozenset[str], ignored: list[str]) -> 
     return PointConfig(tuple(enabled), frozenset(disabled))
 
 
-def _ref(entry: Any, path: str) -> PluginRef:
+def _ref(entry: object, path: str) -> PluginRef:
     given = an_object(entry, path)
     only_known(given, frozenset({"name", "weight"}), path)
     name, weight = given.get("name"), given.get("weight", 0)
@@ -172,7 +172,7 @@ def _ref(entry: Any, path: str) -> PluginRef:
 
 
 def _plugin_config(
-    value: Any, path: str, ignored: list[str]
+    value: object, path: str, ignored: list[str]
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """(args of native plugins, args of guests), by plugin name."""
     args: dict[str, dict[str, Any]] = {}
@@ -198,7 +198,7 @@ def _plugin_config(
     return args, guests
 
 
-def _native_args(name: str, args: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _native_args(name: str, args: Mapping[str, object], path: str) -> dict[str, Any]:
     """Checked by building the plugin once."""
     own = {key: value for key, value in args.items() if key not in ("apiVersion", "kind")}
     try:
@@ -208,7 +208,7 @@ def _native_args(name: str, args: Mapping[str, Any], path: str) -> dict[str, Any
     return own
 
 
-def _guest_args(args: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _guest_args(args: Mapping[str, object], path: str) -> dict[str, Any]:
     own = {key: value for key, value in args.items() if key not in ("apiVersion", "kind")}
     only_known(own, frozenset({"guestURL", "guestConfig", "logSeverity", "args", "Args"}), path)
     for key in ("guestURL", "guestConfig"):
@@ -221,7 +221,7 @@ def _guest_args(args: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 
-def _percentage(value: Mapping[str, Any], path: str) -> int | None:
+def _percentage(value: Mapping[str, object], path: str) -> int | None:
     percentage = value.get("percentageOfNodesToScore")
     if percentage is None:
         return None
@@ -230,14 +230,14 @@ def _percentage(value: Mapping[str, Any], path: str) -> int | None:
     return percentage
 
 
-def _backoff(top: Mapping[str, Any]) -> tuple[float, float]:
+def _backoff(top: Mapping[str, object]) -> tuple[float, float]:
     initial, longest = _seconds(top, "podInitialBackoffSeconds", 1), _seconds(top, "podMaxBackoffSeconds", 10)
     if longest < initial:
         raise ConfigError("podMaxBackoffSeconds: must be at least podInitialBackoffSeconds")
     return initial, longest
 
 
-def _seconds(top: Mapping[str, Any], key: str, default: int) -> float:
+def _seconds(top: Mapping[str, object], key: str, default: int) -> float:
     value = top.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ConfigError(f"{key}: must be a number of seconds above 0, not {value!r}")

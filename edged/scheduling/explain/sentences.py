@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from edged.scheduling.core import queued_pod as places
-from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent
+from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.outcome import Evaluation
 from edged.scheduling.core.queue import SchedulingQueue
 from edged.scheduling.core.queued_pod import QueuedPod
@@ -35,7 +35,7 @@ _ACTIONS: Final = {
 
 
 def explain(
-    record: Record | None, state: dict[str, Any], earlier: Iterable[Earlier] = (), pod: str = ""
+    record: Record | None, state: Mapping[str, object], earlier: Iterable[Earlier] = (), pod: str = ""
 ) -> dict[str, Any]:
     """`Record.describe` (left out where the Pod was never tried) with three keys more:
 
@@ -110,7 +110,9 @@ def _advantages(evaluation: Evaluation, chosen: int, second: int) -> str:
     return ", ".join(f"{plugin} {gap:+d}" for plugin, gap in told[:3])
 
 
-def queue_state(queue: SchedulingQueue, queued: QueuedPod, now: float, events: Mapping[str, Any]) -> dict[str, Any]:
+def queue_state(
+    queue: SchedulingQueue, queued: QueuedPod, now: float, events: Mapping[str, Iterable[EventRegistration]]
+) -> dict[str, Any]:
     """Where a waiting Pod is, and what will wake it: {"place", "text", "attempts", "since_s", "backoff_s" (until it may
     be tried, 0 = now), "gated_by", "rejected_by", "wakes_on": {plugin: [event in words]}}.
 
@@ -134,7 +136,7 @@ def queue_state(queue: SchedulingQueue, queued: QueuedPod, now: float, events: M
     }
 
 
-def _words(registrations: Iterable[Any]) -> list[str]:
+def _words(registrations: Iterable[EventRegistration]) -> list[str]:
     return list(dict.fromkeys(event_words(registration.event) for registration in registrations))
 
 

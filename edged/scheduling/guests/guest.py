@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Final
 
 import trio
 
@@ -350,7 +350,7 @@ class GuestPlugin(Plugin):
                 related=event.related,
             )  # fmt: skip
 
-    async def _status(self, pod: PodInfo, export: str, node_name: str = "", **inputs: Any) -> Status | None:
+    async def _status(self, pod: PodInfo, export: str, node_name: str = "", **inputs: object) -> Status | None:
         """A call that gives a status code and nothing else."""
         lease = self._lease(pod)
         if export not in lease.guest.wired:

@@ -13,7 +13,7 @@ meaning are in exports.py. Used by guest.py, which links `HOSTS` beside WASI.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import orjson
 
@@ -79,7 +79,7 @@ class Call:
         self,
         pod: Callable[[], bytes] | None = None,
         node_name: bytes = b"",
-        **inputs: Any,
+        **inputs: object,
     ) -> None:
         if pod is not None:
             self.pod = pod
@@ -115,10 +115,24 @@ class GuestState:
         self.lines = 0
 
 
+class Caller(Protocol):
+    """The instance whose guest calls a host function."""
+
+    @property
+    def state(self) -> GuestState: ...
+    def read(self, pointer: int, length: int) -> bytes:
+        """Raises MemoryFault."""
+        ...
+
+    def write(self, pointer: int, data: bytes) -> None:
+        """Raises MemoryFault."""
+        ...
+
+
 # --- crossing linear memory --------------------------------------------------------------------------------
 
 
-def _give(instance: Any, data: bytes, buffer: int, limit: int) -> int:
+def _give(instance: Caller, data: bytes, buffer: int, limit: int) -> int:
     """Protobuf: a buffer outside memory traps."""
     size = len(data)
     if 0 < size <= limit:
@@ -129,7 +143,7 @@ def _give(instance: Any, data: bytes, buffer: int, limit: int) -> int:
     return size
 
 
-def _give_text(instance: Any, data: bytes, buffer: int, limit: int) -> int:
+def _give_text(instance: Caller, data: bytes, buffer: int, limit: int) -> int:
     """Text: a buffer outside memory loses the write, and the guest is told the length as always."""
     try:
         return _give(instance, data, buffer, limit)
@@ -137,23 +151,23 @@ def _give_text(instance: Any, data: bytes, buffer: int, limit: int) -> int:
         return len(data)
 
 
-def _take(instance: Any, pointer: int, length: int, what: str, most: int = MAX_TEXT) -> bytes:
+def _take(instance: Caller, pointer: int, length: int, what: str, most: int = MAX_TEXT) -> bytes:
     if length > most:
         raise AbiError(f"{what}: {length} bytes are more than {most}")
     try:
-        return instance.read(pointer, length)  # type: ignore[no-any-return]
+        return instance.read(pointer, length)
     except MemoryFault as error:
         raise AbiError(f"out of memory reading {what}") from error
 
 
-def _take_name(instance: Any, pointer: int, length: int, what: str) -> str:
+def _take_name(instance: Caller, pointer: int, length: int, what: str) -> str:
     return _take(instance, pointer, length, what).decode(errors="replace")
 
 
 # --- k8s.io/api --------------------------------------------------------------------------------------------
 
 
-def _node(instance: Any, name: int, name_len: int, buffer: int, limit: int) -> int:
+def _node(instance: Caller, name: int, name_len: int, buffer: int, limit: int) -> int:
     state = instance.state
     node_name = _take_name(instance, name, name_len, "nodeName")
     data = state.kept.get("node " + node_name)
@@ -164,7 +178,7 @@ def _node(instance: Any, name: int, name_len: int, buffer: int, limit: int) -> i
     return _give(instance, data, buffer, limit)
 
 
-def _node_list(instance: Any, buffer: int, limit: int) -> int:
+def _node_list(instance: Caller, buffer: int, limit: int) -> int:
     state = instance.state
     data = state.kept.get("nodeList")
     if data is None:
@@ -175,15 +189,15 @@ def _node_list(instance: Any, buffer: int, limit: int) -> int:
 # --- k8s.io/klog -------------------------------------------------------------------------------------------
 
 
-def _severity(instance: Any) -> int:
-    return instance.state.log_severity  # type: ignore[no-any-return]
+def _severity(instance: Caller) -> int:
+    return instance.state.log_severity
 
 
-def _log(instance: Any, severity: int, message: int, length: int) -> None:
+def _log(instance: Caller, severity: int, message: int, length: int) -> None:
     _write_line(instance, severity, message, length, b"")
 
 
-def _logs(instance: Any, severity: int, message: int, length: int, pairs: int, pairs_len: int) -> None:
+def _logs(instance: Caller, severity: int, message: int, length: int, pairs: int, pairs_len: int) -> None:
     try:
         data = instance.read(pairs, min(pairs_len, MAX_TEXT))
     except MemoryFault:
@@ -191,7 +205,7 @@ def _logs(instance: Any, severity: int, message: int, length: int, pairs: int, p
     _write_line(instance, severity, message, length, data)
 
 
-def _write_line(instance: Any, severity: int, message: int, length: int, pairs: bytes) -> None:
+def _write_line(instance: Caller, severity: int, message: int, length: int, pairs: bytes) -> None:
     """Only info and error lines exist; what cannot be read is not written and never traps."""
     state = instance.state
     if severity not in (INFO, ERROR) or severity < state.log_severity or state.lines >= MAX_LINES:
@@ -223,15 +237,15 @@ def _quoted(text: str) -> str:
 # --- k8s.io/scheduler: inputs ------------------------------------------------------------------------------
 
 
-def _get_config(instance: Any, buffer: int, limit: int) -> int:
+def _get_config(instance: Caller, buffer: int, limit: int) -> int:
     return _give_text(instance, instance.state.config, buffer, limit)
 
 
-def _current_pod(instance: Any, buffer: int, limit: int) -> int:
+def _current_pod(instance: Caller, buffer: int, limit: int) -> int:
     return _give(instance, _made(instance.state, "pod"), buffer, limit)
 
 
-def _target_pod(instance: Any, buffer: int, limit: int) -> int:
+def _target_pod(instance: Caller, buffer: int, limit: int) -> int:
     return _give(instance, _made(instance.state, "target"), buffer, limit)
 
 
@@ -244,19 +258,19 @@ def _made(state: GuestState, what: str) -> bytes:
     return data
 
 
-def _current_node_name(instance: Any, buffer: int, limit: int) -> int:
+def _current_node_name(instance: Caller, buffer: int, limit: int) -> int:
     return _give_text(instance, instance.state.call.node_name, buffer, limit)
 
 
-def _filtered_node_list(instance: Any, buffer: int, limit: int) -> int:
+def _filtered_node_list(instance: Caller, buffer: int, limit: int) -> int:
     return _give_text(instance, _json(instance.state, "filtered", b"[]"), buffer, limit)
 
 
-def _node_to_status_map(instance: Any, buffer: int, limit: int) -> int:
+def _node_to_status_map(instance: Caller, buffer: int, limit: int) -> int:
     return _give_text(instance, _json(instance.state, "statuses", b"{}"), buffer, limit)
 
 
-def _node_score_list(instance: Any, buffer: int, limit: int) -> int:
+def _node_score_list(instance: Caller, buffer: int, limit: int) -> int:
     return _give_text(instance, _json(instance.state, "scores", b"{}"), buffer, limit)
 
 
@@ -268,7 +282,7 @@ def _json(state: GuestState, what: str, empty: bytes) -> bytes:
     return data
 
 
-def _node_image_states(instance: Any, name: int, name_len: int, buffer: int, limit: int) -> int:
+def _node_image_states(instance: Caller, name: int, name_len: int, buffer: int, limit: int) -> int:
     state = instance.state
     node_name = _take_name(instance, name, name_len, "nodeName")
     data = state.kept.get("images " + node_name)
@@ -284,19 +298,19 @@ def _node_image_states(instance: Any, name: int, name_len: int, buffer: int, lim
 # --- k8s.io/scheduler: results -----------------------------------------------------------------------------
 
 
-def _result_cluster_events(instance: Any, pointer: int, length: int) -> None:
+def _result_cluster_events(instance: Caller, pointer: int, length: int) -> None:
     instance.state.call.cluster_events = _take(instance, pointer, length, "clusterEvents")
 
 
-def _result_node_names(instance: Any, pointer: int, length: int) -> None:
+def _result_node_names(instance: Caller, pointer: int, length: int) -> None:
     instance.state.call.node_names = _take(instance, pointer, length, "nodeNames", MAX_LIST)
 
 
-def _result_nominated_node_name(instance: Any, pointer: int, length: int) -> None:
+def _result_nominated_node_name(instance: Caller, pointer: int, length: int) -> None:
     instance.state.call.nominated = _take_name(instance, pointer, length, "nominatedNodeName")
 
 
-def _result_status_reason(instance: Any, pointer: int, length: int) -> None:
+def _result_status_reason(instance: Caller, pointer: int, length: int) -> None:
     """The one result whose pointer may be wrong without a trap."""
     try:
         reason = instance.read(pointer, length if length <= MAX_TEXT else MAX_TEXT).decode(errors="replace")
@@ -305,7 +319,7 @@ def _result_status_reason(instance: Any, pointer: int, length: int) -> None:
     instance.state.call.reason = reason
 
 
-def _result_normalized_score_list(instance: Any, pointer: int, length: int) -> None:
+def _result_normalized_score_list(instance: Caller, pointer: int, length: int) -> None:
     call = instance.state.call
     call.normalized = _take(instance, pointer, length, "normalized score list", MAX_LIST)
 
@@ -313,14 +327,14 @@ def _result_normalized_score_list(instance: Any, pointer: int, length: int) -> N
 # --- k8s.io/scheduler: the handle --------------------------------------------------------------------------
 
 
-def _eventf(instance: Any, pointer: int, length: int) -> None:
+def _eventf(instance: Caller, pointer: int, length: int) -> None:
     call = instance.state.call
     if len(call.recorded) >= MAX_EVENTS:
         raise AbiError(f"eventrecorder event: more than {MAX_EVENTS} in one call")
     call.recorded = [*call.recorded, _take(instance, pointer, length, "eventrecorder event")]
 
 
-def _reject_waiting_pod(instance: Any, pointer: int, length: int, out: int, _limit: int) -> None:
+def _reject_waiting_pod(instance: Caller, pointer: int, length: int, out: int, _limit: int) -> None:
     """Writes 1 (u64) when the Pod was waiting; it is rejected when this call has returned."""
     uid = _take_name(instance, pointer, length, "rejectWaitingPod")
     call = instance.state.call
@@ -330,7 +344,7 @@ def _reject_waiting_pod(instance: Any, pointer: int, length: int, out: int, _lim
     _give(instance, waiting.to_bytes(8, "little"), out, 8)
 
 
-def _get_waiting_pod(instance: Any, pointer: int, length: int, out: int, limit: int) -> None:
+def _get_waiting_pod(instance: Caller, pointer: int, length: int, out: int, limit: int) -> None:
     """No result: a Pod that does not fit is not written, and its length is not told."""
     uid = _take_name(instance, pointer, length, "getWaitingPod")
     pod = instance.state.world.waiting_pod(uid)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from operator import index
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 import orjson
 
@@ -57,7 +57,7 @@ def fields(message: str) -> tuple[Field, ...]:
     return tuple(result)
 
 
-def encode(message: str, obj: Mapping[str, Any]) -> bytes:
+def encode(message: str, obj: Mapping[str, object]) -> bytes:
     """`obj` (the JSON form) as the message of that name, e.g. `encode("Pod", pod)`. Raises `EncodeError`."""
     try:
         return _plan(message).encode(obj)
@@ -81,7 +81,7 @@ class _Plan:
             else:
                 self.inlined.append((slot, varint(field.number << 3 | _BYTES), field.kind))
 
-    def encode(self, obj: Mapping[str, Any]) -> bytes:
+    def encode(self, obj: Mapping[str, object]) -> bytes:
         parts = self.template.copy()
         encoders = self.encoders
         name = ""
@@ -149,7 +149,7 @@ def _scalar_encoder(tag: bytes, kind: str) -> _Encoder:
         return lambda value: texts[value]
     limit = 1 << (31 if kind == "int32" else 63)
 
-    def integer(value: Any) -> bytes:
+    def integer(value: SupportsIndex) -> bytes:
         number = index(value)
         if not -limit <= number < limit:
             raise OverflowError(f"{number} does not fit {kind}")
@@ -161,7 +161,7 @@ def _scalar_encoder(tag: bytes, kind: str) -> _Encoder:
 def _list_encoder(one: _Encoder) -> _Encoder:
     """Repeated fields: one after the other, numbers too (proto2 does not pack them)."""
 
-    def encode_list(values: Any) -> bytes:
+    def encode_list(values: object) -> bytes:
         if not isinstance(values, list):
             raise TypeError(f"{type(values).__name__} instead of a list")
         parts = []
@@ -176,7 +176,7 @@ def _list_encoder(one: _Encoder) -> _Encoder:
 
 
 def _map_encoder(tag: bytes, body: _Encoder) -> _Encoder:
-    def encode_map(values: Any) -> bytes:
+    def encode_map(values: Mapping[str, object]) -> bytes:
         parts = []
         for key in sorted(values):
             entry = _delimited(b"\x0a", key.encode()) + _delimited(b"\x12", body(values[key]))
@@ -209,8 +209,8 @@ _SMALL: Final = [bytes((number,)) for number in range(128)]
 # --- values whose JSON form is not the JSON form of their fields ---------------------------------------
 
 
-def _string(value: Any) -> bytes:
-    return value.encode()  # type: ignore[no-any-return]
+def _string(value: str) -> bytes:
+    return value.encode()
 
 
 def _quantity(value: Any) -> bytes:
@@ -218,7 +218,7 @@ def _quantity(value: Any) -> bytes:
     return _delimited(b"\x0a", canonical_quantity(text).encode())
 
 
-def _time(value: Any) -> bytes:
+def _time(value: str | None) -> bytes:
     """Seconds only: Go drops fractions too. The zero time ("" here, null in JSON) is an empty message."""
     if not value:
         return b""
@@ -232,13 +232,13 @@ def _time(value: Any) -> bytes:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _int_or_string(value: Any) -> bytes:
+def _int_or_string(value: str | SupportsIndex) -> bytes:
     if isinstance(value, str):
         return b"\x08\1\x10\0" + _delimited(b"\x1a", value.encode())
     return b"\x08\0\x10" + varint(index(value) & 0xFFFFFFFFFFFFFFFF) + b"\x1a\0"
 
 
-def _fields_v1(value: Any) -> bytes:
+def _fields_v1(value: object) -> bytes:
     return _delimited(b"\x0a", orjson.dumps(value))
 
 

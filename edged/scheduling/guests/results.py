@@ -117,7 +117,7 @@ def recorded_event(data: bytes) -> RecordedEvent:
     return RecordedEvent(_reference(event, "RegardingReference"), related or None, *texts)
 
 
-def _reference(event: Mapping[str, Any], key: str) -> dict[str, str]:
+def _reference(event: Mapping[str, object], key: str) -> dict[str, str]:
     reference = event.get(key) or {}
     if not isinstance(reference, dict):
         raise BadResult(f"eventrecorder event: {key} is not an object")
@@ -125,7 +125,7 @@ def _reference(event: Mapping[str, Any], key: str) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _text(holder: Mapping[str, Any], key: str, path: str) -> str:
+def _text(holder: Mapping[str, object], key: str, path: str) -> str:
     text = holder.get(key)
     if text is not None and not isinstance(text, str):
         raise BadResult(f"eventrecorder event: {path}{key} is not a string")

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from edged.kube.values.names import NamespacedName
 from edged.kube.values.selectors import LabelSelector, Requirement
 from edged.scheduling.core.framework import ArgumentError
 from edged.scheduling.objects.other_objects import REPLICA_SET, REPLICATION_CONTROLLER, SERVICE, STATEFUL_SET, Objects
 from edged.scheduling.objects.pods import PodInfo, SpreadConstraint, parse_spread
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import TopologySpreadConstraint
 
 _SELECTORS: Final = 512
 _WORKLOADS: Final = {
@@ -38,7 +41,7 @@ class DefaultSpread(NamedTuple):
     by_system: bool
 
 
-def parse_args(args: Mapping[str, Any]) -> DefaultSpread:
+def parse_args(args: Mapping[str, object]) -> DefaultSpread:
     """Of PodTopologySpreadArgs. Raises ArgumentError."""
     for key in args:
         if key not in ("defaultingType", "defaultConstraints"):
@@ -61,7 +64,7 @@ def parse_args(args: Mapping[str, Any]) -> DefaultSpread:
     return DefaultSpread(tuple(constraints), False)
 
 
-def _constraint(given: Any, path: str) -> SpreadConstraint:
+def _constraint(given: object, path: str) -> SpreadConstraint:
     if not isinstance(given, dict):
         raise ArgumentError(path, "must be an object")
     skew, key = given.get("maxSkew"), given.get("topologyKey")
@@ -74,7 +77,7 @@ def _constraint(given: Any, path: str) -> SpreadConstraint:
         raise ArgumentError(f"{path}.whenUnsatisfiable", f"must be DoNotSchedule or ScheduleAnyway, not {said!r}")
     if given.get("labelSelector") is not None:
         raise ArgumentError(f"{path}.labelSelector", "must not be there: it is found for each Pod")
-    return parse_spread(given)
+    return parse_spread(cast("TopologySpreadConstraint", given))  # the rest of it is not looked at
 
 
 def kinds_for(pod: PodInfo) -> frozenset[str]:

@@ -6,29 +6,31 @@ updates of running Pods, which the API server checks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import Container, PodSpec
 
 RESTART_ALL: Final = "RestartAllContainersOnContainerExits"
 HOST_NETWORK_USERS: Final = "UserNamespacesHostNetworkSupport"
 MOUNT_OPTIONS: Final = "VolumeBindMountOptions"
 
 
-def required_features(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def required_features(spec: PodSpec) -> tuple[str, ...]:
     found = []
-    if any(_restarts_all(c) for field in ("containers", "initContainers") for c in spec.get(field) or ()):
+    containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    if any(_restarts_all(container) for container in containers):
         found.append(RESTART_ALL)
     if spec.get("hostNetwork") and spec.get("hostUsers") is False:
         found.append(HOST_NETWORK_USERS)
-    fields = ("containers", "initContainers", "ephemeralContainers")
-    if any(_binds_with_options(c) for field in fields for c in spec.get(field) or ()):
+    if any(_binds_with_options(container) for container in (*containers, *(spec.get("ephemeralContainers") or ()))):
         found.append(MOUNT_OPTIONS)
     return tuple(found)
 
 
-def _restarts_all(container: Mapping[str, Any]) -> bool:
+def _restarts_all(container: Container) -> bool:
     return any(rule.get("action") == "RestartAllContainers" for rule in container.get("restartPolicyRules") or ())
 
 
-def _binds_with_options(container: Mapping[str, Any]) -> bool:
+def _binds_with_options(container: Container) -> bool:
     return any(mount.get("bindMountOptions") for mount in container.get("volumeMounts") or ())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -17,6 +17,9 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.framework import Action
 from edged.scheduling.objects.pods import HostPort, ObjectSource, PodInfo, Taint
 from edged.scheduling.objects.requests import Resources, allocatable
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import NodeSpec, NodeStatus, ObjectMeta
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 REGION_LABELS = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
@@ -75,7 +78,9 @@ class NodeParser:
 
     def parse(self, obj: Mapping[str, Any]) -> Node:
         """Raises QuantityError for amounts that are none."""
-        metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+        metadata: ObjectMeta = obj["metadata"]
+        spec: NodeSpec = obj["spec"] if obj.get("spec") else {}
+        status: NodeStatus = obj["status"] if obj.get("status") else {}
         node = Node()
         node.name = sys.intern(metadata["name"])
         node.labels = {
@@ -102,8 +107,8 @@ class NodeParser:
         return node
 
 
-def _fingerprint(metadata: Mapping[str, Any], spec: Mapping[str, Any], status: Mapping[str, Any]) -> int:
-    quiet = dict(status)
+def _fingerprint(metadata: ObjectMeta, spec: NodeSpec, status: NodeStatus) -> int:
+    quiet: dict[str, object] = dict(status)
     quiet["conditions"] = [
         [c.get("type"), c.get("status"), c.get("reason"), c.get("message")]
         for c in status.get("conditions") or ()

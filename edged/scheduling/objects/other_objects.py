@@ -79,7 +79,7 @@ class Objects:
 
     # --- telling
 
-    def put(self, kind: str, obj: dict[str, Any]) -> tuple[Any, Any]:
+    def put(self, kind: str, obj: dict[str, object]) -> tuple[Any, Any]:
         """An object was added or changed; (what was known of it, what is known now). Raises QuantityError."""
         key, new = key_of(obj), PARSERS[kind](obj)
         old = self._exchange(kind, key, new)
@@ -89,7 +89,7 @@ class Objects:
         """An object is gone; what was known of it."""
         return self._exchange(kind, key, None)
 
-    def _exchange(self, kind: str, key: NamespacedName, new: Any) -> Any:
+    def _exchange(self, kind: str, key: NamespacedName, new: object) -> Any:
         known = self._known[kind]
         old = known.pop(key, None)
         if old is not None:
@@ -105,7 +105,7 @@ class Objects:
             self.generation += 1
         return old
 
-    def _ungroup(self, kind: str, key: NamespacedName, old: Any) -> None:
+    def _ungroup(self, kind: str, key: NamespacedName, old: object) -> None:
         group = _group(kind, key, old)
         members = self._groups.get((kind, group)) if group is not None else None
         if members is not None and group is not None:
@@ -189,7 +189,7 @@ class Objects:
         self._check(key, self.real_volume(volume.name), volume)
         self._assumed_volumes[key] = volume
 
-    def _check(self, key: NamespacedName, known: Any, assumed: Any) -> None:
+    def _check(self, key: NamespacedName, known: Claim | Volume | None, assumed: Claim | Volume) -> None:
         if known is None:
             raise StaleError(f'"{key}" is gone')
         if known.version != assumed.version:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.objects.csi_migration import IN_TREE, InTree, in_tree
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import PodSpec
 
 _EXCLUSIVE: Final = ("gcePersistentDisk", "awsElasticBlockStore", "iscsi", "rbd")
 _FIELDS: Final = ("persistentVolumeClaim", "ephemeral", *dict.fromkeys((*_EXCLUSIVE, *IN_TREE)))
@@ -44,10 +47,11 @@ class Disk(NamedTuple):
         return not (self.read_only and other.read_only)
 
 
-def relevant_volumes(spec: Mapping[str, Any]) -> list[Any]:
+def relevant_volumes(spec: PodSpec) -> list[object]:
     """Everything of the volumes that `claims` and `disks` read, for a fingerprint."""
-    found = []
-    for volume in spec.get("volumes") or ():
+    found: list[object] = []
+    volumes: Sequence[Mapping[str, object]] = spec.get("volumes") or ()
+    for volume in volumes:
         for field in _FIELDS:
             if field in volume:
                 name = volume.get("name") if field == "ephemeral" else ""
@@ -55,7 +59,7 @@ def relevant_volumes(spec: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def claims(spec: Mapping[str, Any]) -> tuple[PodClaim, ...]:
+def claims(spec: PodSpec) -> tuple[PodClaim, ...]:
     found = []
     for volume in spec.get("volumes") or ():
         claim = volume.get("persistentVolumeClaim")
@@ -66,7 +70,7 @@ def claims(spec: Mapping[str, Any]) -> tuple[PodClaim, ...]:
     return tuple(found)
 
 
-def disks(spec: Mapping[str, Any]) -> tuple[Disk, ...]:
+def disks(spec: PodSpec) -> tuple[Disk, ...]:
     return tuple(
         _disk(field, volume)
         for volume in spec.get("volumes") or ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import orjson
@@ -33,6 +33,18 @@ from edged.scheduling.objects.requests import (
     scored_requests,
     status_of_resources,
 )
+
+if TYPE_CHECKING:
+    from edged.kube.values import shapes
+    from edged.kube.values.shapes import (
+        Container,
+        ObjectMeta,
+        OwnerReference,
+        PodAffinity,
+        PodAffinityTerm,
+        PodStatus,
+        TopologySpreadConstraint,
+    )
 
 RESULT_PREFIX: Final = "kube-scheduler-simulator.sigs.k8s.io/"
 """Of annotations that tell how an attempt at the Pod went (explain/result_annotations.py)."""
@@ -221,7 +233,9 @@ class PodParser:
 
     def parse(self, obj: Mapping[str, Any]) -> PodInfo:
         """Raises QuantityError for amounts that are none."""
-        metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+        metadata: ObjectMeta = obj["metadata"]
+        spec: shapes.PodSpec = obj["spec"] if obj.get("spec") else {}
+        status: PodStatus = obj["status"] if obj.get("status") else {}
         pod = PodInfo.__new__(PodInfo)
         pod.key = NamespacedName(sys.intern(metadata.get("namespace") or "default"), metadata["name"])
         pod.uid = metadata.get("uid") or str(pod.key)
@@ -248,9 +262,7 @@ class PodParser:
             known = self._labels[key] = {sys.intern(k): v for k, v in (labels or {}).items()}
         return known
 
-    def _shared_spec(
-        self, namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None
-    ) -> PodSpec:
+    def _shared_spec(self, namespace: str, spec: shapes.PodSpec, status: PodStatus | None) -> PodSpec:
         key = _fingerprint(namespace, spec, status)
         known = self._specs.get(key)
         if known is None:
@@ -258,7 +270,7 @@ class PodParser:
         return known
 
 
-def _controller(references: Iterable[Mapping[str, Any]] | None) -> Owner | None:
+def _controller(references: Iterable[OwnerReference] | None) -> Owner | None:
     for reference in references or ():
         if reference.get("controller"):
             return Owner(
@@ -274,13 +286,13 @@ def _hash_of(annotations: Mapping[str, str]) -> int:
     return hash(told) if told else 0
 
 
-def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None) -> bytes:
+def _fingerprint(namespace: str, spec: shapes.PodSpec, status: PodStatus | None) -> bytes:
     """Equal for specs in which everything that `_parse_spec` reads is equal."""
     get = spec.get
     return orjson.dumps(
         [
-            namespace, [_of_container(c) for c in get("containers") or ()],
-            [_of_container(c) for c in get("initContainers") or ()],
+            namespace, [_of_container(c) for c in spec.get("containers") or ()],
+            [_of_container(c) for c in spec.get("initContainers") or ()],
             get("resources"), get("overhead"), get("priority"), get("preemptionPolicy"), get("tolerations"),
             get("nodeSelector"), get("affinity"), get("schedulingGates"), get("topologySpreadConstraints"),
             bool(get("resourceClaims")), relevant_volumes(spec), required_features(spec), _image_volumes(spec),
@@ -289,16 +301,16 @@ def _fingerprint(namespace: str, spec: Mapping[str, Any], status: Mapping[str, A
     )  # fmt: skip
 
 
-def _of_container(container: Mapping[str, Any]) -> list[Any]:
+def _of_container(container: Container) -> list[object]:
     get = container.get
     return [get("name"), get("resources"), get("image"), get("ports"), get("restartPolicy")]
 
 
-def _image_volumes(spec: Mapping[str, Any]) -> list[str]:
+def _image_volumes(spec: shapes.PodSpec) -> list[str]:
     return [v["image"].get("reference") or "" for v in spec.get("volumes") or () if v.get("image")]
 
 
-def _parse_spec(namespace: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None) -> PodSpec:
+def _parse_spec(namespace: str, spec: shapes.PodSpec, status: PodStatus | None) -> PodSpec:
     result = PodSpec()
     result.namespace = namespace
     result.requests = requests(spec, status)
@@ -316,14 +328,16 @@ def _parse_spec(namespace: str, spec: Mapping[str, Any], status: Mapping[str, An
     nodes = affinity.get("nodeAffinity") or {}
     result.required_nodes = parse_node_selector(nodes.get("requiredDuringSchedulingIgnoredDuringExecution"))
     result.preferred_nodes = parse_preferred(nodes.get("preferredDuringSchedulingIgnoredDuringExecution"))
-    images = [
-        c.get("image") or "" for field in ("initContainers", "containers") for c in spec.get(field) or ()
-    ]
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    images = [c.get("image") or "" for c in containers]
     images += _image_volumes(spec)
     result.images = tuple(normalized_image_name(image) for image in images)
     result.image_slots = len(images)
     result.gates = tuple(gate["name"] for gate in spec.get("schedulingGates") or ())
-    _parse_pod_affinity(result, namespace, affinity)
+    near = _affinity_terms(namespace, affinity.get("podAffinity"))
+    apart = _affinity_terms(namespace, affinity.get("podAntiAffinity"))
+    result.required_affinity, result.preferred_affinity = near
+    result.required_anti_affinity, result.preferred_anti_affinity = apart
     result.spread = tuple(parse_spread(c) for c in spec.get("topologySpreadConstraints") or ())
     result.claims, result.disks = claims(spec), disks(spec)
     result.features = frozenset(required_features(spec))
@@ -331,22 +345,21 @@ def _parse_spec(namespace: str, spec: Mapping[str, Any], status: Mapping[str, An
     return result
 
 
-def _parse_pod_affinity(result: PodSpec, namespace: str, affinity: Mapping[str, Any]) -> None:
-    for kind, required, preferred in (
-        ("podAffinity", "required_affinity", "preferred_affinity"),
-        ("podAntiAffinity", "required_anti_affinity", "preferred_anti_affinity"),
-    ):
-        given = affinity.get(kind) or {}
-        hard = given.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
-        soft = given.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
-        setattr(result, required, tuple(_affinity_term(namespace, t, 0) for t in hard))
-        terms = (
-            _affinity_term(namespace, t.get("podAffinityTerm") or {}, t.get("weight") or 0) for t in soft
-        )
-        setattr(result, preferred, tuple(terms))
+def _affinity_terms(
+    namespace: str, affinity: PodAffinity | None
+) -> tuple[tuple[AffinityTerm, ...], tuple[AffinityTerm, ...]]:
+    """The required ones, the preferred ones."""
+    if not affinity:
+        return (), ()
+    hard = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    soft = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+    return (
+        tuple(_affinity_term(namespace, t, 0) for t in hard),
+        tuple(_affinity_term(namespace, t.get("podAffinityTerm") or {}, t.get("weight") or 0) for t in soft),
+    )
 
 
-def _affinity_term(namespace: str, term: Mapping[str, Any], weight: int) -> AffinityTerm:
+def _affinity_term(namespace: str, term: PodAffinityTerm, weight: int) -> AffinityTerm:
     names = frozenset(term.get("namespaces") or ())
     selector = parse_label_selector(term.get("namespaceSelector"))
     if not names and selector is None:
@@ -360,7 +373,7 @@ def _affinity_term(namespace: str, term: Mapping[str, Any], weight: int) -> Affi
     )
 
 
-def parse_spread(constraint: Mapping[str, Any]) -> SpreadConstraint:
+def parse_spread(constraint: TopologySpreadConstraint) -> SpreadConstraint:
     return SpreadConstraint(
         max_skew=constraint.get("maxSkew") or 1,
         topology_key=constraint.get("topologyKey") or "",
@@ -373,7 +386,7 @@ def parse_spread(constraint: Mapping[str, Any]) -> SpreadConstraint:
     )
 
 
-def _host_ports(spec: Mapping[str, Any]) -> tuple[HostPort, ...]:
+def _host_ports(spec: shapes.PodSpec) -> tuple[HostPort, ...]:
     containers = list(spec.get("containers") or ())
     containers += [c for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"]
     return tuple(
@@ -389,7 +402,7 @@ def normalized_image_name(name: str) -> str:
     return name if name.rfind(":") > name.rfind("/") else name + ":latest"
 
 
-def _unsupported(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def _unsupported(spec: shapes.PodSpec) -> tuple[str, ...]:
     if spec.get("resourceClaims"):
         return ("edged does not allocate devices: Pods with resourceClaims need another scheduler",)
     return ()

@@ -8,13 +8,17 @@ units. Called by pods.py once per distinct Pod spec. Source: upstream's resource
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from edged.kube.values.quantity import NANO, nano, to_milli, to_units
 
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import Container, ContainerStatus, PodSpec, PodStatus
+
+    RequestOf = Callable[[Container], "Amounts"]
+
 Amounts = dict[str, int]  # resource name -> nano-units
 Resources = dict[str, int]  # resource name -> milli-units for cpu, units for all else
-Container = Mapping[str, Any]
 
 # What scoring assumes for a container that does not say.
 ASSUMED: Final[Amounts] = {"cpu": NANO // 10, "memory": 200 * 1024 * 1024 * NANO}
@@ -40,7 +44,7 @@ def _counted_at_pod_level(name: str) -> bool:
     return name in ("cpu", "memory") or name.startswith("hugepages-")
 
 
-def amounts(quantities: Mapping[str, Any] | None) -> Amounts:
+def amounts(quantities: Mapping[str, object] | None) -> Amounts:
     """A resource list as nano-units. Raises QuantityError."""
     return {name: nano(text) for name, text in quantities.items()} if quantities else {}
 
@@ -55,7 +59,7 @@ def rounded(exact: Amounts) -> Resources:
     }
 
 
-def allocatable(quantities: Mapping[str, Any] | None) -> Resources:
+def allocatable(quantities: Mapping[str, object] | None) -> Resources:
     """`status.allocatable` of a node in whole numbers, "pods" included. Raises QuantityError."""
     exact = amounts(quantities)
     result = rounded(exact)
@@ -75,7 +79,7 @@ def _maximum(total: Amounts, other: Amounts) -> None:
             total[name] = value
 
 
-def _sum(spec: Mapping[str, Any], request_of: Callable[[Container], Amounts]) -> Amounts:
+def _sum(spec: PodSpec, request_of: RequestOf) -> Amounts:
     """Containers and sidecars together, or the peak while init containers run, whichever is more."""
     total: Amounts = {}
     for container in spec.get("containers") or ():
@@ -100,13 +104,11 @@ def _spec_request(container: Container) -> Amounts:
     return amounts((container.get("resources") or {}).get("requests"))
 
 
-def _with_assumed(
-    request_of: Callable[[Container], Amounts], assumed: Amounts
-) -> Callable[[Container], Amounts]:
+def _with_assumed(request_of: RequestOf, assumed: Amounts) -> RequestOf:
     return lambda container: {**assumed, **request_of(container)} if assumed else request_of(container)
 
 
-def _resize_infeasible(status: Mapping[str, Any]) -> bool:
+def _resize_infeasible(status: PodStatus) -> bool:
     """The first condition of the type decides, though there should be one only."""
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodResizePending":
@@ -114,7 +116,7 @@ def _resize_infeasible(status: Mapping[str, Any]) -> bool:
     return False
 
 
-def status_of_resources(status: Mapping[str, Any]) -> list[Any] | None:
+def status_of_resources(status: PodStatus) -> list[object] | None:
     """All of a status that requests depend on, for comparison; None for most Pods: nothing of it matters."""
     resources, allocated = status.get("resources"), status.get("allocatedResources")
     infeasible = _resize_infeasible(status)
@@ -127,17 +129,17 @@ def status_of_resources(status: Mapping[str, Any]) -> list[Any] | None:
     return [containers, infeasible, resources, allocated]
 
 
-def _resized_statuses(status: Mapping[str, Any]) -> dict[str, Container]:
+def _resized_statuses(status: PodStatus) -> dict[str, ContainerStatus]:
     """Container statuses by name, of those that tell resources."""
     return {
         entry["name"]: entry
-        for field in ("containerStatuses", "initContainerStatuses")
-        for entry in status.get(field) or ()
+        for entries in (status.get("containerStatuses"), status.get("initContainerStatuses"))
+        for entry in entries or ()
         if entry.get("allocatedResources") or (entry.get("resources") or {}).get("requests")
     }
 
 
-def _container_sums(spec: Mapping[str, Any], status: Mapping[str, Any] | None, assumed: Amounts) -> Amounts:
+def _container_sums(spec: PodSpec, status: PodStatus | None, assumed: Amounts) -> Amounts:
     """The sum from the spec alone, or for assigned Pods the largest of spec, actuated and allocated sums."""
     if not status or status_of_resources(status) is None:
         return _sum(spec, _with_assumed(_spec_request, assumed))
@@ -151,7 +153,7 @@ def _container_sums(spec: Mapping[str, Any], status: Mapping[str, Any] | None, a
 
 
 def _status_sums(
-    spec: Mapping[str, Any], status: Mapping[str, Any], assumed: Amounts, infeasible: bool
+    spec: PodSpec, status: PodStatus, assumed: Amounts, infeasible: bool
 ) -> tuple[Amounts, Amounts]:
     """What the node set aside for the containers, and what they run with: the Pod's own totals if the status
     has both."""
@@ -161,23 +163,25 @@ def _status_sums(
     statuses = _resized_statuses(status)
 
     def allocated(container: Container) -> Amounts:
-        given = statuses.get(container.get("name", ""), {}).get("allocatedResources")
+        told = statuses.get(container.get("name", ""))
+        given = told.get("allocatedResources") if told else None
         if given:
             return amounts(given)
         return {} if infeasible else _spec_request(container)
 
     def actuated(container: Container) -> Amounts:
-        given = (statuses.get(container.get("name", ""), {}).get("resources") or {}).get("requests")
+        told = statuses.get(container.get("name", ""))
+        given = (told.get("resources") or {}).get("requests") if told else None
         return amounts(given) if given else allocated(container)
 
     return _sum(spec, _with_assumed(allocated, assumed)), _sum(spec, _with_assumed(actuated, assumed))
 
 
-def _pod_level(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Amounts:
+def _pod_level(spec: PodSpec, status: PodStatus | None = None) -> Amounts:
     """Requests of the Pod as a whole, which replace the containers'; with a status that tells resources, the
     largest of what is asked for, run with and set aside."""
     given = _supported((spec.get("resources") or {}).get("requests"))
-    resources = (status or {}).get("resources")
+    resources = status.get("resources") if status else None
     if not given or status is None or resources is None:
         return given
     total = {} if _resize_infeasible(status) else given
@@ -186,22 +190,22 @@ def _pod_level(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None)
     return total
 
 
-def _supported(quantities: Mapping[str, Any] | None) -> Amounts:
+def _supported(quantities: Mapping[str, object] | None) -> Amounts:
     return {name: value for name, value in amounts(quantities).items() if _counted_at_pod_level(name)}
 
 
-def _finish(total: Amounts, pod_level: Amounts, spec: Mapping[str, Any]) -> Amounts:
+def _finish(total: Amounts, pod_level: Amounts, spec: PodSpec) -> Amounts:
     total.update(pod_level)
     _add(total, amounts(spec.get("overhead")))
     return total
 
 
-def requests(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> Resources:
+def requests(spec: PodSpec, status: PodStatus | None = None) -> Resources:
     """The Pod's request per resource. `status` only for Pods that have a node. Raises QuantityError."""
     return rounded(_finish(_container_sums(spec, status, {}), _pod_level(spec, status), spec))
 
 
-def scored_requests(spec: Mapping[str, Any]) -> Resources:
+def scored_requests(spec: PodSpec) -> Resources:
     """What NodeResourcesFit scores for an incoming Pod: assumed amounts filled in, Pod-level requests
     ignored.
 
@@ -210,7 +214,7 @@ def scored_requests(spec: Mapping[str, Any]) -> Resources:
     return rounded(_finish(_container_sums(spec, None, ASSUMED), {}, spec))
 
 
-def assumed_requests(spec: Mapping[str, Any], status: Mapping[str, Any] | None = None) -> tuple[int, int]:
+def assumed_requests(spec: PodSpec, status: PodStatus | None = None) -> tuple[int, int]:
     """(cpu milli-units, memory bytes) that an assigned Pod adds to its node's non-zero sums."""
     pod_level = _pod_level(spec, status)
     assumed = ASSUMED

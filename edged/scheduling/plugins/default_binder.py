@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from edged.errors import PeerError
 from edged.scheduling.core.framework import Code, CycleState, Handle, Plugin, Status
@@ -15,7 +15,7 @@ class DefaultBinder(Plugin):
     awaits = True
     depends_on = frozenset()
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._handle = handle
 
     async def bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:

@@ -7,9 +7,8 @@ they are gone. Meanwhile it is held back here, at PreEnqueue, so that it does no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from edged.errors import EdgedError
 from edged.scheduling.core.framework import (
@@ -47,7 +46,7 @@ class DefaultPreemption(Plugin):
     awaits = True
     depends_on = frozenset()
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._percentage = _number(args, "minCandidateNodesPercentage", 10, 100)
         self._absolute = _number(args, "minCandidateNodesAbsolute", 100, (1 << 31) - 1)
         if not self._percentage and not self._absolute:
@@ -161,7 +160,7 @@ def _aggregate(errors: Iterable[str]) -> str:
     return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
 
 
-def _number(args: dict[str, Any], key: str, default: int, most: int) -> int:
+def _number(args: Mapping[str, object], key: str, default: int, most: int) -> int:
     value = args.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise ArgumentError(key, f"must be a whole number from 0 to {most}, not {value!r}")

@@ -3,7 +3,7 @@ them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, CycleState, Handle, Plugin
 from edged.scheduling.objects.nodes import NodeInfo
@@ -20,7 +20,7 @@ class ImageLocality(Plugin):
     # How many nodes have an image changes with Node objects only.
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._handle = handle
 
     def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:

@@ -6,8 +6,7 @@ Pod, waiting or running, has such a term.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
@@ -69,7 +68,7 @@ class Counts:
                 _add(self.anti, labels, term.topology_key, step)
 
 
-def _add(counts: dict[Domain, int], labels: Any, key: str, step: int) -> None:
+def _add(counts: dict[Domain, int], labels: Mapping[str, str], key: str, step: int) -> None:
     value = labels.get(key)
     if value is not None:
         total = counts.get((key, value), 0) + step
@@ -87,7 +86,7 @@ class InterPodAffinity(Plugin):
     depends_on = frozenset({POD, NODE, PODS})
     pre_filter_extensions = True
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         weight = args.get("hardPodAffinityWeight", 1)
         if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= 100:
             raise ArgumentError("hardPodAffinityWeight", f"must be 0..100, not {weight!r}")

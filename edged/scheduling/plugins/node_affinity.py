@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edged.kube.values.selectors import Labels, parse_node_selector, parse_preferred
@@ -36,7 +36,7 @@ class NodeAffinity(Plugin):
     points = frozenset({"pre_filter", "filter", "pre_score", "score", "normalize_score"})
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         added = args.get("addedAffinity") or {}
         if not isinstance(added, dict):
             raise ArgumentError("addedAffinity", "must be a node affinity object")

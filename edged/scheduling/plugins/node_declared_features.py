@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from edged.scheduling.core.framework import (
     NODE,
@@ -30,7 +29,7 @@ class NodeDeclaredFeatures(Plugin):
     points = frozenset({"pre_filter", "filter"})
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         pass
 
     def events_to_register(self) -> Iterable[EventRegistration]:

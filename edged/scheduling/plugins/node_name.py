@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from edged.scheduling.core.framework import (
     NODE,
@@ -28,7 +27,7 @@ class NodeName(Plugin):
     points = frozenset({"filter"})
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         pass
 
     def events_to_register(self) -> Iterable[EventRegistration]:

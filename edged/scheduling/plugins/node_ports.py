@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from edged.scheduling.core.framework import (
     NODE,
@@ -32,7 +31,7 @@ class NodePorts(Plugin):
     points = frozenset({"pre_filter", "filter"})
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         pass
 
     def events_to_register(self) -> Iterable[EventRegistration]:

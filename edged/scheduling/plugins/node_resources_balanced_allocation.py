@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from edged.scheduling.core.framework import NODE, POD, Code, CycleState, Handle, Plugin, Status
 from edged.scheduling.objects.nodes import NodeInfo
@@ -23,7 +22,7 @@ class NodeResourcesBalancedAllocation(Plugin):
     points = frozenset({"pre_score", "score"})
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._resources = tuple(name for name, _ in weighted_resources(args, "resources"))
 
     def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:

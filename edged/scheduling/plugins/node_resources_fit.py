@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edged.scheduling.core.framework import (
@@ -42,7 +42,7 @@ class NodeResourcesFit(Plugin):
     points = frozenset({"filter", "score"})
     depends_on = frozenset({POD, NODE})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._ignored = frozenset(_names(args, "ignoredResources"))
         self._ignored_groups = frozenset(_names(args, "ignoredResourceGroups"))
         strategy = args.get("scoringStrategy") or {}
@@ -145,14 +145,14 @@ def _frees_resources(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> 
 # --- arguments
 
 
-def _names(args: dict[str, Any], key: str) -> list[str]:
+def _names(args: Mapping[str, object], key: str) -> list[str]:
     names = args.get(key) or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ArgumentError(key, "must be a list of names")
     return names
 
 
-def weighted_resources(args: dict[str, Any], path: str) -> tuple[tuple[str, int], ...]:
+def weighted_resources(args: Mapping[str, object], path: str) -> tuple[tuple[str, int], ...]:
     """`resources: [{name, weight}]` of a plugin's args; cpu and memory with weight 1 when there are none."""
     entries = args.get("resources") or _DEFAULT_RESOURCES
     if not isinstance(entries, list | tuple):
@@ -180,7 +180,7 @@ def _strategy(args: dict[str, Any]) -> Strategy:
     return requested_to_capacity_ratio(_shape((args.get("requestedToCapacityRatio") or {}).get("shape")))
 
 
-def _shape(points: Any) -> list[tuple[int, int]]:
+def _shape(points: object) -> list[tuple[int, int]]:
     path = "scoringStrategy.requestedToCapacityRatio.shape"
     if not isinstance(points, list) or not points:
         raise ArgumentError(path, "must be a list of {utilization, score} with at least one point")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from edged.scheduling.core.framework import (
     NODE,
@@ -36,7 +35,7 @@ class NodeVolumeLimits(Plugin):
     points = frozenset({"pre_filter", "filter"})
     depends_on = frozenset({POD, NODE, UNKNOWN})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._objects = handle.objects
 
     def events_to_register(self) -> Iterable[EventRegistration]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from edged.kube.values.selectors import LabelSelector
 from edged.scheduling.core.framework import (
@@ -75,7 +75,7 @@ class PodTopologySpread(Plugin):
     depends_on = frozenset({POD, NODE, PODS})
     pre_filter_extensions = True
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._handle = handle
         self._defaults, self._by_system = parse_args(args)
         self._firm = any(constraint.hard for constraint in self._defaults)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from edged.scheduling.core.framework import Handle, Plugin
 from edged.scheduling.objects.pods import PodInfo
@@ -13,7 +13,7 @@ class PrioritySort(Plugin):
     points = frozenset({"sort_key"})
     depends_on = frozenset()
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         pass
 
     def sort_key(self, pod: PodInfo, timestamp: float) -> tuple[int, float]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from edged.scheduling.core.framework import Action, ClusterEvent, Code, EventRegistration, Handle, Plugin, Status
 from edged.scheduling.objects.pods import PodInfo
@@ -14,7 +13,7 @@ class SchedulingGates(Plugin):
     points = frozenset({"pre_enqueue"})
     depends_on = frozenset()
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         pass
 
     def events_to_register(self) -> Iterable[EventRegistration]:

@@ -5,8 +5,7 @@ Part of every profile: placing a Pod with resource claims would start it without
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from edged.scheduling.core.framework import Code, CycleState, EventRegistration, Handle, Plugin, Status
 from edged.scheduling.objects.nodes import NodeInfo
@@ -20,7 +19,7 @@ class UnsupportedPod(Plugin):
     points = frozenset({"pre_filter"})
     depends_on = frozenset({"pod"})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         pass
 
     def events_to_register(self) -> Iterable[EventRegistration]:

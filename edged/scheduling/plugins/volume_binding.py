@@ -7,7 +7,7 @@ them and waits for the controllers that bind and provision. A Pod without claims
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edged.errors import EdgedError
@@ -80,7 +80,7 @@ class VolumeBinding(Plugin):
     awaits_at = frozenset({"pre_bind"})
     depends_on = frozenset({POD, NODE, UNKNOWN})
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         for key in args:
             if key not in ("bindTimeoutSeconds", "shape"):
                 raise ArgumentError(key, "unknown field")
@@ -237,7 +237,7 @@ class VolumeBinding(Plugin):
         return _version(await self._handle.patch(CLAIM, made.claim.key, {"metadata": metadata}))
 
 
-def parse_shape(shape: Any) -> list[tuple[int, int]]:
+def parse_shape(shape: object) -> list[tuple[int, int]]:
     """(utilization 0..100, score 0..10) in rising order. Raises ArgumentError."""
     if not isinstance(shape, list | tuple):
         raise ArgumentError("shape", "must be a list")

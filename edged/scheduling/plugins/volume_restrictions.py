@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from edged.scheduling.core.framework import (
     NODE,
@@ -56,7 +55,7 @@ class VolumeRestrictions(Plugin):
     depends_on = frozenset({POD, NODE, UNKNOWN})
     pre_filter_extensions = True
 
-    def __init__(self, args: dict[str, Any], handle: Handle) -> None:
+    def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         self._objects = handle.objects
 
     def events_to_register(self) -> Iterable[EventRegistration]:

@@ -7,7 +7,7 @@ Objects are replaced, never changed in place. Raises ConfigError that names what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName, key_of
@@ -87,7 +87,7 @@ def scale(state: ClusterState, workload: str, count: int) -> str:
     return f"{namespace}/{name} scaled from {len(pods)} to {count}"
 
 
-def add_pods(state: ClusterState, documents: Iterable[tuple[Any, str]]) -> str:
+def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> str:
     """Pods, and those that workloads would have made of their templates. Takes (document, where)."""
     added = 0
     for document, where in documents:
@@ -197,7 +197,7 @@ def _waiting(pod: Object) -> Object:
     return {**pod, "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
 
 
-def _pods_of(obj: Any, where: str) -> list[Object]:
+def _pods_of(obj: object, where: str) -> list[Object]:
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict) or not obj["metadata"].get("name"):
         raise ConfigError(f"{where}: not an object with metadata.name")
     kind, spec = obj.get("kind"), obj.get("spec") or {}

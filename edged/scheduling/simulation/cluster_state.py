@@ -62,7 +62,7 @@ class ClusterState:
     def put(self, kind: str, obj: Object) -> None:
         self.objects[kind][key_of(obj)] = obj
 
-    def add_document(self, document: Any, where: str) -> None:
+    def add_document(self, document: object, where: str) -> None:
         """An object, a List, or an export. A later object replaces one of the same name. Raises ConfigError that
         starts with `where`."""
         if document is None:
@@ -92,7 +92,7 @@ class ClusterState:
         if document.get("schedulerConfig"):
             self.scheduler_config = document["schedulerConfig"]
 
-    def _add_item(self, item: Any, kind: str, where: str) -> None:
+    def _add_item(self, item: object, kind: str, where: str) -> None:
         """Items of typed lists carry no kind of their own."""
         if not isinstance(item, dict):
             raise ConfigError(f"{where}: not an object")
@@ -146,7 +146,7 @@ def owner(pod: Mapping[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
-def is_daemon(pod: Mapping[str, Any]) -> bool:
+def is_daemon(pod: Mapping[str, object]) -> bool:
     return owner(pod)[0] == "DaemonSet"
 
 

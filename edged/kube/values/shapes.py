@@ -1,0 +1,241 @@
+"""Kubernetes objects as far as edged reads their fields: JSON with names and types. For types only, pure.
+
+A field that is not here is not read. Optional fields may be absent or null, so they are read with `get(...) or ...`.
+Objects come decoded from an API server that checked them; whoever reads a file or a guest's bytes checks first.
+"""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+Quantities = dict[str, str | int | float]
+"""Resource -> amount."""
+
+
+class OwnerReference(TypedDict, total=False):
+    apiVersion: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool
+
+
+class ObjectMeta(TypedDict, total=False):
+    name: Required[str]
+    namespace: str
+    uid: str
+    resourceVersion: str
+    generation: int
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    ownerReferences: list[OwnerReference]
+    finalizers: list[str]
+    deletionTimestamp: str
+
+
+class Condition(TypedDict, total=False):
+    type: Required[str]
+    status: str
+    reason: str
+    message: str
+
+
+# --- selectors
+
+
+class SelectorRequirement(TypedDict, total=False):
+    """Of a label selector or of a node selector's term."""
+
+    key: Required[str]
+    operator: Required[str]
+    values: list[str]
+
+
+class LabelSelector(TypedDict, total=False):
+    matchLabels: dict[str, str]
+    matchExpressions: list[SelectorRequirement]
+
+
+class NodeSelectorTerm(TypedDict, total=False):
+    matchExpressions: list[SelectorRequirement]
+    matchFields: list[SelectorRequirement]
+
+
+class NodeSelector(TypedDict, total=False):
+    nodeSelectorTerms: list[NodeSelectorTerm]
+
+
+class PreferredSchedulingTerm(TypedDict, total=False):
+    weight: Required[int]
+    preference: NodeSelectorTerm
+
+
+# --- Pods
+
+
+class ContainerPort(TypedDict, total=False):
+    hostIP: str
+    hostPort: int
+    protocol: str
+
+
+class Resources(TypedDict, total=False):
+    requests: Quantities
+    limits: Quantities
+
+
+class VolumeMount(TypedDict, total=False):
+    bindMountOptions: list[str]
+
+
+class RestartRule(TypedDict, total=False):
+    action: str
+
+
+class Container(TypedDict, total=False):
+    name: Required[str]
+    image: str
+    ports: list[ContainerPort]
+    resources: Resources
+    restartPolicy: str
+    restartPolicyRules: list[RestartRule]
+    volumeMounts: list[VolumeMount]
+
+
+class ContainerStatus(TypedDict, total=False):
+    name: Required[str]
+    resources: Resources
+    allocatedResources: Quantities
+
+
+class NodeAffinity(TypedDict, total=False):
+    requiredDuringSchedulingIgnoredDuringExecution: NodeSelector
+    preferredDuringSchedulingIgnoredDuringExecution: list[PreferredSchedulingTerm]
+
+
+class PodAffinityTerm(TypedDict, total=False):
+    labelSelector: LabelSelector
+    namespaces: list[str]
+    namespaceSelector: LabelSelector
+    topologyKey: str
+
+
+class WeightedPodAffinityTerm(TypedDict, total=False):
+    weight: int
+    podAffinityTerm: PodAffinityTerm
+
+
+class PodAffinity(TypedDict, total=False):
+    """Pod affinity or anti-affinity."""
+
+    requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm]
+    preferredDuringSchedulingIgnoredDuringExecution: list[WeightedPodAffinityTerm]
+
+
+class Affinity(TypedDict, total=False):
+    nodeAffinity: NodeAffinity
+    podAffinity: PodAffinity
+    podAntiAffinity: PodAffinity
+
+
+class Toleration(TypedDict, total=False):
+    key: str
+    operator: str
+    value: str
+    effect: str
+
+
+class SchedulingGate(TypedDict):
+    name: str
+
+
+class TopologySpreadConstraint(TypedDict, total=False):
+    maxSkew: int
+    topologyKey: str
+    whenUnsatisfiable: str
+    labelSelector: LabelSelector
+    minDomains: int
+    nodeAffinityPolicy: str
+    nodeTaintsPolicy: str
+    matchLabelKeys: list[str]
+
+
+class ClaimSource(TypedDict, total=False):
+    claimName: str
+
+
+class ImageSource(TypedDict, total=False):
+    reference: str
+
+
+class Volume(TypedDict, total=False):
+    """The kinds of disks, which are many, are read by name from the same object (scheduling/objects/pod_volumes.py)."""
+
+    name: str
+    persistentVolumeClaim: ClaimSource
+    ephemeral: dict[str, object]
+    image: ImageSource
+
+
+class PodSpec(TypedDict, total=False):
+    nodeName: str
+    schedulerName: str
+    priority: int
+    preemptionPolicy: str
+    containers: list[Container]
+    initContainers: list[Container]
+    ephemeralContainers: list[Container]
+    resources: Resources
+    overhead: Quantities
+    tolerations: list[Toleration]
+    nodeSelector: dict[str, str]
+    affinity: Affinity
+    schedulingGates: list[SchedulingGate]
+    topologySpreadConstraints: list[TopologySpreadConstraint]
+    resourceClaims: list[object]
+    volumes: list[Volume]
+    hostNetwork: bool
+    hostUsers: bool
+
+
+class PodStatus(TypedDict, total=False):
+    phase: str
+    startTime: str
+    nominatedNodeName: str
+    conditions: list[Condition]
+    containerStatuses: list[ContainerStatus]
+    initContainerStatuses: list[ContainerStatus]
+    resources: Resources
+    allocatedResources: Quantities
+
+
+class Pod(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: PodSpec
+    status: PodStatus
+
+
+# --- Nodes
+
+
+class Taint(TypedDict, total=False):
+    key: Required[str]
+    value: str
+    effect: str
+
+
+class NodeSpec(TypedDict, total=False):
+    unschedulable: bool
+    taints: list[Taint]
+
+
+class ContainerImage(TypedDict, total=False):
+    names: list[str]
+    sizeBytes: int
+
+
+class NodeStatus(TypedDict, total=False):
+    allocatable: Quantities
+    conditions: list[Condition]
+    images: list[ContainerImage]
+    declaredFeatures: list[str]
