@@ -11,6 +11,7 @@ from time import perf_counter
 
 import trio
 
+from edged.errors import BrokenInvariant
 from edged.wasm.account import Account
 from edged.wasm.errors import GuestTimeout
 from edged.wasm.handles import poll_future
@@ -74,7 +75,9 @@ class Driver:
         finally:
             self.waiting = self.computing = None
             self._module.note_call(self._account.cpu_s)
-            if self.future:
+            if engine.running is not None:
+                self.doom()
+            elif self.future:
                 self.future = 0
                 engine.handles.delete_future(future)
 
@@ -154,16 +157,20 @@ class Driver:
         ticker.polls += 1
         if ticker.parked:
             ticker.unpark()
-        outer, engine.running = engine.running, guest
-        begun = perf_counter()
-        done: bool = poll_future(future)
-        while self.computing is not None:
-            self._compute(*self.computing)
-            if perf_counter() - begun > MOST_WITHOUT_YIELD_S:
-                break  # the guest goes on in its next slice
-            done = poll_future(future)
-        spent = perf_counter() - begun
-        engine.running = outer
+        if engine.running is not None:
+            raise BrokenInvariant("a guest was called from inside a host function (rule 1)")
+        engine.running = guest
+        try:
+            begun = perf_counter()
+            done: bool = poll_future(future)
+            while self.computing is not None:
+                self._compute(*self.computing)
+                if perf_counter() - begun > MOST_WITHOUT_YIELD_S:
+                    break  # the guest goes on in its next slice
+                done = poll_future(future)
+            spent = perf_counter() - begun
+        finally:
+            engine.running = None
         self._account.charge_cpu(spent)
         if not done:
             self._account.check_cpu()

@@ -76,8 +76,10 @@ class Instance(Store):
         params, results = signature.params, signature.results
         if len(params) != len(args) or len(results) > 1:
             raise BadModule(f"the module exports {export} with another signature")
-        if self.dead or self.driver.future:
-            raise BrokenInvariant("the instance is dead or serves another call")
+        if self.driver.future:
+            raise BrokenInvariant("a guest was called while it serves another call")
+        if self.dead:
+            raise RuntimeError("a guest was called whose last call failed or was cancelled")
         self.begin()
         await self.finish(self.start_call(export, params, results, args))
         return self.result(results) if results else None

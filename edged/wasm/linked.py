@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from edged.errors import BrokenInvariant
 from edged.wasm import bindings
 from edged.wasm.account import Budget
 from edged.wasm.binary import Export
@@ -75,7 +74,7 @@ class LinkedTemplate(Template):
                 linker, instance.context, self._from, len(self._from), instance.address + INSTANCE
             )
             if error:
-                raise BrokenInvariant(f"the companion cannot be linked: {bindings.take_error(error)}")
+                raise RuntimeError(f"the companion cannot be linked: {bindings.take_error(error)}")
             instance.begin()
             await instance.finish(
                 holding.wasmtime_linker_instantiate_async(
@@ -100,15 +99,15 @@ class LinkedTemplate(Template):
         """Give the companion the guest's functions."""
         get, extern = holding.wasmtime_instance_export_get, instance.address + EXTERN
         if not get(instance.context, instance.address + INSTANCE, b"guest", 5, extern):
-            raise BrokenInvariant("the companion exports no table named guest")
+            raise RuntimeError("the companion exports no table named guest")
         table = _Table.from_buffer_copy(instance.scratch.raw[EXTERN + 8 : EXTERN + 32])
         for slot, name in self._functions:
             if not get(instance.context, ctypes.addressof(guest), name, len(name), extern):
-                raise BrokenInvariant(f"the instance lacks the export {name.decode()} of its own module")
+                raise RuntimeError(f"the instance lacks the export {name.decode()} of its own module")
             instance.scratch[EXTERN] = _FUNCREF  # an extern and a value differ in the kind only
             error = holding.wasmtime_table_set(instance.context, ctypes.addressof(table), slot, extern)
             if error:
-                raise BrokenInvariant(f"the companion's table has no slot {slot}: {bindings.take_error(error)}")
+                raise RuntimeError(f"the companion's table has no slot {slot}: {bindings.take_error(error)}")
 
 
 def check_imports(guest: Module, exports: dict[str, Export], imports_from: str) -> None:

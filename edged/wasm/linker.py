@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 
-from edged.errors import BrokenInvariant
 from edged.wasm import bindings
 from edged.wasm.bindings import holding, releasing
 
@@ -52,7 +51,7 @@ class Linker:
         )
         holding.wasm_functype_delete(kind)
         if error:
-            raise BrokenInvariant(f"{module}.{name} cannot be linked: {bindings.take_error(error)}")
+            raise RuntimeError(f"{module}.{name} cannot be linked: {bindings.take_error(error)}")
         self.defined.add((module, name))
 
     def prepare(self, module: int) -> tuple[int, str | None]:

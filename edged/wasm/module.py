@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass, field
 
-from edged.errors import BrokenInvariant
 from edged.wasm import bindings
 from edged.wasm.binary import Export, Import
 from edged.wasm.bindings import holding, releasing
@@ -52,7 +51,7 @@ def map_compiled(engine: Engine, path: str) -> int:
     if error:
         raise BadModule(f"compiled module is not usable: {bindings.take_error(error)}")
     if out.value is None:
-        raise BrokenInvariant("wasmtime gave neither a module nor an error")
+        raise RuntimeError("wasmtime gave neither a module nor an error")
     return out.value
 
 

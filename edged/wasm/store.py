@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 from struct import Struct
 
-from edged.errors import BrokenInvariant
 from edged.wasm import bindings
 from edged.wasm.account import Budget
 from edged.wasm.bindings import holding
@@ -137,7 +136,7 @@ class Store:
 
     def _find_function(self, export: str) -> bytes:
         if not self._find(export.encode()):
-            raise BrokenInvariant(f"the instance lacks the export {export} of its own module")
+            raise RuntimeError(f"the instance lacks the export {export} of its own module")
         self._functions[export] = function = self.scratch.raw[EXTERN + 8 : EXTERN + 24]
         return function
 
