@@ -178,7 +178,8 @@ class RequestParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError:
-            assert self.failure is not None
+            if self.failure is None:
+                raise  # not one of ours: a callback failed for a reason of its own
         except httptools.HttpParserError as error:
             self._fail(400, f"malformed HTTP request: {error}")
         else:

@@ -170,7 +170,8 @@ class Informer:
             key = next(iter(pending))
             del pending[key]
             obj = self.get(key)
-            assert obj is not None, "deletions leave `pending`"
+            if obj is None:
+                raise RuntimeError(f"{key} is gone, but deletions leave `pending`")
             subscription.handler(Change("added", key, obj, None))
         return True
 
@@ -293,7 +294,8 @@ class Informers:
 
     def release(self, informer: Informer) -> None:
         """The caller needs it no longer. Without users it is dropped after `linger_s`."""
-        assert informer.references > 0, "released more often than acquired"
+        if informer.references <= 0:
+            raise RuntimeError("an informer was released more often than acquired")
         informer.references -= 1
         if informer.references == 0:
             if self._nursery is None:

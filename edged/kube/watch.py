@@ -99,7 +99,8 @@ class Watcher:
         """Ends by cancellation only."""
         while True:
             request = await self._carry_out(self._effects)
-            assert request is not None, self._state
+            if request is None:
+                raise RuntimeError(f"{self._state} asks for nothing")
             await self._client.wait_configured()
             await self._perform(request)
             if self.connected:

@@ -112,7 +112,7 @@ class Modules:
     ) -> None:
         """A registry:// or https:// module, from the network. Raises PeerError, ConfigError."""
         limit_s = PULL_S if restrictions == TRUSTED else STRANGERS_PULL_S
-        with trio.move_on_after(limit_s) as scope:
+        with trio.move_on_after(limit_s):
             if url.startswith("registry://"):
                 reference = parse_url(url)
                 await self.ask(
@@ -124,7 +124,6 @@ class Modules:
                 async with self.http(restrictions) as http:
                     await _download(http, url, into, progress)
             return
-        assert scope.cancelled_caught
         raise PeerError(f"not there after {limit_s:.0f} s")
 
     def http(self, restrictions: Restrictions = TRUSTED) -> Http:

@@ -23,7 +23,8 @@ def _table() -> dict[str, Builtin]:
     found: dict[str, Builtin] = {}
     for module in (text, times, regexes, documents, network, numbers, hashes, tokens):
         for builtin in module.BUILTINS:
-            assert builtin.name not in found, builtin.name
+            if builtin.name in found:
+                raise RuntimeError(f"the builtin {builtin.name} stands twice")
             found[builtin.name] = builtin
     return found
 

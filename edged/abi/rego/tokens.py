@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
@@ -164,7 +163,6 @@ def _fits(algorithm: str, key: object, token: _Token) -> bool:
 
 def _hmac_fits(algorithm: str, secret: str, token: _Token) -> bool:
     name = f"sha{algorithm[2:]}"
-    assert name in hashlib.algorithms_guaranteed
     return hmac.compare_digest(hmac.new(secret.encode(), token.signed, name).digest(), token.signature)
 
 

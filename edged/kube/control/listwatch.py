@@ -235,7 +235,8 @@ def _watching(state: Watching, given: Input) -> Step:
         return _contact_lost(state, Note("watch stalled"), None)
     if isinstance(given, Garbage):
         return _try_again(state, Note("watch sent garbage", given.detail), None)
-    assert isinstance(given, Failed), given
+    if not isinstance(given, Failed):
+        raise _out_of_place(state, given)
     return _watch_failed(state, given)
 
 
@@ -306,7 +307,8 @@ def _probing(state: Probing, given: Input) -> Step:
         return _relist(state.streams, [Note("probe refused", given.message), Pause(given.retry_after_s)])
     if isinstance(given, Garbage):
         return _relist(state.streams, [Note("probe sent garbage", given.detail), Pause()])
-    assert isinstance(given, Probed), given
+    if not isinstance(given, Probed):
+        raise _out_of_place(state, given)
     if _went_back(state.revision, given.revision):
         note = Note("server's revision went back, listing again", f"{state.revision} to {given.revision}")
         return _relist(state.streams, [note])
@@ -342,7 +344,8 @@ def _initial_again(state: Initial, given: Input) -> Step:
         retry_after_s = given.retry_after_s
         counts = given.code not in (0, 401, 403, 404, 429, 503)  # these would refuse a list as well
     else:
-        assert isinstance(given, (Ended, Garbage)), given
+        if not isinstance(given, (Ended, Garbage)):
+            raise _out_of_place(state, given)
         note = Note("initial list cut short", given.detail if isinstance(given, Garbage) else "")
         counts = True
     failures = state.failures + counts
@@ -364,7 +367,8 @@ def _listing(state: Listing, given: Input) -> Step:
         return _page_read(state, given)
     if isinstance(given, Garbage):
         return _list_again(state, Note("list sent garbage", given.detail), None)
-    assert isinstance(given, Failed), given
+    if not isinstance(given, Failed):
+        raise _out_of_place(state, given)
     note = Note("list failed", f"{given.code} {given.reason}: {given.message}")
     if _expired(given):  # read too slowly: pages of a revision live for some minutes only
         begin: list[Effect] = [note, Pause(given.retry_after_s), BeginReplace(), FetchPage("", limited=False)]
@@ -457,6 +461,11 @@ def _expired(failed: Failed) -> bool:
 
 def _from_the_future(failed: Failed) -> bool:
     return failed.code == 504 or "Too large resource version" in failed.message
+
+
+def _out_of_place(state: State, given: Input) -> RuntimeError:
+    """An input that no effect of this state leads to."""
+    return RuntimeError(f"{given} in {state}")
 
 
 def _went_back(ours: str, theirs: str) -> bool:

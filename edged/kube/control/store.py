@@ -67,7 +67,8 @@ class Store:
 
     def finish_replace(self) -> list[Difference]:
         """The list is complete: drop what it did not hold and say what that was."""
-        assert self._listed is not None, "finish_replace without begin_replace"
+        if self._listed is None:
+            raise RuntimeError("finish_replace without begin_replace")
         listed, self._listed = self._listed, None
         gone = [key for key in self._entries if key not in listed]
         return [Difference("deleted", key, self._entries.pop(key).data, None) for key in gone]

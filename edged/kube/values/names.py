@@ -45,7 +45,8 @@ class NamespacedName(NamedTuple):
 def key_of(obj: dict[str, object]) -> NamespacedName:
     """The key of a Kubernetes object given as decoded JSON."""
     metadata = obj["metadata"]
-    assert isinstance(metadata, dict)
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata is no object but {type(metadata).__name__}")
     return NamespacedName(metadata.get("namespace") or "", metadata["name"])
 
 

@@ -76,7 +76,8 @@ class Scheduler:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Cycles begin when both informers have told everything they know."""
-        assert self.state.profiles, "use() comes first"
+        if not self.state.profiles:
+            raise RuntimeError("use() comes first")
         try:
             await self._feed.start()
             async with trio.open_nursery() as nursery:

@@ -123,7 +123,8 @@ class Simulation(OfflineHandle):
     async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
         """Until no Pod that waits could be placed. `progress(attempts, pods)`. Raises QuantityError for objects that
         cannot be read."""
-        assert self._profiles, "use() comes first"
+        if not self._profiles:
+            raise RuntimeError("use() comes first")
         self._tell_all()
         attempts, most = 0, ATTEMPTS_PER_POD * max(1, len(self._pods))
         while attempts < most and (queued := self._next()) is not None:

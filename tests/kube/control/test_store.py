@@ -56,5 +56,5 @@ def test_deleted_while_it_is_being_listed() -> None:
 
 
 def test_finish_needs_a_begin() -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(RuntimeError):
         Store().finish_replace()
