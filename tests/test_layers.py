@@ -43,7 +43,7 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
-    "daemon.py", "config.py", "errors.py", "cli/__init__.py", "cli/run.py",
+    "daemon", "config.py", "errors.py", "cli/__init__.py", "cli/run.py",
 )  # fmt: skip
 
 GROUND = {"errors", "process", "telemetry", "toml"}

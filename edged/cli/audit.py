@@ -7,16 +7,15 @@ what admission would say; without a daemon there is no audit. Ctrl-C ends the ru
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from edged import config as configuration
 from edged.cli.output import print_data, print_table
-from edged.cli.status import configured_socket
+from edged.cli.status_client import NotRunning, configured_socket, lines
 from edged.errors import ConfigError, PeerError
 
 if TYPE_CHECKING:
@@ -59,15 +58,18 @@ def run(args: argparse.Namespace) -> int:
     reports: list[AuditReport] = []
     summary: AuditSummary | None = None
     try:
-        for event in events(args.socket or configured_socket(args.config), request_of(args)):
-            if "report" in event and args.output_scan:
-                print(orjson.dumps(event["report"]).decode(), flush=True)
-            elif "report" in event:
-                reports.append(event["report"])
-            elif "audit" in event:
+        path = args.socket or configured_socket(args.config)
+        for kind, event in lines(path, request_of(args), silence_s=_SILENCE_S):
+            if kind == "result":
                 summary = event["audit"]
-            else:
+            elif "report" not in event:
                 progress.say(event)
+            elif args.output_scan:
+                print(orjson.dumps(event["report"]).decode(), flush=True)
+            else:
+                reports.append(event["report"])
+    except NotRunning as error:
+        raise PeerError(f"{error}. Only the running daemon can audit, with the policies that it serves") from None
     finally:
         progress.end()
     if summary is None:
@@ -93,39 +95,6 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     if args.disable_store or args.report_kind:
         request["reports"] = "none" if args.disable_store else args.report_kind
     return request
-
-
-def events(path: str, request: Mapping[str, object], silence_s: float | None = _SILENCE_S) -> Iterator[dict[str, Any]]:
-    """The daemon's lines in answer to a long operation. Raises PeerError."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(silence_s)
-            connection.connect(path)
-            connection.sendall(orjson.dumps(request) + b"\n")
-            with connection.makefile("rb") as lines:
-                for line in lines:
-                    yield _event(line, path)
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise PeerError(
-            f"edged is not running: nobody answers at {path}. Only the running daemon can audit, with the policies "
-            "that it serves (systemctl status edged; --socket names another socket)"
-        ) from None
-    except PermissionError:
-        raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None
-    except OSError as error:
-        raise PeerError(f"{path}: {error.strerror or error}") from error
-
-
-def _event(line: bytes, path: str) -> dict[str, Any]:
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        raise PeerError(f"{path}: the answer is not a line of JSON") from None
-    if not isinstance(event, dict):
-        raise PeerError(f"{path}: the answer is not a JSON object")
-    if set(event) == {"error"}:
-        raise PeerError(str(event["error"]))
-    return event
 
 
 class _Progress:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edged import config as configuration
-from edged.cli.audit import events
-from edged.cli.status import configured_socket
+from edged.cli.status_client import configured_socket, lines
 from edged.errors import ConfigError, PeerError
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds is not None:
         request["seconds"] = args.seconds
     ended = False
-    for event in events(args.socket or configured_socket(args.config), request, silence_s=None):
-        if "review" not in event:
+    for kind, event in lines(args.socket or configured_socket(args.config), request, silence_s=None):
+        if kind == "result":
             ended = True
             continue
         review = event["review"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import TYPE_CHECKING
 
 from edged.process.deferred import defer
@@ -24,11 +25,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    # A reload that is asked for before there is something to reload: the file is read below anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     defer(*DEFERRED)
     import trio
 
     from edged import config as configuration
-    from edged.daemon import Daemon, logger, until_terminated
+    from edged.daemon.daemon import Daemon, logger, until_terminated
 
     path = args.config or configuration.DEFAULT_PATH
     config = configuration.load(path)

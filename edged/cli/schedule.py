@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from edged import config as configuration
 from edged.cli import simulation
 from edged.cli.output import add_output_option, print_data, print_table
-from edged.cli.status import ask, configured_socket
+from edged.cli.status_client import ask, configured_socket
 
 if TYPE_CHECKING:
     from edged.cli.answers import Attempt, NodeVerdict, Overview, PodState

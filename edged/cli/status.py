@@ -1,23 +1,16 @@
-"""`edged status`: asks a running daemon over its status socket. The server side is edged/process/status_socket.py."""
+"""`edged status`: what a running daemon says of itself, over its status socket (edged/daemon/operations.py)."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from edged import config as configuration
 from edged.cli.output import add_output_option, print_data, print_table
-from edged.errors import PeerError
-from edged.process.config import NodeConfig
+from edged.cli.status_client import ask, configured_socket
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
-
-_TIMEOUT_S = 10.0
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -34,50 +27,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_data(report, args.output)
     return 0
-
-
-def ask(path: str, operation: str, **arguments: object) -> dict[str, Any]:
-    """The daemon's answer to one operation. Raises PeerError: not running, not allowed, refused."""
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_TIMEOUT_S)
-            connection.connect(path)
-            connection.sendall(orjson.dumps({"operation": operation} | arguments) + b"\n")
-            answer = _read_all(connection)
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise PeerError(
-            f"edged is not running: nobody answers at {path} (systemctl status edged; --socket names another socket)"
-        ) from None
-    except PermissionError:
-        raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None
-    except OSError as error:
-        raise PeerError(f"{path}: {error.strerror or error}") from error
-    return _decoded(answer, path)
-
-
-def _read_all(connection: socket.socket) -> bytes:
-    parts = []
-    while chunk := connection.recv(65536):
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-def _decoded(answer: bytes, path: str) -> dict[str, Any]:
-    try:
-        found = orjson.loads(answer)
-    except orjson.JSONDecodeError:
-        raise PeerError(f"{path}: the answer is not a line of JSON") from None
-    if not isinstance(found, dict):
-        raise PeerError(f"{path}: the answer is not a JSON object")
-    if set(found) == {"error"}:
-        raise PeerError(f"{path}: {found['error']}")
-    return found
-
-
-def configured_socket(file: str | None) -> str:
-    if file is None and not os.path.exists(configuration.DEFAULT_PATH):
-        return NodeConfig().socket
-    return configuration.load(file or configuration.DEFAULT_PATH).node.socket
 
 
 def print_report(report: dict[str, object]) -> None:

@@ -1,6 +1,6 @@
 """Listening sockets -> connections: accepting, limits, the sweep that keeps deadlines, draining.
 
-`Listener.serve` is a long-lived task of its caller's nursery; `daemon.py` opens one per address. It knows
+`Listener.serve` is a long-lived task of its caller's nursery; `edged/daemon` opens one per address. It knows
 nothing of paths or policies: requests go to the handler it is given.
 """
 

@@ -1,11 +1,9 @@
-"""The status socket: a Unix socket where a running daemon answers what `edged status` asks. The server side.
+"""The status socket: a Unix socket where a running daemon answers what its commands ask. The server side.
 
-One request per connection: a JSON line `{"operation": "status", ...}`, answered by one JSON line, either the
-operation's result or `{"error": "..."}`. A long operation sends lines of its own before that, and is given up when
-whoever asked hangs up. daemon.py decides which operations there are and what they say;
-edged/cli/status.py asks. The report of `status` is plain data whose tables the command prints as they come:
-keys with scalars, dicts, and lists of dicts; policies, plugins, registration and the like are the daemon's
-to fill in.
+One request per connection, a line of JSON: `{"operation": "status", ...}`. The reply is lines of JSON as well: any
+number of `{"progress": {...}}`, then `{"result": {...}}` or `{"error": "why not"}`. An operation is cancelled when its
+client hangs up. edged/daemon/operations.py decides which operations there are and what they say;
+edged/cli/status_client.py asks.
 """
 
 from __future__ import annotations
@@ -14,25 +12,24 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 import trio
 
 from edged.errors import ConfigError, EdgedError
+from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
 
-Operation = Callable[[dict[str, Any]], dict[str, Any]]
-"""Request -> result, both JSON objects. Bounded work: it runs on the event loop."""
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-LongOperation = Callable[[dict[str, Any], Send], Awaitable[dict[str, Any]]]
-"""Request, and how to tell of progress -> result. It may wait."""
+Tell = Callable[[dict[str, Any]], Awaitable[None]]
+Operation = Callable[[dict[str, Any], Tell], Awaitable[dict[str, Any]]]
+"""Request, and how to tell of progress -> result. It may wait. Raises EdgedError for what it cannot do."""
 
 _REQUEST_LIMIT = 64 * 1024
 _TIMEOUT_S = 5.0
-_SEND_TIMEOUT_S = 60.0  # of one line of a long operation: a terminal may be held for a while
+_PATIENCE_S = 60.0
+"""For a line of an operation that tells of progress: a terminal may be held for a while."""
 _CONNECTIONS = 16
 
 
@@ -41,7 +38,6 @@ async def serve(
     operations: Mapping[str, Operation],
     log: Logger,
     *,
-    long_operations: Mapping[str, LongOperation] | None = None,
     mode: int = 0o660,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -56,7 +52,7 @@ async def serve(
 
     async def handle(stream: trio.SocketStream) -> None:
         async with limiter:
-            await _answer(stream, operations, long_operations or {}, log)
+            await _Exchange(stream, log).answer(operations)
 
     try:
         async with trio.open_nursery() as nursery:
@@ -105,58 +101,75 @@ def _refuse_living(path: str) -> None:
     raise ConfigError(f"[node] socket: {path} is in use by another daemon; is edged already running?")
 
 
-async def _answer(
-    stream: trio.SocketStream,
-    operations: Mapping[str, Operation],
-    long_operations: Mapping[str, LongOperation],
-    log: Logger,
-) -> None:
-    async with stream:
+class _Exchange:
+    """One connection: a request, and the lines of its reply."""
+
+    def __init__(self, stream: trio.SocketStream, log: Logger) -> None:
+        self._stream = stream
+        self._log = log
+        self._patience_s = _TIMEOUT_S
+        self._scope = trio.CancelScope()
+
+    async def answer(self, operations: Mapping[str, Operation]) -> None:
+        """Whatever goes wrong fails this request only."""
+        async with self._stream:
+            with boundary(self._log, "connection", "status socket"), self._scope:
+                line = await self._reply(await self._receive(), operations)
+                if line is not None:
+                    await self._send(line)
+
+    async def _reply(self, line: bytes, operations: Mapping[str, Operation]) -> dict[str, Any] | None:
+        """The last line of the reply; None when nobody waits for it any more."""
+        try:
+            request = _request(line, operations)
+        except ConfigError as error:
+            return {"error": str(error)}
+        reply = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._until_gone, nursery.cancel_scope)
+            reply = await self._work(request, operations[request["operation"]])
+            nursery.cancel_scope.cancel()
+        return reply
+
+    async def _work(self, request: dict[str, Any], operation: Operation) -> dict[str, Any]:
+        with boundary(self._log, "operation", request["operation"]) as unit:
+            try:
+                return {"result": await operation(request, self._tell)}
+            except EdgedError as error:
+                return {"error": str(error)}
+        return {"error": f"internal error: {describe(unit.error)}" if unit.error else "internal error"}
+
+    async def _tell(self, progress: dict[str, Any]) -> None:
+        self._patience_s = _PATIENCE_S
+        await self._send({"progress": progress})
+
+    async def _receive(self) -> bytes:
         try:
             with trio.fail_after(_TIMEOUT_S):
-                line = await _read_line(stream)
-            request = _request(line, (*operations, *long_operations))
-            name = request.get("operation", "")
-            if name in long_operations:
-                await _answer_at_length(stream, long_operations[name], request, log)
-                return
-            result = request if "error" in request else _result(operations[name], request, log)
-            with trio.fail_after(_TIMEOUT_S):
-                await stream.send_all(orjson.dumps(result) + b"\n")
+                return await _read_line(self._stream)
         except (trio.BrokenResourceError, trio.TooSlowError) as error:
-            log.debug("status socket: client gone", error=type(error).__name__)
+            await self._give_up(error)
+            return b""
 
+    async def _send(self, line: dict[str, Any]) -> None:
+        content = orjson.dumps(line) + b"\n"
+        try:
+            with trio.fail_after(self._patience_s):
+                await self._stream.send_all(content)
+        except (trio.BrokenResourceError, trio.TooSlowError) as error:
+            await self._give_up(error)
 
-async def _answer_at_length(
-    stream: trio.SocketStream, operation: LongOperation, request: dict[str, Any], log: Logger
-) -> None:
-    async def send(event: dict[str, Any]) -> None:
-        with trio.fail_after(_SEND_TIMEOUT_S):
-            await stream.send_all(orjson.dumps(event) + b"\n")
+    async def _give_up(self, error: Exception) -> None:
+        """Whoever asked is gone. That is nobody's failure, so the exchange is cancelled."""
+        self._log.debug("status socket: client gone", error=type(error).__name__)
+        self._scope.cancel()
+        await trio.lowlevel.checkpoint()
 
-    async def until_gone(scope: trio.CancelScope) -> None:
+    async def _until_gone(self, scope: trio.CancelScope) -> None:
         with contextlib.suppress(trio.BrokenResourceError):
-            while await stream.receive_some(1024):
+            while await self._stream.receive_some(1024):
                 pass
         scope.cancel()
-
-    with trio.CancelScope() as scope:
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(until_gone, scope)
-                try:
-                    result = await operation(request, send)
-                except (trio.BrokenResourceError, trio.TooSlowError):
-                    raise
-                except EdgedError as error:
-                    result = {"error": str(error)}
-                except Exception as error:
-                    log.error("status socket: operation failed", operation=request["operation"], error=repr(error))
-                    result = {"error": f"internal error: {error!r}"}
-                await send(result)
-                nursery.cancel_scope.cancel()
-        except* (trio.BrokenResourceError, trio.TooSlowError) as gone:
-            log.debug("status socket: client gone", error=repr(gone.exceptions[0]))
 
 
 async def _read_line(stream: trio.SocketStream) -> bytes:
@@ -169,26 +182,16 @@ async def _read_line(stream: trio.SocketStream) -> bytes:
     return bytes(received.partition(b"\n")[0])
 
 
-def _request(line: bytes, known: tuple[str, ...]) -> dict[str, Any]:
-    """The request of a line; {"error": ...} for what is none."""
+def _request(line: bytes, operations: Iterable[str]) -> dict[str, Any]:
+    """The request of a line. Raises ConfigError."""
     try:
         request = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return {"error": "the request is not a line of JSON"}
+        raise ConfigError("the request is not a line of JSON") from None
     name = request.get("operation") if isinstance(request, dict) else None
-    if not isinstance(name, str) or name not in known:
-        return {"error": f"unknown operation; there are: {', '.join(sorted(known))}"}
-    return {key: value for key, value in request.items() if key != "error"}
-
-
-def _result(operation: Operation, request: dict[str, Any], log: Logger) -> dict[str, Any]:
-    try:
-        return operation(request)
-    except EdgedError as error:
-        return {"error": str(error)}
-    except Exception as error:  # a bug in a report must not end the daemon that it reports on
-        log.error("status socket: operation failed", operation=request["operation"], error=repr(error))
-        return {"error": f"internal error: {error!r}"}
+    if not isinstance(name, str) or name not in operations:
+        raise ConfigError(f"unknown operation; there are: {', '.join(sorted(operations))}")
+    return dict(request)
 
 
 def memory_kib() -> dict[str, int]:

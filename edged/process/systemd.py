@@ -1,7 +1,7 @@
 """What systemd gives a service and wants to hear from it: sd_notify, the watchdog, inherited sockets.
 
 No library: a notification is one datagram, inherited sockets are file descriptors from 3 on. Outside
-systemd every call does nothing. Called by daemon.py; what the unit has to say to this is in
+systemd every call does nothing. Called by edged/daemon; what the unit has to say to this is in
 systemd/edged.service.
 """
 

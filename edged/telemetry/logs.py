@@ -3,7 +3,7 @@
 A `Logger` is an argument like any other; there is no global one and the logging package is not used.
 Messages are short and fixed, fields carry what varies: `log.info("policy loaded", policy="no-privileged",
 elapsed_ms=12)`. Text from guests goes through `GuestLines`, which tags it and limits its rate. Called by
-the loops and by daemon.py; pure files never log.
+the loops and by edged/daemon; pure files never log.
 """
 
 from __future__ import annotations

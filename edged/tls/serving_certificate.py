@@ -1,6 +1,6 @@
 """The serving certificate over time: own CA or given files, renewed, announced to the API server, then served.
 
-`daemon.py` makes one, awaits `load`, hands `tls.context` to the listener and runs `run`. Order of a change: the new
+`edged/daemon` makes one, awaits `load`, hands `tls.context` to the listener and runs `run`. Order of a change: the new
 material is checked; the API server is told to trust what signed it, beside what it trusts now; only when it has
 surely heard is the new certificate shown. What cannot be used is refused, and the old one goes on.
 

@@ -64,12 +64,12 @@ class Audits(threading.Thread):
             connection.sendall(b'{"operation": "audit", "details": "all"}\n')
             with connection.makefile("rb") as lines:
                 for line in lines:
-                    event = json.loads(line)
-                    if "report" in event:
+                    reply = json.loads(line)
+                    if "report" in reply.get("progress", ()):
                         self.scanned += 1
                         self.first.set()
-                    elif "audit" in event:
-                        self.last = event["audit"]
+                    elif "result" in reply:
+                        self.last = reply["result"]["audit"]
                         self.problems += self.last["problems"]
         return self.last
 

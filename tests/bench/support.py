@@ -166,7 +166,7 @@ class Edged:
             connection.connect(str(self.socket))
             connection.sendall(b'{"operation": "status"}\n')
             with connection.makefile("rb") as answer:
-                report: dict[str, Any] = json.loads(answer.read())
+                report: dict[str, Any] = json.loads(answer.readline())["result"]
         return report
 
     def memory(self) -> tuple[float, float]:

@@ -29,6 +29,16 @@ def summary(**fields: Any) -> dict[str, Any]:
     return tally.to_dict() | fields
 
 
+def told(event: dict[str, Any]) -> dict[str, Any]:
+    """A line of progress."""
+    return {"progress": event}
+
+
+def ended(**tally: Any) -> dict[str, Any]:
+    """The last line."""
+    return {"result": {"audit": summary(**tally)}}
+
+
 class Daemon:
     """Answers one connection with these lines, and remembers what it was asked."""
 
@@ -63,14 +73,14 @@ def path(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(path: Path, *arguments: str, events: list[dict[str, Any]] | None = None) -> tuple[int, dict[str, Any]]:
-    with Daemon(path, *(events if events is not None else [{"audit": summary()}])) as daemon:
+    with Daemon(path, *(events if events is not None else [ended()])) as daemon:
         code = cli.main(["audit", "--socket", str(path), *arguments])
     return code, daemon.asked
 
 
 def test_what_passes(path: Path, capsys: pytest.CaptureFixture[str]):
     progress = {"progress": {"namespace": "shop", "done": 0, "of": 2, "scanned": 1, "pass": 1, "fail": 0, "error": 0}}
-    code, asked = run(path, events=[progress, {"waiting": "refused"}, {"waiting": ""}, {"audit": summary()}])
+    code, asked = run(path, events=[told(progress), told({"waiting": "refused"}), told({"waiting": ""}), ended()])
     assert code == 0 and asked == {"operation": "audit", "details": "findings"}
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [
@@ -82,7 +92,7 @@ def test_what_passes(path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_what_fails_is_a_row_and_exit_code_1(path: Path, capsys: pytest.CaptureFixture[str]):
-    code, _ = run(path, "-q", events=[{"report": REPORT}, {"audit": summary(**{"pass": 2, "fail": 1})}])
+    code, _ = run(path, "-q", events=[told({"report": REPORT}), ended(**{"pass": 2, "fail": 1})])
     assert code == 1
     out, err = capsys.readouterr()
     assert out.splitlines()[:2] == [
@@ -103,12 +113,12 @@ def test_what_fails_is_a_row_and_exit_code_1(path: Path, capsys: pytest.CaptureF
 def test_what_is_not_whole_is_not_ok(
     path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, Any], said: str
 ):
-    assert run(path, events=[{"audit": summary(**fields)}])[0] == 1
+    assert run(path, events=[ended(**fields)])[0] == 1
     assert said in capsys.readouterr().out
 
 
 def test_skipped_policies_are_told_and_harmless(path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(path, events=[{"audit": summary(skipped_policies=["a", "b"], reports="none")}])[0] == 0
+    assert run(path, events=[ended(skipped_policies=["a", "b"], reports="none")])[0] == 0
     out = capsys.readouterr().out
     assert "policies that audits skip: a, b" in out and "no reports were written" in out
 
@@ -130,13 +140,13 @@ def test_only_the_cluster_without_storing(path: Path):
 
 
 def test_data_for_programs(path: Path, capsys: pytest.CaptureFixture[str]):
-    events = [{"report": REPORT}, {"audit": summary()}]
+    events = [told({"report": REPORT}), ended()]
     run(path, "-o", "json", events=events)
     assert json.loads(capsys.readouterr().out) == {"summary": summary(), "reports": [REPORT]}
 
 
 def test_a_scan_as_lines(path: Path, capsys: pytest.CaptureFixture[str]):
-    assert run(path, "--output-scan", events=[{"report": REPORT}, {"report": REPORT}, {"audit": summary()}])[0] == 0
+    assert run(path, "--output-scan", events=[told({"report": REPORT}), told({"report": REPORT}), ended()])[0] == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [REPORT, REPORT]
 
 

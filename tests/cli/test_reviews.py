@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edged import cli
-from tests.cli.test_audit import Daemon
+from tests.cli.test_audit import Daemon, told
 
 REVIEW = {"policy": "p", "verdict": "rejected", "missed": 0, "request": {"uid": "u"}, "own": {}, "response": {}}
 
@@ -20,7 +20,7 @@ def run(path: Path, *arguments: str, events: list[dict[str, Any]]) -> tuple[int,
 
 
 def test_reviews_are_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    events = [{"review": REVIEW}, {"review": REVIEW | {"missed": 3}}, {"shown": 2, "missed": 0}]
+    events = [told({"review": REVIEW}), told({"review": REVIEW | {"missed": 3}}), {"result": {"shown": 2, "missed": 0}}]
     code, asked = run(tmp_path / "s", "p", "--rejected", "--count", "2", "--seconds", "9", events=events)
     assert code == 0
     assert asked == {"operation": "reviews", "policy": "p", "count": 2, "rejected": True, "seconds": 9.0}
@@ -30,7 +30,7 @@ def test_reviews_are_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_a_review_to_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    run(tmp_path / "s", "p", "--request", events=[{"review": REVIEW}, {"shown": 1}])
+    run(tmp_path / "s", "p", "--request", events=[told({"review": REVIEW}), {"result": {"shown": 1}}])
     assert json.loads(capsys.readouterr().out) == {
         "kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "u"},
     }  # fmt: skip
@@ -38,6 +38,6 @@ def test_a_review_to_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(tmp_path / "a", "x", events=[{"error": "there is no policy 'x'"}])[0] == 1
-    assert run(tmp_path / "b", "p", events=[{"review": REVIEW}])[0] == 1
+    assert run(tmp_path / "b", "p", events=[told({"review": REVIEW})])[0] == 1
     assert "the daemon ended" in capsys.readouterr().err
     assert cli.main(["reviews", "p", "--count", "-1", "--socket", "/nowhere"]) == 2

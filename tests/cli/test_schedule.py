@@ -122,7 +122,7 @@ def test_a_pod_that_was_never_tried(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_without_a_pod_the_remembered_ones_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = {"pod": "shop/web-1", "scheduler": "edged", "attempts": 2, "time_ns": 10**18, "node": "b", "message": ""}
-    with daemon(tmp_path / "s", {"pods": [told]}) as asked:
+    with daemon(tmp_path / "s", {"result": {"pods": [told]}}) as asked:
         assert cli.main(["schedule", "explain", "--socket", str(tmp_path / "s")]) == 0
     assert asked == [{"operation": "why"}]
     assert capsys.readouterr().out.splitlines() == [
@@ -140,7 +140,7 @@ def test_a_pod_without_nodes(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("output", "load"), [("json", orjson.loads), ("yaml", yaml.safe_load)])
 def test_for_programs(output: str, load: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with daemon(tmp_path / "s", PLACED) as asked:
+    with daemon(tmp_path / "s", {"result": PLACED}) as asked:
         line = ["schedule", "explain", "web-1", "-n", "shop", "--socket", str(tmp_path / "s"), "-o", output]
         assert cli.main(line) == 0
     assert load(capsys.readouterr().out) == PLACED

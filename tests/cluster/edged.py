@@ -187,7 +187,7 @@ class Edged:
             connection.connect(str(self.socket))
             connection.sendall(b'{"operation": "status"}\n')
             with connection.makefile("rb") as answer:
-                report: dict[str, Any] = json.loads(answer.read())
+                report: dict[str, Any] = json.loads(answer.readline())["result"]
         return report
 
     @property

@@ -39,7 +39,7 @@ def test_the_daemon_starts_without_them():
         "from edged.process.deferred import defer\n"
         "from edged.cli.run import DEFERRED\n"
         "defer(*DEFERRED)\n"
-        "import sys, edged.daemon\n"
+        "import sys, edged.daemon.daemon\n"
         "print(*(name in sys.modules for name in ('asyncio.events', 'yaml.loader')))\n"
     )
     assert said == ["False", "False"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import socket
 import stat
@@ -13,22 +12,26 @@ from typing import Any
 import pytest
 import trio
 
-from edged.cli.status import ask
+from edged.cli.status_client import ask
 from edged.errors import ConfigError, PeerError
 from edged.process import status_socket as status
 from edged.telemetry.logs import Logger, LogStyle
 
 
-def broken(request: dict[str, Any]) -> dict[str, Any]:
+async def echo(request: dict[str, Any], tell: status.Tell) -> dict[str, Any]:
+    return {"node": "edge-1", "asked": request}
+
+
+async def broken(request: dict[str, Any], tell: status.Tell) -> dict[str, Any]:
     raise ValueError("a bug")
 
 
-def refusing(request: dict[str, Any]) -> dict[str, Any]:
+async def refusing(request: dict[str, Any], tell: status.Tell) -> dict[str, Any]:
     raise PeerError("not now")
 
 
 OPERATIONS: dict[str, status.Operation] = {
-    "status": lambda request: {"node": "edge-1", "asked": request},
+    "status": echo,
     "broken": broken,
     "refusing": refusing,
 }
@@ -37,7 +40,7 @@ OPERATIONS: dict[str, status.Operation] = {
 def with_server(
     path: Path,
     body: Callable[[str], Awaitable[None]],
-    long_operations: dict[str, status.LongOperation] | None = None,
+    more: dict[str, status.Operation] | None = None,
 ) -> list[str]:
     """Runs `body` beside a server; gives back what the server logged."""
     lines: list[str] = []
@@ -45,8 +48,7 @@ def with_server(
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            serve = functools.partial(status.serve, long_operations=long_operations)
-            await nursery.start(serve, str(path), OPERATIONS, log)
+            await nursery.start(status.serve, str(path), OPERATIONS | (more or {}), log)
             await body(str(path))
             nursery.cancel_scope.cancel()
 
@@ -80,7 +82,7 @@ def test_failures_stay_with_their_request(tmp_path: Path) -> None:
         assert (await in_thread(path, "status"))["node"] == "edge-1"
 
     lines = with_server(tmp_path / "s", body)
-    assert any("operation=broken" in line for line in lines)
+    assert any("unit=operation name=broken" in line for line in lines)
 
 
 @pytest.mark.parametrize("request_line", [b"", b"\n", b"[]\n", b"{", b"x" * 70_000, b'{"operation": []}\n'])
@@ -109,7 +111,7 @@ def test_a_client_that_hangs_up(tmp_path: Path) -> None:
 def test_a_long_operation_tells_of_progress_and_ends_when_the_client_hangs_up(tmp_path: Path) -> None:
     ended: list[int] = []
 
-    async def count(request: dict[str, Any], send: status.Send) -> dict[str, Any]:
+    async def count(request: dict[str, Any], send: status.Tell) -> dict[str, Any]:
         try:
             for number in range(request["to"]):
                 await send({"at": number})
@@ -128,7 +130,9 @@ def test_a_long_operation_tells_of_progress_and_ends_when_the_client_hangs_up(tm
             return received.splitlines()
 
     async def body(path: str) -> None:
-        assert await lines_of(path, 2, 3) == [b'{"at":0}', b'{"at":1}', b'{"done":true}']
+        assert await lines_of(path, 2, 3) == [
+            b'{"progress":{"at":0}}', b'{"progress":{"at":1}}', b'{"result":{"done":true}}',
+        ]  # fmt: skip
         assert len(await lines_of(path, 3, 3)) == 3
         with trio.fail_after(10):
             while ended != [2, 3]:
@@ -139,10 +143,10 @@ def test_a_long_operation_tells_of_progress_and_ends_when_the_client_hangs_up(tm
 
 
 def test_failures_of_long_operations_stay_with_their_request(tmp_path: Path) -> None:
-    async def refuse(request: dict[str, Any], send: status.Send) -> dict[str, Any]:
+    async def refuse(request: dict[str, Any], send: status.Tell) -> dict[str, Any]:
         raise PeerError("not now")
 
-    async def fail(request: dict[str, Any], send: status.Send) -> dict[str, Any]:
+    async def fail(request: dict[str, Any], send: status.Tell) -> dict[str, Any]:
         raise ValueError("a bug")
 
     async def body(path: str) -> None:
@@ -152,7 +156,7 @@ def test_failures_of_long_operations_stay_with_their_request(tmp_path: Path) -> 
         assert (await in_thread(path, "status"))["node"] == "edge-1"
 
     lines = with_server(tmp_path / "s", body, {"refuse": refuse, "fail": fail})
-    assert len(lines) == 1 and "operation=fail" in lines[0]
+    assert len(lines) == 1 and "unit=operation name=fail" in lines[0]
 
 
 def test_a_stale_socket_is_replaced_and_a_live_one_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
     dynamic   dynamic_registration.py    two webhook configuration objects
     static    static_registration.py     two manifest files that the API server reads from disk
 
-`daemon.py` makes one of them with `registration_modes.py: make_registration`, calls `update` *after* a new set of
+`edged/daemon` makes one of them with `registration_modes.py: make_registration`, calls `update` *after* a new set of
 policies is being served, and runs `run`. The API server may go on calling a removed policy until it has noticed:
 `is_retired` names those policies, and the listener answers "allowed" for them. `state` is what is true now, for status
 and readiness.

@@ -2,7 +2,7 @@
 
 Each is loaded when its module arrived and put in the place of what answered "still being fetched"; a module whose tag
 moves is fetched again and replaces what was kept of it. Ends when nothing is awaited any more: a reload waits for its
-modules by itself. daemon.py runs it.
+modules by itself. edged/daemon runs it.
 """
 
 from __future__ import annotations

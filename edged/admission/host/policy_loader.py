@@ -1,6 +1,6 @@
 """From configuration to policies that can answer. A policy that cannot be loaded answers with its reason.
 
-A new set is built whole and then swapped in (daemon.py), so that a reload never leaves a half-loaded state.
+A new set is built whole and then swapped in (edged/daemon), so that a reload never leaves a half-loaded state.
 """
 
 from __future__ import annotations

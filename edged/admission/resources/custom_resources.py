@@ -8,7 +8,7 @@ loading), so that it does not matter in which order things happen. Order of a li
 
 A policy that cannot be loaded has its reason in its status. If it was registered before, what was last good goes on
 answering; where there is nothing good it rejects, because what it would have said is not known. If it never was, the
-API server is not told of it. daemon.py makes one of these, merges its policies with the configuration file's, and
+API server is not told of it. edged/daemon makes one of these, merges its policies with the configuration file's, and
 registers `specs()`.
 """
 

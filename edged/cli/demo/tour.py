@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 import edged
-from edged.cli.status import ask
+from edged.cli.status_client import ask
 from edged.errors import ConfigError, EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.config import KubernetesConfig

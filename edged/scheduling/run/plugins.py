@@ -1,7 +1,7 @@
 """From configuration to scheduler profiles: loads plugin modules and puts them among the native plugins.
 
 Profiles come from `scheduler.names` (the defaults, plus each `[[scheduler.plugin]]`) or from a
-KubeSchedulerConfiguration file, whose guest plugins are named by `guestURL`. Called by daemon.py before the
+KubeSchedulerConfiguration file, whose guest plugins are named by `guestURL`. Called by edged/daemon before the
 scheduler starts; anything that cannot be loaded is an error that names the plugin, because a profile without
 one of its plugins would place Pods where they must not go.
 """

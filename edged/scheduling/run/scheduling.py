@@ -6,7 +6,7 @@
 
 A scheduler that lacks one of its plugins does not run at all; `error` says why. With leader election each term
 has a Scheduler of its own: what a term believed when it lost its lease is worth nothing afterwards.
-Called by daemon.py, which imports it only where [scheduler] is configured.
+Called by edged/daemon, which imports it only where [scheduler] is configured.
 """
 
 from __future__ import annotations

@@ -1,0 +1,217 @@
+"""Admission as part of the process: builds it from the configuration, and starts its tasks in the right nurseries."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from edged.admission.config import AdmissionConfig
+from edged.admission.endpoint.registration import Registration, State
+from edged.admission.endpoint.registration_modes import make_registration, owner_identity
+from edged.admission.endpoint.routes import Routes
+from edged.admission.host import arrivals
+from edged.admission.host.admission import Admission
+from edged.admission.host.context import ClusterContext
+from edged.admission.host.observers import Observer
+from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.policy_metrics import PolicyMetrics
+from edged.admission.host.review_watch import ReviewWatch
+from edged.admission.resources.custom_resources import CustomResources
+from edged.admission.resources.resource_reviews import ResourceReviews
+from edged.admission.rules.webhooks import Target
+from edged.daemon.base import Base
+from edged.daemon.served_policies import ServedPolicies
+from edged.errors import ConfigError
+from edged.http.connection import Limits
+from edged.http.listener import Listener
+from edged.http.messages import Request
+from edged.telemetry.health import Probes
+from edged.telemetry.logs import Logger
+from edged.tls.certificates import serving_names
+from edged.tls.contexts import ServerTls
+from edged.tls.serving_certificate import Certificates
+
+if TYPE_CHECKING:
+    from edged.admission.audit.auditor import Auditor
+    from edged.admission.host.traces import Traces
+
+RESOURCES_S = 5.0
+"""How long the first registration waits to learn which custom resources there are."""
+
+
+class AdmissionPart:
+    """`listener` and `auditor` are None until `start`, which is called only where [admission] is configured."""
+
+    def __init__(self, base: Base) -> None:
+        config = base.config
+        self._base = base
+        self._log = base.log
+        self._outside = HostCapabilities(lambda: base.modules)
+        self.traces = make_traces(config.observability.otlp_endpoint, base.log)
+        self.review_watch = ReviewWatch()
+        self.admission = Admission(
+            base.log,
+            base.lines,
+            ClusterContext(base.client, base.informers),
+            self._observers(config.admission.policy_server if config.admission else ""),
+            lambda name: self.policies.is_retired(name),
+            self._outside,
+        )
+        self.policies = ServedPolicies(self.admission, lambda: base.policy_loader(base.config, base.modules))
+        self.listener: Listener | None = None
+        self.auditor: Auditor | None = None
+
+    def _observers(self, policy_server: str) -> tuple[Observer, ...]:
+        """What is told of every evaluation."""
+        metrics = PolicyMetrics(self._base.metrics, lambda: self.admission.policies.values(), policy_server)
+        return (metrics, self.review_watch) if self.traces is None else (metrics, self.review_watch, self.traces)
+
+    async def start(
+        self,
+        config: AdmissionConfig,
+        sockets: Sequence[socket.socket],
+        probes: Probes,
+        *,
+        base: trio.Nursery,
+        work: trio.Nursery,
+        intake: trio.Nursery,
+    ) -> None:
+        """Load policies, listen, then register what is served. Raises ConfigError."""
+        tls = await self._start_certificates(config, base)
+        self.policies.configure(await self.policies.loader().load((*config.policy, *config.group), fetch=False))
+        reviews = await self._start_resources(config)
+        self.policies.swap()
+        self.listener = self._listener(sockets, tls, reviews)
+        await intake.start(self.listener.serve)
+        probes.probe_tls(intake, self.listener.addresses[0])
+        self.policies.registration = self._registration(config)
+        work.start_soon(self._register, self.policies.registration)
+        work.start_soon(arrivals.run, self.policies)
+        base.start_soon(self._outside.run)
+        if self.policies.resources is not None:
+            work.start_soon(self.policies.resources.run)
+        self._start_audits(config, work)
+
+    def run_traces(self, nursery: trio.Nursery) -> None:
+        """Send traces from now on, where they are wanted."""
+        if self.traces is not None:
+            self.traces.measure(self._base.metrics)
+            nursery.start_soon(self.traces.run)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new requests, and let those under way finish."""
+        if self.listener is not None and not await self.listener.drain(seconds):
+            self._log.warning("requests under way were cut off", after_s=seconds)
+
+    async def _start_certificates(self, config: AdmissionConfig, nursery: trio.Nursery) -> ServerTls:
+        self.policies.certificates = Certificates(
+            config.tls,
+            serving_names(config.dialled, config.listen),
+            config.client_certificates,
+            self._base.state_dir,
+            self._log,
+            self.policies.announce_certificates,
+        )
+        tls = await self.policies.certificates.load()
+        nursery.start_soon(self.policies.certificates.run)
+        return tls
+
+    async def _start_resources(self, config: AdmissionConfig) -> ResourceReviews | None:
+        """Custom resources as the other source of policies, with what was served before the last stop."""
+        if not config.policy_server:
+            return None
+        self.policies.resources = CustomResources(
+            config,
+            self._base.config.engine.wall_timeout_s,
+            self._base.state_dir,
+            self._base.client,
+            self._base.informers,
+            self.policies,
+            self._log,
+            lambda: rfc3339(time.time()),
+        )
+        await self.policies.resources.start()
+        return ResourceReviews(config.policy_server, self._log)
+
+    def _listener(
+        self, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None
+    ) -> Listener:
+        return Listener(
+            sockets,
+            Routes(self.admission, reviews),
+            tls=tls.context,
+            limits=Limits(in_flight=Limits().connections),  # each policy has a limit of its own
+            on_handler_error=self._say_handler_error,
+            on_connection_error=lambda peer, error: self._log.debug("connection failed", peer=peer, error=str(error)),
+        )
+
+    def _registration(self, config: AdmissionConfig) -> Registration:
+        target = Target(
+            url=config.dialled,
+            ca_bundle=b"",
+            owner=owner_identity(self._base.config.node.name),
+            timeout_s=config.webhook_timeout_s,
+            include_system=config.include_system,
+        )
+        return make_registration(
+            config.register,
+            target,
+            self._say_registration,
+            client=self._base.client,
+            static_dir=Path(config.static_dir) if config.static_dir else None,
+        )
+
+    async def _register(self, registration: Registration) -> None:
+        """Nothing is registered before it is known which custom resources there are: what was registered for them
+        before the last stop would be withdrawn, and come back a moment later."""
+        if self.policies.resources is not None and self._base.client.configured:
+            with trio.move_on_after(RESOURCES_S):
+                await self.policies.resources.wait_known()
+        self.policies.register()
+        await registration.run()
+
+    def _start_audits(self, config: AdmissionConfig, nursery: trio.Nursery) -> None:
+        from edged.admission.audit.auditor import Auditor
+
+        self.auditor = Auditor(self._base.client, self.admission, config, self._log)
+        self.auditor.measure(self._base.metrics)
+        nursery.start_soon(self.auditor.run)
+
+    def _say_registration(self, state: State) -> None:
+        if self.policies.resources is not None:
+            self.policies.resources.wake()
+        level = "info" if state.phase in ("registered", "off", "pending") else "warning"
+        fields = {"mode": state.mode, "phase": state.phase, "policies": len(state.policies)}
+        if state.message:
+            fields["message"] = state.message
+        self._log.log(level, "registration", fields)
+
+    def _say_handler_error(self, request: Request, error: Exception) -> None:
+        self._log.error("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
+
+
+def make_traces(endpoint: str, log: Logger) -> Traces | None:
+    """None where nobody wants traces. Variables that make no sense cost the traces, never admission."""
+    if not endpoint and not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        return None
+    # Imported here: a node without traces does not pay for them.
+    from edged.admission.host import traces
+    from edged.telemetry import otlp_settings
+
+    try:
+        settings = otlp_settings.read(endpoint, os.environ)
+        return traces.Traces(settings, log) if settings is not None else None
+    except ConfigError as error:
+        log.error("no traces", error=str(error))
+        return None
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix time as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

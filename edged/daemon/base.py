@@ -1,0 +1,70 @@
+"""What every part of the process leans on: log, engine, compiler, connection to the API server, informers, metrics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.admission.host.policy_loader import PolicyLoader
+from edged.config import Config
+from edged.kube.client import ApiClient
+from edged.kube.informers import Informers
+from edged.kube.kubeconfig import ClientSource, Location
+from edged.registry.modules import Modules
+from edged.telemetry.logs import GuestLines, Logger
+from edged.telemetry.metrics import Registry, internal_error_metrics, process_metrics
+from edged.wasm.compile import Compiler
+from edged.wasm.engine import Engine
+
+if TYPE_CHECKING:
+    from edged.scheduling.run.plugins import PluginLoader
+
+
+class Base:
+    """Made once at start. `config` and `modules` are those in force: a reload puts others in their place."""
+
+    def __init__(self, config: Config, log: Logger) -> None:
+        self.config = config
+        self.log = log
+        self.lines = GuestLines(log)
+        engine = config.engine
+        self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
+        self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
+        self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context), log=log)
+        self.informers = Informers(self.source.client)
+        self.metrics = Registry()
+        process_metrics(self.metrics)
+        internal_error_metrics(self.metrics, log.internal_errors)
+        self.modules = Modules(config.registry, self.state_dir, log)
+
+    @property
+    def client(self) -> ApiClient:
+        return self.source.client
+
+    @property
+    def state_dir(self) -> Path:
+        return Path(self.config.node.state_dir)
+
+    def modules_of(self, config: Config) -> Modules:
+        """Where modules come from by that configuration; downloads under way are shared where nothing changed."""
+        if config.registry == self.config.registry:
+            return self.modules
+        return Modules(config.registry, Path(config.node.state_dir), self.log)
+
+    def policy_loader(self, config: Config, modules: Modules) -> PolicyLoader:
+        allow_secrets = config.admission is not None and config.admission.allow_secrets
+        return PolicyLoader(
+            config.engine, self.compiler, self.lines, self.log, modules, allow_secrets=allow_secrets
+        )
+
+    def plugin_loader(self, config: Config, modules: Modules) -> PluginLoader:
+        # Imported here: a node without the scheduler does not pay for it.
+        from edged.scheduling.run.plugins import PluginLoader
+
+        return PluginLoader(config.engine, self.compiler, self.lines, modules)
+
+    def _say_compiling(self, event: str, what: str) -> None:
+        if event == "discarded":
+            self.log.warning("compiled module discarded", reason=what)
+        elif event != "cached":
+            self.log.info(event, module=what)

@@ -1,0 +1,160 @@
+"""One edged process from start to stop: opens the nurseries and orders what begins and ends when.
+
+    base       what all lean on: Kubernetes connection, informers, certificates, watchdog, status socket
+      work     loops that write: registration, the scheduler
+        intake the listeners
+
+Start: bind sockets first (callers queue instead of being refused), load policies, serve, register, say READY.
+Stop: unregister nothing (the API server must not fall open because a node restarts), stop accepting, let requests
+under way finish for `node.drain_s`, then stop what the rest leans on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+import trio
+
+from edged.config import Config
+from edged.daemon.admission_part import AdmissionPart
+from edged.daemon.base import Base
+from edged.daemon.heartbeat import Heartbeat
+from edged.daemon.operations import Operations
+from edged.daemon.reload import Reload
+from edged.errors import ConfigError
+from edged.http import listener as http
+from edged.process import status_socket, systemd
+from edged.telemetry.health import Health, Probes
+from edged.telemetry.logs import Logger, LogStyle, is_journal
+
+if TYPE_CHECKING:
+    from edged.scheduling.run.scheduling import Scheduling
+
+
+def logger(config: Config) -> Logger:
+    """The process's logger, as configured."""
+    observability = config.observability
+    return Logger(LogStyle(observability.log_format, observability.log_level, is_journal()))
+
+
+class Daemon:
+    """One edged process. `config_path` is read again on reload; None (tests) keeps the configuration."""
+
+    def __init__(self, config: Config, config_path: str | None, log: Logger) -> None:
+        self._log = log
+        self._base = Base(config, log)
+        self._heartbeat = Heartbeat(self._base.engine, log)
+        self._admission = AdmissionPart(self._base)
+        self._scheduling: Scheduling | None = None
+        self._reload = Reload(self._base, self._admission.policies, config_path)
+        self._operations = Operations(self._base, self._admission, self._reload)
+        self._probes = Probes()
+
+    async def run(
+        self, stop: Callable[[], Awaitable[object]], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Until `stop()` returns. `started` when everything that is enabled answers."""
+        notify = systemd.notifier()
+        interval = systemd.watchdog_interval_s()
+        inherited = systemd.inherited_sockets()
+        admission = self._base.config.admission
+        async with AsyncExitStack() as stack:
+            hangups = stack.enter_context(trio.open_signal_receiver(signal.SIGHUP))
+            stack.callback(self._base.engine.close)
+            stack.callback(notify.close)
+            sockets = inherited.get("admission") or (http.bind(admission.listen) if admission else [])
+            for bound in sockets:
+                stack.callback(bound.close)
+            async with trio.open_nursery() as base:
+                if interval is not None:
+                    base.start_soon(systemd.watchdog, notify, interval, self._heartbeat.is_alive)
+                await base.start(self._base.source.run)
+                await base.start(self._base.informers.run)
+                base.start_soon(self._serve_status)
+                self._admission.run_traces(base)
+                base.start_soon(self._heartbeat.run)
+                async with trio.open_nursery() as work:
+                    async with trio.open_nursery() as intake:
+                        await self._start(sockets, base, work, intake)
+                        self._say_ready(notify)
+                        task_status.started(self)
+                        base.start_soon(self._reload.on_hangup, hangups, notify)
+                        await stop()
+                        await self._drain(notify)
+                        intake.cancel_scope.cancel()
+                    work.cancel_scope.cancel()
+                base.cancel_scope.cancel()
+
+    async def _start(
+        self, sockets: Sequence[socket.socket], base: trio.Nursery, work: trio.Nursery, intake: trio.Nursery
+    ) -> None:
+        config = self._base.config
+        if config.observability.listen:
+            self._probes.ready["policies"] = lambda: "" if self._operations.ready else "not loaded yet"
+            health = Health(self._probes, self._base.metrics)
+            await intake.start(http.Listener(http.bind(config.observability.listen), health).serve)
+        if config.admission is not None:
+            await self._admission.start(
+                config.admission, sockets, self._probes, base=base, work=work, intake=intake
+            )
+        await self._start_scheduler(config, work)
+        settle_memory()
+
+    async def _start_scheduler(self, config: Config, work: trio.Nursery) -> None:
+        """Profiles are loaded before anything is scheduled; a scheduler that lacks a plugin does not run at all."""
+        if config.scheduler is None:
+            return
+        # Imported here: a node without the scheduler does not pay for it.
+        from edged.scheduling.run.scheduling import Scheduling
+
+        base = self._base
+        self._scheduling = Scheduling(
+            config.scheduler,
+            config.node.name,
+            base.plugin_loader(config, base.modules),
+            base.client,
+            base.informers,
+            self._log,
+            base.metrics,
+        )
+        self._reload.scheduling = self._operations.scheduling = self._scheduling
+        await self._scheduling.start(work)
+
+    async def _serve_status(self) -> None:
+        try:
+            await status_socket.serve(self._base.config.node.socket, self._operations.table(), self._log)
+        except ConfigError as error:
+            self._log.warning("no status socket", error=str(error))
+
+    def _say_ready(self, notify: systemd.Notifier) -> None:
+        self._operations.ready = True
+        notify.ready("serving")
+        self._log.info("ready", elapsed_ms=round((time.time() - self._operations.started_at) * 1000))
+
+    async def _drain(self, notify: systemd.Notifier) -> None:
+        self._operations.ready = False
+        notify.stopping("draining")
+        self._log.info("stopping")
+        await self._admission.drain(self._base.config.node.drain_s)
+
+
+def settle_memory() -> None:
+    """What start needed is over: free it, let the collector forget the rest, and give free pages back."""
+    gc.collect()
+    gc.freeze()
+    with suppress(AttributeError):  # glibc has it, other C libraries need it less
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+async def until_terminated() -> None:
+    """Returns at SIGTERM or SIGINT."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            return

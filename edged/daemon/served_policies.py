@@ -1,0 +1,84 @@
+"""The policies that answer reviews, from both sources: the configuration file and the cluster's custom resources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from edged.admission.endpoint.registration import Registration
+from edged.admission.host.admission import Admission
+from edged.admission.host.policy import Group, Policy, PolicySet
+from edged.admission.host.policy_loader import PolicyLoader
+from edged.admission.resources.custom_resources import CustomResources
+from edged.tls.serving_certificate import Certificates
+
+ANNOUNCE_S = 120.0
+"""How long a new certificate waits for an API server that does not take up the registration. One that cannot be told
+calls nobody meanwhile, so there is an end to waiting."""
+
+
+class ServedPolicies:
+    """Serves one set of policies, the configuration file's before custom resources, and has it registered.
+
+    `registration`, `certificates` and `resources` are None until admission starts, `resources` also where no
+    PolicyServer is served.
+    """
+
+    def __init__(self, admission: Admission, loader: Callable[[], PolicyLoader]) -> None:
+        """`loader` gives one that loads as the configuration says now."""
+        self.registration: Registration | None = None
+        self.certificates: Certificates | None = None
+        self.resources: CustomResources | None = None
+        self._admission = admission
+        self._loader = loader
+        self._configured: PolicySet = {}
+
+    def loader(self) -> PolicyLoader:
+        return self._loader()
+
+    def served(self) -> PolicySet:
+        """What answers now."""
+        return self._admission.policies
+
+    def configured(self) -> PolicySet:
+        """The policies of the configuration file."""
+        return self._configured
+
+    def configured_names(self) -> set[str]:
+        """Names that the configuration file has taken."""
+        return set(self._configured)
+
+    def configure(self, policies: PolicySet) -> None:
+        """Serve these as the configuration file's."""
+        self._configured = policies
+        self.swap()
+
+    def replace(self, old: Policy | Group, new: Policy | Group) -> None:
+        """Serve another version of one of the configuration file's."""
+        self.configure({name: new if policy is old else policy for name, policy in self._configured.items()})
+
+    def swap(self) -> None:
+        """Serve what both sources have now, then have it registered."""
+        resources = self.resources.policies if self.resources is not None else {}
+        self._admission.swap({**resources, **self._configured})
+        self.register()
+
+    def register(self) -> None:
+        """Tell the registration what is served now."""
+        if self.registration is not None and self.certificates is not None:
+            specs = [policy.webhook() for policy in self._configured.values()]
+            if self.resources is not None:
+                specs += self.resources.specs()
+            self.registration.update(specs, self.certificates.bundle)
+
+    async def announce_certificates(self) -> None:
+        """Let the API server know whom to trust before it is shown the new certificate."""
+        self.register()
+        if self.registration is not None:
+            with trio.move_on_after(ANNOUNCE_S):
+                await self.registration.heard()
+
+    def is_retired(self, name: str) -> bool:
+        """Whether the API server may still call a policy of that name which is not served any more."""
+        return self.registration is not None and self.registration.is_retired(name)
