@@ -164,11 +164,11 @@ def test_all_problems_are_told_at_once_in_line_order() -> None:
         ("[scheduler]\nnames = ['a', 'a']\n", '2: [scheduler] names: names "a" twice'),
         ("[scheduler]\nnames = []\n", "2: [scheduler] names: must not be empty"),
         (f"[scheduler]\n{PLUGIN}points = ['filters']\n", "5: [[scheduler.plugin]] \"p\" points[0]: must be one of"),
-        (f"[scheduler]\n{PLUGIN}profiles = ['x']\n", '5: [[scheduler.plugin]] "p" profiles: "x" is none of'),
+        (f"[scheduler]\n{PLUGIN}profiles = ['x']\n", '5: [[scheduler.plugin]] "p" profiles: "x" is not in'),
         (f"[scheduler]\n{PLUGIN}depends_on = ['unknown', 'pod']\n",
-         '5: [[scheduler.plugin]] "p" depends_on: "unknown" cannot be joined'),
-        (f"[scheduler]\n{PLUGIN}{PLUGIN}", '6: [[scheduler.plugin]] "p" name: is taken already, in line 3'),
-        (f"[admission]\n{POLICY}{POLICY}", '6: [[admission.policy]] "p" name: is taken already, in line 3'),
+         '5: [[scheduler.plugin]] "p" depends_on: "unknown" must stand alone'),
+        (f"[scheduler]\n{PLUGIN}{PLUGIN}", '6: [[scheduler.plugin]] "p" name: is already used, in line 3'),
+        (f"[admission]\n{POLICY}{POLICY}", '6: [[admission.policy]] "p" name: is already used, in line 3'),
     ],
 )  # fmt: skip
 def test_refusals(text: str, expected: str) -> None:
@@ -189,7 +189,7 @@ def test_refusals(text: str, expected: str) -> None:
         ("host_capabilities = ['kubernetes/list']", "host_capabilities[0]: unknown host capability"),
         ("context_aware = [{ kind = 'Pod' }]", "context_aware[0]: needs apiVersion"),
         ("context_aware = [{ apiVersion = 'v1', kind = 'Secret' }]", "context_aware[0]: Secret needs [admission]"),
-        ("timeout_s = 2.5", "timeout_s: may only lower [engine] wall_timeout_s = 2"),
+        ("timeout_s = 2.5", "timeout_s: must not be above [engine] wall_timeout_s = 2"),
         ("object_selector = { matchLabels = { 'a b' = 'c' } }", "object_selector.matchLabels.a b: is not a qualified"),
         ("object_selector = { matchExpressions = [{ key = 'a', operator = 'In' }] }",
          "object_selector.matchExpressions[0]: operator In needs values"),
@@ -336,7 +336,7 @@ def test_a_group_is_complete() -> None:
         ('expression = "true"', '5: [[admission.group]] "g" members.a: is never called by the expression'),
         (
             'expression = "a()"\nmembers.b = { module = "file:///b", timeout_s = 3 }',
-            '7: [[admission.group]] "g" members.b.timeout_s: may only lower [engine] wall_timeout_s = 2',
+            '7: [[admission.group]] "g" members.b.timeout_s: must not be above [engine] wall_timeout_s = 2',
         ),
     ],
 )

@@ -259,7 +259,7 @@ def _check_timeout(timeout_s: float, at: Path, limit: float, webhook: int, reade
     """`limit`: [engine] wall_timeout_s; `webhook`: how long the API server waits."""
     given = (*at, "timeout_s") in reader.lines
     if given and timeout_s > limit:
-        reader.problem((*at, "timeout_s"), f"may only lower [engine] wall_timeout_s = {limit:g}")
+        reader.problem((*at, "timeout_s"), f"must not be above [engine] wall_timeout_s = {limit:g}")
     elif (timeout_s if given else limit) >= webhook:
         path = (*at, "timeout_s") if given else at
         prefix = "" if given else f"timeout_s, by default [engine] wall_timeout_s = {limit:g}, "

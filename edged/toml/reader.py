@@ -357,7 +357,7 @@ def unique_names(named: Iterable[tuple[Path, str]], reader: Reader) -> None:
             continue
         if name in first:
             line = reader.line((*first[name], "name"))
-            reader.problem((*path, "name"), f"is taken already, in line {line}")
+            reader.problem((*path, "name"), f"is already used, in line {line}")
         first.setdefault(name, path)
 
 

@@ -277,7 +277,7 @@ def _policies(file: _File, reader: Reader, folder: Path) -> dict[str, _Named]:
                 reader.problem(path, str(error))
                 continue
             if config.name in found:
-                reader.problem((*path, "name"), "is taken already")
+                reader.problem((*path, "name"), "is already used")
             absent = {"context_aware", "host_capabilities"} - set(entry) if cls is PolicyConfig else set()
             found[config.name] = _Named(config, frozenset(absent))
     return found

@@ -67,10 +67,10 @@ def check(scheduler: SchedulerConfig, reader: Reader) -> None:
     for index, plugin in enumerate(scheduler.plugin):
         at: Path = (*AT, "plugin", index)
         if "unknown" in plugin.depends_on and len(plugin.depends_on) > 1:
-            reader.problem((*at, "depends_on"), '"unknown" cannot be joined with anything')
+            reader.problem((*at, "depends_on"), '"unknown" must stand alone')
         strange = [name for name in plugin.profiles if name not in scheduler.names]
         if strange and not scheduler.config and not reader.bad(*AT, "names"):
-            reader.problem((*at, "profiles"), f'"{strange[0]}" is none of [scheduler] names')
+            reader.problem((*at, "profiles"), f'"{strange[0]}" is not in [scheduler] names')
 
 
 def complete(scheduler: SchedulerConfig) -> SchedulerConfig:

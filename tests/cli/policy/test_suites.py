@@ -196,7 +196,7 @@ def test_junit(policy: Policy, tmp_path: Path):
         ({"tests": []}, "holds no tests"),
         ({"policies": [{"name": "a"}], "tests": [{"name": "t", "object": POD, "expect": "allowed"}]},
          'policies "a": needs the key "module"'),
-        ({"policies": [STRICT, STRICT], "tests": [{"name": "t", "object": POD, "expect": "allowed"}]}, "is taken"),
+        ({"policies": [STRICT, STRICT], "tests": [{"name": "t", "object": POD, "expect": "allowed"}]}, "already used"),
         ({"policies": 1, "tests": [{"name": "t", "object": POD, "expect": "allowed"}]}, "must be a list"),
     ],
 )  # fmt: skip
