@@ -22,6 +22,9 @@ PURE = (
 SHELLS = {
     "admission/resources/custom_resources.py", "admission/resources/resource_objects.py",
     "admission/resources/resource_reviews.py", "admission/resources/resource_status.py",
+    "admission/resources/resource_configs.py", "admission/resources/resource_loads.py",
+    "admission/resources/resource_memory.py", "admission/resources/resource_reports.py",
+    "admission/resources/resource_webhooks.py",
     "admission/audit/auditor.py", "admission/audit/audit_run.py", "admission/audit/audit_requests.py",
     "admission/audit/audit_conditions.py",
     "scheduling/guests/guest.py", "scheduling/guests/guest_pool.py",

@@ -325,7 +325,7 @@ def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
     """Registrations of the configured policies, whose rules are None where a module cannot be read, and of the custom
     resources that the daemon served last."""
     from edged.admission.host.webhook_specs import group_webhook
-    from edged.admission.resources.custom_resources import remembered_specs
+    from edged.admission.resources.resource_configs import remembered_specs
 
     own = [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
     return [*own, *remembered_specs(

@@ -18,10 +18,14 @@ from edged.admission.resources.module_places import source_problem
 from edged.registry.origin import Origin
 
 Object = Mapping[str, Any]
+Table = dict[str, Any]
+"""A table of the configuration file: [[admission.policy]], [[admission.group]], or a member of one."""
 ANSWER_EARLIER_S = 0.5
 """A policy must answer before the API server stops waiting."""
 SEVERITY = "io.kubewarden.policy.severity"
 CATEGORY = "io.kubewarden.policy.category"
+MAX_SETTINGS_DEPTH = 240
+"""Of what a guest is handed as JSON: orjson writes 254 levels, and settings stand within other documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Converted:
 
     name: str
     is_group: bool
-    table: dict[str, Any] = field(default_factory=dict)
+    table: Table = field(default_factory=dict)
     problem: str = ""
 
 
@@ -73,7 +77,7 @@ def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
         modules = [spec.get("module")]
         table |= _module(spec, kind, granted, _timeout(spec, spec, limits))
         table["allowed_to_mutate"] = bool(spec.get("mutating"))
-    problem = _problem(obj, server, modules, limits)
+    problem = _problem(obj, server, modules, limits) or _take_deep_settings(table)
     return Converted(unique_name_of(obj), kind.is_group, table, problem)
 
 
@@ -88,6 +92,33 @@ def _problem(obj: Object, server: Object | None, modules: Sequence[Any], limits:
     return next((problem for problem in problems if problem), "")
 
 
+def _take_deep_settings(table: Table) -> str:
+    """Settings that JSON could not be made of are taken out; "" when there are none. Whoever compares or writes the
+    table later need not think of them."""
+    problem = ""
+    for where, part in (("", table), *((f"member {name}: ", part) for name, part in table.get("members", {}).items())):
+        if is_deeper(part.get("settings"), MAX_SETTINGS_DEPTH):
+            part["settings"] = {}
+            problem = problem or f"{where}its settings are nested deeper than {MAX_SETTINGS_DEPTH} levels"
+    return problem
+
+
+def is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and mappings are nested deeper than this. Does not recurse."""
+    level = [value]
+    for _ in range(levels + 1):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, Mapping):
+                inner += each.values()
+            elif isinstance(each, list | tuple):
+                inner += each
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
 def capabilities_of(kind: Kind, server: Object | None, limits: Limits) -> tuple[str, ...]:
     """Host capabilities: all for cluster-scoped kinds (what they read is named in contextAwareResources); for
     namespaced ones what both the configuration file and the PolicyServer grant."""
@@ -100,20 +131,20 @@ def capabilities_of(kind: Kind, server: Object | None, limits: Limits) -> tuple[
 
 def common_patterns(one: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
     """Capability patterns that cover what both lists cover."""
-    found: dict[str, None] = {}
+    common: dict[str, None] = {}
     for a in map(str.strip, one):
         for b in map(str.strip, other):
             narrower = b if _within(b, a) else a if _within(a, b) else None
             if narrower is not None:
-                found[narrower] = None
-    return tuple(found)
+                common[narrower] = None
+    return tuple(common)
 
 
 def _within(pattern: str, wider: str) -> bool:
     return wider in ("*", pattern) or (wider.endswith("/*") and pattern.startswith(wider[:-1]))
 
 
-def _common(obj: Object, spec: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
+def _common(obj: Object, spec: Mapping[str, Any], kind: Kind) -> Table:
     mode = spec.get("mode") or "protect"
     return {
         "name": unique_name_of(obj),
@@ -148,11 +179,11 @@ def origin_of(obj: Object) -> Origin:
     )
 
 
-def _rule(rule: Mapping[str, Any], kind: Kind) -> dict[str, Any]:
-    found = {key: list(rule.get(key) or ()) for key in ("apiGroups", "apiVersions", "operations", "resources")}
+def _rule(rule: Mapping[str, Any], kind: Kind) -> Table:
+    copied = {key: list(rule.get(key) or ()) for key in ("apiGroups", "apiVersions", "operations", "resources")}
     if rule.get("scope") and not kind.namespaced:  # a namespaced kind's rules are Namespaced, whatever they say
-        found["scope"] = rule["scope"]
-    return found
+        copied["scope"] = rule["scope"]
+    return copied
 
 
 def _selector(value: Any) -> dict[str, Any]:
@@ -160,7 +191,7 @@ def _selector(value: Any) -> dict[str, Any]:
     return {key: part for key, part in value.items() if part} if isinstance(value, Mapping) else {}
 
 
-def _module(spec: Mapping[str, Any], kind: Kind, granted: tuple[str, ...], timeout_s: float) -> dict[str, Any]:
+def _module(spec: Mapping[str, Any], kind: Kind, granted: tuple[str, ...], timeout_s: float) -> Table:
     aware = () if kind.namespaced else spec.get("contextAwareResources") or ()
     return {
         "module": str(spec.get("module") or ""),

@@ -5,7 +5,7 @@ Pure: objects in, plans out. admission/resources/custom_resources.py loads, regi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from edged.admission.resources.conversion import Converted, Limits, convert
 from edged.admission.resources.kinds import DEFAULT_SERVER, KINDS, is_deleting, server_of
 
 Object = Mapping[str, Any]
+Convert = Callable[[Object, Object | None, Limits], Converted]
 KEPT_ANNOTATIONS = ("io.kubewarden.policy.", "io.artifacthub.")
 
 
@@ -51,7 +52,9 @@ class Plan:
         return {planned.name: planned for planned in self.policies if not planned.blocked}
 
 
-def make_plan(objects: Iterable[Object], server_name: str, limits: Limits, taken: Collection[str]) -> Plan:
+def make_plan(
+    objects: Iterable[Object], server_name: str, limits: Limits, taken: Collection[str], convert: Convert = convert
+) -> Plan:
     """`taken`: names of policies of the configuration file, which go first."""
     mine = [obj for obj in objects if belongs(obj, server_name)]
     server = next((obj for obj in mine if not KINDS[obj["kind"]].is_policy), None)
@@ -90,8 +93,8 @@ def trimmed(obj: Object) -> dict[str, Any]:
     metadata = obj["metadata"]
     kept = {key: metadata[key] for key in ("name", "namespace", "uid", "creationTimestamp") if metadata.get(key)}
     annotations = metadata.get("annotations") or {}
-    known = {key: value for key, value in annotations.items() if key.startswith(KEPT_ANNOTATIONS)}
-    if known:
-        kept["annotations"] = known
-    found = {"apiVersion": obj.get("apiVersion", ""), "kind": obj["kind"], "metadata": kept}
-    return {**found, "spec": obj["spec"]} if isinstance(obj.get("spec"), Mapping) else found
+    kept_annotations = {key: value for key, value in annotations.items() if key.startswith(KEPT_ANNOTATIONS)}
+    if kept_annotations:
+        kept["annotations"] = kept_annotations
+    shell = {"apiVersion": obj.get("apiVersion", ""), "kind": obj["kind"], "metadata": kept}
+    return {**shell, "spec": obj["spec"]} if isinstance(obj.get("spec"), Mapping) else shell

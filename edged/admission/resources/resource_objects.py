@@ -1,28 +1,22 @@
-"""The custom resources as they are now: shared informers while the definitions are installed, a file until then.
+"""The custom resources as the API server has them: shared informers while the definitions are installed.
 
-The file remembers what was last served, so that a node that starts without its API server keeps its policies. Used by
-admission/resources/custom_resources.py only.
+Used by admission/resources/custom_resources.py only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import orjson
 import trio
 
 from edged.admission.resources.kinds import GROUP, KINDS, VERSION, Kind
-from edged.admission.resources.plan import trimmed
 from edged.errors import PeerError
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.informers import Change, Informer, Informers
-from edged.process.files import make_folder, write_atomically
 from edged.telemetry.logs import Logger
 
 Object = dict[str, Any]
-FILE_NAME = "custom-resources.json"
 LOOK_S = 10.0
 LOOK_AGAIN_S = 60.0
 GONE_AFTER = 3
@@ -117,47 +111,3 @@ class Objects:
 
     def _on_change(self, change: Change) -> None:
         self._changed()
-
-
-class Memory:
-    """What was served last, in STATE_DIR/custom-resources.json (settings are in it: 0600)."""
-
-    def __init__(self, state_dir: Path, log: Logger) -> None:
-        self._path = state_dir / FILE_NAME
-        self._log = log
-        self._written = b""
-        self._said = ""
-
-    def recall(self) -> tuple[list[Object], set[str]] | None:
-        """The objects, and the names of policies that were registered; None when nothing is remembered."""
-        try:
-            data = self._path.read_bytes()
-            content = orjson.loads(data)
-            objects = [each for each in content["objects"] if each["kind"] in KINDS and each["metadata"]["name"]]
-            registered = {str(name) for name in content["registered"]}
-        except FileNotFoundError:
-            return None
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
-            self._log.warning("remembered custom resources cannot be read", file=str(self._path), error=str(error))
-            return None
-        self._written = data
-        return objects, registered
-
-    async def remember(self, objects: Iterable[Object], registered: Iterable[str]) -> None:
-        """Write the file if that changes it."""
-        content = {"objects": [trimmed(obj) for obj in objects], "registered": sorted(registered)}
-        data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        if data == self._written:
-            return
-        try:
-            await trio.to_thread.run_sync(self._write, data)
-        except OSError as error:
-            if str(error) != self._said:
-                self._said = str(error)
-                self._log.warning("custom resources are not remembered", error=str(error))
-            return
-        self._written, self._said = data, ""
-
-    def _write(self, data: bytes) -> None:
-        make_folder(self._path.parent, 0o700)
-        write_atomically(self._path, data, 0o600)

@@ -14,12 +14,11 @@ from typing import Any
 import trio
 
 from edged.admission.resources.kinds import FINALIZER, KINDS, OLD_FINALIZER
-from edged.admission.resources.plan import describe
+from edged.admission.resources.plan import Object, describe
 from edged.kube import writes
 from edged.kube.client import ApiClient, ApiError
 from edged.telemetry.logs import Logger
 
-Object = dict[str, Any]
 AGAIN_S = 60.0
 AGAIN_MAX_S = 3600.0
 
@@ -79,8 +78,8 @@ class ObjectWriter:
         said.not_before = now + said.delay_s
         return True
 
-    def _unsaid(self, obj: Object) -> None:
-        """The write did not happen: it may be tried again at once."""
+    def unsaid(self, obj: Object) -> None:
+        """The last write of this object did not happen: it may be tried again at once."""
         uid = obj["metadata"].get("uid") or ""
         for what in ("status", "finalizer"):
             self._said.pop((uid, what), None)
@@ -97,9 +96,9 @@ class ObjectWriter:
             )  # fmt: skip
         except ApiError as error:
             if error.code == 409:  # seen again when the newer version arrives
-                self._unsaid(obj)
+                self.unsaid(obj)
             elif error.code >= 500 or error.code == 429:
-                self._unsaid(obj)
+                self.unsaid(obj)
                 raise
             elif error.code != 404:
                 self._log.warning("custom resource not updated", object=describe(obj), error=str(error))

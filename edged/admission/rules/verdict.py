@@ -27,6 +27,12 @@ def internal_rejection(uid: str, detail: str) -> AdmissionResponse:
     return plain_rejection(uid, 500, f"internal server error: {detail}")
 
 
+def unexpected(error: Exception) -> str:
+    """Why a policy cannot answer, where edged itself failed. The log has the rest: an error's own text may quote an
+    object."""
+    return f"internal error of edged: {type(error).__name__}"
+
+
 def plain_rejection(uid: str, code: int, message: str) -> AdmissionResponse:
     return AdmissionResponse(uid, False, status={"message": message, "code": code})
 
