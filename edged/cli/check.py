@@ -90,7 +90,7 @@ def missing(config: Config) -> Iterator[str]:
 
 def _of_scheduler_file(path: Path) -> Iterator[str]:
     """What is wrong in a KubeSchedulerConfiguration, by its path in the file."""
-    from edged.scheduling.run.plugins import read_settings
+    from edged.scheduling.run.plugin_loader import read_settings
 
     try:
         read_settings(path)

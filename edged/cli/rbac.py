@@ -146,7 +146,7 @@ def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
 
 
 def _scheduler_lease(config: Config) -> LeaderElectionSettings | None:
-    from edged.scheduling.run.plugins import read_settings
+    from edged.scheduling.run.plugin_loader import read_settings
     from edged.scheduling.run.scheduling import OWN_LEASE
 
     scheduler = config.scheduler

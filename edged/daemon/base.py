@@ -17,7 +17,7 @@ from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 
 if TYPE_CHECKING:
-    from edged.scheduling.run.plugins import PluginLoader
+    from edged.scheduling.run.plugin_loader import PluginLoader
 
 
 class Base:
@@ -59,7 +59,7 @@ class Base:
 
     def plugin_loader(self, config: Config, modules: Modules) -> PluginLoader:
         # Imported here: a node without the scheduler does not pay for it.
-        from edged.scheduling.run.plugins import PluginLoader
+        from edged.scheduling.run.plugin_loader import PluginLoader
 
         return PluginLoader(config.engine, self.compiler, self.lines, modules)
 

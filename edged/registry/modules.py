@@ -1,8 +1,8 @@
 """From a module's URL to a file on this host: `file://` as it is, `registry://` and `https://` through the local store.
 
-Called by admission/host/policy_loader.py and scheduling/run/plugins.py when they load, and by the command line. However
-many ask for one URL, it is downloaded once; when to try again is the caller's to say. What was downloaded before is
-used while its registry is away.
+Called by admission/host/policy_loader.py and scheduling/run/plugin_loader.py when they load, and by the command line.
+However many ask for one URL, it is downloaded once; when to try again is the caller's to say. What was downloaded
+before is used while its registry is away.
 """
 
 from __future__ import annotations

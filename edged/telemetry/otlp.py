@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import pack
 
-from edged.scheduling.guests.protobuf import varint
+from edged.protobuf_wire import BYTES, VARINT, delimited, tag, varint
 
 Attribute = str | bool | int | None
 SERVER = 2  # SpanKind
@@ -69,8 +69,8 @@ def _text(number: int, value: str) -> bytes:
 
 
 def _bytes(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(value)) + value
+    return delimited(tag(number, BYTES), value)
 
 
 def _integer(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value)
+    return tag(number, VARINT) + varint(value)

@@ -13,7 +13,7 @@ import trio
 
 from edged.abi import wapc
 from edged.scheduling.guests import imports as scheduler
-from edged.scheduling.guests import protobuf
+from edged.scheduling.guests import object_encoding
 from edged.wasm import wasi
 from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
@@ -73,7 +73,7 @@ class Nodes:
     """edged.scheduling.guests.imports.World over the nodes of one case."""
 
     def __init__(self, nodes: list[dict[str, Any]]) -> None:
-        self.encoded = {node["metadata"]["name"]: protobuf.encode("Node", node) for node in nodes}
+        self.encoded = {node["metadata"]["name"]: object_encoding.encode("Node", node) for node in nodes}
 
     def node(self, name: str) -> bytes:
         return self.encoded.get(name, b"")
@@ -114,7 +114,7 @@ class EdgedPlugin:
         return answers
 
     async def _answer(self, point: str, node: str) -> dict[str, Any]:
-        call = scheduler.Call(lambda: protobuf.encode("Pod", self.case["pod"]), node.encode())
+        call = scheduler.Call(lambda: object_encoding.encode("Pod", self.case["pod"]), node.encode())
         self.state.begin(call)
         returned = await self.call(point)
         if point == "score":

@@ -1,14 +1,14 @@
 """A small synchronous host for scheduler plugins on wasmtime's public API; see wapc_host.py for why.
 
 Only the functions that the sample plugins import are there; an unknown import fails the test. Pods and nodes
-are encoded by edged.scheduling.guests.protobuf, which has tests of its own. Called by test_scheduling.py.
+are encoded by edged.scheduling.guests.object_encoding, which has tests of its own. Called by test_scheduling.py.
 """
 
 from typing import Any
 
 import wasmtime
 
-from edged.scheduling.guests import protobuf
+from edged.scheduling.guests import object_encoding
 
 from .wapc_host import function_of, memory_of
 
@@ -35,8 +35,8 @@ class Plugin:
             function_of(self.exports, "_start")(self.store)
 
     def begin(self, pod: dict[str, Any], nodes: list[dict[str, Any]]) -> None:
-        self.pod = protobuf.encode("Pod", pod)
-        self.nodes = {node["metadata"]["name"]: protobuf.encode("Node", node) for node in nodes}
+        self.pod = object_encoding.encode("Pod", pod)
+        self.nodes = {node["metadata"]["name"]: object_encoding.encode("Node", node) for node in nodes}
 
     def status(self, point: str, node: str = "") -> dict[str, Any]:
         """Calls an extension point that answers with a status code."""

@@ -1,7 +1,7 @@
 """Which profiles `edged schedule simulate` runs: the daemon's, with the changes that were asked for.
 
 Settings come from edged.toml, a KubeSchedulerConfiguration, or what came with the cluster's picture; loading is
-scheduling/run/plugins.py's, so a guest here is the guest of the daemon. Called by the command alone.
+scheduling/run/plugin_loader.py's, so a guest here is the guest of the daemon. Called by the command alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core.framework import Handle
 from edged.scheduling.core.profile import PluginRef, ProfileConfig
-from edged.scheduling.run.plugins import Loaded, PluginLoader
+from edged.scheduling.run.plugin_loader import Loaded, PluginLoader
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.telemetry.logs import GuestLines, Logger, LogStyle
 from edged.wasm.compile import Compiler

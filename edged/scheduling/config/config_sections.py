@@ -23,7 +23,7 @@ from edged.scheduling.config.config_shapes import (
     text,
     whole_number,
 )
-from edged.scheduling.objects.requests import is_extended
+from edged.scheduling.objects.resource_amounts import is_extended
 
 _ELECTION: Final = frozenset(
     {

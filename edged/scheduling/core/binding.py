@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edged.scheduling.core.cycle import CycleError
-from edged.scheduling.core.framework import MAX_PERMIT_TIMEOUT_S, Code, CycleState, Status
+from edged.scheduling.core.framework import MAX_PERMIT_TIMEOUT_S, CycleState
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import Call, Profile
 from edged.scheduling.objects.pods import PodInfo
 

@@ -30,8 +30,9 @@ from edged.scheduling.core.cycle import (
     score_nodes,
     score_row,
 )
-from edged.scheduling.core.framework import CycleState, Status
+from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation, ScoreRow
+from edged.scheduling.core.plugin_status import Status
 from edged.scheduling.core.profile import Call, Profile
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.objects.pods import PodInfo

@@ -32,16 +32,14 @@ from edged.scheduling.core.extenders import Extender, run_extender_filters, run_
 from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
     MIN_NODE_SCORE,
-    Code,
     CycleState,
     Handle,
     PostFilterResult,
     Preemption,
-    Status,
-    failed,
 )
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import Evaluation, ScoreRow
+from edged.scheduling.core.plugin_status import Code, Status, failed
 from edged.scheduling.core.preemption import Candidate, DisruptionBudget
 from edged.scheduling.core.profile import Call, Profile, ProfileConfig, build
 from edged.scheduling.core.snapshot import Snapshot

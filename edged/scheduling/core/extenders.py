@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from edged.errors import EdgedError
-from edged.scheduling.core.framework import MAX_NODE_SCORE, Code, Status
+from edged.scheduling.core.framework import MAX_NODE_SCORE
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation, ScoreRow
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.preemption import Candidate
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo

@@ -1,7 +1,8 @@
-"""The scheduling framework: extension points, Status codes, CycleState, cluster events. Pure.
+"""The scheduling framework: extension points, CycleState, what plugins are and what they may ask. Pure.
 
-Holds the vocabulary that plugins, queue, cycle and loop share, with upstream's names (kube-scheduler 1.37) in
-snake case. Holds no behaviour of a cycle (cycle.py) and no plugin (plugins/, and the Wasm plugins' own file).
+With plugin_status.py and cluster_events.py this is the vocabulary that plugins, queue, cycle and loop share, in
+upstream's names (kube-scheduler 1.37) and snake case. It holds no behaviour of a cycle (cycle.py) and no plugin
+(plugins/, and the Wasm plugins' own file).
 
 A plugin is a subclass of `Plugin`. It lists the extension points it implements in `points` and defines a
 method of the same name for each. Native plugins' methods are plain functions; a plugin with `awaits = True`
@@ -12,11 +13,12 @@ Success is `None` wherever a Status is asked for: nothing is built on the hot pa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName
+from edged.scheduling.core.cluster_events import ALL_EVENTS, EventRegistration
+from edged.scheduling.core.plugin_status import Status
 
 if TYPE_CHECKING:
     from edged.scheduling.core.preemption import Candidate, DisruptionBudget, Trial
@@ -37,53 +39,6 @@ POINTS = (
 # Methods that may be coroutine functions (when the plugin says `awaits`). `add_pod`/`remove_pod` belong to
 # pre_filter, `unreserve` to reserve, `end_cycle` to any.
 AWAITED = frozenset(POINTS[2:]) | {"add_pod", "remove_pod", "unreserve", "end_cycle"}
-
-
-class Code(IntEnum):
-    """Status codes. Guests may send any other int32; such a code counts as a failure that is no rejection."""
-
-    SUCCESS = 0
-    ERROR = 1
-    UNSCHEDULABLE = 2
-    UNRESOLVABLE = 3
-    """UnschedulableAndUnresolvable: preempting Pods on that node would not help."""
-    WAIT = 4
-    SKIP = 5
-    PENDING = 6
-
-
-REJECTED = frozenset({Code.UNSCHEDULABLE, Code.UNRESOLVABLE, Code.PENDING})
-
-
-class Status(NamedTuple):
-    """What a plugin answers when it is not plain success. `plugin` is who decided ("" = the framework
-    itself).
-
-    A tuple, since one may be built per node and plugin; plugins keep constant ones at class level.
-    """
-
-    code: int
-    reasons: tuple[str, ...] = ()
-    plugin: str = ""
-
-    @property
-    def message(self) -> str:
-        """The reasons joined as upstream prints them."""
-        return ", ".join(self.reasons)
-
-    @property
-    def rejected(self) -> bool:
-        """The Pod does not fit (codes 2, 3, 6), as opposed to something being broken."""
-        return self.code in REJECTED
-
-    def by(self, plugin: str) -> Status:
-        """The same status, with its author filled in unless there is one."""
-        return self if self.plugin else self._replace(plugin=plugin)
-
-
-def failed(status: Status | None) -> bool:
-    """Neither None nor code 0 (a guest may send code 0 with a reason)."""
-    return status is not None and status[0] != 0
 
 
 class CycleState:
@@ -109,72 +64,6 @@ class CycleState:
         copy.skip_filter = self.skip_filter
         copy.skip_score = self.skip_score
         return copy
-
-
-# --- cluster events -----------------------------------------------------------------------------------------
-
-
-class Action(IntFlag):
-    """Action bits of a cluster event; the numbers are upstream's host-side ones."""
-
-    ADD = 1
-    DELETE = 2
-    UPDATE_NODE_ALLOCATABLE = 4
-    UPDATE_NODE_LABEL = 8
-    UPDATE_NODE_TAINT = 16
-    UPDATE_NODE_CONDITION = 32
-    UPDATE_NODE_ANNOTATION = 64
-    UPDATE_NODE_DECLARED_FEATURE = 128
-    UPDATE_POD_LABEL = 256
-    UPDATE_POD_SCALE_DOWN = 512
-    UPDATE_POD_TOLERATION = 1024
-    UPDATE_POD_GATES_ELIMINATED = 2048
-    UPDATE_POD_GENERATED_CLAIM = 4096
-    UPDATE_POD_OTHER = 8192
-    """An update of a Pod in nothing that the bits above name; only whoever asks for all updates hears of
-    it."""
-    UPDATE = 16383 & ~3
-    ALL = 16383
-
-
-WILDCARD = "*"
-# Resources of cluster events as upstream writes them: core kinds bare, others "group/Kind".
-RESOURCES = (
-    "Pod", "Node", "PersistentVolume", "PersistentVolumeClaim", "storage.k8s.io/StorageClass",
-    "storage.k8s.io/CSINode", "storage.k8s.io/CSIDriver", "storage.k8s.io/VolumeAttachment",
-    "storage.k8s.io/CSIStorageCapacity", "resource.k8s.io/ResourceClaim", "resource.k8s.io/ResourceSlice",
-    "resource.k8s.io/DeviceClass", WILDCARD,
-)  # fmt: skip
-
-
-class ClusterEvent(NamedTuple):
-    """Something happened to a resource. `label` names it in metrics and logs ("" = derived)."""
-
-    resource: str
-    action: int
-    label: str = ""
-
-    def matches(self, registered: ClusterEvent) -> bool:
-        """Whether a plugin that registered `registered` wants to hear of this."""
-        if WILDCARD in (registered.resource, self.resource):
-            return True
-        return registered.resource == self.resource and bool(registered.action & self.action)
-
-
-# A hint says whether an event may make a rejected Pod schedulable: True = queue it. `old`/`new` are PodInfo
-# for Pod events, Node for Node events, what objects.py makes of any other resource; None where there is none.
-Hint = Callable[["PodInfo", Any, Any], bool]
-
-
-class EventRegistration(NamedTuple):
-    """An event a plugin waits for after it rejected a Pod. No hint: always queue."""
-
-    event: ClusterEvent
-    hint: Hint | None = None
-
-
-ALL_EVENTS = tuple(EventRegistration(ClusterEvent(resource, Action.ALL)) for resource in RESOURCES[:6])
-"""For a plugin that does not say what it waits for (upstream's default for guests without `enqueue`)."""
 
 
 # --- plugins ------------------------------------------------------------------------------------------------

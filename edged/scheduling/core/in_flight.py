@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edged.scheduling.core.framework import ClusterEvent
+from edged.scheduling.core.cluster_events import ClusterEvent
 
 
 class SeenEvent(NamedTuple):

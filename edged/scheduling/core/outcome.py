@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from edged.scheduling.core.framework import Code, Status
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.pods import PodInfo
 
 NOT_VISITED = Status(-1, ("not evaluated",))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from edged.kube.values.selectors import LabelSelector, parse_label_selector
-from edged.scheduling.core.framework import Code, Status
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 

@@ -12,16 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from edged.errors import ConfigError
-from edged.scheduling.core.framework import (
-    NODE,
-    POD,
-    POINTS,
-    ArgumentError,
-    EventRegistration,
-    Handle,
-    Plugin,
-    PluginFactory,
-)
+from edged.scheduling.core.cluster_events import EventRegistration
+from edged.scheduling.core.framework import NODE, POD, POINTS, ArgumentError, Handle, Plugin, PluginFactory
 from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.plugins.default_binder import DefaultBinder
 from edged.scheduling.plugins.default_preemption import DefaultPreemption

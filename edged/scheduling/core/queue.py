@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.counters import Metrics
-from edged.scheduling.core.framework import Action, ClusterEvent, Code
 from edged.scheduling.core.in_flight import InFlight
 from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.plugin_status import Code
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.core.queue_events import (
     FORCE_ACTIVATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.outcome import EXTENDER
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.core.queued_pod import QueuedPod

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cache import Cache
-from edged.scheduling.core.framework import Action, ClusterEvent
+from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.queue import SchedulingQueue
 from edged.scheduling.objects.nodes import Node
 from edged.scheduling.objects.pods import PodInfo

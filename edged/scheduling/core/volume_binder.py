@@ -18,7 +18,7 @@ from edged.errors import EdgedError
 from edged.kube.values.selectors import Labels
 from edged.scheduling.objects.other_objects import Objects, StaleError
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.storage import Capacity, Claim, ClaimRef, CSINode, Volume
+from edged.scheduling.objects.storage_objects import Capacity, Claim, ClaimRef, CSINode, Volume
 
 NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 NO_VOLUMES = "node(s) didn't find available persistent volumes to bind"

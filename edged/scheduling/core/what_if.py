@@ -21,9 +21,10 @@ from edged.scheduling.core.cycle import (
     run_now,
     run_post_filter,
 )
-from edged.scheduling.core.framework import Code, CycleState, PostFilterResult, Status
+from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.preemption import Candidate, parse_budget
 from edged.scheduling.core.profile import Call, Profile, ProfileConfig, build
 from edged.scheduling.objects.nodes import NodeInfo

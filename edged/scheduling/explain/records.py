@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from edged.kube.values.names import NamespacedName
-from edged.scheduling.core.framework import CycleState, Status
+from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
+from edged.scheduling.core.plugin_status import Status
 from edged.scheduling.core.profile import Profile
 
 CELLS = 500_000

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from edged.scheduling.core import queued_pod as places
-from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.outcome import Evaluation
 from edged.scheduling.core.queue import SchedulingQueue
 from edged.scheduling.core.queued_pod import QueuedPod

@@ -21,17 +21,9 @@ from typing import Final
 import trio
 
 from edged.errors import EdgedError, GuestError
-from edged.scheduling.core.framework import (
-    ALL_EVENTS,
-    UNKNOWN,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    PostFilterResult,
-    Status,
-)
+from edged.scheduling.core.cluster_events import ALL_EVENTS, EventRegistration
+from edged.scheduling.core.framework import UNKNOWN, CycleState, Handle, Plugin, PostFilterResult
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.guests import exports
 from edged.scheduling.guests.guest_pool import InstancePool
 from edged.scheduling.guests.guest_world import GuestWorld

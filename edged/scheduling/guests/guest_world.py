@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from edged.scheduling.core.framework import Handle
-from edged.scheduling.guests.protobuf import NodeEncodings, NodeSource, PodEncodings
+from edged.scheduling.guests.object_encoding import NodeEncodings, NodeSource, PodEncodings
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 

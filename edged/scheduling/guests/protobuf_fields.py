@@ -1,8 +1,8 @@
 """Field numbers of the Kubernetes messages that Pod and NodeList reach, as data. No code.
 
 Facts of the packages `k8s.io.api.core.v1` and `k8s.io.apimachinery.pkg.apis.meta.v1` as of Kubernetes 1.37;
-`tests/scheduling/guests/test_protobuf.py` compares every entry with the Go types themselves. Read by
-`scheduling/guests/protobuf.py`.
+`tests/scheduling/guests/test_object_encoding.py` compares every entry with the Go types themselves. Read by
+`scheduling/guests/object_encoding.py`.
 
 One string per message; entries are separated by commas, each is `NUMBER NAME KIND`. NAME is the JSON name,
 `-` for a struct whose fields JSON writes into the surrounding object. KIND is a scalar (`string`, `bool`,

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from edged.errors import GuestError
-from edged.scheduling.core.framework import WILDCARD, Action, ClusterEvent
+from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent
 
 
 class BadResult(GuestError):
@@ -28,7 +28,7 @@ def nul_terminated(data: bytes) -> list[str]:
 
 # --- cluster events ----------------------------------------------------------------------------------------
 
-# Numbers of the guest ABI -> resources as framework.RESOURCES writes them. PodSchedulingContext is gone from
+# Numbers of the guest ABI -> resources as cluster_events.RESOURCES writes them. PodSchedulingContext is gone from
 # Kubernetes: the name stays, and matches nothing.
 _RESOURCES: Final = (
     "Pod", "Node", "PersistentVolume", "PersistentVolumeClaim", "PodSchedulingContext",

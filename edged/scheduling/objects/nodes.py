@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from edged.kube.values.names import NamespacedName
-from edged.scheduling.core.framework import Action
+from edged.scheduling.core.cluster_events import Action
 from edged.scheduling.objects.pods import HostPort, ObjectSource, PodInfo, Taint
-from edged.scheduling.objects.requests import Resources, allocatable
+from edged.scheduling.objects.resource_amounts import Resources, allocatable
 
 if TYPE_CHECKING:
     from edged.kube.values.shapes import NodeSpec, NodeStatus, ObjectMeta

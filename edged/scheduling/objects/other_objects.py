@@ -16,8 +16,8 @@ from typing import Any, Final
 from edged.errors import EdgedError
 from edged.kube.values.names import NamespacedName, key_of
 from edged.kube.values.selectors import LabelSelector, Requirement, parse_label_selector
-from edged.scheduling.objects import storage
-from edged.scheduling.objects.storage import Capacity, Claim, CSIDriver, CSINode, StorageClass, Volume
+from edged.scheduling.objects import storage_objects as storage
+from edged.scheduling.objects.storage_objects import Capacity, Claim, CSIDriver, CSINode, StorageClass, Volume
 
 CLAIM, VOLUME, STORAGE_CLASS = "PersistentVolumeClaim", "PersistentVolume", "StorageClass"
 CSI_NODE, CSI_DRIVER, CAPACITY = "CSINode", "CSIDriver", "CSIStorageCapacity"

@@ -26,7 +26,7 @@ from edged.kube.values.selectors import (
 )
 from edged.scheduling.objects.features import required_features
 from edged.scheduling.objects.pod_volumes import Disk, PodClaim, claims, disks, relevant_volumes
-from edged.scheduling.objects.requests import (
+from edged.scheduling.objects.resource_amounts import (
     Resources,
     assumed_requests,
     requests,

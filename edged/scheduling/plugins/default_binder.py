@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edged.errors import PeerError
-from edged.scheduling.core.framework import Code, CycleState, Handle, Plugin, Status
+from edged.scheduling.core.framework import CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.pods import PodInfo
 
 

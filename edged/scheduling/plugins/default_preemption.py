@@ -11,20 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from edged.errors import EdgedError
-from edged.scheduling.core.framework import (
-    Action,
-    ArgumentError,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    PostFilterResult,
-    Status,
-    WhatIfs,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import ArgumentError, CycleState, Handle, Plugin, PostFilterResult, WhatIfs
 from edged.scheduling.core.outcome import fit_error
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.preemption import NO_VICTIMS, Candidate, pick_candidate, select_victims
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo

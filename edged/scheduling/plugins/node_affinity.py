@@ -6,20 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edged.kube.values.selectors import Labels, parse_node_selector, parse_preferred
-from edged.scheduling.core.framework import (
-    MAX_NODE_SCORE,
-    NODE,
-    POD,
-    Action,
-    ArgumentError,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, ArgumentError, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import Node, NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 

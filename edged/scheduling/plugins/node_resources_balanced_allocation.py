@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edged.scheduling.core.framework import NODE, POD, Code, CycleState, Handle, Plugin, Status
+from edged.scheduling.core.framework import NODE, POD, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.requests import is_scalar
+from edged.scheduling.objects.resource_amounts import is_scalar
 from edged.scheduling.plugins.node_resources_fit import weighted_resources
 from edged.scheduling.plugins.resource_scoring import balance
 

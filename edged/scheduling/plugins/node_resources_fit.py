@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edged.scheduling.core.framework import (
-    NODE,
-    POD,
-    Action,
-    ArgumentError,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import NODE, POD, ArgumentError, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import Node, NodeInfo
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.requests import is_extended, is_scalar
+from edged.scheduling.objects.resource_amounts import is_extended, is_scalar
 from edged.scheduling.plugins.resource_scoring import (
     Strategy,
     least_allocated,

@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from edged.scheduling.core.framework import (
-    NODE,
-    POD,
-    UNKNOWN,
-    Action,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import NODE, POD, UNKNOWN, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.csi_migration import DRIVERS
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import NOTHING, VOLUME_KINDS
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.storage import Attachment, Claim, CSINode
+from edged.scheduling.objects.storage_objects import Attachment, Claim, CSINode
 
 _NAME = "NodeVolumeLimits"
 _FULL = Status(Code.UNSCHEDULABLE, ("node(s) exceed max volume count",), _NAME)

@@ -11,20 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from edged.kube.values.selectors import LabelSelector
-from edged.scheduling.core.framework import (
-    MAX_NODE_SCORE,
-    NODE,
-    POD,
-    PODS,
-    Action,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, PODS, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.default_spread import DefaultSelectors, kinds_for, parse_args, with_label_keys
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import NOTHING

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from edged.scheduling.core.framework import Action, ClusterEvent, Code, EventRegistration, Handle, Plugin, Status
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.pods import PodInfo
 
 

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from edged.scheduling.core.framework import (
-    MAX_NODE_SCORE,
-    NODE,
-    POD,
-    Action,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import Node, NodeInfo
 from edged.scheduling.objects.pods import PodInfo, Taint, Toleration
 from edged.scheduling.plugins.node_unschedulable import is_own_update

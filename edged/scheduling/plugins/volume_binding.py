@@ -12,20 +12,9 @@ from typing import Any, Final
 
 from edged.errors import EdgedError
 from edged.kube.values.names import NamespacedName
-from edged.scheduling.core.framework import (
-    NODE,
-    POD,
-    UNKNOWN,
-    Action,
-    ArgumentError,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import NODE, POD, UNKNOWN, ArgumentError, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.volume_binder import (
     BindingError,
     Claims,
@@ -43,7 +32,7 @@ from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import CLAIM, NOTHING, VOLUME, VOLUME_KINDS, StaleError
 from edged.scheduling.objects.pod_volumes import PodClaim
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.storage import (
+from edged.scheduling.objects.storage_objects import (
     BOUND_BY_CONTROLLER,
     SELECTED_NODE,
     Capacity,

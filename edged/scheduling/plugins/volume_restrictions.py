@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from edged.scheduling.core.framework import (
-    NODE,
-    POD,
-    UNKNOWN,
-    Action,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import NODE, POD, UNKNOWN, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import CLAIM, NOTHING
 from edged.scheduling.objects.pods import PodInfo

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from edged.scheduling.core.framework import (
-    NODE,
-    POD,
-    UNKNOWN,
-    Action,
-    ClusterEvent,
-    Code,
-    CycleState,
-    EventRegistration,
-    Handle,
-    Plugin,
-    Status,
-)
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.framework import NODE, POD, UNKNOWN, CycleState, Handle, Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.csi_migration import BETA_REGION, BETA_ZONE, REGION, ZONE
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import CLAIM, NOTHING, STORAGE_CLASS, VOLUME
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.storage import TOPOLOGY_LABELS, Claim, StorageClass, Topology, Volume
+from edged.scheduling.objects.storage_objects import TOPOLOGY_LABELS, Claim, StorageClass, Topology, Volume
 
 _NAME = "VolumeZone"
 _ELSEWHERE = Status(Code.UNRESOLVABLE, ("node(s) had no available volume zone",), _NAME)

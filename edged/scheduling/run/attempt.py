@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import trio
 
 from edged.scheduling.core.counters import Metrics
-from edged.scheduling.core.framework import CycleState, Status
+from edged.scheduling.core.framework import CycleState
+from edged.scheduling.core.plugin_status import Status
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.core.queued_pod import QueuedPod
 from edged.scheduling.explain.records import Record

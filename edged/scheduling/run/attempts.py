@@ -21,9 +21,9 @@ from edged.scheduling.core.what_if import post_filter
 from edged.scheduling.explain.records import Record
 from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.run.attempt import Attempt
-from edged.scheduling.run.bindings import PodBindings
 from edged.scheduling.run.failed_attempts import BROKEN, REJECTED, FailedAttempts
 from edged.scheduling.run.object_feed import ObjectFeed
+from edged.scheduling.run.pod_bindings import PodBindings
 from edged.scheduling.run.pod_events import PodEvents
 from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 

@@ -13,7 +13,7 @@ import trio
 from edged.kube.informers import Change
 from edged.kube.values.quantity import QuantityError
 from edged.process.boundary import boundary
-from edged.scheduling.core.framework import Action, ClusterEvent
+from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.queue_events import EVENT_LOST
 from edged.scheduling.core.tracker import Tracker
 from edged.scheduling.objects.nodes import NodeParser

@@ -13,8 +13,9 @@ from edged.kube import writes as api
 from edged.kube.values.quantity import QuantityError
 from edged.process.boundary import boundary, describe
 from edged.scheduling.core import binding
-from edged.scheduling.core.framework import PostFilterResult, Status
+from edged.scheduling.core.framework import PostFilterResult
 from edged.scheduling.core.outcome import single_node_message
+from edged.scheduling.core.plugin_status import Status
 from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.run.attempt import Attempt
 from edged.scheduling.run.pod_events import PodEvents

@@ -11,9 +11,9 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.binding import Waiting
 from edged.scheduling.core.cycle import CycleError
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.run.bindings import PodBindings
 from edged.scheduling.run.cluster_feed import ClusterFeed
 from edged.scheduling.run.evictions import Evictions
+from edged.scheduling.run.pod_bindings import PodBindings
 from edged.scheduling.run.pod_events import PodEvents
 from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 

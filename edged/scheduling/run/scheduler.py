@@ -5,7 +5,7 @@
     await nursery.start(scheduler.run)              # returns when the informers are synced
 
 What a cycle is, and what changes of objects mean, is in scheduling/core (pure). The other files of this folder are the
-parts that wait: cluster_feed.py for informers, attempts.py for guests, bindings.py for Permit and the API
+parts that wait: cluster_feed.py for informers, attempts.py for guests, pod_bindings.py for Permit and the API
 server.
 """
 
@@ -21,15 +21,15 @@ from edged.process.boundary import boundary
 from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.extenders import Extender
 from edged.scheduling.core.profile import Profile
-from edged.scheduling.run.answers import Answers
 from edged.scheduling.run.attempts import PodAttempts
-from edged.scheduling.run.bindings import PodBindings
 from edged.scheduling.run.cluster_feed import ClusterFeed
 from edged.scheduling.run.evictions import Evictions
 from edged.scheduling.run.failed_attempts import FailedAttempts
 from edged.scheduling.run.plugin_handle import PluginHandle
+from edged.scheduling.run.pod_bindings import PodBindings
 from edged.scheduling.run.pod_events import PodEvents
 from edged.scheduling.run.pod_statuses import PodStatuses
+from edged.scheduling.run.scheduler_answers import Answers
 from edged.scheduling.run.scheduler_state import Environment, SchedulerSettings, SchedulerState
 from edged.scheduling.run.watch_breaks import WatchBreaks
 

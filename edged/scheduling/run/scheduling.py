@@ -32,7 +32,7 @@ from edged.scheduling.config.section import SchedulerConfig
 from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.core.retry_times import RetryTimes
-from edged.scheduling.run.plugins import Loaded, PluginLoader
+from edged.scheduling.run.plugin_loader import Loaded, PluginLoader
 from edged.scheduling.run.scheduler import Scheduler
 from edged.scheduling.run.scheduler_metrics import scheduler_metrics
 from edged.scheduling.run.scheduler_state import BINDERS, Environment, SchedulerSettings

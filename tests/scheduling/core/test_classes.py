@@ -9,8 +9,9 @@ import pytest
 from edged.scheduling.core.cache import Cache
 from edged.scheduling.core.classes import Classes, likeness
 from edged.scheduling.core.cycle import Algorithm, CycleError, OfflineHandle, run_now
-from edged.scheduling.core.framework import Code, CycleState, Plugin, Status
+from edged.scheduling.core.framework import CycleState, Plugin
 from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import default_profile, with_guests
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.objects.nodes import NodeParser

@@ -1,7 +1,9 @@
 """The scheduling queue: order, backoff, hints, events in flight, gates. Time is an argument."""
 
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.cycle import OfflineHandle
-from edged.scheduling.core.framework import Action, ClusterEvent, Code, EventRegistration, Plugin, Status
+from edged.scheduling.core.framework import Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import default_profile, with_guests
 from edged.scheduling.core.queue import SchedulingQueue
 from edged.scheduling.core.queue_events import pod_update_events

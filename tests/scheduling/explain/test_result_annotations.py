@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from edged.scheduling.core.cycle import Algorithm, OfflineHandle, offline, run_now
-from edged.scheduling.core.framework import Code, CycleState, Status
+from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.nominator import Nominator
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import default_profile
 from edged.scheduling.explain.records import Record
 from edged.scheduling.explain.result_annotations import HISTORY, LEFT_OUT, LIMIT, PREFIX, encoded, fitted, results

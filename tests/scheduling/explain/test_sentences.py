@@ -7,8 +7,10 @@ from typing import Any
 import trio
 
 from edged.kube.values.names import NamespacedName
+from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.cycle import evaluate
-from edged.scheduling.core.framework import Action, ClusterEvent, Code, Plugin, Status
+from edged.scheduling.core.framework import Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.explain.records import Record, Records
 from edged.scheduling.explain.sentences import event_words, why_chosen
 from tests.scheduling.explain.test_result_annotations import attempt

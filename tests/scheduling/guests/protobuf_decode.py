@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from edged.scheduling.guests.protobuf import fields
+from edged.scheduling.guests.object_encoding import fields
 
 
 def decode(message: str, data: bytes) -> dict[str, Any]:

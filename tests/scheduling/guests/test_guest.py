@@ -12,7 +12,9 @@ import pytest
 import trio
 
 from edged.errors import GuestError
-from edged.scheduling.core.framework import ALL_EVENTS, Code, PostFilterResult, Status
+from edged.scheduling.core.cluster_events import ALL_EVENTS
+from edged.scheduling.core.framework import PostFilterResult
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.guests.exports import POINTS
 from edged.scheduling.guests.guest import GuestOptions, GuestPlugin
 from edged.scheduling.guests.guest_world import GuestWorld

@@ -8,10 +8,12 @@ import orjson
 import pytest
 
 from edged.scheduling.core.binding import end_cycle
+from edged.scheduling.core.cluster_events import Action
 from edged.scheduling.core.cycle import Algorithm, CycleError
-from edged.scheduling.core.framework import Action, CycleState, PostFilterResult, Status
+from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import Evaluation
+from edged.scheduling.core.plugin_status import Status
 from edged.scheduling.core.profile import with_guests
 from edged.scheduling.guests.exports import POINTS
 from edged.scheduling.guests.guest import GuestPlugin

@@ -7,7 +7,7 @@ import struct
 import orjson
 import pytest
 
-from edged.scheduling.core.framework import RESOURCES, Action, ClusterEvent
+from edged.scheduling.core.cluster_events import RESOURCES, Action, ClusterEvent
 from edged.scheduling.guests.results import (
     BadResult,
     cluster_events,

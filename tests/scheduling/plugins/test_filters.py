@@ -4,7 +4,7 @@ import pytest
 
 from edged.errors import ConfigError
 from edged.scheduling.core.cycle import evaluate
-from edged.scheduling.core.framework import Code
+from edged.scheduling.core.plugin_status import Code
 from edged.scheduling.core.profile import ProfileConfig
 from edged.scheduling.objects.pods import HostPort, normalized_image_name
 from edged.scheduling.plugins.node_ports import conflict

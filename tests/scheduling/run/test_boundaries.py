@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from edged.kube.values.names import NamespacedName
-from edged.scheduling.core.framework import Code, Status
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.telemetry.logs import Logger, LogStyle
 from tests.scheduling.makers import node, pod
 from tests.scheduling.plugins.test_volumes import claim, storage_class, using

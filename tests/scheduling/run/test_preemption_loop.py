@@ -8,7 +8,7 @@ import trio
 
 from edged.kube.client import ApiError, NoAnswer
 from edged.kube.values.names import NamespacedName
-from edged.scheduling.core.framework import Code, Status
+from edged.scheduling.core.plugin_status import Code, Status
 from tests.scheduling.makers import node, pod
 from tests.scheduling.run.test_scheduler_loop import FakeInformer, World, guest, play, settle
 

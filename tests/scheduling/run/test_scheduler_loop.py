@@ -12,7 +12,8 @@ import trio.testing
 from edged.kube.client import ApiError, NoAnswer
 from edged.kube.informers import Change
 from edged.kube.values.names import NamespacedName, key_of
-from edged.scheduling.core.framework import Code, Plugin, Status
+from edged.scheduling.core.framework import Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import with_guests
 from edged.scheduling.run.scheduler import Scheduler
 from edged.scheduling.run.scheduler_state import Environment

@@ -6,7 +6,8 @@ from typing import Any
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cycle import evaluate, run_now
-from edged.scheduling.core.framework import Code, Plugin, Status
+from edged.scheduling.core.framework import Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import default_profile, with_guests
 from edged.scheduling.simulation import changes
 from edged.scheduling.simulation.cluster_state import ClusterState

@@ -9,7 +9,7 @@ import trio
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.explain.records import Record
 from edged.scheduling.explain.sentences import explain, overview, queue_state
-from edged.scheduling.run.bindings import PodBindings
+from edged.scheduling.run.pod_bindings import PodBindings
 from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 
 

@@ -1,6 +1,6 @@
 """What a Pod asks for: init containers, sidecars, overhead, Pod-level amounts, resized Pods."""
 
-from edged.scheduling.objects.requests import allocatable, assumed_requests, requests, scored_requests
+from edged.scheduling.objects.resource_amounts import allocatable, assumed_requests, requests, scored_requests
 
 MIB = 1024 * 1024
 

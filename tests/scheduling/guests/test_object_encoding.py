@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from edged.scheduling.guests.protobuf import (
+from edged.scheduling.guests.object_encoding import (
     EncodeError,
     NodeEncodings,
     NodeSource,
@@ -21,7 +21,6 @@ from edged.scheduling.guests.protobuf import (
     canonical_quantity,
     encode,
     fields,
-    varint,
 )
 from edged.scheduling.guests.protobuf_fields import MESSAGES
 from tests import parts
@@ -298,7 +297,3 @@ class RandomObjects:
     def quantity(self) -> str:
         sign = self.rng.choice(["", "", "", "-", "+"])
         return sign + self.rng.choice(self.NUMBERS) + self.rng.choice(self.SUFFIXES)
-
-
-def test_varints():
-    assert [varint(n) for n in (0, 127, 128, 300)] == [b"\0", b"\x7f", b"\x80\x01", b"\xac\x02"]

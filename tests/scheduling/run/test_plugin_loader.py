@@ -10,7 +10,7 @@ import trio
 from edged.errors import ConfigError
 from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules
-from edged.scheduling.run.plugins import PluginLoader
+from edged.scheduling.run.plugin_loader import PluginLoader
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
 from edged.wasm.config import EngineConfig

@@ -21,9 +21,10 @@ from typing import Any, Final, SupportsIndex
 import orjson
 
 from edged.errors import PeerError
+from edged.protobuf_wire import BYTES, VARINT, delimited, varint
+from edged.protobuf_wire import tag as field_tag
 from edged.scheduling.guests.protobuf_fields import MESSAGES
 
-_VARINT, _BYTES = 0, 2
 _SCALARS: Final = ("bool", "int32", "int64")
 _Encoder = Callable[[Any], bytes]
 
@@ -79,7 +80,7 @@ class _Plan:
             if field.name:
                 self.encoders[field.name] = (slot, _field_encoder(field))
             else:
-                self.inlined.append((slot, varint(field.number << 3 | _BYTES), field.kind))
+                self.inlined.append((slot, field_tag(field.number, BYTES), field.kind))
 
     def encode(self, obj: Mapping[str, object]) -> bytes:
         parts = self.template.copy()
@@ -95,7 +96,7 @@ class _Plan:
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise EncodeError(f".{name}" if name else "", f"not of the expected type ({error})") from error
         for slot, tag, message in self.inlined:
-            parts[slot] = _delimited(tag, _plan(message).encode(obj))
+            parts[slot] = delimited(tag, _plan(message).encode(obj))
         return b"".join(parts)
 
 
@@ -107,23 +108,23 @@ def _plan(message: str) -> _Plan:
 def _absent(field: Field) -> bytes:
     """What Go writes for a field that it holds by value and that the JSON form leaves out."""
     if field.kind == "string":
-        return varint(field.number << 3 | _BYTES) + b"\0"
+        return field_tag(field.number, BYTES) + b"\0"
     if field.kind in _SCALARS:
-        return varint(field.number << 3 | _VARINT) + b"\0"
-    tag = varint(field.number << 3 | _BYTES)
+        return field_tag(field.number, VARINT) + b"\0"
+    tag = field_tag(field.number, BYTES)
     zeros = {"Quantity": "0", "Time": "", "IntOrString": 0}
     if field.kind in zeros:
-        return _delimited(tag, _LEAVES[field.kind](zeros[field.kind]))
-    return _delimited(tag, encode(field.kind, {}))
+        return delimited(tag, _LEAVES[field.kind](zeros[field.kind]))
+    return delimited(tag, encode(field.kind, {}))
 
 
 def _field_encoder(field: Field) -> _Encoder:
     """A function from the JSON value of a field to its bytes, tags included."""
     kind = field.kind.removeprefix("map:").removeprefix("[]")
     if kind in _SCALARS:
-        one = _scalar_encoder(varint(field.number << 3 | _VARINT), kind)
+        one = _scalar_encoder(field_tag(field.number, VARINT), kind)
         return _list_encoder(one) if field.kind.startswith("[]") else one
-    tag = varint(field.number << 3 | _BYTES)
+    tag = field_tag(field.number, BYTES)
     body = _body_encoder(kind)
     if field.kind.startswith("map:"):
         return _map_encoder(tag, body)
@@ -140,7 +141,7 @@ def _body_encoder(kind: str) -> _Encoder:
 
 
 def _delimited_encoder(tag: bytes, body: _Encoder) -> _Encoder:
-    return lambda value: _delimited(tag, body(value))
+    return lambda value: delimited(tag, body(value))
 
 
 def _scalar_encoder(tag: bytes, kind: str) -> _Encoder:
@@ -179,31 +180,11 @@ def _map_encoder(tag: bytes, body: _Encoder) -> _Encoder:
     def encode_map(values: Mapping[str, object]) -> bytes:
         parts = []
         for key in sorted(values):
-            entry = _delimited(b"\x0a", key.encode()) + _delimited(b"\x12", body(values[key]))
-            parts.append(_delimited(tag, entry))
+            entry = delimited(b"\x0a", key.encode()) + delimited(b"\x12", body(values[key]))
+            parts.append(delimited(tag, entry))
         return b"".join(parts)
 
     return encode_map
-
-
-def _delimited(tag: bytes, body: bytes) -> bytes:
-    size = len(body)
-    return tag + (_SMALL[size] if size < 128 else varint(size)) + body
-
-
-def varint(number: int) -> bytes:
-    """Base-128 form of a number from 0 to 2^64-1."""
-    if number < 128:
-        return _SMALL[number]
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-_SMALL: Final = [bytes((number,)) for number in range(128)]
 
 
 # --- values whose JSON form is not the JSON form of their fields ---------------------------------------
@@ -215,7 +196,7 @@ def _string(value: str) -> bytes:
 
 def _quantity(value: Any) -> bytes:
     text = str(value) if type(value) in (int, float) else value
-    return _delimited(b"\x0a", canonical_quantity(text).encode())
+    return delimited(b"\x0a", canonical_quantity(text).encode())
 
 
 def _time(value: str | None) -> bytes:
@@ -234,12 +215,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _int_or_string(value: str | SupportsIndex) -> bytes:
     if isinstance(value, str):
-        return b"\x08\1\x10\0" + _delimited(b"\x1a", value.encode())
+        return b"\x08\1\x10\0" + delimited(b"\x1a", value.encode())
     return b"\x08\0\x10" + varint(index(value) & 0xFFFFFFFFFFFFFFFF) + b"\x1a\0"
 
 
 def _fields_v1(value: object) -> bytes:
-    return _delimited(b"\x0a", orjson.dumps(value))
+    return delimited(b"\x0a", orjson.dumps(value))
 
 
 _LEAVES: Final[dict[str, _Encoder]] = {
@@ -394,8 +375,8 @@ class NodeEncodings:
             self._nodes = {name: self._nodes[name] for name in names}
         if parts != self._parts or not self._list:
             self._parts = parts
-            self._list = _LIST_METADATA + b"".join([_delimited(b"\x12", part) for part in parts])
+            self._list = _LIST_METADATA + b"".join([delimited(b"\x12", part) for part in parts])
         return self._list
 
 
-_LIST_METADATA: Final = _delimited(b"\x0a", encode("ListMeta", {}))
+_LIST_METADATA: Final = delimited(b"\x0a", encode("ListMeta", {}))

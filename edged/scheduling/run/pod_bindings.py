@@ -15,7 +15,7 @@ from edged.scheduling.core import binding
 from edged.scheduling.core.binding import Waiting
 from edged.scheduling.core.cycle import CycleError
 from edged.scheduling.core.extenders import run_extender_bind
-from edged.scheduling.core.framework import Status
+from edged.scheduling.core.plugin_status import Status
 from edged.scheduling.run.attempt import Attempt
 from edged.scheduling.run.failed_attempts import BROKEN, FailedAttempts
 from edged.scheduling.run.pod_events import PodEvents
