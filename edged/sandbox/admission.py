@@ -1,7 +1,7 @@
 """Admission webhooks, really called: which ones, in which order, what their answers mean.
 
-The HTTPS call itself is in webhookcall.py. Called by writes.py and subresources.py. Order and texts are those of
-kube-apiserver; where it is free to pick one of several denials, the first in configuration order is taken.
+The HTTPS call itself is in webhookcall.py. Called by the verbs of writes.py and by subresources.py. Order and texts are
+those of kube-apiserver; where it is free to pick one of several denials, the first in configuration order is taken.
 """
 
 from __future__ import annotations

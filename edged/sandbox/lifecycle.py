@@ -1,8 +1,8 @@
 """How objects end, and what the controllers of a real cluster do that clients wait for.
 
 Deletion with finalizers, dependents of owners, namespaces that empty themselves, CustomResourceDefinitions that come
-and go with their resources. Pure. Called by writes.py and subresources.py after every write. What is removed here is
-not shown to webhooks: in a cluster other identities do it.
+and go with their resources. Pure. Called by the verbs of writes.py and by subresources.py after every write. What is
+removed here is not shown to webhooks: in a cluster other identities do it.
 """
 
 from __future__ import annotations

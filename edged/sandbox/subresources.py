@@ -14,6 +14,7 @@ from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec
 from edged.sandbox.admission import Attributes
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.patches import json_patch, merge_patch
 from edged.sandbox.request import Request, Response, Target, json_response
 from edged.sandbox.status import (
@@ -26,7 +27,9 @@ from edged.sandbox.status import (
     unsupported_media_type,
 )
 from edged.sandbox.tables import dig
-from edged.sandbox.writes import JSON_PATCH, MERGE, STRATEGIC, Writer, check_dry_run, copy_of, request_options
+from edged.sandbox.write_options import check_dry_run, request_options
+from edged.sandbox.write_steps import copy_of
+from edged.sandbox.writes import Writer
 
 
 async def handle(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:

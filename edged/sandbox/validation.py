@@ -1,6 +1,7 @@
 """What is refused of objects whose form is right: names, immutable fields, webhooks, CRDs, events. Pure.
 
-Not everything kube-apiserver checks: what people run into, with its texts. Called by writes.py after mutation.
+Not everything kube-apiserver checks: what people run into, with its texts. Called by the verbs of writes.py after
+mutation.
 """
 
 from __future__ import annotations

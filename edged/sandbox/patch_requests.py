@@ -1,0 +1,131 @@
+"""PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from edged.sandbox import codec, fieldsets, patches
+from edged.sandbox.cluster import Object
+from edged.sandbox.creates import Creator
+from edged.sandbox.request import Request, Response, Target
+from edged.sandbox.resources import Resource
+from edged.sandbox.status import (
+    Cause,
+    bad_request,
+    invalid,
+    invalid_options,
+    method_not_allowed,
+    not_found,
+    unsupported_media_type,
+)
+from edged.sandbox.updates import Change, Updater
+from edged.sandbox.write_options import check_dry_run, check_identity, field_validation
+from edged.sandbox.write_steps import WriteSteps, copy_of
+
+MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+
+
+class Patcher:
+    """Turns a patch into a change of the stored object; an apply may also create the object."""
+
+    def __init__(self, steps: WriteSteps, creator: Creator, updater: Updater) -> None:
+        self._steps = steps
+        self._creator = creator
+        self._updater = updater
+
+    async def patch(self, target: Target, request: Request) -> Response:
+        check_dry_run(request)
+        if not target.name:
+            raise method_not_allowed()
+        media_type, warnings = request.media_type, list[str]()
+        if media_type == APPLY:
+            return await self._apply(target, request)
+        change = self._patch_function(target, request, media_type, warnings)
+        return await self._updater.change(target, request, change, warnings)
+
+    def _patch_function(self, target: Target, request: Request, media_type: str, warnings: list[str]) -> Change:
+        resource = target.resource
+        accepted = [JSON_PATCH, MERGE, APPLY] if resource.custom else [JSON_PATCH, MERGE, STRATEGIC, APPLY]
+        if media_type not in accepted:
+            raise unsupported_media_type(accepted)
+        try:
+            patch = orjson.loads(request.body)
+        except ValueError as error:
+            raise bad_request(f"error decoding patch: {error}") from error
+
+        def change(old: Object) -> Object:
+            current = self._steps.cluster.present(resource, copy_of(old))
+            new = _patched(current, patch, media_type, resource)
+            if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
+                raise bad_request("the patch leaves no object")
+            check_identity(target, new["metadata"], patched=True)
+            self._check_patched_uid(target, current, new)
+            if new["metadata"].get("resourceVersion") == current["metadata"]["resourceVersion"] and not (
+                _names_version(patch)
+            ):
+                del new["metadata"]["resourceVersion"]
+            codec.check_kind(resource, new)
+            warnings.clear()
+            new, unknown = codec.check_fields(resource, new, field_validation(request))
+            warnings.extend(unknown)
+            return self._steps.custom_fields(resource, new, request, warnings, patched=True)
+
+        return change
+
+    def _check_patched_uid(self, target: Target, current: Object, new: Object) -> None:
+        uid = new["metadata"].get("uid")
+        if uid and uid != current["metadata"]["uid"]:
+            why = f'Invalid value: "{uid}": field is immutable'
+            raise invalid(target.resource.named, target.name, [Cause("metadata.uid", why)])
+
+    async def _apply(self, target: Target, request: Request) -> Response:
+        resource, warnings = target.resource, list[str]()
+        manager = request.query.get("fieldManager", "")
+        if not manager:
+            why = "Required value: is required for apply patch"
+            raise invalid_options("PatchOptions", [Cause("fieldManager", why, "FieldValueRequired")])
+        body = codec.parse_text(request.body, resource.kind, yaml=True)
+        if not body.get("kind") or not body.get("apiVersion"):
+            raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")
+        codec.check_kind(resource, body)
+        if (body.get("metadata") or {}).get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        body, unknown = codec.check_fields(resource, body, field_validation(request))
+        warnings += unknown
+        body = self._steps.custom_fields(resource, body, request, warnings, complete=False)
+        metadata = body.setdefault("metadata", {})
+        check_identity(target, metadata)
+        if self._steps.cluster.storage.get(resource.bucket, target.key) is None:
+            if target.subresource:
+                raise not_found(resource.named, target.name)
+            return await self._creator.create_object(target, request, copy_of(body), warnings, applied=body)
+        force = request.query.get("force") == "true"
+
+        def change(old: Object) -> Object:
+            return fieldsets.apply(
+                self._steps.cluster.present(resource, copy_of(old)), copy_of(body), resource.shape, manager,
+                api_version=resource.api_version, subresource=target.subresource, force=force,
+            )  # fmt: skip
+
+        return await self._updater.change(target, request, change, warnings, applied=body)
+
+
+def _patched(current: Object, patch: Any, media_type: str, resource: Resource) -> Any:
+    if media_type == JSON_PATCH:
+        return patches.json_patch(current, patch)
+    if not isinstance(patch, dict):
+        raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+    if media_type == MERGE:
+        return patches.merge_patch(current, patch)
+    return patches.strategic_patch(current, patch, resource.shape)
+
+
+def _names_version(patch: Any) -> bool:
+    if isinstance(patch, dict):
+        return bool((patch.get("metadata") or {}).get("resourceVersion"))
+    return any(op.get("path") == "/metadata/resourceVersion" and op.get("op") != "test" for op in patch)

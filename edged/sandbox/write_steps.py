@@ -1,0 +1,122 @@
+"""What the writes have in common on their way from a request to the storage.
+
+Called by creates.py, updates.py, patch_requests.py and deletes.py.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from edged.kube.values.names import NamespacedName
+from edged.sandbox import codec, fieldsets, schemas
+from edged.sandbox.admission import Admission, Attributes
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.lifecycle import Lifecycle
+from edged.sandbox.reads import negotiate, shown
+from edged.sandbox.request import Request, Response, Target, json_response
+from edged.sandbox.resources import Resource
+from edged.sandbox.status import ApiStatus, Cause, forbidden, not_found
+from edged.sandbox.write_options import field_validation, request_options
+
+
+class WriteSteps:
+    """The steps that more than one verb takes, and what they work on."""
+
+    def __init__(self, cluster: Cluster, admission: Admission, lifecycle: Lifecycle) -> None:
+        self.cluster = cluster
+        self.admission = admission
+        self.lifecycle = lifecycle
+
+    def check_namespace(self, resource: Resource, obj: Object) -> None:
+        if not resource.namespaced:
+            return
+        name = obj["metadata"]["namespace"]
+        namespaces = self.cluster.registry.find("", "v1", "namespaces")
+        assert namespaces is not None
+        namespace = self.cluster.storage.get("namespaces", NamespacedName("", name))
+        if namespace is None:
+            raise not_found(namespaces.named, name)
+        if namespace["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {name} because it is being terminated"
+            cause = Cause("metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating")
+            raise forbidden(resource.named, obj["metadata"]["name"], why, [cause])
+
+    def custom_fields(
+        self,
+        resource: Resource,
+        obj: Object,
+        request: Request,
+        warnings: list[str],
+        *,
+        patched: bool = False,
+        complete: bool = True,
+    ) -> Object:
+        """Pruning and defaults of custom resources. `complete` False: an applied fragment gets no defaults."""
+        if not resource.custom:
+            return obj
+        obj, unknown = schemas.prune(obj, resource.schema or {})
+        findings = [f'unknown field "{path}"' for path in unknown]
+        mode = field_validation(request)
+        if findings and mode == "Strict" and patched:
+            why = "strict decoding error: " + ", ".join(findings)
+            text = orjson.dumps(obj).decode()
+            raise _invalid_patch(f"Invalid value: {orjson.dumps(text).decode()}: {why}")
+        warnings += codec.strictness(resource, findings, mode)
+        full: Object = schemas.with_defaults(obj, resource.schema or {}) if complete else obj
+        return full
+
+    def pruned(self, resource: Resource, obj: Object) -> Object:
+        """What a mutating webhook left: unknown fields go, defaults come back."""
+        if resource.custom:
+            schema = resource.schema or {}
+            full: Object = schemas.with_defaults(schemas.prune(obj, schema)[0], schema)
+            return full
+        return codec.check_fields(resource, obj, "Ignore")[0]
+
+    def attributes(
+        self,
+        operation: str,
+        target: Target,
+        request: Request,
+        obj: Object | None,
+        warnings: list[str],
+        options: Object | None = None,
+    ) -> Attributes:
+        resource = target.resource
+        name = obj["metadata"]["name"] if obj is not None else target.name
+        namespace = (obj["metadata"].get("namespace") if obj is not None else target.namespace) or ""
+        if resource.bucket == "namespaces":
+            namespace = name
+        return Attributes(
+            operation=operation, resource=resource, subresource=target.subresource, namespace=namespace, name=name,
+            user=request.user, dry_run=request.dry_run, options=request_options(operation, request, options),
+            warnings=warnings,
+        )  # fmt: skip
+
+    def manage(self, request: Request, target: Target, old: Object | None, new: Object, applied: Object | None) -> None:
+        agent = request.headers.get("user-agent", "").partition("/")[0] or "unknown"
+        fieldsets.track(
+            old, new, target.resource.shape, manager=request.query.get("fieldManager") or agent,
+            api_version=target.resource.api_version, subresource=target.subresource, applied=applied,
+            time=self.cluster.timestamp(),
+        )  # fmt: skip
+
+    def answer(self, code: int, resource: Resource, obj: Object, request: Request, warnings: list[str]) -> Response:
+        return json_response(code, shown(self.cluster, resource, obj, negotiate(request)), warnings)
+
+    def existing(self, target: Target) -> Object:
+        old = self.cluster.storage.get(target.resource.bucket, target.key)
+        if old is None:
+            raise not_found(target.resource.named, target.name)
+        return old
+
+
+def copy_of(obj: Object) -> Object:
+    """A deep copy; stored objects must not be changed in place."""
+    result: Object = orjson.loads(orjson.dumps(obj))
+    return result
+
+
+def _invalid_patch(why: str) -> ApiStatus:
+    details = {"causes": [{"reason": "FieldValueInvalid", "message": why, "field": "patch"}]}
+    return ApiStatus(422, "Invalid", f' "" is invalid: patch: {why}', details)
