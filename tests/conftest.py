@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import gc
 import shutil
+import signal
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from trio._core._run import GLOBAL_RUN_CONTEXT
 
 from edged.wasm.engine import Engine
 from tests import parts
@@ -29,6 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         inside = item.path.is_relative_to(KUBE_FOLDER)
         if (used or inside) and not item.get_closest_marker("kube"):
             item.add_marker(pytest.mark.kube(programs=("kubectl",) if used else ()))
+        if inside and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(KUBE_TIMEOUT_S))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -38,6 +43,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for part in ("toolchains", "long"):
         if item.get_closest_marker(part):
             parts.require(part)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Ends a run of trio that a timeout left, and prints where its tasks are: a timeout is raised wherever the test is,
+    trio's own loop included."""
+    try:
+        return (yield)
+    finally:
+        if vars(GLOBAL_RUN_CONTEXT):
+            for task in GLOBAL_RUN_CONTEXT.runner.tasks:
+                frames = traceback.StackSummary.extract(task.iter_await_frames()).format()
+                print(f"task {task.name}:\n{''.join(frames)}", file=sys.stderr)
+            vars(GLOBAL_RUN_CONTEXT).clear()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            sys.set_asyncgen_hooks(None, None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -133,6 +155,7 @@ def _visible(config: pytest.Config) -> Iterator[None]:
         yield
 
 
+KUBE_TIMEOUT_S = 300  # servers start with the first test that needs them
 KUBE_FOLDER = Path(__file__).parent / "cluster"
 KUBE_FIXTURES = {"kube_cluster", "kube_programs", "sandbox_server", "api_server"}
 _LEFT_OUT = pytest.StashKey[str]()

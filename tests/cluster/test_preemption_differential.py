@@ -23,6 +23,8 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.differential import DISABLED_ADMISSION, RealScheduler, _ends_cycle, _key, interpret
 from tests.cluster.states import APPS, HOME, Features, Object, State, make_state
 
+pytestmark = pytest.mark.timeout(1200)  # some hundred states, each put to kube-scheduler
+
 SEEDS = max(150, int(os.environ.get("EDGED_STATES", "0")) // 4)
 """More of them where test_scheduler_differential.py has more, too."""
 CHOICES = 8

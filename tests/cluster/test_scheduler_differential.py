@@ -32,6 +32,8 @@ from edged.scheduling.objects.pods import PodInfo, PodParser
 from tests.cluster.differential import PROFILES, Observed, RealScheduler, as_json
 from tests.cluster.states import NAMESPACES, Features, Object, State, make_state
 
+pytestmark = pytest.mark.timeout(1200)  # some hundred states, each put to kube-scheduler
+
 # Seeds, and what the states have beyond the plain.
 KINDS = {
     "plain": (90, Features()),

@@ -31,6 +31,7 @@ def compilers() -> None:
 
 
 @pytest.mark.toolchains
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("compilers")
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_rebuild_gives_the_same_bytes(sample: build.SampleModule) -> None:

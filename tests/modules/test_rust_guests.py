@@ -10,6 +10,8 @@ from tests.guests.rust import build
 
 from .wapc_host import CallFailed, Host, HostRefuses, Policy
 
+pytestmark = pytest.mark.timeout(1200)  # the first build of the policies takes minutes
+
 
 @pytest.fixture(scope="module")
 def policies() -> dict[str, Policy]:

@@ -12,6 +12,8 @@ from tests import parts
 from tests.admission.host.support import MODULES, Rig, request
 from tests.guests.admission import build
 
+pytestmark = pytest.mark.timeout(600)  # a first build takes minutes
+
 METADATA = {"protocolVersion": "Unknown", "executionMode": "wasi", "rules": [], "mutating": True}
 TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execution time"
 

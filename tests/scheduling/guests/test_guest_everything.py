@@ -21,6 +21,8 @@ from edged.wasm.account import Budget
 from tests.guests.scheduler import build
 from tests.scheduling.guests.support import Bench, FakeWaitingPod, node, pod, run
 
+pytestmark = pytest.mark.timeout(600)  # a first build takes minutes
+
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> bytes:

@@ -26,6 +26,8 @@ from edged.scheduling.guests.protobuf_fields import MESSAGES
 from tests import parts
 from tests.scheduling.guests.protobuf_decode import decode, wire_fields
 
+pytestmark = pytest.mark.timeout(600)  # a first build takes minutes
+
 ORACLE = Path(__file__).parent / "protobuf_oracle"
 
 POD = {
