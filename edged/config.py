@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +133,7 @@ def effective(config: Config) -> dict[str, Any]:
     return {name: value for name, value in _plain(config).items() if value is not None}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if dataclasses.is_dataclass(value):
         return {
             field.name: _hidden(getattr(value, field.name))
@@ -146,7 +147,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _hidden(settings: dict[str, Any]) -> Any:
+def _hidden(settings: Mapping[str, object]) -> Any:
     return f"({len(settings)} key{'' if len(settings) == 1 else 's'}, hidden)" if settings else {}
 
 

@@ -56,9 +56,9 @@ AuditReports = Literal["auto", "policyreport", "openreports", "none"]
 _YEAR_S = 366 * 86400.0
 
 
-def host_capability(value: Any, reader: Reader, path: Path) -> str:
+def host_capability(value: object, reader: Reader, path: Path) -> str:
     """`*`, `namespace/operation`, or a prefix of one that ends in `/*`."""
-    expect(str, value)
+    value = expect(str, value)
     prefix = value[:-1] if value.endswith("/*") else None
     if value == "*" or value in PATHS or (prefix and any(operation.startswith(prefix) for operation in PATHS)):
         return str(value)
@@ -66,9 +66,9 @@ def host_capability(value: Any, reader: Reader, path: Path) -> str:
     raise Bad(unknown("host capability", [*PATHS, *wildcards], value))
 
 
-def policy_server(value: Any, reader: Reader, path: Path) -> str:
+def policy_server(value: object, reader: Reader, path: Path) -> str:
     """The name of a PolicyServer; "" for none."""
-    expect(str, value)
+    value = expect(str, value)
     if value and (not is_dns_subdomain(value) or len(value) > 63):
         raise Bad(f'must be the name of a PolicyServer or "", not {quoted(value)}')
     return str(value)
@@ -126,8 +126,8 @@ class GroupMemberConfig(GuestConfig):
     """[admission.group.members.NAME]."""
 
 
-def _members(value: Any, reader: Reader, path: Path) -> dict[str, GroupMemberConfig]:
-    expect(dict, value)
+def _members(value: object, reader: Reader, path: Path) -> dict[str, GroupMemberConfig]:
+    value = expect(dict, value)
     if not value:
         raise Bad("must have at least one member")
     members = {}

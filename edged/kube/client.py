@@ -253,7 +253,7 @@ class ApiClient:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes | dict[str, Any] | list[Any] | None = None,
+        body: bytes | dict[str, object] | list[object] | None = None,
         content_type: str = "application/json",
         timeout_s: float = 30.0,
     ) -> bytes:
@@ -468,7 +468,7 @@ def error_of(code: int, headers: Mapping[str, str], content: bytes) -> ApiError:
     return ApiError(code, reason, message, body, _retry_after(headers, body))
 
 
-def _retry_after(headers: Mapping[str, str], body: dict[str, Any]) -> float | None:
+def _retry_after(headers: Mapping[str, str], body: Mapping[str, object]) -> float | None:
     value = headers.get("retry-after")
     if value is not None and value.strip().isdecimal():
         return float(value)

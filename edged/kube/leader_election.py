@@ -11,7 +11,7 @@ which was asleep for minutes does not act on what it believed before. Used by sc
 from __future__ import annotations
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import trio
@@ -147,7 +147,7 @@ class LeaderElector:
         self._election.claimed(written, sent_at, trio.current_time())
         return True
 
-    async def _put(self, spec: dict[str, Any], create: bool) -> dict[str, Any]:
+    async def _put(self, spec: Mapping[str, object], create: bool) -> dict[str, Any]:
         """What others keep in the object, labels and the like, stays."""
         if create:
             body = lease(self.name.name, self.name.namespace, spec)

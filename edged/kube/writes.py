@@ -47,7 +47,7 @@ async def get(
 async def create(
     client: ApiClient,
     resource: GroupVersionResource,
-    obj: dict[str, Any],
+    obj: dict[str, object],
     namespace: str | None = None,
     *,
     dry_run: bool = False,
@@ -168,7 +168,7 @@ async def patch_pod_status(
     pod: NamespacedName,
     uid: str,
     *,
-    condition: dict[str, Any] | None = None,
+    condition: Mapping[str, object] | None = None,
     nominated_node: str | None = None,
 ) -> dict[str, Any] | None:
     """Write a condition and/or `nominatedNodeName` ("" clears, None keeps); None when there is nothing to
@@ -218,7 +218,7 @@ def scheduled_event(
 
 
 def failed_scheduling_event(
-    pod: Mapping[str, Any], message: str, *, scheduler: str, instance: str, now_ns: int
+    pod: Mapping[str, object], message: str, *, scheduler: str, instance: str, now_ns: int
 ) -> dict[str, Any]:
     """The event of a failed attempt; a long message is cut."""
     return pod_event(

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from typing import Any
 
 from edged.toml.lines import Path
 from edged.toml.reader import Bad, Reader, absolute_path, dns_subdomain, number, setting
@@ -16,7 +15,7 @@ LONGEST_SOCKET_PATH = 107
 """Bytes: sun_path of Linux without its NUL."""
 
 
-def _unix_socket(value: Any, reader: Reader, path: Path) -> str:
+def _unix_socket(value: object, reader: Reader, path: Path) -> str:
     socket_path = str(absolute_path()(value, reader, path))
     if len(os.fsencode(socket_path)) > LONGEST_SOCKET_PATH:
         raise Bad(f"is longer than the {LONGEST_SOCKET_PATH} bytes that a Unix socket's path may have")

@@ -8,7 +8,6 @@ Called by edged/config.py, and by the sections of the subjects that load modules
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edged.errors import ConfigError
@@ -17,9 +16,9 @@ from edged.toml.lines import Path
 from edged.toml.reader import Bad, Reader, absolute_path, boolean, expect, list_of, quoted, setting, split_url, text
 
 
-def module_url(value: Any, reader: Reader, path: Path) -> str:
+def module_url(value: object, reader: Reader, path: Path) -> str:
     """`file:///absolute.wasm`, `https://host/path`, `registry://host/repository[:tag][@digest]`."""
-    expect(str, value)
+    value = expect(str, value)
     scheme, host = split_url(value)
     if scheme == "file":
         _path_of(value)
@@ -40,10 +39,10 @@ def module_url(value: Any, reader: Reader, path: Path) -> str:
     return str(value)
 
 
-def module_source(value: Any, reader: Reader, path: Path) -> str:
+def module_source(value: object, reader: Reader, path: Path) -> str:
     """Where custom resources may take modules from: a registry's host, or the beginning of a https:// or registry://
     URL."""
-    expect(str, value)
+    value = expect(str, value)
     scheme, separator, rest = value.rpartition("://")
     host = rest.partition("/")[0]
     if (separator and scheme not in ("https", "registry")) or not host or "@" in host:
@@ -71,8 +70,8 @@ def _path_of(url: str) -> str:
     return path
 
 
-def _mirrors(value: Any, reader: Reader, path: Path) -> dict[str, tuple[str, ...]]:
-    expect(dict, value)
+def _mirrors(value: object, reader: Reader, path: Path) -> dict[str, tuple[str, ...]]:
+    value = expect(dict, value)
     hosts = list_of(text(empty=False), empty=False)
     return {name: hosts(entry, reader, (*path, name)) for name, entry in value.items()}
 

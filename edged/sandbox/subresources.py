@@ -294,7 +294,9 @@ def _log(cluster: Cluster, target: Target) -> Response:
         return Response(204, b"", "text/plain")
     obj = cluster.storage.get("nodes", NamespacedName("", node))
     if obj is None:
-        raise not_found(cluster.registry.find("", "v1", "nodes").named, node)  # type: ignore[union-attr]
+        nodes = cluster.registry.find("", "v1", "nodes")
+        assert nodes is not None
+        raise not_found(nodes.named, node)
     raise ApiStatus(500, "", "no preferred addresses found; known addresses: []")
 
 

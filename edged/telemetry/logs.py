@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from edged.telemetry.internal_errors import InternalErrors
 
@@ -68,7 +67,7 @@ class Logger:
         *,
         write: Callable[[bytes], None] = write_stderr,
         clock: Callable[[], float] = time.time,
-        fields: dict[str, Any] | None = None,
+        fields: Mapping[str, object] | None = None,
         internal_errors: InternalErrors | None = None,
     ) -> None:
         self.style = style or LogStyle(journal=is_journal())
@@ -78,12 +77,12 @@ class Logger:
         self._threshold = _PRIORITIES[self.style.level]
         self.internal_errors = internal_errors or InternalErrors()
 
-    def bind(self, **fields: Any) -> Logger:
+    def bind(self, **fields: object) -> Logger:
         return Logger(
             self.style,
             write=self._write,
             clock=self._clock,
-            fields=self._fields | fields,
+            fields={**self._fields, **fields},
             internal_errors=self.internal_errors,
         )
 
@@ -95,24 +94,24 @@ class Logger:
         """Whether lines of this level are written; ask before computing expensive fields."""
         return _PRIORITIES[level] <= self._threshold
 
-    def debug(self, message: str, **fields: Any) -> None:
+    def debug(self, message: str, **fields: object) -> None:
         self.log("debug", message, fields)
 
-    def info(self, message: str, **fields: Any) -> None:
+    def info(self, message: str, **fields: object) -> None:
         self.log("info", message, fields)
 
-    def warning(self, message: str, **fields: Any) -> None:
+    def warning(self, message: str, **fields: object) -> None:
         self.log("warning", message, fields)
 
-    def error(self, message: str, **fields: Any) -> None:
+    def error(self, message: str, **fields: object) -> None:
         self.log("error", message, fields)
 
-    def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+    def log(self, level: str, message: str, fields: Mapping[str, object]) -> None:
         priority = _PRIORITIES[level]
         if priority > self._threshold:
             return
-        head: dict[str, Any] = {} if self.style.journal else {"time": _rfc3339(self._clock())}
-        event = head | {"level": level, "msg": message} | self._fields | fields
+        head: dict[str, object] = {} if self.style.journal else {"time": _rfc3339(self._clock())}
+        event = {**head, "level": level, "msg": message, **self._fields, **fields}
         line = _json(event) if self.style.format == "json" else _logfmt(event)
         prefix = f"<{priority}>" if self.style.journal else ""
         self._write(f"{prefix}{line}\n".encode())
@@ -139,7 +138,7 @@ class GuestLines:
         return self._logger.enabled(self._level or level)
 
     def write(
-        self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: Any
+        self, source: str, text: str | bytes, *, now: float, level: str = "info", **fields: object
     ) -> None:
         """Everything a guest wrote at once; one event per non-empty line."""
         level = self._level or level
@@ -151,7 +150,7 @@ class GuestLines:
             if line.strip():
                 self._line(source, line, now, level, fields)
 
-    def _line(self, source: str, line: str, now: float, level: str, fields: dict[str, Any]) -> None:
+    def _line(self, source: str, line: str, now: float, level: str, fields: Mapping[str, object]) -> None:
         allowance = self._sources.get(source)
         if allowance is None:
             if len(self._sources) >= self._MOST_SOURCES:
@@ -165,8 +164,8 @@ class GuestLines:
         allowance.left -= 1
         dropped, allowance.dropped = allowance.dropped, 0
         if dropped:
-            fields = fields | {"lines_dropped": dropped}
-        self._logger.log(level, "guest", {"source": source, "line": line} | fields)
+            fields = {**fields, "lines_dropped": dropped}
+        self._logger.log(level, "guest", {"source": source, "line": line, **fields})
 
 
 @dataclass(slots=True)
@@ -182,35 +181,37 @@ def _rfc3339(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{millis:03d}Z"
 
 
-def _json(event: dict[str, Any]) -> str:
+def _json(event: Mapping[str, object]) -> str:
     # ensure_ascii: no line separator, terminal control or lone surrogate reaches the output as itself.
     return json.dumps({name: _bounded(value) for name, value in event.items()}, separators=(",", ":"))
 
 
-def _logfmt(event: dict[str, Any]) -> str:
+def _logfmt(event: Mapping[str, object]) -> str:
     return " ".join(f"{name}={_logfmt_value(_bounded(value))}" for name, value in event.items())
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: object) -> str | float | None:
     """`value` as None, a number, a boolean or a string of at most VALUE_LIMIT bytes."""
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else str(value)
     if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    elif not isinstance(value, str):
-        value = json.dumps(value, separators=(",", ":"), default=str) if _is_json(value) else str(value)
-    if len(value) * 4 <= VALUE_LIMIT or len(data := value.encode(errors="replace")) <= VALUE_LIMIT:
-        return value
+        text = value.decode(errors="replace")
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, separators=(",", ":"), default=str) if _is_json(value) else str(value)
+    if len(text) * 4 <= VALUE_LIMIT or len(data := text.encode(errors="replace")) <= VALUE_LIMIT:
+        return text
     return data[: VALUE_LIMIT - len(_CUT)].decode(errors="ignore") + _CUT
 
 
-def _is_json(value: Any) -> bool:
+def _is_json(value: object) -> bool:
     return isinstance(value, dict | list | tuple)
 
 
-def _logfmt_value(value: Any) -> str:
+def _logfmt_value(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -41,6 +41,7 @@ from edged.process.files import make_folder, write_atomically
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.x509 import ExtensionType
 
 DAY_S = 86400.0
 CA_LIFE_S = 3650 * DAY_S
@@ -245,7 +246,7 @@ def _write_bundle(directory: Path, current: Pair, successor: Pair | None, now: f
         write_atomically(path, bundle, 0o644)
 
 
-def _ensure_leaf(directory: Path, name: str, authority: Pair, extensions: list[Any], life_s: float,
+def _ensure_leaf(directory: Path, name: str, authority: Pair, extensions: list[ExtensionType], life_s: float,
                  now: float) -> Pair:
     """The certificate, made anew unless it is right. `name` is also its common name."""
     pair = _read_pair(directory, name)
@@ -270,7 +271,7 @@ def _signed_by(pair: Pair, authority: Pair) -> bool:
     return True
 
 
-def _serving_extensions(names: Sequence[str]) -> list[Any]:
+def _serving_extensions(names: Sequence[str]) -> list[ExtensionType]:
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -278,7 +279,7 @@ def _serving_extensions(names: Sequence[str]) -> list[Any]:
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])]
 
 
-def _client_extensions() -> list[Any]:
+def _client_extensions() -> list[ExtensionType]:
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -310,7 +311,7 @@ def _make_authority(now: float) -> Pair:
     return _sign(builder, key, key)
 
 
-def _make_leaf(authority: Pair, common_name: str, extensions: list[Any], life_s: float, now: float) -> Pair:
+def _make_leaf(authority: Pair, common_name: str, extensions: list[ExtensionType], life_s: float, now: float) -> Pair:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID

@@ -10,14 +10,15 @@ import dataclasses
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from edged.toml.lines import Path
 
-Check = Callable[[Any, "Reader", Path], Any]
+T = TypeVar("T")
+Check = Callable[[object, "Reader", Path], Any]
 """(value from TOML, reader, its path) -> the value to keep; raises Bad, or reports through the reader."""
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -98,9 +99,9 @@ class Reader:
         name = value.get("name") if isinstance(value, dict) else None
         return f'"{name}"' if isinstance(name, str) and name else f"number {int(path[-1]) + 1}"
 
-    def table(self, cls: type, value: Any, path: Path) -> Any:
+    def table(self, cls: type, value: object, path: Path) -> Any:
         """`value` as an instance of the dataclass `cls`, whose fields were made by `setting`."""
-        expect(dict, value)
+        value = expect(dict, value)
         known = {field.name: field for field in dataclasses.fields(cls) if "check" in field.metadata}
         for name in value:
             if name not in known:
@@ -114,7 +115,7 @@ class Reader:
                 found[name] = None  # never seen: a reader with problems raises
         return cls(**found)
 
-    def _field(self, field: Any, value: Any, path: Path, found: dict[str, Any]) -> None:
+    def _field(self, field: dataclasses.Field[object], value: object, path: Path, found: dict[str, object]) -> None:
         try:
             found[field.name] = field.metadata["check"](value, self, path)
         except Bad as error:
@@ -141,16 +142,17 @@ def unknown(kind: str, known: Iterable[str], name: str) -> str:
     return f'unknown {kind}; did you mean "{close[0]}"?' if close else f"unknown {kind}"
 
 
-def expect(wanted: type, value: Any) -> None:
-    """Raises Bad unless `value` has exactly the TOML type `wanted` (an integer is no boolean)."""
+def expect(wanted: type[T], value: object) -> T:
+    """`value`. Raises Bad unless it has exactly the TOML type `wanted` (an integer is no boolean)."""
     if type(value) is not wanted:
         hint = " (an array of tables has two brackets: [[...]])" if (wanted, type(value)) == (list, dict) else ""
         raise Bad(f"must be {_TOML_TYPES[wanted]}, not {_TOML_TYPES.get(type(value), 'a date or time')}{hint}")
+    return value
 
 
 def text(*, empty: bool = True) -> Check:
-    def check(value: Any, reader: Reader, path: Path) -> str:
-        expect(str, value)
+    def check(value: object, reader: Reader, path: Path) -> str:
+        value = expect(str, value)
         if not value and not empty:
             raise Bad("must not be empty")
         return str(value)
@@ -158,14 +160,14 @@ def text(*, empty: bool = True) -> Check:
     return check
 
 
-def boolean(value: Any, reader: Reader, path: Path) -> bool:
-    expect(bool, value)
+def boolean(value: object, reader: Reader, path: Path) -> bool:
+    value = expect(bool, value)
     return bool(value)
 
 
 def integer(low: int, high: int) -> Check:
-    def check(value: Any, reader: Reader, path: Path) -> int:
-        expect(int, value)
+    def check(value: object, reader: Reader, path: Path) -> int:
+        value = expect(int, value)
         if not low <= value <= high:
             raise Bad(f"must be from {low} to {high}, not {value}")
         return int(value)
@@ -176,9 +178,9 @@ def integer(low: int, high: int) -> Check:
 def number(low: float, high: float, *, above: bool = False) -> Check:
     """Seconds and rates: integers are taken too. `above`: `low` itself is refused."""
 
-    def check(value: Any, reader: Reader, path: Path) -> float:
+    def check(value: object, reader: Reader, path: Path) -> float:
         if type(value) is not int:
-            expect(float, value)
+            value = expect(float, value)
         if not math.isfinite(value) or not low <= value <= high or (above and value == low):
             bounds = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
             raise Bad(f"must be {bounds}, not {value}")
@@ -188,8 +190,8 @@ def number(low: float, high: float, *, above: bool = False) -> Check:
 
 
 def choice(*allowed: str) -> Check:
-    def check(value: Any, reader: Reader, path: Path) -> str:
-        expect(str, value)
+    def check(value: object, reader: Reader, path: Path) -> str:
+        value = expect(str, value)
         if value not in allowed:
             raise Bad(f"must be one of {', '.join(map(quoted, allowed))}, not {quoted(value)}")
         return str(value)
@@ -197,14 +199,14 @@ def choice(*allowed: str) -> Check:
     return check
 
 
-def one_of(literal: Any) -> Check:
+def one_of(literal: object) -> Check:
     """One of the strings of a Literal."""
     return choice(*get_args(literal))
 
 
 def list_of(item: Check, *, empty: bool = True, unique: bool = True) -> Check:
-    def check(value: Any, reader: Reader, path: Path) -> tuple[Any, ...]:
-        expect(list, value)
+    def check(value: object, reader: Reader, path: Path) -> tuple[Any, ...]:
+        value = expect(list, value)
         if not value and not empty:
             raise Bad("must not be empty")
         if unique and (again := _repeated(value)) is not None:
@@ -225,8 +227,8 @@ def table_of(cls: type) -> Check:
 
 
 def absolute_path(*, empty: bool = False) -> Check:
-    def check(value: Any, reader: Reader, path: Path) -> str:
-        expect(str, value)
+    def check(value: object, reader: Reader, path: Path) -> str:
+        value = expect(str, value)
         if not (value.startswith("/") or (empty and not value)):
             raise Bad(f"must be an absolute path, not {quoted(value)}")
         if "\0" in value:
@@ -239,8 +241,8 @@ def absolute_path(*, empty: bool = False) -> Check:
 def address(*, empty: bool = False) -> Check:
     """`host:port`; see `split_address`."""
 
-    def check(value: Any, reader: Reader, path: Path) -> str:
-        expect(str, value)
+    def check(value: object, reader: Reader, path: Path) -> str:
+        value = expect(str, value)
         if value or not empty:
             split_address(value)
         return str(value)
@@ -273,9 +275,9 @@ def _is_address(host: str, version: int) -> bool:
         return False
 
 
-def https_url(value: Any, reader: Reader, path: Path) -> str:
+def https_url(value: object, reader: Reader, path: Path) -> str:
     """What an API server may be told to dial: https, a host, no user, query or fragment. "" is kept."""
-    expect(str, value)
+    value = expect(str, value)
     if not value:
         return ""
     scheme, host = split_url(value)
@@ -287,9 +289,9 @@ def https_url(value: Any, reader: Reader, path: Path) -> str:
     return str(value)
 
 
-def http_url(value: Any, reader: Reader, path: Path) -> str:
+def http_url(value: object, reader: Reader, path: Path) -> str:
     """http:// or https:// with a host, no query or fragment. "" is kept."""
-    expect(str, value)
+    value = expect(str, value)
     if not value:
         return ""
     scheme, host = split_url(value)
@@ -311,16 +313,16 @@ def split_url(value: str) -> tuple[str, str]:
     return parts.scheme, host
 
 
-def path_segment(value: Any, reader: Reader, path: Path) -> str:
+def path_segment(value: object, reader: Reader, path: Path) -> str:
     """A name that becomes one segment of a URL path, a metric label and a log field."""
-    expect(str, value)
+    value = expect(str, value)
     if not re.fullmatch(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,252}", value):
         raise Bad(f"must be letters, digits, `-`, `_`, `.`, first a letter or digit, not {quoted(value)}")
     return str(value)
 
 
-def dns_subdomain(value: Any, reader: Reader, path: Path) -> str:
-    expect(str, value)
+def dns_subdomain(value: object, reader: Reader, path: Path) -> str:
+    value = expect(str, value)
     if not is_dns_subdomain(value):
         raise Bad(f"must be lower-case letters, digits, `-` and `.` (a DNS name), not {quoted(value)}")
     return str(value)
@@ -330,14 +332,14 @@ def is_dns_subdomain(value: str) -> bool:
     return len(value) <= 253 and all(_DNS_LABEL.fullmatch(label) for label in value.split("."))
 
 
-def json_table(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+def json_table(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """A free table that a guest reads as JSON, which has no dates, infinities or integers beyond 64 bits."""
-    expect(dict, value)
+    value = expect(dict, value)
     _json_values(value, reader, path)
     return dict(value)
 
 
-def _json_values(value: Any, reader: Reader, path: Path) -> None:
+def _json_values(value: object, reader: Reader, path: Path) -> None:
     if isinstance(value, dict | list):
         for part, element in value.items() if isinstance(value, dict) else enumerate(value):
             _json_values(element, reader, (*path, part))
@@ -361,7 +363,7 @@ def unique_names(named: Iterable[tuple[Path, str]], reader: Reader) -> None:
         first.setdefault(name, path)
 
 
-def _repeated(values: list[Any]) -> Any:
+def _repeated(values: Sequence[object]) -> Any:
     seen: list[Any] = []
     for value in values:
         if value in seen:
@@ -370,6 +372,6 @@ def _repeated(values: list[Any]) -> Any:
     return None
 
 
-def quoted(value: Any) -> str:
+def quoted(value: object) -> str:
     shown = repr(value) if not isinstance(value, str) else '"' + value.encode("unicode_escape").decode() + '"'
     return shown if len(shown) <= 120 else shown[:117] + "..."

@@ -14,6 +14,10 @@ import platform
 import resource
 import struct
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.wasm.config import Kind
 
 EXIT_BAD_MODULE = 3
 
@@ -79,12 +83,13 @@ def main(argv: list[str]) -> int:
     from edged.wasm.engine import Engine
     from edged.wasm.module import compile_here
 
-    kind, addresses, memory_mib, cpu_s = argv
+    kind_name, addresses, memory_mib, cpu_s = argv
+    kind: Kind = "pulley" if kind_name == "pulley" else "native"
     binary = sys.stdin.buffer.read()
     limit_process(int(memory_mib), int(cpu_s))
     forbid_sockets()
     try:
-        compiled = compile_here(Engine(kind, wide=addresses == "wide", pooled=False), binary)  # type: ignore[arg-type]
+        compiled = compile_here(Engine(kind, wide=addresses == "wide", pooled=False), binary)
     except GuestError as error:
         print(error, file=sys.stderr)
         return EXIT_BAD_MODULE

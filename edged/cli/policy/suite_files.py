@@ -86,8 +86,8 @@ def _one_or_more(value: object, reader: Reader, path: Place) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
 
 
-def _labels(value: Any, reader: Reader, path: Place) -> dict[str, str]:
-    expect(dict, value)
+def _labels(value: object, reader: Reader, path: Place) -> dict[str, str]:
+    value = expect(dict, value)
     if not all(isinstance(key, str) and isinstance(element, str) for key, element in value.items()):
         raise Bad("must hold texts")
     return dict(value)
@@ -292,7 +292,7 @@ def _list(value: object, reader: Reader, path: Place) -> list[Any]:
 
 def _policy(cls: type, entry: Any, reader: Reader, path: Place, folder: Path) -> Any:
     """A policy that is never registered; without `allowed_to_mutate` it may mutate: tests look at what it would do."""
-    expect(dict, entry)
+    entry = expect(dict, entry)
     table = {"rules": [], "allowed_to_mutate": True, **entry} if cls is PolicyConfig else {"rules": [], **entry}
     if isinstance(table.get("module"), str):
         table["module"] = sources.module_url(table["module"], folder)

@@ -62,7 +62,7 @@ class Election:
             "leaseTransitions": transitions + (0 if leads or not self._spec else 1),
         }
 
-    def claimed(self, lease: Mapping[str, Any], sent_at: float, now: float) -> None:
+    def claimed(self, lease: Mapping[str, object], sent_at: float, now: float) -> None:
         """The server took our claim; it counts from when the request was sent."""
         self.observe(lease, now)
         self._renewed_at = sent_at
@@ -87,7 +87,7 @@ class Election:
         self._renewed_at = float("-inf")
 
 
-def lease(name: str, namespace: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+def lease(name: str, namespace: str, spec: Mapping[str, object]) -> dict[str, Any]:
     """The object to create."""
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": API_VERSION, "kind": "Lease", "metadata": metadata, "spec": dict(spec)}

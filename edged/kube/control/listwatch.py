@@ -435,13 +435,13 @@ def _unusable(event: WatchEvent) -> Note:
     return Note("unknown watch event", f"{str(event.type)[:40]} {str(event.object)[:160]}")
 
 
-def _revision_of(obj: Any) -> str:
+def _revision_of(obj: object) -> str:
     metadata = obj.get("metadata") if isinstance(obj, dict) else None
     revision = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
     return revision if isinstance(revision, str) else ""
 
 
-def _status_failure(status: Any) -> Failed:
+def _status_failure(status: object) -> Failed:
     """The Status object of an ERROR event. One without a usable code counts as a server error."""
     body = status if isinstance(status, dict) else {}
     code = body.get("code")

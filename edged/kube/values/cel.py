@@ -40,7 +40,7 @@ def mentions(expression: str, variable: str) -> bool:
     return variable in _program(expression).variables()
 
 
-def evaluate(expression: str, variables: Mapping[str, Any]) -> Any:
+def evaluate(expression: str, variables: Mapping[str, object]) -> Any:
     """The value of the expression. Raises CelError."""
     program = _program(expression)
     try:

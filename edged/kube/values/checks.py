@@ -22,9 +22,9 @@ _VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "delete
 
 
 def _fields(
-    value: Any, reader: Reader, path: Path, required: dict[str, Check], optional: dict[str, Check]
+    value: object, reader: Reader, path: Path, required: dict[str, Check], optional: dict[str, Check]
 ) -> dict[str, Any]:
-    expect(dict, value)
+    value = expect(dict, value)
     known = required | optional
     found = {}
     for name, element in value.items():
@@ -40,7 +40,7 @@ def _fields(
     return {name: list(element) if isinstance(element, tuple) else element for name, element in found.items()}
 
 
-def rule(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+def rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """One RuleWithOperations of a webhook."""
     operations = list_of(choice("CREATE", "UPDATE", "DELETE", "CONNECT", "*"), empty=False)
     required = {"apiGroups": list_of(text(), empty=False), "apiVersions": _words, "resources": _words}
@@ -52,7 +52,7 @@ def rule(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
     return found
 
 
-def access_rule(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+def access_rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """One rule of what a controller may do: apiGroups, resources, verbs."""
     required = {
         "apiGroups": list_of(text(), empty=False),
@@ -62,7 +62,7 @@ def access_rule(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
     return _fields(value, reader, path, required, {})
 
 
-def kind_reference(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+def kind_reference(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """`{ apiVersion = "v1", kind = "Namespace" }`."""
     found = _fields(value, reader, path, {"apiVersion": _word, "kind": _word}, {})
     if found.get("apiVersion", "").count("/") > 1:
@@ -70,7 +70,7 @@ def kind_reference(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
     return found
 
 
-def match_conditions(value: Any, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:
+def match_conditions(value: object, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:
     """CEL conditions of a webhook: at most 64, names unique."""
     condition: Check = lambda entry, reader, path: _fields(  # noqa: E731
         entry, reader, path, {"name": _qualified_name, "expression": _word}, {}
@@ -84,14 +84,14 @@ def match_conditions(value: Any, reader: Reader, path: Path) -> tuple[dict[str, 
     return found
 
 
-def label_selector(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+def label_selector(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """matchLabels and matchExpressions; {} selects everything."""
     expressions = list_of(_requirement, unique=False)
     return _fields(value, reader, path, {}, {"matchLabels": _labels, "matchExpressions": expressions})
 
 
-def _labels(value: Any, reader: Reader, path: Path) -> dict[str, str]:
-    expect(dict, value)
+def _labels(value: object, reader: Reader, path: Path) -> dict[str, str]:
+    value = expect(dict, value)
     for name, element in value.items():
         try:
             _qualified_name(name, reader, path)
@@ -101,7 +101,7 @@ def _labels(value: Any, reader: Reader, path: Path) -> dict[str, str]:
     return dict(value)
 
 
-def _requirement(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
+def _requirement(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     operator = choice("In", "NotIn", "Exists", "DoesNotExist")
     found = _fields(
         value, reader, path, {"key": _qualified_name, "operator": operator}, {"values": list_of(_label_value)}
@@ -112,8 +112,8 @@ def _requirement(value: Any, reader: Reader, path: Path) -> dict[str, Any]:
     return found
 
 
-def _label_value(value: Any, reader: Reader, path: Path) -> str:
-    expect(str, value)
+def _label_value(value: object, reader: Reader, path: Path) -> str:
+    value = expect(str, value)
     if not _LABEL_VALUE.fullmatch(value):
         raise Bad(
             "is not a label value: up to 63 letters, digits, `-`, `_`, `.`, a letter or digit at both ends"
@@ -121,8 +121,8 @@ def _label_value(value: Any, reader: Reader, path: Path) -> str:
     return str(value)
 
 
-def _qualified_name(value: Any, reader: Reader, path: Path) -> str:
-    expect(str, value)
+def _qualified_name(value: object, reader: Reader, path: Path) -> str:
+    value = expect(str, value)
     prefix, slash, name = value.rpartition("/")
     if not _LABEL_NAME.fullmatch(name) or (slash and not _is_prefix(prefix.split("."))):
         raise Bad("is not a qualified name, such as `app` or `example.com/app`")
