@@ -86,7 +86,7 @@ def _rules() -> Schema:
             "scope": _text(enum=["*", "Cluster", "Namespaced"]),
         }
     )
-    return _of("array", "What is reviewed, as in a webhook configuration.", items=rule)
+    return _of("array", "Which requests are reviewed, as in a webhook configuration.", items=rule)
 
 
 def _match_conditions() -> Schema:
@@ -111,9 +111,9 @@ def _timeout(description: str, **more: Any) -> Schema:
 def _module_fields(kind: Kind) -> Schema:
     """What a policy and a member of a group have in common."""
     fields = {
-        "module": _text("Where the WebAssembly module is: registry://, https:// or file://."),
-        "settings": _free("What the policy's author documents.", nullable=True),
-        "timeoutEvalSeconds": _timeout("How long the policy may take. It may only lower edged's own limit."),
+        "module": _text("URL of the WebAssembly module: registry://, https:// or file://."),
+        "settings": _free("The policy's settings, as its author documents them.", nullable=True),
+        "timeoutEvalSeconds": _timeout("How long the policy may take. edged's own limit still applies."),
     }
     return fields if kind.namespaced else {**fields, "contextAwareResources": _context_aware()}
 
@@ -126,14 +126,14 @@ def _common_fields(kind: Kind) -> Schema:
             "protect: deny. monitor: only log what would be denied.", default="protect", enum=["protect", "monitor"]
         ),
         "rules": _rules(),
-        "failurePolicy": _text("What happens when nobody answers.", enum=["Fail", "Ignore"]),
-        "backgroundAudit": _of("boolean", "Whether audits ask this policy about existing objects.", default=True),
+        "failurePolicy": _text("What happens if edged does not answer.", enum=["Fail", "Ignore"]),
+        "backgroundAudit": _of("boolean", "Whether audits check existing objects against this policy.", default=True),
         "matchPolicy": _text("Exact or Equivalent.", enum=["Exact", "Equivalent"]),
         "matchConditions": _match_conditions(),
         "objectSelector": _label_selector("Only objects with such labels are reviewed."),
         "sideEffects": _text("None or NoneOnDryRun.", enum=["None", "NoneOnDryRun", "Some", "Unknown"]),
         "timeoutSeconds": _timeout("How long the API server waits.", default=DEFAULT_TIMEOUT_S),
-        "message": _text("What users read instead of the policy's own words."),
+        "message": _text("Replaces the policy's own rejection message."),
     }
     if kind.namespaced:
         return fields
@@ -156,7 +156,7 @@ def _group_spec(kind: Kind) -> Schema:
     member = _object(_module_fields(kind), required=("module",))
     fields = {
         **_common_fields(kind),
-        "expression": _text("Members joined by &&, ||, !, == and !=: `signed() || trusted()`."),
+        "expression": _text("Calls of members, joined by &&, ||, !, == and !=: `signed() || trusted()`."),
         "policies": _map_of(member, "The members, by the name that the expression calls."),
     }
     return _object(fields, required=("expression", "message", "policies", "rules"))
