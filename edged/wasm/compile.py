@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import trio
 
@@ -141,6 +142,27 @@ class Compiler:
         """The module of that file, compiled if need be; `name` for messages. Raises BadModule, GuestError,
         ConfigError."""
         name = name or str(path)
+        module = self._read(path, name)
+        self._prepare_cache()
+        key = self.key(module.digest)
+        module.handle = self._map_cached(key)
+        if module.handle:
+            self._on_progress("cached", name)
+            return module
+        async with self._one_child:
+            module.handle = self._map_cached(key)  # another task may have compiled it meanwhile
+            if module.handle:
+                return module
+            self._on_progress("compiling", name)
+            await self._compile(path, module.digest, key)
+            module.handle = self._map_cached(key)
+            if not module.handle:
+                raise GuestError(f"the compiled form of {name} vanished from {self.cache_dir}")
+            self._on_progress("compiled", name)
+        return module
+
+    def _read(self, path: Path, name: str) -> Module:
+        """The module without its code: what the binary says about itself."""
         with _mapped(path) as view:
             digest = hashlib.sha256(view).hexdigest()
             try:
@@ -148,22 +170,7 @@ class Compiler:
                 metadata = binary.custom_section(view, METADATA_SECTION)
             except BadModule as error:
                 raise BadModule(f"module {name}: {error}") from error
-        self._prepare_cache()
-        key = self.key(digest)
-        handle = self._map_cached(key)
-        if handle is None:
-            async with self._one_child:
-                handle = self._map_cached(key)  # another task may have compiled it meanwhile
-                if handle is None:
-                    self._on_progress("compiling", name)
-                    await self._compile(path, digest, key)
-                    handle = self._map_cached(key)
-                    self._on_progress("compiled", name)
-            if handle is None:
-                raise GuestError(f"the compiled form of {name} vanished from {self.cache_dir}")
-        else:
-            self._on_progress("cached", name)
-        return Module(name, digest, interface.imports, interface.exports, metadata, self.engine, handle)
+        return Module(name, digest, interface.imports, interface.exports, metadata, self.engine)
 
     async def load_bytes(self, wasm: bytes, name: str) -> Module:
         """As `load`, for a module that is in no file: one that this program wrote itself."""
@@ -189,8 +196,8 @@ class Compiler:
                 if time.time() - path.stat().st_mtime > 2 * self.limits.wall_s:
                     path.unlink()
 
-    def _map_cached(self, key: str) -> int | None:
-        """Handle of a cached module whose file is ours and whole; None where there is none."""
+    def _map_cached(self, key: str) -> int:
+        """Handle of a cached module whose file is ours and whole; 0 where there is none."""
         for path in sorted(self.cache_dir.glob(f"{key}-*{SUFFIX}")):
             content = path.name[len(key) + 1 : -len(SUFFIX)]
             try:
@@ -205,44 +212,17 @@ class Compiler:
                 self._on_progress("discarded", str(error))
                 with contextlib.suppress(OSError):
                     path.unlink()
-        return None
+        return 0
 
     async def _compile(self, path: Path, digest: str, key: str) -> None:
-        root = Path(__file__).parent.parent.parent
-        code = (
-            "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-            "from edged.wasm.compile_child import main; sys.exit(main(sys.argv[1:]))"
-        )
-        limits = self.limits
-        command = [
-            sys.executable,
-            "-I",
-            "-c",
-            code,
-            str(root),
-            self.engine.kind,
-            "wide" if self.engine.wide else "narrow",
-            str(limits.memory_mib),
-            str(limits.cpu_s),
-        ]
+        """Put the compiled form of that file into the cache. Nothing is left behind where that fails."""
         temporary, out = self._temporary()
         try:
             with open(path, "rb") as source, os.fdopen(out, "wb") as target:
                 if _digest(source.fileno()) != digest:
                     raise BadModule(f"module {path} changed while it was being loaded")
                 os.lseek(source.fileno(), 0, os.SEEK_SET)
-                with trio.move_on_after(limits.wall_s) as scope:
-                    done = await trio.run_process(
-                        command,
-                        stdin=source,
-                        stdout=target,
-                        capture_stderr=True,
-                        check=False,
-                        env={"LC_ALL": "C.UTF-8"},
-                    )
-                if scope.cancelled_caught:
-                    raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s")
-                _judge(path, done.returncode, done.stderr, limits)
+                await self._run_child(path, source, target)
                 os.fsync(target.fileno())
                 if _digest(source.fileno()) != digest:
                     raise BadModule(f"module {path} changed while it was being compiled")
@@ -251,12 +231,37 @@ class Compiler:
                 content = _digest(fd)
             os.rename(temporary, self.cache_dir / f"{key}-{content}{SUFFIX}")
         except OSError as error:
-            raise ConfigError(
-                f"cannot write the compiled module to {self.cache_dir}: {error.strerror}"
-            ) from error
+            raise ConfigError(f"cannot write the compiled module to {self.cache_dir}: {error.strerror}") from error
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+    async def _run_child(self, path: Path, source: IO[bytes], target: IO[bytes]) -> None:
+        """Compile what `source` holds into `target`. Raises BadModule when that fails or takes too long."""
+        limits = self.limits
+        with trio.move_on_after(limits.wall_s) as scope:
+            done = await trio.run_process(
+                self._command(),
+                stdin=source,
+                stdout=target,
+                capture_stderr=True,
+                check=False,
+                env={"LC_ALL": "C.UTF-8"},
+            )
+        if scope.cancelled_caught:
+            raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s")
+        _judge(path, done.returncode, done.stderr, limits)
+
+    def _command(self) -> list[str]:
+        root = Path(__file__).parent.parent.parent
+        code = (
+            "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+            "from edged.wasm.compile_child import main; sys.exit(main(sys.argv[1:]))"
+        )
+        engine, limits = self.engine, self.limits
+        addresses = "wide" if engine.wide else "narrow"
+        settings = [engine.kind, addresses, str(limits.memory_mib), str(limits.cpu_s)]
+        return [sys.executable, "-I", "-c", code, str(root), *settings]
 
     def _temporary(self) -> tuple[str, int]:
         try:

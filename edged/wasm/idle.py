@@ -45,10 +45,11 @@ class Idle:
             if module.called:
                 module.called, module.warm = False, True
             elif module.warm:
-                module.warm = False
                 idle.append(module)
         if idle:
             give_back(idle)
+        for module in idle:  # where it failed, the next look tries again
+            module.warm = False
 
 
 def give_back(modules: Iterable[Code]) -> None:

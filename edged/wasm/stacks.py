@@ -42,18 +42,25 @@ class Stacks:
                 _madvise(self.start, self.size, mmap.MADV_DONTNEED)
 
 
-def guard_ends() -> set[int]:
-    """Where this process's inaccessible anonymous mappings end: a stack begins at each."""
-    with open("/proc/self/maps") as file:
-        return {int(match[2], 16) for line in file if (match := _MAPPING.match(line)) and match[3] == "---p"}
+def guard_ends() -> set[int] | None:
+    """Where this process's inaccessible anonymous mappings end: a stack begins at each. None where nobody can say."""
+    try:
+        with open("/proc/self/maps") as file:
+            return {int(match[2], 16) for line in file if (match := _MAPPING.match(line)) and match[3] == "---p"}
+    except OSError:
+        return None
 
 
-def find(before: set[int], stack: int, count: int) -> Stacks:
+def find(before: set[int] | None, stack: int, count: int) -> Stacks:
     """`count` stacks of that many bytes in a row, each above a guard page, whose guards were not there `before`.
 
-    Empty when there are none: then nothing is ever given back, and nothing breaks.
+    Empty when there are none, or when it is not known which are new: then nothing is ever given back, and nothing
+    breaks. Stacks that were there before belong to another engine, whose calls may be on them.
     """
-    ends, step = guard_ends() - before, stack + mmap.PAGESIZE
+    after = guard_ends()
+    if before is None or after is None:
+        return Stacks()
+    ends, step = after - before, stack + mmap.PAGESIZE
     for start in ends:
         if start - step not in ends and all(start + n * step in ends for n in range(count)):
             return Stacks(start, count * step - mmap.PAGESIZE)
