@@ -159,9 +159,9 @@ def _differences(
 ) -> Iterable[Finding]:
     selector = spec.get("namespaceSelector") or {}
     if not namespaced and selector.get("matchLabels"):
-        yield Finding(NOTE, "namespaceSelector.matchLabels count; Kubewarden drops them, so more was reviewed so far")
+        yield Finding(NOTE, "namespaceSelector.matchLabels is applied; Kubewarden drops it, so it reviewed more")
     if spec.get("mode") == "monitor" and spec.get("failurePolicy") != "Ignore":
-        yield Finding(NOTE, "failurePolicy becomes Ignore: in monitor mode nothing is stopped by edged being away")
+        yield Finding(NOTE, "failurePolicy becomes Ignore: in monitor mode an absent edged blocks nothing")
     if not namespaced and not current.include_system:
         wide = any("*" in (rule.get("resources") or ()) or "*/*" in (rule.get("resources") or ())
                    for rule in spec.get("rules") or () if isinstance(rule, Mapping))  # fmt: skip
@@ -352,5 +352,5 @@ def _group_entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> di
         **({"mode": entry["policyMode"]} if entry.get("policyMode", "protect") != "protect" else {}),
     }
     members = {str(each): _entry(f"{name}/{each}", member, problems) for each, member in entry["policies"].items()}
-    problems.append(f"{name}: groups have no rules of their own in the file: add rules, or nobody asks it")
+    problems.append(f"{name}: groups have no rules of their own in the file: add rules, or nothing ever calls it")
     return {**table, "members": members}

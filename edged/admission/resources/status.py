@@ -80,7 +80,7 @@ def _up_to_date(facts: Facts) -> Condition:
 
 def _reachable(facts: Facts) -> Condition:
     if facts.registered:
-        message = "one edged process answers, and was registered after it did"
+        message = "one edged process serves the webhook, which was registered after it answered"
         return Condition(REACHABLE, True, "LatestReplicaSetIsUniquelyReachable", message)
     return Condition(REACHABLE, False, "LatestReplicaSetIsNotUniquelyReachable", "the webhook is not registered")
 

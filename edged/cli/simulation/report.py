@@ -37,7 +37,7 @@ class Comparison:
             names = ", ".join(sorted(after.strays))
             self.notes.append(f"Pods of other schedulers ({names}) were placed as if they were this one's")
         if after.left_out:
-            self.notes.append(f"of {after.left_out} Pods only the outcome is kept, their details would be too much")
+            self.notes.append(f"of {after.left_out} Pods only the outcome is kept, their details would be too large")
 
     # --- one Pod
 

@@ -129,7 +129,7 @@ def test_policies_yml() -> None:
     ]
     assert problems == [
         "one: unknown keys left out: odd",
-        "many: groups have no rules of their own in the file: add rules, or nobody asks it",
+        "many: groups have no rules of their own in the file: add rules, or nothing ever calls it",
         "broken: has neither a module nor policies and an expression",
     ]
     assert policies_yml(["x"])[1] == ["the file is not a map of policies"]
