@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from edged.admission.config import AdmissionConfig
+from edged.admission.endpoint.object_reviews import ObjectReviews
+from edged.admission.endpoint.policy_reviews import PolicyReviews
 from edged.admission.endpoint.registration import Registration, State
 from edged.admission.endpoint.registration_modes import make_registration, owner_identity
-from edged.admission.endpoint.routes import Routes
 from edged.admission.host import arrivals
 from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
@@ -31,6 +32,7 @@ from edged.errors import ConfigError
 from edged.http.connection import Limits
 from edged.http.listener import Listener
 from edged.http.messages import Request
+from edged.http.routes import Routes
 from edged.telemetry.health import Probes
 from edged.telemetry.logs import Logger
 from edged.tls.certificates import serving_names
@@ -92,7 +94,7 @@ class AdmissionPart:
         probes.probe_tls(intake, self.listener.addresses[0])
         self.policies.registration = self._registration(config)
         work.start_soon(self._register, self.policies.registration)
-        work.start_soon(arrivals.run, self.policies)
+        work.start_soon(arrivals.run, self.policies, self._log)
         base.start_soon(self._outside.run)
         if self.policies.resources is not None:
             work.start_soon(self.policies.resources.run)
@@ -142,9 +144,12 @@ class AdmissionPart:
     def _listener(
         self, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None
     ) -> Listener:
+        routes = dict(PolicyReviews(self.admission, self._log).routes())
+        if reviews is not None:
+            routes |= ObjectReviews(reviews, self._log).routes()
         return Listener(
             sockets,
-            Routes(self.admission, reviews),
+            Routes(routes),
             tls=tls.context,
             limits=Limits(in_flight=Limits().connections),  # each policy has a limit of its own
             on_handler_error=self._say_handler_error,
@@ -163,6 +168,7 @@ class AdmissionPart:
             config.register,
             target,
             self._say_registration,
+            self._log,
             client=self._base.client,
             static_dir=Path(config.static_dir) if config.static_dir else None,
         )

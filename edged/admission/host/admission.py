@@ -1,6 +1,6 @@
 """One review: request -> guest -> verdict. A guest that fails in any way answers for itself alone.
 
-Called by admission/endpoint/routes.py for every request; holds the current set of policies and counts what happened.
+Called by admission/endpoint/policy_reviews.py for every request; holds the current set of policies.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edged.admission.host.policy import Group, Policy, PolicySet, guests_of
 from edged.admission.rules import groups, verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview
 from edged.errors import GuestError
+from edged.process.boundary import boundary
 from edged.registry.modules import restrictions_of
 from edged.telemetry.logs import GuestLines, Logger
 
@@ -50,6 +51,7 @@ class Admission:
         self.in_flight = 0  # reviews being answered, audits not counted
         self.last_review_at = -math.inf  # on trio's clock
         self._slots: dict[str, trio.Semaphore] = {}
+        self._log = log
         self._lines = lines
         self._quiet_lines = GuestLines(log, level="debug")  # an audit makes policies repeat themselves
         self._context = context
@@ -61,7 +63,8 @@ class Admission:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
         for observer in self._observers:
-            observer.loaded(policies.values())
+            with boundary(self._log, "observer", type(observer).__name__):
+                observer.loaded(policies.values())
         names = [guest.name for policy in policies.values() for guest in guests_of(policy)]
         self._slots = {name: self._slots.get(name) or trio.Semaphore(CONCURRENT_REVIEWS) for name in names}
 
@@ -81,10 +84,21 @@ class Admission:
             return await self.audit(policy, request)
         self.in_flight += 1
         try:
-            return await self._review(policy, request)
+            with boundary(self._log, "review", name) as unit:
+                return await self._review(policy, request)
+            assert unit.error is not None
+            return self._failed_review(policy, request, unit.error)
         finally:
             self.in_flight -= 1
             self.last_review_at = trio.current_time()
+
+    def _failed_review(
+        self, policy: Policy | Group, request: AdmissionRequest, error: Exception
+    ) -> AdmissionResponse:
+        own, reason = _failed(request, error)
+        if policy.monitor:
+            return AdmissionResponse(request.uid, True, warnings=[f"policy {policy.name} failed: {reason}"])
+        return own
 
     async def _review(self, policy: Policy | Group, request: AdmissionRequest) -> AdmissionResponse:
         begun = trio.current_time()
@@ -118,19 +132,24 @@ class Admission:
 
     def _tell(self, evaluation: Evaluation) -> None:
         for observer in self._observers:
-            observer.evaluated(evaluation)
+            with boundary(self._log, "observer", type(observer).__name__):
+                observer.evaluated(evaluation)
 
     async def _ask(
         self, policy: Policy | Group, request: AdmissionRequest, background: bool = False
     ) -> tuple[AdmissionResponse, str]:
-        if isinstance(policy, Group):
+        """(what the policy itself says, why it failed or "")."""
+        if not isinstance(policy, Group):
+            return await self._evaluate(policy, request, background)
+        with boundary(self._log, "evaluation", policy.name) as unit:
             return await self._evaluate_group(policy, request, background)
-        return await self._evaluate(policy, request, background)
+        assert unit.error is not None
+        return _failed(request, unit.error)
 
     async def _evaluate_group(
         self, group: Group, request: AdmissionRequest, background: bool
     ) -> tuple[AdmissionResponse, str]:
-        """As `_evaluate`. A member that fails is one that does not accept; its reason is a cause."""
+        """A member that fails is one that does not accept; its reason is a cause."""
         if group.error is not None or group.expression is None:
             error = group.error or "not loaded"
             return verdict.plain_rejection(request.uid, 500, error), error
@@ -146,7 +165,14 @@ class Admission:
     async def _evaluate(
         self, policy: Policy, request: AdmissionRequest, background: bool
     ) -> tuple[AdmissionResponse, str]:
-        """(what the policy itself says, why it failed or "")."""
+        with boundary(self._log, "evaluation", policy.name) as unit:
+            return await self._evaluate_guest(policy, request, background)
+        assert unit.error is not None
+        return _failed(request, unit.error)
+
+    async def _evaluate_guest(
+        self, policy: Policy, request: AdmissionRequest, background: bool
+    ) -> tuple[AdmissionResponse, str]:
         uid = request.uid
         if policy.error is not None:
             return verdict.plain_rejection(uid, 500, policy.error), policy.error
@@ -182,3 +208,9 @@ class Admission:
             return await call_guest(policy, services, b"validate", payload, deadline)
         finally:
             slots.release()
+
+
+def _failed(request: AdmissionRequest, error: Exception) -> tuple[AdmissionResponse, str]:
+    """What an evaluation comes to where edged itself failed."""
+    reason = verdict.unexpected(error)
+    return verdict.internal_rejection(request.uid, reason), reason

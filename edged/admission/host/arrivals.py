@@ -13,6 +13,8 @@ import trio
 
 from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
 from edged.admission.host.policy_loader import PolicyLoader
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 300.0
@@ -27,20 +29,22 @@ class Host(Protocol):
     def replace(self, old: Policy | Group, new: Policy | Group) -> None: ...
 
 
-async def run(host: Host) -> None:
+async def run(host: Host, log: Logger) -> None:
     """Until every module of the configuration file is there."""
     pause_s = FIRST_PAUSE_S
     while waiting := [policy for policy in host.configured().values() if policy.is_waiting]:
         async with trio.open_nursery() as nursery:
             for policy in waiting:
-                nursery.start_soon(_load, host, policy)
+                nursery.start_soon(_load, host, policy, log)
         await trio.sleep(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
-async def _load(host: Host, old: Policy | Group) -> None:
-    new = await host.loader().load_one(old.config, templates_of(host.served()))
-    if new.error and not old.error:
-        return  # what was kept of it is good; what came is not
-    if host.configured().get(old.name) is old:  # else: a reload came first
-        host.replace(old, new)
+async def _load(host: Host, old: Policy | Group, log: Logger) -> None:
+    """What fails unexpectedly goes on waiting, and is tried again in the next round."""
+    with boundary(log, "load", old.name):
+        new = await host.loader().load_one(old.config, templates_of(host.served()))
+        if new.error and not old.error:
+            return  # the kept module is good, the new one is not
+        if host.configured().get(old.name) is old:  # else: a reload came first
+            host.replace(old, new)

@@ -19,6 +19,7 @@ from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
 from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
 from edged.errors import ConfigError, EdgedError, GuestError
+from edged.process.boundary import boundary
 from edged.registry.modules import Modules, ModuleUnavailable, restrictions_of
 from edged.registry.store import is_moving
 from edged.telemetry.logs import GuestLines, Logger
@@ -38,6 +39,20 @@ def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
     for entry in policy.context_aware:
         if entry["kind"] == "Secret" and entry["apiVersion"] == "v1" and not allow_secrets:
             raise ConfigError(f"{where}: context_aware: Secret needs admission.allow_secrets = true")
+
+
+def _settings_of(config: PolicyConfig) -> bytes:
+    try:
+        return orjson.dumps(config.settings)
+    except orjson.JSONEncodeError as error:
+        raise ConfigError(f"settings cannot be written as JSON: {error}") from error
+
+
+def _grants_of(config: PolicyConfig) -> Grants:
+    return Grants(
+        tuple(pattern.strip() for pattern in config.host_capabilities),
+        frozenset((entry["apiVersion"], entry["kind"]) for entry in config.context_aware),
+    )
 
 
 def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> PolicyConfig:
@@ -108,9 +123,12 @@ class PolicyLoader:
         loaded now is added. `fetch`: as in `load`."""
         if fetch is not None:
             self._fetch = fetch
-        if isinstance(config, GroupConfig):
-            return await self._load_group(config, templates)
-        return await self._load_one(config, templates)
+        with boundary(self._log, "load", config.name) as unit:
+            if isinstance(config, GroupConfig):
+                return await self._load_group(config, templates)
+            return await self._load_one(config, templates)
+        assert unit.error is not None
+        return self.refused(config, verdict.unexpected(unit.error))
 
     def refused(self, config: PolicyConfig | GroupConfig, error: str) -> Policy | Group:
         """One that is not even tried: it rejects everything with this reason."""
@@ -139,14 +157,12 @@ class PolicyLoader:
         return group
 
     def _new(self, config: PolicyConfig) -> Policy:
+        """What it is before anything of it was looked at: it never raises."""
         engine = self._engine
         return Policy(
             config=config,
-            settings=orjson.dumps(config.settings),
-            grants=Grants(
-                tuple(pattern.strip() for pattern in config.host_capabilities),
-                frozenset((entry["apiVersion"], entry["kind"]) for entry in config.context_aware),
-            ),
+            settings=b"{}",
+            grants=Grants(),
             timeout_s=min(config.timeout_s, engine.wall_timeout_s),
             budget=Budget(memory_mib=engine.memory_limit_mib, cpu_s=engine.cpu_budget_ms / 1000),
         )
@@ -156,6 +172,7 @@ class PolicyLoader:
         begun = trio.current_time()
         try:
             check_config(config, self._allow_secrets)
+            policy.settings, policy.grants = _settings_of(config), _grants_of(config)
             module = await self._compiler.load(await self._module(policy))
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(policy.metadata)

@@ -1,6 +1,6 @@
 """Answers the API server's questions about the custom resources themselves: defaults, and what is refused.
 
-admission/endpoint/routes.py hands over bodies by path. What is wrong with an object is
+admission/endpoint/object_reviews.py hands over bodies by path. What is wrong with an object is
 admission/resources/validation.py's to say; whether its CEL compiles is asked of a child process.
 """
 
@@ -11,7 +11,9 @@ from typing import Any
 from edged.admission.endpoint.cel_check import CelChecker, CelUnavailable
 from edged.admission.resources import reviews, validation
 from edged.admission.resources.kinds import KINDS
+from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview, parse_review, review_body
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 
@@ -34,11 +36,14 @@ class ResourceReviews:
             return review_body(AdmissionResponse(request.uid, True))  # a deletion: nothing to say
         if obj.get("kind") not in KINDS or KINDS[obj["kind"]] is not kind:
             raise BadReview(422, f"{path} is not for {obj.get('kind')}")
-        if mutates:
-            response = AdmissionResponse(request.uid, True, patch=reviews.defaults(obj, self._server_name))
-        else:
-            response = await self._validated(request, obj)
-        return review_body(response)
+        with boundary(self._log, "review", path) as unit:
+            if mutates:
+                response = AdmissionResponse(request.uid, True, patch=reviews.defaults(obj, self._server_name))
+            else:
+                response = await self._validated(request, obj)
+            return review_body(response)
+        assert unit.error is not None
+        return review_body(verdict.internal_rejection(request.uid, verdict.unexpected(unit.error)))
 
     async def _validated(self, request: AdmissionRequest, obj: dict[str, Any]) -> AdmissionResponse:
         old = request.payload.get("oldObject")

@@ -12,7 +12,7 @@ import orjson
 
 from edged.admission.rules import jsonpatch
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
-from edged.errors import GuestError
+from edged.errors import EdgedError, GuestError
 
 TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execution time"
 MUTATION_OF_NOTHING = "Incorrect policy behaviour: a null object cannot be mutated"
@@ -28,9 +28,9 @@ def internal_rejection(uid: str, detail: str) -> AdmissionResponse:
 
 
 def unexpected(error: Exception) -> str:
-    """Why a policy cannot answer, where edged itself failed. The log has the rest: an error's own text may quote an
-    object."""
-    return f"internal error of edged: {type(error).__name__}"
+    """Why a policy cannot answer, where something failed that nobody handled. An error that edged raised on purpose
+    speaks for itself. Another one is only named, for its text may quote an object; the log has the rest."""
+    return str(error) if isinstance(error, EdgedError) else f"internal error of edged: {type(error).__name__}"
 
 
 def plain_rejection(uid: str, code: int, message: str) -> AdmissionResponse:

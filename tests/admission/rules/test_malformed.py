@@ -12,11 +12,13 @@ import orjson
 import pytest
 import trio
 
-from edged.admission.endpoint.routes import Routes
+from edged.admission.endpoint.policy_reviews import PolicyReviews
 from edged.admission.rules import rego, verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview, parse_review, review_body
 from edged.errors import GuestError
 from edged.http.messages import Request
+from edged.http.routes import Routes
+from tests.kube.support import quiet
 
 SEEDS = 40
 PER_SEED = 60
@@ -126,7 +128,7 @@ class Accepting:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_reviews(seed: int) -> None:
     admission = Accepting()
-    routes = Routes(admission)  # type: ignore[arg-type]
+    routes = Routes(PolicyReviews(admission, quiet()).routes())  # type: ignore[arg-type]
 
     async def main() -> None:
         for endpoint in ("validate", "audit", "validate_raw"):

@@ -1,0 +1,81 @@
+"""Reviews by policies: `/validate/NAME`, `/validate_raw/NAME` and `/audit/NAME`, which are Kubewarden's paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import unquote
+
+from edged.admission.endpoint.review_requests import (
+    FAILED,
+    ONLY_POST,
+    check_content_type,
+    plainly_refused,
+    problem,
+    refused,
+)
+from edged.admission.host.admission import Admission, UnknownPolicy
+from edged.admission.rules.review import (
+    AdmissionRequest,
+    AdmissionResponse,
+    BadReview,
+    parse_raw,
+    parse_review,
+    raw_body,
+    review_body,
+)
+from edged.http.connection import Handler
+from edged.http.messages import Request, Response
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """How one of the paths reads a review, writes the answer, and refuses what is no review."""
+
+    parse: Callable[[bytes], AdmissionRequest]
+    render: Callable[[AdmissionResponse], bytes]
+    refuse: Callable[[BadReview], Response]
+    audit: bool = False
+
+
+ENDPOINTS: Mapping[str, _Endpoint] = {
+    "/validate/": _Endpoint(parse_review, review_body, refused),
+    "/validate_raw/": _Endpoint(parse_raw, raw_body, plainly_refused),
+    "/audit/": _Endpoint(parse_review, review_body, plainly_refused, audit=True),
+}
+
+
+class PolicyReviews:
+    """Hands reviews to the policy that their path names."""
+
+    def __init__(self, admission: Admission, log: Logger) -> None:
+        self._admission = admission
+        self._log = log
+
+    def routes(self) -> Mapping[str, Handler]:
+        return {path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()}
+
+    async def _answer(self, endpoint: _Endpoint, request: Request) -> Response:
+        segments = request.raw_path.split("/")
+        if len(segments) != 3 or not segments[2]:
+            return Response(404)
+        if request.method != "POST":
+            return ONLY_POST
+        name = unquote(segments[2])
+        with boundary(self._log, "review", name):
+            try:
+                return await self._review(name, endpoint, request)
+            except UnknownPolicy:
+                return problem(404, f"unknown policy: {name}")
+            except BadReview as error:
+                return endpoint.refuse(error)
+        return problem(500, FAILED)
+
+    async def _review(self, name: str, endpoint: _Endpoint, request: Request) -> Response:
+        self._admission.find(name)
+        check_content_type(request)
+        review = endpoint.parse(request.body)
+        return Response(200, endpoint.render(await self._admission.review(name, review, audit=endpoint.audit)))
