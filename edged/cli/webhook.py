@@ -194,11 +194,11 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
 
     rows: list[tuple[str, str]] = []
     if admission.register == "static":
-        static = StaticRegistration(target, lambda state: None, Path(admission.static_dir))
+        static = StaticRegistration(target, lambda state: None, Logger(), Path(admission.static_dir))
         return await _register(static, config, admission, rows)
     client = await open_client(config.kubernetes)
     try:
-        dynamic = DynamicRegistration(target, lambda state: None, client)
+        dynamic = DynamicRegistration(target, lambda state: None, Logger(), client)
         rows += [("created", kind) for kind in await dynamic.prepare()]
         return await _register(dynamic, config, admission, rows)
     finally:
@@ -263,7 +263,7 @@ async def _remove_files(config: Config, admission: AdmissionConfig,
     directory = args.static_dir or admission.static_dir
     if not directory or not Path(directory).is_dir():
         return []
-    registration = StaticRegistration(target_of(config, admission), lambda state: None, Path(directory))
+    registration = StaticRegistration(target_of(config, admission), lambda state: None, Logger(), Path(directory))
     return [("deleted", str(path)) for path in registration.remove(force=args.force)]
 
 
@@ -279,7 +279,7 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
         else config.kubernetes
     client = await open_client(kubernetes)
     try:
-        registration = DynamicRegistration(target_of(config, admission), lambda state: None, client)
+        registration = DynamicRegistration(target_of(config, admission), lambda state: None, Logger(), client)
         return [("deleted", kind) for kind in await registration.remove(force=args.force)]
     finally:
         await client.aclose()

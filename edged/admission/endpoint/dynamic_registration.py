@@ -18,6 +18,7 @@ from edged.admission.endpoint.registration import Client, Polling, Refused, Stat
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
 from edged.errors import PeerError
+from edged.telemetry.logs import Logger
 
 GRACE_S = 30.0  # API servers watch the objects: seconds at most
 HEARD_S = 2.0
@@ -43,8 +44,8 @@ class DynamicRegistration(Polling):
     grace_s = GRACE_S
     heard_s = HEARD_S
 
-    def __init__(self, target: Target, report: Callable[[State], None], client: Client) -> None:
-        super().__init__(target, report)
+    def __init__(self, target: Target, report: Callable[[State], None], log: Logger, client: Client) -> None:
+        super().__init__(target, report, log)
         self._client = client
         self._written: dict[str, Written] = {}  # by kind
         self._corrections: list[float] = []

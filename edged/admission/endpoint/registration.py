@@ -21,8 +21,11 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhooks import Target, WebhookConfiguration, WebhookSpec
 from edged.errors import ConfigError, EdgedError
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
 
 POLL_S = 10.0
 RETRY_MAX_S = 60.0
@@ -76,10 +79,12 @@ class Registration(ABC):
     heard_s = 0.0
     """How long a healthy API server takes until it goes by what was written."""
 
-    def __init__(self, target: Target, report: Callable[[State], None]) -> None:
+    def __init__(self, target: Target, report: Callable[[State], None], log: Logger) -> None:
+        """`report` hears of every change of the state."""
         self.target = target
         self.state = State(self.mode, self.first_phase)
         self._report = report
+        self._log = log
         self._specs: tuple[WebhookSpec, ...] | None = None
         self._retired: dict[str, float] = {}
         self._old_bundles: dict[bytes, float] = {}
@@ -165,19 +170,29 @@ class Polling(Registration):
         failures = 0
         while True:
             self._changed = trio.Event()
-            delay = POLL_S
+            delay_s = POLL_S
             if self._specs is not None:
-                try:
-                    await self.settle()
-                    failures = 0
-                except Refused as error:
-                    self._say(replace(self.state, phase="refused", message=str(error)))
-                except EdgedError as error:
-                    self._say(replace(self.state, phase="failing", message=str(error)))
+                with boundary(self._log, "write", "registration") as unit:
+                    try:
+                        await self.settle()
+                        failures = 0
+                    except Refused as error:
+                        self._say(replace(self.state, phase="refused", message=str(error)))
+                    except EdgedError as error:
+                        failures += 1
+                        delay_s = _pause_s(failures)
+                        self._say(replace(self.state, phase="failing", message=str(error)))
+                if unit.error is not None:
                     failures += 1
-                    delay = min(2.0 ** (failures - 1), RETRY_MAX_S)
-            with trio.move_on_after(delay):
+                    delay_s = RETRY_MAX_S if unit.is_stubborn else _pause_s(failures)
+                    self.state = replace(self.state, phase="failing", message=unexpected(unit.error))
+            with trio.move_on_after(delay_s):
                 await self._changed.wait()
+
+
+def _pause_s(failures: int) -> float:
+    """How long to wait after so many failures in a row."""
+    return min(2.0 ** min(failures - 1, 16), RETRY_MAX_S)
 
 
 def _count_down(deadlines: dict[Key, float], now: float, grace_s: float) -> dict[Key, float]:

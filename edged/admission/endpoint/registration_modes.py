@@ -13,20 +13,21 @@ from edged.admission.endpoint.static_registration import StaticRegistration
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target
 from edged.errors import ConfigError
+from edged.telemetry.logs import Logger
 
 
-def make_registration(mode: str, target: Target, report: Callable[[State], None], *,
+def make_registration(mode: str, target: Target, report: Callable[[State], None], log: Logger, *,
                       client: Client | None = None, static_dir: Path | None = None) -> Registration:
     """For a value of `[admission] register`. Raises ConfigError."""
     if mode == "none":
-        return NoRegistration(target, report)
+        return NoRegistration(target, report, log)
     problem = webhooks.url_problem(target.url)
     if problem:
         raise ConfigError(problem)
     if mode == "static" and static_dir is not None:
-        return StaticRegistration(target, report, static_dir, client)
+        return StaticRegistration(target, report, log, static_dir, client)
     if mode == "dynamic" and client is not None:
-        return DynamicRegistration(target, report, client)
+        return DynamicRegistration(target, report, log, client)
     raise ConfigError(f"register = {mode!r} needs {'a directory' if mode == 'static' else 'an API client'}")
 
 

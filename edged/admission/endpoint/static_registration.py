@@ -17,6 +17,7 @@ from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target, WebhookConfiguration
 from edged.errors import ConfigError, PeerError
 from edged.process.files import make_folder, remove, write_atomically
+from edged.telemetry.logs import Logger
 
 GRACE_S = 150.0  # API servers read manifests about once a minute
 HEARD_S = 75.0
@@ -31,9 +32,15 @@ class StaticRegistration(Polling):
     grace_s = GRACE_S
     heard_s = HEARD_S
 
-    def __init__(self, target: Target, report: Callable[[State], None], directory: Path,
-                 client: Client | None = None) -> None:
-        super().__init__(target, report)
+    def __init__(
+        self,
+        target: Target,
+        report: Callable[[State], None],
+        log: Logger,
+        directory: Path,
+        client: Client | None = None,
+    ) -> None:
+        super().__init__(target, report, log)
         self._directory = directory
         self._client = client
         self._read_before = False

@@ -25,6 +25,7 @@ from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import ConfigError
 from edged.http.client import Transport
 from edged.kube.control.backoff import Backoff
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 from edged.telemetry.otlp import Attribute, Span, encode_request, encode_span
 from edged.telemetry.otlp_settings import Settings
@@ -107,28 +108,35 @@ class Traces:
                     with trio.move_on_after(INTERVAL_S):
                         await self._wake.wait()
                     self._wake = trio.Event()
-                    while self._queue:
-                        await self._send(client, await self._batch(), TRIES)
-                        if len(self._queue) < BATCH:
-                            break
+                    with boundary(self._log, "observer", "traces"):
+                        while self._queue:
+                            await self._send(client, await self._batch(), TRIES)
+                            if len(self._queue) < BATCH:
+                                break
             finally:
-                with trio.move_on_after(LAST_FLUSH_S, shield=True):
+                with trio.move_on_after(LAST_FLUSH_S, shield=True), boundary(self._log, "observer", "traces"):
                     while self._queue:
                         await self._send(client, await self._batch(), 1)
 
     async def _batch(self) -> list[bytes]:
-        found: list[bytes] = []
+        """The next spans, encoded. One that cannot be encoded is dropped."""
+        spans: list[bytes] = []
         try:
-            while self._queue and len(found) < BATCH:
-                found.append(encode_span(self._queue.popleft()))
-                if len(found) % ENCODED_AT_ONCE == 0:
+            while self._queue and len(spans) < BATCH:
+                with boundary(self._log, "observer", "a span") as unit:
+                    spans.append(encode_span(self._queue.popleft()))
+                if unit.error is not None:
+                    self.dropped += 1
+                if len(spans) % ENCODED_AT_ONCE == 0:
                     await trio.lowlevel.checkpoint()
         except trio.Cancelled:
-            self.dropped += len(found)
+            self.dropped += len(spans)
             raise
-        return found
+        return spans
 
     async def _send(self, client: httpx2.AsyncClient, spans: list[bytes], tries: int) -> None:
+        if not spans:
+            return
         settings = self._settings
         resource = (("service.name", settings.service), ("host.name", self._host), *settings.attributes)
         body = encode_request(resource, ("kubewarden", __version__), spans)

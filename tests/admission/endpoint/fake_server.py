@@ -17,6 +17,7 @@ from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.static_registration import StaticRegistration
 from edged.admission.rules.webhooks import Target, WebhookSpec
 from edged.errors import PeerError
+from tests.kube.support import quiet
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 TARGET = Target("https://10.0.0.1:8443", b"", "edge-1/abc")
@@ -94,13 +95,13 @@ def run(main: Callable[[trio.Nursery], Awaitable[None]]) -> None:
 
 def dynamic(server: FakeServer, target: Target = TARGET) -> tuple[DynamicRegistration, list[State]]:
     said: list[State] = []
-    return DynamicRegistration(target, said.append, server), said
+    return DynamicRegistration(target, said.append, quiet(), server), said
 
 
 def static(directory: Path, server: FakeServer | None = None,
            target: Target = TARGET) -> tuple[StaticRegistration, list[State]]:
     said: list[State] = []
-    return StaticRegistration(target, said.append, directory, server), said
+    return StaticRegistration(target, said.append, quiet(), directory, server), said
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -12,17 +12,18 @@ from edged.admission.endpoint.registration_modes import make_registration, owner
 from edged.admission.endpoint.static_registration import StaticRegistration
 from edged.errors import ConfigError
 from tests.admission.endpoint.fake_server import TARGET, FakeServer
+from tests.kube.support import quiet
 
 
 def test_make_registration():
     server = FakeServer()
-    assert make_registration("none", TARGET, print).state.phase == "off"
-    assert isinstance(make_registration("dynamic", TARGET, print, client=server), DynamicRegistration)
-    assert isinstance(make_registration("static", TARGET, print, static_dir=Path("/x")), StaticRegistration)
+    assert make_registration("none", TARGET, print, quiet()).state.phase == "off"
+    assert isinstance(make_registration("dynamic", TARGET, print, quiet(), client=server), DynamicRegistration)
+    assert isinstance(make_registration("static", TARGET, print, quiet(), static_dir=Path("/x")), StaticRegistration)
     with pytest.raises(ConfigError):
-        make_registration("dynamic", replace(TARGET, url="http://x"), print, client=server)
+        make_registration("dynamic", replace(TARGET, url="http://x"), print, quiet(), client=server)
     with pytest.raises(ConfigError):
-        make_registration("dynamic", TARGET, print)
+        make_registration("dynamic", TARGET, print, quiet())
 
 
 def test_owner_identity(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edged.admission.config import PolicyConfig
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.admission import Admission
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.rules.review import AdmissionRequest
@@ -48,7 +48,7 @@ class Rig:
         path.write_bytes(wasm)
         return PolicyConfig(name=name, module=f"file://{path}")
 
-    async def load(self, *policies: PolicyConfig, patient: Sequence[PolicyConfig] = ()) -> None:
+    async def load(self, *policies: PolicyConfig | GroupConfig, patient: Sequence[PolicyConfig] = ()) -> None:
         """`patient`: policies with so much time that a busy machine never ends them."""
         loaded = await self._loader(self.limits).load(policies, self.admission.policies)
         limits = replace(self.limits, wall_timeout_s=PATIENCE_S, cpu_budget_ms=int(PATIENCE_S * 1000))

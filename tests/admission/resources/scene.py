@@ -48,7 +48,7 @@ class Host:
         self.engine = Engine()
         self.compiler = Compiler(self.engine, folder / "cache")
         self.log = log
-        self.registration: Registration | None = NoRegistration(Target("https://x", b"", "o"), lambda state: None)
+        self.registration: Registration | None = NoRegistration(Target("https://x", b"", "o"), lambda state: None, log)
         self.policies: PolicySet = {}
         self.taken: set[str] = set()
         self.swaps = 0
