@@ -27,7 +27,8 @@ SHELLS = {
     "admission/resources/resource_webhooks.py",
     "admission/audit/auditor.py", "admission/audit/audit_run.py", "admission/audit/audit_requests.py",
     "admission/audit/audit_conditions.py",
-    "scheduling/guests/guest.py", "scheduling/guests/guest_pool.py",
+    "scheduling/guests/guest.py", "scheduling/guests/guest_leases.py", "scheduling/guests/guest_pool.py",
+    "scheduling/guests/loaded_guest.py",
 }  # fmt: skip
 """I/O that sits beside the pure core it serves: the task of a subject, guests as scheduler plugins."""
 FORBIDDEN = {

@@ -22,7 +22,8 @@ from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.profile import Profile, default_profile, with_guests
 from edged.scheduling.core.snapshot import Snapshot
-from edged.scheduling.guests.guest import GuestOptions, GuestPlugin, load_guest
+from edged.scheduling.guests.guest import GuestPlugin, load_guest
+from edged.scheduling.guests.loaded_guest import GuestOptions
 from edged.scheduling.objects.nodes import NodeParser
 from edged.scheduling.objects.pods import PodInfo, PodParser
 from edged.scheduling.simulation.cluster_state import ClusterState

@@ -26,14 +26,8 @@ from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core import profile
 from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
 from edged.scheduling.core.profile import Call, PluginRef, PointConfig, Profile, ProfileConfig
-from edged.scheduling.guests.guest import (
-    GUEST_HOSTS,
-    GuestLog,
-    GuestOptions,
-    GuestPlugin,
-    LoadedGuest,
-    load_guest,
-)
+from edged.scheduling.guests.guest import GuestPlugin, load_guest
+from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, GuestLog, GuestOptions, LoadedGuest
 from edged.telemetry.logs import GuestLines
 from edged.wasm.account import Budget
 from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
@@ -266,17 +260,9 @@ def _kept(config: ProfileConfig, old: Loaded) -> dict[str, Plugin]:
     return {}
 
 
-class _Prepared(GuestPlugin):
-    """A guest plugin as it will be once its prepared version is adopted; only to build profiles with."""
-
-    def __init__(self, plugin: GuestPlugin, guest: LoadedGuest) -> None:
-        self.name = plugin.name
-        self.depends_on = guest.options.depends_on
-        self.use(guest)
-
-
 def _as_prepared(loaded: LoadedPlugin) -> GuestPlugin:
-    return loaded.plugin if loaded.prepared is None else _Prepared(loaded.plugin, loaded.prepared)
+    """The plugin as it will be once its prepared version is adopted; only to build profiles with."""
+    return loaded.plugin if loaded.prepared is None else loaded.plugin.with_guest(loaded.prepared)
 
 
 def _with_real(made: Profile, plugins: Mapping[str, GuestPlugin]) -> Profile:

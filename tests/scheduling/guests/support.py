@@ -12,7 +12,8 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cycle import offline
 from edged.scheduling.core.framework import CycleState, Preemption, WaitingPod
 from edged.scheduling.core.snapshot import Snapshot
-from edged.scheduling.guests.guest import GuestLog, GuestOptions, GuestPlugin, load_guest
+from edged.scheduling.guests.guest import GuestPlugin, load_guest
+from edged.scheduling.guests.loaded_guest import GuestLog, GuestOptions
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodInfo

@@ -16,9 +16,11 @@ from edged.scheduling.core.cluster_events import ALL_EVENTS
 from edged.scheduling.core.framework import PostFilterResult
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.guests.exports import POINTS
-from edged.scheduling.guests.guest import GuestOptions, GuestPlugin
+from edged.scheduling.guests.guest import GuestPlugin
 from edged.scheduling.guests.guest_world import GuestWorld
 from edged.scheduling.guests.imports import HOSTS, AbiError, Call, GuestState
+from edged.scheduling.guests.loaded_guest import GuestOptions, LoadedGuest
+from edged.scheduling.objects.pods import PodInfo
 from edged.wasm.account import Budget
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Template
@@ -235,7 +237,7 @@ def test_output_of_successful_calls_is_forgotten():
         plugin = await bench.load(noisy, config="e")
         await bench.begin(plugin, bench.pods["p"])
         assert await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0]) is None
-        (lease,) = plugin._leases.values()
+        (lease,) = plugin._leases.all()
         assert lease.instance is not None and lease.instance.output.take() == b""
 
     run(main)
@@ -365,11 +367,11 @@ def test_each_pod_keeps_its_instance_until_its_cycle_ends():
         assert await filtered(plugin, bench, "b") == 101
         assert await plugin.reserve(bench.state, a, "node-1") == Status(203)
         assert await plugin.reserve(bench.state, b, "node-1") == Status(201)
-        assert plugin._guest.pool.in_use == 2
+        assert plugin._leases.guest.pool.in_use == 2
         await plugin.end_cycle(bench.state, a)
         await plugin.end_cycle(bench.state, a)
         await plugin.end_cycle(bench.state, b)
-        assert plugin._guest.pool.in_use == 0
+        assert plugin._leases.guest.pool.in_use == 0
         await bench.begin(plugin, b)
         assert await filtered(plugin, bench, "b") == 101
 
@@ -382,8 +384,8 @@ def test_a_plugin_that_only_schedules_needs_one_instance():
         for name in "abc":
             await bench.begin(plugin, bench.pods[name])
             assert await filtered(plugin, bench, name) == 101
-            assert plugin._guest.pool.in_use == 1
-        assert len(plugin._leases) == 1
+            assert plugin._leases.guest.pool.in_use == 1
+        assert len(plugin._leases.all()) == 1
 
     run(main, pods=[pod("a"), pod("b"), pod("c")])
 
@@ -420,7 +422,7 @@ def test_a_trap_costs_the_instance_and_nobody_else():
             status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
             assert status is not None and status.code == 1
             await plugin.end_cycle(bench.state, bench.pods["p"])
-        assert plugin._guest.pool.in_use == 0
+        assert plugin._leases.guest.pool.in_use == 0
 
     run(main)
 
@@ -430,7 +432,7 @@ def test_swapping_the_module_while_a_cycle_runs():
         plugin = await bench.load(wat("counts"))
         a, b = bench.pods["a"], bench.pods["b"]
         await bench.begin(plugin, a)
-        old = plugin._guest
+        old = plugin._leases.guest
         template = Template(bench.engine, module(bench.engine, MINIMAL), old.template.hosts)
         changed = await plugin.swap(template, GuestOptions(name="test", depends_on=frozenset({"pod"})))
         assert changed and plugin.points == {"pre_filter", "filter"}
@@ -448,7 +450,7 @@ def test_a_cycle_ends_with_the_module_it_began_with():
         a, b = bench.pods["a"], bench.pods["b"]
         await bench.begin(plugin, a)
         await filtered(plugin, bench, "a")
-        old = plugin._guest
+        old = plugin._leases.guest
         template = Template(bench.engine, module(bench.engine, PANICS), old.template.hosts)
         await plugin.swap(template, GuestOptions(name="test"))
         assert await plugin.reserve(bench.state, a, "node-1") == Status(201)
@@ -463,13 +465,13 @@ def test_a_cycle_ends_with_the_module_it_began_with():
 def test_a_module_that_cannot_be_used_is_not_swapped_in():
     async def main(bench: Bench) -> None:
         plugin = await bench.load(wat("counts"))
-        old = plugin._guest
+        old = plugin._leases.guest
         template = Template(
             bench.engine, module(bench.engine, guest(function("prescore"))), old.template.hosts
         )
         with pytest.raises(GuestError, match="must be exported"):
             await plugin.swap(template, GuestOptions(name="test"))
-        assert plugin._guest is old
+        assert plugin._leases.guest is old
         assert await filtered(plugin, bench, "p") == 101
         plugin.close()
         assert old.pool.in_use == 0
@@ -485,7 +487,7 @@ def test_a_guest_that_computes_too_long_by_the_clock():
         plugin = await bench.load(SPINS, budget=Budget(cpu_s=60.0), wall_timeout_s=0.05)
         status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
         assert status == Status(1, ("wasm: filter error: no answer within 0.05 s",))
-        assert plugin._guest.pool.in_use == 0
+        assert plugin._leases.guest.pool.in_use == 0
 
     run(main)
 
@@ -497,10 +499,54 @@ def test_a_cycle_that_is_cancelled_gives_its_instance_back_dead():
             await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
         assert scope.cancelled_caught
         await plugin.end_cycle(bench.state, bench.pods["p"])
-        assert plugin._guest.pool.in_use == 0
-        assert plugin._guest.pool._free == [], "the instance was in the middle of a call"
+        assert plugin._leases.guest.pool.in_use == 0
+        assert plugin._leases.guest.pool._free == [], "the instance was in the middle of a call"
 
     run(main)
+
+
+READS_POD = (
+    '(module (import "k8s.io/scheduler" "currentPod" (func $pod (param i32 i32) (result i32)))'
+    ' (memory (export "memory") 1)'
+    ' (func (export "filter") (result i32) (drop (call $pod (i32.const 0) (i32.const 4096))) (i32.const 0)))'
+)
+
+
+@pytest.mark.parametrize("place", ["host function", "call"])
+def test_an_error_of_ours_costs_the_call_its_instance_and_nothing_else(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(READS_POD)
+        bad, good = bench.pods["p"], bench.pods["q"]
+        encode, call = GuestWorld.pod, LoadedGuest.call
+
+        def breaking_encode(world: GuestWorld, some: PodInfo) -> bytes:
+            if some is bad:
+                raise RecursionError("too deep")
+            return encode(world, some)
+
+        async def breaking_call(*args: Any) -> int | None:
+            monkeypatch.setattr(LoadedGuest, "call", call)
+            raise ValueError("odd")
+
+        await bench.begin(plugin, bad)
+        if place == "host function":
+            monkeypatch.setattr(GuestWorld, "pod", breaking_encode)
+            status = await plugin.filter(bench.state, bad, bench.nodes[0])
+            assert status == Status(Code.ERROR, ("wasm: filter error: RecursionError: too deep",))
+        else:
+            monkeypatch.setattr(LoadedGuest, "call", breaking_call)
+            with pytest.raises(ValueError, match="odd"):
+                await plugin.filter(bench.state, bad, bench.nodes[0])
+        assert plugin._leases.guest.pool.in_use == 0
+        await plugin.end_cycle(bench.state, bad)
+        await bench.begin(plugin, good)
+        assert await plugin.filter(bench.state, good, bench.nodes[0]) is None
+        await plugin.end_cycle(bench.state, good)
+        assert plugin._leases.guest.pool.in_use == 0 and not plugin._leases.all()
+
+    run(main, pods=[pod("p"), pod("q")])
 
 
 # --- host functions in real linear memory

@@ -181,7 +181,7 @@ def test_the_binding_part_happens_in_the_instance_of_the_pod(everything: bytes):
             await plugin.unreserve(CycleState(), assumed, where)
             await plugin.end_cycle(CycleState(), assumed)
         assert bench.lines == [(0, "bound"), (0, "unreserved")] * 2
-        assert plugin._guest.pool.in_use == 0
+        assert plugin._leases.guest.pool.in_use == 0
 
     run(main, pods=[pod("p"), pod("q")])
 
@@ -271,7 +271,7 @@ def test_whole_cycles_with_a_guest_in_the_profile(everything: bytes):
         evaluation = await cycle("bad")
         assert evaluation.node_name == ""
         assert evaluation.message() == "0/4 nodes are available: rejected: because."
-        assert plugin._guest.pool.in_use == 0
+        assert plugin._leases.guest.pool.in_use == 0
 
     nodes = [node("node-1"), node("node-2"), node("node-33"), node("node-99", closed="today")]
     run(main, nodes=nodes, pods=[pod("p"), pod("some", only="node-2.node-99"), pod("bad", reject="because")])

@@ -13,7 +13,8 @@ import trio
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.profile import with_guests
-from edged.scheduling.guests.guest import GuestLog, GuestOptions, load_guest
+from edged.scheduling.guests.guest import load_guest
+from edged.scheduling.guests.loaded_guest import GuestLog, GuestOptions
 from edged.wasm.engine import Engine
 from tests.guests.scheduler import build
 from tests.scheduling.makers import node, pod
@@ -237,7 +238,7 @@ def test_a_trap_costs_its_own_verdict_and_nothing_else(point):
         assert world.message("p") == expected
         assert world.writes.bound == {}
         assert not world.scheduler.state.cache.assumed
-        assert [plugin._guest.pool.in_use for plugin in world.plugins] == [0]
+        assert [plugin._leases.guest.pool.in_use for plugin in world.plugins] == [0]
 
     play(script, [node("a"), node("b")], [pod("p")], (wat(*functions), {"points": wired}))
 
