@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "scheduling": {*GROUND, "http", "protobuf_wire", "wasm", "kube", "registry"},
     "config": {*GROUND, "wasm", "kube", "registry", "admission", "scheduling"},
     "daemon": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "scheduling", "config"},
-    "sandbox": {"errors", "kube"},
+    "sandbox": {"errors", "kube", "process", "telemetry"},
     "__main__": {"cli"},
 }
 """Room (the first folder or file below edged/): the rooms that it may import. `cli` may import every room."""

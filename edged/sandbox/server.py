@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import ssl
 import time
-import traceback
 import uuid
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import h11
 import trio
 
+from edged.process.boundary import Unit, boundary, describe
 from edged.sandbox import defaults
 from edged.sandbox.admission import Admission, WebhookClient
 from edged.sandbox.api import Api
@@ -29,6 +30,8 @@ from edged.sandbox.resources import builtin_registry
 from edged.sandbox.shapes import GoTypes
 from edged.sandbox.status import ApiStatus, internal_error
 from edged.sandbox.storage import Storage
+from edged.sandbox.watch import encode_line
+from edged.telemetry.logs import Logger
 
 MAX_BODY = 3 * 1024 * 1024  # as kube-apiserver
 # A body that is too long is read to its end within reason: who is still sending does not see an answer.
@@ -88,10 +91,13 @@ async def serve(
     tls: bool = False,
     history: int = 10_000,
     webhook_client: WebhookClient | None = None,
+    log: Logger | None = None,
     task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until cancelled. `history`: writes kept for watches; older versions get 410. `webhook_client`: how
-    admission webhooks are called (client certificate). Raises OSError when the address cannot be bound."""
+    admission webhooks are called (client certificate). `log` gets unexpected errors, each of which fails one request,
+    one watch or one connection. Raises OSError when the address cannot be bound."""
+    logger = log or Logger()
     api = new_api(history=history, webhook_client=webhook_client)
     authority = Authority("edged sandbox") if tls else None
     context = authority.server_context(host) if authority else None
@@ -102,27 +108,25 @@ async def serve(
     sandbox = Sandbox(url, api.cluster.storage, api, authority.ca_pem if authority else None)
 
     async def handle(stream: trio.SocketStream) -> None:
-        await _serve_stream(api, stream, context)
+        await _serve_stream(api, stream, context, logger)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handle, listeners)
         task_status.started(sandbox)
 
 
-async def _serve_stream(api: Api, raw: trio.SocketStream, context: ssl.SSLContext | None) -> None:
-    """One connection until it ends. Owns the stream; what the peer does wrong ends the connection only."""
+async def _serve_stream(api: Api, raw: trio.SocketStream, context: ssl.SSLContext | None, log: Logger) -> None:
+    """One connection until it ends. Owns the stream; whatever goes wrong ends this connection only."""
     stream: trio.abc.Stream = raw
     if context is not None:
         stream = trio.SSLStream(raw, context, server_side=True, https_compatible=True)
-    try:
-        await _Connection(api, stream).run()
-    except* _PEER_ERRORS:
-        pass  # the peer went away or talked nonsense; an answer was sent where one was possible
-    except* Exception as errors:
-        # A fault of ours costs this connection, not the cluster of everybody else.
-        traceback.print_exception(errors)
-    finally:
-        await trio.aclose_forcefully(stream)
+    with boundary(log, "connection"):
+        try:
+            await _Connection(api, stream, log).run()
+        except* _PEER_ERRORS:
+            pass  # the peer went away or talked nonsense; an answer was sent where one was possible
+        finally:
+            await trio.aclose_forcefully(stream)
 
 
 _PEER_ERRORS = (
@@ -137,9 +141,10 @@ _PEER_ERRORS = (
 class _Connection:
     """Requests of one connection, one after another."""
 
-    def __init__(self, api: Api, stream: trio.abc.Stream) -> None:
+    def __init__(self, api: Api, stream: trio.abc.Stream, log: Logger) -> None:
         self._api = api
         self._stream = stream
+        self._log = log
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADERS)
 
     async def run(self) -> None:
@@ -187,40 +192,53 @@ class _Connection:
             await self._respond(json_response(413, refusal.body()), head=False)
             return
         request = to_request(head, bytes(body))
-        await self._respond(await self._answer(request), head=request.method == "HEAD")
+        response = await self._answer(request)
+        if response.stream is not None:
+            await self._respond_stream(request, response, response.stream)
+        else:
+            await self._respond(response, head=request.method == "HEAD")
 
     async def _answer(self, request: Request) -> Response:
-        try:
-            return await self._api.handle(request)
-        except Exception as error:
-            # An object nobody foresaw; the answer says so, stderr has it all.
-            traceback.print_exc()
-            return json_response(500, internal_error(f"{type(error).__name__}: {error}").body())
+        """The API's answer; 500 with the error where an object was met that nobody foresaw."""
+        response: Response | None = None
+        with boundary(self._log, "request", f"{request.method} {request.path}") as unit:
+            response = await self._api.handle(request)
+        if response is None:
+            response = json_response(500, _failure(unit))
+        return response
 
     async def _respond(self, response: Response, *, head: bool) -> None:
-        headers = [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private")]
-        headers += response.headers
-        if response.stream is not None:
-            await self._respond_stream(response, headers)
-            return
-        headers.append(("Content-Length", str(len(response.body))))
+        headers = [*_headers(response), ("Content-Length", str(len(response.body)))]
         parts: list[Any] = [h11.Response(status_code=response.status, headers=headers)]
         if response.body and not head:
             parts.append(h11.Data(data=response.body))
         await self._send(*parts, h11.EndOfMessage())
 
-    async def _respond_stream(self, response: Response, headers: list[tuple[str, str]]) -> None:
+    async def _respond_stream(
+        self, request: Request, response: Response, chunks: AsyncGenerator[bytes, None]
+    ) -> None:
         """Chunks as they come. The peer's hang-up is noticed by reading beside the writing."""
-        headers.append(("Transfer-Encoding", "chunked"))
-        assert response.stream is not None
-        async with trio.open_nursery() as nursery, aclosing(response.stream) as stream:
+        headers = [*_headers(response), ("Transfer-Encoding", "chunked")]
+        async with trio.open_nursery() as nursery, aclosing(chunks):
+            # First of all: a generator that was never begun does not give back what it holds when it is closed.
+            chunk = await self._next_chunk(request, chunks)
             nursery.start_soon(self._until_hang_up, nursery.cancel_scope)
             await self._send(h11.Response(status_code=response.status, headers=headers))
-            async for chunk in stream:
+            while chunk is not None:
                 if chunk:
                     await self._send(h11.Data(data=chunk))
+                chunk = await self._next_chunk(request, chunks)
             await self._send(h11.EndOfMessage())
             nursery.cancel_scope.cancel()
+
+    async def _next_chunk(self, request: Request, chunks: AsyncGenerator[bytes, None]) -> bytes | None:
+        """None at the end. A watch that fails ends with an ERROR event, after which clients list again."""
+        chunk: bytes | None = None
+        with boundary(self._log, "watch", request.path) as unit:
+            chunk = await anext(chunks, None)
+        if unit.error is not None:
+            chunk = encode_line("ERROR", _failure(unit))
+        return chunk
 
     async def _until_hang_up(self, scope: trio.CancelScope) -> None:
         """While a watch runs a client sends nothing; whatever arrives ends it, end of stream above all."""
@@ -236,6 +254,15 @@ class _Connection:
     async def _send(self, *events: Any) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)
         await self._stream.send_all(data)
+
+
+def _headers(response: Response) -> list[tuple[str, str]]:
+    return [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private"), *response.headers]
+
+
+def _failure(unit: Unit) -> dict[str, Any]:
+    """The Status of a request that failed for a reason of ours."""
+    return internal_error(describe(unit.error) if unit.error is not None else "no answer").body()
 
 
 def to_request(head: h11.Request, body: bytes) -> Request:
