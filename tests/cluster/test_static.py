@@ -59,7 +59,7 @@ def _check_start(pair: Pair) -> None:
     edged, cluster = pair.edged, pair.cluster
     folder = edged.static_dir
     assert f"--admission-control-config-file={folder}/admission-configuration.json" in pair.installed.stderr
-    assert "the daemon will register itself" in pair.installed.stdout
+    assert "the daemon will register its policies" in pair.installed.stdout
     credentials = json.loads((folder / "webhook-kubeconfig.json").read_text())
     assert credentials["users"][0]["name"] == f"127.0.0.1:{edged.port}"
 
