@@ -1,4 +1,4 @@
-"""[registry] and [signatures] of the configuration file, and how modules are named in any of its tables. Pure.
+"""[registry] and [signatures] of the configuration file, and the URLs of modules in all tables. Pure.
 
 Called by edged/config.py, and by the sections of the subjects that load modules.
 """

@@ -1,7 +1,7 @@
-"""Who edged is to a registry: docker's `config.json`, and the helper programs that it names.
+"""Credentials for registries, from docker's `config.json` and the helper programs that it names.
 
-The lookup key is the registry's host with its port. Whatever goes wrong with a lookup means "anonymous", as with
-Kubewarden: a registry that insists answers 401, and the warning that is returned says why. Source: docker's
+The lookup key is the registry's host with its port. If a lookup fails for any reason, edged sends no credentials, as
+Kubewarden does: a registry that needs some answers 401, and the returned warning says what failed. Source: docker's
 configuration file and its credential helper protocol.
 """
 

@@ -1,5 +1,5 @@
-"""A module on its way to a file: written as it comes, so that its size costs no memory. Used by registry/modules.py and
-by the store."""
+"""A module that is being downloaded into a file. It is written while it arrives, so its size costs no memory. Used by
+registry/modules.py and by the store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAGIC = b"\0asm"
 
 @dataclass(slots=True)
 class Download:
-    """`file` holds nothing else. An attempt that failed is written over by the next one."""
+    """`file` holds nothing else. The next attempt overwrites a failed one."""
 
     file: BinaryIO
     size: int = 0
@@ -34,7 +34,7 @@ class Download:
             self._head = (self._head + chunk)[: len(MAGIC)]
 
     def settle(self) -> None:
-        """Wait until the disk has it: seconds on slow ones, so not on the event loop."""
+        """Wait until it is on the disk. A slow disk takes seconds, so this does not run on the event loop."""
         self.file.flush()
         os.fsync(self.file.fileno())
 

@@ -1,7 +1,8 @@
-"""HTTP to where modules come from: TLS by the sources file, proxies, redirects, bounds; and addresses that are refused.
+"""HTTP client for module downloads: TLS settings of the sources file, proxies, redirects, limits, refused addresses.
 
-A connection of its own for each pull: modules are fetched seldom, and a kept client would cost memory for ever. An
-insecure host is tried by TLS, by TLS unchecked, then by plain HTTP (Kubewarden's order); every other host by TLS alone.
+Each pull has a connection of its own: modules are fetched seldom, and a kept client would cost memory for ever. An
+insecure host is tried with TLS, then with TLS without checks, then with plain HTTP (Kubewarden's order). Every other
+host is tried with TLS only.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from edged.registry.sources import Sources
 
 MAX_REDIRECTS = 10
 SILENCE_S = 30.0
-SLOWEST_BYTES_PER_S = 10_000  # of what is sent
+SLOWEST_BYTES_PER_S = 10_000  # of a request
 REDIRECTS = (301, 302, 303, 307, 308)
 
 Progress = Callable[[int, int], None]
-"""(bytes so far, bytes in all or 0 where that is not known)."""
+"""(bytes so far, all bytes or 0 if unknown)."""
 
 
 class Refused(PeerError):
-    """The address may not be connected to."""
+    """Connections to this address are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ class Answer:
 
 @dataclass(slots=True)
 class Http:
-    """One pull's connections. Use as an asynchronous context manager. `inward` False: no connection to this host, to
-    link-local addresses, or to what else only this host can reach."""
+    """The connections of one pull. Use it as an asynchronous context manager. `inward` False: no connection to this
+    host, to link-local addresses, or to other addresses that only this host can reach."""
 
     sources: Sources
     inward: bool = True
@@ -73,7 +74,7 @@ class Http:
         progress: Progress | None = None,
         into: Download | None = None,
     ) -> Answer:
-        """Follows redirects; credentials stay with the host they are for. With `into`, the body of a 200 goes there.
+        """Follows redirects, and sends credentials only to their own host. With `into`, the body of a 200 goes there.
         Raises PeerError."""
         sent, first = dict(headers or {}), urlsplit(url).netloc
         for _ in range(MAX_REDIRECTS):
@@ -107,7 +108,7 @@ class Http:
         progress: Progress | None,
         into: Download | None,
     ) -> Answer:
-        """One request, by the first way that works."""
+        """One request, in the first way that works."""
         parts = urlsplit(url)
         ways = self._ways(parts.scheme, parts.netloc)
         known, errors = (parts.scheme, parts.netloc), list[str]()
@@ -145,7 +146,7 @@ class Http:
         into: Download | None,
     ) -> Answer:
         client = await self._client(url, checked)
-        sent = {"Accept-Encoding": "identity"} | headers  # what is packed may be of any size once it is unpacked
+        sent = {"Accept-Encoding": "identity"} | headers  # compressed data may have any size once it is unpacked
         request = client.build_request(method, url, headers=sent, content=content)
         with _patience(url, SILENCE_S + len(content or b"") / SLOWEST_BYTES_PER_S):
             response = await client.send(request, stream=True)
@@ -159,7 +160,7 @@ class Http:
     async def _receive(
         self, response: httpx2.Response, url: str, limit: int, progress: Progress | None, into: Download | None
     ) -> bytes:
-        """The body where nobody else takes it."""
+        """The body, unless `into` takes it."""
         total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
         if total > limit:
             raise PeerError(f"{url}: {total} bytes are more than the limit of {limit}")
@@ -199,7 +200,7 @@ class Http:
         return known
 
     def _transport(self, tls: ssl.SSLContext | None, proxy: str) -> httpx2.AsyncBaseTransport:
-        if proxy:  # httpx2's own knows how to speak to proxies, and costs 1.6 MiB where it is used
+        if proxy:  # httpx2's own transport supports proxies, and costs 1.6 MiB when it is used
             return httpx2.AsyncHTTPTransport(verify=tls or False, proxy=proxy)
         return Transport(tls, keep=1) if self.inward else Outward(tls)
 
@@ -228,7 +229,7 @@ _CONNECT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProt
 
 
 def _reason(error: BaseException) -> str:
-    """The first words in a chain of causes: what failed in TLS or in the socket says least at the top."""
+    """The innermost cause: in a chain of TLS or socket errors, the outer ones say least."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -240,8 +241,8 @@ def _reason(error: BaseException) -> str:
 
 
 class Outward(Transport):
-    """Connects to the outside only. Names are resolved here, and the address that was looked at is the one that is
-    connected to: a name that resolves otherwise a moment later gains nothing."""
+    """Connects to the outside only. Names are resolved here, and the address that was checked is the one that is
+    connected to. So it does not help if a name resolves to something else a moment later."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         super().__init__(ssl_context, keep=1)
@@ -268,7 +269,7 @@ class Outward(Transport):
 _METADATA = frozenset(
     map(ipaddress.ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
 )
-"""Where clouds tell a machine its secrets, as far as that is not a link-local address."""
+"""Metadata services of clouds that have no link-local address. They tell a machine its secrets."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -281,7 +282,7 @@ def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def _names_inward(host: str) -> bool:
-    """Whether that can be told without resolving the name."""
+    """Whether the name leads to this host, as far as that is known without resolving it."""
     try:
         return is_inward(host)
     except ValueError:

@@ -1,8 +1,8 @@
 """From a module's URL to a file on this host: `file://` as it is, `registry://` and `https://` through the local store.
 
 Called by admission/host/policy_loader.py and scheduling/run/plugin_loader.py when they load, and by the command line.
-However many ask for one URL, it is downloaded once; when to try again is the caller's to say. What was downloaded
-before is used while its registry is away.
+A URL is downloaded once, however many callers ask for it. The caller decides when to try again. An earlier download
+is used while its registry is away.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ from edged.wasm.compile import MAX_MODULE_BYTES
 
 T = TypeVar("T")
 PULL_S = 3600.0
-"""One module, where something comes all the time: links of edge nodes are slow. Silence ends it much sooner."""
+"""For one module, while data arrives: links of edge nodes are slow. Silence ends a download much sooner."""
 STRANGERS_PULL_S = 300.0
 PULLS_AT_ONCE = 2
 SAY_EVERY_S = 5.0
 
 
 class ModuleUnavailable(PeerError):
-    """The module could not be fetched; it may be later."""
+    """The module cannot be fetched now; a later attempt may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
-    """What a URL may do whose author is not the administrator of this host. (Which hosts and folders it may name at all
-    is edged/admission/resources/module_places.py.) `inward`: connect to this host and to link-local addresses."""
+    """What is allowed for a URL whose author is not the administrator of this host. (module_places.py in
+    edged/admission/resources decides which hosts and folders it may name at all.) `inward`: connect to this host and to
+    link-local addresses."""
 
     credentials: bool = True
     inward: bool = True
@@ -53,7 +54,7 @@ TRUSTED = Restrictions()
 
 
 def restrictions_of(origin: Origin | None) -> Restrictions:
-    """Those of a policy: none where it is from the configuration file (None)."""
+    """Those of a policy. A policy of the configuration file (None) has none."""
     return TRUSTED if origin is None else Restrictions(credentials=not origin.namespaced, inward=False)
 
 
@@ -65,18 +66,18 @@ class Modules:
         self._config = config
         self._log = log
         self._busy: dict[tuple[str, Restrictions], trio.Lock] = {}
-        # Whoever may not be trusted cannot make others wait.
+        # Trusted and other downloads have a limit each, so that untrusted authors cannot make the administrator wait.
         self._limiters = {trusted: trio.CapacityLimiter(PULLS_AT_ONCE) for trusted in (True, False)}
 
     def local(self, url: str) -> Path | None:
-        """The module's file where nothing has to be fetched for it; it may be out of date for a tag that moves. Raises
+        """The module's file, if it is there without a download. For a tag that moves it may be out of date. Raises
         ConfigError for a URL that cannot name a module."""
         if url.startswith("file://"):
             return Path(module_path(url))
         return self.store.find(url)
 
     async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:
-        """The module's file, fetched where it has to be. Raises ModuleUnavailable, ConfigError."""
+        """The module's file, fetched if needed. Raises ModuleUnavailable, ConfigError."""
         found = self.local(url)
         if found is not None and (url.startswith("file://") or not is_moving(url)):
             return found
@@ -127,7 +128,7 @@ class Modules:
         raise PeerError(f"not there after {limit_s:.0f} s")
 
     def http(self, restrictions: Restrictions = TRUSTED) -> Http:
-        """Connections as the configuration says. Raises ConfigError, PeerError where nothing may be fetched."""
+        """Connections as configured. Raises ConfigError, and PeerError if nothing may be fetched."""
         if self._config.offline:
             raise PeerError("[registry] offline is true: nothing is fetched")
         return Http(sources.load(self._config.sources, os.environ), inward=restrictions.inward)
@@ -138,8 +139,8 @@ class Modules:
         question: Callable[[Registry, str], Awaitable[T]],
         restrictions: Restrictions = TRUSTED,
     ) -> T:
-        """The answer of the first mirror that has one, else of the registry itself. `question` is given the registry
-        and the host of its API. Raises PeerError, ConfigError."""
+        """The answer of the first mirror that has one, else of the registry itself. `question` gets the registry and
+        the host of its API. Raises PeerError, ConfigError."""
         errors = []
         async with self.http(restrictions) as http:
             for host in (*self._config.mirrors.get(reference.host, ()), reference.host):
@@ -151,7 +152,7 @@ class Modules:
         raise PeerError("; ".join(errors))
 
     async def registry(self, http: Http, host: str, restrictions: Restrictions = TRUSTED) -> Registry:
-        """A registry, as whom docker's configuration says."""
+        """A registry, with the credentials of docker's configuration."""
         if not restrictions.credentials:
             return Registry(http)
         folder = credentials.folder_of(self._config.docker_config, os.environ)

@@ -1,7 +1,7 @@
 """The registry protocol, as far as modules and host capabilities need it: manifests, blobs, tokens, and pushing.
 
-What comes by digest is checked against it. Source: OCI distribution and image specifications, and docker's token
-authentication. Kubewarden's media types of modules are `WASM_LAYER` and `WASM_CONFIG`.
+Content that was requested by digest is checked against it. Source: OCI distribution and image specifications, and
+docker's token authentication. Kubewarden's media types of modules are `WASM_LAYER` and `WASM_CONFIG`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Manifest:
 
 @dataclass(slots=True)
 class Registry:
-    """One registry, as one user. `hosts`: where to ask for a reference's host, in this order (mirrors first)."""
+    """One registry, with one user's credentials. `hosts`: where to ask for a reference's host (mirrors first)."""
 
     http: Http
     login: Login | None = None
@@ -79,7 +79,7 @@ class Registry:
         return await self.manifest(reference.at(_text(chosen, "digest", f"{reference}: the index")), host)
 
     async def blob(self, reference: Reference, digest: str, limit: int, host: str = "") -> bytes:
-        """Raises PeerError, also where the bytes are not those of the digest."""
+        """Raises PeerError, also if the bytes do not have that digest."""
         answer = await self._get(reference, f"blobs/{digest}", limit, {}, host=host)
         if _digest(answer.body) != digest:
             raise PeerError(f"{reference}: blob {digest} arrived with digest {_digest(answer.body)}")
@@ -149,7 +149,7 @@ class Registry:
             raise PeerError(f"{reference}: uploading {digest}: {_complaint(answer)}")
 
     def _upload_url(self, reference: Reference, begun: Answer) -> str:
-        """Where the registry wants the bytes."""
+        """The URL to which the registry wants the bytes sent."""
         location = urlsplit(urljoin(begun.url, begun.headers.get("location", "")))
         asked = urlsplit(begun.url)
         if location.netloc == asked.netloc:
@@ -198,8 +198,8 @@ class Registry:
         host: str = "",
         into: Download | None = None,
     ) -> Answer:
-        """One request; where the registry asks who we are, once more with an answer. Another host, where blobs are
-        kept, is told nothing, whatever it asks."""
+        """One request. If the registry asks for credentials, it is sent again with them. Another host, which stores the
+        blobs, gets no credentials."""
         host = host or reference.api_host
         url = path if "://" in path else f"https://{host}/v2/{reference.repository}/{path}"
         scope = f"repository:{reference.repository}:{actions}"
@@ -225,7 +225,7 @@ class Registry:
         return await request()
 
     async def _authorize(self, reference: Reference, challenge: str, scope: str) -> str | None:
-        """What to say to a challenge; None when there is nothing to say."""
+        """The Authorization header for a challenge; None if there is none."""
         kind, _, rest = challenge.partition(" ")
         if kind.lower() == "basic":
             return self.login.header() if self.login else None
@@ -301,7 +301,7 @@ def _text(entry: Mapping[str, object], key: str, what: str) -> str:
 
 
 def _complaint(answer: Answer) -> str:
-    """What the registry said, in one line."""
+    """The registry's error, in one line."""
     try:
         errors = orjson.loads(answer.body)["errors"]
         said = "; ".join(f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors)

@@ -1,4 +1,4 @@
-"""Where a policy comes from when it is not from the configuration file: the custom resource it was made of.
+"""The custom resource that a policy was made of, if it does not come from the configuration file.
 
 A value that travels on PolicyConfig and GroupConfig. Read by registration (namespace, timeout), by audits (severity,
 category, uid) and by `edged status`.
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`namespace` "" for cluster-scoped kinds. What changes without changing the policy is not compared."""
+    """`namespace` is "" for cluster-scoped kinds. Fields that can change without changing the policy are not
+    compared."""
 
     kind: str
     namespace: str
@@ -26,7 +27,7 @@ class Origin:
 
     @property
     def namespaced(self) -> bool:
-        """Whether its author may be somebody who is trusted with one namespace only."""
+        """Whether its author is trusted with one namespace only."""
         return bool(self.namespace)
 
     def __str__(self) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edged.errors import ConfigError
 
 DEFAULT_HOST = "docker.io"
-HUB = "registry-1.docker.io"  # where docker.io's API is
+HUB = "registry-1.docker.io"  # host of docker.io's API
 HUB_CREDENTIALS = "https://index.docker.io/v1/"
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -23,7 +23,7 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::\d{{1,5}}
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`host` with its port where it is not the default. `digest` "" where none is given; then `tag` counts."""
+    """`host` includes a port that is not the default. `digest` is "" if none is given; then `tag` counts."""
 
     host: str
     repository: str
@@ -32,17 +32,17 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """What to ask the registry for."""
+        """What the registry is asked for: the digest, or else the tag."""
         return self.digest or self.tag
 
     @property
     def api_host(self) -> str:
-        """Where the registry's API is."""
+        """The host of the registry's API."""
         return HUB if self.host == DEFAULT_HOST else self.host
 
     @property
     def is_pinned(self) -> bool:
-        """Whether it names the same bytes for ever."""
+        """Whether it always names the same bytes."""
         return bool(self.digest)
 
     def at(self, digest: str) -> Reference:

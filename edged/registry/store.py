@@ -1,6 +1,6 @@
 """Downloaded modules on disk, laid out as Kubewarden's store is: ROOT/SCHEME/HOST/PATH/LAST_SEGMENT_WITH_TAG.
 
-Files are written whole or not at all. A module that is there is used without asking anybody, except one whose tag is
+Files are written complete or not at all. A module that is there is used without asking anybody, except if its tag is
 `latest`.
 """
 
@@ -33,7 +33,7 @@ class Stored:
 
 
 class Store:
-    """The folder; it is made when something is kept."""
+    """The folder. It is created when the first module is stored."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -55,7 +55,7 @@ class Store:
         return self.root.joinpath(parts.scheme, parts.netloc.rpartition("@")[2], *segments[:-1], name)
 
     def find(self, url: str) -> Path | None:
-        """The module of a URL, where it is there."""
+        """The module of a URL, if it is there."""
         path = self.path(url)
         return path if path.is_file() else None
 
@@ -72,8 +72,7 @@ class Store:
 
     @contextmanager
     def incoming(self, url: str) -> Iterator[Download]:
-        """What is downloaded into it takes the module's place at the end, unless anything is raised. Raises
-        ConfigError."""
+        """A download that takes the module's place at the end, unless an exception is raised. Raises ConfigError."""
         path = self.path(url)
         try:
             make_folder(path.parent, 0o700)
@@ -91,7 +90,7 @@ class Store:
                     yield Stored(f"{scheme}://{path.relative_to(folder)}", path)
 
     def remove(self, url: str) -> bool:
-        """Whether it was there. Empty folders go with it."""
+        """Whether it was there. Removes empty folders, too."""
         path = self.path(url)
         if not path.is_file():
             return False
@@ -104,7 +103,7 @@ class Store:
 
 
 def is_moving(url: str) -> bool:
-    """Whether the URL may name other bytes tomorrow, by Kubewarden's rule: a registry's tag `latest`."""
+    """Whether the URL may name other bytes later. By Kubewarden's rule that is a registry's tag `latest`."""
     if not url.startswith("registry://"):
         return False
     reference = parse_url(url)

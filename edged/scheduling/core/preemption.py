@@ -121,7 +121,7 @@ async def _not_reprieved(tried: Trial, pods: Iterable[PodInfo]) -> list[PodInfo]
 def split_by_budgets(
     pods: Iterable[PodInfo], budgets: Sequence[DisruptionBudget]
 ) -> tuple[list[PodInfo], list[PodInfo]]:
-    """(those that no budget would let go any more when all before them have gone, the others), in order."""
+    """(victims whose eviction would violate a PodDisruptionBudget, the other victims), in order."""
     left = [budget.allowed for budget in budgets]
     violating: list[PodInfo] = []
     others: list[PodInfo] = []
