@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import trio
@@ -23,6 +23,9 @@ from edged.sandbox.request import User
 from edged.sandbox.resources import Resource
 from edged.sandbox.status import ApiStatus, forbidden, internal_error
 from edged.sandbox.webhookcall import CallFailed, WebhookClient
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import LabelSelector
 
 __all__ = ["Admission", "Attributes", "WebhookClient"]
 
@@ -185,7 +188,7 @@ class Admission:
             and self._conditions_hold(hook, attributes, obj, old)
         )
 
-    def _namespace_matches(self, selector: Object | None, attributes: Attributes, obj: Object | None) -> bool:
+    def _namespace_matches(self, selector: LabelSelector | None, attributes: Attributes, obj: Object | None) -> bool:
         requirements = selectors.from_object(selector)
         if not requirements:
             return True
@@ -292,7 +295,7 @@ def _resource_matches(pattern: str, attributes: Attributes) -> bool:
     return subresource == "*" or subresource == attributes.subresource
 
 
-def _object_matches(selector: Object | None, obj: Object | None, old: Object | None) -> bool:
+def _object_matches(selector: LabelSelector | None, obj: Object | None, old: Object | None) -> bool:
     requirements = selectors.from_object(selector)
     if not requirements:
         return True
@@ -303,7 +306,7 @@ def _object_matches(selector: Object | None, obj: Object | None, old: Object | N
 # --- answers
 
 
-def _read(reply: Any, uid: str, hook: _Hook) -> _Answer:
+def _read(reply: object, uid: str, hook: _Hook) -> _Answer:
     """A decoded body -> an answer. Raises CallFailed for a response that breaks the protocol."""
     response = _checked_response(reply, uid)
     patch, patch_type = response.get("patch"), response.get("patchType")
@@ -323,16 +326,15 @@ def _read(reply: Any, uid: str, hook: _Hook) -> _Answer:
     return _Answer(warnings, _decode_patch(patch) if patch else None, None)
 
 
-def _checked_response(reply: Any, uid: str) -> Object:
+def _checked_response(reply: object, uid: str) -> Object:
     start = "received invalid webhook response: "
-    api_version, kind = (
-        (reply.get("apiVersion") or "", reply.get("kind") or "") if isinstance(reply, dict) else ("", "")
-    )
+    review = reply if isinstance(reply, dict) else {}
+    api_version, kind = review.get("apiVersion") or "", review.get("kind") or ""
     if (api_version, kind) != ("admission.k8s.io/v1", "AdmissionReview"):
         group, _, version = api_version.rpartition("/")
         wanted = "admission.k8s.io/v1, Kind=AdmissionReview"
         raise CallFailed(f"{start}expected webhook response of {wanted}, got {group}/{version}, Kind={kind}")
-    response = reply.get("response")
+    response = review.get("response")
     if not isinstance(response, dict):
         raise CallFailed(f"{start}webhook response was absent")
     if response.get("uid") != uid:
@@ -377,7 +379,7 @@ def _apply(patch: list[Object], obj: Object) -> Object:
     return result
 
 
-def _patch_failed(operation: Any, error: Exception) -> ApiStatus:
+def _patch_failed(operation: object, error: Exception) -> ApiStatus:
     if not isinstance(operation, dict):
         return internal_error(f"invalid patch operation {operation!r}")
     name, path = operation.get("op", ""), operation.get("path", "")

@@ -7,7 +7,11 @@ import ssl
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 LIFETIME = timedelta(days=365)
 
@@ -33,8 +37,7 @@ class Authority:
     def ca_pem(self) -> bytes:
         from cryptography.hazmat.primitives.serialization import Encoding
 
-        pem: bytes = self._certificate.public_bytes(Encoding.PEM)
-        return pem
+        return self._certificate.public_bytes(Encoding.PEM)
 
     def issue(self, hosts: list[str]) -> tuple[bytes, bytes]:
         """(certificate chain, private key) in PEM for those DNS names and addresses."""
@@ -77,7 +80,9 @@ def load_chain(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
         context.load_cert_chain(chain, private)
 
 
-def _builder(subject: Any, issuer: Any, public_key: Any) -> Any:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     from cryptography import x509
 
     now = datetime.now(UTC)
@@ -92,7 +97,7 @@ def _builder(subject: Any, issuer: Any, public_key: Any) -> Any:
     )
 
 
-def _general_name(host: str) -> Any:
+def _general_name(host: str) -> x509.GeneralName:
     from cryptography import x509
 
     try:

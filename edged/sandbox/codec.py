@@ -117,7 +117,7 @@ class _Mistyped(Exception):
     """A value of the wrong JSON type."""
 
 
-def _checked(value: Any, shape: Shape, path: str, unknown: list[str], owner: str) -> Any:
+def _checked(value: object, shape: Shape, path: str, unknown: list[str], owner: str) -> Any:
     if value is None:
         return None
     if shape.kind == "struct":
@@ -155,19 +155,19 @@ _EXPECTED: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _of_type(value: Any, wanted: type, shape: Shape, path: str, owner: str) -> Any:
+def _of_type(value: object, wanted: type, shape: Shape, path: str, owner: str) -> Any:
     if not isinstance(value, wanted):
         raise _mistyped(value, shape, path, owner)
     return value
 
 
-def _check_scalar(value: Any, shape: Shape, path: str, owner: str) -> None:
+def _check_scalar(value: object, shape: Shape, path: str, owner: str) -> None:
     expected = _EXPECTED[shape.go_type]
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         raise _mistyped(value, shape, path, owner)
 
 
-def _mistyped(value: Any, shape: Shape, path: str, owner: str) -> _Mistyped:
+def _mistyped(value: object, shape: Shape, path: str, owner: str) -> _Mistyped:
     go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time"}.get(shape.go_type, shape.go_type)
     go_type = go_type.replace("{}", "map[string]")
     found = _JSON_NAMES.get(type(value), "value")

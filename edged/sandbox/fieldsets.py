@@ -7,6 +7,7 @@ format: sigs.k8s.io/structured-merge-diff, fieldpath.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,7 +70,7 @@ def paths_of(obj: Object, shape: Shape) -> dict[Path, Any]:
     return found
 
 
-def _collect(value: Any, shape: Shape, path: Path, found: dict[Path, Any]) -> None:
+def _collect(value: Any, shape: Shape, path: Path, found: dict[Path, object]) -> None:
     granular_map = isinstance(value, dict) and (shape is ANY or not shape.atomic)
     if granular_map and value:
         for key, item in value.items():
@@ -81,7 +82,7 @@ def _collect(value: Any, shape: Shape, path: Path, found: dict[Path, Any]) -> No
         found[path] = value
 
 
-def _collect_element(item: Any, shape: Shape, path: Path, found: dict[Path, Any]) -> None:
+def _collect_element(item: object, shape: Shape, path: Path, found: dict[Path, object]) -> None:
     where = (*path, element_of(item, shape))
     if shape.list_type == "set" or not isinstance(item, dict):
         found[where] = item
@@ -91,7 +92,7 @@ def _collect_element(item: Any, shape: Shape, path: Path, found: dict[Path, Any]
         _collect(value, shape.element.child(key) or ANY, (*where, f"f:{key}"), found)
 
 
-def element_of(item: Any, shape: Shape) -> str:
+def element_of(item: object, shape: Shape) -> str:
     """The path element of a list item. A protocol that is left out is TCP, as the schema's default says."""
     if shape.list_type == "set" or not isinstance(item, dict):
         return "v:" + orjson.dumps(item).decode()
@@ -260,7 +261,7 @@ def _last_applied(live: Object, shape: Shape) -> dict[Path, Any]:
     return paths_of(applied, shape) if isinstance(applied, dict) else {}
 
 
-def _refuse_conflicts(mine: dict[Path, Any], present: dict[Path, Any], others: list[Entry]) -> None:
+def _refuse_conflicts(mine: dict[Path, object], present: dict[Path, object], others: list[Entry]) -> None:
     conflicts: list[tuple[str, str]] = []
     for entry in others:
         for path in sorted(entry.paths & mine.keys()):
@@ -304,7 +305,7 @@ def _dotted(path: Path) -> str:
     return text
 
 
-def _merge(live: Any, applied: Any, shape: Shape) -> Any:
+def _merge(live: object, applied: object, shape: Shape) -> Any:
     if isinstance(applied, dict) and isinstance(live, dict) and (shape is ANY or not shape.atomic):
         result = dict(live)
         for key, value in applied.items():
@@ -315,7 +316,7 @@ def _merge(live: Any, applied: Any, shape: Shape) -> Any:
     return applied
 
 
-def _merge_list(live: list[Any], applied: list[Any], shape: Shape) -> list[Any]:
+def _merge_list(live: Sequence[object], applied: Sequence[object], shape: Shape) -> list[Any]:
     by_element = {element_of(item, shape): index for index, item in enumerate(live)}
     result = list(live)
     for item in applied:
@@ -336,7 +337,7 @@ def _drop(obj: Object, paths: frozenset[Path], owned: frozenset[Path], shape: Sh
             _remove(obj, path, shape)
 
 
-def _remove(node: Any, path: Path, shape: Shape) -> None:
+def _remove(node: object, path: Path, shape: Shape) -> None:
     element, rest = path[0], path[1:]
     if element.startswith("f:") and isinstance(node, dict):
         key = element[2:]

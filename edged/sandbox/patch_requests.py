@@ -115,7 +115,7 @@ class Patcher:
         return await self._updater.change(target, request, change, warnings, applied=body)
 
 
-def _patched(current: Object, patch: Any, media_type: str, resource: Resource) -> Any:
+def _patched(current: Object, patch: object, media_type: str, resource: Resource) -> Any:
     if media_type == JSON_PATCH:
         return patches.json_patch(current, patch)
     if not isinstance(patch, dict):

@@ -12,7 +12,7 @@ from edged.sandbox.shapes import ANY, Shape
 from edged.sandbox.status import ApiStatus, bad_request
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
+def merge_patch(target: object, patch: object) -> Any:
     """RFC 7386."""
     if not isinstance(patch, dict):
         return patch
@@ -25,7 +25,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def json_patch(target: Any, operations: Any) -> Any:
+def json_patch(target: object, operations: object) -> Any:
     """RFC 6902. A failed `test` or a missing path is the 422 that kube-apiserver answers."""
     import jsonpatch
     import jsonpointer
@@ -39,14 +39,14 @@ def json_patch(target: Any, operations: Any) -> Any:
         raise ApiStatus(422, "Invalid", message, {}) from error
 
 
-def strategic_patch(target: Any, patch: Any, shape: Shape) -> Any:
+def strategic_patch(target: object, patch: object, shape: Shape) -> Any:
     """A strategic merge patch on an object of that shape."""
     if not isinstance(patch, dict):
         raise bad_request("unable to decode strategic merge patch: it is not an object")
     return _strategic_map(target, patch, shape)
 
 
-def _strategic_map(target: Any, patch: dict[str, Any], shape: Shape) -> Any:
+def _strategic_map(target: object, patch: dict[str, object], shape: Shape) -> Any:
     directive = patch.get("$patch")
     if directive == "replace":
         return _clean({key: value for key, value in patch.items() if key != "$patch"})
@@ -87,7 +87,7 @@ def _directives(result: dict[str, Any], patch: dict[str, Any], shape: Shape) -> 
                 del result[name]
 
 
-def _strategic_list(old: list[Any], new: list[Any], shape: Shape, order: list[Any] | None) -> list[Any]:
+def _strategic_list(old: list[Any], new: list[Any], shape: Shape, order: list[object] | None) -> list[Any]:
     if not shape.merge_key:
         return _ordered(old + [item for item in new if item not in old], order, "")
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in new):
@@ -98,7 +98,7 @@ def _strategic_list(old: list[Any], new: list[Any], shape: Shape, order: list[An
     return _ordered(result, order, shape.merge_key)
 
 
-def _merge_element(result: list[Any], item: Any, shape: Shape) -> None:
+def _merge_element(result: list[Any], item: object, shape: Shape) -> None:
     key = shape.merge_key
     if not isinstance(item, dict) or key not in item:
         raise bad_request(f"map: {item} does not contain declared merge key: {key}")
@@ -111,12 +111,12 @@ def _merge_element(result: list[Any], item: Any, shape: Shape) -> None:
         result[index] = _strategic_map(result[index], item, shape.element)
 
 
-def _ordered(items: list[Any], order: list[Any] | None, key: str) -> list[Any]:
+def _ordered(items: list[object], order: list[object] | None, key: str) -> list[Any]:
     """Elements named in `order` in that order; each other one stays behind the element it followed."""
     if not order:
         return items
 
-    def identity(item: Any) -> Any:
+    def identity(item: object) -> Any:
         return item.get(key) if key and isinstance(item, dict) else item
 
     rank = {_hashable(identity(entry)): index for index, entry in enumerate(order)}
@@ -130,11 +130,11 @@ def _ordered(items: list[Any], order: list[Any] | None, key: str) -> list[Any]:
     return [item for _, item in sorted(placed, key=lambda pair: pair[0])]
 
 
-def _hashable(value: Any) -> Any:
+def _hashable(value: object) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: object) -> Any:
     """What of a patch is stored when there is nothing to merge with: no nulls in maps, no directives."""
     if isinstance(value, dict):
         return {k: _clean(v) for k, v in value.items() if v is not None and not k.startswith("$patch")}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
@@ -57,7 +56,7 @@ class Response:
     stream: AsyncGenerator[bytes, None] | None = None
 
 
-def json_response(status: int, body: Any, warnings: list[str] | None = None) -> Response:
+def json_response(status: int, body: object, warnings: list[str] | None = None) -> Response:
     headers = [("Warning", f'299 - "{quoted(text)}"') for text in warnings or ()]
     return Response(status, orjson.dumps(body) + b"\n", headers=headers)
 

@@ -8,6 +8,7 @@ allOf/anyOf/oneOf/not, and x-kubernetes-validations that are CEL
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -28,7 +29,7 @@ def prune(obj: Object, schema: Schema) -> tuple[Object, list[str]]:
     return _prune(obj, schema, "", gone, root=True), gone
 
 
-def _prune(value: Any, schema: Schema, path: str, gone: list[str], *, root: bool = False) -> Any:
+def _prune(value: object, schema: Schema, path: str, gone: list[str], *, root: bool = False) -> Any:
     if isinstance(value, list):
         items = schema.get("items")
         inner = items if isinstance(items, dict) else {_PRESERVE: True}
@@ -56,7 +57,7 @@ def _kept(value: Object, schema: Schema, path: str, gone: list[str], whole_objec
     return kept
 
 
-def with_defaults(value: Any, schema: Schema) -> Any:
+def with_defaults(value: object, schema: Schema) -> Any:
     """Fills `default`s of absent properties, all the way down; null for a non-nullable one counts as absent."""
     if isinstance(value, list):
         items = schema.get("items")
@@ -98,14 +99,14 @@ class _Validation:
         self.causes: list[Cause] = []
         self._old = old
 
-    def run(self, value: Any, schema: Schema, path: str, *, root: bool = False) -> list[Cause]:
+    def run(self, value: object, schema: Schema, path: str, *, root: bool = False) -> list[Cause]:
         self._value(value, schema, path, root=root)
         return self.causes
 
-    def _bad(self, path: str, value: Any, why: str) -> None:
+    def _bad(self, path: str, value: object, why: str) -> None:
         self.causes.append(Cause(path or "<nil>", f"Invalid value: {_shown(value)}: {path} in body {why}"))
 
-    def _value(self, value: Any, schema: Schema, path: str, *, root: bool = False) -> None:
+    def _value(self, value: object, schema: Schema, path: str, *, root: bool = False) -> None:
         if value is None and schema.get("nullable"):
             return
         if not self._type(value, schema, path):
@@ -123,7 +124,7 @@ class _Validation:
         for rule in schema.get("x-kubernetes-validations") or ():
             self._rule(value, rule, path)
 
-    def _rule(self, value: Any, rule: Schema, path: str) -> None:
+    def _rule(self, value: object, rule: Schema, path: str) -> None:
         """One CEL rule. A transition rule (it reads oldSelf) holds where nothing was before; elements of lists have
         no former self."""
         text = rule["rule"]
@@ -142,7 +143,7 @@ class _Validation:
             message = why or (rule.get("message") or f"failed rule: {text}").strip()
             self.causes.append(Cause(path or "<nil>", f"Invalid value: {shown}: {message}"))
 
-    def _type(self, value: Any, schema: Schema, path: str) -> bool:
+    def _type(self, value: object, schema: Schema, path: str) -> bool:
         kind = schema.get("type")
         if schema.get(_INT_OR_STRING):
             kind_ok = isinstance(value, int | str) and not isinstance(value, bool)
@@ -160,7 +161,7 @@ class _Validation:
             self.causes.append(Cause(path, why, "FieldValueTypeInvalid"))
         return kind_ok
 
-    def _enum(self, value: Any, schema: Schema, path: str) -> None:
+    def _enum(self, value: object, schema: Schema, path: str) -> None:
         allowed = schema.get("enum")
         if allowed is not None and value not in allowed:
             names = ", ".join(_shown(item) for item in allowed)
@@ -183,7 +184,7 @@ class _Validation:
             elif isinstance(more, dict):
                 self._value(item, more, where)
 
-    def _list(self, value: list[Any], schema: Schema, path: str) -> None:
+    def _list(self, value: Sequence[object], schema: Schema, path: str) -> None:
         self._bounds(len(value), schema, path, value, ("minItems", "maxItems"), "items")
         self._duplicates(value, schema, path)
         items = schema.get("items")
@@ -191,7 +192,7 @@ class _Validation:
             for index, item in enumerate(value):
                 self._value(item, items, f"{path}[{index}]")
 
-    def _duplicates(self, value: list[Any], schema: Schema, path: str) -> None:
+    def _duplicates(self, value: Sequence[object], schema: Schema, path: str) -> None:
         list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
         if list_type not in ("set", "map") and not schema.get("uniqueItems"):
             return
@@ -203,7 +204,7 @@ class _Validation:
                 self.causes.append(Cause(f"{path}[{index}]", why, "FieldValueDuplicate"))
             seen.append(identity)
 
-    def _bounds(self, size: int, schema: Schema, path: str, value: Any, names: tuple[str, str], unit: str) -> None:
+    def _bounds(self, size: int, schema: Schema, path: str, value: object, names: tuple[str, str], unit: str) -> None:
         low, high = schema.get(names[0]), schema.get(names[1])
         if low is not None and size < low:
             self._bad(path, value, f"should have at least {low} {unit}")
@@ -235,7 +236,7 @@ class _Validation:
         if step and value % step:
             self._bad(path, value, f"should be a multiple of {step:g}")
 
-    def _combined(self, value: Any, schema: Schema, path: str) -> None:
+    def _combined(self, value: object, schema: Schema, path: str) -> None:
         for inner in schema.get("allOf") or ():
             self._value(value, inner, path)
         fits = [not _Validation().run(value, inner, path) for inner in schema.get("anyOf") or ()]
@@ -257,7 +258,7 @@ _FORMATS = {
 }
 
 
-def _former(old: Any, path: str) -> Any:
+def _former(old: object, path: str) -> Any:
     """The value at that path of the stored object; None below lists and where nothing was."""
     if "[" in path:
         return None
@@ -266,10 +267,10 @@ def _former(old: Any, path: str) -> Any:
     return old
 
 
-def _type_name(value: Any) -> str:
+def _type_name(value: object) -> str:
     names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
     return names.get(type(value), "null")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return orjson.dumps(value).decode()

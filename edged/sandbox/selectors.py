@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.sandbox.status import ApiStatus, bad_request
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import LabelSelector
 
 Labels = Mapping[str, str]
 Object = dict[str, Any]
@@ -122,7 +125,7 @@ def _values(tokens: list[str]) -> tuple[str, ...]:
             values.append(token)
 
 
-def from_object(selector: Mapping[str, Any] | None) -> list[Requirement]:
+def from_object(selector: LabelSelector | None) -> list[Requirement]:
     """A metav1.LabelSelector -> requirements; an empty one selects everything."""
     selector = selector or {}
     found = [Requirement(k, "In", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]

@@ -9,7 +9,7 @@ import random
 import ssl
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,9 @@ class Sandbox:
         Path(path).write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
 
 
-def new_api(*, history: int = 10_000, webhook_client: WebhookClient | None = None, now: Any = time.time) -> Api:
+def new_api(
+    *, history: int = 10_000, webhook_client: WebhookClient | None = None, now: Callable[[], float] = time.time
+) -> Api:
     """An empty cluster with its four namespaces, without a network. `now`: seconds since the epoch."""
     types = GoTypes.load()
     storage = Storage(history=history)
@@ -209,7 +211,7 @@ class _Connection:
 
     async def _respond(self, response: Response, *, head: bool) -> None:
         headers = [*_headers(response), ("Content-Length", str(len(response.body)))]
-        parts: list[Any] = [h11.Response(status_code=response.status, headers=headers)]
+        parts: list[h11.Event] = [h11.Response(status_code=response.status, headers=headers)]
         if response.body and not head:
             parts.append(h11.Data(data=response.body))
         await self._send(*parts, h11.EndOfMessage())
@@ -251,7 +253,7 @@ class _Connection:
         else:
             scope.cancel()
 
-    async def _send(self, *events: Any) -> None:
+    async def _send(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)
         await self._stream.send_all(data)
 

@@ -5,7 +5,7 @@ Pure. Raised anywhere below the request handler (api.py), which turns them into 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,10 @@ class ApiStatus(EdgedError):
         code: int,
         reason: str,
         message: str,
-        details: dict[str, Any] | None = None,
+        details: Mapping[str, object] | None = None,
         *,
         headers: Sequence[tuple[str, str]] = (),
-        metadata: dict[str, Any] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -87,7 +87,7 @@ def _details(named: Named, name: str, *, kind: str | None = None) -> dict[str, A
     return details
 
 
-def success(code: int | None = None, details: dict[str, Any] | None = None) -> dict[str, Any]:
+def success(code: int | None = None, details: Mapping[str, object] | None = None) -> dict[str, Any]:
     """A Status that says Success; `code` is left out by deletes."""
     status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
     if details is not None:
@@ -161,7 +161,7 @@ def not_acceptable(offered: Sequence[str]) -> ApiStatus:
     return ApiStatus(406, "NotAcceptable", message, {})
 
 
-def expired(message: str, metadata: dict[str, Any] | None = None) -> ApiStatus:
+def expired(message: str, metadata: Mapping[str, object] | None = None) -> ApiStatus:
     return ApiStatus(410, "Expired", message, metadata=metadata)
 
 

@@ -108,14 +108,14 @@ def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
 
 
-def dig(obj: Any, path: str) -> Any:
+def dig(obj: object, path: str) -> Any:
     """`spec.nodeName` of a decoded object; None where a step is missing."""
     for part in path.split("."):
         obj = obj.get(part) if isinstance(obj, dict) else None
     return obj
 
 
-def _at(path: str, absent: Any = "<none>") -> Callable[[Object, float], Any]:
+def _at(path: str, absent: object = "<none>") -> Callable[[Object, float], Any]:
     def cell(obj: Object, _now: float) -> Any:
         value = dig(obj, path)
         return absent if value is None or value == "" else value
@@ -150,7 +150,7 @@ def _printer_column(spec: Object) -> Column:
     return Column(spec["name"], cell, kind, spec.get("priority", 0))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
@@ -166,7 +166,7 @@ _STEP = re.compile(
 )
 
 
-def json_path(obj: Any, path: str) -> list[Any]:
+def json_path(obj: object, path: str) -> list[Any]:
     """The JSONPath that printer columns use: fields, ['quoted'], [0], [*], [?(@.type=="Ready")]."""
     path = path.strip().removeprefix("{").removesuffix("}").replace("\\.", "\0")
     values, position = [obj], 0
@@ -180,7 +180,7 @@ def json_path(obj: Any, path: str) -> list[Any]:
     return values
 
 
-def _step(value: Any, match: re.Match[str]) -> list[Any]:
+def _step(value: object, match: re.Match[str]) -> list[Any]:
     name = match["name"] or match["quoted"]
     if name is not None:
         name = name.replace("\0", ".")
@@ -332,7 +332,7 @@ def _yes_no(path: str) -> Callable[[Object, float], str]:
     return lambda obj, _now: "true" if dig(obj, path) else "false"
 
 
-def _number(name: str, path: str, absent: Any = 0) -> Column:
+def _number(name: str, path: str, absent: object = 0) -> Column:
     return Column(name, _at(path, absent), "integer")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -69,16 +68,16 @@ def _required(field: str, why: str = "") -> Cause:
     return Cause(field, f"Required value: {why}" if why else "Required value", "FieldValueRequired")
 
 
-def _unsupported(field: str, value: Any, allowed: tuple[str, ...]) -> Cause:
+def _unsupported(field: str, value: object, allowed: tuple[str, ...]) -> Cause:
     names = ", ".join(f'"{name}"' for name in allowed)
     return Cause(field, f'Unsupported value: "{value}": supported values: {names}', "FieldValueNotSupported")
 
 
-def _bad(field: str, value: Any, why: str) -> Cause:
+def _bad(field: str, value: object, why: str) -> Cause:
     return Cause(field, f"Invalid value: {orjson.dumps(value).decode()}: {why}")
 
 
-def _immutable(field: str, value: Any) -> Cause:
+def _immutable(field: str, value: object) -> Cause:
     return _bad(field, value, "field is immutable")
 
 
@@ -378,7 +377,7 @@ def _client_config(config: Object, path: str) -> Iterator[Cause]:
         yield _bad(f"{path}.url", parts.query, f"query parameters are not permitted in the URL; {form}")
 
 
-def _review_versions(versions: Any, path: str) -> Iterator[Cause]:
+def _review_versions(versions: list[str] | None, path: str) -> Iterator[Cause]:
     if not versions:
         yield _required(path, "must specify one of v1, v1beta1")
     elif not {"v1", "v1beta1"} & set(versions):

@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 import trio
@@ -30,7 +29,7 @@ class Conditions:
         self._process: trio.Process | None = None
 
     async def hold(
-        self, conditions: Sequence[Mapping[str, str]], variables: Mapping[str, Any]
+        self, conditions: Sequence[Mapping[str, str]], variables: Mapping[str, object]
     ) -> tuple[bool, str]:
         """(whether all of them hold, why that cannot be told or ""). One call at a time."""
         line = orjson.dumps({"conditions": list(conditions), "variables": variables}) + b"\n"
@@ -80,7 +79,7 @@ class Conditions:
                     await stream.aclose()
 
 
-def hold(conditions: Sequence[Mapping[str, str]], variables: Mapping[str, Any]) -> tuple[bool, str]:
+def hold(conditions: Sequence[Mapping[str, str]], variables: Mapping[str, object]) -> tuple[bool, str]:
     """In the child: one condition that does not hold wins over others that fail, as in the API server."""
     from edged.kube.values import cel as celrules
 

@@ -6,9 +6,9 @@ Called by admission/audit/audit_run.py. At most one chunk of a list is in memory
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 import trio
@@ -23,6 +23,9 @@ from edged.kube.lean import LeanPool
 from edged.kube.paths import collection_path, object_path
 from edged.kube.values.names import GroupVersionResource, ServedKind
 from edged.kube.writes import FIELD_MANAGER, MERGE
+
+if TYPE_CHECKING:
+    from edged.admission.audit.reports import Report
 
 T = TypeVar("T")
 PAGE_BYTES = 96 << 10  # decoding more in one piece would hold up reviews for a millisecond and more
@@ -143,7 +146,7 @@ class ReportWriter:
         self._patience = patience
         self._run = run
 
-    async def write(self, made: Mapping[str, Any]) -> None:
+    async def write(self, made: Report) -> None:
         """Create a report, or make the older one on that object this one. Raises PeerError when this one cannot be
         written; missing kinds and rights end all writing instead."""
         if self.problem:
@@ -163,7 +166,7 @@ class ReportWriter:
                 self.problem = f"reports cannot be written: {error.message}"
             raise
 
-    async def _patched(self, path: str, made: Mapping[str, Any]) -> bool:
+    async def _patched(self, path: str, made: Report) -> bool:
         body = orjson.dumps(reports.patch_of(made))
         try:
             await self._send("PATCH", path, body, MERGE)
@@ -173,7 +176,7 @@ class ReportWriter:
             raise
         return True
 
-    async def _create(self, collection: str, path: str, made: Mapping[str, Any]) -> None:
+    async def _create(self, collection: str, path: str, made: Report) -> None:
         try:
             await self._send("POST", collection, orjson.dumps(made), "application/json")
         except ApiError as error:

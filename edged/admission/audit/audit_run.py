@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
     from edged.admission.audit.audit_conditions import Conditions
+    from edged.admission.audit.reports import Report, Result
     from edged.admission.rules.review import AdmissionRequest
+    from edged.kube.values.shapes import KubernetesObject
 
 PAGE_SIZE = 100
 MOST_PROBLEMS = 20
@@ -235,7 +237,7 @@ class Run:
         def restarted() -> None:
             tally.scanned, tally.passed, tally.failed, tally.errored = before
 
-        async def visit(item: dict[str, Any]) -> None:
+        async def visit(item: Mapping[str, object]) -> None:
             obj = audit.item_of(item, kind)
             if obj is not None:
                 await self._object(obj, kind, asked, plan)
@@ -248,9 +250,9 @@ class Run:
             return False
         return True
 
-    async def _object(self, obj: dict[str, Any], kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> None:
+    async def _object(self, obj: KubernetesObject, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> None:
         request = audit.request_for(obj, kind)
-        results = []
+        results: list[Result] = []
         for policy in asked:
             if not audit.selects(policy, obj, kind):
                 continue
@@ -274,7 +276,7 @@ class Run:
         if self._tally.scanned % TELL_EVERY == 0:
             await self._tell({"progress": self._tally.counts()})
 
-    async def _conditions_hold(self, policy: AuditPolicy, obj: dict[str, Any], kind: ServedKind) -> tuple[bool, str]:
+    async def _conditions_hold(self, policy: AuditPolicy, obj: KubernetesObject, kind: ServedKind) -> tuple[bool, str]:
         if not policy.match_conditions:
             return True, ""
         if self._conditions is None:
@@ -283,7 +285,7 @@ class Run:
             self._conditions = Conditions()
         return await self._conditions.hold(policy.match_conditions, audit.condition_variables(obj, kind))
 
-    async def _result(self, policy: AuditPolicy, request: AdmissionRequest) -> dict[str, Any]:
+    async def _result(self, policy: AuditPolicy, request: AdmissionRequest) -> Result:
         begun = trio.current_time()
         response = await self._admission.audit(policy.ask, request, background=True)
         await self._rest.after(trio.current_time() - begun)
@@ -296,7 +298,7 @@ class Run:
             self._tally.errored += 1
         return reports.result(policy.facts, outcome, message, self._clock())
 
-    async def _write(self, made: dict[str, Any]) -> None:
+    async def _write(self, made: Report) -> None:
         if self._writer is None:
             return
         try:

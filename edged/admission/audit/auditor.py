@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -28,12 +28,13 @@ from edged.kube.lean import LeanPool
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
+    from edged.admission.audit.reports import Report
     from edged.telemetry.metrics import Registry
 
 FIRST_S = 600.0  # the first run comes this long after the start at the latest: a restart is busy enough
 
 
-async def _nobody(event: dict[str, Any]) -> None:
+async def _nobody(event: Mapping[str, object]) -> None:
     return None
 
 
@@ -103,7 +104,7 @@ class Auditor:
             self._say(tally)
             return tally
 
-    async def on_demand(self, request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    async def on_demand(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
         """A run as `edged audit` asks for it: the request's keys are those of `Scan` where they differ from the
         configured ones, `ignored` adds to it, and `details` says which reports are told: "all" or "findings" (those
         that do not only pass). Raises ConfigError for what is none of that."""
@@ -156,11 +157,11 @@ class Auditor:
         return found
 
 
-def _is_clean(made: dict[str, Any]) -> bool:
+def _is_clean(made: Report) -> bool:
     return all(entry["result"] == "pass" for entry in made["results"])
 
 
-def asked_scan(request: dict[str, Any], default: Scan) -> Scan:
+def asked_scan(request: Mapping[str, object], default: Scan) -> Scan:
     """A scan from a request that came over the socket. Raises ConfigError."""
     namespace, page_size = request.get("namespace", ""), request.get("page_size", default.page_size)
     wanted, ignored = request.get("reports", default.reports), request.get("ignored", [])

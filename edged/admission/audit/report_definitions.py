@@ -62,7 +62,7 @@ def _column(name: str, kind: str, path: str) -> dict[str, str]:
     return {"name": name, "type": kind, "jsonPath": path}
 
 
-def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _object(properties: dict[str, Any], **more: object) -> dict[str, Any]:
     return {"type": "object", **more, "properties": properties}
 
 

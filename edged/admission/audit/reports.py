@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Required, TypedDict
 
 from edged.kube.values.names import GroupVersionResource
+
+if TYPE_CHECKING:
+    from edged.kube.values.shapes import KubernetesObject
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 RUN = "kubewarden.io/audit-scanner-run-uid"
@@ -74,11 +77,44 @@ class PolicyFacts:
     category: str = ""
 
 
-def result(policy: PolicyFacts, outcome: str, message: str, now: float) -> dict[str, Any]:
+class Result(TypedDict, total=False):
+    """An entry of `results`: one policy's answer about the object."""
+
+    source: Required[str]
+    policy: Required[str]
+    timestamp: Required[dict[str, int]]
+    result: Required[str]
+    scored: Required[bool]
+    resourceSelector: Required[dict[str, object]]
+    properties: Required[dict[str, str]]
+    category: str
+    severity: str
+    message: str
+
+
+class ReportMetadata(TypedDict, total=False):
+    name: Required[str]
+    namespace: str
+    labels: Required[dict[str, str]]
+    ownerReferences: Required[list[dict[str, str]]]
+
+
+class Report(TypedDict):
+    """The report on one object."""
+
+    apiVersion: str
+    kind: str
+    metadata: ReportMetadata
+    scope: dict[str, str]
+    summary: dict[str, int]
+    results: list[Result]
+
+
+def result(policy: PolicyFacts, outcome: str, message: str, now: float) -> Result:
     """One entry of `results`. `outcome` is one of OUTCOMES, `now` seconds since 1970. What would be empty is left out
     where the format has a list of values (severity)."""
     severity = "info" if policy.monitor else policy.severity
-    entry: dict[str, Any] = {
+    entry: Result = {
         "source": "kubewarden",
         "policy": policy.id,
         "timestamp": {"seconds": int(now), "nanos": 0},
@@ -109,20 +145,20 @@ def _properties(policy: PolicyFacts) -> dict[str, str]:
 
 def report(
     kinds: ReportKinds,
-    obj: Mapping[str, Any],
-    results: Sequence[Mapping[str, Any]],
+    obj: KubernetesObject,
+    results: Sequence[Result],
     *,
     skipped: int,
     errored: int,
     run: str,
-) -> dict[str, Any]:
+) -> Report:
     """The report on one object (with apiVersion and kind). `skipped` and `errored`: policies that were not asked, and
     that could not be."""
     metadata = obj["metadata"]
     namespace = metadata.get("namespace") or ""
     reference = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": metadata["name"], "uid": metadata["uid"]}
     scope = reference | {"resourceVersion": metadata.get("resourceVersion", "")}
-    head: dict[str, Any] = {
+    head: ReportMetadata = {
         "name": metadata["uid"],
         "labels": {MANAGED_BY: "kubewarden", FORMAT: "v2", RUN: run},
         "ownerReferences": [reference],
@@ -139,7 +175,7 @@ def report(
     }
 
 
-def summary(results: Sequence[Mapping[str, Any]], skipped: int, errored: int) -> dict[str, int]:
+def summary(results: Sequence[Result], skipped: int, errored: int) -> dict[str, int]:
     """How many results of each kind. Nothing is ever a warning."""
     counts = {outcome: sum(entry["result"] == outcome for entry in results) for outcome in OUTCOMES}
     return {
@@ -151,10 +187,10 @@ def summary(results: Sequence[Mapping[str, Any]], skipped: int, errored: int) ->
     }
 
 
-def patch_of(made: Mapping[str, Any]) -> dict[str, Any]:
+def patch_of(made: Report) -> dict[str, object]:
     """The merge patch that makes an older report on the same object this one."""
-    metadata = {key: made["metadata"][key] for key in ("labels", "ownerReferences")}
-    return {"metadata": metadata, **{key: made[key] for key in ("scope", "summary", "results")}}
+    metadata = {"labels": made["metadata"]["labels"], "ownerReferences": made["metadata"]["ownerReferences"]}
+    return {"metadata": metadata, "scope": made["scope"], "summary": made["summary"], "results": made["results"]}
 
 
 def stale(run: str) -> str:

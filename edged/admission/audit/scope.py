@@ -17,6 +17,7 @@ from edged.kube.values.selectors import LabelSelector, parse_label_selector
 
 if TYPE_CHECKING:
     from edged.kube.values import shapes
+    from edged.kube.values.shapes import KubernetesObject
 
 MESSAGE_BYTES = 4096  # of one result: a report with thousands of policies must stay below what etcd takes
 NAMESPACES = GroupVersionResource("", "v1", "namespaces")
@@ -138,7 +139,7 @@ def of_cluster(policies: Iterable[AuditPolicy]) -> list[AuditPolicy]:
     return [policy for policy in policies if not policy.namespace]
 
 
-def selects(policy: AuditPolicy, obj: Mapping[str, Any], kind: ServedKind) -> bool:
+def selects(policy: AuditPolicy, obj: KubernetesObject, kind: ServedKind) -> bool:
     """Whether its selectors take this object. A Namespace's own labels are those of its namespace."""
     labels = obj["metadata"].get("labels") or {}
     if kind.resource == NAMESPACES and not policy.namespace_selector.matches(labels):
@@ -146,7 +147,7 @@ def selects(policy: AuditPolicy, obj: Mapping[str, Any], kind: ServedKind) -> bo
     return policy.object_selector.matches(labels)
 
 
-def request_for(obj: Mapping[str, Any], kind: ServedKind) -> AdmissionRequest:
+def request_for(obj: KubernetesObject, kind: ServedKind) -> AdmissionRequest:
     """The question about an object that is there: its creation, by nobody. `resource.resource` holds the kind, as
     Kubewarden's audits have it: policies may tell audits by that."""
     metadata = obj["metadata"]
@@ -166,7 +167,7 @@ def request_for(obj: Mapping[str, Any], kind: ServedKind) -> AdmissionRequest:
     return AdmissionRequest(payload["uid"], payload, obj)
 
 
-def condition_variables(obj: Mapping[str, Any], kind: ServedKind) -> dict[str, Any]:
+def condition_variables(obj: KubernetesObject, kind: ServedKind) -> dict[str, Any]:
     """What match conditions read: the same creation, as the API server itself would describe it."""
     metadata, resource = obj["metadata"], kind.resource
     named = {"group": resource.group, "version": resource.version, "kind": kind.kind}
@@ -203,10 +204,13 @@ def _cut(text: str) -> str:
     return text if len(data) <= MESSAGE_BYTES else data[:MESSAGE_BYTES].decode(errors="ignore") + "..."
 
 
-def item_of(item: Any, kind: ServedKind) -> dict[str, Any] | None:
+def item_of(item: object, kind: ServedKind) -> KubernetesObject | None:
     """An entry of a list as an object of its own, with the apiVersion and kind that lists leave out; None for what is
     none (no name or uid)."""
-    metadata = item.get("metadata") if isinstance(item, dict) else None
+    if not isinstance(item, dict):
+        return None
+    metadata = item.get("metadata")
     if not isinstance(metadata, dict) or not (metadata.get("name") and metadata.get("uid")):
         return None
-    return {"apiVersion": kind.resource.api_version, "kind": kind.kind, **item}
+    whole = {"apiVersion": kind.resource.api_version, "kind": kind.kind, **item}
+    return cast("KubernetesObject", whole)  # of an API server, which gives no other metadata

@@ -8,9 +8,10 @@ cache is looked at, so that one policy never reads what another one's informer h
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -183,10 +184,10 @@ def parse_certificate(payload: bytes) -> CertificateQuestion:
     )
 
 
-def _certificate(entry: Any, where: str) -> bytes:
+def _certificate(entry: object, where: str) -> bytes:
     """`{"encoding": "Pem"|"Der", "data": [bytes]}`."""
-    known = isinstance(entry, dict) and entry.get("encoding") in ("Pem", "Der")
-    if not known or not isinstance(entry.get("data"), list):
+    known = ("Pem", "Der")
+    if not isinstance(entry, dict) or entry.get("encoding") not in known or not isinstance(entry.get("data"), list):
         raise HostCallError(f'host call payload: {where} is not {{"encoding": "Pem" or "Der", "data": [bytes]}}')
     try:
         content = bytes(entry["data"])
@@ -209,7 +210,7 @@ def _timestamp(text: str) -> float | None:
         raise HostCallError(f"host call payload: not_after is {text!r}: {error}") from error
 
 
-def list_reply(request: ListRequest, items: list[dict[str, Any]]) -> bytes:
+def list_reply(request: ListRequest, items: list[dict[str, object]]) -> bytes:
     """The list as guests expect it; items get the apiVersion and kind that API servers leave out of lists."""
     shown = [
         {"apiVersion": request.api_version, "kind": request.kind, **mask(item, request.field_masks)}
@@ -220,11 +221,15 @@ def list_reply(request: ListRequest, items: list[dict[str, Any]]) -> bytes:
     )
 
 
-def mask(item: dict[str, Any], masks: tuple[str, ...]) -> dict[str, Any]:
+_Mask: TypeAlias = "dict[str, _Mask]"
+"""Key -> what is kept below it; empty: everything."""
+
+
+def mask(item: dict[str, object], masks: tuple[str, ...]) -> dict[str, Any]:
     """Only what the masks keep. Type and metadata always survive; no masks keep everything."""
     if not masks:
         return item
-    tree: dict[str, Any] = {}
+    tree: _Mask = {}
     for path in masks:
         node = tree
         for part in path.split("."):
@@ -236,7 +241,7 @@ def mask(item: dict[str, Any], masks: tuple[str, ...]) -> dict[str, Any]:
     return kept
 
 
-def _prune(value: Any, tree: dict[str, Any]) -> Any:
+def _prune(value: object, tree: _Mask) -> Any:
     if not tree:
         return value
     if isinstance(value, list):
@@ -256,25 +261,25 @@ def _object(payload: bytes) -> dict[str, Any]:
     return data
 
 
-def _text(data: dict[str, Any], key: str) -> str:
+def _text(data: Mapping[str, object], key: str) -> str:
     value = data.get(key)
     if not isinstance(value, str):
         raise HostCallError(f"host call payload: {key} is missing or not a string")
     return value
 
 
-def _optional_text(data: dict[str, Any], key: str) -> str:
+def _optional_text(data: Mapping[str, object], key: str) -> str:
     return _text(data, key) if data.get(key) is not None else ""
 
 
-def _flag(data: dict[str, Any], key: str) -> bool:
+def _flag(data: Mapping[str, object], key: str) -> bool:
     value = data.get(key, False)
     if not isinstance(value, bool):
         raise HostCallError(f"host call payload: {key} is not a boolean")
     return value
 
 
-def _masks(data: dict[str, Any]) -> tuple[str, ...]:
+def _masks(data: Mapping[str, object]) -> tuple[str, ...]:
     masks = data.get("field_masks") or []
     if not isinstance(masks, list) or not all(isinstance(path, str) and path for path in masks):
         raise HostCallError("host call payload: field_masks is not a list of paths")

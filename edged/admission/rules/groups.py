@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from edged.admission.rules.review import AdmissionResponse
 
@@ -64,7 +64,7 @@ class Binary:
 Expression = Constant | Member | Not | Binary
 
 
-def parse(text: str, members: Mapping[str, Any]) -> Expression:
+def parse(text: str, members: Mapping[str, object]) -> Expression:
     """The expression, every call of which is a member. Raises BadExpression."""
     if len(text) > MAX_LENGTH:
         raise BadExpression(f"longer than {MAX_LENGTH} characters", MAX_LENGTH + 1)
@@ -129,7 +129,7 @@ def _reason(response: AdmissionResponse) -> str | None:
 class _Parser:
     """Recursive descent, a method per line of the grammar."""
 
-    def __init__(self, text: str, members: Mapping[str, Any]) -> None:
+    def __init__(self, text: str, members: Mapping[str, object]) -> None:
         self._members = members
         self._tokens = [
             (found[0].strip(), found.start(found.lastgroup or 0) + 1, found.lastgroup)

@@ -6,19 +6,20 @@ their common head and tail kept, so that one inserted container is one `add`, no
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Patch = list[dict[str, Any]]
 
 
-def diff(old: Any, new: Any) -> Patch:
+def diff(old: object, new: object) -> Patch:
     """Operations that turn `old` into `new`; empty when they are equal as JSON (1 equals 1.0, true is not 1)."""
     patch: Patch = []
     _diff(old, new, "", patch)
     return patch
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: object, b: object) -> bool:
     """Equality of JSON values: Python's, except that booleans are not numbers."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
@@ -33,7 +34,7 @@ def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _diff(old: Any, new: Any, path: str, patch: Patch) -> None:
+def _diff(old: object, new: object, path: str, patch: Patch) -> None:
     if isinstance(old, dict) and isinstance(new, dict):
         _diff_objects(old, new, path, patch)
     elif isinstance(old, list) and isinstance(new, list):
@@ -42,7 +43,7 @@ def _diff(old: Any, new: Any, path: str, patch: Patch) -> None:
         patch.append({"op": "replace", "path": path, "value": new})
 
 
-def _diff_objects(old: dict[str, Any], new: dict[str, Any], path: str, patch: Patch) -> None:
+def _diff_objects(old: Mapping[str, object], new: Mapping[str, object], path: str, patch: Patch) -> None:
     for key in old:
         if key not in new:
             patch.append({"op": "remove", "path": f"{path}/{_escape(key)}"})
@@ -54,7 +55,7 @@ def _diff_objects(old: dict[str, Any], new: dict[str, Any], path: str, patch: Pa
             patch.append({"op": "add", "path": where, "value": value})
 
 
-def _diff_lists(old: list[Any], new: list[Any], path: str, patch: Patch) -> None:
+def _diff_lists(old: Sequence[object], new: Sequence[object], path: str, patch: Patch) -> None:
     head = 0
     while head < min(len(old), len(new)) and same(old[head], new[head]):
         head += 1

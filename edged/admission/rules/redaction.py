@@ -12,7 +12,7 @@ HIDDEN = "(hidden)"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def shown_request(payload: Any) -> Any:
+def shown_request(payload: object) -> Any:
     """The `request` of a review. Secrets lose their values, in objects and in what kubectl noted of them."""
     if not isinstance(payload, dict):
         return payload
@@ -24,18 +24,18 @@ def shown_request(payload: Any) -> Any:
     }
 
 
-def shown_patch(patch: list[dict[str, Any]] | None, payload: Any) -> list[dict[str, Any]] | None:
+def shown_patch(patch: list[dict[str, object]] | None, payload: object) -> list[dict[str, Any]] | None:
     """A patch as it may be shown: one of a Secret keeps its paths only."""
     if patch is None or shown_request(payload) == payload:
         return patch
     return [operation | ({"value": HIDDEN} if "value" in operation else {}) for operation in patch]
 
 
-def _is_secret(value: Any) -> bool:
+def _is_secret(value: object) -> bool:
     return isinstance(value, Mapping) and value.get("kind") == "Secret"
 
 
-def _hidden(obj: Any) -> Any:
+def _hidden(obj: object) -> Any:
     if not isinstance(obj, dict):
         return obj
     found = dict(obj)

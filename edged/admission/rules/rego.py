@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -109,7 +110,7 @@ def from_result(mode: str, request: AdmissionRequest, result: bytes) -> Admissio
     return _opa(request, value) if mode == "opa" else _gatekeeper(request, value)
 
 
-def _gatekeeper(request: AdmissionRequest, value: Any) -> AdmissionResponse:
+def _gatekeeper(request: AdmissionRequest, value: object) -> AdmissionResponse:
     if not isinstance(value, list):
         raise BadReply("the policy's result is not a list of violations")
     messages = []
@@ -126,7 +127,7 @@ def _gatekeeper(request: AdmissionRequest, value: Any) -> AdmissionResponse:
     return AdmissionResponse(request.uid, False, status={"message": ", ".join(messages)})
 
 
-def _opa(request: AdmissionRequest, value: Any) -> AdmissionResponse:
+def _opa(request: AdmissionRequest, value: object) -> AdmissionResponse:
     response = value.get("response") if isinstance(value, dict) else None
     if not isinstance(response, dict):
         raise BadReply("the policy's result has no object `response`")
@@ -141,7 +142,7 @@ def _opa(request: AdmissionRequest, value: Any) -> AdmissionResponse:
     )
 
 
-def _typed(data: dict[str, Any], key: str, kind: type, *, required: bool = False) -> Any:
+def _typed(data: Mapping[str, object], key: str, kind: type, *, required: bool = False) -> Any:
     value = data.get(key)
     if value is None:
         if required:
@@ -152,7 +153,7 @@ def _typed(data: dict[str, Any], key: str, kind: type, *, required: bool = False
     return value
 
 
-def _patch(response: dict[str, Any]) -> list[dict[str, Any]] | None:
+def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
     """The operations of a patch that the policy wrote itself, so that they are seen by whoever forbids mutation."""
     kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
     if kind not in (None, "JSONPatch"):
@@ -169,7 +170,7 @@ def _patch(response: dict[str, Any]) -> list[dict[str, Any]] | None:
     return operations or None
 
 
-def _status(status: dict[str, Any]) -> dict[str, Any]:
+def _status(status: Mapping[str, object]) -> dict[str, Any]:
     """The keys that a Status has; others are dropped."""
     found = {key: value for key in ("status", "message", "reason") if (value := _typed(status, key, str)) is not None}
     details, code = _typed(status, "details", dict), _typed(status, "code", int)
@@ -182,7 +183,7 @@ def _status(status: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _details(details: dict[str, Any]) -> dict[str, Any]:
+def _details(details: Mapping[str, object]) -> dict[str, Any]:
     found: dict[str, Any] = {key: value for key in _DETAIL_TEXTS if (value := _typed(details, key, str)) is not None}
     causes = _typed(details, "causes", list, required=True)
     if not all(isinstance(cause, dict) for cause in causes):

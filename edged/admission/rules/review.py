@@ -8,6 +8,7 @@ Kubewarden's clients read. Errors about a body that cannot be read are policy-se
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +158,7 @@ def raw_body(response: AdmissionResponse) -> bytes:
     return orjson.dumps({"response": response.to_dict()})
 
 
-def _text(request: dict[str, Any], key: str) -> str:
+def _text(request: Mapping[str, object], key: str) -> str:
     value = request.get(key)
     if value is None:
         raise _wrong(f"request: missing field `{key}`")
@@ -166,7 +167,7 @@ def _text(request: dict[str, Any], key: str) -> str:
     return value
 
 
-def _triple(request: dict[str, Any], key: str, keys: tuple[str, ...]) -> dict[str, str]:
+def _triple(request: Mapping[str, object], key: str, keys: tuple[str, ...]) -> dict[str, str]:
     value = request.get(key)
     if not isinstance(value, dict):
         raise _wrong(f"request: missing field `{key}`" if value is None else f"request.{key}: not an object")
@@ -176,7 +177,7 @@ def _triple(request: dict[str, Any], key: str, keys: tuple[str, ...]) -> dict[st
     return {part: value[part] for part in keys}
 
 
-def _user(value: Any) -> dict[str, Any]:
+def _user(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong(
             "request: missing field `userInfo`" if value is None else "request.userInfo: not an object"

@@ -193,7 +193,7 @@ def client_config(name: str, target: Target, path: str = "") -> dict[str, Any]:
     return config
 
 
-def policy_of(hook: Mapping[str, Any]) -> str:
+def policy_of(hook: Mapping[str, object]) -> str:
     """The policy that a webhook of ours calls: the reverse of its name."""
     name = str(hook["name"])
     suffix = next((s for s in (WEBHOOK_SUFFIX, RESOURCE_SUFFIX) if name.endswith(f".{s}")), "")
@@ -385,7 +385,7 @@ def caller_kubeconfig(url: str, certificate: str, key: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Config", "users": users}
 
 
-def describe(hook: Mapping[str, Any]) -> dict[str, Any]:
+def describe(hook: Mapping[str, object]) -> dict[str, Any]:
     """What a webhook applies to, for people: the effective selectors."""
     shown = ("rules", "namespaceSelector", "objectSelector", "matchConditions", "failurePolicy",
              "timeoutSeconds")

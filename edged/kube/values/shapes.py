@@ -33,6 +33,14 @@ class ObjectMeta(TypedDict, total=False):
     deletionTimestamp: str
 
 
+class KubernetesObject(TypedDict):
+    """What all objects have; the rest is not read."""
+
+    apiVersion: str
+    kind: str
+    metadata: ObjectMeta
+
+
 class Condition(TypedDict, total=False):
     type: Required[str]
     status: str
