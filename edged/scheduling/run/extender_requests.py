@@ -99,7 +99,7 @@ class HttpExtender:
         """Whatever an answer of another shape does to the code that reads it is the extender's fault."""
         try:
             yield
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
             said = f"the answer has another shape than the protocol's: {error}"
             raise PeerError(f"extender {self.name}: {said}") from error
 
@@ -123,7 +123,7 @@ class HttpExtender:
             raise PeerError(f"extender {self.name}: a list of scores was expected")
         try:
             return {entry["Host"]: int(entry["Score"]) for entry in answer}
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise PeerError(f"extender {self.name}: entries need Host and Score") from error
 
     async def preempt(self, pod: PodInfo, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -136,8 +136,8 @@ class HttpExtender:
             body = {"Pod": pod.object(), "NodeNameToVictims": whole, "NodeNameToMetaVictims": None}
         answer = _object(await self._send(self._config.preempt_verb, body))
         with self._expected_shape():
-            found = answer.get("NodeNameToMetaVictims") or {}
-            return [self._candidate(name, victims or {}) for name, victims in found.items()]
+            by_node = answer.get("NodeNameToMetaVictims") or {}
+            return [self._candidate(name, victims or {}) for name, victims in by_node.items()]
 
     def _candidate(self, node_name: str, victims: Mapping[str, Any]) -> Candidate:
         node = self._handle.snapshot.get(node_name)
@@ -152,7 +152,7 @@ class HttpExtender:
                     "but the pod is not found on that node"
                 )
             pods.append(node.pods[uid])
-        return Candidate(node_name, tuple(pods), victims.get("NumPDBViolations") or 0)
+        return Candidate(node_name, tuple(pods), int(victims.get("NumPDBViolations") or 0))
 
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         """Raises PeerError."""

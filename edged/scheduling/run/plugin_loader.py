@@ -64,6 +64,15 @@ class Loaded:
         kept = {id(loaded.plugin) for loaded in self.guests.values()}
         return [loaded.plugin for loaded in old.guests.values() if id(loaded.plugin) not in kept]
 
+    def discard(self, old: Loaded) -> None:
+        """This is not put to use after all: instances of plugins and versions that `old` does not have go."""
+        kept = {id(loaded.plugin) for loaded in old.guests.values()}
+        for loaded in self.guests.values():
+            if loaded.prepared is not None:
+                loaded.prepared.pool.retire()
+            elif id(loaded.plugin) not in kept:
+                loaded.plugin.close()
+
     def close(self) -> None:
         """Frees all instances; when no cycle runs any more."""
         for loaded in self.guests.values():
@@ -89,29 +98,47 @@ class PluginLoader:
     async def load(
         self, scheduler: SchedulerConfig, settings: SchedulerFile, handle: Handle, old: Loaded | None = None
     ) -> Loaded:
-        """Profiles ready to run. Raises ConfigError, GuestError.
+        """Profiles ready to run. Raises ConfigError, GuestError, and nothing that was loaded is left then.
 
         With `old`, plugins that did not change stay as they are, and guests of the same name are only prepared
         to change: `Loaded.adopt` does it.
         """
         old = old or Loaded()
-        guests = {entry.name: await self._plugin(entry, handle, old) for entry in scheduler.plugin}
+        guests: dict[str, LoadedPlugin] = {}
+        try:
+            profiles = await self._profiles(scheduler, settings, handle, old, guests)
+        except BaseException:
+            Loaded(guests=guests).discard(old)
+            raise
+        return Loaded(tuple(profiles), settings.profiles, guests)
+
+    async def _profiles(
+        self,
+        scheduler: SchedulerConfig,
+        settings: SchedulerFile,
+        handle: Handle,
+        old: Loaded,
+        guests: dict[str, LoadedPlugin],
+    ) -> list[Profile]:
+        """As `load`; puts each guest into `guests` as soon as it is there."""
+        for entry in scheduler.plugin:
+            guests[entry.name] = await self._plugin(entry, handle, old)
         extra = [(entry, guests[entry.name]) for entry in scheduler.plugin]
         profiles = []
         for number, config in enumerate(settings.profiles):
             where = f"{scheduler.config}: profiles[{number}]"
             name = config.scheduler_name
-            found: dict[str, LoadedPlugin] = {}
+            own_guests: dict[str, LoadedPlugin] = {}
             for plugin, args in config.guests.items():
                 key = f"{name}/{plugin}"
-                found[plugin] = guests[key] = await self._named_guest(key, plugin, args, handle, where, old)
+                own_guests[plugin] = guests[key] = await self._named_guest(key, plugin, args, handle, where, old)
             own = [(e, p) for e, p in extra if not e.profiles or name in e.profiles]
-            found |= {entry.name: loaded for entry, loaded in own}
+            own_guests |= {entry.name: loaded for entry, loaded in own}
             try:
-                profiles.append(_build(config, own, found, handle, old))
+                profiles.append(_build(config, own, own_guests, handle, old))
             except ConfigError as error:
                 raise (ConfigError(f"{where}: {error}") if scheduler.config else error) from error
-        return Loaded(tuple(profiles), settings.profiles, guests)
+        return profiles
 
     async def _plugin(self, entry: PluginConfig, handle: Handle, old: Loaded) -> LoadedPlugin:
         module = await self._compiler.load(await self._modules.path(entry.module))

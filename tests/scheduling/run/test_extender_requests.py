@@ -241,7 +241,9 @@ def test_preemption(cached):
         server.answers["preempt"] = {"NodeNameToMetaVictims": {"a": {"Pods": [{"UID": "other"}]}}}
         with pytest.raises(PeerError, match=r"claims to preempt pod \(UID: other\) on node: a"):
             await extender.preempt(world.parser.parse(pod("p")), candidates(world))
-        for shape in ({"a": [1]}, {"a": {"Pods": [1]}}, {"a": {"Pods": 1}}, ["a"], {"a": {"Pods": [{"UID": {}}]}}):
+        many = {"Pods": [{"UID": "uid-low"}], "NumPDBViolations": "many"}
+        one, number, unhashable = {"Pods": [1]}, {"Pods": 1}, {"Pods": [{"UID": {}}]}
+        for shape in ({"a": [1]}, {"a": one}, {"a": number}, ["a"], {"a": unhashable}, {"a": many}):
             server.answers["preempt"] = {"NodeNameToMetaVictims": shape}
             with pytest.raises(PeerError, match="another shape"):
                 await extender.preempt(world.parser.parse(pod("p")), candidates(world))

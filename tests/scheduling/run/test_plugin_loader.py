@@ -3,6 +3,7 @@
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -10,7 +11,8 @@ import trio
 from edged.errors import ConfigError
 from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules
-from edged.scheduling.run.plugin_loader import PluginLoader
+from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin, PluginLoader
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
 from edged.wasm.config import EngineConfig
@@ -92,3 +94,43 @@ def test_offline_nobody_is_asked_for_a_guest(tmp_path, web):
 
     trio.run(main)
     engine.close()
+
+
+class FakePlugin:
+    def __init__(self):
+        self.closed = False
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("error", [ConfigError("no such module"), ValueError("odd")])
+def test_what_was_loaded_goes_when_the_rest_does_not_load(tmp_path, error, monkeypatch):
+    """A version that was prepared gives its instances back, a new plugin is closed, one that is in use goes on."""
+    used, new, retired = FakePlugin(), FakePlugin(), []
+    prepared = SimpleNamespace(pool=SimpleNamespace(retire=lambda: retired.append(True)))
+    in_use = LoadedPlugin(used, "digest", None)
+    changed = LoadedPlugin(used, "digest", None, prepared)
+    answers = {"used": in_use, "changed": changed, "new": LoadedPlugin(new, "", None)}
+
+    async def plugin(self, entry, handle, old):
+        await trio.lowlevel.checkpoint()
+        if entry.name == "broken":
+            raise error
+        return answers[entry.name]
+
+    monkeypatch.setattr(PluginLoader, "_plugin", plugin)
+    engine = Engine()
+    modules = Modules(RegistryConfig(), tmp_path / "state", Logger())
+    loader = PluginLoader(EngineConfig(), Compiler(engine, tmp_path / "cache"), GuestLines(Logger()), modules)
+    entries = tuple(SimpleNamespace(name=name) for name in (*answers, "broken"))
+
+    async def main():
+        with pytest.raises(type(error)):
+            await loader.load(
+                SimpleNamespace(plugin=entries), SchedulerFile(()), None, Loaded(guests={"used": in_use})
+            )
+
+    trio.run(main)
+    engine.close()
+    assert new.closed and retired == [True] and not used.closed

@@ -1,0 +1,155 @@
+"""The scheduler in the process: what breaks while it is built, runs or is reloaded costs that, and is tried again."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import trio
+import trio.testing
+
+from edged.errors import ConfigError
+from edged.kube.values.names import GroupVersionResource
+from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.config.section import SchedulerConfig
+from edged.scheduling.core.profile import ProfileConfig, default_profile
+from edged.scheduling.run.plugin_loader import Loaded
+from edged.scheduling.run.scheduler_builder import NODES
+from edged.scheduling.run.scheduling import PAUSE_S, Scheduling
+from edged.telemetry.logs import Logger, LogStyle
+from edged.telemetry.metrics import Registry
+from tests.scheduling.makers import node
+from tests.scheduling.run.test_scheduler_loop import FakeInformer
+
+CONFIG = SchedulerConfig()
+
+
+class Source(FakeInformer):
+    synced = True
+    generation = 0
+
+    def items(self):
+        return iter(self.objects.values())
+
+
+class FakeInformers:
+    def __init__(self):
+        self.held = {}
+
+    def acquire(self, resource: GroupVersionResource, *, prune=None):
+        self.held[resource] = informer = Source(*([node("a")] if resource == NODES else []))
+        return informer
+
+    def release(self, informer):
+        self.held = {resource: held for resource, held in self.held.items() if held is not informer}
+
+
+class FakeLoader:
+    """Default profiles without guests; `failures` are raised first."""
+
+    def __init__(self, *failures):
+        self.failures = list(failures)
+        self.loads = 0
+
+    def settings(self, config):
+        return SchedulerFile((ProfileConfig("edged"),))
+
+    async def load(self, config, settings, handle, old=None):
+        await trio.lowlevel.checkpoint()
+        self.loads += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return Loaded((default_profile("edged", handle),), settings.profiles)
+
+
+class Bench:
+    def __init__(self, *failures):
+        self.events = []
+        log = Logger(
+            LogStyle("json", journal=False), write=lambda line: self.events.append(json.loads(line)), clock=lambda: 7.0
+        )
+        self.loader = FakeLoader(*failures)
+        self.informers = FakeInformers()
+        client = SimpleNamespace(server="https://127.0.0.1")
+        self.scheduling = Scheduling(CONFIG, "node", self.loader, client, self.informers, log, Registry())
+
+    def units(self):
+        return [event["unit"] for event in self.events if event["msg"] == "internal error"]
+
+
+def play(bench, script):
+    async def main():
+        async with trio.open_nursery() as nursery:
+            await bench.scheduling.start(nursery)
+            with trio.fail_after(600):
+                await script()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_an_error_of_ours_while_it_is_built_is_told_and_leaves_nothing():
+    bench = Bench(ValueError("odd"))
+
+    async def script():
+        assert bench.scheduling.scheduler is None
+        assert bench.scheduling.describe() == {"error": "ValueError: odd"}
+
+    play(bench, script)
+    assert bench.units() == ["load"] and not bench.informers.held
+
+
+async def breaking():
+    await trio.sleep(1)
+    raise ValueError("odd")
+
+
+def test_a_term_that_breaks_is_followed_by_another():
+    bench = Bench()
+
+    async def script():
+        first = bench.scheduling.scheduler
+        bench.loader.failures = [ConfigError("module is gone"), ExceptionGroup("two", [ValueError("odd")])]
+        first.run = breaking
+        await trio.sleep(2)
+        assert bench.scheduling.error == "ValueError: odd"
+        await trio.sleep(3 * PAUSE_S + 1)
+        assert bench.scheduling.scheduler is not first and bench.scheduling.error == ""
+        assert bench.loader.loads == 4
+
+    play(bench, script)
+    assert bench.units() == ["term", "load"]
+
+
+def test_a_reload_that_breaks_leaves_everything_as_it_was():
+    bench = Bench()
+
+    async def script():
+        before = bench.scheduling.profiles
+        with pytest.raises(ValueError, match="odd"):
+            await bench.scheduling.reload(CONFIG, FakeLoader(ValueError("odd")))
+        assert bench.scheduling.profiles is before
+        await bench.scheduling.reload(CONFIG, FakeLoader())
+        assert bench.scheduling.profiles is not before
+        assert bench.scheduling.scheduler.state.profiles["edged"] is bench.scheduling.profiles[0]
+
+    play(bench, script)
+
+
+def test_a_reload_that_a_new_term_overtakes_is_refused():
+    bench = Bench()
+
+    class Slow(FakeLoader):
+        async def load(self, config, settings, handle, old=None):
+            loaded = await super().load(config, settings, handle, old)
+            bench.scheduling._term = await bench.scheduling._builder.build(CONFIG, settings, bench.loader)
+            return loaded
+
+    async def script():
+        first = bench.scheduling.scheduler
+        with pytest.raises(ConfigError, match="another term"):
+            await bench.scheduling.reload(CONFIG, Slow())
+        assert bench.scheduling.scheduler is not first
+
+    play(bench, script)
