@@ -6,14 +6,14 @@ tests.
 
 from __future__ import annotations
 
-from edged.sandbox import discovery, openapi, reads, subresources, watch
-from edged.sandbox.admission import Admission
+from edged.sandbox import api_discovery, openapi, reads, subresources, watches
+from edged.sandbox.api_status import ApiStatus, method_not_allowed, no_such_resource
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.lifecycle import Lifecycle
 from edged.sandbox.request import Request, Response, Target, json_response, parse_target
 from edged.sandbox.resources import Registry
-from edged.sandbox.status import ApiStatus, method_not_allowed, no_such_resource
-from edged.sandbox.writes import Writer
+from edged.sandbox.webhook_admission import Admission
+from edged.sandbox.writer import Writer
 
 
 class Api:
@@ -46,11 +46,11 @@ class Api:
             case ["api" | "apis" as root]:
                 return _discovery_root(registry, request, core=root == "api")
             case ["api", "v1"]:
-                return json_response(200, discovery.resource_list(registry, "", "v1"))
+                return json_response(200, api_discovery.resource_list(registry, "", "v1"))
             case ["apis", group] if registry.has_group(group):
-                return json_response(200, discovery.group(registry, group))
+                return json_response(200, api_discovery.group(registry, group))
             case ["apis", group, version] if registry.has_version(group, version):
-                return json_response(200, discovery.resource_list(registry, group, version))
+                return json_response(200, api_discovery.resource_list(registry, group, version))
             case ["openapi", "v3"]:
                 return json_response(200, openapi.root(registry))
             case ["openapi", "v3", "api", "v1"]:
@@ -62,7 +62,7 @@ class Api:
             case ["openapi", *_]:
                 raise no_such_resource()
             case ["version"]:
-                return json_response(200, discovery.version())
+                return json_response(200, api_discovery.version())
             case ["readyz" | "livez" | "healthz", *_]:
                 return Response(200, b"ok", "text/plain; charset=utf-8")
             case [""]:
@@ -76,7 +76,7 @@ class Api:
             return subresources.review(self.cluster, target, request)
         match request.method:
             case "GET" | "HEAD" if target.watch or (not target.name and _wants_watch(request)):
-                return watch.start(self.cluster, target, request)
+                return watches.start(self.cluster, target, request)
             case "GET" | "HEAD" if target.name:
                 return reads.get(self.cluster, target, request)
             case "GET" | "HEAD":
@@ -108,11 +108,11 @@ def _openapi_v2(request: Request) -> Response:
 def _discovery_root(registry: Registry, request: Request, *, core: bool) -> Response:
     body: Object
     if "as=APIGroupDiscoveryList" in request.headers.get("accept", "") and "v=v2" in request.headers["accept"]:
-        response = json_response(200, discovery.aggregated(registry, core=core))
-        response.content_type = discovery.AGGREGATED
+        response = json_response(200, api_discovery.aggregated(registry, core=core))
+        response.content_type = api_discovery.AGGREGATED
         response.headers.append(("Vary", "Accept"))
         return response
-    body = discovery.api_versions() if core else discovery.group_list(registry)
+    body = api_discovery.api_versions() if core else api_discovery.group_list(registry)
     return json_response(200, body)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from edged.sandbox import protobuf
+from edged.sandbox.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.go_types import Shape
 from edged.sandbox.request import Request
 from edged.sandbox.resources import Resource
-from edged.sandbox.shapes import Shape
-from edged.sandbox.status import ApiStatus, bad_request, unsupported_media_type
 
 JSON = "application/json"
 YAML = "application/yaml"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from edged.kube.values.names import key_of
-from edged.sandbox import codec, defaults, validation
+from edged.sandbox import codec, defaults, object_validation
+from edged.sandbox.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
 from edged.sandbox.cluster import Object
 from edged.sandbox.request import Request, Response, Target
-from edged.sandbox.status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
 from edged.sandbox.storage import KeyExists
 from edged.sandbox.write_options import check_dry_run, field_validation, set_namespace
 from edged.sandbox.write_steps import WriteSteps
@@ -49,7 +49,7 @@ class Creator:
         obj = await self._steps.admission.mutate(attributes, obj, None)
         defaults.apply(resource, obj)
         obj = self._steps.pruned(resource, obj)
-        validation.check_create(self._steps.cluster, resource, obj)
+        object_validation.check_create(self._steps.cluster, resource, obj)
         await self._steps.admission.validate(attributes, obj, None)
         self._steps.check_namespace(resource, obj)
         if request.dry_run:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edged.sandbox import crds
+from edged.sandbox import custom_definitions
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.resources import Resource
 
@@ -32,7 +32,7 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
     elif resource.bucket == "customresourcedefinitions.apiextensions.k8s.io":
         versions = (obj.get("spec") or {}).get("versions")
         if isinstance(versions, list) and all(isinstance(v, dict) and "name" in v for v in versions):
-            obj["status"] = crds.established(obj, cluster.timestamp())
+            obj["status"] = custom_definitions.established(obj, cluster.timestamp())
     elif resource.bucket == "nodes" or (resource.has_status and not resource.custom):
         obj.setdefault("status", {})
 
@@ -412,7 +412,7 @@ def _node(obj: Object) -> None:
 
 def _crd(obj: Object) -> None:
     if isinstance(obj.get("spec"), dict):
-        crds.set_defaults(obj)
+        custom_definitions.set_defaults(obj)
 
 
 _Setter = Callable[[Any], None]

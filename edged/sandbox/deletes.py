@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.sandbox import codec, validation
+from edged.sandbox import codec, object_validation
+from edged.sandbox.api_status import bad_request, conflict, success
 from edged.sandbox.cluster import Object
 from edged.sandbox.reads import selection
 from edged.sandbox.request import Request, Response, Target, json_response
 from edged.sandbox.resources import Resource
-from edged.sandbox.status import bad_request, conflict, success
 from edged.sandbox.write_options import check_dry_run
 from edged.sandbox.write_steps import WriteSteps
 
@@ -55,7 +55,7 @@ class Deleter:
     ) -> tuple[Object, bool]:
         """The last state and whether the object is gone (False: finalizers hold it)."""
         resource = target.resource
-        validation.check_delete(resource, old)
+        object_validation.check_delete(resource, old)
         self._preconditions(resource, old, options)
         attributes = self._steps.attributes("DELETE", target, request, None, [], options)
         if collection:

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from edged.sandbox.shapes import ANY, Shape
-from edged.sandbox.status import ApiStatus
+from edged.sandbox.api_status import ApiStatus
+from edged.sandbox.go_types import ANY, Shape
 
 Object = dict[str, Any]
 Path = tuple[str, ...]

@@ -1,14 +1,14 @@
 """How objects end, and what the controllers of a real cluster do that clients wait for.
 
 Deletion with finalizers, dependents of owners, namespaces that empty themselves, CustomResourceDefinitions that come
-and go with their resources. Pure. Called by the verbs of writes.py and by subresources.py after every write. What is
+and go with their resources. Pure. Called by the verbs of writer.py and by subresources.py after every write. What is
 removed here is not shown to webhooks: in a cluster other identities do it.
 """
 
 from __future__ import annotations
 
 from edged.kube.values.names import NamespacedName, key_of
-from edged.sandbox import crds
+from edged.sandbox import custom_definitions
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.resources import Resource
 
@@ -25,7 +25,7 @@ class Lifecycle:
     def written(self, resource: Resource, obj: Object) -> None:
         """After a create or an update of any object."""
         if resource.kind == "CustomResourceDefinition":
-            crds.register(self.cluster, obj)
+            custom_definitions.register(self.cluster, obj)
 
     def delete(self, resource: Resource, obj: Object, propagation: str = "Background") -> tuple[Object, bool]:
         """Begins (and mostly finishes) a deletion. Returns the object to answer with and whether it is gone."""
@@ -50,7 +50,7 @@ class Lifecycle:
         """Takes the object out of the storage, then finishes what waited for that."""
         last = self.cluster.storage.delete(resource.bucket, key)
         if resource.kind == "CustomResourceDefinition":
-            crds.unregister(self.cluster, last)
+            custom_definitions.unregister(self.cluster, last)
         if propagation == "Background":
             self._settle_dependents(last, propagation)
         if resource.namespaced:
@@ -133,7 +133,7 @@ class Lifecycle:
     def _delete_crd(self, resource: Resource, obj: Object) -> tuple[Object, bool]:
         finalizers = list(obj["metadata"].get("finalizers") or ())
         marked = self._mark(resource, obj, [*finalizers, CRD_FINALIZER])
-        for custom in crds.resources_of(self.cluster, obj)[:1]:
+        for custom in custom_definitions.resources_of(self.cluster, obj)[:1]:
             for content in self.cluster.storage.list(custom.bucket):
                 self.delete(custom, content)
             if self.cluster.storage.list(custom.bucket):

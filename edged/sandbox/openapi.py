@@ -1,7 +1,7 @@
 """OpenAPI v3 documents, one per group and version: enough for kubectl's validation choice and for `kubectl explain`;
 and an empty v2 document.
 
-Pure. Built-in kinds are described from shapes.py (names and types, no prose), custom resources by their own schema.
+Pure. Built-in kinds are described from go_types.py (names and types, no prose), custom resources by their own schema.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from edged.sandbox.go_types import GoTypes
 from edged.sandbox.resources import Registry, Resource
-from edged.sandbox.shapes import GoTypes
 
 Object = dict[str, Any]
 _SCALARS: dict[str, Object] = {

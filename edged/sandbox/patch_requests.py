@@ -7,11 +7,7 @@ from typing import Any
 import orjson
 
 from edged.sandbox import codec, fieldsets, patches
-from edged.sandbox.cluster import Object
-from edged.sandbox.creates import Creator
-from edged.sandbox.request import Request, Response, Target
-from edged.sandbox.resources import Resource
-from edged.sandbox.status import (
+from edged.sandbox.api_status import (
     Cause,
     bad_request,
     invalid,
@@ -20,6 +16,10 @@ from edged.sandbox.status import (
     not_found,
     unsupported_media_type,
 )
+from edged.sandbox.cluster import Object
+from edged.sandbox.creates import Creator
+from edged.sandbox.request import Request, Response, Target
+from edged.sandbox.resources import Resource
 from edged.sandbox.updates import Change, Updater
 from edged.sandbox.write_options import check_dry_run, check_identity, field_validation
 from edged.sandbox.write_steps import WriteSteps, copy_of

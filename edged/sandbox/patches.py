@@ -1,6 +1,6 @@
 """Merge patch, JSON patch and strategic merge patch on decoded JSON. Pure; nothing is changed in place.
 
-Strategic merge follows the merge keys of the Go types (shapes.py); source: apimachinery/pkg/util/strategicpatch.
+Strategic merge follows the merge keys of the Go types (go_types.py); source: apimachinery/pkg/util/strategicpatch.
 Server-side apply is in fieldsets.py.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.sandbox.shapes import ANY, Shape
-from edged.sandbox.status import ApiStatus, bad_request
+from edged.sandbox.api_status import ApiStatus, bad_request
+from edged.sandbox.go_types import ANY, Shape
 
 
 def merge_patch(target: object, patch: object) -> Any:

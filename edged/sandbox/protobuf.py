@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
+from edged.sandbox.api_status import bad_request
+from edged.sandbox.go_types import GoTypes, WireField
 from edged.sandbox.resources import Registry
-from edged.sandbox.shapes import GoTypes, WireField
-from edged.sandbox.status import bad_request
 
 Object = dict[str, Any]
 MAGIC = b"k8s\0"

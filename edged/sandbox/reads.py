@@ -1,6 +1,6 @@
 """get and list: versions, selectors, pages, and the forms (plain, Table, PartialObjectMetadata) an answer takes.
 
-Pure but for the clock that `Cluster` carries. Called by api.py; watch.py shares the selection.
+Pure but for the clock that `Cluster` carries. Called by api.py; watches.py shares the selection.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from edged.sandbox import selectors
-from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.request import Request, Response, Target, json_response
-from edged.sandbox.resources import Resource
-from edged.sandbox.status import (
+from edged.sandbox import list_selectors
+from edged.sandbox.api_status import (
     ApiStatus,
     Cause,
     bad_request,
@@ -26,6 +23,9 @@ from edged.sandbox.status import (
     not_found,
     version_too_large,
 )
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.request import Request, Response, Target, json_response
+from edged.sandbox.resources import Resource
 from edged.sandbox.storage import TooOld
 from edged.sandbox.tables import partial, table
 
@@ -80,8 +80,8 @@ class Selection:
 
     namespace: str | None
     name: str
-    labels: list[selectors.Requirement]
-    fields: list[selectors.FieldTerm]
+    labels: list[list_selectors.Requirement]
+    fields: list[list_selectors.FieldTerm]
 
     def matches(self, obj: Object) -> bool:
         metadata = obj["metadata"]
@@ -89,7 +89,9 @@ class Selection:
             return False
         if self.name and metadata["name"] != self.name:
             return False
-        return selectors.matches(self.labels, metadata.get("labels")) and selectors.matches_fields(self.fields, obj)
+        if not list_selectors.matches(self.labels, metadata.get("labels")):
+            return False
+        return list_selectors.matches_fields(self.fields, obj)
 
     @property
     def filtered(self) -> bool:
@@ -100,8 +102,8 @@ def selection(target: Target, query: Mapping[str, str]) -> Selection:
     """Raises 400 for selectors that cannot be read."""
     resource = target.resource
     kind = "" if resource.custom else resource.kind
-    labels = selectors.parse_labels(query.get("labelSelector", ""))
-    fields = selectors.parse_fields(query.get("fieldSelector", ""), kind)
+    labels = list_selectors.parse_labels(query.get("labelSelector", ""))
+    fields = list_selectors.parse_fields(query.get("fieldSelector", ""), kind)
     return Selection(target.namespace, target.name, labels, fields)
 
 

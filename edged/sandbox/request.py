@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from edged.kube.values.names import NamespacedName
+from edged.sandbox.api_status import no_such_resource
 from edged.sandbox.resources import Registry, Resource
-from edged.sandbox.status import no_such_resource
 
 
 @dataclass(frozen=True, slots=True)

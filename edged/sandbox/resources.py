@@ -1,6 +1,6 @@
 """The resources that are served: built-in kinds and, at run time, those of CustomResourceDefinitions.
 
-Pure. `Registry` answers "which resource is this URL about"; discovery.py and openapi.py list it.
+Pure. `Registry` answers "which resource is this URL about"; api_discovery.py and openapi.py list it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edged.kube.values.names import GroupVersionResource
-from edged.sandbox.shapes import ANY, GoTypes, Shape, schema_shape
-from edged.sandbox.status import Named
+from edged.sandbox.api_status import Named
+from edged.sandbox.go_types import ANY, GoTypes, Shape, schema_shape
 
 ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from edged.kube.values import cel as celrules
-from edged.sandbox.status import Cause
+from edged.sandbox.api_status import Cause
 
 Object = dict[str, Any]
 Schema = dict[str, Any]

@@ -2,7 +2,7 @@
 
 Stored objects are never changed in place: writers hand in new dicts and must not touch them afterwards, readers
 must not change what they get. A bucket holds the objects of one resource ("pods", "deployments.apps") whatever
-API version they are read in. Called by reads.py, watch.py, lifecycle.py and the verbs of writes.py.
+API version they are read in. Called by reads.py, watches.py, lifecycle.py and the verbs of writer.py.
 """
 
 from __future__ import annotations

@@ -12,12 +12,7 @@ import orjson
 
 from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec
-from edged.sandbox.admission import Attributes
-from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.patch_requests import JSON_PATCH, MERGE, STRATEGIC
-from edged.sandbox.patches import json_patch, merge_patch
-from edged.sandbox.request import Request, Response, Target, json_response
-from edged.sandbox.status import (
+from edged.sandbox.api_status import (
     ApiStatus,
     bad_request,
     conflict,
@@ -26,10 +21,15 @@ from edged.sandbox.status import (
     success,
     unsupported_media_type,
 )
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.patch_requests import JSON_PATCH, MERGE, STRATEGIC
+from edged.sandbox.patches import json_patch, merge_patch
+from edged.sandbox.request import Request, Response, Target, json_response
 from edged.sandbox.tables import dig
+from edged.sandbox.webhook_admission import Attributes
 from edged.sandbox.write_options import check_dry_run, request_options
 from edged.sandbox.write_steps import copy_of
-from edged.sandbox.writes import Writer
+from edged.sandbox.writer import Writer
 
 
 async def handle(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
@@ -270,12 +270,12 @@ async def _evict(cluster: Cluster, writer: Writer, target: Target, request: Requ
 def _check_budget(cluster: Cluster, pod: Object) -> None:
     """A PodDisruptionBudget whose status allows no disruption keeps the Pod; without a controller nobody else
     computes that status, so a budget that says nothing allows the eviction."""
-    from edged.sandbox import selectors
+    from edged.sandbox import list_selectors
 
     for budget in cluster.storage.list("poddisruptionbudgets.policy", pod["metadata"]["namespace"]):
-        requirements = selectors.from_object(dig(budget, "spec.selector"))
+        requirements = list_selectors.from_object(dig(budget, "spec.selector"))
         allowed = dig(budget, "status.disruptionsAllowed")
-        if selectors.matches(requirements, pod["metadata"].get("labels")) and allowed == 0:
+        if list_selectors.matches(requirements, pod["metadata"].get("labels")) and allowed == 0:
             message = "Cannot evict pod as it would violate the pod's disruption budget."
             cause = {
                 "reason": "DisruptionBudget",

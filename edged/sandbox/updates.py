@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edged.kube.values.names import key_of
-from edged.sandbox import codec, defaults, validation
+from edged.sandbox import codec, defaults, object_validation
+from edged.sandbox.api_status import Cause, conflict, invalid, modified
 from edged.sandbox.cluster import Object
 from edged.sandbox.request import Request, Response, Target
 from edged.sandbox.resources import Resource
-from edged.sandbox.status import Cause, conflict, invalid, modified
 from edged.sandbox.storage import KeyAbsent, VersionMismatch
 from edged.sandbox.write_options import check_dry_run, check_identity, field_validation
 from edged.sandbox.write_steps import WriteSteps, copy_of
@@ -105,7 +105,7 @@ class Updater:
         defaults.apply(resource, new)
         new = self._steps.pruned(resource, new)
         defaults.set_generation(resource, before, new)
-        validation.check_update(self._steps.cluster, resource, target.subresource, before, new)
+        object_validation.check_update(self._steps.cluster, resource, target.subresource, before, new)
         await self._steps.admission.validate(attributes, new, before)
         return new
 

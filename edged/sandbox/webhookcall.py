@@ -1,6 +1,6 @@
 """One HTTPS POST to an admission webhook: h11 on trio.SSLStream, the caBundle as the only root, texts of client-go.
 
-Called by admission.py only. A connection serves one call; the sandbox is not about speed.
+Called by webhook_admission.py only. A connection serves one call; the sandbox is not about speed.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class WebhookClient:
         else:
             context.load_default_certs()
         if self.certificate is not None and self.key is not None:
-            from edged.sandbox.certificates import load_chain
+            from edged.sandbox.authority import load_chain
 
             load_chain(context, self.certificate, self.key)
         return context

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from edged.sandbox.api_status import Cause, bad_request, invalid_options
 from edged.sandbox.cluster import Object
 from edged.sandbox.request import Request, Target
-from edged.sandbox.status import Cause, bad_request, invalid_options
 
 
 def request_options(operation: str, request: Request, options: Object | None = None) -> Object:

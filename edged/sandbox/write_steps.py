@@ -9,13 +9,13 @@ import orjson
 
 from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec, fieldsets, schemas
-from edged.sandbox.admission import Admission, Attributes
+from edged.sandbox.api_status import ApiStatus, Cause, forbidden, not_found
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.lifecycle import Lifecycle
 from edged.sandbox.reads import negotiate, shown
 from edged.sandbox.request import Request, Response, Target, json_response
 from edged.sandbox.resources import Resource
-from edged.sandbox.status import ApiStatus, Cause, forbidden, not_found
+from edged.sandbox.webhook_admission import Admission, Attributes
 from edged.sandbox.write_options import field_validation, request_options
 
 

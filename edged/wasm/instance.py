@@ -20,11 +20,11 @@ from edged.wasm.account import Account, Budget
 from edged.wasm.driver import Driver
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule, GuestExit, GuestTimeout, HostFailure
+from edged.wasm.guest_store import Store
 from edged.wasm.hostcalls import HostTable
 from edged.wasm.linker import Linker
 from edged.wasm.module import Module
 from edged.wasm.output import Output
-from edged.wasm.store import Store
 from edged.wasm.wasi import Wasi
 
 

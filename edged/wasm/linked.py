@@ -19,10 +19,10 @@ from edged.wasm.binary import Export
 from edged.wasm.bindings import holding
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
+from edged.wasm.guest_store import ERROR, EXTERN, INSTANCE, TRAP, OtherInstance
 from edged.wasm.hostcalls import HostTable
 from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
-from edged.wasm.store import ERROR, EXTERN, INSTANCE, TRAP, OtherInstance
 from edged.wasm.wasi import Wasi
 
 _FUNCREF = bytes([bindings.KIND_FUNCREF])

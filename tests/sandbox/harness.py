@@ -13,7 +13,7 @@ import orjson
 import trio
 
 from edged.sandbox.api import Api
-from edged.sandbox.certificates import Authority
+from edged.sandbox.authority import Authority
 from edged.sandbox.request import Request, Response
 from edged.sandbox.server import new_api
 

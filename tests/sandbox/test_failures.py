@@ -10,7 +10,7 @@ import orjson
 import pytest
 import trio
 
-from edged.sandbox import creates, server, watch
+from edged.sandbox import creates, server, watches
 from edged.sandbox.server import Sandbox
 from edged.telemetry.logs import Logger, LogStyle
 from tests.sandbox.harness import config_map
@@ -48,8 +48,8 @@ def test_a_request_that_fails_is_answered_and_the_next_one_works(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     kept = Lines()
-    broken = raising_for("poison", error, creates.validation.check_create)
-    monkeypatch.setattr(creates.validation, "check_create", broken)
+    broken = raising_for("poison", error, creates.object_validation.check_create)
+    monkeypatch.setattr(creates.object_validation, "check_create", broken)
 
     async def body(_sandbox: Sandbox, connect: Connect) -> None:
         client = Client(await connect())
@@ -69,7 +69,7 @@ def test_a_watch_that_fails_ends_with_an_error_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     kept = Lines()
-    monkeypatch.setattr(watch, "edge_of", raising_for("poison", error, watch.edge_of))
+    monkeypatch.setattr(watches, "edge_of", raising_for("poison", error, watches.edge_of))
 
     async def body(sandbox: Sandbox, connect: Connect) -> None:
         configs, pods, writing = [Client(await connect()) for _ in range(3)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edged.sandbox.api_status import ApiStatus
+from edged.sandbox.go_types import GoTypes
 from edged.sandbox.patches import json_patch, merge_patch, strategic_patch
 from edged.sandbox.resources import builtin_registry
-from edged.sandbox.shapes import GoTypes
-from edged.sandbox.status import ApiStatus
 
 TYPES = GoTypes.load()
 POD = builtin_registry(TYPES).find("", "v1", "pods").shape

@@ -6,10 +6,10 @@ import struct
 
 import pytest
 
+from edged.sandbox.api_status import ApiStatus
+from edged.sandbox.go_types import GoTypes
 from edged.sandbox.protobuf import MAGIC, decode
 from edged.sandbox.resources import builtin_registry
-from edged.sandbox.shapes import GoTypes
-from edged.sandbox.status import ApiStatus
 
 TYPES = GoTypes.load()
 REGISTRY = builtin_registry(TYPES)

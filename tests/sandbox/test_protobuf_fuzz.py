@@ -6,8 +6,8 @@ import orjson
 import pytest
 from hypothesis import given
 
+from edged.sandbox.api_status import ApiStatus
 from edged.sandbox.protobuf import decode
-from edged.sandbox.status import ApiStatus
 from tests.fuzzing import TELLING, bounded, broken
 from tests.sandbox.test_protobuf import REGISTRY, TYPES, envelope, field
 

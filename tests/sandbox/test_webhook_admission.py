@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from edged.sandbox.certificates import Authority
+from edged.sandbox.authority import Authority
 from edged.sandbox.webhookcall import WebhookClient
 from tests.sandbox.harness import NS, Caller, Webhook, config_map, patch_of, pod, reply, webhook_server
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import orjson
 import trio
 
+from edged.sandbox.api_status import ApiStatus, Cause, expired, invalid_options
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.reads import Form, Selection, negotiate, parse_version, selection, shown
 from edged.sandbox.request import Request, Response, Target
 from edged.sandbox.resources import Resource
-from edged.sandbox.status import ApiStatus, Cause, expired, invalid_options
 from edged.sandbox.storage import Event, Subscription, TooOld
 
 BOOKMARK_EVERY_S = 60.0

@@ -1,6 +1,6 @@
 """Admission webhooks, really called: which ones, in which order, what their answers mean.
 
-The HTTPS call itself is in webhookcall.py. Called by the verbs of writes.py and by subresources.py. Order and texts are
+The HTTPS call itself is in webhookcall.py. Called by the verbs of writer.py and by subresources.py. Order and texts are
 those of kube-apiserver; where it is free to pick one of several denials, the first in configuration order is taken.
 """
 
@@ -17,11 +17,11 @@ import trio
 
 from edged.kube.values import cel as celrules
 from edged.kube.values.names import NamespacedName
-from edged.sandbox import selectors
+from edged.sandbox import list_selectors
+from edged.sandbox.api_status import ApiStatus, forbidden, internal_error
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.request import User
 from edged.sandbox.resources import Resource
-from edged.sandbox.status import ApiStatus, forbidden, internal_error
 from edged.sandbox.webhookcall import CallFailed, WebhookClient
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Admission:
         )
 
     def _namespace_matches(self, selector: LabelSelector | None, attributes: Attributes, obj: Object | None) -> bool:
-        requirements = selectors.from_object(selector)
+        requirements = list_selectors.from_object(selector)
         if not requirements:
             return True
         if attributes.resource.bucket == "namespaces":
@@ -199,7 +199,7 @@ class Admission:
         else:
             return True
         labels = namespace["metadata"].get("labels") if namespace else None
-        return selectors.matches(requirements, labels)
+        return list_selectors.matches(requirements, labels)
 
     def _namespace(self, name: str) -> Object | None:
         return self._cluster.storage.get("namespaces", NamespacedName("", name))
@@ -296,11 +296,11 @@ def _resource_matches(pattern: str, attributes: Attributes) -> bool:
 
 
 def _object_matches(selector: LabelSelector | None, obj: Object | None, old: Object | None) -> bool:
-    requirements = selectors.from_object(selector)
+    requirements = list_selectors.from_object(selector)
     if not requirements:
         return True
     present = [o for o in (obj, old) if o is not None]
-    return any(selectors.matches(requirements, (o.get("metadata") or {}).get("labels")) for o in present)
+    return any(list_selectors.matches(requirements, (o.get("metadata") or {}).get("labels")) for o in present)
 
 
 # --- answers

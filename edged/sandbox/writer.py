@@ -6,13 +6,13 @@ that order. It waits only for admission webhooks.
 
 from __future__ import annotations
 
-from edged.sandbox.admission import Admission
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.creates import Creator
 from edged.sandbox.deletes import Deleter
 from edged.sandbox.lifecycle import Lifecycle
 from edged.sandbox.patch_requests import Patcher
 from edged.sandbox.updates import Updater
+from edged.sandbox.webhook_admission import Admission
 from edged.sandbox.write_steps import WriteSteps
 
 

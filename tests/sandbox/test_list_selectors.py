@@ -1,11 +1,11 @@
-"""edged/sandbox/selectors.py: label and field selectors."""
+"""edged/sandbox/list_selectors.py: label and field selectors."""
 
 from __future__ import annotations
 
 import pytest
 
-from edged.sandbox.selectors import from_object, matches, matches_fields, parse_fields, parse_labels
-from edged.sandbox.status import ApiStatus
+from edged.sandbox.api_status import ApiStatus
+from edged.sandbox.list_selectors import from_object, matches, matches_fields, parse_fields, parse_labels
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What is refused of objects whose form is right: names, immutable fields, webhooks, CRDs, events. Pure.
 
-Not everything kube-apiserver checks: what people run into, with its texts. Called by the verbs of writes.py after
+Not everything kube-apiserver checks: what people run into, with its texts. Called by the verbs of writer.py after
 mutation.
 """
 
@@ -14,10 +14,10 @@ import orjson
 
 from edged.kube.values import cel as celrules
 from edged.sandbox import schemas
+from edged.sandbox.api_status import Cause, forbidden, invalid
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.resources import Resource
-from edged.sandbox.status import Cause, forbidden, invalid
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.sandbox.status import ApiStatus, bad_request
+from edged.sandbox.api_status import ApiStatus, bad_request
 
 if TYPE_CHECKING:
     from edged.kube.values.shapes import LabelSelector
