@@ -1,8 +1,8 @@
-"""The command line: which commands there are, and what becomes of their errors.
+"""The command line: the list of commands, and how their errors are shown.
 
 A command is a file or folder edged/cli/NAME with `add_parser(subparsers)` and `run(args) -> int` (its exit code).
-Only the chosen one is imported: `edged version` must not pay for wasmtime, nor the daemon for argparse
-tables of others. Exit codes: 0 ok, 1 a check or an operation failed, 2 usage or configuration, 130
+Only the chosen one is imported: `edged version` must not load wasmtime, and the daemon must not load the
+argparse tables of other commands. Exit codes: 0 ok, 1 a check or an operation failed, 2 usage or configuration, 130
 interrupted.
 """
 
@@ -39,25 +39,24 @@ COMMANDS = {
     "doctor": "test whether the daemon can work on this machine",
     "version": "print versions",
 }
-"""Every command that may exist; one without its file in this folder is not offered."""
+"""All commands. One whose file is missing in this folder is not offered."""
 
 
 class Command(Protocol):
-    """What a file in this folder has to have."""
+    """What a file in this folder must define."""
 
     def add_parser(self, subparsers: Subparsers) -> None: ...
     def run(self, args: argparse.Namespace) -> int: ...
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs one command line and gives back the exit code; argparse exits itself on usage errors (2),
-    --help."""
+    """Runs one command line and returns the exit code. On usage errors (2) and --help, argparse exits itself."""
     try:
         code = _run(argv)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # `edged ... | head`: nobody reads the rest. Keep the interpreter from flushing into the pipe again.
+        # `edged ... | head`: the pipe is closed. Keep the interpreter from flushing into it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except KeyboardInterrupt:
@@ -104,7 +103,7 @@ def _load(command: str) -> Command:
 
 
 def _report_group(group: BaseExceptionGroup[BaseException]) -> int:
-    """What trio's nurseries raise: a group of errors that are all ours is told like a single one."""
+    """What trio's nurseries raise: a group of edged's own errors is shown like a single error."""
     leaves = list(_leaves(group))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return 130

@@ -16,7 +16,7 @@ class EarlierAttempt(TypedDict):
 
 
 class NodeVerdict(TypedDict, total=False):
-    """One node in an attempt. `filter`: what each plugin said of it; the rest where it was scored."""
+    """One node in an attempt. `filter`: what each plugin said about it. The other keys are there if it was scored."""
 
     filter: Required[dict[str, str]]
     score: dict[str, int]
@@ -35,7 +35,7 @@ class PodState(TypedDict, total=False):
 
 
 class Attempt(TypedDict, total=False):
-    """The last attempt to place a Pod. Of one that was never tried, only `pod`, `nodes`, `why`, `state`, `earlier`."""
+    """The last attempt to place a Pod. One that was never tried has only `pod`, `nodes`, `why`, `state`, `earlier`."""
 
     pod: Required[str]
     nodes: Required[dict[str, NodeVerdict]]

@@ -1,7 +1,7 @@
-"""`edged audit`: asks the running daemon to look at what is in the cluster now, and prints what it found.
+"""`edged audit`: asks the running daemon to check the objects of the cluster, and prints the results.
 
-Progress goes to stderr, results to stdout. The daemon does the work with the policies it serves, so that an audit says
-what admission would say; without a daemon there is no audit. Ctrl-C ends the run.
+Progress goes to stderr, results to stdout. The daemon does the work with the policies that it serves, so an audit says
+what admission would say. Without a daemon there is no audit. Ctrl-C ends the run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edged.cli.answers import AuditReport, AuditSummary
     from edged.cli.subparsers import Subparsers
 
-_SILENCE_S = 300.0  # between two lines of a daemon that audits; a list of a busy server may take its minute
+_SILENCE_S = 300.0  # between two lines of an auditing daemon; a busy API server may take a minute for a list
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def request_of(args: argparse.Namespace) -> dict[str, Any]:
-    """What the daemon is asked: edged/admission/audit/auditor.py reads it."""
+    """The request to the daemon; edged/admission/audit/auditor.py reads it."""
     everything = args.output_scan or args.output != "table"
     request: dict[str, Any] = {"operation": "audit", "details": "all" if everything else "findings"}
     if args.namespace:
@@ -98,7 +98,7 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
 
 
 class _Progress:
-    """One line on stderr that is written again and again where that is a terminal, else a line per namespace."""
+    """Progress on stderr: on a terminal one line that is overwritten, else a line per namespace."""
 
     def __init__(self, *, show: bool) -> None:
         self._show = show

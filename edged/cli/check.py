@@ -1,6 +1,6 @@
-"""`edged check`: is this configuration file right, and what is in effect? Reads files, never a cluster.
+"""`edged check`: checks a configuration file and prints what is in effect. It reads files, never a cluster.
 
-Exit codes: 0 fine; 1 the file is valid but something it names on this machine is not there (modules, keys);
+Exit codes: 0 fine; 1 the file is valid, but names something that is missing on this machine (modules, keys);
 2 the file itself is wrong. The same `config.load` runs before the daemon starts and before each reload.
 """
 
@@ -51,11 +51,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def selectors(config: Config) -> str:
-    """What the API server is asked to send to each policy, as comments: edged's own exemptions included."""
+    """As comments: which requests the API server sends to each policy, with edged's own exemptions."""
     admission = config.admission
     if admission is None or admission.register == "none":
         return ""
-    import yaml  # 3 MB that a daemon's configuration never needs
+    import yaml  # 3 MB; most configurations do not need it
 
     from edged.admission.rules import webhooks
     from edged.cli import webhook
@@ -73,7 +73,7 @@ def selectors(config: Config) -> str:
 
 
 def missing(config: Config) -> Iterator[str]:
-    """What the configuration names and this process cannot read now."""
+    """Files that the configuration names and this process cannot read."""
     for key, path in _named_files(config):
         try:
             with open(path, "rb"):
@@ -89,7 +89,7 @@ def missing(config: Config) -> Iterator[str]:
 
 
 def _of_scheduler_file(path: Path) -> Iterator[str]:
-    """What is wrong in a KubeSchedulerConfiguration, by its path in the file."""
+    """The problems of a KubeSchedulerConfiguration, with their paths in the file."""
     from edged.scheduling.run.plugin_loader import read_settings
 
     try:
@@ -99,7 +99,7 @@ def _of_scheduler_file(path: Path) -> Iterator[str]:
 
 
 def _named_files(config: Config) -> Iterator[tuple[str, str]]:
-    """(place in the file, path). Modules from the network are files only once they were fetched."""
+    """(place in the file, path). A module from the network is a file only after it was fetched."""
     for where, url in _named_modules(config):
         if url.startswith("file:"):
             yield where, module_path(url)

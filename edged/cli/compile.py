@@ -1,4 +1,4 @@
-"""`edged compile FILE...`: fill the cache of compiled modules by hand, as the daemon would when it first meets them."""
+"""`edged compile FILE...`: fills the cache of compiled modules, as the daemon does when it first loads a module."""
 
 from __future__ import annotations
 

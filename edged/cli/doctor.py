@@ -1,6 +1,6 @@
-"""`edged doctor`: looks for what would keep the daemon from working on this machine, as the user who asks.
+"""`edged doctor`: tests whether the daemon can work on this machine, with the rights of the user who runs it.
 
-Every finding is measured here and now: it opens, binds, maps and connects, and leaves nothing behind.
+Each check really tries it: it opens files, binds ports, maps memory and connects. It leaves nothing behind.
 Exit code 0 when nothing fails (warnings are allowed), 1 otherwise, 2 for a wrong configuration file.
 """
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 _API_TIMEOUT_S = 5.0
 _MEMORY_MIB = 150
-"""What the daemon and one compiling child need at most with a handful of policies."""
+"""The daemon and one compiling child need no more than this with a few policies."""
 _DISK_MIB = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`state` is "ok", "warn" (something is missing that edged can live without for now) or "fail"."""
+    """`state` is "ok", "warn" (edged works without it for now) or "fail"."""
 
     check: str
     state: str
@@ -180,7 +180,7 @@ def _meminfo() -> dict[str, int]:
 
 
 def _executable_memory() -> bool:
-    """Whether a written page may become executable, as compiled guests need it."""
+    """Whether a written page may become executable; compiled guests need that."""
     libc = ctypes.CDLL(None, use_errno=True)
     with mmap.mmap(-1, mmap.PAGESIZE) as page:
         page[0] = 0
@@ -193,7 +193,7 @@ def _executable_memory() -> bool:
 
 
 def _folder_problem(path: Path) -> str | None:
-    """Why edged could not keep files there, or would not trust them."""
+    """Why edged could not store files there, or would not trust them."""
     from edged.wasm.compile import CacheUntrusted, check_folder
 
     if not path.exists():

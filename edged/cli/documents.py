@@ -1,4 +1,4 @@
-"""YAML and JSON files as commands read them: objects, requests, settings; files, folders and stdin. Not for the daemon.
+"""Reads YAML and JSON for commands: objects, requests, settings; from files, folders and stdin. Not for the daemon.
 
 Called by `edged schedule simulate` and `edged policy`.
 """

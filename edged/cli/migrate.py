@@ -1,4 +1,4 @@
-"""`edged migrate`: what changes when edged takes over from Kubewarden's components. Reads, never writes.
+"""`edged migrate`: shows what changes when edged replaces Kubewarden's components. It reads and never writes.
 
 It looks at a cluster, or at YAML files (`kubectl get ... -o yaml`, manifests, a directory of them), or turns
 policy-server's policies.yml into tables of the configuration file. Exit code 0: nothing is in the way; 1: something
@@ -38,7 +38,7 @@ COMPONENTS = (
     ("apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", "ValidatingWebhookConfiguration"),
     ("apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
 )
-"""What of Kubewarden is looked for by its label, to be deleted in the end."""
+"""Kinds of Kubewarden's own objects, found by label. They are deleted at the end."""
 STEPS = (
     "put the suggestions above into edged's configuration file, with policy_server = \"\" for now, and run "
     "`edged check`",
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def current_of(config: Config, server: str | None) -> Current:
-    """What matters of the configuration as it is."""
+    """The parts of the present configuration that matter here."""
     admission = config.admission or AdmissionConfig()
     limits = Limits(
         wall_timeout_s=config.engine.wall_timeout_s,
@@ -109,7 +109,7 @@ def current_of(config: Config, server: str | None) -> Current:
 
 
 def _config(path: str | None) -> Config:
-    """The configuration; its defaults where nothing is installed yet."""
+    """The configuration, or its defaults if nothing is installed yet."""
     if path is None and not os.path.exists(configuration.DEFAULT_PATH):
         return Config()
     return configuration.load(path or configuration.DEFAULT_PATH)
@@ -119,7 +119,7 @@ def _config(path: str | None) -> Config:
 
 
 def _objects(args: argparse.Namespace, config: Config) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Objects of the five kinds, and what there is of Kubewarden's components."""
+    """Objects of the five kinds, and Kubewarden's own components."""
     if args.filename:
         found = [obj for name in args.filename for obj in read_files(Path(name))]
         return found, []
@@ -130,7 +130,7 @@ def _objects(args: argparse.Namespace, config: Config) -> tuple[list[dict[str, A
 
 
 def read_files(path: Path) -> Iterator[dict[str, Any]]:
-    """Objects of a YAML or JSON file, or of all of those in a directory; Lists are opened. Raises ConfigError."""
+    """Objects of a YAML or JSON file, or of all such files in a directory; Lists are unpacked. Raises ConfigError."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.suffix in (".yaml", ".yml", ".json") and file.is_file():

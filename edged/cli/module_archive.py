@@ -1,7 +1,7 @@
-"""Modules of the local store in a tar.gz, to be carried to where there is no network. The layout is kwctl's: every file
-under its path in the store (`registry/HOST/PATH:TAG`).
+"""Modules of the local store in a tar.gz, for nodes without a network. The layout is kwctl's: every file has its path
+in the store (`registry/HOST/PATH:TAG`).
 
-An archive may come from anywhere: what is loaded must be modules, under paths that the store itself would give them.
+An archive may come from anywhere. So it must hold only modules, at the paths that the store itself would give them.
 Called by cli/modules.py.
 """
 
@@ -21,7 +21,7 @@ MAX_FILES = 10_000
 
 
 def save(store: Store, chosen: Sequence[Stored], target: Path) -> None:
-    """Write the archive whole or not at all. Raises ConfigError."""
+    """Write the archive complete or not at all. Raises ConfigError."""
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with tarfile.open(unfinished, "w:gz") as archive:
@@ -35,7 +35,7 @@ def save(store: Store, chosen: Sequence[Stored], target: Path) -> None:
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Whose file it was is nobody's business."""
+    """Without the owner's name, which is nobody's business."""
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o644
@@ -43,7 +43,7 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 def load(store: Store, source: Path) -> list[str]:
-    """URLs of what was added; everything is looked at before anything is kept. Raises ConfigError, EdgedError."""
+    """URLs of the added modules. Everything is checked before anything is stored. Raises ConfigError, EdgedError."""
     try:
         with tarfile.open(source, "r:*") as archive:
             members = [member for _, member in zip(range(MAX_FILES + 1), archive, strict=False)]
@@ -62,7 +62,7 @@ def load(store: Store, source: Path) -> list[str]:
 
 
 def _url(store: Store, member: tarfile.TarInfo) -> str:
-    """The URL that leads to where the file is to be."""
+    """The URL that the store keeps at this path."""
     path = PurePosixPath(member.name)
     parts = [part for part in path.parts if part != "."]
     if not member.isreg() or path.is_absolute() or ".." in parts or len(parts) < 3 or parts[0] not in SCHEMES:

@@ -1,7 +1,7 @@
-"""Modules in registries and in the local store: what `edged module` and `edged policy` both offer, with kwctl's names.
+"""Modules in registries and in the local store: operations of `edged module` and `edged policy`, with kwctl's names.
 
-The store is the daemon's (`modules` in its state directory), so that what is pulled or loaded here is there when it
-starts. Results go to stdout, progress to stderr. Called by cli/module.py and cli/policy/registry.py.
+The store is the daemon's (`modules` in its state directory), so modules that are pulled or loaded here are there when
+it starts. Results go to stdout, progress to stderr. Called by cli/module.py and cli/policy/registry.py.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FEWEST_DIGITS = 4  # of a digest, to name a module by
 
 
 def declare(operations: Subparsers, noun: str) -> None:
-    """`noun`: "policy", whose pushing looks at metadata, or "module"."""
+    """`noun`: "policy" (a push checks the metadata) or "module"."""
     where = "registry://HOST/REPOSITORY[:TAG][@DIGEST] or https://..."
     in_store = f"its URL, or the first digits of its SHA-256 (edged {noun} list)"
 
@@ -119,7 +119,7 @@ def _modules(args: argparse.Namespace) -> Modules:
     return modules
 
 
-# --- what needs the network
+# --- with the network
 
 
 async def _remote(modules: Modules, args: argparse.Namespace, noun: str) -> int:
@@ -134,7 +134,7 @@ async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str)
     from edged.registry.modules import TRUSTED
     from edged.registry.store import is_moving
 
-    modules.store.path(url)  # a URL that makes no sense is told before anything is asked
+    modules.store.path(url)  # report an invalid URL before any request
     known = modules.store.find(url)
     fetch = known is None or is_moving(url)
     progress = _Progress(url, show=not args.quiet)
@@ -156,7 +156,7 @@ async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str)
 
 @contextmanager
 def _output(name: str) -> Iterator[BinaryIO]:
-    """A file that is there whole or not at all; - is standard output. Raises ConfigError."""
+    """A file that is written complete or not at all; - is standard output. Raises ConfigError."""
     from edged.process.files import written
 
     if name == "-":
@@ -203,7 +203,7 @@ def _registry_url(url: str) -> Any:
 
 
 def _annotations(binary: bytes, path: Path, *, required: bool) -> dict[str, str]:
-    """For the manifest: the metadata's own, without those of several lines, as kwctl does."""
+    """Annotations for the manifest: those of the metadata that have one line, as kwctl does."""
     metadata = _metadata(binary, path)
     if metadata is None:
         if required:
@@ -255,7 +255,7 @@ def _entry(stored: Stored, noun: str) -> dict[str, Any]:
     if noun == "policy":
         try:
             metadata = _metadata(stored.path.read_bytes(), stored.path)
-        except EdgedError:  # a module whose metadata nobody can read is in the store all the same
+        except EdgedError:  # the store also has modules whose metadata cannot be read
             metadata = None
         entry["mutating"] = metadata.mutating if metadata is not None else None
         entry["contextAware"] = bool(metadata.context_aware) if metadata is not None else None
@@ -343,7 +343,7 @@ def _read(path: Path) -> bytes:
 
 
 class _Progress:
-    """One line on stderr that is written again and again where that is a terminal, else one at the end."""
+    """Progress on stderr: on a terminal one line that is overwritten, else one line at the end."""
 
     def __init__(self, url: str, *, show: bool) -> None:
         self._url = url

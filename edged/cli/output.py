@@ -36,7 +36,7 @@ def print_data(data: object, output: str) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Left-aligned columns as kubectl prints them; control characters are shown, not obeyed."""
+    """Left-aligned columns as kubectl prints them. Control characters are escaped."""
     cells = [[_cell(value) for value in row] for row in (headers, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headers))]
     for row in cells:

@@ -1,8 +1,8 @@
 """`edged rbac render`: the smallest rights for what a configuration enables, as objects for `kubectl apply`.
 
-With --kubeconfig, after they have been applied, a kubeconfig for that identity, so that the daemon does not
-run with the administrator's. Creating webhook objects is left to `edged webhook install`: Kubernetes cannot
-limit `create` by name, and who may create them may as well be cluster-admin.
+With --kubeconfig, once they have been applied, it writes a kubeconfig for that identity, so that the daemon does
+not run with the administrator's. `edged webhook install` creates the webhook objects: Kubernetes cannot limit
+`create` by name, and the right to create them is as powerful as cluster-admin.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def render(config: Config, name: str, namespace: str, user: str | None = None,
 
 def _service_account(name: str, namespace: str) -> list[dict[str, Any]]:
     metadata = {"name": name, "namespace": namespace}
-    # A token that does not expire: nobody renews tokens for a process outside the cluster.
+    # This token does not expire, because nobody renews tokens for a process outside the cluster.
     secret = {**metadata, "annotations": {"kubernetes.io/service-account.name": name}}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata,
@@ -180,7 +180,7 @@ def _admission_rules(config: Config) -> list[Rule]:
 
 
 def _audit_rules(config: Config) -> list[Rule]:
-    """What audits read and write. `edged audit` without an interval needs the same: then they are bound by hand."""
+    """What audits read and write. `edged audit` without an interval needs the same rights; bind them by hand."""
     admission = config.admission
     if admission is None or not admission.audit_interval_s:
         return []
@@ -201,7 +201,7 @@ def _audit_rules(config: Config) -> list[Rule]:
 
 
 def _rules_of(policy: PolicyConfig | GroupConfig, state_dir: str) -> tuple[Rule, ...]:
-    """The configured rules, else those that the module carries; none, said on stderr, where it cannot be read."""
+    """The configured rules, else those in the module. None if it cannot be read, which stderr says."""
     if policy.rules is not None or isinstance(policy, GroupConfig):
         return policy.rules or ()
     found = metadata_of(policy, state_dir)
@@ -272,7 +272,7 @@ def _controller_rules(config: Config) -> list[Rule]:
 
 
 def plural(kind: str) -> str:
-    """Kind -> resource by Kubernetes' own rule of thumb; a kind with another plural needs an edit by hand."""
+    """Kind -> resource, by the usual rule for plurals. A kind with another plural needs an edit by hand."""
     lower = kind.lower()
     if lower == "endpoints":
         return lower

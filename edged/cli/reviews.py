@@ -1,7 +1,7 @@
 """`edged reviews POLICY`: shows the AdmissionReviews that a policy gets and what it answers, as they come.
 
-For finding out why a policy does what it does. The daemon shows nothing unless asked, to whoever may use its status
-socket; what Secrets hold is hidden. Each review is one line of JSON.
+It helps to find out why a policy does what it does. Only users of the status socket can see reviews, and only while
+the command runs. Values of Secrets are hidden. Each review is one line of JSON.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    # A reload that is asked for before there is something to reload: the file is read below anyway.
+    # Until the daemon handles it, SIGHUP is ignored: the file is read below anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     defer(*DEFERRED)
     import trio

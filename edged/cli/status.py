@@ -1,4 +1,4 @@
-"""`edged status`: what a running daemon says of itself, over its status socket (edged/daemon/operations.py)."""
+"""`edged status`: the state of the running daemon, over its status socket (edged/daemon/operations.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands' side of the status socket: what a running daemon is asked, and its reply line by line.
+"""The client side of the status socket: a request to the running daemon, and its reply line by line.
 
 The server side, and what the lines look like, is edged/process/status_socket.py.
 """
@@ -24,14 +24,14 @@ class NotRunning(PeerError):
 
 
 def configured_socket(file: str | None) -> str:
-    """The path of the socket by that configuration file; None: by the usual one, where there is one."""
+    """The socket's path from that configuration file. None: from the default file; without one the default path."""
     if file is None and not os.path.exists(configuration.DEFAULT_PATH):
         return NodeConfig().socket
     return configuration.load(file or configuration.DEFAULT_PATH).node.socket
 
 
 def ask(path: str, operation: str, **arguments: object) -> dict[str, Any]:
-    """The result of an operation that tells of no progress. Raises PeerError."""
+    """The result of an operation without progress lines. Raises PeerError."""
     for kind, value in lines(path, {"operation": operation} | arguments):
         if kind == "result":
             return value

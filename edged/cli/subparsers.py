@@ -1,4 +1,4 @@
-"""What a command declares itself to: the value of argparse's `add_subparsers`, under a name. For types only."""
+"""A name for the type of argparse's `add_subparsers`, where a command declares itself. For types only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`edged policy OPERATION`: which operations there are. Each is in a file of this folder, or shares one with others.
+"""`edged policy OPERATION`: the list of operations. Each has a file in this folder, or shares one with others.
 
 Such a file has `add_parser(subparsers)`, which declares the operations that the table gives it, and
 `run(args) -> int`, which finds the chosen one in `args.operation`. Importing it must be cheap: what an operation

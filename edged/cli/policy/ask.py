@@ -1,7 +1,7 @@
 """`edged policy run`: asks policies one question and prints the answer that the API server would get.
 
-The daemon's own loader and review answer (evaluator.py); which policies is sources.py, what they are asked is
-requests.py, recording and replaying is sessions.py.
+The daemon's own loader and review code gives the answer (evaluator.py). sources.py finds the policies, requests.py
+makes the requests, sessions.py records and replays.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def add_parser(operations: Subparsers) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What run and bench have in common."""
+    """The options that run and bench share."""
     parser.add_argument("policy", metavar="POLICY", help="see below")
     question = parser.add_argument_group("the request")
     question.add_argument("-r", "--request-path", metavar="FILE", required=True,
@@ -134,7 +134,7 @@ async def _run(args: argparse.Namespace) -> int:
 
 
 def refuse_cluster(policies: list[PolicyConfig | GroupConfig]) -> None:
-    """A configured policy that reads the cluster would answer otherwise without one: raises ConfigError."""
+    """Raises ConfigError for a configured policy that reads the cluster: without one its answer would differ."""
     from edged.admission.config import GroupConfig
 
     for policy in policies:

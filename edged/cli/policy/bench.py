@@ -1,6 +1,6 @@
-"""`edged policy bench`: how long one answer takes, measured from inside: no network, no TLS, no API server.
+"""`edged policy bench`: measures how long one answer takes, in this process: without network, TLS and API server.
 
-Every evaluation is a review as the daemon makes it, with a fresh instance. What the host is asked can be replayed.
+Every evaluation is a review as the daemon makes it, with a fresh instance. Host calls can be replayed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Policies loaded and asked by the daemon's own code (PolicyLoader, Admission), without listener and registration.
 
-Called by run, test and bench. What differs from the daemon: modules are fetched when they are asked for, guest lines go
-where the caller wants them, and the cluster is there only where it is asked for.
+Called by run, test and bench. Differences from the daemon: modules are fetched when they are needed, the caller decides
+where guest lines go, and a cluster is used only on request.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`edged policy inspect`: what a module says of itself, what it needs, and whether edged can load it."""
+"""`edged policy inspect`: shows a module's metadata, what it needs, and whether edged can load it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def _inspect(args: argparse.Namespace, config: Config) -> dict[str, Any]:
 
 
 def examine(content: bytes, name: str) -> dict[str, Any]:
-    """All that can be told without compiling. Raises BadModule for what is no module."""
+    """Everything that is known without compiling. Raises BadModule if it is not a module."""
     from edged.abi import metadata as policy_metadata
     from edged.abi import metadata_checks
     from edged.wasm import binary
@@ -106,7 +106,7 @@ def examine(content: bytes, name: str) -> dict[str, Any]:
 
 
 async def _load(evaluator: Evaluator, content: bytes, found: dict[str, Any]) -> None:
-    """Compile and link it, as the daemon would; settings are not looked at."""
+    """Compile and link it, as the daemon would. Settings are not checked."""
     from edged.admission.host.evaluation import load_template
     from edged.admission.host.rego_policy import RegoTemplate
     from edged.wasm.account import Budget
@@ -195,7 +195,7 @@ def _rule(rule: Mapping[str, object]) -> str:
 
 
 def _plain(text: object) -> str:
-    """What a module says cannot steer the terminal."""
+    """Escapes control characters: a module must not control the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in str(text))
 
 

@@ -1,7 +1,6 @@
-"""What a policy is asked: the body that the API server would send, from whatever the author has at hand. Pure but for
-the reading.
+"""Makes the request body that the API server would send, from what the author has. Pure, except for reading files.
 
-An AdmissionReview and a bare AdmissionRequest are taken as they are; of a Kubernetes object the request is built as the
+An AdmissionReview and a bare AdmissionRequest are used as they are. For a Kubernetes object the request is built as the
 API server builds it. Called by run, test, bench and scaffold.
 """
 
@@ -24,8 +23,8 @@ _OPTIONS_KINDS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE"
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the API server knows beyond the object. `resource` is the plural, for kinds that are not built in; `old` the
-    object before an update."""
+    """What the API server knows in addition to the object. `resource` is the plural, for kinds that are not built
+    in; `old` the object before an update."""
 
     operation: str = "CREATE"
     namespace: str = ""
@@ -49,7 +48,7 @@ def _builtin() -> dict[tuple[str, str], tuple[str, bool]]:
 
 
 def plural_of(api_version: str, kind: str) -> tuple[str, bool]:
-    """(plural, whether the kind is namespaced); of a kind that is not built in a guess, as kubectl guesses it."""
+    """(plural, whether the kind is namespaced). For a kind that is not built in it is guessed, as kubectl does."""
     known = _builtin().get((api_version, kind))
     if known is not None:
         return known
@@ -140,7 +139,7 @@ def build(obj: dict[str, Any], where: str, circumstances: Circumstances = USUAL)
 
 
 def _objects(obj: Mapping[str, object], circumstances: Circumstances) -> dict[str, Any]:
-    """Which of object and oldObject there is: nothing comes of a deletion, nothing was before a creation."""
+    """Which of object and oldObject there is: a deletion has no object, a creation has no oldObject."""
     if circumstances.operation == "DELETE":
         return {"oldObject": circumstances.old or obj}
     if circumstances.operation == "UPDATE":

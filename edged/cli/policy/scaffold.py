@@ -1,6 +1,6 @@
-"""`edged policy scaffold WHAT`: files that nobody likes to write by hand, from metadata or from objects.
+"""`edged policy scaffold WHAT`: prints files that are tedious to write by hand, from metadata or from objects.
 
-Everything is printed to stdout. What is made of a ValidatingAdmissionPolicy is vap.py.
+Everything goes to stdout. vap.py converts ValidatingAdmissionPolicies.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What guests asked the host, and what it answered: recorded into a file, and replayed from it without a cluster.
+"""Records guests' questions to the host and its answers in a file, and replays them without a cluster.
 
-The file is a list of exchanges as kwctl writes it: `request` is YAML text whose tag names the question. Sits where the
-daemon's cluster context and outside capabilities sit, behind the checks of grants: a replay allows nothing that a
-policy was not granted. Called by run, test and bench.
+The file is a list of exchanges as kwctl writes it: `request` is YAML text whose tag names the question. It takes the
+place of the daemon's cluster context and outside capabilities, behind the checks of grants: a replay allows nothing
+that a policy was not granted. Called by run, test and bench.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Exchange:
 
 @dataclass(slots=True)
 class Session:
-    """Exchanges in their order. A question that was asked several times gets its answers in turn, the last one again
-    and again."""
+    """Exchanges in their order. A question that was asked several times gets its answers in turn; the last answer is
+    repeated."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     where: str = "the session"
@@ -74,10 +74,10 @@ class Session:
     missing: list[str] = field(default_factory=list)
     """Questions that it had no answer to."""
     inventory: bytes | None = None
-    """What Rego policies see of the cluster, where it is given whole."""
+    """What Rego policies see of the cluster, if it is given as a whole."""
 
     def answer(self, tag: str, fields: Mapping[str, object]) -> bytes:
-        """Raises HostCallError: what was refused then, or what nobody asked then."""
+        """Raises HostCallError for a question that was refused in the recording, or that is not in it."""
         key = _key(tag, fields)
         known = [exchange for exchange in self.exchanges if exchange.key == key]
         turn = self.asked[key]
@@ -91,7 +91,7 @@ class Session:
         return found.payload
 
     def unused(self) -> list[Exchange]:
-        """What was never asked."""
+        """Exchanges that were never asked for."""
         return [exchange for exchange in self.exchanges if not self.asked[exchange.key]]
 
     def fresh(self) -> Session:

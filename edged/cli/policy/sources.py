@@ -1,4 +1,4 @@
-"""Which policies a command is about: a module by file, URL or digest, custom resources in YAML, or names of a
+"""Finds the policies of a command: a module by file, URL or digest, custom resources in YAML, or names of a
 configuration file. Called by run, bench, inspect and scaffold.
 """
 
@@ -38,7 +38,7 @@ _DIGEST = re.compile(r"(sha256:)?[0-9a-fA-F]{6,64}")
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line says of a policy that is named by its module."""
+    """Options for a policy that is named by its module."""
 
     settings: dict[str, Any] | None = None
     mode: str = ""
@@ -50,7 +50,7 @@ class Wishes:
 async def policies(
     name: str, config: Config, modules: Modules, wishes: Wishes, scratch: Path
 ) -> list[PolicyConfig | GroupConfig]:
-    """What `name` stands for; there may be several. `scratch`: a folder for modules that are changed. Raises
+    """The policies that `name` means; there may be several. `scratch`: a folder for changed copies of modules. Raises
     ConfigError, PeerError, GuestError."""
     configured = _configured(config).get(name)
     if configured is not None:
@@ -126,7 +126,7 @@ def read_module(path: Path) -> bytes:
 
 
 def metadata_of(path: Path) -> Metadata:
-    """What a module says of itself. Raises ConfigError, GuestError."""
+    """A module's metadata. Raises ConfigError, GuestError."""
     try:
         return policy_metadata.parse(binary.custom_section(read_module(path), METADATA_SECTION))
     except GuestError as error:
@@ -134,7 +134,7 @@ def metadata_of(path: Path) -> Metadata:
 
 
 def policy_of(path: Path, wishes: Wishes, config: Config, scratch: Path, display: str = "") -> PolicyConfig:
-    """A policy that may do what its module says it does: what is mutated is shown, not refused."""
+    """A policy that may change objects if its module does: a patch is shown, not refused."""
     if wishes.mode:
         path = _in_mode(path, wishes.mode, scratch)
     try:
@@ -186,7 +186,7 @@ def _adjusted(policy: PolicyConfig | GroupConfig, wishes: Wishes) -> PolicyConfi
 
 
 def _in_mode(path: Path, mode: str, scratch: Path) -> Path:
-    """A copy of the module that says it is of that mode."""
+    """A copy of the module whose metadata names that execution mode."""
     content = read_module(path)
     section = binary.custom_section(content, METADATA_SECTION)
     try:

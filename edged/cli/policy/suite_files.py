@@ -1,4 +1,4 @@
-"""Test files of policies: YAML, TOML or JSON -> what to ask whom, and what is expected. Errors name file, line and key.
+"""Test files of policies (YAML, TOML, JSON): questions, policies, expected answers. Errors name file, line and key.
 
 A file holds `policies` and `groups` (the keys of [[admission.policy]] and [[admission.group]]; a module may be a path,
 relative to the file) and `tests`. The folders `cases` of sample modules, one JSON file per question, are taken as well
@@ -95,7 +95,7 @@ def _labels(value: object, reader: Reader, path: Place) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What the answer must be. What is None is not looked at."""
+    """What the answer must be. Fields that are None are not compared."""
 
     allowed: bool | None = setting(boolean, None)
     message: Text | None = setting(_text, None)
@@ -107,7 +107,7 @@ class Expectation:
     """The object with the patch applied."""
     patch: Any = setting(_anything, None)
     error: Text | None = setting(_part, None)
-    """The policy fails, and says this; a policy that fails without being expected to fails its test."""
+    """The policy fails, and its error contains this. A policy that fails unexpectedly fails its test."""
     settings: str | None = setting(choice("valid", "invalid"), None)
     logs: tuple[Text, ...] | None = setting(lambda value, reader, path: list_of(_part)(value, reader, path), None)
     """Each is in a line that the guest wrote."""

@@ -1,4 +1,4 @@
-"""Answers compared with what is expected, and told: to people, as JSON, as JUnit XML. Called by test.py."""
+"""Compares answers with the expected ones and reports the result: as text, JSON or JUnit XML. Called by test.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Answer:
-    """What became of a question. `error`: why the policy was not loaded; `failure`: why it could not answer; `missing`:
+    """The outcome of a question. `error`: why the policy was not loaded; `failure`: why it could not answer; `missing`:
     host calls that the test has no answer to."""
 
     error: str = ""
@@ -163,7 +163,7 @@ def show(results: Sequence[Result], output: str, *, verbose: bool = False) -> No
 
 
 def told(results: Sequence[Result], *, verbose: bool) -> Iterator[str]:
-    """Failures whole, the rest by numbers (`verbose`: a line each), grouped by file."""
+    """Failures in full, the rest as counts (`verbose`: a line each), grouped by file."""
     for file in dict.fromkeys(result.case.file for result in results):
         mine = [result for result in results if result.case.file == file]
         shown = [result for result in mine if verbose or result.outcome == "failed"]
@@ -188,7 +188,7 @@ def _lines(result: Result, verbose: bool) -> Iterator[str]:
 
 
 def _safe(text: str) -> str:
-    """What guests say cannot steer the terminal."""
+    """Escapes control characters: guests must not control the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -1,7 +1,7 @@
-"""`edged policy test`: many policies, many questions, expected answers.
+"""`edged policy test`: asks policies many questions and compares the answers with expected ones.
 
-What is asked is suite_files.py, what comes out is suite_report.py; the daemon's own loader and review answer
-(evaluator.py).
+suite_files.py reads the questions, suite_report.py reports the results. The daemon's own loader and review code gives
+the answers (evaluator.py).
 """
 
 from __future__ import annotations

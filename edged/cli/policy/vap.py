@@ -1,6 +1,6 @@
 """A ValidatingAdmissionPolicy with its binding as a ClusterAdmissionPolicy of Kubewarden's CEL policy. Pure.
 
-What cannot be said in the other's terms is an error that names the field. Called by scaffold.py.
+A field that cannot be converted is an error that names it. Called by scaffold.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `edged schedule simulate` starts from: files, folders and stdin, or a live cluster, read only.
+"""Reads the input of `edged schedule simulate`: files, folders and stdin, or a live cluster, read only.
 
 Fills a ClusterState (edged/scheduling/simulation/cluster_state.py), which knows the kinds. Called by the command alone.
 """
@@ -71,7 +71,7 @@ async def read_live(kubeconfig: str, context: str) -> tuple[ClusterState, list[s
 
 
 async def _give_up(reason: str) -> None:
-    """A person waits: no second try."""
+    """No second try, because a person waits."""
     if reason:
         raise PeerError(reason)
 

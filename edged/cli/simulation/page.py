@@ -1,4 +1,4 @@
-"""The picture of a simulation: one HTML page that loads nothing and sends nothing.
+"""Writes a simulation as one HTML page that loads nothing and sends nothing.
 
 Markup, style and script are files beside this one; the data goes in as JSON in which no character can end its
 element, and a policy in the page allows exactly this style and this script. Called by the command alone.
@@ -21,7 +21,7 @@ from edged.scheduling.explain.records import Record
 from edged.scheduling.simulation.simulation import Fate
 
 MOST_DETAIL_BYTES: Final = 16 << 20
-"""Of all Pods' verdicts and scores. Those that come later (the unchanged ones) keep their place alone."""
+"""Limit for the results and scores of all Pods. Above it, further (unchanged) Pods keep their outcome only."""
 
 
 def write_page(comparison: Comparison, path: Path) -> None:
@@ -50,7 +50,7 @@ def _digest(text: str) -> str:
 
 
 def embedded(data: object) -> str:
-    """JSON for a script element: whatever a Pod is called, it ends no element and starts none."""
+    """JSON for a script element. No name of a Pod can end or start an element."""
     text = orjson.dumps(data).decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -127,7 +127,7 @@ def _reweighted(profile: ProfileConfig, name: str, weight: int) -> ProfileConfig
 
 
 def _with_own_folders(config: Config) -> Config:
-    """The daemon's folders belong to the daemon; whoever simulates without its rights uses some of his own."""
+    """The daemon's folders belong to the daemon. A user without its rights uses folders of their own."""
     node = config.node
     if os.access(node.cache_dir, os.W_OK) and os.access(node.state_dir, os.W_OK):
         return config

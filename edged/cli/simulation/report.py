@@ -1,4 +1,4 @@
-"""What a simulation is told as: tables for people, plain data for programs. page.py makes the picture.
+"""Prints a simulation: tables for people, plain data for programs. page.py makes the page.
 
 A Comparison holds both outcomes, before and after the changes; without changes they are the same.
 """
@@ -49,8 +49,8 @@ class Comparison:
         return runs or (fate.node if fate is not None and self.said else "")
 
     def change(self, fate: Fate) -> str:
-        """One word for what the changes (or the simulation itself) did to a Pod. "elsewhere": it does not run yet, and
-        without the changes it would go to another node."""
+        """One word for the effect of the changes (or of the simulation itself) on a Pod. "elsewhere": it does not
+        run yet, and without the changes it would go to another node."""
         was = self.was(fate.key)
         if fate.evicted_by and not fate.node:
             return "evicted"
