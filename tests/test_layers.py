@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
-    "kube/control", "kube/values", "abi", "toml", "errors.py", "protobuf_wire.py",
+    "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "protobuf_wire.py",
     "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
@@ -47,27 +47,28 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
-    "daemon", "config.py", "errors.py", "protobuf_wire.py", "cli/__init__.py", "cli/run.py",
+    "daemon", "config.py", "errors.py", "json_text.py", "protobuf_wire.py", "cli/__init__.py", "cli/run.py",
 )  # fmt: skip
 
-GROUND = {"errors", "process", "telemetry", "toml"}
+GROUND = {"errors", "json_text", "process", "telemetry", "toml"}
 MAY_IMPORT = {
     "errors": set(),
     "toml": {"errors"},
-    "process": {"errors", "telemetry", "toml"},
+    "json_text": {"errors"},
+    "process": {"errors", "json_text", "telemetry", "toml"},
     "protobuf_wire": set(),
-    "telemetry": {"errors", "http", "protobuf_wire", "toml"},
+    "telemetry": {"errors", "protobuf_wire", "toml"},
     "wasm": {"errors", "toml"},
-    "http": {"errors"},
+    "http": GROUND,
     "tls": GROUND,
-    "abi": {"errors", "wasm"},
+    "abi": {"errors", "json_text", "wasm"},
     "kube": {*GROUND, "http"},
     "registry": {*GROUND, "http", "wasm"},
     "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},
     "scheduling": {*GROUND, "http", "protobuf_wire", "wasm", "kube", "registry"},
     "config": {*GROUND, "wasm", "kube", "registry", "admission", "scheduling"},
     "daemon": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "scheduling", "config"},
-    "sandbox": {"errors", "kube", "process", "telemetry"},
+    "sandbox": {"errors", "json_text", "kube", "process", "telemetry"},
     "__main__": {"cli"},
 }
 """Room (the first folder or file below edged/): the rooms that it may import. `cli` may import every room."""

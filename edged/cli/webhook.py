@@ -207,7 +207,7 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
 
 async def _register(registration: Registration, config: Config, admission: AdmissionConfig,
                     rows: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], int]:
-    from edged.telemetry.health import probe_tls
+    from edged.http.health import probe_tls
 
     if await probe_tls(admission.listen):
         why = f"nothing listens on {admission.listen}: the daemon will register its policies when it starts"

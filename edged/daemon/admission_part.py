@@ -30,10 +30,9 @@ from edged.daemon.base import Base
 from edged.daemon.served_policies import ServedPolicies
 from edged.errors import ConfigError
 from edged.http.connection import Limits
+from edged.http.health import Probes
 from edged.http.listener import Listener
-from edged.http.messages import Request
 from edged.http.routes import Routes
-from edged.telemetry.health import Probes
 from edged.telemetry.logs import Logger
 from edged.tls.certificates import serving_names
 from edged.tls.contexts import ServerTls
@@ -152,8 +151,7 @@ class AdmissionPart:
             Routes(routes),
             tls=tls.context,
             limits=Limits(in_flight=Limits().connections),  # each policy has a limit of its own
-            on_handler_error=self._say_handler_error,
-            on_connection_error=lambda peer, error: self._log.debug("connection failed", peer=peer, error=str(error)),
+            log=self._log,
         )
 
     def _registration(self, config: AdmissionConfig) -> Registration:
@@ -197,9 +195,6 @@ class AdmissionPart:
         if state.message:
             fields["message"] = state.message
         self._log.log(level, "registration", fields)
-
-    def _say_handler_error(self, request: Request, error: Exception) -> None:
-        self._log.error("request failed", path=request.path, error=f"{type(error).__name__}: {error}")
 
 
 def make_traces(endpoint: str, log: Logger) -> Traces | None:

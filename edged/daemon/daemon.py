@@ -30,8 +30,8 @@ from edged.daemon.operations import Operations
 from edged.daemon.reload import Reload
 from edged.errors import ConfigError
 from edged.http import listener as http
+from edged.http.health import Health, Probes
 from edged.process import status_socket, systemd
-from edged.telemetry.health import Health, Probes
 from edged.telemetry.logs import Logger, LogStyle, is_journal
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Daemon:
         self._scheduling: Scheduling | None = None
         self._reload = Reload(self._base, self._admission.policies, config_path)
         self._operations = Operations(self._base, self._admission, self._reload)
-        self._probes = Probes()
+        self._probes = Probes(log)
 
     async def run(
         self, stop: Callable[[], Awaitable[object]], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
@@ -74,7 +74,7 @@ class Daemon:
                 stack.callback(bound.close)
             async with trio.open_nursery() as base:
                 if interval is not None:
-                    base.start_soon(systemd.watchdog, notify, interval, self._heartbeat.is_alive)
+                    base.start_soon(systemd.watchdog, notify, interval, self._heartbeat.is_alive, self._log)
                 await base.start(self._base.source.run)
                 await base.start(self._base.informers.run)
                 base.start_soon(self._serve_status)
@@ -98,8 +98,8 @@ class Daemon:
         config = self._base.config
         if config.observability.listen:
             self._probes.ready["policies"] = lambda: "" if self._operations.ready else "not loaded yet"
-            health = Health(self._probes, self._base.metrics)
-            await intake.start(http.Listener(http.bind(config.observability.listen), health).serve)
+            health = Health(self._probes, self._log, self._base.metrics)
+            await intake.start(http.Listener(http.bind(config.observability.listen), health, log=self._log).serve)
         if config.admission is not None:
             await self._admission.start(
                 config.admission, sockets, self._probes, base=base, work=work, intake=intake

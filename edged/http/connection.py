@@ -14,14 +14,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-import orjson
 import trio
 
 from edged.http.messages import BadMessage, MessageLimits, Peer, Request, RequestParser, Response, render
 from edged.http.transport import SocketTransport
+from edged.json_text import dumps
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+FAILED = "Something went wrong"  # policy-server's own words
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHARGED_FROM_BYTES = 65536  # smaller bodies are not worth counting
 DISCARD_BYTES = 8 * 1024 * 1024
@@ -63,13 +66,10 @@ class State(IntEnum):
 class Shared:
     """What the connections of one listener have in common."""
 
-    def __init__(self, handler: Handler, limits: Limits,
-                 on_handler_error: Callable[[Request, Exception], None],
-                 on_connection_error: Callable[[str, Exception], None]) -> None:
+    def __init__(self, handler: Handler, limits: Limits, log: Logger) -> None:
         self.handler = handler
         self.limits = limits
-        self.on_handler_error = on_handler_error
-        self.on_connection_error = on_connection_error
+        self.log = log
         self.now = 0.0  # trio's clock as of the last sweep or arrival: good enough for deadlines
         self.draining = False
         self.buffered_bytes = 0
@@ -94,7 +94,7 @@ def imf_fixdate(second: int) -> bytes:
 
 def refusal(status: int, reason: str) -> Response:
     """The answer to a request that never reaches a handler, in the shape policy-server uses."""
-    return Response(status, orjson.dumps({"message": reason, "status": status}))
+    return Response(status, dumps({"message": reason, "status": status}))
 
 
 class Connection:
@@ -118,18 +118,19 @@ class Connection:
     async def run(self) -> None:
         """Serve until the client leaves, something breaks, or `scope` is cancelled. Closes the socket.
 
-        Whatever goes wrong on a connection ends that connection only and is handed to `on_connection_error`.
+        Whatever goes wrong on a connection ends that connection only.
         """
-        try:
-            with self.scope:
-                await self._transport.handshake()
-                self._parser = RequestParser(
-                    self._shared.limits.message, Peer(self.address, self._transport.certificate()))
-                await self._serve()
-        except Exception as error:
-            self._shared.on_connection_error(self.address, error)
-        finally:
-            self._close()
+        with boundary(self._shared.log, "connection", self.address):
+            try:
+                with self.scope:
+                    await self._transport.handshake()
+                    self._parser = RequestParser(
+                        self._shared.limits.message, Peer(self.address, self._transport.certificate()))
+                    await self._serve()
+            except OSError as error:  # the network, or a TLS handshake
+                self._shared.log.debug("connection failed", peer=self.address, error=str(error))
+            finally:
+                self._close()
 
     def expire(self) -> None:
         """The deadline of the current state has passed."""
@@ -152,7 +153,7 @@ class Connection:
         are kept. A client that only closes its sending side counts as gone, as with Go's server."""
         gone = False
         if not watched.cancel_called:
-            with watched:
+            with boundary(self._shared.log, "connection", self.address), watched:
                 try:
                     gone = await self._transport.look_ahead()
                 except OSError:
@@ -247,14 +248,13 @@ class Connection:
         except trio.WouldBlock:
             await shared.slots.acquire()
         try:
-            return await shared.handler(request)
-        except Exception as error:
-            shared.on_handler_error(request, error)
-            return refusal(500, "Something went wrong")  # policy-server's own words
+            with boundary(shared.log, "request", request.path):
+                return await shared.handler(request)
         finally:
             shared.slots.release()
             if self.watched is not None:
                 self._unwatch(self.watched)
+        return refusal(500, FAILED)
 
     def _unwatch(self, watched: trio.CancelScope) -> None:
         self._transport.stop_looking()
@@ -263,13 +263,11 @@ class Connection:
 
     def _render(self, request: Request, response: Response, keep_alive: bool) -> bytes:
         date, head_only = self._shared.date(), request.method == "HEAD"
-        try:
+        with boundary(self._shared.log, "request", request.path):
             return render(response, date=date, keep_alive=keep_alive, head_only=head_only,
                           version=request.version)
-        except Exception as error:
-            self._shared.on_handler_error(request, error)
-            return render(refusal(500, "Something went wrong"), date=date, keep_alive=keep_alive,
-                          head_only=head_only, version=request.version)
+        return render(refusal(500, FAILED), date=date, keep_alive=keep_alive, head_only=head_only,
+                      version=request.version)
 
     # --- the end
     async def _refuse(self, failure: BadMessage) -> None:

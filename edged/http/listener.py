@@ -15,10 +15,11 @@ from typing import Any
 
 import trio
 
-from edged.errors import ConfigError
+from edged.errors import BrokenInvariant, ConfigError
 from edged.http.connection import Connection, Handler, Limits, Shared, State
-from edged.http.messages import Request
 from edged.http.transport import SocketTransport, TlsTransport
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
 
 BACKLOG = 512
 ACCEPTS_PER_TURN = 16
@@ -84,30 +85,20 @@ def _peer(name: Any) -> str:
     return name[0] if isinstance(name, tuple) else "unix"
 
 
-def _ignore_request(request: Request, error: Exception) -> None:
-    """For callers that do not log."""
-
-
-def _ignore_connection(address: str, error: Exception) -> None:
-    """For callers that do not log."""
-
-
 class Listener:
     """Serves `handler` on listening sockets, which it owns from here on.
 
     `tls` is asked once per connection, so that replaced certificates reach new connections at once; None
-    serves plain HTTP. `on_handler_error` hears what handlers raise, `on_connection_error` (address, error)
-    what breaks on a connection: failed handshakes above all. Both run on the event loop and must not block.
+    serves plain HTTP. What a handler raises costs its request, what breaks on a connection that connection.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], handler: Handler, *,
-                 tls: Callable[[], ssl.SSLContext] | None = None, limits: Limits | None = None,
-                 on_handler_error: Callable[[Request, Exception], None] = _ignore_request,
-                 on_connection_error: Callable[[str, Exception], None] = _ignore_connection) -> None:
+                 log: Logger, tls: Callable[[], ssl.SSLContext] | None = None,
+                 limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.sockets = list(sockets)
         self._tls = tls
-        self._shared = Shared(handler, self.limits, on_handler_error, on_connection_error)
+        self._shared = Shared(handler, self.limits, log)
         self._connections: set[Connection] = set()
         self._per_peer: dict[str, int] = {}
         self._scope = trio.CancelScope()
@@ -197,11 +188,11 @@ class Listener:
             return False
         except OSError as error:
             if error.errno in OUT_OF_RESOURCES:
-                self._shared.on_connection_error("", error)
+                self._shared.log.debug("connection failed", peer="", error=str(error))
                 self._evict("")
                 await trio.sleep(self.limits.tick_s)
             elif error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
-                raise
+                raise BrokenInvariant(f"the listening socket is none any more: {error}") from error
             return False  # the rest are errors of that one connection, see accept(2)
         self._admit(client, _peer(name), nursery)
         return True
@@ -211,11 +202,14 @@ class Listener:
             client.close()
             return
         self._shared.now = trio.current_time()
-        try:
-            connection = Connection(self._transport(client), address, self._shared)
-        except (OSError, ValueError) as error:
+        connection = None
+        with boundary(self._shared.log, "connection", address):
+            try:
+                connection = Connection(self._transport(client), address, self._shared)
+            except OSError as error:
+                self._shared.log.debug("connection failed", peer=address, error=str(error))
+        if connection is None:
             client.close()
-            self._shared.on_connection_error(address, error)
             return
         if not self._connections:
             self._wake()
@@ -268,11 +262,15 @@ class Listener:
                 await self._changed.wait()
             await trio.sleep(self.limits.tick_s)
             self._shared.now = now = trio.current_time()
-            for connection in list(self._connections):
-                if connection.deadline <= now:
-                    connection.expire()
-                elif (connection.state == State.HANDLING and connection.watched is None
-                      and connection.since < before):
-                    connection.watched = watched = trio.CancelScope()
-                    nursery.start_soon(connection.watch, watched)
+            with boundary(self._shared.log, "connection", "deadlines"):
+                self._sweep_once(now, before, nursery)
             before = now
+
+    def _sweep_once(self, now: float, before: float, nursery: trio.Nursery) -> None:
+        for connection in list(self._connections):
+            if connection.deadline <= now:
+                connection.expire()
+            elif (connection.state == State.HANDLING and connection.watched is None
+                  and connection.since < before):
+                connection.watched = watched = trio.CancelScope()
+                nursery.start_soon(connection.watch, watched)

@@ -23,6 +23,7 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError, PeerError
 from edged.http.client import Transport
+from edged.kube.control import listwatch
 from edged.kube.credentials import ExecAuth
 
 if TYPE_CHECKING:
@@ -469,12 +470,12 @@ def error_of(code: int, headers: Mapping[str, str], content: bytes) -> ApiError:
 
 
 def _retry_after(headers: Mapping[str, str], body: Mapping[str, object]) -> float | None:
-    value = headers.get("retry-after")
-    if value is not None and value.strip().isdecimal():
-        return float(value)
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return listwatch.retry_after(float(value))
     details = body.get("details")
     seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None
-    return float(seconds) if isinstance(seconds, (int, float)) and seconds > 0 else None
+    return listwatch.retry_after(seconds) or None
 
 
 def _no_answer(session: Session, method: str, path: str, error: BaseException) -> NoAnswer:

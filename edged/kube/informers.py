@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import orjson
 import trio
 
+from edged.json_text import dumps, loads
 from edged.kube.client import ApiClient
 from edged.kube.control.store import Difference, Store
 from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.kube.watch import SLICE_ITEMS, Watcher, WatchTimes
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -77,9 +78,10 @@ class Informer:
     """The cache of one selection. Made by `Informers.acquire`; a sink for watch.py."""
 
     def __init__(
-        self, selection: Selection, prune: Prune | None, start_replay: Callable[[Subscription], None]
+        self, selection: Selection, prune: Prune | None, start_replay: Callable[[Subscription], None], log: Logger
     ) -> None:
         self.selection = selection
+        self._log = log
         self._prune = prune
         self._start_replay = start_replay
         self._store = Store()
@@ -118,7 +120,7 @@ class Informer:
     def get(self, key: NamespacedName) -> dict[str, Any] | None:
         """The object, freshly decoded (the caller may change it)."""
         data = self._store.get(key)
-        return None if data is None else orjson.loads(data)
+        return None if data is None else loads(data)
 
     def raw(self, key: NamespacedName) -> bytes | None:
         """The object as JSON."""
@@ -170,9 +172,8 @@ class Informer:
             key = next(iter(pending))
             del pending[key]
             obj = self.get(key)
-            if obj is None:
-                raise RuntimeError(f"{key} is gone, but deletions leave `pending`")
-            subscription.handler(Change("added", key, obj, None))
+            if obj is not None:
+                self._call(subscription.handler, Change("added", key, obj, None))
         return True
 
     # --- the sink of watch.py
@@ -181,21 +182,28 @@ class Informer:
         self._store.begin_replace()
 
     def put(self, key: NamespacedName, revision: str, obj: dict[str, Any]) -> None:
-        self._trim(obj)
-        change = self._store.put(key, revision, orjson.dumps(obj))
+        """An object that cannot be kept (nested too deep, or its pruning fails) stays as it was known before."""
+        with boundary(self._log, "object", self._named(key)) as unit:
+            self._trim(obj)
+            data = dumps(obj)
+        if unit.error is not None:
+            self._store.keep(key)
+            return
+        change = self._store.put(key, revision, data)
         if change is not None:
             self._tell(change, obj)
 
     def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None:
         change = self._store.remove(key)
         if change is not None:
-            self._trim(obj)
+            with boundary(self._log, "object", self._named(key)):
+                self._trim(obj)
             self._tell(change, obj)
 
     async def finish_replace(self) -> None:
         for number, change in enumerate(self._store.finish_replace(), 1):
             assert change.before is not None
-            self._tell(change, orjson.loads(change.before))
+            self._tell(change, loads(change.before))
             if number % SLICE_ITEMS == 0:
                 await trio.lowlevel.checkpoint()
         self._synced.set()
@@ -214,19 +222,31 @@ class Informer:
         if self._prune is not None:
             self._prune(obj)
 
+    def _call(self, handler: Handler, change: Change) -> None:
+        """What a handler raises costs the other handlers nothing."""
+        with boundary(self._log, "object", f"{self._named(change.key)} {_name_of(handler)}"):
+            handler(change)
+
+    def _named(self, key: NamespacedName) -> str:
+        return f"{self.selection.resource} {key}"
+
     def _tell(self, change: Difference, obj: dict[str, Any]) -> None:
         self.generation += 1
         if not self._subscriptions:
             return
         before = change.before
-        old = None if before is None else lambda: orjson.loads(before)
+        old = None if before is None else lambda: loads(before)
         told = Change(change.kind, change.key, obj, old)
         for subscription in tuple(self._subscriptions):
             pending = subscription.pending
             if pending is None or change.key not in pending:
-                subscription.handler(told)
+                self._call(subscription.handler, told)
             elif change.kind == "deleted":
                 del pending[change.key]  # it never knew the object
+
+
+def _name_of(handler: Handler) -> str:
+    return getattr(handler, "__qualname__", type(handler).__name__)
 
 
 class Informers:
@@ -258,7 +278,7 @@ class Informers:
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled. An error that a handler raises comes out of here."""
+        """Until cancelled. What goes wrong with one object, one handler or one watch stays there."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             try:
@@ -312,7 +332,7 @@ class Informers:
             if self._nursery is not None:
                 self._nursery.start_soon(self._replay, informer, subscription)
 
-        informer = Informer(selection, selection.prune or self._prunes.get(selection.resource), start_replay)
+        informer = Informer(selection, selection.prune or self._prunes.get(selection.resource), start_replay, self._log)
         self._informers[selection] = informer
         if self._nursery is not None:
             self._nursery.start_soon(self._watch, informer)

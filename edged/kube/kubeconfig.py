@@ -23,6 +23,7 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError
 from edged.kube.client import ApiClient, Session
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
@@ -203,14 +204,19 @@ class ClientSource:
         """Read the kubeconfig, then look every few seconds whether it changed. Started when the first attempt
         was made, successful or not."""
         try:
-            await self._check()
+            await self._look()
             task_status.started()
             while True:
                 await trio.sleep(self._check_every_s)
-                await self._check()
+                await self._look()
         finally:
             with trio.move_on_after(1, shield=True):
                 await self.client.aclose()
+
+    async def _look(self) -> None:
+        """One round; whatever goes wrong in it leaves the last good session in place."""
+        with boundary(self._log, "kubeconfig", str(self._location)):
+            await self._check()
 
     async def _check(self) -> None:
         async with self._lock:

@@ -21,6 +21,7 @@ from edged.kube import writes as api
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.control.leases import Election, LeaseTimes, lease
 from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
 
 LEASES = GroupVersionResource("coordination.k8s.io", "v1", "leases")
@@ -95,12 +96,15 @@ class LeaderElector:
     async def _try(self) -> bool:
         """One attempt to get or keep the lease."""
         holder = self._election.holder
-        try:
-            won = await self._claim()
-            self.problem = ""
-        except PeerError as error:
-            self.problem = str(error)
-            won = False
+        won = False
+        with boundary(self._log, "lease", str(self.name)) as unit:
+            try:
+                won = await self._claim()
+                self.problem = ""
+            except PeerError as error:
+                self.problem = str(error)
+        if unit.error is not None:
+            self.problem = f"internal error: {describe(unit.error)}"
         if self._election.holder != holder:
             self._log.info("leader", lease=str(self.name), holder=self._election.holder)
         return won
@@ -166,7 +170,11 @@ class LeaderElector:
         self._election.lost()
         if not holds:
             return
-        with trio.CancelScope(shield=True), trio.move_on_after(RELEASE_S):
+        with (
+            boundary(self._log, "lease", str(self.name)),
+            trio.CancelScope(shield=True),
+            trio.move_on_after(RELEASE_S),
+        ):
             try:
                 spec = self._election.release(self._wall())
                 written = await self._put(spec, create=False)

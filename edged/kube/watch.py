@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
 import trio
 
 from edged.errors import PeerError
+from edged.json_text import JsonError, TooDeep, loads
 from edged.kube.client import ApiClient, ApiError, LineStream, StreamIdle
 from edged.kube.control import listwatch
 from edged.kube.control.backoff import Backoff
+from edged.kube.control.pages import Undecodable, page_of, shown
 from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.process.boundary import Unit, boundary, describe
 from edged.telemetry.logs import Logger
 
 SLICE_ITEMS = 50
@@ -89,6 +91,7 @@ class Watcher:
         self._page_limit = FIRST_PAGE_LIMIT
         self._log = log.bind(resource=str(resource), **({"namespace": namespace} if namespace else {}))
         self._said = ""
+        self._streams = streams
         self._state, self._effects = listwatch.start(streams)
         self.problem = ""  # what went wrong last; "" when all is well again
         self.connected = False  # a watch is open and everything that is stored came from it or before it
@@ -98,13 +101,26 @@ class Watcher:
     async def run(self) -> None:
         """Ends by cancellation only."""
         while True:
-            request = await self._carry_out(self._effects)
-            if request is None:
-                raise RuntimeError(f"{self._state} asks for nothing")
-            await self._client.wait_configured()
-            await self._perform(request)
+            with boundary(self._log, "watch", self._path) as unit:
+                await self._round()
             if self.connected:
                 self.connected, self._lost_at = False, trio.current_time()
+            if unit.error is not None:
+                await self._begin_anew(unit)
+
+    async def _round(self) -> None:
+        """Carry out what is due, the request that comes last included."""
+        request = await self._carry_out(self._effects)
+        if request is None:
+            raise RuntimeError(f"{self._state} asks for nothing")
+        await self._client.wait_configured()
+        await self._perform(request)
+
+    async def _begin_anew(self, unit: Unit) -> None:
+        """Nobody knows what the round left behind, so everything is read again, after a while."""
+        self.problem = describe(unit.error) if unit.error is not None else ""
+        self._state, self._effects = listwatch.start(self._streams)
+        await trio.sleep(self._times.backoff_cap_s if unit.is_stubborn else self._backoff.next())
 
     async def _carry_out(self, effects: Sequence[listwatch.Effect]) -> listwatch.Effect | None:
         """Everything but requests; the request that comes last is returned."""
@@ -172,18 +188,18 @@ class Watcher:
             query["continue"] = request.token
         data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
         async with self._turn:
-            page = _page_of(data)
+            page = page_of(data)
         if page is None:
-            self._step(listwatch.Garbage(data[:200].decode("utf-8", "replace")))
+            self._step(listwatch.Garbage(shown(data)))
             return
         items, metadata = page["items"], page["metadata"]
         if items:
             self._page_limit = max(10, min(PAGE_LIMIT, PAGE_BYTES * len(items) // len(data)))
         del data
         await self._items(items, page)
-        self._step(
-            listwatch.PageRead(str(metadata.get("resourceVersion") or ""), metadata.get("continue") or "")
-        )
+        token = metadata.get("continue")
+        revision = str(metadata.get("resourceVersion") or "")
+        self._step(listwatch.PageRead(revision, token if isinstance(token, str) else ""))
 
     async def _items(self, items: list[Any], page: dict[str, Any]) -> None:
         """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front,
@@ -201,9 +217,9 @@ class Watcher:
     async def _probe(self) -> None:
         query = {**self._selectors, "limit": "1"}
         data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
-        page = _page_of(data)
+        page = page_of(data)
         if page is None:
-            self._step(listwatch.Garbage(data[:200].decode("utf-8", "replace")))
+            self._step(listwatch.Garbage(shown(data)))
         else:
             self._step(listwatch.Probed(str(page["metadata"].get("resourceVersion") or "")))
 
@@ -274,22 +290,13 @@ class Watcher:
 _ENDS_STREAM = (listwatch.FetchPage, listwatch.OpenWatch, listwatch.Probe)
 
 
-def _page_of(data: bytes) -> dict[str, Any] | None:
-    """A list as decoded JSON with `items` (null becomes []) and `metadata`; None when it is not one."""
-    try:
-        page = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return None
-    if not isinstance(page, dict) or not isinstance(page.get("metadata"), dict):
-        return None
-    if page.get("items") is None:
-        page["items"] = []
-    return page if isinstance(page["items"], list) else None
-
-
 def _event_of(line: bytes) -> listwatch.WatchEvent | listwatch.Garbage:
     try:
-        event = orjson.loads(line)
-        return listwatch.WatchEvent(event["type"], event["object"])
-    except (orjson.JSONDecodeError, TypeError, KeyError):
-        return listwatch.Garbage(line[:200].decode("utf-8", "replace"))
+        event = loads(line)
+    except TooDeep as error:
+        return listwatch.WatchEvent(None, Undecodable(f"{error}: {shown(line)}"))
+    except JsonError:
+        return listwatch.Garbage(shown(line))
+    if not isinstance(event, dict) or "type" not in event or "object" not in event:
+        return listwatch.Garbage(shown(line))
+    return listwatch.WatchEvent(event["type"], event["object"])

@@ -11,15 +11,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import orjson
 import trio
 
 from edged.errors import PeerError
+from edged.json_text import dumps
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.control.backoff import Backoff
 from edged.kube.lean import LeanPool
 from edged.kube.paths import collection_path, object_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 FIELD_MANAGER = "edged"
@@ -133,7 +134,7 @@ async def bind(pool: LeanPool, pod: NamespacedName, uid: str, node: str, *, time
     }
     path = object_path(PODS, pod.name, pod.namespace, "binding")
     try:
-        await pool.request("POST", path, orjson.dumps(binding), repeatable=True, timeout_s=timeout_s)
+        await pool.request("POST", path, dumps(binding), repeatable=True, timeout_s=timeout_s)
     except ApiError as error:
         # The first of two identical requests may have done it although its answer was lost.
         if error.code != 409 or f'is already assigned to node "{node}"' not in error.message:
@@ -318,10 +319,15 @@ class EventRecorder:
         if self._closed:
             self.dropped += 1
             return
+        with boundary(self._log, "event") as unit:
+            queued = collection_path(EVENTS, event["metadata"]["namespace"]), dumps(event)
+        if unit.error is not None:
+            self.dropped += 1
+            return
         if len(self._queue) >= self._capacity:
             self._queue.popleft()
             self.dropped += 1
-        self._queue.append((collection_path(EVENTS, event["metadata"]["namespace"]), orjson.dumps(event)))
+        self._queue.append(queued)
         self._waiting.unpark()
 
     def close(self) -> None:
@@ -346,7 +352,10 @@ class EventRecorder:
                     return
                 await self._waiting.park()
             path, body = self._queue.popleft()
-            if await self._write(path, body):
+            written = False
+            with boundary(self._log, "event", path):
+                written = await self._write(path, body)
+            if written:
                 self.written += 1
             else:
                 self.refused += 1

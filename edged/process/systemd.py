@@ -14,6 +14,9 @@ from collections.abc import Callable, MutableMapping
 
 import trio
 
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
+
 _FIRST_FD = 3
 _SEND_TIMEOUT_S = 1.0
 
@@ -59,9 +62,8 @@ class Notifier:
             return
         try:
             self._socket.send("\n".join(lines).encode())
-        except (TimeoutError, ConnectionError, FileNotFoundError):
-            # systemd restarts or is overloaded. It asks again by its own timeouts; ending over it helps
-            # nobody.
+        except OSError:
+            # systemd restarts or is overloaded. It asks again by its own timeouts; ending over it helps nobody.
             return
 
 
@@ -83,14 +85,15 @@ def watchdog_interval_s(environment: MutableMapping[str, str] | None = None) -> 
     return int(microseconds) / 2_000_000 or None
 
 
-async def watchdog(notify: Notifier, interval_s: float, alive: Callable[[], bool]) -> None:
+async def watchdog(notify: Notifier, interval_s: float, alive: Callable[[], bool], log: Logger) -> None:
     """Heartbeats until cancelled, from the event loop itself and only while `alive()` holds.
 
     A loop that hangs sends nothing, and neither does one whose workers are stuck: both end with a restart.
     """
     while True:
-        if alive():
-            notify.heartbeat()
+        with boundary(log, "watchdog"):
+            if alive():
+                notify.heartbeat()
         await trio.sleep(interval_s)
 
 

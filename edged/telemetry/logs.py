@@ -48,10 +48,10 @@ def is_journal(fd: int = 2) -> bool:
 
 
 def write_stderr(line: bytes) -> None:
-    """One write per line. A stderr that is gone or full costs the line, never the daemon."""
+    """One write per line. A stderr that is gone, full or on a full disk costs the line, never the daemon."""
     try:
         os.write(2, line)
-    except (BrokenPipeError, BlockingIOError):
+    except OSError:
         return
 
 

@@ -183,12 +183,13 @@ class Registry:
 
     def render(self) -> bytes:
         """Everything, as `CONTENT_TYPE`."""
+        for collect in self.collectors:
+            collect()
         return "".join(self.lines()).encode()
 
     def lines(self) -> Iterator[str]:
-        """The same in pieces, each with its line end. Between them series may come and go."""
-        for collect in self.collectors:
-            collect()
+        """The same in pieces, each with its line end, after `collectors` were called. Between them series may come and
+        go."""
         for metric in list(self._metrics.values()):
             yield from metric.render()
 

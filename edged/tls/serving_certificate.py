@@ -17,6 +17,7 @@ from pathlib import Path
 import trio
 
 from edged.errors import ConfigError
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
 from edged.tls.certificates import Material
@@ -71,12 +72,22 @@ class Certificates:
         while True:
             await trio.sleep(LOOK_S)
             if self._material is not None and self._material.is_due(self._now()) and trio.current_time() >= retry_at:
-                try:
-                    self._material = await self._ensure()
-                except ConfigError as error:
+                renewed = False
+                with boundary(self._log, "certificate", "renewal"):
+                    renewed = await self._renew()
+                if not renewed:
                     retry_at = trio.current_time() + RETRY_S
-                    self._log.error("certificates not renewed", error=str(error))
-            await self.take_up()
+            with boundary(self._log, "certificate", "new files"):
+                await self.take_up()
+
+    async def _renew(self) -> bool:
+        """Have a new certificate made; whether there is one. Otherwise the old one stays in use."""
+        try:
+            self._material = await self._ensure()
+        except ConfigError as error:
+            self._log.error("certificates not renewed", error=str(error))
+            return False
+        return True
 
     async def take_up(self) -> None:
         """Use the files if they changed and can be used."""
@@ -87,8 +98,12 @@ class Certificates:
         self._said = self.tls.error
         bundle = self._bundle_of(prepared.certificate if prepared else self.tls.certificate)
         if bundle != self.bundle:
-            self.bundle = bundle
-            await self._announce()
+            before, self.bundle = self.bundle, bundle
+            try:
+                await self._announce()
+            except Exception:
+                self.bundle = before  # to be announced again, before anything new is shown
+                raise
         if prepared is not None:
             self.tls.install(prepared)
             self._log.info("certificate replaced")

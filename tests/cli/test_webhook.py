@@ -20,6 +20,7 @@ from edged import cli
 from edged.admission.endpoint.registration_modes import owner_identity
 from edged.http.listener import Listener, bind
 from edged.http.messages import Request, Response
+from edged.telemetry.logs import Logger
 from edged.tls.certificates import ensure
 from edged.tls.contexts import ServerTls, TlsFiles
 from tests.admission.endpoint.fake_server import MWC, VWC, FakeServer, Status
@@ -73,7 +74,7 @@ class Api(FakeServer):
 @contextmanager
 def in_thread(handler: Any, tls: ServerTls | None = None) -> Iterator[str]:
     """host:port of a listener in another thread, since commands run a loop of their own."""
-    listener = Listener(bind("127.0.0.1:0"), handler, tls=tls.context if tls else None)
+    listener = Listener(bind("127.0.0.1:0"), handler, log=Logger(), tls=tls.context if tls else None)
     address, ready, token = listener.addresses[0], threading.Event(), []
 
     async def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import ssl
@@ -19,6 +20,7 @@ from edged.errors import ConfigError
 from edged.http.connection import Connection, Handler, Limits, State
 from edged.http.listener import Listener, bind, inherited, parse_address
 from edged.http.messages import MessageLimits, Request, Response
+from edged.telemetry.logs import Logger, LogStyle
 from edged.tls.certificates import ensure
 from edged.tls.contexts import ServerTls, TlsFiles
 
@@ -38,14 +40,17 @@ class Server:
     """A listener on a free port, and what it reported."""
 
     def __init__(self, handler: Handler, limits: Limits, **options: Any) -> None:
-        self.handler_errors: list[Exception] = []
-        self.connection_errors: list[Exception] = []
-        self.listener = Listener(
-            bind("127.0.0.1:0"), handler, limits=limits, **options,
-            on_handler_error=lambda request, error: self.handler_errors.append(error),
-            on_connection_error=lambda address, error: self.connection_errors.append(error))
+        self.events: list[dict[str, Any]] = []
+        log = Logger(LogStyle("json", "debug"), write=lambda line: self.events.append(json.loads(line)))
+        self.internal_errors = log.internal_errors
+        self.listener = Listener(bind("127.0.0.1:0"), handler, limits=limits, log=log, **options)
         self.address = self.listener.sockets[0].getsockname()
         self.clients: list[trio.SocketStream] = []
+
+    @property
+    def connection_errors(self) -> list[str]:
+        """Why connections failed, apart from internal errors."""
+        return [event["error"] for event in self.events if event["msg"] == "connection failed"]
 
     async def until(self, *states: State) -> list[Connection]:
         """Wait until the open connections are in these states."""
@@ -223,8 +228,43 @@ def test_an_exception_in_a_handler_costs_that_request_only():
             for path, status in ((b"/bad", 500), (b"/junk", 500), (b"/ok", 200)):
                 await client.send_all(b"GET %s HTTP/1.1\r\n\r\n" % path)
                 assert (await read_response(client))[0] == status
-            assert str(server.handler_errors[0]) == "boom"
-            assert len(server.handler_errors) == 2 and not server.connection_errors
+            assert server.internal_errors.last[0].error == "RuntimeError: boom"
+            assert server.internal_errors.counts == {"request": 2} and not server.connection_errors
+    run(main)
+
+
+def test_errors_beside_a_cancellation_cost_that_request_only():
+    """A handler's nursery gives both at once when its client goes while one of its tasks fails."""
+    async def main() -> None:
+        begun = trio.Event()
+
+        async def fails_when_cancelled() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise KeyError("odd")
+
+        async def handler(request: Request) -> Response:
+            if request.path == "/ok":
+                return Response(200, b"fine")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(fails_when_cancelled)
+                nursery.start_soon(trio.sleep_forever)
+                begun.set()
+                await trio.sleep_forever()
+            raise AssertionError
+
+        async with serving(handler) as server:
+            client = await server.connect()
+            await client.send_all(b"GET /slow HTTP/1.1\r\n\r\n")
+            await begun.wait()
+            await client.aclose()
+            await server.until()
+            client = await server.connect()
+            await client.send_all(b"GET /ok HTTP/1.1\r\n\r\n")
+            assert (await read_response(client))[0] == 200
+            assert server.internal_errors.counts == {"request": 1}
+            assert server.listener._shared.slots.value == LIMITS.in_flight
     run(main)
 
 
@@ -298,7 +338,7 @@ def test_a_client_that_hangs_up_cancels_its_handler(how):
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 await client.aclose()
             await cancelled.wait()
-            assert not server.handler_errors
+            assert not server.internal_errors.counts
     run(main)
 
 
@@ -490,7 +530,7 @@ def test_inherited_sockets():
     async def main() -> None:
         (sock,) = bind("127.0.0.1:0")
         address = sock.getsockname()
-        listener = Listener([inherited(sock.detach())], echo)
+        listener = Listener([inherited(sock.detach())], echo, log=Logger())
         async with trio.open_nursery() as nursery:
             await nursery.start(listener.serve)
             client = await trio.open_tcp_stream(*address)
@@ -598,7 +638,7 @@ def test_plain_http_on_the_tls_port_and_silence_are_survived(state):
             plain = await server.connect()
             await plain.send_all(GET)
             await read_all(plain)
-            assert isinstance(server.connection_errors[0], ssl.SSLError)
+            assert "SSL" in server.connection_errors[0]
             silent = await server.connect()
             assert await silent.receive_some() == b""
             client = await tls_connect(server, client_context(state))

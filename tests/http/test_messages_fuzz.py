@@ -10,6 +10,7 @@ from hypothesis import given
 from edged.http.connection import Connection, Limits, Shared
 from edged.http.messages import MessageLimits, Peer, Request, RequestParser, Response
 from edged.http.transport import SocketTransport
+from edged.telemetry.logs import Logger, LogStyle
 from tests.fuzzing import bounded, broken, in_parts
 
 SMALL = MessageLimits(body_bytes=200, head_bytes=400, header_count=8, pipelined=4)
@@ -70,9 +71,9 @@ def test_a_connection_answers_and_gives_back_what_it_held(parts: list[bytes]) ->
 
 
 async def exchange(parts: list[bytes]) -> None:
-    errors: list[Exception] = []
+    said: list[bytes] = []
     limits = Limits(message=SMALL, in_flight=2)
-    shared = Shared(echo, limits, lambda request, error: errors.append(error), lambda peer, error: errors.append(error))
+    shared = Shared(echo, limits, Logger(LogStyle(level="debug"), write=said.append))
     shared.now = trio.current_time()
     server, client = socket.socketpair()
     connection = Connection(SocketTransport(server), "peer", shared)
@@ -93,7 +94,7 @@ async def exchange(parts: list[bytes]) -> None:
                         received += data
                 except trio.BrokenResourceError:
                     pass
-    assert errors == []
+    assert said == []
     assert not received or received.startswith(b"HTTP/1.1 ")
     assert shared.buffered_bytes == 0
     assert shared.slots.value == 2

@@ -81,10 +81,10 @@ async def fake_server(**options: Any) -> AsyncIterator[FakeApiServer]:
 
 @contextlib.asynccontextmanager
 async def informers_of(
-    server: FakeApiServer, *, times: WatchTimes = QUICK, **options: Any
+    server: FakeApiServer, *, times: WatchTimes = QUICK, log: Logger | None = None, **options: Any
 ) -> AsyncIterator[Informers]:
     client = ApiClient(session_for(server.url))
-    informers = Informers(client, times=times, log=quiet(), **options)
+    informers = Informers(client, times=times, log=log or quiet(), **options)
     async with trio.open_nursery() as nursery:
         await nursery.start(informers.run)
         yield informers

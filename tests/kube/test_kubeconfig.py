@@ -12,6 +12,7 @@ import trio
 import yaml
 
 from edged.errors import ConfigError, PeerError
+from edged.kube import kubeconfig
 from edged.kube.client import ApiClient, Session
 from edged.kube.kubeconfig import ClientSource, Location, open_session
 from tests.kube.support import PODS_PATH, fake_server, quiet, run, tls_pair
@@ -173,6 +174,28 @@ def test_waits_for_the_file_and_follows_it(tmp_path: Path) -> None:
                 "Bearer another",
             ]
             assert client.session.http.is_closed
+
+    run(main)
+
+
+def test_a_round_that_fails_leaves_the_next_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(location: Location) -> None:
+        raise RecursionError
+
+    async def main() -> None:
+        log = quiet()
+        async with fake_server() as server:
+            source = ClientSource(at(tmp_path / "config"), log=log, check_every_s=0.01)
+            async with trio.open_nursery() as nursery:
+                with monkeypatch.context() as patch:
+                    patch.setattr(kubeconfig, "open_session", broken)
+                    await nursery.start(source.run)
+                    write(tmp_path / "config", config(server.url))
+                    while log.internal_errors.counts["kubeconfig"] < 2:
+                        await trio.sleep(0.001)
+                write(tmp_path / "config", config(server.url, token="x"))
+                await source.client.wait_configured()
+                nursery.cancel_scope.cancel()
 
     run(main)
 

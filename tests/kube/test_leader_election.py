@@ -16,13 +16,15 @@ PATH = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 
 class Leases:
-    """One Lease, with resource versions; `down` names the clients that get no answer, `hang` those that wait."""
+    """One Lease, with resource versions; `down` names the clients that get no answer, `hang` those that wait,
+    `odd` those that find what nobody expects."""
 
     def __init__(self):
         self.stored = None
         self.version = 0
         self.down = set()
         self.hang = set()
+        self.odd = set()
 
     def client(self, name):
         return Client(self, name)
@@ -39,6 +41,8 @@ class Client:
             await trio.sleep_forever()
         if self.name in leases.down:
             raise NoAnswer("away")
+        if self.name in leases.odd:
+            raise ExceptionGroup("odd", [KeyError("metadata"), ValueError()])
         assert path == (PATH if method == "POST" else f"{PATH}/scheduler")
         if method == "POST":
             if leases.stored is not None:
@@ -65,7 +69,7 @@ class Candidate:
         self.name = name
         self.terms = []
         self.since = None
-        log = Logger(LogStyle(journal=True), write=lambda line: None)
+        self.log = log = Logger(LogStyle(journal=True), write=lambda line: None)
         self.elector = LeaderElector(
             leases.client(name), NAME, name, LeaseTimes(15, 10, 2), random=lambda: 0.5, clock=wall, log=log
         )
@@ -227,6 +231,29 @@ def test_a_deleted_lease_is_made_anew():
             await trio.sleep(30)
             assert a.leading
             assert leases.stored["spec"]["holderIdentity"] == "a"
+            nursery.cancel_scope.cancel()
+
+    play(main)
+
+
+def test_a_round_that_fails_costs_the_lease_and_no_more():
+    async def main():
+        leases = Leases()
+        a, b = Candidate(leases, "a"), Candidate(leases, "b")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.run)
+            await trio.sleep(1)
+            nursery.start_soon(b.run)
+            await trio.sleep(1)
+            assert a.leading
+            leases.odd.add("a")
+            await trio.sleep(30)
+            assert b.leading and not a.leading and "internal error" in a.elector.problem
+            assert a.log.internal_errors.counts["lease"] > 3
+            leases.odd.clear()
+            leases.odd.add("b")
+            await trio.sleep(30)
+            assert a.leading and not b.leading and a.elector.problem == ""
             nursery.cancel_scope.cancel()
 
     play(main)

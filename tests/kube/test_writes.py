@@ -122,6 +122,35 @@ def event(note: str) -> dict[str, Any]:
     return writes.failed_scheduling_event(POD, note, **WHO)
 
 
+def test_an_event_that_fails_oddly_costs_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        log = quiet()
+        async with fake_server() as server:
+            server.answers["POST", EVENTS_PATH] = lambda request: (201, {})
+            pool = LeanPool(ApiClient(session_for(server.url)))
+            recorder = writes.EventRecorder(pool, random=lambda: 0.0, log=log, writers=1)
+            send = pool.request
+
+            async def broken(method: str, path: str, body: bytes, **options: Any) -> bytes:
+                if b"odd" in body:
+                    raise ExceptionGroup("odd", [ValueError()])
+                return await send(method, path, body, **options)
+
+            monkeypatch.setattr(pool, "request", broken)
+            recorder.record({"metadata": {}})
+            recorder.record(event("fine") | {"note": "\ud800"})
+            for note in ("odd", "fine"):
+                recorder.record(event(note))
+            recorder.close()
+            await recorder.run()
+            assert events(server) == ["fine"] and len(recorder) == 0
+            assert (recorder.written, recorder.refused, recorder.dropped) == (1, 1, 2)
+            assert log.internal_errors.counts == {"event": 2}
+            await pool.aclose()
+
+    run(main)
+
+
 def test_recorder_writes_retries_and_ends_when_closed() -> None:
     async def main() -> None:
         async with fake_server() as server:

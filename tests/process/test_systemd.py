@@ -15,6 +15,7 @@ import trio
 import trio.testing
 
 from edged.process import systemd
+from edged.telemetry.logs import Logger
 
 
 @pytest.fixture
@@ -98,7 +99,8 @@ def test_heartbeats_stop_when_a_worker_is_stuck() -> None:
         nonlocal start
         start = trio.current_time()
         with trio.move_on_after(25):
-            await systemd.watchdog(notify, 5.0, lambda: trio.current_time() - start < 12)
+            log = Logger(write=lambda line: None)
+            await systemd.watchdog(notify, 5.0, lambda: trio.current_time() - start < 12, log)
 
     start = 0.0
     notify = Counting(None)
@@ -107,10 +109,28 @@ def test_heartbeats_stop_when_a_worker_is_stuck() -> None:
     assert notify.beats == pytest.approx([0, 5, 10])
 
 
+def test_a_beat_that_fails_is_not_the_last() -> None:
+    class Failing(systemd.Notifier):
+        beats = 0
+
+        def heartbeat(self) -> None:
+            self.beats += 1
+            raise ValueError("odd")
+
+    async def main() -> None:
+        with trio.move_on_after(12):
+            await systemd.watchdog(notify, 5.0, lambda: True, Logger(write=lambda line: None))
+
+    notify = Failing(None)
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert notify.beats == 3
+
+
 CHILD = """
 import os, sys
 os.environ["LISTEN_PID"] = str(os.getpid())
 from edged.process import systemd
+from edged.telemetry.logs import Logger
 found = systemd.inherited_sockets()
 for name, listeners in sorted(found.items()):
     for listener in listeners:

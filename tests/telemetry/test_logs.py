@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edged.telemetry.logs import VALUE_LIMIT, GuestLines, Logger, LogStyle, is_journal
+from edged.telemetry.logs import VALUE_LIMIT, GuestLines, Logger, LogStyle, is_journal, write_stderr
 
 
 def written(style: LogStyle) -> tuple[Logger, list[str]]:
@@ -131,3 +132,13 @@ def test_lines_of_guests_that_are_only_for_debugging():
         quiet = GuestLines(Logger(LogStyle(level=level), write=said.append), level="debug")
         quiet.write("p", "no", now=0.0, level="error")
     assert len(said) == 1 and b"level=debug" in said[0]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EAGAIN, errno.EBADF])
+def test_a_stderr_that_takes_nothing_costs_the_line(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(fd: int, line: bytes) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        write_stderr(b"a line\n")

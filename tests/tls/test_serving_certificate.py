@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from edged.errors import ConfigError
+from edged.telemetry.logs import Logger
 from edged.tls import certificates as material
 from edged.tls.certificates import DAY_S, OVERLAP_S
 from edged.tls.config import TlsConfig
@@ -19,15 +21,15 @@ NAMES = material.serving_names(URL, LISTEN)
 NOW = 1_800_000_000.0
 
 
-class Log:
+class Log(Logger):
+    """Keeps what is said: the message, and the error where there is one."""
+
     def __init__(self) -> None:
+        super().__init__(write=lambda line: None)
         self.lines: list[str] = []
 
-    def info(self, message: str, **fields: object) -> None:
-        self.lines.append(message)
-
-    def error(self, message: str, **fields: object) -> None:
-        self.lines.append(f"{message}: {fields['error']}")
+    def log(self, level: str, message: str, fields: dict[str, Any]) -> None:
+        self.lines.append(f"{message}: {fields['error']}" if "error" in fields else message)
 
 
 class Rig:
@@ -45,7 +47,7 @@ class Rig:
 
         monkeypatch.setattr(material, "ensure_in_child", ensure)
         self.certificates = Certificates(
-            tls or TlsConfig(), NAMES, "off", self.state_dir, self.log, self.announce, lambda: self.wall  # type: ignore[arg-type]
+            tls or TlsConfig(), NAMES, "off", self.state_dir, self.log, self.announce, lambda: self.wall
         )
 
     async def announce(self) -> None:
@@ -159,5 +161,45 @@ def test_failing_renewals_are_tried_again_and_the_old_one_stays(tmp_path, monkey
         monkeypatch.setattr(material, "ensure_in_child", ensure)
         await trio.sleep(RETRY_S)
         assert tls.certificate != shown
+
+    rig.run(script)
+
+
+async def fails(*_: object) -> None:
+    """What nobody expects."""
+    raise ExceptionGroup("odd", [ValueError()])
+
+
+def test_a_renewal_that_fails_oddly_is_tried_again(tmp_path, monkeypatch):
+    rig = Rig(tmp_path, monkeypatch)
+
+    async def script(tls):
+        shown, ensure = tls.certificate, material.ensure_in_child
+        monkeypatch.setattr(material, "ensure_in_child", fails)
+        rig.wall += 80 * DAY_S
+        await trio.sleep(RETRY_S)
+        assert tls.certificate == shown and rig.log.internal_errors.counts == {"certificate": 1}
+        monkeypatch.setattr(material, "ensure_in_child", ensure)
+        await trio.sleep(RETRY_S + LOOK_S)
+        assert tls.certificate != shown
+
+    rig.run(script)
+
+
+def test_a_certificate_whose_announcement_fails_is_announced_again_before_it_is_shown(tmp_path, monkeypatch, files):
+    rig = Rig(tmp_path, monkeypatch, files)
+    old = Path(files.cert).read_bytes()
+    new, key = given(tmp_path, "two")
+
+    async def script(tls):
+        monkeypatch.setattr(rig.certificates, "_announce", fails)
+        Path(files.cert).write_bytes(new)
+        Path(files.key).write_bytes(key)
+        await trio.sleep(3 * LOOK_S)
+        assert tls.certificate == old == rig.certificates.bundle
+        assert rig.log.internal_errors.counts["certificate"] >= 2
+        monkeypatch.setattr(rig.certificates, "_announce", rig.announce)
+        await trio.sleep(LOOK_S + 1)
+        assert rig.announced == [(new, old)] and tls.certificate == new
 
     rig.run(script)

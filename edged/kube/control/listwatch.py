@@ -22,9 +22,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edged.kube.control.pages import Undecodable
 from edged.kube.values.names import NamespacedName
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+LONGEST_RETRY_S = 600.0
+MOST_DIGITS = 40  # of a revision that is compared as a number
 TRIES = 3  # failures in a row after which a cheap way of going on is given up for a more thorough one
 
 
@@ -421,6 +424,8 @@ def _change(event: WatchEvent) -> Put | Remove | Note:
 
 def _item(obj: Any) -> Put | Note:
     """Objects without name or resourceVersion cannot be stored; they are named in the log and passed over."""
+    if isinstance(obj, Undecodable):
+        return Note("object that cannot be read", obj.detail)
     metadata = obj.get("metadata") if isinstance(obj, dict) else None
     if not isinstance(metadata, dict):
         return Note("object without metadata", str(obj)[:200])
@@ -451,8 +456,15 @@ def _status_failure(status: object) -> Failed:
         code if isinstance(code, int) and code >= 400 else 500,
         str(body.get("reason") or ""),
         str(body.get("message") or "")[:500],
-        float(after) if isinstance(after, (int, float)) else None,
+        retry_after(after),
     )
+
+
+def retry_after(seconds: object) -> float | None:
+    """How long the server asks to be left alone, within reason; None where it says nothing of use."""
+    if not isinstance(seconds, int | float) or seconds < 0:
+        return None
+    return float(min(seconds, LONGEST_RETRY_S))
 
 
 def _expired(failed: Failed) -> bool:
@@ -470,4 +482,5 @@ def _out_of_place(state: State, given: Input) -> RuntimeError:
 
 def _went_back(ours: str, theirs: str) -> bool:
     """Revisions are compared as numbers where they are numbers (they are, in every Kubernetes API server)."""
-    return ours.isdecimal() and theirs.isdecimal() and int(theirs) < int(ours)
+    comparable = ours.isdecimal() and theirs.isdecimal() and max(len(ours), len(theirs)) <= MOST_DIGITS
+    return comparable and int(theirs) < int(ours)

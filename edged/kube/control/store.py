@@ -54,6 +54,11 @@ class Store:
             return Difference("added", key, None, data)
         return Difference("modified", key, before.data, data)
 
+    def keep(self, key: NamespacedName) -> None:
+        """The list holds this object, whose new state could not be stored: it is no deletion that was missed."""
+        if self._listed is not None:
+            self._listed.add(key)
+
     def remove(self, key: NamespacedName) -> Difference | None:
         """Drop an object; None when it is not there."""
         if self._listed is not None:

@@ -278,3 +278,16 @@ def test_any_order_of_inputs_ends_with_at_most_one_request() -> None:
         else:
             choice = [*common, *stream]
         state, effects = lw.step(state, numbers.choice(choice))
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(3, 3.0), (0, 0.0), (-5, None), (1e300, 600.0), ("3", None), (None, None), (2.5, 2.5)]
+)
+def test_how_long_a_server_asks_to_be_left_alone(given: Any, seconds: float | None) -> None:
+    assert lw.retry_after(given) == seconds
+
+
+@pytest.mark.parametrize("revision", ["9" * 5000, "x", "", "\u0663"])
+def test_revisions_of_any_kind_are_compared(revision: str) -> None:
+    state, effects = lw.step(Probing("5", streams=True), Probed(revision))
+    assert effects and isinstance(state, Watching | Initial)

@@ -7,12 +7,15 @@ import time
 import pytest
 import trio
 
+from edged.http.health import Health, Probes, probe_tls
 from edged.http.listener import Listener, bind
 from edged.http.messages import Peer, Request, Response
-from edged.telemetry.health import Health, Probes, probe_tls
+from edged.telemetry.logs import Logger
 from edged.telemetry.metrics import Registry
 from edged.tls.certificates import ensure
 from edged.tls.contexts import ServerTls, TlsFiles
+
+QUIET = Logger(write=lambda line: None)
 
 
 def get(health: Health, target: str, method: str = "GET") -> Response:
@@ -21,10 +24,10 @@ def get(health: Health, target: str, method: str = "GET") -> Response:
 
 
 def test_ok_and_verbose():
-    probes = Probes()
+    probes = Probes(QUIET)
     probes.live["loop"] = lambda: ""
     probes.ready["policies"] = lambda: ""
-    health = Health(probes)
+    health = Health(probes, QUIET)
     for path in ("/livez", "/readyz", "/healthz"):
         response = get(health, path)
         assert (response.status, response.body) == (200, b"ok")
@@ -34,10 +37,10 @@ def test_ok_and_verbose():
 
 
 def test_a_failed_check_says_why_and_only_where_it_counts():
-    probes = Probes()
+    probes = Probes(QUIET)
     probes.live["loop"] = lambda: ""
     probes.ready["policies"] = lambda: "not loaded yet"
-    health = Health(probes)
+    health = Health(probes, QUIET)
     response = get(health, "/readyz")
     assert response.status == 503
     assert response.body == b"[+]loop ok\n[-]policies failed: not loaded yet\nreadyz check failed\n"
@@ -47,13 +50,13 @@ def test_a_failed_check_says_why_and_only_where_it_counts():
 @pytest.mark.parametrize(("target", "method", "status"), [
     ("/", "GET", 404), ("/metrics", "GET", 404), ("/livez", "POST", 405), ("/livez", "HEAD", 200)])
 def test_other_paths_and_methods(target, method, status):
-    assert get(Health(Probes()), target, method).status == status
+    assert get(Health(Probes(QUIET), QUIET), target, method).status == status
 
 
 def test_metrics():
     registry = Registry()
     registry.counter("a_total", "A.").inc()
-    response = get(Health(Probes(), registry), "/metrics")
+    response = get(Health(Probes(QUIET), QUIET, registry), "/metrics")
     assert response.body.endswith(b"a_total 1\n") and "version=0.0.4" in response.content_type
 
 
@@ -67,11 +70,11 @@ def test_the_probe_completes_a_handshake(tmp_path, client_auth):
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            listener = Listener(bind("127.0.0.1:0"), refuse, tls=ServerTls(files).context)
+            listener = Listener(bind("127.0.0.1:0"), refuse, log=QUIET, tls=ServerTls(files).context)
             await nursery.start(listener.serve)
             (address,) = listener.addresses
             assert await probe_tls(address) == ""
-            probes = Probes()
+            probes = Probes(QUIET)
             probes.probe_tls(nursery, address, interval_s=0.01)
             assert probes.ready["admission-tls"]() == "not probed yet"
             with trio.fail_after(10):
@@ -90,8 +93,24 @@ def test_the_probe_notices_a_port_that_speaks_no_tls():
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            listener = Listener(bind("127.0.0.1:0"), plain)
+            listener = Listener(bind("127.0.0.1:0"), plain, log=QUIET)
             await nursery.start(listener.serve)
             assert "no TLS handshake" in await probe_tls(listener.addresses[0])
             nursery.cancel_scope.cancel()
     trio.run(main)
+
+
+def test_a_check_or_a_collector_that_raises_fails_alone() -> None:
+    def broken() -> str:
+        raise ValueError("odd")
+
+    log = Logger(write=lambda line: None)
+    probes, metrics = Probes(log), Registry()
+    probes.live |= {"odd": broken, "loop": lambda: ""}
+    answered = get(Health(probes, log), "/livez")
+    assert answered.status == 503
+    assert b"[-]odd failed: internal error: ValueError: odd" in answered.body and b"[+]loop ok" in answered.body
+    gauge = metrics.gauge("edged_x", "X.")
+    metrics.collectors += [broken, lambda: gauge.set(7)]
+    assert b"edged_x 7\n" in get(Health(probes, log, metrics), "/metrics").body
+    assert log.internal_errors.counts == {"check": 1, "metrics": 1}

@@ -17,6 +17,8 @@ import trio
 
 from edged.http.listener import parse_address
 from edged.http.messages import Request, Response
+from edged.process.boundary import boundary, describe
+from edged.telemetry.logs import Logger
 from edged.telemetry.metrics import CONTENT_TYPE, Registry
 
 Check = Callable[[], str]
@@ -29,7 +31,8 @@ PROBE_TIMEOUT_S = 5.0
 class Probes:
     """Checks by name: `live` for /livez and /healthz, `ready` (and all of `live`) for /readyz."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Logger) -> None:
+        self._log = log
         self.live: dict[str, Check] = {}
         self.ready: dict[str, Check] = {}
 
@@ -42,7 +45,8 @@ class Probes:
 
     async def _probe_for_ever(self, address: str, interval_s: float, results: list[str]) -> None:
         while True:
-            results[:] = [await probe_tls(address)]
+            with boundary(self._log, "check", address):
+                results[:] = [await probe_tls(address)]
             await trio.sleep(interval_s)
 
 
@@ -72,10 +76,11 @@ async def probe_tls(address: str, timeout_s: float = PROBE_TIMEOUT_S) -> str:
 
 
 class Health:
-    """The handler. `metrics` None: no /metrics."""
+    """The handler. `metrics` None: no /metrics. A check or a collector that raises fails by itself."""
 
-    def __init__(self, probes: Probes, metrics: Registry | None = None) -> None:
+    def __init__(self, probes: Probes, log: Logger, metrics: Registry | None = None) -> None:
         self._probes = probes
+        self._log = log
         self._metrics = metrics
 
     async def __call__(self, request: Request) -> Response:
@@ -85,14 +90,25 @@ class Health:
         if request.method not in ("GET", "HEAD"):
             return Response(405, headers=(("allow", "GET, HEAD"),))
         if path == "/metrics" and self._metrics is not None:
-            return Response(200, await _rendered(self._metrics), CONTENT_TYPE)
+            return Response(200, await self._rendered(self._metrics), CONTENT_TYPE)
         checks = self._probes.live | (self._probes.ready if path == "/readyz" else {})
         verbose = "verbose" in parse_qs(request.query, keep_blank_values=True)
-        return answer(path[1:], checks, verbose=verbose)
+        return answer(path[1:], {name: self._complaint(name, check) for name, check in checks.items()}, verbose=verbose)
+
+    def _complaint(self, name: str, check: Check) -> str:
+        with boundary(self._log, "check", name) as unit:
+            return check()
+        return f"internal error: {describe(unit.error)}" if unit.error else ""
+
+    async def _rendered(self, metrics: Registry) -> bytes:
+        """All metrics; thousands of series are not written in one go, for reviews wait meanwhile."""
+        for collect in metrics.collectors:
+            with boundary(self._log, "metrics", getattr(collect, "__qualname__", "")):
+                collect()
+        return await _joined(metrics)
 
 
-async def _rendered(metrics: Registry) -> bytes:
-    """All metrics; thousands of series are not written in one go, for reviews wait meanwhile."""
+async def _joined(metrics: Registry) -> bytes:
     lines = []
     for line in metrics.lines():
         lines.append(line)
@@ -101,10 +117,9 @@ async def _rendered(metrics: Registry) -> bytes:
     return "".join(lines).encode()
 
 
-def answer(name: str, checks: Mapping[str, Check], *, verbose: bool) -> Response:
-    """200 `ok`, or 503 with a line per check; that list also when `verbose`. The shape is
-    kube-apiserver's."""
-    complaints = {check: run() for check, run in checks.items()}
+def answer(name: str, complaints: Mapping[str, str], *, verbose: bool) -> Response:
+    """200 `ok`, or 503 with a line per check; that list also when `verbose`. `complaints`: what each check says is
+    wrong, or "". The shape is kube-apiserver's."""
     failed = any(complaints.values())
     if not failed and not verbose:
         return _plain(200, "ok")

@@ -1,0 +1,52 @@
+"""Reading and writing JSON: the rules of depth and size, and that nothing but JsonError comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edged.errors import EdgedError
+from edged.json_text import Fragment, JsonError, TooDeep, dumps, loads
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "nul", b"\xff", '"\ud800"', "1e999", "NaN"])
+def test_what_is_not_json(text: str | bytes) -> None:
+    with pytest.raises(JsonError, match=r"^the answer: ") as caught:
+        loads(text, what="the answer")
+    assert isinstance(caught.value, EdgedError) and not isinstance(caught.value, TooDeep)
+
+
+def test_depth() -> None:
+    assert loads("[" * 1024 + "]" * 1024)
+    with pytest.raises(TooDeep):
+        loads("[" * 1025 + "]" * 1025)
+    assert dumps(nested(254))
+    with pytest.raises(TooDeep, match="object a: "):
+        dumps(nested(255), what="object a")
+
+
+def test_size() -> None:
+    assert loads("[1, 2]", most=6) == [1, 2]
+    with pytest.raises(JsonError, match="larger than 5 bytes"):
+        loads("[1, 2]", most=5)
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**64, -(2**63) - 1, {1: 2}, object(), b"bytes", {"a": {2, 3}}])
+def test_what_has_no_json_form(value: object) -> None:
+    with pytest.raises(JsonError):
+        dumps(value)
+
+
+def test_how_it_is_written() -> None:
+    value = {"b": [1], "a": Fragment(b"[2]")}
+    assert dumps(value) == b'{"b":[1],"a":[2]}'
+    assert dumps(value, sort=True) == b'{"a":[2],"b":[1]}'
+    assert dumps({"a": 1}, indent=True, newline=True) == b'{\n  "a": 1\n}\n'
