@@ -1,0 +1,55 @@
+"""`edged compile`: what is compiled, what was compiled before, and what one bad file costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edged import cli
+from edged.wasm import bindings
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.wasm"
+    path.write_bytes(bindings.wat2wasm('(module (func (export "f") (result i32) (i32.const 1)))'))
+    return path
+
+
+def test_the_second_time_finds_the_module_in_the_cache(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compile", str(good), "--cache-dir", str(tmp_path / "cache")]
+    assert cli.main(command) == 0
+    first = capsys.readouterr()
+    assert first.out.endswith(f"  {good}\n") and f"[1/1] {good} (0.0 MB)" in first.err
+    compiled = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    assert compiled
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out == first.out
+    assert {path: path.stat().st_mtime_ns for path in compiled} == compiled
+
+
+def test_a_bad_file_fails_alone(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.wasm"
+    bad.write_bytes(b"\0asm\x01\0\0\0\xff")
+    absent = tmp_path / "absent.wasm"
+    command = ["compile", str(bad), str(absent), str(good), "--cache-dir", str(tmp_path / "cache")]
+    assert cli.main(command) == 1
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1 and str(good) in said.out
+    assert f"[2/3] {absent} (?)" in said.err
+    assert "2 of 3 modules failed" in said.err
+
+
+def test_the_engine_of_the_configuration_file_counts(
+    good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "edged.toml"
+    config.write_text(f'[node]\ncache_dir = "{tmp_path / "elsewhere"}"\n[engine]\nkind = "pulley"\n')
+    assert cli.main(["compile", str(good), "--config", str(config)]) == 0
+    for_interpreter = {path.name for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()}
+    assert cli.main(["compile", str(good), "--config", str(config), "--engine", "native"]) == 0
+    assert {path.name for path in (tmp_path / "elsewhere").rglob("*") if path.is_file()} > for_interpreter
+    capsys.readouterr()
