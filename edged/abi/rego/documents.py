@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
-from edged.abi.rego.values import BuiltinError, RegoSet, dump_json
+from edged.abi.rego.values import BuiltinError, Key, RegoSet, Value, dump_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ MOST_OPERATIONS = 10_000
 QUICK = 4 << 10
 
 
-def comparable(value: object) -> Any:
+def comparable(value: Value) -> Hashable:
     """Something hashable that is equal for equal values of Rego: numbers by value, never a number and a boolean, sets
     and objects whatever their order."""
     if isinstance(value, bool) or value is None:
@@ -41,16 +41,16 @@ def comparable(value: object) -> Any:
     return value
 
 
-def equal(one: object, other: object) -> bool:
+def equal(one: Value, other: Value) -> bool:
     """Equality of Rego."""
     return bool(comparable(one) == comparable(other))
 
 
-def _contains(items: Sequence[object], wanted: object) -> bool:
+def _contains(items: list[Value], wanted: Value) -> bool:
     return _contains_all(items, [wanted])
 
 
-def _contains_all(items: Sequence[object], wanted: Sequence[object]) -> bool:
+def _contains_all(items: list[Value], wanted: list[Value]) -> bool:
     return set(map(comparable, wanted)) <= set(map(comparable, items))
 
 
@@ -60,11 +60,11 @@ def _contains_all(items: Sequence[object], wanted: Sequence[object]) -> bool:
 class _Patcher:
     """Applies the operations of RFC 6902 to one document, in place; copies are counted."""
 
-    def __init__(self, document: object) -> None:
+    def __init__(self, document: Value) -> None:
         self.document = document
         self.nodes = 0
 
-    def apply(self, operation: object) -> None:
+    def apply(self, operation: Value) -> None:
         if not isinstance(operation, dict):
             raise BuiltinError("must be an array of JSON-Patch objects, but at least one element is not an object")
         kind = operation.get("op")
@@ -87,7 +87,7 @@ class _Patcher:
         else:
             raise BuiltinError(f"unrecognized op {kind!r}")
 
-    def copy(self, value: object) -> Any:
+    def copy(self, value: Value) -> Value:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise BuiltinError(f"the patched document has more than {MOST_NODES} values")
@@ -97,19 +97,19 @@ class _Patcher:
             return type(value)(self.copy(item) for item in value)
         return value
 
-    def find(self, path: Sequence[object]) -> Any:
+    def find(self, path: list[Value]) -> Value:
         at = self.document
         for segment in path:
             at = _child(at, segment)
         return at
 
-    def insert(self, path: Sequence[object], value: object) -> None:
+    def insert(self, path: list[Value], value: Value) -> None:
         if not path:
             self.document = value
             return
         parent, last = self.find(path[:-1]), path[-1]
         if isinstance(parent, dict):
-            parent[last] = value
+            parent[_key(last)] = value
         elif isinstance(parent, RegoSet):
             if not _contains(parent, value):
                 parent.append(value)
@@ -118,28 +118,28 @@ class _Patcher:
         else:
             raise BuiltinError(f"path {last!r} leads into something that has no parts")
 
-    def remove(self, path: Sequence[object]) -> Any:
+    def remove(self, path: list[Value]) -> Value:
         if not path:
             found, self.document = self.document, None
             return found
         parent, last = self.find(path[:-1]), path[-1]
         found = _child(parent, last)
         if isinstance(parent, dict):
-            del parent[last]
+            del parent[_key(last)]
         elif isinstance(parent, RegoSet):
             parent[:] = [item for item in parent if not equal(item, found)]
-        else:
+        elif isinstance(parent, list):
             del parent[_index(last, len(parent) - 1)]
         return found
 
 
-def _attribute(operation: Mapping[str, object], name: str) -> Any:
+def _attribute(operation: Mapping[Key, Value], name: str) -> Value:
     if name not in operation:
         raise BuiltinError(f"missing required attribute '{name}'")
     return operation[name]
 
 
-def _path(path: object) -> list[Any]:
+def _path(path: Value) -> list[Value]:
     """A JSON pointer, or an array of segments."""
     if isinstance(path, list):
         return list(path)
@@ -150,7 +150,13 @@ def _path(path: object) -> list[Any]:
     return [part.replace("~1", "/").replace("~0", "~") for part in path.lstrip("/").split("/")]
 
 
-def _index(segment: object, most: int) -> int:
+def _key(segment: Value) -> Key:
+    if isinstance(segment, dict | list):
+        raise BuiltinError("objects whose keys are arrays, objects or sets are not supported by builtins")
+    return segment
+
+
+def _index(segment: Value, most: int) -> int:
     if isinstance(segment, str) and segment.isascii() and segment.isdigit() and (segment == "0" or segment[0] != "0"):
         segment = int(segment) if len(segment) < 10 else -1
     if isinstance(segment, bool) or not isinstance(segment, int) or not 0 <= segment <= most:
@@ -158,7 +164,7 @@ def _index(segment: object, most: int) -> int:
     return segment
 
 
-def _child(value: object, segment: object) -> Any:
+def _child(value: Value, segment: Value) -> Value:
     if isinstance(value, dict):
         if isinstance(segment, dict | list) or segment not in value:
             raise BuiltinError(f"path {segment!r} does not exist in object")
@@ -172,7 +178,7 @@ def _child(value: object, segment: object) -> Any:
     raise BuiltinError(f"path {segment!r} leads into something that has no parts")
 
 
-def _patch(_environment: Environment, document: object, operations: Sequence[object]) -> Any:
+def _patch(_environment: Environment, document: Value, operations: list[Value]) -> Value:
     if len(operations) > MOST_OPERATIONS:
         raise BuiltinError(f"more than {MOST_OPERATIONS} operations")
     patcher = _Patcher(document)
@@ -184,7 +190,7 @@ def _patch(_environment: Environment, document: object, operations: Sequence[obj
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
-def _marshal_with_options(_environment: Environment, value: object, options: dict[str, Any]) -> str:
+def _marshal_with_options(_environment: Environment, value: Value, options: dict[Key, Value]) -> str:
     kinds = {"prefix": str, "indent": str, "pretty": bool}
     for key, option in options.items():
         if key not in kinds:
@@ -193,12 +199,13 @@ def _marshal_with_options(_environment: Environment, value: object, options: dic
             raise BuiltinError(f"key {key} has the wrong type")
     if not options.get("pretty", "prefix" in options or "indent" in options):
         return dump_json(_sorted(value)).decode().translate(_GO_ESCAPES)
-    text = json.dumps(_sorted(value), ensure_ascii=False, indent=options.get("indent", "\t"), separators=(",", ": "))
+    indent = str(options.get("indent", "\t"))
+    text = json.dumps(_sorted(value), ensure_ascii=False, indent=indent, separators=(",", ": "))
     text = text.translate(_GO_ESCAPES)
     return "\n".join(str(options.get("prefix", "")) + line for line in text.split("\n"))
 
 
-def _sorted(value: object) -> Any:
+def _sorted(value: Value) -> Value:
     if isinstance(value, dict):
         return {str(key): _sorted(value[key]) for key in sorted(value, key=str)}
     return [_sorted(item) for item in value] if isinstance(value, list) else value
@@ -237,7 +244,7 @@ def _yaml_int(loader: SafeLoader, node: ScalarNode) -> int:
     return int(text, 0 if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else 10)
 
 
-def _load_yaml(text: str) -> Any:
+def _load_yaml(text: str) -> Value:
     import yaml
 
     try:
@@ -247,7 +254,7 @@ def _load_yaml(text: str) -> Any:
     return _plain(value, [0], 0)
 
 
-def _plain(value: object, nodes: list[int], depth: int) -> Any:
+def _plain(value: object, nodes: list[int], depth: int) -> Value:
     """JSON of what YAML gave, with every alias counted each time that it is used."""
     nodes[0] += 1
     if nodes[0] > MOST_NODES or depth > 100:
@@ -273,11 +280,11 @@ def _yaml_key(key: object) -> str:
     raise BuiltinError("the YAML document has a key that JSON cannot have")
 
 
-def _yaml_unmarshal(_environment: Environment, text: str) -> Any:
+def _yaml_unmarshal(_environment: Environment, text: str) -> Value:
     return _load_yaml(text)
 
 
-def _yaml_is_valid(_environment: Environment, text: object) -> bool:
+def _yaml_is_valid(_environment: Environment, text: Value) -> bool:
     try:
         if not isinstance(text, str):
             return False
@@ -287,7 +294,7 @@ def _yaml_is_valid(_environment: Environment, text: object) -> bool:
     return True
 
 
-def _yaml_marshal(_environment: Environment, value: object) -> str:
+def _yaml_marshal(_environment: Environment, value: Value) -> str:
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -311,7 +318,7 @@ def _yaml_marshal(_environment: Environment, value: object) -> str:
 # --- objects and graphs
 
 
-def _subset(_environment: Environment, whole: object, part: object) -> bool:
+def _subset(_environment: Environment, whole: Value, part: Value) -> bool:
     """Objects within objects, sets within sets, an array as a stretch of an array, an array that holds a set."""
     if isinstance(whole, dict) and isinstance(part, dict):
         return _object_subset(whole, part)
@@ -324,11 +331,11 @@ def _subset(_environment: Environment, whole: object, part: object) -> bool:
     raise BuiltinError("both arguments object.subset must be of the same type or array and set")
 
 
-def _object_subset(whole: dict[object, object], part: dict[object, object]) -> bool:
+def _object_subset(whole: dict[Key, Value], part: dict[Key, Value]) -> bool:
     return all(key in whole and (equal(whole[key], item) or _inside(whole[key], item)) for key, item in part.items())
 
 
-def _inside(whole: object, part: object) -> bool:
+def _inside(whole: Value, part: Value) -> bool:
     if isinstance(whole, dict) and isinstance(part, dict):
         return _object_subset(whole, part)
     if isinstance(whole, RegoSet) and isinstance(part, RegoSet):
@@ -338,7 +345,7 @@ def _inside(whole: object, part: object) -> bool:
     return False
 
 
-def _array_subset(whole: Sequence[object], part: Sequence[object]) -> bool:
+def _array_subset(whole: list[Value], part: list[Value]) -> bool:
     """Whether `part` is a stretch of `whole`."""
     if len(whole) * len(part) > MOST_COMPARISONS:
         raise BuiltinError(f"arrays of {len(whole)} and {len(part)} elements are too long to compare")
@@ -346,19 +353,19 @@ def _array_subset(whole: Sequence[object], part: Sequence[object]) -> bool:
     return any(one[start : start + len(other)] == other for start in range(len(one) - len(other) + 1))
 
 
-def _reachable_paths(_environment: Environment, graph: dict[object, object], starts: Sequence[object]) -> RegoSet:
+def _reachable_paths(_environment: Environment, graph: Mapping[object, Value], starts: list[Value]) -> RegoSet:
     found: RegoSet = RegoSet()
-    seen: set[tuple[Any, ...]] = set()
+    seen: set[tuple[object, ...]] = set()
     steps = 0
 
-    def commit(path: Sequence[object]) -> None:
+    def commit(path: list[Value]) -> None:
         if tuple(path) not in seen:
             seen.add(tuple(path))
             found.append(path)
         if len(found) > MOST_PATHS:
             raise BuiltinError(f"more than {MOST_PATHS} paths")
 
-    def follow(node: object, path: Sequence[object]) -> None:
+    def follow(node: Value, path: list[Value]) -> None:
         nonlocal steps
         steps += 1
         if steps > MOST_NODES:
@@ -389,8 +396,8 @@ def _reachable_paths(_environment: Environment, graph: dict[object, object], sta
 # --- casts of early Rego
 
 
-def _cast(kind: type, name: str) -> Any:
-    def cast(_environment: Environment, value: object) -> Any:
+def _cast(kind: type, name: str) -> Callable[[Environment, Value], Value]:
+    def cast(_environment: Environment, value: Value) -> Value:
         if isinstance(value, kind):
             return value
         raise BuiltinError(f"the argument is not {name}")
@@ -398,13 +405,13 @@ def _cast(kind: type, name: str) -> Any:
     return cast
 
 
-def _cast_array(_environment: Environment, value: object) -> Any:
+def _cast_array(_environment: Environment, value: Value) -> list[Value]:
     if isinstance(value, list):
         return list(value)
     raise BuiltinError("the argument is not an array or set")
 
 
-def _cast_set(_environment: Environment, value: object) -> Any:
+def _cast_set(_environment: Environment, value: Value) -> Value:
     return RegoSet({comparable(item): item for item in _cast_array(_environment, value)}.values())
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
-from edged.abi.rego.values import BuiltinError, RegoSet
+from edged.abi.rego.values import BuiltinError, RegoSet, Value
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 MOST_ADDRESSES = 1 << 16
@@ -83,11 +83,12 @@ def _is_subnet(part: Network, whole: Network) -> bool:
     return isinstance(whole, ipaddress.IPv6Network) and part.subnet_of(whole)
 
 
-def _entries(value: object, number: int) -> Iterator[tuple[Any, Any]]:
+def _entries(value: Value, number: int) -> Iterator[tuple[Value, Value]]:
     """(CIDR, how the result names it) of a string, array, set or object of strings or arrays."""
     if isinstance(value, str):
         yield value, value
         return
+    pairs: list[tuple[Value, Value]]
     if isinstance(value, dict):
         pairs = [(item, key) for key, item in value.items()]
     elif isinstance(value, RegoSet):
@@ -105,7 +106,7 @@ def _entries(value: object, number: int) -> Iterator[tuple[Any, Any]]:
             raise BuiltinError(f"operand {number}: element must be string or non-empty array")
 
 
-def _contains_matches(_environment: Environment, wholes: object, parts: object) -> RegoSet:
+def _contains_matches(_environment: Environment, wholes: Value, parts: Value) -> RegoSet:
     first, second = list(_entries(wholes, 1)), list(_entries(parts, 2))
     if len(first) * len(second) > MOST_PAIRS:
         raise BuiltinError(f"more than {MOST_PAIRS} pairs to compare")

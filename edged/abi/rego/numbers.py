@@ -11,7 +11,7 @@ from typing import Any
 
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
-from edged.abi.rego.values import BuiltinError, dump
+from edged.abi.rego.values import BuiltinError, Value, dump
 
 MOST_NUMBERS = 100_000
 _AMOUNT = re.compile(r"[0-9.]*(?:[eE][+-]?[0-9]+)?")
@@ -100,17 +100,17 @@ def _random(environment: Environment, key: str, most: int) -> int:
     return int(environment.remembered.setdefault(("rand.intn", key, most), random.SystemRandom().randrange(most)))
 
 
-def _uuid(environment: Environment, key: object) -> str:
+def _uuid(environment: Environment, key: Value) -> str:
     return str(environment.remembered.setdefault(("uuid", dump(key)), str(uuid.uuid4())))
 
 
-def _uuid_parse(_environment: Environment, text: str) -> dict[str, Any]:
+def _uuid_parse(_environment: Environment, text: str) -> dict[str, Value]:
     try:
         found = uuid.UUID(text)
     except ValueError as error:
         raise BuiltinError(f"not a UUID: {text[:64]}") from error
     variants = {uuid.RFC_4122: "RFC4122", uuid.RESERVED_NCS: "Reserved", uuid.RESERVED_MICROSOFT: "Microsoft"}
-    parts: dict[str, Any] = {
+    parts: dict[str, Value] = {
         "version": found.bytes[6] >> 4,
         "variant": variants.get(found.variant, "Future"),
     }

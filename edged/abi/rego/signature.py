@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.abi.rego.environment import Environment
-from edged.abi.rego.values import BuiltinError, dump, dump_json, parse
+from edged.abi.rego.values import BuiltinError, Value, dump, dump_json, parse
 
 MAX_TEXT = 4 << 20  # of a result, bytes
 
@@ -55,7 +55,7 @@ class Builtin:
         return text
 
 
-def _checked(letter: str, value: object, index: int) -> Any:
+def _checked(letter: str, value: Value, index: int) -> Value:
     name, kind = KINDS[letter]
     if letter == "i" and isinstance(value, float) and value.is_integer():
         return int(value)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import orjson
 
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
-from edged.abi.rego.values import BuiltinError
+from edged.abi.rego.values import BuiltinError, Key, Value
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 MAX_TOKEN = 64 << 10
 MOST_KEYS = 32
@@ -34,7 +37,7 @@ def _bytes(text: str, what: str) -> bytes:
         raise BuiltinError(f"JWT {what} had invalid encoding") from error
 
 
-def _object(data: bytes, what: str) -> dict[str, Any]:
+def _object(data: bytes, what: str) -> dict[Key, Value]:
     try:
         found = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -74,7 +77,7 @@ def _innermost(text: str) -> _Token:
     raise BuiltinError("JWTs nested too deeply")
 
 
-def _decode(_environment: Environment, text: str) -> list[Any]:
+def _decode(_environment: Environment, text: str) -> list[Value]:
     token = _innermost(text)
     return [token.header, _object(token.payload, "payload"), token.signature.hex()]
 
@@ -82,14 +85,14 @@ def _decode(_environment: Environment, text: str) -> list[Any]:
 # --- keys
 
 
-def _number(jwk: Mapping[str, object], name: str) -> int:
+def _number(jwk: Mapping[Key, Value], name: str) -> int:
     value = jwk.get(name)
     if not isinstance(value, str):
         raise BuiltinError(f"a JWK lacks {name}")
     return int.from_bytes(_bytes(value, "key"), "big")
 
 
-def _public_key(jwk: Mapping[str, object]) -> Any:
+def _public_key(jwk: Mapping[Key, Value]) -> PublicKeyTypes:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     try:
@@ -106,20 +109,22 @@ def _public_key(jwk: Mapping[str, object]) -> Any:
     raise BuiltinError("a JWK is of a kind that is not supported")
 
 
-def _keys(text: str) -> list[tuple[Any, str, str]]:
+def _keys(text: str) -> list[tuple[PublicKeyTypes, str, str]]:
     """(key, its algorithm or "", its id or "") of a PEM text or of JWKs."""
     if "-----BEGIN" in text:
         return [(_pem_key(text.encode()), "", "")]
     document = _object(text.encode(), "key")
     entries = document.get("keys", [document])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    entries = entries if isinstance(entries, list) else [None]
+    jwks = [entry for entry in entries if isinstance(entry, dict)]
+    if len(jwks) != len(entries):
         raise BuiltinError("the JWK set has no list of keys")
-    if len(entries) > MOST_KEYS:
+    if len(jwks) > MOST_KEYS:
         raise BuiltinError(f"the JWK set has more than {MOST_KEYS} keys")
-    return [(_public_key(entry), str(entry.get("alg", "")), str(entry.get("kid", ""))) for entry in entries]
+    return [(_public_key(jwk), str(jwk.get("alg", "")), str(jwk.get("kid", ""))) for jwk in jwks]
 
 
-def _pem_key(pem: bytes) -> Any:
+def _pem_key(pem: bytes) -> PublicKeyTypes:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
@@ -131,7 +136,7 @@ def _pem_key(pem: bytes) -> Any:
         raise BuiltinError("failed to parse a PEM key or certificate") from error
 
 
-def _fits(algorithm: str, key: object, token: _Token) -> bool:
+def _fits(algorithm: str, key: PublicKeyTypes, token: _Token) -> bool:
     """Whether the signature is that key's. A key of another kind than the algorithm's does not fit."""
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
@@ -166,7 +171,7 @@ def _hmac_fits(algorithm: str, secret: str, token: _Token) -> bool:
     return hmac.compare_digest(hmac.new(secret.encode(), token.signed, name).digest(), token.signature)
 
 
-def _verifier(algorithm: str) -> Any:
+def _verifier(algorithm: str) -> Callable[[Environment, str, str], bool]:
     def verify(_environment: Environment, text: str, key_or_secret: str) -> bool:
         token = _Token(text)
         if token.header.get("alg") != algorithm:
@@ -178,7 +183,7 @@ def _verifier(algorithm: str) -> Any:
     return verify
 
 
-def _any_fits(algorithm: str, keys: list[tuple[object, str, str]], token: _Token) -> bool:
+def _any_fits(algorithm: str, keys: list[tuple[PublicKeyTypes, str, str]], token: _Token) -> bool:
     wanted = token.header.get("kid")
     named = [key for key, _, kid in keys if wanted and kid == wanted]
     if named:
@@ -198,7 +203,18 @@ _CONSTRAINTS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def _decode_verify(environment: Environment, text: str, constraints: dict[str, Any]) -> list[Any]:
+class _Constraints(TypedDict, total=False):
+    """What `_CONSTRAINTS` has checked."""
+
+    cert: str
+    secret: str
+    alg: str
+    iss: str
+    aud: str
+    time: float
+
+
+def _decode_verify(environment: Environment, text: str, constraints: dict[str, Value]) -> list[Value]:
     """[valid, header, payload]; nothing is shown of a token that is not valid."""
     for name, value in constraints.items():
         if name not in _CONSTRAINTS:
@@ -207,9 +223,10 @@ def _decode_verify(environment: Environment, text: str, constraints: dict[str, A
             raise BuiltinError(f"token validation constraint {name} has the wrong type")
     if bool(constraints.get("cert")) == bool(constraints.get("secret")):
         raise BuiltinError("exactly one of cert and secret must be given")
+    checked = cast("_Constraints", constraints)  # just now, by _CONSTRAINTS
     for _ in range(4):
         token = _Token(text)
-        if not _is_signed(token, constraints):
+        if not _is_signed(token, checked):
             return [False, {}, {}]
         if not token.is_nested:
             break
@@ -217,11 +234,11 @@ def _decode_verify(environment: Environment, text: str, constraints: dict[str, A
     else:
         raise BuiltinError("JWTs nested too deeply")
     payload = _object(token.payload, "payload")
-    now = constraints.get("time", environment.now_ns) / 1_000_000_000
-    return [True, token.header, payload] if _claims_hold(payload, constraints, now) else [False, {}, {}]
+    now = checked.get("time", environment.now_ns) / 1_000_000_000
+    return [True, token.header, payload] if _claims_hold(payload, checked, now) else [False, {}, {}]
 
 
-def _is_signed(token: _Token, constraints: dict[str, Any]) -> bool:
+def _is_signed(token: _Token, constraints: _Constraints) -> bool:
     algorithm = token.header.get("alg")
     if algorithm not in ALGORITHMS or constraints.get("alg", algorithm) != algorithm or token.header.get("crit"):
         return False
@@ -230,7 +247,7 @@ def _is_signed(token: _Token, constraints: dict[str, Any]) -> bool:
     return algorithm[:2] != "HS" and _any_fits(algorithm, _keys(constraints["cert"]), token)
 
 
-def _claims_hold(payload: dict[str, Any], constraints: Mapping[str, object], now: float) -> bool:
+def _claims_hold(payload: Mapping[Key, Value], constraints: _Constraints, now: float) -> bool:
     if constraints.get("iss") and payload.get("iss") != constraints["iss"]:
         return False
     audience, wanted = payload.get("aud"), constraints.get("aud", "")
@@ -239,10 +256,17 @@ def _claims_hold(payload: dict[str, Any], constraints: Mapping[str, object], now
             return False
     elif wanted:
         return False
-    for name in ("exp", "nbf"):
-        if name in payload and (not isinstance(payload[name], int | float) or isinstance(payload[name], bool)):
-            raise BuiltinError(f"{name} value must be a number")
-    return not ("exp" in payload and now >= payload["exp"]) and not ("nbf" in payload and now < payload["nbf"])
+    expires, begins = _time_claim(payload, "exp"), _time_claim(payload, "nbf")
+    return not (expires is not None and now >= expires) and not (begins is not None and now < begins)
+
+
+def _time_claim(payload: Mapping[Key, Value], name: str) -> float | None:
+    if name not in payload:
+        return None
+    value = payload[name]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise BuiltinError(f"{name} value must be a number")
+    return value
 
 
 BUILTINS = (

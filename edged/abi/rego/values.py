@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any
+from typing import TypeAlias
 
 import orjson
 
@@ -21,19 +21,25 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None}
 
 
+Key: TypeAlias = "str | int | float | None"
+Value: TypeAlias = "str | int | float | list[Value] | dict[Key, Value] | None"
+"""A value of Rego; a set is a RegoSet, which is a list, and a boolean is an int, as Python has it."""
+
+
 class BuiltinError(Exception):
     """A builtin cannot answer: the evaluation ends with this text, and the policy denies."""
 
 
-class RegoSet(list[Any]):
+class RegoSet(list["Value"]):
     """A set, in the order in which its elements came; they need not be hashable."""
 
 
-def parse(text: bytes) -> Any:
+def parse(text: bytes) -> Value:
     """A value of its text: dict, list, RegoSet, str, int, float, bool or None. Raises BuiltinError."""
     if _LONG_NUMBER.search(text) is None:
         try:
-            return orjson.loads(text)
+            plain: Value = orjson.loads(text)
+            return plain
         except orjson.JSONDecodeError:
             pass
     try:
@@ -46,7 +52,7 @@ def parse(text: bytes) -> Any:
     return value
 
 
-def dump(value: object) -> bytes:
+def dump(value: Value) -> bytes:
     """The text of a value, sets as sets. Raises BuiltinError."""
     if isinstance(value, bool | str) or value is None:
         return _fast(value)
@@ -55,7 +61,7 @@ def dump(value: object) -> bytes:
     return "".join(parts).encode()
 
 
-def dump_json(value: object) -> bytes:
+def dump_json(value: Value) -> bytes:
     """As `dump`, for guests that read JSON only: sets become arrays. Raises BuiltinError."""
     try:
         return orjson.dumps(value)
@@ -73,7 +79,7 @@ def _fast(value: object) -> bytes:
         raise BuiltinError(f"the result cannot be written: {error}") from error
 
 
-def _write(value: object, parts: list[str], depth: int) -> None:
+def _write(value: Value, parts: list[str], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise BuiltinError(f"a value is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
@@ -105,7 +111,7 @@ def _skip(source: str, at: int) -> int:
     return match.end()
 
 
-def _value(source: str, at: int, depth: int) -> tuple[Any, int]:
+def _value(source: str, at: int, depth: int) -> tuple[Value, int]:
     if depth > MAX_DEPTH:
         raise BuiltinError(f"a value is nested more than {MAX_DEPTH} deep")
     first = source[at]
@@ -132,7 +138,7 @@ def _value(source: str, at: int, depth: int) -> tuple[Any, int]:
     return int(number), match.end()
 
 
-def _items(source: str, at: int, end: str, into: list[object], depth: int) -> tuple[Any, int]:
+def _items(source: str, at: int, end: str, into: list[Value], depth: int) -> tuple[Value, int]:
     at = _skip(source, at)
     if source[at] == end:
         return into, at + 1
@@ -145,14 +151,14 @@ def _items(source: str, at: int, end: str, into: list[object], depth: int) -> tu
         at = _comma(source, at)
 
 
-def _braces(source: str, at: int, depth: int) -> tuple[Any, int]:
+def _braces(source: str, at: int, depth: int) -> tuple[Value, int]:
     """An object or a set: the first key or element decides."""
     if source[at] == "}":
         return {}, at + 1
     _first, after = _value(source, at, depth + 1)
     if source[_skip(source, after)] != ":":
         return _items(source, at, "}", RegoSet(), depth)
-    found: dict[Any, Any] = {}
+    found: dict[Key, Value] = {}
     while True:
         key, at = _value(source, at, depth + 1)
         if isinstance(key, dict | list | bool):

@@ -282,6 +282,13 @@ def test_wrong_kinds_and_numbers_of_arguments_are_errors() -> None:
     assert ours("rand.intn", ["k", True]) is ...
 
 
+def test_arrays_where_builtins_need_keys_and_names_are_errors() -> None:
+    for kind in ("add", "replace"):
+        assert ours("json.patch", [{"a": 1}, [{"op": kind, "path": [["a"]], "value": 2}]]) is ...
+    token, keys = "eyJhbGciOiJFUzI1NiJ9.e30.", json.dumps({"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"})
+    assert ours("io.jwt.verify_es256", [token, keys]) is ...
+
+
 def test_missing_builtins_are_named_with_the_reason() -> None:
     assert not REFUSED.keys() & TABLE.keys()
     text = explain_missing(["graphql.parse", "http.send"])
