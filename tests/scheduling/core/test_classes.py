@@ -8,7 +8,7 @@ import pytest
 
 from edged.scheduling.core.cache import Cache
 from edged.scheduling.core.classes import Classes, likeness
-from edged.scheduling.core.cycle import Algorithm, CycleError, OfflineHandle, run_now
+from edged.scheduling.core.cycle import Algorithm, CycleError, OfflineHandle, offline, run_now
 from edged.scheduling.core.framework import CycleState, Plugin
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.plugin_status import Code, Status
@@ -18,6 +18,7 @@ from edged.scheduling.objects.nodes import NodeParser
 from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodParser
 from tests.scheduling.makers import node, nothing, parsed_node, pod, pod_info
+from tests.scheduling.plugins.volumes import nodes, using
 
 MIB = 1024 * 1024
 SERVED = {"app": "served"}
@@ -264,3 +265,17 @@ def test_likeness_leaves_out_names():
     assert objects[0] == objects[1]
     other = pod("p", labels={"a": "b"})
     assert likeness(PodParser(lambda key: other).parse(other)) != objects[0]
+
+
+def test_pods_without_volumes_share_verdicts_and_ask_for_nothing():
+    _, parser, snapshot = offline(nodes("n", "m"), [])
+    handle = OfflineHandle(snapshot)
+    profile = default_profile("edged", handle)
+    assert profile.shares_verdicts
+    plain, stored = parser.parse(pod("p")), parser.parse(using("data"))
+    assert {kind for needs in profile.needs for kind in needs(plain)} == set()
+    assert "PersistentVolume" in {kind for needs in profile.needs for kind in needs(stored)}
+    classes = Classes(Algorithm(snapshot, Nominator()))
+    for each in (plain, stored):
+        run_now(classes.schedule(profile, CycleState(), each))
+    assert len(classes) == 1

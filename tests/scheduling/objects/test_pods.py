@@ -1,6 +1,8 @@
 """What Pods share: the parsed spec is one object for Pods that read the same, and only for those."""
 
-from edged.scheduling.objects.pods import PodParser
+import pytest
+
+from edged.scheduling.objects.pods import PodParser, normalized_image_name
 from tests.scheduling.makers import pod
 
 
@@ -27,3 +29,16 @@ def test_pods_that_run_with_other_resources_have_specs_of_their_own():
         {"containerStatuses": [{"name": "c", "resources": {"requests": amounts}}]},
     )
     assert len({id(spec) for spec in specs}) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("app", "app:latest"),
+        ("host:5000/app", "host:5000/app:latest"),
+        ("app:1", "app:1"),
+        ("a@sha256:0", "a@sha256:0"),
+    ],
+)
+def test_image_names(name, expected):
+    assert normalized_image_name(name) == expected
