@@ -23,6 +23,7 @@ from edged.wasm.engine import Engine
 from tests import parts
 from tests.cluster import build
 from tests.cluster.cluster import Cluster, Sandbox
+from tests.registry import build as registry_build
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -111,6 +112,13 @@ def sandbox_server(pytestconfig: pytest.Config) -> Iterator[Sandbox]:
     """edged's own API server for the whole session, and the real kubectl for it."""
     with Sandbox(sys.executable, _kubectl(pytestconfig)) as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> None:
+    """The program of tests/registry/real.py, built first where needed; whoever uses it belongs to the part `toolchains`."""
+    parts.require("toolchains", registry_build.available().reason)
+    registry_build.program()
 
 
 @pytest.fixture(params=["sandbox", pytest.param("real", marks=pytest.mark.kube)])

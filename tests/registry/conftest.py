@@ -1,4 +1,4 @@
-"""The real registry for tests here; tests that use it belong to the part `toolchains`."""
+"""The real registry for tests here, once for each way of logging in."""
 
 from __future__ import annotations
 
@@ -6,16 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import parts
-from tests.registry import build
 from tests.registry.real import RealRegistry
-
-
-@pytest.fixture(scope="session")
-def registry_program() -> None:
-    """Builds it first where needed."""
-    parts.require("toolchains", build.available().reason)
-    build.program()
 
 
 @pytest.fixture(scope="module", params=["open", "password", "token"])

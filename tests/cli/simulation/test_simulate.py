@@ -15,7 +15,7 @@ from edged import cli
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.scheduling.makers import node, pod
 
-MODULES = Path(__file__).parents[2] / "modules" / "scheduling"
+MODULES = Path(__file__).parents[3] / "modules" / "scheduling"
 
 
 def objects() -> list[dict[str, Any]]:
