@@ -116,7 +116,7 @@ def sandbox_server(pytestconfig: pytest.Config) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def registry_program() -> None:
-    """The program of tests/registry/real.py, built first where needed; whoever uses it belongs to the part `toolchains`."""
+    """The program of tests/registry/real.py, built first where needed; tests of it belong to the part `toolchains`."""
     parts.require("toolchains", registry_build.available().reason)
     registry_build.program()
 

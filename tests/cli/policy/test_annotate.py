@@ -1,0 +1,109 @@
+"""`edged policy annotate`: metadata that becomes part of a module, and metadata that is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edged.wasm import binary, bindings
+from edged.wasm.compile import METADATA_SECTION
+from tests.cli.policy.metadata import PLAIN, RULE
+from tests.cli.policy.support import MODULES, PRIVILEGED, Policy, fault, sample, write
+
+
+def section(path: Path) -> dict[str, Any]:
+    found = binary.custom_section(path.read_bytes(), METADATA_SECTION)
+    assert found is not None
+    return json.loads(found)  # type: ignore[no-any-return]
+
+
+def test_annotate_replaces_the_section_and_finds_the_protocol_version(policy: Policy, tmp_path: Path):
+    out = tmp_path / "out.wasm"
+    metadata = write(tmp_path / "metadata.yml", yaml.safe_dump(PLAIN))
+    usage = write(tmp_path / "usage.md", "# How\n")
+    code, _, err = policy("annotate", "-m", metadata, "-u", usage, "-o", out, sample("pod-privileged"))
+    assert (code, "warning" in err) == (0, False)
+    found = section(out)
+    assert found["protocolVersion"] == "v1"
+    assert found["rules"] == [RULE]
+    assert found["annotations"]["io.kubewarden.policy.usage"] == "# How\n"
+    own = sample("pod-privileged").read_bytes()
+    assert binary.remove_custom_sections(out.read_bytes(), METADATA_SECTION) == binary.remove_custom_sections(
+        own, METADATA_SECTION
+    )
+    assert policy("run", "-r", write(tmp_path / "pod.json", PRIVILEGED), out)[0] == 1
+
+
+def test_annotate_warns_of_capabilities_that_are_not_declared(policy: Policy, tmp_path: Path):
+    metadata = write(tmp_path / "metadata.yml", yaml.safe_dump({**PLAIN, "hostCapabilities": ["oci/*"]}))
+    code, _, err = policy("annotate", "-m", metadata, "-o", tmp_path / "o.wasm", sample("namespace-quota-hint"))
+    assert code == 0
+    assert "contextAwareResources is empty" in err
+    assert "kubernetes/get_resource, kubernetes/list_resources_by_namespace, which hostCapabilities" in err
+
+
+def test_annotate_makes_wasi_modules_of_javy_loadable(policy: Policy, tmp_path: Path):
+    wat = """(module (import "kubewarden:javy/host" "call" (func (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 1) (func (export "_start")))"""
+    module = write(tmp_path / "javy.wasm", bindings.wat2wasm(wat))
+    metadata = write(tmp_path / "metadata.yml", yaml.safe_dump({**PLAIN, "executionMode": "wasi"}))
+    assert policy("annotate", "-m", metadata, "-o", tmp_path / "o.wasm", module)[0] == 0
+    made = (tmp_path / "o.wasm").read_bytes()
+    assert [(each.module, each.name) for each in binary.interface(made).imports] == [("host", "call")]
+    assert section(tmp_path / "o.wasm")["protocolVersion"] == "Unknown"
+    assert policy("inspect", tmp_path / "o.wasm")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"rules": []}, "mutating: must be true or false"),
+        ({**PLAIN, "mutatin": True}, "did you mean mutating?"),
+        ({**PLAIN, "rules": [{**RULE, "operations": []}]}, "rules[0].operations: must not be empty"),
+        ({**PLAIN, "rules": [{**RULE, "operations": ["CREATE", "*"]}]}, '"*" must stand alone'),
+        ({**PLAIN, "rules": [{**RULE, "operations": ["GET"]}]}, "'GET' is none of"),
+        ({**PLAIN, "rules": [{**RULE, "resources": ["*", "pods"]}]}, "no other resource without a subresource"),
+        ({**PLAIN, "rules": [{**RULE, "resources": ["pods/*", "pods/exec"]}]}, '"pods/*" covers "pods/exec"'),
+        ({**PLAIN, "rules": [{**RULE, "resources": ["*/scale", "a/scale"]}]}, '"*/scale" covers "a/scale"'),
+        ({**PLAIN, "rules": [{**RULE, "resources": ["*/*", "pods"]}]}, '"*/*" must stand alone'),
+        ({**PLAIN, "rules": [{**RULE, "resources": [""]}]}, "must not hold an empty text"),
+        ({**PLAIN, "contextAwareResources": [{"kind": "Pod"}]}, "contextAwareResources[0]"),
+        ({**PLAIN, "executionMode": "javy"}, "executionMode: must be one of"),
+        ("just text", "the metadata is not a mapping"),
+    ],
+)
+def test_wrong_metadata_is_told_by_key(policy: Policy, tmp_path: Path, metadata: Any, said: str):
+    path = write(tmp_path / "metadata.yml", yaml.safe_dump(metadata))
+    code, _, err = policy("annotate", "-m", path, "-o", tmp_path / "o.wasm", sample("pod-privileged"))
+    assert code == 2
+    assert "metadata.yml: " in err and said in err
+    assert not (tmp_path / "o.wasm").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "mode", "said"),
+    [
+        (sample("required-labels"), "kubewarden-wapc", "compiled from Rego"),
+        (sample("pod-privileged"), "opa", "not compiled from Rego"),
+        (sample("pod-privileged"), "wasi", "does not export _start"),
+        (MODULES / "scheduling", "wasi", "Is a directory"),
+    ],
+)
+def test_a_module_of_another_mode_is_refused(policy: Policy, tmp_path: Path, module: Path, mode: str, said: str):
+    path = write(tmp_path / "metadata.yml", yaml.safe_dump({**PLAIN, "executionMode": mode}))
+    code, _, err = policy("annotate", "-m", path, "-o", tmp_path / "o.wasm", module)
+    assert code in (1, 2)
+    assert said in err
+
+
+@pytest.mark.parametrize("name", ["start-spins", "start-traps", "init-spins"])
+def test_a_module_that_cannot_say_its_protocol_version(policy: Policy, tmp_path: Path, name: str):
+    module = write(tmp_path / "fault.wasm", fault(name))
+    path = write(tmp_path / "metadata.yml", yaml.safe_dump(PLAIN))
+    code, _, err = policy("annotate", "-m", path, "-o", tmp_path / "o.wasm", module)
+    assert code == 1
+    assert "fault.wasm: asking for its protocol version fails" in err

@@ -1,0 +1,46 @@
+"""`edged policy inspect`: what a module needs, and why it cannot be loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edged.wasm import binary
+from edged.wasm.compile import METADATA_SECTION
+from tests.cli.policy.metadata import PLAIN
+from tests.cli.policy.support import MODULES, Policy, fault, sample, write
+
+
+def test_inspect_tells_what_a_rego_module_needs(policy: Policy):
+    code, out, _ = policy("inspect", sample("required-labels"), "-o", "json")
+    found = json.loads(out)
+    assert (code, found["mode"], found["problem"]) == (0, "gatekeeper", None)
+    assert found["builtins"] == ["regex.find_n", "sprintf"]
+    assert found["compiledSize"] > found["size"]
+    assert found["metadata"] == json.loads((MODULES / "admission/required-labels/metadata.json").read_text())
+
+
+def test_inspected_metadata_can_be_written_again(policy: Policy, tmp_path: Path):
+    _, out, _ = policy("inspect", sample("namespace-quota-hint"), "--metadata-only")
+    path = write(tmp_path / "metadata.yml", out)
+    assert policy("annotate", "-m", path, "-o", tmp_path / "o.wasm", sample("namespace-quota-hint"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("metadata-none", "protocol version v1"), ("unknown-import", "import"), ("metadata-bad", "not JSON")],
+)
+def test_inspect_says_why_a_module_cannot_be_loaded(policy: Policy, tmp_path: Path, name: str, said: str):
+    code, out, _ = policy("inspect", write(tmp_path / "fault.wasm", fault(name)))
+    assert code == 1
+    last = out.splitlines()[-1]
+    assert last.startswith("edged can load it:    no: ") and said in last
+
+
+def test_what_a_module_says_does_not_steer_the_terminal(policy: Policy, tmp_path: Path):
+    said = {**PLAIN, "protocolVersion": "v1", "annotations": {"io.kubewarden.policy.title": "\x1b[2J"}}
+    module = binary.replace_custom_section(fault("reply-not-json"), METADATA_SECTION, json.dumps(said).encode())
+    _, out, _ = policy("inspect", write(tmp_path / "m.wasm", module), "--no-compile")
+    assert "\x1b" not in out

@@ -1,0 +1,87 @@
+"""`edged policy scaffold`: requests, configuration, manifests, packages."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edged import config as configuration
+from edged.admission.resources import validation
+from edged.cli.policy.scaffold import artifacthub
+from edged.errors import ConfigError
+from tests.cli.policy.metadata import PLAIN, RULE
+from tests.cli.policy.support import POD, PRIVILEGED, Policy, sample, write
+
+
+def test_requests_for_all_operations(policy: Policy, tmp_path: Path):
+    new, old = write(tmp_path / "new.json", PRIVILEGED), write(tmp_path / "old.json", POD)
+    shapes = {}
+    for operation, arguments in (
+        ("CREATE", ["--object", new]),
+        ("UPDATE", ["--object", new, "--old-object", old]),
+        ("DELETE", ["--old-object", old]),
+        ("CONNECT", ["--object", new, "--subresource", "exec"]),
+    ):
+        code, out, _ = policy("scaffold", "admission-request", "--operation", operation, *arguments)
+        found = json.loads(out)
+        shapes[operation] = code, "object" in found, "oldObject" in found, found.get("options", {}).get("kind")
+        assert found["resource"] == {"group": "", "version": "v1", "resource": "pods"}
+        assert (found["namespace"], found["operation"]) == ("default", operation)
+    assert shapes == {
+        "CREATE": (0, True, False, "CreateOptions"),
+        "UPDATE": (0, True, True, "UpdateOptions"),
+        "DELETE": (0, False, True, "DeleteOptions"),
+        "CONNECT": (0, True, False, None),
+    }
+    assert policy("scaffold", "admission-request")[0] == 2
+
+
+def test_an_entry_of_the_configuration_file(policy: Policy, tmp_path: Path):
+    module = sample("namespace-quota-hint")
+    code, _, err = policy("scaffold", "toml", module)
+    assert (code, "--allow-context-aware" in err) == (2, True)
+    code, out, _ = policy("scaffold", "toml", module, "--allow-context-aware", "--settings-json", "{mode: deny}")
+    assert code == 0
+    config = configuration.parse(f'[admission]\nregister = "none"\n{out}')
+    assert config.admission is not None
+    [entry] = config.admission.policy
+    assert (entry.name, entry.settings) == ("namespace-quota-hint", {"mode": "deny"})
+    assert {each["kind"] for each in entry.context_aware} == {"Namespace", "Pod"}
+
+
+@pytest.mark.parametrize(
+    "kind", ["ClusterAdmissionPolicy", "AdmissionPolicy", "ClusterAdmissionPolicyGroup", "AdmissionPolicyGroup"]
+)
+def test_manifests_are_valid_and_run(policy: Policy, tmp_path: Path, kind: str):
+    code, out, _ = policy("scaffold", "manifest", "-t", kind, sample("pod-privileged"))
+    assert code == 0
+    assert validation.validate(yaml.safe_load(out)) == []
+    code, out, _ = policy("run", "-r", write(tmp_path / "pod.json", PRIVILEGED), write(tmp_path / "policy.yaml", out))
+    assert (code, json.loads(out)["allowed"]) == (1, False)
+
+
+def test_artifacthub_packages():
+    annotations = {
+        "io.kubewarden.policy.title": "t", "io.kubewarden.policy.description": "d",
+        "io.kubewarden.policy.author": "A B <a@example.com>, C <c@example.com>",
+        "io.kubewarden.policy.version": "1.2.3",
+        "io.artifacthub.displayName": "T", "io.artifacthub.resources": "Pod", "io.artifacthub.keywords": "a, b",
+    }  # fmt: skip
+    made = artifacthub({**PLAIN, "annotations": annotations}, None, "m.yml", None, time.gmtime(0))
+    assert made["createdAt"] == "1970-01-01T00:00:00Z"
+    assert made["maintainers"] == [
+        {"name": "A B", "email": "a@example.com"}, {"name": "C", "email": "c@example.com"}
+    ]  # fmt: skip
+    assert made["keywords"] == ["a", "b"]
+    assert json.loads(made["annotations"]["kubewarden/rules"]) == [RULE]
+    with pytest.raises(ConfigError, match=r"m.yml: annotations.io.artifacthub.displayName is missing"):
+        artifacthub(PLAIN, None, "m.yml", None, time.gmtime(0))
+
+
+def test_a_verification_file(policy: Policy):
+    code, out, _ = policy("scaffold", "verification-config")
+    assert (code, yaml.safe_load(out)["apiVersion"]) == (0, "v1")
