@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "process": {"errors", "json_text", "telemetry", "toml"},
     "protobuf_wire": set(),
     "telemetry": {"errors", "protobuf_wire", "toml"},
-    "wasm": {"errors", "toml"},
+    "wasm": {"errors", "process", "toml"},
     "http": GROUND,
     "tls": GROUND,
     "abi": {"errors", "json_text", "wasm"},

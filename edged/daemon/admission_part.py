@@ -53,7 +53,7 @@ class AdmissionPart:
         config = base.config
         self._base = base
         self._log = base.log
-        self._outside = HostCapabilities(lambda: base.modules)
+        self._outside = HostCapabilities(lambda: base.modules, base.log)
         self.traces = make_traces(config.observability.otlp_endpoint, base.log)
         self.review_watch = ReviewWatch()
         self.admission = Admission(

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import trio
 
 from edged.errors import ConfigError
+from edged.process import children
 from edged.registry.reference import DEFAULT_HOST, HUB_CREDENTIALS
 
 HELPER_S = 10.0
@@ -106,20 +106,16 @@ async def _ask(helper: str, key: str) -> tuple[Login | None, str]:
     if os.sep in helper:
         return None, f"credential helper {helper!r} is not the name of a program"
     try:
-        with trio.fail_after(HELPER_S):
-            done = await trio.run_process(
-                [program, "get"], stdin=key.encode(), capture_stdout=True, capture_stderr=True, check=False
-            )
-    except (OSError, trio.TooSlowError) as error:
-        reason = str(error.strerror) if isinstance(error, OSError) else f"did not answer within {HELPER_S:.0f} s"
-        return None, f"{program}: {reason}; continuing without credentials"
+        ended = await children.run([program, "get"], within_s=HELPER_S, stdin=key.encode())
+    except children.ChildFailed as error:
+        return None, f"{program}: {error}; continuing without credentials"
     try:
-        answer = orjson.loads(done.stdout)
+        answer = orjson.loads(ended.output)
         user, secret = answer["Username"], answer["Secret"]
         if not isinstance(user, str) or not isinstance(secret, str):
             raise TypeError
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        said = (done.stdout or done.stderr).decode(errors="replace").strip()[:200]
+        said = (ended.output or ended.errors).decode(errors="replace").strip()[:200]
         return None, f"{program}: no credentials for {key} ({said}); continuing without"
     if user == "<token>":
         return None, f"{program}: identity tokens are not supported; continuing without credentials"

@@ -33,9 +33,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import trio
-
 from edged.errors import ConfigError
+from edged.process import children
 from edged.process.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -120,22 +119,23 @@ def _material(directory: Path, renew_at: float, valid_from: float) -> Material:
 async def ensure_in_child(state_dir: Path, names: Sequence[str],
                           clients: Sequence[str] = ()) -> Material:
     """`ensure` without importing cryptography here. Raises ConfigError with what the child said."""
-    found = load(state_dir, names, time.time(), clients)
-    if found is not None:
-        return found
-    command = [sys.executable, "-m", "edged.tls.certificates", "--state-dir", str(state_dir)]
-    command += [f"--name={name}" for name in names] + [f"--client={client}" for client in clients]
-    with trio.move_on_after(CHILD_TIMEOUT_S) as scope:
-        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
-    if scope.cancelled_caught:
-        raise ConfigError(f"making certificates in {state_dir} took more than {CHILD_TIMEOUT_S:.0f} s")
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ConfigError(f"cannot make certificates in {state_dir}: {said[-1] if said else done.returncode}")
-    found = load(state_dir, names, time.time(), clients)
-    if found is None:
+    material = load(state_dir, names, time.time(), clients)
+    if material is not None:
+        return material
+    options = [f"--name={name}" for name in names] + [f"--client={client}" for client in clients]
+    command = children.own_program("edged.tls.certificates", "--state-dir", str(state_dir), *options)
+    try:
+        ended = await children.run(command, within_s=CHILD_TIMEOUT_S)
+    except children.ChildTooSlow as error:
+        raise ConfigError(f"making certificates in {state_dir} took more than {CHILD_TIMEOUT_S:.0f} s") from error
+    except children.ChildFailed as error:
+        raise ConfigError(f"cannot make certificates in {state_dir}: {error}") from error
+    if ended.code != 0:
+        raise ConfigError(f"cannot make certificates in {state_dir}: {ended.reason}")
+    material = load(state_dir, names, time.time(), clients)
+    if material is None:
         raise ConfigError(f"certificates in {state_dir} are due again after being made; is the clock moving?")
-    return found
+    return material
 
 
 # --- everything below needs cryptography

@@ -16,6 +16,7 @@ from edged.registry.oci import OCI_MANIFEST, architecture
 from edged.registry.reference import parse_url
 from edged.telemetry.logs import Logger
 from edged.wasm import bindings
+from tests.kube.support import quiet
 from tests.registry.fake import digest
 from tests.registry.real import RealRegistry
 
@@ -195,7 +196,7 @@ def test_what_policies_ask_about_images(client):
     """Digest, manifest and configuration; of an index the image for this machine."""
 
     async def main():
-        host = HostCapabilities(lambda: client.modules)
+        host = HostCapabilities(lambda: client.modules, quiet())
         image_digest, index = await _publish_image(client)
         image, many = f"{client.host}/team/image:v1", f"{client.host}/team/image:many"
         assert orjson.loads(await host.call("oci/v1/manifest_digest", orjson.dumps(image))) == {"digest": image_digest}

@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import trio
 
 from edged.errors import ConfigError, GuestError
-from edged.wasm import bindings, compile_child
+from edged.wasm import bindings
 from edged.wasm.account import Budget
 from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
 from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
@@ -211,33 +210,6 @@ def test_a_full_disk_leaves_no_short_file(engine, tmp_path, wasm):
         assert [path.name for path in small.iterdir()] == ["filler"]
     finally:
         subprocess.run(["umount", str(small)], check=True)
-
-
-def test_the_compiling_child_has_no_sockets():
-    code = (
-        "import socket\n"
-        "from edged.wasm.compile_child import forbid_sockets\n"
-        "forbid_sockets()\n"
-        "for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):\n"
-        "    try:\n"
-        "        socket.socket(family)\n"
-        "    except PermissionError:\n"
-        "        continue\n"
-        "    raise SystemExit('a socket was made')\n"
-        "open('/proc/self/status').close()\n"
-    )
-    root = str(Path(compile_child.__file__).parents[2])
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_the_child_is_first_in_line_for_the_out_of_memory_killer():
-    code = (
-        "from edged.wasm.compile_child import limit_process; limit_process(512, 10)\n"
-        "print(open('/proc/self/oom_score_adj').read().strip())"
-    )
-    root = str(Path(compile_child.__file__).parents[2])
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True).stdout == "1000\n"
 
 
 def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):

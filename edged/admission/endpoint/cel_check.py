@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 import trio
 
 from edged.errors import PeerError
+from edged.process import children
 
 TIMEOUT_S = 6.0
 VARIABLES = frozenset(("object", "oldObject", "request", "authorizer"))
@@ -32,33 +33,33 @@ class CelChecker:
     """Asks a child, one at a time, and remembers answers."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        self._problems: dict[str, str] = {}
         self._one_child = trio.Lock()
 
     async def problems(self, expressions: Iterable[str]) -> Mapping[str, str]:
         """Expression -> why it cannot be used, for those that cannot. Raises CelUnavailable."""
-        wanted = list(dict.fromkeys(expressions))
+        asked = list(dict.fromkeys(expressions))
         async with self._one_child:
-            unknown = [text for text in wanted if text not in self._known]
+            unknown = [text for text in asked if text not in self._problems]
             if unknown:
-                found = await _ask(unknown)
-                while len(self._known) > REMEMBERED:
-                    del self._known[next(iter(self._known))]
-                self._known.update({text: found.get(text, "") for text in unknown})
-            return {text: problem for text in wanted if (problem := self._known.get(text, ""))}
+                answers = await _ask(unknown)
+                while len(self._problems) > REMEMBERED:
+                    del self._problems[next(iter(self._problems))]
+                self._problems.update({text: answers.get(text, "") for text in unknown})
+            return {text: problem for text in asked if (problem := self._problems.get(text, ""))}
 
 
 async def _ask(expressions: list[str]) -> dict[str, str]:
-    command = [sys.executable, "-m", "edged.admission.endpoint.cel_check"]
-    with trio.move_on_after(TIMEOUT_S):
-        payload = json.dumps(expressions).encode()
-        done = await trio.run_process(command, stdin=payload, capture_stdout=True, capture_stderr=True, check=False)
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise CelUnavailable(f"expressions could not be checked: {said[-1] if said else done.returncode}")
-        found = json.loads(done.stdout)
-        return {str(text): str(problem) for text, problem in found.items()}
-    raise CelUnavailable(f"expressions could not be checked within {TIMEOUT_S:g} s")
+    command = children.own_program("edged.admission.endpoint.cel_check")
+    try:
+        ended = await children.run(command, within_s=TIMEOUT_S, stdin=json.dumps(expressions).encode())
+    except children.ChildTooSlow as error:
+        raise CelUnavailable(f"expressions could not be checked within {TIMEOUT_S:g} s") from error
+    except children.ChildFailed as error:
+        raise CelUnavailable(f"expressions could not be checked: {error}") from error
+    if ended.code != 0:
+        raise CelUnavailable(f"expressions could not be checked: {ended.reason}")
+    return {str(text): str(problem) for text, problem in json.loads(ended.output).items()}
 
 
 def problem(expression: str) -> str:
@@ -77,8 +78,8 @@ def problem(expression: str) -> str:
 
 def main() -> int:
     """The child."""
-    found = {text: why for text in json.load(sys.stdin) if (why := problem(text))}
-    json.dump(found, sys.stdout)
+    problems = {text: why for text in json.load(sys.stdin) if (why := problem(text))}
+    json.dump(problems, sys.stdout)
     return 0
 
 

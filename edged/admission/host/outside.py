@@ -21,6 +21,7 @@ from edged.errors import ConfigError, PeerError
 from edged.registry.modules import TRUSTED, Modules, Restrictions
 from edged.registry.oci import Registry
 from edged.registry.reference import Reference, parse_image
+from edged.telemetry.logs import Logger
 
 REMEMBER_S = 60.0
 MOST_ANSWERS = 512
@@ -34,12 +35,14 @@ Ask = Callable[[Registry, Reference, str], Awaitable[bytes]]
 class HostCapabilities:
     """For all policies together. `run` is a task of the daemon; without it no process is ended when it idles."""
 
-    def __init__(self, modules: Callable[[], Modules], wall_time: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, modules: Callable[[], Modules], log: Logger, wall_time: Callable[[], float] = time.time
+    ) -> None:
         """`modules`: as they are now; a reload may change them."""
         self._modules = modules
         self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_BYTES)
         self._limiter = trio.CapacityLimiter(QUESTIONS_AT_ONCE)
-        self._trust = CertificateTrust(wall_time)
+        self._trust = CertificateTrust(wall_time, log)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -3,16 +3,14 @@
 The rules are Kubewarden's, those of webpki: the last certificate of the chain is the only root, what is before it are
 intermediates in any order; without a chain the roots of this host count, and there are no intermediates. The
 certificate and the intermediates must be valid at the time in question, the root is trusted whatever its dates say. Any
-extended key usage will do. Needs the cryptography package (8 MiB), so the daemon never imports this file but runs it: a
-JSON line with a question in, a JSON line with the answer out, without sockets and with little memory
-(admission/host/certificate_trust.py).
+extended key usage will do. Needs the cryptography package (8 MiB), so the daemon never imports this file but runs it,
+without sockets and with little memory (admission/host/certificate_trust.py).
 """
 
 from __future__ import annotations
 
 import base64
 import functools
-import json
 import ssl
 import sys
 import warnings
@@ -20,12 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import verification
+
+from edged.process.child_program import answer_lines, confine
 
 EXPIRED = "Certificate is being used after its expiration date"
 NOT_YET = "Certificate is being used before its validity date"
@@ -209,21 +209,18 @@ def _name(certificate: x509.Certificate) -> str:
 
 def main() -> int:
     """The child: until its input ends."""
-    from edged.wasm.compile_child import forbid_sockets, limit_process
-
-    limit_process(MEMORY_MIB, CPU_S)
-    forbid_sockets()
-    for line in sys.stdin.buffer:
-        asked = json.loads(line)
-        chain = asked["chain"]
-        certificates = None if chain is None else [base64.b64decode(certificate) for certificate in chain]
-        try:
-            answer = {"reason": problem(base64.b64decode(asked["cert"]), certificates, asked["at"], host_roots)}
-        except ValueError as error:
-            answer = {"error": str(error)}
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
+    confine(MEMORY_MIB, CPU_S)
+    answer_lines(_answer)
     return 0
+
+
+def _answer(question: dict[str, Any]) -> dict[str, Any]:
+    chain = question["chain"]
+    certificates = None if chain is None else [base64.b64decode(certificate) for certificate in chain]
+    try:
+        return {"reason": problem(base64.b64decode(question["cert"]), certificates, question["at"], host_roots)}
+    except ValueError as error:
+        return {"error": str(error)}
 
 
 if __name__ == "__main__":

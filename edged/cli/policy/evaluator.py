@@ -125,7 +125,7 @@ class Evaluator:
         observers: tuple[Observer, ...] = (),
     ) -> Admission:
         """What answers reviews. `replay`: instead of the cluster and the network. `record`: is filled."""
-        context, outside = self.cluster, HostCapabilities(lambda: self.modules)
+        context, outside = self.cluster, HostCapabilities(lambda: self.modules, self.quiet)
         if replay is not None:
             context, outside = ReplayContext(replay), ReplayOutside(replay)
         if record is not None:

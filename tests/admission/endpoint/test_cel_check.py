@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from edged.admission.endpoint.cel_check import CelChecker
+from edged.process import children
 
 
 def test_expressions_are_checked_in_a_child_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +30,7 @@ def test_expressions_are_checked_in_a_child_and_remembered(monkeypatch: pytest.M
         async def nobody(*_: Any, **__: Any) -> Any:
             raise AssertionError("asked again")
 
-        monkeypatch.setattr(trio, "run_process", nobody)
+        monkeypatch.setattr(children, "run", nobody)
         assert (await checker.problems(["1 +", good[0]])).keys() == {"1 +"}
 
     trio.run(main)

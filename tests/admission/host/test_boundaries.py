@@ -10,14 +10,19 @@ import pytest
 import trio
 import trio.testing
 
+from edged.abi.wapc import HostCallError
 from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host import admission as reviewing
 from edged.admission.host import arrivals, evaluation, traces
 from edged.admission.host.admission import CONCURRENT_REVIEWS, Admission
+from edged.admission.host.certificate_trust import CertificateTrust
 from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Group, Policy, PolicySet
 from edged.admission.host.policy_loader import PolicyLoader
+from edged.admission.rules.capabilities import CertificateQuestion
 from edged.admission.rules.review import AdmissionResponse
+from edged.process.children import Child
+from edged.telemetry.logs import Logger
 from edged.wasm.compile import Compiler
 from tests.admission.host.support import Rig, request
 from tests.admission.host.test_policy_groups import NO, YES, member
@@ -249,6 +254,34 @@ def test_the_arrival_of_a_module_is_tried_again(rig: Rig, monkeypatch: pytest.Mo
         with trio.fail_after(30):
             await arrivals.run(host, rig.log)
         assert left == [0] and counts(rig) == {"load": 2} and not host.policies["late"].is_waiting
+
+    trio.run(main)
+
+
+@each_error
+def test_a_question_about_a_certificate(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    log = Logger(write=lambda line: None)
+    failing = [True]
+
+    async def ask(self: Child, question: dict[str, Any], *, within_s: float) -> dict[str, Any]:
+        await trio.lowlevel.checkpoint()
+        if failing[0]:
+            raise error
+        return {"reason": ""}
+
+    monkeypatch.setattr(Child, "ask", ask)
+
+    async def main() -> None:
+        trust = CertificateTrust(lambda: 0.0, log)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trust.run)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(HostCallError, match=type(error).__name__):
+                await trust.ask(CertificateQuestion(b"", None, None))
+            failing[0] = False
+            assert b"true" in await trust.ask(CertificateQuestion(b"", None, None))
+            nursery.cancel_scope.cancel()
+        assert log.internal_errors.counts == {"child": 1}
 
     trio.run(main)
 

@@ -68,7 +68,7 @@ class Outside(Rig):
         sources = folder / "sources.yaml"
         sources.write_bytes(orjson.dumps({"insecure_sources": [registry.host]}))
         modules = Modules(RegistryConfig(sources=str(sources)), folder, self.log)
-        self.admission = Admission(self.log, self.lines, None, outside=HostCapabilities(lambda: modules))
+        self.admission = Admission(self.log, self.lines, None, outside=HostCapabilities(lambda: modules, self.log))
 
     def policy(self, name: str, path: str, payload, **changes):
         granted = {"host_capabilities": ("*",), "allowed_to_mutate": True} | changes

@@ -12,10 +12,12 @@ from edged.admission.host import certificate_trust
 from edged.admission.host.context import HostServices
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.rules.capabilities import Grants
+from edged.process import children
 from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules, Restrictions
 from edged.telemetry.logs import GuestLines, Logger
 from tests.admission.host.x509_chains import DAY, NOW, issue
+from tests.kube.support import quiet
 from tests.registry.fake import fake
 
 ROOT = issue("root", ca=True)
@@ -29,7 +31,7 @@ class Rig:
     def __init__(self, folder, grants=("*",), restrictions=None, **config) -> None:
         log = Logger(write=lambda line: None)
         self.modules = Modules(RegistryConfig(**config), folder, log)
-        self.host = HostCapabilities(lambda: self.modules, time.time)
+        self.host = HostCapabilities(lambda: self.modules, quiet(), time.time)
         more = {} if restrictions is None else {"restrictions": restrictions}
         self.services = HostServices("p", "u", Grants(grants), None, GuestLines(log), self.host, **more)
 
@@ -109,7 +111,7 @@ def test_certificates_are_checked_by_one_process(tmp_path):
             nursery.start_soon(rig.host.run)
             await trio.testing.wait_all_tasks_blocked()
             assert await rig.call(path, good) == {"trusted": True, "reason": ""}
-            first = rig.host._trust._process
+            first = rig.host._trust._child.process
             answer = await rig.call(path, late)
             assert answer == {"trusted": False, "reason": "Certificate is being used after its expiration date"}
             alone = {"cert": certificate(LEAF.pem), "cert_chain": None, "not_after": AT}
@@ -118,7 +120,7 @@ def test_certificates_are_checked_by_one_process(tmp_path):
             assert now["trusted"] is (LEAF.certificate.not_valid_after_utc.timestamp() > time.time())
             with pytest.raises(HostCallError, match="not a certificate"):
                 await rig.call(path, good | {"cert": certificate(b"\x30\x03abc", "Der")})
-            assert rig.host._trust._process is first
+            assert rig.host._trust._child.process is first
             nursery.cancel_scope.cancel()
         assert first is not None and first.returncode is not None
 
@@ -134,7 +136,7 @@ def test_a_process_that_is_gone_is_replaced(tmp_path):
             nursery.start_soon(rig.host.run)
             await trio.testing.wait_all_tasks_blocked()
             await rig.call(path, good)
-            process = rig.host._trust._process
+            process = rig.host._trust._child.process
             process.kill()
             await process.wait()
             assert (await rig.call(path, good))["trusted"]
@@ -148,7 +150,7 @@ def test_without_the_task_each_question_has_a_process_of_its_own(tmp_path):
         rig = Rig(tmp_path)
         good = {"cert": certificate(LEAF.pem), "cert_chain": [certificate(ROOT.pem)], "not_after": AT}
         assert (await rig.call("crypto/v1/is_certificate_trusted", good))["trusted"]
-        assert rig.host._trust._process is None
+        assert rig.host._trust._child.process is None
 
     run(main)
 
@@ -166,16 +168,16 @@ def test_whoever_gives_up_leaves_the_process_alone(tmp_path):
                 nursery.start_soon(_cancel_when_started, rig, scope)
                 await rig.call("crypto/v1/is_certificate_trusted", good)
             assert scope.cancelled_caught
-            started = rig.host._trust._process
+            started = rig.host._trust._child.process
             assert (await rig.call("crypto/v1/is_certificate_trusted", good))["trusted"]
-            assert rig.host._trust._process is started
+            assert rig.host._trust._child.process is started
             nursery.cancel_scope.cancel()
 
     run(main)
 
 
 async def _cancel_when_started(rig, scope) -> None:
-    while rig.host._trust._process is None:
+    while rig.host._trust._child.process is None:
         await trio.lowlevel.checkpoint()
     scope.cancel()
 
@@ -191,7 +193,7 @@ def test_a_process_that_ends_in_the_middle(tmp_path, monkeypatch):
             nursery.start_soon(rig.host.run)
             await trio.testing.wait_all_tasks_blocked()
             with monkeypatch.context() as patch:
-                patch.setattr(certificate_trust.sys, "executable", "/bin/true")
+                patch.setattr(children.sys, "executable", "/bin/true")
                 with pytest.raises(HostCallError, match="cannot be checked"):
                     await rig.call(path, good)
             assert (await rig.call(path, good))["trusted"]
@@ -211,7 +213,7 @@ def test_an_idle_process_is_ended(tmp_path, monkeypatch):
             await trio.testing.wait_all_tasks_blocked()
             assert (await rig.call("crypto/v1/is_certificate_trusted", good))["trusted"]
             with trio.fail_after(20):
-                while rig.host._trust._process is not None:
+                while rig.host._trust._child.process is not None:
                     await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()
 

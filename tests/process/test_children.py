@@ -1,0 +1,185 @@
+"""Exchanges with child processes: bounded in time and size, no child left behind, and its last words as the reason."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from edged.process import children
+from edged.process.children import Child, ChildFailed, ChildTooSlow, Ended
+
+PATIENT_S = 60.0
+
+
+def program(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def run(code: str, **options: Any) -> Ended:
+    async def main() -> Ended:
+        return await children.run(program(code), **{"within_s": PATIENT_S, **options})
+
+    return trio.run(main)
+
+
+def with_child(main: Callable[[Child], Awaitable[None]], **options: Any) -> None:
+    async def whole() -> None:
+        child = Child("tests.process.echo_child", **options)
+        try:
+            await main(child)
+        finally:
+            await child.aclose()
+            assert child.process is None
+
+    trio.run(whole)
+
+
+def is_running(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")
+
+
+# --- once
+
+
+def test_what_goes_in_and_comes_out() -> None:
+    ended = run("import sys; print(sys.stdin.read().upper())", stdin=b"abc")
+    assert (ended.code, ended.output, ended.errors) == (0, b"ABC\n", b"")
+
+
+def test_a_failure_has_its_last_words() -> None:
+    assert run("raise SystemExit('one\\ntwo')").reason == "two"
+    assert run("raise SystemExit(7)").reason == "exit code 7"
+
+
+def test_much_input_that_nobody_reads() -> None:
+    assert run("pass", stdin=b"x" * (4 << 20)).code == 0
+
+
+def test_the_end_of_much_chatter_is_kept() -> None:
+    ended = run("import sys; sys.stderr.write('x' * 1000000 + '\\nthe end\\n')")
+    assert ended.reason == "the end" and len(ended.errors) == children.ERROR_BYTES
+
+
+def test_too_much_output() -> None:
+    with pytest.raises(ChildFailed, match="more than 1000 bytes"):
+        run("while True: print('x' * 100)", most_bytes=1000)
+
+
+def test_too_slow() -> None:
+    with pytest.raises(ChildTooSlow, match=r"within 0\.2 s"):
+        run("import time; time.sleep(1000)", within_s=0.2)
+
+
+def test_no_such_program() -> None:
+    async def main() -> None:
+        with pytest.raises(ChildFailed, match="No such file"):
+            await children.run(["/nowhere/at/all"], within_s=1.0)
+
+    trio.run(main)
+
+
+def test_a_cancelled_one_is_killed(tmp_path: Any) -> None:
+    path = tmp_path / "pid"
+    code = f"import os, time; open({str(path)!r}, 'w').write(str(os.getpid())); time.sleep(1000)"
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(lambda: children.run(program(code), within_s=PATIENT_S))
+                while not (path.exists() and path.read_text()):
+                    await trio.sleep(0.01)
+                scope.cancel()
+        assert not is_running(int(path.read_text()))
+
+    trio.run(main)
+
+
+# --- line by line
+
+
+def test_one_process_answers_many_questions() -> None:
+    async def main(child: Child) -> None:
+        answers = [await child.ask({"n": n}, within_s=PATIENT_S) for n in range(20)]
+        assert [answer["echo"]["n"] for answer in answers] == list(range(20))
+        assert len({answer["pid"] for answer in answers}) == 1
+        long = "x" * 500_000
+        assert (await child.ask({"long": long}, within_s=PATIENT_S))["echo"]["long"] == long
+
+    with_child(main)
+
+
+def test_one_that_fails_says_why_and_is_replaced() -> None:
+    async def main(child: Child) -> None:
+        with pytest.raises(ChildFailed, match="ValueError: odd"):
+            await child.ask({"fail": "odd"}, within_s=PATIENT_S)
+        assert child.process is None
+        first = await child.ask({}, within_s=PATIENT_S)
+        assert child.process is not None
+        child.process.kill()
+        await child.process.wait()
+        assert (await child.ask({}, within_s=PATIENT_S))["pid"] != first["pid"]
+
+    with_child(main)
+
+
+def test_one_that_is_too_slow_is_ended() -> None:
+    async def main(child: Child) -> None:
+        pid = (await child.ask({}, within_s=PATIENT_S))["pid"]
+        with pytest.raises(ChildTooSlow, match=r"no answer within 0\.2 s"):
+            await child.ask({"sleep": 1000}, within_s=0.2)
+        assert not is_running(pid)
+        assert (await child.ask({}, within_s=PATIENT_S))["echo"] == {}
+
+    with_child(main)
+
+
+def test_one_that_is_given_up_is_ended() -> None:
+    async def main(child: Child) -> None:
+        pid = (await child.ask({}, within_s=PATIENT_S))["pid"]
+        with trio.move_on_after(0.2):
+            await child.ask({"sleep": 1000}, within_s=PATIENT_S)
+        assert child.process is None and not is_running(pid)
+
+    with_child(main)
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"raw": "no json\n"}, "is no JSON"),
+        ({"raw": "[1]\n"}, "no JSON object"),
+        ({"raw": "x" * 4000}, "more than 2000 bytes"),
+    ],
+)
+def test_answers_that_are_none(question: dict[str, Any], message: str) -> None:
+    async def main(child: Child) -> None:
+        with pytest.raises(ChildFailed, match=message):
+            await child.ask(question, within_s=PATIENT_S)
+        assert child.process is None
+
+    with_child(main, most_bytes=2000)
+
+
+def test_a_question_that_json_cannot_hold() -> None:
+    async def main(child: Child) -> None:
+        deep: dict[str, Any] = {}
+        for _ in range(300):
+            deep = {"deeper": deep}
+        with pytest.raises(ChildFailed, match="cannot be written as JSON"):
+            await child.ask(deep, within_s=PATIENT_S)
+
+    with_child(main)
+
+
+def test_chatter_beside_the_answers_does_not_stop_them() -> None:
+    async def main(child: Child) -> None:
+        for _ in range(5):
+            await child.ask({"chatter": 20_000}, within_s=PATIENT_S)
+
+    with_child(main)
