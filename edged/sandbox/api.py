@@ -117,11 +117,11 @@ def _discovery_root(registry: Registry, request: Request, *, core: bool) -> Resp
 
 
 def _paths(group_versions: list[tuple[str, str]]) -> list[str]:
-    found = ["/api", "/api/v1", "/apis"]
+    paths = ["/api", "/api/v1", "/apis"]
     for group, version in group_versions:
         if group:
-            found += [f"/apis/{group}", f"/apis/{group}/{version}"]
-    return [*dict.fromkeys(found), "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            paths += [f"/apis/{group}", f"/apis/{group}/{version}"]
+    return [*dict.fromkeys(paths), "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
 
 
 def _known(path: str) -> bool:

@@ -122,11 +122,11 @@ def modified(named: Named, name: str) -> ApiStatus:
 
 
 def invalid(named: Named, name: str, causes: Iterable[Cause]) -> ApiStatus:
-    """422 with every finding in `details.causes`; the texts are joined `[a, b]` when there are several."""
-    found = list(causes)
-    text = str(found[0]) if len(found) == 1 else "[" + ", ".join(str(cause) for cause in found) + "]"
+    """422 with every cause in `details.causes`; several texts are joined as `[a, b]`."""
+    listed = list(causes)
+    text = str(listed[0]) if len(listed) == 1 else "[" + ", ".join(str(cause) for cause in listed) + "]"
     details = _details(named, name, kind=named.kind)
-    details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in found]
+    details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in listed]
     return ApiStatus(422, "Invalid", f'{named.qualified_kind} "{name}" is invalid: {text}', details)
 
 
@@ -165,8 +165,8 @@ def expired(message: str, metadata: Mapping[str, object] | None = None) -> ApiSt
     return ApiStatus(410, "Expired", message, metadata=metadata)
 
 
-def version_too_large(wanted: int, current: int) -> ApiStatus:
-    message = f"Timeout: Too large resource version: {wanted}, current: {current}"
+def version_too_large(version: int, current: int) -> ApiStatus:
+    message = f"Timeout: Too large resource version: {version}, current: {current}"
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     details = {"causes": [cause], "retryAfterSeconds": 1}
     return ApiStatus(504, "Timeout", message, details, headers=[("Retry-After", "1")])

@@ -102,7 +102,7 @@ def check_fields(resource: Resource, obj: Object, mode: str) -> tuple[Object, li
 
 
 def strictness(resource: Resource, findings: list[str], mode: str) -> list[str]:
-    """What fieldValidation makes of findings: Strict raises, Warn returns them as warnings, Ignore drops them."""
+    """Applies fieldValidation to what was found: Strict raises, Warn returns warnings, Ignore drops it."""
     if findings and mode == "Strict":
         raise cannot_handle(resource, "strict decoding error: " + ", ".join(findings))
     return findings if mode != "Ignore" else []
@@ -134,14 +134,14 @@ def _checked(value: object, shape: Shape, path: str, unknown: list[str], owner: 
 
 
 def _checked_struct(value: Object, shape: Shape, path: str, unknown: list[str]) -> Object:
-    known, result = shape.children(), {}
+    children, result = shape.children(), {}
     owner = shape.go_type.rpartition(".")[2]
     for key, item in value.items():
         where = f"{path}.{key}" if path else key
-        if key not in known:
+        if key not in children:
             unknown.append(where)
         else:
-            checked = _checked(item, known[key], where, unknown, owner)
+            checked = _checked(item, children[key], where, unknown, owner)
             if checked is not None or key == "creationTimestamp":
                 result[key] = checked
     return result
@@ -155,8 +155,8 @@ _EXPECTED: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _of_type(value: object, wanted: type, shape: Shape, path: str, owner: str) -> Any:
-    if not isinstance(value, wanted):
+def _of_type(value: object, json_type: type, shape: Shape, path: str, owner: str) -> Any:
+    if not isinstance(value, json_type):
         raise _mistyped(value, shape, path, owner)
     return value
 
@@ -170,7 +170,7 @@ def _check_scalar(value: object, shape: Shape, path: str, owner: str) -> None:
 def _mistyped(value: object, shape: Shape, path: str, owner: str) -> _Mistyped:
     go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time"}.get(shape.go_type, shape.go_type)
     go_type = go_type.replace("{}", "map[string]")
-    found = _JSON_NAMES.get(type(value), "value")
+    json_name = _JSON_NAMES.get(type(value), "value")
     field = path.replace("[", ".").replace("]", "")
     field = ".".join(part for part in field.split(".") if not part.isdigit())
-    return _Mistyped(f"json: cannot unmarshal {found} into Go struct field {owner}.{field} of type {go_type}")
+    return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {owner}.{field} of type {go_type}")

@@ -1,4 +1,4 @@
-"""POST: an object comes into being."""
+"""POST: an object is created."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Creator:
         *,
         applied: Object | None = None,
     ) -> Response:
-        """`applied`: the body of a server-side apply that found nothing, for its field set."""
+        """`applied`: the body, where a server-side apply creates the object; its fields are the manager's."""
         resource = target.resource
         self._new_identity(target, obj)
         obj = self._steps.custom_fields(resource, obj, request, warnings)

@@ -18,7 +18,7 @@ def set_defaults(obj: Object) -> None:
 
 
 def established(obj: Object, timestamp: str) -> Object:
-    """The status of a CRD whose names are free; a real server needs some milliseconds for it."""
+    """The status of a CRD whose names are accepted. A real server needs some milliseconds until it says so."""
     names = {key: value for key, value in obj["spec"]["names"].items() if value}
     conditions = [
         _condition("NamesAccepted", "NoConflicts", "no conflicts found", timestamp),
@@ -42,18 +42,18 @@ def resources_of(cluster: Cluster, crd: Object) -> list[Resource]:
 
 def register(cluster: Cluster, crd: Object) -> None:
     """Serves the definition's versions as they are now."""
-    wanted = custom_resources(crd, cluster.types)
+    served = custom_resources(crd, cluster.types)
     present = resources_of(cluster, crd)
-    if _comparable(wanted) == _comparable(present):
+    if _comparable(served) == _comparable(present):
         return
     for resource in present:
         cluster.registry.remove(resource)
-    for resource in wanted:
+    for resource in served:
         cluster.registry.add(resource)
 
 
 def _comparable(resources: list[Resource]) -> list[tuple[str, object]]:
-    """What of resources decides how they are served, in an order of its own. Shapes follow from schemas."""
+    """What decides how resources are served, in a stable order. Shapes follow from schemas, so they are left out."""
     rows = [
         (
             str(r.gvr),

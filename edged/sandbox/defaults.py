@@ -1,4 +1,4 @@
-"""What the API server fills in: defaults of built-in kinds, what create and update may not touch, generation.
+"""What the API server fills in: defaults of built-in kinds, fields that clients cannot set, and generation.
 
 Pure; objects given are changed in place (they are the caller's copies). Source of the defaults: the `SetDefaults_`
 functions of Kubernetes 1.37.
@@ -15,12 +15,12 @@ from edged.sandbox.resources import Resource
 
 DEFAULT_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
-# The status a client writes at creation is kept for these: kubelets register Nodes with it.
+# A client may set the status of these when it creates them: kubelets register Nodes with it.
 _STATUS_AT_CREATION = ("Node", "PersistentVolume", "PersistentVolumeClaim")
 
 
 def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
-    """Before admission: status as a new object has it, then defaults."""
+    """Before admission: gives a new object its first status, then its defaults."""
     if resource.has_status and resource.kind not in _STATUS_AT_CREATION:
         obj.pop("status", None)
     apply(resource, obj)
@@ -95,7 +95,7 @@ def _status_only(resource: Resource, old: Object, new: Object) -> None:
 
 
 def set_generation(resource: Resource, old: Object, new: Object) -> None:
-    """generation counts changes of everything but metadata and status."""
+    """Raises generation when anything but metadata and status has changed."""
     if not resource.generation:
         return
     generation = old["metadata"].get("generation") or 1
@@ -133,10 +133,10 @@ def _set_all(obj: Object, values: Object) -> None:
 
 
 def _containers(spec: Object) -> list[Object]:
-    found: list[Object] = []
+    containers: list[Object] = []
     for field in ("initContainers", "containers", "ephemeralContainers"):
-        found += [c for c in spec.get(field) or () if isinstance(c, dict)]
-    return found
+        containers += [c for c in spec.get(field) or () if isinstance(c, dict)]
+    return containers
 
 
 def _container(container: Object) -> None:
@@ -403,7 +403,7 @@ def _priority_class(obj: Object) -> None:
 
 
 def _node(obj: Object) -> None:
-    """allocatable is capacity where the kubelet has not said otherwise."""
+    """allocatable equals capacity unless the kubelet says otherwise."""
     obj.setdefault("spec", {})
     status = obj.get("status")
     if isinstance(status, dict) and status.get("capacity") and not status.get("allocatable"):

@@ -18,14 +18,14 @@ from edged.sandbox.go_types import ANY, Shape
 
 Object = dict[str, Any]
 Path = tuple[str, ...]
-# Identity and bookkeeping belong to nobody.
+# No manager owns the fields that identify an object or that the server keeps.
 _UNOWNED = {
     "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink",
     "deletionTimestamp", "deletionGracePeriodSeconds",
 }  # fmt: skip
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_BRANCH = object()  # the value of a path that has children: equal in every object that has it
+_BRANCH = object()  # stands for the value of a path that has children, and is the same in every object
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """As conflicts name it."""
+        """The manager as a conflict's message names it."""
         text = f'"{self.manager}"'
         if self.subresource:
             text += f' with subresource "{self.subresource}"'
@@ -61,35 +61,35 @@ def paths_of(obj: Object, shape: Shape) -> dict[Path, Any]:
     """Every owned field of an object and its value."""
     body = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
     metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if k not in _UNOWNED and v is not None}
-    found: dict[Path, Any] = {}
+    values: dict[Path, Any] = {}
     for key, value in body.items():
-        _collect(value, shape.child(key) or ANY, (f"f:{key}",), found)
+        _collect(value, shape.child(key) or ANY, (f"f:{key}",), values)
     for key, value in metadata.items():
         child = (shape.child("metadata") or ANY).child(key) or ANY
-        _collect(value, child, ("f:metadata", f"f:{key}"), found)
-    return found
+        _collect(value, child, ("f:metadata", f"f:{key}"), values)
+    return values
 
 
-def _collect(value: Any, shape: Shape, path: Path, found: dict[Path, object]) -> None:
+def _collect(value: Any, shape: Shape, path: Path, values: dict[Path, object]) -> None:
     granular_map = isinstance(value, dict) and (shape is ANY or not shape.atomic)
     if granular_map and value:
         for key, item in value.items():
-            _collect(item, shape.child(key) or ANY, (*path, f"f:{key}"), found)
+            _collect(item, shape.child(key) or ANY, (*path, f"f:{key}"), values)
     elif isinstance(value, list) and shape.kind == "list" and shape.list_type in ("map", "set") and value:
         for item in value:
-            _collect_element(item, shape, path, found)
+            _collect_element(item, shape, path, values)
     else:
-        found[path] = value
+        values[path] = value
 
 
-def _collect_element(item: object, shape: Shape, path: Path, found: dict[Path, object]) -> None:
+def _collect_element(item: object, shape: Shape, path: Path, values: dict[Path, object]) -> None:
     where = (*path, element_of(item, shape))
     if shape.list_type == "set" or not isinstance(item, dict):
-        found[where] = item
+        values[where] = item
         return
-    found[where] = _BRANCH
+    values[where] = _BRANCH
     for key, value in item.items():
-        _collect(value, shape.element.child(key) or ANY, (*where, f"f:{key}"), found)
+        _collect(value, shape.element.child(key) or ANY, (*where, f"f:{key}"), values)
 
 
 def element_of(item: object, shape: Shape) -> str:
@@ -113,7 +113,7 @@ def to_fields(paths: frozenset[Path]) -> Object:
 
 
 def _compact(node: Object) -> Object:
-    """A leaf is `{}`; only a node with children needs the mark that it is a member itself."""
+    """A leaf is `{}`. A node with children that is itself a member of the set is marked with `.`."""
     if set(node) == {"."}:
         return {}
     return {key: _compact(value) if key != "." else {} for key, value in node.items()}
@@ -121,34 +121,34 @@ def _compact(node: Object) -> Object:
 
 def from_fields(fields: Object) -> frozenset[Path]:
     """FieldsV1 as a path set."""
-    found: set[Path] = set()
+    paths: set[Path] = set()
 
     def walk(node: Object, path: Path) -> None:
         if not node and path:
-            found.add(path)
+            paths.add(path)
         for key, value in node.items():
             if key == ".":
-                found.add(path)
+                paths.add(path)
             elif isinstance(value, dict):
                 walk(value, (*path, key))
 
     walk(fields, ())
-    return frozenset(found)
+    return frozenset(paths)
 
 
 # --- bookkeeping
 
 
 def read_entries(obj: Object) -> list[Entry]:
-    """metadata.managedFields, without what cannot be read."""
-    found = []
+    """metadata.managedFields; entries that cannot be read are left out."""
+    entries = []
     for raw in obj["metadata"].get("managedFields") or ():
         if isinstance(raw, dict) and isinstance(raw.get("fieldsV1"), dict):
-            found.append(Entry(
+            entries.append(Entry(
                 raw.get("manager") or "", raw.get("operation") or "", raw.get("apiVersion") or "",
                 raw.get("subresource") or "", raw.get("time") or "", from_fields(raw["fieldsV1"]),
             ))  # fmt: skip
-    return found
+    return entries
 
 
 def _write_entries(obj: Object, entries: list[Entry]) -> None:
@@ -251,8 +251,8 @@ def apply(
 
 
 def _last_applied(live: Object, shape: Shape) -> dict[Path, Any]:
-    """What `kubectl apply` without --server-side wrote last. The server lets kubectl take these fields over from its
-    own former self as long as nobody has changed them since."""
+    """What `kubectl apply` without --server-side wrote last. When a user changes over to --server-side, kubectl may
+    take these fields over, unless somebody has changed them since."""
     text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     try:
         applied = orjson.loads(text) if text else None
@@ -329,9 +329,9 @@ def _merge_list(live: Sequence[object], applied: Sequence[object], shape: Shape)
 
 
 def _drop(obj: Object, paths: frozenset[Path], owned: frozenset[Path], shape: Shape) -> None:
-    """Removes those paths that nobody else owns, nor anything below them."""
+    """Removes each of the paths unless another manager owns it or something below it."""
     prefixes = {path[:length] for path in owned for length in range(1, len(path) + 1)}
-    # Short ones first: a list element must go before its keys do, by which it is found.
+    # Short paths first: a list element is found by its keys, so it must go before they do.
     for path in sorted(paths, key=len):
         if path not in prefixes:
             _remove(obj, path, shape)

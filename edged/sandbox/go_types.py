@@ -1,4 +1,4 @@
-"""What an object's fields look like: names, types, how lists merge. One view on Go types and on CRD schemas.
+"""What an object's fields look like: names, types, how lists merge; the same for Go types and for CRD schemas.
 
 Go types come from types.json (written by tests/sandbox/types from the Kubernetes sources), CRD schemas from the
 CustomResourceDefinition. Used for pruning, strict field validation, strategic merge, server-side apply, protobuf and
@@ -38,7 +38,7 @@ class WireField:
 
 
 class Shape:
-    """The form of one place in an object. Immutable; children appear when first asked for."""
+    """What one place in an object may hold. Immutable; children are made when they are first asked for."""
 
     __slots__ = (
         "_source",
@@ -76,7 +76,7 @@ class Shape:
         self._source = source
 
     def child(self, name: str) -> Shape | None:
-        """The shape of a struct's field, of any value of a map; None for a field that does not exist."""
+        """The shape of a struct's field, or of a map's values; None for a field that does not exist."""
         if self.kind == "struct":
             return self._source.children().get(name)
         if self.kind == "map":

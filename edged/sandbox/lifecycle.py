@@ -2,7 +2,7 @@
 
 Deletion with finalizers, dependents of owners, namespaces that empty themselves, CustomResourceDefinitions that come
 and go with their resources. Pure. Called by the verbs of writer.py and by subresources.py after every write. What is
-removed here is not shown to webhooks: in a cluster other identities do it.
+removed here is not shown to webhooks: in a cluster the controllers would do it, not the client.
 """
 
 from __future__ import annotations
@@ -28,26 +28,27 @@ class Lifecycle:
             custom_definitions.register(self.cluster, obj)
 
     def delete(self, resource: Resource, obj: Object, propagation: str = "Background") -> tuple[Object, bool]:
-        """Begins (and mostly finishes) a deletion. Returns the object to answer with and whether it is gone."""
+        """Begins a deletion, and finishes it where no finalizer holds the object. Returns the object to answer with and
+        whether it is gone."""
         if resource.kind == "Namespace":
             return self._delete_namespace(resource, obj), False
         if resource.kind == "CustomResourceDefinition" and not obj["metadata"].get("deletionTimestamp"):
             return self._delete_crd(resource, obj)
         finalizers = list(obj["metadata"].get("finalizers") or ())
-        wanted = _FINALIZERS.get(propagation)
+        finalizer = _FINALIZERS.get(propagation)
         if finalizers:
-            if wanted and wanted not in finalizers and not obj["metadata"].get("deletionTimestamp"):
-                finalizers.append(wanted)
+            if finalizer and finalizer not in finalizers and not obj["metadata"].get("deletionTimestamp"):
+                finalizers.append(finalizer)
             marked = self._mark(resource, obj, finalizers)
-            if wanted:
+            if finalizer:
                 self._settle_dependents(marked, propagation)
             return marked, False
-        if wanted:
-            self._settle_dependents(self._mark(resource, obj, [wanted]), propagation)
+        if finalizer:
+            self._settle_dependents(self._mark(resource, obj, [finalizer]), propagation)
         return self.remove(resource, key_of(obj), propagation), True
 
     def remove(self, resource: Resource, key: NamespacedName, propagation: str = "Background") -> Object:
-        """Takes the object out of the storage, then finishes what waited for that."""
+        """Removes the object from the storage, then does what had to wait for that."""
         last = self.cluster.storage.delete(resource.bucket, key)
         if resource.kind == "CustomResourceDefinition":
             custom_definitions.unregister(self.cluster, last)
@@ -84,13 +85,13 @@ class Lifecycle:
                 self.delete(resource, current, propagation)
 
     def _dependents(self, uid: str) -> list[tuple[Resource, Object]]:
-        found = []
+        dependents = []
         for resource in self._stored_resources():
             for obj in self.cluster.storage.list(resource.bucket):
                 references = obj["metadata"].get("ownerReferences") or ()
                 if any(reference.get("uid") == uid for reference in references):
-                    found.append((resource, obj))
-        return found
+                    dependents.append((resource, obj))
+        return dependents
 
     def _stored_resources(self) -> list[Resource]:
         """One resource per bucket that holds objects."""
@@ -116,7 +117,7 @@ class Lifecycle:
         return marked
 
     def _settle_namespace(self, name: str) -> None:
-        """A namespace that is being deleted goes when it is empty and nobody else's finalizer holds it."""
+        """Removes a namespace that is being deleted once it is empty and no finalizer holds it."""
         key = NamespacedName("", name)
         namespace = self.cluster.storage.get("namespaces", key)
         if namespace is None or not namespace["metadata"].get("deletionTimestamp"):
@@ -146,7 +147,7 @@ class Lifecycle:
         return marked, True
 
     def _settle_crd(self, custom: Resource) -> None:
-        """A definition that is being deleted goes with the last of its objects."""
+        """Removes a definition that is being deleted together with the last of its objects."""
         resource = self.cluster.registry.by_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
         assert resource is not None
         definition = self.cluster.storage.get(resource.bucket, NamespacedName("", custom.bucket))

@@ -128,11 +128,11 @@ def _values(tokens: list[str]) -> tuple[str, ...]:
 def from_object(selector: LabelSelector | None) -> list[Requirement]:
     """A metav1.LabelSelector -> requirements; an empty one selects everything."""
     selector = selector or {}
-    found = [Requirement(k, "In", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
+    requirements = [Requirement(k, "In", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
     for expression in selector.get("matchExpressions") or ():
         values = tuple(expression.get("values") or ())
-        found.append(Requirement(expression["key"], expression["operator"], values))
-    return found
+        requirements.append(Requirement(expression["key"], expression["operator"], values))
+    return requirements
 
 
 def matches(requirements: list[Requirement], labels: Labels | None) -> bool:
@@ -149,7 +149,7 @@ class FieldTerm:
         return (_field(obj, self.path) == self.value) is self.equal
 
 
-# Beside metadata.name and metadata.namespace, which every kind has.
+# In addition to metadata.name and metadata.namespace, which every kind has.
 _FIELDS: dict[str, tuple[str, ...]] = {
     "Pod": (
         "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork",
@@ -187,8 +187,8 @@ def parse_fields(text: str, kind: str, selectable: tuple[str, ...] = ()) -> list
 
 
 def _selectable(path: str, kind: str, more: tuple[str, ...]) -> bool:
-    known = ("metadata.name", "metadata.namespace", *_FIELDS.get(kind, ()), *more)
-    return _stored_path(path, kind) in known
+    selectable = ("metadata.name", "metadata.namespace", *_FIELDS.get(kind, ()), *more)
+    return _stored_path(path, kind) in selectable
 
 
 def _stored_path(path: str, kind: str) -> str:

@@ -1,7 +1,7 @@
-"""What is refused of objects whose form is right: names, immutable fields, webhooks, CRDs, events. Pure.
+"""Validation of objects that have the right form: names, immutable fields, webhooks, CRDs, events. Pure.
 
-Not everything kube-apiserver checks: what people run into, with its texts. Called by the verbs of writer.py after
-mutation.
+It covers what people run into, not everything that kube-apiserver checks, and uses kube-apiserver's texts. Called by
+the verbs of writer.py after mutation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def check_update(cluster: Cluster, resource: Resource, subresource: str, old: Ob
 
 
 def check_delete(resource: Resource, obj: Object) -> None:
-    """Raises 403 for what may not go."""
+    """Raises 403 for objects that may not be deleted."""
     name = obj["metadata"]["name"]
     if resource.bucket == "namespaces" and name in DEFAULT_NAMESPACES:
         raise forbidden(resource.named, name, "this namespace may not be deleted")
@@ -245,8 +245,8 @@ def _workload(obj: Object) -> Iterator[Cause]:
         yield _required("spec.selector")
     else:
         labels = (template.get("metadata") or {}).get("labels") or {}
-        wanted = selector.get("matchLabels") or {} if isinstance(selector, dict) else {}
-        if any(labels.get(key) != value for key, value in wanted.items()):
+        match_labels = selector.get("matchLabels") or {} if isinstance(selector, dict) else {}
+        if any(labels.get(key) != value for key, value in match_labels.items()):
             why = "`selector` does not match template `labels`"
             yield _bad("spec.template.metadata.labels", labels, why)
     yield from _pod_spec(template.get("spec") or {}, "spec.template.spec")
@@ -400,8 +400,8 @@ def _match_conditions(conditions: list[Object], path: str) -> Iterator[Cause]:
 def _crd(obj: Object) -> Iterator[Cause]:
     spec = obj.get("spec") or {}
     group, names = spec.get("group") or "", spec.get("names") or {}
-    wanted = f"{names.get('plural', '')}.{group}"
-    if obj["metadata"].get("name") != wanted:
+    full_name = f"{names.get('plural', '')}.{group}"
+    if obj["metadata"].get("name") != full_name:
         why = 'must be spec.names.plural+"."+spec.group'
         yield _bad("metadata.name", obj["metadata"].get("name"), why)
     if "." not in group:
@@ -440,7 +440,7 @@ def _crd_versions(versions: list[Object]) -> Iterator[Cause]:
 
 
 def _structural(schema: Object, path: str) -> Iterator[Cause]:
-    """Every node has a type, and patterns can be read: what the rest of the sandbox relies on."""
+    """Checks what the rest of the sandbox relies on: every node has a type, and every pattern can be compiled."""
     free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
     kind = schema.get("type")
     kinds = ("object", "array", "string", "boolean", "integer", "number")

@@ -22,8 +22,8 @@ _SCALARS: dict[str, Object] = {
     "Duration": {"type": "string"}, "IntOrString": {"type": "string", "format": "int-or-string"},
 }  # fmt: skip
 
-# kubectl wants version 2 for one thing only: validating a `kind: List` itself. Kinds that a document does not
-# have it leaves to the server, so this one has none. In protobuf: Document{swagger, info{title, version}}.
+# kubectl reads version 2 for one thing only: validating a `kind: List` itself. It leaves kinds that the document
+# lacks to the server, so this document has none. In protobuf: Document{swagger, info{title, version}}.
 V2: Object = {
     "swagger": "2.0", "info": {"title": "Kubernetes sandbox", "version": "v1"}, "paths": {}, "definitions": {},
 }  # fmt: skip

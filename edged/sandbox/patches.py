@@ -112,7 +112,7 @@ def _merge_element(result: list[Any], item: object, shape: Shape) -> None:
 
 
 def _ordered(items: list[object], order: list[object] | None, key: str) -> list[Any]:
-    """Elements named in `order` in that order; each other one stays behind the element it followed."""
+    """Puts elements named in `order` into that order; every other element stays behind the one that it followed."""
     if not order:
         return items
 
@@ -135,7 +135,7 @@ def _hashable(value: object) -> Any:
 
 
 def _clean(value: object) -> Any:
-    """What of a patch is stored when there is nothing to merge with: no nulls in maps, no directives."""
+    """What is stored of a patch when there is nothing to merge with: all but nulls in maps and directives."""
     if isinstance(value, dict):
         return {k: _clean(v) for k, v in value.items() if v is not None and not k.startswith("$patch")}
     if isinstance(value, list):

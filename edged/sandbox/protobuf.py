@@ -35,7 +35,7 @@ Raw = int | bytes
 
 
 class _Malformed(ValueError):
-    """The message ends in the middle of a field, or a field is not what its number says."""
+    """The message ends in the middle of a field, or a field has another type than its number stands for."""
 
 
 def decode(body: bytes, types: GoTypes, registry: Registry) -> Object:
@@ -208,8 +208,8 @@ def _json(raw: Raw) -> Any:
 
 
 def _schema_union(raw: Raw, go_type: str, types: GoTypes) -> Any:
-    """CRD schemas have places for one of two things, which are one value in JSON: a schema or a bool, a schema or a
-    list of schemas, a schema or a list of strings."""
+    """In JSON some fields of a CRD's schema take values of two types: a schema or a bool, a schema or a list of
+    schemas, a schema or a list of strings. In protobuf each of these is a message with one field for each type."""
     schema = "apiextensions/v1.JSONSchemaProps"
     fields = list(_fields(raw))
     if go_type.endswith("OrBool"):

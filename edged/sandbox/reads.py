@@ -42,18 +42,18 @@ _KINDS = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMe
 
 
 def negotiate(request: Request) -> Form:
-    """The first offered media type that the server has. Raises 406."""
+    """The first media type of Accept that the server has. Raises 406."""
     include = request.query.get("includeObject", "Metadata")
     for offer in request.headers.get("accept", "*/*").split(","):
         media_type, *pieces = (piece.strip() for piece in offer.split(";"))
         parameters = dict(piece.partition("=")[::2] for piece in pieces)
         if media_type not in ("application/json", "*/*", "application/*"):
             continue
-        wanted = parameters.get("as")
-        if wanted is None:
+        kind = parameters.get("as")
+        if kind is None:
             return Form()
-        if wanted in _KINDS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1":
-            return Form(_KINDS[wanted], include)
+        if kind in _KINDS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1":
+            return Form(_KINDS[kind], include)
     raise not_acceptable(["application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"])
 
 
@@ -149,15 +149,15 @@ def _page(cluster: Cluster, target: Target, chosen: Selection, query: Mapping[st
     token = query.get("continue", "")
     if token:
         version, after = _read_token(token)
-        found = _state_at(cluster, target, version, _expired_page)
-        found = [obj for obj in found if _storage_key(obj) > after]
+        objects = _state_at(cluster, target, version, _expired_page)
+        objects = [obj for obj in objects if _storage_key(obj) > after]
     else:
-        found, version = _first_page(cluster, target, query)
-    found = [obj for obj in found if chosen.matches(obj)]
-    if not limit or len(found) <= limit:
-        return _Page(found, version)
-    kept = found[:limit]
-    remaining = None if chosen.filtered else len(found) - limit
+        objects, version = _first_page(cluster, target, query)
+    objects = [obj for obj in objects if chosen.matches(obj)]
+    if not limit or len(objects) <= limit:
+        return _Page(objects, version)
+    kept = objects[:limit]
+    remaining = None if chosen.filtered else len(objects) - limit
     return _Page(kept, version, _write_token(version, _storage_key(kept[-1])), remaining)
 
 

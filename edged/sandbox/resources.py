@@ -255,7 +255,7 @@ def _rooted(types: GoTypes, go_type: str) -> Shape:
 
 def custom_resources(crd: dict[str, Any], types: GoTypes) -> list[Resource]:
     """One Resource per served version of a CustomResourceDefinition (spec as stored, with its defaults)."""
-    spec, found = crd["spec"], []
+    spec, resources = crd["spec"], []
     names = spec["names"]
     metadata = types.shape("meta/v1.ObjectMeta")
     for version in spec["versions"]:
@@ -263,7 +263,7 @@ def custom_resources(crd: dict[str, Any], types: GoTypes) -> list[Resource]:
             continue
         schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
         subresources = version.get("subresources") or {}
-        found.append(Resource(
+        resources.append(Resource(
             spec["group"], version["name"], names["kind"], names["plural"], names["singular"],
             f"{names['plural']}.{spec['group']}", spec["scope"] == "Namespaced",
             short_names=tuple(names.get("shortNames") or ()), categories=tuple(names.get("categories") or ()),
@@ -271,4 +271,4 @@ def custom_resources(crd: dict[str, Any], types: GoTypes) -> list[Resource]:
             list_kind=names["listKind"], shape=schema_shape(schema, metadata), schema=schema,
             columns=tuple(version.get("additionalPrinterColumns") or ()), scale=subresources.get("scale"),
         ))  # fmt: skip
-    return found
+    return resources

@@ -1,8 +1,8 @@
 """Structural schemas of custom resources: pruning, defaults, validation. Pure; results are new objects.
 
 Validation covers types, required, enum, bounds, lengths, patterns, list and map sizes, uniqueItems, list-map keys,
-allOf/anyOf/oneOf/not, and x-kubernetes-validations that are CEL
-(kube/values/cel.py). Texts are those of kube-apiserver.
+allOf/anyOf/oneOf/not, and the CEL rules of x-kubernetes-validations (kube/values/cel.py). Texts are those of
+kube-apiserver.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INT_OR_STRING = "x-kubernetes-int-or-string"
 
 
 def prune(obj: Object, schema: Schema) -> tuple[Object, list[str]]:
-    """Drops fields that the schema does not know; returns the paths of what went."""
+    """Drops fields that the schema does not have, and returns their paths."""
     gone: list[str] = []
     return _prune(obj, schema, "", gone, root=True), gone
 
@@ -125,8 +125,8 @@ class _Validation:
             self._rule(value, rule, path)
 
     def _rule(self, value: object, rule: Schema, path: str) -> None:
-        """One CEL rule. A transition rule (it reads oldSelf) holds where nothing was before; elements of lists have
-        no former self."""
+        """One CEL rule. A transition rule reads oldSelf: it holds where there was no old value. Elements of lists never
+        have one."""
         text = rule["rule"]
         variables = {"self": value}
         try:

@@ -34,7 +34,7 @@ from edged.sandbox.webhook_admission import Admission, WebhookClient
 from edged.telemetry.logs import Logger
 
 MAX_BODY = 3 * 1024 * 1024  # as kube-apiserver
-# A body that is too long is read to its end within reason: who is still sending does not see an answer.
+# A client that is still sending does not read the answer, so a body that is too long is read on for a while.
 MAX_DISCARDED = 32 * 1024 * 1024
 MAX_HEADERS = 64 * 1024
 IDLE_S = 300.0
@@ -42,7 +42,7 @@ IDLE_S = 300.0
 
 @dataclass(slots=True)
 class Sandbox:
-    """A running server. `url` has no trailing slash; `storage` is for looking and for compacting in tests."""
+    """A running server. `url` has no trailing slash; tests look into `storage` and compact it."""
 
     url: str
     storage: Storage
@@ -201,7 +201,7 @@ class _Connection:
             await self._respond(response, head=request.method == "HEAD")
 
     async def _answer(self, request: Request) -> Response:
-        """The API's answer; 500 with the error where an object was met that nobody foresaw."""
+        """The API's answer; 500 with the error where something unexpected was raised."""
         response: Response | None = None
         with boundary(self._log, "request", f"{request.method} {request.path}") as unit:
             response = await self._api.handle(request)
@@ -219,10 +219,10 @@ class _Connection:
     async def _respond_stream(
         self, request: Request, response: Response, chunks: AsyncGenerator[bytes, None]
     ) -> None:
-        """Chunks as they come. The peer's hang-up is noticed by reading beside the writing."""
+        """Sends chunks as they come. At the same time it reads, which is how a hang-up is noticed."""
         headers = [*_headers(response), ("Transfer-Encoding", "chunked")]
         async with trio.open_nursery() as nursery, aclosing(chunks):
-            # First of all: a generator that was never begun does not give back what it holds when it is closed.
+            # First of all: closing a generator that has not begun would not end its subscription.
             chunk = await self._next_chunk(request, chunks)
             nursery.start_soon(self._until_hang_up, nursery.cancel_scope)
             await self._send(h11.Response(status_code=response.status, headers=headers))

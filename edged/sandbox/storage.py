@@ -30,15 +30,14 @@ class KeyAbsent(EdgedError):
 
 
 class VersionMismatch(EdgedError):
-    """The stored object is not the one the caller read."""
+    """Somebody else has written the object since the caller read it."""
 
 
 class TooOld(EdgedError):
-    """The history does not reach back to the wanted version."""
+    """The history does not reach back to the version that was asked for."""
 
-    def __init__(self, wanted: int, oldest: int) -> None:
-        super().__init__(f"too old resource version: {wanted} ({oldest})")
-        self.wanted = wanted
+    def __init__(self, version: int, oldest: int) -> None:
+        super().__init__(f"too old resource version: {version} ({oldest})")
         self.oldest = oldest
 
 

@@ -1,6 +1,6 @@
 """status, scale, binding, eviction, log, finalize, approval, token, and the reviews that are answered at once.
 
-Called by api.py. Everything that changes a stored object goes through writes.Writer.
+Called by api.py. Everything that changes a stored object goes through writer.Writer.
 """
 
 from __future__ import annotations
@@ -268,8 +268,8 @@ async def _evict(cluster: Cluster, writer: Writer, target: Target, request: Requ
 
 
 def _check_budget(cluster: Cluster, pod: Object) -> None:
-    """A PodDisruptionBudget whose status allows no disruption keeps the Pod; without a controller nobody else
-    computes that status, so a budget that says nothing allows the eviction."""
+    """A PodDisruptionBudget whose status allows no disruption keeps the Pod. No controller computes that status here,
+    so a budget without one allows the eviction."""
     from edged.sandbox import list_selectors
 
     for budget in cluster.storage.list("poddisruptionbudgets.policy", pod["metadata"]["namespace"]):
@@ -301,7 +301,7 @@ def _log(cluster: Cluster, target: Target) -> Response:
 
 
 def _finalize(cluster: Cluster, target: Target, request: Request) -> Response:
-    """Namespaces end by themselves here (lifecycle.py), so a list of spec.finalizers has nothing to hold."""
+    """Does nothing with spec.finalizers: here namespaces end by themselves (lifecycle.py)."""
     body = codec.decode(cluster, request, "Namespace")
     obj = _existing(cluster, target)
     spec = {**(obj.get("spec") or {}), "finalizers": dig(body, "spec.finalizers") or []}
@@ -313,7 +313,7 @@ def _finalize(cluster: Cluster, target: Target, request: Request) -> Response:
 
 
 def review(cluster: Cluster, target: Target, request: Request) -> Response:
-    """Who am I, may I: one administrator, everything allowed."""
+    """Reviews of who the client is and what it may do: it is the administrator, and everything is allowed."""
     if request.method != "POST" or target.name:
         raise method_not_allowed()
     resource, user = target.resource, request.user

@@ -109,7 +109,7 @@ def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
 
 
 def dig(obj: object, path: str) -> Any:
-    """`spec.nodeName` of a decoded object; None where a step is missing."""
+    """The value at a path such as `spec.nodeName`; None where a step is missing."""
     for part in path.split("."):
         obj = obj.get(part) if isinstance(obj, dict) else None
     return obj
@@ -138,14 +138,14 @@ def _printer_column(spec: Object) -> Column:
     path, kind = spec["jsonPath"], spec["type"]
 
     def cell(obj: Object, now: float) -> Any:
-        found = json_path(obj, path)
-        if not found:
+        values = json_path(obj, path)
+        if not values:
             return None
         if kind == "date":
-            return age(str(found[0]), now)
+            return age(str(values[0]), now)
         if kind in ("integer", "number", "boolean"):
-            return found[0]
-        return " ".join(_text(value) for value in found) if len(found) > 1 else _text(found[0])
+            return values[0]
+        return " ".join(_text(value) for value in values) if len(values) > 1 else _text(values[0])
 
     return Column(spec["name"], cell, kind, spec.get("priority", 0))
 
@@ -303,8 +303,8 @@ def _ready_of(obj: Object, _now: float) -> str:
 
 
 def _job_completions(obj: Object, _now: float) -> str:
-    done, wanted = dig(obj, "status.succeeded") or 0, dig(obj, "spec.completions")
-    return f"{done}/{wanted}" if wanted is not None else f"{done}/1 of {dig(obj, 'spec.parallelism') or 1}"
+    done, completions = dig(obj, "status.succeeded") or 0, dig(obj, "spec.completions")
+    return f"{done}/{completions}" if completions is not None else f"{done}/1 of {dig(obj, 'spec.parallelism') or 1}"
 
 
 def _job_status(obj: Object, _now: float) -> str:

@@ -1,4 +1,4 @@
-"""Watches: which events a client gets, in which order, and the waiting between them.
+"""Watches: which events a client gets and in which order, and waiting for the next ones.
 
 The first part is pure (initial events, selector edges, bookmarks); `stream` waits on trio. Called by api.py.
 """
@@ -20,7 +20,7 @@ from edged.sandbox.resources import Resource
 from edged.sandbox.storage import Event, Subscription, TooOld
 
 BOOKMARK_EVERY_S = 60.0
-# A client that lets this many events pile up is cut off; it will list again.
+# A client that lets this many events pile up gets 410 and has to list again.
 MAX_PENDING = 20_000
 
 
@@ -82,8 +82,8 @@ def encode_line(kind: str, obj: Object) -> bytes:
 
 
 def edge_of(event: Event, chosen: Selection) -> tuple[str, Object] | None:
-    """What a write is to a client with that selection: an object that begins to match is ADDED, one that ceases
-    is DELETED (its old state with the new version)."""
+    """The event that a client with that selection gets for a write: an object that begins to match is ADDED, one that
+    no longer matches is DELETED (its old state with the new version)."""
     now = chosen.matches(event.object) and event.type != "DELETED"
     before = event.old is not None and chosen.matches(event.old)
     if now:

@@ -1,4 +1,4 @@
-"""Admission webhooks, really called: which ones, in which order, what their answers mean.
+"""Admission webhooks: which ones are called, in which order, and what their answers mean.
 
 The HTTPS call itself is in webhookcall.py. Called by the verbs of writer.py and by subresources.py. Order and texts are
 those of kube-apiserver; where it is free to pick one of several denials, the first in configuration order is taken.
@@ -214,7 +214,7 @@ class Admission:
         for condition in conditions:
             try:
                 if celrules.evaluate(condition["expression"], variables) is not True:
-                    return False  # a condition that is false wins over one that failed
+                    return False  # a condition that is false counts more than one that failed
             except celrules.CelError as error:
                 failure = failure or f"expression '{condition['expression']}' resulted in error: {error}"
         if failure is None:
@@ -287,8 +287,8 @@ def _rule_matches(rule: Object, attributes: Attributes) -> bool:
 
 
 def _resource_matches(pattern: str, attributes: Attributes) -> bool:
-    wanted, slash, subresource = pattern.partition("/")
-    if wanted not in ("*", attributes.resource.plural):
+    plural, slash, subresource = pattern.partition("/")
+    if plural not in ("*", attributes.resource.plural):
         return False
     if not slash:
         return attributes.subresource == ""
@@ -364,7 +364,7 @@ def _denial(name: str, status: Object, warnings: list[str]) -> ApiStatus:
 
 
 def _apply(patch: list[Object], obj: Object) -> Object:
-    """Operation by operation, so that the text can name the one that failed."""
+    """Applies one operation after the other, so that the text can name the one that failed."""
     import jsonpatch
     import jsonpointer
 

@@ -1,7 +1,7 @@
-"""Reads what a WebAssembly binary says about itself: imports, exports, custom sections; and changes the latter. Pure.
+"""Reads imports, exports and custom sections of a WebAssembly binary, and changes custom sections. Pure.
 
-Only the few sections needed are decoded; the code section, nearly all of a module, is skipped. The engine
-validates modules when they are compiled, so this reader checks just enough never to read outside the bytes.
+Only the sections that are needed are decoded; the code section, nearly all of a module, is skipped. The engine
+validates modules when it compiles them, so this reader only makes sure that it never reads outside the bytes.
 Binary format: WebAssembly Core Specification, chapter 5.
 """
 
@@ -27,8 +27,8 @@ class Binary(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of an imported memory or table: pages or elements. `plain` is False for what is shared, 64-bit or has pages of
-    another size than 64 KiB."""
+    """Of an imported memory or table: pages or elements. `plain` is False where it is shared or 64-bit, or where
+    its pages have another size than 64 KiB."""
 
     minimum: int
     maximum: int | None = None
@@ -78,7 +78,7 @@ class _Reader:
         return self.data[self.at - 1]
 
     def number(self) -> int:
-        """Unsigned LEB128; the few places where signed ones stand have the same length."""
+        """Unsigned LEB128. Signed numbers, which stand in a few places, have the same length."""
         value = shift = 0
         while True:
             byte = self.byte()

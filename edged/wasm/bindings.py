@@ -219,10 +219,10 @@ def take_error(error: int) -> str:
 def take_trap(trap: int) -> tuple[str | None, str]:
     """(kind or None where the host made the trap, message) of a `wasm_trap_t`, which is freed."""
     code = ctypes.c_uint8()
-    known = holding.wasmtime_trap_code(trap, ctypes.addressof(code))
+    has_code = holding.wasmtime_trap_code(trap, ctypes.addressof(code))
     text = take_text(holding.wasm_trap_message, trap)
     holding.wasm_trap_delete(trap)
-    return (TRAP_KINDS.get(code.value, f"trap {code.value}") if known else None), text
+    return (TRAP_KINDS.get(code.value, f"trap {code.value}") if has_code else None), text
 
 
 def new_trap() -> int:

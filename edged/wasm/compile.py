@@ -1,10 +1,10 @@
 """Compiled modules: made by a short-lived child process, kept in a content-addressed cache, mapped when loaded.
 
-Compiled code is native code, so the cache is trusted only as far as its files are: every folder on the way and the
-file itself must belong to this user (or root, for the folders) and be writable by nobody else, symlinks are not
-followed, and the bytes that were checked are the bytes that are mapped. A file's name carries the digest of its
-content: a truncated or damaged file is recognised, removed and made again. Files are written under a temporary
-name, synced, renamed and never opened for writing again, because one truncated while mapped kills the process.
+Compiled code is native code, so nobody else may be able to change the cache. Every folder on the way and the file
+itself must belong to this user (folders may be root's) and be writable by nobody else. Symlinks are not followed, and
+the bytes that were checked are the bytes that are mapped. A file's name carries the digest of its content: a truncated
+or damaged file is recognised, removed and made again. Files are written under a temporary name, synced, renamed and
+never opened for writing again, because the process dies when a file is truncated while it is mapped.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ class CompileLimits:
 
 
 class CacheUntrusted(ConfigError):
-    """The cache folder or a file in it could have been written by somebody else."""
+    """Somebody else could have written the cache folder or a file in it."""
 
 
 def cpu_features() -> str:
     """What native code may depend on: the processor's feature flags as the kernel lists them."""
-    wanted = ("flags", "Features", "CPU implementer", "CPU part")
+    features = ("flags", "Features", "CPU implementer", "CPU part")
     try:
         with open("/proc/cpuinfo") as file:
-            lines = sorted({line.strip() for line in file if line.partition("\t")[0].strip() in wanted})
+            lines = sorted({line.strip() for line in file if line.partition("\t")[0].strip() in features})
     except OSError:
         lines = []
     return f"{platform.machine()} " + " ".join(lines)
 
 
 def _foreign(status: os.stat_result, *, folder: bool) -> str | None:
-    """Why a folder on the way or the file could be somebody else's work; None where it could not."""
+    """Why somebody else could have written the folder or the file; None where nobody could."""
     mine = (0, os.geteuid()) if folder else (os.geteuid(),)
     if status.st_uid not in mine:
         return f"belongs to user {status.st_uid}"
@@ -190,7 +190,7 @@ class Compiler:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what compilations left behind that were killed with the daemon."""
+        """Remove the temporary files of compilations that were killed with the daemon."""
         for path in self.cache_dir.glob(f"{TEMPORARY}*"):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > 2 * self.limits.wall_s:
@@ -272,7 +272,7 @@ class Compiler:
 
 
 def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
-    """Turn the child's end into the right error; none when it succeeded."""
+    """Raise the error that the child's exit code and messages stand for; none when it succeeded."""
     if code == 0:
         return
     text = stderr.decode(errors="replace").strip()

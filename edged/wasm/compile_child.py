@@ -1,9 +1,8 @@
 """The short-lived process that compiles one module: `python -I -c ... main()` (compile.py starts it).
 
 Reads the module from standard input, writes the compiled form to standard output; messages go to standard error
-and exit code 3 says that the module is at fault. It protects the node from the compiler: limited address space and
-CPU time, first in line for the out-of-memory killer, and no sockets (seccomp): what compiles a stranger's bytes has
-nobody to talk to.
+and exit code 3 says that the module is at fault. A stranger's module could exploit the compiler, so this process has
+limits of address space and CPU time, is first in line for the out-of-memory killer, and can open no sockets (seccomp).
 """
 
 from __future__ import annotations

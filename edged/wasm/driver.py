@@ -96,7 +96,8 @@ class Driver:
     # --- slices
 
     def _done_at_once(self, guest: Guest, future: int) -> bool:
-        """The first slice, where nobody else is in his: most calls end here and need no cancel scope."""
+        """Run the first slice at once where no other call is in its first: most calls end here and need no cancel
+        scope."""
         if self._engine.slices.fresh.held or not self._is_short():
             return False
         if self._poll(guest, future):
@@ -105,7 +106,8 @@ class Driver:
         return False
 
     async def _first_slice(self, guest: Guest, future: int) -> bool:
-        """Hold the turnstile of first slices across one pass of the event loop: one unfinished one in each."""
+        """Hold the turnstile of first slices for one pass of the event loop, so that each pass has at most one of
+        them."""
         fresh = self._engine.slices.fresh
         await fresh.enter(self._rank())
         try:
@@ -136,7 +138,7 @@ class Driver:
                 used.leave()
 
     async def _until_idle(self) -> None:
-        """Let pass whoever is in the middle of a call: ranks decide only between those that wait."""
+        """Wait until no other call is in a slice: ranks decide only between calls that wait."""
         slices = self._engine.slices
         while slices.used.held or slices.fresh.held:
             await trio.lowlevel.checkpoint()

@@ -142,10 +142,10 @@ class Store:
 
     def _find(self, name: bytes) -> bool:
         """Put an export of the instance where the scratch area has room for it."""
-        found: bool = holding.wasmtime_instance_export_get(
+        is_there: bool = holding.wasmtime_instance_export_get(
             self.context, self.address + INSTANCE, name, len(name), self.address + EXTERN
         )
-        return found
+        return is_there
 
     def _explained(self, text: str) -> str:
         limit = self.budget.memory_mib << 20

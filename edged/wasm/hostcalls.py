@@ -17,10 +17,10 @@ class HostFunction:
     """One importable function.
 
     `params` and `results` are letters: i for i32, I for i64; at most one result. `call(instance, *args)` gets its
-    arguments as unsigned integers. It runs on the guest's stack: it does bounded work and copies bytes, nothing
-    else. With `waits`, `call` reads its arguments at once and returns an async function without arguments, which
-    is awaited as ordinary trio code; its result becomes the guest's. It may also return the result itself, when
-    there is nothing to wait for, or a Computation. Whatever `call` raises traps the guest.
+    arguments as unsigned integers. It runs on the guest's stack, so it may do only bounded work and copy bytes.
+    With `waits`, `call` reads its arguments at once and returns an async function without arguments. That is awaited as
+    ordinary trio code, and the guest gets its result. Where there is nothing to wait for, `call` may return the result
+    itself, or a Computation. Whatever `call` raises traps the guest.
     """
 
     params: str

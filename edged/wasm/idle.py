@@ -1,8 +1,8 @@
 """Giving back the code of modules that nobody called for a while.
 
-Compiled code is mapped from its file. One review maps nearly all of a policy's 2.6 MB, used or not, because the kernel
-maps around each fault; and mapped code is what the kernel gives up last when memory is short. Unmapped, it is ordinary
-page cache, and the next call finds it there within microseconds.
+Compiled code is mapped from its file. One review brings nearly all of a policy's 2.6 MB into memory, used or not,
+because the kernel maps what is around each fault. When memory is short, the kernel takes mapped code last. Once
+unmapped, the code is ordinary page cache, and the next call gets it from there within microseconds.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Idle:
 
 
 def give_back(modules: Iterable[Code]) -> None:
-    """Drop these modules' pages; only where they come unchanged from a file, to which they can be read again."""
+    """Drop these modules' pages, but only those that come unchanged from a file: they can be read from it again."""
     mappings = _mappings()
     for module in modules:
         start, end = image_range(module.handle)
@@ -71,10 +71,10 @@ def image_range(handle: int) -> tuple[int, int]:
 
 def _mappings() -> list[tuple[int, int, bool]]:
     """(first address, the one after it, whether it is a file's and read-only) of each mapping of this process."""
-    found = []
+    mappings = []
     with open("/proc/self/maps") as file:
         for line in file:
             if match := _LINE.match(line):
                 safe = match[4] != "0" and "w" not in match[3]
-                found.append((int(match[1], 16), int(match[2], 16), safe))
-    return found
+                mappings.append((int(match[1], 16), int(match[2], 16), safe))
+    return mappings

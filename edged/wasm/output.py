@@ -1,4 +1,4 @@
-"""What a guest wrote to stdout and stderr: captured, bounded, taken by whoever reports the guest's errors. Pure."""
+"""What a guest wrote to stdout and stderr, up to a limit. Pure."""
 
 from __future__ import annotations
 

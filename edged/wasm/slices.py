@@ -1,10 +1,10 @@
 """Who may run the next slice: which guest call goes on when several want the processor. Pure but for trio's events.
 
-Without a rule, trio runs every runnable call before it looks at sockets, and the slices of fifty endless guests add
-up to 200 ms in which nobody else is served. With it, each pass of the event loop runs at most one call's
-first unfinished slice and one later slice; among later slices the call that used the least CPU goes first, so that a
-call that needs three milliseconds does not queue behind guests that used three hundred. What a module's calls usually
-use counts, too: a new wave of endless calls begins where the last one ended, not among the honest ones.
+By itself trio runs every runnable call before it looks at sockets: the slices of fifty endless guests add up to 200 ms
+in which nobody else is served. So each pass of the event loop runs at most one unfinished first slice and one later
+slice. Among later slices the call that used the least CPU goes first, so that a call that needs three milliseconds does
+not wait for guests that used three hundred. What a module's calls usually use counts as well: a new wave of endless
+calls starts at the rank where the last wave ended, not among the short calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import trio
 
 
 class Turnstile:
-    """A lock whose waiters go through in the order of their rank (lowest first), then first come, first served."""
+    """A lock that goes to the waiter of the lowest rank, and among equal ranks to the one that waits longest."""
 
     def __init__(self) -> None:
         self._held = False

@@ -1,8 +1,8 @@
-"""The pool's fiber stacks: where they are, and giving back what deep calls left in them.
+"""The pool's fiber stacks: where they are, and giving back the memory that deep calls left in them.
 
-wasmtime hands stacks out again as they were left: after a flood of guests that recurse deeply, each of the pool's
-stacks would stay in memory for good (512 KiB of Wasm each), and its C API has no setting against it. So the
-mapping is found once, when the engine has just made it, and emptied whenever a burst of calls has ended and none runs.
+wasmtime reuses stacks as they are. After many guests that recurse deeply each of the pool's stacks would stay in memory
+(512 KiB of Wasm each), and the C API has no setting against that. So the mapping is looked up once, when the engine has
+just made it, and emptied whenever a burst of calls has ended and none runs.
 """
 
 from __future__ import annotations

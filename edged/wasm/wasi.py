@@ -1,8 +1,9 @@
-"""WASI preview 1 for guests that need a C library, not a system: every function links.
+"""WASI preview 1, for guests whose C library needs it. Every function links.
 
-What makes no sense here (files, sockets) answers EBADF or ENOSYS, never a silent success. stdout and stderr are
-captured and bounded, stdin is a queue that the host may feed while the guest runs, clocks and randomness come from
-the `Wasi` object so that tests can fix them. Reference: WASI snapshot preview 1 witx, `wasi_snapshot_preview1`.
+Functions that make no sense here (files, sockets) answer EBADF or ENOSYS and never pretend to succeed. stdout and
+stderr are captured and bounded. stdin is a queue that the host may feed while the guest runs. Clocks and randomness
+come from the `Wasi` object, so that tests can fix them. Reference: WASI snapshot preview 1 witx,
+`wasi_snapshot_preview1`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ MAX_SLEEP_S = 3600.0
 
 
 class Stdin:
-    """A queue of bytes: reading an empty one is end of file, and later reads succeed once more was fed."""
+    """A queue of bytes. Reading from an empty queue is end of file; later reads succeed once more was fed."""
 
     __slots__ = ("_at", "_data")
 
