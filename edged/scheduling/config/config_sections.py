@@ -168,7 +168,7 @@ def _extender(value: object, path: str) -> ExtenderConfig:
 
 def _managed(value: object, path: str) -> dict[str, bool]:
     """Resource -> ignoredByScheduler."""
-    found: dict[str, bool] = {}
+    resources: dict[str, bool] = {}
     for i, entry in enumerate(a_list(value, path)):
         here = f"{path}[{i}]"
         given = an_object(entry, here)
@@ -176,10 +176,10 @@ def _managed(value: object, path: str) -> dict[str, bool]:
         name = text(given.get("name"), f"{here}.name")
         if not is_extended(name):
             raise ConfigError(f"{here}.name: must be an extended resource such as example.com/gpu, not {name!r}")
-        if name in found:
+        if name in resources:
             raise ConfigError(f"{here}.name: {name!r} is there twice")
-        found[name] = boolean(given.get("ignoredByScheduler"), f"{here}.ignoredByScheduler", False)
-    return found
+        resources[name] = boolean(given.get("ignoredByScheduler"), f"{here}.ignoredByScheduler", False)
+    return resources
 
 
 def _tls(value: object, path: str, https: bool, url: str) -> ExtenderTls | None:

@@ -34,12 +34,12 @@ def parse_args(plugin: str, args: Mapping[str, Any]) -> GuestArgs:
         values.pop(ignored, None)
     if "Args" in values:
         values.setdefault("args", values.pop("Args"))
-    known = {"guestURL": str, "guestConfig": str, "logSeverity": int, "args": list}
+    types = {"guestURL": str, "guestConfig": str, "logSeverity": int, "args": list}
     for key, value in values.items():
-        if key not in known:
+        if key not in types:
             raise ConfigError(f"pluginConfig {plugin}: unknown key {key}")
-        if value is not None and type(value) is not known[key]:
-            raise ConfigError(f"pluginConfig {plugin}: {key} must be of type {known[key].__name__}")
+        if value is not None and type(value) is not types[key]:
+            raise ConfigError(f"pluginConfig {plugin}: {key} must be of type {types[key].__name__}")
     words = values.get("args") or []
     if not all(isinstance(word, str) for word in words):
         raise ConfigError(f"pluginConfig {plugin}: args must be a list of strings")

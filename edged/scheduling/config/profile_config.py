@@ -119,10 +119,10 @@ def _profile(entry: object, path: str, count: int, ignored: list[str]) -> Profil
     plugins = an_object(profile.get("plugins") or {}, f"{path}.plugins")
     only_known(plugins, frozenset({*POINT_NAMES, *_NOT_HERE, "multiPoint"}), f"{path}.plugins")
     ignored += [f"{path}.plugins.{key}" for key in plugins if key in _NOT_HERE]
-    known = frozenset({*FACTORIES, *guests})
-    multi = _point(plugins.get("multiPoint"), f"{path}.plugins.multiPoint", known, ignored)
+    plugin_names = frozenset({*FACTORIES, *guests})
+    multi = _point(plugins.get("multiPoint"), f"{path}.plugins.multiPoint", plugin_names, ignored)
     points = {
-        POINT_NAMES[key]: _point(value, f"{path}.plugins.{key}", known, ignored)
+        POINT_NAMES[key]: _point(value, f"{path}.plugins.{key}", plugin_names, ignored)
         for key, value in plugins.items()
         if key in POINT_NAMES
     }
@@ -138,7 +138,7 @@ def _profile(entry: object, path: str, count: int, ignored: list[str]) -> Profil
     )
 
 
-def _point(value: object, path: str, known: frozenset[str], ignored: list[str]) -> PointConfig:
+def _point(value: object, path: str, plugin_names: frozenset[str], ignored: list[str]) -> PointConfig:
     point = an_object(value or {}, path)
     only_known(point, frozenset({"enabled", "disabled"}), path)
     enabled: list[PluginRef] = []
@@ -147,7 +147,7 @@ def _point(value: object, path: str, known: frozenset[str], ignored: list[str]) 
         ref = _ref(entry, here)
         if ref.name in NOT_BUILT:
             ignored.append(f"{here}: {ref.name} is not available")
-        elif ref.name not in known:
+        elif ref.name not in plugin_names:
             raise ConfigError(f"{here}.name: plugin {ref.name!r} is not known")
         elif any(other.name == ref.name for other in enabled):
             raise ConfigError(f"{here}.name: plugin {ref.name!r} is enabled twice")

@@ -119,42 +119,42 @@ class Cache:
 
     def forget(self, pod: PodInfo) -> None:
         """Take an assumption back; nothing happens when the Pod is confirmed or gone by now."""
-        known = self.pods.get(pod.uid)
-        if known is None or pod.uid not in self.assumed:
+        assumed = self.pods.get(pod.uid)
+        if assumed is None or pod.uid not in self.assumed:
             return
-        if known.node_name != pod.node_name:
-            raise CacheError(f"Pod {pod.key} was assumed on {known.node_name}, not on {pod.node_name}")
-        self._displace(known)
+        if assumed.node_name != pod.node_name:
+            raise CacheError(f"Pod {pod.key} was assumed on {assumed.node_name}, not on {pod.node_name}")
+        self._displace(assumed)
 
     def set_pod(self, pod: PodInfo) -> PodInfo | None:
         """An assigned Pod was added or changed, or an assumed one is confirmed; gives back what was known."""
-        known = self.pods.get(pod.uid)
+        old = self.pods.get(pod.uid)
         self.assumed.discard(pod.uid)
-        if known is not None:
-            if known.node_name == pod.node_name and known.spec is pod.spec and known.labels is pod.labels:
-                self._exchange(known, pod)
-                return known
-            self._displace(known)
+        if old is not None:
+            if old.node_name == pod.node_name and old.spec is pod.spec and old.labels is pod.labels:
+                self._exchange(old, pod)
+                return old
+            self._displace(old)
         self._place(pod)
-        return known
+        return old
 
     def remove_pod(self, uid: str) -> PodInfo | None:
-        known = self.pods.get(uid)
-        if known is not None:
-            self._displace(known)
-        return known
+        old = self.pods.get(uid)
+        if old is not None:
+            self._displace(old)
+        return old
 
     def is_assumed(self, uid: str) -> bool:
         return uid in self.assumed
 
-    def _exchange(self, known: PodInfo, pod: PodInfo) -> None:
+    def _exchange(self, old: PodInfo, pod: PodInfo) -> None:
         """Nothing that sums or verdicts rest on differs: no new generation (unless termination began)."""
         info = self.nodes[pod.node_name]
         self.pods[pod.uid] = info.pods[pod.uid] = pod
         for some in (info.affinity_pods, info.anti_affinity_pods, info.volume_pods):
             if pod.uid in some:
                 some[pod.uid] = pod
-        if known.terminating != pod.terminating or known.start_time != pod.start_time:
+        if old.terminating != pod.terminating or old.start_time != pod.start_time:
             self._touch(info)
 
     def _place(self, pod: PodInfo) -> None:

@@ -252,15 +252,15 @@ async def run_post_filter(profile: Profile, state: CycleState, evaluation: Evalu
         answer = call.method(state, evaluation.pod, statuses)
         if call.awaits:
             answer = await answer
-        found, status = answer
+        offered, status = answer
         if status is None or status.code in (Code.SUCCESS, Code.UNRESOLVABLE):
             evaluation.post_filter_message = status.message if status else ""
-            return found or PostFilterResult()
+            return offered or PostFilterResult()
         if not status.rejected:
             evaluation.post_filter_message = status.message
             return PostFilterResult()
-        if found is not None and found.override:
-            result = found
+        if offered is not None and offered.override:
+            result = offered
         reasons += status.reasons
     evaluation.post_filter_message = ", ".join(reasons)
     return result
@@ -308,8 +308,8 @@ class Algorithm:
             if evaluation.feasible:
                 return
         positions = self.positions(names)
-        wanted = self.wanted(profile, len(positions))
-        await self._filter(profile, state, evaluation, positions, wanted)
+        enough = self.wanted(profile, len(positions))
+        await self._filter(profile, state, evaluation, positions, enough)
         self.advance(evaluation)
         await run_extender_filters(self.extenders, evaluation, self.snapshot.nodes)
 
@@ -319,9 +319,9 @@ class Algorithm:
         if names is None:
             start = self.start % total  # nodes may have gone since
             return range(total) if not start else [*range(start, total), *range(start)]
-        found = sorted(self.snapshot.index(name) for name in names if name in self.snapshot)
-        turn = self.start % len(found) if found else 0
-        return found[turn:] + found[:turn]
+        limited = sorted(self.snapshot.index(name) for name in names if name in self.snapshot)
+        turn = self.start % len(limited) if limited else 0
+        return limited[turn:] + limited[:turn]
 
     def wanted(self, profile: Profile, total: int) -> int:
         """How many feasible nodes end the search among `total`."""
@@ -340,7 +340,7 @@ class Algorithm:
         state: CycleState,
         evaluation: Evaluation,
         positions: Sequence[int],
-        wanted: int,
+        enough: int,
     ) -> None:
         calls = active(profile.calls["filter"], state.skip_filter)
         statuses: list[Status | None] = list(evaluation.statuses)
@@ -350,7 +350,7 @@ class Algorithm:
             status = statuses[i] = await self.filter_twice(profile, calls, state, evaluation.pod, node)
             if status is None:
                 feasible.append(i)
-                if len(feasible) >= wanted:
+                if len(feasible) >= enough:
                     break
         evaluation.statuses = statuses
         evaluation.feasible = feasible
@@ -560,10 +560,10 @@ def evaluate(
     """
     pods = list(pods)
     _, parser, snapshot = offline(nodes, pods)
-    known = Objects()
+    others = Objects()
     for extra in objects:
-        known.put(extra["kind"], extra)
-    handle: Handle = OfflineHandle(snapshot, known)
+        others.put(extra["kind"], extra)
+    handle: Handle = OfflineHandle(snapshot, others)
     if not isinstance(profile, Profile):
         profile = build(profile or ProfileConfig("default-scheduler"), handle)
     nominator = Nominator()

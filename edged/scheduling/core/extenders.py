@@ -68,26 +68,26 @@ async def run_extender_filters(
         if not extender.filters or not extender.interested(evaluation.pod):
             continue
         try:
-            found = await extender.filter(evaluation.pod, [nodes[i] for i in evaluation.feasible])
+            answer = await extender.filter(evaluation.pod, [nodes[i] for i in evaluation.feasible])
         except EdgedError:
             if extender.ignorable:
                 continue
             raise
-        _take_out(evaluation, found)
+        _take_out(evaluation, answer)
 
 
-def _take_out(evaluation: Evaluation, found: Filtered) -> None:
-    stay = frozenset(found.names)
+def _take_out(evaluation: Evaluation, answer: Filtered) -> None:
+    stay = frozenset(answer.names)
     statuses = list(evaluation.statuses)
     for i in evaluation.feasible:
         name = evaluation.names[i]
         if name in stay:
             continue
         evaluation.extended = True
-        if name in found.unresolvable:
-            statuses[i] = Status(Code.UNRESOLVABLE, (found.unresolvable[name],))
-        elif name in found.failed:
-            statuses[i] = Status(Code.UNSCHEDULABLE, (found.failed[name],))
+        if name in answer.unresolvable:
+            statuses[i] = Status(Code.UNRESOLVABLE, (answer.unresolvable[name],))
+        elif name in answer.failed:
+            statuses[i] = Status(Code.UNSCHEDULABLE, (answer.failed[name],))
         else:
             statuses[i] = NOT_VISITED
     evaluation.statuses = statuses
@@ -133,13 +133,13 @@ async def run_extender_preemption(
         if not candidates or not extender.preempts or not extender.interested(pod):
             continue
         try:
-            found = await extender.preempt(pod, candidates)
+            answer = await extender.preempt(pod, candidates)
         except EdgedError:
             if extender.ignorable:
                 continue
             raise
-        candidates = [candidate for candidate in found if candidate.victims]
-        if len(candidates) < len(found) and not extender.ignorable:
-            empty = next(candidate.node_name for candidate in found if not candidate.victims)
+        candidates = [candidate for candidate in answer if candidate.victims]
+        if len(candidates) < len(answer) and not extender.ignorable:
+            empty = next(candidate.node_name for candidate in answer if not candidate.victims)
             raise EdgedError(f'expected at least one victim pod on node "{empty}"')
     return candidates

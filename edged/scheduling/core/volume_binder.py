@@ -83,8 +83,8 @@ def sort_claims(objects: Objects, pod: PodInfo) -> Claims:
 
 
 def all_bound(objects: Objects, pod: PodInfo) -> bool:
-    found = (objects.claim(volume.key(pod.key)) for volume in pod.spec.claims)
-    return all(claim is not None and claim.fully_bound for claim in found)
+    claims = (objects.claim(volume.key(pod.key)) for volume in pod.spec.claims)
+    return all(claim is not None and claim.fully_bound for claim in claims)
 
 
 # --- for one node
@@ -177,7 +177,7 @@ def _may_be_chosen(claim: Claim, volume: Volume) -> bool:
 
 def _provision_all(objects: Objects, claims: Iterable[Claim], labels: Labels) -> tuple[tuple[Provision, ...], str]:
     """(provisions, why not). Raises BindingError."""
-    found = []
+    provisions = []
     for claim in claims:
         if not claim.storage_class:
             raise BindingError(f'no class for claim "{claim.key}"')
@@ -192,8 +192,8 @@ def _provision_all(objects: Objects, claims: Iterable[Claim], labels: Labels) ->
             capacity = _room(objects, claim.storage_class, claim.size, labels)
             if capacity is None:
                 return (), NO_SPACE
-        found.append(Provision(claim, capacity))
-    return tuple(found), ""
+        provisions.append(Provision(claim, capacity))
+    return tuple(provisions), ""
 
 
 def _room(objects: Objects, storage_class: str, size: int, labels: Labels) -> Capacity | None:

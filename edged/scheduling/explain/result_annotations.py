@@ -32,7 +32,7 @@ def results(record: Record) -> Results:
     """Key without prefix -> value: text for `selected-node`, else what goes into the annotation as JSON."""
     nodes = nodes_of(record)
     evaluation, calls = record.evaluation, record.profile.calls
-    found: Results = {
+    values: Results = {
         "prefilter-result-status": _pre_filter_status(record),
         "prefilter-result": {plugin: sorted(names) for plugin, names in evaluation.limits.items()},
         "filter-result": {name: node["filter"] for name, node in nodes.items() if node["filter"]},
@@ -51,7 +51,7 @@ def results(record: Record) -> Results:
         "bind-result": _point(record, "bind", calls["bind"]) if len(calls["bind"]) == 1 else {},
         "selected-node": evaluation.node_name,
     }
-    return found
+    return values
 
 
 def _texts(scores: Mapping[str, int]) -> dict[str, str]:
@@ -61,13 +61,13 @@ def _texts(scores: Mapping[str, int]) -> dict[str, str]:
 def _pre_filter_status(record: Record) -> dict[str, str]:
     """Up to the plugin that ended it. Skip is no message."""
     ended = record.evaluation.pre_filter_status
-    found = {}
+    statuses = {}
     for call in record.profile.calls["pre_filter"]:
         if ended is not None and ended.plugin == call.name:
-            found[call.name] = ended.message
+            statuses[call.name] = ended.message
             break
-        found[call.name] = "" if call.name in record.skip_filter else SUCCESS
-    return found
+        statuses[call.name] = "" if call.name in record.skip_filter else SUCCESS
+    return statuses
 
 
 def _pre_score(record: Record) -> dict[str, str]:
@@ -82,12 +82,12 @@ def _post_filter(record: Record) -> dict[str, dict[str, str]]:
     calls = record.profile.calls["post_filter"]
     if record.evaluation.node_name or not calls:
         return {}
-    found: dict[str, dict[str, str]] = {name: {} for name, _ in record.evaluation.explicit()}
+    by_node: dict[str, dict[str, str]] = {name: {} for name, _ in record.evaluation.explicit()}
     if record.nominated:
         names = [call.name for call in calls]
         by = "DefaultPreemption" if "DefaultPreemption" in names else names[0]
-        found[record.nominated] = {by: "preemption victim"}  # kube-scheduler-simulator's own words
-    return found
+        by_node[record.nominated] = {by: "preemption victim"}  # kube-scheduler-simulator's own words
+    return by_node
 
 
 def _point(record: Record, point: str, calls: tuple[Call, ...]) -> dict[str, str]:
@@ -96,34 +96,34 @@ def _point(record: Record, point: str, calls: tuple[Call, ...]) -> dict[str, str
         return {call.name: "wait" if point == "permit" and call.name in record.waits else SUCCESS for call in calls}
     if record.turned_down is None or record.turned_down[0] != point:
         return {}
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     status = record.turned_down[1]
     for call in calls:
         if call.name == status.plugin:
-            return {**found, call.name: status.message}
-        found[call.name] = SUCCESS
+            return {**answers, call.name: status.message}
+        answers[call.name] = SUCCESS
     return {}
 
 
 # --- as annotations
 
 
-def encoded(found: Results) -> dict[str, str]:
+def encoded(given: Results) -> dict[str, str]:
     """Full key -> value as it is written."""
     return {
         PREFIX + key: value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-        for key, value in found.items()
+        for key, value in given.items()
     }
 
 
-def fitted(found: Results, present: Mapping[str, str], limit: int = LIMIT - SPARE) -> dict[str, str | None]:
+def fitted(given: Results, present: Mapping[str, str], limit: int = LIMIT - SPARE) -> dict[str, str | None]:
     """What to write to a Pod with the annotations `present`: {} when it has the same results already, None to remove.
 
     The history grows by these results; its oldest go first, then, where one attempt alone is too much, nodes: those
     with the lowest totals.
     """
     room = limit - sum(_size(key, value) for key, value in present.items() if not key.startswith(PREFIX))
-    now, left_out = _within(found, room - _size(HISTORY, "[]"))
+    now, left_out = _within(given, room - _size(HISTORY, "[]"))
     if left_out:
         now[LEFT_OUT] = str(left_out)
     if all(present.get(key) == value for key, value in now.items()):
@@ -135,22 +135,22 @@ def fitted(found: Results, present: Mapping[str, str], limit: int = LIMIT - SPAR
     return written
 
 
-def _within(found: Results, room: int) -> tuple[dict[str, str], int]:
+def _within(given: Results, room: int) -> tuple[dict[str, str], int]:
     """(annotations, how many nodes are left out)."""
-    names = list(found["filter-result"])
+    names = list(given["filter-result"])
     kept = len(names)
     while True:
-        now = encoded(found)
+        now = encoded(given)
         if _total(now) <= room or kept == 0:
             return now, len(names) - kept
         kept //= 2
-        best = set(sorted(names, key=lambda name: _rank(found, name))[:kept])
-        found = {k: {n: v[n] for n in v if n in best} if k in PER_NODE else v for k, v in found.items()}
+        best = set(sorted(names, key=lambda name: _rank(given, name))[:kept])
+        given = {k: {n: v[n] for n in v if n in best} if k in PER_NODE else v for k, v in given.items()}
 
 
-def _rank(found: Results, name: str) -> tuple[bool, int, str]:
-    scores = found["finalscore-result"].get(name, {})
-    return name != found["selected-node"], -sum(map(int, scores.values())), name
+def _rank(given: Results, name: str) -> tuple[bool, int, str]:
+    scores = given["finalscore-result"].get(name, {})
+    return name != given["selected-node"], -sum(map(int, scores.values())), name
 
 
 def _history(before: str, now: dict[str, str], room: int) -> str:

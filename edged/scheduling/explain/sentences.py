@@ -42,11 +42,11 @@ def explain(
     "why": one sentence; "state": `queue_state` or another dict with "place" and "text"; "earlier": the attempts before
     as [{"attempts", "when_ns", "node", "message"}].
     """
-    found: dict[str, Any] = {"pod": pod, "nodes": {}} if record is None else record.describe()
-    found["why"] = "" if record is None else why(record)
-    found["state"] = state
-    found["earlier"] = [attempt._asdict() for attempt in earlier]
-    return found
+    answer: dict[str, Any] = {"pod": pod, "nodes": {}} if record is None else record.describe()
+    answer["why"] = "" if record is None else why(record)
+    answer["state"] = state
+    answer["earlier"] = [attempt._asdict() for attempt in earlier]
+    return answer
 
 
 def overview(records: Iterable[Record]) -> list[dict[str, Any]]:

@@ -58,18 +58,18 @@ def recognised(exports: Mapping[str, Export]) -> frozenset[str]:
     memory = exports.get("memory")
     if memory is None or memory.kind != "memory":
         raise WrongModule("wasm: guest doesn't export memory[memory]")
-    found = [name for name in EXPORTS if name in exports and exports[name].kind == "func"]
-    if not found:
+    names = [name for name in EXPORTS if name in exports and exports[name].kind == "func"]
+    if not names:
         raise WrongModule("wasm: guest does not export any plugin functions")
-    for name in found:
+    for name in names:
         if exports[name].params or exports[name].results != EXPORTS[name]:
             # The extension's own text names `() -> ()` for these two, although it asks for an i32.
-            wanted = "" if name in ("addpod", "removepod") else EXPORTS[name]
-            signature = _RESULT_TEXT[wanted]
+            result = "" if name in ("addpod", "removepod") else EXPORTS[name]
+            signature = _RESULT_TEXT[result]
             raise WrongModule(
                 f"wasm: guest exports the wrong signature for func[{name}]. should be {signature}"
             )
-    return frozenset(found)
+    return frozenset(names)
 
 
 def check_combination(exports: frozenset[str]) -> None:

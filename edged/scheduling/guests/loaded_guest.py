@@ -87,7 +87,7 @@ class LoadedGuest:
         self.wired: frozenset[str] = frozenset()
         self.points: frozenset[str] = frozenset()
         self.events: tuple[EventRegistration, ...] = ALL_EVENTS
-        self.lists_nodes = any(wanted.name == "nodeList" for wanted in module.imports)
+        self.lists_nodes = any(each.name == "nodeList" for each in module.imports)
         self.pool = InstancePool(self._new_instance, options.max_instances, options.idle_instances)
         self._world = world
         self._log = log

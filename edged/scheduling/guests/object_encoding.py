@@ -88,9 +88,9 @@ class _Plan:
         name = ""
         try:
             for name, value in obj.items():
-                found = encoders.get(name)
-                if found is not None and value is not None:
-                    parts[found[0]] = found[1](value)
+                encoder = encoders.get(name)
+                if encoder is not None and value is not None:
+                    parts[encoder[0]] = encoder[1](value)
         except EncodeError as error:
             raise EncodeError(f".{name}{error.path}", error.problem) from error
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -250,10 +250,10 @@ def canonical_quantity(text: str) -> str:
 
     A text that is canonical already, as nearly every one from an API server, comes back as it is.
     """
-    found = _QUANTITY.match(text)
-    if found is None or not (found[2] or found[3]):
+    match = _QUANTITY.match(text)
+    if match is None or not (match[2] or match[3]):
         raise ValueError(f"{text!r} is not a quantity")
-    sign, whole, fraction, binary, decimal, power = found.groups()
+    sign, whole, fraction, binary, decimal, power = match.groups()
     exponent = int(power) if power else _DECIMAL[decimal or ""]
     if abs(exponent) > _LARGEST_EXPONENT:
         raise ValueError(f"{text!r} is out of range")
@@ -331,13 +331,13 @@ class PodEncodings:
         if not uid or not version:
             return encode("Pod", pod)
         key = (uid, version, (pod.get("spec") or {}).get("nodeName") or "")
-        found = self._pods.pop(key, None)
-        if found is None:
-            found = encode("Pod", pod)
+        encoded = self._pods.pop(key, None)
+        if encoded is None:
+            encoded = encode("Pod", pod)
             while len(self._pods) >= self._most:
                 del self._pods[next(iter(self._pods))]
-        self._pods[key] = found
-        return found
+        self._pods[key] = encoded
+        return encoded
 
 
 # A node's name, a token that changes with the node (compared by identity), and where to get the object.

@@ -68,8 +68,8 @@ def _handle(field: str, name: str, labels: Mapping[str, str]) -> str:
     if field == "gcePersistentDisk":
         return _gce_handle(name, labels)
     if field == "awsElasticBlockStore" and name.startswith("aws://"):
-        found = _EBS_URL.fullmatch(name)
-        return found[1] if found else ""
+        url = _EBS_URL.fullmatch(name)
+        return url[1] if url else ""
     return name
 
 
@@ -86,7 +86,7 @@ def csi_affinity(affinity: NodeSelector | None, labels: Mapping[str, str], plugi
     if not plugin.topology_key:
         return affinity
     keys = {e.key for term in (affinity.terms if affinity else ()) for e in term.expressions}
-    zone = next((key for known in (keys, labels) for key in (ZONE, BETA_ZONE) if key in known), ZONE)
+    zone = next((key for present in (keys, labels) for key in (ZONE, BETA_ZONE) if key in present), ZONE)
     renamed = {zone: plugin.topology_key} | ({BETA_REGION: REGION} if zone == BETA_ZONE else {})
     if zone in keys and affinity is not None:
         return NodeSelector(tuple(_renamed(term, renamed) for term in affinity.terms))

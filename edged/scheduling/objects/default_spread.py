@@ -105,10 +105,10 @@ class DefaultSelectors:
             self._generation = self._objects.generation
         # Like Pods have the same dict of labels; it is kept, so its id stays its own.
         key = (id(pod.labels), pod.key.namespace, pod.owner)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = (pod.labels, self._find(pod))
-        return found[1]
+        entry = self._known.get(key)
+        if entry is None:
+            entry = self._known[key] = (pod.labels, self._find(pod))
+        return entry[1]
 
     def _find(self, pod: PodInfo) -> LabelSelector | None:
         namespace = pod.key.namespace
@@ -125,7 +125,7 @@ class DefaultSelectors:
 def with_label_keys(constraint: SpreadConstraint, labels: Mapping[str, str]) -> SpreadConstraint:
     """Its selector with the Pod's own values of `matchLabelKeys`. An API server from 1.34 on has done that already;
     doing it twice changes nothing."""
-    wanted = [Requirement(key, "In", (labels[key],)) for key in constraint.match_label_keys if key in labels]
-    if not wanted or constraint.selector is None:
+    requirements = [Requirement(key, "In", (labels[key],)) for key in constraint.match_label_keys if key in labels]
+    if not requirements or constraint.selector is None:
         return constraint
-    return constraint._replace(selector=LabelSelector((*wanted, *constraint.selector.requirements)))
+    return constraint._replace(selector=LabelSelector((*requirements, *constraint.selector.requirements)))

@@ -17,15 +17,15 @@ MOUNT_OPTIONS: Final = "VolumeBindMountOptions"
 
 
 def required_features(spec: PodSpec) -> tuple[str, ...]:
-    found = []
+    features = []
     containers = (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
     if any(_restarts_all(container) for container in containers):
-        found.append(RESTART_ALL)
+        features.append(RESTART_ALL)
     if spec.get("hostNetwork") and spec.get("hostUsers") is False:
-        found.append(HOST_NETWORK_USERS)
+        features.append(HOST_NETWORK_USERS)
     if any(_binds_with_options(container) for container in (*containers, *(spec.get("ephemeralContainers") or ()))):
-        found.append(MOUNT_OPTIONS)
-    return tuple(found)
+        features.append(MOUNT_OPTIONS)
+    return tuple(features)
 
 
 def _restarts_all(container: Container) -> bool:

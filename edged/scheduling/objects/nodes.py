@@ -49,8 +49,8 @@ class Node:
 
     def object(self) -> dict[str, Any]:
         """The Node as decoded JSON, as last seen; only its name when it is gone by now."""
-        found = self.source(NamespacedName("", self.name))
-        return found if found is not None else {"metadata": {"name": self.name}, "spec": {}, "status": {}}
+        obj = self.source(NamespacedName("", self.name))
+        return obj if obj is not None else {"metadata": {"name": self.name}, "spec": {}, "status": {}}
 
     def changes_from(self, old: Node) -> int:
         """Action bits of the differences that cluster events know; 0 for none of them."""

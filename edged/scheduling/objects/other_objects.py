@@ -90,12 +90,12 @@ class Objects:
         return self._exchange(kind, key, None)
 
     def _exchange(self, kind: str, key: NamespacedName, new: object) -> Any:
-        known = self._known[kind]
-        old = known.pop(key, None)
+        objects = self._known[kind]
+        old = objects.pop(key, None)
         if old is not None:
             self._ungroup(kind, key, old)
         if new is not None:
-            known[key] = new
+            objects[key] = new
             group = _group(kind, key, new)
             if group is not None:
                 self._groups.setdefault((kind, group), {})[key] = new
@@ -127,8 +127,8 @@ class Objects:
 
     def real_claim(self, key: NamespacedName) -> Claim | None:
         """As the API server last told."""
-        found: Claim | None = self._known[CLAIM].get(key)
-        return found
+        claim: Claim | None = self._known[CLAIM].get(key)
+        return claim
 
     def volume(self, name: str) -> Volume | None:
         """With what is assumed of it."""
@@ -136,8 +136,8 @@ class Objects:
 
     def real_volume(self, name: str) -> Volume | None:
         """As the API server last told."""
-        found: Volume | None = self._known[VOLUME].get(NamespacedName("", name))
-        return found
+        volume: Volume | None = self._known[VOLUME].get(NamespacedName("", name))
+        return volume
 
     def volumes_of_class(self, storage_class: str) -> list[Volume]:
         """With what is assumed of them."""
@@ -166,15 +166,15 @@ class Objects:
 
     def service_requirements(self, namespace: str, labels: Mapping[str, str]) -> dict[str, Requirement]:
         """By key: what the Services that select these labels ask for."""
-        found: dict[str, Requirement] = {}
+        requirements: dict[str, Requirement] = {}
         for service in self._groups.get((SERVICE, namespace), {}).values():
             if service.selector is not None and service.selector.matches(labels):
-                found |= {requirement.key: requirement for requirement in service.selector.requirements}
-        return found
+                requirements |= {requirement.key: requirement for requirement in service.selector.requirements}
+        return requirements
 
     def workload_selector(self, kind: str, key: NamespacedName) -> LabelSelector | None:
-        found = self._known[kind].get(key)
-        return found.selector if found is not None else None
+        workload = self._known[kind].get(key)
+        return workload.selector if workload is not None else None
 
     # --- assuming
 
@@ -189,11 +189,11 @@ class Objects:
         self._check(key, self.real_volume(volume.name), volume)
         self._assumed_volumes[key] = volume
 
-    def _check(self, key: NamespacedName, known: Claim | Volume | None, assumed: Claim | Volume) -> None:
-        if known is None:
+    def _check(self, key: NamespacedName, real: Claim | Volume | None, assumed: Claim | Volume) -> None:
+        if real is None:
             raise StaleError(f'"{key}" is gone')
-        if known.version != assumed.version:
-            raise StaleError(f'"{key}" is out of sync (stored: {known.version}, assume: {assumed.version})')
+        if real.version != assumed.version:
+            raise StaleError(f'"{key}" is out of sync (stored: {real.version}, assume: {assumed.version})')
 
     def restore_claim(self, claim: Claim) -> None:
         """Take this assumption back, if it still stands."""

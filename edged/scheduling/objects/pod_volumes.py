@@ -49,25 +49,25 @@ class Disk(NamedTuple):
 
 def relevant_volumes(spec: PodSpec) -> list[object]:
     """Everything of the volumes that `claims` and `disks` read, for a fingerprint."""
-    found: list[object] = []
+    relevant: list[object] = []
     volumes: Sequence[Mapping[str, object]] = spec.get("volumes") or ()
     for volume in volumes:
         for field in _FIELDS:
             if field in volume:
                 name = volume.get("name") if field == "ephemeral" else ""
-                found.append([field, name, None if field == "ephemeral" else volume[field]])
-    return found
+                relevant.append([field, name, None if field == "ephemeral" else volume[field]])
+    return relevant
 
 
 def claims(spec: PodSpec) -> tuple[PodClaim, ...]:
-    found = []
+    pod_claims = []
     for volume in spec.get("volumes") or ():
         claim = volume.get("persistentVolumeClaim")
         if claim:
-            found.append(PodClaim(claim.get("claimName") or "", False))
+            pod_claims.append(PodClaim(claim.get("claimName") or "", False))
         elif volume.get("ephemeral") is not None:
-            found.append(PodClaim(volume.get("name") or "", True))
-    return tuple(found)
+            pod_claims.append(PodClaim(volume.get("name") or "", True))
+    return tuple(pod_claims)
 
 
 def disks(spec: PodSpec) -> tuple[Disk, ...]:

@@ -204,9 +204,9 @@ class PodInfo:
 
     def object(self) -> dict[str, Any]:
         """The Pod as decoded JSON, as last seen; only its identity when it is gone by now."""
-        found = self.source(self.key)
-        if found is not None and found["metadata"].get("uid", "") == self.uid:
-            return found
+        obj = self.source(self.key)
+        if obj is not None and obj["metadata"].get("uid", "") == self.uid:
+            return obj
         metadata = {"name": self.key.name, "namespace": self.key.namespace, "uid": self.uid}
         return {"metadata": metadata, "spec": {}, "status": {}}
 
@@ -255,19 +255,19 @@ class PodParser:
 
     def _shared_labels(self, labels: dict[str, str] | None) -> dict[str, str]:
         key = orjson.dumps(labels or {})
-        known = self._labels.get(key)
-        if known is None:
+        kept = self._labels.get(key)
+        if kept is None:
             if len(self._labels) >= self._LABEL_SETS:
                 self._labels.clear()  # sharing is lost, nothing else
-            known = self._labels[key] = {sys.intern(k): v for k, v in (labels or {}).items()}
-        return known
+            kept = self._labels[key] = {sys.intern(k): v for k, v in (labels or {}).items()}
+        return kept
 
     def _shared_spec(self, namespace: str, spec: shapes.PodSpec, status: PodStatus | None) -> PodSpec:
         key = _fingerprint(namespace, spec, status)
-        known = self._specs.get(key)
-        if known is None:
-            known = self._specs[key] = _parse_spec(namespace, spec, status)
-        return known
+        kept = self._specs.get(key)
+        if kept is None:
+            kept = self._specs[key] = _parse_spec(namespace, spec, status)
+        return kept
 
 
 def _controller(references: Iterable[OwnerReference] | None) -> Owner | None:

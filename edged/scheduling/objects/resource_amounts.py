@@ -219,7 +219,7 @@ def assumed_requests(spec: PodSpec, status: PodStatus | None = None) -> tuple[in
     pod_level = _pod_level(spec, status)
     assumed = ASSUMED
     if _pod_level(spec):
-        known = _finish(_container_sums(spec, status, {}), pod_level, spec)
-        assumed = {name: value for name, value in ASSUMED.items() if name not in known}
+        named = _finish(_container_sums(spec, status, {}), pod_level, spec)
+        assumed = {name: value for name, value in ASSUMED.items() if name not in named}
     total = _finish(_container_sums(spec, status, assumed), pod_level, spec)
     return to_milli(total.get("cpu", 0)), to_units(total.get("memory", 0))

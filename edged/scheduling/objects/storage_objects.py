@@ -179,13 +179,13 @@ def _claim_ref(reference: Object | None) -> ClaimRef | None:
 
 def _topologies(labels: Labels) -> list[Topology]:
     """A label with an empty part between its delimiters says nothing."""
-    found = []
+    topologies = []
     for key in TOPOLOGY_LABELS:
         if key in labels:
             values = frozenset(value.strip() for value in labels[key].split(ZONES_DELIMITER))
             if "" not in values:
-                found.append(Topology(key, values))
-    return found
+                topologies.append(Topology(key, values))
+    return topologies
 
 
 @dataclass(frozen=True, slots=True)

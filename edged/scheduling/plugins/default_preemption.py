@@ -98,7 +98,7 @@ class DefaultPreemption(Plugin):
     ) -> tuple[list[Candidate], dict[str, Status], list[str]]:
         """(candidates, those without violations first; node -> why it is none; what broke)."""
         nodes = what_ifs.unschedulable_nodes()
-        wanted = self._wanted(len(nodes))
+        enough = self._wanted(len(nodes))
         budgets = self._handle.preemption.budgets() if nodes else ()
         clean: list[Candidate] = []
         violating: list[Candidate] = []
@@ -110,18 +110,18 @@ class DefaultPreemption(Plugin):
                 continue
             await self._handle.preemption.pause()
             try:
-                found = await select_victims(pod, partial(what_ifs.trial, node), node, budgets)
+                candidate = await select_victims(pod, partial(what_ifs.trial, node), node, budgets)
             except EdgedError as error:
-                found = Status(Code.ERROR, (str(error),))
-            if isinstance(found, Candidate) and not found.victims:
-                found = Status(Code.ERROR, (f'expected at least one victim pod on node "{node.name}"',))
-            if isinstance(found, Status):
-                statuses[node.name] = found
-                if found.code == Code.ERROR:
-                    errors.append(found.message)
+                candidate = Status(Code.ERROR, (str(error),))
+            if isinstance(candidate, Candidate) and not candidate.victims:
+                candidate = Status(Code.ERROR, (f'expected at least one victim pod on node "{node.name}"',))
+            if isinstance(candidate, Status):
+                statuses[node.name] = candidate
+                if candidate.code == Code.ERROR:
+                    errors.append(candidate.message)
                 continue
-            (violating if found.violations else clean).append(found)
-            if clean and len(clean) + len(violating) >= wanted:
+            (violating if candidate.violations else clean).append(candidate)
+            if clean and len(clean) + len(violating) >= enough:
                 break
         return clean + violating, statuses, errors
 

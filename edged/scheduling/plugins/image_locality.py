@@ -30,9 +30,9 @@ class ImageLocality(Plugin):
         everywhere = len(self._handle.snapshot.nodes)
         total = 0
         for image in pod.spec.images:
-            found = states.get(image)
-            if found is not None:
-                total += int(found.size * (found.nodes / everywhere))
+            image_state = states.get(image)
+            if image_state is not None:
+                total += int(image_state.size * (image_state.nodes / everywhere))
         if total <= _LOW:
             return 0
         high = _HIGH * max(1, pod.spec.image_slots)

@@ -38,9 +38,9 @@ class NodePorts(Plugin):
         return _TAKEN if node.ports and conflict(pod.spec.ports, node.ports) else None
 
 
-def conflict(wanted: Sequence[HostPort], used: Mapping[tuple[str, int], set[str]]) -> bool:
+def conflict(asked: Sequence[HostPort], used: Mapping[tuple[str, int], set[str]]) -> bool:
     """The address 0.0.0.0 clashes with every other one on the same protocol and port."""
-    for ip, protocol, port in wanted:
+    for ip, protocol, port in asked:
         taken = used.get((protocol, port))
         if taken and (ip == _ANY or ip in taken or _ANY in taken):
             return True

@@ -27,16 +27,16 @@ class NodeResourcesBalancedAllocation(Plugin):
         self._resources = tuple(name for name, _ in weighted_resources(args, "resources"))
 
     def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
-        wanted = pod.spec.requests
-        return None if any(wanted.get(resource) for resource in self._resources) else _SKIP
+        requests = pod.spec.requests
+        return None if any(requests.get(resource) for resource in self._resources) else _SKIP
 
     def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
-        wanted = pod.spec.requests
+        requests = pod.spec.requests
         allocatable, requested = node.allocatable, node.requested
         with_pod, without = [], []
         for resource in self._resources:
             total = allocatable.get(resource, 0)
-            own = wanted.get(resource, 0)
+            own = requests.get(resource, 0)
             if not total or (not own and is_scalar(resource)):
                 continue
             used = requested.get(resource, 0)

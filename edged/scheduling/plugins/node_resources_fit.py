@@ -79,14 +79,14 @@ class NodeResourcesFit(Plugin):
         return resource in self._ignored or resource.split("/", 1)[0] in self._ignored_groups
 
     def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int:
-        wanted = pod.spec.scored_requests
+        requests = pod.spec.scored_requests
         allocatable, requested = node.allocatable, node.requested
         amounts = []
         for resource, weight in self._resources:
             total = allocatable.get(resource, 0)
             if not total:
                 continue
-            own = wanted.get(resource, 0)
+            own = requests.get(resource, 0)
             if resource == "cpu":
                 amounts.append((node.assumed_cpu + own, total, weight))
             elif resource == "memory":

@@ -124,12 +124,12 @@ class NodeVolumeLimits(Plugin):
 
     def _attached(self, node: str) -> Mounts:
         """Volumes that are attached to a node, used by a Pod or not."""
-        found = {}
+        attached = {}
         for attachment in self._objects.attachments(node):
             volume = self._objects.real_volume(attachment.volume_name) if attachment.volume_name else None
             if attachment.attacher and volume is not None and volume.driver:
-                found[f"{attachment.attacher}/{volume.handle}"] = attachment.attacher
-        return found
+                attached[f"{attachment.attacher}/{volume.handle}"] = attachment.attacher
+        return attached
 
 
 def not_owner(claim: Claim, pod: PodInfo) -> str:

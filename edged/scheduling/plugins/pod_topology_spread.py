@@ -101,9 +101,9 @@ class PodTopologySpread(Plugin):
         spread = pod.spec.spread
         if spread:
             return [with_label_keys(c, pod.labels) if c.match_label_keys else c for c in spread if c.hard == hard]
-        found = [c for c in self._defaults if c.hard == hard]
-        selector = self._selectors.of(pod) if found else None
-        return [c._replace(selector=selector) for c in found] if selector is not None else []
+        defaults = [c for c in self._defaults if c.hard == hard]
+        selector = self._selectors.of(pod) if defaults else None
+        return [c._replace(selector=selector) for c in defaults] if selector is not None else []
 
     def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
         constraints = self.constraints(pod, hard=True)
@@ -188,21 +188,21 @@ class PodCounts:
     def table(self, constraint: SpreadConstraint, namespace: str) -> dict[str, tuple[int, int]]:
         """Of a constraint's selector: node -> (its generation then, Pods)."""
         key = (constraint.selector, namespace)
-        found = self._tables.get(key)
-        if found is None:
+        table = self._tables.get(key)
+        if table is None:
             if len(self._tables) >= self._TABLES:
                 self._tables.clear()
-            found = self._tables[key] = {}
-        return found
+            table = self._tables[key] = {}
+        return table
 
 
 def _count_on(
     table: dict[str, tuple[int, int]], constraint: SpreadConstraint, pod: PodInfo, node: NodeInfo
 ) -> int:
-    known = table.get(node.name)
-    if known is None or known[0] != node.generation:
-        known = table[node.name] = (node.generation, matching_pods(constraint, pod, node))
-    return known[1]
+    entry = table.get(node.name)
+    if entry is None or entry[0] != node.generation:
+        entry = table[node.name] = (node.generation, matching_pods(constraint, pod, node))
+    return entry[1]
 
 
 class SoftSpread:
@@ -217,12 +217,12 @@ class SoftSpread:
         pod: PodInfo,
         scored: Sequence[NodeInfo],
         everywhere: Sequence[NodeInfo],
-        known: PodCounts,
+        pod_counts: PodCounts,
         *,
         all_keys: bool,
     ) -> None:
         self.constraints = constraints
-        self.tables = [known.table(constraint, pod.key.namespace) for constraint in constraints]
+        self.tables = [pod_counts.table(constraint, pod.key.namespace) for constraint in constraints]
         lacking = {node.name for node in scored if not has_all_keys(constraints, node.labels)} if all_keys else set()
         self.ignored: set[str] = lacking
         self.counts = [self._domains(constraint, scored) for constraint in constraints]

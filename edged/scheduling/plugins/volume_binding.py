@@ -250,21 +250,21 @@ def _version(obj: dict[str, Any]) -> str:
 
 def _of_matches(matches: Iterable[Match]) -> dict[str, tuple[int, int]]:
     """Class -> (requested, capacity)."""
-    found: dict[str, tuple[int, int]] = {}
+    by_class: dict[str, tuple[int, int]] = {}
     for claim, volume in matches:
-        requested, capacity = found.get(volume.storage_class, (0, 0))
-        found[volume.storage_class] = (requested + (claim.size or 0), capacity + volume.capacity)
-    return found
+        requested, capacity = by_class.get(volume.storage_class, (0, 0))
+        by_class[volume.storage_class] = (requested + (claim.size or 0), capacity + volume.capacity)
+    return by_class
 
 
 def _of_provisions(provisions: Iterable[Provision]) -> dict[str, tuple[int, int]]:
     """As above; claims of one class share its room on the node."""
-    found: dict[str, tuple[int, int]] = {}
+    by_class: dict[str, tuple[int, int]] = {}
     for claim, capacity in provisions:
         if capacity is not None:
-            requested, _ = found.get(claim.storage_class, (0, 0))
-            found[claim.storage_class] = (requested + (claim.size or 0), capacity.capacity)
-    return found
+            requested, _ = by_class.get(claim.storage_class, (0, 0))
+            by_class[claim.storage_class] = (requested + (claim.size or 0), capacity.capacity)
+    return by_class
 
 
 # --- hints

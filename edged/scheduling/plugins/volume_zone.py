@@ -44,27 +44,27 @@ class VolumeZone(Plugin):
         return _NEEDS if pod.spec.claims else NOTHING
 
     def pre_filter(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
-        found: list[Topology] = []
+        topologies: list[Topology] = []
         for volume in pod.spec.claims:
             if volume.ephemeral:
                 continue
             claim = self._objects.real_claim(volume.key(pod.key))
             if claim is None:
                 return _unresolvable(f'persistentvolumeclaim "{volume.name}" not found')
-            problem = self._look_up(claim, found)
+            problem = self._look_up(claim, topologies)
             if problem:
                 return _unresolvable(problem)
-        state.data[_NAME] = found
-        return None if found else _SKIP
+        state.data[_NAME] = topologies
+        return None if topologies else _SKIP
 
-    def _look_up(self, claim: Claim, found: list[Topology]) -> str:
+    def _look_up(self, claim: Claim, topologies: list[Topology]) -> str:
         """Adds what the claim's volume demands; why that cannot be told, or ""."""
         if not claim.volume_name:
             return self._unbound(claim)
         volume = self._objects.real_volume(claim.volume_name)
         if volume is None:
             return f'persistentvolume "{claim.volume_name}" not found'
-        found += volume.topologies
+        topologies += volume.topologies
         return ""
 
     def _unbound(self, claim: Claim) -> str:

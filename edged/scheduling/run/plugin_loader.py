@@ -262,7 +262,7 @@ def read_settings(path: Path) -> SchedulerFile:
 def _build(
     config: ProfileConfig,
     own: Sequence[tuple[PluginConfig, LoadedPlugin]],
-    found: Mapping[str, LoadedPlugin],
+    guests: Mapping[str, LoadedPlugin],
     handle: Handle,
     old: Loaded,
 ) -> Profile:
@@ -271,9 +271,9 @@ def _build(
     Points are those of the prepared versions. Raises ConfigError.
     """
     plugins: dict[str, Plugin] = _kept(config, old)
-    shown = {name: _as_prepared(loaded) for name, loaded in found.items()}
+    shown = {name: _as_prepared(loaded) for name, loaded in guests.items()}
     made = profile.build(_with_plugins(config, own, shown), handle, plugins | shown)
-    return _with_real(made, {name: loaded.plugin for name, loaded in found.items()})
+    return _with_real(made, {name: loaded.plugin for name, loaded in guests.items()})
 
 
 def _kept(config: ProfileConfig, old: Loaded) -> dict[str, Plugin]:
@@ -299,7 +299,7 @@ def _with_real(made: Profile, plugins: Mapping[str, GuestPlugin]) -> Profile:
         plugin = plugins.get(call.name)
         return call if plugin is None else call._replace(method=getattr(plugin, point), plugin=plugin)
 
-    calls = {point: tuple(real(call, point) for call in found) for point, found in made.calls.items()}
+    calls = {point: tuple(real(call, point) for call in listed) for point, listed in made.calls.items()}
     return replace(made, plugins=tuple(plugins.get(p.name, p) for p in made.plugins), calls=calls)
 
 

@@ -32,9 +32,9 @@ def scheduler_metrics(registry: Registry, source: Metrics, gauges: Callable[[], 
             for labels, value in source.counters.get(name, {}).items():
                 counter.series(*labels).value = value
         for name, histogram in histograms.items():
-            for labels, found in source.histograms.get(name, {}).items():
+            for labels, histogram_counts in source.histograms.get(name, {}).items():
                 series = histogram.series(*labels)
-                series.counts, series.sum = list(found.counts), found.total
+                series.counts, series.sum = list(histogram_counts.counts), histogram_counts.total
         for name, values in gauges().items():
             for labels, value in values.items():
                 shown_gauges[name].set(value, *labels)

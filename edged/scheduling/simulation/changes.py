@@ -103,14 +103,14 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
 
 def reschedule(state: ClusterState, which: str) -> str:
     """Running Pods start without a node: all, those of NAMESPACE/, or NAMESPACE/NAME. Not those of DaemonSets."""
-    wanted = _selector(which)
-    found = [p for k, p in state.pods.items() if wanted(k) and node_of(p) and not has_ended(p)]
-    found = [pod for pod in found if not is_daemon(pod) and not is_mirror(pod)]
-    if not found:
+    is_meant = _selector(which)
+    meant = [p for k, p in state.pods.items() if is_meant(k) and node_of(p) and not has_ended(p)]
+    meant = [pod for pod in meant if not is_daemon(pod) and not is_mirror(pod)]
+    if not meant:
         raise ConfigError(f"no running Pod is meant by {which!r} (all, NAMESPACE/ or NAMESPACE/NAME)")
-    for pod in found:
+    for pod in meant:
         state.put("Pod", _waiting(_marked(pod, "placed anew")))
-    return f"{pods(len(found))} placed anew"
+    return f"{pods(len(meant))} placed anew"
 
 
 # --- how
@@ -132,8 +132,8 @@ def _selector(which: str) -> Callable[[NamespacedName], bool]:
 def _node(state: ClusterState, name: str) -> Object:
     node = state.nodes.get(NamespacedName("", name))
     if node is None:
-        known = ", ".join(sorted(key.name for key in state.nodes)[:5])
-        raise ConfigError(f"there is no node {name!r}; there are {known or 'none at all'}")
+        names = ", ".join(sorted(key.name for key in state.nodes)[:5])
+        raise ConfigError(f"there is no node {name!r}; there are {names or 'none at all'}")
     return node
 
 

@@ -117,8 +117,8 @@ class ClusterState:
 
     def priority(self, class_name: str) -> int | None:
         """What admission would resolve a priorityClassName to; None: no such class is known."""
-        found = self.of("PriorityClass").get(NamespacedName("", class_name))
-        return SYSTEM_PRIORITIES.get(class_name) if found is None else int(found.get("value") or 0)
+        obj = self.of("PriorityClass").get(NamespacedName("", class_name))
+        return SYSTEM_PRIORITIES.get(class_name) if obj is None else int(obj.get("value") or 0)
 
     def complete_pods(self) -> None:
         """Priorities of Pods that came before their PriorityClass did."""
