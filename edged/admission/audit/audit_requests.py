@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from edged.admission.audit.reports import Report
 
 T = TypeVar("T")
-PAGE_BYTES = 96 << 10  # decoding more in one piece would hold up reviews for a millisecond and more
+PAGE_BYTES = 96 << 10  # decoding more at once would delay reviews by more than a millisecond
 FIRST_PAGE = 25
-TRIES = 6  # of a request that the server refuses although it is there: one broken API must not hold up a run for ever
+TRIES = 6  # for a request that a reachable server refuses: one broken API must not block a run for ever
 RESTARTS = 3
 BASE_S, CAP_S = 0.8, 30.0
 
@@ -38,15 +38,15 @@ Visit = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Patience:
-    """Repeats what failed because the server was away. `on_wait(reason)` is told before each pause, with "" when
-    things go on."""
+    """Repeats requests that failed because the server was away. `on_wait(reason)` is called before each pause, and with
+    "" when the run continues."""
 
     def __init__(self, random: Callable[[], float], on_wait: Callable[[str], Awaitable[None]]) -> None:
         self._random = random
         self._on_wait = on_wait
 
     async def __call__(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of `work`. Raises ApiError for what waiting does not cure."""
+        """The result of `work`. Raises ApiError for errors that waiting does not cure."""
         backoff = Backoff(self._random, base_s=BASE_S, cap_s=CAP_S)
         refused, waited = 0, False
         try:
@@ -78,7 +78,7 @@ class Reader:
         self._page_size = page_size
 
     async def served(self, api_versions: set[str]) -> dict[GroupVersionResource, ServedKind]:
-        """What can be listed in these apiVersions. An unknown one adds nothing."""
+        """The resources of these apiVersions that can be listed. An unknown apiVersion adds nothing."""
         found = {}
         for api_version in sorted(api_versions):
             with contextlib.suppress(KindNotServed, ApiError):
@@ -90,8 +90,8 @@ class Reader:
     async def each(
         self, resource: GroupVersionResource, namespace: str | None, visit: Visit, restarted: Callable[[], None]
     ) -> None:
-        """Calls `visit` with every object of a collection, in the server's order. A list that expired underway is
-        continued where the server offers that; else it begins anew, and `restarted` is called first. Raises
+        """Calls `visit` with every object of a collection, in the server's order. A list that expires meanwhile is
+        continued if the server offers that. Else it starts again, and `restarted` is called first. Raises
         PeerError."""
         path = collection_path(resource, namespace)
         token, limit, restarts = "", min(FIRST_PAGE, self._page_size), 0
@@ -111,7 +111,7 @@ class Reader:
             if items:
                 limit = min(self._page_size, max(5, PAGE_BYTES * len(items) // len(data)))
             del data
-            items.reverse()  # taken from the end: each is freed when it was looked at
+            items.reverse()  # taken from the end, so that each object is freed once it was checked
             while items:
                 item = items.pop()
                 if isinstance(item, dict):
@@ -133,7 +133,7 @@ class Reader:
 
 
 class ReportWriter:
-    """Reports of one run in one format. `problem` says why nothing more is written, "" while all is well."""
+    """Reports of one run in one format. `problem` says why no more reports are written; "" if they are."""
 
     def __init__(
         self, client: ApiClient, pool: LeanPool, patience: Patience, kinds: ReportKinds, run: str
@@ -161,7 +161,7 @@ class ReportWriter:
             self.written += 1
         except ApiError as error:
             if error.code == 409 or _is_ending(error):
-                return  # the namespace is going, or somebody else wrote it this moment
+                return  # the namespace is being deleted, or somebody else has just written the report
             if error.code in (403, 404, 405):
                 self.problem = f"reports cannot be written: {error.message}"
             raise
@@ -198,7 +198,7 @@ class ReportWriter:
             await self._delete(self.kinds.resource(namespace), namespace or None, reports.stale(self._run))
 
     async def remove_legacy(self, others: ReportKinds) -> None:
-        """Delete what was written in another format, everywhere. A format that the cluster does not know has nothing.
+        """Delete reports of another format, in all namespaces. A format that the cluster does not know has none.
         Raises PeerError."""
         for resource in (others.cluster, others.namespaced):
             try:

@@ -1,4 +1,4 @@
-"""One audit: what it looks at, its figures while it goes on, and the going. Made by admission/audit/auditor.py."""
+"""One audit: what it checks, its figures, and the run itself. Made by admission/audit/auditor.py."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ PAGE_SIZE = 100
 MOST_PROBLEMS = 20
 TELL_EVERY = 100  # objects
 
-QUIET_S = 0.1  # without a review for this long, admission counts as idle
+QUIET_S = 0.1  # after this long without a review, admission counts as idle
 IDLE_SHARE = 0.5  # of one processor, at most, when nobody else wants it
 BUSY_SHARE = 0.05  # beside reviews (tests/bench/audit.py)
 LONGEST_REST_S = 0.5
 WRITE_S = 0.001  # what writing a report costs this process
-BUSY_WRITE_REST_S = 0.15  # and what it costs the API server, on this very machine most often, is several times that
+BUSY_WRITE_REST_S = 0.15  # and the API server, most often on this machine, needs several times that
 
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
 """Gets events of a run: `{"progress": ...}`, `{"waiting": reason}`, `{"report": ...}`. It may wait."""
@@ -46,7 +46,7 @@ Tell = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What one run looks at. Neither `namespace` nor `cluster`: everything. `reports` as in configuration."""
+    """What one run checks. Neither `namespace` nor `cluster`: everything. `reports` as in configuration."""
 
     namespace: str = ""
     cluster: bool = False
@@ -57,7 +57,7 @@ class Scan:
 
 @dataclass(slots=True)
 class Tally:
-    """One run's figures, also while it goes on."""
+    """The figures of a run, also while it goes on."""
 
     run: str
     started_at: float
@@ -76,7 +76,7 @@ class Tally:
     waiting: str = ""
 
     def problem(self, text: str) -> None:
-        """Note what kept the run from being whole; beyond MOST_PROBLEMS only how many there were."""
+        """Note a problem of the run. Above MOST_PROBLEMS problems are only counted."""
         if text in self.problems:
             return
         if len(self.problems) < MOST_PROBLEMS:
@@ -117,11 +117,11 @@ class Rest:
         return bool(admission.in_flight) or trio.current_time() - admission.last_review_at < QUIET_S
 
     async def after(self, spent_s: float) -> None:
-        """Rest after work that took `spent_s`."""
+        """Pause after work that took `spent_s`."""
         await trio.sleep(min(spent_s / (BUSY_SHARE if self._busy() else IDLE_SHARE), LONGEST_REST_S))
 
     async def after_write(self) -> None:
-        """Rest after a report was written."""
+        """Pause after a report was written."""
         await trio.sleep(BUSY_WRITE_REST_S if self._busy() else WRITE_S / IDLE_SHARE)
 
 
@@ -158,13 +158,13 @@ class Run:
         self._conditions: Conditions | None = None
 
     async def aclose(self) -> None:
-        """Give back what was opened on the way."""
+        """Close what the run opened."""
         await self._pool.aclose()
         if self._conditions is not None:
             await self._conditions.aclose()
 
     async def go(self) -> None:
-        """To the end. A failure that belongs to one kind, namespace or report costs only that."""
+        """Run to the end. A failure of one kind, namespace or report affects only that one."""
         if not self._client.configured:
             await self._wait("there is no readable kubeconfig yet")
             await self._client.wait_configured()
@@ -199,7 +199,7 @@ class Run:
                 self._tally.problem(f"old PolicyReports not removed: {error}")
 
     async def _namespaces(self) -> list[tuple[str, dict[str, str]]]:
-        """Names and labels of those to look at, without those that are going."""
+        """Names and labels of the namespaces to check, without those that are being deleted."""
         found: list[tuple[str, dict[str, str]]] = []
 
         async def visit(item: dict[str, Any]) -> None:
@@ -215,7 +215,7 @@ class Run:
         return found
 
     async def _part(self, namespace: str, policies: list[AuditPolicy]) -> None:
-        """One namespace, or ("") the cluster-scoped objects. Stale reports go only when everything could be read."""
+        """One namespace, or ("") the cluster-scoped objects. Stale reports are deleted only if all could be read."""
         plan = audit.plan(policies, self._served, namespaced=bool(namespace))
         self._tally.skipped |= plan.skipped
         self._tally.unasked |= plan.errored
@@ -230,7 +230,7 @@ class Run:
             self._tally.problem(f"stale reports not removed: {error}")
 
     async def _kind(self, namespace: str, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> bool:
-        """All objects of one kind; whether they could all be read."""
+        """Checks all objects of one kind. True if all could be read."""
         tally = self._tally
         before = (tally.scanned, tally.passed, tally.failed, tally.errored)
 
@@ -320,7 +320,7 @@ class Run:
 
 
 def audit_policy(policy: Policy | Group) -> AuditPolicy:
-    """What audits have to know of a loaded policy or group."""
+    """What audits need to know about a loaded policy or group."""
     config = policy.config
     background = config.background_audit
     if isinstance(policy, Group):

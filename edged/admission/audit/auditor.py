@@ -1,11 +1,11 @@
-"""Audits: every policy is asked about the objects that are there already, now and then and on demand.
+"""Audits: at an interval and on demand, every policy is asked about the objects that already exist.
 
     policies of the moment -> plan (admission/audit/scope.py) -> lists in chunks (audit_requests.py)
         -> Admission.audit, one object and policy at a time -> reports
 
-A run uses the policies as they were when it began; a reload changes the next one. It waits for an API server that is
-away and goes on where it was. It yields: between two evaluations it rests, the longer the more reviews there are, so
-that admission hardly notices. One run at a time.
+A run uses the policies as they were when it began; a reload changes the next run. If the API server is away, the run
+waits and continues later. Between two evaluations it pauses, longer while reviews come in, so that admission hardly
+notices. There is one run at a time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edged.admission.audit.reports import Report
     from edged.telemetry.metrics import Registry
 
-FIRST_S = 600.0  # the first run comes this long after the start at the latest: a restart is busy enough
+FIRST_S = 600.0  # the first run starts this long after the start, or earlier: a restart is busy enough
 
 
 async def _nobody(event: Mapping[str, object]) -> None:
@@ -84,7 +84,7 @@ class Auditor:
         )
 
     async def scan(self, scan: Scan, tell: Tell = _nobody) -> Tally:
-        """One run, after the one that is under way. What cannot be read or written is in the tally's problems."""
+        """One run, after the present one. Anything that cannot be read or written is in the tally's problems."""
         async with self._turn:
             tally = Tally(str(uuid.uuid4()), self._clock())
             self.running = tally
@@ -129,7 +129,7 @@ class Auditor:
             self._log.warning("audit incomplete", run=tally.run, problem=problem)
 
     def measure(self, registry: Registry) -> None:
-        """Adds what the last audit found, and when it ended, for those who want to be told."""
+        """Adds metrics: the results of the last audit, and when it ended."""
         results = registry.gauge("edged_audit_results", "Results of the last audit.", ("result",))
         ended = registry.gauge("edged_audit_finished_timestamp_seconds", "When the last audit ended, Unix seconds.")
         problems = registry.gauge("edged_audit_problems", "Number of problems in the last audit.")

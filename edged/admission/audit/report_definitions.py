@@ -1,6 +1,6 @@
 """CustomResourceDefinitions of the report kinds, for clusters where nothing else has installed them. Pure.
 
-As far as edged's audits and usual dashboards need them; where Kubewarden, Kyverno or the OpenReports project installed
+They cover what edged's audits and usual dashboards need. If Kubewarden, Kyverno or the OpenReports project installed
 theirs, those stay. `edged crds --reports` prints them.
 """
 

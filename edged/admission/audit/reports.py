@@ -1,9 +1,8 @@
-"""What an audit writes down: results, reports and their labels, in both formats that dashboards read. Pure.
+"""What an audit writes: results, reports and their labels, in both formats that dashboards read. Pure.
 
 The wgpolicyk8s.io (PolicyReport) and openreports.io (Report) formats hold the same fields under other names of group
-and kind. Labels, properties and names of objects are those of Kubewarden's audit scanner, so that what was made for
-its reports goes on working. admission/audit/audit_run.py has them written; admission/audit/scope.py decides what is in
-them.
+and kind. Labels, properties and names of objects are those of Kubewarden's audit scanner, so that tools for its
+reports keep working. admission/audit/audit_run.py writes them; admission/audit/scope.py decides what is in them.
 """
 
 from __future__ import annotations
@@ -188,7 +187,7 @@ def summary(results: Sequence[Result], skipped: int, errored: int) -> dict[str, 
 
 
 def patch_of(made: Report) -> dict[str, object]:
-    """The merge patch that makes an older report on the same object this one."""
+    """The merge patch that turns an older report on the same object into this one."""
     metadata = {"labels": made["metadata"]["labels"], "ownerReferences": made["metadata"]["ownerReferences"]}
     return {"metadata": metadata, "scope": made["scope"], "summary": made["summary"], "results": made["results"]}
 

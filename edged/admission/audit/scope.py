@@ -1,7 +1,7 @@
-"""Which policies are asked about which existing objects, what they are asked, and what the answer counts as. Pure.
+"""Decides which policies an audit asks about which objects, makes the questions, and rates the answers. Pure.
 
 An audit asks about every object as if it were created now. The rules are those of Kubewarden's audit scanner;
-docs/kubewarden-differences.md lists where this one looks at more. admission/audit/audit_run.py reads objects and asks.
+docs/kubewarden-differences.md lists where edged checks more. admission/audit/audit_run.py reads objects and asks.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AuditPolicy:
 
 def selector(written: Mapping[str, object] | None) -> LabelSelector:
     """A selector as policies have them: an absent one selects everything."""
-    checked = cast("shapes.LabelSelector | None", written)  # whoever read the policy looked at it
+    checked = cast("shapes.LabelSelector | None", written)  # checked when the policy was read
     return parse_label_selector(checked) or LabelSelector(())
 
 
@@ -61,7 +61,7 @@ class Plan:
 
 
 def auditable(rules: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rules that name what they are about and cover creation."""
+    """The rules without wildcards that cover creation."""
     return [
         rule
         for rule in rules
@@ -126,7 +126,7 @@ def _in_scope(kind: ServedKind, scopes: set[str]) -> bool:
 
 
 def of_namespace(policies: Iterable[AuditPolicy], name: str, labels: Mapping[str, str]) -> list[AuditPolicy]:
-    """Those that look at objects of this namespace."""
+    """Policies that check objects of this namespace."""
     return [
         policy
         for policy in policies
@@ -135,7 +135,7 @@ def of_namespace(policies: Iterable[AuditPolicy], name: str, labels: Mapping[str
 
 
 def of_cluster(policies: Iterable[AuditPolicy]) -> list[AuditPolicy]:
-    """Those that look at cluster-scoped objects."""
+    """Policies that check cluster-scoped objects."""
     return [policy for policy in policies if not policy.namespace]
 
 
@@ -148,7 +148,7 @@ def selects(policy: AuditPolicy, obj: KubernetesObject, kind: ServedKind) -> boo
 
 
 def request_for(obj: KubernetesObject, kind: ServedKind) -> AdmissionRequest:
-    """The question about an object that is there: its creation, by nobody. `resource.resource` holds the kind, as
+    """The question about an existing object: its creation, by nobody. `resource.resource` holds the kind, as
     Kubewarden's audits have it: policies may tell audits by that."""
     metadata = obj["metadata"]
     resource = kind.resource

@@ -2,8 +2,8 @@
 (`oci`, `net`, `crypto`) are admission/host/outside.py's.
 
 Each call is checked against the policy's grants before anything is looked up (admission/rules/capabilities.py). Lists
-come from informers that are made on first use and dropped when nobody asked for them for a while: how many there may be
-is bounded, because guests choose the namespaces and selectors. Gets and access reviews are remembered for 5 s.
+come from informers, which are made on first use and dropped after a while without questions. Their number is bounded,
+because guests choose the namespaces and selectors. Gets and access reviews are remembered for 5 s.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LEVELS = {
 
 
 class ClusterContext:
-    """What policies may read of the cluster, for all of them together."""
+    """What policies may read of the cluster. All policies share it."""
 
     def __init__(self, client: ApiClient, informers: Informers) -> None:
         self._client = client
@@ -184,7 +184,7 @@ class HostServices:
     def dispatch(
         self, binding: str, namespace: str, operation: str, payload: bytes
     ) -> bytes | Awaitable[bytes]:
-        """Reply of one host call, or the asking for it. Raises HostCallError with the text for the guest."""
+        """The reply to one host call, or an awaitable for it. Raises HostCallError with the text for the guest."""
         if binding != "kubewarden":
             raise HostCallError(f"unknown binding: {binding}")
         if namespace == "tracing":
@@ -207,7 +207,7 @@ class HostServices:
     async def _ask_cluster(self, operation: str, payload: bytes) -> bytes:
         try:
             return await self._kubernetes(operation, payload)
-        except (PeerError, ValueError) as error:  # ValueError: a namespace or name that is none
+        except (PeerError, ValueError) as error:  # ValueError: not a valid namespace or name
             # "Callback evaluation failure" is policy-server's own word for it.
             raise HostCallError(f"Callback evaluation failure: {error}") from error
 
@@ -229,7 +229,7 @@ class HostServices:
         return self._context
 
     def trace(self, payload: bytes) -> None:
-        """A structured event of the guest. Malformed ones are logged, never the guest's failure."""
+        """A structured event of the guest. A malformed event is logged; the guest does not fail."""
         try:
             event = orjson.loads(payload)
         except orjson.JSONDecodeError:
@@ -248,7 +248,7 @@ class HostServices:
         self.log(text, level=level)
 
     async def rego_data(self, mode: str, settings: bytes) -> bytes:
-        """`data` of a Rego policy. Raises ContextFailure where what it may read of the cluster cannot be had."""
+        """`data` of a Rego policy. Raises ContextFailure if the objects cannot be read."""
         if not self._grants.kinds:
             return rego.data_document(mode, settings, None)
         if self._context is None:

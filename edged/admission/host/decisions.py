@@ -1,6 +1,6 @@
-"""What became of each review: counters, the last rejections, one log line. An observer of admission/host/admission.py.
+"""The outcome of each review: counters, the last rejections, one log line. An observer of admission/host/admission.py.
 
-Nothing here holds an object: names, the policy's own words, figures.
+Only names, the policy's own words and figures are kept here, never an object.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ MESSAGE_CHARACTERS = 256  # of a remembered rejection
 
 @dataclass(slots=True)
 class Counters:
-    """Per policy, since the process began; its own verdicts, whatever monitor mode made of them. Audits are not
-    counted: they are in the metrics, and in their reports."""
+    """Per policy, since the process started: its own verdicts, before monitor mode. Audits are not counted here; they
+    are in the metrics and in their reports."""
 
     accepted: int = 0
     rejected: int = 0
@@ -46,7 +46,7 @@ class Decisions:
         self.counters = {name: self.counters.get(name) or Counters() for name in names}
 
     def evaluated(self, evaluation: Evaluation) -> None:
-        """Count and log a review. Of an audit there is a line at level debug: it asks thousands of times."""
+        """Count and log a review. A question of an audit is logged at level debug, because there are thousands."""
         if evaluation.origin == "audit":
             if self._log.enabled("debug"):
                 self._log.log("debug", "audit", _fields(evaluation))

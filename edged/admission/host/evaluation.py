@@ -1,7 +1,7 @@
 """How a policy of each execution mode is called: one operation, one fresh instance, bytes in and bytes out.
 
-Called by admission/host/policy_loader.py (`validate_settings`) and admission/host/admission.py (`validate`). What the
-bytes mean is in admission/rules/verdict.py, the ways to speak to guests are in edged/abi.
+Called by admission/host/policy_loader.py (`validate_settings`) and admission/host/admission.py (`validate`).
+admission/rules/verdict.py interprets the bytes, edged/abi has the calling conventions.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def load_template(compiler: Compiler, module: Module, mode: str, budget: B
 
 
 def question(policy: Policy, request: AdmissionRequest) -> bytes:
-    """What the guest is asked with `validate`. Raises BadReply where the mode cannot ask it."""
+    """The payload of `validate`. Raises BadReply if the mode does not support such a request."""
     mode = policy.metadata.execution_mode
     if mode in REGO_MODES:
         return rego_results.input_document(mode, request, policy.settings)
@@ -61,7 +61,7 @@ def question(policy: Policy, request: AdmissionRequest) -> bytes:
 
 
 def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
-    """What the guest's reply says. Raises BadReply."""
+    """The answer in the guest's reply. Raises BadReply."""
     mode = policy.metadata.execution_mode
     if mode in REGO_MODES:
         return rego_results.from_result(mode, request, reply)
@@ -69,7 +69,7 @@ def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> Admission
 
 
 def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionResponse, str]:
-    """(the rejection that a policy's failure is, the reason in short)."""
+    """(the rejection for a policy's failure, the short reason)."""
     is_rego = policy.metadata.execution_mode in REGO_MODES
     if isinstance(error, TimedOut):
         if is_rego:

@@ -1,4 +1,4 @@
-"""What observers of admission are told: each evaluation, and each new set of policies.
+"""The interface of observers of admission: each evaluation, and each new set of policies.
 
 Observers are admission/host/decisions.py (the log, counters), policy_metrics.py, traces.py and review_watch.py. None
 needs another one.
@@ -43,10 +43,10 @@ class Evaluation:
 
 
 class Observer(Protocol):
-    """Hears of everything that admission does."""
+    """Is called for everything that admission does."""
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """A policy was asked."""
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
-        """This is the set of policies from now on."""
+        """From now on this is the set of policies."""

@@ -1,8 +1,8 @@
 """Host capabilities of policies that lead out of the cluster: `oci`, `net`, `crypto`.
 
-Payloads were granted (admission/host/context.py) before they come here. Everything waits as trio code under the
-evaluation's own deadline. Answers about images are remembered for 60 s. Signatures are not verified in this release: a
-policy that asks for it gets an error, which a policy must take for "not trusted".
+admission/host/context.py has checked the grants before. Everything waits as trio code under the evaluation's own
+deadline. Answers about images are remembered for 60 s. Signatures are not verified in this release: a
+policy that asks for it gets an error, which it must treat as "not trusted".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Ask = Callable[[Registry, Reference, str], Awaitable[bytes]]
 
 
 class HostCapabilities:
-    """For all policies together. `run` is a task of the daemon; without it no process is ended when it idles."""
+    """All policies share it. `run` is a task of the daemon; without it, idle child processes are not ended."""
 
     def __init__(
         self, modules: Callable[[], Modules], log: Logger, wall_time: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""A policy, or a group of policies, as it is loaded: what answers reviews, and what the API server is told of it.
+"""A policy, or a group of policies, as it is loaded: what answers reviews, and what is registered for it.
 
 Values only. admission/host/policy_loader.py makes them, admission/host/evaluation.py calls their modules.
 """
@@ -20,7 +20,7 @@ from edged.wasm.instance import Template
 
 @dataclass(slots=True, eq=False)
 class Policy:
-    """One policy. `error` says why it cannot answer; then it rejects everything, for itself alone."""
+    """One policy. `error` says why it cannot answer; then this policy rejects everything."""
 
     config: PolicyConfig
     settings: bytes
@@ -31,7 +31,7 @@ class Policy:
     metadata: Metadata = field(default_factory=Metadata)
     error: str | None = None
     is_waiting: bool = False
-    """Whether its module is still to come, or to be looked for again, over the network."""
+    """Whether its module is still to be fetched from the network, for the first time or again."""
 
     @property
     def name(self) -> str:
@@ -51,12 +51,13 @@ class Policy:
         return (self.template.digest,) if self.template is not None else ()
 
     def webhook(self) -> WebhookSpec:
-        """What the API server is told. A policy that may not mutate is called like a validating one: its patch would be
+        """Its registration. A policy that may not mutate is called like a validating one, because its patch would be
         refused anyway."""
         config = self.config
         rules: Rules | None = () if self.metadata.policy_type == "raw" else self.rules
         if self.error is not None and not rules and config.rules is None:
-            rules = None  # the module's own rules are not known now: what is registered stays, and is denied
+            # The module's own rules are unknown now: the present registration stays, and requests are denied.
+            rules = None
         mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
         return spec_of(config, rules, self.timeout_s, mutating=mutating)
 
@@ -87,7 +88,7 @@ class Group:
         return tuple(digest for member in self.members.values() for digest in member.digests)
 
     def webhook(self) -> WebhookSpec:
-        """What the API server is told: a group never mutates."""
+        """Its registration: a group never mutates."""
         return group_webhook(self.config)
 
 

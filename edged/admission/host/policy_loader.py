@@ -56,7 +56,7 @@ def _grants_of(config: PolicyConfig) -> Grants:
 
 
 def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> PolicyConfig:
-    """A group's member as a policy of its own, which is never registered and may propose mutations in vain."""
+    """A group's member as a policy of its own. It is never registered, and its patches have no effect."""
     return PolicyConfig(
         name=f"{group.name}/{name}",
         module=member.module,
@@ -96,7 +96,7 @@ class PolicyLoader:
     ) -> PolicySet:
         """All of them, each loaded or carrying its error. Compiles what is not in the cache.
 
-        `fetch` False: nothing is waited for that has to come over the network; what is not there yet says so.
+        `fetch` False: does not wait for modules from the network; a policy whose module is missing says so.
         """
         self._fetch = fetch
         templates = templates_of(previous or {})
@@ -107,7 +107,7 @@ class PolicyLoader:
         return loaded
 
     async def fetch(self, config: PolicyConfig | GroupConfig) -> str:
-        """Have the modules of a policy or group on this host, however long that takes; why they are not, else ""."""
+        """Fetch the modules of a policy or group, however long that takes. Returns why that failed, or ""."""
         members = config.members.values() if isinstance(config, GroupConfig) else (config,)
         try:
             for member in members:
@@ -131,7 +131,7 @@ class PolicyLoader:
         return self.refused(config, verdict.unexpected(unit.error))
 
     def refused(self, config: PolicyConfig | GroupConfig, error: str) -> Policy | Group:
-        """One that is not even tried: it rejects everything with this reason."""
+        """One that is not loaded at all: it rejects everything with this reason."""
         if isinstance(config, GroupConfig):
             return Group(config, {}, error=error)
         policy = self._new(config)
@@ -139,7 +139,7 @@ class PolicyLoader:
         return policy
 
     async def _load_group(self, config: GroupConfig, templates: dict[str, Template]) -> Group:
-        """A group with a member that cannot be loaded rejects everything: what it would say is not known."""
+        """A group with a member that cannot be loaded rejects everything, because its answer is unknown."""
         group = Group(config, {})
         for name, member in config.members.items():
             group.members[name] = await self._load_one(member_policy(config, name, member), templates)
@@ -157,7 +157,7 @@ class PolicyLoader:
         return group
 
     def _new(self, config: PolicyConfig) -> Policy:
-        """What it is before anything of it was looked at: it never raises."""
+        """The policy before anything of it was checked. Never raises."""
         engine = self._engine
         return Policy(
             config=config,
@@ -193,7 +193,7 @@ class PolicyLoader:
         return policy
 
     async def _module(self, policy: Policy) -> Path:
-        """The module's file, fetched where it has to be. Raises ConfigError, ModuleUnavailable."""
+        """The module's file, fetched if needed. Raises ConfigError, ModuleUnavailable."""
         url = policy.config.module
         if self._fetch:
             return await self._modules.path(url, restrictions_of(policy.config.origin))

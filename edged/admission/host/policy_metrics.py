@@ -1,7 +1,7 @@
-"""What is measured of policies: Kubewarden's names and labels, and edged's own. No I/O.
+"""Metrics of policies: Kubewarden's names and labels, and edged's own. No I/O.
 
 An observer of admission/host/admission.py; telemetry/metrics.py keeps the series. An attribute that Kubewarden leaves
-out is an empty label here, which is the same to whoever queries. The number of series is bounded: namespaces and kinds
+out is an empty label here; queries see no difference. The number of series is bounded: namespaces and kinds
 come from requests. Buckets times namespaces would be most of a small daemon's memory and of a scrape, so histograms
 have no namespace.
 """

@@ -25,7 +25,7 @@ _Found = list[tuple[str, str, ServedKind, Informer]]
 
 
 class ContextFailure(GuestError):
-    """What the policy was to know of the cluster could not be had: it is not asked."""
+    """The objects that the policy reads cannot be read: it is not asked."""
 
 
 class RegoContext:

@@ -1,4 +1,4 @@
-"""Rego policies: from a compiled module to something that can be evaluated, and one evaluation of it.
+"""Rego policies: links a compiled module, and evaluates it.
 
 Called by admission/host/policy_loader.py at load and by admission/host/evaluation.py for each review. The imports and
 the exchange are abi/opa.py, the documents admission/rules/rego.py, the builtins edged/abi/rego.
@@ -31,14 +31,14 @@ _workers: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("reg
 
 
 class RegoTemplate(LinkedTemplate):
-    """A Rego policy whose builtins are all there: what every evaluation of it has in common."""
+    """A Rego policy whose builtins are all available: what all its evaluations share."""
 
     builtins: Mapping[int, Builtin] = MappingProxyType({})
     values = False
 
 
 async def load(compiler: Compiler, module: Module, budget: Budget) -> RegoTemplate:
-    """Link a module and ask it what it needs. Raises BadModule with the names of all builtins that are missing."""
+    """Link a module and ask which builtins it needs. Raises BadModule with the names of all missing builtins."""
     text = opa.companion(module.imports, module.exports, budget.memory_mib)
     companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)")
     values = opa.takes_values(module.exports)
@@ -98,7 +98,7 @@ def _call(template: RegoTemplate, environment: Environment, log: Callable[[str],
 
 
 async def beside(work: Callable[[], bytes]) -> bytes:
-    """Run a builtin in a thread; it is left to itself when the review ends before it does."""
+    """Run a builtin in a thread. If the review ends first, the thread goes on alone."""
     try:
         limiter = _workers.get()
     except LookupError:
@@ -108,4 +108,4 @@ async def beside(work: Callable[[], bytes]) -> bytes:
 
 
 def _ignore(_text: str) -> None:
-    """Nobody asked: a module that talks while it is loaded."""
+    """Ignores what a module prints while it is loaded."""

@@ -1,8 +1,7 @@
-"""Whole reviews of one policy, shown to somebody who asks, for as long as he asks. An observer of
-admission/host/admission.py.
+"""Shows whole reviews of one policy, while somebody watches. An observer of admission/host/admission.py.
 
-Off until then, and then bounded: a watcher that reads slowly misses reviews (and is told how many), admission never
-waits. Served over the status socket; edged/cli/reviews.py asks.
+Nothing is collected without a watcher. A watcher that reads slowly misses reviews (and learns how many); admission
+never waits. Served over the status socket; edged/cli/reviews.py asks.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class ReviewWatch:
                 watcher.missed += 1
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
-        """Who watches goes on watching: the policy of that name may come back."""
+        """Watchers stay: the policy of that name may come back."""
 
     async def watch(self, request: dict[str, Any], send: Send, known: Iterable[str]) -> dict[str, Any]:
         """The long operation. Keys of the request: `policy`, `count` (0: no end), `seconds`, `rejected`. Raises

@@ -1,7 +1,7 @@
 """A span for each evaluation, sent to an OTLP collector in batches. An observer of admission/host/admission.py.
 
-Whoever evaluates only appends to a bounded list: a collector that is slow or away costs spans (counted), never a
-review. Names and fields of spans are Kubewarden's.
+An evaluation only appends to a bounded list. If a collector is slow or away, spans are lost (and counted), but a
+review never waits. Names and fields of spans are Kubewarden's.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Traces:
         return f"HTTP status {answer.status_code}", answer.status_code in PASSING
 
     def _say(self, problem: str) -> None:
-        """A collector that is away for days is news once."""
+        """A collector that stays away is logged once."""
         if problem and not self.problem:
             self._log.warning("traces not sent", endpoint=self._settings.url, reason=problem)
         elif self.problem and not problem:
