@@ -5,7 +5,6 @@ import pytest
 from edged.errors import ConfigError
 from edged.kube.control.leases import LeaseTimes
 from edged.scheduling.config.config_sections import LeaderElectionSettings, parse_extenders, parse_leader_election
-from edged.scheduling.config.config_shapes import duration_s
 from edged.scheduling.config.profile_config import parse
 
 URL = "http://127.0.0.1:8888/x"
@@ -98,11 +97,3 @@ def test_what_an_extender_takes_on_the_scheduler_leaves_alone():
     assert file.profiles[0].args["NodeResourcesFit"] == {"ignoredResources": ["example.com/gpu"]}
     assert [entry.url for entry in file.extenders] == [URL]
     assert file.election is not None
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("15s", 15.0), ("1h2m3.5s", 3723.5), ("250ms", 0.25), ("0", 0.0), (2_000_000_000, 2.0)]
-)
-def test_durations(text, seconds):
-    assert duration_s(text, "x", 9.0) == seconds
-    assert duration_s(None, "x", 9.0) == 9.0

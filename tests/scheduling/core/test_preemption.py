@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edged.scheduling.core.framework import ArgumentError
 from edged.scheduling.core.preemption import parse_budget, split_by_budgets
 from edged.scheduling.core.profile import ProfileConfig
 from edged.scheduling.core.what_if import preempt
-from edged.scheduling.plugins.default_preemption import DefaultPreemption
 from tests.scheduling.makers import node, pod, pod_info
 
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
@@ -180,18 +178,3 @@ def test_enough_candidates_end_the_search():
     assert result.nominated_node == "n3"
     _, result, _ = preempt(None, nodes, pods, wanted(), choose=lambda n: 0)
     assert result.nominated_node == "n9"
-
-
-@pytest.mark.parametrize(
-    ("args", "path"),
-    [
-        ({"minCandidateNodesPercentage": 101}, "minCandidateNodesPercentage"),
-        ({"minCandidateNodesAbsolute": -1}, "minCandidateNodesAbsolute"),
-        ({"minCandidateNodesAbsolute": True}, "minCandidateNodesAbsolute"),
-        ({"minCandidateNodesPercentage": 0, "minCandidateNodesAbsolute": 0}, "minCandidateNodesPercentage"),
-    ],
-)
-def test_bad_arguments_are_named(args, path):
-    with pytest.raises(ArgumentError) as raised:
-        DefaultPreemption(args, None)
-    assert raised.value.path == path

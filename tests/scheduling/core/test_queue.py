@@ -6,10 +6,8 @@ from edged.scheduling.core.framework import Plugin
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import default_profile, with_guests
 from edged.scheduling.core.queue import SchedulingQueue
-from edged.scheduling.core.queue_events import pod_update_events
 from edged.scheduling.core.snapshot import Snapshot
-from edged.scheduling.objects.pods import PodParser
-from tests.scheduling.makers import parsed_node, pod, pod_info
+from tests.scheduling.makers import parsed_node, pod_info
 
 NODE_ADD = ClusterEvent("Node", Action.ADD)
 
@@ -185,27 +183,6 @@ def test_in_flight_events_are_dropped_when_nobody_needs_them():
     queue.done(second.pod.uid)
     assert len(queue._in_flight) == 0
     assert len(queue) == 0
-
-
-def test_update_events():
-    def actions(old, new):
-        return [event.action for event in pod_update_events(old, new)]
-
-    big, small = pod_info(requests={"cpu": "2"}), pod_info(requests={"cpu": "1"}, labels={"a": "b"})
-    assert actions(big, small) == [Action.UPDATE_POD_LABEL, Action.UPDATE_POD_SCALE_DOWN]
-    assert actions(big, pod_info(requests={"cpu": "2"}, priority=1)) == [Action.UPDATE_POD_OTHER]
-    assert actions(big, big) == []
-
-
-def test_a_waiting_pod_that_changes_in_its_annotations_alone_tells_of_a_generic_update():
-    parser = PodParser(lambda key: None)
-    plain, annotated = pod("p"), pod("p")
-    annotated["metadata"]["annotations"] = {"a": "b"}
-    before, after = parser.parse(plain), parser.parse(annotated)
-    assert [event.action for event in pod_update_events(before, after)] == [Action.UPDATE_POD_OTHER]
-    assert pod_update_events(after, parser.parse(annotated)) == []
-    patched = parser.parse(plain | {"status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}})
-    assert pod_update_events(before, patched) == []
 
 
 # --- what preemption, gates and activation need of it
