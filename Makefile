@@ -56,9 +56,8 @@ test-kube: $(STAMP)
 
 coverage: $(STAMP)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --timeout 600 $(PYTEST_ARGS)
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report --skip-covered --sort cover
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --timeout 600 $(PYTEST_ARGS); \
+	  failed=$$?; $(BIN)/coverage combine --quiet; $(BIN)/coverage report --skip-covered --sort cover; exit $$failed
 
 differential: $(STAMP)
 	@EDGED_TESTS=kube EDGED_STATES=$(or $(STATES),2000) $(BIN)/python -m pytest tests/cluster/test_scheduler_differential.py \
