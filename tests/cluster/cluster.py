@@ -299,10 +299,14 @@ class KubeScheduler:
             command.append(f"--feature-gates={_gates(self._feature_gates)}")
         return command + self._arguments
 
-    def _is_ready(self) -> bool:
-        api = Api(
+    def api(self) -> Api:
+        """A connection to its own server, for `/metrics`."""
+        return Api(
             f"https://127.0.0.1:{self._port}", self._cluster.token, str(self._cluster.certificates.authority)
         )
+
+    def _is_ready(self) -> bool:
+        api = self.api()
         try:
             api.get("/readyz")
         except (OSError, ApiFailure):

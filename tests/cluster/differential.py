@@ -19,6 +19,7 @@ import dataclasses
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -122,6 +123,9 @@ PROFILES: tuple[Object, ...] = (
 
 
 SETTLE_S = 0.15
+HEARD = ("PersistentVolume", "PersistentVolumeClaim", "StorageClass", "CSINode", "CSIStorageCapacity")
+"""Kinds of which kube-scheduler counts the events that it has handled."""
+_HEARD = re.compile(r'scheduler_event_handling_duration_seconds_count\{event="(?:[\w.]+/)?(\w+)"\} (\d+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ class RealScheduler:
             verbosity=4,
             arguments=["--vmodule=schedule_one=10"],
         )
+        self._metrics = self._scheduler.api()
         self._pool = ThreadPoolExecutor(8)
         self._local = local()
         self._connections: list[Api] = []
@@ -179,6 +184,7 @@ class RealScheduler:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._metrics.close()
         self._scheduler.stop()
         self._pool.shutdown()
         for api in self._connections:
@@ -199,7 +205,8 @@ class RealScheduler:
             self._remove(created)
 
     def _create(self, state: State) -> State:
-        others = [self._create_other(obj) for obj in state.others]
+        heard = self._heard() if state.others else Counter()
+        others = [self._create_other(obj, heard) for obj in state.others]
         nodes = list(self._pool.map(self._create_node, state.nodes))
         assigned = list(self._pool.map(self._create_pod, state.assigned))
         # Nodes and Pods reach the scheduler through different watches; the incoming Pod must come last.
@@ -207,16 +214,33 @@ class RealScheduler:
         running = [pod for pod in assigned if pod["status"].get("phase") not in ("Succeeded", "Failed")]
         self._log.wait_for_pods("Add event for scheduled pod", running)
         if others:
-            time.sleep(SETTLE_S)  # nothing tells that kube-scheduler has heard of them
+            self._wait_until_heard(heard)
+            time.sleep(SETTLE_S)  # nothing tells that kube-scheduler has heard of the other kinds
         return dataclasses.replace(state, nodes=tuple(nodes), assigned=tuple(assigned), others=tuple(others))
 
-    def _create_other(self, obj: Object) -> Object:
+    def _create_other(self, obj: Object, events: Counter[str]) -> Object:
+        """Adds to `events` those that kube-scheduler will have handled when it has heard of the object."""
         path = collection(obj)
         answer: Object = self._api().create(path, {k: v for k, v in obj.items() if k != "status"})
+        events[f"{obj['kind']}Add"] += 1
         if status := obj.get("status"):
             path = f"{path}/{obj['metadata']['name']}/status"
+            created = answer["metadata"]["resourceVersion"]
             answer = self._api().request("PATCH", path, {"status": status}, "application/merge-patch+json")
+            events[f"{obj['kind']}Update"] += answer["metadata"]["resourceVersion"] != created
         return answer
+
+    def _heard(self) -> Counter[str]:
+        """Events of the kinds HEARD, such as "CSINodeAdd", that kube-scheduler has handled since its start."""
+        return Counter({event: int(count) for event, count in _HEARD.findall(self._metrics.get("/metrics"))})
+
+    def _wait_until_heard(self, events: Counter[str]) -> None:
+        names = {f"{kind}{change}" for kind in HEARD for change in ("Add", "Update")}
+        deadline = time.monotonic() + LogReader.TIMEOUT_S
+        while missing := {name: count for name, count in (events - self._heard()).items() if name in names}:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"kube-scheduler has not handled these events: {missing}")
+            time.sleep(0.01)
 
     def _create_node(self, node: Object) -> Object:
         answer: Object = self._api().create("/api/v1/nodes", node)
