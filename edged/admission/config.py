@@ -285,7 +285,7 @@ def complete(admission: AdmissionConfig, given: Mapping[str, Any], engine: Engin
     )
 
 
-def _complete_policy(policy: PolicyConfig, given: Mapping[str, Any], engine: EngineConfig) -> PolicyConfig:
+def _complete_policy(policy: PolicyConfig, given: Mapping[str, object], engine: EngineConfig) -> PolicyConfig:
     timeout_s = policy.timeout_s if "timeout_s" in given else engine.wall_timeout_s
     return dataclasses.replace(policy, timeout_s=timeout_s, failure_policy=_failure_policy(policy, given))
 
@@ -300,7 +300,7 @@ def _complete_group(group: GroupConfig, given: Mapping[str, Any], engine: Engine
     return dataclasses.replace(group, members=members, failure_policy=_failure_policy(group, given))
 
 
-def _failure_policy(webhook: WebhookConfig, given: Mapping[str, Any]) -> FailurePolicy:
+def _failure_policy(webhook: WebhookConfig, given: Mapping[str, object]) -> FailurePolicy:
     ignored = "failure_policy" not in given and webhook.mode == "monitor"
     return "Ignore" if ignored else webhook.failure_policy
 

@@ -32,10 +32,10 @@ class Operations:
         """By the name that a request gives."""
         return {"status": self._status, "why": self._why, "reviews": self._reviews, "audit": self._audit}
 
-    async def _status(self, request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    async def _status(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
         return self.describe()
 
-    async def _why(self, request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    async def _why(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
         """The last scheduling attempt at a Pod: request key `pod` is NAMESPACE/NAME. Without it: of which Pods an
         attempt is remembered. Raises ConfigError, PeerError."""
         scheduling = self.scheduling
@@ -54,11 +54,11 @@ class Operations:
             raise ConfigError(f"there is no pod {request['pod']!r}, and no attempt at one is remembered")
         return attempt
 
-    async def _reviews(self, request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    async def _reviews(self, request: dict[str, object], tell: Tell) -> dict[str, Any]:
         """Reviews of a policy as they come; what may be asked for is said in edged/cli/reviews.py."""
         return await self._part.review_watch.watch(request, tell, self._part.policies.served())
 
-    async def _audit(self, request: dict[str, Any], tell: Tell) -> dict[str, Any]:
+    async def _audit(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
         """An audit on demand; what may be asked for is said in edged/cli/audit.py."""
         if self._part.auditor is None:
             raise ConfigError("[admission] is not configured: there are no policies to audit with")

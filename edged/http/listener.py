@@ -11,7 +11,6 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import trio
 
@@ -80,7 +79,7 @@ def inherited(fd: int) -> socket.socket:
     raise ConfigError(f"file descriptor {fd} is not a listening stream socket")
 
 
-def _peer(name: Any) -> str:
+def _peer(name: object) -> str:
     """Whom `accept` names: an IP address, or "unix"."""
     return name[0] if isinstance(name, tuple) else "unix"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
@@ -53,8 +53,8 @@ class Sink(Protocol):
 
     def begin_replace(self) -> None: ...
     async def finish_replace(self) -> None: ...
-    def put(self, key: NamespacedName, revision: str, obj: dict[str, Any]) -> None: ...
-    def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None: ...
+    def put(self, key: NamespacedName, revision: str, obj: dict[str, object]) -> None: ...
+    def remove(self, key: NamespacedName, obj: dict[str, object]) -> None: ...
 
 
 class Watcher:
@@ -201,7 +201,7 @@ class Watcher:
         revision = str(metadata.get("resourceVersion") or "")
         self._step(listwatch.PageRead(revision, token if isinstance(token, str) else ""))
 
-    async def _items(self, items: list[Any], page: dict[str, Any]) -> None:
+    async def _items(self, items: list[object], page: dict[str, object]) -> None:
         """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front,
         as in watch events, so that the same object gives the same bytes."""
         kind, api_version = str(page.get("kind") or "").removesuffix("List"), page.get("apiVersion")

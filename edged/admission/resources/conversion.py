@@ -81,7 +81,7 @@ def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
     return Converted(unique_name_of(obj), kind.is_group, table, problem)
 
 
-def _problem(obj: Object, server: Object | None, modules: Sequence[Any], limits: Limits) -> str:
+def _problem(obj: Object, server: Object | None, modules: Sequence[object], limits: Limits) -> str:
     findings = validation.validate(obj)
     if findings:
         return validation.summary(findings)
@@ -186,7 +186,7 @@ def _rule(rule: Mapping[str, Any], kind: Kind) -> Table:
     return copied
 
 
-def _selector(value: Any) -> dict[str, Any]:
+def _selector(value: object) -> dict[str, Any]:
     """Without its empty parts, which the API server drops too."""
     return {key: part for key, part in value.items() if part} if isinstance(value, Mapping) else {}
 

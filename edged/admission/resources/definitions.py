@@ -18,16 +18,16 @@ DEFAULT_TIMEOUT_S = 10
 MAX_MATCH_CONDITIONS = 64
 
 
-def _of(kind: str, description: str = "", **more: Any) -> Schema:
+def _of(kind: str, description: str = "", **more: object) -> Schema:
     text = {"description": description} if description else {}
     return {**text, "type": kind, **more}
 
 
-def _text(description: str = "", **more: Any) -> Schema:
+def _text(description: str = "", **more: object) -> Schema:
     return _of("string", description, **more)
 
 
-def _texts(description: str = "", **more: Any) -> Schema:
+def _texts(description: str = "", **more: object) -> Schema:
     return _of("array", description, items=_text(), **more)
 
 
@@ -38,7 +38,7 @@ def _object(
     return {**_of("object", description, properties=properties), **needed, **(more or {})}
 
 
-def _free(description: str = "", **more: Any) -> Schema:
+def _free(description: str = "", **more: object) -> Schema:
     return _of("object", description, **{"x-kubernetes-preserve-unknown-fields": True}, **more)
 
 
@@ -103,7 +103,7 @@ def _context_aware() -> Schema:
     return _of("array", "Kinds that the policy may read from the cluster.", items=reference)
 
 
-def _timeout(description: str, **more: Any) -> Schema:
+def _timeout(description: str, **more: object) -> Schema:
     bounds = {"minimum": MIN_TIMEOUT_S, "maximum": MAX_TIMEOUT_S}
     return _of("integer", description, format="int32", **bounds, **more)
 

@@ -68,7 +68,7 @@ def unique_name_of(obj: Mapping[str, Any]) -> str:
     return unique_name(KINDS[obj["kind"]], metadata.get("namespace") or "", metadata["name"])
 
 
-def server_of(obj: Mapping[str, Any]) -> str:
+def server_of(obj: Mapping[str, object]) -> str:
     """The PolicyServer that a policy asks for; "" when it explicitly asks for none."""
     spec = obj.get("spec")
     name = spec.get("policyServer", DEFAULT_SERVER) if isinstance(spec, Mapping) else DEFAULT_SERVER

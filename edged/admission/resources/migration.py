@@ -300,7 +300,7 @@ def without_defaults(table: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def policies_yml(document: Any) -> tuple[dict[str, Any], list[str]]:
+def policies_yml(document: object) -> tuple[dict[str, Any], list[str]]:
     """policy-server's policies.yml as tables of the configuration file, and what is wrong with it or was left out."""
     if not isinstance(document, Mapping):
         return {}, ["the file is not a map of policies"]
@@ -333,7 +333,7 @@ def _entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> dict[str
     return dict(without_nulls(without_defaults(table), name, problems))
 
 
-def without_nulls(table: Any, name: str, problems: list[str]) -> Any:
+def without_nulls(table: object, name: str, problems: list[str]) -> Any:
     """TOML has no null: keys that hold one are left out, and said."""
     if isinstance(table, Mapping):
         gone = [str(key) for key, value in table.items() if value is None]

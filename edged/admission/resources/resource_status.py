@@ -66,7 +66,7 @@ class ObjectWriter:
         """Drop what is known of all objects but these."""
         self._said = {key: said for key, said in self._said.items() if key[0] in uids}
 
-    def _may_say(self, obj: Object, what: str, content: Any) -> bool:
+    def _may_say(self, obj: Object, what: str, content: object) -> bool:
         key = (obj["metadata"].get("uid") or "", what)
         said, now = self._said.get(key), trio.current_time()
         if said is None or said.content != content:

@@ -114,7 +114,7 @@ def conditions(obj: Object, wanted: Sequence[Condition], now: str) -> list[dict[
     return found + [_rendered(each, {}, generation, now) for each in mine.values()]
 
 
-def _rendered(condition: Condition, old: Object, generation: Any, now: str) -> dict[str, Any]:
+def _rendered(condition: Condition, old: Object, generation: object, now: str) -> dict[str, Any]:
     status = {True: "True", False: "False", None: "Unknown"}[condition.status]
     same = old.get("status") == status and old.get("lastTransitionTime")
     rendered = {

@@ -44,7 +44,7 @@ def required(field: str, message: str = "") -> Finding:
     return Finding(field, f"Required value: {message}" if message else "Required value", "FieldValueRequired")
 
 
-def invalid(field: str, value: Any, message: str) -> Finding:
+def invalid(field: str, value: object, message: str) -> Finding:
     shown = f'"{value}"' if isinstance(value, str) else str(value)
     return Finding(field, f"Invalid value: {shown}: {message}")
 
@@ -171,7 +171,7 @@ def _timeouts(spec: Object, kind: Kind) -> Iterator[Finding]:
         )
 
 
-def _whole(value: Any, default: int) -> int:
+def _whole(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
@@ -261,7 +261,7 @@ def _quantities(spec: Object) -> Iterator[Finding]:
             yield invalid(f"spec.requests[{name}]", spec["requests"][name], f"must not exceed the limit of {name}")
 
 
-def _amount(value: Any) -> float | None:
+def _amount(value: object) -> float | None:
     match = _QUANTITY.fullmatch(str(value))
     if match is None:
         return None
