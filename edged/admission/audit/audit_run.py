@@ -16,11 +16,13 @@ from edged.admission.audit.reports import PolicyFacts
 from edged.admission.audit.scope import AuditPolicy, Plan
 from edged.admission.host.admission import Admission
 from edged.admission.host.policy import Group, Policy
+from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhooks import Rules
 from edged.errors import PeerError
 from edged.kube.client import ApiClient
 from edged.kube.lean import LeanPool
 from edged.kube.values.names import ServedKind
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
@@ -125,37 +127,46 @@ class Rest:
         await trio.sleep(BUSY_WRITE_REST_S if self._busy() else WRITE_S / IDLE_SHARE)
 
 
-class Run:
-    """One run: what it needs while it goes on."""
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every run works with. `clock` gives seconds since 1970, `random` numbers below 1."""
 
-    def __init__(
-        self,
-        client: ApiClient,
-        admission: Admission,
-        log: Logger,
-        scan: Scan,
-        tally: Tally,
-        tell: Tell,
-        pool: LeanPool,
-        *,
-        clock: Callable[[], float],
-        random: Callable[[], float],
-    ) -> None:
-        self._client = client
-        self._admission = admission
-        self._clock = clock
-        self._log = log
+    client: ApiClient
+    admission: Admission
+    log: Logger
+    clock: Callable[[], float]
+    random: Callable[[], float]
+
+
+class Run:
+    """One audit under way: reads objects, asks policies, writes reports, and keeps the tally."""
+
+    def __init__(self, means: Means, scan: Scan, tally: Tally, tell: Tell, pool: LeanPool) -> None:
+        self._client = means.client
+        self._admission = means.admission
+        self._clock = means.clock
+        self._log = means.log
         self._scan = scan
         self._tally = tally
         self._tell = tell
         self._pool = pool
-        self._rest = Rest(admission)
-        self._patience = Patience(random, self._wait)
-        self._reader = Reader(client, self._patience, scan.page_size)
+        self._rest = Rest(means.admission)
+        self._patience = Patience(means.random, self._wait)
+        self._reader = Reader(means.client, self._patience, scan.page_size)
         self._writer: ReportWriter | None = None
-        self._policies = [audit_policy(policy) for policy in admission.policies.values()]
+        self._policies = self._audit_policies()
         self._served: dict[Any, ServedKind] = {}
         self._conditions: Conditions | None = None
+
+    def _audit_policies(self) -> list[AuditPolicy]:
+        """One that cannot be understood is not asked, which the tally says."""
+        policies = []
+        for policy in self._admission.policies.values():
+            with boundary(self._log, "audited", policy.name) as unit:
+                policies.append(audit_policy(policy))
+            if unit.error is not None:
+                self._tally.unasked[policy.name] = unexpected(unit.error)
+        return policies
 
     async def aclose(self) -> None:
         """Close what the run opened."""
@@ -200,22 +211,30 @@ class Run:
 
     async def _namespaces(self) -> list[tuple[str, dict[str, str]]]:
         """Names and labels of the namespaces to check, without those that are being deleted."""
-        found: list[tuple[str, dict[str, str]]] = []
+        namespaces: list[tuple[str, dict[str, str]]] = []
 
         async def visit(item: dict[str, Any]) -> None:
             metadata = item.get("metadata") or {}
             name = str(metadata.get("name") or "")
-            wanted = name == self._scan.namespace if self._scan.namespace else name not in self._scan.ignored
-            if wanted and name and not metadata.get("deletionTimestamp"):
-                found.append((name, metadata.get("labels") or {}))
+            in_scope = name == self._scan.namespace if self._scan.namespace else name not in self._scan.ignored
+            if in_scope and name and not metadata.get("deletionTimestamp"):
+                namespaces.append((name, metadata.get("labels") or {}))
 
-        await self._reader.each(audit.NAMESPACES, None, visit, found.clear)
-        if self._scan.namespace and not found:
+        await self._reader.each(audit.NAMESPACES, None, visit, namespaces.clear)
+        if self._scan.namespace and not namespaces:
             raise PeerError(f"there is no namespace {self._scan.namespace}")
-        return found
+        return namespaces
 
     async def _part(self, namespace: str, policies: list[AuditPolicy]) -> None:
-        """One namespace, or ("") the cluster-scoped objects. Stale reports are deleted only if all could be read."""
+        """One namespace, or ("") the cluster-scoped objects."""
+        where = f"namespace {namespace}" if namespace else "the cluster's own objects"
+        with boundary(self._log, "audited", where) as unit:
+            await self._kinds(namespace, policies)
+        if unit.error is not None:
+            self._tally.problem(f"{where} not audited: {unexpected(unit.error)}")
+
+    async def _kinds(self, namespace: str, policies: list[AuditPolicy]) -> None:
+        """Stale reports are deleted only if everything could be read and audited."""
         plan = audit.plan(policies, self._served, namespaced=bool(namespace))
         self._tally.skipped |= plan.skipped
         self._tally.unasked |= plan.errored
@@ -230,27 +249,46 @@ class Run:
             self._tally.problem(f"stale reports not removed: {error}")
 
     async def _kind(self, namespace: str, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> bool:
-        """Checks all objects of one kind. True if all could be read."""
-        tally = self._tally
+        """Checks all objects of one kind. True if all could be read and audited."""
+        tally, whole = self._tally, True
         before = (tally.scanned, tally.passed, tally.failed, tally.errored)
 
         def restarted() -> None:
             tally.scanned, tally.passed, tally.failed, tally.errored = before
 
         async def visit(item: Mapping[str, object]) -> None:
+            nonlocal whole
+            whole = await self._audited(item, kind, asked, plan) and whole
+
+        where = f" in namespace {namespace}" if namespace else ""
+        with boundary(self._log, "audited", f"{kind.resource}{where}") as unit:
+            try:
+                await self._reader.each(kind.resource, namespace or None, visit, restarted)
+            except PeerError as error:
+                tally.problem(f"{kind.resource}{where} not read: {error}")
+                return False
+        if unit.error is not None:
+            tally.problem(f"{kind.resource}{where} not read: {unexpected(unit.error)}")
+        return whole and unit.error is None
+
+    async def _audited(
+        self, item: Mapping[str, object], kind: ServedKind, asked: list[AuditPolicy], plan: Plan
+    ) -> bool:
+        """One object; whether that went as it should. What an unexpected error costs is this object's results: it keeps
+        its last report."""
+        name = audit.name_of(item)
+        with boundary(self._log, "audited", f"{kind.resource} {name}") as unit:
             obj = audit.item_of(item, kind)
             if obj is not None:
                 await self._object(obj, kind, asked, plan)
-
-        try:
-            await self._reader.each(kind.resource, namespace or None, visit, restarted)
-        except PeerError as error:
-            where = f" in namespace {namespace}" if namespace else ""
-            tally.problem(f"{kind.resource}{where} not read: {error}")
-            return False
-        return True
+        if unit.error is None:
+            return True
+        self._tally.errored += 1
+        self._tally.problem(f"{kind.resource} {name} not audited: {unexpected(unit.error)}")
+        return False
 
     async def _object(self, obj: KubernetesObject, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> None:
+        self._tally.scanned += 1
         request = audit.request_for(obj, kind)
         results: list[Result] = []
         for policy in asked:
@@ -262,7 +300,6 @@ class Run:
                 results.append(reports.result(policy.facts, "error", problem, self._clock()))
             elif holds:
                 results.append(await self._result(policy, request))
-        self._tally.scanned += 1
         made = reports.report(
             self._writer.kinds if self._writer else reports.KINDS["policyreport"],
             obj,

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged.admission.audit import reports
-from edged.admission.audit.audit_run import Run, Scan, Tally, Tell, rfc3339
+from edged.admission.audit.audit_run import Means, Run, Scan, Tally, Tell, rfc3339
 from edged.admission.config import AdmissionConfig
 from edged.admission.host.admission import Admission
+from edged.admission.rules.verdict import unexpected
 from edged.errors import ConfigError
 from edged.kube.client import ApiClient
 from edged.kube.lean import LeanPool
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ class Auditor:
             self.next_at = self._clock() + delay
             await trio.sleep(delay)
             begun = trio.current_time()
-            await self.scan(self.default_scan())
+            with boundary(self._log, "audit", "at its interval"):
+                await self.scan(self.default_scan())
             delay = max(interval - (trio.current_time() - begun), 1.0)
 
     def default_scan(self) -> Scan:
@@ -89,20 +92,26 @@ class Auditor:
             tally = Tally(str(uuid.uuid4()), self._clock())
             self.running = tally
             self._log.info("audit begins", run=tally.run, policies=len(self._admission.policies))
-            run = Run(
-                self._client, self._admission, self._log, scan, tally, tell, self._open_pool(self._client),
-                clock=self._clock, random=self._random,
-            )  # fmt: skip
             try:
-                await run.go()
+                with boundary(self._log, "audit", "run") as unit:
+                    await self._go(scan, tally, tell)
+                if unit.error is not None:
+                    tally.problem(unexpected(unit.error))
             finally:
                 self.running = None
-                with trio.CancelScope(shield=True):
-                    await run.aclose()
             tally.finished_at = self._clock()
             self.last = tally
             self._say(tally)
             return tally
+
+    async def _go(self, scan: Scan, tally: Tally, tell: Tell) -> None:
+        means = Means(self._client, self._admission, self._log, self._clock, self._random)
+        run = Run(means, scan, tally, tell, self._open_pool(self._client))
+        try:
+            await run.go()
+        finally:
+            with trio.CancelScope(shield=True):
+                await run.aclose()
 
     async def on_demand(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
         """A run as `edged audit` asks for it: the request's keys are those of `Scan` where they differ from the

@@ -204,6 +204,14 @@ def _cut(text: str) -> str:
     return text if len(data) <= MESSAGE_BYTES else data[:MESSAGE_BYTES].decode(errors="ignore") + "..."
 
 
+def name_of(item: Mapping[str, object]) -> str:
+    """`NAMESPACE/NAME`, or `NAME`; "" where it has none."""
+    metadata = item.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return ""
+    return "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
+
+
 def item_of(item: object, kind: ServedKind) -> KubernetesObject | None:
     """An entry of a list as an object of its own, with the apiVersion and kind that lists leave out; None for what is
     none (no name or uid)."""

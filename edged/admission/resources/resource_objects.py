@@ -14,6 +14,7 @@ from edged.admission.resources.kinds import GROUP, KINDS, VERSION, Kind
 from edged.errors import PeerError
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.informers import Change, Informer, Informers
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 Object = dict[str, Any]
@@ -33,6 +34,7 @@ class Objects:
         self._log = log
         self._held: dict[Kind, Informer] = {}
         self._missing = 0
+        self._was_known = False
 
     @property
     def installed(self) -> bool:
@@ -57,17 +59,20 @@ class Objects:
 
     async def run(self) -> None:
         """Looks for the definitions, for ever."""
-        was_known = False
         while True:
-            served = await self._served()
-            if served is not None:
-                self._hold(served)
-            with trio.move_on_after(LOOK_AGAIN_S):
-                await self._wait_synced()
-            if self.known != was_known:  # an empty kind makes no change that could be waited for
-                was_known = self.known
-                self._changed()
+            with boundary(self._log, "resource", "definitions"):
+                await self._look()
             await trio.sleep(LOOK_AGAIN_S if self._held else LOOK_S if self._missing >= GONE_AFTER else 1.0)
+
+    async def _look(self) -> None:
+        served = await self._served()
+        if served is not None:
+            self._hold(served)
+        with trio.move_on_after(LOOK_AGAIN_S):
+            await self._wait_synced()
+        if self.known != self._was_known:  # an empty kind makes no change that could be waited for
+            self._was_known = self.known
+            self._changed()
 
     async def _served(self) -> set[str] | None:
         """Plurals of the kinds that are installed; None when nobody can say."""
@@ -81,8 +86,8 @@ class Objects:
         return {str(each.get("name")) for each in answer.get("resources") or () if isinstance(each, dict)}
 
     def _hold(self, served: set[str]) -> None:
-        wanted = [kind for kind in KINDS.values() if kind.plural in served]
-        if not wanted:
+        kinds = [kind for kind in KINDS.values() if kind.plural in served]
+        if not kinds:
             self._missing += 1
             if self._missing >= GONE_AFTER and self._held:
                 self._log.warning("the definitions of the custom resources are gone")
@@ -91,7 +96,7 @@ class Objects:
                 self._changed()
             return
         self._missing = 0
-        for kind in wanted:
+        for kind in kinds:
             if kind not in self._held:
                 informer = self._informers.acquire(kind.resource)
                 informer.add_handler(self._on_change)
