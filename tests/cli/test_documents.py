@@ -1,0 +1,52 @@
+"""YAML and JSON as commands read them: files, folders, stdin, and what is wrong with them."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from edged.cli.documents import documents
+from edged.errors import ConfigError
+
+
+def read(*names: str | Path) -> list[tuple[object, str]]:
+    return list(documents(map(str, names)))
+
+
+def test_folders_are_read_in_order_of_name_and_only_what_is_yaml_or_json(tmp_path: Path):
+    (tmp_path / "b.yml").write_text("x: 1\n---\nx: 2\n")
+    (tmp_path / "a.json").write_text('{"x": 0}')
+    (tmp_path / "notes.txt").write_text("no: yaml")
+    assert read(tmp_path) == [
+        ({"x": 0}, f"{tmp_path}/a.json"),
+        ({"x": 1}, f"{tmp_path}/b.yml: document 1"),
+        ({"x": 2}, f"{tmp_path}/b.yml: document 2"),
+    ]
+
+
+def test_stdin_and_yaml_that_looks_like_json(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"{x: 1}")))
+    assert read("-") == [({"x": 1}, "stdin: document 1")]
+
+
+def test_times_stay_text_as_in_json(tmp_path: Path):
+    path = tmp_path / "a.yaml"
+    path.write_text("at: 2026-01-01T00:00:00Z")
+    assert read(path)[0][0] == {"at": "2026-01-01T00:00:00Z"}
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [")
+    (tmp_path / "empty").mkdir()
+    for name, said in (
+        (bad, f"{bad}: not valid YAML: "),
+        (tmp_path / "absent", f"{tmp_path}/absent: No such file"),
+        (tmp_path / "empty", f"{tmp_path}/empty: no file in this folder ends in .yaml, .yml, .json"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read(name)
+        assert str(caught.value).startswith(said)
