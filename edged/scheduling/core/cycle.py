@@ -507,7 +507,7 @@ class OfflineHandle:
         self.objects = objects or Objects()
         self.preemption: Preemption = OfflinePreemption()
 
-    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         raise CycleError("there is no API server to write to")
 
     async def settle(self, pod: PodInfo, done: Callable[[], bool], timeout_s: float) -> bool:
@@ -519,7 +519,7 @@ class OfflineHandle:
     def waiting_pod(self, uid: str) -> None:
         return None
 
-    def record_event(self, regarding: dict[str, Any], **fields: Any) -> None:
+    def record_event(self, regarding: Mapping[str, str], **fields: object) -> None:
         """Nobody to tell."""
 
 

@@ -12,7 +12,7 @@ Success is `None` wherever a Status is asked for: nothing is built on the hot pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from edged.errors import ConfigError
@@ -145,7 +145,7 @@ class Handle(Protocol):
         """Objects of the kinds that plugins need besides Pods and Nodes."""
         ...
 
-    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         """Merge-patch a PersistentVolume or PersistentVolumeClaim; the new object. Raises PeerError."""
         ...
 
@@ -163,13 +163,13 @@ class Handle(Protocol):
     def waiting_pod(self, uid: str) -> WaitingPod | None: ...
     def record_event(
         self,
-        regarding: dict[str, Any],
+        regarding: Mapping[str, str],
         *,
         type: str,
         reason: str,
         action: str,
         note: str,
-        related: dict[str, Any] | None = None,
+        related: Mapping[str, str] | None = None,
         controller: str = "",
     ) -> None:
         """Queue an events.k8s.io/v1 Event; never blocks, failures to send are ignored.

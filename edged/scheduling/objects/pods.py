@@ -210,7 +210,7 @@ class PodInfo:
         metadata = {"name": self.key.name, "namespace": self.key.namespace, "uid": self.uid}
         return {"metadata": metadata, "spec": {}, "status": {}}
 
-    def reference(self) -> dict[str, Any]:
+    def reference(self) -> dict[str, str]:
         """The object reference that events carry."""
         return {
             "kind": "Pod", "apiVersion": "v1", "name": self.key.name, "namespace": self.key.namespace,

@@ -217,7 +217,7 @@ class VolumeBinding(Plugin):
             "kind": CLAIM, "apiVersion": "v1", "name": claim.key.name, "namespace": claim.key.namespace,
             "uid": claim.uid, "resourceVersion": claim.version,
         }  # fmt: skip
-        body = {"metadata": metadata, "spec": {"claimRef": reference}}
+        body: dict[str, object] = {"metadata": metadata, "spec": {"claimRef": reference}}
         return _version(await self._handle.patch(VOLUME, NamespacedName("", volume.name), body))
 
     async def _select_node(self, made: Provision, node_name: str) -> str:

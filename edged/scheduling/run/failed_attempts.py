@@ -133,7 +133,7 @@ class FailedAttempts:
             self._state.queue.nomination_ended(pod, trio.current_time())
 
     def _write(
-        self, attempt: Attempt, pod: PodInfo, condition: dict[str, Any] | None, nomination: PostFilterResult
+        self, attempt: Attempt, pod: PodInfo, condition: dict[str, object] | None, nomination: PostFilterResult
     ) -> None:
         """Into the Pod's status, soon; nothing where it says the same already."""
         # The informer may not have seen a nomination that was written, or is about to be.

@@ -42,7 +42,7 @@ class PluginHandle:
         """Raises PeerError."""
         await self._environment.writes.bind(pod.key, pod.uid, node_name)
 
-    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         """Raises PeerError."""
         return await self._environment.writes.patch(kind, key, body)
 

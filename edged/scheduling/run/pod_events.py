@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from edged.kube import writes as api
 from edged.scheduling.objects.pods import PodInfo
@@ -30,13 +30,13 @@ class PodEvents:
 
     def record(
         self,
-        regarding: dict[str, Any],
+        regarding: Mapping[str, str],
         *,
         type: str,
         reason: str,
         action: str,
         note: str,
-        related: dict[str, Any] | None = None,
+        related: Mapping[str, str] | None = None,
         controller: str = "",
     ) -> None:
         """What a plugin wants told. The API server refuses types other than Normal and Warning: they are dropped."""

@@ -7,7 +7,7 @@ is only told: the next attempt at the Pod says it again. Used by scheduling/run/
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import trio
 
@@ -22,7 +22,7 @@ class StatusWrites(Protocol):
     """The write that it takes."""
 
     async def patch_status(
-        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+        self, pod: NamespacedName, uid: str, condition: dict[str, object] | None, nominated_node: str | None
     ) -> None:
         """Raises PeerError."""
 
@@ -30,7 +30,7 @@ class StatusWrites(Protocol):
 @dataclass(slots=True)
 class _Wish:
     pod: PodInfo
-    condition: dict[str, Any] | None
+    condition: dict[str, object] | None
     nominated_node: str | None
 
 
@@ -44,7 +44,7 @@ class PodStatuses:
         self._writing: dict[str, _Wish] = {}
         self._news = trio.Event()
 
-    def put(self, pod: PodInfo, condition: dict[str, Any] | None, nominated_node: str | None) -> None:
+    def put(self, pod: PodInfo, condition: dict[str, object] | None, nominated_node: str | None) -> None:
         """None: leave that as it is, or as it was to be written. "" clears the nomination."""
         wish = self._wishes.get(pod.uid)
         if wish is None:

@@ -18,14 +18,14 @@ class Writes(Protocol):
         """Raises PeerError."""
 
     async def patch_status(
-        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+        self, pod: NamespacedName, uid: str, condition: dict[str, object] | None, nominated_node: str | None
     ) -> None:
         """Raises PeerError."""
 
     async def delete(self, pod: NamespacedName, uid: str) -> None:
         """Raises PeerError."""
 
-    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         """Merge-patch an object of a kind in RESOURCES; the new object. Raises PeerError."""
 
     def record(self, event: dict[str, Any]) -> None:
@@ -44,14 +44,14 @@ class ApiWrites:
         await api.bind(self._pool, pod, uid, node)
 
     async def patch_status(
-        self, pod: NamespacedName, uid: str, condition: dict[str, Any] | None, nominated_node: str | None
+        self, pod: NamespacedName, uid: str, condition: dict[str, object] | None, nominated_node: str | None
     ) -> None:
         await api.patch_pod_status(self._client, pod, uid, condition=condition, nominated_node=nominated_node)
 
     async def delete(self, pod: NamespacedName, uid: str) -> None:
         await api.delete(self._client, api.PODS, pod.name, pod.namespace, uid=uid)
 
-    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         return await api.patch(self._client, RESOURCES[kind], key.name, body, key.namespace or None)
 
     def record(self, event: dict[str, Any]) -> None:

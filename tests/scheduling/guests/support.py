@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class FakeHandle:
     def preemption(self) -> Preemption:
         raise AssertionError("guests cannot preempt through the handle")
 
-    async def patch(self, kind: str, key: NamespacedName, body: dict[str, Any]) -> dict[str, Any]:
+    async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         raise AssertionError("guests cannot patch through the handle")
 
     async def settle(self, pod: PodInfo, done: Callable[[], bool], timeout_s: float) -> bool:
@@ -58,7 +58,7 @@ class FakeHandle:
     def waiting_pod(self, uid: str) -> WaitingPod | None:
         return self.waiting.get(uid)
 
-    def record_event(self, regarding: dict[str, Any], **fields: Any) -> None:
+    def record_event(self, regarding: Mapping[str, str], **fields: object) -> None:
         self.events.append({"regarding": regarding, **fields})
 
 
