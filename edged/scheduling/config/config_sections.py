@@ -45,7 +45,7 @@ DEFAULT_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LeaderElectionSettings:
-    """Whose Lease, and when it changes hands."""
+    """The Lease that leaders hold, and its times."""
 
     namespace: str = "kube-system"
     name: str = "kube-scheduler"

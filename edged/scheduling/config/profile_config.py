@@ -94,7 +94,7 @@ def parse(document: object) -> SchedulerFile:
 
 
 def _without(profile: ProfileConfig, extenders: tuple[ExtenderConfig, ...]) -> ProfileConfig:
-    """NodeResourcesFit leaves the resources alone that extenders have taken on."""
+    """NodeResourcesFit ignores the resources that extenders manage."""
     ignored = [name for extender in extenders for name in extender.ignored]
     if not ignored:
         return profile

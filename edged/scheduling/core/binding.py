@@ -54,9 +54,9 @@ async def _run_each(
 
 
 async def run_unreserve(profile: Profile, state: CycleState, pod: PodInfo, node_name: str) -> None:
-    """All Reserve plugins in reverse order, also those whose Reserve was never called.
+    """All Reserve plugins in reverse order, including those whose Reserve was never called.
 
-    What one of them raises does not keep the others from it: ExceptionGroup at the end.
+    An error of one plugin does not keep the others from being asked. Raises an ExceptionGroup of the errors at the end.
     """
     errors: list[Exception] = []
     for call in reversed(profile.calls["reserve"]):
@@ -116,7 +116,8 @@ async def run_post_bind(profile: Profile, state: CycleState, pod: PodInfo, node_
 
 
 async def end_cycle(profile: Profile, state: CycleState, pod: PodInfo) -> None:
-    """Tells the plugins that hold something per Pod that this one's cycle is over; errors as `run_unreserve`."""
+    """Tells the plugins that hold something per Pod that this Pod's cycle is over. Errors are raised as by
+    `run_unreserve`."""
     errors: list[Exception] = []
     for plugin in profile.plugins:
         if plugin.end_cycle is not None:
@@ -131,10 +132,10 @@ async def end_cycle(profile: Profile, state: CycleState, pod: PodInfo) -> None:
 
 
 class Waiting:
-    """A Pod that Permit plugins hold back. `deadlines`: plugin -> time, as `now` counts.
+    """A Pod that Permit plugins hold back. `waits`: plugin -> how long it may take, in seconds.
 
-    `decided` is called once, when the last plugin has allowed it or the first one rejected it; `verdict` is
-    None for allowed.
+    `decided` is called once: when the last plugin has allowed the Pod, or the first one has rejected it. `verdict` is
+    None for an allowed Pod.
     """
 
     def __init__(

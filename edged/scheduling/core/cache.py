@@ -56,7 +56,7 @@ class Cache:
     # --- nodes
 
     def set_node(self, node: Node) -> Node | None:
-        """A Node object was added or changed; gives back what was known of it before."""
+        """A Node object was added or changed. Returns the node as it was before."""
         info = self._info(node.name)
         old = info.node
         if old is not None and old.fingerprint == node.fingerprint:
@@ -118,7 +118,7 @@ class Cache:
         return assumed
 
     def forget(self, pod: PodInfo) -> None:
-        """Take an assumption back; nothing happens when the Pod is confirmed or gone by now."""
+        """Take an assumption back. Nothing happens when the Pod has been confirmed, or is gone."""
         assumed = self.pods.get(pod.uid)
         if assumed is None or pod.uid not in self.assumed:
             return
@@ -127,7 +127,8 @@ class Cache:
         self._displace(assumed)
 
     def set_pod(self, pod: PodInfo) -> PodInfo | None:
-        """An assigned Pod was added or changed, or an assumed one is confirmed; gives back what was known."""
+        """An assigned Pod was added or changed, or the API server confirmed an assumed one. Returns the Pod as it was
+        before."""
         old = self.pods.get(pod.uid)
         self.assumed.discard(pod.uid)
         if old is not None:
@@ -148,7 +149,8 @@ class Cache:
         return uid in self.assumed
 
     def _exchange(self, old: PodInfo, pod: PodInfo) -> None:
-        """Nothing that sums or verdicts rest on differs: no new generation (unless termination began)."""
+        """No sum and no verdict depends on what changed, so the node keeps its generation. The exceptions are the start
+        of the termination and the start time."""
         info = self.nodes[pod.node_name]
         self.pods[pod.uid] = info.pods[pod.uid] = pod
         for some in (info.affinity_pods, info.anti_affinity_pods, info.volume_pods):

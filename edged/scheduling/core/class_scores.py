@@ -64,7 +64,7 @@ class ClassScores:
         return shared.scorers
 
     async def _score_anew(self, profile: Profile, state: CycleState, evaluation: Evaluation) -> dict[str, ScoreRow]:
-        """Rows of the plugins whose score rests on more than Pod and node."""
+        """The rows of plugins whose score depends on more than the Pod and the node."""
         nodes, feasible, pod = self._algorithm.snapshot.nodes, evaluation.feasible, evaluation.pod
         rows = {}
         for call in profile.calls["score"]:
@@ -89,7 +89,7 @@ class ClassScores:
         new: Sequence[int],
         anew: dict[str, ScoreRow],
     ) -> tuple[dict[str, ScoreRow], Sequence[int]]:
-        """(rows, totals by position). `shared.totals` holds what does not depend on the other nodes."""
+        """(rows, totals by position). `shared.totals` holds the part that does not depend on the other nodes."""
         feasible = evaluation.feasible
         rows: dict[str, ScoreRow] = dict(anew)
         lasting: list[ScoreRow] = []
@@ -119,8 +119,11 @@ class ClassScores:
 
 
 def _sum_up(totals: list[int], rows: Sequence[ScoreRow], positions: Sequence[int]) -> None:
-    """ScoreRow.final of all rows, row by row: a call per node and plugin would cost more than the sum. Few raw scores
-    of plugins that map by maximum differ, so each is mapped once."""
+    """Adds up the final scores of all rows, row by row, because a call per node and plugin would cost more than the
+    sum.
+
+    The raw scores of plugins that map by maximum take few different values, so each value is mapped once.
+    """
     for i in positions:
         totals[i] = 0
     for weight, raw, _, by_max, maximum in rows:
@@ -143,5 +146,5 @@ def _with(totals: list[int], rows: Sequence[ScoreRow], positions: Sequence[int])
 
 
 def _lasting(profile: Profile, point: str) -> list[Call]:
-    """Without the plugins whose part is made anew for each Pod."""
+    """All calls but those of plugins that score each Pod anew."""
     return [call for call in profile.calls[point] if call.plugin.scores_anew is None]

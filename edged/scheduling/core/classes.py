@@ -36,7 +36,7 @@ _GENERATED_VOLUME = "kube-api-access-"
 
 
 class Classes:
-    """The classes of all profiles, the least recently used of them dropped beyond `limit`."""
+    """The classes of all profiles. Beyond `limit`, the class that was not used for the longest time is dropped."""
 
     def __init__(self, algorithm: Algorithm, limit: int = CLASSES) -> None:
         self._algorithm = algorithm
@@ -136,8 +136,7 @@ class Classes:
     async def _visit(
         self, shared: PodClass, state: CycleState, pod: PodInfo, positions: Sequence[int], enough: int
     ) -> Sequence[int]:
-        """Makes sure of the statuses, in order, until enough nodes are feasible; the positions it looked
-        at."""
+        """Looks at nodes in order, until enough of them are feasible. Returns the positions that it looked at."""
         feasible = 0
         for count, i in enumerate(positions, 1):
             if not shared.judged[i]:
@@ -158,8 +157,8 @@ class Classes:
 
 
 def likeness(pod: PodInfo) -> bytes:
-    """Equal for Pods that no guest that is true to `depends_on = pod` can tell apart: namespace, labels,
-    annotations and spec, without the generated name of the service account's volume."""
+    """Equal for Pods that a guest with `depends_on = pod` must treat alike: the same namespace, labels, annotations and
+    spec. The generated name of the service account's volume does not count."""
     obj = pod.object()
     metadata, spec = obj["metadata"], dict(obj.get("spec") or {})
     generated = [

@@ -30,8 +30,7 @@ class Action(IntFlag):
     UPDATE_POD_GATES_ELIMINATED = 2048
     UPDATE_POD_GENERATED_CLAIM = 4096
     UPDATE_POD_OTHER = 8192
-    """An update of a Pod in nothing that the bits above name; only whoever asks for all updates hears of
-    it."""
+    """An update of a Pod that none of the bits above describes. Only plugins that ask for all updates hear of it."""
     UPDATE = 16383 & ~3
     ALL = 16383
 

@@ -45,7 +45,8 @@ BUCKETS: Final = {
 
 
 class Histogram:
-    """`counts[i]`: values up to `bounds[i]`, not cumulated; the last entry is all above."""
+    """`counts[i]` is the number of values up to `bounds[i]` and above the bound before. The last entry counts all
+    larger values."""
 
     __slots__ = ("bounds", "count", "counts", "total")
 

@@ -330,7 +330,7 @@ class Algorithm:
         return nodes_to_find(total, self.percentage if profile.percentage is None else profile.percentage)
 
     def advance(self, evaluation: Evaluation) -> None:
-        """The next Pod's search starts after the nodes this one's has visited."""
+        """The search for the next Pod starts after the nodes that this one has visited."""
         explicit = sum(1 for _ in evaluation.explicit())
         self.start = (self.start + len(evaluation.feasible) + explicit) % len(self.snapshot.nodes)
 
@@ -358,7 +358,8 @@ class Algorithm:
     async def filter_twice(
         self, profile: Profile, calls: Sequence[Call], state: CycleState, pod: PodInfo, node: NodeInfo
     ) -> Status | None:
-        """With the Pods nominated to the node added, then without: both must pass. Raises CycleError."""
+        """Filters the node with the Pods that are nominated to it, then without them: both must pass. Raises
+        CycleError."""
         nominated = self._nominated(pod, node.name) if self.nominator else ()
         if nominated:
             status = await self._filter_with(profile, calls, state, pod, node, nominated)
@@ -439,7 +440,7 @@ async def remove_from_state(
 
 
 def begin_anew(profile: Profile, state: CycleState, pod: PodInfo) -> None:
-    """What-ifs are over: plugins whose state was not cloned forget them."""
+    """The trials are over: plugins whose state was not cloned forget them."""
     for call in profile.calls["pre_filter"]:
         forget = call.plugin.begin_anew
         if forget is not None and call.plugin.pre_filter_extensions and call.name not in state.skip_filter:
@@ -456,7 +457,8 @@ async def _run_extension(
     node: NodeInfo,
     outside: bool = False,
 ) -> None:
-    """`outside`: only of plugins whose state is not in the CycleState."""
+    """Calls `add_pod` or `remove_pod` of each PreFilter plugin. `outside`: only of plugins that keep their state
+    outside the CycleState."""
     for call in profile.calls["pre_filter"]:
         if outside and call.plugin.begin_anew is None:
             continue
@@ -575,7 +577,7 @@ def evaluate(
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine that never waits. RuntimeError when it does."""
+    """Runs a coroutine that never waits, and returns its result. RuntimeError when it waits after all."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -22,7 +22,7 @@ MAX_EXTENDER_SCORE = 10
 
 
 class Filtered(Protocol):
-    """What a filter request gave: names that stay (of those asked about), and why others do not."""
+    """The answer to a filter request: the names of the nodes that stay, and why the others do not."""
 
     @property
     def names(self) -> Sequence[str]: ...
@@ -45,7 +45,8 @@ class Extender(Protocol):
     weight: int
 
     def interested(self, pod: PodInfo) -> bool:
-        """Whether the Pod asks for a resource that it manages; all Pods when it manages none."""
+        """Whether the Pod asks for a resource that the extender manages. An extender that manages none is interested in
+        all Pods."""
         ...
 
     def judges(self, pod: PodInfo) -> bool:
@@ -95,7 +96,7 @@ def _take_out(evaluation: Evaluation, answer: Filtered) -> None:
 
 
 async def run_extender_scores(extenders: Sequence[Extender], evaluation: Evaluation, nodes: Sequence[NodeInfo]) -> None:
-    """Adds one row of scores per extender; their 0..10 count as 0..100. Whoever fails gives none."""
+    """Adds one row of scores per extender; its 0 to 10 count as 0 to 100. An extender that fails adds none."""
     for extender in extenders:
         if not extender.prioritizes or not extender.interested(evaluation.pod):
             continue
@@ -128,7 +129,7 @@ async def run_extender_bind(extenders: Sequence[Extender], pod: PodInfo, node_na
 async def run_extender_preemption(
     extenders: Sequence[Extender], pod: PodInfo, candidates: Sequence[Candidate]
 ) -> Sequence[Candidate]:
-    """The candidates that all extenders agree with, with the victims they want. Raises EdgedError."""
+    """The candidates that all extenders accept, with the victims that they chose. Raises EdgedError."""
     for extender in extenders:
         if not candidates or not extender.preempts or not extender.interested(pod):
             continue

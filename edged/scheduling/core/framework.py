@@ -95,7 +95,7 @@ class WhatIfs(Protocol):
     def names(self) -> tuple[str, ...]: ...
     def node(self, name: str) -> NodeInfo | None: ...
     def code(self, name: str) -> int:
-        """Of the verdict on a node of the cycle."""
+        """The code of the verdict on a node of the cycle."""
         ...
 
     def unschedulable_nodes(self) -> Sequence[NodeInfo]:
@@ -121,7 +121,7 @@ class Preemption(Protocol):
 
     def budgets(self) -> Sequence[DisruptionBudget]: ...
     async def ask_extenders(self, pod: PodInfo, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """The candidates as extenders want them. Raises EdgedError."""
+        """The candidates that HTTP extenders accept. Raises EdgedError."""
         ...
 
     def start(self, pod: PodInfo, candidate: Candidate) -> None:
@@ -204,15 +204,15 @@ class Plugin:
     pre_filter_extensions: bool = False
     """`add_pod` and `remove_pod` exist."""
     awaits_at: frozenset[str] = frozenset()
-    """Points with a coroutine function, of a plugin whose other points have plain functions."""
+    """The points that have a coroutine function, in a plugin whose other points have plain functions."""
     needs: Callable[[PodInfo], frozenset[str]] | None = None
-    """The kinds (objects.py) that must be known before this Pod's cycle; asked on every cycle."""
+    """The kinds of objects (other_objects.py) that must be known before this Pod's cycle. Asked in every cycle."""
     wishes: Callable[[PodInfo], frozenset[str]] | None = None
-    """The kinds that its score is better with; a cycle goes on without them."""
+    """The kinds of objects that improve the plugin's score. A cycle goes on without them."""
     pre_binds: Callable[[CycleState, PodInfo, str], bool] | None = None
     """Whether PreBind has anything to do for the Pod on this node. None: always."""
     begin_anew: Callable[[PodInfo], None] | None = None
-    """For those who keep a cycle's state where CycleState.clone does not reach it: forget what `add_pod` and
+    """For plugins that keep a cycle's state where CycleState.clone does not reach it: forget what `add_pod` and
     `remove_pod` have changed for this Pod."""
 
     def events_to_register(self) -> Iterable[EventRegistration]:

@@ -80,10 +80,11 @@ def importance(pod: PodInfo) -> tuple[int, str]:
 async def select_victims(
     pod: PodInfo, trial: Callable[[], Trial], node: NodeInfo, budgets: Sequence[DisruptionBudget]
 ) -> Candidate | Status:
-    """The least that has to go from `node` so that `pod` fits, or why nothing helps.
+    """The fewest Pods that must leave `node` so that `pod` fits, or why nothing helps.
 
-    All less important Pods go first, then they come back one after the other as far as the Pod still fits:
-    those whose going would violate a budget before the others. There is one (`NodeInfo.has_lower_priority`).
+    All less important Pods go first. Then they come back one by one, as long as the Pod still fits: first those whose
+    eviction would violate a budget, then the others. There is at least one less important Pod
+    (`NodeInfo.has_lower_priority`).
     """
     tried = trial()
     try:

@@ -65,7 +65,7 @@ class Tracker:
             self._queue.nomination_ended(queued.pod, now)
 
     def _assumed_going(self, uid: str, now: float) -> None:
-        """Its deletion began while it is being bound: others need not wait until binding has failed."""
+        """An assumed Pod's deletion began. Pods that wait for its room need not wait until its binding has failed."""
         assumed = self._cache.pods[uid]
         if not self._on_deleted(uid):
             self._cache.remove_pod(uid)

@@ -27,7 +27,7 @@ VOLUME_GONE = "node(s) unavailable due to one or more pvc(s) bound to non-existe
 
 
 class BindingError(EdgedError):
-    """Claims and volumes are in a state in which no decision is possible, or the binding failed."""
+    """The claims and volumes do not allow a decision, or the binding failed."""
 
 
 class Claims(NamedTuple):
@@ -46,7 +46,8 @@ class Match(NamedTuple):
 
 
 class Provision(NamedTuple):
-    """A claim that a volume is to be made for. `capacity`: what there is room in, where that is tracked."""
+    """A claim for which a volume will be provisioned. `capacity`: the storage capacity that it is taken from, where
+    that is tracked."""
 
     claim: Claim
     capacity: Capacity | None
@@ -137,7 +138,8 @@ def _match_all(objects: Objects, claims: Sequence[Claim], labels: Labels) -> tup
 
 
 def match(claim: Claim, volumes: Iterable[Volume], labels: Labels, taken: Collection[str] = ()) -> Volume | None:
-    """The volume that is meant for the claim (None when it is out of reach), or else the smallest that fits."""
+    """The volume whose claimRef names the claim, or None when the node cannot reach it. Without such a volume: the
+    smallest one that fits."""
     best: Volume | None = None
     for volume in volumes:
         if volume.name in taken or not _could_serve(claim, volume):
@@ -214,8 +216,8 @@ def _room(objects: Objects, storage_class: str, size: int, labels: Labels) -> Ca
 
 
 def assume(objects: Objects, plan: Plan, node: str) -> Plan:
-    """Claims and volumes as they will be, from now on so in `objects`; volumes that are so already stay. StaleError
-    leaves nothing assumed."""
+    """Assumes claims and volumes in `objects` as they will be after the binding; volumes that are so already stay.
+    StaleError leaves nothing assumed."""
     made = Plan(
         tuple(Match(m.claim, _bound_to(m.volume, m.claim)) for m in plan.matches),
         tuple(Provision(replace(p.claim, selected_node=node), p.capacity) for p in plan.provisions),
@@ -232,7 +234,7 @@ def assume(objects: Objects, plan: Plan, node: str) -> Plan:
 
 
 def revert(objects: Objects, made: Plan) -> None:
-    """What `assume` made is no longer to come."""
+    """Takes back what `assume` did."""
     for each in made.matches:
         objects.restore_volume(each.volume)
     for provision in made.provisions:
@@ -295,5 +297,5 @@ def _check_reach(volume: Volume, node: str, labels: Labels, csi_node: CSINode | 
 
 
 def is_older(version: str, than: str) -> bool:
-    """Of resourceVersions of one object, which count up."""
+    """Whether the resourceVersion `version` of an object is older than `than`. They count up."""
     return version.isdecimal() and than.isdecimal() and int(version) < int(than)

@@ -34,7 +34,7 @@ from edged.scheduling.objects.pods import PodInfo
 async def post_filter(
     algorithm: Algorithm, profile: Profile, state: CycleState, evaluation: Evaluation
 ) -> PostFilterResult:
-    """PostFilter after a cycle of `algorithm` that left no node; the text goes to `evaluation`."""
+    """Runs PostFilter after a cycle of `algorithm` that found no node. Its message goes to `evaluation`."""
     state.what_ifs = CycleWhatIfs(algorithm, profile, state, evaluation)
     return await run_post_filter(profile, state, evaluation)
 
@@ -57,7 +57,7 @@ class CycleWhatIfs:
         return self._algorithm.snapshot.get(name)
 
     def code(self, name: str) -> int:
-        """Nodes that nobody spoke about count as beyond help."""
+        """The code of the verdict on a node. Nodes without a verdict count as unresolvable."""
         snapshot = self._algorithm.snapshot
         return self._code_at(snapshot.index(name)) if name in snapshot else Code.UNRESOLVABLE
 

@@ -56,7 +56,7 @@ class Record:
     def of(
         cls, evaluation: Evaluation, profile: Profile, state: CycleState, attempts: int, when_ns: int, error: str = ""
     ) -> Record:
-        """`state` is that of the cycle; of it only is kept who skipped."""
+        """`state` is that of the cycle; the record keeps only which plugins skipped."""
         return cls(
             evaluation, profile, attempts, when_ns, error, frozenset(state.skip_filter), frozenset(state.skip_score)
         )
@@ -171,7 +171,7 @@ def nodes_of(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def filters_at(evaluation: Evaluation, position: int, filters: list[str]) -> dict[str, str]:
-    """What the filters said of one node, up to the first that was against it."""
+    """The answers of the filters about one node, up to the first that turned it down."""
     status = evaluation.statuses[position]
     if status is None:
         return dict.fromkeys(filters, "passed")

@@ -21,7 +21,7 @@ SPARE: Final = 4_096
 """Left for whoever else annotates the Pod later."""
 HISTORY: Final = f"{PREFIX}result-history"
 LEFT_OUT: Final = f"{PREFIX}nodes-left-out"
-"""Ours: of how many nodes nothing is told, for want of room."""
+"""How many nodes have no results here because there was no room. This key is edged's own."""
 PER_NODE: Final = ("filter-result", "score-result", "finalscore-result", "postfilter-result")
 SUCCESS: Final = "success"
 
@@ -117,10 +117,11 @@ def encoded(given: Results) -> dict[str, str]:
 
 
 def fitted(given: Results, present: Mapping[str, str], limit: int = LIMIT - SPARE) -> dict[str, str | None]:
-    """What to write to a Pod with the annotations `present`: {} when it has the same results already, None to remove.
+    """The annotations to write onto a Pod that has the annotations `present`; None removes one. {} when it has the same
+    results already.
 
-    The history grows by these results; its oldest go first, then, where one attempt alone is too much, nodes: those
-    with the lowest totals.
+    The history grows by these results. Where there is too little room, its oldest entries go first, then the nodes with
+    the lowest totals.
     """
     room = limit - sum(_size(key, value) for key, value in present.items() if not key.startswith(PREFIX))
     now, left_out = _within(given, room - _size(HISTORY, "[]"))
@@ -164,7 +165,7 @@ def _history(before: str, now: dict[str, str], room: int) -> str:
 
 
 def _entries(before: str) -> list[Any]:
-    """What somebody else wrote there counts for nothing."""
+    """The attempts in the history; what is not edged's form counts as none."""
     try:
         entries = orjson.loads(before) if before else []
     except orjson.JSONDecodeError:

@@ -104,7 +104,7 @@ def why_chosen(evaluation: Evaluation) -> str:
 
 
 def _advantages(evaluation: Evaluation, chosen: int, second: int) -> str:
-    """The plugins that tell two nodes apart, those that did most first."""
+    """The plugins whose scores differ between two nodes, the largest difference first."""
     gaps = {plugin: row.final(chosen) - row.final(second) for plugin, row in evaluation.scores.items()}
     told = sorted(((plugin, gap) for plugin, gap in gaps.items() if gap), key=lambda item: -abs(item[1]))
     return ", ".join(f"{plugin} {gap:+d}" for plugin, gap in told[:3])

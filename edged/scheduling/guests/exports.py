@@ -79,11 +79,10 @@ def check_combination(exports: frozenset[str]) -> None:
 
 
 def wired(exports: frozenset[str], points: Iterable[str]) -> frozenset[str]:
-    """The exports whose verdicts count. `points`: names of POINTS; none: all that are exported, `bind`
-    excepted.
+    """The exports whose verdicts count. `points`: names of POINTS; empty: all that are exported, except `bind`.
 
-    Guests reset themselves in `prefilter`, so it is called anyway, as is `enqueue`; who leaves `prefilter`
-    out does without its verdict. Raises WrongModule for a point that the module does not have.
+    `prefilter` is always called, because guests reset themselves in it, and so is `enqueue`. A configuration that
+    leaves `prefilter` out ignores its verdict. Raises WrongModule for a point that the module does not export.
     """
     effective = {name for name in exports if not (name in OWNERS and not OWNERS[name] & exports)}
     chosen = list(points)

@@ -79,7 +79,8 @@ class GuestLeases:
         return lease
 
     def begin(self, pod: PodInfo) -> Lease:
-        """A new cycle. Where nothing follows scheduling, the instance passes on from the Pod before."""
+        """Begins a new cycle. Where no call follows the choice of a node, the instance of the Pod before serves this
+        one too."""
         guest = self.guest
         for uid in list(self._leases) if guest.scheduling_only else [pod.uid]:
             lease = self._leases.pop(uid, None)
@@ -131,7 +132,7 @@ class GuestLeases:
         return lease.instance
 
     def _carry_out(self, call: Call) -> None:
-        """What the guest asked of the handle, in the order reject, record."""
+        """Does what the guest asked of the handle: first the rejections, then the events."""
         for uid in call.rejected:
             waiting = self._handle.waiting_pod(uid)
             if waiting is not None:

@@ -46,7 +46,7 @@ class InstancePool(Generic[I]):
         return self._most - self._slots.value
 
     async def take(self, timeout_s: float) -> I:
-        """An instance of one's own. Raises PoolExhausted, or whatever making a new one raises."""
+        """An instance for the caller alone. Raises PoolExhausted, and whatever making a new instance raises."""
         try:
             self._slots.acquire_nowait()
         except trio.WouldBlock:

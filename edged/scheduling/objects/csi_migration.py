@@ -49,14 +49,15 @@ DRIVERS: Final[Mapping[str, str]] = {plugin.name: plugin.driver for plugin, _ in
 
 
 class InTree(NamedTuple):
-    """One volume of an in-tree plugin. `handle` "": it cannot be told, so the volume is not counted."""
+    """One volume of an in-tree plugin. `handle` is "" where it cannot be determined; then the volume is not counted."""
 
     plugin: InTreePlugin
     handle: str
 
 
 def in_tree(source: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> InTree | None:
-    """Of a Pod's volume or a PersistentVolume's spec (with its labels); None: another kind of volume."""
+    """The in-tree volume that a Pod's volume or a PersistentVolume's spec (with its labels) describes. None: another
+    kind of volume."""
     for field, (plugin, name) in IN_TREE.items():
         given = source.get(field)
         if given:

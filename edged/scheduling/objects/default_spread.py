@@ -91,7 +91,7 @@ def _workload(pod: PodInfo) -> str | None:
 
 
 class DefaultSelectors:
-    """Selectors of Pods; those of like Pods are found once, until something that selects Pods changes."""
+    """The selectors of Pods. Pods with equal labels share theirs, until an object that selects Pods changes."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects

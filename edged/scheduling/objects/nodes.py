@@ -215,7 +215,8 @@ class NodeInfo:
         return copy
 
     def has_lower_priority(self, priority: int) -> bool:
-        """Some Pod is less important. Asked again and again of nodes of a snapshot, so it is remembered."""
+        """Some Pod on the node has a lower priority. The lowest priority is remembered, because nodes of a snapshot are
+        asked again and again."""
         lowest = self.lowest_priority
         if lowest is None:
             if not self.pods:

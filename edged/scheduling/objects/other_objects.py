@@ -80,13 +80,13 @@ class Objects:
     # --- telling
 
     def put(self, kind: str, obj: dict[str, object]) -> tuple[Any, Any]:
-        """An object was added or changed; (what was known of it, what is known now). Raises QuantityError."""
+        """An object was added or changed. Returns it as it was before, and as it is now. Raises QuantityError."""
         key, new = key_of(obj), PARSERS[kind](obj)
         old = self._exchange(kind, key, new)
         return old, new
 
     def remove(self, kind: str, key: NamespacedName) -> Any:
-        """An object is gone; what was known of it."""
+        """An object is gone. Returns it as it was before."""
         return self._exchange(kind, key, None)
 
     def _exchange(self, kind: str, key: NamespacedName, new: object) -> Any:
@@ -122,25 +122,25 @@ class Objects:
     # --- reading
 
     def claim(self, key: NamespacedName) -> Claim | None:
-        """With what is assumed of it."""
+        """The claim, as a binding has assumed it where one did."""
         return self._assumed_claims.get(key) or self.real_claim(key)
 
     def real_claim(self, key: NamespacedName) -> Claim | None:
-        """As the API server last told."""
+        """The claim as the API server last sent it."""
         claim: Claim | None = self._known[CLAIM].get(key)
         return claim
 
     def volume(self, name: str) -> Volume | None:
-        """With what is assumed of it."""
+        """The volume, as a binding has assumed it where one did."""
         return self._assumed_volumes.get(NamespacedName("", name)) or self.real_volume(name)
 
     def real_volume(self, name: str) -> Volume | None:
-        """As the API server last told."""
+        """The volume as the API server last sent it."""
         volume: Volume | None = self._known[VOLUME].get(NamespacedName("", name))
         return volume
 
     def volumes_of_class(self, storage_class: str) -> list[Volume]:
-        """With what is assumed of them."""
+        """The volumes of the class, with the changes that bindings have assumed."""
         members = self._groups.get((VOLUME, storage_class), {})
         assumed = self._assumed_volumes
         return [assumed.get(key, volume) for key, volume in members.items()]
@@ -165,7 +165,7 @@ class Objects:
         return self._known[NAMESPACE].get(NamespacedName("", name))
 
     def service_requirements(self, namespace: str, labels: Mapping[str, str]) -> dict[str, Requirement]:
-        """By key: what the Services that select these labels ask for."""
+        """The requirements of the Services that select these labels, by label key."""
         requirements: dict[str, Requirement] = {}
         for service in self._groups.get((SERVICE, namespace), {}).values():
             if service.selector is not None and service.selector.matches(labels):
@@ -208,7 +208,7 @@ class Objects:
 
 
 def _group(kind: str, key: NamespacedName, value: Any) -> str | None:
-    """What objects of a kind are looked up by, besides their key."""
+    """What objects of a kind are looked up by, beside their key."""
     if kind in (VOLUME, CAPACITY):
         group: str = value.storage_class
         return group

@@ -28,8 +28,8 @@ class PodClaim(NamedTuple):
 
 
 class Disk(NamedTuple):
-    """A volume that is a disk itself. `exclusive`: it does not go to one node twice, unless all only read; `rest`:
-    what else must be equal (pool), `monitors` must overlap where there are any."""
+    """A volume that is a disk itself. An `exclusive` disk is used at most once per node, unless all uses are read-only.
+    Two disks are the same when `rest` (the pool) is equal and `monitors` overlap, where there are any."""
 
     kind: str
     name: str

@@ -107,7 +107,7 @@ class AffinityTerm(NamedTuple):
 
     @property
     def needs_namespaces(self) -> bool:
-        """Which namespaces match depends on their labels."""
+        """The namespaces that match depend on their labels."""
         return self.namespace_selector is not None and bool(self.namespace_selector.requirements)
 
 
@@ -281,7 +281,8 @@ def _controller(references: Iterable[OwnerReference] | None) -> Owner | None:
 
 
 def _hash_of(annotations: Mapping[str, str]) -> int:
-    """Without results of earlier attempts: a Pod that was tried again because they were written would never rest."""
+    """The hash of the annotations without the results of earlier attempts. If those counted, writing them would be a
+    change that causes the next attempt, without end."""
     told = frozenset(item for item in annotations.items() if not item[0].startswith(RESULT_PREFIX))
     return hash(told) if told else 0
 

@@ -117,7 +117,8 @@ def _resize_infeasible(status: PodStatus) -> bool:
 
 
 def status_of_resources(status: PodStatus) -> list[object] | None:
-    """All of a status that requests depend on, for comparison; None for most Pods: nothing of it matters."""
+    """The part of a status that requests depend on, for comparison. None for most Pods: nothing in their status
+    matters."""
     resources, allocated = status.get("resources"), status.get("allocatedResources")
     infeasible = _resize_infeasible(status)
     containers = [
@@ -206,10 +207,10 @@ def requests(spec: PodSpec, status: PodStatus | None = None) -> Resources:
 
 
 def scored_requests(spec: PodSpec) -> Resources:
-    """What NodeResourcesFit scores for an incoming Pod: assumed amounts filled in, Pod-level requests
-    ignored.
+    """What NodeResourcesFit scores for an incoming Pod: missing requests are assumed, requests of the Pod as a whole
+    are ignored.
 
-    Ignoring them looks like an oversight upstream, but the choice of node depends on it.
+    Ignoring them looks like an oversight of kube-scheduler, but the choice of node depends on it.
     """
     return rounded(_finish(_container_sums(spec, None, ASSUMED), {}, spec))
 

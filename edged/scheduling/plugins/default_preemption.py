@@ -46,8 +46,8 @@ class DefaultPreemption(Plugin):
         self._handle = handle
 
     def events_to_register(self) -> Iterable[EventRegistration]:
-        """A Pod that is held back here was rejected by others before: those say when it is worth a try. The
-        event is registered so that they are asked at all while this plugin gates it."""
+        """A Pod that this plugin holds back was rejected by other plugins before, and their events decide when another
+        try is worthwhile. The event is registered so that they are asked at all while this plugin gates the Pod."""
         return (EventRegistration(ClusterEvent("Pod", Action.DELETE), lambda pod, old, new: False),)
 
     def pre_enqueue(self, pod: PodInfo) -> Status | None:
@@ -130,13 +130,13 @@ class DefaultPreemption(Plugin):
 
 
 def _from(nodes: Sequence[NodeInfo], what_ifs: WhatIfs) -> list[NodeInfo]:
-    """From a random one on, round the end: not always the same nodes pay."""
+    """The nodes from a random one on, then those before it, so that it is not always the same nodes that lose Pods."""
     offset = what_ifs.choose(len(nodes)) if nodes else 0
     return [*nodes[offset:], *nodes[:offset]]
 
 
 def is_being_preempted(pod: PodInfo) -> bool:
-    """The Pod is on its way out because a scheduler made it go."""
+    """The Pod is being deleted because a scheduler preempted it."""
     status = pod.object().get("status") or {}
     for condition in status.get("conditions") or ():
         if condition.get("type") == "DisruptionTarget":
@@ -145,7 +145,7 @@ def is_being_preempted(pod: PodInfo) -> bool:
 
 
 def _aggregate(errors: Iterable[str]) -> str:
-    """As upstream joins errors: each once, in brackets where there are several."""
+    """Errors joined as kube-scheduler does it: each once, in brackets where there are several."""
     distinct = list(dict.fromkeys(errors))
     return distinct[0] if len(distinct) == 1 else f"[{', '.join(distinct)}]"
 

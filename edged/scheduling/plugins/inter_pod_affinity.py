@@ -43,7 +43,7 @@ class Counts:
         return copy
 
     def count(self, pod: PodInfo, other: PodInfo, node: NodeInfo, step: int) -> None:
-        """`other` is (step 1) or is no longer (-1) on `node`."""
+        """Counts Pod `other` on `node` (step 1), or takes it out of the counts (step -1)."""
         spec, labels, labels_of = pod.spec, node.labels, self._labels_of
         for term in other.spec.required_anti_affinity:
             if term.matches(pod, labels_of):
@@ -97,7 +97,7 @@ class InterPodAffinity(Plugin):
         return _NAMESPACES if any(_selects_namespaces(each) for each in (pod, *there)) else NOTHING
 
     def skips(self, pod: PodInfo) -> bool:
-        """Nobody has a term that could matter."""
+        """No Pod has a term that could matter."""
         spec = pod.spec
         return not (
             spec.required_affinity
@@ -178,7 +178,7 @@ class InterPodAffinity(Plugin):
         scores[:] = [int(MAX_NODE_SCORE * ((score - least) / span)) if span else 0 for score in scores]
 
     def _concerns(self, pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
-        """The other Pod, before or after, is one that a required term of either side speaks of."""
+        """A required term of either Pod matches the other Pod, as it was or as it is now."""
         if new is not None and new.uid == pod.uid:
             return True
         mine, labels_of = (*pod.spec.required_affinity, *pod.spec.required_anti_affinity), self._labels_of
@@ -191,8 +191,8 @@ class InterPodAffinity(Plugin):
 
 
 def _near_enough(pod: PodInfo, counts: Counts, node: NodeInfo, labels_of: LabelsOf) -> bool:
-    """All terms have a match in this node's domains; or there is none anywhere and the Pod would match
-    itself."""
+    """Every term matches a Pod in this node's domains, or no Pod matches anywhere and the Pod would match its own
+    terms."""
     terms, labels = pod.spec.required_affinity, node.labels
     if any(term.topology_key not in labels for term in terms):
         return False

@@ -87,7 +87,7 @@ class PodTopologySpread(Plugin):
         return kinds_for(pod) if self._defaults and not self._firm and not pod.spec.spread else NOTHING
 
     def skips(self, pod: PodInfo) -> bool:
-        """Nothing is required; what is preferred is scored anew for each Pod."""
+        """The Pod has no hard constraint; soft ones are scored anew for each Pod."""
         spread = pod.spec.spread
         if spread:
             return not any(constraint.hard for constraint in spread)
@@ -165,7 +165,7 @@ class PodTopologySpread(Plugin):
                 scores[i] = MAX_NODE_SCORE * (most + least - scores[i]) // most
 
     def _concerns(self, pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
-        """The other Pod counts for a constraint, before or after; or the Pod itself changed."""
+        """The other Pod counts for a constraint, as it was or as it is now; or the Pod itself changed."""
         if new is not None and new.uid == pod.uid:
             return True
         constraints = self.constraints(pod, hard=True)

@@ -58,7 +58,7 @@ class TaintToleration(Plugin):
 
 
 def untolerated(taints: Iterable[Taint], tolerations: Sequence[Toleration]) -> bool:
-    """Whether a blocking taint stands that nothing tolerates."""
+    """Whether the node has a taint that keeps the Pod away and that no toleration covers."""
     return any(
         taint.effect in _BLOCKING and not any(t.tolerates(taint) for t in tolerations) for taint in taints
     )

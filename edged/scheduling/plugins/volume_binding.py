@@ -279,7 +279,7 @@ def _migrated_otherwise(pod: PodInfo, old: CSINode | None, new: CSINode | None) 
 
 
 def _stopped_tracking(pod: PodInfo, old: CSIDriver | None, new: CSIDriver | None) -> bool:
-    """Upstream asks for an inline volume of the driver, which never needed room; here any claim may."""
+    """kube-scheduler wants an inline volume of the driver here, which never needed capacity; edged takes any claim."""
     return old is None or new is None or (old.tracks_capacity and not new.tracks_capacity)
 
 

@@ -102,7 +102,7 @@ def _clash(pod: PodInfo, other: PodInfo) -> bool:
 
 
 def _frees(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
-    """The Pod that is gone used a disk or a claim of this one."""
+    """The deleted Pod used a disk or a claim of this Pod."""
     if old is None or old.key.namespace != pod.key.namespace:
         return False
     mine = {claim.name for claim in pod.spec.claims if not claim.ephemeral}

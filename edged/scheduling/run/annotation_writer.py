@@ -1,9 +1,9 @@
-"""Writes how attempts went onto the Pods, behind everything else. Only where scheduler.annotate_results is on.
+"""Writes the results of attempts as annotations onto the Pods. Only where scheduler.annotate_results is on.
 
-A write waits until the scheduler has nothing to do, a few seconds at most; of several attempts at one Pod the latest
-is written. What the API server refuses, or is not there to take, is dropped: results are advice.
-explain/result_annotations.py makes them; a result that the Pod carries already is not written again, and the scheduler
-does not look at these annotations, so that a write is no event.
+A write waits until the scheduler has nothing to do, for a few seconds at most. Of several attempts at one Pod only the
+latest is written. A write that the API server refuses or does not answer is dropped, because results are only advice.
+explain/result_annotations.py makes the annotations. A result that the Pod carries already is not written again, and the
+scheduler ignores these annotations, so a write causes no event.
 """
 
 from __future__ import annotations

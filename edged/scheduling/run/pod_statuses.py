@@ -1,7 +1,8 @@
-"""Writes what a scheduler has to say in Pods' statuses, in the background: of each Pod the last word, and in order.
+"""Writes conditions and nominations into the statuses of Pods, in the background. The writes of one Pod come in order,
+and only the latest value of each is written.
 
-Two writers would otherwise overtake each other, and a nomination that was withdrawn would come back. What is refused
-is only told: the next attempt at the Pod says it again. Used by scheduling/run/scheduler.py.
+With two writers at one Pod, a nomination that was withdrawn could come back. A refused write is only logged, because
+the next attempt at the Pod writes again. Used by scheduling/run/scheduler.py.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class _Wish:
 
 
 class PodStatuses:
-    """As many tasks as are to write at once run `work`."""
+    """Run `work` in as many tasks as may write at the same time."""
 
     def __init__(self, writes: StatusWrites, log: Logger) -> None:
         self._writes = writes
@@ -45,7 +46,8 @@ class PodStatuses:
         self._news = trio.Event()
 
     def put(self, pod: PodInfo, condition: dict[str, object] | None, nominated_node: str | None) -> None:
-        """None: leave that as it is, or as it was to be written. "" clears the nomination."""
+        """Writes this soon. None leaves a value as it is, or as it was about to be written. "" clears the
+        nomination."""
         wish = self._wishes.get(pod.uid)
         if wish is None:
             self._wishes[pod.uid] = _Wish(pod, condition, nominated_node)
@@ -55,7 +57,7 @@ class PodStatuses:
         self._news.set()
 
     def nominates(self, uid: str) -> bool:
-        """Whether something about the Pod's nomination is still on its way."""
+        """Whether a change of the Pod's nomination is still to be written."""
         wishes = self._wishes.get(uid), self._writing.get(uid)
         return any(wish is not None and wish.nominated_node is not None for wish in wishes)
 

@@ -47,7 +47,7 @@ def drain(state: ClusterState, name: str) -> str:
 
 
 def remove_node(state: ClusterState, name: str) -> str:
-    """The node is gone, and what only it ran with it; its other Pods wait for another one."""
+    """Removes the node and the Pods that belong to it alone; its other Pods wait for another node."""
     del state.nodes[key_of(_node(state, name))]
     state.of("CSINode").pop(NamespacedName("", name), None)
     moved, dropped = _clear(state, name, "node removed", keep_mirrors=False)

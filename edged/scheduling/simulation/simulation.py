@@ -42,7 +42,8 @@ from edged.scheduling.simulation.changes import ORIGIN
 from edged.scheduling.simulation.cluster_state import ClusterState, Object, has_ended, is_daemon, node_of, owner
 
 MOST_DETAIL: Final = 8_000_000
-"""Cells (node x plugin of one Pod) that are remembered: about 64 MiB. Later Pods keep their outcome alone."""
+"""Cells (a node and a plugin, for one Pod) that are remembered: about 64 MiB. For later Pods only the outcome is
+kept."""
 QUIET_S: Final = 12  # longer than any backoff: afterwards nobody comes back by himself
 ATTEMPTS_PER_POD: Final = 50
 
@@ -168,8 +169,8 @@ class Simulation(OfflineHandle):
     # --- time
 
     def _next(self) -> QueuedPod | None:
-        """The next Pod worth trying; lets time pass until backoffs are over. A Pod that was tried since anything last
-        changed has said all it can."""
+        """The next Pod to try. When there is none, time passes until backoffs are over. A Pod is not tried twice while
+        nothing has changed."""
         for _ in range(QUIET_S):
             while (queued := self.queue.pop(self._now)) is not None:
                 if queued.pod.uid not in self._tried:
@@ -252,7 +253,7 @@ class Simulation(OfflineHandle):
                 self._evict(victim, preemptor)
 
     def _evict(self, victim: PodInfo, preemptor: PodInfo) -> None:
-        """Its controller makes another one of its kind, which has to look for a place."""
+        """Evicts a Pod. Its controller makes another one, which waits for a node."""
         obj = self._pods.pop(victim.key)
         fate = self._fates[victim.key]
         fate.node, fate.evicted_by = "", str(preemptor.key)
