@@ -11,7 +11,7 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.telemetry.logs import Logger, LogStyle
 from tests.scheduling.makers import node, pod
-from tests.scheduling.plugins.test_volumes import claim, storage_class, using
+from tests.scheduling.plugins.volumes import claim, storage_class, using
 from tests.scheduling.run.test_extender_loop import FakeExtender
 from tests.scheduling.run.test_object_feed import Cluster
 from tests.scheduling.run.test_preemption_loop import running

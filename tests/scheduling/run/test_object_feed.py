@@ -8,7 +8,7 @@ import trio.testing
 from edged.scheduling.objects.other_objects import PARSERS, SERVICE, VOLUME_KINDS
 from edged.scheduling.run.object_feed import PATIENCE_S, PRUNES, RESOURCES
 from tests.scheduling.makers import node, pod
-from tests.scheduling.plugins.test_volumes import claim, made, storage_class, using, volume
+from tests.scheduling.plugins.volumes import claim, made, storage_class, using, volume
 from tests.scheduling.run.test_scheduler_loop import FakeInformer, World
 
 
