@@ -1,40 +1,19 @@
-"""Finding, reading, merging and re-reading kubeconfig files; credential plugins."""
+"""Finding, reading, merging and re-reading kubeconfig files."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import trio
-import yaml
 
 from edged.errors import ConfigError, PeerError
 from edged.kube import kubeconfig
-from edged.kube.client import ApiClient, Session
 from edged.kube.kubeconfig import ClientSource, Location, open_session
+from tests.kube.kubeconfigs import at, config, write
 from tests.kube.support import PODS_PATH, fake_server, quiet, run, tls_pair
-
-
-def config(server: str = "http://127.0.0.1:1", *, name: str = "one", **user: Any) -> dict[str, Any]:
-    return {
-        "current-context": name,
-        "clusters": [{"name": name, "cluster": {"server": server}}],
-        "users": [{"name": name, "user": user}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "ns"}}],
-    }
-
-
-def write(path: Path, content: dict[str, Any]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-def at(path: Path, context: str = "") -> Location:
-    return Location(str(path), context, environ={})
 
 
 def test_search_order(tmp_path: Path) -> None:
@@ -240,90 +219,5 @@ def test_rotated_certificate_is_noticed(tmp_path: Path) -> None:
                     await trio.sleep(0.01)
                 await source.client.request("GET", PODS_PATH)
                 nursery.cancel_scope.cancel()
-
-    run(main)
-
-
-def plugin(tmp_path: Path, body: str, version: str = "v1") -> dict[str, Any]:
-    script = tmp_path / "plugin.py"
-    script.write_text(f"import json, os, sys, pathlib\n{body}\n")
-    return {
-        "apiVersion": f"client.authentication.k8s.io/{version}",
-        "command": sys.executable,
-        "args": [str(script)],
-        "env": [{"name": "WHO", "value": "edge"}],
-        "installHint": "install it",
-    }
-
-
-COUNTING = """
-assert json.loads(os.environ["KUBERNETES_EXEC_INFO"])["kind"] == "ExecCredential"
-runs = pathlib.Path(__file__).with_name("runs")
-runs.write_text(runs.read_text() + "x" if runs.exists() else "x")
-token = os.environ["WHO"] + str(len(runs.read_text()))
-print(json.dumps({"kind": "ExecCredential", "status": {"token": token}}))
-"""
-
-
-def test_credential_plugin_runs_once_and_again_after_a_401(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with fake_server() as server:
-            server.token = "edge1"
-            content = config(server.url, exec=plugin(tmp_path, COUNTING))
-            session, _ = open_session(at(write(tmp_path / "config", content)))
-            client = ApiClient(session)
-            async with trio.open_nursery() as nursery:
-                for _ in range(4):
-                    nursery.start_soon(client.request, "GET", PODS_PATH)
-            assert (tmp_path / "runs").read_text() == "x"
-            server.token = "edge2"
-            await client.request("GET", PODS_PATH)
-            assert (tmp_path / "runs").read_text() == "xx"
-            await client.aclose()
-
-    run(main)
-
-
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
-        ("sys.exit('no login')", "exited with 1: no login"),
-        ("print('hello')", "did not print an ExecCredential"),
-        ("print('{}')", "did not print an ExecCredential"),
-        ("print(json.dumps({'status': {'clientCertificateData': 'x'}}))", "gave no token"),
-        ("print(json.dumps({'status': {'token': 't', 'expirationTimestamp': 'soon'}}))", "did not print"),
-    ],
-)
-def test_credential_plugins_that_fail(tmp_path: Path, body: str, message: str) -> None:
-    async def main() -> None:
-        content = config(exec=plugin(tmp_path, body, "v1beta1"))
-        client = ApiClient(open_session(at(write(tmp_path / "config", content)))[0])
-        with pytest.raises(PeerError, match=message):
-            await client.request("GET", PODS_PATH)
-        await client.aclose()
-
-    run(main)
-
-
-def test_credential_plugin_that_is_not_there(tmp_path: Path) -> None:
-    async def main() -> None:
-        entry = {**plugin(tmp_path, ""), "command": "/no/such/plugin"}
-        session, _ = open_session(at(write(tmp_path / "config", config(exec=entry))))
-        with pytest.raises(PeerError, match=r"/no/such/plugin cannot be run: .*\(install it\)"):
-            await session.authorization()
-        await session.retire()
-
-    run(main)
-
-
-def test_expiring_token_is_renewed(tmp_path: Path) -> None:
-    body = COUNTING.replace('"token": token', '"token": token, "expirationTimestamp": "2001-01-01T00:00:00Z"')
-
-    async def main() -> None:
-        content = config(exec=plugin(tmp_path, body))
-        session: Session = open_session(at(write(tmp_path / "config", content)))[0]
-        assert await session.authorization() == "Bearer edge1"
-        assert await session.authorization() == "Bearer edge2"
-        await session.retire()
 
     run(main)

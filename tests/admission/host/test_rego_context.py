@@ -11,7 +11,6 @@ import trio
 import trio.testing
 
 from edged.admission.host.rego_context import ContextFailure, RegoContext
-from edged.admission.rules.rego import ContextTree, data_document
 from edged.kube.discovery import KindNotServed
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
 
@@ -152,25 +151,3 @@ def test_kinds_that_cannot_be_shown() -> None:
         await made.document("gatekeeper", frozenset({("v1", "Pod"), ("odd.io/v1", "Pod")}))
 
     trio.run(main)
-
-
-@pytest.mark.parametrize(
-    ("mode", "settings", "tree", "data"),
-    [
-        ("opa", b'{"a":1}', None, {"a": 1}),
-        ("opa", b'{"a":1}', b'{"pods":{}}', {"a": 1, "kubernetes": {"pods": {}}}),
-        ("opa", b"{}", b"{}", {"kubernetes": {}}),
-        ("opa", b'{"kubernetes":"mine","a":1}', b"{}", {"a": 1, "kubernetes": {}}),
-        ("opa", b'{"kubernetes":"mine"}', b"{}", {"kubernetes": {}}),
-        ("opa", b'{"kubernetes":"mine"}', None, {"kubernetes": "mine"}),
-        ("opa", b'{"a":{"kubernetes":2}}', b"{}", {"a": {"kubernetes": 2}, "kubernetes": {}}),
-        ("gatekeeper", b'{"a":1}', None, {}),
-        ("gatekeeper", b'{"a":1}', b'{"cluster":{}}', {"inventory": {"cluster": {}}}),
-    ],
-)
-def test_data_document(mode: str, settings: bytes, tree: bytes | None, data: Any) -> None:
-    assert json.loads(data_document(mode, settings, tree)) == data
-
-
-def test_empty_tree() -> None:
-    assert ContextTree("opa").document() == b"{}"

@@ -1,0 +1,29 @@
+"""Kubeconfig files for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from edged.kube.kubeconfig import Location
+
+
+def config(server: str = "http://127.0.0.1:1", *, name: str = "one", **user: Any) -> dict[str, Any]:
+    return {
+        "current-context": name,
+        "clusters": [{"name": name, "cluster": {"server": server}}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "ns"}}],
+    }
+
+
+def write(path: Path, content: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def at(path: Path, context: str = "") -> Location:
+    return Location(str(path), context, environ={})

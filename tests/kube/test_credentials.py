@@ -1,0 +1,101 @@
+"""Credential plugins of a kubeconfig: run once, again after a 401 or before a token expires, and how they fail."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from edged.errors import PeerError
+from edged.kube.client import ApiClient, Session
+from edged.kube.kubeconfig import open_session
+from tests.kube.kubeconfigs import at, config, write
+from tests.kube.support import PODS_PATH, fake_server, run
+
+
+def plugin(tmp_path: Path, body: str, version: str = "v1") -> dict[str, Any]:
+    script = tmp_path / "plugin.py"
+    script.write_text(f"import json, os, sys, pathlib\n{body}\n")
+    return {
+        "apiVersion": f"client.authentication.k8s.io/{version}",
+        "command": sys.executable,
+        "args": [str(script)],
+        "env": [{"name": "WHO", "value": "edge"}],
+        "installHint": "install it",
+    }
+
+
+COUNTING = """
+assert json.loads(os.environ["KUBERNETES_EXEC_INFO"])["kind"] == "ExecCredential"
+runs = pathlib.Path(__file__).with_name("runs")
+runs.write_text(runs.read_text() + "x" if runs.exists() else "x")
+token = os.environ["WHO"] + str(len(runs.read_text()))
+print(json.dumps({"kind": "ExecCredential", "status": {"token": token}}))
+"""
+
+
+def test_credential_plugin_runs_once_and_again_after_a_401(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fake_server() as server:
+            server.token = "edge1"
+            content = config(server.url, exec=plugin(tmp_path, COUNTING))
+            session, _ = open_session(at(write(tmp_path / "config", content)))
+            client = ApiClient(session)
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(client.request, "GET", PODS_PATH)
+            assert (tmp_path / "runs").read_text() == "x"
+            server.token = "edge2"
+            await client.request("GET", PODS_PATH)
+            assert (tmp_path / "runs").read_text() == "xx"
+            await client.aclose()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("sys.exit('no login')", "exited with 1: no login"),
+        ("print('hello')", "did not print an ExecCredential"),
+        ("print('{}')", "did not print an ExecCredential"),
+        ("print(json.dumps({'status': {'clientCertificateData': 'x'}}))", "gave no token"),
+        ("print(json.dumps({'status': {'token': 't', 'expirationTimestamp': 'soon'}}))", "did not print"),
+    ],
+)
+def test_credential_plugins_that_fail(tmp_path: Path, body: str, message: str) -> None:
+    async def main() -> None:
+        content = config(exec=plugin(tmp_path, body, "v1beta1"))
+        client = ApiClient(open_session(at(write(tmp_path / "config", content)))[0])
+        with pytest.raises(PeerError, match=message):
+            await client.request("GET", PODS_PATH)
+        await client.aclose()
+
+    run(main)
+
+
+def test_credential_plugin_that_is_not_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        entry = {**plugin(tmp_path, ""), "command": "/no/such/plugin"}
+        session, _ = open_session(at(write(tmp_path / "config", config(exec=entry))))
+        with pytest.raises(PeerError, match=r"/no/such/plugin cannot be run: .*\(install it\)"):
+            await session.authorization()
+        await session.retire()
+
+    run(main)
+
+
+def test_expiring_token_is_renewed(tmp_path: Path) -> None:
+    body = COUNTING.replace('"token": token', '"token": token, "expirationTimestamp": "2001-01-01T00:00:00Z"')
+
+    async def main() -> None:
+        content = config(exec=plugin(tmp_path, body))
+        session: Session = open_session(at(write(tmp_path / "config", content)))[0]
+        assert await session.authorization() == "Bearer edge1"
+        assert await session.authorization() == "Bearer edge2"
+        await session.retire()
+
+    run(main)
