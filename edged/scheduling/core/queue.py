@@ -22,7 +22,6 @@ from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.in_flight import InFlight
 from edged.scheduling.core.nominator import Nominator
-from edged.scheduling.core.plugin_status import Code
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.core.queue_events import (
     FORCE_ACTIVATE,
@@ -32,6 +31,7 @@ from edged.scheduling.core.queue_events import (
     event_label,
     pod_update_events,
 )
+from edged.scheduling.core.queue_gates import QueueGates
 from edged.scheduling.core.queue_heap import QueueHeap
 from edged.scheduling.core.queued_pod import (
     ACTIVE,
@@ -88,9 +88,12 @@ class SchedulingQueue:
 
     def use(self, profiles: Mapping[str, Profile]) -> None:
         """Other profiles under the same names; Pods stay where they are."""
-        self._profiles = profiles
         self._sort_key = next(iter(profiles.values())).sort_key
-        self._interests = EventInterests(profiles, self._extenders, lambda pod, error: self.plugin_failed(pod, error))
+        self._interests = EventInterests(profiles, self._extenders, self._plugin_failed)
+        self._gates = QueueGates(profiles, self._plugin_failed)
+
+    def _plugin_failed(self, pod: PodInfo, error: Exception) -> None:
+        self.plugin_failed(pod, error)
 
     # --- Pods come, change, go
 
@@ -268,23 +271,11 @@ class SchedulingQueue:
 
     def _gate(self, queued: QueuedPod) -> bool:
         """Asks the PreEnqueue plugins; notes who holds the Pod back, among those that rejected it too."""
-        queued.gated_by = self._gate_of(queued.pod)
+        queued.gated_by = self._gates.holder(queued.pod)
         if not queued.gated_by:
             return False
         queued.unschedulable_plugins |= {queued.gated_by}
         return True
-
-    def _gate_of(self, pod: PodInfo) -> str:
-        """The PreEnqueue plugin that keeps the Pod out; "" for none."""
-        for call in self._profiles[pod.scheduler_name].calls["pre_enqueue"]:
-            try:
-                status = call.method(pod)
-            except Exception as error:
-                self.plugin_failed(pod, error)
-                return call.name
-            if status is not None and status.code != Code.SUCCESS:
-                return status.plugin or call.name
-        return ""
 
     def _requeue(self, queued: QueuedPod, label: str, now: float, at_once: bool = False) -> None:
         if not at_once and not self.times.backoff_is_over(queued, now):

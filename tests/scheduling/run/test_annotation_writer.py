@@ -121,3 +121,25 @@ def test_results_of_a_pending_pod_do_not_wake_it() -> None:
     record = world.scheduler.state.records.get(NamespacedName("default", "p"))
     assert record is not None
     assert record.attempts == 1
+
+
+def test_an_error_of_ours_costs_one_write() -> None:
+    cluster = Cluster(pod("bad"), pod("good"))
+    write = cluster.patch
+
+    async def breaking(key: NamespacedName, uid: str, changes: Any) -> None:
+        if key.name == "bad":
+            raise RecursionError("too deep")
+        await write(key, uid, changes)
+
+    cluster.patch = breaking  # type: ignore[method-assign]
+
+    async def script(annotator: Annotator) -> None:
+        for name in ("bad", "good"):
+            annotator.soon(attempt([node("a")], pod(name)))
+        await trio.sleep(1)
+        assert not annotator._due
+
+    annotator = run(cluster, script)
+    assert [key for _, key in cluster.written] == ["default/good"]
+    assert (annotator.written, annotator.dropped) == (1, 1)
