@@ -20,8 +20,8 @@ Fragment = orjson.Fragment
 """JSON that is written already, as a part of a value to write."""
 
 
-class JsonError(EdgedError):
-    """A text that is not JSON, or a value that has no JSON form."""
+class JsonError(EdgedError, ValueError):
+    """A text that is not JSON, or a value that has no JSON form. A ValueError, as those of Python's own reader are."""
 
 
 class TooDeep(JsonError):
@@ -39,16 +39,36 @@ def loads(text: bytes | bytearray | memoryview | str, *, what: str = "", most: i
         raise kind(f"{_named(what)}{error}") from None
 
 
-def dumps(value: object, *, what: str = "", sort: bool = False, indent: bool = False, newline: bool = False) -> bytes:
-    """The JSON text of a value. Raises JsonError. `sort`: keys in order; `indent`: by two blanks."""
+def dumps(
+    value: object,
+    *,
+    what: str = "",
+    sort: bool = False,
+    indent: bool = False,
+    newline: bool = False,
+    text_keys: bool = False,
+) -> bytes:
+    """The JSON text of a value. Raises JsonError.
+
+    `sort`: keys in order. `indent`: by two blanks. `newline`: at the end. `text_keys`: keys that are no strings become
+    strings, for values that were YAML.
+    """
     try:
-        if not (sort or indent or newline):
+        if not (sort or indent or newline or text_keys):
             return orjson.dumps(value)
-        options = orjson.OPT_SORT_KEYS * sort | orjson.OPT_INDENT_2 * indent | orjson.OPT_APPEND_NEWLINE * newline
-        return orjson.dumps(value, option=options)
+        return orjson.dumps(value, option=_options(sort=sort, indent=indent, newline=newline, text_keys=text_keys))
     except orjson.JSONEncodeError as error:
         kind = TooDeep if str(error).startswith("Recursion limit") else JsonError
         raise kind(f"{_named(what)}{error}") from None
+
+
+def _options(*, sort: bool, indent: bool, newline: bool, text_keys: bool) -> int:
+    return (
+        (orjson.OPT_SORT_KEYS if sort else 0)
+        | (orjson.OPT_INDENT_2 if indent else 0)
+        | (orjson.OPT_APPEND_NEWLINE if newline else 0)
+        | (orjson.OPT_NON_STR_KEYS if text_keys else 0)
+    )
 
 
 def _named(what: str) -> str:

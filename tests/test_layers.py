@@ -50,6 +50,15 @@ DAEMON = (
     "daemon", "config.py", "errors.py", "json_text.py", "protobuf_wire.py", "cli/__init__.py", "cli/run.py",
 )  # fmt: skip
 
+OTHER_JSON = {
+    "telemetry/logs.py",  # ASCII whatever comes: no line separator or lone surrogate reaches a terminal
+    "abi/rego/values.py", "abi/rego/documents.py",  # Rego's sets, its integers of any size, OPA's spacing
+    # Children: ASCII, whatever the locale of their pipes.
+    "process/child_program.py", "admission/endpoint/cel_check.py",
+    "cli/policy/suite_report.py", "cli/policy/scaffold.py",  # for people to read, spaced as Python does it
+}  # fmt: skip
+"""Files that read or write JSON by themselves, and why."""
+
 GROUND = {"errors", "json_text", "process", "telemetry", "toml"}
 MAY_IMPORT = {
     "errors": set(),
@@ -143,6 +152,16 @@ def test_only_one_file_touches_the_raw_runtime() -> None:
         if name.startswith(("wasmtime._bindings", "wasmtime._ffi"))
     }
     assert users <= {"wasm/bindings.py"}
+
+
+def test_json_is_read_and_written_in_one_file() -> None:
+    users = {
+        name_of(path)
+        for path in FILES
+        for name in imports(path, nested=True)
+        if name.split(".")[0] in ("json", "orjson")
+    }
+    assert users == {"json_text.py", *OTHER_JSON}
 
 
 def test_every_name_here_exists() -> None:

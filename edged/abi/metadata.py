@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from edged.errors import GuestError
+from edged.json_text import JsonError, loads
 
 # The Kubewarden release whose behaviour edged's admission follows: what minimumKubewardenVersion is compared with.
 KUBEWARDEN_VERSION = (1, 36)
@@ -42,8 +41,8 @@ def parse(section: bytes | None) -> Metadata:
     if section is None:
         return Metadata()
     try:
-        data = orjson.loads(section)
-    except orjson.JSONDecodeError as error:
+        data = loads(section)
+    except JsonError as error:
         raise BadMetadata(f"policy metadata is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise BadMetadata("policy metadata is not a JSON object")

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-import orjson
-
 from edged.abi import opa_companion
 from edged.abi.opa_companion import DOCUMENTS
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.abi.rego.values import BuiltinError
 from edged.errors import GuestError
+from edged.json_text import JsonError, loads
 from edged.wasm.binary import Export, Import
 from edged.wasm.errors import BadModule
 from edged.wasm.hostcalls import Computation, HostFunction
@@ -190,8 +189,8 @@ def _memory(imports: tuple[Import, ...], memory_mib: int) -> tuple[int, int | No
 def numbers(reply: bytes, what: str) -> dict[str, int]:
     """What `describe` gave: name -> id of builtins or entrypoints. Raises BadModule."""
     try:
-        found = orjson.loads(reply)
-    except orjson.JSONDecodeError as error:
+        found = loads(reply)
+    except JsonError as error:
         raise BadModule(f"the module's list of {what} is not JSON: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(n, int) and n >= 0 for n in found.values()):
         raise BadModule(f"the module's list of {what} is not an object of numbers")

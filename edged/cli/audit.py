@@ -11,12 +11,11 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged import config as configuration
 from edged.cli.output import print_data, print_table
 from edged.cli.status_client import NotRunning, configured_socket, lines
 from edged.errors import ConfigError, PeerError
+from edged.json_text import dumps
 
 if TYPE_CHECKING:
     from edged.cli.answers import AuditReport, AuditSummary
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             elif "report" not in event:
                 progress.say(event)
             elif args.output_scan:
-                print(orjson.dumps(event["report"]).decode(), flush=True)
+                print(dumps(event["report"]).decode(), flush=True)
             else:
                 reports.append(event["report"])
     except NotRunning as error:

@@ -7,7 +7,6 @@ Exit codes: 0 fine; 1 the file is valid, but names something that is missing on 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from edged import config as configuration
 from edged.cli.output import print_data
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.json_text import dumps, loads
 from edged.registry.config import module_path
 from edged.registry.store import Store
 
@@ -65,7 +65,7 @@ def selectors(config: Config) -> str:
         return ""
     generated = webhooks.generate(specs, webhook.target_of(config, admission))
     hooks = [hook for obj in generated.objects.values() for hook in obj["webhooks"]]
-    shown = [json.loads(json.dumps(webhooks.describe(hook))) for hook in hooks]
+    shown = [loads(dumps(webhooks.describe(hook))) for hook in hooks]
     text = "\nWhich requests the API server sends to edged, with edged's own exemptions:\n"
     text += yaml.safe_dump(shown, sort_keys=False, allow_unicode=True) if shown else "nothing\n"
     text += "".join(f"policy {name} is not registered: {why}\n" for name, why in generated.problems.items())

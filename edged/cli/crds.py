@@ -10,12 +10,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
-
 from edged.admission.audit import report_definitions
 from edged.admission.resources.definitions import definitions
 from edged.cli.output import print_data
 from edged.errors import ConfigError
+from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
@@ -64,7 +63,7 @@ def rendered() -> dict[str, str]:
     import yaml
 
     def text(documents: list[dict[str, object]]) -> str:
-        plain = orjson.loads(orjson.dumps(documents))  # nothing in it twice, so that YAML needs no anchors
+        plain = loads(dumps(documents))  # nothing in it twice, so that YAML needs no anchors
         return "---\n".join(yaml.safe_dump(document, sort_keys=False, width=118) for document in plain)
 
     files = {name: HEAD + text([document]) for name, document in definitions().items()}

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from edged.errors import ConfigError
+from edged.json_text import JsonError, loads
 
 if TYPE_CHECKING:
     from yaml import SafeLoader
@@ -56,9 +55,9 @@ def parsed(content: bytes, where: str) -> Iterator[tuple[object, str]]:
         raise ConfigError(f"{where}: more than {MOST_BYTES >> 20} MiB")
     if content.lstrip()[:1] in (b"{", b"["):
         try:
-            yield orjson.loads(content), where
+            yield loads(content), where
             return
-        except orjson.JSONDecodeError:
+        except JsonError:
             pass  # YAML's flow style looks alike, and several JSON documents are YAML
     import yaml
 

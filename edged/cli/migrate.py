@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig
 from edged.admission.resources import migration
@@ -26,6 +24,7 @@ from edged.cli.check import to_toml
 from edged.cli.output import print_data, print_table
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.json_text import dumps, loads
 from edged.kube.config import KubernetesConfig
 
 if TYPE_CHECKING:
@@ -260,7 +259,7 @@ def _print_policies(path: Path) -> int:
 def _print_tables(tables: Mapping[str, object], problems: list[str]) -> int:
     """Tables as TOML on stdout, problems on stderr."""
     if tables:
-        print(to_toml({"admission": orjson.loads(orjson.dumps(tables))}), end="")
+        print(to_toml({"admission": loads(dumps(tables))}), end="")
     for problem in problems:
         print(f"edged: {problem}", file=sys.stderr)
     return 1 if problems else 0

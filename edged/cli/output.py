@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
-import orjson
+from edged.json_text import dumps, loads
 
 
 class HelpFormatter(RawDescriptionHelpFormatter):
@@ -28,11 +28,11 @@ def add_output_option(parser: ArgumentParser) -> None:
 def print_data(data: object, output: str) -> None:
     """`data` (what orjson can write) as "json" or "yaml" on stdout."""
     if output == "json":
-        print(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
+        print(dumps(data, indent=True).decode())
         return
     import yaml  # 3 MB that only this needs
 
-    print(yaml.safe_dump(orjson.loads(orjson.dumps(data)), sort_keys=False, allow_unicode=True), end="")
+    print(yaml.safe_dump(loads(dumps(data)), sort_keys=False, allow_unicode=True), end="")
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged import config as configuration
 from edged.admission.audit import reports
 from edged.admission.audit import scope as audit
@@ -26,6 +24,7 @@ from edged.cli.output import print_data
 from edged.cli.webhook import metadata_of
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.json_text import dumps
 from edged.kube.config import KubernetesConfig
 from edged.scheduling.config.config_sections import LeaderElectionSettings
 
@@ -289,7 +288,7 @@ def _write_kubeconfig(kubernetes: KubernetesConfig, args: argparse.Namespace) ->
 
     content = trio.run(_kubeconfig, kubernetes, args.name, args.namespace)
     try:
-        write_atomically(args.kubeconfig, orjson.dumps(content, option=orjson.OPT_INDENT_2), 0o600)
+        write_atomically(args.kubeconfig, dumps(content, indent=True), 0o600)
     except OSError as error:
         raise ConfigError(f"{args.kubeconfig}: {error.strerror}") from error
     print(f"{args.kubeconfig}: {args.namespace}/{args.name} on {content['clusters'][0]['cluster']['server']}")

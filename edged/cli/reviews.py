@@ -11,11 +11,10 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged import config as configuration
 from edged.cli.status_client import configured_socket, lines
 from edged.errors import ConfigError, PeerError
+from edged.json_text import dumps
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         review = event["review"]
         if review["missed"]:
             print(f"edged: {review['missed']} reviews were skipped: output is too slow", file=sys.stderr)
-        print(orjson.dumps(_admission_review(review) if args.request else review).decode(), flush=True)
+        print(dumps(_admission_review(review) if args.request else review).decode(), flush=True)
     if not ended:
         raise PeerError("the daemon ended")
     return 0

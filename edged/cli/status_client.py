@@ -10,10 +10,9 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import orjson
-
 from edged import config as configuration
 from edged.errors import PeerError
+from edged.json_text import JsonError, dumps, loads
 from edged.process.config import NodeConfig
 
 _SILENCE_S = 10.0
@@ -49,7 +48,7 @@ def lines(
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(silence_s)
             connection.connect(path)
-            connection.sendall(orjson.dumps(request) + b"\n")
+            connection.sendall(dumps(request) + b"\n")
             with connection.makefile("rb") as reply:
                 for line in reply:
                     yield _decoded(line, path)
@@ -65,8 +64,8 @@ def lines(
 
 def _decoded(line: bytes, path: str) -> tuple[str, dict[str, Any]]:
     try:
-        decoded = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        decoded = loads(line)
+    except JsonError:
         raise PeerError(f"{path}: the answer is not a line of JSON") from None
     if not isinstance(decoded, dict) or len(decoded) != 1:
         raise PeerError(f"{path}: the answer is not of this version of edged")

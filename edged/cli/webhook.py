@@ -17,8 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig, PolicyConfig
 from edged.admission.rules import webhooks
@@ -26,6 +24,7 @@ from edged.admission.rules.webhooks import Generated, Target, WebhookSpec
 from edged.cli.output import print_data, print_table
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError
+from edged.json_text import dumps
 from edged.kube.config import KubernetesConfig
 from edged.registry.config import module_path
 from edged.registry.store import Store
@@ -169,7 +168,7 @@ def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> li
                 written.append(path)
             _give_to_daemon(path, Path(config.node.state_dir))
         for path, content in _api_server_files(config, admission, folder).items():
-            data = orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+            data = dumps(content, indent=True, newline=True)
             if not path.exists() or path.read_bytes() != data:
                 write_atomically(path, data, 0o644)
                 written.append(path)

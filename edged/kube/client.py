@@ -16,13 +16,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import orjson
 import trio
 from lightkube.config import client_adapter
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError, PeerError
 from edged.http.client import Transport
+from edged.json_text import JsonError, dumps, loads
 from edged.kube.control import listwatch
 from edged.kube.credentials import ExecAuth
 
@@ -241,8 +241,8 @@ class ApiClient:
     def decode(self, method: str, path: str, data: bytes) -> dict[str, Any]:
         """JSON object -> dict; PeerError when it is something else."""
         try:
-            answer = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
+            answer = loads(data)
+        except JsonError as error:
             raise PeerError(f"{self.server}: answer to {method} {path} is not JSON: {error}") from error
         if not isinstance(answer, dict):
             raise PeerError(f"{self.server}: answer to {method} {path} is not a JSON object")
@@ -259,7 +259,7 @@ class ApiClient:
         timeout_s: float = 30.0,
     ) -> bytes:
         """As `request`, but the body as it came."""
-        content = orjson.dumps(body) if isinstance(body, (dict, list)) else body
+        content = dumps(body) if isinstance(body, (dict, list)) else body
         headers = {"Content-Type": content_type} if content is not None else {}
         session = self.session
         response = await self._send(session, method, path, query, content, headers, timeout_s)
@@ -459,8 +459,8 @@ async def _close(response: httpx2.Response) -> None:
 def error_of(code: int, headers: Mapping[str, str], content: bytes) -> ApiError:
     """An ApiError from a response; reason and message from its Status object where it has one."""
     try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        body = loads(content)
+    except JsonError:
         body = None
     if not isinstance(body, dict) or body.get("kind") != "Status":
         text = content[:300].decode("utf-8", "replace").strip()

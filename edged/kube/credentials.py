@@ -13,10 +13,10 @@ from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import orjson
 import trio
 
 from edged.errors import ConfigError, PeerError
+from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
     from lightkube.config.models import UserExec
@@ -66,7 +66,7 @@ class ExecAuth(httpx2.Auth):
             "kind": "ExecCredential",
             "spec": {"interactive": False},
         }
-        environment = dict(os.environ, KUBERNETES_EXEC_INFO=orjson.dumps(info).decode())
+        environment = dict(os.environ, KUBERNETES_EXEC_INFO=dumps(info).decode())
         environment.update((entry.name, entry.value) for entry in self._plugin.env or [])
         try:
             with trio.fail_after(PLUGIN_TIMEOUT_S):
@@ -88,7 +88,7 @@ class ExecAuth(httpx2.Auth):
     def _token_of(self, output: bytes) -> tuple[str, float]:
         name = self._plugin.command
         try:
-            status: Any = orjson.loads(output)["status"]
+            status: Any = loads(output)["status"]
             token = status.get("token")
             if not isinstance(token, str):
                 raise PeerError(

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import trio
 from lightkube.config import kubeconfig as lightkube_kubeconfig
 from lightkube.config import models as lightkube_models
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError
+from edged.json_text import loads
 from edged.kube.client import ApiClient, Session
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
@@ -122,7 +122,7 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from error
     try:
-        content = orjson.loads(text) if text.lstrip()[:1] == b"{" else _yaml(text)
+        content = loads(text) if text.lstrip()[:1] == b"{" else _yaml(text)
     except ValueError as error:
         raise ConfigError(f"kubeconfig {path} is neither YAML nor JSON: {error}") from error
     if not isinstance(content, dict):

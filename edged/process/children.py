@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import trio
 from trio.abc import ReceiveStream
 
 from edged.errors import PeerError
+from edged.json_text import JsonError, dumps, loads
 
 MOST_BYTES = 1 << 20
 ERROR_BYTES = 4096
@@ -189,15 +189,15 @@ async def _end(process: trio.Process) -> None:
 
 def _line(question: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(question) + b"\n"
-    except orjson.JSONEncodeError as error:
+        return dumps(question) + b"\n"
+    except JsonError as error:
         raise ChildFailed(f"the question cannot be written as JSON: {error}") from error
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        answer = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        answer = loads(line)
+    except JsonError as error:
         raise ChildFailed(f"its answer is no JSON: {error}") from error
     if not isinstance(answer, dict):
         raise ChildFailed("its answer is no JSON object")

@@ -15,10 +15,10 @@ import stat
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-import orjson
 import trio
 
 from edged.errors import ConfigError, EdgedError
+from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
 
@@ -152,7 +152,7 @@ class _Exchange:
             return b""
 
     async def _send(self, line: dict[str, Any]) -> None:
-        content = orjson.dumps(line) + b"\n"
+        content = dumps(line) + b"\n"
         try:
             with trio.fail_after(self._patience_s):
                 await self._stream.send_all(content)
@@ -185,8 +185,8 @@ async def _read_line(stream: trio.SocketStream) -> bytes:
 def _request(line: bytes, operations: Iterable[str]) -> dict[str, Any]:
     """The request of a line. Raises ConfigError."""
     try:
-        request = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        request = loads(line)
+    except JsonError:
         raise ConfigError("the request is not a line of JSON") from None
     name = request.get("operation") if isinstance(request, dict) else None
     if not isinstance(name, str) or name not in operations:

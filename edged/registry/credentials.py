@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from edged.errors import ConfigError
+from edged.json_text import JsonError, loads
 from edged.process import children
 from edged.registry.reference import DEFAULT_HOST, HUB_CREDENTIALS
 
@@ -57,10 +56,10 @@ async def find(folder: Path, host: str) -> tuple[Login | None, str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = orjson.loads(path.read_bytes())
+        document = loads(path.read_bytes())
     except FileNotFoundError:
         return {}
-    except (OSError, orjson.JSONDecodeError) as error:
+    except (OSError, JsonError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: not an object")
@@ -110,11 +109,11 @@ async def _ask(helper: str, key: str) -> tuple[Login | None, str]:
     except children.ChildFailed as error:
         return None, f"{program}: {error}; continuing without credentials"
     try:
-        answer = orjson.loads(ended.output)
+        answer = loads(ended.output)
         user, secret = answer["Username"], answer["Secret"]
         if not isinstance(user, str) or not isinstance(secret, str):
             raise TypeError
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (JsonError, KeyError, TypeError):
         said = (ended.output or ended.errors).decode(errors="replace").strip()[:200]
         return None, f"{program}: no credentials for {key} ({said}); continuing without"
     if user == "<token>":

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-import orjson
-
 from edged.errors import PeerError
+from edged.json_text import JsonError, dumps, loads
 from edged.registry.credentials import Login
 from edged.registry.download import Download
 from edged.registry.http import Answer, Http, Progress
@@ -112,8 +111,8 @@ class Registry:
             raise PeerError(f"{reference}: the manifest names no configuration")
         content = await self.blob(reference, _text(config, "digest", f"{reference}: the config"), MAX_CONFIG, host=host)
         try:
-            return image, orjson.loads(content)
-        except orjson.JSONDecodeError as error:
+            return image, loads(content)
+        except JsonError as error:
             raise PeerError(f"{reference}: the configuration is not JSON: {error}") from error
 
     # --- writing
@@ -131,7 +130,7 @@ class Registry:
         }
         if annotations:
             manifest["annotations"] = dict(annotations)
-        body = orjson.dumps(manifest)
+        body = dumps(manifest)
         headers = {"Content-Type": OCI_MANIFEST}
         tag = reference.tag if not reference.digest else reference.digest
         await self._checked(reference, "PUT", f"manifests/{tag}", headers, body, scope="pull,push")
@@ -278,8 +277,8 @@ def _digest(content: bytes) -> str:
 
 def _object(body: bytes, what: str) -> dict[str, Any]:
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        document = loads(body)
+    except JsonError as error:
         raise PeerError(f"{what} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise PeerError(f"{what} is not an object")
@@ -303,9 +302,9 @@ def _text(entry: Mapping[str, object], key: str, what: str) -> str:
 def _complaint(answer: Answer) -> str:
     """The registry's error, in one line."""
     try:
-        errors = orjson.loads(answer.body)["errors"]
+        errors = loads(answer.body)["errors"]
         said = "; ".join(f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors)
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (JsonError, KeyError, TypeError, AttributeError):
         said = ""
     words = {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}
     return f"HTTP {answer.status}: {said or words.get(answer.status, 'refused')}"[:500]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from edged.json_text import JsonError, dumps, loads
 from edged.sandbox import protobuf
 from edged.sandbox.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.cluster import Cluster, Object
@@ -34,7 +33,7 @@ def decode(cluster: Cluster, request: Request, kind: str) -> Object:
 def parse_text(body: bytes, kind: str, *, yaml: bool = False) -> Object:
     """JSON or YAML text -> one object."""
     try:
-        value = _load_yaml(body) if yaml else orjson.loads(body)
+        value = _load_yaml(body) if yaml else loads(body)
     except ValueError as error:
         raise _unrecognized(kind, f"json parse error: {error}") from error
     if not isinstance(value, dict):
@@ -52,8 +51,8 @@ def _load_yaml(body: bytes) -> Any:
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     try:
-        return orjson.loads(orjson.dumps(loader.get_single_data(), option=orjson.OPT_NON_STR_KEYS))
-    except (yaml.YAMLError, orjson.JSONEncodeError) as error:
+        return loads(dumps(loader.get_single_data(), text_keys=True))
+    except (yaml.YAMLError, JsonError) as error:
         raise ValueError(str(error)) from error
     finally:
         loader.dispose()

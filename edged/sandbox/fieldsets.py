@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
+from edged.json_text import dumps, loads
 from edged.sandbox.api_status import ApiStatus
 from edged.sandbox.go_types import ANY, Shape
 
@@ -95,10 +94,10 @@ def _collect_element(item: object, shape: Shape, path: Path, values: dict[Path, 
 def element_of(item: object, shape: Shape) -> str:
     """The path element of a list item. A protocol that is left out is TCP, as the schema's default says."""
     if shape.list_type == "set" or not isinstance(item, dict):
-        return "v:" + orjson.dumps(item).decode()
+        return "v:" + dumps(item).decode()
     keys = {key: item.get(key, "TCP" if key == "protocol" else None) for key in shape.keys}
     present = {key: value for key, value in sorted(keys.items()) if value is not None}
-    return "k:" + orjson.dumps(present).decode()
+    return "k:" + dumps(present).decode()
 
 
 def to_fields(paths: frozenset[Path]) -> Object:
@@ -236,7 +235,7 @@ def apply(
         _refuse_conflicts(disputed, present, others)
     merged: Object = _merge(live, body, shape)
     if manager == KUBECTL and LAST_APPLIED in (merged["metadata"].get("annotations") or {}):
-        text = orjson.dumps(body).decode() + "\n"
+        text = dumps(body).decode() + "\n"
         merged["metadata"]["annotations"] = {**merged["metadata"]["annotations"], LAST_APPLIED: text}
     version = (body.get("metadata") or {}).get("resourceVersion")
     merged["metadata"].pop("resourceVersion", None)
@@ -255,7 +254,7 @@ def _last_applied(live: Object, shape: Shape) -> dict[Path, Any]:
     take these fields over, unless somebody has changed them since."""
     text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
     try:
-        applied = orjson.loads(text) if text else None
+        applied = loads(text) if text else None
     except ValueError:
         return {}
     return paths_of(applied, shape) if isinstance(applied, dict) else {}
@@ -298,8 +297,8 @@ def _dotted(path: Path) -> str:
         if kind == "f":
             text += f".{rest}"
         elif kind == "k":
-            keys = orjson.loads(rest)
-            text += "[" + ",".join(f"{k}={orjson.dumps(v).decode()}" for k, v in keys.items()) + "]"
+            keys = loads(rest)
+            text += "[" + ",".join(f"{k}={dumps(v).decode()}" for k, v in keys.items()) + "]"
         else:
             text += f"[={rest}]"
     return text

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
 
-import orjson
+from edged.json_text import loads
 
 Kind = Literal["struct", "map", "list", "scalar", "any"]
 
@@ -124,7 +124,7 @@ class GoTypes:
     @classmethod
     def load(cls) -> GoTypes:
         """Reads the table that ships with the package."""
-        return cls(orjson.loads(resources.files(__package__).joinpath("types.json").read_bytes()))
+        return cls(loads(resources.files(__package__).joinpath("types.json").read_bytes()))
 
     def __contains__(self, name: str) -> bool:
         return name in self._table

@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-import orjson
-
+from edged.json_text import dumps
 from edged.kube.values import cel as celrules
 from edged.sandbox import schemas
 from edged.sandbox.api_status import Cause, forbidden, invalid
@@ -74,7 +73,7 @@ def _unsupported(field: str, value: object, allowed: tuple[str, ...]) -> Cause:
 
 
 def _bad(field: str, value: object, why: str) -> Cause:
-    return Cause(field, f"Invalid value: {orjson.dumps(value).decode()}: {why}")
+    return Cause(field, f"Invalid value: {dumps(value).decode()}: {why}")
 
 
 def _immutable(field: str, value: object) -> Cause:
@@ -231,8 +230,8 @@ def _difference(old: Object, new: Object) -> str:
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             lines += [
-                f"- {key}: {orjson.dumps(old.get(key)).decode()}",
-                f"+ {key}: {orjson.dumps(new.get(key)).decode()}",
+                f"- {key}: {dumps(old.get(key)).decode()}",
+                f"+ {key}: {dumps(new.get(key)).decode()}",
             ]
     return "\n".join(lines)
 

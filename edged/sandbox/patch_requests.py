@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
+from edged.json_text import loads
 from edged.sandbox import codec, fieldsets, patches
 from edged.sandbox.api_status import (
     Cause,
@@ -54,7 +53,7 @@ class Patcher:
         if media_type not in accepted:
             raise unsupported_media_type(accepted)
         try:
-            patch = orjson.loads(request.body)
+            patch = loads(request.body)
         except ValueError as error:
             raise bad_request(f"error decoding patch: {error}") from error
 

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
+from edged.json_text import loads
 from edged.sandbox.api_status import bad_request
 from edged.sandbox.go_types import GoTypes, WireField
 from edged.sandbox.resources import Registry
@@ -204,7 +203,7 @@ def _duration(raw: Raw) -> str:
 
 def _json(raw: Raw) -> Any:
     inner = _first(raw)
-    return orjson.loads(_bytes(inner)) if inner else None
+    return loads(_bytes(inner)) if inner else None
 
 
 def _schema_union(raw: Raw, go_type: str, types: GoTypes) -> Any:

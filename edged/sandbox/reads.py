@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import orjson
-
+from edged.json_text import dumps, loads
 from edged.sandbox import list_selectors
 from edged.sandbox.api_status import (
     ApiStatus,
@@ -197,12 +196,12 @@ def _storage_key(obj: Object) -> str:
 
 
 def _write_token(version: int, after: str) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps({"v": "meta.k8s.io/v1", "rv": version, "start": after})).decode()
+    return base64.urlsafe_b64encode(dumps({"v": "meta.k8s.io/v1", "rv": version, "start": after})).decode()
 
 
 def _read_token(token: str) -> tuple[int, str]:
     try:
-        content = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        content = loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(content["rv"]), str(content["start"])
     except (ValueError, KeyError, TypeError) as error:
         raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error

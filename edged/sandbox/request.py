@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
-import orjson
-
+from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.api_status import no_such_resource
 from edged.sandbox.resources import Registry, Resource
@@ -58,7 +57,7 @@ class Response:
 
 def json_response(status: int, body: object, warnings: list[str] | None = None) -> Response:
     headers = [("Warning", f'299 - "{quoted(text)}"') for text in warnings or ()]
-    return Response(status, orjson.dumps(body) + b"\n", headers=headers)
+    return Response(status, dumps(body) + b"\n", headers=headers)
 
 
 def quoted(text: str) -> str:

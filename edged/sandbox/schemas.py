@@ -11,8 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from edged.json_text import dumps, loads
 from edged.kube.values import cel as celrules
 from edged.sandbox.api_status import Cause
 
@@ -69,7 +68,7 @@ def with_defaults(value: object, schema: Schema) -> Any:
     for name, inner in properties.items():
         null = name in result and result[name] is None and not inner.get("nullable")
         if (name not in result or null) and "default" in inner:
-            result[name] = orjson.loads(orjson.dumps(inner["default"]))
+            result[name] = loads(dumps(inner["default"]))
         elif null:
             del result[name]
         if name in result:
@@ -273,4 +272,4 @@ def _type_name(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return orjson.dumps(value).decode()
+    return dumps(value).decode()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import orjson
-
+from edged.json_text import dumps, loads
 from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec
 from edged.sandbox.api_status import (
@@ -137,7 +136,7 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
         request.method, request.path, request.query, {**request.headers, "accept": "*/*"}, b"", request.user
     )
     response = await writer.change(target, plain, change, [])
-    response.body = orjson.dumps(_scale_of(target, orjson.loads(response.body)))
+    response.body = dumps(_scale_of(target, loads(response.body)))
     return response
 
 
@@ -146,7 +145,7 @@ def _changed_scale(cluster: Cluster, target: Target, request: Request, old: Obje
         return codec.decode(cluster, request, "Scale")
     current = _scale_of(target, old)
     try:
-        patch = orjson.loads(request.body)
+        patch = loads(request.body)
     except ValueError as error:
         raise bad_request(f"error decoding patch: {error}") from error
     if request.media_type == JSON_PATCH:

@@ -154,9 +154,9 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
-        import orjson
+        from edged.json_text import dumps
 
-        return orjson.dumps(value).decode()
+        return dumps(value).decode()
     return str(value)
 
 

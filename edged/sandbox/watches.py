@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import orjson
 import trio
 
+from edged.json_text import dumps
 from edged.sandbox.api_status import ApiStatus, Cause, expired, invalid_options
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.reads import Form, Selection, negotiate, parse_version, selection, shown
@@ -78,7 +78,7 @@ class _Watch:
 
 
 def encode_line(kind: str, obj: Object) -> bytes:
-    return orjson.dumps({"type": kind, "object": obj}) + b"\n"
+    return dumps({"type": kind, "object": obj}) + b"\n"
 
 
 def edge_of(event: Event, chosen: Selection) -> tuple[str, Object] | None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import trio
 
+from edged.json_text import dumps, loads
 from edged.kube.values import cel as celrules
 from edged.kube.values.names import NamespacedName
 from edged.sandbox import list_selectors
@@ -251,7 +251,7 @@ class Admission:
             missing = f'service "{service["name"]}" not found'
         return await self._client.post(
             url,
-            orjson.dumps(review),
+            dumps(review),
             ca_bundle=config.get("caBundle") or "",
             timeout=timeout,
             refused=missing,
@@ -344,7 +344,7 @@ def _checked_response(reply: object, uid: str) -> Object:
 
 def _decode_patch(patch: str) -> list[Object]:
     try:
-        operations = orjson.loads(base64.b64decode(patch, validate=True))
+        operations = loads(base64.b64decode(patch, validate=True))
     except (ValueError, binascii.Error) as error:
         raise CallFailed(f"received undecodable patch in webhook response: {error}") from error
     if not isinstance(operations, list):
@@ -368,7 +368,7 @@ def _apply(patch: list[Object], obj: Object) -> Object:
     import jsonpatch
     import jsonpointer
 
-    result: Any = orjson.loads(orjson.dumps(obj))
+    result: Any = loads(dumps(obj))
     for operation in patch:
         try:
             result = jsonpatch.apply_patch(result, [operation])

@@ -13,10 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import h11
-import orjson
 import trio
 
 from edged.errors import PeerError
+from edged.json_text import dumps, loads
 
 MAX_REPLY = 8 * 1024 * 1024
 
@@ -147,11 +147,11 @@ def _decoded(status: int, reply: bytes) -> Any:
         raise CallFailed("failed to call webhook: the server could not find the requested resource")
     if not 200 <= status < 300:
         text = reply.decode("utf-8", "replace").strip()[:1024] or "unknown"
-        shown = orjson.dumps(text if status != 500 else "unknown").decode()
+        shown = dumps(text if status != 500 else "unknown").decode()
         raise CallFailed(
             f"failed to call webhook: an error on the server ({shown}) has prevented the request from succeeding"
         )
     try:
-        return orjson.loads(reply)
+        return loads(reply)
     except ValueError as error:
         raise CallFailed(f"failed to call webhook: couldn't get version/kind; json parse error: {error}") from error

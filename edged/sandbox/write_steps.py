@@ -5,8 +5,7 @@ Called by creates.py, updates.py, patch_requests.py and deletes.py.
 
 from __future__ import annotations
 
-import orjson
-
+from edged.json_text import dumps, loads
 from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec, fieldsets, schemas
 from edged.sandbox.api_status import ApiStatus, Cause, forbidden, not_found
@@ -59,8 +58,8 @@ class WriteSteps:
         mode = field_validation(request)
         if findings and mode == "Strict" and patched:
             why = "strict decoding error: " + ", ".join(findings)
-            text = orjson.dumps(obj).decode()
-            raise _invalid_patch(f"Invalid value: {orjson.dumps(text).decode()}: {why}")
+            text = dumps(obj).decode()
+            raise _invalid_patch(f"Invalid value: {dumps(text).decode()}: {why}")
         warnings += codec.strictness(resource, findings, mode)
         full: Object = schemas.with_defaults(obj, resource.schema or {}) if complete else obj
         return full
@@ -113,7 +112,7 @@ class WriteSteps:
 
 def copy_of(obj: Object) -> Object:
     """A deep copy; stored objects must not be changed in place."""
-    result: Object = orjson.loads(orjson.dumps(obj))
+    result: Object = loads(dumps(obj))
     return result
 
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import json
 import os
 import sys
 import time
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from edged.errors import ConfigError
+from edged.json_text import dumps, loads
 from edged.process import children
 from edged.process.files import make_folder, write_atomically
 
@@ -99,7 +99,7 @@ def load(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[st
     """What is there, without any parsing; None when `ensure` must run first (missing, due, other names)."""
     directory = state_dir / "tls"
     try:
-        state = json.loads((directory / "state.json").read_bytes())
+        state = loads((directory / "state.json").read_bytes())
         if state["names"] != list(names) or not set(clients) <= set(state["clients"]):
             return None
         material = _material(directory, float(state["renew_at"]), float(state["valid_from"]))
@@ -180,7 +180,7 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
         renew_at = min(next_step, *(leaf.renew_at() for leaf in leaves))
         valid_from = max(authority.begins(), *(leaf.begins() for leaf in leaves))
         state = {"names": list(names), "clients": clients, "renew_at": renew_at, "valid_from": valid_from}
-        write_atomically(directory / "state.json", json.dumps(state).encode(), 0o600)
+        write_atomically(directory / "state.json", dumps(state), 0o600)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
     return _material(directory, renew_at, valid_from)
@@ -188,7 +188,7 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
 
 def _read_state(directory: Path) -> dict[str, Any]:
     try:
-        state = json.loads((directory / "state.json").read_bytes())
+        state = loads((directory / "state.json").read_bytes())
     except (OSError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import orjson
-
 from edged.abi.rego.values import BuiltinError
+from edged.json_text import dumps
 
 MAX_WIDTH = 4096
 MAX_LENGTH = 1 << 20
@@ -174,7 +173,7 @@ def _hex(text: str, verb: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+    return dumps(text).decode()
 
 
 def _go_syntax(value: object) -> str:
@@ -182,7 +181,7 @@ def _go_syntax(value: object) -> str:
 
 
 def _composite(value: object, syntax: bool) -> str:
-    return orjson.dumps(value).decode() if syntax else plain(value)
+    return dumps(value).decode() if syntax else plain(value)
 
 
 def plain(value: object) -> str:

@@ -12,11 +12,10 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict, cast
 
-import orjson
-
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.abi.rego.values import BuiltinError, Key, Value
+from edged.json_text import JsonError, loads
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -39,8 +38,8 @@ def _bytes(text: str, what: str) -> bytes:
 
 def _object(data: bytes, what: str) -> dict[Key, Value]:
     try:
-        found = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        found = loads(data)
+    except JsonError as error:
         raise BuiltinError(f"JWT {what} is not JSON") from error
     if not isinstance(found, dict):
         raise BuiltinError(f"JWT {what} is not a JSON object")

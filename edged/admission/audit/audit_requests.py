@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 import trio
 
 from edged.admission.audit import reports
 from edged.admission.audit.reports import ReportKinds
 from edged.errors import PeerError
+from edged.json_text import dumps
 from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured
 from edged.kube.control.backoff import Backoff
 from edged.kube.discovery import KindNotServed, resources_of
@@ -167,7 +167,7 @@ class ReportWriter:
             raise
 
     async def _patched(self, path: str, made: Report) -> bool:
-        body = orjson.dumps(reports.patch_of(made))
+        body = dumps(reports.patch_of(made))
         try:
             await self._send("PATCH", path, body, MERGE)
         except ApiError as error:
@@ -178,7 +178,7 @@ class ReportWriter:
 
     async def _create(self, collection: str, path: str, made: Report) -> None:
         try:
-            await self._send("POST", collection, orjson.dumps(made), "application/json")
+            await self._send("POST", collection, dumps(made), "application/json")
         except ApiError as error:
             if error.code != 409:
                 raise

@@ -6,10 +6,9 @@ are HTTP errors.
 
 from __future__ import annotations
 
-import orjson
-
 from edged.admission.rules.review import BadReview
 from edged.http.messages import Request, Response
+from edged.json_text import dumps
 
 ONLY_POST = Response(405, headers=(("allow", "POST"),))
 FAILED = "Something went wrong"
@@ -25,7 +24,7 @@ def check_content_type(request: Request) -> None:
 
 def problem(status: int, message: str) -> Response:
     """An HTTP error with a JSON body."""
-    return Response(status, orjson.dumps({"message": message, "status": status}))
+    return Response(status, dumps({"message": message, "status": status}))
 
 
 def refused(error: BadReview) -> Response:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
 import trio
 
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target, WebhookConfiguration
 from edged.errors import ConfigError, PeerError
+from edged.json_text import JsonError, dumps, loads
 from edged.process.files import make_folder, remove, write_atomically
 from edged.telemetry.logs import Logger
 
@@ -98,7 +98,7 @@ class StaticRegistration(Polling):
         nothing."""
         path = self.path(kind)
         live = self._read(path)
-        data = orjson.dumps(desired, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        data = dumps(desired, indent=True, newline=True)
         try:
             make_folder(path.parent, 0o755)
             if not desired["webhooks"]:
@@ -113,10 +113,10 @@ class StaticRegistration(Polling):
     def _read(self, path: Path) -> WebhookConfiguration | None:
         """The file as an object of ours, None when there is none. Raises Refused for what is not ours."""
         try:
-            live = orjson.loads(path.read_bytes())
+            live = loads(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, orjson.JSONDecodeError) as error:
+        except (OSError, JsonError) as error:
             raise Refused(f"{path} cannot be read as a manifest of edged ({error}); move it away") from error
         owner = webhooks.owner_of(live) if isinstance(live, dict) else ""
         if owner != self.target.owner:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import trio
 
 from edged.abi.wapc import HostCallError
 from edged.admission.rules.capabilities import CertificateQuestion
 from edged.admission.rules.verdict import unexpected
+from edged.json_text import dumps
 from edged.process.boundary import boundary
 from edged.process.children import Child, ChildFailed
 from edged.telemetry.logs import Logger
@@ -83,7 +83,7 @@ class CertificateTrust:
         if "error" in asked.answer:
             raise HostCallError(f"Callback evaluation failure: {asked.answer['error']}")
         reason = asked.answer["reason"]
-        return orjson.dumps({"trusted": reason == "", "reason": reason})
+        return dumps({"trusted": reason == "", "reason": reason})
 
     def _question(self, question: CertificateQuestion) -> dict[str, Any]:
         chain = question.chain

@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Awaitable
 from typing import Any
 
-import orjson
 import trio
 
 from edged.abi.wapc import HostCallError
@@ -22,6 +21,7 @@ from edged.admission.host.rego_context import ContextFailure, RegoContext
 from edged.admission.rules import capabilities, rego
 from edged.admission.rules.capabilities import GetRequest, Grants, ListRequest
 from edged.errors import PeerError
+from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import ApiClient
 from edged.kube.discovery import discover
 from edged.kube.informers import Informer, Informers
@@ -132,12 +132,12 @@ class ClusterContext:
         path = f"{served.resource.path(request.namespace if served.namespaced else None)}/{request.name}"
 
         async def ask() -> bytes:
-            return orjson.dumps(await self._client.request("GET", path))
+            return dumps(await self._client.request("GET", path))
 
         found = await self._answers.get(("get", path), ask, fresh=request.disable_cache)
         if not request.field_masks:
             return found
-        return orjson.dumps(capabilities.mask(orjson.loads(found), request.field_masks))
+        return dumps(capabilities.mask(loads(found), request.field_masks))
 
     async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
         """Status of a SubjectAccessReview."""
@@ -147,9 +147,9 @@ class ClusterContext:
             answer = await self._client.request(
                 "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body
             )
-            return orjson.dumps(answer.get("status") or {"allowed": False})
+            return dumps(answer.get("status") or {"allowed": False})
 
-        key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS)
+        key = dumps(spec, sort=True)
         return await self._answers.get(("can_i", key), ask, fresh=disable_cache)
 
     def release(self) -> None:
@@ -231,8 +231,8 @@ class HostServices:
     def trace(self, payload: bytes) -> None:
         """A structured event of the guest. A malformed event is logged; the guest does not fail."""
         try:
-            event = orjson.loads(payload)
-        except orjson.JSONDecodeError:
+            event = loads(payload)
+        except JsonError:
             event = None
         if not isinstance(event, dict):
             self.log("malformed tracing event", level="warning")
@@ -244,7 +244,7 @@ class HostServices:
         text = message if isinstance(message, str) else ""
         rest = {key: value for key, value in event.items() if key not in ("file", "line", "column")}
         if rest:
-            text = f"{text} {orjson.dumps(rest).decode()}".strip()
+            text = f"{text} {dumps(rest).decode()}".strip()
         self.log(text, level=level)
 
     async def rego_data(self, mode: str, settings: bytes) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 
-import orjson
 import trio
 
 from edged.abi.wapc import HostCallError
@@ -18,6 +17,7 @@ from edged.admission.host.answers import Answers
 from edged.admission.host.certificate_trust import CertificateTrust
 from edged.admission.rules import capabilities
 from edged.errors import ConfigError, PeerError
+from edged.json_text import dumps
 from edged.registry.modules import TRUSTED, Modules, Restrictions
 from edged.registry.oci import Registry
 from edged.registry.reference import Reference, parse_image
@@ -82,20 +82,20 @@ async def look_up(host: str) -> bytes:
     except (OSError, UnicodeError, ValueError) as error:
         said = getattr(error, "strerror", None) or error
         raise HostCallError(f"Callback evaluation failure: {host}: {said}") from error
-    return orjson.dumps({"ips": list(dict.fromkeys(str(entry[4][0]) for entry in found))})
+    return dumps({"ips": list(dict.fromkeys(str(entry[4][0]) for entry in found))})
 
 
 async def _digest(registry: Registry, reference: Reference, host: str) -> bytes:
-    return orjson.dumps({"digest": (await registry.manifest(reference, host)).digest})
+    return dumps({"digest": (await registry.manifest(reference, host)).digest})
 
 
 async def _manifest(registry: Registry, reference: Reference, host: str) -> bytes:
-    return orjson.dumps((await registry.manifest(reference, host)).document)
+    return dumps((await registry.manifest(reference, host)).document)
 
 
 async def _configuration(registry: Registry, reference: Reference, host: str) -> bytes:
     manifest, config = await registry.configuration(reference, host)
-    return orjson.dumps({"manifest": manifest.document, "digest": manifest.digest, "config": config})
+    return dumps({"manifest": manifest.document, "digest": manifest.digest, "config": config})
 
 
 _IMAGES = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
 import trio
 
 from edged.abi import metadata as policy_metadata
@@ -19,6 +18,7 @@ from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
 from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
 from edged.errors import ConfigError, EdgedError, GuestError
+from edged.json_text import JsonError, dumps
 from edged.process.boundary import boundary
 from edged.registry.modules import Modules, ModuleUnavailable, restrictions_of
 from edged.registry.store import is_moving
@@ -43,8 +43,8 @@ def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
 
 def _settings_of(config: PolicyConfig) -> bytes:
     try:
-        return orjson.dumps(config.settings)
-    except orjson.JSONEncodeError as error:
+        return dumps(config.settings)
+    except JsonError as error:
         raise ConfigError(f"settings cannot be written as JSON: {error}") from error
 
 

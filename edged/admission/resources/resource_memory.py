@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import orjson
 import trio
 
 from edged.admission.resources.kinds import KINDS
 from edged.admission.resources.plan import Object, describe, trimmed
+from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary
 from edged.process.files import make_folder, write_atomically
 from edged.telemetry.logs import Logger
@@ -31,12 +31,12 @@ class Memory:
         """The objects, and the names of policies that were registered; None when nothing is remembered."""
         try:
             data = self._path.read_bytes()
-            content = orjson.loads(data)
+            content = loads(data)
             objects = [each for each in content["objects"] if each["kind"] in KINDS and each["metadata"]["name"]]
             registered = {str(name) for name in content["registered"]}
         except FileNotFoundError:
             return None
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        except (OSError, JsonError, KeyError, TypeError) as error:
             self._log.warning("remembered custom resources cannot be read", file=str(self._path), error=str(error))
             return None
         self._written = data
@@ -45,7 +45,7 @@ class Memory:
     async def remember(self, objects: Iterable[Object], registered: Iterable[str]) -> None:
         """Write the file if that changes it. An object that cannot be written is left out."""
         remembered = [data for obj in objects if (data := self._encoded(obj))]
-        data = b'{"objects":[%b],"registered":%b}' % (b",".join(remembered), orjson.dumps(sorted(registered)))
+        data = b'{"objects":[%b],"registered":%b}' % (b",".join(remembered), dumps(sorted(registered)))
         if data == self._written:
             return
         try:
@@ -62,8 +62,8 @@ class Memory:
         data = b""
         with boundary(self._log, "resource", f"{describe(obj)} (remembered)"):
             try:
-                data = orjson.dumps(trimmed(obj), option=orjson.OPT_SORT_KEYS)
-            except orjson.JSONEncodeError as error:
+                data = dumps(trimmed(obj), sort=True)
+            except JsonError as error:
                 self._log.debug("custom resource not remembered", object=describe(obj), error=str(error))
         return data
 

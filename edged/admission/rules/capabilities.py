@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-import orjson
-
 from edged.abi.wapc import HostCallError
 from edged.errors import ConfigError
+from edged.json_text import JsonError, dumps, loads
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "oci": ("v1/verify", "v2/verify", "v1/manifest_digest", "v1/oci_manifest", "v1/oci_manifest_config"),
@@ -163,8 +162,8 @@ def parse_can_i(payload: bytes) -> tuple[dict[str, Any], bool]:
 def parse_name(payload: bytes, what: str) -> str:
     """A payload that is one string: an image reference, a host. Raises HostCallError."""
     try:
-        value = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
+        value = loads(payload)
+    except JsonError as error:
         raise HostCallError(f"host call payload is not JSON: {error}") from error
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise HostCallError(f"host call payload is not {what}")
@@ -216,7 +215,7 @@ def list_reply(request: ListRequest, items: list[dict[str, object]]) -> bytes:
         {"apiVersion": request.api_version, "kind": request.kind, **mask(item, request.field_masks)}
         for item in items
     ]
-    return orjson.dumps(
+    return dumps(
         {"apiVersion": request.api_version, "kind": f"{request.kind}List", "metadata": {}, "items": shown}
     )
 
@@ -253,8 +252,8 @@ def _prune(value: object, tree: _Mask) -> Any:
 
 def _object(payload: bytes) -> dict[str, Any]:
     try:
-        data = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
+        data = loads(payload)
+    except JsonError as error:
         raise HostCallError(f"host call payload is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise HostCallError("host call payload is not a JSON object")

@@ -12,11 +12,10 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import BadReply
+from edged.json_text import JsonError, dumps, loads
 
 INTERRUPTED = "guest code interrupted, execution deadline exceeded"
 """What policy-server says of a Rego policy that ran out of time."""
@@ -43,7 +42,7 @@ def data_document(mode: str, settings: bytes, context: bytes | None) -> bytes:
     if context is None:
         return settings
     if b'"kubernetes"' in settings:
-        settings = orjson.dumps({key: value for key, value in orjson.loads(settings).items() if key != "kubernetes"})
+        settings = dumps({key: value for key, value in loads(settings).items() if key != "kubernetes"})
     return settings[:-1] + (b'"kubernetes":' if settings == b"{}" else b',"kubernetes":') + context + b"}"
 
 
@@ -87,7 +86,7 @@ class ContextTree:
 def _write_tree(node: dict[str, Any], parts: list[bytes]) -> None:
     opening = b"{"
     for key, value in node.items():
-        parts += (opening, orjson.dumps(key), b":")
+        parts += (opening, dumps(key), b":")
         if isinstance(value, bytes):
             parts.append(value)
         else:
@@ -99,8 +98,8 @@ def _write_tree(node: dict[str, Any], parts: list[bytes]) -> None:
 def from_result(mode: str, request: AdmissionRequest, result: bytes) -> AdmissionResponse:
     """The answer that an evaluation's result stands for. Raises BadReply."""
     try:
-        results = orjson.loads(result)
-    except orjson.JSONDecodeError as error:
+        results = loads(result)
+    except JsonError as error:
         raise BadReply(f"the policy's result is not JSON: {error}") from error
     if not isinstance(results, list) or not all(isinstance(entry, dict) and "result" in entry for entry in results):
         raise BadReply("the policy's result is not a list of results")
@@ -161,8 +160,8 @@ def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
     if encoded is None:
         return None
     try:
-        operations = orjson.loads(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, orjson.JSONDecodeError) as error:
+        operations = loads(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, JsonError) as error:
         raise BadReply("the policy's response: patch is not a base64 text of JSON") from error
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise BadReply("the policy's response: patch is not a list of operations")

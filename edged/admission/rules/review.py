@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from edged.errors import PeerError
+from edged.json_text import JsonError, dumps, loads
 
 _KIND_KEYS = ("group", "version", "kind")
 _RESOURCE_KEYS = ("group", "version", "resource")
@@ -44,8 +43,8 @@ class AdmissionRequest:
         """The payload as JSON, for guests. Raises BadReview for one that is nested too deeply to be written."""
         if self._encoded is None:
             try:
-                self._encoded = orjson.dumps(self.payload)
-            except TypeError as error:
+                self._encoded = dumps(self.payload)
+            except JsonError as error:
                 raise _wrong("nested too deeply") from error
         return self._encoded
 
@@ -80,7 +79,7 @@ class AdmissionResponse:
         out: dict[str, Any] = {"uid": self.uid, "allowed": self.allowed}
         if self.patch:
             out["patchType"] = "JSONPatch"
-            out["patch"] = base64.b64encode(orjson.dumps(self.patch)).decode()
+            out["patch"] = base64.b64encode(dumps(self.patch)).decode()
         if self.status is not None:
             out["status"] = self.status
         out["auditAnnotations"] = self.audit_annotations
@@ -90,8 +89,8 @@ class AdmissionResponse:
 
 def _load(body: bytes) -> Any:
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        return loads(body)
+    except JsonError as error:
         raise BadReview(400, f"Failed to parse the request body as JSON: {error}") from error
 
 
@@ -148,14 +147,14 @@ def _encoded(request: AdmissionRequest) -> AdmissionRequest:
 
 def review_body(response: AdmissionResponse) -> bytes:
     """The AdmissionReview that answers a review."""
-    return orjson.dumps(
+    return dumps(
         {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "response": response.to_dict()}
     )
 
 
 def raw_body(response: AdmissionResponse) -> bytes:
     """The answer to a raw request."""
-    return orjson.dumps({"response": response.to_dict()})
+    return dumps({"response": response.to_dict()})
 
 
 def _text(request: Mapping[str, object], key: str) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from edged.admission.rules import jsonpatch
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import EdgedError, GuestError
+from edged.json_text import JsonError, dumps, loads
 
 TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execution time"
 MUTATION_OF_NOTHING = "Incorrect policy behaviour: a null object cannot be mutated"
@@ -39,8 +38,8 @@ def plain_rejection(uid: str, code: int, message: str) -> AdmissionResponse:
 
 def _parse(reply: bytes) -> dict[str, Any]:
     try:
-        data = orjson.loads(reply)
-    except orjson.JSONDecodeError as error:
+        data = loads(reply)
+    except JsonError as error:
         raise BadReply(f"the policy's reply is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise BadReply("the policy's reply is not a JSON object")
@@ -95,8 +94,8 @@ def _patch(old: Any, new: Any) -> list[dict[str, Any]] | None:
 def check_depth(value: Any, what: str) -> None:
     """Raise BadReply for what can be read but not written again."""
     try:
-        orjson.dumps(value)
-    except TypeError as error:
+        dumps(value)
+    except JsonError as error:
         raise BadReply(f"the policy's reply: {what} is nested too deeply") from error
 
 

@@ -25,11 +25,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    import json
-
     import trio
 
     from edged.cli.demo import tour as demo
+    from edged.json_text import dumps
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     shown: list[Any] = []
@@ -43,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
         trio.run(demo.run, show)
     except BaseException:
         if args.json:
-            print(json.dumps({"ok": False, "steps": shown}))
+            print(dumps({"ok": False, "steps": shown}).decode())
         raise
     if args.json:
-        print(json.dumps({"ok": True, "steps": shown}))
+        print(dumps({"ok": True, "steps": shown}).decode())
     return 0
 
 

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged.cli.output import HelpFormatter
 from edged.errors import ConfigError
+from edged.json_text import JsonError, dumps, loads
 
 if TYPE_CHECKING:
     from edged.cli.subparsers import Subparsers
@@ -95,7 +94,7 @@ def annotate(module: bytes, metadata: dict[str, Any], name: str, config: Config)
         raise ConfigError(f"{name}: its protocol version is {found}, the metadata says {wanted}")
     annotations = {**(metadata.get("annotations") or {}), ANNOTATED_BY: __version__}
     metadata = {"protocolVersion": found, **metadata, "annotations": annotations}
-    section = orjson.dumps(metadata)
+    section = dumps(metadata)
     policy_metadata.parse(section)
     named = [] if mode in ("opa", "gatekeeper") else metadata_checks.capabilities_in(binary.data_strings(module))
     warnings = metadata_checks.capability_warnings(metadata, named)
@@ -134,8 +133,8 @@ async def _ask_version(module: bytes, name: str, config: Config) -> str:
         services = HostServices(name, "", Grants(), None, Lines())
         deadline = trio.current_time() + policy.timeout_s
         try:
-            reply = orjson.loads(await call_guest(policy, services, b"protocol_version", b"", deadline))
-        except (GuestError, orjson.JSONDecodeError) as error:
+            reply = loads(await call_guest(policy, services, b"protocol_version", b"", deadline))
+        except (GuestError, JsonError) as error:
             raise BadModule(f"{name}: asking for its protocol version fails: {error}") from error
     if reply not in ("v1", "Unknown"):
         raise BadModule(f"{name}: its protocol version is {reply!r}, neither v1 nor Unknown")

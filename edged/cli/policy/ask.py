@@ -12,11 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged import config as configuration
 from edged.cli.output import HelpFormatter, print_data, print_table
 from edged.errors import ConfigError
+from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
     from edged.admission.config import GroupConfig, PolicyConfig
@@ -257,8 +256,8 @@ def _print_table(results: list[dict[str, Any]]) -> None:
         verdict = "allowed" if response["allowed"] else "rejected"
         rows.append((result["policy"], result["object"], verdict, status.get("code"), status.get("message")))
         rows += [("", "", "warning", "", text) for text in response["warnings"] or ()]
-        operations = orjson.loads(base64.b64decode(response["patch"])) if "patch" in response else ()
-        rows += [("", "", "patch", "", orjson.dumps(operation).decode()) for operation in operations]
+        operations = loads(base64.b64decode(response["patch"])) if "patch" in response else ()
+        rows += [("", "", "patch", "", dumps(operation).decode()) for operation in operations]
     print_table(("POLICY", "OBJECT", "VERDICT", "CODE", "MESSAGE"), rows)
 
 

@@ -8,9 +8,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged.errors import EdgedError
+from edged.json_text import loads
 
 if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
@@ -92,7 +91,7 @@ def examine(content: bytes, name: str) -> dict[str, Any]:
     try:
         metadata = policy_metadata.parse(section)
         found["mode"] = metadata.execution_mode
-        found["metadata"] = orjson.loads(section) if section is not None else None
+        found["metadata"] = loads(section) if section is not None else None
         policy_metadata.check_loadable(metadata)
         found["problem"] = metadata_checks.mode_problem(metadata.execution_mode, interface.exports) or None
     except EdgedError as error:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeGuard
 
-import orjson
-
 from edged.admission.rules.review import AdmissionRequest, BadReview, parse_raw, parse_review
 from edged.errors import ConfigError
+from edged.json_text import JsonError, dumps
 
 OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _OPTIONS_KINDS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
@@ -99,8 +98,8 @@ def request_of(
 def encode(value: object, where: str) -> bytes:
     """As JSON. Raises ConfigError for what JSON cannot hold."""
     try:
-        return orjson.dumps(value)
-    except TypeError as error:
+        return dumps(value)
+    except JsonError as error:
         raise ConfigError(f"{where}: cannot be written as JSON: {error}") from error
 
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from edged.abi.wapc import HostCallError
 from edged.admission.host.context import ClusterContext
 from edged.admission.host.outside import HostCapabilities
@@ -25,6 +23,7 @@ from edged.admission.rules.rego import ContextTree
 from edged.cli import documents
 from edged.cli.policy.requests import plural_of
 from edged.errors import ConfigError, PeerError
+from edged.json_text import JsonError, dumps, loads
 from edged.registry.modules import TRUSTED, Restrictions
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Exchange:
         return _key(self.tag, self.fields)
 
     def __str__(self) -> str:
-        return f"{self.tag} {orjson.dumps(_plain(self.fields)).decode()}"
+        return f"{self.tag} {dumps(_plain(self.fields)).decode()}"
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ class Session:
         turn = self.asked[key]
         self.asked[key] += 1
         if not known:
-            self.missing.append(f"{tag} {orjson.dumps(_plain(fields)).decode()}")
+            self.missing.append(f"{tag} {dumps(_plain(fields)).decode()}")
             raise HostCallError(f"{self.where} has no answer to {self.missing[-1]}")
         found = known[min(turn, len(known) - 1)]
         if found.payload is None:
@@ -113,14 +112,14 @@ class Session:
 
 
 def _plain(fields: Mapping[str, object]) -> dict[str, Any]:
-    plain: dict[str, Any] = orjson.loads(orjson.dumps(dict(fields)))
+    plain: dict[str, Any] = loads(dumps(dict(fields)))
     return plain
 
 
 def _key(tag: str, fields: Mapping[str, object]) -> bytes:
     """Absent, null, empty and false are the same, as they are to the host."""
     given = {name: value for name, value in fields.items() if value not in (None, "", False) and value not in ([], ())}
-    return orjson.dumps([tag, given], option=orjson.OPT_SORT_KEYS)
+    return dumps([tag, given], sort=True)
 
 
 # --- questions of the host's interface as fields
@@ -163,8 +162,8 @@ def outside_fields(path: str, payload: bytes) -> tuple[str, dict[str, Any]]:
         tag, key = _OUTSIDE[path]
         return tag, {key: capabilities.parse_name(payload, key)}
     try:
-        found = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
+        found = loads(payload)
+    except JsonError as error:
         raise HostCallError(f"host call payload is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise HostCallError("host call payload is not a JSON object")
@@ -174,10 +173,10 @@ def outside_fields(path: str, payload: bytes) -> tuple[str, dict[str, Any]]:
 def exchange_of(namespace: str, operation: str, payload: object, response: object, error: str | None) -> Exchange:
     """An exchange written as the guest sees it: the call's namespace, operation and payload. Raises ConfigError."""
     try:
-        tag, fields = _question(namespace, operation, orjson.dumps(payload))
+        tag, fields = _question(namespace, operation, dumps(payload))
     except HostCallError as problem:
         raise ConfigError(str(problem)) from problem
-    return Exchange(tag, fields, None if error is not None else orjson.dumps(response), error or "")
+    return Exchange(tag, fields, None if error is not None else dumps(response), error or "")
 
 
 def _question(namespace: str, operation: str, payload: bytes) -> tuple[str, dict[str, Any]]:
@@ -209,7 +208,7 @@ class ReplayRego(RegoContext):
         for api_version, kind in sorted(kinds):
             try:
                 listed = self._session.answer(LIST_ALL, {"api_version": api_version, "kind": kind})
-                self._add(tree, api_version, kind, orjson.loads(listed).get("items") or [])
+                self._add(tree, api_version, kind, loads(listed).get("items") or [])
             except (HostCallError, ValueError) as error:
                 raise ContextFailure(f"cannot read what the policy is to know of the cluster: {error}") from error
         return tree.document()
@@ -220,14 +219,14 @@ class ReplayRego(RegoContext):
         tree.begin(plural, namespaced=namespaced)
         for item in items:
             metadata = item.get("metadata") or {}
-            data = orjson.dumps(item)
+            data = dumps(item)
             tree.add(plural, api_version, kind, metadata.get("namespace") or "", metadata.get("name") or "", data)
 
     def _plural(self, api_version: str, kind: str) -> tuple[str, bool]:
         fields = {"api_version": api_version, "kind": kind}
         key = _key(PLURAL, fields)
         if any(exchange.key == key for exchange in self._session.exchanges):
-            return str(orjson.loads(self._session.answer(PLURAL, fields))), False
+            return str(loads(self._session.answer(PLURAL, fields))), False
         return plural_of(api_version, kind)
 
 
@@ -273,7 +272,7 @@ class RecordRego(RegoContext):
             listed = capabilities.list_reply(asked, list(informer.items()))
             fields = {"api_version": api_version, "kind": kind}
             self._session.exchanges.append(Exchange(*list_fields(asked), listed))
-            self._session.exchanges.append(Exchange(PLURAL, fields, orjson.dumps(served.resource.resource)))
+            self._session.exchanges.append(Exchange(PLURAL, fields, dumps(served.resource.resource)))
         return made
 
 

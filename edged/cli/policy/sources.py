@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from edged.abi import metadata as policy_metadata
 from edged.abi.metadata import Metadata
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
@@ -25,6 +23,7 @@ from edged.cli import documents
 from edged.cli.policy.requests import objects_of
 from edged.config import Config
 from edged.errors import ConfigError, GuestError
+from edged.json_text import JsonError, dumps, loads
 from edged.registry.config import module_path
 from edged.registry.modules import Modules
 from edged.wasm import binary
@@ -190,12 +189,12 @@ def _in_mode(path: Path, mode: str, scratch: Path) -> Path:
     content = read_module(path)
     section = binary.custom_section(content, METADATA_SECTION)
     try:
-        said = orjson.loads(section) if section else {}
-    except orjson.JSONDecodeError as error:
+        said = loads(section) if section else {}
+    except JsonError as error:
         raise ConfigError(f"{path}: its metadata is not JSON: {error}") from error
     protocol = "v1" if MODES[mode] == "kubewarden-wapc" else "Unknown"
     said = {"rules": [], "mutating": True, **said, "executionMode": MODES[mode], "protocolVersion": protocol}
-    changed = binary.replace_custom_section(content, METADATA_SECTION, orjson.dumps(said))
+    changed = binary.replace_custom_section(content, METADATA_SECTION, dumps(said))
     with tempfile.NamedTemporaryFile(dir=scratch, prefix=f"{path.stem}-", suffix=".wasm", delete=False) as file:
         file.write(changed)
     return Path(file.name)

@@ -10,14 +10,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from edged.admission.config import PolicyConfig
 from edged.cli.policy import sessions
 from edged.cli.policy.requests import request_of
 from edged.cli.policy.sessions import Session
 from edged.cli.policy.suite_files import INVALID_SETTINGS, Case, Expectation, Text
 from edged.errors import ConfigError
+from edged.json_text import JsonError, dumps, loads
 
 _KEYS = {"description", "settings", "request", "host_calls", "logs", "expect", "inventory"}
 
@@ -25,8 +24,8 @@ _KEYS = {"description", "settings", "request", "host_calls", "logs", "expect", "
 def read(path: Path) -> list[Case]:
     """The one case of a file. Raises ConfigError."""
     try:
-        case = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
+        case = loads(path.read_bytes())
+    except (OSError, JsonError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(case, dict) or not isinstance(case.get("expect"), dict):
         raise ConfigError(f"{path}: not a case: it needs the object `expect`")
@@ -35,7 +34,7 @@ def read(path: Path) -> list[Case]:
     module = module_of(path)
     session = sessions.from_data(case.get("host_calls") or [], str(path))
     if "inventory" in case:
-        session.inventory = orjson.dumps(case["inventory"])
+        session.inventory = dumps(case["inventory"])
     policy = PolicyConfig(
         name=module.stem,
         module=module.as_uri(),

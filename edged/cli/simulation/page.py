@@ -12,10 +12,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from edged.cli.simulation.report import Comparison, use_words
 from edged.errors import ConfigError
+from edged.json_text import Fragment, dumps
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
 from edged.scheduling.explain.records import Record
 from edged.scheduling.simulation.simulation import Fate
@@ -51,7 +50,7 @@ def _digest(text: str) -> str:
 
 def embedded(data: object) -> str:
     """JSON for a script element. No name of a Pod can end or start an element."""
-    text = orjson.dumps(data).decode()
+    text = dumps(data).decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
@@ -94,7 +93,7 @@ class PageData:
             "filters": list(self._filters),
             "reasons": list(self._reasons),
             "against": list(dict.fromkeys(plugin for plugin, _ in self._reasons)),
-            "details": [orjson.Fragment(detail) for detail in self._details],
+            "details": [Fragment(detail) for detail in self._details],
         }
 
     def _pod(self, fate: Fate, places: dict[str, int]) -> dict[str, Any]:
@@ -111,7 +110,7 @@ class PageData:
         return pod
 
     def _detail(self, record: Record, places: dict[str, int]) -> int | None:
-        encoded = orjson.dumps(self._describe(record, places))
+        encoded = dumps(self._describe(record, places))
         known = self._details.get(encoded)
         if known is None:
             if self._bytes + len(encoded) > MOST_DETAIL_BYTES:

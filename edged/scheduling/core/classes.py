@@ -15,8 +15,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
+from edged.json_text import dumps
 from edged.scheduling.core.class_scores import ClassScores
 from edged.scheduling.core.cycle import (
     Algorithm,
@@ -166,10 +165,10 @@ def likeness(pod: PodInfo) -> bytes:
         for volume in spec.get("volumes") or ()
         if volume.get("name", "").startswith(_GENERATED_VOLUME)
     ]
-    told = orjson.dumps(
+    told = dumps(
         [metadata.get("namespace"), metadata.get("labels"), metadata.get("annotations"), spec],
-        option=orjson.OPT_SORT_KEYS,
+        sort=True,
     )
     for name in generated:
-        told = told.replace(orjson.dumps(name), b'"*"')
+        told = told.replace(dumps(name), b'"*"')
     return told

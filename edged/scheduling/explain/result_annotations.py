@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
+from edged.json_text import Fragment, JsonError, dumps, loads
 from edged.scheduling.core.binding import duration_text
 from edged.scheduling.core.profile import Call
 from edged.scheduling.explain.records import Record, nodes_of
@@ -111,7 +110,7 @@ def _point(record: Record, point: str, calls: tuple[Call, ...]) -> dict[str, str
 def encoded(given: Results) -> dict[str, str]:
     """Full key -> value as it is written."""
     return {
-        PREFIX + key: value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        PREFIX + key: value if isinstance(value, str) else dumps(value, sort=True).decode()
         for key, value in given.items()
     }
 
@@ -156,9 +155,9 @@ def _rank(given: Results, name: str) -> tuple[bool, int, str]:
 
 def _history(before: str, now: dict[str, str], room: int) -> str:
     """The attempts, the newest last, as far as there is room."""
-    entries = [*_entries(before), orjson.Fragment(orjson.dumps(now, option=orjson.OPT_SORT_KEYS))]
+    entries = [*_entries(before), Fragment(dumps(now, sort=True))]
     while True:
-        text = orjson.dumps(entries).decode()
+        text = dumps(entries).decode()
         if len(text.encode()) <= room or not entries:
             return text
         del entries[0]
@@ -167,8 +166,8 @@ def _history(before: str, now: dict[str, str], room: int) -> str:
 def _entries(before: str) -> list[Any]:
     """The attempts in the history; what is not edged's form counts as none."""
     try:
-        entries = orjson.loads(before) if before else []
-    except orjson.JSONDecodeError:
+        entries = loads(before) if before else []
+    except JsonError:
         return []
     return entries if isinstance(entries, list) else []
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-import orjson
-
 from edged.errors import GuestError
+from edged.json_text import dumps
 from edged.wasm.errors import MemoryFault
 from edged.wasm.hostcalls import HostFunction
 
@@ -231,7 +230,7 @@ def log_line(message: str, pairs: bytes) -> str:
 
 
 def _quoted(text: str) -> str:
-    return orjson.dumps(text).decode()
+    return dumps(text).decode()
 
 
 # --- k8s.io/scheduler: inputs ------------------------------------------------------------------------------
@@ -278,7 +277,7 @@ def _json(state: GuestState, what: str, empty: bytes) -> bytes:
     data = state.kept.get(what)
     if data is None:
         make = getattr(state.call, what)
-        data = state.kept[what] = orjson.dumps(make()) if make is not None else empty
+        data = state.kept[what] = dumps(make()) if make is not None else empty
     return data
 
 
@@ -291,7 +290,7 @@ def _node_image_states(instance: Caller, name: int, name_len: int, buffer: int, 
         if states is None:
             return _give_text(instance, b"null", buffer, limit)
         shown = {image: {"Size": size, "NumNodes": nodes} for image, (size, nodes) in states.items()}
-        data = state.kept["images " + node_name] = orjson.dumps(shown)
+        data = state.kept["images " + node_name] = dumps(shown)
     return _give_text(instance, data, buffer, limit)
 
 

@@ -18,9 +18,8 @@ from functools import cache
 from operator import index
 from typing import Any, Final, SupportsIndex
 
-import orjson
-
 from edged.errors import PeerError
+from edged.json_text import dumps
 from edged.protobuf_wire import BYTES, VARINT, delimited, varint
 from edged.protobuf_wire import tag as field_tag
 from edged.scheduling.guests.protobuf_fields import MESSAGES
@@ -220,7 +219,7 @@ def _int_or_string(value: str | SupportsIndex) -> bytes:
 
 
 def _fields_v1(value: object) -> bytes:
-    return delimited(b"\x0a", orjson.dumps(value))
+    return delimited(b"\x0a", dumps(value))
 
 
 _LEAVES: Final[dict[str, _Encoder]] = {

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-
 from edged.errors import GuestError
+from edged.json_text import JsonError, loads
 from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent
 
 
@@ -134,6 +133,6 @@ def _text(holder: Mapping[str, object], key: str, path: str) -> str:
 
 def _json(data: bytes, what: str) -> Any:
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        return loads(data)
+    except JsonError as error:
         raise BadResult(f"{what}: {error}") from error

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cluster_events import Action
 from edged.scheduling.objects.pods import HostPort, ObjectSource, PodInfo, Taint
@@ -101,7 +100,7 @@ class NodeParser:
         node.zone = zone_of(node.labels)
         node.conditions = tuple((c["type"], c.get("status") or "") for c in status.get("conditions") or ())
         node.features = tuple(status.get("declaredFeatures") or ())
-        node.annotations_hash = hash(orjson.dumps(metadata.get("annotations"), option=orjson.OPT_SORT_KEYS))
+        node.annotations_hash = hash(dumps(metadata.get("annotations"), sort=True))
         node.fingerprint = _fingerprint(metadata, spec, status)
         node.source = self._source
         return node
@@ -114,7 +113,7 @@ def _fingerprint(metadata: ObjectMeta, spec: NodeSpec, status: NodeStatus) -> in
         for c in status.get("conditions") or ()
     ]
     told = [metadata.get("uid"), metadata.get("labels"), metadata.get("annotations"), spec, quiet]
-    return hash(orjson.dumps(told, option=orjson.OPT_SORT_KEYS))
+    return hash(dumps(told, sort=True))
 
 
 def zone_of(labels: Mapping[str, str]) -> str:

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
-import orjson
-
+from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.kube.values.selectors import (
     LabelSelector,
@@ -254,7 +253,7 @@ class PodParser:
         return pod
 
     def _shared_labels(self, labels: dict[str, str] | None) -> dict[str, str]:
-        key = orjson.dumps(labels or {})
+        key = dumps(labels or {})
         kept = self._labels.get(key)
         if kept is None:
             if len(self._labels) >= self._LABEL_SETS:
@@ -290,7 +289,7 @@ def _hash_of(annotations: Mapping[str, str]) -> int:
 def _fingerprint(namespace: str, spec: shapes.PodSpec, status: PodStatus | None) -> bytes:
     """Equal for specs in which everything that `_parse_spec` reads is equal."""
     get = spec.get
-    return orjson.dumps(
+    return dumps(
         [
             namespace, [_of_container(c) for c in spec.get("containers") or ()],
             [_of_container(c) for c in spec.get("initContainers") or ()],

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-import orjson
 import trio
 
 from edged.errors import ConfigError, PeerError
 from edged.http.client import Transport
+from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import cause_of
 from edged.scheduling.config.config_sections import ExtenderConfig, ExtenderTls
 from edged.scheduling.core.framework import Handle
@@ -174,7 +174,7 @@ class HttpExtender:
         url = f"{self._config.url}/{verb}"
         with trio.move_on_after(self._config.timeout_s):
             try:
-                response = await self._http.post(url, content=orjson.dumps(body))
+                response = await self._http.post(url, content=dumps(body))
             except httpx2.HTTPError as error:
                 raise PeerError(f"extender {url}: {cause_of(error)}") from error
             if response.status_code != 200:
@@ -182,8 +182,8 @@ class HttpExtender:
             if len(response.content) > MAX_ANSWER_BYTES:
                 raise PeerError(f"extender {url}: an answer of more than {MAX_ANSWER_BYTES} bytes")
             try:
-                return orjson.loads(response.content)
-            except orjson.JSONDecodeError as error:
+                return loads(response.content)
+            except JsonError as error:
                 raise PeerError(f"extender {url}: the answer is not JSON: {error}") from error
         raise PeerError(f"extender {url}: no answer within {self._config.timeout_s:g} s")
 
