@@ -62,8 +62,8 @@ def _grants(metadata: Mapping[str, object]) -> Iterator[str]:
     if not isinstance(kinds, list):
         yield "contextAwareResources: must be a list"
     for index, entry in enumerate(kinds if isinstance(kinds, list) else ()):
-        known = isinstance(entry, Mapping) and set(entry) == {"apiVersion", "kind"}
-        if not known or not all(isinstance(value, str) and value for value in entry.values()):
+        well_formed = isinstance(entry, Mapping) and set(entry) == {"apiVersion", "kind"}
+        if not well_formed or not all(isinstance(value, str) and value for value in entry.values()):
             yield f"contextAwareResources[{index}]: must have apiVersion and kind, both texts"
     patterns = metadata.get("hostCapabilities")
     if patterns is not None and not (isinstance(patterns, list) and all(isinstance(each, str) for each in patterns)):
@@ -144,12 +144,12 @@ _CAPABILITY_WORDS = {
 
 def capabilities_in(data: Iterable[bytes]) -> list[str]:
     """Host capabilities whose operations a module's data names: what it may call, as far as its bytes tell."""
-    found = set()
+    paths = set()
     for section in data:
         for word, path in _CAPABILITY_WORDS.items():
             if _has_word(section, word):
-                found.add(path)
-    return sorted(found)
+                paths.add(path)
+    return sorted(paths)
 
 
 def _has_word(section: bytes, word: bytes) -> bool:

@@ -90,13 +90,13 @@ class Http:
         raise PeerError(f"{url}: more than {MAX_REDIRECTS} redirects")
 
     def _redirected(self, url: str, target: str) -> str:
-        found = urljoin(url, target)
-        parts = urlsplit(found)
+        location = urljoin(url, target)
+        parts = urlsplit(location)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise PeerError(f"{url} redirects to {target!r}, which is not a web address")
         if parts.scheme == "http" and urlsplit(url).scheme == "https" and parts.netloc not in self.sources.insecure:
             raise PeerError(f"{url} redirects to plain HTTP ({parts.netloc})")
-        return found
+        return location
 
     async def _ask_host(
         self,
@@ -111,20 +111,20 @@ class Http:
         """One request, in the first way that works."""
         parts = urlsplit(url)
         ways = self._ways(parts.scheme, parts.netloc)
-        known, errors = (parts.scheme, parts.netloc), list[str]()
+        origin, errors = (parts.scheme, parts.netloc), list[str]()
         for number, (scheme, checked) in enumerate(ways):
-            if number < self._works.get(known, 0):
+            if number < self._works.get(origin, 0):
                 continue
             try:
                 way = parts._replace(scheme=scheme).geturl()
-                found = await self._send(method, way, checked, headers, content, limit, progress, into)
+                answer = await self._send(method, way, checked, headers, content, limit, progress, into)
             except _CONNECT_ERRORS as error:
                 errors.append(_reason(error))
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise PeerError(f"{url}: {_reason(error)}") from error
-            self._works[known] = number
-            return found
+            self._works[origin] = number
+            return answer
         raise PeerError(f"{url}: {'; '.join(dict.fromkeys(errors))}")
 
     def _ways(self, scheme: str, host: str) -> list[tuple[str, bool]]:
@@ -154,8 +154,8 @@ class Http:
             body = await self._receive(response, url, limit, progress, into if response.status_code == 200 else None)
         finally:
             await response.aclose()
-        found = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, found, body, url)
+        received = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, received, body, url)
 
     async def _receive(
         self, response: httpx2.Response, url: str, limit: int, progress: Progress | None, into: Download | None
@@ -185,8 +185,8 @@ class Http:
     async def _client(self, url: str, checked: bool) -> httpx2.AsyncClient:
         parts = urlsplit(url)
         key = (parts.netloc, checked, parts.scheme)
-        known = self._clients.get(key)
-        if known is None:
+        pooled = self._clients.get(key)
+        if pooled is None:
             proxy = self.sources.proxy(parts.scheme, parts.netloc)
             if not self.inward and proxy and _names_inward(parts.hostname or ""):
                 raise PeerError(f"{parts.netloc}: loopback and link-local addresses are refused, behind a proxy too")
@@ -196,8 +196,8 @@ class Http:
             client = httpx2.AsyncClient(
                 transport=self._transport(tls, proxy), timeout=None, follow_redirects=False, trust_env=False
             )
-            self._clients[key] = known = await self._stack.enter_async_context(client)
-        return known
+            self._clients[key] = pooled = await self._stack.enter_async_context(client)
+        return pooled
 
     def _transport(self, tls: ssl.SSLContext | None, proxy: str) -> httpx2.AsyncBaseTransport:
         if proxy:  # httpx2's own transport supports proxies, and costs 1.6 MiB when it is used
@@ -250,10 +250,10 @@ class Outward(Transport):
 
     async def open(self, host: str, port: int) -> Connection:
         try:
-            found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
+            resolved = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
         except OSError as error:
             raise ConnectFailed(f"{host}: {error.strerror or error}") from error
-        addresses = [str(entry[4][0]) for entry in found]
+        addresses = [str(entry[4][0]) for entry in resolved]
         for address in addresses:
             if is_inward(address):
                 raise ConnectFailed(f"{host} is {address}: loopback and link-local addresses are refused")
@@ -291,9 +291,9 @@ def _names_inward(host: str) -> bool:
 
 def is_inward(address: str) -> bool:
     """Whether an address leads to this host, or to what only this host can reach (cloud metadata services)."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        found = _carried(found) or found
-    if found in _METADATA:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        ip = _carried(ip) or ip
+    if ip in _METADATA:
         return True
-    return found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast or found.is_reserved
+    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast or ip.is_reserved

@@ -78,21 +78,21 @@ class Modules:
 
     async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:
         """The module's file, fetched if needed. Raises ModuleUnavailable, ConfigError."""
-        found = self.local(url)
-        if found is not None and (url.startswith("file://") or not is_moving(url)):
-            return found
+        stored = self.local(url)
+        if stored is not None and (url.startswith("file://") or not is_moving(url)):
+            return stored
         lock = self._busy.setdefault((url, restrictions), trio.Lock())
         waited = lock.locked()
         async with lock:
-            if waited and (found := self.store.find(url)) is not None:
-                return found
+            if waited and (stored := self.store.find(url)) is not None:
+                return stored
             return await self._fetched(url, restrictions)
 
     async def _fetched(self, url: str, restrictions: Restrictions) -> Path:
-        known = self.store.find(url)
+        stored = self.store.find(url)
         if self._config.offline:
-            if known is not None:
-                return known
+            if stored is not None:
+                return stored
             raise ModuleUnavailable(
                 f"module {url}: not in {self.store.root}, and [registry] offline is true: nothing is fetched"
             )
@@ -102,10 +102,10 @@ class Modules:
                     await self.fetch(url, download, restrictions, self._progress(url))
                     await trio.to_thread.run_sync(download.settle)
         except PeerError as error:
-            if known is None:
+            if stored is None:
                 raise ModuleUnavailable(f"module {url}: {error}") from error
             self._log.warning("module not fetched, the one fetched before is used", module=url, error=str(error))
-            return known
+            return stored
         return self.store.path(url)
 
     async def fetch(

@@ -76,24 +76,24 @@ def parse(document: object, environment: Mapping[str, str]) -> Sources:
 
 
 def _proxies(value: object) -> dict[str, str]:
-    found = _table(value or {}, "proxies")
-    for key, text in found.items():
+    proxies = _table(value or {}, "proxies")
+    for key, text in proxies.items():
         if key not in ("http_proxy", "https_proxy", "no_proxy"):
             raise ConfigError(f"proxies: unknown key {key}")
         if text is not None and not isinstance(text, str):
             raise ConfigError(f"proxies.{key}: not a string")
         if text and key != "no_proxy" and urlsplit(text).scheme not in ("http", "https"):
             raise ConfigError(f"proxies.{key}: {text!r} is not an http:// or https:// URL")
-    return {key: text for key, text in found.items() if text}
+    return {key: text for key, text in proxies.items() if text}
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    found = {}
+    proxies = {}
     for key in ("http_proxy", "https_proxy", "no_proxy"):
         value = environment.get(key.upper()) or environment.get(key)
         if value:
-            found[key] = value
-    return found
+            proxies[key] = value
+    return proxies
 
 
 def _authority(entry: object, where: str) -> str:

@@ -46,12 +46,12 @@ def equal(one: Value, other: Value) -> bool:
     return bool(comparable(one) == comparable(other))
 
 
-def _contains(items: list[Value], wanted: Value) -> bool:
-    return _contains_all(items, [wanted])
+def _contains(items: list[Value], part: Value) -> bool:
+    return _contains_all(items, [part])
 
 
-def _contains_all(items: list[Value], wanted: list[Value]) -> bool:
-    return set(map(comparable, wanted)) <= set(map(comparable, items))
+def _contains_all(items: list[Value], parts: list[Value]) -> bool:
+    return set(map(comparable, parts)) <= set(map(comparable, items))
 
 
 # --- json.patch
@@ -120,17 +120,17 @@ class _Patcher:
 
     def remove(self, path: list[Value]) -> Value:
         if not path:
-            found, self.document = self.document, None
-            return found
+            removed, self.document = self.document, None
+            return removed
         parent, last = self.find(path[:-1]), path[-1]
-        found = _child(parent, last)
+        removed = _child(parent, last)
         if isinstance(parent, dict):
             del parent[_key(last)]
         elif isinstance(parent, RegoSet):
-            parent[:] = [item for item in parent if not equal(item, found)]
+            parent[:] = [item for item in parent if not equal(item, removed)]
         elif isinstance(parent, list):
             del parent[_index(last, len(parent) - 1)]
-        return found
+        return removed
 
 
 def _attribute(operation: Mapping[Key, Value], name: str) -> Value:
@@ -354,15 +354,15 @@ def _array_subset(whole: list[Value], part: list[Value]) -> bool:
 
 
 def _reachable_paths(_environment: Environment, graph: Mapping[object, Value], starts: list[Value]) -> RegoSet:
-    found: RegoSet = RegoSet()
+    paths: RegoSet = RegoSet()
     seen: set[tuple[object, ...]] = set()
     steps = 0
 
     def commit(path: list[Value]) -> None:
         if tuple(path) not in seen:
             seen.add(tuple(path))
-            found.append(path)
-        if len(found) > MOST_PATHS:
+            paths.append(path)
+        if len(paths) > MOST_PATHS:
             raise BuiltinError(f"more than {MOST_PATHS} paths")
 
     def follow(node: Value, path: list[Value]) -> None:
@@ -390,7 +390,7 @@ def _reachable_paths(_environment: Environment, graph: Mapping[object, Value], s
                 follow(start, [])
     except TypeError as error:
         raise BuiltinError("the nodes of a graph must be strings or numbers") from error
-    return found
+    return paths
 
 
 # --- casts of early Rego

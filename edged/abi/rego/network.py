@@ -49,9 +49,9 @@ def _merge(_environment: Environment, texts: Sequence[object]) -> RegoSet:
     networks = [_merged_network(text) for text in texts]
     narrow = [network for network in networks if isinstance(network, ipaddress.IPv4Network)]
     wide = [network for network in networks if isinstance(network, ipaddress.IPv6Network)]
-    found = RegoSet(str(network) for network in ipaddress.collapse_addresses(narrow))
-    found.extend(str(network) for network in ipaddress.collapse_addresses(wide))
-    return found
+    merged = RegoSet(str(network) for network in ipaddress.collapse_addresses(narrow))
+    merged.extend(str(network) for network in ipaddress.collapse_addresses(wide))
+    return merged
 
 
 def _merged_network(text: object) -> Network:
@@ -123,20 +123,20 @@ def _split_uri(text: str) -> dict[str, str]:
     scheme, authority, path, query, fragment = (part or "" for part in match.groups())
     if not scheme and match[2] is None and ":" in path.split("/")[0]:
         raise BuiltinError("first path segment in URL cannot contain colon")
-    found = {"scheme": scheme.lower()} if scheme else {}
+    parts = {"scheme": scheme.lower()} if scheme else {}
     if authority:
-        found |= _authority(authority)
+        parts |= _authority(authority)
     if path and not (scheme and match[2] is None and not path.startswith("/")):  # else it is opaque, as of mailto:
-        found["path"] = _unescaped(path)
-        is_plain = path == quote(found["path"], safe="$&+,/:;=@")
-        found["raw_path"] = (
-            found["path"] if is_plain else path
+        parts["path"] = _unescaped(path)
+        is_plain = path == quote(parts["path"], safe="$&+,/:;=@")
+        parts["raw_path"] = (
+            parts["path"] if is_plain else path
         )  # as Go's net/url: raw only where it is not the usual way
     if query:
-        found["raw_query"] = query
+        parts["raw_query"] = query
     if fragment:
-        found["fragment"] = _unescaped(fragment)
-    return found
+        parts["fragment"] = _unescaped(fragment)
+    return parts
 
 
 def _unescaped(text: str) -> str:

@@ -106,26 +106,26 @@ def _uuid(environment: Environment, key: Value) -> str:
 
 def _uuid_parse(_environment: Environment, text: str) -> dict[str, Value]:
     try:
-        found = uuid.UUID(text)
+        parsed = uuid.UUID(text)
     except ValueError as error:
         raise BuiltinError(f"not a UUID: {text[:64]}") from error
     variants = {uuid.RFC_4122: "RFC4122", uuid.RESERVED_NCS: "Reserved", uuid.RESERVED_MICROSOFT: "Microsoft"}
     parts: dict[str, Value] = {
-        "version": found.bytes[6] >> 4,
-        "variant": variants.get(found.variant, "Future"),
+        "version": parsed.bytes[6] >> 4,
+        "variant": variants.get(parsed.variant, "Future"),
     }
     if parts["version"] in (1, 2):
-        node = found.node.to_bytes(6, "big")
+        node = parsed.node.to_bytes(6, "big")
         kinds = ("global:unicast", "global:multicast", "local:unicast", "local:multicast")
         parts |= {
-            "time": (found.time - 0x01B21DD213814000) * 100,
+            "time": (parsed.time - 0x01B21DD213814000) * 100,
             "nodeid": node.hex("-"),
             "macvariables": kinds[node[0] & 3],
-            "clocksequence": found.clock_seq,
+            "clocksequence": parsed.clock_seq,
         }
     if parts["version"] == 2:
-        domain = found.clock_seq_low
-        parts |= {"id": found.time_low, "domain": {0: "Person", 1: "Group", 2: "Org"}.get(domain, f"Domain{domain}")}
+        domain = parsed.clock_seq_low
+        parts |= {"id": parsed.time_low, "domain": {0: "Person", 1: "Group", 2: "Org"}.get(domain, f"Domain{domain}")}
     return parts
 
 

@@ -81,21 +81,21 @@ def _quote_meta(_environment: Environment, pattern: str) -> str:
     return _GLOB_SPECIAL.sub(lambda match: "\\" + match[0], pattern)
 
 
-def _indexof_n(_environment: Environment, text: str, wanted: str) -> list[int]:
-    if not wanted:
+def _indexof_n(_environment: Environment, text: str, needle: str) -> list[int]:
+    if not needle:
         raise BuiltinError("empty search character")
-    found: list[int] = []
-    at = text.find(wanted)
+    positions: list[int] = []
+    at = text.find(needle)
     while at >= 0:
-        found.append(at)
-        if len(found) > MOST_MATCHES:
+        positions.append(at)
+        if len(positions) > MOST_MATCHES:
             raise BuiltinError(f"more than {MOST_MATCHES} matches")
-        at = text.find(wanted, at + 1)
-    return found
+        at = text.find(needle, at + 1)
+    return positions
 
 
-def _count(_environment: Environment, text: str, wanted: str) -> int:
-    return text.count(wanted)
+def _count(_environment: Environment, text: str, needle: str) -> int:
+    return text.count(needle)
 
 
 def _split_n(_environment: Environment, text: str, delimiter: str, count: int) -> list[str]:

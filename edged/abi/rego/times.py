@@ -69,10 +69,10 @@ def _when(value: object) -> tuple[datetime, int, str]:
 def nanoseconds_of(moment: datetime, nanoseconds: int = 0) -> int:
     """Since 1970. Raises BuiltinError where 64 bits cannot hold it."""
     apart = moment - EPOCH
-    found = (apart.days * 86400 + apart.seconds) * SECOND + nanoseconds
-    if not -_MOST <= found < _MOST:
+    since_epoch = (apart.days * 86400 + apart.seconds) * SECOND + nanoseconds
+    if not -_MOST <= since_epoch < _MOST:
         raise BuiltinError("time outside of valid range")
-    return found
+    return since_epoch
 
 
 def _now(environment: Environment) -> int:
@@ -159,10 +159,10 @@ def _parse_duration(_environment: Environment, text: str) -> int:
         if body == "0":
             return 0
         raise BuiltinError(f"invalid duration {text!r}")
-    found = int(total)
-    if found >= _MOST:
+    duration = int(total)
+    if duration >= _MOST:
         raise BuiltinError(f"invalid duration {text!r}")
-    return -found if text[0] == "-" else found
+    return -duration if text[0] == "-" else duration
 
 
 BUILTINS = (

@@ -156,14 +156,14 @@ class Auditor:
 
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""
-        found: dict[str, Any] = {"interval_s": self._config.audit_interval_s}
+        described: dict[str, Any] = {"interval_s": self._config.audit_interval_s}
         if self._config.audit_interval_s:
-            found["next"] = "running" if self.running else rfc3339(self.next_at)
+            described["next"] = "running" if self.running else rfc3339(self.next_at)
         if self.running is not None:
-            found["running"] = _brief(self.running)
+            described["running"] = _brief(self.running)
         if self.last is not None:
-            found["last"] = _brief(self.last)
-        return found
+            described["last"] = _brief(self.last)
+        return described
 
 
 def _is_clean(made: Report) -> bool:
@@ -173,24 +173,24 @@ def _is_clean(made: Report) -> bool:
 def asked_scan(request: Mapping[str, object], default: Scan) -> Scan:
     """A scan from a request that came over the socket. Raises ConfigError."""
     namespace, page_size = request.get("namespace", ""), request.get("page_size", default.page_size)
-    wanted, ignored = request.get("reports", default.reports), request.get("ignored", [])
+    report_format, ignored = request.get("reports", default.reports), request.get("ignored", [])
     if not isinstance(namespace, str) or not (isinstance(ignored, list) and all(isinstance(i, str) for i in ignored)):
         raise ConfigError("namespaces are given by name")
     if type(page_size) is not int or not 1 <= page_size <= 10_000:
         raise ConfigError(f"page size must be from 1 to 10000, not {page_size}")
-    if wanted not in ("auto", "none", *reports.KINDS):
-        raise ConfigError(f"reports must be one of auto, none, {', '.join(reports.KINDS)}, not {wanted}")
+    if report_format not in ("auto", "none", *reports.KINDS):
+        raise ConfigError(f"reports must be one of auto, none, {', '.join(reports.KINDS)}, not {report_format}")
     return Scan(
         namespace=namespace,
         cluster=request.get("cluster") is True,
         ignored=default.ignored | frozenset(ignored),
         page_size=page_size,
-        reports=wanted,
+        reports=report_format,
     )
 
 
 def _brief(tally: Tally) -> dict[str, Any]:
-    found = tally.to_dict()
-    found["skipped_policies"] = len(tally.skipped)
-    found["unasked_policies"] = [f"{name}: {why}" for name, why in sorted(tally.unasked.items())]
-    return {key: value for key, value in found.items() if value not in ("", [], {})}
+    shown = tally.to_dict()
+    shown["skipped_policies"] = len(tally.skipped)
+    shown["unasked_policies"] = [f"{name}: {why}" for name, why in sorted(tally.unasked.items())]
+    return {key: value for key, value in shown.items() if value not in ("", [], {})}

@@ -132,14 +132,14 @@ def result(policy: PolicyFacts, outcome: str, message: str, now: float) -> Resul
 
 
 def _properties(policy: PolicyFacts) -> dict[str, str]:
-    found = {"mutating" if policy.mutating else "validating": "true", "policy-name": policy.name}
+    properties = {"mutating" if policy.mutating else "validating": "true", "policy-name": policy.name}
     if policy.context_aware:
-        found["context-aware"] = "true"
+        properties["context-aware"] = "true"
     if policy.namespace:
-        found["policy-namespace"] = policy.namespace
+        properties["policy-namespace"] = policy.namespace
     if policy.uid:
-        found |= {"policy-uid": policy.uid, "policy-resource-version": policy.resource_version}
-    return found
+        properties |= {"policy-uid": policy.uid, "policy-resource-version": policy.resource_version}
+    return properties
 
 
 def report(

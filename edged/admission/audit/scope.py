@@ -73,15 +73,15 @@ def auditable(rules: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def targets(rules: Iterable[Mapping[str, Any]]) -> dict[GroupVersionResource, set[str]]:
     """Resources of these rules, each with the scopes of the rules that name it. Subresources have no objects that
     could be listed."""
-    found: dict[GroupVersionResource, set[str]] = {}
+    scopes: dict[GroupVersionResource, set[str]] = {}
     for rule in rules:
         for group in rule["apiGroups"]:
             for version in rule["apiVersions"]:
                 for resource in rule["resources"]:
                     if "/" not in resource:
                         key = GroupVersionResource(group, version, resource)
-                        found.setdefault(key, set()).add(rule.get("scope") or "*")
-    return found
+                        scopes.setdefault(key, set()).add(rule.get("scope") or "*")
+    return scopes
 
 
 def needed(policies: Iterable[AuditPolicy]) -> set[str]:
@@ -100,14 +100,14 @@ def plan(
     errored: dict[str, str] = {}
     for policy in policies:
         name = policy.facts.id
-        wanted = targets(auditable(policy.rules))
-        if not wanted or not policy.background:
+        resources = targets(auditable(policy.rules))
+        if not resources or not policy.background:
             skipped.add(name)
             continue
-        unknown = [gvr for gvr in wanted if gvr not in served]
+        unknown = [gvr for gvr in resources if gvr not in served]
         if unknown:
             errored[name] = f"the API server does not serve {', '.join(map(str, unknown))}"
-        here = [served[gvr] for gvr, scopes in wanted.items() if gvr in served and _in_scope(served[gvr], scopes)]
+        here = [served[gvr] for gvr, scopes in resources.items() if gvr in served and _in_scope(served[gvr], scopes)]
         here = [kind for kind in here if kind.namespaced == namespaced]
         if not here:
             continue

@@ -20,7 +20,7 @@ class Answers:
         self._remember_s = remember_s
         self._most = most
         self._most_bytes = most_bytes
-        self._known: OrderedDict[Hashable, tuple[float, bytes]] = OrderedDict()  # with the time it was answered
+        self._kept: OrderedDict[Hashable, tuple[float, bytes]] = OrderedDict()  # with the time it was answered
         self._bytes = 0
         self._asking: dict[Hashable, tuple[trio.Lock, int]] = {}  # with how many want it
 
@@ -28,47 +28,47 @@ class Answers:
         """The answer, remembered or asked for. `fresh`: asked for now, whatever is known. Raises what `ask` raises."""
         if fresh:
             return self._keep(key, await ask())
-        found = self._find(key)
-        if found is not None:
-            return found
-        lock, wanted = self._asking.get(key, (trio.Lock(), 0))
-        self._asking[key] = (lock, wanted + 1)
+        answer = self._find(key)
+        if answer is not None:
+            return answer
+        lock, askers = self._asking.get(key, (trio.Lock(), 0))
+        self._asking[key] = (lock, askers + 1)
         try:
             async with lock:
-                found = self._find(key)
-                return found if found is not None else self._keep(key, await ask())
+                answer = self._find(key)
+                return answer if answer is not None else self._keep(key, await ask())
         finally:
-            lock, wanted = self._asking[key]
-            if wanted == 1:
+            lock, askers = self._asking[key]
+            if askers == 1:
                 del self._asking[key]
             else:
-                self._asking[key] = (lock, wanted - 1)
+                self._asking[key] = (lock, askers - 1)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._kept)
 
     def _find(self, key: Hashable) -> bytes | None:
-        known = self._known.get(key)
-        if known is None or trio.current_time() - known[0] >= self._remember_s:
+        remembered = self._kept.get(key)
+        if remembered is None or trio.current_time() - remembered[0] >= self._remember_s:
             return None
-        return known[1]
+        return remembered[1]
 
     def _keep(self, key: Hashable, answer: bytes) -> bytes:
         self._forget(key)
         if len(answer) > self._most_bytes:
             return answer
         now = trio.current_time()
-        self._known[key] = (now, answer)
+        self._kept[key] = (now, answer)
         self._bytes += len(answer)
-        while self._bytes > self._most_bytes or len(self._known) > self._most or self._is_old(now):
-            self._forget(next(iter(self._known)))
+        while self._bytes > self._most_bytes or len(self._kept) > self._most or self._is_old(now):
+            self._forget(next(iter(self._kept)))
         return answer
 
     def _is_old(self, now: float) -> bool:
         """Whether the oldest answer is of no use any more."""
-        return now - next(iter(self._known.values()))[0] >= self._remember_s
+        return now - next(iter(self._kept.values()))[0] >= self._remember_s
 
     def _forget(self, key: Hashable) -> None:
-        known = self._known.pop(key, None)
-        if known is not None:
-            self._bytes -= len(known[1])
+        forgotten = self._kept.pop(key, None)
+        if forgotten is not None:
+            self._bytes -= len(forgotten[1])

@@ -21,7 +21,7 @@ ITEMS_BETWEEN_CHECKPOINTS = 100
 
 Kinds = frozenset[tuple[str, str]]
 Find = Callable[[str, str], Awaitable[tuple[ServedKind, Informer]]]
-_Found = list[tuple[str, str, ServedKind, Informer]]
+_Informers = list[tuple[str, str, ServedKind, Informer]]
 
 
 class ContextFailure(GuestError):
@@ -40,32 +40,32 @@ class RegoContext:
     async def document(self, mode: str, kinds: Kinds) -> bytes:
         """All objects of these kinds, once they have been read completely. Raises ContextFailure."""
         try:
-            found = [(*entry, *await self._find(*entry)) for entry in sorted(kinds)]
+            informers = [(*entry, *await self._find(*entry)) for entry in sorted(kinds)]
         except PeerError as error:
             raise ContextFailure(f"cannot read what the policy is to know of the cluster: {error}") from error
-        for _, _, _, informer in found:
+        for _, _, _, informer in informers:
             if not informer.synced:
                 await informer.wait_synced()
         key = (mode, kinds)
-        known = self._current(key, found)
-        if known is not None:
-            return known
+        document = self._current(key, informers)
+        if document is not None:
+            return document
         async with self._building:
-            return self._current(key, found) or await self._build(key, found)
+            return self._current(key, informers) or await self._build(key, informers)
 
-    def _current(self, key: tuple[str, Kinds], found: _Found) -> bytes | None:
-        known = self._documents.get(key)
-        if known is None:
+    def _current(self, key: tuple[str, Kinds], informers: _Informers) -> bytes | None:
+        built = self._documents.get(key)
+        if built is None:
             return None
-        for (informer, generation), (_, _, _, now) in zip(known[0], found, strict=True):
+        for (informer, generation), (_, _, _, now) in zip(built[0], informers, strict=True):
             if informer is not now or generation != now.generation:
                 return None
         self._documents.move_to_end(key)
-        return known[1]
+        return built[1]
 
-    async def _build(self, key: tuple[str, Kinds], found: _Found) -> bytes:
+    async def _build(self, key: tuple[str, Kinds], informers: _Informers) -> bytes:
         tree, seen, count = ContextTree(key[0]), [], 0
-        for api_version, kind, served, informer in found:
+        for api_version, kind, served, informer in informers:
             seen.append((informer, informer.generation))
             plural = served.resource.resource
             try:

@@ -42,17 +42,17 @@ async def load(compiler: Compiler, module: Module, budget: Budget) -> RegoTempla
     text = opa.companion(module.imports, module.exports, budget.memory_mib)
     companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)")
     values = opa.takes_values(module.exports)
-    wanted, entrypoints = await _describe(
+    builtins, entrypoints = await _describe(
         _template(compiler, module, companion, opa_companion.needed(describe=True)), budget
     )
-    missing = sorted(name for name in wanted if name not in table.TABLE)
+    missing = sorted(name for name in builtins if name not in table.TABLE)
     if missing:
         raise BadModule(table.explain_missing(missing))
     if 0 not in entrypoints.values():
         raise BadModule("the policy has no entrypoint with number 0 (opa build -e names it)")
-    needed = opa_companion.needed(values=values and bool(wanted))
+    needed = opa_companion.needed(values=values and bool(builtins))
     template = _template(compiler, module, companion, needed)
-    template.builtins = {number: table.TABLE[name] for name, number in wanted.items()}
+    template.builtins = {number: table.TABLE[name] for name, number in builtins.items()}
     template.values = values
     return template
 
@@ -67,9 +67,9 @@ async def _describe(template: RegoTemplate, budget: Budget) -> tuple[dict[str, i
     instance = await template.instantiate(call, budget, deadline=deadline)
     try:
         await instance.call("describe", 0)
-        wanted = opa.numbers(call.result, "builtins")
+        builtins = opa.numbers(call.result, "builtins")
         await instance.call("describe", 1)
-        return wanted, opa.numbers(call.result, "entrypoints")
+        return builtins, opa.numbers(call.result, "entrypoints")
     finally:
         instance.close()
 

@@ -65,13 +65,13 @@ class ReviewWatch:
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
         """Watchers stay: the policy of that name may come back."""
 
-    async def watch(self, request: dict[str, Any], send: Send, known: Iterable[str]) -> dict[str, Any]:
+    async def watch(self, request: dict[str, Any], send: Send, names: Iterable[str]) -> dict[str, Any]:
         """The long operation. Keys of the request: `policy`, `count` (0: no end), `seconds`, `rejected`. Raises
         ConfigError."""
         policy, count = str(request.get("policy")), request.get("count", 0)
         seconds = request.get("seconds", math.inf)
-        if policy not in known:
-            raise ConfigError(f"there is no policy {policy!r}; there are: {', '.join(sorted(known)) or 'none'}")
+        if policy not in names:
+            raise ConfigError(f"there is no policy {policy!r}; there are: {', '.join(sorted(names)) or 'none'}")
         if type(count) is not int or count < 0 or not isinstance(seconds, int | float) or seconds <= 0:
             raise ConfigError("count and seconds are positive numbers")
         if len(self._watchers) >= MOST_WATCHERS:

@@ -50,11 +50,11 @@ class Condition:
 
 def policy_status(obj: Object, facts: Facts, now: str) -> dict[str, Any]:
     """The whole `status` of a policy. `now`: RFC 3339."""
-    wanted = [_active(facts), _up_to_date(facts), _reachable(facts)]
+    own = [_active(facts), _up_to_date(facts), _reachable(facts)]
     return {
         "policyStatus": facts.phase,
         "mode": facts.mode or "unknown",
-        "conditions": conditions(obj, wanted, now),
+        "conditions": conditions(obj, own, now),
     }
 
 
@@ -93,25 +93,25 @@ def _joined(text: str, why: str) -> str:
 def server_status(obj: Object, now: str, *, deleting: bool, cleaned_up: bool) -> dict[str, Any]:
     """The whole `status` of a PolicyServer."""
     message = "served by edged, which needs no such object"
-    wanted = [Condition(name, True, "ReconciliationSucceeded", message) for name in SERVER_CONDITIONS]
+    own = [Condition(name, True, "ReconciliationSucceeded", message) for name in SERVER_CONDITIONS]
     if deleting:
         text = "no webhook of its policies is left" if cleaned_up else "webhooks of its policies are being removed"
         reason = "ReconciliationSucceeded" if cleaned_up else "ReconciliationFailed"
-        wanted.append(Condition(CLEANED_UP, cleaned_up, reason, text))
-    return {"conditions": conditions(obj, wanted, now)}
+        own.append(Condition(CLEANED_UP, cleaned_up, reason, text))
+    return {"conditions": conditions(obj, own, now)}
 
 
-def conditions(obj: Object, wanted: Sequence[Condition], now: str) -> list[dict[str, Any]]:
+def conditions(obj: Object, own: Sequence[Condition], now: str) -> list[dict[str, Any]]:
     """The object's conditions with these among them: in their place where they are there, else at the end."""
     status = obj.get("status")
     present = (status.get("conditions") if isinstance(status, Mapping) else None) or []
     generation = obj["metadata"].get("generation")
-    mine = {each.type: each for each in wanted}
-    found = []
+    mine = {each.type: each for each in own}
+    updated = []
     for old in present:
         condition = mine.pop(str(old.get("type")), None)
-        found.append(dict(old) if condition is None else _rendered(condition, old, generation, now))
-    return found + [_rendered(each, {}, generation, now) for each in mine.values()]
+        updated.append(dict(old) if condition is None else _rendered(condition, old, generation, now))
+    return updated + [_rendered(each, {}, generation, now) for each in mine.values()]
 
 
 def _rendered(condition: Condition, old: Object, generation: object, now: str) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def forbidden(field: str, message: str) -> Finding:
 def expressions(obj: Object) -> list[str]:
     """The CEL expressions of its match conditions."""
     conditions = _spec(obj).get("matchConditions") or ()
-    found = [each.get("expression") for each in conditions if isinstance(each, Mapping)]
-    return [text for text in found if isinstance(text, str) and text.strip()]
+    texts = [each.get("expression") for each in conditions if isinstance(each, Mapping)]
+    return [text for text in texts if isinstance(text, str) and text.strip()]
 
 
 def validate(obj: Object, old: Object | None = None, cel: Mapping[str, str] | None = None) -> list[Finding]:
@@ -247,7 +247,7 @@ _BINARY = {f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 
 
 def _quantities(spec: Object) -> Iterator[Finding]:
     amounts: dict[str, dict[str, float]] = {"limits": {}, "requests": {}}
-    for key, found in amounts.items():
+    for key, quantities in amounts.items():
         for name, value in (spec.get(key) or {}).items():
             amount = _amount(value)
             if amount is None:
@@ -255,7 +255,7 @@ def _quantities(spec: Object) -> Iterator[Finding]:
             elif amount < 0:
                 yield invalid(f"spec.{key}[{name}]", value, "must not be negative")
             else:
-                found[name] = amount
+                quantities[name] = amount
     for name in amounts["requests"].keys() & amounts["limits"].keys():
         if amounts["requests"][name] > amounts["limits"][name]:
             yield invalid(f"spec.requests[{name}]", spec["requests"][name], f"must not exceed the limit of {name}")
@@ -283,10 +283,10 @@ IGNORED_FIELDS = {
 def warnings(obj: Object) -> list[str]:
     """What edged does differently with this object, for the one who applies it."""
     spec = _spec(obj)
-    found = [f"spec.{key} has no effect: {why}" for key, why in IGNORED_FIELDS.items() if spec.get(key)]
+    texts = [f"spec.{key} has no effect: {why}" for key, why in IGNORED_FIELDS.items() if spec.get(key)]
     if spec.get("allowInsideAdmissionControllerNamespace"):
-        found.append("spec.allowInsideAdmissionControllerNamespace has no effect: edged runs in no namespace")
-    return found
+        texts.append("spec.allowInsideAdmissionControllerNamespace has no effect: edged runs in no namespace")
+    return texts
 
 
 def summary(findings: Iterable[Finding]) -> str:

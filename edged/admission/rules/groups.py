@@ -148,40 +148,40 @@ class _Parser:
         return found
 
     def _or(self) -> Expression:
-        found = self._and()
+        left = self._and()
         while self._take("||"):
-            found = Binary("||", found, self._and())
-        return found
+            left = Binary("||", left, self._and())
+        return left
 
     def _and(self) -> Expression:
-        found = self._equal()
+        left = self._equal()
         while self._take("&&"):
-            found = Binary("&&", found, self._equal())
-        return found
+            left = Binary("&&", left, self._equal())
+        return left
 
     def _equal(self) -> Expression:
-        found = self._not()
+        left = self._not()
         while True:
             if self._take("=="):
-                found = Binary("==", found, self._not())
+                left = Binary("==", left, self._not())
             elif self._take("!="):
-                found = Binary("!=", found, self._not())
+                left = Binary("!=", left, self._not())
             else:
-                return found
+                return left
 
     def _not(self) -> Expression:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise self._error(f"nested deeper than {MAX_DEPTH}")
-        found = Not(self._not()) if self._take("!") else self._operand()
+        operand = Not(self._not()) if self._take("!") else self._operand()
         self._depth -= 1
-        return found
+        return operand
 
     def _operand(self) -> Expression:
         if self._take("("):
-            found = self._or()
+            inner = self._or()
             self._expect(")")
-            return found
+            return inner
         if self._at == len(self._tokens) or self._tokens[self._at][2] != "name":
             raise self._error("a member's call, true, false, ! or ( is expected")
         name, column, _ = self._tokens[self._at]

@@ -38,15 +38,15 @@ def _is_secret(value: object) -> bool:
 def _hidden(obj: object) -> Any:
     if not isinstance(obj, dict):
         return obj
-    found = dict(obj)
+    shown = dict(obj)
     for field in ("data", "stringData"):
         if isinstance(obj.get(field), dict):
-            found[field] = dict.fromkeys(obj[field], HIDDEN)
+            shown[field] = dict.fromkeys(obj[field], HIDDEN)
         elif obj.get(field) is not None:
-            found[field] = HIDDEN
+            shown[field] = HIDDEN
     metadata = obj.get("metadata")
     if isinstance(metadata, dict):
         annotations = metadata.get("annotations")
         if isinstance(annotations, dict) and LAST_APPLIED in annotations:
-            found["metadata"] = metadata | {"annotations": annotations | {LAST_APPLIED: HIDDEN}}
-    return found
+            shown["metadata"] = metadata | {"annotations": annotations | {LAST_APPLIED: HIDDEN}}
+    return shown

@@ -151,12 +151,12 @@ def _object(kind: str, name: str, owner: str, hooks: list[dict[str, Any]]) -> di
 def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> list[WebhookSpec]:
     """Fill in unknown rules from the objects as they are registered now, so that a module which cannot be
     read today does not make its policy vanish: it goes on being called, and answers with its error."""
-    known = {policy_of(hook): (hook.get("rules") or (), obj.get("kind") == MUTATING)
+    registered = {policy_of(hook): (hook.get("rules") or (), obj.get("kind") == MUTATING)
              for obj in live for hook in obj.get("webhooks") or ()}
     filled = []
     for spec in specs:
-        if spec.rules is None and spec.name in known:
-            rules, mutating = known[spec.name]
+        if spec.rules is None and spec.name in registered:
+            rules, mutating = registered[spec.name]
             spec = replace(spec, rules=rules, mutating=mutating)
         filled.append(spec)
     return filled
@@ -328,12 +328,12 @@ def drifted(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
     """Whether what is there differs in anything that we say. Fields that we do not know are left alone: a
     newer API server may default them, and correcting that would never end."""
     hooks = [{key: hook.get(key) for key in COMPARED} for hook in live.get("webhooks") or ()]
-    wanted = [{key: hook.get(key) for key in COMPARED} for hook in desired["webhooks"]]
+    desired_hooks = [{key: hook.get(key) for key in COMPARED} for hook in desired["webhooks"]]
     for hook in hooks:  # what the server leaves out when it is empty
         hook["namespaceSelector"] = hook["namespaceSelector"] or {}
         hook["objectSelector"] = hook["objectSelector"] or {}
         hook["matchConditions"] = hook["matchConditions"] or None
-    return hooks != wanted or owner_of(live) != owner_of(desired)
+    return hooks != desired_hooks or owner_of(live) != owner_of(desired)
 
 
 def merged(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
@@ -353,12 +353,12 @@ def without_webhooks(obj: Mapping[str, Any], indexes: Iterable[int]) -> dict[str
 
 def refused_webhooks(status: Mapping[str, Any]) -> dict[int, str]:
     """Index -> message of the webhooks that a 422 Status complains about."""
-    found: dict[int, str] = {}
+    refused: dict[int, str] = {}
     for cause in (status.get("details") or {}).get("causes") or ():
         match = re.match(r"webhooks\[(\d+)\]", str(cause.get("field", "")))
         if match:
-            found.setdefault(int(match[1]), f"{cause.get('field')}: {cause.get('message')}")
-    return found
+            refused.setdefault(int(match[1]), f"{cause.get('field')}: {cause.get('message')}")
+    return refused
 
 
 # --- files for the API server's command line
