@@ -63,10 +63,11 @@ def _collect(
             rows.append((name, _cell(element)))
 
 
-def _are_alike(values: list[Any]) -> bool:
+def _are_alike(values: list[object]) -> bool:
     """Whether these are the entries of a table: dicts with the same keys."""
-    return bool(values) and all(
-        isinstance(value, dict) and value.keys() == values[0].keys() for value in values
+    first = values[0] if values else None
+    return isinstance(first, dict) and all(
+        isinstance(value, dict) and value.keys() == first.keys() for value in values
     )
 
 

@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from edged import config as configuration
 from edged.cli.output import HelpFormatter, print_data, print_table
@@ -35,6 +35,15 @@ examples:
   edged policy run -r pod.yaml pod-privileged.wasm
   kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE --settings-json '{"labels": []}' policy.wasm
   edged policy run -r review.json --allow-context-aware --record-host-capabilities-interactions s.yml policy.wasm"""
+
+
+class Result(TypedDict):
+    """What a policy said to a request, as it is printed; `response` as the API server would get it."""
+
+    policy: str
+    request: str
+    object: str
+    response: dict[str, Any]
 
 
 def add_parser(operations: Subparsers) -> None:
@@ -114,7 +123,7 @@ async def _run(args: argparse.Namespace) -> int:
     asked = requests(args)
     replay = load(Path(args.replay)) if args.replay else None
     record = Session() if args.record else None
-    results: list[dict[str, Any]] = []
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
         async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
             named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
@@ -225,7 +234,7 @@ def _old_object(name: str | None, operation: str | None) -> dict[str, Any] | Non
 
 def _result(
     policy: str, where: str, request: AdmissionRequest, response: AdmissionResponse, decode: bool
-) -> dict[str, Any]:
+) -> Result:
     shown = response.to_dict()
     if decode and response.patch:
         shown["decodedPatch"] = response.patch
@@ -237,7 +246,7 @@ def _object_name(request: AdmissionRequest) -> str:
     return f"{request.kind} {place}".strip()
 
 
-def _print(results: list[dict[str, object]], output: str) -> None:
+def _print(results: list[Result], output: str) -> None:
     if output == "table":
         _print_table(results)
     elif len(results) == 1:
@@ -246,7 +255,7 @@ def _print(results: list[dict[str, object]], output: str) -> None:
         print_data(results, output)
 
 
-def _print_table(results: list[dict[str, Any]]) -> None:
+def _print_table(results: list[Result]) -> None:
     import base64
 
     rows: list[tuple[Any, ...]] = []

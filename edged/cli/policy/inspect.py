@@ -6,7 +6,7 @@ import argparse
 import hashlib
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from edged.errors import EdgedError
 from edged.json_text import loads
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from edged.wasm.compile import Compiler
 
 PREFIX = "io.kubewarden.policy."
+
+
+class Inspection(TypedDict):
+    """What is told of a module; `-o json` prints it as it is."""
+
+    module: str
+    digest: str
+    size: int
+    metadata: dict[str, Any] | None
+    mode: str | None
+    problem: str | None
+    warnings: list[str]
+    imports: list[str]
+    exports: list[str]
+    namedCapabilities: list[str]
+    builtins: list[str] | None
+    compiledSize: int | None
 
 
 def add_parser(operations: Subparsers) -> None:
@@ -52,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found["problem"] else 0
 
 
-async def _inspect(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+async def _inspect(args: argparse.Namespace, config: Config) -> Inspection:
     from edged.cli.policy.evaluator import open_evaluator
     from edged.cli.policy.sources import module_file, read_module
 
@@ -60,12 +77,13 @@ async def _inspect(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         path = await module_file(args.module, config, evaluator.modules)
         content = read_module(path)
         found = examine(content, str(path))
-        if not args.no_compile and not found["problem"]:
-            await _load(evaluator, content, found)
+        mode = found["mode"]
+        if not args.no_compile and mode is not None and not found["problem"]:
+            await _load(evaluator, content, mode, found)
     return found
 
 
-def examine(content: bytes, name: str) -> dict[str, Any]:
+def examine(content: bytes, name: str) -> Inspection:
     """Everything that is known without compiling. Raises BadModule if it is not a module."""
     from edged.abi import metadata as policy_metadata
     from edged.abi import metadata_checks
@@ -74,7 +92,7 @@ def examine(content: bytes, name: str) -> dict[str, Any]:
 
     interface = binary.interface(content)
     section = binary.custom_section(content, METADATA_SECTION)
-    found: dict[str, Any] = {
+    found: Inspection = {
         "module": name,
         "digest": hashlib.sha256(content).hexdigest(),
         "size": len(content),
@@ -104,7 +122,7 @@ def examine(content: bytes, name: str) -> dict[str, Any]:
     return found
 
 
-async def _load(evaluator: Evaluator, content: bytes, found: dict[str, Any]) -> None:
+async def _load(evaluator: Evaluator, content: bytes, mode: str, found: Inspection) -> None:
     """Compile and link it, as the daemon would. Settings are not checked."""
     from edged.admission.host.evaluation import load_template
     from edged.admission.host.rego_policy import RegoTemplate
@@ -115,7 +133,7 @@ async def _load(evaluator: Evaluator, content: bytes, found: dict[str, Any]) -> 
     try:
         module = await evaluator.compiler.load_bytes(content, found["module"])
         found["compiledSize"] = compiled_size(evaluator.compiler, found["digest"])
-        template = await load_template(evaluator.compiler, module, found["mode"], budget)
+        template = await load_template(evaluator.compiler, module, mode, budget)
     except EdgedError as error:
         found["problem"] = str(error)
         return
@@ -129,7 +147,7 @@ def compiled_size(compiler: Compiler, digest: str) -> int | None:
     return next((path.stat().st_size for path in files), None)
 
 
-def told(found: dict[str, Any]) -> Iterator[str]:
+def told(found: Inspection) -> Iterator[str]:
     """For people."""
     metadata = found["metadata"] or {}
     annotations = dict(metadata.get("annotations") or {})
@@ -147,7 +165,7 @@ def told(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _facts(
-    found: dict[str, Any], metadata: Mapping[str, object], annotations: dict[str, str]
+    found: Inspection, metadata: Mapping[str, object], annotations: dict[str, str]
 ) -> Iterator[tuple[str, Any]]:
     yield "module", found["module"]
     yield "digest", f"sha256:{found['digest']}"
@@ -170,7 +188,7 @@ def _facts(
 
 
 def _lists(
-    found: dict[str, Any], metadata: dict[str, Any], annotations: dict[str, str]
+    found: Inspection, metadata: dict[str, Any], annotations: dict[str, str]
 ) -> Iterator[tuple[str, list[str]]]:
     yield "rules", [_rule(rule) for rule in metadata.get("rules") or () if isinstance(rule, dict)]
     kinds = metadata.get("contextAwareResources") or ()

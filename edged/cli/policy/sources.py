@@ -212,10 +212,12 @@ def _resources(name: str, config: Config) -> list[PolicyConfig | GroupConfig]:
     return policies
 
 
-def _resource(obj: Any, where: str, config: Config) -> PolicyConfig | GroupConfig | None:
+def _resource(obj: object, where: str, config: Config) -> PolicyConfig | GroupConfig | None:
     """A policy of a custom resource; None for what else is in a file of them. Modules may come from anywhere: it is the
     author's own file."""
-    kind = KINDS.get(obj.get("kind", "")) if isinstance(obj, dict) else None
+    if not isinstance(obj, dict):
+        return None
+    kind = KINDS.get(obj.get("kind", ""))
     if kind is None or not kind.is_policy:
         return None
     if not isinstance(obj.get("metadata"), dict) or not isinstance(obj["metadata"].get("name"), str):

@@ -290,10 +290,11 @@ def _list(value: object, reader: Reader, path: Place) -> list[Any]:
     return []
 
 
-def _policy(cls: type, entry: Any, reader: Reader, path: Place, folder: Path) -> Any:
+def _policy(cls: type, entry: object, reader: Reader, path: Place, folder: Path) -> Any:
     """A policy that is never registered; without `allowed_to_mutate` it may mutate: tests look at what it would do."""
     entry = expect(dict, entry)
-    table = {"rules": [], "allowed_to_mutate": True, **entry} if cls is PolicyConfig else {"rules": [], **entry}
+    usual = {"rules": [], "allowed_to_mutate": True} if cls is PolicyConfig else {"rules": []}
+    table: dict[str, Any] = {**usual, **entry}
     if isinstance(table.get("module"), str):
         table["module"] = sources.module_url(table["module"], folder)
     if isinstance(table.get("members"), dict):
@@ -418,9 +419,11 @@ def _loaded(value: object, path: Path, what: str = "object") -> Iterator[tuple[A
         raise Bad(f"{what}: {value}: there is nothing" + (" of that name" if wanted else ""))
 
 
-def _is_named(obj: Any, wanted: str) -> bool:
+def _is_named(obj: object, wanted: str) -> bool:
     kind, slash, name = wanted.rpartition("/")
-    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    if not isinstance(obj, dict):
+        return False
+    metadata = obj.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("name") != name:
         return False
     return not slash or obj.get("kind") == kind
