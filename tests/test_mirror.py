@@ -1,0 +1,150 @@
+"""tests/ mirrors edged/: the test of `edged/room/name.py` is `tests/room/test_name.py`, or a table here says through
+which tests the file is tested. So the test of a file is found at the first guess, or at the second."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent / "edged"
+
+THROUGH: dict[str, tuple[str, ...]] = {
+    "__main__.py": ("test_main.py",),
+    "abi/opa.py": ("wasm/test_linked.py", "admission/host/test_rego_policy.py"),
+    "abi/opa_companion.py": ("wasm/test_linked.py",),
+    "abi/rego/": ("abi/rego/test_builtins.py",),
+    "abi/wapc.py": ("admission/host/test_faults.py", "admission/host/test_outside.py"),
+    "abi/wasi_policy.py": ("admission/host/test_wasi_policies.py",),
+    "admission/audit/": ("admission/audit/test_auditor.py", "admission/audit/test_boundaries.py"),
+    "admission/config.py": ("test_config.py",),
+    "admission/endpoint/no_registration.py": ("admission/resources/test_custom_resources.py",),
+    "admission/endpoint/": ("admission/endpoint/test_boundaries.py", "admission/rules/test_malformed.py"),
+    "admission/host/webhook_specs.py": ("admission/resources/test_conversion.py",),
+    "admission/host/": ("admission/host/test_faults.py", "admission/host/test_policy_groups.py"),
+    "admission/resources/": (
+        "admission/resources/test_custom_resources.py", "admission/resources/test_boundaries.py",
+    ),
+    "cli/__init__.py": ("cli/test_main.py",),
+    "cli/crds.py": ("admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py"),
+    "cli/demo/": ("test_optimized.py",),
+    "cli/module.py": ("cli/test_modules.py",),
+    "cli/policy/": ("cli/policy/test_ask.py",),
+    "cli/policy/registry.py": ("cli/test_modules.py",),
+    "cli/run.py": ("cli/policy/test_same_as_daemon.py",),
+    "cli/sandbox.py": ("sandbox/test_server.py",),
+    "cli/simulation/": ("cli/simulation/test_simulate.py",),
+    "cli/status_client.py": ("process/test_status_socket.py",),
+    "daemon/": ("daemon/test_reload.py", "cli/policy/test_same_as_daemon.py", "cluster/test_lifecycle.py"),
+    "http/client.py": ("kube/test_client.py", "registry/test_http.py"),
+    "http/connection.py": ("http/test_listener.py",),
+    "http/transport.py": ("http/test_listener.py",),
+    "kube/values/checks.py": ("test_config.py",),
+    "kube/watch.py": ("kube/test_informers.py",),
+    "process/config.py": ("test_config.py",),
+    "registry/config.py": ("test_config.py",),
+    "sandbox/": (
+        "sandbox/test_server.py", "sandbox/test_reads.py", "sandbox/test_writer.py", "sandbox/test_crd_deletion.py",
+        "sandbox/test_webhook_admission.py",
+    ),
+    "scheduling/config/section.py": ("test_config.py",),
+    "scheduling/core/binding.py": ("scheduling/run/test_scheduler_loop.py", "scheduling/run/test_guest_loop.py"),
+    "scheduling/core/class_scores.py": ("scheduling/core/test_classes.py",),
+    "scheduling/core/counters.py": ("scheduling/run/test_scheduler_metrics.py",),
+    "scheduling/core/extenders.py": (
+        "scheduling/run/test_extender_loop.py", "scheduling/run/test_extender_requests.py",
+    ),
+    "scheduling/core/framework.py": ("scheduling/core/test_cycle.py", "scheduling/core/test_preemption.py"),
+    "scheduling/core/outcome.py": ("scheduling/core/test_cycle.py",),
+    "scheduling/core/plugin_status.py": ("scheduling/core/test_cycle.py",),
+    "scheduling/core/pod_class.py": ("scheduling/core/test_classes.py",),
+    "scheduling/core/snapshot.py": ("scheduling/core/test_cache.py", "scheduling/core/test_classes.py"),
+    "scheduling/core/tracker.py": ("scheduling/run/test_scheduler_loop.py", "scheduling/run/test_preemption_loop.py"),
+    "scheduling/core/volume_binder.py": ("scheduling/plugins/test_volume_binding.py",),
+    "scheduling/core/what_if.py": ("scheduling/core/test_preemption.py",),
+    "scheduling/guests/guest_leases.py": ("scheduling/guests/test_guest.py",),
+    "scheduling/guests/loaded_guest.py": ("scheduling/guests/test_guest.py",),
+    "scheduling/objects/features.py": ("scheduling/plugins/test_node_declared_features.py",),
+    "scheduling/objects/nodes.py": ("scheduling/core/test_cache.py", "scheduling/core/test_classes.py"),
+    "scheduling/objects/pod_volumes.py": ("scheduling/plugins/test_volume_binding.py",),
+    "scheduling/objects/storage_objects.py": ("scheduling/plugins/test_volume_binding.py",),
+    "scheduling/run/": (
+        "scheduling/run/test_scheduler_loop.py", "scheduling/run/test_preemption_loop.py",
+        "scheduling/run/test_boundaries.py",
+    ),
+    "scheduling/run/scheduler_builder.py": ("scheduling/run/test_scheduling.py",),
+    "scheduling/run/scheduler_writes.py": ("cluster/test_scheduling.py", "cluster/test_scheduling_volumes.py"),
+    "telemetry/otlp.py": ("admission/host/test_traces.py",),
+    "toml/reader.py": ("test_config.py",),
+    "wasm/compile_child.py": ("wasm/test_compile.py",),
+    "wasm/": (
+        "wasm/test_invariants.py", "wasm/test_slots.py", "wasm/test_linked.py", "wasm/test_background.py",
+    ),
+}  # fmt: skip
+"""A file of edged/, or a folder (with a slash at its end: what is in it, and has neither a test nor a line of its own)
+-> the tests through which it is tested. Ways that start real Kubernetes programs (cluster/) are named where there are
+no shorter ones."""
+
+OF_NO_FILE = {
+    "admission/host/test_boundaries.py",
+    "admission/host/test_capability_policies.py",
+    "registry/test_real.py",
+    "sandbox/test_failures.py",
+    "sandbox/test_kubectl.py",
+    "scheduling/guests/test_guest_everything.py",
+    "wasm/test_failures.py",
+    "wasm/test_interpreters.py",
+    "wasm/test_torture.py",
+}
+"""Tests that are about a folder and not about one of its files. Their names say what they test."""
+
+
+def has_code(path: Path) -> bool:
+    """Whether there is something to test: declarations of types and constants are not."""
+    tree = ast.parse(path.read_text())
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
+
+
+def mirrored(file: str) -> str:
+    """The test of a file of edged/, by its name."""
+    folder, _, name = file.rpartition("/")
+    return f"{folder}/test_{name}" if folder else f"test_{name}"
+
+
+FILES = [str(path.relative_to(ROOT)) for path in sorted(ROOT.rglob("*.py")) if has_code(path)]
+WITHOUT = [file for file in FILES if not (TESTS / mirrored(file)).exists()]
+NAMED = {test for tests in THROUGH.values() for test in tests}
+
+
+def way_to(file: str) -> str | None:
+    """The line of THROUGH for a file: its own, or that of the nearest folder."""
+    lines = [file, *(f"{folder}/" for folder in Path(file).parents)]
+    return next((line for line in lines if line in THROUGH), None)
+
+
+def test_every_file_has_its_test_or_a_way_to_it() -> None:
+    lost = [file for file in WITHOUT if way_to(file) is None]
+    assert not lost, f"add {[mirrored(file) for file in lost]}, or a line to THROUGH"
+
+
+def test_every_line_is_needed() -> None:
+    unused = THROUGH.keys() - {way_to(file) for file in WITHOUT}
+    assert not unused, "what these name has a test of its name by now, or is gone"
+
+
+def test_the_tests_on_the_way_exist_and_say_what_they_test() -> None:
+    missing = sorted(test for test in NAMED if not (TESTS / test).exists())
+    assert not missing
+    assert all(ast.get_docstring(ast.parse((TESTS / test).read_text())) for test in NAMED)
+
+
+def test_every_test_is_found_from_a_file() -> None:
+    """A test whose file was moved, renamed or split follows it."""
+    tests = [str(path.relative_to(TESTS)) for path in TESTS.rglob("test_*.py") if path.parent != TESTS]
+    alone = set()
+    for test in tests:
+        folder, _, name = test.rpartition("/")
+        file = ROOT / folder / name.removeprefix("test_").replace("_fuzz.py", ".py")
+        if (ROOT / folder).is_dir() and not file.exists() and test not in NAMED:
+            alone.add(test)
+    assert alone == OF_NO_FILE
