@@ -41,7 +41,7 @@ class ClassScores:
         rows, totals = await self._totals(shared, calls, state, evaluation, new, anew)
         for i in new:
             shared.scored[i] = 1
-        # Copies: the class goes on changing its own.
+        # These are copies, because the class changes its own lists later.
         evaluation.scores = {name: ScoreRow(row[0], [*row[1]], *row[2:]) for name, row in rows.items()}
         self._algorithm.pick_best(evaluation, feasible, [totals[i] for i in feasible])
 
@@ -72,7 +72,7 @@ class ClassScores:
             if scores_anew is None or not scores_anew(pod):
                 continue
             before = [each for each in profile.calls["pre_score"] if each.name == call.name]
-            state.skip_score = set(state.skip_score)  # the class goes on using its own
+            state.skip_score = set(state.skip_score)  # a copy: the class keeps its own set
             await run_pre_score(before, state, pod, [nodes[i] for i in feasible])
             if call.name not in state.skip_score:
                 raw = [0] * len(nodes)
@@ -111,7 +111,7 @@ class ClassScores:
         stale: Sequence[int] = new if maxima == shared.maxima else feasible
         if stale is feasible:
             shared.maxima = maxima
-            shared.scored = bytearray(len(shared.scored))  # totals of nodes that are not feasible now are void
+            shared.scored = bytearray(len(shared.scored))  # the totals of nodes that are not feasible now are outdated
             for i in feasible:
                 shared.scored[i] = 1
         _sum_up(shared.totals, lasting, stale)

@@ -317,7 +317,7 @@ class Algorithm:
         """Positions of the nodes to look at, in the order to look at them."""
         total = len(self.snapshot.nodes)
         if names is None:
-            start = self.start % total  # nodes may have gone since
+            start = self.start % total  # some nodes may be gone by now
             return range(total) if not start else [*range(start, total), *range(start)]
         limited = sorted(self.snapshot.index(name) for name in names if name in self.snapshot)
         turn = self.start % len(limited) if limited else 0

@@ -271,12 +271,12 @@ class Plugin:
         def post_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Any:
             """-> nothing."""
 
-    # Plugins whose verdicts depend on more than Pod and node may define `skips(pod)`: true when both PreFilter and
-    # PreScore (unless `scores_anew` is true) will Skip this Pod, so that its verdicts can be shared all the same.
-    # It is asked on the snapshot of the cycle.
+    # A plugin whose verdicts depend on more than the Pod and the node may define `skips(pod)`. It is true when
+    # PreFilter and PreScore (unless `scores_anew` is true) will both answer Skip for this Pod, so that its verdicts can
+    # be shared after all. It is asked on the snapshot of the cycle.
     skips: Callable[[PodInfo], bool] | None = None
-    # Beside `skips`: true when the Pod will be scored, by more than Pod and node, so that this plugin's part of the
-    # score is made anew for each Pod while everything else is shared. Needs `normalize_score`.
+    # Beside `skips`: true when this plugin scores the Pod by more than the Pod and the node. Then its part of the score
+    # is made anew for each Pod, and everything else is shared. Needs `normalize_score`.
     scores_anew: Callable[[PodInfo], bool] | None = None
 
     # Plugins that hold something per Pod (a guest instance) define `end_cycle(state, pod)`: called exactly

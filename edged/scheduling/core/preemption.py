@@ -154,7 +154,7 @@ def pick_candidate(candidates: Sequence[Candidate], choose: Callable[[int], int]
 def _harm(candidate: Candidate) -> tuple[int, int, int, int]:
     priorities = [victim.spec.priority for victim in candidate.victims]
     total = sum(priorities) + _PRIORITY_OFFSET * len(priorities)
-    # Extenders may hand victims back in any order: it is the first one's priority that counts.
+    # Extenders may return victims in any order. As in kube-scheduler, the priority of the first one counts.
     return candidate.violations, priorities[0], total, len(priorities)
 
 

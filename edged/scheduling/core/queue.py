@@ -68,7 +68,7 @@ class SchedulingQueue:
         *,
         extenders: bool = False,
     ) -> None:
-        self.nominator = Nominator() if nominator is None else nominator  # an empty one is false
+        self.nominator = Nominator() if nominator is None else nominator  # not `or`: an empty Nominator is false
         self.metrics = metrics or Metrics()
         self.times = times or RetryTimes()
         self.wake: Callable[[], None] = lambda: None

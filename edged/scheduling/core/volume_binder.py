@@ -144,7 +144,7 @@ def match(claim: Claim, volumes: Iterable[Volume], labels: Labels, taken: Collec
     for volume in volumes:
         if volume.name in taken or not _could_serve(claim, volume):
             continue
-        if volume.claim is not None:  # to this claim
+        if volume.claim is not None:  # its claimRef names this claim
             return volume if _in_reach(volume, labels) else None
         if not _may_be_chosen(claim, volume) or not _in_reach(volume, labels):
             continue
@@ -280,7 +280,7 @@ def _is_provisioned(
     if is_older(claim.version, versions.get(str(made.key), "")):
         return False
     if claim.selected_node != node:
-        # The provisioner takes the node away when it cannot make the volume there.
+        # The provisioner removes the selected node when it cannot make the volume there.
         raise BindingError(f'provisioning failed for PVC "{claim.key.name}"')
     if claim.volume_name:
         volume = objects.real_volume(claim.volume_name)

@@ -27,7 +27,7 @@ class Lease:
         self.pod = pod
         self.instance: Instance | None = None
         self.started = False  # prefilter was called for this Pod
-        self.in_cycle = False  # began with pre_filter, will end with end_cycle
+        self.in_cycle = False  # began with pre_filter, and ends with end_cycle
         self._world = world
         self._encoded = b""
         self._encoded_pod: PodInfo | None = None

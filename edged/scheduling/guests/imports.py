@@ -110,7 +110,7 @@ class GuestState:
     def begin(self, call: Call) -> None:
         """Make this the current call."""
         self.call = call
-        self.kept: dict[str, bytes] = {}  # values given out in this call: they must not change before it ends
+        self.kept: dict[str, bytes] = {}  # values that this call has read: they must not change before it ends
         self.lines = 0
 
 
@@ -172,7 +172,7 @@ def _node(instance: Caller, name: int, name_len: int, buffer: int, limit: int) -
     data = state.kept.get("node " + node_name)
     if data is None:
         data = state.world.node(node_name)
-        if data:  # names that do not exist are not kept: there is no end to them
+        if data:  # names that do not exist are not kept: a guest could ask for any number of them
             state.kept["node " + node_name] = data
     return _give(instance, data, buffer, limit)
 

@@ -27,7 +27,7 @@ from edged.wasm.instance import Instance, Template
 GUEST_HOSTS: Final[HostTable] = {**wasi.HOSTS, **HOSTS}
 """Everything a scheduler guest may import."""
 
-# Calls that end at once follow each other without giving way to other tasks for about so long.
+# Short calls follow each other for about so long before other tasks have a turn.
 MOST_WITHOUT_CHECKPOINT_S = 0.001
 CALL_OVERHEAD_S = 10e-6
 
@@ -142,7 +142,7 @@ class LoadedGuest:
         except GuestError as error:
             problem = engine_error(error)
         finally:
-            output = instance.output.take()  # it only decorates errors
+            output = instance.output.take()  # only error messages contain it
         raise CallFailed(exports.call_error(export, output, problem))
 
     async def _new_instance(self) -> Instance:

@@ -28,7 +28,7 @@ def nul_terminated(data: bytes) -> list[str]:
 # --- cluster events ----------------------------------------------------------------------------------------
 
 # Numbers of the guest ABI -> resources as cluster_events.RESOURCES writes them. PodSchedulingContext is gone from
-# Kubernetes: the name stays, and matches nothing.
+# Kubernetes; its name stays here and matches nothing.
 _RESOURCES: Final = (
     "Pod", "Node", "PersistentVolume", "PersistentVolumeClaim", "PodSchedulingContext",
     "resource.k8s.io/ResourceClaim", "storage.k8s.io/StorageClass", "storage.k8s.io/CSINode",

@@ -77,7 +77,7 @@ def _constraint(given: object, path: str) -> SpreadConstraint:
         raise ArgumentError(f"{path}.whenUnsatisfiable", f"must be DoNotSchedule or ScheduleAnyway, not {said!r}")
     if given.get("labelSelector") is not None:
         raise ArgumentError(f"{path}.labelSelector", "must not be there: it is found for each Pod")
-    return parse_spread(cast("TopologySpreadConstraint", given))  # the rest of it is not looked at
+    return parse_spread(cast("TopologySpreadConstraint", given))  # nothing else of the constraint is read
 
 
 def kinds_for(pod: PodInfo) -> frozenset[str]:
@@ -103,7 +103,7 @@ class DefaultSelectors:
         if self._generation != self._objects.generation or len(self._known) > _SELECTORS:
             self._known.clear()
             self._generation = self._objects.generation
-        # Like Pods have the same dict of labels; it is kept, so its id stays its own.
+        # Pods with equal labels share one dict. The entry keeps it alive, so that its id is not used again.
         key = (id(pod.labels), pod.key.namespace, pod.owner)
         entry = self._known.get(key)
         if entry is None:

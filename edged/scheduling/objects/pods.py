@@ -257,7 +257,7 @@ class PodParser:
         kept = self._labels.get(key)
         if kept is None:
             if len(self._labels) >= self._LABEL_SETS:
-                self._labels.clear()  # sharing is lost, nothing else
+                self._labels.clear()  # only the sharing is lost
             kept = self._labels[key] = {sys.intern(k): v for k, v in (labels or {}).items()}
         return kept
 

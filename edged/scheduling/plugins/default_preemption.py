@@ -105,7 +105,7 @@ class DefaultPreemption(Plugin):
         statuses: dict[str, Status] = {}
         errors: list[str] = []
         for node in _from(nodes, what_ifs):
-            if not node.has_lower_priority(pod.spec.priority):  # of most nodes: they cost next to nothing
+            if not node.has_lower_priority(pod.spec.priority):  # true of most nodes, and cheap to find out
                 statuses[node.name] = NO_VICTIMS
                 continue
             await self._handle.preemption.pause()

@@ -66,7 +66,7 @@ class NodeVolumeLimits(Plugin):
             if status is not None:
                 return status
         there = Counter((used | self._attached(node.name)).values())
-        # One that is attached but used by no Pod here counts again, as upstream counts it.
+        # A volume that is attached but used by no Pod here counts too, as in kube-scheduler.
         added = Counter(driver for volume, driver in new.items() if volume not in used)
         for driver, count in added.items():
             limit = csi_node.limits.get(driver)

@@ -58,7 +58,7 @@ class PodAttempts:
                 return
             try:
                 waits = await self._choose(attempt)
-            except EdgedError as error:  # a plugin, or a Pod that got a node while a guest was thinking
+            except EdgedError as error:  # a plugin broke, or the Pod got a node while a guest computed
                 if attempt.assumed is None:
                     self._remember(attempt, Evaluation(pod, ()), str(error))
                 await self._failures.take_back(attempt, BROKEN, str(error))
@@ -107,7 +107,7 @@ class PodAttempts:
 
     async def _no_node(self, attempt: Attempt, evaluation: Evaluation) -> None:
         result = PostFilterResult("", True)
-        # Nobody is to make room for a Pod that has gone, or has a node, by now.
+        # The Pod may be gone by now, or have a node: then no other Pod is evicted for it.
         preempts = evaluation.names and attempt.profile.calls["post_filter"]
         if preempts and self._environment.still_waits(attempt.pod):
             self._state.metrics.count("preemption_attempts_total")

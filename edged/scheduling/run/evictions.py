@@ -36,7 +36,7 @@ LONG_PAUSE_S = 60.0
 """The same, after it failed again and again in the same way."""
 GONE = (404, 410)
 PASSING = (409, 429, 500, 503)
-REPLACED = (409, 422)  # another Pod of that name: ours is gone
+REPLACED = (409, 422)  # another Pod has this name now: the victim is gone
 
 
 TurnDown = Callable[[str, str, str], Awaitable[bool]]
@@ -63,7 +63,7 @@ class Evictions:
         self._statuses = statuses
         self._events = events
         self._budgets_informer: Informer | None = None
-        self._running: dict[str, PodInfo | None] = {}  # preemptor -> its last victim, once it has come to that
+        self._running: dict[str, PodInfo | None] = {}  # preemptor -> last victim, once that is being evicted
         self._parsed: tuple[int, tuple[DisruptionBudget, ...]] = (-1, ())
         self._send, self._receive = trio.open_memory_channel[tuple[PodInfo, Candidate, list[PodInfo]]](float("inf"))
 
@@ -130,16 +130,16 @@ class Evictions:
                     node = candidate.node_name
                     self._log.warning("preemption failed", pod=str(pod.key), node=node, error=str(error))
             failed = failed or unit.error is not None
-            if failed:  # held back meanwhile: what was refused would be refused again at once
+            if failed:  # a retry at once would be refused again; the Pod is held back meanwhile
                 await trio.sleep(LONG_PAUSE_S if unit.is_stubborn else PAUSE_S)
         finally:
             self._running.pop(pod.uid, None)
         self._state.metrics.count("preemption_goroutines_execution_total", "error" if failed else "success")
         now = trio.current_time()
-        if in_memory or failed:  # no deletion will wake it
+        if in_memory or failed:  # no deletion wakes the Pod
             queue.activate([pod.uid], now)
         elif victims[-1].uid not in self._state.cache.pods:
-            # It went, or ended, while the Pod was still held back; had it not, its going would wake the Pod.
+            # The last victim went while the Pod was held back. Otherwise its deletion wakes the Pod later.
             queue.let_go(pod.uid, now)
 
     async def _evict_all(self, pod: PodInfo, candidate: Candidate, victims: list[PodInfo]) -> bool:

@@ -60,8 +60,8 @@ class FailedAttempts:
         freed = await self._undo(attempt)
         self.put_back(attempt, reason, message, PostFilterResult("", True))
         if freed and binds and assumed is not None:
-            # Last, and not for the Pod itself: it would be tried again at once, for ever. Before binding
-            # begins no other Pod can have missed the room.
+            # This comes last and does not wake the Pod itself, which would otherwise be tried at once, again and again.
+            # Before binding begins, no other Pod can have missed the room.
             self._state.queue.assigned_pod_deleted(assumed, trio.current_time())
 
     async def _undo(self, attempt: Attempt) -> bool:
@@ -118,7 +118,7 @@ class FailedAttempts:
             try:
                 present = self._state.pod_parser.parse(obj) if obj is not None else None
             except QuantityError:
-                return None, None  # the log has it since the informer told of it
+                return None, None  # it was logged when the informer told of it
             gone = present is None or present.uid != pod.uid or present.node_name
             return (None, None) if gone else (present, obj)
         return pod, None

@@ -55,7 +55,7 @@ class PluginHandle:
                     raise CycleError(f'pod does not exist any more: pod "{pod.key.name}" not found')
                 if done():
                     return True
-                with trio.move_on_after(1.0):  # nodes and the Pod itself change without a word here
+                with trio.move_on_after(1.0):  # changes of Nodes and of the Pod do not set the event
                     await changed.wait()
         return False
 

@@ -246,7 +246,7 @@ class PluginLoader:
 
 def read_settings(path: Path) -> SchedulerFile:
     """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
-    import yaml  # a node without such a file need not pay for it
+    import yaml  # imported here, because most nodes have no such file
 
     try:
         document = yaml.safe_load(path.read_bytes())

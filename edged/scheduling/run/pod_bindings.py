@@ -45,7 +45,7 @@ class PodBindings:
     async def take(self, attempt: Attempt, waits: Mapping[str, float], nursery: trio.Nursery) -> None:
         """From now on the Pod's attempt is in the hands of a task of its own, or of a binder. `waits`: what Permit
         plugins asked for."""
-        own_task = not waits and self._will_pre_bind(attempt)  # it may wait for minutes: not in a binder's place
+        own_task = not waits and self._will_pre_bind(attempt)  # it may wait for minutes, and a binder must not
         attempt.binds = True
         if waits:
             nursery.start_soon(self._wait_and_bind, attempt, waits)

@@ -185,7 +185,7 @@ class Scheduling:
         if self._term is not term:
             loaded.discard(term.loaded)
             raise ConfigError("another term of the scheduler began meanwhile: reload again")
-        # From here on nothing waits and nothing fails: the next cycle sees all of it.
+        # From here on nothing waits or fails, so the next cycle sees the whole change.
         gone = loaded.adopt(term.loaded)
         self._config, self._loader, self._settings = config, loader, settings
         self._term = replace(term, loaded=loaded)

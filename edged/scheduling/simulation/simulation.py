@@ -44,7 +44,7 @@ from edged.scheduling.simulation.cluster_state import ClusterState, Object, has_
 MOST_DETAIL: Final = 8_000_000
 """Cells (a node and a plugin, for one Pod) that are remembered: about 64 MiB. For later Pods only the outcome is
 kept."""
-QUIET_S: Final = 12  # longer than any backoff: afterwards nobody comes back by himself
+QUIET_S: Final = 12  # longer than any backoff: afterwards no Pod becomes ready by itself
 ATTEMPTS_PER_POD: Final = 50
 
 
@@ -188,7 +188,7 @@ class Simulation(OfflineHandle):
     async def _attempt(self, queued: QueuedPod) -> None:
         pod, profile, state = queued.pod, self._profiles[queued.pod.scheduler_name], CycleState()
         self._tried.add(pod.uid)
-        # Per Pod, so that a change somewhere does not roll the dice anew for everybody.
+        # Seeded per Pod, so that a change somewhere does not change every other random choice.
         self._random.seed(f"{self._seed}/{pod.key}/{queued.attempts}")
         if pod.terminating:
             self.queue.done(pod.uid)
