@@ -32,10 +32,13 @@ from edged.errors import ConfigError
 from edged.http import listener as http
 from edged.http.health import Health, Probes
 from edged.process import status_socket, systemd
+from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger, LogStyle, is_journal
 
 if TYPE_CHECKING:
     from edged.scheduling.run.scheduling import Scheduling
+
+STATUS_AGAIN_S = 30.0
 
 
 def logger(config: Config) -> Logger:
@@ -128,10 +131,16 @@ class Daemon:
         await self._scheduling.start(work)
 
     async def _serve_status(self) -> None:
-        try:
-            await status_socket.serve(self._base.config.node.socket, self._operations.table(), self._log)
-        except ConfigError as error:
-            self._log.warning("no status socket", error=str(error))
+        """Without the socket everything else goes on; where it breaks, another one takes its place a while later."""
+        path = self._base.config.node.socket
+        while True:
+            with boundary(self._log, "status socket", path):
+                try:
+                    await status_socket.serve(path, self._operations.table(), self._log)
+                except ConfigError as error:
+                    self._log.warning("no status socket", error=str(error))
+                    return
+            await trio.sleep(STATUS_AGAIN_S)
 
     def _say_ready(self, notify: systemd.Notifier) -> None:
         self._operations.ready = True

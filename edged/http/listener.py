@@ -42,8 +42,8 @@ def bind(listen: str) -> list[socket.socket]:
     host, port = parse_address(listen)
     bound: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _, _, _, address in dict.fromkeys(found):
+        addresses = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(addresses):
             bound.append(_bind_one(family, address))
     except OSError as error:
         for sock in bound:
@@ -222,7 +222,7 @@ class Listener:
         return SocketTransport(client) if self._tls is None else TlsTransport(client, self._tls())
 
     def _make_room(self, address: str) -> bool:
-        """At a limit, whoever has waited longest without a complete request goes: a client that opens
+        """At a limit, the connection that waited longest without a complete request is closed: a client that opens
         connections and says nothing cannot lock others out. False when all are at work."""
         if self._per_peer.get(address, 0) >= self.limits.connections_per_peer:
             return self._evict(address)

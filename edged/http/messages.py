@@ -70,9 +70,9 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """Value of a header by its lower-case name; several lines of one name are joined with ", "."""
-        wanted = name.encode("ascii")
-        found = [value for key, value in self._headers if key.lower() == wanted]
-        return b", ".join(found).decode("latin-1") if found else None
+        lowered = name.encode("ascii")
+        lines = [value for key, value in self._headers if key.lower() == lowered]
+        return b", ".join(lines).decode("latin-1") if lines else None
 
     @property
     def headers(self) -> dict[str, str]:

@@ -18,15 +18,15 @@ class KindNotServed(PeerError):
 async def discover(client: ApiClient, api_version: str, kind: str) -> ServedKind:
     """The resource of a kind, upper and lower case as given. KindNotServed; ApiError, NoAnswer from the
     client."""
-    known = client.discovered.get((api_version, kind))
-    if isinstance(known, ServedKind):
-        return known
+    cached = client.discovered.get((api_version, kind))
+    if isinstance(cached, ServedKind):
+        return cached
     for served in await resources_of(client, api_version):
         client.discovered.setdefault((api_version, served.kind), served)
-    found = client.discovered.get((api_version, kind))
-    if not isinstance(found, ServedKind):
+    discovered = client.discovered.get((api_version, kind))
+    if not isinstance(discovered, ServedKind):
         raise KindNotServed(f"the API server serves no kind {kind} in {api_version}")
-    return found
+    return discovered
 
 
 async def resources_of(client: ApiClient, api_version: str) -> list[ServedKind]:

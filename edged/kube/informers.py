@@ -1,6 +1,6 @@
 """Shared caches of collections: one per (resource, namespace, selectors) for the whole process.
 
-Whoever needs objects acquires an Informer and releases it later; the last release stops the watch after a
+A user of objects acquires an Informer and releases it later; the last release stops the watch after a
 short linger. Objects are pruned, kept as bytes (kube/control/store.py) and decoded when read. While the API server
 is away the last known state is served. Reading from the server is watch.py's.
 """
@@ -300,8 +300,8 @@ class Informers:
     ) -> Informer:
         """The informer of this selection, shared with everybody who asked for the same. Release it once.
 
-        `prune` takes more out of each object (in place); who asks without it, or with another one, gets an
-        informer of their own. ValueError when `namespace` is not a name. What the server refuses (selectors,
+        `prune` takes more out of each object (in place). Without it, or with another one, the caller gets an
+        informer of its own. ValueError when `namespace` is not a name. What the server refuses (selectors,
         permissions) is retried for ever and told by `Informer.problem`.
         """
         collection_path(resource, namespace)

@@ -167,9 +167,9 @@ def _refuse_unsupported(merged: dict[str, Any], config: SingleConfig, where: str
     names = {"cluster": config.context.cluster, "user": config.context.user}
     for field, keys in UNSUPPORTED.items():
         for entry in merged[field + "s"]:
-            found = [key for key in keys if entry["name"] == names[field] and entry[field].get(key)]
-            if found:
-                raise ConfigError(f"{where}: {field} {entry['name']}: {', '.join(found)} is not supported")
+            unsupported = [key for key in keys if entry["name"] == names[field] and entry[field].get(key)]
+            if unsupported:
+                raise ConfigError(f"{where}: {field} {entry['name']}: {', '.join(unsupported)} is not supported")
 
 
 def open_session(location: Location) -> tuple[Session, list[Path]]:

@@ -50,7 +50,7 @@ class LeaderElector:
         self._random = random
         self._clock = clock
         self._log = log
-        self._found: dict[str, Any] = {}
+        self._stored: dict[str, Any] = {}
         self.problem = ""
 
     @property
@@ -112,15 +112,15 @@ class LeaderElector:
     async def _claim(self) -> bool:
         election = self._election
         if not election.leads(trio.current_time()):
-            # A holder goes by what it wrote last; whoever wants to become one looks first.
+            # A holder goes by what it wrote last; a candidate looks first.
             try:
-                found = await self._request(lambda: api.get(self._client, LEASES, self.name.name, self.name.namespace))
+                stored = await self._request(lambda: api.get(self._client, LEASES, self.name.name, self.name.namespace))
             except ApiError as error:
                 if error.code != 404:
                     raise
                 return await self._write(create=True)
-            self._found = found
-            election.observe(found, trio.current_time())
+            self._stored = stored
+            election.observe(stored, trio.current_time())
             if not election.may_take(trio.current_time()):
                 return False
         try:
@@ -133,21 +133,21 @@ class LeaderElector:
     async def _look_again(self) -> None:
         """Somebody else wrote, or deleted it: know what is there before the next attempt."""
         try:
-            found = await self._request(lambda: api.get(self._client, LEASES, self.name.name, self.name.namespace))
+            stored = await self._request(lambda: api.get(self._client, LEASES, self.name.name, self.name.namespace))
         except ApiError as error:
             if error.code != 404:
                 raise
             self._election.observe({}, trio.current_time())
             self._election.lost()
             return
-        self._found = found
-        self._election.observe(found, trio.current_time())
+        self._stored = stored
+        self._election.observe(stored, trio.current_time())
 
     async def _write(self, *, create: bool) -> bool:
         sent_at = trio.current_time()
         spec = self._election.claim(self._wall())
         written = await self._request(lambda: self._put(spec, create))
-        self._found = written
+        self._stored = written
         self._election.claimed(written, sent_at, trio.current_time())
         return True
 
@@ -156,7 +156,7 @@ class LeaderElector:
         if create:
             body = lease(self.name.name, self.name.namespace, spec)
             return await api.create(self._client, LEASES, body, self.name.namespace)
-        return await api.update(self._client, LEASES, {**self._found, "spec": spec}, self.name.namespace)
+        return await api.update(self._client, LEASES, {**self._stored, "spec": spec}, self.name.namespace)
 
     async def _request(self, request: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Half the time in which to renew: a request that hangs must leave room for another. Raises PeerError."""
@@ -165,7 +165,7 @@ class LeaderElector:
         raise PeerError(f"no answer about lease {self.name} within {self._times.renew_s / 2:g} s")
 
     async def _release(self) -> None:
-        """Whoever waits need not wait any longer; where that fails it will see the lease run out."""
+        """Let the next candidate begin at once. Where that fails, it waits until the lease runs out."""
         holds = self.leads()
         self._election.lost()
         if not holds:

@@ -60,7 +60,7 @@ class LeanPool:
         )
 
     async def aclose(self) -> None:
-        """Close the idle connections; those in use are closed by whoever cancels their requests."""
+        """Close the idle connections; those in use are closed when their requests are cancelled."""
         while self._idle:
             await self._idle.pop()[1].aclose()
 
@@ -130,9 +130,9 @@ class LeanPool:
         """The header line with its end, "" without one. Tokens in files change, so it is asked for anew now
         and then."""
         now = trio.current_time()
-        known = self._authorization
-        if known is not None and known[0] is session and now < known[1] + AUTHORIZATION_AGE_S:
-            return known[2]
+        cached = self._authorization
+        if cached is not None and cached[0] is session and now < cached[1] + AUTHORIZATION_AGE_S:
+            return cached[2]
         value = await session.authorization(refresh=refresh)
         line = f"Authorization: {value}\r\n" if value else ""
         self._authorization = (session, now, line)

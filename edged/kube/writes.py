@@ -103,8 +103,8 @@ async def delete(
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """The Status or the object that is going. ApiError 404; 409 when `uid` or `resource_version` differ."""
-    wanted = {"uid": uid, "resourceVersion": resource_version}
-    preconditions = {field: value for field, value in wanted.items() if value}
+    expected = {"uid": uid, "resourceVersion": resource_version}
+    preconditions = {field: value for field, value in expected.items() if value}
     body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
     if preconditions:
         body["preconditions"] = preconditions

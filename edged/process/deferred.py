@@ -18,9 +18,9 @@ class _Deferred(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         package = self.__name__.partition(".")[0]
-        for known, module in list(sys.modules.items()):
-            if isinstance(module, _Deferred) and known.partition(".")[0] == package:
-                del sys.modules[known]
+        for loaded, module in list(sys.modules.items()):
+            if isinstance(module, _Deferred) and loaded.partition(".")[0] == package:
+                del sys.modules[loaded]
         return getattr(importlib.import_module(self.__name__), name)
 
 

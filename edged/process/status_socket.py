@@ -160,7 +160,7 @@ class _Exchange:
             await self._give_up(error)
 
     async def _give_up(self, error: Exception) -> None:
-        """Whoever asked is gone. That is nobody's failure, so the exchange is cancelled."""
+        """The client is gone. That is no failure of ours, so the exchange is cancelled."""
         self._log.debug("status socket: client gone", error=type(error).__name__)
         self._scope.cancel()
         await trio.lowlevel.checkpoint()

@@ -108,14 +108,14 @@ def inherited_sockets(environment: MutableMapping[str, str] | None = None) -> di
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
     if for_process != str(os.getpid()) or not count.isdigit():
         return {}
-    found: dict[str, list[socket.socket]] = {}
+    listeners: dict[str, list[socket.socket]] = {}
     for index in range(int(count)):
         os.set_inheritable(_FIRST_FD + index, False)
         listener = socket.socket(fileno=_FIRST_FD + index)
         listener.setblocking(False)
         name = names[index] if index < len(names) and names[index] else "unknown"
-        found.setdefault(name, []).append(listener)
-    return found
+        listeners.setdefault(name, []).append(listener)
+    return listeners
 
 
 def _socket_name(address: str) -> str:

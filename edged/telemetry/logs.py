@@ -41,10 +41,10 @@ def is_journal(fd: int = 2) -> bool:
     if not colon:
         return False
     try:
-        found = os.fstat(fd)
+        stream = os.fstat(fd)
     except OSError:
         return False
-    return (device, inode) == (str(found.st_dev), str(found.st_ino))
+    return (device, inode) == (str(stream.st_dev), str(stream.st_ino))
 
 
 def write_stderr(line: bytes) -> None:

@@ -89,11 +89,11 @@ class Counter(_Metric):
 
     def series(self, *values: str) -> Value:
         """The series of these label values, in the order of `labels`; made when it is new."""
-        found = self._series.get(values)
-        if found is None:
+        series = self._series.get(values)
+        if series is None:
             values = self._bounded(len(self._series), values)
-            found = self._series.setdefault(values, Value())
-        return found
+            series = self._series.setdefault(values, Value())
+        return series
 
     def inc(self, *values: str, by: float = 1.0) -> None:
         """Add to one series."""
@@ -136,11 +136,11 @@ class Histogram(_Metric):
 
     def series(self, *values: str) -> Distribution:
         """The series of these label values, in the order of `labels`; made when it is new."""
-        found = self._series.get(values)
-        if found is None:
+        series = self._series.get(values)
+        if series is None:
             values = self._bounded(len(self._series), values)
-            found = self._series.setdefault(values, Distribution(self._bounds))
-        return found
+            series = self._series.setdefault(values, Distribution(self._bounds))
+        return series
 
     def render(self) -> Iterator[str]:
         yield from super().render()

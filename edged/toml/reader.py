@@ -102,28 +102,28 @@ class Reader:
     def table(self, cls: type, value: object, path: Path) -> Any:
         """`value` as an instance of the dataclass `cls`, whose fields were made by `setting`."""
         value = expect(dict, value)
-        known = {field.name: field for field in dataclasses.fields(cls) if "check" in field.metadata}
+        fields = {field.name: field for field in dataclasses.fields(cls) if "check" in field.metadata}
         for name in value:
-            if name not in known:
-                self.problem((*path, name), unknown("table" if not path else "key", known, name))
-        found: dict[str, Any] = {}
-        for name, field in known.items():
+            if name not in fields:
+                self.problem((*path, name), unknown("table" if not path else "key", fields, name))
+        values: dict[str, Any] = {}
+        for name, field in fields.items():
             if name in value:
-                self._field(field, value[name], (*path, name), found)
+                self._field(field, value[name], (*path, name), values)
             elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 self.problem(path, f'needs the key "{name}"')
-                found[name] = None  # never seen: a reader with problems raises
-        return cls(**found)
+                values[name] = None  # never seen: a reader with problems raises
+        return cls(**values)
 
-    def _field(self, field: dataclasses.Field[object], value: object, path: Path, found: dict[str, object]) -> None:
+    def _field(self, field: dataclasses.Field[object], value: object, path: Path, values: dict[str, object]) -> None:
         try:
-            found[field.name] = field.metadata["check"](value, self, path)
+            values[field.name] = field.metadata["check"](value, self, path)
         except Bad as error:
             self.problem(path, str(error))
             if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-                found[field.name] = None
+                values[field.name] = None
         else:
-            if field.metadata["unavailable"] and found[field.name] != field.default:
+            if field.metadata["unavailable"] and values[field.name] != field.default:
                 self.problem(path, "is not available in this release", unavailable=True)
 
 
@@ -134,19 +134,19 @@ def _join(head: str, rest: Iterable[str | int]) -> str:
     return f"{head} {text}".strip()
 
 
-def unknown(kind: str, known: Iterable[str], name: str) -> str:
+def unknown(kind: str, names: Iterable[str], name: str) -> str:
     """`unknown key; did you mean "listen"?`"""
     import difflib  # only needed for a file that is wrong
 
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f'unknown {kind}; did you mean "{close[0]}"?' if close else f"unknown {kind}"
 
 
-def expect(wanted: type[T], value: object) -> T:
-    """`value`. Raises Bad unless it has exactly the TOML type `wanted` (an integer is no boolean)."""
-    if type(value) is not wanted:
-        hint = " (an array of tables has two brackets: [[...]])" if (wanted, type(value)) == (list, dict) else ""
-        raise Bad(f"must be {_TOML_TYPES[wanted]}, not {_TOML_TYPES.get(type(value), 'a date or time')}{hint}")
+def expect(kind: type[T], value: object) -> T:
+    """`value`. Raises Bad unless it has exactly the TOML type `kind` (an integer is no boolean)."""
+    if type(value) is not kind:
+        hint = " (an array of tables has two brackets: [[...]])" if (kind, type(value)) == (list, dict) else ""
+        raise Bad(f"must be {_TOML_TYPES[kind]}, not {_TOML_TYPES.get(type(value), 'a date or time')}{hint}")
     return value
 
 
@@ -211,13 +211,13 @@ def list_of(item: Check, *, empty: bool = True, unique: bool = True) -> Check:
             raise Bad("must not be empty")
         if unique and (again := _repeated(value)) is not None:
             raise Bad(f"names {quoted(again)} twice")
-        found = []
+        elements = []
         for index, element in enumerate(value):
             try:
-                found.append(item(element, reader, (*path, index)))
+                elements.append(item(element, reader, (*path, index)))
             except Bad as error:
                 reader.problem((*path, index), str(error))
-        return tuple(found)
+        return tuple(elements)
 
     return check
 

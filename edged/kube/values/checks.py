@@ -25,19 +25,19 @@ def _fields(
     value: object, reader: Reader, path: Path, required: dict[str, Check], optional: dict[str, Check]
 ) -> dict[str, Any]:
     value = expect(dict, value)
-    known = required | optional
-    found = {}
+    checks = required | optional
+    values = {}
     for name, element in value.items():
-        if name not in known:
-            reader.problem((*path, name), unknown("key", known, name))
+        if name not in checks:
+            reader.problem((*path, name), unknown("key", checks, name))
             continue
         try:
-            found[name] = known[name](element, reader, (*path, name))
+            values[name] = checks[name](element, reader, (*path, name))
         except Bad as error:
             reader.problem((*path, name), str(error))
     if missing := [name for name in required if name not in value]:
         reader.problem(path, f"needs {' and '.join(missing)}")
-    return {name: list(element) if isinstance(element, tuple) else element for name, element in found.items()}
+    return {name: list(element) if isinstance(element, tuple) else element for name, element in values.items()}
 
 
 def rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
@@ -45,11 +45,11 @@ def rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     operations = list_of(choice("CREATE", "UPDATE", "DELETE", "CONNECT", "*"), empty=False)
     required = {"apiGroups": list_of(text(), empty=False), "apiVersions": _words, "resources": _words}
     optional = {"scope": choice("Cluster", "Namespaced", "*")}
-    found = _fields(value, reader, path, required | {"operations": operations}, optional)
+    webhook_rule = _fields(value, reader, path, required | {"operations": operations}, optional)
     for name in ("apiGroups", "apiVersions", "operations"):
-        if "*" in found.get(name, ()) and len(found[name]) > 1:
+        if "*" in webhook_rule.get(name, ()) and len(webhook_rule[name]) > 1:
             reader.problem((*path, name), '"*" must stand alone')
-    return found
+    return webhook_rule
 
 
 def access_rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
@@ -64,10 +64,10 @@ def access_rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
 
 def kind_reference(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """`{ apiVersion = "v1", kind = "Namespace" }`."""
-    found = _fields(value, reader, path, {"apiVersion": _word, "kind": _word}, {})
-    if found.get("apiVersion", "").count("/") > 1:
+    reference = _fields(value, reader, path, {"apiVersion": _word, "kind": _word}, {})
+    if reference.get("apiVersion", "").count("/") > 1:
         reader.problem((*path, "apiVersion"), 'must be "version" or "group/version"')
-    return found
+    return reference
 
 
 def match_conditions(value: object, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:
@@ -75,13 +75,13 @@ def match_conditions(value: object, reader: Reader, path: Path) -> tuple[dict[st
     condition: Check = lambda entry, reader, path: _fields(  # noqa: E731
         entry, reader, path, {"name": _qualified_name, "expression": _word}, {}
     )
-    found: tuple[dict[str, Any], ...] = list_of(condition, unique=False)(value, reader, path)
-    if len(found) > 64:
-        raise Bad(f"has {len(found)} conditions; Kubernetes takes at most 64")
-    names = [entry.get("name") for entry in found]
+    conditions: tuple[dict[str, Any], ...] = list_of(condition, unique=False)(value, reader, path)
+    if len(conditions) > 64:
+        raise Bad(f"has {len(conditions)} conditions; Kubernetes takes at most 64")
+    names = [entry.get("name") for entry in conditions]
     if len(set(names)) < len(names):
         raise Bad("names a condition twice")
-    return found
+    return conditions
 
 
 def label_selector(value: object, reader: Reader, path: Path) -> dict[str, Any]:
@@ -103,13 +103,13 @@ def _labels(value: object, reader: Reader, path: Path) -> dict[str, str]:
 
 def _requirement(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     operator = choice("In", "NotIn", "Exists", "DoesNotExist")
-    found = _fields(
+    requirement = _fields(
         value, reader, path, {"key": _qualified_name, "operator": operator}, {"values": list_of(_label_value)}
     )
-    needs_values = found.get("operator") in ("In", "NotIn")
-    if "operator" in found and needs_values != bool(found.get("values")):
-        reader.problem(path, f"operator {found['operator']} {'needs' if needs_values else 'takes no'} values")
-    return found
+    needs_values = requirement.get("operator") in ("In", "NotIn")
+    if "operator" in requirement and needs_values != bool(requirement.get("values")):
+        reader.problem(path, f"operator {requirement['operator']} {'needs' if needs_values else 'takes no'} values")
+    return requirement
 
 
 def _label_value(value: object, reader: Reader, path: Path) -> str:

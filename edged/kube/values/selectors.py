@@ -81,12 +81,12 @@ class NodeTerm(NamedTuple):
 
     def names(self) -> frozenset[str] | None:
         """Node names this term is limited to by `metadata.name In [...]`; None: not limited."""
-        found: frozenset[str] | None = None
+        allowed: frozenset[str] | None = None
         for field in self.fields:
             if field.key == "metadata.name" and field.operator == "In":
                 names = frozenset(field.values)
-                found = names if found is None else found & names
-        return found
+                allowed = names if allowed is None else allowed & names
+        return allowed
 
 
 def _field_matches(field: Requirement, name: str) -> bool:
