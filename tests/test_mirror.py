@@ -1,5 +1,5 @@
-"""tests/ mirrors edged/: the test of `edged/room/name.py` is `tests/room/test_name.py`, or a table here says through
-which tests the file is tested. So the test of a file is found at the first guess, or at the second."""
+"""tests/ mirrors edged/: the test of edged/wasm/idle.py is tests/wasm/test_idle.py, and a table here says through which
+tests the other files are tested. So the test of a file is found at the first guess, or at the second."""
 
 from __future__ import annotations
 
