@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +88,7 @@ class Child:
         self._module = module
         self._most_bytes = most_bytes
 
-    async def ask(self, question: dict[str, Any], *, within_s: float) -> dict[str, Any]:
+    async def ask(self, question: Mapping[str, object], *, within_s: float) -> dict[str, Any]:
         """Its answer. Raises ChildFailed, ChildTooSlow; then it was ended, since it may be in the middle of
         something."""
         line = _line(question)
@@ -187,7 +187,7 @@ async def _end(process: trio.Process) -> None:
                 await stream.aclose()
 
 
-def _line(question: dict[str, Any]) -> bytes:
+def _line(question: Mapping[str, object]) -> bytes:
     try:
         return dumps(question) + b"\n"
     except JsonError as error:

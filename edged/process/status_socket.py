@@ -139,7 +139,7 @@ class _Exchange:
                 return {"error": str(error)}
         return {"error": f"internal error: {describe(unit.error)}" if unit.error else "internal error"}
 
-    async def _tell(self, progress: dict[str, Any]) -> None:
+    async def _tell(self, progress: Mapping[str, object]) -> None:
         self._patience_s = _PATIENCE_S
         await self._send({"progress": progress})
 
@@ -151,7 +151,7 @@ class _Exchange:
             await self._give_up(error)
             return b""
 
-    async def _send(self, line: dict[str, Any]) -> None:
+    async def _send(self, line: Mapping[str, object]) -> None:
         content = dumps(line) + b"\n"
         try:
             with trio.fail_after(self._patience_s):

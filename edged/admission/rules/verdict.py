@@ -5,6 +5,7 @@ Codes and texts are those of Kubewarden's policy-server 1.36, which clients and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,14 +47,14 @@ def _parse(reply: bytes) -> dict[str, Any]:
     return data
 
 
-def _optional(data: dict[str, Any], key: str, kind: type) -> Any:
+def _optional(data: Mapping[str, object], key: str, kind: type) -> Any:
     value = data.get(key)
     if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
         raise BadReply(f"the policy's reply: {key} has the wrong type")
     return value
 
 
-def _texts(data: dict[str, Any], key: str, kind: type) -> Any:
+def _texts(data: Mapping[str, object], key: str, kind: type) -> Any:
     value = _optional(data, key, kind)
     parts = value.values() if isinstance(value, dict) else value or ()
     if not all(isinstance(part, str) for part in parts):
@@ -85,13 +86,13 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     return AdmissionResponse(request.uid, data["accepted"], patch, status or None, warnings, annotations)
 
 
-def _patch(old: Any, new: Any) -> list[dict[str, Any]] | None:
+def _patch(old: object, new: object) -> list[dict[str, Any]] | None:
     patch = jsonpatch.diff(old, new) or None
     check_depth(patch, "mutated_object")
     return patch
 
 
-def check_depth(value: Any, what: str) -> None:
+def check_depth(value: object, what: str) -> None:
     """Raise BadReply for what can be read but not written again."""
     try:
         dumps(value)
