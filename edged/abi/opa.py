@@ -151,14 +151,14 @@ def companion(imports: tuple[Import, ...], exports: Mapping[str, Export], memory
     """The companion for a module, as WAT. Raises BadModule where the module is no OPA policy or asks for a memory that
     it cannot have."""
     for name, signature in opa_companion.SIGNATURES.items():
-        found = exports.get(name)
-        if found is None or found.kind != "func":
+        export = exports.get(name)
+        if export is None or export.kind != "func":
             if name in opa_companion.OPTIONAL:
                 continue
             raise BadModule(
                 f"the module does not export the function {name}: it was not made by opa build -t wasm"
             )
-        if (found.params, found.results) != signature:
+        if (export.params, export.results) != signature:
             raise BadModule(f"the module exports {name} with another signature than OPA's")
     minimum, maximum = _memory(imports, memory_mib)
     return opa_companion.text(minimum, maximum, values=takes_values(exports))
@@ -166,10 +166,10 @@ def companion(imports: tuple[Import, ...], exports: Mapping[str, Export], memory
 
 def _memory(imports: tuple[Import, ...], memory_mib: int) -> tuple[int, int | None]:
     """Pages of the memory to make."""
-    wanted = [entry for entry in imports if entry.kind == "memory" and entry.module == IMPORTS_FROM]
-    if not wanted or wanted[0].limits is None or wanted[0].name != "memory":
+    memories = [entry for entry in imports if entry.kind == "memory" and entry.module == IMPORTS_FROM]
+    if not memories or memories[0].limits is None or memories[0].name != "memory":
         raise BadModule("the module does not import env.memory: it was not made by opa build -t wasm")
-    limits = wanted[0].limits
+    limits = memories[0].limits
     if not limits.plain:
         raise BadModule("import env.memory: shared memories, 64-bit ones and other page sizes are not offered")
     least = max(LEAST_PAGES, limits.minimum)
@@ -189,12 +189,12 @@ def _memory(imports: tuple[Import, ...], memory_mib: int) -> tuple[int, int | No
 def numbers(reply: bytes, what: str) -> dict[str, int]:
     """What `describe` gave: name -> id of builtins or entrypoints. Raises BadModule."""
     try:
-        found = loads(reply)
+        listed = loads(reply)
     except JsonError as error:
         raise BadModule(f"the module's list of {what} is not JSON: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(n, int) and n >= 0 for n in found.values()):
+    if not isinstance(listed, dict) or not all(isinstance(n, int) and n >= 0 for n in listed.values()):
         raise BadModule(f"the module's list of {what} is not an object of numbers")
-    return found
+    return listed
 
 
 def evaluated(call: OpaCall, returned: int) -> bytes:

@@ -24,6 +24,7 @@ from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy_metrics import PolicyMetrics
 from edged.admission.host.review_watch import ReviewWatch
 from edged.admission.resources.custom_resources import CustomResources
+from edged.admission.resources.resource_configs import limits_of
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.webhooks import Target
 from edged.daemon.base import Base
@@ -128,8 +129,8 @@ class AdmissionPart:
         if not config.policy_server:
             return None
         self.policies.resources = CustomResources(
-            config,
-            self._base.config.engine.wall_timeout_s,
+            config.policy_server,
+            limits_of(config, self._base.config.engine.wall_timeout_s),
             self._base.state_dir,
             self._base.client,
             self._base.informers,

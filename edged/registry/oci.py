@@ -69,10 +69,10 @@ class Registry:
 
     async def image(self, reference: Reference, host: str = "") -> Manifest:
         """As `manifest`, and of an index the image for this machine. Raises PeerError."""
-        found = await self.manifest(reference, host)
-        if not found.is_index:
-            return found
-        chosen = _for_this_machine(_entries(found.document, "manifests", f"{reference}: the index"))
+        manifest = await self.manifest(reference, host)
+        if not manifest.is_index:
+            return manifest
+        chosen = _for_this_machine(_entries(manifest.document, "manifests", f"{reference}: the index"))
         if chosen is None:
             raise PeerError(f"{reference}: the index has nothing for linux/{architecture()}")
         return await self.manifest(reference.at(_text(chosen, "digest", f"{reference}: the index")), host)
@@ -203,9 +203,9 @@ class Registry:
         url = path if "://" in path else f"https://{host}/v2/{reference.repository}/{path}"
         scope = f"repository:{reference.repository}:{actions}"
         sent = dict(headers)
-        known = self._tokens.get((host, scope)) if urlsplit(url).netloc == host else None
-        if known:
-            sent["Authorization"] = known
+        remembered = self._tokens.get((host, scope)) if urlsplit(url).netloc == host else None
+        if remembered:
+            sent["Authorization"] = remembered
 
         async def request() -> Answer:
             return await self.http.request(
@@ -217,7 +217,7 @@ class Registry:
         if answer.status != 401 or not challenge or urlsplit(answer.url).netloc != host:
             return answer
         authorization = await self._authorize(reference, challenge, scope)
-        if authorization is None or authorization == known:
+        if authorization is None or authorization == remembered:
             return answer
         self._tokens[host, scope] = authorization
         sent["Authorization"] = authorization
@@ -230,15 +230,15 @@ class Registry:
             return self.login.header() if self.login else None
         if kind.lower() != "bearer":
             return None
-        wanted = dict(_PARAMETER.findall(rest))
-        realm = wanted.get("realm", "")
+        parameters = dict(_PARAMETER.findall(rest))
+        realm = parameters.get("realm", "")
         if urlsplit(realm).scheme not in ("http", "https"):
             raise PeerError(f"{reference}: the registry names {realm!r} as its token server")
         if urlsplit(realm).scheme == "http" and urlsplit(realm).netloc not in self.http.sources.insecure:
             raise PeerError(f"{reference}: the registry's token server uses plain HTTP ({realm})")
-        query = {"scope": wanted.get("scope") or scope}
-        if "service" in wanted:
-            query["service"] = wanted["service"]
+        query = {"scope": parameters.get("scope") or scope}
+        if "service" in parameters:
+            query["service"] = parameters["service"]
         separator = "&" if urlsplit(realm).query else "?"
         headers = {"Authorization": self.login.header()} if self.login else {}
         answer = await self.http.request(
@@ -261,8 +261,8 @@ def architecture() -> str:
 
 def _for_this_machine(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     for entry in entries:
-        wanted = entry.get("platform") or {}
-        if wanted.get("os") == "linux" and wanted.get("architecture") == architecture():
+        platform = entry.get("platform") or {}
+        if platform.get("os") == "linux" and platform.get("architecture") == architecture():
             return entry
     return None
 
@@ -286,10 +286,10 @@ def _object(body: bytes, what: str) -> dict[str, Any]:
 
 
 def _entries(document: Mapping[str, object], key: str, what: str) -> list[dict[str, Any]]:
-    found = document.get(key)
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+    entries = document.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise PeerError(f"{what} has no list `{key}`")
-    return found
+    return entries
 
 
 def _text(entry: Mapping[str, object], key: str, what: str) -> str:

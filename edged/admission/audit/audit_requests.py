@@ -79,13 +79,13 @@ class Reader:
 
     async def served(self, api_versions: set[str]) -> dict[GroupVersionResource, ServedKind]:
         """The resources of these apiVersions that can be listed. An unknown apiVersion adds nothing."""
-        found = {}
+        kinds = {}
         for api_version in sorted(api_versions):
             with contextlib.suppress(KindNotServed, ApiError):
                 for kind in await self._patience(partial(resources_of, self._client, api_version)):
                     if "list" in kind.verbs:
-                        found[kind.resource] = kind
-        return found
+                        kinds[kind.resource] = kind
+        return kinds
 
     async def each(
         self, resource: GroupVersionResource, namespace: str | None, visit: Visit, restarted: Callable[[], None]
@@ -202,12 +202,12 @@ class ReportWriter:
         Raises PeerError."""
         for resource in (others.cluster, others.namespaced):
             try:
-                found = await self._one_owned(resource)
+                owned = await self._one_owned(resource)
             except ApiError as error:
                 if error.code == 404:
                     continue
                 raise
-            for item in found:
+            for item in owned:
                 await self._remove_all(resource, item["metadata"].get("namespace"))
 
     async def _one_owned(self, resource: GroupVersionResource) -> list[dict[str, Any]]:
@@ -241,11 +241,11 @@ def _is_ending(error: ApiError) -> bool:
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
-async def find_kinds(client: ApiClient, patience: Patience, wanted: str) -> tuple[ReportKinds | None, str]:
+async def find_kinds(client: ApiClient, patience: Patience, report_format: str) -> tuple[ReportKinds | None, str]:
     """(the format to write, why there is none or ""). `wanted` as in configuration: auto, none, or a format."""
-    if wanted == "none":
+    if report_format == "none":
         return None, ""
-    for name in ("openreports", "policyreport") if wanted == "auto" else (wanted,):
+    for name in ("openreports", "policyreport") if report_format == "auto" else (report_format,):
         kinds = reports.KINDS[name]
         try:
             served = {kind.resource for kind in await patience(lambda: resources_of(client, kinds.api_version))}  # noqa: B023
@@ -253,11 +253,11 @@ async def find_kinds(client: ApiClient, patience: Patience, wanted: str) -> tupl
             continue
         if {kinds.namespaced, kinds.cluster} <= served:
             return kinds, ""
-    if wanted == "auto":
+    if report_format == "auto":
         return None, ""
-    missing = reports.KINDS[wanted]
+    missing = reports.KINDS[report_format]
     return None, (
         f"the cluster has no {missing.namespaced_kind} and {missing.cluster_kind} of {missing.api_version}: install "
-        f"their CustomResourceDefinitions (edged crds --reports {wanted} | kubectl apply -f -), or set "
+        f"their CustomResourceDefinitions (edged crds --reports {report_format} | kubectl apply -f -), or set "
         'audit_reports = "none"'
     )

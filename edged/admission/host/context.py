@@ -67,10 +67,10 @@ class ClusterContext:
             )
         informer = self._informer(request, served.resource)
         await informer.wait_synced()
-        known = self._replies.get(request)
-        if known is not None and known[0] is informer and known[1] == informer.generation:
+        built = self._replies.get(request)
+        if built is not None and built[0] is informer and built[1] == informer.generation:
             self._replies.move_to_end(request)
-            return known[2]
+            return built[2]
         generation, items = informer.generation, []
         for index, item in enumerate(list(informer.keys())):
             found = informer.get(item)
@@ -98,8 +98,8 @@ class ClusterContext:
             request.field_selector,
         )
         now = trio.current_time()
-        known = self._lists.get(key)
-        if known is None:
+        held = self._lists.get(key)
+        if held is None:
             informer = self._informers.acquire(
                 resource,
                 namespace=request.namespace,
@@ -107,7 +107,7 @@ class ClusterContext:
                 field_selector=request.field_selector,
             )
         else:
-            informer = known[0]
+            informer = held[0]
         self._lists[key] = (informer, now)
         self._lists.move_to_end(key)
         self._release_unused(now)
@@ -134,10 +134,10 @@ class ClusterContext:
         async def ask() -> bytes:
             return dumps(await self._client.request("GET", path))
 
-        found = await self._answers.get(("get", path), ask, fresh=request.disable_cache)
+        answer = await self._answers.get(("get", path), ask, fresh=request.disable_cache)
         if not request.field_masks:
-            return found
-        return dumps(capabilities.mask(loads(found), request.field_masks))
+            return answer
+        return dumps(capabilities.mask(loads(answer), request.field_masks))
 
     async def can_i(self, spec: dict[str, Any], disable_cache: bool) -> bytes:
         """Status of a SubjectAccessReview."""

@@ -22,13 +22,11 @@ from typing import Any, Protocol
 
 import trio
 
-from edged.admission.config import AdmissionConfig
 from edged.admission.host.policy import PolicySet
 from edged.admission.resources import resource_loads, resource_webhooks
 from edged.admission.resources.conversion import Converted, Limits, convert
 from edged.admission.resources.kinds import KINDS, unique_name_of
 from edged.admission.resources.plan import Object, Plan, describe, make_plan
-from edged.admission.resources.resource_configs import limits_of
 from edged.admission.resources.resource_loads import Loads
 from edged.admission.resources.resource_memory import Memory
 from edged.admission.resources.resource_objects import Objects
@@ -64,8 +62,8 @@ class CustomResources:
 
     def __init__(
         self,
-        admission: AdmissionConfig,
-        wall_timeout_s: float,
+        server_name: str,
+        limits: Limits,
         state_dir: Path,
         client: ApiClient,
         informers: Informers,
@@ -73,8 +71,8 @@ class CustomResources:
         log: Logger,
         now: Callable[[], str],
     ) -> None:
-        self.server_name = admission.policy_server
-        self._limits = limits_of(admission, wall_timeout_s)
+        self.server_name = server_name
+        self._limits = limits
         self._host = host
         self._log = log
         self._objects = Objects(client, informers, self.wake, log)

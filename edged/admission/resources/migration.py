@@ -80,10 +80,10 @@ def examine(objects: Iterable[Object], current: Current) -> Report:
     examined = [Examined(describe(obj), "", tuple(_server(obj, policies, current))) for obj in servers]
     plan = make_plan(mine, current.server, current.limits, ())
     for planned in plan.policies:
-        found = [*_policy(planned.obj, plan.server, current)]
+        findings = [*_policy(planned.obj, plan.server, current)]
         if planned.blocked:
-            found.append(Finding(ATTENTION, planned.blocked))
-        examined.append(Examined(describe(planned.obj), planned.name, tuple(found)))
+            findings.append(Finding(ATTENTION, planned.blocked))
+        examined.append(Examined(describe(planned.obj), planned.name, tuple(findings)))
     served = {id(planned.obj) for planned in plan.policies}
     for obj in policies:
         if id(obj) not in served:
@@ -169,10 +169,10 @@ def _differences(
         yield Finding(NOTE, f"{text}, nor nodes, leases and CSRs" if wide else text)
     if namespaced:
         granted = ((server or {}).get("spec") or {}).get("namespacedPoliciesCapabilities")
-        wanted = common_patterns(["*"], ["*"] if granted is None else granted)
-        kept = common_patterns(current.limits.namespaced_capabilities, wanted)
-        if set(kept) != set(wanted):
-            yield Finding(NOTE, f"host capabilities: {', '.join(kept) or 'none'}; so far {', '.join(wanted)}")
+        so_far = common_patterns(["*"], ["*"] if granted is None else granted)
+        kept = common_patterns(current.limits.namespaced_capabilities, so_far)
+        if set(kept) != set(so_far):
+            yield Finding(NOTE, f"host capabilities: {', '.join(kept) or 'none'}; so far {', '.join(so_far)}")
     if spec.get("allowInsideAdmissionControllerNamespace"):
         yield Finding(NOTE, "allowInsideAdmissionControllerNamespace has no effect: edged runs in no namespace")
 
@@ -208,19 +208,19 @@ def _timeouts(obj: Object) -> list[int]:
 
 def _admission_keys(policies: Sequence[Object], server: Object | None, current: Current) -> dict[str, Any]:
     urls = {url for obj in policies for url in modules_of(obj)}
-    found: dict[str, Any] = {"policy_server": current.server}
+    keys: dict[str, Any] = {"policy_server": current.server}
     sources = {_source(url) for url in urls if not url.startswith("file:")} - {""}
     if sources:
-        found["module_sources"] = sorted({*sources, *current.limits.module_sources})
+        keys["module_sources"] = sorted({*sources, *current.limits.module_sources})
     folders = {urlsplit(url).path.rpartition("/")[0] for url in urls if url.startswith("file://")} - {""}
     if folders:
-        found["module_dirs"] = sorted({*folders, *current.limits.module_dirs})
+        keys["module_dirs"] = sorted({*folders, *current.limits.module_dirs})
     capabilities = ((server or {}).get("spec") or {}).get("namespacedPoliciesCapabilities")
     if capabilities and any(KINDS[obj["kind"]].namespaced for obj in policies):
-        found["namespaced_capabilities"] = sorted({*capabilities, *current.limits.namespaced_capabilities})
+        keys["namespaced_capabilities"] = sorted({*capabilities, *current.limits.namespaced_capabilities})
     if any("v1/Secret" in _aware(obj) for obj in policies):
-        found["allow_secrets"] = True
-    return found
+        keys["allow_secrets"] = True
+    return keys
 
 
 def _source(url: str) -> str:
@@ -244,15 +244,15 @@ def _reads(policies: Sequence[Object]) -> set[str]:
 
 def _sources(server: Object | None) -> dict[str, Any]:
     spec = (server or {}).get("spec") or {}
-    found: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     if spec.get("insecureSources"):
-        found["insecure_sources"] = list(spec["insecureSources"])
+        keys["insecure_sources"] = list(spec["insecureSources"])
     if spec.get("sourceAuthorities"):
-        found["source_authorities"] = {
+        keys["source_authorities"] = {
             host: [{"type": "Data", "data": data} for data in authorities]
             for host, authorities in spec["sourceAuthorities"].items()
         }
-    return found
+    return keys
 
 
 # --- entries for the configuration file
@@ -319,15 +319,15 @@ def policies_yml(document: object) -> tuple[dict[str, Any], list[str]]:
 
 
 def _entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    known = {
+    own_keys = {
         "module": "module", "policyMode": "mode", "allowedToMutate": "allowed_to_mutate", "settings": "settings",
         "contextAwareResources": "context_aware", "message": "message", "timeoutEvalSeconds": "timeout_s",
         "hostCapabilities": "host_capabilities",
     }  # fmt: skip
-    unknown = [key for key in entry if key not in known and key != "namespacedName"]
+    unknown = [key for key in entry if key not in own_keys and key != "namespacedName"]
     if unknown:
         problems.append(f"{name}: unknown keys left out: {', '.join(map(str, unknown))}")
-    table = {known[key]: value for key, value in entry.items() if key in known and value is not None}
+    table = {own_keys[key]: value for key, value in entry.items() if key in own_keys and value is not None}
     if "timeout_s" in table:
         table["timeout_s"] = float(table["timeout_s"])
     return dict(without_nulls(without_defaults(table), name, problems))

@@ -171,25 +171,26 @@ def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
 
 def _status(status: Mapping[str, object]) -> dict[str, Any]:
     """The keys that a Status has; others are dropped."""
-    found = {key: value for key in ("status", "message", "reason") if (value := _typed(status, key, str)) is not None}
+    fields = {key: value for key in ("status", "message", "reason") if (value := _typed(status, key, str)) is not None}
     details, code = _typed(status, "details", dict), _typed(status, "code", int)
     if details is not None:
-        found["details"] = _details(details)
+        fields["details"] = _details(details)
     if code is not None:
         if not 0 <= code <= 65535:
             raise BadReply(f"the policy's response: code {code} is out of range")
-        found["code"] = code
-    return found
+        fields["code"] = code
+    return fields
 
 
 def _details(details: Mapping[str, object]) -> dict[str, Any]:
-    found: dict[str, Any] = {key: value for key in _DETAIL_TEXTS if (value := _typed(details, key, str)) is not None}
+    fields: dict[str, Any] = {key: value for key in _DETAIL_TEXTS if (value := _typed(details, key, str)) is not None}
     causes = _typed(details, "causes", list, required=True)
     if not all(isinstance(cause, dict) for cause in causes):
         raise BadReply("the policy's response: a cause is not an object")
     if causes:
-        found["causes"] = [{key: _typed(cause, key, str) for key in ("reason", "message", "field")} for cause in causes]
+        keys = ("reason", "message", "field")
+        fields["causes"] = [{key: _typed(cause, key, str) for key in keys} for cause in causes]
     wait = _typed(details, "retry_after_seconds", int)
     if wait is not None:
-        found["retry_after_seconds"] = wait
-    return found
+        fields["retry_after_seconds"] = wait
+    return fields

@@ -136,3 +136,27 @@ def test_old_answers_go_when_others_come():
         assert len(answers) == 1
 
     run(main)
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), RecursionError("deep")])
+def test_a_question_that_fails_is_forgotten(error):
+    """Nobody waits for it any more, and the next one asks again."""
+
+    async def main():
+        answers = Answers(60.0, 9, 99)
+
+        async def fail() -> bytes:
+            await trio.lowlevel.checkpoint()
+            raise error
+
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                await answers.get("key", fail)
+        assert not answers._asking and len(answers) == 0
+
+        async def answer() -> bytes:
+            return b"yes"
+
+        assert await answers.get("key", answer) == b"yes"
+
+    trio.run(main)

@@ -18,6 +18,7 @@ from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.resources.custom_resources import CustomResources
 from edged.admission.resources.definitions import definitions
 from edged.admission.resources.kinds import KINDS
+from edged.admission.resources.resource_configs import limits_of
 from edged.admission.rules.webhooks import Target
 from edged.kube import writes
 from edged.kube.client import ApiClient, ApiError
@@ -53,8 +54,10 @@ class Host:
         self.taken: set[str] = set()
         self.swaps = 0
         self.modules = Modules(RegistryConfig(), folder / "state", log)
+        admission = AdmissionConfig(**keys)
+        limits = limits_of(admission, EngineConfig().wall_timeout_s)
         self.resources = CustomResources(
-            AdmissionConfig(**keys), EngineConfig().wall_timeout_s, folder / "state", client, informers, self, log,
+            admission.policy_server, limits, folder / "state", client, informers, self, log,
             lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
 
