@@ -12,7 +12,7 @@ from edged.kube.informers import Informers
 from edged.kube.kubeconfig import ClientSource, Location
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger
-from edged.telemetry.metrics import Registry, internal_error_metrics, process_metrics
+from edged.telemetry.metrics import MetricRegistry, internal_error_metrics, process_metrics
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 
@@ -32,7 +32,7 @@ class Base:
         self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context), log=log)
         self.informers = Informers(self.source.client)
-        self.metrics = Registry()
+        self.metrics = MetricRegistry()
         process_metrics(self.metrics)
         internal_error_metrics(self.metrics, log.internal_errors)
         self.modules = Modules(config.registry, self.state_dir, log)

@@ -19,7 +19,7 @@ from edged.http.listener import parse_address
 from edged.http.messages import Request, Response
 from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
-from edged.telemetry.metrics import CONTENT_TYPE, Registry
+from edged.telemetry.metrics import CONTENT_TYPE, MetricRegistry
 
 Check = Callable[[], str]
 PATHS = ("/livez", "/readyz", "/healthz", "/metrics")
@@ -78,7 +78,7 @@ async def probe_tls(address: str, timeout_s: float = PROBE_TIMEOUT_S) -> str:
 class Health:
     """The handler. `metrics` None: no /metrics. A check or a collector that raises fails by itself."""
 
-    def __init__(self, probes: Probes, log: Logger, metrics: Registry | None = None) -> None:
+    def __init__(self, probes: Probes, log: Logger, metrics: MetricRegistry | None = None) -> None:
         self._probes = probes
         self._log = log
         self._metrics = metrics
@@ -100,7 +100,7 @@ class Health:
             return check()
         return f"internal error: {describe(unit.error)}" if unit.error else ""
 
-    async def _rendered(self, metrics: Registry) -> bytes:
+    async def _rendered(self, metrics: MetricRegistry) -> bytes:
         """All metrics; thousands of series are not written in one go, for reviews wait meanwhile."""
         for collect in metrics.collectors:
             with boundary(self._log, "metrics", getattr(collect, "__qualname__", "")):
@@ -108,7 +108,7 @@ class Health:
         return await _joined(metrics)
 
 
-async def _joined(metrics: Registry) -> bytes:
+async def _joined(metrics: MetricRegistry) -> bytes:
     lines = []
     for line in metrics.lines():
         lines.append(line)

@@ -3,7 +3,7 @@
 
 A client library would cost 1.3 MB; this is what a scrape needs. The number of series per metric is bounded:
 beyond it values are counted under one series whose labels all say "_other", because namespaces and kinds come
-from requests. One event loop, so no locks. `health.py` serves what `Registry.render` gives.
+from requests. One event loop, so no locks. `health.py` serves what `MetricRegistry.render` gives.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Histogram(_Metric):
             yield f"{self.name}_sum{labels} {_number(series.sum)}\n{self.name}_count{labels} {total}\n"
 
 
-class Registry:
+class MetricRegistry:
     """All metrics of one process. `collectors` are called before each rendering, to set gauges."""
 
     def __init__(self) -> None:
@@ -195,12 +195,12 @@ class Registry:
 
 
 # --- what every process measures
-def process_metrics(registry: Registry) -> None:
+def process_metrics(metrics: MetricRegistry) -> None:
     """Adds the usual `process_` metrics, read from /proc when somebody asks."""
-    memory = registry.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
-    cpu = registry.counter("process_cpu_seconds_total", "User and system CPU time in seconds.")
-    descriptors = registry.gauge("process_open_fds", "Open file descriptors.")
-    started = registry.gauge("process_start_time_seconds", "Start time in Unix seconds.")
+    memory = metrics.gauge("process_resident_memory_bytes", "Resident memory size in bytes.")
+    cpu = metrics.counter("process_cpu_seconds_total", "User and system CPU time in seconds.")
+    descriptors = metrics.gauge("process_open_fds", "Open file descriptors.")
+    started = metrics.gauge("process_start_time_seconds", "Start time in Unix seconds.")
     started.set(time.time())
     page = os.sysconf("SC_PAGE_SIZE")
 
@@ -210,12 +210,12 @@ def process_metrics(registry: Registry) -> None:
         cpu.series().value = time.process_time()
         descriptors.set(len(os.listdir("/proc/self/fd")))
 
-    registry.collectors.append(collect)
+    metrics.collectors.append(collect)
 
 
-def internal_error_metrics(registry: Registry, errors: InternalErrors) -> None:
+def internal_error_metrics(metrics: MetricRegistry, errors: InternalErrors) -> None:
     """Adds `edged_internal_errors_total`: 0 for no unit is shown, a series begins with its first error."""
-    counter = registry.counter(
+    counter = metrics.counter(
         "edged_internal_errors_total", "Errors that nobody expected, by the unit of work that failed.", ["unit"]
     )
 
@@ -223,7 +223,7 @@ def internal_error_metrics(registry: Registry, errors: InternalErrors) -> None:
         for unit, count in errors.counts.items():
             counter.series(unit).value = count
 
-    registry.collectors.append(collect)
+    metrics.collectors.append(collect)
 
 
 def label(value: object) -> str:

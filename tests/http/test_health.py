@@ -11,7 +11,7 @@ from edged.http.health import Health, Probes, probe_tls
 from edged.http.listener import Listener, bind
 from edged.http.messages import Peer, Request, Response
 from edged.telemetry.logs import Logger
-from edged.telemetry.metrics import Registry
+from edged.telemetry.metrics import MetricRegistry
 from edged.tls.certificates import ensure
 from edged.tls.contexts import ServerTls, TlsFiles
 
@@ -54,7 +54,7 @@ def test_other_paths_and_methods(target, method, status):
 
 
 def test_metrics():
-    registry = Registry()
+    registry = MetricRegistry()
     registry.counter("a_total", "A.").inc()
     response = get(Health(Probes(QUIET), QUIET, registry), "/metrics")
     assert response.body.endswith(b"a_total 1\n") and "version=0.0.4" in response.content_type
@@ -105,7 +105,7 @@ def test_a_check_or_a_collector_that_raises_fails_alone() -> None:
         raise ValueError("odd")
 
     log = Logger(write=lambda line: None)
-    probes, metrics = Probes(log), Registry()
+    probes, metrics = Probes(log), MetricRegistry()
     probes.live |= {"odd": broken, "loop": lambda: ""}
     answered = get(Health(probes, log), "/livez")
     assert answered.status == 503

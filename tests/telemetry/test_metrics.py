@@ -2,11 +2,11 @@
 
 import pytest
 
-from edged.telemetry.metrics import Counter, Histogram, Registry, process_metrics
+from edged.telemetry.metrics import Counter, Histogram, MetricRegistry, process_metrics
 
 
 def test_counters_and_gauges_render_with_labels_escaped():
-    registry = Registry()
+    registry = MetricRegistry()
     counter = registry.counter("a_total", "Two\nlines.", ("x", "y"))
     counter.inc("1", 'q"\\\n')
     counter.inc("1", 'q"\\\n', by=1.5)
@@ -21,7 +21,7 @@ def test_counters_and_gauges_render_with_labels_escaped():
 
 
 def test_histograms_are_cumulative_and_bounds_are_inclusive():
-    registry = Registry()
+    registry = MetricRegistry()
     series = registry.histogram("h", "H.", ("x",), (1, 2.5)).series("v")
     for value in (0.5, 1, 2, 3, 100):
         series.observe(value)
@@ -44,14 +44,14 @@ def test_wrong_names_and_values_are_errors():
         Counter("a-b", "C.")
     with pytest.raises(ValueError):
         Counter("c", "C.", ("x",)).inc()
-    registry = Registry()
+    registry = MetricRegistry()
     registry.counter("c", "C.")
     with pytest.raises(ValueError):
         registry.gauge("c", "C.")
 
 
 def test_process_metrics_are_read_when_asked():
-    registry = Registry()
+    registry = MetricRegistry()
     process_metrics(registry)
     lines = dict(line.split() for line in registry.render().decode().splitlines() if not line.startswith("#"))
     assert float(lines["process_resident_memory_bytes"]) > 1e6

@@ -31,7 +31,7 @@ from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
     from edged.admission.audit.reports import Report
-    from edged.telemetry.metrics import Registry
+    from edged.telemetry.metrics import MetricRegistry
 
 FIRST_S = 600.0  # the first run starts this long after the start, or earlier: a restart is busy enough
 
@@ -137,11 +137,11 @@ class Auditor:
         for problem in tally.problems:
             self._log.warning("audit incomplete", run=tally.run, problem=problem)
 
-    def measure(self, registry: Registry) -> None:
+    def measure(self, metrics: MetricRegistry) -> None:
         """Adds metrics: the results of the last audit, and when it ended."""
-        results = registry.gauge("edged_audit_results", "Results of the last audit.", ("result",))
-        ended = registry.gauge("edged_audit_finished_timestamp_seconds", "When the last audit ended, Unix seconds.")
-        problems = registry.gauge("edged_audit_problems", "Number of problems in the last audit.")
+        results = metrics.gauge("edged_audit_results", "Results of the last audit.", ("result",))
+        ended = metrics.gauge("edged_audit_finished_timestamp_seconds", "When the last audit ended, Unix seconds.")
+        problems = metrics.gauge("edged_audit_problems", "Number of problems in the last audit.")
 
         def collect() -> None:
             if self.last is None:
@@ -152,7 +152,7 @@ class Auditor:
             ended.set(self.last.finished_at)
             problems.set(len(self.last.problems) + self.last.more_problems + len(self.last.unasked))
 
-        registry.collectors.append(collect)
+        metrics.collectors.append(collect)
 
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Group, Policy
-from edged.telemetry.metrics import MAX_SERIES, MILLISECONDS, Distribution, Registry, Value, label
+from edged.telemetry.metrics import MAX_SERIES, MILLISECONDS, Distribution, MetricRegistry, Value, label
 
 EVALUATION_LABELS = (
     "policy_name", "policy_mode", "resource_kind", "resource_request_operation", "accepted", "mutated",
@@ -29,25 +29,25 @@ class PolicyMetrics:
     """The metrics of all policies. `policies` gives those of the moment, `server` the PolicyServer that they are of."""
 
     def __init__(
-        self, registry: Registry, policies: Callable[[], Iterable[Policy | Group]] = tuple, server: str = "default"
+        self, metrics: MetricRegistry, policies: Callable[[], Iterable[Policy | Group]] = tuple, server: str = "default"
     ) -> None:
-        self._total = registry.counter(
+        self._total = metrics.counter(
             "kubewarden_policy_evaluations_total", "Policy evaluations.", EVALUATION_LABELS)  # fmt: skip
-        self._latency = registry.histogram(
+        self._latency = metrics.histogram(
             "kubewarden_policy_evaluation_latency_milliseconds", "Time of evaluations in milliseconds.",
             LATENCY_LABELS, MILLISECONDS, max_series=MAX_DISTRIBUTIONS)  # fmt: skip
-        self._duration = registry.histogram(
+        self._duration = metrics.histogram(
             "edged_policy_evaluation_duration_seconds", "Time of policy evaluations in seconds.",
             ("policy_name",), max_series=MAX_DISTRIBUTIONS)  # fmt: skip
-        self._decisions = registry.counter(
+        self._decisions = metrics.counter(
             "edged_policy_decisions_total",
             "What policies themselves said: accepted, mutated, rejected, timeout, error.",
             ("policy_name", "verdict", "request_origin"))  # fmt: skip
-        self._policies = registry.gauge("kubewarden_policy_total", "Policies that are served.", POLICY_LABELS)
+        self._policies = metrics.gauge("kubewarden_policy_total", "Policies that are served.", POLICY_LABELS)
         self._series: dict[tuple[object, ...], _Series] = {}
         self._list = policies
         self._server = server
-        registry.collectors.append(self._collect)
+        metrics.collectors.append(self._collect)
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Count one evaluation, as the policy itself answered it."""

@@ -31,7 +31,7 @@ from edged.telemetry.otlp import Attribute, Span, encode_request, encode_span
 from edged.telemetry.otlp_settings import Settings
 
 if TYPE_CHECKING:
-    from edged.telemetry.metrics import Registry
+    from edged.telemetry.metrics import MetricRegistry
 
 QUEUE = 2048
 BATCH = 256
@@ -86,15 +86,15 @@ class Traces:
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
         """Loading policies makes no spans."""
 
-    def measure(self, registry: Registry) -> None:
+    def measure(self, metrics: MetricRegistry) -> None:
         """Adds how many spans were sent, and how many were lost because the collector was away or slow."""
-        counter = registry.counter("edged_trace_spans_total", "Spans of evaluations.", ("result",))
+        counter = metrics.counter("edged_trace_spans_total", "Spans of evaluations.", ("result",))
 
         def collect() -> None:
             counter.series("sent").value = self.sent
             counter.series("dropped").value = self.dropped
 
-        registry.collectors.append(collect)
+        metrics.collectors.append(collect)
 
     # --- sending
 

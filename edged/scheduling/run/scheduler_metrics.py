@@ -6,23 +6,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edged.scheduling.core.counters import BUCKETS, LABELS, Metrics
-from edged.telemetry.metrics import Registry
+from edged.telemetry.metrics import MetricRegistry
 
 Gauges = Mapping[str, Mapping[tuple[str, ...], int]]
 
 
-def scheduler_metrics(registry: Registry, source: Metrics, gauges: Callable[[], Gauges]) -> None:
+def scheduler_metrics(metrics: MetricRegistry, source: Metrics, gauges: Callable[[], Gauges]) -> None:
     """Adds `scheduler_*` to a registry; the numbers are copied when somebody asks."""
     shown_gauges = {
-        name: registry.gauge(f"scheduler_{name}", f"{name.replace('_', ' ')}.", LABELS[name])
+        name: metrics.gauge(f"scheduler_{name}", f"{name.replace('_', ' ')}.", LABELS[name])
         for name in ("pending_pods", "cache_size", "unschedulable_pods")
     }
     histograms = {
-        name: registry.histogram(f"scheduler_{name}", f"{name.replace('_', ' ')}.", LABELS[name], bounds)
+        name: metrics.histogram(f"scheduler_{name}", f"{name.replace('_', ' ')}.", LABELS[name], bounds)
         for name, bounds in BUCKETS.items()
     }
     counters = {
-        name: registry.counter(f"scheduler_{name}", f"{name.replace('_', ' ')}.", labels)
+        name: metrics.counter(f"scheduler_{name}", f"{name.replace('_', ' ')}.", labels)
         for name, labels in LABELS.items()
         if name not in histograms and name not in shown_gauges
     }
@@ -39,4 +39,4 @@ def scheduler_metrics(registry: Registry, source: Metrics, gauges: Callable[[], 
             for labels, value in values.items():
                 shown_gauges[name].set(value, *labels)
 
-    registry.collectors.append(collect)
+    metrics.collectors.append(collect)

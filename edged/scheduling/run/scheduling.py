@@ -37,7 +37,7 @@ from edged.scheduling.run.scheduler_metrics import Gauges, scheduler_metrics
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
-    from edged.telemetry.metrics import Registry
+    from edged.telemetry.metrics import MetricRegistry
 
 OWN_LEASE = "edged-scheduler"
 PAUSE_S = 30.0
@@ -55,7 +55,7 @@ class Scheduling:
         client: ApiClient,
         informers: Informers,
         log: Logger,
-        metrics: Registry,
+        metrics: MetricRegistry,
     ) -> None:
         self.error = ""
         self.elector: LeaderElector | None = None
@@ -64,7 +64,7 @@ class Scheduling:
         self._loader = loader
         self._client = client
         self._log = log
-        self._registry = metrics
+        self._metric_registry = metrics
         self._metrics = Metrics()
         self._builder = SchedulerBuilder(node_name, client, informers, log, self._metrics, self._leads)
         self._settings = SchedulerFile(())
@@ -94,7 +94,7 @@ class Scheduling:
         if self._term is None:
             self._builder.release()
             return
-        scheduler_metrics(self._registry, self._metrics, self._gauges)
+        scheduler_metrics(self._metric_registry, self._metrics, self._gauges)
         self.elector = self._make_elector()
         work.start_soon(self._builder.recorder.run)
         if self._builder.annotator is not None:

@@ -22,7 +22,7 @@ from edged.admission.rules.review import AdmissionResponse
 from edged.errors import ConfigError
 from edged.kube.client import ApiError, NoAnswer
 from edged.telemetry.logs import Logger
-from edged.telemetry.metrics import Registry
+from edged.telemetry.metrics import MetricRegistry
 from edged.wasm.account import Budget
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
@@ -345,7 +345,7 @@ def test_audits_come_at_their_interval_and_one_at_a_time():
 
 
 def test_the_last_audit_is_measured():
-    world, registry = World(loaded(), loaded("b", error="broken")), Registry()
+    world, registry = World(loaded(), loaded("b", error="broken")), MetricRegistry()
     world.auditor.measure(registry)
     assert "edged_audit_results{" not in registry.render().decode()
     world.scan()

@@ -12,7 +12,7 @@ from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import TIMED_OUT
 from edged.registry.origin import Origin
-from edged.telemetry.metrics import MAX_SERIES, Registry
+from edged.telemetry.metrics import MAX_SERIES, MetricRegistry
 from edged.wasm.account import Budget
 from tests.admission.host.support import request
 
@@ -34,12 +34,12 @@ def evaluate(
     measured.evaluated(Evaluation(policy(), asked or request(**fields), own, own, failure, origin, 0.003))
 
 
-def text_of(registry: Registry) -> str:
-    return registry.render().decode()
+def text_of(metrics: MetricRegistry) -> str:
+    return metrics.render().decode()
 
 
 def test_an_evaluation_counts_under_kubewardens_names():
-    registry = Registry()
+    registry = MetricRegistry()
     measured = PolicyMetrics(registry)
     for _ in range(2):
         evaluate(measured, AdmissionResponse("u", False, status={"code": 500}), failure="trap", namespace="ns")
@@ -51,7 +51,7 @@ def test_an_evaluation_counts_under_kubewardens_names():
 
 
 def test_each_sort_of_answer_has_a_series():
-    registry = Registry()
+    registry = MetricRegistry()
     measured = PolicyMetrics(registry)
     patch: list[dict[str, Any]] = [{"op": "add", "path": "/a", "value": 1}]
     evaluate(measured, AdmissionResponse("u", True))
@@ -70,7 +70,7 @@ def test_each_sort_of_answer_has_a_series():
 
 
 def test_raw_requests_have_no_resource():
-    registry = Registry()
+    registry = MetricRegistry()
     raw = AdmissionRequest("u", {"kind": {"kind": "Pod"}, "operation": "x", "namespace": "n"}, None, raw=True)
     evaluate(PolicyMetrics(registry), AdmissionResponse("u", True), asked=raw)
     empty = 'resource_kind="",resource_request_operation="",accepted="true",mutated="false",request_origin="",'
@@ -78,7 +78,7 @@ def test_raw_requests_have_no_resource():
 
 
 def test_policies_that_do_not_load_are_counted_with_their_reason():
-    registry = Registry()
+    registry = MetricRegistry()
     PolicyMetrics(registry).loaded([policy("good"), policy("bad", "no such file: " + "x" * 999)])
     lines = [line for line in text_of(registry).splitlines() if line.startswith("kubewarden_policy_evaluations_total{")]
     assert len(lines) == 1 and 'policy_name="bad",policy_mode=""' in lines[0]
@@ -86,7 +86,7 @@ def test_policies_that_do_not_load_are_counted_with_their_reason():
 
 
 def test_the_policies_of_the_moment_are_told():
-    registry = Registry()
+    registry = MetricRegistry()
     served = [
         policy("a", allowed_to_mutate=True, failure_policy="Ignore"),
         policy("b", "broken", origin=Origin("AdmissionPolicy", "shop", "b")),
@@ -105,7 +105,7 @@ def test_the_policies_of_the_moment_are_told():
 
 
 def test_namespaces_without_end_do_not_fill_memory():
-    registry = Registry()
+    registry = MetricRegistry()
     measured = PolicyMetrics(registry)
     for n in range(MAX_SERIES + 100):
         evaluate(measured, AdmissionResponse("u", True), namespace=f"n{n}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from edged.scheduling.core.counters import BUCKETS, LABELS, Metrics
 from edged.scheduling.run.scheduler_metrics import scheduler_metrics
-from edged.telemetry.metrics import Registry
+from edged.telemetry.metrics import MetricRegistry
 
 
 def test_numbers_are_those_of_the_moment_of_asking() -> None:
-    registry, source = Registry(), Metrics()
+    registry, source = MetricRegistry(), Metrics()
     pending = {("active",): 1}
     scheduler_metrics(registry, source, lambda: {"pending_pods": pending})
     source.count("schedule_attempts_total", "scheduled", "edged")
@@ -25,7 +25,7 @@ def test_numbers_are_those_of_the_moment_of_asking() -> None:
 
 
 def test_all_that_the_scheduler_counts_has_a_metric() -> None:
-    registry = Registry()
+    registry = MetricRegistry()
     scheduler_metrics(registry, Metrics(), dict)
     text = registry.render().decode()
     for name in LABELS:

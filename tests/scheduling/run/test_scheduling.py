@@ -18,7 +18,7 @@ from edged.scheduling.run.plugin_loader import Loaded
 from edged.scheduling.run.scheduler_builder import NODES
 from edged.scheduling.run.scheduling import PAUSE_S, Scheduling
 from edged.telemetry.logs import Logger, LogStyle
-from edged.telemetry.metrics import Registry
+from edged.telemetry.metrics import MetricRegistry
 from tests.scheduling.makers import node
 from tests.scheduling.run.test_scheduler_loop import FakeInformer
 
@@ -72,7 +72,7 @@ class Bench:
         self.loader = FakeLoader(*failures)
         self.informers = FakeInformers()
         client = SimpleNamespace(server="https://127.0.0.1")
-        self.scheduling = Scheduling(CONFIG, "node", self.loader, client, self.informers, log, Registry())
+        self.scheduling = Scheduling(CONFIG, "node", self.loader, client, self.informers, log, MetricRegistry())
 
     def units(self):
         return [event["unit"] for event in self.events if event["msg"] == "internal error"]
