@@ -1,7 +1,7 @@
 """Whether every API server of the cluster reaches the URL that the webhooks name.
 
-A loopback URL means "the API server's own host" to whoever dials it. So it is only good where there is just one API
-server, on this very host. Used by dynamic_registration.py.
+An API server that dials a loopback URL reaches its own host. So such a URL is right only if there is one API server
+and it runs on this host. Used by dynamic_registration.py.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def endpoint_addresses(slices: EndpointSlices) -> list[str]:
 
 
 def is_loopback_url(url: str) -> bool:
-    """Whether a URL's host means the host of whoever dials it."""
+    """Whether a URL names the dialling host itself."""
     host = urlsplit(url).hostname or ""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback

@@ -89,7 +89,7 @@ class DynamicRegistration(Polling):
         return created
 
     async def remove(self, *, force: bool = False) -> list[str]:
-        """Delete the objects that are ours, or with `force` whoever's they are; their kinds. Raises
+        """Delete the objects that this node owns; with `force`, also those of others. Returns their kinds. Raises
         EdgedError."""
         removed = []
         for kind in webhooks.PLURALS:

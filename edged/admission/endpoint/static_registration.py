@@ -63,7 +63,7 @@ class StaticRegistration(Polling):
         self._say(State(self.mode, "registered", "", names, generated.problems, settled_at))
 
     def remove(self, *, force: bool = False) -> list[Path]:
-        """Delete the files that are ours, or with `force` whoever's they are. Raises EdgedError."""
+        """Delete the files that this node owns; with `force`, also those of others. Raises EdgedError."""
         removed = []
         for path in map(self.path, webhooks.FOLDERS):
             if not force:

@@ -94,7 +94,7 @@ class CertificateTrust:
         }
 
     async def _answer(self, asked: _Asked) -> None:
-        """Whoever asked hears of it in any case; the next question gets a new child where this one failed."""
+        """Sets `done` in any case. If the child failed, the next question starts a new one."""
         asked.problem = "the question was given up"
         try:
             with boundary(self._log, "child", "certificates") as unit:

@@ -93,8 +93,8 @@ def _problem(obj: Object, server: Object | None, modules: Sequence[object], limi
 
 
 def _take_deep_settings(table: Table) -> str:
-    """Settings that JSON could not be made of are taken out; "" when there are none. Whoever compares or writes the
-    table later need not think of them."""
+    """Takes out settings that cannot be written as JSON, so that the table can be compared and written later. Why they
+    were taken out; "" when there are none."""
     problem = ""
     for where, part in (("", table), *((f"member {name}: ", part) for name, part in table.get("members", {}).items())):
         if is_deeper(part.get("settings"), MAX_SETTINGS_DEPTH):

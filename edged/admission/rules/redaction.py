@@ -1,6 +1,6 @@
 """A review as it may be shown to a person: what a Secret holds is left out. Pure.
 
-Called by admission/host/review_watch.py. Other kinds are shown as they are: whoever may see reviews may see objects.
+Called by admission/host/review_watch.py. Other kinds are shown as they are: a user who may see reviews may see objects.
 """
 
 from __future__ import annotations

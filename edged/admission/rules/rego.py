@@ -153,7 +153,7 @@ def _typed(data: Mapping[str, object], key: str, kind: type, *, required: bool =
 
 
 def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
-    """The operations of a patch that the policy wrote itself, so that they are seen by whoever forbids mutation."""
+    """The operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen."""
     kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
     if kind not in (None, "JSONPatch"):
         raise BadReply(f"the policy's response: patchType is {kind!r}, not JSONPatch")
