@@ -14,12 +14,15 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "abi/opa.py": ("wasm/test_linked.py", "admission/host/test_rego_policy.py"),
     "abi/opa_companion.py": ("wasm/test_linked.py",),
     "abi/rego/": ("abi/rego/test_builtins.py",),
-    "abi/wapc.py": ("admission/host/test_faults.py", "admission/host/test_outside.py"),
+    "abi/wapc.py": ("admission/host/test_faults.py", "admission/host/test_capability_policies.py"),
     "abi/wasi_policy.py": ("admission/host/test_wasi_policies.py",),
     "admission/audit/": ("admission/audit/test_auditor.py", "admission/audit/test_boundaries.py"),
     "admission/config.py": ("test_config.py",),
     "admission/endpoint/no_registration.py": ("admission/resources/test_custom_resources.py",),
     "admission/endpoint/": ("admission/endpoint/test_boundaries.py", "admission/rules/test_malformed.py"),
+    "admission/host/context.py": (
+        "admission/host/test_faults.py", "cli/policy/test_suite_files.py", "cluster/test_admission.py",
+    ),
     "admission/host/webhook_specs.py": ("admission/resources/test_conversion.py",),
     "admission/host/": ("admission/host/test_faults.py", "admission/host/test_policy_groups.py"),
     "admission/resources/": (
@@ -41,7 +44,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "http/transport.py": ("http/test_listener.py",),
     "kube/values/checks.py": ("test_config.py",),
     "kube/watch.py": ("kube/test_informers.py",),
-    "process/config.py": ("test_config.py",),
+    "process/config.py": ("cli/test_check.py",),
     "registry/config.py": ("test_config.py",),
     "sandbox/": (
         "sandbox/test_server.py", "sandbox/test_reads.py", "sandbox/test_writer.py", "sandbox/test_crd_deletion.py",
@@ -72,6 +75,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "scheduling/run/test_scheduler_loop.py", "scheduling/run/test_preemption_loop.py",
         "scheduling/run/test_boundaries.py",
     ),
+    "scheduling/run/plugin_handle.py": ("scheduling/run/test_guest_loop.py", "cluster/test_scheduling_volumes.py"),
     "scheduling/run/scheduler_builder.py": ("scheduling/run/test_scheduling.py",),
     "scheduling/run/scheduler_writes.py": ("cluster/test_scheduling.py", "cluster/test_scheduling_volumes.py"),
     "telemetry/otlp.py": ("admission/host/test_traces.py",),
@@ -87,7 +91,6 @@ no shorter ones."""
 
 OF_NO_FILE = {
     "admission/host/test_boundaries.py",
-    "admission/host/test_capability_policies.py",
     "registry/test_real.py",
     "sandbox/test_failures.py",
     "sandbox/test_kubectl.py",

@@ -1,0 +1,61 @@
+"""Reviews of the custom resources themselves: defaults, refusals, and objects that have no business at a path."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import orjson
+import pytest
+import trio
+
+from edged.admission.resources.kinds import KINDS
+from edged.admission.resources.resource_reviews import ResourceReviews
+from edged.admission.rules.review import BadReview
+from tests.admission.resources.objects import policy
+from tests.admission.rules.test_malformed import REVIEW
+from tests.kube.support import quiet
+
+KIND = KINDS["ClusterAdmissionPolicy"]
+
+
+def ask(path: str, obj: Any, **request: Any) -> dict[str, Any]:
+    body = orjson.dumps({**REVIEW, "request": {**REVIEW["request"], "object": obj, **request}})
+    answer = trio.run(ResourceReviews("default", quiet()).answer, path, body)
+    response: dict[str, Any] = json.loads(answer)["response"]
+    assert response["uid"] == REVIEW["request"]["uid"]
+    return response
+
+
+def test_a_new_policy_gets_defaults_and_the_finalizer() -> None:
+    response = ask(KIND.mutate_path, policy("x"))
+    assert response["allowed"]
+    patch = json.loads(base64.b64decode(response["patch"]))
+    assert any("finalizers" in change["path"] for change in patch)
+
+
+def test_a_good_policy_is_allowed_and_a_bad_one_is_told_why() -> None:
+    assert ask(KIND.validate_path, policy("x"))["allowed"]
+    response = ask(KIND.validate_path, policy("x", rules=[]))
+    assert not response["allowed"]
+    assert "spec.rules: Required value: a policy must have at least one rule" in response["status"]["message"]
+
+
+def test_what_must_not_change_is_compared_with_the_old_object() -> None:
+    old, new = policy("x", mode="protect"), policy("x", mode="monitor")
+    response = ask(KIND.validate_path, new, oldObject=old, operation="UPDATE")
+    assert not response["allowed"]
+    assert "mode" in response["status"]["message"]
+
+
+@pytest.mark.parametrize("path", [KIND.mutate_path, KIND.validate_path])
+def test_a_deletion_is_allowed(path: str) -> None:
+    response = ask(path, None, operation="DELETE")
+    assert response["allowed"] and not response.get("patch")
+
+
+@pytest.mark.parametrize("kind", ["PolicyServer", "Pod"])
+def test_another_kind_is_refused(kind: str) -> None:
+    with pytest.raises(BadReview, match=f"is not for {kind}"):
+        ask(KIND.validate_path, {**policy("x"), "kind": kind})
