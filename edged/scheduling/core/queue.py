@@ -56,6 +56,8 @@ def raise_it(pod: PodInfo, error: Exception) -> None:
 class SchedulingQueue:
     """Moves waiting Pods between the places of the file's docstring.
 
+    It is larger than other classes because every move is here: a Pod is in one place at a time.
+
     `profiles`: by scheduler name; all must sort alike. `extenders`: there are HTTP extenders.
     """
 
