@@ -31,7 +31,7 @@ class Base:
         self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
         self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context), log=log)
-        self.informers = Informers(self.source.client)
+        self.informers = Informers(self.source.client, log=log)
         self.metrics = MetricRegistry()
         process_metrics(self.metrics)
         internal_error_metrics(self.metrics, log.internal_errors)

@@ -262,14 +262,14 @@ class Informers:
         *,
         prunes: Mapping[GroupVersionResource, Prune] | None = None,
         times: WatchTimes | None = None,
-        log: Logger | None = None,
+        log: Logger,
         linger_s: float = LINGER_S,
         random: Callable[[], float] = random_numbers.random,
     ) -> None:
         self._client = client
         self._prunes = dict(prunes or {})
         self._times = times or WatchTimes()
-        self._log = log or Logger()
+        self._log = log
         self._linger_s = linger_s
         self._random = random
         self._turn = trio.Lock()

@@ -189,10 +189,10 @@ class ClientSource:
     """Keeps `client` connected to where the kubeconfig points. `run()` for as long as the daemon lives."""
 
     def __init__(
-        self, location: Location, *, log: Logger | None = None, check_every_s: float = CHECK_EVERY_S
+        self, location: Location, *, log: Logger, check_every_s: float = CHECK_EVERY_S
     ) -> None:
         self._location = location
-        self._log = log or Logger()
+        self._log = log
         self._check_every_s = check_every_s
         self._files: list[Path] = []
         self._seen: tuple[Any, ...] | None = None

@@ -296,14 +296,14 @@ class EventRecorder:
         pool: LeanPool,
         *,
         random: Callable[[], float],
-        log: Logger | None = None,
+        log: Logger,
         capacity: int = 1000,
         writers: int = 3,
         tries: int = 3,
     ) -> None:
         self._pool = pool
         self._random = random
-        self._log = log or Logger()
+        self._log = log
         self._capacity = capacity
         self._writers = writers
         self._tries = tries

@@ -40,3 +40,10 @@ def test_a_process_that_does_nothing(tmp_path: Path) -> None:
 
     trio.run(main)
     base.engine.close()
+
+
+def test_everything_counts_internal_errors_in_one_place(tmp_path: Path) -> None:
+    log = Logger(write=lambda line: None)
+    base = Base(configuration.parse(f'[node]\nstate_dir = "{tmp_path}"\n'), log)
+    assert base.informers._log is base.source._log is log
+    base.engine.close()

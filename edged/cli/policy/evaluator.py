@@ -150,7 +150,7 @@ async def open_evaluator(config: Config, *, cluster: bool = False) -> AsyncItera
         if cluster:
             client = await open_client(config.kubernetes)
             stack.push_async_callback(client.aclose)
-            informers = Informers(client)
+            informers = Informers(client, log=Logger())
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
             await nursery.start(informers.run)

@@ -84,7 +84,7 @@ def test_a_restart_without_the_api_server_keeps_the_policies(tmp_path: Path) -> 
 
     async def offline() -> None:
         client = ApiClient(session_for("http://127.0.0.1:1"))
-        host = Host(tmp_path, client, Informers(client), quiet())
+        host = Host(tmp_path, client, Informers(client, log=quiet()), quiet())
         await host.resources.start()
         assert host.resources.policies["clusterwide-kept"].error is None
         kept = next(spec for spec in host.resources.specs() if spec.name == "clusterwide-kept")
@@ -118,7 +118,7 @@ def test_a_registered_policy_without_its_module_rejects_after_a_restart(tmp_path
     async def again() -> None:
         module.unlink()
         client = ApiClient(session_for("http://127.0.0.1:1"))
-        host = Host(tmp_path, client, Informers(client), quiet(), module_dirs=(str(module.parent),))
+        host = Host(tmp_path, client, Informers(client, log=quiet()), quiet(), module_dirs=(str(module.parent),))
         await host.resources.start()
         assert "No such file" in (host.resources.policies["clusterwide-lost"].error or "")
         assert any(spec.name == "clusterwide-lost" and spec.rules for spec in host.resources.specs())

@@ -62,7 +62,7 @@ def test_credentials_of_the_node_are_for_cluster_scoped_kinds(tmp_path: Path, mo
 
     async def main() -> None:
         client = ApiClient(session_for("http://127.0.0.1:1"))
-        loader = Host(tmp_path, client, Informers(client), quiet()).loader()
+        loader = Host(tmp_path, client, Informers(client, log=quiet()), quiet()).loader()
         for obj in (
             made("ClusterAdmissionPolicy", "r.example/cluster:1"),
             made("AdmissionPolicy", "r.example/own:1", "team"),
