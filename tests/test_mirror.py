@@ -62,7 +62,6 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "scheduling/core/plugin_status.py": ("scheduling/core/test_cycle.py",),
     "scheduling/core/pod_class.py": ("scheduling/core/test_classes.py",),
     "scheduling/core/snapshot.py": ("scheduling/core/test_cache.py", "scheduling/core/test_classes.py"),
-    "scheduling/core/tracker.py": ("scheduling/run/test_scheduler_loop.py", "scheduling/run/test_preemption_loop.py"),
     "scheduling/core/volume_binder.py": ("scheduling/plugins/test_volume_binding.py",),
     "scheduling/core/what_if.py": ("scheduling/core/test_preemption.py",),
     "scheduling/guests/guest_leases.py": ("scheduling/guests/test_guest.py",),
