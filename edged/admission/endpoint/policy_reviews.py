@@ -65,7 +65,7 @@ class PolicyReviews:
         if request.method != "POST":
             return ONLY_POST
         name = unquote(segments[2])
-        with boundary(self._log, "review", name):
+        with boundary(self._log, "review", request.raw_path):
             try:
                 return await self._review(name, endpoint, request)
             except UnknownPolicy:

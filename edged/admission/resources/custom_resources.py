@@ -177,7 +177,7 @@ class CustomResources:
 
     def _converted(self, obj: Object, server: Object | None, limits: Limits) -> Converted:
         """An object that cannot be converted has that as its problem."""
-        with boundary(self._log, "resource", describe(obj)) as unit:
+        with boundary(self._log, "resource", f"{describe(obj)} (spec)") as unit:
             return convert(obj, server, limits)
         assert unit.error is not None
         return Converted(unique_name_of(obj), KINDS[obj["kind"]].is_group, {}, unexpected(unit.error))

@@ -55,7 +55,7 @@ class ResourceReports:
         failed several times in the same way."""
         away: PeerError | None = None
         waiting = False
-        with boundary(self._log, "resource", describe(obj)) as unit:
+        with boundary(self._log, "resource", f"{describe(obj)} (status)") as unit:
             try:
                 waiting = await write
             except ApiError as error:

@@ -11,9 +11,11 @@ import trio
 from edged.admission.resources import custom_resources, resource_loads, resource_objects, resource_reports
 from edged.admission.resources.resource_memory import Memory
 from edged.admission.resources.resource_status import ObjectWriter
-from edged.kube.client import ApiError
+from edged.kube.client import ApiClient, ApiError
+from edged.kube.informers import Informers
 from edged.telemetry.logs import Logger
 from tests.admission.resources.scene import SERVER, Host, Object, policy, scene, until
+from tests.kube.support import quiet, session_for
 from tests.kube.support import run as run_trio
 
 ERRORS = [ValueError("odd"), RecursionError("too deep"), ExceptionGroup("both", [ValueError("a"), KeyError("b")])]
@@ -168,3 +170,22 @@ def test_a_refused_write_of_one_object_leaves_the_others_alone(
             assert internal_errors(host) == 0
 
     run_trio(main, within_s=60)
+
+
+def test_a_write_that_keeps_failing_waits_for_the_next_change(tmp_path: Path) -> None:
+    """Although the same object is converted without an error before each of its writes."""
+
+    async def fail() -> bool:
+        raise ValueError("odd")
+
+    async def main() -> None:
+        client = ApiClient(session_for("http://127.0.0.1:1"))
+        resources = Host(tmp_path, client, Informers(client), quiet()).resources
+        obj, soon = policy("x"), []
+        for _ in range(6):
+            resources._converted(obj, None, resources._limits)
+            soon.append(await resources._reports._attempt(obj, fail(), []))
+        assert soon == [True, True, True, True, False, False]
+        await client.aclose()
+
+    run_trio(main)
