@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random as random_numbers
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import trio
@@ -21,10 +21,14 @@ from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.kube.watch import SLICE_ITEMS, Watcher, WatchTimes
 from edged.process.boundary import boundary
+from edged.telemetry.internal_errors import STUBBORN
 from edged.telemetry.logs import Logger
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 LINGER_S = 30.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
+"""How long until a handler is told again of what it could not take."""
+REPEAT_INTERVAL_S = 1.0
 
 Prune = Callable[[dict[str, Any]], None]
 
@@ -40,16 +44,27 @@ class Change:
     old: Callable[[], dict[str, Any]] | None
 
 
-Handler = Callable[[Change], None]
+Handler = Callable[[Change], bool | None]
+"""Takes a change. One that could not, because it raised or returned True, is told of the object again later."""
+
+
+@dataclass(slots=True)
+class Missed:
+    """A change that a handler could not take, and when it is told again (trio's clock)."""
+
+    change: Change
+    due: float
 
 
 class Subscription:
     """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them
-    all."""
+    all. `missed`: what it is told again; `tries`: how often it has failed in a row, by key."""
 
     def __init__(self, handler: Handler, pending: dict[NamespacedName, None] | None) -> None:
         self.handler = handler
         self.pending = pending
+        self.missed: dict[NamespacedName, Missed] = {}
+        self.tries: dict[NamespacedName, int] = {}
         self._replayed = trio.Event()
         if not pending:
             self.finished()
@@ -78,12 +93,18 @@ class Informer:
     """The cache of one selection. Made by `Informers.acquire`; a sink for watch.py."""
 
     def __init__(
-        self, selection: Selection, prune: Prune | None, start_replay: Callable[[Subscription], None], log: Logger
+        self,
+        selection: Selection,
+        prune: Prune | None,
+        start_replay: Callable[[Subscription], None],
+        start_repeats: Callable[[Subscription], None],
+        log: Logger,
     ) -> None:
         self.selection = selection
         self._log = log
         self._prune = prune
         self._start_replay = start_replay
+        self._start_repeats = start_repeats
         self._store = Store()
         self._synced = trio.Event()
         self._subscriptions: list[Subscription] = []
@@ -160,6 +181,8 @@ class Informer:
     def remove_handler(self, handler: Handler) -> None:
         for subscription in [each for each in self._subscriptions if each.handler == handler]:
             subscription.finished()
+            subscription.missed.clear()
+            subscription.tries.clear()
             self._subscriptions.remove(subscription)
 
     def replay_slice(self, subscription: Subscription) -> bool:
@@ -173,8 +196,18 @@ class Informer:
             del pending[key]
             obj = self.get(key)
             if obj is not None:
-                self._call(subscription.handler, Change("added", key, obj, None))
+                self._call(subscription, Change("added", key, obj, None))
         return True
+
+    def repeat(self, subscription: Subscription, now: float) -> bool:
+        """Tell a handler again of what it missed and is due; False when it has missed nothing more."""
+        due = [missed.change for missed in subscription.missed.values() if missed.due <= now]
+        for change in due[:SLICE_ITEMS]:
+            subscription.missed.pop(change.key, None)
+            obj = change.object if change.type == "deleted" else self.get(change.key)
+            if obj is not None:
+                self._call(subscription, replace(change, object=obj))
+        return bool(subscription.missed)
 
     # --- the sink of watch.py
 
@@ -222,10 +255,26 @@ class Informer:
         if self._prune is not None:
             self._prune(obj)
 
-    def _call(self, handler: Handler, change: Change) -> None:
-        """What a handler raises costs the other handlers nothing."""
-        with boundary(self._log, "object", f"{self._named(change.key)} {_name_of(handler)}"):
-            handler(change)
+    def _call(self, subscription: Subscription, change: Change) -> None:
+        """What a handler raises costs the other handlers nothing, and it is told again."""
+        missed = subscription.missed.pop(change.key, None)
+        if missed is not None and change.type == "modified" and missed.change.type == "added":
+            change = replace(change, type="added", old=None)
+        again: bool | None = True
+        with boundary(self._log, "object", f"{self._named(change.key)} {_name_of(subscription.handler)}"):
+            again = subscription.handler(change)
+        if again:
+            self._tell_again(subscription, change)
+        else:
+            subscription.tries.pop(change.key, None)
+
+    def _tell_again(self, subscription: Subscription, change: Change) -> None:
+        tries = subscription.tries[change.key] = subscription.tries.get(change.key, 0) + 1
+        pause_s = LONGEST_PAUSE_S if tries >= STUBBORN else FIRST_PAUSE_S * 2 ** (tries - 1)
+        is_first = not subscription.missed
+        subscription.missed[change.key] = Missed(change, trio.current_time() + pause_s)
+        if is_first:
+            self._start_repeats(subscription)
 
     def _named(self, key: NamespacedName) -> str:
         return f"{self.selection.resource} {key}"
@@ -240,7 +289,7 @@ class Informer:
         for subscription in tuple(self._subscriptions):
             pending = subscription.pending
             if pending is None or change.key not in pending:
-                self._call(subscription.handler, told)
+                self._call(subscription, told)
             elif change.kind == "deleted":
                 del pending[change.key]  # it never knew the object
 
@@ -332,7 +381,12 @@ class Informers:
             if self._nursery is not None:
                 self._nursery.start_soon(self._replay, informer, subscription)
 
-        informer = Informer(selection, selection.prune or self._prunes.get(selection.resource), start_replay, self._log)
+        def start_repeats(subscription: Subscription) -> None:
+            if self._nursery is not None:
+                self._nursery.start_soon(self._repeat, informer, subscription)
+
+        prune = selection.prune or self._prunes.get(selection.resource)
+        informer = Informer(selection, prune, start_replay, start_repeats, self._log)
         self._informers[selection] = informer
         if self._nursery is not None:
             self._nursery.start_soon(self._watch, informer)
@@ -364,6 +418,13 @@ class Informers:
         while more:
             async with self._turn:
                 more = informer.replay_slice(subscription)
+
+    async def _repeat(self, informer: Informer, subscription: Subscription) -> None:
+        more = True
+        while more:
+            await trio.sleep(REPEAT_INTERVAL_S)
+            async with self._turn:
+                more = informer.repeat(subscription, trio.current_time())
 
     async def _linger(self, informer: Informer) -> None:
         await trio.sleep(self._linger_s)

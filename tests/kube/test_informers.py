@@ -13,7 +13,15 @@ import trio.testing
 
 from edged.kube import watch
 from edged.kube.client import ApiClient
-from edged.kube.informers import Change, Informer, Informers
+from edged.kube.informers import (
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    Change,
+    Informer,
+    Informers,
+    Selection,
+    Subscription,
+)
 from edged.kube.values.names import NamespacedName
 from edged.kube.watch import SLICE_ITEMS, WatchTimes
 from tests.fakes.apiserver import (
@@ -701,3 +709,98 @@ def test_a_round_of_a_watch_that_fails_is_begun_anew(monkeypatch: pytest.MonkeyP
             assert log.internal_errors.counts == {"watch": 3}
 
     run(main)
+
+
+# --- changes that a handler could not take
+
+
+class Forgetful:
+    """A handler that cannot take the first `times` changes; `takes` are the others. `says` True instead of raising."""
+
+    def __init__(self, times: int, *, says: bool = False) -> None:
+        self.left = times
+        self.says = says
+        self.takes: list[tuple[str, str, str]] = []
+
+    def __call__(self, change: Change) -> bool:
+        if self.left:
+            self.left -= 1
+            if self.says:
+                return True
+            raise ValueError("odd")
+        self.takes.append((change.type, str(change.key), change.object["metadata"]["resourceVersion"]))
+        return False
+
+
+def informer_for(handler: Forgetful) -> tuple[Informer, Subscription, list[Subscription]]:
+    """An informer without a server, its subscription, and which subscriptions asked to be told again."""
+    asked: list[Subscription] = []
+    informer = Informer(Selection(PODS, None, "", ""), None, lambda _: None, asked.append, quiet())
+    return informer, informer.add_handler(handler), asked
+
+
+def put(informer: Informer, name: str, version: str) -> None:
+    obj = {"metadata": {"name": name, "namespace": "n", "resourceVersion": version}}
+    informer.put(NamespacedName("n", name), version, obj)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_handler_is_told_again_of_what_it_could_not_take(says: bool) -> None:
+    async def main() -> None:
+        handler = Forgetful(2, says=says)
+        informer, subscription, asked = informer_for(handler)
+        put(informer, "a", "1")
+        put(informer, "b", "2")
+        assert asked == [subscription] and handler.takes == []
+        now = trio.current_time()
+        assert informer.repeat(subscription, now) and handler.takes == []  # not due yet
+        assert not informer.repeat(subscription, now + FIRST_PAUSE_S + 1)
+        assert handler.takes == [("added", "n/a", "1"), ("added", "n/b", "2")]
+
+    trio.run(main)
+
+
+def test_a_newer_change_takes_the_place_of_a_missed_one() -> None:
+    async def main() -> None:
+        handler = Forgetful(1)
+        informer, subscription, _ = informer_for(handler)
+        put(informer, "a", "1")
+        put(informer, "a", "2")
+        assert handler.takes == [("added", "n/a", "2")]  # no change comes before its "added"
+        assert not informer.repeat(subscription, trio.current_time() + 1000)
+        assert len(handler.takes) == 1
+
+    trio.run(main)
+
+
+def test_a_missed_deletion_is_told_again_and_a_missed_object_that_went_is_not() -> None:
+    async def main() -> None:
+        handler = Forgetful(0)
+        informer, subscription, _ = informer_for(handler)
+        put(informer, "a", "1")
+        handler.left = 2
+        informer.remove(NamespacedName("n", "a"), {"metadata": {"resourceVersion": "3"}})
+        put(informer, "b", "4")
+        informer._store.remove(NamespacedName("n", "b"))
+        assert not informer.repeat(subscription, trio.current_time() + 1000)
+        assert handler.takes == [("added", "n/a", "1"), ("deleted", "n/a", "3")]
+
+    trio.run(main)
+
+
+def test_what_fails_again_and_again_waits_longer_and_a_handler_that_goes_leaves_nothing() -> None:
+    async def main() -> None:
+        handler = Forgetful(20)
+        informer, subscription, _ = informer_for(handler)
+        put(informer, "a", "1")
+        pauses = []
+        for _ in range(6):
+            now = trio.current_time()
+            pauses.append(round(subscription.missed[NamespacedName("n", "a")].due - now))
+            informer.repeat(subscription, now + 1000)
+        assert pauses == [1, 2, 4, 8, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+        informer.remove_handler(handler)
+        assert not subscription.missed and not subscription.tries
+        assert not informer.repeat(subscription, now + 1000)
+
+    trio.run(main)

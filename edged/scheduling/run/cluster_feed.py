@@ -55,35 +55,41 @@ class ClusterFeed:
             informer.remove_handler(handler)
         self.objects.close()
 
-    def _on_pod(self, change: Change) -> None:
+    def _on_pod(self, change: Change) -> bool:
+        """True: tell me again, for something unexpected happened."""
         now = trio.current_time()
         if change.type == "deleted":
-            with self._unit("pod", change):
+            with self._unit("pod", change) as unit:
                 self._tracker.pod_gone(change.key, change.object["metadata"].get("uid") or "", now)
-            return
-        with boundary(self._log, "object", f"pod {change.key}"):
+            return unit.error is not None
+        with boundary(self._log, "object", f"pod {change.key}") as reading:
             try:
                 pod = self._state.pod_parser.parse(change.object)
             except QuantityError as error:
                 self._log.warning("pod cannot be read", pod=str(change.key), error=str(error))
-                return
-            with self._unit("pod", change):
+                return False
+            with self._unit("pod", change) as unit:
                 self._tracker.pod_is(pod, now)
+            return unit.error is not None
+        return reading.error is not None
 
-    def _on_node(self, change: Change) -> None:
+    def _on_node(self, change: Change) -> bool:
+        """True: tell me again, for something unexpected happened."""
         now = trio.current_time()
         if change.type == "deleted":
-            with self._unit("node", change):
+            with self._unit("node", change) as unit:
                 self._tracker.node_gone(change.key.name, now)
-            return
-        with boundary(self._log, "object", f"node {change.key.name}"):
+            return unit.error is not None
+        with boundary(self._log, "object", f"node {change.key.name}") as reading:
             try:
                 node = self._node_parser.parse(change.object)
             except QuantityError as error:
                 self._log.warning("node cannot be read", node=change.key.name, error=str(error))
-                return
-            with self._unit("node", change):
+                return False
+            with self._unit("node", change) as unit:
                 self._tracker.node_is(node, now)
+            return unit.error is not None
+        return reading.error is not None
 
     def _on_object(self, kind: str, old: object, new: object) -> None:
         self.object_changed.set()

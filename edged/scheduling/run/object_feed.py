@@ -128,17 +128,19 @@ class ObjectFeed:
         return problem
 
     def _handler(self, kind: str) -> Handler:
-        def handle(change: Change) -> None:
-            with boundary(self._log, "object", f"{kind} {change.key}"):
+        def handle(change: Change) -> bool:
+            """True: tell me again, for something unexpected happened."""
+            with boundary(self._log, "object", f"{kind} {change.key}") as unit:
                 if change.type == "deleted":
                     self._told(kind, self._objects.remove(kind, change.key), None)
-                    return
+                    return False
                 try:
                     old, new = self._objects.put(kind, change.object)
                 except QuantityError as error:
                     self._log.warning("object cannot be read", kind=kind, name=str(change.key), error=str(error))
-                    return
+                    return False
                 self._told(kind, old, new)
+            return unit.error is not None
 
         return handle
 

@@ -180,7 +180,7 @@ def test_a_write_that_keeps_failing_waits_for_the_next_change(tmp_path: Path) ->
 
     async def main() -> None:
         client = ApiClient(session_for("http://127.0.0.1:1"))
-        resources = Host(tmp_path, client, Informers(client), quiet()).resources
+        resources = Host(tmp_path, client, Informers(client, log=quiet()), quiet()).resources
         obj, soon = policy("x"), []
         for _ in range(6):
             resources._converted(obj, None, resources._limits)
