@@ -194,13 +194,16 @@ def _line(question: Mapping[str, object]) -> bytes:
         raise ChildFailed(f"the question cannot be written as JSON: {error}") from error
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def _parsed(received: bytes) -> dict[str, Any]:
+    line, _, rest = received.partition(b"\n")
     try:
         answer = loads(line)
     except JsonError as error:
         raise ChildFailed(f"its answer is no JSON: {error}") from error
     if not isinstance(answer, dict):
         raise ChildFailed("its answer is no JSON object")
+    if rest:
+        raise ChildFailed("it answered with more than one line")
     return answer
 
 

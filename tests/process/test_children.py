@@ -154,6 +154,7 @@ def test_one_that_is_given_up_is_ended() -> None:
     [
         ({"raw": "no json\n"}, "is no JSON"),
         ({"raw": "[1]\n"}, "no JSON object"),
+        ({"raw": "{}\n{}\n" + " " * 100 + "\n"}, "more than one line"),
         ({"raw": "x" * 4000}, "more than 2000 bytes"),
     ],
 )
