@@ -25,7 +25,7 @@ import trio
 
 from edged import config as configuration
 from edged.admission.resources.definitions import definitions
-from edged.cli.demo.tour import free_port
+from edged.cli.demo.stage import free_port
 from edged.cli.status_client import ask
 from edged.daemon import daemon as daemon_file
 from edged.daemon.daemon import Daemon
