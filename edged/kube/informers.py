@@ -57,14 +57,15 @@ class Missed:
 
 
 class Subscription:
-    """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them
-    all. `missed`: what it is told again; `tries`: how often it has failed in a row, by key."""
+    """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them all.
+    `missed`: what it is told again; `tries`: how often that was in vain; `repeating`: whether a task sees to it."""
 
     def __init__(self, handler: Handler, pending: dict[NamespacedName, None] | None) -> None:
         self.handler = handler
         self.pending = pending
         self.missed: dict[NamespacedName, Missed] = {}
         self.tries: dict[NamespacedName, int] = {}
+        self.repeating = False
         self._replayed = trio.Event()
         if not pending:
             self.finished()
@@ -97,7 +98,7 @@ class Informer:
         selection: Selection,
         prune: Prune | None,
         start_replay: Callable[[Subscription], None],
-        start_repeats: Callable[[Subscription], None],
+        start_repeats: Callable[[Subscription], bool],
         log: Logger,
     ) -> None:
         self.selection = selection
@@ -205,9 +206,13 @@ class Informer:
         for change in due[:SLICE_ITEMS]:
             subscription.missed.pop(change.key, None)
             obj = change.object if change.type == "deleted" else self.get(change.key)
-            if obj is not None:
-                self._call(subscription, replace(change, object=obj))
-        return bool(subscription.missed)
+            if obj is None:
+                subscription.tries.pop(change.key, None)
+                continue
+            subscription.tries[change.key] = subscription.tries.get(change.key, 0) + 1
+            self._call(subscription, replace(change, object=obj))
+        subscription.repeating = bool(subscription.missed)
+        return subscription.repeating
 
     # --- the sink of watch.py
 
@@ -269,12 +274,12 @@ class Informer:
             subscription.tries.pop(change.key, None)
 
     def _tell_again(self, subscription: Subscription, change: Change) -> None:
-        tries = subscription.tries[change.key] = subscription.tries.get(change.key, 0) + 1
-        pause_s = LONGEST_PAUSE_S if tries >= STUBBORN else FIRST_PAUSE_S * 2 ** (tries - 1)
-        is_first = not subscription.missed
+        """Soon, or later the more often it was told again in vain; a burst of changes alone makes nothing later."""
+        tries = subscription.tries.get(change.key, 0)
+        pause_s = LONGEST_PAUSE_S if tries + 1 >= STUBBORN else FIRST_PAUSE_S * 2**tries
         subscription.missed[change.key] = Missed(change, trio.current_time() + pause_s)
-        if is_first:
-            self._start_repeats(subscription)
+        if not subscription.repeating:
+            subscription.repeating = self._start_repeats(subscription)
 
     def _named(self, key: NamespacedName) -> str:
         return f"{self.selection.resource} {key}"
@@ -381,9 +386,11 @@ class Informers:
             if self._nursery is not None:
                 self._nursery.start_soon(self._replay, informer, subscription)
 
-        def start_repeats(subscription: Subscription) -> None:
+        def start_repeats(subscription: Subscription) -> bool:
+            """Whether a task sees to it now."""
             if self._nursery is not None:
                 self._nursery.start_soon(self._repeat, informer, subscription)
+            return self._nursery is not None
 
         prune = selection.prune or self._prunes.get(selection.resource)
         informer = Informer(selection, prune, start_replay, start_repeats, self._log)

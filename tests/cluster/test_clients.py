@@ -88,7 +88,7 @@ def test_paged_list_gives_the_same_as_the_streamed_one(kube_cluster: Cluster) ->
         async with informers_at(client) as informers:
             streamed = informers.acquire(MAPS, namespace=where)
             await streamed.wait_synced()
-            paged = Informer(streamed.selection, None, lambda _: None, lambda _: None, quiet())
+            paged = Informer(streamed.selection, None, lambda _: None, lambda _: True, quiet())
             watcher = Watcher(
                 client,
                 MAPS,

@@ -735,7 +735,12 @@ class Forgetful:
 def informer_for(handler: Forgetful) -> tuple[Informer, Subscription, list[Subscription]]:
     """An informer without a server, its subscription, and which subscriptions asked to be told again."""
     asked: list[Subscription] = []
-    informer = Informer(Selection(PODS, None, "", ""), None, lambda _: None, asked.append, quiet())
+
+    def start(subscription: Subscription) -> bool:
+        asked.append(subscription)
+        return True
+
+    informer = Informer(Selection(PODS, None, "", ""), None, lambda _: None, start, quiet())
     return informer, informer.add_handler(handler), asked
 
 
@@ -791,14 +796,16 @@ def test_a_missed_deletion_is_told_again_and_a_missed_object_that_went_is_not() 
 def test_what_fails_again_and_again_waits_longer_and_a_handler_that_goes_leaves_nothing() -> None:
     async def main() -> None:
         handler = Forgetful(20)
-        informer, subscription, _ = informer_for(handler)
-        put(informer, "a", "1")
+        informer, subscription, asked = informer_for(handler)
+        for version in range(4):
+            put(informer, "a", str(version))  # a burst is no reason to wait longer
         pauses = []
         for _ in range(6):
             now = trio.current_time()
             pauses.append(round(subscription.missed[NamespacedName("n", "a")].due - now))
             informer.repeat(subscription, now + 1000)
         assert pauses == [1, 2, 4, 8, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+        assert len(asked) == 1, "one task for a handler, however often it fails"
         informer.remove_handler(handler)
         assert not subscription.missed and not subscription.tries
         assert not informer.repeat(subscription, now + 1000)
