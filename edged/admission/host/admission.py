@@ -149,14 +149,15 @@ class Admission:
     async def _evaluate_group(
         self, group: Group, request: AdmissionRequest, background: bool
     ) -> tuple[AdmissionResponse, str]:
-        """A member that fails is one that does not accept; its reason is a cause."""
+        """A member that fails is one that does not accept; its reason is a cause. Where edged itself fails, the group's
+        answer is not known: under a negation "does not accept" would let the request in."""
         if group.error is not None or group.expression is None:
             error = group.error or "not loaded"
             return verdict.plain_rejection(request.uid, 500, error), error
         asked: dict[str, AdmissionResponse] = {}
 
         async def ask(name: str) -> bool:
-            asked[name], _ = await self._evaluate(group.members[name], request, background)
+            asked[name], _ = await self._evaluate_guest(group.members[name], request, background)
             return groups.is_accepted(asked[name])
 
         allowed = await groups.evaluate(group.expression, ask)

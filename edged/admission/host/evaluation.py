@@ -127,7 +127,7 @@ async def _run_command(
     try:
         instance = await policy.template.instantiate(call, policy.budget, system, deadline)
         if not instance.has("_start"):
-            raise BadModule("the module does not export the function _start: it so it is not a WASI command")
+            raise BadModule("the module does not export the function _start, so it is not a WASI command")
         await instance.start("_start")
     except (GuestTrap, GuestExit) as error:
         raise WasiFailure(wasi_policy.failure_text(stderr.take(), str(error))) from error

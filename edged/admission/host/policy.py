@@ -70,6 +70,8 @@ class Group:
     members: dict[str, Policy]
     expression: groups.Expression | None = None
     error: str | None = None
+    is_retried: bool = False
+    """Whether it is to be loaded again although no member's module is still to come."""
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class Group:
 
     @property
     def is_waiting(self) -> bool:
-        return any(member.is_waiting for member in self.members.values())
+        return self.is_retried or any(member.is_waiting for member in self.members.values())
 
     @property
     def digests(self) -> tuple[str, ...]:

@@ -128,14 +128,14 @@ class PolicyLoader:
                 return await self._load_group(config, templates)
             return await self._load_one(config, templates)
         assert unit.error is not None
-        return self.refused(config, verdict.unexpected(unit.error))
+        return self.refused(config, verdict.unexpected(unit.error), again=True)
 
-    def refused(self, config: PolicyConfig | GroupConfig, error: str) -> Policy | Group:
-        """One that is not loaded at all: it rejects everything with this reason."""
+    def refused(self, config: PolicyConfig | GroupConfig, error: str, *, again: bool = False) -> Policy | Group:
+        """One that is not loaded at all: it rejects everything with this reason. `again`: until it was tried again."""
         if isinstance(config, GroupConfig):
-            return Group(config, {}, error=error)
+            return Group(config, {}, error=error, is_retried=again)
         policy = self._new(config)
-        policy.error = error
+        policy.error, policy.is_waiting = error, again
         return policy
 
     async def _load_group(self, config: GroupConfig, templates: dict[str, Template]) -> Group:
