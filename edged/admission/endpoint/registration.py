@@ -185,7 +185,8 @@ class Polling(Registration):
                 if unit.error is not None:
                     failures += 1
                     delay_s = RETRY_MAX_S if unit.is_stubborn else _pause_s(failures)
-                    self.state = replace(self.state, phase="failing", message=unexpected(unit.error))
+                    with boundary(self._log, "write", "registration's state"):
+                        self._say(replace(self.state, phase="failing", message=unexpected(unit.error)))
             with trio.move_on_after(delay_s):
                 await self._changed.wait()
 

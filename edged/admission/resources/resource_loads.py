@@ -111,7 +111,7 @@ class Loads:
     def keep(self, names: Set[str]) -> set[str]:
         """Forget every policy but these; the names of those that were forgotten."""
         gone = self.policies.keys() - names
-        for name in gone:
+        for name in (self._attempts.keys() | self._loaded_of.keys()) - names:
             self._attempts.pop(name, None)
             self._loaded_of.pop(name, None)
         self.policies = {name: policy for name, policy in self.policies.items() if name in names}

@@ -15,7 +15,7 @@ from edged.admission.resources import reviews
 from edged.admission.resources.kinds import server_of
 from edged.admission.resources.plan import Plan
 from edged.admission.resources.resource_loads import Loads
-from edged.admission.rules.webhooks import WebhookSpec
+from edged.admission.rules.webhooks import RESOURCE_SUFFIX, WebhookSpec
 
 UNREGISTERED = ("pending", "refused")
 
@@ -42,6 +42,7 @@ class ResourceWebhooks:
     def specs(self, plan: Plan, *, kinds: bool) -> list[WebhookSpec]:
         """What is to be registered: policies, and with `kinds` the webhooks of the custom resources themselves."""
         policies = [self._spec(plan, name) for name in self._loads.policies]
+        policies += [WebhookSpec(name, None, hook_name=f"{name}.{RESOURCE_SUFFIX}") for name in self._lost(plan)]
         return [*policies, *reviews.specs()] if kinds else policies
 
     def publish(self, plan: Plan, *, kinds: bool) -> None:
@@ -51,20 +52,27 @@ class ResourceWebhooks:
         served = {id(policy) for policy in self._host.served().values() if policy.config.origin is not None}
         specs = self.specs(plan, kinds=kinds)
         if loaded != served or specs != self.published:
-            self.published = specs
             self._host.swap()
             registration = self._host.registration
             self._revision = registration.revision if registration is not None else 0
+            self.published = specs
+
+    def _lost(self, plan: Plan) -> list[str]:
+        """Policies that the API server relies on and that could not even be refused here: what is registered of them
+        stays, so that none turns silent."""
+        relied_on = self.was_registered & plan.served.keys() - self._loads.policies.keys()
+        return sorted(name for name in relied_on if self._is_wanted(plan, name))
+
+    def _is_wanted(self, plan: Plan, name: str) -> bool:
+        planned = plan.served.get(name)
+        return planned is not None and not planned.is_deleting and plan.has_server and bool(server_of(planned.obj))
 
     def _spec(self, plan: Plan, name: str) -> WebhookSpec:
         spec = self._loads.policies[name].webhook()
         return spec if self._may_register(plan, name) else replace(spec, rules=())
 
     def _may_register(self, plan: Plan, name: str) -> bool:
-        planned, policy = plan.served.get(name), self._loads.policies[name]
-        if planned is None or planned.is_deleting or not plan.has_server or not server_of(planned.obj):
-            return False
-        return not policy.error or name in self.was_registered
+        return self._is_wanted(plan, name) and (not self._loads.policies[name].error or name in self.was_registered)
 
     def registered(self, plan: Plan) -> set[str]:
         """Names of these policies that the API server calls now, as far as is known."""

@@ -172,6 +172,46 @@ def test_a_refused_write_of_one_object_leaves_the_others_alone(
     run_trio(main, within_s=60)
 
 
+def test_a_registered_policy_that_cannot_be_converted_after_a_restart_is_not_withdrawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> object:
+        raise ValueError("odd")
+
+    async def main() -> None:
+        client = ApiClient(session_for("http://127.0.0.1:1"))
+        resources = Host(tmp_path, client, Informers(client, log=quiet()), quiet()).resources
+        resources._webhooks.was_registered = {"clusterwide-x"}
+        monkeypatch.setattr(custom_resources, "convert", broken)
+        resources._make_plan([SERVER, policy("x"), policy("never-registered")])
+        (spec,) = resources._webhooks.specs(resources._plan, kinds=False)
+        assert spec.name == "clusterwide-x" and spec.rules is None  # what is registered of it stays
+        resources._make_plan([policy("x")])
+        assert resources._webhooks.specs(resources._plan, kinds=False) == []  # its PolicyServer is gone
+        await client.aclose()
+
+    run_trio(main)
+
+
+def test_what_was_noted_of_an_object_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("odd")
+
+    async def main() -> None:
+        client = ApiClient(session_for("http://127.0.0.1:1"))
+        resources = Host(tmp_path, client, Informers(client, log=quiet()), quiet()).resources
+        monkeypatch.setattr(resource_loads, "config_of", broken)
+        resources._make_plan([SERVER, policy("x")])
+        async with trio.open_nursery() as nursery:
+            resources._loads.begin(resources._plan, nursery)
+        assert resources._loads.error_of("clusterwide-x")
+        resources._loads.keep(set())
+        assert not resources._loads._attempts
+        await client.aclose()
+
+    run_trio(main)
+
+
 def test_a_write_that_keeps_failing_waits_for_the_next_change(tmp_path: Path) -> None:
     """Although the same object is converted without an error before each of its writes."""
 
