@@ -108,7 +108,7 @@ class GuestLeases:
             instance = await self._instance_for(lease, export)
         try:
             return await lease.guest.call(instance, export, call) or 0
-        except Exception:  # CallFailed, or an error of ours that may have left the guest in the middle of a call
+        except BaseException:  # CallFailed, or what left the guest in the middle of a call: an error of ours, the end
             lease.end()
             lease.started = False
             raise

@@ -66,6 +66,9 @@ class PodAttempts:
             if waits is not None:
                 await self._bindings.take(attempt, waits, nursery)
         if unit.error is not None:
+            if attempt.record is None:
+                with boundary(self._environment.log, "attempt", f"{pod.key} (record)"):
+                    self._remember(attempt, Evaluation(pod, ()))
             await self._failures.broke(attempt, unit.error)
 
     def _is_pointless(self, pod: PodInfo) -> bool:

@@ -74,7 +74,7 @@ class PodBindings:
 
     async def _wait_and_bind(self, attempt: Attempt, waits: Mapping[str, float]) -> None:
         """Holds a Pod back until Permit plugins agree, then binds it in this task."""
-        with boundary(self._log, "binding", str(attempt.pod.key)) as unit:
+        with boundary(self._log, "binding", f"{attempt.pod.key} (permit)") as unit:
             verdict = await self._wait(attempt, waits)
             if verdict is None:
                 await self._bind(attempt)

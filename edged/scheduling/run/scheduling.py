@@ -69,6 +69,7 @@ class Scheduling:
         self._builder = SchedulerBuilder(node_name, client, informers, log, self._metrics, self._leads)
         self._settings = SchedulerFile(())
         self._term: Term | None = None
+        self._is_building = False
 
     @property
     def scheduler(self) -> Scheduler | None:
@@ -156,15 +157,19 @@ class Scheduling:
             await trio.sleep(PAUSE_S)
 
     async def _rebuilt(self) -> bool:
-        with boundary(self._log, "load", "scheduler", failed=self._failed):
-            try:
-                self._term = await self._builder.build(self._config, self._settings, self._loader)
-                self.error = ""
-                return True
-            except EdgedError as error:
-                self._failed(error)
-                self._log.error("scheduler not built again", error=self.error)
-        return False
+        self._is_building = True
+        try:
+            with boundary(self._log, "load", "scheduler", failed=self._failed):
+                try:
+                    self._term = await self._builder.build(self._config, self._settings, self._loader)
+                    self.error = ""
+                    return True
+                except EdgedError as error:
+                    self._failed(error)
+                    self._log.error("scheduler not built again", error=self.error)
+            return False
+        finally:
+            self._is_building = False
 
     # --- reload
 
@@ -182,7 +187,7 @@ class Scheduling:
             where = config.config or "[scheduler]"
             raise ConfigError(f"{where}: these take effect only after a restart: {', '.join(fixed)}")
         loaded = await loader.load(config, settings, term.scheduler.handle, term.loaded)
-        if self._term is not term:
+        if self._term is not term or self._is_building:
             loaded.discard(term.loaded)
             raise ConfigError("another term of the scheduler began meanwhile: reload again")
         # From here on nothing waits or fails, so the next cycle sees the whole change.
@@ -204,6 +209,8 @@ class Scheduling:
             "pending": self.scheduler.state.queue.pending(),
             "profiles": [profile.scheduler_name for profile in self.profiles],
         }
+        if self.error:
+            state["error"] = self.error
         if self.elector is not None:
             state["leader"] = {
                 "lease": str(self.elector.name),

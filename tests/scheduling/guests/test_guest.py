@@ -505,6 +505,24 @@ def test_a_cycle_that_is_cancelled_gives_its_instance_back_dead():
     run(main)
 
 
+SPINS_IN_RESERVE = guest(
+    '(func (export "reserve") (result i32) (loop $on (br $on)) (i32.const 0)) (func (export "unreserve"))'
+)
+
+
+def test_a_pod_whose_call_was_cancelled_is_taken_back_by_an_instance_that_is_alive():
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(SPINS_IN_RESERVE, budget=Budget(cpu_s=60.0), wall_timeout_s=60.0)
+        with trio.move_on_after(0.02) as scope:
+            await plugin.reserve(bench.state, bench.pods["p"], bench.nodes[0].name)
+        assert scope.cancelled_caught
+        await plugin.unreserve(bench.state, bench.pods["p"], bench.nodes[0].name)
+        await plugin.end_cycle(bench.state, bench.pods["p"])
+        assert plugin._leases.guest.pool.in_use == 0
+
+    run(main)
+
+
 READS_POD = (
     '(module (import "k8s.io/scheduler" "currentPod" (func $pod (param i32 i32) (result i32)))'
     ' (memory (export "memory") 1)'

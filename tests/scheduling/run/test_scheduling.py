@@ -113,9 +113,10 @@ def test_a_term_that_breaks_is_followed_by_another():
         bench.loader.failures = [ConfigError("module is gone"), ExceptionGroup("two", [ValueError("odd")])]
         first.run = breaking
         await trio.sleep(2)
-        assert bench.scheduling.error == "ValueError: odd"
+        assert bench.scheduling.error == bench.scheduling.describe()["error"] == "ValueError: odd"
         await trio.sleep(3 * PAUSE_S + 1)
         assert bench.scheduling.scheduler is not first and bench.scheduling.error == ""
+        assert "error" not in bench.scheduling.describe()
         assert bench.loader.loads == 4
 
     play(bench, script)
