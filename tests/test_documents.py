@@ -27,6 +27,9 @@ HEADING = re.compile(r"(?m)^#{1,6} +(.+?)\s*$")
 QUOTED_HEADING = re.compile(r'([\w./-]+\.md), "([^"]+)"')
 FENCE = re.compile(r"(?ms)^(```|~~~).*?^\1\s*$")
 MODULE = re.compile(r"python(?:3(?:\.\d+)?)? -m ((?:edged|tests)(?:\.\w+)*)")
+LEFTOVERS = {
+    ".git", ".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "node_modules",
+}  # fmt: skip
 PLACEHOLDER = re.compile(r"(?<![A-Za-z])NAME(?![A-Za-z])")
 WORD = re.compile(r"(?<![\w./~:@%$<{-])[\w.*-]+(?:/[\w.*-]+)*/?(?![\w/<{])")
 
@@ -34,14 +37,21 @@ WORD = re.compile(r"(?<![\w./~:@%$<{-])[\w.*-]+(?:/[\w.*-]+)*/?(?![\w/<{])")
 @functools.cache
 def tracked() -> frozenset[str]:
     """Files that git knows, and new ones that it does not ignore; those of the source archive where there is no git."""
-    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode == 0:
-        return frozenset(name for name in done.stdout.splitlines() if (ROOT / name).exists())
-    return frozenset(
-        path.relative_to(ROOT).as_posix()
-        for path in ROOT.rglob("*")
-        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT).parts)
-    )
+    command = ["git", "ls-files", "-co", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return frozenset(path.relative_to(ROOT).as_posix() for path in _sources(ROOT))
+    return frozenset(name for name in done.stdout.splitlines() if (ROOT / name).exists())
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Files below a folder, but for what tools leave behind."""
+    for path in folder.iterdir():
+        if path.is_file():
+            yield path
+        elif path.name not in LEFTOVERS and not path.name.endswith(".egg-info"):
+            yield from _sources(path)
 
 
 @functools.cache

@@ -41,6 +41,9 @@ def write_certificates(folder: Path) -> Certificates:
     builder = _builder(name, name, key).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
+    builder = builder.add_extension(
+        x509.KeyUsage(True, False, False, False, False, True, True, False, False), critical=True
+    ).add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     authority = builder.sign(key, hashes.SHA256())
     (folder / "ca.crt").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     service_account_key = folder / "service-account.key"
@@ -76,6 +79,9 @@ def _issue(
     builder = _builder(subject, authority.subject, key)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     builder = builder.add_extension(addresses, critical=False)
+    # From 3.13 on Python trusts no certificate without it.
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    builder = builder.add_extension(issuer, critical=False)
     pair = Pair(folder / f"{stem}.crt", folder / f"{stem}.key")
     certificate = builder.sign(authority_key, hashes.SHA256())
     pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

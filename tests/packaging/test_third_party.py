@@ -30,7 +30,7 @@ def test_every_wheel_of_the_image_is_listed(package: str) -> None:
         own = metadata.metadata(package)
     except metadata.PackageNotFoundError:  # only on the platform of the image
         return
-    named = own["License-Expression"] or ""
+    named = own.get("License-Expression", "")
     if named:
         assert licence == named
 
