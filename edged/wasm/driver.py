@@ -34,6 +34,7 @@ class Driver:
         "computing",
         "counts_memory",
         "deadline",
+        "doomed",
         "failure",
         "future",
         "waiting",
@@ -46,6 +47,7 @@ class Driver:
         self.deadline = deadline  # on trio's clock; past it calls raise GuestTimeout
         self.counts_memory = False  # there is an instance and it has a memory
         self.future = 0  # of the call that is pending
+        self.doomed = False  # a future of this guest is to be freed later: so is the store, after it (rule 5)
         # What host functions leave here (hostcalls.Handover).
         self.failure: BaseException | None = None  # the first of the call: raised on the trio side (rule 4)
         self.waiting: tuple[Callable[[], Awaitable[int | None]], Wait] | None = None
@@ -85,6 +87,7 @@ class Driver:
         """Have the future freed later; callable from a finalizer (rule 5)."""
         if self.future:
             future, self.future = self.future, 0
+            self.doomed = True
             self._engine.handles.doom(future, 0)
 
     async def _until_deadline(self, guest: Guest, future: int) -> None:

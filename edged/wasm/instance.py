@@ -123,7 +123,7 @@ class Instance(Store):
         self.account.close()
         store, self._store = self._store, 0
         if store:
-            if self.engine.running is not None:
+            if self.engine.running is not None or self.driver.doomed:
                 self.engine.handles.doom(0, store)
             else:
                 self.engine.handles.delete_store(store)

@@ -16,6 +16,7 @@ from edged.wasm.errors import GuestTrap, HostFailure
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Instance, Template
 from tests.wasm.support import module
+from tests.wasm.torture import Never, until_lost
 
 WAT = """(module
   (import "h" "wait" (func $wait (result i32)))
@@ -138,5 +139,35 @@ def test_whatever_a_host_function_raises_fails_that_call_only(engine: Engine, er
             assert await instance.call("one") == 1
         assert engine.running is None and engine.handles.free_slots.value == free
         assert engine.handles.stacks.pending == 0 and engine.guests_memory.used == 0
+
+    trio.run(main)
+
+
+def test_the_store_of_a_call_that_was_dropped_outlives_its_future(engine: Engine) -> None:
+    """Callers close the instance when their coroutine ends, also when the garbage collector ends it (rule 5)."""
+
+    async def main() -> None:
+        hosts = {
+            ("h", "wait"): HostFunction("", "i", lambda _instance: Never, waits=True),
+            ("h", "now"): HostFunction("", "i", lambda _instance: 0),
+        }
+        template = Template(engine, module(engine, WAT), hosts)
+        instance = await template.instantiate(None, Budget())
+
+        async def caller() -> None:
+            try:
+                await instance.call("wait")
+            finally:
+                instance.close()
+
+        coroutine = caller()
+        assert await until_lost(coroutine)
+        coroutine.close()
+        kept = [(bool(future), bool(store)) for future, _, store in engine.handles._doomed]
+        assert kept == [(True, False), (False, True)], "the future first, then its store"
+        other = await template.instantiate(None, Budget())  # frees both
+        assert await other.call("one") == 1
+        other.close()
+        assert not engine.handles._doomed
 
     trio.run(main)

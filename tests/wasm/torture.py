@@ -299,7 +299,14 @@ class Torture:
         """A coroutine that was begun and is never finished: the garbage collector ends it."""
         _, template = self.templates[-1]
         instance = await template.instantiate(None, Budget(cpu_s=5))
-        coroutine = instance.call("never", 2)
+
+        async def as_callers_do() -> None:
+            try:
+                await instance.call("never", 2)
+            finally:
+                instance.close()
+
+        coroutine = as_callers_do() if self.random.random() < 0.5 else instance.call("never", 2)
         try:
             if not await until_lost(coroutine):
                 return
