@@ -63,6 +63,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             sys.set_asyncgen_hooks(None, None)
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Leaves for .ci/run how the run ended: what failed may be tried again only if all the others were run."""
+    cache = getattr(session.config, "cache", None)  # none with -p no:cacheprovider, and in a worker of xdist
+    if cache is not None and not hasattr(session.config, "workerinput"):
+        cache.set("edged/exit-status", int(exitstatus))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Remembers what was left out; it is said when everything else has been."""
     skipped = (report.longrepr for report in terminalreporter.stats.get("skipped", ()))
