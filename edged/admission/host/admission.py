@@ -96,9 +96,11 @@ class Admission:
         self, policy: Policy | Group, request: AdmissionRequest, error: Exception
     ) -> AdmissionResponse:
         own, reason = _failed(request, error)
+        response = own
         if policy.monitor:
-            return AdmissionResponse(request.uid, True, warnings=[f"policy {policy.name} failed: {reason}"])
-        return own
+            response = AdmissionResponse(request.uid, True, warnings=[f"policy {policy.name} failed: {reason}"])
+        self._tell(Evaluation(policy, request, own, response, reason, "validate", 0.0))
+        return response
 
     async def _review(self, policy: Policy | Group, request: AdmissionRequest) -> AdmissionResponse:
         begun = trio.current_time()
