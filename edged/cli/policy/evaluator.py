@@ -29,7 +29,7 @@ from edged.kube.informers import Informers
 from edged.kube.kubeconfig import open_client
 from edged.process.config import NodeConfig
 from edged.registry.modules import Modules
-from edged.telemetry.logs import GuestLines, Logger, LogStyle
+from edged.telemetry.logs import GuestLines, Logger, LogStyle, write_stderr
 from edged.wasm.compile import Compiler
 from edged.wasm.config import Kind
 from edged.wasm.engine import Engine
@@ -136,12 +136,18 @@ class Evaluator:
         return admission
 
 
+def _say_internal_errors(line: bytes) -> None:
+    """What a policy did wrong is said by the commands. What edged did wrong is said here, with its traceback."""
+    if b'msg="internal error"' in line:
+        write_stderr(line)
+
+
 @asynccontextmanager
 async def open_evaluator(config: Config, *, cluster: bool = False) -> AsyncIterator[Evaluator]:
     """`cluster`: connect to the one that the kubeconfig names. Raises ConfigError."""
     limits = config.engine
     engine = Engine(limits.kind, limits.guests_memory_mib, memory_limit_mib=limits.memory_limit_mib)
-    quiet = Logger(LogStyle(level="error"), write=lambda line: None)
+    quiet = Logger(LogStyle(level="error"), write=_say_internal_errors)
     async with AsyncExitStack() as stack:
         stack.callback(engine.close)
         compiler = Compiler(engine, Path(config.node.cache_dir), on_progress=say_compiling)
