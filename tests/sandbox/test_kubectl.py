@@ -15,9 +15,7 @@ import yaml
 from tests.cluster import build
 from tests.sandbox.harness import config_map, crd, pod, widget
 
-if not build.available(["kubectl"]):
-    pytest.skip(build.available(["kubectl"]).reason, allow_module_level=True)
-pytestmark = pytest.mark.kube
+pytestmark = pytest.mark.kube(programs=("kubectl",))
 
 NODE = {
     "apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"},
