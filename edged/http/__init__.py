@@ -1,1 +1,1 @@
-"""HTTP/1.1 on trio: one server, one client."""
+"""HTTP/1.1 on trio: one server, one client, a table of routes, health."""

@@ -1,1 +1,1 @@
-"""What a Unix process needs: systemd, whole files, the status socket, deferred imports."""
+"""What a Unix process needs: systemd, child processes, whole files, the status socket, boundaries of units of work."""

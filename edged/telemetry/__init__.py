@@ -1,1 +1,1 @@
-"""Log lines, metrics, health, OTLP."""
+"""Log lines, metrics, the count of unexpected errors, OTLP."""

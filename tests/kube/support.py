@@ -1,4 +1,4 @@
-"""What tests of edged.apiserver share: a fake server with a client, and a handler that can be waited on."""
+"""What tests of edged.kube share: a fake server with a client, and a handler that can be waited on."""
 
 from __future__ import annotations
 
