@@ -12,11 +12,14 @@ import io
 import re
 import subprocess
 import tokenize
+import tomllib
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import pytest
+
+from edged import __version__
 
 ROOT = Path(__file__).parents[1]
 MADE = ("arm-build/out", "modules/toolchain/node_modules")  # by commands of this tree; not tracked
@@ -203,3 +206,13 @@ def test_short_paths_are_understood() -> None:
 def test_anchors_are_those_of_github() -> None:
     assert "plugins-and-what-depends_on-costs" in anchors("docs/scheduling.md")
     assert "do-you-need-this-at-all" in anchors("docs/scheduling.md")
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    """CHANGELOG begins with the version in the code. Each section has a day or `unreleased`, and notes for upgrades."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    sections = re.findall(r"(?m)^## (\S+) \((unreleased|\d{4}-\d\d-\d\d)\)$", (ROOT / "CHANGELOG.md").read_text())
+    assert project["version"] == __version__ == sections[0][0]
+    for version, _ in sections:
+        assert f"Upgrading to {version}" in headings("CHANGELOG.md")
+    assert len(sections) == sum(heading[0].isdigit() for heading in headings("CHANGELOG.md")), "a section without a day"
