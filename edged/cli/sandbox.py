@@ -28,7 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
                     " nothing is kept when it ends. Use it to try things out, not in production.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names")
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server to FILE")
     parser.add_argument(
@@ -44,11 +44,16 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--webhook-client-key", type=Path, metavar="FILE", help="its key (PEM)")
 
 
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535, where 0 is a free one")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,9 +63,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         trio.run(_serve_until_signal, args, _webhook_client(args))
     except* OSError as errors:
-        error = _first(errors)
-        where = getattr(error, "filename", None) or f"{args.host}:{args.port}"
-        raise ConfigError(f"sandbox: {where}: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigError(f"sandbox: {_said(_first(errors), args.host, args.port)}") from None
     return 0
 
 
@@ -68,6 +71,17 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """The plain error inside the groups that nurseries wrap around it."""
     inner = errors.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _said(error: BaseException, host: str, port: int) -> str:
+    """What went wrong, with the file or the address it is about."""
+    from edged.process import ports
+
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return f"cannot listen on {f'[{host}]' if ':' in host else host}:{port}: {ports.refusal(error, port)}"
 
 
 def _webhook_client(args: argparse.Namespace) -> WebhookClient | None:

@@ -72,7 +72,9 @@ class Daemon:
             hangups = stack.enter_context(trio.open_signal_receiver(signal.SIGHUP))
             stack.callback(self._base.engine.close)
             stack.callback(notify.close)
-            sockets = inherited.get("admission") or (http.bind(admission.listen) if admission else [])
+            sockets = inherited.get("admission") or (
+                http.bind(admission.listen, "[admission] listen") if admission else []
+            )
             for bound in sockets:
                 stack.callback(bound.close)
             async with trio.open_nursery() as base:
@@ -102,7 +104,8 @@ class Daemon:
         if config.observability.listen:
             self._probes.ready["policies"] = lambda: "" if self._operations.ready else "not loaded yet"
             health = Health(self._probes, self._log, self._base.metrics)
-            await intake.start(http.Listener(http.bind(config.observability.listen), health, log=self._log).serve)
+            bound = http.bind(config.observability.listen, "[observability] listen")
+            await intake.start(http.Listener(bound, health, log=self._log).serve)
         if config.admission is not None:
             await self._admission.start(
                 config.admission, sockets, self._probes, base=base, work=work, intake=intake

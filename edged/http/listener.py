@@ -37,8 +37,9 @@ def parse_address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def bind(listen: str) -> list[socket.socket]:
-    """Listening sockets for one address, one for each that its name resolves to. Raises ConfigError."""
+def bind(listen: str, key: str = "") -> list[socket.socket]:
+    """Listening sockets for one address, one for each that its name resolves to. `key` is where the address is
+    configured. Raises ConfigError."""
     host, port = parse_address(listen)
     bound: list[socket.socket] = []
     try:
@@ -48,8 +49,10 @@ def bind(listen: str) -> list[socket.socket]:
     except OSError as error:
         for sock in bound:
             sock.close()
-        hint = "; is edged already running?" if error.errno == errno.EADDRINUSE else ""
-        raise ConfigError(f"cannot listen on {listen}: {error.strerror or error}{hint}") from error
+        from edged.process import ports  # only needed when this goes wrong
+
+        where = f"{key}: " if key else ""
+        raise ConfigError(f"{where}cannot listen on {listen}: {ports.refusal(error, port)}") from error
     return bound
 
 

@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 import stat
+import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -96,9 +97,12 @@ def _refuse_living(path: str) -> None:
         probe.settimeout(1.0)
         try:
             probe.connect(path)
+            pid, _, _ = struct.unpack("iII", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         except OSError:
             return
-    raise ConfigError(f"[node] socket: {path} is in use by another daemon; is edged already running?")
+    raise ConfigError(
+        f"[node] socket: {path}: edged runs already, as pid {pid}; stop it, or give this one another socket"
+    )
 
 
 class _Exchange:

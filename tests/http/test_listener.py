@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -524,6 +525,15 @@ def test_drain_ends_what_does_not_finish():
             assert await server.listener.drain(0.02) is False
             assert await client.receive_some() == b""
     run(main)
+
+
+def test_an_address_in_use_is_named_with_its_key_and_who_listens_there():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError) as refused:
+            bind(listen, "[admission] listen")
+    said = f"[admission] listen: cannot listen on {listen}: Address already in use by pid {os.getpid()} ("
+    assert str(refused.value).startswith(said)
 
 
 def test_inherited_sockets():

@@ -165,7 +165,7 @@ def test_a_stale_socket_is_replaced_and_a_live_one_refused(tmp_path: Path) -> No
         stale.bind(str(path))
 
     async def body(path: str) -> None:
-        with pytest.raises(ConfigError, match="in use by another daemon"):
+        with pytest.raises(ConfigError, match=rf"edged runs already, as pid {os.getpid()}"):
             await status.serve(path, OPERATIONS, Logger(LogStyle()))
         assert (await in_thread(path, "status"))["node"] == "edge-1"
 

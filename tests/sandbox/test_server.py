@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -139,10 +141,29 @@ def test_the_command_says_when_it_is_ready_and_ends_cleanly(tmp_path: Path):
         assert (process.wait(20), process.stderr.read()) == (0, "")
 
 
+def test_a_port_out_of_range_is_a_usage_error():
+    done = subprocess.run(
+        [sys.executable, "-m", "edged", "sandbox", "--port", "99999"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "'99999' is not a port: 0 to 65535" in done.stderr
+
+
+def test_a_port_in_use_is_named_with_who_listens_there():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "edged", "sandbox", "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    said = f"edged: sandbox: cannot listen on 127.0.0.1:{port}: Address already in use by pid {os.getpid()} ("
+    assert done.stderr.startswith(said)
+
+
 def test_the_command_names_what_it_cannot_use(tmp_path: Path):
     missing = str(tmp_path / "nope.pem")
     for extra, said in (
-        (["--host", "192.0.2.1", "--port", "1"], "192.0.2.1:1: Cannot assign requested address"),
+        (["--host", "192.0.2.1", "--port", "1"], "cannot listen on 192.0.2.1:1: Cannot assign requested address; "
+         "this machine does not have that address (`ip address` shows those it has)"),
         (["--webhook-client-cert", missing, "--webhook-client-key", missing], f"{missing}: No such file or directory"),
     ):
         done = subprocess.run([sys.executable, "-m", "edged", "sandbox", *extra], capture_output=True, text=True)
