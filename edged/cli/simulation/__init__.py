@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edged.cli.simulation.profiles import Profiles, Wish
     from edged.cli.simulation.report import Comparison
     from edged.cli.subparsers import Subparsers
+    from edged.scheduling.simulation.baseline import Baseline
     from edged.scheduling.simulation.cluster_state import ClusterState
     from edged.scheduling.simulation.simulation import Outcome
 
@@ -146,7 +147,7 @@ async def _run(args: argparse.Namespace) -> int:
         after_state = state.copy()
         said = _change(after_state, args) + said
         before = await _simulate(args, profiles, profiles.plain, state)
-        after = await _simulate(args, profiles, wish, after_state) if said else before
+        after = await _simulate(args, profiles, wish, after_state, before.baseline()) if said else before
     finally:
         profiles.close()
     return _tell(args, Comparison(state, before, after, said, notes, wish.source))
@@ -166,10 +167,12 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     return said + [changes.reschedule(state, which) for which in args.reschedule]
 
 
-async def _simulate(args: argparse.Namespace, profiles: Profiles, wish: Wish, state: ClusterState) -> Outcome:
+async def _simulate(
+    args: argparse.Namespace, profiles: Profiles, wish: Wish, state: ClusterState, baseline: Baseline | None = None
+) -> Outcome:
     from edged.scheduling.simulation.simulation import Simulation
 
-    simulation = Simulation(state, seed=args.seed, percentage=wish.settings.percentage)
+    simulation = Simulation(state, seed=args.seed, percentage=wish.settings.percentage, baseline=baseline)
     loaded = await profiles.load(wish, simulation)
     try:
         simulation.use(loaded.profiles)

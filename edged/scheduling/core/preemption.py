@@ -144,11 +144,16 @@ def _violates(pod: PodInfo, budgets: Sequence[DisruptionBudget], left: list[int]
 
 def pick_candidate(candidates: Sequence[Candidate], choose: Callable[[int], int]) -> Candidate:
     """The one that hurts least; `choose(n)` breaks ties."""
+    rest = best_candidates(candidates)
+    return rest[choose(len(rest))] if len(rest) > 1 else rest[0]
+
+
+def best_candidates(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that hurt least, in order: several where they hurt equally."""
     best = min(map(_harm, candidates))
     rest = [candidate for candidate in candidates if _harm(candidate) == best]
     latest = max(map(_earliest_start, rest))
-    rest = [candidate for candidate in rest if _earliest_start(candidate) == latest]
-    return rest[choose(len(rest))] if len(rest) > 1 else rest[0]
+    return [candidate for candidate in rest if _earliest_start(candidate) == latest]
 
 
 def _harm(candidate: Candidate) -> tuple[int, int, int, int]:

@@ -16,6 +16,7 @@ from edged.scheduling.core.queue import SchedulingQueue
 from edged.scheduling.core.queued_pod import QueuedPod
 from edged.scheduling.explain.records import Earlier, Record
 
+CHANCE: Final = "chance decided between them"
 _PLACES: Final = {
     places.ACTIVE: "ready: it is tried as soon as its turn comes",
     places.BACKOFF: "in backoff after a rejection",
@@ -64,8 +65,8 @@ def overview(records: Iterable[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def why(record: Record) -> str:
-    """What decided an attempt, in a sentence."""
+def why(record: Record, tie: str = CHANCE) -> str:
+    """What decided an attempt, in a sentence. `tie`: what decides between equally good nodes."""
     evaluation = record.evaluation
     if record.error:
         return f"the attempt broke off: {record.error}"
@@ -73,14 +74,14 @@ def why(record: Record) -> str:
         if record.nominated:
             return f"no node passes all filters; room is being made on {record.nominated} by preemption"
         return "no node passes all filters"
-    chosen = why_chosen(evaluation)
+    chosen = why_chosen(evaluation, tie)
     if record.turned_down is None:
         return chosen
     point, status = record.turned_down
     return f"{chosen}; then {status.plugin or 'the framework'} turned the Pod down at {point}"
 
 
-def why_chosen(evaluation: Evaluation) -> str:
+def why_chosen(evaluation: Evaluation, tie: str = CHANCE) -> str:
     """Why this node among the feasible ones: by how much, and by whose scores."""
     names, chosen = evaluation.names, evaluation.node_name
     if len(evaluation.feasible) == 1:
@@ -97,7 +98,7 @@ def why_chosen(evaluation: Evaluation) -> str:
     if best >= totals[chosen]:
         like = [name for name, total in others.items() if total == best]
         shown = ", ".join(like[:3]) + (f" and {len(like) - 3} more" if len(like) > 3 else "")
-        return f"{chosen} shares the highest total ({best}) with {shown}; chance decided between them"
+        return f"{chosen} shares the highest total ({best}) with {shown}; {tie}"
     second = next(name for name, total in others.items() if total == best)
     by = _advantages(evaluation, names.index(chosen), names.index(second))
     return f"{chosen} has the highest total ({totals[chosen]}), {totals[chosen] - best} more than {second}: {by}"

@@ -22,7 +22,7 @@ from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.core import binding
 from edged.scheduling.core.cache import Cache
 from edged.scheduling.core.classes import Classes
-from edged.scheduling.core.cycle import Algorithm, OfflineHandle, OfflinePreemption
+from edged.scheduling.core.cycle import OfflineHandle
 from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import Evaluation, single_node_message
@@ -38,6 +38,7 @@ from edged.scheduling.explain.sentences import why
 from edged.scheduling.objects.nodes import NodeInfo, NodeParser
 from edged.scheduling.objects.other_objects import PARSERS, Objects
 from edged.scheduling.objects.pods import PodInfo, PodParser
+from edged.scheduling.simulation.baseline import Baseline, SteadyAlgorithm, SteadyPreemption
 from edged.scheduling.simulation.changes import ORIGIN
 from edged.scheduling.simulation.cluster_state import ClusterState, Object, has_ended, is_daemon, node_of, owner
 
@@ -53,6 +54,7 @@ class Fate:
     """What became of one Pod. `was`: its node at the start; `node`: now, "" = none. `origin`: what change made it.
 
     `record`: the last attempt, None where there was none or where it was too much to keep. `evicted_by`: a preemptor.
+    `start`: the node at which the search of the last attempt began.
     """
 
     key: NamespacedName
@@ -64,6 +66,7 @@ class Fate:
     why: str = ""
     nominated: str = ""
     evicted_by: str = ""
+    start: str = ""
     tried: bool = False
 
     @property
@@ -81,12 +84,24 @@ class Outcome:
     left_out: int
     strays: frozenset[str]
 
+    def baseline(self) -> Baseline:
+        """This outcome as what a simulation of changes is compared with."""
+        nodes = {key: fate.node for key, fate in self.fates.items() if fate.node}
+        return Baseline(nodes, {key: fate.start for key, fate in self.fates.items() if fate.start})
+
 
 class Simulation(OfflineHandle):
-    """See the file's docstring. `seed` decides between equally good nodes; `detail`: cells to remember."""
+    """See the file's docstring. `baseline`, then `seed` decide between equally good nodes; `detail`: cells to
+    remember."""
 
     def __init__(
-        self, state: ClusterState, *, seed: int = 0, percentage: int | None = None, detail: int = MOST_DETAIL
+        self,
+        state: ClusterState,
+        *,
+        seed: int = 0,
+        percentage: int | None = None,
+        detail: int = MOST_DETAIL,
+        baseline: Baseline | None = None,
     ) -> None:
         super().__init__(Snapshot())
         self.objects = _objects(state)
@@ -97,10 +112,13 @@ class Simulation(OfflineHandle):
         self.cache = Cache()
         self.nominator = Nominator()
         budgets = [parse_budget(obj) for obj in state.of("PodDisruptionBudget").values()]
-        self._evictions = OfflinePreemption(budgets)
+        self._baseline = baseline or Baseline()
+        self._baseline.waits(key_of(pod) for pod in state.waiting_pods())
+        self._evictions = SteadyPreemption(budgets, self._baseline)
         self.preemption = self._evictions
         self._seed, self._random = seed, Random(seed)
-        self._algorithm = Algorithm(self.snapshot, self.nominator, self._random.randrange, percentage)
+        choose = self._random.randrange
+        self._algorithm = SteadyAlgorithm(self.snapshot, self.nominator, choose, percentage, self._baseline)
         self._classes = Classes(self._algorithm)
         self._now = 0.0
         self._fates: dict[NamespacedName, Fate] = {}
@@ -196,6 +214,7 @@ class Simulation(OfflineHandle):
             return
         queued.unschedulable_plugins = queued.pending_plugins = frozenset()
         self.cache.update_snapshot(self.snapshot)
+        self._fates[pod.key].start = self._algorithm.begin(pod)
         record = Record(Evaluation(pod, self.snapshot.names), profile, queued.attempts, 0)
         try:
             evaluation = await self._classes.schedule(profile, state, pod)
@@ -228,6 +247,7 @@ class Simulation(OfflineHandle):
             self.queue.put_back(queued, pod, self._now)
             return
         self.queue.done(pod.uid)
+        self._baseline.placed(pod.key)
         obj = self._pods[pod.key]
         self._put({**obj, "spec": {**obj["spec"], "nodeName": node}})
         self._changed()
@@ -272,7 +292,7 @@ class Simulation(OfflineHandle):
         fate.tried = True
         fate.node = evaluation.node_name if not record.message else ""
         fate.message, fate.nominated = self._message(record), record.nominated
-        fate.why = why(record)
+        fate.why = why(record, self._baseline.tie_words(fate.key, evaluation.node_name))
         if fate.record is not None:
             self._detail += fate.record.cells
         fate.record = None

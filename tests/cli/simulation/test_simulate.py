@@ -104,6 +104,18 @@ def test_a_weight_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert details["full"]["final"]["ImageLocality"] == 50 * details["full"]["score"]["ImageLocality"]
 
 
+def test_equal_nodes_are_no_reason_to_go_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    items = [{**node(f"edge-node-{n}.lan"), "kind": "Node"} for n in range(30)]
+    items += [{**pod(f"p{n}", requests={"cpu": "100m"}), "kind": "Pod"} for n in range(20)]
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    used = {place for place, _, _ in placed(data(capsys, "-f", str(path))).values()}
+    spare = next(n for n in range(30) if f"edge-node-{n}.lan" not in used)
+    for change in (["--drain", f"edge-node-{spare}.lan"], ["--cordon", f"edge-node-{spare}.lan"], ["--seed", "7"]):
+        found = data(capsys, "-f", str(path), "--weight", "NodeResourcesFit=2", *change)
+        assert found["summary"]["same"] == 20, change
+
+
 def test_a_guest_module_takes_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The real module in the real host: only the node that reports a camera fits."""
     nodes = [node("with", labels={"device.edged.dev/camera": "1"}), node("without", cpu="64")]
