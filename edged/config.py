@@ -102,13 +102,29 @@ class Config:
 
 def load(path: str | os.PathLike[str]) -> Config:
     """The file at `path`. Raises ConfigError: unreadable, no TOML, or ConfigErrors with all that is wrong."""
+    return parse(_text(path), os.fspath(path))
+
+
+def load_leniently(path: str | os.PathLike[str]) -> tuple[Config, ConfigError | None]:
+    """What of the file at `path` can be used, and what `load` would raise: for commands that look at a broken
+    installation. A wrong key counts as not set, a wrong policy or plugin as not there."""
+    try:
+        return load(path), None
+    except ConfigErrors as error:
+        return _without_problems(tomllib.loads(_text(path))), error
+    except ConfigError as error:
+        return Config(), error
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    """Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
         raise ConfigError(f"{os.fspath(path)}: {error.strerror}") from error
     try:
-        return parse(content.decode(), os.fspath(path))
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{os.fspath(path)}:{line}: not UTF-8") from error
@@ -118,14 +134,53 @@ def parse(content: str, source: str = "edged.toml") -> Config:
     """`content` as a Config; `source` is what errors call it. Raises ConfigError as `load` does."""
     try:
         data = tomllib.loads(content)
+        config, reader = _read(data, find_lines(content.replace("\r\n", "\n")))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from error
-    reader = Reader(data, find_lines(content.replace("\r\n", "\n")), _ARRAYS_OF_TABLES)
-    config: Config = reader.table(Config, data, ())
-    _check(config, reader)
+    except RecursionError as error:
+        raise ConfigError(f"{source}: arrays or tables inside each other are nested too deeply") from error
     if reader.problems:
         raise ConfigErrors(source, reader.problems)
     return _complete(config, data)
+
+
+def _read(data: dict[str, Any], lines: Mapping[Path, int]) -> tuple[Config, Reader]:
+    """The tables as they are, and what is wrong with them."""
+    reader = Reader(data, lines, _ARRAYS_OF_TABLES)
+    config: Config = reader.table(Config, data, ())
+    _check(config, reader)
+    return config, reader
+
+
+def _without_problems(data: dict[str, Any]) -> Config:
+    """The configuration of what is left when everything that is wrong is taken out, until nothing is wrong."""
+    while True:
+        config, reader = _read(data, {})
+        wrong = {_removable(problem.path) for problem in reader.problems}
+        # From the last element of an array to the first one: those before it keep their places.
+        if not any([_remove(data, path) for path in sorted(wrong, reverse=True)]):
+            return _complete(config, data)  # what is still wrong contradicts a default
+
+
+def _removable(path: Path) -> Path:
+    """What goes for a problem at `path`: the element of an array of tables that it is in, else the key of its table.
+    Such an element is a whole: without one of its keys it would say something else."""
+    for length in (1, 2):
+        if path[:length] in _ARRAYS_OF_TABLES and len(path) > length:
+            return path[: length + 1]
+    return path[:2]
+
+
+def _remove(data: dict[str, Any], path: Path) -> bool:
+    """Whether there was something."""
+    value: Any = data
+    try:
+        for part in path[:-1]:
+            value = value[part]
+        del value[path[-1]]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
 
 
 def effective(config: Config) -> dict[str, Any]:

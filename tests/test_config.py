@@ -409,3 +409,75 @@ def test_sources_are_hosts_or_urls(value: str) -> None:
 @pytest.mark.parametrize("value", ["Default", "a b", "x" * 64])
 def test_policy_server_is_a_name(value: str) -> None:
     assert problems(f'[admission]\npolicy_server = "{value}"\n')
+
+
+# --- what of a broken file can be used
+def test_a_broken_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    policies = "".join(
+        f'[[admission.policy]]\nname = "p{i}"\n' + ('module = "file:///m.wasm"\n' if i % 3 else "")  # else: required
+        for i in range(12)
+    )
+    path = tmp_path / "edged.toml"
+    path.write_text(
+        '[node]\nsocket = "/x"\nstate_dir = "relative"\n[nod]\n[admission]\nlisten = "nowhere"\nurl = "https://a:1"\n'
+        + policies + '[[scheduler.plugin]]\nname = "q"\n'
+    )  # fmt: skip
+    found, error = config.load_leniently(path)
+    assert isinstance(error, ConfigErrors)
+    assert found.node.socket == "/x" and found.node.state_dir == config.Config().node.state_dir
+    assert found.admission is not None
+    assert found.admission.listen == "127.0.0.1:8443" and found.admission.url == "https://a:1"
+    assert [policy.name for policy in found.admission.policy] == [f"p{i}" for i in range(12) if i % 3]
+    assert found.scheduler is not None and found.scheduler.plugin == ()
+
+
+def test_a_file_that_contradicts_a_default_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "edged.toml"
+    path.write_text('[admission]\nlisten = "127.0.0.1:8080"\n')
+    found, error = config.load_leniently(path)
+    assert error is not None and "same address" in str(error)
+    assert found.admission is not None and found.admission.listen == "127.0.0.1:8080"
+
+
+def test_a_file_that_is_no_toml_or_not_there_gives_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "edged.toml"
+    assert config.load_leniently(path)[0] == config.Config()
+    path.write_text("[node\n")
+    found, error = config.load_leniently(path)
+    assert found == config.Config() and "not valid TOML" in str(error)
+    path.write_text("[admission]\n")
+    assert config.load_leniently(path) == (config.load(path), None)
+
+
+REQUIRED = """
+[admission]
+[[admission.policy]]
+name = "p"
+module = "file:///m.wasm"
+[[admission.group]]
+name = "g"
+expression = "a()"
+message = "m"
+members = { a = { module = "file:///m.wasm" } }
+[scheduler]
+[[scheduler.plugin]]
+name = "q"
+module = "file:///m.wasm"
+"""
+
+
+@pytest.mark.parametrize("line", [line for line in REQUIRED.splitlines() if " = " in line])
+def test_each_required_key_may_be_missing_or_of_another_type(line: str) -> None:
+    """What checks several keys at once copes with each of them alone."""
+    config.parse(REQUIRED)
+    key = line.partition(" = ")[0]
+    with pytest.raises(ConfigErrors, match=f'needs the key "{key}"'):
+        config.parse(REQUIRED.replace(line, ""))
+    with pytest.raises(ConfigErrors, match=f"{key}: must be"):
+        config.parse(REQUIRED.replace(line, f"{key} = 3"))
+
+
+@pytest.mark.parametrize("depth", [600, 5000])
+def test_arrays_nested_too_deeply_are_an_error_of_the_file(depth: int) -> None:
+    with pytest.raises(ConfigError, match=r"edged\.toml: .*nested too deeply|unknown"):
+        config.parse(f"[x]\na = {'[' * depth}{']' * depth}\n")

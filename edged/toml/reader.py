@@ -42,6 +42,7 @@ class Problem:
     message: str
     unavailable: bool = False
     """The key is fine, but this release does not have what it asks for."""
+    path: Path = ()
 
 
 def setting(
@@ -68,7 +69,7 @@ class Reader:
         self._bad: set[Path] = set()
 
     def problem(self, path: Path, message: str, *, unavailable: bool = False) -> None:
-        self.problems.append(Problem(self.line(path), self.where(path), message, unavailable))
+        self.problems.append(Problem(self.line(path), self.where(path), message, unavailable, path))
         self._bad.update(path[:length] for length in range(1, len(path) + 1))
 
     def bad(self, *path: str | int) -> bool:
@@ -112,7 +113,8 @@ class Reader:
                 self._field(field, value[name], (*path, name), values)
             elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 self.problem(path, f'needs the key "{name}"')
-                values[name] = None  # never seen: a reader with problems raises
+                self._bad.add((*path, name))
+                values[name] = None  # only checks see it, and they ask `bad` first: a reader with problems raises
         return cls(**values)
 
     def _field(self, field: dataclasses.Field[object], value: object, path: Path, values: dict[str, object]) -> None:
