@@ -10,9 +10,32 @@ def main() -> int:
     if why:
         print(f"edged: {why}", file=sys.stderr)
         return 2
-    from edged import cli  # after the check: older versions cannot even compile it
+    try:
+        # The imports are after the check, since older versions cannot even compile these files.
+        return _version() if sys.argv[1:] in (["version"], ["--version"]) else _command(sys.argv[1:])
+    except KeyboardInterrupt:  # while it imports
+        print("edged: interrupted", file=sys.stderr)
+        return 130
 
-    return cli.main(sys.argv[1:])
+
+def _version() -> int:
+    """Without the parser, which takes longer than this command."""
+    from edged.cli.version import show
+
+    try:
+        code = show("table")
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        from edged.cli.main import failed
+
+        return failed(error)
+
+
+def _command(words: list[str]) -> int:
+    from edged.cli import main as frame
+
+    return frame.main(words)
 
 
 def refusal(version: tuple[int, ...]) -> str | None:

@@ -28,12 +28,10 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "admission/resources/": (
         "admission/resources/test_custom_resources.py", "admission/resources/test_boundaries.py",
     ),
-    "cli/__init__.py": ("cli/test_main.py",),
     "cli/crds.py": ("admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py"),
     "cli/demo/": ("test_optimized.py",),
     "cli/module.py": ("cli/test_modules.py",),
     "cli/policy/": ("cli/policy/test_ask.py",),
-    "cli/policy/registry.py": ("cli/test_modules.py",),
     "cli/run.py": ("cli/policy/test_same_as_daemon.py",),
     "cli/sandbox.py": ("sandbox/test_server.py",),
     "cli/simulation/": ("cli/simulation/test_simulate.py",),

@@ -11,43 +11,40 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from edged import config as configuration
-from edged.cli.output import print_data, print_table
+from edged.cli import options
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.cli.status_client import NotRunning, configured_socket, lines
 from edged.errors import ConfigError, PeerError
 from edged.json_text import dumps
 
 if TYPE_CHECKING:
     from edged.cli.answers import AuditReport, AuditSummary
-    from edged.cli.subparsers import Subparsers
 
 _SILENCE_S = 300.0  # between two lines of an auditing daemon; a busy API server may take a minute for a list
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "audit",
-        help="check existing objects against the policies",
-        description="Runs an audit in the running daemon. Exit code 0: everything passes; 1: something fails or "
-                    "could not be checked; 2: usage.",
-    )
+def declare(parser: Parser) -> None:
+    parser.describe("Runs an audit in the running daemon. Exit code 0: everything passes; 1: something fails or could "
+                    "not be checked; 2: usage.",
+                    "edged audit", "edged audit -n shop --disable-store", "edged audit -o json")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("-n", "--namespace", metavar="NAME", help="only this namespace")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces; this is the default")
     where.add_argument("-c", "--cluster", action="store_true", help="only cluster-scoped objects")
     parser.add_argument("-i", "--ignore-namespaces", metavar="NAMES", action="append", default=[],
                         help="also ignore these namespaces, separated by commas; may be repeated")  # fmt: skip
-    parser.add_argument("--page-size", type=int, metavar="N", help="how many objects to read at once, at most; "
-                                                                   "default: 100")
+    parser.add_argument("--page-size", type=int, metavar="N",
+                        help="how many objects to read at once, at most; default: 100")
     store = parser.add_mutually_exclusive_group()
-    store.add_argument("--report-kind", choices=("auto", "policyreport", "openreports"),
-                       help="default: [admission] audit_reports")  # fmt: skip
+    store.add_argument("--report-kind", choices=("auto", "policyreport", "openreports"), metavar="KIND",
+                       help="auto, policyreport or openreports; default: [admission] audit_reports")
     store.add_argument("--disable-store", action="store_true", help="write no reports to the cluster")
     parser.add_argument("--output-scan", action="store_true",
                         help="print every report as a line of JSON, passing ones too")  # fmt: skip
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
-    parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
-    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+    options.output(parser)
+    options.quiet(parser)
+    options.socket(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 def request_of(args: argparse.Namespace) -> dict[str, Any]:
     """The request to the daemon; edged/admission/audit/auditor.py reads it."""
-    everything = args.output_scan or args.output != "table"
+    everything = args.output_scan or not is_table(args.output)
     request: dict[str, Any] = {"operation": "audit", "details": "all" if everything else "findings"}
     if args.namespace:
         request["namespace"] = args.namespace
@@ -129,12 +126,12 @@ class _Progress:
 def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Namespace) -> None:
     if args.output_scan:
         return
-    if args.output != "table":
+    if not is_table(args.output):
         print_data({"summary": summary, "reports": reports}, args.output)
         return
     rows = [row for report in reports for row in _rows(report)]
     if rows:
-        print_table(("NAMESPACE", "KIND", "NAME", "POLICY", "RESULT", "SEVERITY", "MESSAGE"), rows)
+        print_table(("NAMESPACE", "KIND", "NAME", "POLICY", "RESULT", "SEVERITY", "MESSAGE"), rows, args.output)
         print()
     counts = f"{summary['pass']} pass, {summary['fail']} fail, {summary['error']} error"
     print(f"{summary['scanned']} objects in {summary['namespaces']} namespaces: {counts}")

@@ -11,28 +11,27 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edged import config as configuration
+from edged.cli import options
 from edged.cli.output import print_data
+from edged.cli.parsing import Parser
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 from edged.registry.config import module_path
 from edged.registry.store import Store
 
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("check", help="check a configuration file and print what is in effect")
-    parser.add_argument("file", nargs="?", help=f"default: {configuration.DEFAULT_PATH}")
-    parser.add_argument("--config", metavar="FILE", help="the same as FILE")
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only what is wrong")
-    parser.add_argument(
-        "-o", "--output", choices=("toml", "json", "yaml"), default="toml", help="default: toml"
-    )
+def declare(parser: Parser) -> None:
+    parser.describe("Checks a configuration file and prints what is in effect. Exit code 0: it is right; 1: it is "
+                    "right, but something that it names is missing; 2: it is wrong. Reads files, never a cluster.",
+                    "edged check", "edged check -q edged.toml", "edged check edged.toml -o json")
+    parser.add_argument("file", nargs="?", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+    options.config(parser, "the same as FILE")
+    options.quiet(parser, "print only what is wrong")
+    options.output(parser, "toml", "json", "yaml")
 
 
 def run(args: argparse.Namespace) -> int:

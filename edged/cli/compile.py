@@ -6,32 +6,25 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from edged.cli import options
+from edged.cli.parsing import Parser
 from edged.errors import EdgedError
 
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "compile",
-        help="compile WebAssembly modules into the cache",
-        description="Compiles modules in a child process and keeps the result in the cache, so that the daemon "
-                    "starts without compiling. Modules that are already in the cache are not compiled again.",
-    )
+def declare(parser: Parser) -> None:
+    parser.describe("Compiles modules in a child process and keeps the result in the cache, so that the daemon starts "
+                    "without compiling. Modules that are already in the cache are not compiled again.",
+                    "edged compile policy.wasm", "edged compile --config /etc/edged/edged.toml *.wasm")
     parser.add_argument("files", nargs="+", metavar="FILE", help="a .wasm file")
-    parser.add_argument("--config", help="take cache_dir and the engine from this configuration file")
-    parser.add_argument("--cache-dir", help="where compiled modules are kept")
-    parser.add_argument(
-        "--engine", choices=("native", "pulley"), help="what to compile for (default: native)"
-    )
-    parser.add_argument(
-        "--memory-mib", type=int, default=1024, help="limit of the compiler's address space in MiB (default: 1024)"
-    )
-    parser.add_argument("--timeout", type=float, default=180.0, help="time limit for one module in seconds (default:"
-                                                                     " 180)")
+    options.config(parser, "take cache_dir and the engine from this configuration file")
+    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    parser.add_argument("--engine", choices=("native", "pulley"), metavar="KIND",
+                        help="what to compile for: native or pulley; default: native")
+    parser.add_argument("--memory-mib", type=int, default=1024, metavar="N",
+                        help="limit of the compiler's address space in MiB; default: 1024")
+    parser.add_argument("--timeout", type=float, default=180.0, metavar="SECONDS",
+                        help="time limit for one module; default: 180")
 
 
 def run(args: argparse.Namespace) -> int:

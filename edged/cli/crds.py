@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edged.admission.audit import report_definitions
 from edged.admission.resources.definitions import definitions
-from edged.cli.output import print_data
+from edged.cli import options
+from edged.cli.output import print_documents
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 from edged.json_text import dumps, loads
-
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
 HEAD = "# Made by `make crds`; the source is edged/admission/resources/definitions.py.\n"
 REPORTS_HEAD = "# Made by `make crds`; the source is edged/admission/audit/report_definitions.py.\n"
 REPORTS = {"policyreport": "reports/policyreports.yaml", "openreports": "reports/openreports.yaml"}
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("crds", help="print the definitions of Kubewarden's custom resources")
-    parser.add_argument("--reports", choices=tuple(REPORTS), help="print the definitions of audit reports instead")
+def declare(parser: Parser) -> None:
+    parser.describe("Prints the CustomResourceDefinitions of Kubewarden's kinds, or of audit reports, for kubectl.",
+                    "edged crds | kubectl apply --server-side -f -",
+                    "edged crds --reports policyreport | kubectl apply --server-side -f -")
+    parser.add_argument("--reports", choices=tuple(REPORTS), metavar="KIND",
+                        help="print the definitions of audit reports instead: policyreport or openreports")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="write one file per kind into DIR instead")
-    parser.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
+    options.output(parser, "yaml", "json")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,13 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.directory is not None:
         write(args.directory)
         return 0
-    if args.output == "json":
-        print_data({"apiVersion": "v1", "kind": "List", "items": found}, "json")
-        return 0
-    for index, document in enumerate(found):
-        if index:
-            print("---")
-        print_data(document, "yaml")
+    print_documents(found, args.output)
     return 0
 
 

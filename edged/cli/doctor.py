@@ -16,18 +16,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edged import config as configuration
-from edged.cli.output import add_output_option, print_data, print_table
+from edged.cli import options
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.config import Config
 from edged.errors import EdgedError
 from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.toml.reader import split_address
-
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
 _API_TIMEOUT_S = 5.0
 _MEMORY_MIB = 150
@@ -44,17 +42,20 @@ class Finding:
     detail: str
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("doctor", help="test whether the daemon can work on this machine")
-    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
-    add_output_option(parser)
+def declare(parser: Parser) -> None:
+    parser.describe("Tests whether the daemon can work on this machine, with the rights of the user who runs this. "
+                    "Exit code 0: nothing fails; 1: something does.",
+                    "edged doctor", "runuser -u edged -- edged doctor")
+    options.config(parser)
+    options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     config = configuration.load(args.config or configuration.DEFAULT_PATH)
     findings = [finding for check in _CHECKS for finding in check(config)]
-    if args.output == "table":
-        print_table(("CHECK", "STATE", "DETAIL"), [(f.check, f.state, f.detail) for f in findings])
+    if is_table(args.output):
+        rows = [(f.check, f.state, f.detail) for f in findings]
+        print_table(("CHECK", "STATE", "DETAIL"), rows, args.output, wrap=True)
     else:
         print_data([asdict(finding) for finding in findings], args.output)
     return 1 if any(finding.state == "fail" for finding in findings) else 0

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig
@@ -20,15 +20,14 @@ from edged.admission.resources import migration
 from edged.admission.resources.conversion import Limits
 from edged.admission.resources.kinds import GROUP, KINDS, VERSION
 from edged.admission.resources.migration import Current, Report
+from edged.cli import options
 from edged.cli.check import to_toml
-from edged.cli.output import print_data, print_table
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 from edged.kube.config import KubernetesConfig
-
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
 PART_OF = "app.kubernetes.io/part-of=kubewarden"
 COMPONENTS = (
@@ -57,23 +56,20 @@ STEPS = (
 )
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "migrate",
-        help="show what moving from Kubewarden to edged will change",
-        description="Reads a cluster (or files) and says what edged does differently with each policy, what the "
+def declare(parser: Parser) -> None:
+    parser.describe("Reads a cluster (or files) and says what edged does differently with each policy, what the "
                     "configuration file needs, and which steps to take in which order. Changes nothing.",
-    )
-    files = "YAML file or directory to read instead of a cluster (repeatable)"
-    policies = "turn policy-server's policies.yml into tables for the configuration file"
-    entries = "print the custom resources as tables for the configuration file instead"
-    parser.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", help=files)
-    parser.add_argument("--policies", type=Path, metavar="FILE", help=policies)
-    parser.add_argument("--entries", action="store_true", help=entries)
-    parser.add_argument("--kubeconfig", metavar="FILE", help="use this instead of the configured one")
+                    "edged migrate --kubeconfig kubeconfig", "edged migrate -f policies/ --entries",
+                    "edged migrate --policies policies.yml")
+    options.filenames(parser, "read this instead of a cluster")
+    parser.add_argument("--policies", type=Path, metavar="FILE",
+                        help="turn policy-server's policies.yml into tables for the configuration file")
+    parser.add_argument("--entries", action="store_true",
+                        help="print the custom resources as tables for the configuration file instead")
+    options.kubeconfig(parser)
     parser.add_argument("--policy-server", metavar="NAME", help="default: [admission] policy_server, or default")
-    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}, where it exists")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="default: table")
+    options.config(parser, f"default: {configuration.DEFAULT_PATH}, where it exists")
+    options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
     if args.entries:
         return _print_tables(*migration.entries([each for each in objects if each.get("kind") in KINDS], current))
     report = migration.examine(objects, current)
-    if args.output == "json":
-        print_data(as_data(report, current, components), "json")
+    if is_table(args.output):
+        print_report(report, current, components, args.output)
     else:
-        print_report(report, current, components)
+        print_data(as_data(report, current, components), args.output)
     return 1 if report.needs_attention else 0
 
 
@@ -124,8 +120,7 @@ def _objects(args: argparse.Namespace, config: Config) -> tuple[list[dict[str, A
         return found, []
     import trio
 
-    kubernetes = KubernetesConfig(kubeconfig=os.path.abspath(args.kubeconfig)) if args.kubeconfig else config.kubernetes
-    return trio.run(_read_cluster, kubernetes)
+    return trio.run(_read_cluster, options.cluster(args, config.kubernetes))
 
 
 def read_files(path: Path) -> Iterator[dict[str, Any]]:
@@ -227,7 +222,7 @@ def as_data(report: Report, current: Current, components: list[dict[str, str]]) 
     }
 
 
-def print_report(report: Report, current: Current, components: list[dict[str, str]]) -> None:
+def print_report(report: Report, current: Current, components: list[dict[str, str]], output: str) -> None:
     """For people."""
     if not report.objects:
         print("no custom resources of Kubewarden are there")
@@ -237,7 +232,7 @@ def print_report(report: Report, current: Current, components: list[dict[str, st
         for index, finding in enumerate(findings):
             rows.append((each.object if index == 0 else "", finding.level, finding.text))
     if rows:
-        print_table(("OBJECT", "LEVEL", "WHAT"), rows)
+        print_table(("OBJECT", "LEVEL", "WHAT"), rows, output, wrap=True)
     print("\nSUGGESTED FOR THE CONFIGURATION FILE")
     print(suggestion(report), end="")
     if report.sources:
@@ -246,7 +241,7 @@ def print_report(report: Report, current: Current, components: list[dict[str, st
     if components:
         print("\nCAN BE DELETED AFTERWARDS")
         columns = [(each["kind"], each["namespace"], each["name"]) for each in components]
-        print_table(("KIND", "NAMESPACE", "NAME"), columns)
+        print_table(("KIND", "NAMESPACE", "NAME"), columns, output)
     print("\nSTEPS")
     for number, step in enumerate(steps(report, current, components), 1):
         print(f"{number}. {step}")

@@ -4,17 +4,14 @@ cli/modules.py."""
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from edged.cli import modules
-
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
+from edged.cli.parsing import Parser
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("module", help="fetch, publish, save, load and list modules")
-    modules.declare(parser.add_subparsers(dest="operation", metavar="OPERATION", required=True), "module")
+def declare(parser: Parser) -> None:
+    parser.describe("Wasm modules of any kind in registries and in the local store.")
+    parser.commands("operation", "OPERATION", modules.operations("module"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Modules in registries and in the local store: operations of `edged module` and `edged policy`, with kwctl's names.
 
 The store is the daemon's (`modules` in its state directory), so modules that are pulled or loaded here are there when
-it starts. Results go to stdout, progress to stderr. Called by cli/module.py and cli/policy/registry.py.
+it starts. Results go to stdout, progress to stderr. Called by cli/module.py and cli/policy.
 """
 
 from __future__ import annotations
@@ -9,83 +9,115 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from edged.cli import options
+from edged.cli.parsing import Declare, Parser
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
-    from edged.cli.subparsers import Subparsers
     from edged.registry.modules import Modules
     from edged.registry.store import Store, Stored
 
 _FEWEST_DIGITS = 4  # of a digest, to name a module by
 
 
-def declare(operations: Subparsers, noun: str) -> None:
-    """`noun`: "policy" (a push checks the metadata) or "module"."""
-    where = "registry://HOST/REPOSITORY[:TAG][@DIGEST] or https://..."
+def operations(noun: str) -> dict[str, tuple[str, Declare]]:
+    """For Parser.commands. `noun`: "policy" (a push checks the metadata) or "module"."""
+    many = "policies" if noun == "policy" else "modules"
     in_store = f"its URL, or the first digits of its SHA-256 (edged {noun} list)"
+    table: dict[str, tuple[str, Callable[[Parser, str, str], None]]] = {
+        "pull": (f"fetch a {noun} into the local store", _declare_pull),
+        "push": (f"publish a {noun} in a registry and print the reference that pins it", _declare_push),
+        "save": (f"write {many} of the local store into a tar.gz", _declare_save),
+        "load": ("add what an archive holds to the local store (kwctl's archives, too)", _declare_load),
+        "digest": (f"print the reference that pins a {noun} of a registry; nothing is fetched", _declare_digest),
+        "list": ("list the local store", _declare_list),
+        "rm": (f"remove a {noun} from the local store", _declare_rm),
+    }
 
-    pull = _operation(operations, "pull", f"fetch a {noun} into the local store")
-    pull.add_argument("uri", metavar="URL", help=f"{where}; without a scheme: registry://")
-    pull.add_argument("-o", "--output-path", metavar="FILE", help="write it there instead; -: standard output")
-    _network_options(pull)
+    def bound(declare: Callable[[Parser, str, str], None]) -> Declare:
+        return lambda parser: declare(parser, noun, in_store)
 
-    push = _operation(operations, "push", f"publish a {noun} in a registry and print the reference that pins it")
-    push.add_argument("module", metavar="MODULE", help=f"a file, or {in_store}")
-    push.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
+    return {name: (summary, bound(declare)) for name, (summary, declare) in table.items()}
+
+
+def _declare_pull(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe(f"Fetches a {noun} into the local store. One that is there under a digest or a version is not "
+                    f"fetched again.",
+                    f"edged {noun} pull registry://ghcr.io/kubewarden/policies/pod-privileged:v1.0.0")
+    parser.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG][@DIGEST] or https://...; without "
+                                                   "a scheme: registry://")
+    options.output_path(parser, "write it there instead; -: standard output", required=False)
+    options.force(parser)
+    _store_options(parser)
+    _network_options(parser)
+
+
+def _declare_push(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe(f"Publishes a {noun} in a registry and prints the reference that pins it.",
+                    f"edged {noun} push policy.wasm registry://registry.example.com/policies/mine:v1")
+    parser.add_argument("module", metavar="MODULE", help=f"a file, or {in_store}")
+    parser.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
     if noun == "policy":
-        push.add_argument("-f", "--force", action="store_true", help="push it even if it has no metadata")
-    push.add_argument("-o", "--output", choices=("text", "json"), default="text", help="default: text")
-    _network_options(push)
-
-    save = _operation(
-        operations, "save", f"write {'policies' if noun == 'policy' else 'modules'} of the local store into a tar.gz"
-    )
-    save.add_argument("module", metavar="MODULE", nargs="+", help=in_store)
-    save.add_argument("-o", "--output", metavar="FILE", required=True, help="the archive to write")
-
-    load = _operation(operations, "load", "add what an archive holds to the local store (kwctl's archives, too)")
-    load.add_argument("-i", "--input", metavar="FILE", required=True, help="the archive to read")
-
-    digest = _operation(
-        operations, "digest", f"print the reference that pins a {noun} of a registry; nothing is fetched"
-    )
-    digest.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
-    _network_options(digest)
-
-    listing = _operation(operations, "list", "list the local store")
-    listing.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
-
-    rm = _operation(operations, "rm", f"remove a {noun} from the local store")
-    rm.add_argument("module", metavar="MODULE", help=in_store)
+        parser.add_argument("-f", "--force", action="store_true", help="push it even if it has no metadata")
+    options.output(parser, "text", "json", "yaml")
+    _store_options(parser)
+    _network_options(parser)
 
 
-def _operation(operations: Subparsers, name: str, summary: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = operations.add_parser(
-        name, help=summary, description=summary[0].upper() + summary[1:]
-    )
-    parser.add_argument(
-        "--config", metavar="FILE", help="take [registry] and [node] state_dir from this configuration file"
-    )
+def _declare_save(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe("Writes modules of the local store into a tar.gz, for nodes without a network.",
+                    f"edged {noun} save --output-path modules.tar.gz 3fa9c1d2")
+    parser.add_argument("module", metavar="MODULE", nargs="+", help=in_store)
+    options.output_path(parser, "the archive to write", old="--output")
+    options.force(parser)
+    _store_options(parser)
+
+
+def _declare_load(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe("Adds what an archive holds to the local store. Archives of `kwctl save` work, too.",
+                    f"edged {noun} load -f modules.tar.gz")
+    parser.add_argument("-f", "--filename", "-i", "--input", metavar="FILE", dest="input", required=True,
+                        help="the archive to read")
+    _store_options(parser)
+
+
+def _declare_digest(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe(f"Prints the reference that pins a {noun} of a registry. Nothing is fetched.",
+                    f"edged {noun} digest registry://ghcr.io/kubewarden/policies/pod-privileged:v1.0.0")
+    parser.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
+    _store_options(parser)
+    _network_options(parser)
+
+
+def _declare_list(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe("Lists the local store.", f"edged {noun} list", f"edged {noun} list -o name")
+    options.output(parser, "table", "wide", "json", "yaml", "name")
+    _store_options(parser)
+
+
+def _declare_rm(parser: Parser, noun: str, in_store: str) -> None:
+    parser.describe(f"Removes a {noun} from the local store.", f"edged {noun} rm 3fa9c1d2")
+    parser.add_argument("module", metavar="MODULE", help=in_store)
+    _store_options(parser)
+
+
+def _store_options(parser: Parser) -> None:
+    options.config(parser, "take [registry] and [node] state_dir from this configuration file")
     parser.add_argument("--store", metavar="DIR", help="the local store; default: modules in [node] state_dir")
-    return parser
 
 
-def _network_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--sources-path", metavar="FILE", help="insecure hosts, authorities, proxies; default: [registry] sources"
-    )
-    parser.add_argument(
-        "--docker-config-json-path",
-        metavar="DIR",
-        help="folder of config.json; default: [registry] docker_config, $DOCKER_CONFIG, ~/.docker",
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+def _network_options(parser: Parser) -> None:
+    parser.add_argument("--sources-path", metavar="FILE",
+                        help="insecure hosts, authorities, proxies; default: [registry] sources")
+    parser.add_argument("--docker-config-json-path", metavar="DIR",
+                        help="folder of config.json; default: [registry] docker_config, $DOCKER_CONFIG, ~/.docker")
+    options.quiet(parser)
 
 
 def run(args: argparse.Namespace, noun: str) -> int:
@@ -182,8 +214,8 @@ async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str)
     annotations = _annotations(binary, path, required=noun == "policy" and not args.force)
     digest = await modules.ask(reference, lambda registry, host: registry.push(reference, binary, annotations))
     pinned = f"registry://{reference.at(digest)}"
-    if args.output == "json":
-        print_data({"immutable_ref": pinned}, "json")
+    if args.output != "text":
+        print_data({"immutable_ref": pinned}, args.output)
     else:
         print(pinned)
 
@@ -229,20 +261,26 @@ def _metadata(binary: bytes, path: Path) -> Metadata | None:
 
 
 def _list(store: Store, args: argparse.Namespace, noun: str) -> int:
-    from edged.cli.output import print_data, print_table
+    from edged.cli.output import print_data, print_table, size, yes
 
     entries = [_entry(stored, noun) for stored in store.items()]
-    if args.output != "table":
+    if args.output == "name":
+        for entry in entries:
+            print(entry["uri"])
+    elif args.output not in ("table", "wide"):
         print_data(entries, args.output)
     elif noun == "policy":
-        rows = [
-            (e["uri"], _yes(e["mutating"]), _yes(e["contextAware"]), e["sha256"][:12], _size(e["size"]))
-            for e in entries
-        ]
-        print_table(("POLICY", "MUTATING", "CONTEXT AWARE", "SHA-256", "SIZE"), rows)
+        rows = [(e["uri"], yes(e["mutating"]), yes(e["contextAware"]), _digest_of(e, args.output), size(e["size"]))
+                for e in entries]  # fmt: skip
+        print_table(("POLICY", "MUTATING", "CONTEXT AWARE", "SHA-256", "SIZE"), rows, args.output)
     else:
-        print_table(("MODULE", "SHA-256", "SIZE"), [(e["uri"], e["sha256"][:12], _size(e["size"])) for e in entries])
+        print_table(("MODULE", "SHA-256", "SIZE"),
+                    [(e["uri"], _digest_of(e, args.output), size(e["size"])) for e in entries], args.output)
     return 0
+
+
+def _digest_of(entry: dict[str, Any], output: str) -> str:
+    return str(entry["sha256"]) if output == "wide" else str(entry["sha256"][:12])
 
 
 def _entry(stored: Stored, noun: str) -> dict[str, Any]:
@@ -262,14 +300,6 @@ def _entry(stored: Stored, noun: str) -> dict[str, Any]:
     return entry
 
 
-def _yes(value: bool | None) -> str:
-    return "unknown" if value is None else "yes" if value else "no"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
-
-
 def _rm(store: Store, args: argparse.Namespace, noun: str) -> int:
     from edged.process.files import remove
 
@@ -283,8 +313,9 @@ def _rm(store: Store, args: argparse.Namespace, noun: str) -> int:
 def _save(store: Store, args: argparse.Namespace, noun: str) -> int:
     from edged.cli import module_archive
 
+    options.check_new(Path(args.output_path), args)
     chosen = [_find(store, name) for name in args.module]
-    module_archive.save(store, chosen, Path(args.output))
+    module_archive.save(store, chosen, Path(args.output_path))
     return 0
 
 
@@ -352,7 +383,9 @@ class _Progress:
         self._text = ""
 
     def __call__(self, done: int, total: int) -> None:
-        self._text = f"{self._url}: {_size(done)}" + (f" of {_size(total)}" if total else "")
+        from edged.cli.output import size
+
+        self._text = f"{self._url}: {size(done)}" + (f" of {size(total)}" if total else "")
         if self._show and self._live:
             print(f"\r\x1b[K{self._text}", end="", file=sys.stderr, flush=True)
 

@@ -11,7 +11,7 @@ import argparse
 import base64
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edged import config as configuration
 from edged.admission.audit import reports
@@ -20,7 +20,9 @@ from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
 from edged.admission.resources.kinds import KINDS
 from edged.admission.rules.webhooks import OBJECT_NAME, PLURALS
-from edged.cli.output import print_data
+from edged.cli import options
+from edged.cli.output import print_documents
+from edged.cli.parsing import Parser
 from edged.cli.webhook import metadata_of
 from edged.config import Config
 from edged.errors import ConfigError
@@ -28,31 +30,32 @@ from edged.json_text import dumps
 from edged.kube.config import KubernetesConfig
 from edged.scheduling.config.config_sections import LeaderElectionSettings
 
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
-
 GROUP = "rbac.authorization.k8s.io"
 TOKEN_SECRET = "kubernetes.io/service-account-token"
 READ = ("get", "list", "watch")
 Rule = dict[str, Any]
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("rbac", help="print the smallest roles for what the configuration enables")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    render = actions.add_parser("render", help="print roles and bindings")
-    render.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
-    render.add_argument("--namespace", default="kube-system",
+def declare(parser: Parser) -> None:
+    parser.describe("The daemon's identity and rights.")
+    parser.commands("action", "ACTION", {"render": ("print roles and bindings", _declare_render)})
+
+
+def _declare_render(parser: Parser) -> None:
+    parser.describe("Prints the identity and the smallest roles for what the configuration enables.",
+                    "edged rbac render | kubectl apply -f -")
+    options.config(parser)
+    parser.add_argument("-n", "--namespace", metavar="NAME", default="kube-system",
                         help="namespace of the ServiceAccount; default: %(default)s")
-    render.add_argument("--name", default="edged", help="name of all objects; default: edged")
-    render.add_argument("--read", action="append", default=[], metavar="APIVERSION/KIND",
-                        help="also grant reading this kind, which custom resources name in contextAwareResources "
-                             "(repeatable)")
-    render.add_argument("--user", help="bind the roles to this user (a certificate's CN), not to a ServiceAccount")
-    render.add_argument("--kubeconfig", type=Path, metavar="OUT",
-                        help="write the ServiceAccount's kubeconfig to OUT instead (the configured kubeconfig must "
-                             "be an administrator's)")
-    render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
+    parser.add_argument("--name", default="edged", help="name of all objects; default: edged")
+    parser.add_argument("--read", action="append", default=[], metavar="APIVERSION/KIND",
+                        help="also grant reading this kind, which custom resources name in contextAwareResources; "
+                             "repeatable")
+    parser.add_argument("--user", help="bind the roles to this user (a certificate's CN), not to a ServiceAccount")
+    parser.add_argument("--kubeconfig", type=Path, metavar="OUT",
+                        help="write the ServiceAccount's kubeconfig to OUT instead (the configured kubeconfig must be "
+                             "an administrator's)")
+    options.output(parser, "yaml", "json")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,14 +64,7 @@ def run(args: argparse.Namespace) -> int:
         if args.user:
             raise ConfigError("--kubeconfig is for the ServiceAccount; a user has a certificate of its own")
         return _write_kubeconfig(config.kubernetes, args)
-    documents = render(config, args.name, args.namespace, args.user, args.read)
-    if args.output == "json":
-        print_data({"apiVersion": "v1", "kind": "List", "items": documents}, "json")
-        return 0
-    for index, document in enumerate(documents):
-        if index:
-            print("---")
-        print_data(document, "yaml")
+    print_documents(render(config, args.name, args.namespace, args.user, args.read), args.output)
     return 0
 
 

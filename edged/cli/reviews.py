@@ -9,31 +9,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edged import config as configuration
+from edged.cli import options
+from edged.cli.parsing import Parser
 from edged.cli.status_client import configured_socket, lines
 from edged.errors import ConfigError, PeerError
 from edged.json_text import dumps
 
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "reviews",
-        help="show a policy's reviews live",
-        description="Prints one line of JSON for each review until Ctrl-C: policy, verdict, request, the policy's own "
-        "answer, and what the API server was told.",
-    )
+def declare(parser: Parser) -> None:
+    parser.describe("Prints one line of JSON for each review until Ctrl-C: policy, verdict, request, the policy's own "
+                    "answer, and what the API server was told.",
+                    "edged reviews no-privileged --rejected", "edged reviews no-privileged --request --count 1 > "
+                                                              "r.json")
     parser.add_argument("policy", metavar="POLICY", help="the policy's name, as `edged status` shows it")
     parser.add_argument("--rejected", action="store_true", help="only reviews that the policy rejects or fails on")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after N reviews")
     parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds")
     parser.add_argument("--request", action="store_true", help="print only the AdmissionReview, to keep in a file")
-    parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
-    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+    options.socket(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import argparse
 import signal
-from typing import TYPE_CHECKING
 
+from edged.cli import options
+from edged.cli.parsing import Parser
 from edged.process.deferred import defer
-
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
 DEFERRED = ("asyncio", "asyncio.subprocess", "yaml")
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "run",
-        help="run the daemon",
-        description="Runs until SIGTERM or SIGINT. SIGHUP reads the configuration again: a correct one is applied as"
+def declare(parser: Parser) -> None:
+    parser.describe("Runs until SIGTERM or SIGINT. SIGHUP reads the configuration again: a correct one is applied as"
                     " a whole, otherwise the last good one stays in force.",
-    )
-    parser.add_argument("--config", metavar="FILE", help="default: /etc/edged/edged.toml")
+                    "edged run --config edged.toml", "systemctl enable --now edged")
+    options.config(parser)
 
 
 def run(args: argparse.Namespace) -> int:

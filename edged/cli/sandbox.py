@@ -11,36 +11,26 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
     from edged.sandbox.server import Sandbox
     from edged.sandbox.webhookcall import WebhookClient
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds `sandbox` to edged's subcommands."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "sandbox",
-        help="an in-memory Kubernetes API server for kubectl, demos and tests",
-        description="Serves a Kubernetes API from memory. Everybody who reaches the address is an administrator, and"
-                    " nothing is kept when it ends. Use it to try things out, not in production.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
+def declare(parser: Parser) -> None:
+    parser.describe("Serves a Kubernetes API from memory. Everybody who reaches the address is an administrator, and "
+                    "nothing is kept when it ends. Use it to try things out, not in production.",
+                    "edged sandbox --kubeconfig kc")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1")
+    parser.add_argument("--port", type=_port, default=0, help="port to listen on; default: a free one")
     parser.add_argument("--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names")
     parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server to FILE")
-    parser.add_argument(
-        "--history", type=_positive, default=10_000, metavar="N",
-        help="how many past writes a watch can start from; older versions get 410 Gone (default: 10000)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--webhook-client-cert",
-        type=Path,
-        metavar="FILE",
-        help="client certificate (PEM) for admission webhooks",
-    )
+    parser.add_argument("--history", type=_positive, default=10_000, metavar="N",
+                        help="how many past writes a watch can start from; older versions get 410 Gone; default: 10000")
+    parser.add_argument("--webhook-client-cert", type=Path, metavar="FILE",
+                        help="client certificate (PEM) for admission webhooks")
     parser.add_argument("--webhook-client-key", type=Path, metavar="FILE", help="its key (PEM)")
 
 

@@ -10,32 +10,33 @@ import argparse
 import datetime
 from typing import TYPE_CHECKING, cast
 
-from edged import config as configuration
-from edged.cli import simulation
-from edged.cli.output import add_output_option, print_data, print_table
+from edged.cli import options, simulation
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.cli.status_client import ask, configured_socket
 
 if TYPE_CHECKING:
     from edged.cli.answers import Attempt, NodeVerdict, Overview, PodState
-    from edged.cli.subparsers import Subparsers
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("schedule", help="explain where a Pod was placed, or try placements out")
-    commands = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
-    explain = commands.add_parser(
-        "explain",
-        help="show the last attempt to place a Pod: what each plugin said about each node",
-        description="Shows the last attempt to place a Pod, what decided it, and what the Pod waits for. The running"
-                    " daemon remembers the last 128 Pods, fewer in large clusters (4 MiB), in memory only.",
-    )
-    explain.add_argument("pod", metavar="POD", nargs="?", help="the Pod's name; without it: list the Pods that edged"
-                                                               " remembers")
-    explain.add_argument("-n", "--namespace", default="default", help="default: default")
-    explain.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
-    explain.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
-    add_output_option(explain)
-    simulation.add_parser(commands)
+def declare(parser: Parser) -> None:
+    parser.describe("Why a Pod is where it is, and where Pods would go.")
+    parser.commands("operation", "OPERATION", {
+        "explain": ("show the last attempt to place a Pod: what each plugin said about each node", _declare_explain),
+        "simulate": ("show where pending Pods of a saved cluster would go, and what changes would alter",
+                     simulation.declare),
+    })  # fmt: skip
+
+
+def _declare_explain(parser: Parser) -> None:
+    parser.describe("Shows the last attempt to place a Pod, what decided it, and what the Pod waits for. The running "
+                    "daemon remembers the last 128 Pods, fewer in large clusters (4 MiB), in memory only.",
+                    "edged schedule explain", "edged schedule explain -n shop web-0")
+    parser.add_argument("pod", metavar="POD", nargs="?",
+                        help="the Pod's name; without it: list the Pods that edged remembers")
+    options.namespace(parser)
+    options.socket(parser)
+    options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,35 +47,35 @@ def run(args: argparse.Namespace) -> int:
         found = ask(path, "why")
     else:
         found = ask(path, "why", pod=args.pod if "/" in args.pod else f"{args.namespace}/{args.pod}")
-    if args.output != "table":
+    if not is_table(args.output):
         print_data(found, args.output)
     elif args.pod is None:
-        print_overview(cast("Overview", found))  # as explain/sentences.py makes it, like an attempt
+        print_overview(cast("Overview", found), args.output)  # as explain/sentences.py makes it, like an attempt
     else:
-        print_attempt(cast("Attempt", found))
+        print_attempt(cast("Attempt", found), args.output)
     return 0
 
 
-def print_overview(found: Overview) -> None:
+def print_overview(found: Overview, output: str = "table") -> None:
     """{"pods": [...]} as the overview of explain/sentences.py gives it."""
     rows = [(pod["pod"], pod["node"], pod["attempts"], _time(pod["time_ns"]), pod["message"]) for pod in found["pods"]]
-    print_table(("POD", "NODE", "ATTEMPTS", "LAST", "MESSAGE"), rows)
+    print_table(("POD", "NODE", "ATTEMPTS", "LAST", "MESSAGE"), rows, output)
 
 
-def print_attempt(attempt: Attempt) -> None:
+def print_attempt(attempt: Attempt, output: str = "table") -> None:
     """`attempt` as explain/sentences.py describes it: what came of it first, then a row per node."""
-    print_table(("NAME", "VALUE"), _summary(attempt))
+    print_table(("NAME", "VALUE"), _summary(attempt), output, wrap=True)
     if attempt.get("earlier"):
         print()
         rows = [(e["attempts"], _time(e["when_ns"]), e["node"], e["message"]) for e in attempt["earlier"]]
-        print_table(("EARLIER ATTEMPT", "TIME", "NODE", "MESSAGE"), rows)
+        print_table(("EARLIER ATTEMPT", "TIME", "NODE", "MESSAGE"), rows, output, wrap=True)
     nodes = attempt["nodes"]
     if not nodes:
         return
     print()
     plugins = list(dict.fromkeys(name for node in nodes.values() for name in node.get("final", {})))
     rows_of_nodes = [_row(name, node, plugins) for name, node in _best_first(nodes)]
-    print_table(("NODE", "VERDICT", "TOTAL", *plugins), rows_of_nodes)
+    print_table(("NODE", "VERDICT", "TOTAL", *plugins), rows_of_nodes, output)
     if plugins:
         print("\nScore = normalized x weight; in brackets the raw score, if it differs.")
 

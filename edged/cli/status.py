@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from edged import config as configuration
-from edged.cli.output import add_output_option, print_data, print_table
+from edged.cli import options
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.cli.status_client import ask, configured_socket
 
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
 
-
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("status", help="show the state of the running daemon")
-    parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
-    parser.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
-    add_output_option(parser)
+def declare(parser: Parser) -> None:
+    parser.describe("Shows the state of the running daemon.", "edged status", "edged status -o json")
+    options.socket(parser)
+    options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     report = ask(args.socket or configured_socket(args.config), "status")
-    if args.output == "table":
-        print_report(report)
+    if is_table(args.output):
+        print_report(report, args.output)
     else:
         print_data(report, args.output)
     return 0
 
 
-def print_report(report: dict[str, object]) -> None:
+def print_report(report: dict[str, object], output: str = "table") -> None:
     """Scalars and small dicts as `NAME  value` rows first, then a table per list or dict of like dicts."""
     rows: list[tuple[str, str]] = []
     tables: list[tuple[str, list[dict[str, Any]]]] = []
     _collect("", report, rows, tables)
-    print_table(("NAME", "VALUE"), rows)
+    print_table(("NAME", "VALUE"), rows, output, wrap=True)
     for name, entries in tables:
         columns = list(dict.fromkeys(column for entry in entries for column in entry))
         print()
@@ -42,6 +39,7 @@ def print_report(report: dict[str, object]) -> None:
         print_table(
             [column.upper() for column in columns],
             [[_cell(entry.get(c)) for c in columns] for entry in entries],
+            output,
         )
 
 

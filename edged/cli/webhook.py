@@ -21,11 +21,12 @@ from edged import config as configuration
 from edged.admission.config import AdmissionConfig, PolicyConfig
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Generated, Target, WebhookSpec
-from edged.cli.output import print_data, print_table
+from edged.cli import options
+from edged.cli.output import print_data, print_documents, print_table
+from edged.cli.parsing import Parser
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError
 from edged.json_text import dumps
-from edged.kube.config import KubernetesConfig
 from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.telemetry.logs import Logger
@@ -33,33 +34,48 @@ from edged.tls import certificates
 
 if TYPE_CHECKING:
     from edged.admission.endpoint.registration import Registration
-    from edged.cli.subparsers import Subparsers
 
 CALLER = "kube-apiserver"  # the client certificate that the API server presents
 KUBECONFIG_FILE = "webhook-kubeconfig.json"
 ADMISSION_FILE = "admission-configuration.json"
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("webhook", help="render, install and remove webhook configurations")
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    render = actions.add_parser("render", help="print what edged registers, without registering it")
-    render.add_argument("--selectors", action="store_true", help="print instead what each policy applies to")
-    render.add_argument("-o", "--output", choices=("yaml", "json"), default="yaml", help="default: yaml")
-    install = actions.add_parser(
-        "install", help="create what the daemon has no right to create",
-        description="Writes a client certificate for the API server and the file for its "
-                    "--admission-control-config-file. With dynamic registration it also creates the webhook objects."
-                    " It registers policies only if the daemon already answers: a webhook that nobody serves stops a"
-                    " cluster.")
-    install.add_argument("--directory", type=Path, metavar="DIR",
-                         help="folder for the API server's files; default: [admission] static_dir")
-    remove = actions.add_parser("remove", help="delete webhook objects or manifests (emergency exit)")
-    remove.add_argument("--force", action="store_true", help="also delete what belongs to another node")
-    remove.add_argument("--kubeconfig", metavar="FILE", help="use this instead of the configured one")
-    remove.add_argument("--static-dir", metavar="DIR", help="use this instead of the configured one")
-    for action in (render, install, remove):
-        action.add_argument("--config", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
+def declare(parser: Parser) -> None:
+    parser.describe("Registers webhooks by hand, or takes them back.")
+    parser.commands("action", "ACTION", {
+        "render": ("print what edged registers, without registering it", _declare_render),
+        "install": ("create what the daemon has no right to create", _declare_install),
+        "remove": ("delete webhook objects or manifests (emergency exit)", _declare_remove),
+    })  # fmt: skip
+
+
+def _declare_render(parser: Parser) -> None:
+    parser.describe("Prints the webhook objects, or what each policy applies to. Nothing is registered.",
+                    "edged webhook render", "edged webhook render --selectors")
+    parser.add_argument("--selectors", action="store_true", help="print instead what each policy applies to")
+    options.output(parser, "yaml", "json")
+    options.config(parser)
+
+
+def _declare_install(parser: Parser) -> None:
+    parser.describe("Writes a client certificate for the API server and the file for its "
+                    "--admission-control-config-file. With dynamic registration it also creates the webhook objects. "
+                    "It registers policies only if the daemon already answers: a webhook that nobody serves stops a "
+                    "cluster.",
+                    "edged webhook install")
+    parser.add_argument("--directory", type=Path, metavar="DIR",
+                        help="folder for the API server's files; default: [admission] static_dir")
+    options.config(parser)
+
+
+def _declare_remove(parser: Parser) -> None:
+    parser.describe("Deletes the webhook objects and manifests of edged, also if the daemon is dead. With "
+                    "--kubeconfig or --static-dir it needs no configuration.",
+                    "edged webhook remove --kubeconfig /etc/rancher/k3s/k3s.yaml")
+    parser.add_argument("--force", action="store_true", help="also delete what belongs to another node")
+    options.kubeconfig(parser)
+    parser.add_argument("--static-dir", metavar="DIR", help="use this instead of the configured one")
+    options.config(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,7 +93,7 @@ def _render(args: argparse.Namespace) -> int:
         shown = [webhooks.describe(hook) for obj in generated.objects.values() for hook in obj["webhooks"]]
         print_data(shown, args.output)
     else:
-        _print_documents(_documents(config, admission, generated), args.output)
+        print_documents(_documents(config, admission, generated), args.output)
     return _report(generated)
 
 
@@ -100,16 +116,6 @@ def _api_server_files(config: Config, admission: AdmissionConfig, folder: Path) 
         kubeconfig: webhooks.caller_kubeconfig(admission.dialled, str(certificate), str(key)),
         folder / ADMISSION_FILE: webhooks.admission_configuration(str(kubeconfig), static_dir),
     }
-
-
-def _print_documents(documents: list[dict[str, object]], output: str) -> None:
-    if output == "json":
-        print_data({"apiVersion": "v1", "kind": "List", "items": documents}, output)
-        return
-    for index, document in enumerate(documents):
-        if index:
-            print("---")
-        print_data(document, output)
 
 
 def _report(generated: Generated) -> int:
@@ -142,7 +148,7 @@ def _install(args: argparse.Namespace) -> int:
     changed = [str(path) for path in _write_files(config, admission, folder)]
     target = replace(target_of(config, admission), ca_bundle=bundle)
     rows, code = trio.run(_install_registration, config, admission, target)
-    print_table(("DONE", "WHAT"), [*(("written", path) for path in changed), *rows])
+    print_table(("DONE", "WHAT"), [*(("written", path) for path in changed), *rows], "wide")
     print(_instructions(admission, folder), file=sys.stderr)
     return code
 
@@ -244,7 +250,7 @@ def _remove(args: argparse.Namespace) -> int:
         except EdgedError as failure:
             failures.append(failure)
     if rows:
-        print_table(("DONE", "WHAT"), rows)
+        print_table(("DONE", "WHAT"), rows, "wide")
     elif not failures:
         print("edged: nothing is registered", file=sys.stderr)
     for error in failures:
@@ -274,9 +280,7 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
 
     if admission.register == "static" and not args.kubeconfig:
         return []
-    kubernetes = KubernetesConfig(kubeconfig=os.path.abspath(args.kubeconfig)) if args.kubeconfig \
-        else config.kubernetes
-    client = await open_client(kubernetes)
+    client = await open_client(options.cluster(args, config.kubernetes))
     try:
         registration = DynamicRegistration(target_of(config, admission), lambda state: None, Logger(), client)
         return [("deleted", kind) for kind in await registration.remove(force=args.force)]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from edged import cli
 from edged.admission.audit.audit_run import Scan, Tally
 from edged.admission.audit.auditor import asked_scan
+from edged.cli import main as cli
 
 REPORT = {
     "scope": {"kind": "Pod", "name": "web", "namespace": "shop"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from edged.wasm import bindings
 
 

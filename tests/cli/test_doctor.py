@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 
 WASM = b"\0asm\1\0\0\0"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from edged.errors import ConfigError, EdgedError, PeerError
 
 
@@ -36,9 +36,8 @@ def test_help_lists_every_command_that_exists() -> None:
 
 def test_every_file_is_a_known_command() -> None:
     folder = Path(cli.__file__).parent
-    shared = {"__init__", "output"}
     for path in folder.glob("*.py"):
-        if path.stem not in shared and "def add_parser" in path.read_text():
+        if path.stem != "main" and "\ndef declare(" in path.read_text():
             assert path.stem in cli.COMMANDS
 
 
@@ -46,15 +45,13 @@ def test_every_file_is_a_known_command() -> None:
     "command", [name for name in cli.COMMANDS if (Path(cli.__file__).parent / f"{name}.py").exists()]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main([command, "--help"])
-    assert caught.value.code == 0
+    assert cli.main([command, "--help"]) == 0
     assert f"edged {command}" in capsys.readouterr().out
 
 
 def test_version_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from edged import cli; cli.main(['version']); "
+        "import sys; from edged.cli import main; main.main(['version']); "
         "print({'wasmtime', 'trio', 'lightkube', 'httpx2'} & set(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -74,8 +71,8 @@ class Fails:
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def add_parser(self, subparsers: Any) -> None:
-        subparsers.add_parser("version")
+    def declare(self, parser: Any) -> None:
+        parser.describe("Fails.")
 
     def run(self, args: Any) -> int:
         raise self.error
@@ -87,8 +84,8 @@ class Fails:
         (ConfigError("bad key"), 2, "edged: bad key\n"),
         (ConfigError("f:1: a\nf:2: b"), 2, "edged:\nf:1: a\nf:2: b\n"),
         (PeerError("away"), 1, "edged: away\n"),
-        (KeyboardInterrupt(), 130, ""),
-        (BaseExceptionGroup("", [KeyboardInterrupt()]), 130, ""),
+        (KeyboardInterrupt(), 130, "edged: interrupted\n"),
+        (BaseExceptionGroup("", [KeyboardInterrupt()]), 130, "edged: interrupted\n"),
         (ExceptionGroup("", [ExceptionGroup("", [PeerError("away")]), EdgedError("other")]), 1,
          "edged: away\nedged: other\n"),
         (ExceptionGroup("", [PeerError("away"), ConfigError("bad")]), 2, "edged: away\nedged: bad\n"),
@@ -101,14 +98,14 @@ def test_errors_become_messages_and_codes(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cli, "_load", lambda command: Fails(error))
+    monkeypatch.setattr(cli, "load", lambda command: Fails(error))
     assert cli.main(["version"]) == code
     assert capsys.readouterr().err == text
 
 
 def test_bugs_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        cli, "_load", lambda command: Fails(ExceptionGroup("", [PeerError("a"), ValueError("bug")]))
+        cli, "load", lambda command: Fails(ExceptionGroup("", [PeerError("a"), ValueError("bug")]))
     )
     with pytest.raises(ExceptionGroup):
         cli.main(["version"])
@@ -133,3 +130,15 @@ def test_a_reload_that_is_asked_for_too_early_ends_nothing(tmp_path: Path) -> No
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("command", [["version"], ["crds"], ["--help"], ["policy", "run", "--help"]])
+def test_a_full_disk_behind_the_output_is_one_line(command: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "edged", *command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "edged: cannot write the output: No space left on device\n")
+
+
+def test_a_bug_of_the_system_kind_is_not_taken_for_a_full_disk() -> None:
+    with pytest.raises(FileNotFoundError):
+        cli.failed(FileNotFoundError(2, "No such file or directory", "/x"))

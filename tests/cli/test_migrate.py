@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edged import cli, config
+from edged import config
+from edged.cli import main as cli
 from edged.cli.migrate import read_files
 from edged.errors import ConfigError
 from tests.admission.resources.objects import policy, server

@@ -6,7 +6,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
-from edged.cli import main
+from edged.cli.main import main
 from edged.wasm import bindings
 
 PLAIN = bindings.wat2wasm("(module)")

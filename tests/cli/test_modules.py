@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.cli import main
+from edged.cli.main import main
 from edged.wasm import binary, bindings
 from edged.wasm.compile import METADATA_SECTION
 from tests.registry.real import RealRegistry

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from edged import cli, config
+from edged import config
+from edged.cli import main as cli
 from edged.cli.rbac import cluster_rules, namespaced_rules, plural, read_rules, render
 from edged.errors import ConfigError
 from tests.cli.test_webhook import Api, Files, in_thread

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from tests.cli.test_audit import Daemon, told
 
 REVIEW = {"policy": "p", "verdict": "rejected", "missed": 0, "request": {"uid": "u"}, "own": {}, "response": {}}

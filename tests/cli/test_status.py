@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from edged.cli.status import print_report
 
 

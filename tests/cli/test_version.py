@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from edged import __version__, cli
+from edged import __version__
+from edged.cli import main as cli
 
 
 def test_versions_for_people_and_for_programs(capsys: pytest.CaptureFixture[str]):

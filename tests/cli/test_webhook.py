@@ -16,8 +16,8 @@ import pytest
 import trio
 import yaml
 
-from edged import cli
 from edged.admission.endpoint.registration_modes import owner_identity
+from edged.cli import main as cli
 from edged.http.listener import Listener, bind
 from edged.http.messages import Request, Response
 from edged.telemetry.logs import Logger

@@ -7,21 +7,21 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edged.cli import options
+from edged.cli.parsing import Parser
+
 if TYPE_CHECKING:
     from edged.cli.demo.tour import Step
-    from edged.cli.subparsers import Subparsers
 
 _BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser(
-        "demo",
-        help="a tour without a cluster",
-        description="Starts an in-memory API server and edged on free loopback ports and shows Pods denied, changed "
-        "and placed by WebAssembly modules. Exit code 0 only if each step really happened.",
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+def declare(parser: Parser) -> None:
+    parser.describe("Starts an in-memory API server and edged on free loopback ports and shows Pods denied, changed "
+                    "and placed by WebAssembly modules. Exit code 0 only if each step really happened.",
+                    "edged demo", "edged demo -o json")
+    options.output(parser, "text", "json", "yaml")
+    parser.old_option("--json", instead="-o json", dest="output", nargs=0, const="json")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,51 +1,39 @@
-"""`edged policy OPERATION`: the list of operations. Each has a file in this folder, or shares one with others.
+"""`edged policy OPERATION`: the list of operations. Each has a file in this folder, or cli/modules.py does its work.
 
-Such a file has `add_parser(subparsers)`, which declares the operations that the table gives it, and
-`run(args) -> int`, which finds the chosen one in `args.operation`. Importing it must be cheap: what an operation
-needs (trio, wasmtime, yaml) is imported when it runs.
+Such a file has `declare(parser)` and `run(args) -> int`, like a command.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
-from typing import TYPE_CHECKING
 
-from edged.cli import Command
-
-if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
+from edged.cli import modules
+from edged.cli.main import load
+from edged.cli.parsing import Declare, Parser
 
 OPERATIONS = {
-    "run": "ask",  # a file `run` would hide the function below
-    "test": "test",
-    "inspect": "inspect",
-    "annotate": "annotate",
-    "scaffold": "scaffold",
-    "bench": "bench",
-    "pull": "registry",
-    "push": "registry",
-    "save": "registry",
-    "load": "registry",
-    "digest": "registry",
-    "list": "registry",
-    "rm": "registry",
+    "run": ("ask", "ask a policy about a request"),  # a file `run` would hide the function below
+    "test": ("test", "test policies: compare their answers with expected ones"),
+    "inspect": ("inspect", "show a module's metadata, and whether edged can load it"),
+    "annotate": ("annotate", "write metadata into a module"),
+    "scaffold": ("scaffold", "print requests, custom resources and configuration as a start"),
+    "bench": ("bench", "measure how long a policy takes to answer"),
 }
-"""Operation -> its file in this folder; one without its file is not offered."""
+"""Operation -> its file in this folder, and what it does."""
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("policy", help="run, test and inspect admission policies")
-    operations = parser.add_subparsers(dest="operation", metavar="OPERATION", required=True)
-    for file in dict.fromkeys(OPERATIONS.values()):
-        if os.path.exists(os.path.join(os.path.dirname(__file__), f"{file}.py")):
-            _load(file).add_parser(operations)
+def declare(parser: Parser) -> None:
+    parser.describe("Admission policies: tools for their authors, registries and the local store. docs/policy-tools.md "
+                    "describes them; names and options are those of kwctl.")
+    own = {name: (summary, _declare(file)) for name, (file, summary) in OPERATIONS.items()}
+    parser.commands("operation", "OPERATION", own | modules.operations("policy"))
+
+
+def _declare(file: str) -> Declare:
+    return lambda parser: load(f"policy.{file}").declare(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    return _load(OPERATIONS[args.operation]).run(args)
-
-
-def _load(file: str) -> Command:
-    return importlib.import_module(f"edged.cli.policy.{file}")
+    if args.operation not in OPERATIONS:
+        return modules.run(args, "policy")
+    return load(f"policy.{OPERATIONS[args.operation][0]}").run(args)

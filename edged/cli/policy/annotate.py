@@ -7,41 +7,36 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli.output import HelpFormatter
+from edged.cli import options
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 from edged.json_text import JsonError, dumps, loads
 
 if TYPE_CHECKING:
-    from edged.cli.subparsers import Subparsers
     from edged.config import Config
 
-EPILOG = """example:
-  edged policy annotate -m metadata.yml -u README.md -o policy.wasm target/policy.wasm"""
 ANNOTATED_BY = "dev.edged.annotate"
 
 
-def add_parser(operations: Subparsers) -> None:
-    parser = operations.add_parser(
-        "annotate",
-        help="write metadata into a module",
-        description="Checks the metadata, asks the module for its protocol version, and writes a copy of the module "
+def declare(parser: Parser) -> None:
+    parser.describe("Checks the metadata, asks the module for its protocol version, and writes a copy of the module "
                     "with the metadata. Older metadata is replaced; every other byte stays the same. Exit code 0: "
                     "written; 1: the module does not fit the metadata; 2: usage, or the metadata is wrong.",
-        epilog=EPILOG,
-        formatter_class=HelpFormatter,
-    )
+                    "edged policy annotate -m metadata.yml --output-path policy.wasm target/policy.wasm")
     parser.add_argument("module", metavar="MODULE", help="a .wasm file")
     parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
-    parser.add_argument("-o", "--output-path", metavar="FILE", required=True, help="the file to write")
+    options.output_path(parser, "the file to write")
+    options.force(parser)
     parser.add_argument("-u", "--usage-path", metavar="FILE", help="text that tells users of the policy how to use it")
-    parser.add_argument("--config", metavar="FILE", help="take folders and engine from this edged.toml")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    options.config(parser, "take folders and engine from this edged.toml")
+    options.cache_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from edged.cli.policy.evaluator import tool_config
     from edged.cli.policy.sources import read_module
 
+    options.check_new(Path(args.output_path), args)
     path = Path(args.module)
     module = read_module(path)
     metadata = read_metadata(Path(args.metadata_path), args.usage_path)

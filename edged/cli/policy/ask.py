@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from edged import config as configuration
-from edged.cli.output import HelpFormatter, print_data, print_table
+from edged.cli import options
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 
@@ -23,20 +25,14 @@ if TYPE_CHECKING:
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
     from edged.cli.policy.sources import Wishes
-    from edged.cli.subparsers import Subparsers
     from edged.config import Config
 
+POLICIES = (
+    "POLICY is a file, a file://, https:// or registry:// URL, the first digits of a digest in the store, a YAML file "
+    "with policy custom resources (all are asked, one after the other), or, with --config, the name of a policy in "
+    "that file."
+)
 MODES = ("kubewarden", "wasi", "opa", "gatekeeper", "kubewarden-wapc", "wapc")
-EPILOG = """POLICY is a file, a file://, https:// or registry:// URL, the first digits of
-a digest in the store, a YAML file with policy custom resources (all are asked,
-one after the other), or, with --config, the name of a policy in that file.
-
-examples:
-  edged policy run -r pod.yaml pod-privileged.wasm
-  kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE --settings-json '{"labels": []}' policy.wasm
-  edged policy run -r review.json --allow-context-aware --record-host-capabilities-interactions s.yml policy.wasm"""
-
-
 class Result(TypedDict):
     """What a policy said to a request, as it is printed; `response` as the API server would get it."""
 
@@ -46,17 +42,18 @@ class Result(TypedDict):
     response: dict[str, Any]
 
 
-def add_parser(operations: Subparsers) -> None:
-    parser = operations.add_parser(
-        "run",
-        help="ask a policy about a request",
-        description="Asks policies about a request and prints their answers. Exit code 0: allowed; 1: rejected, or "
-                    "the policy failed; 2: usage.",
-        epilog=EPILOG,
-        formatter_class=HelpFormatter,
+def declare(parser: Parser) -> None:
+    parser.describe(
+        "Asks policies about a request and prints their answers. Exit code 0: allowed; 1: rejected, or the policy "
+        "failed; 2: usage.",
+        "edged policy run -f pod.yaml pod-privileged.wasm",
+        "kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE policy.wasm",
+        """edged policy run -r pod.yaml --settings-json '{"labels": []}' policy.wasm""",
+        "edged policy run -r review.json --allow-context-aware policy.wasm",
+        notes=POLICIES,
     )
     add_options(parser)
-    parser.add_argument("-o", "--output", choices=("json", "yaml", "table"), default="json", help="default: json")
+    options.output(parser, "json", "yaml", "table", "wide")
     parser.add_argument("--decode-patch", action="store_true",
                         help="print the patch as JSON (decodedPatch) beside its Base64")  # fmt: skip
     recording = parser.add_mutually_exclusive_group()
@@ -67,17 +64,18 @@ def add_parser(operations: Subparsers) -> None:
                                 "is used")  # fmt: skip
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: Parser) -> None:
     """The options that run and bench share."""
     parser.add_argument("policy", metavar="POLICY", help="see below")
     question = parser.add_argument_group("the request")
-    question.add_argument("-r", "--request-path", metavar="FILE", required=True,
+    question.add_argument("-f", "--filename", "-r", "--request-path", metavar="FILE", required=True,
+                          dest="request_path",
                           help="an AdmissionReview, an AdmissionRequest, or Kubernetes objects; -: stdin")  # fmt: skip
     question.add_argument("--raw", action="store_true", help="the file is any JSON, for policies of type raw")
     question.add_argument("--operation", dest="verb", choices=("CREATE", "UPDATE", "DELETE", "CONNECT"),
-                          help="what happens to an object; default: CREATE")  # fmt: skip
+                          metavar="VERB", help="CREATE, UPDATE, DELETE or CONNECT; default: CREATE")  # fmt: skip
     question.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE")
-    question.add_argument("--namespace", metavar="NAME", help="namespace of an object that names none")
+    question.add_argument("-n", "--namespace", metavar="NAME", help="namespace of an object that names none")
     question.add_argument("--name", metavar="NAME", help="name of an object that has none")
     question.add_argument("--user", metavar="NAME", help="the user who makes the request")
     question.add_argument("--group", metavar="NAME", action="append", default=[],
@@ -89,8 +87,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     settings = policy.add_mutually_exclusive_group()
     settings.add_argument("-s", "--settings-path", metavar="FILE", help="its settings, YAML or JSON")
     settings.add_argument("--settings-json", metavar="TEXT", help="its settings, YAML or JSON")
-    policy.add_argument("-e", "--execution-mode", choices=MODES, help="use this mode instead of the one that the "
-                                                                      "module names")
+    policy.add_argument("-e", "--execution-mode", choices=MODES, metavar="MODE",
+                        help=f"use this mode instead of the module's: {', '.join(MODES)}")
     policy.add_argument("--allow-context-aware", action="store_true",
                         help="let the policy read the kinds in its metadata, from the kubeconfig's "
                              "cluster")  # fmt: skip
@@ -100,12 +98,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_host_options(parser)
 
 
-def add_host_options(parser: argparse.ArgumentParser) -> None:
+def add_host_options(parser: Parser) -> None:
     """Where things are on this host."""
     host = parser.add_argument_group("this host")
     host.add_argument("--config", metavar="FILE", help=f"an edged.toml, such as {configuration.DEFAULT_PATH}")
     host.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
-    host.add_argument("--kubeconfig", metavar="FILE", help="default: [kubernetes], $KUBECONFIG, ~/.kube/config")
+    options.kubeconfig(host)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -162,8 +160,7 @@ def config_of(args: argparse.Namespace) -> Config:
     from edged.cli.policy.evaluator import tool_config
 
     config = tool_config(args.config, args.cache_dir)
-    if getattr(args, "kubeconfig", None):
-        config = replace(config, kubernetes=replace(config.kubernetes, kubeconfig=args.kubeconfig))
+    config = replace(config, kubernetes=options.cluster(args, config.kubernetes))
     timeout = getattr(args, "timeout", None)
     if timeout is not None:
         if not 0 < timeout <= 3600:
@@ -247,15 +244,15 @@ def _object_name(request: AdmissionRequest) -> str:
 
 
 def _print(results: list[Result], output: str) -> None:
-    if output == "table":
-        _print_table(results)
+    if is_table(output):
+        _print_table(results, output)
     elif len(results) == 1:
         print_data(results[0]["response"], output)
     else:
         print_data(results, output)
 
 
-def _print_table(results: list[Result]) -> None:
+def _print_table(results: list[Result], output: str) -> None:
     import base64
 
     rows: list[tuple[Any, ...]] = []
@@ -267,7 +264,7 @@ def _print_table(results: list[Result]) -> None:
         rows += [("", "", "warning", "", text) for text in response["warnings"] or ()]
         operations = loads(base64.b64decode(response["patch"])) if "patch" in response else ()
         rows += [("", "", "patch", "", dumps(operation).decode()) for operation in operations]
-    print_table(("POLICY", "OBJECT", "VERDICT", "CODE", "MESSAGE"), rows)
+    print_table(("POLICY", "OBJECT", "VERDICT", "CODE", "MESSAGE"), rows, output)
 
 
 def _write_session(path: Path, session: Session) -> None:

@@ -15,28 +15,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli.output import HelpFormatter, print_data, print_table
+from edged.cli import options
+from edged.cli.output import is_table, print_data, print_table
+from edged.cli.parsing import Parser
 from edged.cli.policy import ask
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from edged.admission.host.admission import Admission
     from edged.admission.rules.review import AdmissionRequest
-    from edged.cli.subparsers import Subparsers
 
-EPILOG = """example:
-  edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm"""
-
-
-def add_parser(operations: Subparsers) -> None:
-    parser = operations.add_parser(
-        "bench",
-        help="measure how long a policy takes to answer",
-        description="Asks a policy about the same request many times, one after the other, and prints how long the "
+def declare(parser: Parser) -> None:
+    parser.describe("Asks a policy about the same request many times, one after the other, and prints how long the "
                     "answers took. Exit code 0: measured; 1: the policy failed; 2: usage.",
-        epilog=EPILOG,
-        formatter_class=HelpFormatter,
-    )
+                    "edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm", notes=ask.POLICIES)
     ask.add_options(parser)
     measure = parser.add_argument_group("the measurement")
     measure.add_argument("--warm-up-time", metavar="SECONDS", type=float, default=1.0, help="default: 1")
@@ -45,7 +37,7 @@ def add_parser(operations: Subparsers) -> None:
                          help="evaluate at least N times, however long that takes; default: 100")  # fmt: skip
     measure.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
                          help="answer host calls from this recording")  # fmt: skip
-    parser.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
+    options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,10 +46,10 @@ def run(args: argparse.Namespace) -> int:
     if args.warm_up_time < 0 or not 0 < args.measurement_time <= 3600 or args.sample_size < 1:
         raise ConfigError("--warm-up-time must not be negative, --measurement-time above 0, --sample-size at least 1")
     results = trio.run(_run, args)
-    if args.output == "table":
+    if is_table(args.output):
         rows = [[row[key] for key in ("policy", "n", "p50_ms", "p95_ms", "p99_ms", "max_ms", "per_s", "rss_mib")]
                 for row in results]  # fmt: skip
-        print_table(("POLICY", "N", "P50 MS", "P95 MS", "P99 MS", "MAX MS", "PER S", "RSS MIB"), rows)
+        print_table(("POLICY", "N", "P50 MS", "P95 MS", "P99 MS", "MAX MS", "PER S", "RSS MIB"), rows, args.output)
     else:
         print_data(results, args.output)
     for row in results:

@@ -8,12 +8,13 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from edged.cli import options
+from edged.cli.parsing import Parser
 from edged.errors import EdgedError
 from edged.json_text import loads
 
 if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
-    from edged.cli.subparsers import Subparsers
     from edged.config import Config
     from edged.wasm.compile import Compiler
 
@@ -37,19 +38,18 @@ class Inspection(TypedDict):
     compiledSize: int | None
 
 
-def add_parser(operations: Subparsers) -> None:
-    parser = operations.add_parser(
-        "inspect",
-        help="show a module's metadata, and whether edged can load it",
-        description="Exit code 0: edged can load it; 1: it cannot, and why; 2: usage.",
-    )
+def declare(parser: Parser) -> None:
+    parser.describe("Shows a module's metadata, what it needs, and whether edged can load it. Exit code 0: it can; 1: "
+                    "it cannot, and why; 2: usage.",
+                    "edged policy inspect pod-privileged.wasm",
+                    "edged policy inspect registry://ghcr.io/kubewarden/policies/pod-privileged:v1.0.0")
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
-    parser.add_argument("-o", "--output", choices=("text", "yaml", "json"), default="text", help="default: text")
+    options.output(parser, "text", "yaml", "json")
     parser.add_argument("--metadata-only", action="store_true",
                         help="print only the metadata, in the format of annotate")  # fmt: skip
     parser.add_argument("--no-compile", action="store_true", help="do not try to load it")
-    parser.add_argument("--config", metavar="FILE", help="take folders and engine from this edged.toml")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    options.config(parser, "take folders and engine from this edged.toml")
+    options.cache_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:

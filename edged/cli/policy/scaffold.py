@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from edged.cli import options
 from edged.cli.output import print_data
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
-    from edged.cli.subparsers import Subparsers
 
 KINDS = ("ClusterAdmissionPolicy", "AdmissionPolicy", "ClusterAdmissionPolicyGroup", "AdmissionPolicyGroup")
 PREFIX = "io.kubewarden.policy."
@@ -23,63 +24,81 @@ HUB = "io.artifacthub."
 CEL_POLICY = "registry://ghcr.io/kubewarden/policies/cel-policy:latest"
 
 
-def add_parser(operations: Subparsers) -> None:
-    parser = operations.add_parser("scaffold", help="print requests, custom resources and configuration as a start")
-    kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
-    _add_request(kinds)
-    _add_manifest(kinds)
-    toml = kinds.add_parser("toml", help="an [[admission.policy]] entry of edged.toml from a module's metadata")
-    _add_policy_options(toml)
-    vap = kinds.add_parser(
-        "vap",
-        help="a ClusterAdmissionPolicy of a ValidatingAdmissionPolicy and its binding",
-        description="The policy's expressions become settings of Kubewarden's CEL policy. What that policy cannot "
+def declare(parser: Parser) -> None:
+    parser.describe("Prints files that are tedious to write by hand, from metadata or from objects.")
+    parser.commands("what", "WHAT", {
+        "admission-request": ("an AdmissionReview about an object", _declare_request),
+        "manifest": ("a custom resource from a module's metadata", _declare_manifest),
+        "toml": ("an [[admission.policy]] entry of edged.toml from a module's metadata", _declare_toml),
+        "vap": ("a ClusterAdmissionPolicy of a ValidatingAdmissionPolicy and its binding", _declare_vap),
+        "artifacthub": ("artifacthub-pkg.yml from metadata", _declare_artifacthub),
+        "verification-config": ("an example of a verification file", _declare_verification),
+    })  # fmt: skip
+
+
+def _declare_toml(parser: Parser) -> None:
+    parser.describe("Prints an [[admission.policy]] entry of edged.toml from a module's metadata.",
+                    "edged policy scaffold toml pod-privileged.wasm >> /etc/edged/edged.toml")
+    _add_policy_options(parser)
+
+
+def _declare_vap(parser: Parser) -> None:
+    parser.describe("The policy's expressions become settings of Kubewarden's CEL policy. What that policy cannot "
                     "express is an error; nothing is left out silently.",
-    )
-    vap.add_argument("-p", "--policy", metavar="FILE", required=True, help="the ValidatingAdmissionPolicy")
-    vap.add_argument("-b", "--binding", metavar="FILE", required=True, help="its ValidatingAdmissionPolicyBinding")
-    vap.add_argument("--cel-policy", metavar="MODULE", default=CEL_POLICY, help=f"default: {CEL_POLICY}")
-    _add_output(vap)
-    hub = kinds.add_parser("artifacthub", help="artifacthub-pkg.yml from metadata")
-    hub.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
-    hub.add_argument("-v", "--version", metavar="VERSION", help="default: the metadata's version")
-    hub.add_argument("-q", "--questions-path", metavar="FILE", help="questions for a form, YAML")
-    _add_output(hub)
-    verification = kinds.add_parser("verification-config", help="an example of a verification file")
-    _add_output(verification)
+                    "edged policy scaffold vap -p policy.yaml -b binding.yaml")
+    parser.add_argument("-p", "--policy", metavar="FILE", required=True, help="the ValidatingAdmissionPolicy")
+    parser.add_argument("-b", "--binding", metavar="FILE", required=True, help="its ValidatingAdmissionPolicyBinding")
+    parser.add_argument("--cel-policy", metavar="MODULE", default=CEL_POLICY, help=f"default: {CEL_POLICY}")
+    options.output(parser, "yaml", "json")
 
 
-def _add_request(kinds: Subparsers) -> None:
-    request = kinds.add_parser(
-        "admission-request",
-        help="an AdmissionRequest about an object",
-        description="Prints the request that the API server would send for the object.",
-    )
-    request.add_argument("--object", metavar="FILE", help="the object; for DELETE, --old-object is enough")
-    request.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE or DELETE")
+def _declare_artifacthub(parser: Parser) -> None:
+    parser.describe("Prints artifacthub-pkg.yml from metadata.",
+                    "edged policy scaffold artifacthub -m metadata.yml > artifacthub-pkg.yml")
+    parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
+    parser.add_argument("-v", "--version", metavar="VERSION", dest="package_version",
+                        help="default: the metadata's version")
+    parser.add_argument("-q", "--questions-path", metavar="FILE", help="questions for a form, YAML")
+    options.output(parser, "yaml", "json")
+
+
+def _declare_verification(parser: Parser) -> None:
+    parser.describe("Prints an example of a verification file.",
+                    "edged policy scaffold verification-config > verification.yml")
+    options.output(parser, "yaml", "json")
+
+
+def _declare_request(parser: Parser) -> None:
+    parser.describe("Prints the request that the API server would send for the object.",
+                    "edged policy scaffold admission-request --object pod.yaml > review.json")
+    parser.add_argument("--object", metavar="FILE", help="the object; for DELETE, --old-object is enough")
+    parser.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE or DELETE")
     operations = ("CREATE", "UPDATE", "DELETE", "CONNECT")
-    request.add_argument("--operation", dest="verb", choices=operations, default="CREATE", help="default: CREATE")
-    request.add_argument("--namespace", metavar="NAME", help="namespace of an object that names none")
-    request.add_argument("--name", metavar="NAME", help="name of an object that has none")
-    request.add_argument("--user", metavar="NAME", help="the user who makes the request")
-    request.add_argument("--group", metavar="NAME", action="append", default=[], help="a group of the user; repeatable")
-    request.add_argument("--subresource", metavar="NAME", help="such as status or exec")
-    request.add_argument("--resource", metavar="PLURAL", help="plural of a kind that is not built in")
-    request.add_argument("--dry-run", action="store_true", help="make it a request of --dry-run=server")
-    _add_output(request, "json")
+    parser.add_argument("--operation", dest="verb", choices=operations, default="CREATE", metavar="VERB",
+                        help=f"{', '.join(operations)}; default: CREATE")
+    parser.add_argument("-n", "--namespace", metavar="NAME", help="namespace of an object that names none")
+    parser.add_argument("--name", metavar="NAME", help="name of an object that has none")
+    parser.add_argument("--user", metavar="NAME", help="the user who makes the request")
+    parser.add_argument("--group", metavar="NAME", action="append", default=[], help="a group of the user; repeatable")
+    parser.add_argument("--subresource", metavar="NAME", help="such as status or exec")
+    parser.add_argument("--resource", metavar="PLURAL", help="plural of a kind that is not built in")
+    parser.add_argument("--dry-run", action="store_true", help="make it a request of --dry-run=server")
+    options.output(parser, "json", "yaml")
 
 
-def _add_manifest(kinds: Subparsers) -> None:
-    manifest = kinds.add_parser("manifest", help="a custom resource from a module's metadata")
-    _add_policy_options(manifest)
-    manifest.add_argument("-t", "--type", choices=KINDS, default=KINDS[0], help=f"default: {KINDS[0]}")
-    manifest.add_argument("-n", "--namespace", metavar="NAME", default="default",
-                          help="of an AdmissionPolicy; default: default")  # fmt: skip
-    manifest.add_argument("--policy-server", metavar="NAME", default="default", help="default: default")
-    _add_output(manifest)
+def _declare_manifest(parser: Parser) -> None:
+    parser.describe("Prints a custom resource from a module's metadata.",
+                    "edged policy scaffold manifest pod-privileged.wasm | kubectl apply -f -")
+    _add_policy_options(parser)
+    parser.add_argument("-t", "--type", choices=KINDS, default=KINDS[0], metavar="KIND",
+                        help=f"{', '.join(KINDS)}; default: {KINDS[0]}")
+    parser.add_argument("-n", "--namespace", metavar="NAME", default="default",
+                        help="of an AdmissionPolicy; default: default")  # fmt: skip
+    parser.add_argument("--policy-server", metavar="NAME", default="default", help="default: default")
+    options.output(parser, "yaml", "json")
 
 
-def _add_policy_options(parser: argparse.ArgumentParser) -> None:
+def _add_policy_options(parser: Parser) -> None:
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
     settings = parser.add_mutually_exclusive_group()
     settings.add_argument("-s", "--settings-path", metavar="FILE", help="its settings, YAML or JSON")
@@ -88,10 +107,6 @@ def _add_policy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-context-aware", action="store_true",
                         help="let the policy read the kinds in its metadata")  # fmt: skip
     parser.add_argument("--config", metavar="FILE", help="take folders from this edged.toml")
-
-
-def _add_output(parser: argparse.ArgumentParser, default: str = "yaml") -> None:
-    parser.add_argument("-o", "--output", choices=("yaml", "json"), default=default, help=f"default: {default}")
 
 
 def run(args: argparse.Namespace) -> int:

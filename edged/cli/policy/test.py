@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli.output import HelpFormatter
+from edged.cli import options
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
@@ -22,36 +23,27 @@ if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result
-    from edged.cli.subparsers import Subparsers
     from edged.config import Config
 
-EPILOG = """In a folder, the command searches for files named edged-test.yaml,
-NAME.edged-test.yaml (or .yml, .toml, .json) and for folders named cases. It
-skips names that begin with a dot. docs/policy-tools.md describes the files.
-
-examples:
-  edged policy test
-  edged policy test modules/admission --filter privileged
-  edged policy test tests/ -o json --junit report.xml"""
-
-
-def add_parser(operations: Subparsers) -> None:
-    parser = operations.add_parser(
-        "test",
-        help="test policies: compare their answers with expected ones",
-        description="Exit code 0: all as expected; 1: some are not; 2: a file is wrong, or there is nothing to test.",
-        epilog=EPILOG,
-        formatter_class=HelpFormatter,
-    )
+def declare(parser: Parser) -> None:
+    parser.describe(
+        "Asks policies many questions and compares the answers with expected ones. Exit code 0: all as expected; 1: "
+        "some are not; 2: a file is wrong, or there is nothing to test.",
+        "edged policy test", "edged policy test modules/admission --filter privileged",
+        "edged policy test tests/ -o json --junit report.xml",
+        notes="In a folder, the command searches for files named edged-test.yaml, NAME.edged-test.yaml (or .yml, "
+              ".toml, .json) and for folders named cases. It skips names that begin with a dot. docs/policy-tools.md "
+              "describes the files.",
+    )  # fmt: skip
     parser.add_argument("paths", metavar="PATH", nargs="*", default=["."], help="files and folders; default: .")
     parser.add_argument("--filter", metavar="PATTERN", help="only tests whose `POLICY: NAME [OBJECT]` matches")
-    parser.add_argument("-v", "--verbose", action="store_true", help="also print tests that pass, and what guests "
-                                                                     "write")
-    parser.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help="default: text")
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="also print tests that pass, and what guests write")
+    options.output(parser, "text", "json", "yaml")
     parser.add_argument("--junit", metavar="FILE", help="also write a JUnit XML report")
     parser.add_argument("--list", action="store_true", help="print the tests, run none")
-    parser.add_argument("--config", metavar="FILE", help="take limits and folders from this edged.toml")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    options.config(parser, "take limits and folders from this edged.toml")
+    options.cache_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,50 +12,42 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.cli.output import HelpFormatter
+from edged.cli import options
+from edged.cli.output import is_table
+from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from edged.cli.simulation.profiles import Profiles, Wish
     from edged.cli.simulation.report import Comparison
-    from edged.cli.subparsers import Subparsers
     from edged.scheduling.simulation.baseline import Baseline
     from edged.scheduling.simulation.cluster_state import ClusterState
     from edged.scheduling.simulation.simulation import Outcome
 
-EPILOG = """Changes are made in this order: drain, cordon, remove, add nodes, scale, add
-Pods, reschedule.
 
-examples:
-  kubectl get nodes,pods -A -o yaml | edged schedule simulate -f -
-  edged schedule simulate -f cluster.yaml --drain node-3 --html drain.html
-  edged schedule simulate --live --add-nodes 3=node-1 --scale shop/web=40"""
-
-
-def add_parser(commands: Subparsers) -> None:
-    parser = commands.add_parser(
-        "simulate",
-        help="show where pending Pods of a saved cluster would go, and what changes would alter",
-        description="Shows where pending Pods of a saved cluster would go, and what the changes below would alter. "
-                    "It uses the daemon's own code. Nothing is bound and nothing is written.",
-        epilog=EPILOG,
-        formatter_class=HelpFormatter,
+def declare(parser: Parser) -> None:
+    parser.describe(
+        "Shows where pending Pods of a saved cluster would go, and what the changes below would alter. It uses the "
+        "daemon's own code. Nothing is bound and nothing is written.",
+        "kubectl get nodes,pods -A -o yaml | edged schedule simulate -f -",
+        "edged schedule simulate -f cluster.yaml --drain node-3 --html drain.html",
+        "edged schedule simulate --live --add-nodes 3=node-1 --scale shop/web=40",
+        notes="Changes are made in this order: drain, cordon, remove, add nodes, scale, add Pods, reschedule.",
     )
     source = parser.add_argument_group("the cluster")
     source.add_argument("-f", "--filename", metavar="FILE", action="append", default=[], dest="files",
                         help="objects as kubectl prints them, an export of kube-scheduler-simulator, a folder, or -; "
                         "repeatable")  # fmt: skip
     source.add_argument("--live", action="store_true", help="read the cluster that the kubeconfig names")
-    source.add_argument("--kubeconfig", metavar="FILE", default="", help="default: $KUBECONFIG, ~/.kube/config")
-    source.add_argument("--context", metavar="NAME", default="", help="of the kubeconfig")
+    options.kubeconfig(source)
     profile = parser.add_argument_group("the scheduler")
     profile.add_argument("--config", metavar="FILE", help="use [scheduler] of this edged.toml")
     profile.add_argument("--scheduler-config", metavar="FILE", help="use this KubeSchedulerConfiguration instead")
-    profile.add_argument("--seed", metavar="N", type=int, default=0, help="decides between equally good nodes; "
-                                                                          "default: 0")
+    profile.add_argument("--seed", metavar="N", type=int, default=0,
+                         help="decides between equally good nodes; default: 0")
     _add_changes(parser.add_argument_group("changes to compare with (each may be repeated)"))
+    options.output(parser)
     output = parser.add_argument_group("what is printed")
-    output.add_argument("-o", "--output", choices=("table", "json", "yaml"), default="table", help="default: table")
     output.add_argument("--all", action="store_true", help="also print Pods that stay where they are")
     output.add_argument("--details", action="store_true", help="with json and yaml: every plugin's result for each "
                                                                "Pod and node")
@@ -119,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
 
     if bool(args.files) == args.live:
         raise ConfigError("simulate: give either -f FILE or --live")
-    if args.details and args.output == "table":
+    if args.details and is_table(args.output):
         raise ConfigError("simulate: --details goes with -o json or yaml")
     return trio.run(_run, args)
 
@@ -131,7 +123,7 @@ async def _run(args: argparse.Namespace) -> int:
 
     notes: list[str] = []
     if args.live:
-        state, notes = await inputs.read_live(args.kubeconfig, args.context)
+        state, notes = await inputs.read_live(options.cluster(args))
     else:
         state = inputs.read_state(args.files)
     if not state.nodes:
@@ -193,8 +185,8 @@ def _tell(args: argparse.Namespace, comparison: Comparison) -> int:
     if args.html:
         write_page(comparison, Path(args.html))
         print(f"written: {args.html}", file=sys.stderr)
-    if args.output != "table":
+    if not is_table(args.output):
         print_data(comparison.describe(details=args.details), args.output)
     else:
-        comparison.print_tables(everything=args.all)
+        comparison.print_tables(args.output, everything=args.all)
     return 1 if args.strict and comparison.waiting() else 0

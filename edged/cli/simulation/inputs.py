@@ -12,6 +12,7 @@ from typing import Final
 
 from edged.cli.documents import documents
 from edged.errors import PeerError
+from edged.kube.config import KubernetesConfig
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.simulation.cluster_state import ClusterState
 
@@ -46,15 +47,14 @@ def read_state(names: Iterable[str]) -> ClusterState:
     return state
 
 
-async def read_live(kubeconfig: str, context: str) -> tuple[ClusterState, list[str]]:
+async def read_live(kubernetes: KubernetesConfig) -> tuple[ClusterState, list[str]]:
     """The cluster as it is now, and what could not be read (rights, kinds that it does not know). Only lists are sent.
     Raises ConfigError, PeerError; Nodes and Pods must be readable."""
     from edged.admission.audit.audit_requests import Patience, Reader
-    from edged.kube.config import KubernetesConfig
     from edged.kube.kubeconfig import open_client
 
     state, problems = ClusterState(), []
-    client = await open_client(KubernetesConfig(kubeconfig=kubeconfig, context=context))
+    client = await open_client(kubernetes)
     reader = Reader(client, Patience(random.random, _give_up), CHUNK)
     try:
         for kind, resource in LIVE.items():

@@ -135,7 +135,7 @@ class Comparison:
 
     # --- as tables
 
-    def print_tables(self, *, everything: bool) -> None:
+    def print_tables(self, output: str, *, everything: bool) -> None:
         for line in self._head():
             print(line)
         fates = [fate for fate in self.fates() if everything or self.change(fate) != "same" or fate.tried]
@@ -143,11 +143,11 @@ class Comparison:
             print()
             shown = fates if everything else fates[:LONG_TABLE]
             rows = [(f.key, f.node, self.was(f.key), self.change(f), f.origin, self.why(f)) for f in shown]
-            print_table(("POD", "NODE", "WAS", "CHANGE", "BECAUSE OF", "WHY"), rows)
+            print_table(("POD", "NODE", "WAS", "CHANGE", "BECAUSE OF", "WHY"), rows, output)
             if len(shown) < len(fates):
                 print(f"and {len(fates) - len(shown)} more; --all shows them")
         print()
-        print_table(("NODE", "PODS", "CPU", "MEMORY"), [_node_row(node) for node in self.nodes()])
+        print_table(("NODE", "PODS", "CPU", "MEMORY"), [_node_row(node) for node in self.nodes()], output)
 
     def _head(self) -> list[str]:
         counts = ", ".join(f"{count} {word}" for word, count in self.summary().items() if count)

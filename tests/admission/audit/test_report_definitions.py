@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from edged import cli
 from edged.admission.audit import reports
 from edged.admission.audit.report_definitions import definitions
 from edged.admission.audit.reports import KINDS
+from edged.cli import main as cli
 from edged.cli.crds import REPORTS, rendered
 from tests.admission.audit.test_reports import NODE, OBJECT, result
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from edged.wasm import binary, bindings
 from edged.wasm.compile import METADATA_SECTION
 

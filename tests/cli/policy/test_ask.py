@@ -54,7 +54,7 @@ def test_a_patch_is_decoded_on_request(policy: Policy, tmp_path: Path):
             "value": {"limits": {"cpu": "1"}},
         }
     ]
-    code, out, _ = policy("run", "-r", request, *settings, "-o", "table", sample("resource-defaults"))
+    code, out, _ = policy("run", "-r", request, *settings, "-o", "wide", sample("resource-defaults"))
     assert "Deployment default/shop" in out and '{"op":"add"' in out
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from tests.cli.policy.support import MODULES, POD, PRIVILEGED, fault
 from tests.cluster.edged import Edged
 

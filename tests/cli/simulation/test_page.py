@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from edged import cli
+from edged.cli import main as cli
 from edged.cli.simulation.page import embedded
 from tests.cli.browser import Browser, chromium
 from tests.scheduling.makers import node, pod

@@ -1,0 +1,120 @@
+"""Options that mean the same in every command, with kubectl's names.
+
+`-o` is always a format. `--kubeconfig` and `--context` are always read. A file to write has an option of its own, and
+one that exists is written over only with `--force`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edged.cli.parsing import Parser
+from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edged.kube.config import KubernetesConfig
+
+DEFAULT_CONFIG = "/etc/edged/edged.toml"
+"""edged.config.DEFAULT_PATH, without what that file imports; a test compares them."""
+
+_FORMATS = {
+    "table": "for people", "wide": "a table with everything, nothing cut", "json": "", "yaml": "", "name": "names only",
+}  # fmt: skip
+
+
+def output(parser: Parser, *formats: str, default: str = "") -> None:
+    """`-o FORMAT` as `args.output`. `formats`: the possible ones; the first is the default if no other is named."""
+    formats = formats or ("table", "wide", "json", "yaml")
+    default = default or formats[0]
+    explained = ", ".join(f"{name} ({_FORMATS[name]})" if name in ("wide", "name") else name for name in formats)
+    parser.add_argument("-o", "--output", choices=formats, default=default, metavar="FORMAT",
+                        help=f"{explained}; default: {default}")
+
+
+def config(parser: Parser, help: str = f"default: {DEFAULT_CONFIG}") -> None:
+    """`--config FILE` as `args.config`; None where it is not given."""
+    parser.add_argument("--config", metavar="FILE", help=help)
+
+
+def socket(parser: Parser) -> None:
+    """`--socket PATH`, and the configuration file that names the default."""
+    parser.add_argument("--socket", metavar="PATH", help="default: [node] socket of the configuration file")
+    config(parser)
+
+
+def kubeconfig(parser: Parser | argparse._ArgumentGroup) -> None:
+    """`--kubeconfig FILE` and `--context NAME`, for `cluster` below."""
+    parser.add_argument("--kubeconfig", metavar="FILE",
+                        help="read this kubeconfig; default: [kubernetes], $KUBECONFIG, ~/.kube/config")
+    parser.add_argument("--context", metavar="NAME", help="use this context of the kubeconfig")
+
+
+def cluster(args: argparse.Namespace, configured: KubernetesConfig | None = None) -> KubernetesConfig:
+    """Which cluster the command line means: its own options, else what is configured. Raises ConfigError."""
+    from dataclasses import replace
+
+    from edged.kube.config import KubernetesConfig
+
+    found = configured or KubernetesConfig()
+    if args.kubeconfig:
+        path = Path(args.kubeconfig).absolute()
+        if not path.is_file():
+            raise ConfigError(f"--kubeconfig {args.kubeconfig}: there is no such file")
+        found = KubernetesConfig(kubeconfig=str(path))
+    return replace(found, context=args.context) if args.context else found
+
+
+def filenames(parser: Parser, help: str, *, required: bool = False) -> None:
+    """`-f FILE`, repeatable, as `args.filename` (a list)."""
+    parser.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", required=required,
+                        help=f"{help}; a folder: its .yaml, .yml and .json; -: standard input; repeatable")
+
+
+def namespace(parser: Parser, help: str = "default: default", *, default: str | None = "default",
+              all_namespaces: bool = False) -> None:
+    """`-n NAMESPACE` as `args.namespace`, and `-A` as `args.all_namespaces`."""
+    parser.add_argument("-n", "--namespace", metavar="NAME", default=default, help=help)
+    if all_namespaces:
+        parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces")
+
+
+def selector(parser: Parser) -> None:
+    """`-l SELECTOR` as `args.selector`."""
+    parser.add_argument("-l", "--selector", metavar="SELECTOR", help="only objects with these labels, such as app=web")
+
+
+def watch(parser: Parser) -> None:
+    """`-w` as `args.watch`."""
+    parser.add_argument("-w", "--watch", action="store_true", help="go on and print changes, until Ctrl-C")
+
+
+def output_path(parser: Parser, help: str, *, required: bool = True, old: str = "") -> None:
+    """`--output-path FILE` as `args.output_path`. `-o FILE` was its name, and is kwctl's."""
+    if required:
+        parser.need("output_path", "--output-path FILE")
+    parser.add_argument("--output-path", metavar="FILE", help=help)
+    parser.old_option("-o", *([old] if old else []), instead="--output-path", dest="output_path", metavar="FILE")
+
+
+def cache_dir(parser: Parser) -> None:
+    """`--cache-dir DIR` as `args.cache_dir`."""
+    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+
+
+def quiet(parser: Parser, help: str = "show no progress") -> None:
+    """`-q` as `args.quiet`."""
+    parser.add_argument("-q", "--quiet", action="store_true", help=help)
+
+
+def force(parser: Parser) -> None:
+    """`--force` as `args.force`, for `check_new` below."""
+    parser.add_argument("--force", action="store_true", help="write over a file that exists")
+
+
+def check_new(path: Path, args: argparse.Namespace) -> None:
+    """Refuses a file that exists, unless `--force` is given. Raises ConfigError."""
+    if not args.force and (path.exists() or path.is_symlink()):
+        raise ConfigError(f"{path} exists; --force writes over it")
