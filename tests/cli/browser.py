@@ -47,6 +47,10 @@ class Browser:
     def open(self, path: Path) -> None:
         self._ask("POST", "/url", url=path.resolve().as_uri())
 
+    def resize(self, width: int, height: int) -> None:
+        """Of the window, also below the width that a window of a desktop has at least."""
+        self._ask("POST", "/window/rect", width=width, height=height)
+
     def run(self, script: str, *arguments: Any) -> Any:
         """The value of a script's `return`."""
         return self._ask("POST", "/execute/sync", script=script, args=list(arguments))

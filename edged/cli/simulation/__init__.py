@@ -52,7 +52,7 @@ def declare(parser: Parser) -> None:
     output.add_argument("--details", action="store_true", help="with json and yaml: every plugin's result for each "
                                                                "Pod and node")
     output.add_argument("--html", metavar="FILE", help="write one self-contained page with a picture")
-    output.add_argument("--strict", action="store_true", help="exit with 1 if a Pod is left without a node")
+    output.add_argument("--strict", action="store_true", help="exit with 1 if a Pod is pending or evicted")
 
 
 def _add_changes(group: argparse._ArgumentGroup) -> None:

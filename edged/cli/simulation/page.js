@@ -1,5 +1,5 @@
 "use strict";
-// Draws the matrix on a canvas as large as the window shows: a thousand Pods by a hundred nodes are too many elements.
+// What the picture shows (data, search, order), the pointer and the keys, the panel beside it. picture.js draws.
 // Everything that comes from the cluster reaches the document as text, never as markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
@@ -9,12 +9,9 @@ const make = (tag, text, className) => {
   if (className) element.className = className;
   return element;
 };
-const LEFT = 236, TOP = 142, ROW = 20;
-const DARK_HUES = ["#d8b45a", "#6fc7ae", "#d394c4", "#8fb0ea", "#e59a80", "#b0c563", "#b9a0f0", "#7fc3d8", "#e08aa4", "#a3aeb8"];
-const HUES = ["#8c6d1f", "#2f7d6b", "#8a4f7d", "#4d6fa8", "#a3553a", "#6b7d2f", "#7a5fb0", "#3f7f92", "#9a4257", "#5c6670"];
-const WORDS = ["pending", "evicted", "moved", "placed", "new", "elsewhere", "same"];  // those of the table
-const canvas = $("canvas"), matrix = $("matrix"), pen = canvas.getContext("2d");
-let shown = new Set(WORDS), rows = [], columns = [], picked = null, hovered = null, theme = {}, column = 22;
+const WORDS = Object.keys(data.words);
+const matrix = $("matrix");
+let shown = new Set(WORDS), rows = [], columns = [], picked = null;
 
 // --- what the data says
 
@@ -69,201 +66,10 @@ function select() {
   if (order === "name") rows.sort((a, b) => (a.k < b.k ? -1 : 1));
   if (order === "node") rows.sort((a, b) => (a.n < 0 ? 1e9 : a.n) - (b.n < 0 ? 1e9 : b.n) || (a.k < b.k ? -1 : 1));
   columns = data.nodes.map((_, i) => i).filter((i) => data.nodes[i].name.toLowerCase().includes(names));
+  const rank = (node) => (node.added ? 0 : node.removed ? 1 : 2);
+  if (order === "change") columns.sort((a, b) => rank(data.nodes[a]) - rank(data.nodes[b]) || a - b);
   $("empty").hidden = rows.length > 0 && columns.length > 0;
   layout();
-}
-
-function layout() {
-  const room = matrix.clientWidth - LEFT - 14;
-  column = Math.max(columns.length > 50 ? 12 : 18, Math.min(64, Math.floor(room / Math.max(1, columns.length))));
-  $("spacer").style.width = `${LEFT + columns.length * column + 8}px`;
-  $("spacer").style.height = `${TOP + rows.length * ROW + 8}px`;
-  const ratio = window.devicePixelRatio || 1;
-  canvas.style.width = `${matrix.clientWidth}px`;
-  canvas.style.height = `${matrix.clientHeight}px`;
-  canvas.width = matrix.clientWidth * ratio;
-  canvas.height = matrix.clientHeight * ratio;
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  draw();
-}
-
-// --- colours
-
-function readTheme() {
-  const style = getComputedStyle(document.documentElement);
-  for (const name of ["back", "front", "soft", "line", "card", "accent", "was", "out", "hover", "bad"]) {
-    theme[name] = style.getPropertyValue(`--${name}`).trim();
-  }
-  theme.ramp = style.getPropertyValue("--ramp").split(",").map((text) => {
-    const hex = text.trim().slice(1);
-    return [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16));
-  });
-}
-
-function ramp(share) {
-  const at = Math.max(0, Math.min(1, share)) * (theme.ramp.length - 1), low = Math.min(Math.floor(at), theme.ramp.length - 2);
-  const mixed = theme.ramp[low].map((from, i) => Math.round(from + (theme.ramp[low + 1][i] - from) * (at - low)));
-  return `rgb(${mixed.join(",")})`;
-}
-
-function colourOf(detail, node) {
-  const total = detail.totals[node];
-  if (total === null) return ramp(0.5);
-  const all = $("scale").value === "all";
-  const low = all ? data.low : detail.low, high = all ? data.high : detail.high;
-  return ramp(high > low ? (total - low) / (high - low) : 0.5);
-}
-const hueOf = (plugin) => theme.hues[Math.max(0, data.against.indexOf(plugin)) % theme.hues.length];
-
-// --- drawing
-
-let drawing = false;
-function redraw() {
-  if (drawing) return;
-  drawing = true;
-  requestAnimationFrame(() => { drawing = false; draw(); });
-}
-
-function draw() {
-  const width = matrix.clientWidth, height = matrix.clientHeight, x = matrix.scrollLeft, y = matrix.scrollTop;
-  pen.fillStyle = theme.back;
-  pen.fillRect(0, 0, width, height);
-  const first = Math.max(0, Math.floor(y / ROW)), last = Math.min(rows.length, Math.ceil((y + height - TOP) / ROW));
-  const from = Math.max(0, Math.floor(x / column)), to = Math.min(columns.length, Math.ceil((x + width - LEFT) / column));
-  pen.save();
-  pen.beginPath();
-  pen.rect(LEFT, TOP, width - LEFT, height - TOP);
-  pen.clip();
-  for (let r = first; r < last; r++) for (let c = from; c < to; c++) drawCell(rows[r], columns[c], LEFT + c * column - x, TOP + r * ROW - y);
-  pen.restore();
-  drawNames(first, last, y);
-  drawHead(from, to, x);
-  pen.fillStyle = theme.back;
-  pen.fillRect(0, 0, LEFT, TOP);
-  pen.fillStyle = theme.soft;
-  pen.font = "12px system-ui, sans-serif";
-  pen.textAlign = "left";
-  pen.fillText(`${rows.length} of ${data.pods.length} Pods`, 16, TOP - 44);
-  pen.fillText(`${columns.length} of ${data.nodes.length} nodes`, 16, TOP - 28);
-  pen.fillText("node: cpu | memory requested", 16, TOP - 10);
-}
-
-function drawCell(pod, node, x, y) {
-  const detail = detailOf(pod), w = column - 2, h = ROW - 2;
-  if (detail) {
-    const verdict = detail.v[node];
-    if (verdict === 0) {
-      pen.fillStyle = colourOf(detail, node);
-      pen.fillRect(x, y, w, h);
-    } else if (verdict > 0) {
-      pen.fillStyle = theme.out;
-      pen.fillRect(x, y, w, h);
-      pen.strokeStyle = hueOf(data.reasons[verdict - 1][0]);
-      pen.lineWidth = 1.8;
-      const arm = Math.min(4.5, w / 2 - 1.5);
-      pen.beginPath();
-      for (const side of [-arm, arm]) {
-        pen.moveTo(x + w / 2 - side, y + h / 2 - arm);
-        pen.lineTo(x + w / 2 + side, y + h / 2 + arm);
-      }
-      pen.stroke();
-    } else drawDot(x, y, w, h);
-  } else drawDot(x, y, w, h);
-  if (pod.w === node && pod.n !== node) frame(x, y, w, h, theme.was, [3, 2]);
-  if (pod.n === node) {
-    if (!detail || detail.v[node] === undefined) { pen.fillStyle = theme.soft; pen.fillRect(x + 3, y + 3, w - 6, h - 6); }
-    frame(x, y, w, h, theme.accent, []);
-  }
-  if (picked && picked.pod === pod && picked.node === node) {
-    pen.strokeStyle = theme.front;
-    pen.lineWidth = 2;
-    pen.setLineDash([]);
-    pen.strokeRect(x - 1.5, y - 1.5, w + 3, h + 3);
-  }
-}
-
-function drawDot(x, y, w, h) {
-  pen.fillStyle = theme.line;
-  pen.fillRect(x + w / 2 - 1, y + h / 2 - 1, 2, 2);
-}
-
-function frame(x, y, w, h, colour, dash) {
-  pen.strokeStyle = colour;
-  pen.lineWidth = 3;
-  pen.setLineDash(dash);
-  pen.strokeRect(x + 1.5, y + 1.5, w - 3, h - 3);
-  pen.setLineDash([]);
-}
-
-function drawNames(first, last, y) {
-  pen.save();
-  pen.beginPath();
-  pen.rect(0, TOP, LEFT, canvas.height);
-  pen.clip();
-  pen.fillStyle = theme.back;
-  pen.fillRect(0, TOP, LEFT, canvas.height);
-  pen.font = "12px system-ui, sans-serif";
-  pen.textAlign = "right";
-  for (let r = first; r < last; r++) {
-    const pod = rows[r], at = TOP + r * ROW - y;
-    if (picked && picked.pod === pod) { pen.fillStyle = theme.hover; pen.fillRect(0, at - 1, LEFT - 4, ROW); }
-    pen.fillStyle = pod.n < 0 ? theme.bad : pod.c === "moved" ? theme.was : theme.front;
-    pen.fillText(fit(pod.k, LEFT - 26), LEFT - 8, at + 13);
-  }
-  pen.restore();
-}
-
-function drawHead(from, to, x) {
-  pen.save();
-  pen.beginPath();
-  pen.rect(LEFT, 0, canvas.width, TOP);
-  pen.clip();
-  pen.fillStyle = theme.back;
-  pen.fillRect(LEFT, 0, canvas.width, TOP);
-  pen.font = `${column < 14 ? 10.5 : 12}px system-ui, sans-serif`;
-  pen.textAlign = "left";
-  for (let c = from; c < to; c++) {
-    const node = data.nodes[columns[c]], at = LEFT + c * column - x;
-    pen.save();
-    pen.translate(at + column / 2 + 3, TOP - 42);
-    pen.rotate(-Math.PI / 2);
-    pen.fillStyle = node.removed ? theme.bad : node.added ? theme.accent : theme.front;
-    pen.fillText(fit(node.name + (node.removed ? " (removed)" : node.added ? " (new)" : ""), TOP - 50), 0, 0);
-    pen.restore();
-    const each = Math.min(9, (column - 4) / 2);
-    gauge(at + column / 2 - each - 1, node.cpu, node.cpu_before, each);
-    gauge(at + column / 2 + 1, node.memory, node.memory_before, each);
-  }
-  pen.restore();
-}
-
-/** A bar for the share that is requested; a line where it was before. */
-function gauge(x, share, before, width) {
-  const height = 30, top = TOP - 36;
-  pen.fillStyle = theme.out;
-  pen.fillRect(x, top, width, height);
-  if (share !== null) {
-    pen.fillStyle = share > 0.9 ? theme.bad : ramp(0.6);
-    pen.fillRect(x, top + height * (1 - Math.min(1, share)), width, height * Math.min(1, share));
-  }
-  if (before !== null && before !== share) {
-    pen.fillStyle = theme.was;
-    pen.fillRect(x - 1, top + height * (1 - Math.min(1, before)) - 1, width + 2, 2);
-  }
-}
-
-const widths = new Map();
-function fit(text, room) {
-  const key = `${room} ${pen.font} ${text}`;
-  if (!widths.has(key)) {
-    let cut = text;
-    // What tells names apart is mostly at their end.
-    for (let keep = text.length - 1; keep > 4 && pen.measureText(cut).width > room; keep--) {
-      cut = `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
-    }
-    widths.set(key, cut);
-  }
-  return widths.get(key);
 }
 
 // --- the pointer and the keys
@@ -277,7 +83,6 @@ function at(event) {
 
 function hover(event) {
   const { pod, node } = at(event), tip = $("tip");
-  hovered = pod ?? node;
   if (pod === undefined && node === undefined) { tip.hidden = true; return; }
   tip.textContent = pod === undefined ? nodeText(data.nodes[node]) : node === undefined ? podText(pod) : cellText(pod, node);
   tip.hidden = false;
@@ -291,10 +96,16 @@ const podText = (pod) => `${pod.k}\n${pod.c}${pod.n >= 0 ? `: ${data.nodes[pod.n
 const nodeText = (node) => [node.name, ...node.use].join("\n");
 function cellText(pod, node) {
   const cell = cellOf(pod, node), head = `${pod.k} on ${data.nodes[node].name}`;
-  if (cell.state === "out") return `${head}\n${cell.plugin}: ${cell.reason}`;
-  if (cell.state === "in") return `${head}\n${cell.scored ? `total ${cell.total}` : "passes all filters, not scored"}`;
-  if (pod.n === node) return `${head}\nruns here`;
-  return `${head}\n${cell.state === "unvisited" ? "not evaluated" : "not simulated"}`;
+  if (cell.state === "out") return `${head}\nfiltered out by ${cell.plugin}: ${cell.reason}`;
+  if (cell.state === "in") return `${head}\n${cell.scored ? `total ${cell.total}` : MARKS.pass}`;
+  return `${head}\n${noResult(pod, node)}`;
+}
+
+/** Why there is neither a total nor a reason. */
+function noResult(pod, node) {
+  if (detailOf(pod)) return "not evaluated: enough nodes were found, or the Pod is limited to others";
+  if (pod.t) return "no details are kept for this Pod";
+  return pod.n === node ? MARKS.still : "not tried";
 }
 
 function pick(pod, node) {
@@ -328,15 +139,15 @@ function tell() {
   const panel = $("panel");
   panel.replaceChildren();
   if (!picked) {
-    panel.append(make("h2", "Nothing selected"), make("p", "Click a cell to see each plugin's part in it, a Pod's name to see its "
-      + "best nodes. Arrow keys move.", "soft"));
+    panel.append(make("h2", "Nothing selected"), make("p", "Click a cell to see each plugin's part in its total, a Pod's name to see "
+      + "its best nodes. Arrow keys move.", "soft"));
     tellNodes(panel);
     return;
   }
   const { pod, node } = picked;
   panel.append(make("h2", pod.k));
-  const place = pod.n >= 0 ? `${pod.c}: ${data.nodes[pod.n].name}` : pod.c;
-  panel.append(make("p", place, pod.n >= 0 ? "ok" : "bad"));
+  const place = pod.n >= 0 ? `on ${data.nodes[pod.n].name}` : "on no node";
+  panel.append(make("p", place, pod.n >= 0 ? "" : "bad"), make("p", `${pod.c}: ${data.words[pod.c]}`, "soft"));
   if (pod.w !== undefined && pod.w !== pod.n) panel.append(make("p", `was: ${data.nodes[pod.w].name}`, "soft"));
   if (pod.y) panel.append(make("p", pod.y));
   if (pod.o) panel.append(make("p", `because of: ${pod.o}`, "soft"));
@@ -353,17 +164,15 @@ function tellCell(panel, pod, node) {
     return;
   }
   if (cell.state !== "in") {
-    const why = cell.state === "unvisited" ? "Not evaluated: enough nodes were found, or the Pod is limited to others."
-      : pod.n === node ? "It runs here; it was not placed by this simulation." : "No details are kept for this Pod.";
-    panel.append(make("p", why, "soft"));
+    panel.append(make("p", noResult(pod, node), "soft"));
     return;
   }
   panel.append(make("p", `passes ${data.filters[detailOf(pod).f].join(", ")}`, "soft"));
-  if (!cell.scored) { panel.append(make("p", "Not scored: it was the only feasible node, or no plugin scores.", "soft")); return; }
+  if (!cell.scored) { panel.append(make("p", "not scored: it was the only node that passes, or no plugin scores", "soft")); return; }
   const other = pod.n >= 0 && pod.n !== node ? cellOf(pod, pod.n) : null, compared = other && other.state === "in";
   const table = make("table"), head = make("tr");
   head.append(make("th", "plugin"), make("th", "raw", "n"), make("th", "score", "n"));
-  if (compared) head.append(make("th", `at ${fit(data.nodes[pod.n].name, 90)}`, "n"));
+  if (compared) head.append(make("th", `at ${labels.nodes[pod.n]}`, "n"));
   table.append(head);
   const most = Math.max(1, ...cell.parts.map((part) => part.final));
   cell.parts.forEach((part, i) => {
@@ -392,8 +201,9 @@ function tellRow(panel, pod, chosen) {
   const table = make("table");
   for (const node of ranked.slice(0, 300)) {
     const cell = cellOf(pod, node), line = make("tr", null, node === chosen ? "pick now" : "pick");
-    line.append(make("td", (node === pod.n ? "● " : "") + data.nodes[node].name));
-    const said = cell.state === "out" ? `${cell.plugin}: ${cell.reason}` : cell.state === "in" ? (cell.scored ? cell.total : "passes") : "–";
+    line.append(make("td", data.nodes[node].name + (node === pod.n ? " (its node)" : "")));
+    const said = cell.state === "out" ? `filtered out by ${cell.plugin}: ${cell.reason}` : cell.state !== "in" ? "not evaluated"
+      : cell.scored ? cell.total : "not scored";
     line.append(make("td", said, cell.state === "out" ? "" : "n"));
     line.addEventListener("click", () => pick(pod, node));
     table.append(line);
@@ -424,6 +234,7 @@ function head() {
     if (!data.summary[word]) continue;
     const button = make("button", `${data.summary[word]} ${word}`);
     button.type = "button";
+    button.title = `${word}: ${data.words[word]}`;
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", () => {
       if (!shown.delete(word)) shown.add(word);
@@ -434,35 +245,28 @@ function head() {
   }
 }
 
-function legend() {
-  const entry = (className, text, background) => {
-    const span = make("span"), mark = make("i", "", className);
-    if (background) mark.style.background = background;
-    span.append(mark, make("span", text));
-    return span;
-  };
-  const stops = theme.ramp.map((colour) => `rgb(${colour.join(",")})`).join(",");
-  $("legend").replaceChildren(entry("ramp", "lower to higher total", `linear-gradient(90deg,${stops})`),
-    entry("chosen", "on this node"), entry("was", "was here"),
-    ...data.against.slice(0, HUES.length).map((plugin) => entry("", `× ${plugin}`, hueOf(plugin))));
-}
-
 function setTheme(dark) {
   document.documentElement.classList.toggle("dark", dark);
-  theme.hues = dark ? DARK_HUES : HUES;
-  readTheme();
+  readTheme(dark);
   legend();
   redraw();
 }
 
+/** On a small window the controls are closed, so that the picture is in sight. */
+const narrows = window.matchMedia("(max-width: 860px)");
+function narrow() { $("controls").open = !narrows.matches; }
+
 prepare();
 head();
 setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
+narrow();
 select();
 tell();
 $("theme").addEventListener("click", () => setTheme(!document.documentElement.classList.contains("dark")));
 for (const id of ["pods", "nodes"]) $(id).addEventListener("input", () => { matrix.scrollTop = 0; select(); });
 for (const id of ["order", "scale"]) $(id).addEventListener("change", select);
+narrows.addEventListener("change", narrow);
+$("further").addEventListener("click", () => { matrix.scrollLeft += matrix.clientWidth - LEFT - column; });
 matrix.addEventListener("scroll", redraw, { passive: true });
 matrix.addEventListener("keydown", move);
 canvas.addEventListener("mousemove", hover);

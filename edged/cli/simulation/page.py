@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from edged.cli.simulation.report import Comparison, use_words
+from edged.cli.simulation.report import CHANGES, Comparison, use_words
 from edged.errors import ConfigError
 from edged.json_text import Fragment, dumps
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
@@ -34,7 +34,9 @@ def write_page(comparison: Comparison, path: Path) -> None:
 def page(comparison: Comparison) -> str:
     """The page as text."""
     folder = resources.files("edged.cli.simulation")
-    html, style, script = ((folder / f"page.{end}").read_text(encoding="utf-8") for end in ("html", "css", "js"))
+    texts = ((folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "picture.js", "page.js"))
+    html, style, *scripts = texts
+    script = "".join(scripts)
     allowed = {"default-src": "none", "style-src": _digest(style), "script-src": _digest(script), "base-uri": "none"}
     policy = "; ".join(f"{what} '{which}'" for what, which in allowed.items())
     parts = {"csp": policy, "style": style, "script": script, "data": embedded(PageData(comparison).build())}
@@ -59,10 +61,10 @@ def embedded(data: object) -> str:
 class PageData:
     """What page.js reads. Texts that repeat are numbers into lists.
 
-    pods: k name, n node and w node before (positions; -1 none), c change, y why, o origin, e evicted by, d position in
-    `details`. details: f position in `filters`, v per node 0 = feasible, -1 = not visited, else 1 + position in
-    `reasons`; p scoring plugins (positions in `plugins`), r and n per plugin the raw and the counting scores of the
-    feasible nodes in order, one number where all are alike; n null where it is r.
+    pods: k name, n node and w node before (positions; -1 none), c change, y why, o origin, e evicted by, t 1 if it was
+    tried, d position in `details`. details: f position in `filters`, v per node 0 = feasible, -1 = not visited, else
+    1 + position in `reasons`; p scoring plugins (positions in `plugins`), r and n per plugin the raw and the counting
+    scores of the feasible nodes in order, one number where all are alike; n null where it is r.
     """
 
     def __init__(self, comparison: Comparison) -> None:
@@ -87,6 +89,7 @@ class PageData:
             "notes": notes,
             "source": comparison.source,
             "summary": comparison.summary(),
+            "words": CHANGES,
             "nodes": nodes,
             "pods": pods,
             "plugins": list(self._plugins),
@@ -103,6 +106,8 @@ class PageData:
         if was in places:
             pod["w"] = places[was]
         pod |= {key: text for key, text in (("y", why), ("o", fate.origin), ("e", fate.evicted_by)) if text}
+        if fate.tried:
+            pod["t"] = 1
         if fate.record is not None:
             detail = self._detail(fate.record, places)
             if detail is not None:

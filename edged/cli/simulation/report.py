@@ -14,6 +14,16 @@ from edged.scheduling.explain.records import nodes_of
 from edged.scheduling.simulation.cluster_state import ClusterState, node_of
 from edged.scheduling.simulation.simulation import Fate, Outcome, offline_summary
 
+CHANGES: Final = {
+    "pending": "has no node: none passes all filters",
+    "evicted": "lost its node to a more important Pod, and found no other",
+    "moved": "runs, and goes to another node",
+    "placed": "was waiting, and gets a node",
+    "new": "was made by a change, and gets a node",
+    "elsewhere": "was waiting, and gets another node than without the changes",
+    "same": "has the same node with and without the changes",
+}
+"""What may become of a Pod, in the order of tables: the one word for it everywhere, and what it means."""
 LONG_TABLE: Final = 200
 """Pods in a table; the rest is counted."""
 
@@ -49,8 +59,7 @@ class Comparison:
         return runs or (fate.node if fate is not None and self.said else "")
 
     def change(self, fate: Fate) -> str:
-        """One word for the effect of the changes (or of the simulation itself) on a Pod. "elsewhere": it does not
-        run yet, and without the changes it would go to another node."""
+        """The word of CHANGES for the effect of the changes (or of the simulation itself) on a Pod."""
         was = self.was(fate.key)
         if fate.evicted_by and not fate.node:
             return "evicted"
@@ -76,8 +85,8 @@ class Comparison:
 
     def fates(self) -> list[Fate]:
         """Those that changed first, then by name."""
-        order = {"pending": 0, "evicted": 1, "moved": 2, "placed": 3, "new": 4, "elsewhere": 5, "same": 6}
-        return sorted(self.after.fates.values(), key=lambda fate: (order[self.change(fate)], fate.key))
+        order = list(CHANGES)
+        return sorted(self.after.fates.values(), key=lambda fate: (order.index(self.change(fate)), fate.key))
 
     def gone(self) -> list[NamespacedName]:
         return sorted(key for key in self.before.fates if key not in self.after.fates)
@@ -98,7 +107,7 @@ class Comparison:
         }
 
     def summary(self) -> dict[str, int]:
-        counts = dict.fromkeys(("pending", "evicted", "moved", "placed", "new", "elsewhere", "same"), 0)
+        counts = dict.fromkeys(CHANGES, 0)
         for fate in self.after.fates.values():
             counts[self.change(fate)] += 1
         return {**counts, "gone": len(self.gone())}

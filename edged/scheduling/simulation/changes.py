@@ -43,7 +43,7 @@ def drain(state: ClusterState, name: str) -> str:
     """The node stays, cordoned; its Pods wait for another one."""
     cordon(state, name)
     moved, dropped = _clear(state, name, "drained", keep_mirrors=True)
-    return f"{name} drained: {pods(moved)} to find another node for, {dropped} of DaemonSets gone"
+    return f"{name} drained: {_cleared(moved, f'{pods(dropped)} of DaemonSets removed' if dropped else '')}"
 
 
 def remove_node(state: ClusterState, name: str) -> str:
@@ -51,7 +51,7 @@ def remove_node(state: ClusterState, name: str) -> str:
     del state.nodes[key_of(_node(state, name))]
     state.of("CSINode").pop(NamespacedName("", name), None)
     moved, dropped = _clear(state, name, "node removed", keep_mirrors=False)
-    return f"{name} removed: {pods(moved)} to find another node for, {dropped} gone with it"
+    return f"{name} removed: {_cleared(moved, f'{pods(dropped)} removed with it' if dropped else '')}"
 
 
 def add_nodes(state: ClusterState, count: int, template: str) -> str:
@@ -139,6 +139,11 @@ def _node(state: ClusterState, name: str) -> Object:
 
 def _has(state: ClusterState, name: str) -> bool:
     return NamespacedName("", name) in state.nodes
+
+
+def _cleared(moved: int, dropped: str) -> str:
+    needs = f"{pods(moved)} need{'s' if moved == 1 else ''} another node" if moved else ""
+    return ", ".join(filter(None, (needs, dropped))) or "no Pod has to leave it"
 
 
 def _clear(state: ClusterState, name: str, origin: str, *, keep_mirrors: bool) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from edged.cli import main as cli
+from edged.cli.simulation.report import CHANGES
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.scheduling.makers import node, pod
 
@@ -66,7 +67,7 @@ def test_as_tables(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_drain_is_compared_with_no_drain(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = data(capsys, "-f", cluster, "--drain", "a")
-    assert found["changes"] == ["a drained: 1 Pod to find another node for, 0 of DaemonSets gone"]
+    assert found["changes"] == ["a drained: 1 Pod needs another node"]
     assert placed(found) == {"web-1": ("b", "a", "moved"), "new": ("", "b", "pending")}
     assert "1 node(s) were unschedulable" in next(p["why"] for p in found["pods"] if p["pod"] == "default/new")
     assert found["summary"] == {
@@ -218,6 +219,11 @@ def test_what_is_wrong(
 @pytest.mark.parametrize("option", ["--weight=x", "--weight=A=0", "--add-nodes=x=a", "--scale=web", "--module=x"])
 def test_options_that_do_not_parse(option: str, cluster: str) -> None:
     assert cli.main(["schedule", "simulate", "-f", cluster, option]) == 2
+
+
+def test_the_documentation_explains_the_words() -> None:
+    told = (Path(__file__).parents[3] / "docs" / "scheduling.md").read_text()
+    assert [word for word, meaning in CHANGES.items() if f"| `{word}` | {meaning} |" not in told] == []
 
 
 def test_extenders_are_not_asked_and_that_is_said(

@@ -39,7 +39,7 @@ def busy() -> ClusterState:
 
 def test_draining() -> None:
     state = busy()
-    assert changes.drain(state, "a") == "a drained: 2 Pods to find another node for, 1 of DaemonSets gone"
+    assert changes.drain(state, "a") == "a drained: 2 Pods need another node, 1 Pod of DaemonSets removed"
     assert names(state) == ["alone", "web-1"]
     assert names(state, "a") == ["done", "mirror"]
     drained = state.nodes[NamespacedName("", "a")]
@@ -51,10 +51,18 @@ def test_draining() -> None:
 
 def test_removing() -> None:
     state = busy()
-    changes.remove_node(state, "a")
+    assert changes.remove_node(state, "a") == "a removed: 2 Pods need another node, 2 Pods removed with it"
     assert [key.name for key in state.nodes] == ["b"]
     assert names(state, "a") == ["done"]  # what has ended takes no room
     assert names(state) == ["alone", "web-1"]
+
+
+def test_what_is_not_there_is_not_counted() -> None:
+    state = picture(node("a"), node("b"), node("c"), pod("p", node="a"), owned(pod("agent", node="b"), "DaemonSet"))
+    assert changes.drain(state.copy(), "a") == "a drained: 1 Pod needs another node"
+    assert changes.drain(state.copy(), "b") == "b drained: 1 Pod of DaemonSets removed"
+    assert changes.drain(state.copy(), "c") == "c drained: no Pod has to leave it"
+    assert changes.remove_node(state.copy(), "c") == "c removed: no Pod has to leave it"
 
 
 def test_adding_like_another() -> None:
