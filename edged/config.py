@@ -121,6 +121,9 @@ def _text(path: str | os.PathLike[str]) -> str:
     try:
         with open(path, "rb") as file:
             content = file.read()
+    except FileNotFoundError as error:
+        given = "" if os.fspath(path) == DEFAULT_PATH else f" --config {os.fspath(path)}"
+        raise ConfigError(f"{os.fspath(path)}: {error.strerror}; `edged init{given}` writes one") from error
     except OSError as error:
         raise ConfigError(f"{os.fspath(path)}: {error.strerror}") from error
     try:

@@ -481,3 +481,12 @@ def test_each_required_key_may_be_missing_or_of_another_type(line: str) -> None:
 def test_arrays_nested_too_deeply_are_an_error_of_the_file(depth: int) -> None:
     with pytest.raises(ConfigError, match=r"edged\.toml: .*nested too deeply|unknown"):
         config.parse(f"[x]\na = {'[' * depth}{']' * depth}\n")
+
+
+def test_a_file_that_is_not_there_says_who_writes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = tmp_path / "edged.toml"
+    with pytest.raises(ConfigError, match=rf"{missing}: No such file .*; `edged init --config {missing}` writes one"):
+        config.load(missing)
+    monkeypatch.setattr(config, "DEFAULT_PATH", str(missing))
+    with pytest.raises(ConfigError, match=rf"{missing}: No such file .*; `edged init` writes one"):
+        config.load(str(missing))

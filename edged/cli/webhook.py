@@ -22,6 +22,7 @@ from edged.admission.config import AdmissionConfig, PolicyConfig
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Generated, Target, WebhookSpec
 from edged.cli import options
+from edged.cli.installation import api_server_files
 from edged.cli.output import print_data, print_documents, print_table
 from edged.cli.parsing import Parser
 from edged.config import Config
@@ -34,10 +35,6 @@ from edged.tls import certificates
 
 if TYPE_CHECKING:
     from edged.admission.endpoint.registration import Registration
-
-CALLER = "kube-apiserver"  # the client certificate that the API server presents
-KUBECONFIG_FILE = "webhook-kubeconfig.json"
-ADMISSION_FILE = "admission-configuration.json"
 
 
 def declare(parser: Parser) -> None:
@@ -101,21 +98,7 @@ def _documents(config: Config, admission: AdmissionConfig, generated: Generated)
     objects = [obj for obj in generated.objects.values() if obj["webhooks"]]
     if admission.register != "static":
         return objects
-    return [*objects, *_api_server_files(config, admission, Path(admission.static_dir)).values()]
-
-
-def _api_server_files(config: Config, admission: AdmissionConfig, folder: Path) -> dict[Path, dict[str, Any]]:
-    """What the API server's command line refers to, by path."""
-    static_dir = admission.static_dir if admission.register == "static" else ""
-    if admission.tls.cert:  # the administrator's own certificates: so are the API server's credentials
-        return {folder / ADMISSION_FILE: webhooks.admission_configuration("", static_dir)}
-    directory = Path(config.node.state_dir) / "tls"
-    certificate, key = directory / f"{CALLER}.crt", directory / f"{CALLER}.key"
-    kubeconfig = folder / KUBECONFIG_FILE
-    return {
-        kubeconfig: webhooks.caller_kubeconfig(admission.dialled, str(certificate), str(key)),
-        folder / ADMISSION_FILE: webhooks.admission_configuration(str(kubeconfig), static_dir),
-    }
+    return [*objects, *api_server_files.content(config, admission, Path(admission.static_dir)).values()]
 
 
 def _report(generated: Generated) -> int:
@@ -157,7 +140,7 @@ def _make_certificates(config: Config, admission: AdmissionConfig) -> bytes:
     if admission.tls.cert:
         return _read(Path(admission.tls.cert))
     names = certificates.serving_names(admission.dialled, admission.listen)
-    return certificates.ensure(Path(config.node.state_dir), names, time.time(), [CALLER]).bundle()
+    return certificates.ensure(Path(config.node.state_dir), names, time.time(), [api_server_files.CALLER]).bundle()
 
 
 def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> list[Path]:
@@ -173,7 +156,7 @@ def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> li
                 make_folder(path, 0o755)
                 written.append(path)
             _give_to_daemon(path, Path(config.node.state_dir))
-        for path, content in _api_server_files(config, admission, folder).items():
+        for path, content in api_server_files.content(config, admission, folder).items():
             data = dumps(content, indent=True, newline=True)
             if not path.exists() or path.read_bytes() != data:
                 write_atomically(path, data, 0o644)
@@ -226,7 +209,7 @@ async def _register(registration: Registration, config: Config, admission: Admis
 
 
 def _instructions(admission: AdmissionConfig, folder: Path) -> str:
-    path = folder / ADMISSION_FILE
+    path = folder / api_server_files.ADMISSION_FILE
     text = (f"Give the API server --admission-control-config-file={path}\n"
             f"(k3s: --kube-apiserver-arg=admission-control-config-file={path})")
     if admission.register == "static":

@@ -6,6 +6,7 @@ functions of Kubernetes 1.37.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.resources import Resource
 
 DEFAULT_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 # A client may set the status of these when it creates them: kubelets register Nodes with it.
 _STATUS_AT_CREATION = ("Node", "PersistentVolume", "PersistentVolumeClaim")
@@ -26,6 +28,9 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
     apply(resource, obj)
     if resource.kind == "Pod" and not resource.custom:
         _new_pod(cluster, obj)
+    elif resource.bucket == "secrets" and obj.get("type") == SERVICE_ACCOUNT_TOKEN:
+        # kube-controller-manager would do it, once the ServiceAccount is there. Any token is accepted here.
+        obj["data"] = {"token": base64.b64encode(b"sandbox").decode(), **(obj.get("data") or {})}
     elif resource.bucket == "namespaces":
         obj["spec"] = {**(obj.get("spec") or {}), "finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}

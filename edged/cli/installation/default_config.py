@@ -1,0 +1,69 @@
+"""The edged.toml that `edged init` writes where there is none. Pure.
+
+Only what differs from a default stands in it; the default places of files are the ones of the systemd unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from edged.cli.installation.layout import Layout
+from edged.json_text import dumps
+
+Part = Literal["admission", "scheduler"]
+HEAD = """\
+# Written by `edged init`. Change it as you like: `edged init` keeps this file, and brings rights, webhook objects and
+# the systemd unit up to date with it. `edged check` finds mistakes; `systemctl reload edged` applies changes.
+# {reference} has every key.
+"""
+POLICY = """
+# Rejects privileged Pods. More policies: https://artifacthub.io/packages/search?kind=13
+[[admission.policy]]
+name = "no-privileged"
+module = {module}
+"""
+SCHEDULER = """
+[scheduler]
+# Pods with this schedulerName are placed by edged.
+names = ["edged"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """`listen`: "" for the default, this host alone. `reference`: the file with all keys."""
+
+    parts: Collection[Part]
+    module: str
+    reference: str
+    listen: str = ""
+
+
+def render(layout: Layout, choices: Choices) -> str:
+    text = HEAD.format(reference=choices.reference)
+    text += _node(layout)
+    text += f"\n[kubernetes]\nkubeconfig = {_toml(str(layout.kubeconfig))}\n"
+    if "admission" in choices.parts:
+        text += "\n[admission]\n"
+        if choices.listen:
+            text += f"# API servers on other hosts dial this address.\nlisten = {_toml(choices.listen)}\n"
+        if layout.static != Layout().static:
+            text += f"static_dir = {_toml(str(layout.static))}\n"
+        text += POLICY.format(module=_toml(f"file://{choices.module}"))
+    if "scheduler" in choices.parts:
+        text += SCHEDULER
+    return text
+
+
+def _node(layout: Layout) -> str:
+    usual = Layout()
+    keys = [("state_dir", layout.state, usual.state), ("cache_dir", layout.cache, usual.cache),
+            ("socket", layout.socket, usual.socket)]
+    lines = [f"{key} = {_toml(str(path))}\n" for key, path, default in keys if path != default]
+    return f"\n[node]\n{''.join(lines)}" if lines else ""
+
+
+def _toml(text: str) -> str:
+    return dumps(text).decode()

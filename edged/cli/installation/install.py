@@ -1,0 +1,96 @@
+"""`edged init` from its options to its report. What is asked and decided before the first step is here."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.cli.installation import administrator
+from edged.cli.installation import program as program_places
+from edged.cli.installation.default_config import Part
+from edged.cli.installation.layout import Layout
+from edged.cli.installation.machine import Machine
+from edged.cli.installation.plan import Cluster, Planner, Wanted
+from edged.cli.installation.program import Program
+from edged.cli.installation.steps import Done, Report, carry_out, changes
+from edged.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions:
+    """`config` None: the layout's."""
+
+    admin_kubeconfig: str | None = None
+    context: str = ""
+    config: str | None = None
+    only: Collection[Part] = ()
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an installation goes: tests have one of their own."""
+
+    machine: Machine
+    layout: Layout
+    program: Program
+
+
+async def install(options: InitOptions, place: Place, said: Callable[[Done], None] = lambda line: None) -> Report:
+    """Raises EdgedError before anything was changed; what fails later is in the report."""
+    check_machine(place.machine, "init")
+    report = Report()
+    report.facts.append(("program", str(place.program.script)))
+    why = program_places.unreadable(place.program.needs, place.layout, place.machine)
+    if why:
+        raise ConfigError(f"the daemon cannot run from here: {why}. Install edged where everybody may read it: "
+                          "python3 -m venv /opt/edged && /opt/edged/bin/pip install .")
+    source = administrator.find_kubeconfig(options.admin_kubeconfig, place.layout)
+    client, address = administrator.connect(source, options.context)
+    try:
+        version = await administrator.check(client, source)
+        report.facts.append(("administrator", f"{', '.join(map(str, source.files))} ({source.where})"))
+        report.facts.append(("API server", f"{client.server}, {version}"))
+        planner = Planner(place.machine, place.layout, place.program, Cluster(client, address), report,
+                          force=options.force)
+        path = Path(options.config).absolute() if options.config else place.layout.config
+        wanted = await planner.wanted(path, options.only)
+        report.facts.append(("node", wanted.config.node.name))
+        if await carry_out(await planner.steps(wanted), report, dry_run=options.dry_run, said=said):
+            report.next = _next(place, wanted, report)
+    finally:
+        await client.aclose()
+    return report
+
+
+def check_machine(machine: Machine, command: str) -> None:
+    """Raises ConfigError."""
+    if not machine.is_linux:
+        raise ConfigError(f"edged runs on Linux: run `edged {command}` on the node")
+    if not machine.is_root:
+        raise ConfigError(f"`edged {command}` makes a user, files of root and a systemd unit: run it as root")
+
+
+def _next(place: Place, wanted: Wanted, report: Report) -> list[str]:
+    """The commands that are left to the administrator."""
+    config = [] if wanted.path == place.layout.config else ["--config", str(wanted.path)]
+    look = " ".join(["edged status --check", *config])
+    if not place.machine.has_systemd:
+        return [look]
+    if not is_running(wanted.config.node.socket):
+        return ["systemctl enable --now edged", look]
+    return ["systemctl restart edged", look] if changes(report.done) else [look]
+
+
+def is_running(path: str) -> bool:
+    """Whether a daemon answers at its status socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+    return True

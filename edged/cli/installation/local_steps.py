@@ -1,0 +1,256 @@
+"""Steps on this machine: the user, folders, files, the link, systemd.
+
+A file that somebody else wrote is kept and named; `force` replaces it. What `edged init` wrote itself is told by its
+content (`ours`), never by where it is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.cli.installation.layout import USER
+from edged.cli.installation.machine import CommandFailed, Machine, Owner
+from edged.cli.installation.steps import UNCHANGED, Finding
+from edged.errors import EdgedError
+from edged.process.files import make_folder, remove, sync_folder, write_atomically
+
+OwnerOf = Callable[[], Owner | None]
+"""Asked when a step runs: a step before it may have made the user. None in a dry run before there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserStep:
+    """The system user and group `edged`."""
+
+    machine: Machine
+    home: Path
+    what: str = f"user and group {USER}"
+
+    async def look(self) -> Finding:
+        return UNCHANGED if self.machine.user(USER) is not None else Finding("create")
+
+    async def apply(self, found: Finding) -> None:
+        self.machine.add_user(USER, self.home)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStep:
+    """A folder of the daemon's own."""
+
+    machine: Machine
+    path: Path
+    mode: int
+    owner: OwnerOf
+
+    @property
+    def what(self) -> str:
+        return f"folder {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return Finding("create")
+        if not stat.S_ISDIR(found.st_mode):
+            raise EdgedError(f"{self.path} is not a folder")
+        owner = self.owner()
+        if owner is None:
+            return Finding("update", f"would belong to {USER}")
+        if found.st_uid != owner.uid and any(self.path.iterdir()):
+            return Finding("kept", f"it belongs to user {found.st_uid} and is not empty; "
+                                   f"the daemon needs it: chown -R {USER}: {self.path}")
+        wrong = found.st_uid != owner.uid or found.st_gid != owner.gid or stat.S_IMODE(found.st_mode) != self.mode
+        return Finding("update", f"owner {USER}, mode {self.mode:04o}") if wrong else UNCHANGED
+
+    async def apply(self, found: Finding) -> None:
+        _make_folders(self.path, self.mode)
+        owner = self.owner()
+        if owner is not None:
+            self.machine.give(self.path, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableFolderStep:
+    """The folder of the configuration: root's, and the daemon reads it. One that it can read stays as it is."""
+
+    machine: Machine
+    path: Path
+    owner: OwnerOf
+    mode: int = 0o750
+
+    @property
+    def what(self) -> str:
+        return f"folder {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return Finding("create")
+        owner = self.owner()
+        mode = stat.S_IMODE(found.st_mode)
+        readable = mode & 0o005 == 0o005 or (owner is not None and found.st_gid == owner.gid and mode & 0o050 == 0o050)
+        return UNCHANGED if readable else Finding("update", f"group {USER}, mode {self.mode:04o}")
+
+    async def apply(self, found: Finding) -> None:
+        _make_folders(self.path, self.mode)
+        owner = self.owner()
+        if owner is not None:
+            self.machine.give(self.path, Owner(self.machine.root.uid, owner.gid))
+
+
+def _make_folders(path: Path, mode: int) -> None:
+    make_folder(path.parent, 0o755)
+    path.mkdir(mode=mode, exist_ok=True)
+    path.chmod(mode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStep:
+    """A file with this content. `ours`: whether a content that is there may be replaced; `always_kept`: not even
+    --force replaces it (the configuration)."""
+
+    machine: Machine
+    path: Path
+    content: bytes
+    mode: int
+    owner: OwnerOf
+    ours: Callable[[bytes], bool] = lambda content: False
+    force: bool = False
+    always_kept: bool = False
+    kind: str = "file"
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            there = self.path.read_bytes()
+            found = self.path.stat()
+        except FileNotFoundError:
+            return Finding("create")
+        if self.always_kept:
+            return Finding("kept", "everything else follows it")
+        if there == self.content:
+            return self._rights(found)
+        if self.ours(there):
+            return Finding("update")
+        return Finding("update", "--force") if self.force else \
+            Finding("kept", "it differs, and `edged init` did not write it; --force replaces it")
+
+    def _rights(self, found: os.stat_result) -> Finding:
+        owner = self.owner()
+        if owner is not None and (found.st_uid, found.st_gid) != (owner.uid, owner.gid):
+            return Finding("update", "owner")
+        mode = stat.S_IMODE(found.st_mode)
+        return UNCHANGED if mode == self.mode else Finding("update", f"mode {mode:04o} becomes {self.mode:04o}")
+
+    async def apply(self, found: Finding) -> None:
+        make_folder(self.path.parent, 0o755)
+        write_atomically(self.path, self.content, self.mode)
+        owner = self.owner()
+        if owner is not None:
+            self.machine.give(self.path, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStep:
+    """A link in the path of people's shells, where no `edged` is in it."""
+
+    path: Path
+    script: Path
+    program_path: tuple[Path, ...]
+
+    @property
+    def what(self) -> str:
+        return f"link {self.path}"
+
+    async def look(self) -> Finding:
+        if self.path.is_symlink():
+            target = Path(os.readlink(self.path))
+            if target == self.script:
+                return UNCHANGED
+            if not target.exists():
+                return Finding("update", f"it led to {target}, which is gone")
+            return Finding("kept", f"it leads to {target}")
+        found = next((folder / "edged" for folder in self.program_path if (folder / "edged").exists()), None)
+        return Finding("create", f"to {self.script}") if found is None else Finding("skipped", f"{found} is there")
+
+    async def apply(self, found: Finding) -> None:
+        make_folder(self.path.parent, 0o755)
+        self.path.unlink(missing_ok=True)
+        self.path.symlink_to(self.script)
+
+
+@dataclass(slots=True)
+class SystemdReload:
+    """`systemctl daemon-reload`, where a unit file changed since systemd read it."""
+
+    machine: Machine
+    changed: Callable[[], bool]
+    what: str = "systemctl daemon-reload"
+
+    async def look(self) -> Finding:
+        if not self.changed():
+            return Finding("skipped", "no unit file changed")
+        if not self.machine.systemd_runs:
+            return Finding("skipped", "systemd does not run here")
+        return Finding("run")
+
+    async def apply(self, found: Finding) -> None:
+        self.machine.systemctl("daemon-reload")
+
+
+# --- taking back
+@dataclass(frozen=True, slots=True)
+class DeleteFile:
+    """`keep`: why the file at the path stays; "" deletes it. Asked with its content when the step runs."""
+
+    path: Path
+    keep: Callable[[bytes], str] = lambda content: ""
+    kind: str = "file"
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            content = b"" if self.path.is_symlink() else self.path.read_bytes()
+        except FileNotFoundError:
+            return Finding("skipped", "it is not there")
+        why = self.keep(content)
+        return Finding("kept", why) if why else Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        remove(self.path)
+        if not any(self.path.parent.iterdir()) and self.path.parent.name == "edged.service.d":
+            self.path.parent.rmdir()
+            sync_folder(self.path.parent.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class StopUnit:
+    """`systemctl disable --now edged`."""
+
+    machine: Machine
+    unit: Path
+    what: str = "systemctl disable --now edged"
+
+    async def look(self) -> Finding:
+        if not self.machine.has_systemd:
+            return Finding("skipped", "there is no systemctl")
+        return Finding("run") if self.unit.exists() else Finding("skipped", f"{self.unit} is not there")
+
+    async def apply(self, found: Finding) -> None:
+        try:
+            self.machine.systemctl("disable", "--now", "edged")
+        except CommandFailed:
+            if self.machine.systemd_runs:
+                raise
+            self.machine.systemctl("disable", "edged")

@@ -1,0 +1,80 @@
+"""Where this very program is: its script, its sample module, its unit files; whether the daemon's user may read them.
+
+Installed by pip, files that are not Python are below PREFIX/share/edged; in a checkout they are beside the package.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import edged
+from edged.cli.installation.layout import Layout
+from edged.cli.installation.machine import Machine
+from edged.errors import ConfigError
+
+SAMPLE = "admission/pod-privileged/pod-privileged.wasm"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`script`: what the unit starts. `module`: the sample policy. `units`: the folder with the unit files.
+    `reference`: the configuration file with all keys. `needs`: what the daemon's user must be able to read.
+    `is_installed`: not a checkout."""
+
+    script: Path
+    module: Path
+    units: Path
+    reference: Path
+    needs: tuple[Path, ...]
+    is_installed: bool
+
+    @classmethod
+    def find(cls) -> Program:
+        """Raises ConfigError: something is missing."""
+        checkout, shared = Path(edged.__file__).parents[1], Path(sysconfig.get_path("data")) / "share/edged"
+        packaged = Path("/usr/share/edged")
+        module = _first("the sample module", [checkout / "modules" / SAMPLE, shared / "modules" / SAMPLE,
+                                              Path("/usr/lib/edged/modules") / Path(SAMPLE).name])
+        units = _first("the systemd unit", [folder / "systemd" / "edged.service"
+                                            for folder in (checkout, shared, packaged)]).parent
+        reference = _first("the commented configuration", [checkout / "config/edged.toml", shared / "edged.toml",
+                                                           packaged / "edged.toml"])
+        script = _script()
+        python = Path(sys.executable)
+        needs = (script, python, python.resolve(), Path(edged.__file__))
+        return cls(script, module, units, reference, needs, not module.is_relative_to(checkout))
+
+
+def _first(what: str, places: list[Path]) -> Path:
+    for path in places:
+        if path.is_file():
+            return path
+    raise ConfigError(f"{what} is not installed; looked for {', '.join(map(str, places))}")
+
+
+def _script() -> Path:
+    """The script of this installation, also where it was called by a link from elsewhere."""
+    places = [Path(sysconfig.get_path("scripts")) / "edged", Path(sys.argv[0]).absolute()]
+    for path in places:
+        if path.name == "edged" and path.is_file() and os.access(path, os.X_OK):
+            return path.resolve() if path.is_symlink() else path
+    raise ConfigError(f"the `edged` program is not installed; looked for {places[0]}. In a checkout: "
+                      "python3 -m venv /opt/edged && /opt/edged/bin/pip install .")
+
+
+def unreadable(paths: Iterable[Path], layout: Layout, machine: Machine) -> str:
+    """Why the daemon, under a user of its own and with its unit's protection, could not use one of these files; "" when
+    it could."""
+    for path in paths:
+        for folder in layout.hidden:
+            if path.is_relative_to(folder):
+                return f"{path} is below {folder}, which the unit hides from the daemon"
+        for part in (*reversed(path.parents), path):
+            if why := machine.closed(part):
+                return why
+    return ""

@@ -1,0 +1,285 @@
+"""`edged init` on a node in a temporary folder, against the embedded API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from edged import config as configuration
+from edged.cli.installation import identity
+from edged.cli.installation.install import InitOptions, Place, install
+from edged.cli.installation.steps import Report
+from edged.errors import ConfigError, EdgedError
+from edged.kube.values.names import NamespacedName
+from edged.sandbox.server import Sandbox
+from tests.cli.installation.place import cluster, files_below, machine, place, without_sample
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Place:
+    return place(tmp_path)
+
+
+def states(report: Report) -> dict[str, str]:
+    return {line.what: line.state for line in report.done}
+
+
+def in_cluster(node: Place, steps: Callable[[Sandbox], Any]) -> Any:
+    """Runs an async function beside an API server."""
+
+    async def main() -> Any:
+        async with cluster(node) as server:
+            return await steps(server)
+
+    return trio.run(main)
+
+
+async def init(node: Place, **options: Any) -> Report:
+    return await install(InitOptions(**options), node)
+
+
+def names(server: Sandbox, bucket: str) -> list[str]:
+    return [obj["metadata"]["name"] for obj in server.storage.list(bucket)]
+
+
+def test_a_bare_node_gets_everything_that_the_daemon_needs(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        report = await init(node)
+        assert report.failed is None
+        assert {state for state in states(report).values()} == {"created", "done"}
+        assert report.next == ["systemctl enable --now edged", "edged status --check"]
+        assert machine(node).calls == ["useradd edged", "systemctl daemon-reload"]
+        name = f"edged-{configuration.Config().node.name}"
+        for bucket in ("serviceaccounts", "secrets", "clusterroles.rbac.authorization.k8s.io",
+                       "clusterrolebindings.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io"):
+            assert names(server, bucket) == [name], bucket
+        for kind in ("validating", "mutating"):
+            assert names(server, f"{kind}webhookconfigurations.admissionregistration.k8s.io") == ["edged"]
+        written = json.loads(node.layout.kubeconfig.read_bytes())
+        assert written["users"] == [{"name": name, "user": {"token": "sandbox"}}]
+        assert written["clusters"][0]["cluster"] == {"server": server.url}
+
+    in_cluster(node, steps)
+    layout = node.layout
+    config = configuration.load(layout.config)
+    assert config.admission is not None and config.scheduler is None
+    (policy,) = config.admission.policy
+    assert policy.module == f"file://{node.program.module}" and node.program.module.is_file()
+    assert config.kubernetes.kubeconfig == str(layout.kubeconfig)
+    assert layout.kubeconfig.stat().st_mode & 0o777 == 0o600
+    assert layout.config.stat().st_mode & 0o777 == 0o640
+    assert layout.state.stat().st_mode & 0o777 == 0o700
+    unit = layout.unit.read_text()
+    assert f"ExecStart={node.program.script} run --config {layout.config}\n" in unit
+    assert f"ReadWritePaths={layout.state} {layout.cache} {layout.socket.parent}" in unit
+    assert layout.link.readlink() == node.program.script
+
+
+def test_twice_changes_nothing(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        before, version, calls = files_below(tmp_path), server.storage.version, list(machine(node).calls)
+        report = await init(node)
+        assert report.failed is None
+        assert set(states(report).values()) == {"unchanged", "kept", "skipped"}
+        assert states(report)[f"file {node.layout.config}"] == "kept"
+        assert files_below(tmp_path) == before
+        assert server.storage.version == version
+        assert machine(node).calls == calls
+
+    in_cluster(node, steps)
+
+
+def test_a_dry_run_changes_nothing_and_names_the_same_steps(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        before, version = files_below(tmp_path), server.storage.version
+        dry = await init(node, dry_run=True)
+        assert files_below(tmp_path) == before and server.storage.version == version and machine(node).calls == []
+        real = await init(node)
+        assert [line.what for line in dry.done] == [line.what for line in real.done]
+        words = {"would create": "created", "would run": "done", "skipped": "done"}
+        assert [words[line.state] for line in dry.done] == [line.state for line in real.done]
+
+    in_cluster(node, steps)
+
+
+def test_an_edit_of_the_configuration_is_brought_everywhere(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        config = node.layout.config
+        text = config.read_text().replace("[admission]", '[admission]\nregister = "static"\naudit_interval_s = 0')
+        config.write_text(text + '\n[scheduler]\nnames = ["edged"]\nleader_election = true\n')
+        before = states(await init(node, dry_run=True))
+        done = states(await init(node))
+        name = identity.name_of(configuration.Config().node.name)
+        assert before[f"ClusterRole {name}"] == "would update" and done[f"ClusterRole {name}"] == "updated"
+        assert done[f"Role kube-system/{name}"] == "created"  # the scheduler's Lease
+        assert done[f"Role default/{name}"] == "deleted"  # of dynamic registration
+        assert done[f"file {node.layout.unit}"] == "updated"
+        assert done["systemctl daemon-reload"] == "done"
+        assert f"{node.layout.socket.parent} {node.layout.static}" in node.layout.unit.read_text()
+        assert (node.layout.static / "admission-configuration.json").is_file()
+        assert config.read_text().startswith(text)
+        assert set(states(await init(node)).values()) == {"unchanged", "kept", "skipped"}
+
+    in_cluster(node, steps)
+
+
+def test_a_scheduler_only(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        report = await init(node, only=["scheduler"])
+        assert report.failed is None
+        assert names(server, "validatingwebhookconfigurations.admissionregistration.k8s.io") == []
+        config = configuration.load(node.layout.config)
+        assert config.admission is None and config.scheduler is not None
+        kept = await init(node, only=["admission"])
+        assert "has no [admission] table" in kept.notes[0]
+
+    in_cluster(node, steps)
+
+
+def test_files_of_others_are_kept_and_named_unless_forced(node: Place) -> None:
+    layout = node.layout
+    for path in (layout.unit, layout.kubeconfig):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+
+    async def steps(server: Sandbox) -> None:
+        report = await init(node)
+        for path in (layout.unit, layout.kubeconfig):
+            (line,) = [line for line in report.done if line.what == f"file {path}"]
+            assert line.state == "kept" and "--force" in line.detail
+            assert path.read_text() == "mine"
+        forced = states(await init(node, force=True))
+        assert forced[f"file {layout.unit}"] == forced[f"file {layout.kubeconfig}"] == "updated"
+        assert layout.config.read_text().startswith("# Written by `edged init`")
+        layout.unit.write_text(layout.unit.read_text() + "# an edit\n")
+        assert states(await init(node))[f"file {layout.unit}"] == "kept"
+
+    in_cluster(node, steps)
+
+
+def test_an_own_configuration_is_never_overwritten(node: Place, tmp_path: Path) -> None:
+    layout = node.layout
+    layout.folder.mkdir(parents=True)
+    layout.config.write_text(f'[node]\nname = "n"\nstate_dir = "{tmp_path}/mine"\n')
+
+    async def steps(server: Sandbox) -> None:
+        with pytest.raises(ConfigError, match="names no kubeconfig"):
+            await init(node, force=True)
+        text = layout.config.read_text() + f'[kubernetes]\nkubeconfig = "{tmp_path}/kc"\n'
+        layout.config.write_text(text)
+        report = await init(node, force=True)
+        assert layout.config.read_text() == text
+        assert (tmp_path / "mine").is_dir() and (tmp_path / "kc").is_file() and not layout.state.exists()
+        assert names(server, "serviceaccounts") == ["edged-n"]
+        assert report.failed is None
+
+    in_cluster(node, steps)
+
+
+def test_a_module_that_would_not_stay_is_copied(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        checkout = without_sample(node)
+        await init(checkout)
+        copied = checkout.layout.modules / checkout.program.module.name
+        assert copied.read_bytes() == checkout.program.module.read_bytes()
+        config = configuration.load(checkout.layout.config)
+        assert config.admission is not None and config.admission.policy[0].module == f"file://{copied}"
+
+    in_cluster(node, steps)
+
+
+def test_before_systemd_253_there_is_a_drop_in(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        machine(node).version = 252
+        await init(node)
+        assert "Type=notify\n" in node.layout.drop_in.read_text()
+        machine(node).version = 257  # the system was upgraded
+        assert states(await init(node))[f"file {node.layout.drop_in}"] == "deleted"
+        assert not node.layout.drop_in.parent.exists()
+
+    in_cluster(node, steps)
+
+
+@pytest.mark.parametrize("broken", ["useradd", "daemon-reload"])
+def test_a_failure_halfway_names_the_step_and_goes_on_when_repeated(node: Place, broken: str) -> None:
+    async def steps(server: Sandbox) -> None:
+        machine(node).broken = broken
+        report = await init(node)
+        failed = report.failed
+        assert failed is not None and failed == report.done[-1] and broken in failed.detail and not report.next
+        machine(node).broken = ""
+        report = await init(node)
+        assert report.failed is None and report.next
+        assert set(states(await init(node)).values()) == {"unchanged", "kept", "skipped"}
+
+    in_cluster(node, steps)
+
+
+def test_a_full_disk_is_told_with_the_file(node: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def steps(server: Sandbox) -> None:
+        monkeypatch.setattr("edged.cli.installation.local_steps.write_atomically", full)
+        failed = (await init(node)).failed
+        assert failed is not None and "No space left" in failed.detail and str(node.layout.config) in failed.what
+
+    in_cluster(node, steps)
+
+
+def test_what_is_refused_before_anything_is_changed(node: Place, tmp_path: Path) -> None:
+    async def refused(why: str, where: Place = node, **options: Any) -> None:
+        before = files_below(tmp_path)
+        with pytest.raises(EdgedError) as caught:
+            await init(where, **options)
+        for word in why.split("|"):
+            assert word in str(caught.value)
+        assert files_below(tmp_path) == before and machine(node).calls == []
+
+    async def alone() -> None:
+        nothing = replace(node.layout.distributions[0], kubeconfig=tmp_path / "nothing")
+        bare = replace(node, layout=replace(node.layout, distributions=(nothing,)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KUBECONFIG", str(tmp_path / "a"))
+            patch.setenv("HOME", str(tmp_path))
+            places = f"{tmp_path}/nothing (k3s)|{tmp_path}/a ($KUBECONFIG)|{tmp_path}/.kube/config"
+            await refused(f"{places}|--admin-kubeconfig", bare)
+        await refused("there is no such file", admin_kubeconfig=str(tmp_path / "gone"))
+        machine(node).root_user = False
+        await refused("run it as root")
+        machine(node).root_user, machine(node).linux = True, False
+        await refused("Linux")
+        machine(node).linux = True
+
+    trio.run(alone)
+
+    async def steps(server: Sandbox) -> None:
+        hidden = tmp_path / "root/edged"
+        await refused("hides from the daemon", replace(node, program=replace(node.program, needs=(hidden,))))
+        away = tmp_path / "away"
+        away.write_text(node.layout.distributions[0].kubeconfig.read_text().replace(server.url, "http://127.0.0.1:9"))
+        await refused("does not answer|away", admin_kubeconfig=str(away))
+
+    in_cluster(node, steps)
+
+
+def test_objects_of_another_machine_are_not_touched(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        bucket = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+        obj = server.storage.get(bucket, NamespacedName("", "edged"))
+        assert obj is not None
+        metadata = {**obj["metadata"], "annotations": {"edged.dev/owner": "edge-2/0123"}}
+        server.storage.update(bucket, {**obj, "metadata": metadata})
+        with pytest.raises(EdgedError, match=r"edge-2/0123.*--only scheduler"):
+            await init(node)
+
+    in_cluster(node, steps)
