@@ -18,7 +18,7 @@ PURE = (
     "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
-    "wasm/config.py",
+    "wasm/config.py", "daemon/protection.py", "tls/validity.py",
 )  # fmt: skip
 """No event loop, HTTP, Wasm runtime, clock or files."""
 SHELLS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ class Base:
     def __init__(self, config: Config, log: Logger) -> None:
         self.config = config
         self.log = log
+        self.progressed: Callable[[], None] = lambda: None
+        """Called when a module begins or ends to be compiled."""
         self.lines = GuestLines(log)
         engine = config.engine
         self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
@@ -64,6 +67,7 @@ class Base:
         return PluginLoader(config.engine, self.compiler, self.lines, modules)
 
     def _say_compiling(self, event: str, what: str) -> None:
+        self.progressed()
         if event == "discarded":
             self.log.warning("compiled module discarded", reason=what)
         elif event != "cached":

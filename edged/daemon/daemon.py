@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -25,6 +26,7 @@ import trio
 from edged.config import Config
 from edged.daemon.admission_part import AdmissionPart
 from edged.daemon.base import Base
+from edged.daemon.health import DaemonHealth
 from edged.daemon.heartbeat import Heartbeat
 from edged.daemon.operations import Operations
 from edged.daemon.reload import Reload
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from edged.scheduling.run.scheduling import Scheduling
 
 STATUS_AGAIN_S = 30.0
+EXTEND_S = 120.0
+"""How long systemd waits for one module to be compiled, on a slow board."""
 
 
 def logger(config: Config) -> Logger:
@@ -57,7 +61,8 @@ class Daemon:
         self._admission = AdmissionPart(self._base)
         self._scheduling: Scheduling | None = None
         self._reload = Reload(self._base, self._admission.policies, config_path)
-        self._operations = Operations(self._base, self._admission, self._reload)
+        self._health = DaemonHealth(self._base, self._admission, self._reload)
+        self._operations = Operations(self._base, self._admission, self._reload, self._health)
         self._probes = Probes(log)
 
     async def run(
@@ -87,6 +92,7 @@ class Daemon:
                 base.start_soon(self._heartbeat.run)
                 async with trio.open_nursery() as work:
                     async with trio.open_nursery() as intake:
+                        self._base.progressed = partial(notify.extend_start, EXTEND_S)
                         await self._start(sockets, base, work, intake)
                         self._say_ready(notify)
                         task_status.started(self)
@@ -102,7 +108,7 @@ class Daemon:
     ) -> None:
         config = self._base.config
         if config.observability.listen:
-            self._probes.ready["policies"] = lambda: "" if self._operations.ready else "not loaded yet"
+            self._health.probe(self._probes)
             health = Health(self._probes, self._log, self._base.metrics)
             bound = http.bind(config.observability.listen, "[observability] listen")
             await intake.start(http.Listener(bound, health, log=self._log).serve)
@@ -146,12 +152,13 @@ class Daemon:
             await trio.sleep(STATUS_AGAIN_S)
 
     def _say_ready(self, notify: systemd.Notifier) -> None:
-        self._operations.ready = True
+        self._base.progressed = lambda: None
+        self._health.is_serving = True
         notify.ready("serving")
         self._log.info("ready", elapsed_ms=round((time.time() - self._operations.started_at) * 1000))
 
     async def _drain(self, notify: systemd.Notifier) -> None:
-        self._operations.ready = False
+        self._health.is_serving = False
         notify.stopping("draining")
         self._log.info("stopping")
         await self._admission.drain(self._base.config.node.drain_s)

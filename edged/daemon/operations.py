@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edged.daemon.admission_part import AdmissionPart
+from edged import __version__
+from edged.daemon.admission_part import AdmissionPart, rfc3339
 from edged.daemon.base import Base
+from edged.daemon.health import DaemonHealth
+from edged.daemon.protection import Protection
 from edged.daemon.reload import Reload
 from edged.errors import ConfigError, PeerError
 from edged.kube.values.names import NamespacedName
@@ -18,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class Operations:
-    """Answers from what the parts know now. `ready` says whether everything that is enabled answers."""
+    """Answers from what the parts know now."""
 
-    def __init__(self, base: Base, admission: AdmissionPart, reload: Reload) -> None:
-        self.ready = False
+    def __init__(self, base: Base, admission: AdmissionPart, reload: Reload, health: DaemonHealth) -> None:
         self.scheduling: Scheduling | None = None
         self.started_at = time.time()
         self._base = base
         self._part = admission
         self._reload = reload
+        self._health = health
 
     def table(self) -> Mapping[str, Operation]:
         """By the name that a request gives."""
@@ -68,16 +72,22 @@ class Operations:
         """What `edged status` shows."""
         base, policies, auditor = self._base, self._part.policies, self._part.auditor
         decisions = self._part.admission.decisions
+        protection = self._health.protection()
         return {
-            "ready": self.ready,
+            "protection": {"sentence": protection.sentence, "problems": list(map(asdict, protection.problems))},
+            "serving": self._health.is_serving,
+            "ready": self._health.is_ready(),
+            "version": __version__,
             "uptime_s": round(time.time() - self.started_at, 1),
             "memory_kib": memory_kib(),
-            "policies": self._describe_policies(),
+            "policies": self._describe_policies(protection),
             "rejections": list(decisions.rejections),
             "reloads": self._reload.count,
             "reload_error": self._reload.error,
+            "configured_at": rfc3339(self._reload.succeeded_at),
             "certificate_error": policies.certificates.error if policies.certificates else "",
-            "kubernetes": {"server": base.client.server, "configured": base.client.configured},
+            "certificates": {each.use: rfc3339(each.ends) for each in self._health.certificates()},
+            "kubernetes": self._describe_server(),
             "registration": self._describe_registration(),
             "custom_resources": policies.resources.describe() if policies.resources is not None else {},
             "audit": auditor.describe() if auditor is not None else {},
@@ -85,12 +95,24 @@ class Operations:
             "internal_errors": base.log.internal_errors.describe(),
         }
 
-    def _describe_policies(self) -> dict[str, Any]:
+    def _describe_server(self) -> dict[str, Any]:
+        client = self._base.client
+        heard_at = client.contact.heard_at
+        return {
+            "server": client.server,
+            "configured": client.configured,
+            "last_contact": rfc3339(heard_at) if heard_at is not None else "",
+            "failure": client.contact.failure,
+        }
+
+    def _describe_policies(self, protection: Protection) -> dict[str, Any]:
         decisions = self._part.admission.decisions
+        judged = {policy.name: policy for policy in protection.policies}
         return {
             name: {
                 "mode": policy.config.mode,
                 "state": "failed" if policy.error else "loaded",
+                "enforcement": judged[name].state if name in judged else "unregistered",
                 "error": policy.error or "",
                 "digest": ", ".join(policy.digests),
                 **{key: getattr(counters, key) for key in counters.__slots__},

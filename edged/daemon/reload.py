@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,12 +27,15 @@ class Reload:
     """Puts the file's present content into force; whatever is wrong with it leaves the last good one as it is.
 
     `path` None (tests): the configuration in force is loaded again. `scheduling` is None while no scheduler is
-    configured. `error` says why the last reload was refused, or is "".
+    configured. `error` says why the last reload was refused, or is "". `succeeded_at`: Unix time at which the
+    configuration in force was read; `count` and `refused`: how many reloads ended which way.
     """
 
     def __init__(self, base: Base, policies: ServedPolicies, path: str | None) -> None:
         self.count = 0
+        self.refused = 0
         self.error = ""
+        self.succeeded_at = time.time()
         self.scheduling: Scheduling | None = None
         self._base = base
         self._policies = policies
@@ -61,10 +65,12 @@ class Reload:
                 return False
             self.error = ""
             self.count += 1
+            self.succeeded_at = time.time()
             log.info("reloaded", policies=len(self._policies.served()))
             return True
 
     def _failed(self, error: Exception) -> None:
+        self.refused += 1
         self.error = describe(error)
 
     async def _reload(self) -> None:

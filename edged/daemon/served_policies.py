@@ -30,6 +30,8 @@ class ServedPolicies:
         self.registration: Registration | None = None
         self.certificates: Certificates | None = None
         self.resources: CustomResources | None = None
+        self.is_fetching = True
+        """Whether modules of the configuration file are being fetched that were not there at the start."""
         self._admission = admission
         self._loader = loader
         self._configured: PolicySet = {}
@@ -53,6 +55,10 @@ class ServedPolicies:
         """Serve these as the configuration file's."""
         self._configured = policies
         self.swap()
+
+    def tried_all(self) -> None:
+        """Every module was fetched, or there is a reason why not."""
+        self.is_fetching = False
 
     def replace(self, old: Policy | Group, new: Policy | Group) -> None:
         """Serve another version of one of the configuration file's."""

@@ -1,5 +1,8 @@
 """`/livez`, `/readyz`, `/healthz` and `/metrics`: the handler of the observability listener, and its probes.
 
+/readyz also has warnings: what is wrong without making the process unready, since no restart and no other endpoint
+would mend it. They are lines of the verbose answer and never change its status.
+
 A check is a function without arguments that says what is wrong, "" when nothing is. It is called once per
 request and must only look at what is known; what takes time is done by a periodic task that leaves its result
 behind, as the TLS probe of the admission listener does: a real handshake, since a listener whose
@@ -29,12 +32,14 @@ PROBE_TIMEOUT_S = 5.0
 
 
 class Probes:
-    """Checks by name: `live` for /livez and /healthz, `ready` (and all of `live`) for /readyz."""
+    """Checks by name: `live` for /livez and /healthz, `ready` (and all of `live`) for /readyz, which also shows
+    `warnings`. A name may be in both: then the warning counts once the check passes."""
 
     def __init__(self, log: Logger) -> None:
         self._log = log
         self.live: dict[str, Check] = {}
         self.ready: dict[str, Check] = {}
+        self.warnings: dict[str, Check] = {}
 
     def probe_tls(self, nursery: trio.Nursery, address: str, interval_s: float = PROBE_INTERVAL_S,
                   name: str = "admission-tls") -> None:
@@ -93,7 +98,13 @@ class Health:
             return Response(200, await self._rendered(self._metrics), CONTENT_TYPE)
         checks = self._probes.live | (self._probes.ready if path == "/readyz" else {})
         verbose = "verbose" in parse_qs(request.query, keep_blank_values=True)
-        return answer(path[1:], {name: self._complaint(name, check) for name, check in checks.items()}, verbose=verbose)
+        complaints = self._complaints(checks)
+        shown = path == "/readyz" and (verbose or any(complaints.values()))
+        warnings = self._complaints(self._probes.warnings) if shown else {}
+        return answer(path[1:], complaints, warnings, verbose=verbose)
+
+    def _complaints(self, checks: Mapping[str, Check]) -> dict[str, str]:
+        return {name: self._complaint(name, check) for name, check in checks.items()}
 
     def _complaint(self, name: str, check: Check) -> str:
         with boundary(self._log, "check", name) as unit:
@@ -117,17 +128,27 @@ async def _joined(metrics: MetricRegistry) -> bytes:
     return "".join(lines).encode()
 
 
-def answer(name: str, complaints: Mapping[str, str], *, verbose: bool) -> Response:
-    """200 `ok`, or 503 with a line per check; that list also when `verbose`. `complaints`: what each check says is
-    wrong, or "". The shape is kube-apiserver's."""
+def answer(name: str, complaints: Mapping[str, str], warnings: Mapping[str, str], *, verbose: bool) -> Response:
+    """200 `ok`, or 503 with a line per check; that list also when `verbose`. `complaints` and `warnings`: what each
+    check says is wrong, or "". The shape is kube-apiserver's, the lines of warnings are edged's."""
     failed = any(complaints.values())
     if not failed and not verbose:
         return _plain(200, "ok")
-    lines = [f"[-]{check} failed: {complaint}" if complaint else f"[+]{check} ok"
-             for check, complaint in complaints.items()]
+    checks = dict.fromkeys([*complaints, *warnings])
+    lines = [_line(check, complaints.get(check, ""), warnings.get(check, "")) for check in checks]
     # The lines and their signs are those of Kubernetes' health endpoints.
     lines.append(f"{name} check {'failed' if failed else 'passed'}\n")
     return _plain(503 if failed else 200, "\n".join(lines))
+
+
+def _line(check: str, complaint: str, warning: str) -> str:
+    """One line, whatever a message has in it."""
+    sign, what = "+", "ok"
+    if complaint:
+        sign, what = "-", f"failed: {complaint}"
+    elif warning:
+        sign, what = "!", f"warning: {warning}"
+    return " ".join(f"[{sign}]{check} {what}".split())
 
 
 def _plain(status: int, text: str) -> Response:

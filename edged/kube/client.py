@@ -8,11 +8,13 @@ but a watch that has to be resumed. Watching and caching are in watch.py and inf
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import math
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -23,6 +25,7 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 from edged.errors import ConfigError, PeerError
 from edged.http.client import Transport
 from edged.json_text import JsonError, dumps, loads
+from edged.kube.contact import Contact
 from edged.kube.control import listwatch
 from edged.kube.credentials import ExecAuth
 
@@ -85,6 +88,8 @@ class Session:
         self.auth = _authentication(config)
         self.retired = False
         self.streams: set[trio.CancelScope] = set()
+        self.contact = Contact()
+        self.client_certificate = _client_certificate(config)
         self._in_use = 0
         self._back: trio.Event | None = None  # while no request reaches the server
         self.http = httpx2.AsyncClient(
@@ -173,7 +178,10 @@ class ApiClient:
         self._refresh = refresh
         self._waiting_for = waiting_for
         self._configured = trio.Event()
+        self.contact = Contact()
+        """With the API server, whichever session it was."""
         if session is not None:
+            session.contact = self.contact
             self._configured.set()
         self.discovered: dict[tuple[str, str], Any] = {}  # discovery.py keeps its answers here
 
@@ -207,6 +215,8 @@ class ApiClient:
     async def swap(self, session: Session) -> None:
         """Use `session` from now on; requests in flight end on the old one, its streams are cut."""
         old, self._session = self._session, session
+        session.contact = self.contact
+        self.contact.failure = ""
         self._configured.set()
         self.discovered.clear()
         if old is not None:
@@ -289,7 +299,7 @@ class ApiClient:
                     with contextlib.suppress(httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
                         return await _transmit(session, request, method, path, again=True)
                 return await _transmit(session, request, method, path)
-        raise NoAnswer(f"API server {session.server}: no answer to {method} {path} within {timeout_s:g} s")
+        raise _too_late(session, method, path, timeout_s)
 
     @contextlib.asynccontextmanager
     async def stream(
@@ -325,7 +335,7 @@ class ApiClient:
         request = session.http.build_request("GET", path, params=dict(query))
         with trio.move_on_after(timeout_s):
             return await _transmit(session, request, "GET", path, stream=True)
-        raise NoAnswer(f"API server {session.server}: no answer to GET {path} within {timeout_s:g} s")
+        raise _too_late(session, "GET", path, timeout_s)
 
 
 async def _transmit(
@@ -342,12 +352,14 @@ async def _transmit(
     try:
         response = await session.http.send(request, stream=stream)
         session.is_there()
+        session.contact.heard()
         return response
     except httpx2.TransportError as error:
         if isinstance(error, httpx2.ConnectError):
             session.is_away()
         if again and isinstance(error, (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)):
             raise
+        session.contact.failed(f"{session.server}: {cause_of(error)}")
         raise _no_answer(session, method, path, error) from error
     except LightkubeConfigError as error:  # a token file that is gone
         raise NoAnswer(f"API server {session.server}: {error}") from error
@@ -424,7 +436,9 @@ class LineStream:
             if session.retired:  # since before the first read
                 scope.cancel()
             try:
-                return await anext(self._chunks, None)
+                chunk = await anext(self._chunks, None)
+                session.contact.heard()
+                return chunk
             except httpx2.TransportError as error:
                 raise _no_answer(session, "watch", self._path, error) from error
             finally:
@@ -482,6 +496,11 @@ def _no_answer(session: Session, method: str, path: str, error: BaseException) -
     return NoAnswer(f"API server {session.server}: {method} {path}: {cause_of(error)}")
 
 
+def _too_late(session: Session, method: str, path: str, timeout_s: float) -> NoAnswer:
+    session.contact.failed(f"{session.server}: no answer within {timeout_s:g} s")
+    return NoAnswer(f"API server {session.server}: no answer to {method} {path} within {timeout_s:g} s")
+
+
 def cause_of(error: BaseException) -> str:
     """The innermost reason in words: "Connection refused" rather than "all attempts to connect failed"."""
     innermost = error
@@ -510,6 +529,19 @@ def _ssl_context(config: SingleConfig) -> ssl.SSLContext:
         raise ConfigError(
             f"kubeconfig context {config.context_name}: certificates cannot be used: {error}"
         ) from error
+
+
+def _client_certificate(config: SingleConfig) -> bytes:
+    """PEM of the certificate that we show; b"" without one, and where it cannot be read: the TLS context says that."""
+    user = config.user
+    if user is None:
+        return b""
+    try:
+        if user.client_cert_data:
+            return base64.b64decode(user.client_cert_data)
+        return Path(config.abs_file(user.client_cert)).read_bytes() if user.client_cert else b""
+    except (OSError, ValueError):
+        return b""
 
 
 def _authentication(config: SingleConfig) -> httpx2.Auth | None:

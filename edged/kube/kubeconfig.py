@@ -200,6 +200,11 @@ class ClientSource:
         self._lock = trio.Lock()
         self.client = ApiClient(refresh=self._refresh, waiting_for=str(location))
 
+    @property
+    def problem(self) -> str:
+        """Why the kubeconfig as it is now is not in use; "" when it is."""
+        return self._last_error
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read the kubeconfig, then look every few seconds whether it changed. Started when the first attempt
         was made, successful or not."""

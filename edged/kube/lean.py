@@ -55,6 +55,7 @@ class LeanPool:
             if answer.status >= 300:
                 raise error_of(answer.status, httpx2.Headers(answer.headers), bytes(answer.body))
             return bytes(answer.body)
+        self._client.contact.failed(f"{self._client.server}: no answer within {timeout_s:g} s")
         raise NoAnswer(
             f"API server {self._client.server}: no answer to {method} {path} within {timeout_s:g} s"
         )
@@ -90,7 +91,9 @@ class LeanPool:
         while True:
             connection = await self._take(session)
             try:
-                return await _exchange(connection, data)
+                answer = await _exchange(connection, data)
+                session.contact.heard()
+                return answer
             except Broken as broken:
                 if not (broken.nothing_received and connection.reused and repeatable):
                     raise NoAnswer(
@@ -110,6 +113,7 @@ class LeanPool:
         try:
             return await connect(session.url.host, session.port, session.ssl_context)
         except ConnectFailed as error:
+            session.contact.failed(f"{session.server}: {cause_of(error)}")
             raise NoAnswer(f"API server {session.server}: {cause_of(error)}") from error
 
     async def _give_back(self, session: Session, connection: Connection) -> None:

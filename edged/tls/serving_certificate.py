@@ -52,13 +52,19 @@ class Certificates:
         self._now = now
         self._material: Material | None = None
         self._said = ""
+        self._renewal_error = ""
         self.bundle = b""
         self.tls: ServerTls | None = None
 
     @property
     def error(self) -> str:
-        """Why the files as they are now are not in use; "" when they are."""
-        return self.tls.error if self.tls is not None else ""
+        """Why the files as they are now are not in use, or could not be renewed; "" where all is well."""
+        return self._renewal_error or (self.tls.error if self.tls is not None else "")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it comes from edged's own CA, which renews it."""
+        return not self._own.cert
 
     async def load(self) -> ServerTls:
         """The first material. Raises ConfigError."""
@@ -85,8 +91,10 @@ class Certificates:
         try:
             self._material = await self._ensure()
         except ConfigError as error:
+            self._renewal_error = str(error)
             self._log.error("certificates not renewed", error=str(error))
             return False
+        self._renewal_error = ""
         return True
 
     async def take_up(self) -> None:

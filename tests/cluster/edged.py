@@ -91,10 +91,10 @@ class Edged:
 
     # --- life
     def start(self, *, seconds: float = 60.0) -> Self:
-        """Returns when it says that it is ready."""
+        """Returns when it serves, whether or not the API server was told of it."""
         command = [str(PROGRAM), "run", "--config", str(self.config)]
         self.process = Process(command, self.log_file, self._environment())
-        self.process.wait_until(self.is_ready, seconds)
+        self.process.wait_until(self.is_serving, seconds)
         return self
 
     def stop(self) -> None:
@@ -178,6 +178,13 @@ class Edged:
             with closing(http.client.HTTPConnection("127.0.0.1", self.health_port, timeout=5)) as connection:
                 return _http(connection, "GET", "/readyz")[0] == 200
         except (OSError, http.client.HTTPException):
+            return False
+
+    def is_serving(self) -> bool:
+        """Whether every listener answers: what systemd calls started."""
+        try:
+            return bool(self.status()["serving"])
+        except OSError:
             return False
 
     def status(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_two_daemons_do_not_fight(server: Server, edged: Edged) -> None:
             assert [get(server.kubectl, plural, "edged") for plural in OBJECTS] == first
             time.sleep(1)
         assert edged.registration["phase"] == "registered"
-        assert second.is_ready()
+        assert second.is_serving() and not second.is_ready(), "the API server was never told of it"
         assert second.review("other", pod("x", privileged=True))["allowed"] is False
 
 

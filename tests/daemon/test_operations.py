@@ -11,6 +11,7 @@ import trio
 from edged import config as configuration
 from edged.daemon.admission_part import AdmissionPart
 from edged.daemon.base import Base
+from edged.daemon.health import DaemonHealth
 from edged.daemon.operations import Operations
 from edged.daemon.reload import Reload
 from edged.errors import ConfigError
@@ -24,7 +25,8 @@ async def _nobody(event: dict[str, Any]) -> None:
 def test_a_process_that_does_nothing(tmp_path: Path) -> None:
     base = Base(configuration.parse(f'[node]\nstate_dir = "{tmp_path}"\n'), Logger(write=lambda line: None))
     part = AdmissionPart(base)
-    operations = Operations(base, part, Reload(base, part.policies, None))
+    reload = Reload(base, part.policies, None)
+    operations = Operations(base, part, reload, DaemonHealth(base, part, reload))
 
     async def main() -> None:
         table = operations.table()

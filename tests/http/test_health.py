@@ -114,3 +114,29 @@ def test_a_check_or_a_collector_that_raises_fails_alone() -> None:
     metrics.collectors += [broken, lambda: gauge.set(7)]
     assert b"edged_x 7\n" in get(Health(probes, log, metrics), "/metrics").body
     assert log.internal_errors.counts == {"check": 1, "metrics": 1}
+
+
+def test_warnings_are_lines_that_change_no_status():
+    probes = Probes(QUIET)
+    probes.ready["registration"] = lambda: ""
+    probes.warnings["registration"] = lambda: "the API server is\naway"
+    probes.warnings["reload"] = lambda: ""
+    health = Health(probes, QUIET)
+    assert get(health, "/readyz").body == b"ok"
+    response = get(health, "/readyz?verbose")
+    assert response.status == 200
+    assert response.body == (
+        b"[!]registration warning: the API server is away\n[+]reload ok\nreadyz check passed\n"
+    )
+    assert get(health, "/livez?verbose").body == b"livez check passed\n"
+    probes.ready["registration"] = lambda: "not told yet"
+    response = get(health, "/readyz")
+    assert response.status == 503
+    assert response.body == b"[-]registration failed: not told yet\n[+]reload ok\nreadyz check failed\n"
+
+
+def test_a_warning_that_raises_fails_by_itself():
+    probes = Probes(QUIET)
+    probes.warnings["reload"] = lambda: str(1 // 0)
+    response = get(Health(probes, QUIET), "/readyz?verbose")
+    assert response.status == 200 and b"[!]reload warning: internal error: ZeroDivisionError" in response.body

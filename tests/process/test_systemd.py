@@ -33,6 +33,8 @@ def test_life_of_a_service(manager: tuple[str, socket.socket]) -> None:
     environment = {"NOTIFY_SOCKET": path}
     notify = systemd.notifier(environment)
     assert environment == {}
+    notify.extend_start(1.5)
+    assert end.recv(4096) == b"EXTEND_TIMEOUT_USEC=1500000"
     notify.ready("two\npolicies")
     assert end.recv(4096) == b"READY=1\nSTATUS=two policies"
     before = time.monotonic_ns() // 1000

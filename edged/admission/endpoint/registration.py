@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -92,6 +93,8 @@ class Registration(ABC):
         self.revision = 0
         """How often `update` was called."""
         self._settled_revision = 0
+        self.told_at: float | None = None
+        """Unix time at which the API server was last told, or found to be told."""
         self._told = trio.Event()
 
     # --- for the daemon
@@ -141,6 +144,7 @@ class Registration(ABC):
     def _settled(self, revision: int) -> None:
         """The API server has been told of that update: from now on the grace periods run."""
         self._settled_revision = revision
+        self.told_at = time.time()
         told, self._told = self._told, trio.Event()
         told.set()
         now = trio.current_time()

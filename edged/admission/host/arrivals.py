@@ -27,6 +27,7 @@ class Host(Protocol):
     def served(self) -> PolicySet: ...
     def loader(self) -> PolicyLoader: ...
     def replace(self, old: Policy | Group, new: Policy | Group) -> None: ...
+    def tried_all(self) -> None: ...
 
 
 async def run(host: Host, log: Logger) -> None:
@@ -36,8 +37,10 @@ async def run(host: Host, log: Logger) -> None:
         async with trio.open_nursery() as nursery:
             for policy in waiting:
                 nursery.start_soon(_load, host, policy, log)
+        host.tried_all()
         await trio.sleep(pause_s)
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+    host.tried_all()
 
 
 async def _load(host: Host, old: Policy | Group, log: Logger) -> None:

@@ -22,13 +22,16 @@ MESSAGE_CHARACTERS = 256  # of a remembered rejection
 @dataclass(slots=True)
 class Counters:
     """Per policy, since the process started: its own verdicts, before monitor mode. Audits are not counted here; they
-    are in the metrics and in their reports."""
+    are in the metrics and in their reports. `failures_in_a_row`: reviews that failed or timed out since the last one
+    that did not, of which `last_failure` is the reason; both begin anew with each set of policies."""
 
     accepted: int = 0
     rejected: int = 0
     mutated: int = 0
     timed_out: int = 0
     failed: int = 0
+    failures_in_a_row: int = 0
+    last_failure: str = ""
 
 
 class Decisions:
@@ -44,6 +47,8 @@ class Decisions:
         """The counters of other policies go."""
         names = [policy.name for policy in policies]
         self.counters = {name: self.counters.get(name) or Counters() for name in names}
+        for counters in self.counters.values():
+            counters.failures_in_a_row, counters.last_failure = 0, ""
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Count and log a review. A question of an audit is logged at level debug, because there are thousands."""
@@ -52,7 +57,7 @@ class Decisions:
                 self._log.log("debug", "audit", _fields(evaluation))
             return
         word, response = evaluation.verdict, evaluation.response
-        self._count(evaluation.policy.name, word, bool(evaluation.own.patch))
+        self._count(evaluation, word)
         refused = not response.allowed
         if refused or word in ("rejected", "timeout", "error"):
             self._remember(evaluation)
@@ -62,10 +67,13 @@ class Decisions:
                 fields["reason"] = evaluation.failure or (evaluation.own.status or {}).get("message", "")
             self._log.log("info", "review", fields)
 
-    def _count(self, name: str, word: str, mutated: bool) -> None:
-        counters = self.counters.get(name)
+    def _count(self, evaluation: Evaluation, word: str) -> None:
+        counters = self.counters.get(evaluation.policy.name)
         if counters is None:
             return  # removed while it was asked
+        failure = evaluation.failure
+        counters.failures_in_a_row = counters.failures_in_a_row + 1 if failure else 0
+        counters.last_failure = failure[:MESSAGE_CHARACTERS]
         if word == "timeout":
             counters.timed_out += 1
         elif word == "error":
@@ -74,7 +82,7 @@ class Decisions:
             counters.rejected += 1
         else:
             counters.accepted += 1
-        if mutated:
+        if evaluation.own.patch:
             counters.mutated += 1
 
     def _remember(self, evaluation: Evaluation) -> None:

@@ -26,13 +26,14 @@ from edged.admission.host.policy import PolicySet
 from edged.admission.resources import resource_loads, resource_webhooks
 from edged.admission.resources.conversion import Converted, Limits, convert
 from edged.admission.resources.kinds import KINDS, unique_name_of
-from edged.admission.resources.plan import Object, Plan, describe, make_plan
+from edged.admission.resources.plan import Object, Plan, Planned, describe, make_plan
 from edged.admission.resources.resource_loads import Loads
 from edged.admission.resources.resource_memory import Memory
 from edged.admission.resources.resource_objects import Objects
 from edged.admission.resources.resource_reports import ResourceReports
 from edged.admission.resources.resource_status import ObjectWriter
 from edged.admission.resources.resource_webhooks import ResourceWebhooks
+from edged.admission.resources.status import Facts
 from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhooks import WebhookSpec
 from edged.errors import PeerError
@@ -136,12 +137,21 @@ class CustomResources:
         self._loads.reload()
         self.wake()
 
+    @property
+    def problem(self) -> str:
+        """Why they cannot be read at the moment, "" when they can."""
+        return self._objects.problem
+
+    def known(self) -> list[tuple[Planned, Facts]]:
+        """What there is to say of each policy."""
+        return self._reports.known(self._plan)
+
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""
         return {
             "policy_server": self.server_name,
             "definitions": "installed" if self._objects.installed else "not installed",
-            "problem": self._objects.problem,
+            "problem": self.problem,
             "resources": self._reports.describe(self._plan),
         }
 

@@ -109,23 +109,26 @@ class ResourceReports:
         mode = policy.config.mode if policy is not None and not policy.error else ""
         loaded = policy is not None and not error and not loads.is_loading(name)
         if not server_of(planned.obj):
-            return Facts("unscheduled", mode, loaded, why=error)
+            return Facts("unscheduled", mode, loaded, why=error, error=error)
         if not plan.has_server:
-            return Facts("scheduled", mode, loaded, why=error)
+            return Facts("scheduled", mode, loaded, why=error, error=error)
         is_registered = name in registered and not planned.blocked
         active = is_registered and loaded
         why = error or ("" if active else self._waiting_for(name))
-        return Facts("active" if active else "pending", mode, loaded, is_registered, why)
+        return Facts("active" if active else "pending", mode, loaded, is_registered, why, error)
 
     def _waiting_for(self, name: str) -> str:
         return LOADING if self._loads.is_loading(name) else self._webhooks.waiting_for(name)
 
+    def known(self, plan: Plan) -> list[tuple[Planned, Facts]]:
+        """What there is to say of each policy."""
+        registered = self._webhooks.registered(plan)
+        return [(planned, self.facts(plan, planned, registered)) for planned in plan.policies]
+
     def describe(self, plan: Plan) -> list[dict[str, Any]]:
         """For `edged status`."""
-        registered = self._webhooks.registered(plan)
         described = []
-        for planned in plan.policies:
-            facts = self.facts(plan, planned, registered)
+        for planned, facts in self.known(plan):
             status = {"status": facts.phase, "mode": facts.mode, "current": facts.loaded, "why": facts.why}
             described.append({"object": describe(planned.obj), "policy": planned.name, **status})
         return described

@@ -29,13 +29,14 @@ SERVER_CONDITIONS = (
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one policy. `phase` is policyStatus; `loaded`: the spec as it is now is what answers; `why`:
-    what is wrong, or what else there is to say."""
+    what is wrong, or what else there is to say; `error`: of that, why the spec as it is now cannot answer."""
 
     phase: str
     mode: str = ""
     loaded: bool = False
     registered: bool = False
     why: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

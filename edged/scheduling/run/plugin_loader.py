@@ -56,6 +56,18 @@ class Loaded:
     configs: tuple[ProfileConfig, ...] = ()
     guests: dict[str, LoadedPlugin] = field(default_factory=dict)
 
+    def describe(self) -> list[dict[str, Any]]:
+        """Each guest: its name, the profiles it is in, its extension points and its module's digest."""
+        return [
+            {
+                "plugin": name,
+                "profiles": [made.scheduler_name for made in self.profiles if loaded.plugin in made.plugins],
+                "points": sorted(loaded.plugin.points),
+                "digest": loaded.digest,
+            }
+            for name, loaded in self.guests.items()
+        ]
+
     def adopt(self, old: Loaded) -> list[GuestPlugin]:
         """Put prepared versions to use; -> the plugins of `old` that nobody needs any more."""
         for loaded in self.guests.values():

@@ -57,9 +57,21 @@ class Scheduler:
         self._bindings = bindings
         self._feed = feed
         self._statuses = statuses
+        self._watched = {"Nodes": environment.nodes, "Pods": environment.pods}
         self._breaks = WatchBreaks(environment.nodes, environment.pods)
         self._log = environment.log
         self._wake = trio.Event()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all Nodes and Pods were read once."""
+        return all(informer.synced for informer in self._watched.values())
+
+    @property
+    def problem(self) -> str:
+        """Why Nodes or Pods cannot be watched at the moment, "" when they can."""
+        problems = (f"{kind}: {informer.problem}" for kind, informer in self._watched.items() if informer.problem)
+        return next(problems, "")
 
     def ask(self, extenders: Sequence[Extender]) -> None:
         """HTTP extenders to consult; before `use`."""

@@ -208,6 +208,7 @@ class Scheduling:
         state: dict[str, Any] = {
             "pending": self.scheduler.state.queue.pending(),
             "profiles": [profile.scheduler_name for profile in self.profiles],
+            "plugins": self._term.loaded.describe() if self._term is not None else [],
         }
         if self.error:
             state["error"] = self.error

@@ -31,6 +31,7 @@ class Host:
     loads: list[Policy]
     reloaded: Policy | None = None
     asked_at: list[float] = field(default_factory=list)
+    tried_at: list[float] = field(default_factory=list)
 
     def configured(self) -> PolicySet:
         return {"p": self.now}
@@ -46,6 +47,9 @@ class Host:
         if self.reloaded is not None:
             self.now = self.reloaded
         return self.loads.pop(0)
+
+    def tried_all(self) -> None:
+        self.tried_at.append(trio.current_time())
 
     def replace(self, old: Policy | Group, new: Policy | Group) -> None:
         assert old is self.now and isinstance(new, Policy)
@@ -89,3 +93,13 @@ def test_a_reload_that_comes_first_is_not_undone() -> None:
     host = Host(policy(is_waiting=True), [policy()], reloaded=policy())
     run(host)
     assert host.now is host.reloaded
+
+
+def test_when_everything_was_tried_is_told() -> None:
+    loads = [policy(error="no route", is_waiting=True), policy()]
+    host = Host(policy(error="still being fetched", is_waiting=True), loads)
+    run(host)
+    assert host.tried_at[0] < host.asked_at[1], "after the first round, whatever came of it"
+    nothing = Host(policy(), [])
+    run(nothing)
+    assert len(nothing.tried_at) == 1 and not nothing.asked_at

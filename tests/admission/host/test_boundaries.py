@@ -253,6 +253,9 @@ class Waiting:
     def loader(self) -> PolicyLoader:
         return PolicyLoader(self.rig.limits, self.rig.compiler, self.rig.lines, self.rig.log, self.rig.modules)
 
+    def tried_all(self) -> None:
+        """Nobody asks."""
+
     def replace(self, old: Policy | Group, new: Policy | Group) -> None:
         self.policies = {name: new if policy is old else policy for name, policy in self.policies.items()}
 

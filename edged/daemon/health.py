@@ -1,0 +1,209 @@
+"""What this process knows of itself, as protection.py judges it: for `edged status`, `/readyz` and the metrics.
+
+Only looks at what is known. `/readyz` is 503 until the policies answer and, with `register = "dynamic"`, until the API
+server was told of them once. What goes wrong after that is a warning line there, a metric and a problem of
+`edged status --check`: no restart would mend it (RATIONALE.md).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from edged.admission.endpoint.registration import Registration
+from edged.admission.host.policy import Group, Policy
+from edged.admission.resources.plan import Planned, describe
+from edged.admission.resources.status import Facts as ResourceFacts
+from edged.daemon.admission_part import AdmissionPart, rfc3339
+from edged.daemon.base import Base
+from edged.daemon.protection import (
+    SUBJECTS,
+    CertificateFacts,
+    Facts,
+    PolicyFacts,
+    Protection,
+    RegistrationFacts,
+    Rules,
+    SchedulerFacts,
+    Subject,
+    judge,
+)
+from edged.daemon.reload import Reload
+from edged.http.health import Probes
+from edged.tls.validity import validity
+
+if TYPE_CHECKING:
+    from edged.scheduling.run.scheduling import Scheduling
+
+UNSERVED = {
+    "unscheduled": "it names no PolicyServer",
+    "scheduled": "its PolicyServer does not exist, or is being deleted",
+}
+"""Phases of a custom resource in which nobody is to ask the policy, and why."""
+
+
+class DaemonHealth:
+    """`is_serving`: every listener that is enabled answers, and the process is not about to end."""
+
+    def __init__(
+        self, base: Base, part: AdmissionPart, reload: Reload, now: Callable[[], float] = time.time
+    ) -> None:
+        self.is_serving = False
+        self._base = base
+        self._part = part
+        self._reload = reload
+        self._now = now
+
+    def protection(self) -> Protection:
+        """The judgement of this moment."""
+        return judge(self.facts())
+
+    # --- /readyz
+
+    def probe(self, probes: Probes) -> None:
+        """The checks of /readyz: what must hold once, and what is only worth a warning."""
+        probes.ready["policies"] = self._loading
+        admission = self._base.config.admission
+        if admission is not None and admission.register == "dynamic":
+            probes.ready["registration"] = self._untold
+        for subject in SUBJECTS:
+            probes.warnings[subject] = partial(self._warning, subject)
+
+    def is_ready(self) -> bool:
+        return not self._loading() and not self._untold()
+
+    def _loading(self) -> str:
+        if not self.is_serving:
+            return "not loaded yet"
+        policies = self._part.policies
+        missing = [policy.name for policy in policies.configured().values() if policy.error and policy.is_waiting]
+        return f"modules are being fetched: {', '.join(missing)}" if missing and policies.is_fetching else ""
+
+    def _untold(self) -> str:
+        registration = self._part.policies.registration
+        if registration is None or registration.mode != "dynamic" or registration.told_at is not None:
+            return ""
+        message = registration.state.message
+        return "the API server has not been told of the policies yet" + (f": {message}" if message else "")
+
+    def _warning(self, subject: Subject) -> str:
+        return self.protection().about(subject) if self.is_serving else ""
+
+    # --- facts
+
+    def facts(self) -> Facts:
+        """Everything that there is to judge."""
+        base, policies = self._base, self._part.policies
+        config, registration = base.config, policies.registration
+        dynamic = config.admission is not None and config.admission.register == "dynamic"
+        needs_server = dynamic or config.scheduler is not None
+        scheduling, resources = self._reload.scheduling, policies.resources
+        return Facts(
+            now=self._now(),
+            serving=self.is_serving,
+            policies=[*self._configured(), *self._resources()],
+            registration=_registration(registration) if registration is not None else None,
+            scheduler=_scheduler(scheduling) if scheduling is not None else None,
+            certificates=list(self.certificates()),
+            resources_problem=resources.problem if resources is not None else "",
+            contact=base.client.contact.failure,
+            kubeconfig=base.source.problem if needs_server else "",
+            has_server=base.client.configured,
+            reload_error=self._reload.error,
+            configured_at=rfc3339(self._reload.succeeded_at),
+        )
+
+    def _configured(self) -> Iterator[PolicyFacts]:
+        for policy in self._part.policies.configured().values():
+            failures, failure = self._failures(policy.name)
+            yield PolicyFacts(
+                policy.name,
+                monitor=policy.monitor,
+                rules=_rules(policy),
+                error=policy.error or "",
+                waits=policy.is_waiting,
+                failures=failures,
+                failure=failure,
+            )
+
+    def _resources(self) -> Iterator[PolicyFacts]:
+        resources = self._part.policies.resources
+        for planned, facts in resources.known() if resources is not None else ():
+            if not planned.is_deleting:
+                policy = resources.policies.get(planned.name) if resources is not None else None
+                yield self._resource(planned, facts, None if planned.blocked else policy)
+
+    def _resource(self, planned: Planned, facts: ResourceFacts, policy: Policy | Group | None) -> PolicyFacts:
+        failures, failure = self._failures(planned.name)
+        return PolicyFacts(
+            describe(planned.obj) if planned.blocked else planned.name,
+            object=describe(planned.obj),
+            monitor=policy is not None and policy.monitor,
+            served=policy is not None and facts.phase not in UNSERVED,
+            error=facts.error or (policy.error or "" if policy is not None else ""),
+            earlier=bool(facts.error) and policy is not None and not policy.error,
+            waits=True,
+            why=UNSERVED.get(facts.phase, facts.why),
+            failures=failures,
+            failure=failure,
+        )
+
+    def _failures(self, name: str) -> tuple[int, str]:
+        counters = self._part.admission.decisions.counters.get(name)
+        return (counters.failures_in_a_row, counters.last_failure) if counters is not None else (0, "")
+
+    def certificates(self) -> Iterator[CertificateFacts]:
+        """What the listener shows, and what edged shows to the API server; without those that cannot be read."""
+        serving = self._part.policies.certificates
+        if serving is not None and serving.tls is not None and (times := validity(serving.tls.certificate)):
+            name = "the serving certificate" if serving.is_own else f"the serving certificate {serving.tls.files.cert}"
+            yield CertificateFacts("serving", name, *times, owned=serving.is_own, error=serving.error)
+        client = self._base.client
+        if client.configured and (times := validity(client.session.client_certificate)):
+            yield CertificateFacts("client", "the client certificate of the kubeconfig", *times)
+
+
+def _registration(registration: Registration) -> RegistrationFacts:
+    state = registration.state
+    return RegistrationFacts(
+        registration.mode,
+        state.phase,
+        state.message,
+        frozenset(state.policies),
+        state.problems,
+        told=registration.mode == "none" or registration.told_at is not None,
+        current=registration.settled_revision >= registration.revision,
+        settles_s=max(0.0, state.settled_at - trio.current_time()) if state.settled_at is not None else 0.0,
+    )
+
+
+def _scheduler(scheduling: Scheduling) -> SchedulerFacts:
+    scheduler, elector = scheduling.scheduler, scheduling.elector
+    if scheduler is None:
+        return SchedulerFacts(False, error=scheduling.error)
+    return SchedulerFacts(
+        True,
+        leads=elector is None or elector.leads(),
+        holder=elector.holder if elector is not None else "",
+        synced=scheduler.is_synced,
+        profiles=tuple(profile.scheduler_name for profile in scheduling.profiles),
+        error=scheduling.error,
+        problem=(elector.problem if elector is not None else "") or scheduler.problem,
+    )
+
+
+def _rules(policy: Policy | Group) -> Rules:
+    """A group that names none is never registered; a policy then goes by its module's metadata."""
+    rules = policy.config.rules
+    if rules is not None or isinstance(policy, Group):
+        return "some" if rules else "none"
+    if policy.metadata.policy_type == "raw":
+        return "none"
+    if policy.metadata.rules:
+        return "some"
+    return "unknown" if policy.error else "missing"
+

@@ -1,0 +1,220 @@
+"""A whole daemon and what it says of its health: to systemd, to probes, over the status socket. The API server, edged's
+own, comes and goes."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from edged import config as configuration
+from edged.admission.endpoint import registration as registration_file
+from edged.admission.rules.review import parse_review
+from edged.cli.demo.stage import free_port
+from edged.cli.status_client import ask
+from edged.daemon import daemon as daemon_file
+from edged.daemon.daemon import Daemon
+from edged.sandbox.server import serve
+from edged.telemetry.logs import Logger, LogStyle
+from tests.cluster.edged import pod, review_of
+
+ROOT = Path(__file__).parents[2]
+PRIVILEGED = ROOT / "modules/admission/pod-privileged/pod-privileged.wasm"
+PATIENCE_S = 60.0
+NO_PRIVILEGED = f'[[admission.policy]]\nname = "no-privileged"\nmodule = "file://{PRIVILEGED}"\n'
+GONE = '[[admission.policy]]\nname = "gone"\nmodule = "file:///srv/gone.wasm"\n'
+FAR = '[[admission.policy]]\nname = "far"\nmodule = "https://127.0.0.1:PORT/far.wasm"\n'
+ENDLESS = f'''[[admission.policy]]
+name = "endless"
+module = "file://{ROOT}/modules/admission/endless/endless.wasm"
+timeout_s = 0.1
+'''
+
+
+class World:
+    """A configuration file, a port for the API server, and what the daemon wrote to its log and to systemd."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.server_port, self.health, self.listen = free_port(), free_port(), free_port()
+        self.lines: list[dict[str, Any]] = []
+        self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.systemd.bind(str(folder / "notify"))
+        self.systemd.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
+        monkeypatch.setattr(daemon_file, "settle_memory", lambda: None)  # a frozen heap would outlive this test
+        monkeypatch.setattr(registration_file, "POLL_S", 0.2)
+        monkeypatch.setattr(registration_file, "RETRY_MAX_S", 0.2)
+        user = {"clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
+                "users": [{"name": "u", "user": {}}], "current-context": "x",
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}]}  # fmt: skip
+        (folder / "kubeconfig").write_text(json.dumps(user))
+
+    def configure(self, policies: str, register: str = "dynamic") -> None:
+        (self.folder / "edged.toml").write_text(f"""
+[node]
+name = "n"
+state_dir = "{self.folder}/state"
+cache_dir = "{self.folder}/cache"
+socket = "{self.folder}/s"
+drain_s = 1
+[kubernetes]
+kubeconfig = "{self.folder}/kubeconfig"
+[observability]
+listen = "127.0.0.1:{self.health}"
+[admission]
+listen = "127.0.0.1:{self.listen}"
+register = "{register}"
+policy_server = ""
+{policies}""")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        stop = trio.Event()
+        log = Logger(LogStyle("json", journal=False), write=lambda line: self.lines.append(json.loads(line)))
+        path = str(self.folder / "edged.toml")
+        self.daemon = Daemon(configuration.load(path), path, log)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.daemon.run, stop.wait)
+            yield
+            stop.set()
+
+    @asynccontextmanager
+    async def api_server(self) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(PATIENCE_S):
+                while True:
+                    try:
+                        await nursery.start(lambda task_status: serve(port=self.server_port, task_status=task_status))
+                        break
+                    except OSError:  # connections of the last one are still open
+                        await trio.sleep(0.05)
+            yield
+            nursery.cancel_scope.cancel()
+
+    def told_systemd(self) -> str:
+        said = []
+        while True:
+            try:
+                said.append(self.systemd.recv(4096).decode())
+            except BlockingIOError:
+                return "\n".join(said)
+
+    async def probe(self, path: str = "/readyz") -> tuple[int, str]:
+        stream = await trio.open_tcp_stream("127.0.0.1", self.health)
+        async with stream:
+            await stream.send_all(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            head, _, body = b"".join([part async for part in stream]).partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    async def status(self) -> dict[str, Any]:
+        return await trio.to_thread.run_sync(ask, str(self.folder / "s"), "status")
+
+    async def sentence(self) -> str:
+        return str((await self.status())["protection"]["sentence"])
+
+
+async def until(done: Callable[[], Awaitable[bool]]) -> None:
+    with trio.fail_after(PATIENCE_S):
+        while not await done():
+            await trio.sleep(0.02)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    world = World(tmp_path, monkeypatch)
+    yield world
+    world.systemd.close()
+
+
+def test_an_api_server_that_is_away_delays_readyz_and_not_systemd(world: World) -> None:
+    world.configure(NO_PRIVILEGED)
+
+    async def main() -> None:
+        async with world.running():
+            told = world.told_systemd()
+            assert "READY=1" in told, "a restart would bring no API server"
+            assert told.index("EXTEND_TIMEOUT_USEC=") < told.index("READY=1"), "the module was compiled first"
+            status, body = await world.probe()
+            assert status == 503 and "[-]registration failed: the API server has not been told" in body
+            assert "[+]policies ok" in body
+            report = await world.status()
+            assert (report["serving"], report["ready"]) == (True, False)
+            async with world.api_server():
+                await until(lambda: ready(world))
+                await until(lambda: says(world, "1 of 1 policy in force."))
+                assert (await world.status())["ready"] and "[!]" not in (await world.probe("/readyz?verbose"))[1]
+            await until(lambda: says(world, "1 of 1 policy in force; the API server does not answer: "))
+            status, body = await world.probe("/readyz?verbose")
+            assert status == 200 and "[!]api-server warning: the API server does not answer" in body
+            assert "[!]registration warning: what is registered cannot be verified" in body
+
+    trio.run(main)
+
+
+async def ready(world: World) -> bool:
+    return (await world.probe())[0] == 200
+
+
+async def says(world: World, words: str) -> bool:
+    return (await world.sentence()).startswith(words)
+
+
+def test_a_policy_that_cannot_load_and_a_reload_that_is_refused_are_warnings(world: World) -> None:
+    world.configure(NO_PRIVILEGED + GONE)
+
+    async def main() -> None:
+        async with world.api_server(), world.running():
+            await until(lambda: ready(world))
+            await until(lambda: says(world, "1 of 2 policies in force; `gone`: not enforced, "))
+            report = await world.status()
+            assert report["policies"]["gone"]["enforcement"] == "not_enforced"
+            assert report["policies"]["no-privileged"]["enforcement"] == "in_force"
+            (world.folder / "edged.toml").write_text("[admission")
+            assert not await world.daemon._reload.reload()
+            status, body = await world.probe("/readyz?verbose")
+            assert status == 200 and "[!]reload warning: the last reload was refused, the configuration of 2" in body
+            assert "[!]policies warning: gone: not enforced: " in body
+            world.configure(NO_PRIVILEGED)
+            assert await world.daemon._reload.reload()
+            await until(lambda: says(world, "1 of 1 policy in force."))
+
+    trio.run(main)
+
+
+def test_a_module_on_its_way_delays_readyz_until_it_was_tried(world: World) -> None:
+    """Whoever hands it out takes the connection and says nothing, then hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as registry:
+        world.configure(FAR.replace("PORT", str(registry.getsockname()[1])), register="none")
+
+        async def main() -> None:
+            async with world.running():
+                status, body = await world.probe()
+                assert status == 503 and "[-]policies failed: modules are being fetched: far" in body
+                registry.close()
+                await until(lambda: ready(world))
+                assert "`far`: denies every request that it is asked about" in await world.sentence()
+
+        trio.run(main)
+
+
+def test_a_guest_that_fails_every_time_is_said(world: World) -> None:
+    world.configure(ENDLESS, register="none")
+    review = parse_review(review_of(pod("x")))
+
+    async def main() -> None:
+        async with world.running():
+            admission = world.daemon._admission.admission
+            for turn in range(3):
+                assert (await world.sentence()).startswith("1 of 1 policy answer"), turn
+                assert not (await admission.review("endless", review)).allowed
+            assert "`endless`: denies requests because it fails, the last 3 reviews failed: " in await world.sentence()
+            assert (await world.status())["policies"]["endless"]["enforcement"] == "failing"
+
+    trio.run(main)
