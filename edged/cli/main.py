@@ -32,6 +32,8 @@ COMMANDS = {
     "migrate": "show what moving from Kubewarden to edged will change",
     "rbac": "print the smallest roles for what the configuration enables",
     "doctor": "test whether the daemon can work on this machine",
+    "completion": "print a completion script for bash, zsh or fish",
+    "man": "print or write manual pages",
     "version": "print versions",
 }
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}

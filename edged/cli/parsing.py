@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=HelpFormatter, **options)
         self._declare = declare
         self.examples: tuple[str, ...] = ()
+        self.notes = ""
         self._needed: dict[str, str] = {}
 
     # --- declaring
@@ -47,6 +48,7 @@ class Parser(argparse.ArgumentParser):
         """What the command does, then complete example commands; `notes`: paragraphs after the options."""
         self.description = text
         self.examples = examples
+        self.notes = notes
         shown = "\n".join(["examples:" if len(examples) > 1 else "example:", *(f"  {line}" for line in examples)])
         self.epilog = "\n\n".join(part for part in (notes, shown if examples else "") if part)
 
@@ -79,6 +81,11 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, argparse._SubParsersAction):
                 for name, parser in action.choices.items():
                     yield name, parser.declared()
+
+    def summaries(self) -> dict[str, str]:
+        """Name -> what the list of commands says of the command below this one."""
+        return {str(entry.dest): entry.help or "" for action in self.declared()._actions
+                if isinstance(action, argparse._SubParsersAction) for entry in action._choices_actions}
 
     def options(self) -> list[argparse.Action]:
         """The options and arguments that help shows, without the commands below."""
