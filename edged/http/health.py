@@ -76,8 +76,15 @@ async def probe_tls(address: str, timeout_s: float = PROBE_TIMEOUT_S) -> str:
     except trio.TooSlowError:
         return f"no TLS handshake with {address} within {timeout_s:g} s"
     except (OSError, trio.BrokenResourceError) as error:
-        return f"no TLS handshake with {address}: {error.__cause__ or error}"
+        return f"no TLS handshake with {address}: {_innermost(error.__cause__ or error)}"
     return ""
+
+
+def _innermost(error: BaseException) -> str:
+    """trio wraps what every address of a name answered; one of them says enough."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 class Health:

@@ -269,6 +269,22 @@ class ApiClient:
         timeout_s: float = 30.0,
     ) -> bytes:
         """As `request`, but the body as it came."""
+        answer = await self.answer(
+            method, path, query=query, body=body, content_type=content_type, timeout_s=timeout_s
+        )
+        return answer.content
+
+    async def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | dict[str, object] | list[object] | None = None,
+        content_type: str = "application/json",
+        timeout_s: float = 30.0,
+    ) -> httpx2.Response:
+        """As `request`, but with the headers. Raises like `request`."""
         content = dumps(body) if isinstance(body, (dict, list)) else body
         headers = {"Content-Type": content_type} if content is not None else {}
         session = self.session
@@ -277,7 +293,7 @@ class ApiClient:
             response = await self._send(self.session, method, path, query, content, headers, timeout_s)
         if response.status_code >= 300:
             raise error_of(response.status_code, response.headers, response.content)
-        return response.content
+        return response
 
     async def _send(
         self,

@@ -1,0 +1,98 @@
+"""The list of checks: what is checked as the daemon's user, and what needs the rights of whoever runs the doctor."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from edged import config as configuration
+from edged.cli.doctor import account, certificate, cluster, listeners, machine, modules, paths, static_files
+from edged.cli.doctor import unit as units
+from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edged.cli.doctor.unit import Unit
+from edged.cli.installation.layout import Layout
+from edged.cli.installation.machine import Machine
+from edged.config import ConfigErrors
+from edged.kube.config import KubernetesConfig
+
+
+class Checks:
+    """All checks of the configuration file at `path`. `is_default`: nobody named another file than the usual one.
+    `chosen` says which cluster the command line means, given what is configured."""
+
+    def __init__(
+        self, path: str, unit: Unit, chosen: Callable[[KubernetesConfig], KubernetesConfig], *, is_default: bool
+    ) -> None:
+        self.path = path
+        self.who = account.checked_as(unit.user)
+        self.unit = unit
+        self.is_default = is_default
+        found, self.error = configuration.load_leniently(path)
+        self.config = replace(found, kubernetes=chosen(found.kubernetes))
+
+    def all(self, administrator: str | None) -> list[Finding]:
+        """Everything. `administrator`: a kubeconfig that may list webhooks."""
+        return [
+            *self.of_account(), *account.findings_as(self.who, self.as_daemon), *listeners.findings(self.config),
+            *self.webhooks(administrator),
+        ]  # fmt: skip
+
+    def of_account(self) -> Iterator[Finding]:
+        """For whom the checks are made."""
+        wanted = self.unit.user
+        starts = f"{self.unit.path} starts the daemon as {wanted}"
+        if wanted and account.named(wanted) is None:
+            remedy = f"useradd --system --user-group --home-dir /var/lib/edged --shell /usr/sbin/nologin {wanted}"
+            yield Finding("user", FAIL, f"{starts}, and there is no such user", remedy)
+        elif wanted and wanted != self.who.name:
+            yield Finding("user", WARN, f"checks are for {self.who.name}, but {starts}", "sudo edged doctor")
+        else:
+            whose = f", as whom {self.unit.path} starts the daemon" if wanted else ""
+            yield Finding("user", OK, f"checks are for {self.who.name}{whose}")
+
+    def as_daemon(self) -> list[Finding]:
+        """What has to be checked with the rights of the daemon's user."""
+        config, unit = self.config, self.unit
+        here = Machine()
+        version = here.systemd_version() if here.systemd_runs else None
+        parts: tuple[Callable[[], Iterator[Finding]], ...] = (
+            self.configuration,
+            lambda: machine.findings(config),
+            lambda: units.findings(unit, version, self.path, is_default=self.is_default),
+            lambda: paths.findings(config, self.who, unit),
+            lambda: paths.kubeconfig(config, self.who, unit),
+            lambda: modules.findings(config, unit),
+            lambda: certificate.findings(config, time.time()),
+            lambda: static_files.findings(config, self.who, unit),
+            lambda: iter(cluster.as_daemon(config, self.path)),
+        )
+        return [finding for part in parts for finding in part()]
+
+    def configuration(self) -> Iterator[Finding]:
+        """The file itself. With one that cannot be used, the checks go on with what is left of it."""
+        check = "configuration"
+        if not os.path.lexists(self.path):
+            yield Finding(check, FAIL, f"{self.path} does not exist; the checks go on with the defaults", "edged init")
+        elif isinstance(self.error, ConfigErrors):
+            for problem in self.error.problems:
+                why = f"{self.path}:{problem.line}: {problem.where}: {problem.message}"
+                yield Finding(check, FAIL, why, f"mend the line in {self.path}, then edged check {self.path}")
+        elif self.error is not None:
+            yield Finding(check, FAIL, str(self.error), f"mend it, then edged check {self.path}")
+        elif closed := self.unit.hides(self.path) or paths.unreadable(self.path):
+            own = f"root:{account.group_of(self.who)}"
+            yield Finding(check, FAIL, closed, f"chown {own} {self.path} && chmod 0640 {self.path}")
+        else:
+            yield Finding(check, OK, self.path)
+
+    def webhooks(self, administrator: str | None) -> list[Finding]:
+        from edged.cli.doctor import cluster
+        named = administrator or (_administrators() if os.geteuid() == 0 else None)
+        return cluster.webhooks(self.config, KubernetesConfig(kubeconfig=os.path.abspath(named)) if named else None)
+
+
+def _administrators() -> str | None:
+    """The kubeconfig that a distribution leaves for its administrator."""
+    return next((str(each.kubeconfig) for each in Layout().distributions if each.kubeconfig.is_file()), None)

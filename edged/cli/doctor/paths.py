@@ -1,0 +1,131 @@
+"""Files and folders of the daemon: whether they are there, and whether its user can use them.
+
+These checks run as that user (account.py), so that the kernel answers. What the unit hides from the daemon although
+its user could read it (ProtectHome=, PrivateTmp=) is looked up in the unit.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from edged.cli.doctor.account import Account, group_of
+from edged.cli.doctor.findings import FAIL, OK, WARN, Finding, judged
+from edged.cli.doctor.unit import Unit
+from edged.config import Config
+from edged.wasm.compile import CacheUntrusted, check_folder
+
+_DISK_MIB = 200
+_READABLE_BY_ALL = stat.S_IRGRP | stat.S_IROTH
+
+
+def findings(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
+    node = config.node
+    own = f"{account.name}:{group_of(account)}"
+    for name, path, key in (("state_dir", node.state_dir, "StateDirectory"),
+                            ("cache_dir", node.cache_dir, "CacheDirectory")):  # fmt: skip
+        yield _folder(f"[node] {name}", Path(path), own, made_by_systemd=unit.makes(key, path))
+    folder = Path(node.socket).parent
+    yield _socket_folder(folder, node.socket, own, made_by_systemd=unit.makes("RuntimeDirectory", str(folder)))
+    free = _free_mib(Path(node.cache_dir))
+    problem = f"{free} MiB free for compiled modules, {_DISK_MIB} needed" if free < _DISK_MIB else None
+    remedy = f"free some space, or name a folder on another disk: [node] cache_dir (now {node.cache_dir})"
+    yield judged("disk", problem, f"{free} MiB free", remedy, bad=WARN)
+
+
+def kubeconfig(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
+    """The configured file. Where none is named, the API server's check says what was found."""
+    path = config.kubernetes.kubeconfig
+    if not path:
+        return
+    check, owner = "[kubernetes] kubeconfig", f"{account.name}:{group_of(account)}"
+    if path.startswith("/run/credentials/") and unit.values.get("LoadCredential"):
+        yield Finding(check, OK, f"{path}: systemd shows it to the daemon when it starts (LoadCredential=)")
+    elif problem := unit.hides(path) or unreadable(path):
+        missing = not os.path.lexists(path)
+        remedy = "edged init" if missing else f"chown {owner} {path} && chmod 0600 {path}"
+        yield Finding(check, FAIL, problem, _moved(path) if unit.hides(path) else remedy)
+    else:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        open_to = f"{path} can be read by other users (mode {mode:04o})" if mode & _READABLE_BY_ALL else None
+        yield judged(check, open_to, path, f"chown {owner} {path} && chmod 0600 {path}", bad=WARN)
+
+
+def unreadable(path: str) -> str | None:
+    """Why this user cannot read a file; None where it can."""
+    try:
+        with open(path, "rb"):
+            return None
+    except PermissionError:
+        return f"{path}: {_closed_part(Path(path))}"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+
+
+def _closed_part(path: Path) -> str:
+    """Which folder on the way, or the file itself, keeps this user out."""
+    for place in [*reversed(path.parents)]:
+        if not os.access(place, os.X_OK, effective_ids=True):
+            return f"Permission denied: user {os.geteuid()} may not enter {place}"
+    return f"Permission denied for user {os.geteuid()}"
+
+
+def _moved(path: str) -> str:
+    return f"put a copy into /etc/edged and name it in the configuration instead of {path}"
+
+
+def _folder(check: str, path: Path, own: str, *, made_by_systemd: bool) -> Finding:
+    """A folder that edged keeps files in, and would not trust if others could write it."""
+    make = f"install -d -m 0700 -o {own.partition(':')[0]} -g {own.partition(':')[2]} {path}"
+    if not path.exists():
+        if made_by_systemd:
+            return Finding(check, OK, f"{path}: systemd makes it when the service starts")
+        problem = _unwritable(path.parent)
+        missing = f"{path} does not exist and cannot be created: {problem}" if problem else None
+        return judged(check, missing, f"{path} is made at start", make)
+    problem = _unwritable(path)
+    remedy = f"chown -R {own} {path} && chmod 0700 {path}"
+    if not problem:
+        try:
+            check_folder(path)
+        except CacheUntrusted as error:
+            problem, remedy = str(error), _closed(path, own)
+    return judged(check, problem, str(path), remedy if path.is_dir() else f"rm {path} && {make}")
+
+
+def _closed(path: Path, own: str) -> str:
+    """What takes the right to write from others: of the folder, or of the one above it that is open."""
+    for place in (path, *path.parents):
+        status = os.lstat(place)
+        if stat.S_ISLNK(status.st_mode):
+            return f"name the folder itself in the configuration: {os.path.realpath(place)}, not a link to it"
+        if place == path and status.st_uid != os.geteuid():
+            return f"chown -R {own} {path}"
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (status.st_mode & stat.S_ISVTX and place != path):
+            return f"chmod go-w {place}"
+    return f"chown -R {own} {path}"
+
+
+def _socket_folder(folder: Path, socket: str, own: str, *, made_by_systemd: bool) -> Finding:
+    if made_by_systemd and not folder.exists():
+        return Finding("[node] socket", OK, f"{socket}: systemd makes {folder} when the service starts")
+    remedy = f"install -d -m 0750 -o {own.partition(':')[0]} -g {own.partition(':')[2]} {folder}"
+    return judged("[node] socket", _unwritable(folder), socket, remedy, bad=WARN)  # the daemon runs without it, too
+
+
+def _unwritable(path: Path) -> str | None:
+    if not path.exists():
+        return f"{path} does not exist"
+    if not path.is_dir():
+        return f"{path} is not a directory"
+    allowed = os.access(path, os.W_OK | os.X_OK, effective_ids=True)
+    return None if allowed else f"{path} is not writable for user {os.geteuid()}"
+
+
+def _free_mib(path: Path) -> int:
+    while not path.exists():
+        path = path.parent
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize >> 20

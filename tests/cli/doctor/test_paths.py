@@ -1,0 +1,113 @@
+"""Folders and files of the daemon, each wrong in its own way."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edged.cli.doctor import account, paths
+from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edged.cli.doctor.unit import Unit
+from edged.config import Config
+from edged.kube.config import KubernetesConfig
+from edged.process.config import NodeConfig
+
+ME = account.current()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    for name in ("state", "cache", "run"):
+        (tmp_path / name).mkdir(mode=0o700)
+    return tmp_path
+
+
+def findings(folder: Path, unit: Unit | None = None) -> dict[str, Finding]:
+    node = NodeConfig(state_dir=f"{folder}/state", cache_dir=f"{folder}/cache", socket=f"{folder}/run/s")
+    return {found.check: found for found in paths.findings(Config(node=node), ME, unit or Unit())}
+
+
+def test_folders_as_they_should_be(folder: Path) -> None:
+    assert {found.state for found in findings(folder).values()} == {OK}
+
+
+def test_a_folder_that_others_may_write_is_closed_by_the_remedy(folder: Path) -> None:
+    (folder / "cache").chmod(0o777)
+    found = findings(folder)["[node] cache_dir"]
+    assert (found.state, found.remedy) == (FAIL, f"chmod go-w {folder}/cache")
+    os.system(found.remedy)
+    assert findings(folder)["[node] cache_dir"].state == OK
+
+
+def test_the_folder_above_may_be_the_open_one(folder: Path) -> None:
+    folder.chmod(0o777)
+    assert findings(folder)["[node] state_dir"].remedy == f"chmod go-w {folder}"
+
+
+def test_a_link_is_named_by_where_it_leads(folder: Path) -> None:
+    (folder / "cache").rename(folder / "real")
+    (folder / "cache").symlink_to(folder / "real")
+    assert f"{folder}/real" in findings(folder)["[node] cache_dir"].remedy
+
+
+def test_a_file_in_the_place_of_a_folder(folder: Path) -> None:
+    (folder / "state").rmdir()
+    (folder / "state").write_text("")
+    found = findings(folder)["[node] state_dir"]
+    assert "is not a directory" in found.detail and found.remedy.startswith(f"rm {folder}/state && install -d -m 0700")
+
+
+def test_a_folder_that_is_made_at_start_is_fine(folder: Path) -> None:
+    (folder / "state").rmdir()
+    assert findings(folder)["[node] state_dir"].state == OK
+
+
+def test_a_folder_whose_parent_is_missing_too(tmp_path: Path) -> None:
+    found = findings(tmp_path / "nowhere")
+    assert found["[node] state_dir"].state == FAIL
+    assert found["[node] state_dir"].remedy.endswith(f"{tmp_path}/nowhere/state")
+    assert found["[node] socket"].state == WARN
+
+
+def test_folders_that_systemd_makes(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, {"StateDirectory": ["edged"], "CacheDirectory": ["edged"], "RuntimeDirectory": ["edged-x"]})
+    node = NodeConfig(state_dir="/var/lib/edged", cache_dir="/var/cache/edged", socket="/run/edged-x/s")
+    found = {each.check: each for each in paths.findings(Config(node=node), ME, unit)}
+    assert "systemd makes" in found["[node] socket"].detail and found["[node] socket"].state == OK
+
+
+def kubeconfig(path: str, unit: Unit | None = None) -> Finding:
+    config = replace(Config(), kubernetes=KubernetesConfig(kubeconfig=path))
+    (found,) = paths.kubeconfig(config, ME, unit or Unit())
+    return found
+
+
+def test_a_kubeconfig_that_others_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("{}")
+    path.chmod(0o644)
+    found = kubeconfig(str(path))
+    assert found.state == WARN and "mode 0644" in found.detail
+    os.system(found.remedy)
+    assert kubeconfig(str(path)).state == OK
+
+
+def test_a_kubeconfig_that_is_not_there_or_hidden(tmp_path: Path) -> None:
+    assert kubeconfig(str(tmp_path / "none")).remedy == "edged init"
+    hidden = kubeconfig("/root/.kube/config", Unit(tmp_path, {"ProtectHome": ["yes"]}))
+    assert hidden.state == FAIL and "/etc/edged" in hidden.remedy
+    credential = "/run/credentials/edged.service/kubeconfig"
+    assert kubeconfig(credential, Unit(tmp_path, {"LoadCredential": ["kubeconfig:/k"]})).state == OK
+    assert list(paths.kubeconfig(Config(), ME, Unit())) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, so it has to become another user")
+def test_the_closed_folder_on_the_way_is_named(folder: Path) -> None:
+    (folder / "state" / "k").write_text("x")
+    nobody = account.checked_as("nobody")
+    (found,) = account.findings_as(nobody, lambda: [Finding("k", OK, str(paths.unreadable(f"{folder}/state/k")))])
+    assert f"user {nobody.uid} may not enter /" in found.detail
