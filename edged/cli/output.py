@@ -95,6 +95,11 @@ def cut(text: str, width: int) -> str:
     return _cut(text, max(width, 1))
 
 
+def ellipsis() -> str:
+    """What stands for a part that is left out: one character that stdout can write."""
+    return "…" if "utf" in (sys.stdout.encoding or "").lower() else "~"
+
+
 def size(count: int) -> str:
     """A number of bytes for people."""
     return f"{count / 1e6:.1f} MB" if count >= 1_000_000 else f"{count / 1e3:.1f} kB"
@@ -135,8 +140,7 @@ def _lines(row: list[str], width: int) -> Iterator[list[str]]:
 def _cut(text: str, width: int) -> str:
     if len(text) <= width:
         return text
-    mark = "…" if "utf" in (sys.stdout.encoding or "").lower() else "~"
-    return text[: width - 1] + mark
+    return text[: width - 1] + ellipsis()
 
 
 def _cell(value: object, *, wide: bool) -> str:

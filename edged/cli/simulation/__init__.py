@@ -181,6 +181,7 @@ def _progress(done: int, total: int) -> None:
 def _tell(args: argparse.Namespace, comparison: Comparison) -> int:
     from edged.cli.output import print_data
     from edged.cli.simulation.page import write_page
+    from edged.cli.simulation.tables import print_tables
 
     if args.html:
         write_page(comparison, Path(args.html))
@@ -188,5 +189,5 @@ def _tell(args: argparse.Namespace, comparison: Comparison) -> int:
     if not is_table(args.output):
         print_data(comparison.describe(details=args.details), args.output)
     else:
-        comparison.print_tables(args.output, everything=args.all)
+        print_tables(comparison, args.output, everything=args.all)
     return 1 if args.strict and comparison.waiting() else 0

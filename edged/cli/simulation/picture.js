@@ -109,12 +109,27 @@ function gauge(pen, x, top, share, before, width) {
 
 // --- names
 
-/** Texts of at most `room` characters that still differ from each other. All are cut at the place that keeps most of
- *  them apart, best in the middle; those that read alike all the same begin with their number. */
-function shorten(texts, room) {
+/** `a.example.lan` is `a` here, and `a.example.lan-added-1` is `a…-added-1`, if several names have that domain. */
+function withoutDomain(texts) {
+  const times = new Map();
+  for (const text of texts) {
+    const at = text.indexOf(".");
+    if (at >= 0 && /[a-z]$/i.test(text)) times.set(text.slice(at), (times.get(text.slice(at)) ?? 0) + 1);
+  }
+  const [domain, count] = [...times].reduce((most, each) => (each[1] > most[1] ? each : most), ["", 0]);
+  if (count < 2) return texts;
+  const short = texts.map((text) => (text.endsWith(domain) ? text.slice(0, -domain.length) : text).replaceAll(domain, "…"));
+  return new Set(short).size === new Set(texts).size ? short : texts;
+}
+
+/** Texts of at most `room` characters that still differ from each other, as short_names.py makes them: the domain that
+ *  most end with goes first, then all are cut at the place that keeps most of them apart, best in the middle; those that
+ *  read alike all the same begin with their number. */
+function shorten(whole, room) {
   const cut = (text, head, most) => (text.length <= most ? text
     : `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`);
-  if (texts.every((text) => text.length <= room)) return texts;
+  if (whole.every((text) => text.length <= room)) return whole;
+  const texts = withoutDomain(whole);
   const middle = Math.ceil((room - 1) / 2), distinct = new Set(texts).size;
   let best = middle, most = 0;
   for (let away = 0; away < room && most < distinct; away++) {

@@ -1,4 +1,4 @@
-"""Prints a simulation: tables for people, plain data for programs. page.py makes the page.
+"""A simulation as plain data for programs. tables.py prints it for people, page.py makes the page.
 
 A Comparison holds both outcomes, before and after the changes; without changes they are the same.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from edged.cli.output import print_table
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.explain.records import nodes_of
 from edged.scheduling.simulation.cluster_state import ClusterState, node_of
@@ -24,8 +23,6 @@ CHANGES: Final = {
     "same": "has the same node with and without the changes",
 }
 """What may become of a Pod, in the order of tables: the one word for it everywhere, and what it means."""
-LONG_TABLE: Final = 200
-"""Pods in a table; the rest is counted."""
 
 
 class Comparison:
@@ -142,41 +139,13 @@ class Comparison:
             found["nodes"] = nodes_of(fate.record)
         return found
 
-    # --- as tables
-
-    def print_tables(self, output: str, *, everything: bool) -> None:
-        for line in self._head():
-            print(line)
-        fates = [fate for fate in self.fates() if everything or self.change(fate) != "same" or fate.tried]
-        if fates:
-            print()
-            shown = fates if everything else fates[:LONG_TABLE]
-            rows = [(f.key, f.node, self.was(f.key), self.change(f), f.origin, self.why(f)) for f in shown]
-            print_table(("POD", "NODE", "WAS", "CHANGE", "BECAUSE OF", "WHY"), rows, output)
-            if len(shown) < len(fates):
-                print(f"and {len(fates) - len(shown)} more; --all shows them")
-        print()
-        print_table(("NODE", "PODS", "CPU", "MEMORY"), [_node_row(node) for node in self.nodes()], output)
-
-    def _head(self) -> list[str]:
-        counts = ", ".join(f"{count} {word}" for word, count in self.summary().items() if count)
-        lines = [f"{len(self.after.nodes)} nodes, {len(self.after.fates)} Pods: {counts or 'none'}"]
-        lines.append(f"profiles: {self.source}")
-        lines += [f"change: {change}" for change in self.said]
-        return lines + [f"note: {note}" for note in self.notes]
-
-
-def _node_row(node: dict[str, Any]) -> tuple[str, ...]:
-    name = node["name"] + (" (removed)" if node.get("removed") else "")
-    return (name, *(_use(node, key, limit, text) for _, key, limit, text in USES))
-
 
 def use_words(node: dict[str, object]) -> list[str]:
     """`pods 3/110`, `cpu 1 -> 2/4`, `memory ...` of an entry of `Comparison.nodes`."""
-    return [f"{name} {_use(node, key, limit, text)}" for name, key, limit, text in USES]
+    return [f"{name} {use(node, key, limit, text)}" for name, key, limit, text in USES]
 
 
-def _use(node: dict[str, Any], key: str, limit: str, text: Callable[[int], str]) -> str:
+def use(node: dict[str, Any], key: str, limit: str, text: Callable[[int], str]) -> str:
     """`3.2/4`, with what it was before in front where that differs."""
     before = node.get("before") or {}
     if node.get("removed"):
@@ -190,7 +159,9 @@ def _cpu(milli: int) -> str:
 
 
 def _memory(amount: int) -> str:
-    return f"{amount / (1 << 30):.1f}Gi" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f}Mi"
+    if amount >= 1 << 30:
+        return f"{amount / (1 << 30):.1f}".removesuffix(".0") + "Gi"
+    return f"{amount / (1 << 20):.0f}Mi" if amount else "0"
 
 
 USES: Final = (

@@ -60,9 +60,64 @@ def test_as_tables(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
         "nothing to score",
         "",
         "NODE   PODS    CPU   MEMORY",
-        "a      1/110   3/4   0Mi/8.0Gi",
-        "b      1/110   2/4   0Mi/8.0Gi",
+        "a      1/110   3/4   0/8Gi",
+        "b      1/110   2/4   0/8Gi",
     ]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_tables_fit_and_names_stay_apart(
+    tmp_path: Path, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    names = [f"edge-node-{n}.workshop.example.lan" for n in range(1, 9)]
+    items = [{**node(name, cpu="2"), "kind": "Node"} for name in names]
+    items += [{**pod(f"web-5d8c7b9f6-{n:02}x7k", node=names[n % 8], requests={"cpu": "300m", "memory": "512Mi"}),
+               "kind": "Pod"} for n in range(24)]  # fmt: skip
+    items += [{**pod(f"batch-job-number-{n}-of-the-night", requests={"cpu": "32"}), "kind": "Pod"} for n in range(3)]
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    lines = simulate(capsys, "-f", str(path), "--drain", names[2], "--add-nodes", f"2={names[0]}").splitlines()
+    assert max(map(len, lines)) <= width
+    start = next(n for n, line in enumerate(lines) if line.startswith("NODE"))
+    shown = [line.split("   ")[0] for line in lines[start + 1 :]]
+    assert len(set(shown)) == len(shown) == 10
+    assert [name.endswith(" (new)") for name in shown].count(True) == 2
+    assert not any("…" in line.split("   ", 1)[1].replace(" ", "") for line in lines[start + 1 :])
+    first = next(n for n, line in enumerate(lines) if line.startswith("POD ")) + 1
+    pods = [line.split("   ")[0] for line in lines[first : lines.index("", first)]]
+    assert len(set(pods)) == len(pods) == 6
+    reasons = " ".join(line.strip() for line in lines)
+    told = "0/10 nodes are available: 1 node(s) were unschedulable, 9 Insufficient cpu."
+    assert told in reasons if width < 110 else "WHY" in reasons
+
+
+def test_one_reason_for_many_pods(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    items = [{**node("a"), "kind": "Node"}]
+    items += [{**pod(f"p{n}", requests={"cpu": "32"}), "kind": "Pod"} for n in range(9)]
+    items += [{**pod(f"q{n}", nodeSelector={"disk": str(n)}), "kind": "Pod"} for n in range(2)]
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    told = [line for line in simulate(capsys, "-f", str(path)).splitlines() if line.startswith("pending:")]
+    assert told[0].startswith("pending: default/p0, default/p1 and 7 more: 0/1 nodes are available:")
+    assert len(told) == 2
+
+
+def test_many_rows_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    items = [{**node(f"n{n:03}"), "kind": "Node"} for n in range(230)]
+    items += [{**pod(f"p{n:03}", requests={"cpu": "100m"}), "kind": "Pod"} for n in range(210)]
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    out = simulate(capsys, "-f", str(path), "--drain", "n229").splitlines()
+    assert "and 10 more; --all shows them" in out
+    assert "and 30 more; --all shows them" in out
+    assert not any("more; --all" in line for line in simulate(capsys, "-f", str(path), "--all").splitlines())
 
 
 def test_a_drain_is_compared_with_no_drain(cluster: str, capsys: pytest.CaptureFixture[str]) -> None:
