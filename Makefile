@@ -4,7 +4,8 @@
 #   make demo    a tour without a cluster        make test    the tests that need Python alone, in minutes
 #   make bench   measurements                    make lint    ruff and mypy
 #   make venv    only the environment            make clean   remove what these targets made
-#   make test-kube      the tests with a real etcd, kube-apiserver, kube-scheduler and kubectl; builds them with Go first
+#   make test-kube      the tests that make test leaves out: with a real etcd, kube-apiserver, kube-scheduler and kubectl,
+#                       and with Go, Rust, Zig and npm. Installs what it can, names what is missing, builds the programs
 #   make coverage       the tests of make test, and which lines and branches of edged/ they reach
 #   make differential   compare the scheduler with kube-scheduler on STATES (2000) random states; needs the cluster parts
 #   make crds    write config/crds anew from their definition in code
@@ -51,8 +52,8 @@ test: $(STAMP)
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 test-kube: $(STAMP)
-	@$(BIN)/python -m tests.cluster.build
-	@EDGED_TESTS=$(or $(EDGED_TESTS),kube) $(BIN)/python -m pytest -m kube $(PYTEST_ARGS)
+	@parts=$$($(BIN)/python -m tests.toolchains) && $(BIN)/python -m tests.cluster.build >/dev/null && \
+	  EDGED_TESTS=$${EDGED_TESTS:-$$parts} $(BIN)/python -m pytest -m "kube or toolchains" $(PYTEST_ARGS)
 
 coverage: $(STAMP)
 	@$(BIN)/coverage erase

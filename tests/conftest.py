@@ -1,14 +1,16 @@
 """Fixtures and rules for all tests: the part each belongs to (tests/parts.py), and where Kubernetes programs come from.
 
-A test belongs to the part `kube` by its mark, because it is in tests/cluster, or because it uses one of the fixtures
-that start a server. The last line of a run says which parts were left out.
+A test belongs to a part by its mark: `kube`, `toolchains("go")`, `long`. It also belongs to `kube` because it is in
+tests/cluster, or because it uses one of the fixtures that start a server. A run ends by saying what was left out.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Generator, Iterator
@@ -20,7 +22,7 @@ import pytest
 from trio._core._run import GLOBAL_RUN_CONTEXT
 
 from edged.wasm.engine import Engine
-from tests import parts
+from tests import parts, toolchains
 from tests.cluster import build
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.registry import build as registry_build
@@ -35,15 +37,56 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.kube(programs=("kubectl",) if used else ()))
         if inside and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(KUBE_TIMEOUT_S))
+        if "registry_program" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.toolchains("go"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Decides about the parts before any fixture is made."""
     if mark := item.get_closest_marker("kube"):
         _require(item.config, mark.kwargs.get("programs", tuple(build.PACKAGES)))
-    for part in ("toolchains", "long"):
-        if item.get_closest_marker(part):
-            parts.require(part)
+    for part in _toolchains(item):
+        parts.require(part)
+        lacking = item.config.stash.setdefault(_LACKING, {})
+        if part not in lacking:
+            lacking[part] = toolchains.lacking(part)
+        parts.require(part, lacking[part])
+    if item.get_closest_marker("long"):
+        parts.require("long")
+
+
+def _toolchains(item: pytest.Item) -> list[str]:
+    """What the test builds with, by its marks."""
+    return [str(part) for mark in item.iter_markers("toolchains") for part in mark.args]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fails a test that was skipped with a part which its marks do not name: `make test-kube` chooses by marks."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        part = parts.skipped_part(report.longrepr[2])
+        if part in parts.TOOLCHAINS and part not in _toolchains(item):
+            report.outcome, report.longrepr = "failed", f'the mark toolchains("{part}") is missing'
+    return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_compiler_starts() -> Iterator[None]:
+    """Without a part that builds something no test may start a compiler: `make test` needs none, and takes minutes."""
+    original = subprocess.Popen.__init__
+
+    def watched(self: subprocess.Popen[Any], command: Any, *arguments: Any, **settings: Any) -> None:
+        words = [command] if isinstance(command, str | bytes | os.PathLike) else list(command)
+        name = os.path.basename(os.fsdecode(words[0]))
+        compiles = name in COMPILERS or words[1:3] == ["-m", "ziglang"]
+        if compiles and not any(map(parts.asked_for, ("kube", *parts.TOOLCHAINS))):
+            pytest.fail(f"{name} is started by a test that belongs to no part (tests/parts.py)")
+        original(self, command, *arguments, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess.Popen, "__init__", watched)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,8 +121,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if said := config.stash.get(_LEFT_OUT, ""):
-        print(said)
+    for line in config.stash.get(_LEFT_OUT, []):
+        print(line)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -123,8 +166,8 @@ def sandbox_server(pytestconfig: pytest.Config) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def registry_program() -> None:
-    """The program of tests/registry/real.py, built first where needed; tests of it belong to the part `toolchains`."""
-    parts.require("toolchains", registry_build.available().reason)
+    """The program of tests/registry/real.py, built first where needed; tests of it belong to the part `go`."""
+    parts.require("go", registry_build.available().reason)
     registry_build.program()
 
 
@@ -173,5 +216,7 @@ def _visible(config: pytest.Config) -> Iterator[None]:
 KUBE_TIMEOUT_S = 300  # servers start with the first test that needs them
 KUBE_FOLDER = Path(__file__).parent / "cluster"
 KUBE_FIXTURES = {"kube_cluster", "kube_programs", "sandbox_server", "api_server"}
-_LEFT_OUT = pytest.StashKey[str]()
+COMPILERS = {"go", "rustc", "cargo", "zig", "npm", "tinygo"}
+_LEFT_OUT = pytest.StashKey[list[str]]()
+_LACKING = pytest.StashKey[dict[str, str]]()
 _AVAILABLE = pytest.StashKey[dict[tuple[str, ...], build.Availability]]()

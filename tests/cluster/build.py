@@ -63,14 +63,18 @@ def available(names: Sequence[str] = tuple(PACKAGES)) -> Availability:
     missing = [name for name in names if _ready(name) is None]
     if not missing:
         return Availability()
+    reason = go_reason()
+    return Availability(f"{', '.join(missing)} not built, and {reason}" if reason else "")
+
+
+def go_reason() -> str:
+    """Why nothing can be built with Go; empty if it can."""
     go = go_program()
     if go is None:
-        return Availability(f"{', '.join(missing)} not built, and no Go to build with (tests/cluster/build.py)")
+        return "there is no Go"
     # Asked inside the module, so that a Go that is too old, and may not fetch a newer one, says so.
     asked = subprocess.run([go, "env", "GOVERSION"], cwd=MODULE, capture_output=True, text=True, check=False)
-    if asked.returncode != 0:
-        return Availability(f"{', '.join(missing)} not built and Go is unfit: {asked.stderr.strip()}")
-    return Availability()
+    return f"Go is unfit: {asked.stderr.strip()}" if asked.returncode else ""
 
 
 def programs(names: Sequence[str] = tuple(PACKAGES)) -> dict[str, Path]:

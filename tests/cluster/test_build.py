@@ -105,12 +105,12 @@ def test_without_go_the_reason_says_so(cache: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(build, "go_program", lambda: None)
     possible = build.available(["etcd"])
     assert not possible
-    assert possible.reason.startswith("etcd not built, and no Go")
+    assert possible.reason.startswith("etcd not built, and there is no Go")
 
 
 def test_an_unfit_go_is_a_reason(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _install_go(tmp_path, monkeypatch, env="echo requires go 1.26.0 >&2; exit 1")
-    assert build.available(["etcd"]).reason == "etcd not built and Go is unfit: requires go 1.26.0"
+    assert build.available(["etcd"]).reason == "etcd not built, and Go is unfit: requires go 1.26.0"
 
 
 def test_missing_programs_fail_a_test_that_was_asked_for(

@@ -60,6 +60,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "module.wasm"
 
 
+@pytest.mark.toolchains("zig")
 def test_a_batch_with_wasm_plugins(scene: Scene, everything: Path, tmp_path: Path) -> None:
     packed = wat_module("packed", tmp_path / "packed.wasm")
     config = SCHEDULER + "".join(

@@ -10,7 +10,8 @@ from tests.guests.rust import build
 
 from .wapc_host import CallFailed, Host, HostRefuses, Policy
 
-pytestmark = pytest.mark.timeout(1200)  # the first build of the policies takes minutes
+# The first build of the policies takes minutes.
+pytestmark = [pytest.mark.toolchains("rust"), pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")

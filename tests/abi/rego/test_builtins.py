@@ -198,6 +198,7 @@ def answers() -> list[Any]:
     return oracle(CASES)
 
 
+@pytest.mark.toolchains("go")
 @pytest.mark.parametrize("name", sorted({case[0] for case in CASES}))
 def test_builtin_answers_as_opa_does(name: str, answers: list[Any]) -> None:
     wrong = [
@@ -379,6 +380,7 @@ def tokens() -> list[tuple[str, str, str, str]]:
     return made
 
 
+@pytest.mark.toolchains("go")
 def test_tokens_verify_as_in_opa() -> None:
     cases: list[tuple[Any, ...]] = []
     for algorithm, token, key, more in tokens():

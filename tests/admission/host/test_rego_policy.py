@@ -23,6 +23,8 @@ from tests.abi.rego.corpus import BY_NAME, REQUESTS, SAMPLES, Sample
 from tests.admission.host.support import Rig
 from tests.guests.rego import build
 
+pytestmark = pytest.mark.toolchains("go")  # OPA compiles the policies
+
 ENTRY = {"opa": "data.policy.main", "gatekeeper": "data.policy.violation"}
 
 

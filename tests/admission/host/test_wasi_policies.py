@@ -20,7 +20,7 @@ TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execut
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    parts.require("toolchains")
+    parts.require("go")
     return build.command(tmp_path_factory.mktemp("command")).read_bytes()
 
 
@@ -49,6 +49,7 @@ def ask(rig, config, *names):
     return trio.run(main)
 
 
+@pytest.mark.toolchains("go")
 def test_a_program_in_go_accepts_denies_and_mutates(rig, program):
     config = policy(rig, program, allowed_to_mutate=True)
     accepted, denied, mutated, warned = ask(rig, config, "fine", "denied", "mutated", "warns")
@@ -59,6 +60,7 @@ def test_a_program_in_go_accepts_denies_and_mutates(rig, program):
     assert any("a word beside the answer" in line and "warn" in line for line in rig.said)
 
 
+@pytest.mark.toolchains("go")
 def test_host_calls_answer_on_stdin(rig, program):
     config = policy(rig, program, host_capabilities=("kubernetes/get_resource",))
     asked, traced = ask(rig, config, "asks", "traces")
@@ -67,6 +69,7 @@ def test_host_calls_answer_on_stdin(rig, program):
     assert any("traced from Go" in line for line in rig.said)
 
 
+@pytest.mark.toolchains("go")
 def test_a_program_that_fails_rejects_with_what_it_wrote_to_stderr(rig, program):
     exits, panics, chatters, silent = ask(rig, policy(rig, program), "exits", "panics", "chatters", "silent")
     assert exits.status == {"message": "cannot decide", "code": 500}
@@ -76,11 +79,13 @@ def test_a_program_that_fails_rejects_with_what_it_wrote_to_stderr(rig, program)
         assert answer.status["message"].startswith("internal server error: the policy's reply is not JSON")
 
 
+@pytest.mark.toolchains("go")
 def test_settings_are_checked_by_the_subcommand(rig, program):
     answer = ask(rig, policy(rig, program, settings={"bad": 1}), "fine")[0]
     assert answer.status == {"message": "Policy settings are invalid: bad is set", "code": 500}
 
 
+@pytest.mark.toolchains("go")
 def test_an_endless_program_ends_at_its_deadline(rig, program):
     answer = ask(rig, policy(rig, program, timeout_s=0.5), "spins")[0]
     assert answer.status == {"message": TIMED_OUT, "code": 500}

@@ -11,6 +11,7 @@ from tests.modules.wapc_host import Policy
 from . import generate
 
 
+@pytest.mark.toolchains("rust")
 @pytest.mark.timeout(1200)  # compiled with Rust
 def test_policies_differ_and_work(tmp_path: Path) -> None:
     build.required(())

@@ -42,8 +42,8 @@ def cache_folder() -> Path:
 
 
 def opa() -> Path:
-    """`program()` for tests: a test that uses it belongs to the part `toolchains`."""
-    parts.require("toolchains", "" if _go() else "there is no Go to build opa with (tests/guests/rego/build.py)")
+    """`program()` for tests: a test that uses it belongs to the part `go`."""
+    parts.require("go", "" if _go() else "there is no Go to build opa with (tests/guests/rego/build.py)")
     return program()
 
 

@@ -93,11 +93,11 @@ def policies(names: Sequence[str] = POLICIES, *, variant: str = "") -> dict[str,
 
 
 def required(names: Sequence[str] = POLICIES) -> dict[str, Path]:
-    """`policies(names)` for tests: a test that uses it belongs to the part `toolchains`."""
+    """`policies(names)` for tests: a test that uses it belongs to the part `rust`."""
     from tests import parts
 
-    parts.require("toolchains")
-    parts.require("toolchains", available().reason)
+    parts.require("rust")
+    parts.require("rust", available().reason)
     return policies(names)
 
 

@@ -1,6 +1,6 @@
 """Builds the guests of this folder at test time: WAT in this process, Zig by the ziglang package, others with Go.
 
-Tests that use Zig or Go belong to the part `toolchains`. Nothing built is kept in the repository. Called by the tests
+Tests that use Zig or Go belong to the part of that name. Nothing built is kept in the repository. Called by the tests
 in tests/scheduling/guests.
 """
 
@@ -25,7 +25,7 @@ def wat(name: str) -> str:
 
 def zig(name: str, folder: Path) -> bytes:
     """A guest in Zig, as a freestanding module."""
-    parts.require("toolchains", "" if importlib.util.find_spec("ziglang") else "Zig is missing: pip install ziglang")
+    parts.require("zig", "" if importlib.util.find_spec("ziglang") else "Zig is missing: pip install ziglang")
     out = folder / f"{name}.wasm"
     command = [
         sys.executable, "-m", "ziglang", "build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall",
@@ -39,7 +39,7 @@ def zig(name: str, folder: Path) -> bytes:
 def go(name: str, folder: Path) -> bytes:
     """A guest in Go, as a WASI reactor."""
     program = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    parts.require("toolchains", "" if program else "needs Go 1.24 or newer")
+    parts.require("go", "" if program else "needs Go 1.24 or newer")
     assert program is not None
     out = folder / f"{name}.wasm"
     command = [program, "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", str(out), "."]

@@ -34,6 +34,7 @@ def go_guest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return build.go("goguest", tmp_path_factory.mktemp("go"))
 
 
+@pytest.mark.toolchains("zig")
 def test_all_fifteen_exports_are_wired(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything, points=tuple(POINTS))
@@ -51,6 +52,7 @@ def test_all_fifteen_exports_are_wired(everything: bytes):
     run(main)
 
 
+@pytest.mark.toolchains("zig")
 def test_prefilter_narrows_rejects_and_skips(everything: bytes):
     pods = [
         pod("some", only="node-2.node-33"),
@@ -69,6 +71,7 @@ def test_prefilter_narrows_rejects_and_skips(everything: bytes):
     run(main, pods=pods)
 
 
+@pytest.mark.toolchains("zig")
 def test_filter_reads_the_node(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -79,6 +82,7 @@ def test_filter_reads_the_node(everything: bytes):
     run(main, nodes=[node("node-1"), node("node-2", closed="maintenance")])
 
 
+@pytest.mark.toolchains("zig")
 def test_the_extensions_of_prefilter_see_the_other_pod(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -92,6 +96,7 @@ def test_the_extensions_of_prefilter_see_the_other_pod(everything: bytes):
     run(main, pods=[pod("p"), pod("other")])
 
 
+@pytest.mark.toolchains("zig")
 def test_postfilter_sees_codes_and_nominates(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -105,6 +110,7 @@ def test_postfilter_sees_codes_and_nominates(everything: bytes):
     run(main)
 
 
+@pytest.mark.toolchains("zig")
 def test_prescore_logs_and_records_an_event(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -120,6 +126,7 @@ def test_prescore_logs_and_records_an_event(everything: bytes):
     run(main)
 
 
+@pytest.mark.toolchains("zig")
 def test_nothing_is_logged_at_severity_three(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything, log_severity=3)
@@ -130,6 +137,7 @@ def test_nothing_is_logged_at_severity_three(everything: bytes):
     run(main)
 
 
+@pytest.mark.toolchains("zig")
 def test_scores_and_their_normalizing(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -150,6 +158,7 @@ def test_scores_and_their_normalizing(everything: bytes):
     run(main)
 
 
+@pytest.mark.toolchains("zig")
 def test_a_failed_score_is_a_status(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -159,6 +168,7 @@ def test_a_failed_score_is_a_status(everything: bytes):
     run(main, nodes=[node("zone-a")])
 
 
+@pytest.mark.toolchains("zig")
 def test_the_binding_part_happens_in_the_instance_of_the_pod(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything, points=tuple(POINTS))
@@ -186,6 +196,7 @@ def test_the_binding_part_happens_in_the_instance_of_the_pod(everything: bytes):
     run(main, pods=[pod("p"), pod("q")])
 
 
+@pytest.mark.toolchains("zig")
 def test_waiting_pods(everything: bytes):
     async def main(bench: Bench) -> None:
         waiting = FakeWaitingPod(bench.pods["w"])
@@ -206,6 +217,7 @@ def test_waiting_pods(everything: bytes):
     run(main, pods=[pod("p"), pod("w")])
 
 
+@pytest.mark.toolchains("zig")
 def test_a_node_list_of_many_nodes(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -217,6 +229,7 @@ def test_a_node_list_of_many_nodes(everything: bytes):
     run(main, nodes=[node(f"node-{i}") for i in range(300)])
 
 
+@pytest.mark.toolchains("go")
 def test_a_guest_in_go(go_guest: bytes):
     async def main(bench: Bench) -> None:
         limits: dict[str, Any] = {"budget": Budget(cpu_s=5.0), "wall_timeout_s": 10.0}
@@ -242,6 +255,7 @@ def test_a_guest_in_go(go_guest: bytes):
     run(main)
 
 
+@pytest.mark.toolchains("zig")
 def test_a_large_pod_is_read_in_two_steps(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)
@@ -253,6 +267,7 @@ def test_a_large_pod_is_read_in_two_steps(everything: bytes):
     run(main, pods=[big])
 
 
+@pytest.mark.toolchains("zig")
 def test_whole_cycles_with_a_guest_in_the_profile(everything: bytes):
     async def main(bench: Bench) -> None:
         plugin = await bench.load(everything)

@@ -200,7 +200,7 @@ class Oracle:
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    parts.require("toolchains", "" if go else "needs Go to build tests/scheduling/guests/protobuf_oracle")
+    parts.require("go", "" if go else "needs Go to build tests/scheduling/guests/protobuf_oracle")
     assert go is not None
     binary = tmp_path_factory.mktemp("oracle") / "oracle"
     command = [go, "build", "-o", binary, "."]
@@ -211,6 +211,7 @@ def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     running.close()
 
 
+@pytest.mark.toolchains("go")
 def test_every_entry_of_the_field_table_is_right(oracle: Oracle):
     answer = subprocess.run([oracle.binary, "fields"], capture_output=True, check=True)
     described = orjson.loads(answer.stdout)
@@ -228,10 +229,12 @@ def test_the_fields_are_in_ascending_order():
         assert numbers == sorted(numbers), message
 
 
+@pytest.mark.toolchains("go")
 def test_the_sample_pod_has_the_bytes_that_go_writes(oracle: Oracle):
     assert encode("Pod", POD) == oracle.encode("Pod", POD)
 
 
+@pytest.mark.toolchains("go")
 @pytest.mark.parametrize("seed", range(60))
 def test_random_objects_have_the_bytes_that_go_writes(oracle: Oracle, seed: int):
     made = RandomObjects(random.Random(seed))
@@ -240,6 +243,7 @@ def test_random_objects_have_the_bytes_that_go_writes(oracle: Oracle, seed: int)
         assert encode(kind, obj) == oracle.encode(kind, obj)
 
 
+@pytest.mark.toolchains("go")
 def test_random_quantities_have_the_text_that_go_writes(oracle: Oracle):
     made = RandomObjects(random.Random(1))
     for _ in range(500):
@@ -248,6 +252,7 @@ def test_random_quantities_have_the_text_that_go_writes(oracle: Oracle):
         assert encode("Node", node) == oracle.encode("Node", node), text
 
 
+@pytest.mark.toolchains("go")
 def test_go_reads_back_what_was_encoded(oracle: Oracle):
     answer = oracle.ask(kind="Pod", protobuf=base64.b64encode(encode("Pod", POD)).decode())
     assert "error" not in answer
