@@ -28,7 +28,7 @@ def declare(parser: Parser) -> None:
                         help="what a new configuration has; repeatable; default: admission")
     parser.add_argument("--force", action="store_true",
                         help="replace files and objects of others; never the configuration")
-    options.output(parser)
+    options.output(parser, "table", "json", "yaml")
 
 
 def cluster_options(parser: Parser) -> None:
@@ -47,12 +47,14 @@ def run(args: argparse.Namespace) -> int:
     from edged.cli.installation.layout import Layout
     from edged.cli.installation.machine import Machine
     from edged.cli.installation.program import Program
-    from edged.cli.installation.show import show
+    from edged.cli.installation.show import Printer
+    from edged.cli.installation.steps import Report
 
     chosen = InitOptions(
         admin_kubeconfig=args.admin_kubeconfig, context=args.context, config=args.config, only=args.only,
         dry_run=args.dry_run, force=args.force,
     )  # fmt: skip
-    report = trio.run(install, chosen, Place(Machine(), Layout(), Program.find()))
-    again = "what was done before that stays. Mend it and run the same command again: it goes on from there"
-    return show(report, args.output, dry_run=args.dry_run, again=again)
+    report = Report()
+    printer = Printer(report, args.output, dry_run=args.dry_run)
+    trio.run(install, chosen, Place(Machine(), Layout(), Program.find()), report, printer.said)
+    return printer.end("what was done before that stays. Mend it and run the same command again: it goes on from there")

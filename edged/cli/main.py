@@ -16,6 +16,7 @@ from edged.errors import ConfigError, EdgedError
 
 COMMANDS = {
     "init": "prepare this node: user, configuration, rights, webhooks, systemd unit",
+    "uninstall": "take back what init did",
     "run": "run the daemon",
     "check": "check a configuration file and print what is in effect",
     "status": "show whether the policies are in force, and the state of the running daemon",

@@ -128,7 +128,7 @@ def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
     if config.admission is not None and config.admission.register == "dynamic":
         # Which hosts run API servers: a loopback URL is refused where there is more than this one.
         rules["default"] = [_rule("discovery.k8s.io", ["endpointslices"], ["list"])]
-    lease = _scheduler_lease(config)
+    lease = scheduler_lease(config)
     if lease is not None:
         rules.setdefault(lease.namespace, []).extend(
             # Kubernetes cannot limit `create` by name.
@@ -140,7 +140,7 @@ def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
     return rules
 
 
-def _scheduler_lease(config: Config) -> LeaderElectionSettings | None:
+def scheduler_lease(config: Config) -> LeaderElectionSettings | None:
     from edged.scheduling.run.plugin_loader import read_settings
     from edged.scheduling.run.scheduling import OWN_LEASE
 

@@ -1,4 +1,4 @@
-"""Steps in the cluster: the daemon's identity, its kubeconfig, the webhook objects; and taking them back.
+"""Steps in the cluster: the daemon's identity, its kubeconfig, the webhook objects.
 
 An object that carries no owner annotation of this machine is somebody else's: it is kept and named.
 """
@@ -6,7 +6,7 @@ An object that carries no owner annotation of this machine is somebody else's: i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,44 +173,3 @@ def check_webhook_owner(live: Object, owner: str) -> None:
             "If that owner is gone, run `edged webhook remove --force` and this again"
         )
 
-
-# --- taking back
-@dataclass(frozen=True, slots=True)
-class DeleteObject:
-    """`resource` and the object as it was listed; `keep`: why it stays, "" deletes it."""
-
-    client: ApiClient
-    resource: GroupVersionResource
-    obj: Object
-    keep: Callable[[Object], str] = lambda obj: ""
-
-    @property
-    def what(self) -> str:
-        return identity.label_of(self.obj)
-
-    async def look(self) -> Finding:
-        metadata = self.obj["metadata"]
-        live = await find(self.client, self.resource, metadata["name"], metadata.get("namespace"))
-        if live is None:
-            return Finding("skipped", "it is not there")
-        why = self.keep(live)
-        return Finding("kept", why) if why else Finding("delete")
-
-    async def apply(self, found: Finding) -> None:
-        metadata = self.obj["metadata"]
-        try:
-            await writes.delete(self.client, self.resource, metadata["name"], metadata.get("namespace"))
-        except ApiError as error:
-            if error.code != 404:
-                raise
-
-
-async def objects_of(client: ApiClient, owner: str) -> list[Object]:
-    """All objects of identities that this machine owns, in the order in which to delete them. Raises PeerError."""
-    found = []
-    for kind, resource in reversed(RESOURCES.items()):
-        listed = await client.request("GET", resource.path(), query={"labelSelector": identity.SELECTOR})
-        for item in listed.get("items") or ():
-            if identity.is_same_machine(webhooks.owner_of(item), owner):
-                found.append({"apiVersion": resource.api_version, "kind": kind, **item})
-    return found

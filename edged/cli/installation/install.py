@@ -39,10 +39,11 @@ class Place:
     program: Program
 
 
-async def install(options: InitOptions, place: Place, said: Callable[[Done], None] = lambda line: None) -> Report:
-    """Raises EdgedError before anything was changed; what fails later is in the report."""
+async def install(
+    options: InitOptions, place: Place, report: Report, said: Callable[[Done], None] = lambda line: None
+) -> None:
+    """Fills the report; `said` hears of each step. Raises EdgedError before anything was changed."""
     check_machine(place.machine, "init")
-    report = Report()
     report.facts.append(("program", str(place.program.script)))
     why = program_places.unreadable(place.program.needs, place.layout, place.machine)
     if why:
@@ -63,7 +64,6 @@ async def install(options: InitOptions, place: Place, said: Callable[[Done], Non
             report.next = _next(place, wanted, report)
     finally:
         await client.aclose()
-    return report
 
 
 def check_machine(machine: Machine, command: str) -> None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edged.cli.installation.layout import USER
-from edged.cli.installation.machine import CommandFailed, Machine, Owner
-from edged.cli.installation.steps import UNCHANGED, Finding
+from edged.cli.installation.machine import Machine, Owner
+from edged.cli.installation.steps import NOTHING, UNCHANGED, Finding
 from edged.errors import EdgedError
-from edged.process.files import make_folder, remove, sync_folder, write_atomically
+from edged.process.files import make_folder, write_atomically
 
 OwnerOf = Callable[[], Owner | None]
 """Asked when a step runs: a step before it may have made the user. None in a dry run before there is one."""
@@ -39,12 +39,14 @@ class UserStep:
 
 @dataclass(frozen=True, slots=True)
 class FolderStep:
-    """A folder of the daemon's own."""
+    """A folder of the daemon's own. `usual`: its name is edged's; what root left in such a one is given to the daemon,
+    as systemd does for StateDirectory=. One of another name may hold what is others'."""
 
     machine: Machine
     path: Path
     mode: int
     owner: OwnerOf
+    usual: bool = False
 
     @property
     def what(self) -> str:
@@ -61,8 +63,10 @@ class FolderStep:
         if owner is None:
             return Finding("update", f"would belong to {USER}")
         if found.st_uid != owner.uid and any(self.path.iterdir()):
-            return Finding("kept", f"it belongs to user {found.st_uid} and is not empty; "
-                                   f"the daemon needs it: chown -R {USER}: {self.path}")
+            if not self.usual or found.st_uid != self.machine.root.uid:
+                raise EdgedError(f"it belongs to user {found.st_uid} and is not empty. If its content is edged's: "
+                                 f"chown -R {USER}: {self.path}")
+            return Finding("update", f"owner {USER}, what is in it too")
         wrong = found.st_uid != owner.uid or found.st_gid != owner.gid or stat.S_IMODE(found.st_mode) != self.mode
         return Finding("update", f"owner {USER}, mode {self.mode:04o}") if wrong else UNCHANGED
 
@@ -70,7 +74,8 @@ class FolderStep:
         _make_folders(self.path, self.mode)
         owner = self.owner()
         if owner is not None:
-            self.machine.give(self.path, owner)
+            for path in (self.path, *(self.path.rglob("*") if self.usual else ())):
+                self.machine.give(path, owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ class SystemdReload:
 
     async def look(self) -> Finding:
         if not self.changed():
-            return Finding("skipped", "no unit file changed")
+            return NOTHING
         if not self.machine.systemd_runs:
             return Finding("skipped", "systemd does not run here")
         return Finding("run")
@@ -205,52 +210,3 @@ class SystemdReload:
     async def apply(self, found: Finding) -> None:
         self.machine.systemctl("daemon-reload")
 
-
-# --- taking back
-@dataclass(frozen=True, slots=True)
-class DeleteFile:
-    """`keep`: why the file at the path stays; "" deletes it. Asked with its content when the step runs."""
-
-    path: Path
-    keep: Callable[[bytes], str] = lambda content: ""
-    kind: str = "file"
-
-    @property
-    def what(self) -> str:
-        return f"{self.kind} {self.path}"
-
-    async def look(self) -> Finding:
-        try:
-            content = b"" if self.path.is_symlink() else self.path.read_bytes()
-        except FileNotFoundError:
-            return Finding("skipped", "it is not there")
-        why = self.keep(content)
-        return Finding("kept", why) if why else Finding("delete")
-
-    async def apply(self, found: Finding) -> None:
-        remove(self.path)
-        if not any(self.path.parent.iterdir()) and self.path.parent.name == "edged.service.d":
-            self.path.parent.rmdir()
-            sync_folder(self.path.parent.parent)
-
-
-@dataclass(frozen=True, slots=True)
-class StopUnit:
-    """`systemctl disable --now edged`."""
-
-    machine: Machine
-    unit: Path
-    what: str = "systemctl disable --now edged"
-
-    async def look(self) -> Finding:
-        if not self.machine.has_systemd:
-            return Finding("skipped", "there is no systemctl")
-        return Finding("run") if self.unit.exists() else Finding("skipped", f"{self.unit} is not there")
-
-    async def apply(self, found: Finding) -> None:
-        try:
-            self.machine.systemctl("disable", "--now", "edged")
-        except CommandFailed:
-            if self.machine.systemd_runs:
-                raise
-            self.machine.systemctl("disable", "edged")

@@ -20,18 +20,15 @@ from edged.cli.installation import program as program_places
 from edged.cli.installation.cluster_steps import (
     ApplyObject,
     CreateWebhookObject,
-    DeleteObject,
     KubeconfigStep,
     check_webhook_owner,
     find,
-    objects_of,
     webhook_resource,
 )
 from edged.cli.installation.default_config import Part
-from edged.cli.installation.identity import NAMESPACE, RESOURCES, ClusterAddress
+from edged.cli.installation.identity import NAMESPACE, ClusterAddress
 from edged.cli.installation.layout import USER, Layout
 from edged.cli.installation.local_steps import (
-    DeleteFile,
     FileStep,
     FolderStep,
     LinkStep,
@@ -41,7 +38,8 @@ from edged.cli.installation.local_steps import (
 )
 from edged.cli.installation.machine import Machine, Owner
 from edged.cli.installation.program import Program
-from edged.cli.installation.steps import UNCHANGED, Finding, Report, Step
+from edged.cli.installation.removal_steps import DeleteFile, DeleteObject, objects_of
+from edged.cli.installation.steps import UNCHANGED, Finding, Report, Step, changes
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.json_text import dumps
@@ -181,8 +179,8 @@ class Planner:
         steps: list[Step] = [
             UserStep(machine, Path(node.state_dir)),
             ReadableFolderStep(machine, wanted.path.parent, self._owner),
-            FolderStep(machine, Path(node.state_dir), 0o700, self._owner),
-            FolderStep(machine, Path(node.cache_dir), 0o700, self._owner),
+            self._own_folder(Path(node.state_dir)),
+            self._own_folder(Path(node.cache_dir)),
         ]
         if wanted.module is not None:
             data = self._program.module.read_bytes()
@@ -192,6 +190,10 @@ class Planner:
         steps.append(FileStep(machine=machine, path=wanted.path, content=text.encode(), mode=0o640,
                               owner=self._readable_owner, always_kept=wanted.text is None))
         return steps
+
+    def _own_folder(self, path: Path) -> FolderStep:
+        usual = path in (self._layout.state, self._layout.cache)
+        return FolderStep(self._machine, path, 0o700, self._owner, usual)
 
     async def _identity(self, config: Config) -> list[Step]:
         name, owner = identity.name_of(config.node.name), owner_identity(config.node.name)
@@ -204,7 +206,7 @@ class Planner:
             address=self._cluster.address, owner=self._owner, force=self._force, credentials=self._layout.credentials,
         )  # fmt: skip
         applied: list[Step] = [ApplyObject(client, obj, self._force) for obj in objects]
-        return [*applied, kubeconfig, *(DeleteObject(client, RESOURCES[obj["kind"]], obj) for obj in stale)]
+        return [*applied, kubeconfig, *(DeleteObject(client, obj) for obj in stale)]
 
     def _webhooks(self, config: Config) -> list[Step]:
         admission = config.admission
@@ -248,12 +250,11 @@ class Planner:
             drop_in = (self._program.units / "edged-before-253.conf").read_text()
             steps.append(self._unit_file(layout.drop_in, unit_file.marked(drop_in)))
         elif layout.drop_in.exists() and unit_file.is_ours(layout.drop_in.read_text()):
-            steps.append(DeleteFile(layout.drop_in))
+            steps.append(DeleteFile(layout.drop_in, empty_folder=layout.drop_in.parent))
         units = {f"file {layout.unit}", f"file {layout.drop_in}"}
 
         def changed() -> bool:
-            lines = self._report.done[before:]
-            return any(line.what in units and line.state in ("created", "updated", "deleted") for line in lines)
+            return any(line.what in units for line in changes(self._report.done[before:]))
 
         return [*steps, SystemdReload(self._machine, changed)]
 

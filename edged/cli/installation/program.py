@@ -44,7 +44,7 @@ class Program:
                                             for folder in (checkout, shared, packaged)]).parent
         reference = _first("the commented configuration", [checkout / "config/edged.toml", shared / "edged.toml",
                                                            packaged / "edged.toml"])
-        script = _script()
+        script = own_script()
         python = Path(sys.executable)
         needs = (script, python, python.resolve(), Path(edged.__file__))
         return cls(script, module, units, reference, needs, not module.is_relative_to(checkout))
@@ -57,7 +57,7 @@ def _first(what: str, places: list[Path]) -> Path:
     raise ConfigError(f"{what} is not installed; looked for {', '.join(map(str, places))}")
 
 
-def _script() -> Path:
+def own_script() -> Path:
     """The script of this installation, also where it was called by a link from elsewhere."""
     places = [Path(sysconfig.get_path("scripts")) / "edged", Path(sys.argv[0]).absolute()]
     for path in places:

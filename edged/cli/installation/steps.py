@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from edged.errors import EdgedError
 
-Change = Literal["create", "update", "delete", "run", "unchanged", "kept", "skipped"]
+Change = Literal["create", "update", "delete", "run", "unchanged", "kept", "skipped", "nothing"]
 PAST: dict[Change, str] = {"create": "created", "update": "updated", "delete": "deleted", "run": "done"}
 """What was done, for the changes that do something; the others are called by their own name."""
 
@@ -30,6 +30,8 @@ class Finding:
 
 
 UNCHANGED = Finding("unchanged")
+NOTHING = Finding("nothing")
+"""Not even a line in the report."""
 
 
 class Step(Protocol):
@@ -77,6 +79,8 @@ async def carry_out(
     well = True
     for step in steps:
         line = await _one(step, dry_run)
+        if line.state == "nothing":
+            continue
         report.done.append(line)
         said(line)
         if line.state == "failed":

@@ -41,7 +41,9 @@ def in_cluster(node: Place, steps: Callable[[Sandbox], Any]) -> Any:
 
 
 async def init(node: Place, **options: Any) -> Report:
-    return await install(InitOptions(**options), node)
+    report = Report()
+    await install(InitOptions(**options), node, report)
+    return report
 
 
 def names(server: Sandbox, bucket: str) -> list[str]:
@@ -87,7 +89,7 @@ def test_twice_changes_nothing(node: Place, tmp_path: Path) -> None:
         before, version, calls = files_below(tmp_path), server.storage.version, list(machine(node).calls)
         report = await init(node)
         assert report.failed is None
-        assert set(states(report).values()) == {"unchanged", "kept", "skipped"}
+        assert set(states(report).values()) == {"unchanged", "kept"}
         assert states(report)[f"file {node.layout.config}"] == "kept"
         assert files_below(tmp_path) == before
         assert server.storage.version == version
@@ -103,7 +105,7 @@ def test_a_dry_run_changes_nothing_and_names_the_same_steps(node: Place, tmp_pat
         assert files_below(tmp_path) == before and server.storage.version == version and machine(node).calls == []
         real = await init(node)
         assert [line.what for line in dry.done] == [line.what for line in real.done]
-        words = {"would create": "created", "would run": "done", "skipped": "done"}
+        words = {"would create": "created", "would run": "done"}
         assert [words[line.state] for line in dry.done] == [line.state for line in real.done]
 
     in_cluster(node, steps)
@@ -126,7 +128,7 @@ def test_an_edit_of_the_configuration_is_brought_everywhere(node: Place) -> None
         assert f"{node.layout.socket.parent} {node.layout.static}" in node.layout.unit.read_text()
         assert (node.layout.static / "admission-configuration.json").is_file()
         assert config.read_text().startswith(text)
-        assert set(states(await init(node)).values()) == {"unchanged", "kept", "skipped"}
+        assert set(states(await init(node)).values()) == {"unchanged", "kept"}
 
     in_cluster(node, steps)
 
@@ -218,7 +220,7 @@ def test_a_failure_halfway_names_the_step_and_goes_on_when_repeated(node: Place,
         machine(node).broken = ""
         report = await init(node)
         assert report.failed is None and report.next
-        assert set(states(await init(node)).values()) == {"unchanged", "kept", "skipped"}
+        assert set(states(await init(node)).values()) == {"unchanged", "kept"}
 
     in_cluster(node, steps)
 

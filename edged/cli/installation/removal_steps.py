@@ -1,0 +1,348 @@
+"""Steps that take an installation back: files, folders, the unit, webhooks, Leases. What is not edged's own is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.admission.rules import webhooks
+from edged.cli.installation import api_server_files, identity
+from edged.cli.installation.cluster_steps import find, webhook_resource
+from edged.cli.installation.identity import Object
+from edged.cli.installation.layout import USER
+from edged.cli.installation.machine import CommandFailed, Machine, Owner
+from edged.cli.installation.steps import NOTHING, UNCHANGED, Finding
+from edged.errors import EdgedError
+from edged.json_text import JsonError, dumps, loads
+from edged.kube import writes
+from edged.kube.client import ApiClient, ApiError
+from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.process.files import remove, write_atomically
+
+LEASES = GroupVersionResource("coordination.k8s.io", "v1", "leases")
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFile:
+    """`keep`: why the file stays, "" deletes it; asked with its content. `empty_folder` goes as well if it is empty
+    then."""
+
+    path: Path
+    keep: Callable[[bytes], str] = lambda content: ""
+    empty_folder: Path | None = None
+
+    @property
+    def what(self) -> str:
+        return f"file {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            content = self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return NOTHING
+        why = self.keep(content)
+        return Finding("kept", why) if why else Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        remove(self.path)
+        if self.empty_folder is not None and not any(self.empty_folder.iterdir()):
+            self.empty_folder.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink:
+    """The link in the path of people's shells, where it leads to this installation or nowhere. `script` None: it is not
+    known where this installation is."""
+
+    path: Path
+    script: Path | None
+
+    @property
+    def what(self) -> str:
+        return f"link {self.path}"
+
+    async def look(self) -> Finding:
+        if not self.path.is_symlink():
+            return NOTHING
+        target = Path(os.readlink(self.path))
+        return Finding("delete") if target == self.script or not target.exists() else \
+            Finding("kept", f"it leads to {target}")
+
+    async def apply(self, found: Finding) -> None:
+        remove(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFolder:
+    """A folder of the daemon's own with everything in it. One that is not the daemon's user's stays."""
+
+    path: Path
+    owner: Owner | None
+
+    @property
+    def what(self) -> str:
+        return f"folder {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            found = self.path.lstat()
+        except FileNotFoundError:
+            return NOTHING
+        if self.path.is_symlink() or not self.path.is_dir():
+            return Finding("kept", "it is not a folder")
+        if self.owner is None or found.st_uid != self.owner.uid:
+            return Finding("kept", f"it does not belong to user {USER}")
+        return Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        shutil.rmtree(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEmptyFolder:
+    """A folder that may hold things of others: it goes when nothing is in it."""
+
+    path: Path
+
+    @property
+    def what(self) -> str:
+        return f"folder {self.path}"
+
+    async def look(self) -> Finding:
+        if not self.path.is_dir():
+            return NOTHING
+        left = sorted(path.name for path in self.path.iterdir())
+        return Finding("kept", f"in it: {', '.join(left)}") if left else Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        self.path.rmdir()
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    """The user and group `edged`."""
+
+    machine: Machine
+    what: str = f"user and group {USER}"
+
+    async def look(self) -> Finding:
+        return NOTHING if self.machine.user(USER) is None else Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        self.machine.remove_user(USER)
+
+
+@dataclass(frozen=True, slots=True)
+class StopUnit:
+    """`systemctl disable --now edged`."""
+
+    machine: Machine
+    units: tuple[Path, ...]
+    what: str = "systemctl disable --now edged"
+
+    async def look(self) -> Finding:
+        there = any((folder / "edged.service").exists() for folder in self.units)
+        return Finding("run") if there and self.machine.has_systemd else NOTHING
+
+    async def apply(self, found: Finding) -> None:
+        try:
+            self.machine.systemctl("disable", "--now", "edged")
+        except CommandFailed:
+            if self.machine.systemd_runs:
+                raise
+            self.machine.systemctl("disable", "edged")  # an image build: nothing runs here
+
+
+@dataclass(frozen=True, slots=True)
+class NeutralAdmissionFile:
+    """The file of --admission-control-config-file. The API server does not start without it for as long as its command
+    line names it; so it stays, and says nothing any more."""
+
+    path: Path
+    content: bytes = dumps(
+        {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": []},
+        indent=True, newline=True,
+    )  # fmt: skip
+
+    @property
+    def what(self) -> str:
+        return f"file {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            there = self.path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return NOTHING
+        if there == self.content:
+            return UNCHANGED
+        if not api_server_files.is_ours(there):
+            return Finding("kept", "it has other plugins, too: take edged's out by hand")
+        return Finding("update", "empty now; delete it once the API server's command line does not name it")
+
+    async def apply(self, found: Finding) -> None:
+        write_atomically(self.path, self.content, 0o644)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteManifest:
+    """A manifest of static registration that this machine's daemon wrote."""
+
+    path: Path
+    owner: str
+
+    @property
+    def what(self) -> str:
+        return f"file {self.path}"
+
+    async def look(self) -> Finding:
+        try:
+            found = loads(self.path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return NOTHING
+        except JsonError:
+            return Finding("kept", "it is no manifest of edged")
+        there = webhooks.owner_of(found) if isinstance(found, dict) else ""
+        mine = identity.is_same_machine(there, self.owner)
+        return Finding("delete") if mine else Finding("kept", f"it belongs to {there or 'somebody else'}")
+
+    async def apply(self, found: Finding) -> None:
+        remove(self.path)
+
+
+# --- in the cluster
+@dataclass(frozen=True, slots=True)
+class DeleteWebhookObject:
+    """One of the two webhook objects, if this machine's daemon owns it. `again`: it was deleted before."""
+
+    client: ApiClient
+    kind: str
+    owner: str
+    again: bool = False
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {webhooks.OBJECT_NAME}"
+
+    async def look(self) -> Finding:
+        live = await find(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME, None)
+        if live is None:
+            return NOTHING
+        there = webhooks.owner_of(live)
+        if identity.is_same_machine(there, self.owner):
+            return Finding("delete", "the daemon made it again" if self.again else "")
+        return NOTHING if self.again else Finding("kept", f"it belongs to {there or 'somebody else'}")
+
+    async def apply(self, found: Finding) -> None:
+        await delete(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyWebhookObject:
+    """As far as the daemon's own identity goes: the object stays, and calls nobody any more."""
+
+    client: ApiClient
+    kind: str
+    owner: str
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {webhooks.OBJECT_NAME}"
+
+    async def look(self) -> Finding:
+        live = await find(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME, None)
+        if live is None:
+            return NOTHING
+        there = webhooks.owner_of(live)
+        if not identity.is_same_machine(there, self.owner):
+            return Finding("kept", f"it belongs to {there or 'somebody else'}")
+        return Finding("update", "emptied with the daemon's own rights") if live.get("webhooks") else UNCHANGED
+
+    async def apply(self, found: Finding) -> None:
+        resource = webhook_resource(self.kind)
+        live = await find(self.client, resource, webhooks.OBJECT_NAME, None)
+        if live is not None:
+            await writes.update(self.client, resource, {**live, "webhooks": []})
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLease:
+    """The Lease of leader election, if this node holds it or nobody does."""
+
+    client: ApiClient
+    name: NamespacedName
+    node: str
+
+    @property
+    def what(self) -> str:
+        return f"Lease {self.name}"
+
+    async def look(self) -> Finding:
+        live = await find(self.client, LEASES, self.name.name, self.name.namespace)
+        if live is None:
+            return NOTHING
+        holder = str((live.get("spec") or {}).get("holderIdentity") or "")
+        if holder and not holder.startswith(f"{self.node}_"):
+            return Finding("kept", f"{holder} holds it")
+        return Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        await delete(self.client, LEASES, self.name.name, self.name.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObject:
+    """An object of an identity, as it was listed."""
+
+    client: ApiClient
+    obj: Object
+
+    @property
+    def what(self) -> str:
+        return identity.label_of(self.obj)
+
+    async def look(self) -> Finding:
+        return Finding("delete")
+
+    async def apply(self, found: Finding) -> None:
+        kind, namespace, name = identity.key(self.obj)
+        await delete(self.client, identity.RESOURCES[kind], name, namespace or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """What cannot be taken back because its API server is not reached."""
+
+    what: str
+    why: str
+
+    async def look(self) -> Finding:
+        raise EdgedError(self.why)
+
+    async def apply(self, found: Finding) -> None:
+        """Never: looking fails."""
+
+
+async def delete(client: ApiClient, resource: GroupVersionResource, name: str, namespace: str | None = None) -> None:
+    """One that is gone already is fine. Raises PeerError."""
+    try:
+        await writes.delete(client, resource, name, namespace)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+
+
+async def objects_of(client: ApiClient, owner: str) -> list[Object]:
+    """All objects of identities that this machine owns, in the order in which to delete them. Raises PeerError."""
+    found: list[Object] = []
+    for kind, resource in reversed(identity.RESOURCES.items()):
+        listed = await client.request("GET", resource.path(), query={"labelSelector": identity.SELECTOR})
+        found += _owned(listed.get("items") or (), kind, resource.api_version, owner)
+    return found
+
+
+def _owned(items: Iterable[Object], kind: str, api_version: str, owner: str) -> list[Object]:
+    mine = [item for item in items if identity.is_same_machine(webhooks.owner_of(item), owner)]
+    return [{"apiVersion": api_version, "kind": kind, **item} for item in mine]

@@ -1,0 +1,291 @@
+"""`edged uninstall` on a node that `edged init` prepared, against the embedded API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from edged import config as configuration
+from edged.admission.endpoint.registration_modes import owner_identity
+from edged.admission.resources.definitions import definition
+from edged.admission.resources.kinds import POLICY_SERVER
+from edged.cli.installation.install import InitOptions, Place, install
+from edged.cli.installation.removal import Installed, UninstallOptions, uninstall
+from edged.cli.installation.steps import Report
+from edged.errors import ConfigError
+from edged.kube import writes
+from edged.kube.config import KubernetesConfig
+from edged.kube.kubeconfig import open_client
+from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.sandbox.server import Sandbox
+from tests.cli.installation.place import cluster, files_below, machine, place
+
+HOOKS = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+NODE = configuration.Config().node.name
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Place:
+    return place(tmp_path)
+
+
+def in_cluster(node: Place, steps: Callable[[Sandbox], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with cluster(node) as server:
+            await steps(server)
+
+    trio.run(main)
+
+
+async def init(node: Place, **options: Any) -> Report:
+    report = Report()
+    await install(InitOptions(**options), node, report)
+    assert report.failed is None
+    return report
+
+
+async def remove(node: Place, **options: Any) -> Report:
+    report = Report()
+    await uninstall(UninstallOptions(**options), Installed(node.machine, node.layout, node.program.script), report)
+    return report
+
+
+def states(report: Report) -> dict[str, str]:
+    return {line.what: line.state for line in report.done}
+
+
+def everything(server: Sandbox) -> set[str]:
+    """All objects, but for those that a cluster begins with."""
+    storage = server.storage
+    return {f"{bucket}/{obj['metadata']['name']}" for bucket in storage.buckets() for obj in storage.list(bucket)
+            if bucket != "namespaces"}
+
+
+def change(server: Sandbox, bucket: str, name: str, **fields: Any) -> None:
+    namespace, _, own = name.rpartition("/")
+    obj = server.storage.get(bucket, NamespacedName(namespace, own))
+    assert obj is not None
+    server.storage.update(bucket, {**obj, **fields})
+
+
+def test_it_takes_back_everything_that_init_did(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        before = {name for name in files_below(tmp_path) if name.startswith(("opt", "etc/rancher/"))}
+        objects = everything(server)
+        await init(node)
+        report = await remove(node, purge=True)
+        assert report.failed is None and not report.notes
+        assert everything(server) == objects
+        left = files_below(tmp_path)
+        assert {name for name, (_, mode, _) in left.items() if mode & 0o100000} == {
+            name for name in before if "." in name or name.endswith("bin/edged")
+        }
+        assert machine(node).calls[2:] == ["systemctl disable --now edged", "systemctl daemon-reload", "userdel edged"]
+        assert states(await remove(node, purge=True)) == {}  # there is nothing left to do
+
+    in_cluster(node, steps)
+
+
+def test_webhooks_go_before_the_daemon_stops(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        order = [line.what for line in (await remove(node)).done]
+        assert order[:3] == ["ValidatingWebhookConfiguration edged", "MutatingWebhookConfiguration edged",
+                             "systemctl disable --now edged"]
+
+    in_cluster(node, steps)
+
+
+def test_configuration_and_state_are_kept_without_purge(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        report = await remove(node)
+        layout = node.layout
+        assert layout.config.is_file() and (layout.state / "tls").is_dir()
+        assert not layout.kubeconfig.exists() and not layout.cache.exists() and not layout.unit.exists()
+        assert not layout.link.is_symlink() and "user and group edged" not in states(report)
+        assert str(layout.config) in report.notes[0] and "--purge" in report.notes[0]
+        assert (await init(node)).next  # and the way back is init
+
+    in_cluster(node, steps)
+
+
+def test_a_dry_run_changes_nothing(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        before, version, calls = files_below(tmp_path), server.storage.version, list(machine(node).calls)
+        dry = await remove(node, purge=True, dry_run=True)
+        assert (files_below(tmp_path), server.storage.version, machine(node).calls) == (before, version, calls)
+        assert {line.state for line in dry.done} == {"would delete", "would run", "kept"}
+        (kept,) = [line for line in dry.done if line.state == "kept"]
+        assert kept.what == f"folder {node.layout.folder}"  # its files are still there
+        assert [line.what for line in (await remove(node, purge=True)).done] == [line.what for line in dry.done]
+
+    in_cluster(node, steps)
+
+
+@pytest.mark.parametrize("text", ["[admission\n", "", None])
+def test_it_works_with_a_broken_configuration_and_without_one(node: Place, text: str | None) -> None:
+    async def steps(server: Sandbox) -> None:
+        objects = everything(server)
+        await init(node)
+        if text is None:
+            node.layout.config.unlink()
+        else:
+            node.layout.config.write_text(text)
+        report = await remove(node)
+        assert report.failed is None and everything(server) == objects
+        assert not node.layout.kubeconfig.exists() or text == ""  # an empty file is valid, and names no kubeconfig
+        assert not node.layout.unit.exists()
+
+    in_cluster(node, steps)
+
+
+def test_while_the_api_server_is_away_the_daemon_stays(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+
+    in_cluster(node, steps)
+
+    async def alone() -> None:
+        before = files_below(tmp_path)
+        report = await remove(node)
+        assert report.failed is not None and "does not answer" in report.failed.detail
+        assert files_below(tmp_path) == before and "systemctl disable --now edged" not in machine(node).calls
+        assert "--force" in report.notes[0]
+        forced = await remove(node, force=True)
+        assert forced.failed is not None and not node.layout.unit.exists()
+
+    trio.run(alone)
+
+
+def test_without_an_administrator_the_webhooks_are_emptied(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        node.layout.distributions[0].kubeconfig.unlink()
+        change(server, HOOKS, "edged", webhooks=[{"name": "no-privileged.policy.edged.dev"}])
+        report = await remove(node)
+        hooks = server.storage.get(HOOKS, NamespacedName("", "edged"))
+        assert hooks is not None and hooks["webhooks"] == []
+        assert states(report)["systemctl disable --now edged"] == "done" and not node.layout.unit.exists()
+        assert report.failed is not None and "--admin-kubeconfig" in report.failed.detail
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(node.layout.folder))
+        patch.delenv("KUBECONFIG", raising=False)
+        in_cluster(node, steps)
+
+
+def test_what_belongs_to_other_nodes_stays(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        owner = {"annotations": {"edged.dev/owner": "edge-2/0123"}, "labels": {"app.kubernetes.io/managed-by": "edged"}}
+        for bucket, name in ((HOOKS, "edged"), ("serviceaccounts", f"kube-system/edged-{NODE}")):
+            namespace, _, own = name.rpartition("/")
+            obj = server.storage.get(bucket, NamespacedName(namespace, own))
+            assert obj is not None
+            change(server, bucket, name, metadata={**obj["metadata"], **owner})
+        report = await remove(node)
+        assert states(report)["ValidatingWebhookConfiguration edged"] == "kept"
+        assert f"serviceaccounts/edged-{NODE}" in everything(server) and report.failed is None
+
+    in_cluster(node, steps)
+
+
+def test_a_node_that_was_renamed_is_still_this_machine(node: Place, tmp_path: Path) -> None:
+    if "/" not in owner_identity("n"):
+        pytest.skip("this machine has no /etc/machine-id")
+
+    async def steps(server: Sandbox) -> None:
+        objects = everything(server)
+        await init(node)
+        config = node.layout.config
+        config.write_text(config.read_text().replace("[node]", '[node]\nname = "another"'))
+        await remove(node)
+        assert everything(server) == objects
+
+    in_cluster(node, steps)
+
+
+def lease(holder: str) -> dict[str, Any]:
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"holderIdentity": holder},
+            "metadata": {"name": "edged-scheduler", "namespace": "kube-system", "uid": "u"}}
+
+
+@pytest.mark.parametrize(("holder", "left"), [(f"{NODE}_1", False), ("", False), ("edge-2_1", True)])
+def test_the_lease_of_this_node_is_given_back(node: Place, holder: str, left: bool) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node, only=["scheduler"])
+        text = node.layout.config.read_text()
+        node.layout.config.write_text(text.replace("[scheduler]", "[scheduler]\nleader_election = true"))
+        server.storage.create("leases.coordination.k8s.io", lease(holder))
+        report = await remove(node)
+        assert ("leases.coordination.k8s.io/edged-scheduler" in everything(server)) is left
+        assert states(report)["Lease kube-system/edged-scheduler"] == ("kept" if left else "deleted")
+
+    in_cluster(node, steps)
+
+
+def test_static_files_go_and_the_api_server_still_starts(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        config, static = node.layout.config, node.layout.static
+        config.write_text(config.read_text().replace("[admission]", '[admission]\nregister = "static"'))
+        await init(node)
+        ours = {"metadata": {"annotations": {"edged.dev/owner": owner_identity(NODE)}}}
+        (static / "validating/edged.json").write_text(json.dumps(ours))
+        (static / "mutating/edged.json").write_text('{"metadata": {"annotations": {"edged.dev/owner": "edge-2/1"}}}')
+        report = await remove(node)
+        assert states(report)[f"file {static}/validating/edged.json"] == "deleted"
+        assert states(report)[f"file {static}/mutating/edged.json"] == "kept"
+        assert not (static / "webhook-kubeconfig.json").exists()
+        # The API server's command line names this one: without it, it would not start.
+        assert json.loads((static / "admission-configuration.json").read_bytes())["plugins"] == []
+
+    in_cluster(node, steps)
+
+
+def test_what_somebody_edited_is_kept_and_named(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        for path in (node.layout.unit, node.layout.kubeconfig):
+            path.write_bytes(path.read_bytes() + b"\n# mine")
+        report = await remove(node, purge=True)
+        found = states(report)
+        assert found[f"file {node.layout.unit}"] == found[f"file {node.layout.kubeconfig}"] == "kept"
+        assert found[f"folder {node.layout.folder}"] == "kept"
+        assert states(await remove(node, purge=True, force=True))[f"file {node.layout.unit}"] == "deleted"
+
+    in_cluster(node, steps)
+
+
+def test_custom_resources_are_only_named(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        client = await open_client(KubernetesConfig(kubeconfig=str(node.layout.distributions[0].kubeconfig)))
+        crds = GroupVersionResource("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        await writes.create(client, crds, definition(POLICY_SERVER))
+        body = {"apiVersion": POLICY_SERVER.resource.api_version, "kind": "PolicyServer",
+                "metadata": {"name": "default"}, "spec": {"image": "", "replicas": 1}}
+        await writes.create(client, POLICY_SERVER.resource, body)
+        await client.aclose()
+        await init(node)
+        report = await remove(node)
+        assert "1 policyservers.policies.kubewarden.io" in report.notes[0]
+        assert len(server.storage.list("policyservers.policies.kubewarden.io")) == 1
+
+    in_cluster(node, steps)
+
+
+def test_only_root(node: Place) -> None:
+    machine(node).root_user = False
+
+    async def refused() -> None:
+        with pytest.raises(ConfigError, match="run it as root"):
+            await remove(node)
+
+    trio.run(refused)
