@@ -1,4 +1,5 @@
-"""`edged status`: the state of the running daemon, over its status socket (edged/daemon/operations.py)."""
+"""`edged status`: whether the cluster is protected, and the state of the running daemon, over its status socket
+(edged/daemon/operations.py)."""
 
 from __future__ import annotations
 
@@ -6,76 +7,63 @@ import argparse
 from typing import Any
 
 from edged.cli import options
-from edged.cli.output import is_table, print_data, print_table
+from edged.cli.output import is_table, print_data
 from edged.cli.parsing import Parser
-from edged.cli.status_client import ask, configured_socket
+from edged.cli.status_client import ask, find_socket
+from edged.cli.status_report import check_lines, print_everything, print_summary
+from edged.errors import PeerError
+
+_NOTES = """With --check, the exit code is 0 if everything that is configured is in force, 1 if something is not or the
+daemon does not answer, 2 for a mistake in the command line."""
 
 
 def declare(parser: Parser) -> None:
-    parser.describe("Shows the state of the running daemon.", "edged status", "edged status -o json")
+    parser.describe(
+        "Says whether the cluster is protected, what is wrong and what to do next, and shows the state of the running "
+        "daemon.",
+        "edged status", "edged status --check || echo 'not protected'", "edged status -o wide", "edged status -o json",
+        notes=_NOTES,
+    )  # fmt: skip
     options.socket(parser)
+    parser.add_argument("--check", action="store_true",
+                        help="print the sentence and a line per problem; the exit code says whether all is in force")
+    options.quiet(parser, "print only the sentence; with --check: nothing")
     options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    report = ask(args.socket or configured_socket(args.config), "status")
-    if is_table(args.output):
-        print_report(report, args.output)
+    path, file_problem = (args.socket, "") if args.socket else find_socket(args.config)
+    report = ask(path, "status")
+    protection = report.get("protection")
+    if not isinstance(protection, dict):
+        raise PeerError(f"{path}: the daemon is of an earlier version; `systemctl restart edged` starts this one")
+    if file_problem:
+        protection["problems"].append(_of_file(file_problem))
+    if not is_table(args.output):
+        print_data(protection if args.check else report, args.output)
+    elif args.check:
+        _print_check(protection, args.quiet)
+    elif args.quiet:
+        print(protection["sentence"])
+    elif args.output == "wide":
+        print_everything(report)
     else:
-        print_data(report, args.output)
-    return 0
+        print_summary(report)
+    return 1 if args.check and protection["problems"] else 0
 
 
-def print_report(report: dict[str, object], output: str = "table") -> None:
-    """Scalars and small dicts as `NAME  value` rows first, then a table per list or dict of like dicts."""
-    rows: list[tuple[str, str]] = []
-    tables: list[tuple[str, list[dict[str, Any]]]] = []
-    _collect("", report, rows, tables)
-    print_table(("NAME", "VALUE"), rows, output, wrap=True)
-    for name, entries in tables:
-        columns = list(dict.fromkeys(column for entry in entries for column in entry))
-        print()
-        print(name.upper())
-        print_table(
-            [column.upper() for column in columns],
-            [[_cell(entry.get(c)) for c in columns] for entry in entries],
-            output,
-        )
+def _of_file(problem: str) -> dict[str, str]:
+    """A file that is not valid is a problem of the next start, which would fail."""
+    return {
+        "subject": "configuration",
+        "text": f"the configuration file is not valid, so the next start will fail: {problem}",
+        "next_step": "correct it and test it with `edged check`; the running daemon goes on with what it read before",
+        "phrase": "",
+    }
 
 
-def _collect(
-    prefix: str,
-    value: dict[str, object],
-    rows: list[tuple[str, str]],
-    tables: list[tuple[str, list[dict[str, object]]]],
-) -> None:
-    for key, element in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(element, dict) and _are_alike(list(element.values())):
-            tables.append((name, [{"name": key} | entry for key, entry in element.items()]))
-        elif isinstance(element, dict) and element:
-            _collect(f"{name}.", element, rows, tables)
-        elif isinstance(element, list) and element and all(isinstance(entry, dict) for entry in element):
-            tables.append((name, element))
-        else:
-            rows.append((name, _cell(element)))
-
-
-def _are_alike(values: list[object]) -> bool:
-    """Whether these are the entries of a table: dicts with the same keys."""
-    first = values[0] if values else None
-    return isinstance(first, dict) and all(
-        isinstance(value, dict) and value.keys() == first.keys() for value in values
-    )
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, list):
-        return ", ".join(_cell(element) for element in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{name}={_cell(element)}" for name, element in value.items())
-    return "" if value is None else str(value)
+def _print_check(protection: dict[str, Any], quiet: bool) -> None:
+    if quiet:
+        return
+    for line in check_lines(protection):
+        print(line)

@@ -6,16 +6,22 @@ The server side, and what the lines look like, is edged/process/status_socket.py
 from __future__ import annotations
 
 import os
+import re
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edged import config as configuration
-from edged.errors import PeerError
+from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.config import NodeConfig
 
 _SILENCE_S = 10.0
+_NODE_SECTION = re.compile(
+    r"^[ \t]*\[[ \t]*node[ \t]*\][ \t]*(?:#[^\n]*)?$(.*?)(?=^[ \t]*\[|\Z)", re.MULTILINE | re.DOTALL
+)
+_SOCKET_KEY = re.compile(r"""^[ \t]*socket[ \t]*=[ \t]*(["'])(/[^"'\\\n]+)\1""", re.MULTILINE)
 
 
 class NotRunning(PeerError):
@@ -23,10 +29,41 @@ class NotRunning(PeerError):
 
 
 def configured_socket(file: str | None) -> str:
-    """The socket's path from that configuration file. None: from the default file; without one the default path."""
-    if file is None and not os.path.exists(configuration.DEFAULT_PATH):
-        return NodeConfig().socket
-    return configuration.load(file or configuration.DEFAULT_PATH).node.socket
+    """As `find_socket`; what is wrong with the file is said on stderr."""
+    path, problem = find_socket(file)
+    if problem:
+        print(f"edged: {problem}\nedged: asking the daemon at {path}", file=sys.stderr)
+    return path
+
+
+def find_socket(file: str | None) -> tuple[str, str]:
+    """(path of the status socket, what is wrong with the configuration file or "").
+
+    The path is that of the configuration file (None: the default file). Where that is not valid, it is what can still
+    be read of it, for the daemon goes on with what it read before; else the default path. Raises ConfigError where
+    `file` is not there.
+    """
+    path = file or configuration.DEFAULT_PATH
+    if file is None and not os.path.exists(path):
+        return NodeConfig().socket, ""
+    try:
+        return configuration.load(path).node.socket, ""
+    except ConfigError as error:
+        if file is not None and not os.path.exists(file):
+            raise
+        return _salvaged_socket(path) or NodeConfig().socket, str(error)
+
+
+def _salvaged_socket(path: str) -> str:
+    """`socket` in the lines below `[node]` of a file that is not valid; "" where there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return ""
+    section = _NODE_SECTION.search(text)
+    found = _SOCKET_KEY.search(section[1]) if section else None
+    return found[2] if found else ""
 
 
 def ask(path: str, operation: str, **arguments: object) -> dict[str, Any]:
@@ -54,7 +91,8 @@ def lines(
                     yield _decoded(line, path)
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(
-            f"edged is not running: nobody answers at {path} (systemctl status edged; --socket names another socket)"
+            f"edged is not running: nobody answers at {path}. `systemctl start edged` starts it, `journalctl -u edged` "
+            "says why it ended; --socket names another socket"
         ) from None
     except PermissionError:
         raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from edged.kube.values.names import holder_name
+
 State = Literal["in_force", "answers", "outdated", "failing", "refusing", "unconfirmed", "not_enforced", "unregistered"]
 """Of one policy:
 
@@ -253,10 +255,9 @@ def _problems(facts: Facts, policies: Sequence[Judged]) -> Iterable[Problem]:
         yield from _certificate_problems(certificate, facts.now)
     if facts.reload_error:
         kept = f"the configuration of {facts.configured_at} stays in force"
-        phrase = f"the last reload was refused ({_first_line(facts.reload_error)}), {kept}"
         text = f"the last reload was refused, {kept}: {facts.reload_error}"
         next_step = "correct the file, test with `edged check`, then `systemctl reload edged`"
-        yield Problem("reload", text, next_step, phrase)
+        yield Problem("reload", text, next_step, text)
     if facts.scheduler is not None:
         yield from _scheduler_problems(facts.scheduler, phrased=not (facts.contact or not facts.has_server))
 
@@ -377,7 +378,7 @@ def _scheduler_phrase(scheduler: SchedulerFacts) -> str:
     if not scheduler.runs:
         return ""
     if not scheduler.leads:
-        return f"not scheduling: {scheduler.holder} leads" if scheduler.holder else "not scheduling: nobody leads yet"
+        return f"not scheduling: {holder_name(scheduler.holder) or 'nobody'} leads"
     if not scheduler.synced:
         return "not scheduling yet: Pods and Nodes are being read"
     return f"scheduling Pods of {', '.join(scheduler.profiles)}"

@@ -102,6 +102,8 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
     """The module file, mapped read-only: its code section is hashed, never copied."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError as error:
+        raise BadModule(f"the module file is missing ({path})") from error
     except OSError as error:
         raise BadModule(f"cannot read module {path}: {error.strerror}") from error
     try:

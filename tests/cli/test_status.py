@@ -1,25 +1,73 @@
-"""`edged status` where nobody answers, and how a report is printed."""
+"""`edged status`: where nobody answers, exit codes, and configuration files that are not valid."""
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edged.cli import main as cli
-from edged.cli.status import print_report
+from edged.process.config import NodeConfig
+from tests.cli.test_status_report import PROBLEM, report
+
+GOOD = report("1 of 1 policy in force.")
+BAD = report("0 of 1 policy in force; `gone`: not enforced.", PROBLEM)
+
+
+class Daemon:
+    """A status socket that answers every request in the same way."""
+
+    def __init__(self, path: Path, answer: dict[str, Any]) -> None:
+        self._answer = json.dumps({"result": answer}).encode() + b"\n"
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(self._answer)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Iterator[Path]:
+    """Where daemons listen: each test starts one of them."""
+    yield tmp_path / "s"
+
+
+def served(path: Path, answer: dict[str, Any], *arguments: str) -> int:
+    daemon = Daemon(path, answer)
+    try:
+        return cli.main(["status", *arguments])
+    finally:
+        daemon.close()
 
 
 def test_not_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--socket", str(tmp_path / "s")]) == 1
-    assert "edged is not running" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "edged is not running" in said and "systemctl start edged" in said and "journalctl -u edged" in said
 
 
 def test_a_dead_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "s"))
-    assert cli.main(["status", "--socket", str(tmp_path / "s")]) == 1
+    assert cli.main(["status", "--check", "--socket", str(tmp_path / "s")]) == 1
     assert "edged is not running" in capsys.readouterr().err
 
 
@@ -30,35 +78,83 @@ def test_the_socket_comes_from_the_configuration(tmp_path: Path, capsys: pytest.
     assert f"{tmp_path}/other.sock" in capsys.readouterr().err
 
 
-def test_a_report_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
-    print_report(
-        {
-            "node": "edge-1",
-            "uptime_s": 12.50,
-            "memory": {"rss": 1024, "pss": None},
-            "policies": [
-                {"name": "a", "state": "serving", "error": ""},
-                {"name": "b", "state": "failed", "error": "no\nfile", "more": ["x", "y"]},
-            ],
-            "plugins": [],
-            "limits": {"a": {"mib": 64}, "b": {"mib": 1}},
-        }
-    )
-    assert capsys.readouterr().out.splitlines() == [
-        "NAME         VALUE",
-        "node         edge-1",
-        "uptime_s     12.5",
-        "memory.rss   1024",
-        "memory.pss   -",
-        "plugins      -",
-        "",
-        "POLICIES",
-        "NAME   STATE     ERROR      MORE",
-        "a      serving   -          -",
-        "b      failed    no\\nfile   x, y",
-        "",
-        "LIMITS",
-        "NAME   MIB",
-        "a      64",
-        "b      1",
-    ]
+def test_all_in_force(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert served(path, GOOD, "--check", "--socket", str(path)) == 0
+    assert capsys.readouterr().out == "1 of 1 policy in force.\n"
+
+
+def test_something_is_not(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert served(path, BAD, "--check", "--socket", str(path)) == 1
+    sentence, problem = capsys.readouterr().out.splitlines()
+    assert sentence == BAD["protection"]["sentence"]
+    assert problem == "policies: gone: not enforced: a; b. Next: mend it"
+
+
+def test_without_check_the_exit_code_says_only_that_the_daemon_answers(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert served(path, BAD, "--socket", str(path)) == 0
+    assert capsys.readouterr().out.startswith(BAD["protection"]["sentence"])
+
+
+@pytest.mark.parametrize(("arguments", "out", "code"), [
+    (("-q",), "0 of 1 policy in force; `gone`: not enforced.\n", 0), (("-q", "--check"), "", 1),
+])  # fmt: skip
+def test_quiet(
+    path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], out: str, code: int
+) -> None:
+    assert served(path, BAD, "--socket", str(path), *arguments) == code
+    assert capsys.readouterr().out == out
+
+
+def test_json(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert served(path, BAD, "--check", "--socket", str(path), "-o", "json") == 1
+    assert json.loads(capsys.readouterr().out) == BAD["protection"]
+
+
+def test_a_daemon_of_an_earlier_version(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert served(path, {"ready": True}, "--check", "--socket", str(path)) == 1
+    assert "systemctl restart edged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("broken", [
+    '[node]\n  socket = "SOCKET"  # ours\n[admission\n',
+    "# a comment\n[ node ] # one\nname = 'n'\nsocket='SOCKET'\n[[admission.policy]]\nname = 7\n",
+    '[admission]\nsocket = "/not/this/one"\n[node]\nsocket = "SOCKET"\nname = \n',
+])  # fmt: skip
+def test_a_configuration_file_that_is_not_valid(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str
+) -> None:
+    config = tmp_path / "edged.toml"
+    config.write_text(broken.replace("SOCKET", str(path)))
+    assert served(path, GOOD, "--config", str(config)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.startswith("1 of 1 policy in force. configuration: the configuration file is not valid, so the next ")
+    assert str(config) in said
+    config.write_text(broken.replace("SOCKET", str(path)))
+    path.unlink()
+    assert served(path, GOOD, "--check", "--config", str(config)) == 1
+    assert "configuration: " in capsys.readouterr().out
+
+
+def test_a_file_that_names_no_socket_means_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "edged.toml"
+    config.write_text("[admission\n")
+    assert cli.main(["status", "--config", str(config)]) == 1
+    assert f"nobody answers at {NodeConfig().socket}" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--config", str(tmp_path / "none.toml")]) == 2
+    assert "none.toml: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("reviews", "p"), ("audit",), ("schedule", "explain")])
+def test_other_commands_ask_the_daemon_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    config = tmp_path / "edged.toml"
+    config.write_text(f'[node]\nsocket = "{tmp_path}/s"\n[admission\n')
+    assert cli.main([*command, "--config", str(config)]) != 0
+    said = capsys.readouterr().err
+    assert "not valid TOML" in said and f"asking the daemon at {tmp_path}/s" in said

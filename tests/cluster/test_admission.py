@@ -156,7 +156,7 @@ def test_monitor_mode_lets_pass_and_tells_the_log(setup: Setup) -> None:
 
 def test_a_policy_that_does_not_load_denies_for_itself_alone(setup: Setup) -> None:
     said = setup.denied("a-absent", "absent")
-    assert said.startswith("cannot read module ") and said.endswith("absent.wasm: No such file or directory")
+    assert said.startswith("the module file is missing (/") and said.endswith("absent.wasm)")
     assert setup.create("a-deny", "beside-absent").returncode == 0
 
 
@@ -168,7 +168,7 @@ def test_a_policy_that_does_not_load_answers_with_code_500(setup: Setup) -> None
 def test_a_monitored_policy_that_does_not_load_warns(setup: Setup) -> None:
     done = setup.create("a-absent-monitor", "watched")
     assert done.returncode == 0
-    assert done.stderr.startswith("Warning: policy absent-watching failed: cannot read module ")
+    assert done.stderr.startswith("Warning: policy absent-watching failed: the module file is missing (")
 
 
 def test_refused_settings_deny_for_themselves_alone(setup: Setup) -> None:

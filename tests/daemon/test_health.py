@@ -4,7 +4,9 @@ own, comes and goes."""
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,7 +24,7 @@ from edged.daemon import daemon as daemon_file
 from edged.daemon.daemon import Daemon
 from edged.sandbox.server import serve
 from edged.telemetry.logs import Logger, LogStyle
-from tests.cluster.edged import pod, review_of
+from tests.cluster.edged import PROGRAM, pod, review_of
 
 ROOT = Path(__file__).parents[2]
 PRIVILEGED = ROOT / "modules/admission/pod-privileged/pod-privileged.wasm"
@@ -116,6 +118,14 @@ policy_server = ""
     async def status(self) -> dict[str, Any]:
         return await trio.to_thread.run_sync(ask, str(self.folder / "s"), "status")
 
+    async def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`edged status ARGUMENTS`, in a narrow terminal."""
+        line = [str(PROGRAM), "status", "--config", str(self.folder / "edged.toml"), *arguments]
+        environment = dict(os.environ) | {"COLUMNS": "60"}
+        return await trio.to_thread.run_sync(
+            lambda: subprocess.run(line, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        )
+
     async def sentence(self) -> str:
         return str((await self.status())["protection"]["sentence"])
 
@@ -176,7 +186,15 @@ def test_a_policy_that_cannot_load_and_a_reload_that_is_refused_are_warnings(wor
             report = await world.status()
             assert report["policies"]["gone"]["enforcement"] == "not_enforced"
             assert report["policies"]["no-privileged"]["enforcement"] == "in_force"
-            (world.folder / "edged.toml").write_text("[admission")
+            for output in ("table", "wide", "json"):
+                done = await world.command("-o", output)
+                assert done.returncode == 0 and "1 of 2 policies in force; `gone`: not enforced," in done.stdout
+                assert output != "table" or max(map(len, done.stdout.splitlines())) <= 60
+            done = await world.command("--check")
+            assert done.returncode == 1 and "policies: gone: not enforced: the module file is missing" in done.stdout
+            (world.folder / "edged.toml").write_text(f'[node]\nsocket = "{world.folder}/s"\n[admission')
+            done = await world.command("--check")
+            assert done.returncode == 1 and "configuration: the configuration file is not valid" in done.stdout
             assert not await world.daemon._reload.reload()
             status, body = await world.probe("/readyz?verbose")
             assert status == 200 and "[!]reload warning: the last reload was refused, the configuration of 2" in body

@@ -21,7 +21,7 @@ from edged.daemon.protection import (
 NOW = 1_800_000_000.0
 TOLD = RegistrationFacts("dynamic", "registered", policies=frozenset({"a", "b"}), told=True, current=True)
 A, B = PolicyFacts("a"), PolicyFacts("b")
-MISSING = "/srv/gone.wasm: No such file or directory"
+MISSING = "the module file is missing (/srv/gone.wasm)"
 
 
 def of(*policies: PolicyFacts, registration: RegistrationFacts | None = TOLD, **more: object) -> Protection:
@@ -157,8 +157,8 @@ def test_custom_resources() -> None:
 def test_a_refused_reload_names_what_was_refused_and_what_stays() -> None:
     found = of(A, reload_error="edged.toml:3: [x] y: no\nedged.toml:9: z", configured_at="2026-11-29T10:00:00Z")
     assert found.sentence == (
-        "1 of 1 policy in force; the last reload was refused (edged.toml:3: [x] y: no and 1 more), "
-        "the configuration of 2026-11-29T10:00:00Z stays in force."
+        "1 of 1 policy in force; the last reload was refused, the configuration of 2026-11-29T10:00:00Z "
+        "stays in force: edged.toml:3: [x] y: no and 1 more."
     )
     assert "edged.toml:9: z" in found.about("reload")
 
@@ -201,8 +201,8 @@ RUNS = SchedulerFacts(True, profiles=("edged",))
     ("scheduler", "words", "problems"),
     [
         (RUNS, "Scheduling Pods of edged; no admission is configured.", 0),
-        (replace(RUNS, leads=False, holder="edge-2"), "Not scheduling: edge-2 leads; no", 0),
-        (replace(RUNS, leads=False), "Not scheduling: nobody leads yet;", 0),
+        (replace(RUNS, leads=False, holder="edge-2_5bd6a1c0"), "Not scheduling: edge-2 leads; no", 0),
+        (replace(RUNS, leads=False), "Not scheduling: nobody leads;", 0),
         (replace(RUNS, synced=False), "Not scheduling yet: Pods and Nodes are being read;", 0),
         (replace(RUNS, problem="Nodes: 403"), "the scheduler is hindered: Nodes: 403.", 1),
         (replace(RUNS, error="no module"), "the scheduler could not be built again: no module.", 1),

@@ -58,3 +58,9 @@ class ServedKind:
     kind: str
     namespaced: bool
     verbs: tuple[str, ...] = ()
+
+
+def holder_name(identity: str) -> str:
+    """Who holds a Lease, for people: `NODE` of the identity `NODE_UUID`, as edged and kube-scheduler write it."""
+    node, _, unique = identity.rpartition("_")
+    return node or unique

@@ -63,7 +63,7 @@ class Loaded:
                 "plugin": name,
                 "profiles": [made.scheduler_name for made in self.profiles if loaded.plugin in made.plugins],
                 "points": sorted(loaded.plugin.points),
-                "digest": loaded.digest,
+                "digest": f"sha256:{loaded.digest}",
             }
             for name, loaded in self.guests.items()
         ]

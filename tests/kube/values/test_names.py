@@ -2,7 +2,7 @@
 
 import pytest
 
-from edged.kube.values.names import GroupVersionResource, NamespacedName, key_of
+from edged.kube.values.names import GroupVersionResource, NamespacedName, holder_name, key_of
 
 PODS = GroupVersionResource("", "v1", "pods")
 DEPLOYMENTS = GroupVersionResource("apps", "v1", "deployments")
@@ -29,3 +29,8 @@ def test_metadata_that_is_none():
     with pytest.raises(TypeError, match="metadata is no object but str"):
         key_of({"metadata": "x"})
     assert key_of({"metadata": {"name": "a"}}) == NamespacedName("", "a")
+
+
+@pytest.mark.parametrize(("identity", "name"), [("n_5bd6a1c0", "n"), ("a_b_5bd6a1c0", "a_b"), ("n", "n"), ("", "")])
+def test_holders_of_leases(identity: str, name: str) -> None:
+    assert holder_name(identity) == name
