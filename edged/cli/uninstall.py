@@ -50,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
     printer = Printer(report, args.output, dry_run=args.dry_run)
     trio.run(uninstall, chosen, Installed(Machine(), Layout(), script), report, printer.said)
     kubeconfig = f" --admin-kubeconfig {args.admin_kubeconfig}" if args.admin_kubeconfig else ""
-    again = f"edged uninstall{kubeconfig}{' --purge' if args.purge else ''}"
+    again = f"{script or 'edged'} uninstall{kubeconfig}{' --purge' if args.purge else ''}"
     return printer.end(f"this is left. Once that is mended, `{again}` removes the rest")

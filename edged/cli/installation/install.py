@@ -82,7 +82,9 @@ def _next(place: Place, wanted: Wanted, report: Report) -> list[str]:
         return [look]
     if not is_running(wanted.config.node.socket):
         return ["systemctl enable --now edged", look]
-    return ["systemctl restart edged", look] if changes(report.done) else [look]
+    unit = {f"file {place.layout.unit}", f"file {place.layout.drop_in}"}
+    restart = any(line.what in unit for line in changes(report.done))
+    return ["systemctl restart edged" if restart else "systemctl reload edged", look]
 
 
 def is_running(path: str) -> bool:

@@ -154,10 +154,10 @@ class Removal:
                 # A daemon with the rights of an administrator may have registered again while it stopped.
                 await self._do(DeleteWebhookObject(client, kind, self._owner, True) for kind in webhooks.PLURALS)
             await self._do(await self._cluster(client))
-        elif self._unreachable:
+        else:
             await self._do([Unreachable("ServiceAccount, roles and Lease in the cluster", self._unreachable)])
         await self._do(self._local())
-        if is_running(self._config.node.socket):
+        if not self._options.dry_run and is_running(self._config.node.socket):
             self._report.notes.append(f"A daemon still answers at {self._config.node.socket}: end it")
 
     async def _do(self, steps: Iterable[Step]) -> bool:
@@ -183,9 +183,8 @@ class Removal:
             return True
         if own is not None and await self._can_be_asked(own):
             return await self._do(EmptyWebhookObject(own, kind, self._owner) for kind in webhooks.PLURALS)
-        steps = [Unreachable(f"{kind} {webhooks.OBJECT_NAME}", self._unreachable) for kind in webhooks.PLURALS]
-        self._unreachable = ""  # said once
-        return await self._do(steps[:1])
+        why, self._unreachable = self._unreachable, "the same"
+        return await self._do([Unreachable("webhook objects in the cluster", why)])
 
     async def _can_be_asked(self, own: ApiClient) -> bool:
         try:
@@ -265,11 +264,12 @@ class Removal:
 
     def _purge(self) -> list[Step]:
         module = self._layout.modules / "pod-privileged.wasm"
+        gone = (self._path, Path(self._config.kubernetes.kubeconfig)) if self._options.dry_run else ()
         return [
             DeleteFile(self._path),
             DeleteFolder(Path(self._config.node.state_dir), self._machine.user(USER)),
             DeleteFile(module, empty_folder=module.parent),
-            DeleteEmptyFolder(self._path.parent),
+            DeleteEmptyFolder(self._path.parent, gone),
             DeleteUser(self._machine),
         ]
 

@@ -103,9 +103,10 @@ class DeleteFolder:
 
 @dataclass(frozen=True, slots=True)
 class DeleteEmptyFolder:
-    """A folder that may hold things of others: it goes when nothing is in it."""
+    """A folder that may hold things of others: it goes when nothing is in it. `gone`: what would not be in it then."""
 
     path: Path
+    gone: tuple[Path, ...] = ()
 
     @property
     def what(self) -> str:
@@ -114,7 +115,7 @@ class DeleteEmptyFolder:
     async def look(self) -> Finding:
         if not self.path.is_dir():
             return NOTHING
-        left = sorted(path.name for path in self.path.iterdir())
+        left = sorted(path.name for path in self.path.iterdir() if path not in self.gone)
         return Finding("kept", f"in it: {', '.join(left)}") if left else Finding("delete")
 
     async def apply(self, found: Finding) -> None:
