@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.cli import options
 from edged.cli.output import is_table
-from edged.cli.parsing import Parser
+from edged.cli.parsing import Parser, hint
+from edged.cli.progress import Progress, progress
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def declare(parser: Parser) -> None:
     output.add_argument("--details", action="store_true", help="with json and yaml: every plugin's result for each "
                                                                "Pod and node")
     output.add_argument("--html", metavar="FILE", help="write one self-contained page with a picture")
+    options.force(parser)
+    options.quiet(parser)
     output.add_argument("--strict", action="store_true", help="exit with 1 if a Pod is pending or evicted")
 
 
@@ -77,15 +81,15 @@ def _pair(text: str, what: str) -> tuple[str, str]:
     return left, right
 
 
-def _count(text: str, most: int, what: str) -> int:
-    if not text.isdecimal() or int(text) > most:
-        raise argparse.ArgumentTypeError(f"{what} {text!r} is not a number up to {most}")
+def _count(text: str, most: int, what: str, least: int = 0) -> int:
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{what} {text!r} is not a number from {least} to {most}")
     return int(text)
 
 
 def _number_of(text: str) -> tuple[int, str]:
     left, right = _pair(text, "N=NODE")
-    return _count(left, 10_000, "N"), right
+    return _count(left, 10_000, "N", least=1), right
 
 
 def _scale(text: str) -> tuple[str, int]:
@@ -95,10 +99,7 @@ def _scale(text: str) -> tuple[str, int]:
 
 def _weight(text: str) -> tuple[str, int]:
     left, right = _pair(text, "PLUGIN=N")
-    weight = _count(right, 1000, "weight")
-    if weight == 0:
-        raise argparse.ArgumentTypeError("a weight is at least 1")
-    return left, weight
+    return left, _count(right, 1000, "weight", least=1)
 
 
 def _module(text: str) -> tuple[str, Path]:
@@ -113,36 +114,51 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("simulate: give either -f FILE or --live")
     if args.details and is_table(args.output):
         raise ConfigError("simulate: --details goes with -o json or yaml")
-    return trio.run(_run, args)
+    if args.html:
+        options.check_new(Path(args.html), args)
+    with progress(show=not args.quiet) as say:
+        comparison = trio.run(_run, args, say)
+        if args.html:
+            _write(args, comparison, say)
+    if args.html:
+        print(f"written: {args.html}", file=sys.stderr)
+    return _tell(args, comparison)
 
 
-async def _run(args: argparse.Namespace) -> int:
+async def _run(args: argparse.Namespace, say: Progress) -> Comparison:
     from edged.cli.simulation import inputs
     from edged.cli.simulation.profiles import Profiles, changed
     from edged.cli.simulation.report import Comparison
 
     notes: list[str] = []
     if args.live:
-        state, notes = await inputs.read_live(options.cluster(args))
+        state, notes = await inputs.read_live(options.cluster(args), say)
     else:
-        state = inputs.read_state(args.files)
+        state = inputs.read_state(args.files, say)
     if not state.nodes:
         raise ConfigError("the input has no Node; add the output of `kubectl get nodes -o yaml`")
     if state.ignored:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
         notes.append(f"ignored: {told}")
-    profiles = Profiles(args, state)
+    profiles = Profiles(args, state, say)
     if profiles.plain.settings.extenders:
-        notes.append(f"not called: {len(profiles.plain.settings.extenders)} HTTP extenders of {profiles.plain.source}")
+        notes.append(_not_called(len(profiles.plain.settings.extenders), profiles.plain.source))
     try:
         wish, said = changed(profiles.plain, args.weight, args.module)
         after_state = state.copy()
         said = _change(after_state, args) + said
-        before = await _simulate(args, profiles, profiles.plain, state)
-        after = await _simulate(args, profiles, wish, after_state, before.baseline()) if said else before
+        before = await _simulate(args, profiles, profiles.plain, state, say, "without the changes" if said else "")
+        after = before
+        if said:
+            after = await _simulate(args, profiles, wish, after_state, say, "with the changes", before.baseline())
     finally:
         profiles.close()
-    return _tell(args, Comparison(state, before, after, said, notes, wish.source))
+    say("comparing")
+    return Comparison(state, before, after, said, notes, wish.source)
+
+
+def _not_called(extenders: int, source: str) -> str:
+    return f"not called: {extenders} HTTP extender{'s' if extenders != 1 else ''} of {source}"
 
 
 def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
@@ -150,17 +166,35 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     from edged.cli.documents import documents
     from edged.scheduling.simulation import changes
 
-    said = [changes.drain(state, name) for name in args.drain]
-    said += [changes.cordon(state, name) for name in args.cordon]
-    said += [changes.remove_node(state, name) for name in args.remove_node]
-    said += [changes.add_nodes(state, count, name) for count, name in args.add_nodes]
-    said += [changes.scale(state, name, count) for name, count in args.scale]
-    said += [changes.add_pods(state, documents([name])) for name in args.add_pods]
-    return said + [changes.reschedule(state, which) for which in args.reschedule]
+    wanted: list[tuple[str, Callable[[], str]]] = [
+        *(("--drain", partial(changes.drain, state, name)) for name in args.drain),
+        *(("--cordon", partial(changes.cordon, state, name)) for name in args.cordon),
+        *(("--remove-node", partial(changes.remove_node, state, name)) for name in args.remove_node),
+        *(("--add-nodes", partial(changes.add_nodes, state, count, name)) for count, name in args.add_nodes),
+        *(("--scale", partial(changes.scale, state, name, count)) for name, count in args.scale),
+        *(("--add-pods", partial(changes.add_pods, state, documents([name]))) for name in args.add_pods),
+        *(("--reschedule", partial(changes.reschedule, state, which)) for which in args.reschedule),
+    ]
+    said = []
+    for option, change in wanted:
+        try:
+            said.append(change())
+        except changes.UnknownNameError as error:
+            near = hint(error.name, error.known)
+            raise ConfigError(f"{option}: {error.message + near if near else error}") from error
+        except ConfigError as error:
+            raise ConfigError(f"{option}: {error}") from error
+    return said
 
 
 async def _simulate(
-    args: argparse.Namespace, profiles: Profiles, wish: Wish, state: ClusterState, baseline: Baseline | None = None
+    args: argparse.Namespace,
+    profiles: Profiles,
+    wish: Wish,
+    state: ClusterState,
+    say: Progress,
+    label: str,
+    baseline: Baseline | None = None,
 ) -> Outcome:
     from edged.scheduling.simulation.simulation import Simulation
 
@@ -168,24 +202,24 @@ async def _simulate(
     loaded = await profiles.load(wish, simulation)
     try:
         simulation.use(loaded.profiles)
-        return await simulation.run(_progress if sys.stderr.isatty() else lambda done, total: None)
+        label = f"placing Pods {label}".rstrip()
+        say(f"{label}: {len(state.pods)} Pods, {len(state.nodes)} nodes")
+        return await simulation.run(lambda done, total: say(f"{label}: attempt {done}, {total} Pods wait"))
     finally:
         loaded.close()
 
 
-def _progress(done: int, total: int) -> None:
-    if done % 100 == 0:
-        print(f"\r{done} attempts at {total} Pods", end="\r", file=sys.stderr, flush=True)
+def _write(args: argparse.Namespace, comparison: Comparison, say: Progress) -> None:
+    from edged.cli.simulation.page import write_page
+
+    say("writing the page")
+    write_page(comparison, Path(args.html))
 
 
 def _tell(args: argparse.Namespace, comparison: Comparison) -> int:
     from edged.cli.output import print_data
-    from edged.cli.simulation.page import write_page
     from edged.cli.simulation.tables import print_tables
 
-    if args.html:
-        write_page(comparison, Path(args.html))
-        print(f"written: {args.html}", file=sys.stderr)
     if not is_table(args.output):
         print_data(comparison.describe(details=args.details), args.output)
     else:

@@ -8,15 +8,21 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from edged.cli.documents import documents
+from edged.cli.output import size
+from edged.cli.progress import Progress
 from edged.errors import PeerError
 from edged.kube.config import KubernetesConfig
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.simulation.cluster_state import ClusterState
 
 CHUNK: Final = 500
+LARGE_YAML: Final = 1 << 20
+LARGE_JSON: Final = 16 << 20
+"""Bytes that may take about a second."""
 LIVE: Final = {
     "Node": GroupVersionResource("", "v1", "nodes"),
     "Pod": GroupVersionResource("", "v1", "pods"),
@@ -38,16 +44,29 @@ LIVE: Final = {
 NEEDED: Final = ("Node", "Pod")
 
 
-def read_state(names: Iterable[str]) -> ClusterState:
+def read_state(names: Iterable[str], say: Progress) -> ClusterState:
     """Everything that the files hold, in one state. Raises ConfigError: file, document, problem."""
     state = ClusterState()
-    for document, where in documents(names):
-        state.add_document(document, where)
+    for name in names:
+        _announce(Path(name), say)
+        for document, where in documents([name]):
+            say(f"reading {where}")
+            state.add_document(document, where)
     state.complete_pods()
     return state
 
 
-async def read_live(kubernetes: KubernetesConfig) -> tuple[ClusterState, list[str]]:
+def _announce(path: Path, say: Progress) -> None:
+    """A large file takes its time, and nothing can be told while it is parsed."""
+    try:
+        bytes_ = path.stat().st_size
+    except OSError:
+        return
+    if path.is_file() and bytes_ >= (LARGE_JSON if path.suffix == ".json" else LARGE_YAML):
+        say.now(f"reading {path}, {size(bytes_)}")
+
+
+async def read_live(kubernetes: KubernetesConfig, say: Progress) -> tuple[ClusterState, list[str]]:
     """The cluster as it is now, and what could not be read (rights, kinds that it does not know). Only lists are sent.
     Raises ConfigError, PeerError; Nodes and Pods must be readable."""
     from edged.admission.audit.audit_requests import Patience, Reader
@@ -58,8 +77,9 @@ async def read_live(kubernetes: KubernetesConfig) -> tuple[ClusterState, list[st
     reader = Reader(client, Patience(random.random, _give_up), CHUNK)
     try:
         for kind, resource in LIVE.items():
+            say(f"reading {resource.resource}")
             try:
-                await reader.each(resource, None, partial(_add, state, kind, str(resource)), lambda: None)
+                await reader.each(resource, None, partial(_add, state, kind, str(resource), say), lambda: None)
             except PeerError as error:
                 if kind in NEEDED:
                     raise
@@ -76,5 +96,6 @@ async def _give_up(reason: str) -> None:
         raise PeerError(reason)
 
 
-async def _add(state: ClusterState, kind: str, where: str, item: Mapping[str, object]) -> None:
+async def _add(state: ClusterState, kind: str, where: str, say: Progress, item: Mapping[str, object]) -> None:
     state.add_document({**item, "kind": kind}, where)
+    say(f"reading {where}: {len(state.of(kind))}")

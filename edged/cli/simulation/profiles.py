@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edged import config as configuration
+from edged.cli.parsing import hint
+from edged.cli.progress import Progress
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.registry.modules import Modules
@@ -41,14 +43,19 @@ class Wish:
 class Profiles:
     """Loads wishes; one engine and one compiler for all. `close` at the end."""
 
-    def __init__(self, args: Namespace, state: ClusterState) -> None:
+    def __init__(self, args: Namespace, state: ClusterState, say: Progress) -> None:
         path = args.config
         if path is None and args.scheduler_config is None and os.access(configuration.DEFAULT_PATH, os.R_OK):
             path = configuration.DEFAULT_PATH
         self._config = _with_own_folders(configuration.load(path) if path else Config())
         engine = self._config.engine
         self._engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
-        compiler = Compiler(self._engine, Path(self._config.node.cache_dir))
+
+        def tell(event: str, module: str) -> None:
+            if event == "compiling":
+                say.now(f"compiling {module}")
+
+        compiler = Compiler(self._engine, Path(self._config.node.cache_dir), on_progress=tell)
         log = Logger(LogStyle("logfmt", "info", False))
         modules = Modules(self._config.registry, Path(self._config.node.state_dir), log)
         self._loader = PluginLoader(engine, compiler, GuestLines(log), modules)
@@ -109,7 +116,8 @@ def _with_weight(
     profiles = tuple(_reweighted(profile, name, weight) for profile in settings.profiles)
     if profiles == settings.profiles and not any(_weights(profile, name) for profile in profiles):
         known = sorted({ref.name for profile in profiles for ref in profile.multi_point})
-        raise ConfigError(f"--weight: no profile has a plugin {name!r}; there are {', '.join(known)}")
+        near = hint(name, known) or f"; there are {', '.join(known)}"
+        raise ConfigError(f"--weight: no profile has a plugin {name!r}{near}")
     return scheduler, replace(settings, profiles=profiles), words
 
 

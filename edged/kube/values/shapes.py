@@ -1,14 +1,17 @@
 """Kubernetes objects as far as edged reads their fields: JSON with names and types. For types only, pure.
 
 A field that is not here is not read. Optional fields may be absent or null, so they are read with `get(...) or ...`.
-Objects come decoded from an API server that checked them; whoever reads a file or a guest's bytes checks first.
+Objects come decoded from an API server that checked them; whoever reads a file or a guest's bytes checks first
+(shape_checks.py).
 """
 
 from __future__ import annotations
 
 from typing import Required, TypedDict
 
-Quantities = dict[str, str | int | float]
+Quantity = str | int | float
+"""An amount, such as `500m` or `1Gi`."""
+Quantities = dict[str, Quantity]
 """Resource -> amount."""
 
 
@@ -176,19 +179,40 @@ class ImageSource(TypedDict, total=False):
     reference: str
 
 
+class DiskSource(TypedDict, total=False):
+    """A disk of any kind: each has some of these fields."""
+
+    diskURI: str
+    image: str
+    iqn: str
+    monitors: list[str]
+    pdName: str
+    pool: str
+    readOnly: bool
+    volumeID: str
+
+
 class Volume(TypedDict, total=False):
-    """The kinds of disks, which are many, are read by name from the same object (scheduling/objects/pod_volumes.py)."""
+    """The kinds of disks are read by name (scheduling/objects/pod_volumes.py)."""
 
     name: str
     persistentVolumeClaim: ClaimSource
     ephemeral: dict[str, object]
     image: ImageSource
+    awsElasticBlockStore: DiskSource
+    azureDisk: DiskSource
+    cinder: DiskSource
+    gcePersistentDisk: DiskSource
+    iscsi: DiskSource
+    portworxVolume: DiskSource
+    rbd: DiskSource
 
 
 class PodSpec(TypedDict, total=False):
     nodeName: str
     schedulerName: str
     priority: int
+    priorityClassName: str
     preemptionPolicy: str
     containers: list[Container]
     initContainers: list[Container]
@@ -247,3 +271,181 @@ class NodeStatus(TypedDict, total=False):
     conditions: list[Condition]
     images: list[ContainerImage]
     declaredFeatures: list[str]
+
+
+class Node(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: NodeSpec
+    status: NodeStatus
+
+
+# --- volumes
+
+
+class Phase(TypedDict, total=False):
+    phase: str
+
+
+class ClaimSpec(TypedDict, total=False):
+    accessModes: list[str]
+    resources: Resources
+    selector: LabelSelector
+    storageClassName: str
+    volumeAttributesClassName: str
+    volumeMode: str
+    volumeName: str
+
+
+class PersistentVolumeClaim(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: ClaimSpec
+    status: Phase
+
+
+class ClaimReference(TypedDict, total=False):
+    namespace: str
+    name: str
+    uid: str
+
+
+class CSISource(TypedDict, total=False):
+    driver: str
+    volumeHandle: str
+
+
+class VolumeNodeAffinity(TypedDict, total=False):
+    required: NodeSelector
+
+
+class PersistentVolumeSpec(TypedDict, total=False):
+    accessModes: list[str]
+    capacity: Quantities
+    claimRef: ClaimReference
+    csi: CSISource
+    nodeAffinity: VolumeNodeAffinity
+    storageClassName: str
+    volumeAttributesClassName: str
+    volumeMode: str
+    awsElasticBlockStore: DiskSource
+    azureDisk: DiskSource
+    cinder: DiskSource
+    gcePersistentDisk: DiskSource
+    portworxVolume: DiskSource
+
+
+class PersistentVolume(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: PersistentVolumeSpec
+    status: Phase
+
+
+class TopologyExpression(TypedDict, total=False):
+    key: str
+    values: list[str]
+
+
+class TopologyTerm(TypedDict, total=False):
+    matchLabelExpressions: list[TopologyExpression]
+
+
+class StorageClass(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    allowedTopologies: list[TopologyTerm]
+    provisioner: str
+    volumeBindingMode: str
+
+
+class DriverLimit(TypedDict, total=False):
+    count: int
+
+
+class CSINodeDriver(TypedDict, total=False):
+    name: Required[str]
+    allocatable: DriverLimit
+
+
+class CSINodeSpec(TypedDict, total=False):
+    drivers: list[CSINodeDriver]
+
+
+class CSINode(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: CSINodeSpec
+
+
+class CSIDriverSpec(TypedDict, total=False):
+    preventPodSchedulingIfMissing: bool
+    storageCapacity: bool
+
+
+class CSIDriver(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: CSIDriverSpec
+
+
+class CSIStorageCapacity(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    capacity: Quantity
+    maximumVolumeSize: Quantity
+    nodeTopology: LabelSelector
+    storageClassName: str
+
+
+class AttachmentSource(TypedDict, total=False):
+    persistentVolumeName: str
+
+
+class AttachmentSpec(TypedDict, total=False):
+    attacher: str
+    nodeName: str
+    source: AttachmentSource
+
+
+class VolumeAttachment(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: AttachmentSpec
+
+
+# --- what selects Pods, and what ranks them
+
+
+class SelectorSpec(TypedDict, total=False):
+    selector: LabelSelector
+
+
+class Workload(TypedDict, total=False):
+    """ReplicaSet or StatefulSet."""
+
+    metadata: Required[ObjectMeta]
+    spec: SelectorSpec
+
+
+class LabelsSpec(TypedDict, total=False):
+    selector: dict[str, str]
+
+
+class PlainSelecting(TypedDict, total=False):
+    """Service or ReplicationController."""
+
+    metadata: Required[ObjectMeta]
+    spec: LabelsSpec
+
+
+class BudgetStatus(TypedDict, total=False):
+    disruptedPods: dict[str, object]
+    disruptionsAllowed: int
+
+
+class PodDisruptionBudget(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: SelectorSpec
+    status: BudgetStatus
+
+
+class PriorityClass(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    value: int
+
+
+class Namespace(TypedDict, total=False):
+    metadata: Required[ObjectMeta]

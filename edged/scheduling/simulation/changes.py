@@ -14,6 +14,7 @@ from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.simulation.cluster_state import (
     ClusterState,
     Object,
+    check,
     complete,
     has_ended,
     is_daemon,
@@ -28,6 +29,15 @@ UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 HOSTNAME: Final = "kubernetes.io/hostname"
 TEMPLATES: Final = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController", "Job"})
 MOST_ADDED: Final = 10_000
+
+
+class UnknownNameError(ConfigError):
+    """`name` is none of `known`. `message`: without the known names, for who names the nearest."""
+
+    def __init__(self, message: str, name: str, known: Iterable[str]) -> None:
+        self.message, self.name, self.known = message, name, sorted(known)
+        shown = ", ".join(self.known[:5]) + (f" and {len(self.known) - 5} more" if len(self.known) > 5 else "")
+        super().__init__(f"{message}; there {'is' if len(self.known) == 1 else 'are'} {shown or 'none at all'}")
 
 
 def cordon(state: ClusterState, name: str) -> str:
@@ -78,7 +88,8 @@ def scale(state: ClusterState, workload: str, count: int) -> str:
     namespace = namespace or "default"
     pods = [p for key, p in state.pods.items() if key.namespace == namespace and not has_ended(p) and _is_of(p, name)]
     if not pods:
-        raise ConfigError(f"no Pod in namespace {namespace} belongs to a workload {name!r}")
+        message = f"no Pod in namespace {namespace} belongs to a workload {name!r}"
+        raise UnknownNameError(message, f"{namespace}/{name}", _workloads(state, name))
     pods.sort(key=lambda pod: (not node_of(pod), pod["metadata"]["name"]))
     for pod in pods[count:]:
         del state.pods[key_of(pod)]
@@ -94,6 +105,7 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
         items = document.get("items") if isinstance(document, dict) and "items" in document else [document]
         for obj in items or ():
             for pod in _pods_of(obj, where):
+                check(pod, "Pod", where)
                 if key_of(pod) in state.pods:
                     raise ConfigError(f"{where}: there is a Pod {key_of(pod)} already")
                 state.put("Pod", complete(pod, state))
@@ -107,7 +119,10 @@ def reschedule(state: ClusterState, which: str) -> str:
     meant = [p for k, p in state.pods.items() if is_meant(k) and node_of(p) and not has_ended(p)]
     meant = [pod for pod in meant if not is_daemon(pod) and not is_mirror(pod)]
     if not meant:
-        raise ConfigError(f"no running Pod is meant by {which!r} (all, NAMESPACE/ or NAMESPACE/NAME)")
+        running = [str(key) for key, pod in state.pods.items() if node_of(pod)]
+        known = {f"{key.partition('/')[0]}/" for key in running} if which.endswith("/") else running
+        message = f"no running Pod is meant by {which!r} (all, NAMESPACE/ or NAMESPACE/NAME)"
+        raise UnknownNameError(message, which, known)
     for pod in meant:
         state.put("Pod", _waiting(_marked(pod, "placed anew")))
     return f"{pods(len(meant))} placed anew"
@@ -132,8 +147,7 @@ def _selector(which: str) -> Callable[[NamespacedName], bool]:
 def _node(state: ClusterState, name: str) -> Object:
     node = state.nodes.get(NamespacedName("", name))
     if node is None:
-        names = ", ".join(sorted(key.name for key in state.nodes)[:5])
-        raise ConfigError(f"there is no node {name!r}; there are {names or 'none at all'}")
+        raise UnknownNameError(f"there is no node {name!r}", name, (key.name for key in state.nodes))
     return node
 
 
@@ -177,8 +191,20 @@ def _copy_of_node(node: Object, name: str) -> Object:
 
 
 def _is_of(pod: Object, name: str) -> bool:
+    return name in _workload_names(pod)
+
+
+def _workload_names(pod: Object) -> tuple[str, ...]:
+    """The controller, and the Deployment of a ReplicaSet."""
     kind, by = owner(pod)
-    return by == name or (kind == "ReplicaSet" and by.rpartition("-")[0] == name)
+    deployment = by.rpartition("-")[0] if kind == "ReplicaSet" else ""
+    return tuple(filter(None, (deployment, by)))
+
+
+def _workloads(state: ClusterState, name: str) -> set[str]:
+    """NAMESPACE/NAME of all workloads; only those of this name, if there are some in other namespaces."""
+    known = {f"{key.namespace}/{each}" for key, pod in state.pods.items() for each in _workload_names(pod)}
+    return {each for each in known if each.rpartition("/")[2] == name} or known
 
 
 def _like(pod: Object, name: str, origin: str) -> Object:
@@ -206,6 +232,8 @@ def _pods_of(obj: object, where: str) -> list[Object]:
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict) or not obj["metadata"].get("name"):
         raise ConfigError(f"{where}: not an object with metadata.name")
     kind, spec = obj.get("kind"), obj.get("spec") or {}
+    if not isinstance(spec, dict):
+        raise ConfigError(f"{where}: {kind} {obj['metadata']['name']}: spec: must be an object")
     namespace, name = obj["metadata"].get("namespace") or "default", obj["metadata"]["name"]
     if kind == "Pod":
         return [_marked({**obj, "metadata": {**obj["metadata"], "namespace": namespace}}, "added")]
@@ -216,6 +244,8 @@ def _pods_of(obj: object, where: str) -> list[Object]:
     if not isinstance(count, int) or not 0 <= count <= MOST_ADDED:
         raise ConfigError(f"{where}: {kind} {name}: {count!r} Pods: not a number up to {MOST_ADDED}")
     template = spec.get("template") or {}
+    if not isinstance(template, dict) or not isinstance(template.get("metadata"), dict | None):
+        raise ConfigError(f"{where}: {kind} {name}: spec.template: must be an object with metadata and spec")
     reference = {"apiVersion": obj.get("apiVersion"), "kind": kind, "name": name, "controller": True}
     metadata = {**(template.get("metadata") or {}), "namespace": namespace, "ownerReferences": [reference]}
     return [

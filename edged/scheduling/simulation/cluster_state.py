@@ -12,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from edged.errors import ConfigError
+from edged.kube.values import shapes
 from edged.kube.values.names import NamespacedName, key_of
+from edged.kube.values.shape_checks import problem
 
 Object = dict[str, Any]
 
@@ -20,10 +22,15 @@ CLUSTER_SCOPED: Final = frozenset(
     {"Node", "Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CSINode", "CSIDriver",
      "VolumeAttachment"}
 )  # fmt: skip
-KINDS: Final = CLUSTER_SCOPED | {
-    "Pod", "PersistentVolumeClaim", "CSIStorageCapacity", "PodDisruptionBudget", "Service", "ReplicationController",
-    "ReplicaSet", "StatefulSet",
+SHAPES: Final = {
+    "Node": shapes.Node, "Namespace": shapes.Namespace, "PersistentVolume": shapes.PersistentVolume,
+    "StorageClass": shapes.StorageClass, "PriorityClass": shapes.PriorityClass, "CSINode": shapes.CSINode,
+    "CSIDriver": shapes.CSIDriver, "VolumeAttachment": shapes.VolumeAttachment, "Pod": shapes.Pod,
+    "PersistentVolumeClaim": shapes.PersistentVolumeClaim, "CSIStorageCapacity": shapes.CSIStorageCapacity,
+    "PodDisruptionBudget": shapes.PodDisruptionBudget, "Service": shapes.PlainSelecting,
+    "ReplicationController": shapes.PlainSelecting, "ReplicaSet": shapes.Workload, "StatefulSet": shapes.Workload,
 }  # fmt: skip
+KINDS: Final = frozenset(SHAPES)
 EXPORT_KEYS: Final = {
     "pods": "Pod", "nodes": "Node", "pvs": "PersistentVolume", "pvcs": "PersistentVolumeClaim",
     "storageClasses": "StorageClass", "priorityClasses": "PriorityClass", "namespaces": "Namespace",
@@ -106,13 +113,11 @@ class ClusterState:
             self.ignored[kind] += 1
             return
         metadata = obj.get("metadata")
-        if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        if not isinstance(metadata, dict) or not metadata.get("name"):
             raise ConfigError(f"{where}: {kind} without metadata.name")
-        for part in ("spec", "status"):
-            if not isinstance(obj.get(part), dict | None):
-                raise ConfigError(f"{where}: {kind} {metadata['name']}: {part}: must be an object")
         if kind not in CLUSTER_SCOPED and not metadata.get("namespace"):
             obj = {**obj, "metadata": {**metadata, "namespace": "default"}}
+        check(obj, kind, where)
         self.put(kind, complete(obj, self) if kind == "Pod" else obj)
 
     def priority(self, class_name: str) -> int | None:
@@ -128,6 +133,13 @@ class ClusterState:
     def waiting_pods(self) -> Iterator[Object]:
         """Pods without a node that have not ended."""
         return (pod for pod in self.pods.values() if not node_of(pod) and not has_ended(pod))
+
+
+def check(obj: Object, kind: str, where: str) -> None:
+    """Raises ConfigError that names the object and the field, if what edged reads of it cannot be read."""
+    found = problem(obj, SHAPES[kind])
+    if found:
+        raise ConfigError(f"{where}: {kind} {key_of(obj)}: {found}")
 
 
 def node_of(pod: Mapping[str, Any]) -> str:

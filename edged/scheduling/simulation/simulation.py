@@ -140,16 +140,17 @@ class Simulation(OfflineHandle):
         )
 
     async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
-        """Until no Pod that waits could be placed. `progress(attempts, pods)`. Raises QuantityError for objects that
-        cannot be read."""
+        """Until no Pod that waits could be placed. `progress(attempts, waiting Pods)`. Raises QuantityError for objects
+        that cannot be read."""
         if not self._profiles:
             raise RuntimeError("use() comes first")
         self._tell_all()
         attempts, most = 0, ATTEMPTS_PER_POD * max(1, len(self._pods))
+        waiting = sum(1 for _ in self._state.waiting_pods())
         while attempts < most and (queued := self._next()) is not None:
             await self._attempt(queued)
             attempts += 1
-            progress(attempts, len(self._pods))
+            progress(attempts, waiting)
         self.cache.update_snapshot(self.snapshot)
         self._tell_gated()
         return Outcome(self._fates, self.snapshot.nodes, self._left_out, frozenset(self._strays))

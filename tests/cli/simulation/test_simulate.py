@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from edged.cli import main as cli
+from edged.cli import progress
+from edged.cli.simulation import inputs
 from edged.cli.simulation.report import CHANGES
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.scheduling.makers import node, pod
@@ -253,8 +255,19 @@ def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pyte
         (["-f", "/nonexistent"], "/nonexistent: No such file"),
         (["-f", "{bad}"], "not valid YAML"),
         (["-f", "{empty}"], "the input has no Node"),
-        (["-f", "{cluster}", "--drain", "z"], "there is no node 'z'"),
-        (["-f", "{cluster}", "--weight", "Nope=2"], "no profile has a plugin 'Nope'"),
+        (["-f", "{cluster}", "--drain", "z"], "--drain: there is no node 'z'; there are a, b"),
+        (["-f", "{cluster}", "--cordon", "aa"], "--cordon: there is no node 'aa'; did you mean a?"),
+        (["-f", "{cluster}", "--scale", "wbe=2"], "belongs to a workload 'wbe'; did you mean default/web?"),
+        (["-f", "{cluster}", "--scale", "x/web=2"], "--scale: no Pod in namespace x belongs to a workload 'web'"),
+        (["-f", "{cluster}", "--reschedule", "web-2"], "no running Pod is meant by 'web-2'"),
+        (["-f", "{cluster}", "--add-pods", "/nonexistent"], "--add-pods: /nonexistent: No such file"),
+        (["-f", "{cluster}", "--weight", "Nope=2"], "no profile has a plugin 'Nope'; there are DefaultBinder"),
+        (["-f", "{cluster}", "--weight", "NodeResourceFit=2"], "'NodeResourceFit'; did you mean NodeResourcesFit?"),
+        (
+            ["-f", "{amount}"],
+            "amount: document 1: items[1]: Pod shop/p: spec.containers[0].resources.requests.cpu: 'abc' is not a",
+        ),
+        (["-f", "{shape}"], "shape: document 1: Node n: spec.taints[0]: must be an object, not a string"),
         (["-f", "{cluster}", "--module", "x=/nonexistent.wasm"], "/nonexistent.wasm: no such file"),
         (["-f", "{cluster}", "--module", "x={bad}"], "not a WebAssembly module"),
         (["-f", "{cluster}", "--details"], "--details goes with"),
@@ -266,12 +279,48 @@ def test_what_is_wrong(
 ) -> None:
     (tmp_path / "bad").write_text("a: [b")
     (tmp_path / "empty").write_text("kind: List\nitems: []\n")
-    paths = {"cluster": cluster, "bad": str(tmp_path / "bad"), "empty": str(tmp_path / "empty")}
+    wrong = pod("p", namespace="shop", requests={"cpu": "abc"})
+    items = [{**node("n"), "kind": "Node"}, {**wrong, "kind": "Pod"}]
+    (tmp_path / "amount").write_text(yaml.safe_dump({"kind": "List", "items": items}))
+    (tmp_path / "shape").write_text("{kind: Node, metadata: {name: n}, spec: {taints: [gpu]}}")
+    paths = {name: str(tmp_path / name) for name in ("bad", "empty", "amount", "shape")} | {"cluster": cluster}
     assert cli.main(["schedule", "simulate", *(a.format(**paths) for a in arguments)]) in (1, 2)
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--weight=x", "--weight=A=0", "--add-nodes=x=a", "--scale=web", "--module=x"])
+def test_a_page_is_written_over_only_when_that_is_asked(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    html = tmp_path / "page.html"
+    html.write_text("mine")
+    assert cli.main(["schedule", "simulate", "-f", cluster, "--html", str(html)]) == 2
+    assert f"{html} exists; --force writes over it" in capsys.readouterr().err
+    assert html.read_text() == "mine"
+    simulate(capsys, "-f", cluster, "--html", str(html), "--force")
+    assert "Where Pods go" in html.read_text()
+
+
+def test_long_work_tells_how_far_it_is(
+    cluster: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_QUIET_S", 0.0)
+    monkeypatch.setattr(progress, "_LINES_S", 0.0)
+    monkeypatch.setattr(inputs, "LARGE_YAML", 10)
+    arguments = ["schedule", "simulate", "-f", cluster, "--drain", "a"]
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith(f"reading {cluster}, ")
+    assert told[0].endswith(" kB")
+    assert "placing Pods without the changes: attempt 1, 1 Pods wait" in told
+    assert "placing Pods with the changes: attempt 2, 2 Pods wait" in told
+    assert cli.main([*arguments, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+WRONG_OPTIONS = ["--weight=x", "--weight=A=0", "--add-nodes=x=a", "--add-nodes=0=a", "--scale=web", "--module=x"]
+
+
+@pytest.mark.parametrize("option", WRONG_OPTIONS)
 def test_options_that_do_not_parse(option: str, cluster: str) -> None:
     assert cli.main(["schedule", "simulate", "-f", cluster, option]) == 2
 
@@ -289,4 +338,5 @@ def test_extenders_are_not_asked_and_that_is_said(
         "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
         "extenders: [{urlPrefix: 'http://127.0.0.1:1/x', filterVerb: filter}]\n"
     )
-    assert "not called: 1 HTTP extenders" in simulate(capsys, "-f", cluster, "--scheduler-config", str(config))
+    arguments = ["-f", cluster, "--scheduler-config", str(config), "-o", "wide"]
+    assert f"note: not called: 1 HTTP extender of {config}" in simulate(capsys, *arguments).splitlines()

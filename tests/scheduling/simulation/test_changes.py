@@ -107,13 +107,25 @@ def test_adding_pods_and_what_makes_some() -> None:
         changes.add_pods(state, [(deployment, "api.yaml")])
 
 
+def of_kind(kind: str, spec: object) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "x"}, "spec": spec}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda s: changes.drain(s, "z"), "there is no node 'z'; there are a, b"),
         (lambda s: changes.add_nodes(s, 1, "z"), "no node 'z'"),
         (lambda s: changes.scale(s, "shop/web", 2), "no Pod in namespace shop belongs to a workload 'web'"),
+        (lambda s: changes.scale(s, "web-5d9", 2), "there are default/agent, default/web, default/web-5d8"),
+        (lambda s: changes.scale(s, "shop/agent", 2), "belongs to a workload 'agent'; there is default/agent"),
         (lambda s: changes.reschedule(s, "shop/"), "no running Pod is meant by 'shop/'"),
+        (lambda s: changes.add_pods(s, [(of_kind("Pod", 3), "f")]), "f: Pod x: spec: must be an object"),
+        (lambda s: changes.add_pods(s, [(of_kind("Job", {"template": "t"}), "f")]), "f: Job x: spec.template: must be"),
+        (
+            lambda s: changes.add_pods(s, [({**pod("x", requests={"cpu": "lots"}), "kind": "Pod"}, "f")]),
+            "f: Pod default/x: spec.containers[0].resources.requests.cpu: 'lots' is not a",
+        ),
         (
             lambda s: changes.add_pods(s, [({"kind": "DaemonSet", "metadata": {"name": "x"}}, "f")]),
             "f: no Pods are made",

@@ -41,7 +41,7 @@ def test_lists_and_kinds_that_do_not_matter() -> None:
         ("text", "f: not a Kubernetes object but str"),
         ({"a": 1}, "f: no kind"),
         ({"kind": "Pod"}, "f: Pod without metadata.name"),
-        ({"kind": "Pod", "metadata": {"name": "p"}, "spec": []}, "f: Pod p: spec: must be an object"),
+        ({"kind": "Pod", "metadata": {"name": "p"}, "spec": []}, "f: Pod default/p: spec: must be an object"),
         ({"kind": "List", "items": ["x"]}, "f: items[0]: not an object"),
         ({"kind": "List", "items": [{"metadata": {}}]}, "f: items[0].kind: is required"),
         ({"pods": {}}, "f: pods: must be a list"),
