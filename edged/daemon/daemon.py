@@ -27,6 +27,7 @@ from edged.config import Config
 from edged.daemon.admission_part import AdmissionPart
 from edged.daemon.base import Base
 from edged.daemon.health import DaemonHealth
+from edged.daemon.health_metrics import health_metrics
 from edged.daemon.heartbeat import Heartbeat
 from edged.daemon.operations import Operations
 from edged.daemon.reload import Reload
@@ -64,6 +65,7 @@ class Daemon:
         self._health = DaemonHealth(self._base, self._admission, self._reload)
         self._operations = Operations(self._base, self._admission, self._reload, self._health)
         self._probes = Probes(log)
+        health_metrics(self._base.metrics, self._health)
 
     async def run(
         self, stop: Callable[[], Awaitable[object]], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED

@@ -34,6 +34,7 @@ from edged.daemon.protection import (
 )
 from edged.daemon.reload import Reload
 from edged.http.health import Probes
+from edged.kube.contact import Contact
 from edged.tls.validity import validity
 
 if TYPE_CHECKING:
@@ -55,8 +56,16 @@ class DaemonHealth:
         self.is_serving = False
         self._base = base
         self._part = part
-        self._reload = reload
+        self.reload = reload
         self._now = now
+
+    @property
+    def registration(self) -> Registration | None:
+        return self._part.policies.registration
+
+    @property
+    def contact(self) -> Contact:
+        return self._base.client.contact
 
     def protection(self) -> Protection:
         """The judgement of this moment."""
@@ -101,7 +110,7 @@ class DaemonHealth:
         config, registration = base.config, policies.registration
         dynamic = config.admission is not None and config.admission.register == "dynamic"
         needs_server = dynamic or config.scheduler is not None
-        scheduling, resources = self._reload.scheduling, policies.resources
+        scheduling, resources = self.reload.scheduling, policies.resources
         return Facts(
             now=self._now(),
             serving=self.is_serving,
@@ -113,8 +122,8 @@ class DaemonHealth:
             contact=base.client.contact.failure,
             kubeconfig=base.source.problem if needs_server else "",
             has_server=base.client.configured,
-            reload_error=self._reload.error,
-            configured_at=rfc3339(self._reload.succeeded_at),
+            reload_error=self.reload.error,
+            configured_at=rfc3339(self.reload.succeeded_at),
         )
 
     def _configured(self) -> Iterator[PolicyFacts]:

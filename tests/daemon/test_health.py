@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -25,12 +26,14 @@ from edged.daemon.daemon import Daemon
 from edged.sandbox.server import serve
 from edged.telemetry.logs import Logger, LogStyle
 from tests.cluster.edged import PROGRAM, pod, review_of
+from tests.packaging.test_alerts import metrics_of, rules
 
 ROOT = Path(__file__).parents[2]
 PRIVILEGED = ROOT / "modules/admission/pod-privileged/pod-privileged.wasm"
 PATIENCE_S = 60.0
 NO_PRIVILEGED = f'[[admission.policy]]\nname = "no-privileged"\nmodule = "file://{PRIVILEGED}"\n'
 GONE = '[[admission.policy]]\nname = "gone"\nmodule = "file:///srv/gone.wasm"\n'
+SCHEDULER = '[scheduler]\nnames = ["edged"]\n'
 FAR = '[[admission.policy]]\nname = "far"\nmodule = "https://127.0.0.1:PORT/far.wasm"\n'
 ENDLESS = f'''[[admission.policy]]
 name = "endless"
@@ -177,18 +180,19 @@ async def says(world: World, words: str) -> bool:
 
 
 def test_a_policy_that_cannot_load_and_a_reload_that_is_refused_are_warnings(world: World) -> None:
-    world.configure(NO_PRIVILEGED + GONE)
+    world.configure(NO_PRIVILEGED + GONE + SCHEDULER)
 
     async def main() -> None:
         async with world.api_server(), world.running():
             await until(lambda: ready(world))
-            await until(lambda: says(world, "1 of 2 policies in force; `gone`: not enforced, "))
+            sentence = "1 of 2 policies in force; scheduling Pods of edged; `gone`: not enforced, the module file is"
+            await until(lambda: says(world, sentence))
             report = await world.status()
             assert report["policies"]["gone"]["enforcement"] == "not_enforced"
             assert report["policies"]["no-privileged"]["enforcement"] == "in_force"
             for output in ("table", "wide", "json"):
                 done = await world.command("-o", output)
-                assert done.returncode == 0 and "1 of 2 policies in force; `gone`: not enforced," in done.stdout
+                assert done.returncode == 0 and "1 of 2 policies in force; scheduling Pods of edged;" in done.stdout
                 assert output != "table" or max(map(len, done.stdout.splitlines())) <= 60
             done = await world.command("--check")
             assert done.returncode == 1 and "policies: gone: not enforced: the module file is missing" in done.stdout
@@ -196,12 +200,23 @@ def test_a_policy_that_cannot_load_and_a_reload_that_is_refused_are_warnings(wor
             done = await world.command("--check")
             assert done.returncode == 1 and "configuration: the configuration file is not valid" in done.stdout
             assert not await world.daemon._reload.reload()
+            metrics = (await world.probe("/metrics"))[1]
+            for line in (
+                'edged_registered{mode="dynamic"} 1', 'edged_policies{state="in_force"} 1', "edged_ready 1",
+                'edged_policies{state="not_enforced"} 1', 'edged_config_reloads_total{result="refused"} 1',
+                'edged_problems{subject="policies"} 1', 'edged_problems{subject="reload"} 1',
+                "edged_config_last_reload_successful 0", "edged_api_server_reachable 1", "edged_scheduler_active 1",
+            ):  # fmt: skip
+                assert f"{line}\n" in metrics, line
+            there = set(re.findall(r"^# TYPE (\S+)", metrics, re.MULTILINE))
+            assert {name for rule in rules() for name in metrics_of(rule["expr"])} <= there, "of config/alerts.yaml"
+            assert re.search(r'^edged_certificate_expiration_timestamp_seconds.certificate="serving". 1', metrics, re.M)
             status, body = await world.probe("/readyz?verbose")
             assert status == 200 and "[!]reload warning: the last reload was refused, the configuration of 2" in body
             assert "[!]policies warning: gone: not enforced: " in body
-            world.configure(NO_PRIVILEGED)
+            world.configure(NO_PRIVILEGED + SCHEDULER)
             assert await world.daemon._reload.reload()
-            await until(lambda: says(world, "1 of 1 policy in force."))
+            await until(lambda: says(world, "1 of 1 policy in force; scheduling Pods of edged."))
 
     trio.run(main)
 
