@@ -15,7 +15,7 @@ PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
     "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "protobuf_wire.py",
-    "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
+    "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py", "wasm/purpose.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
     "wasm/config.py", "daemon/protection.py", "tls/validity.py",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edged.errors import GuestError
 from edged.json_text import JsonError, loads
+from edged.wasm.purpose import POLICY, misplaced, purpose_of
 
 # The Kubewarden release whose behaviour edged's admission follows: what minimumKubewardenVersion is compared with.
 KUBEWARDEN_VERSION = (1, 36)
@@ -65,8 +66,8 @@ def parse(section: bytes | None) -> Metadata:
     )
 
 
-def check_loadable(metadata: Metadata) -> None:
-    """Refuse what must not be loaded. Raises BadMetadata."""
+def check_loadable(metadata: Metadata, imported_modules: Iterable[str] = (), exports: Iterable[str] = ()) -> None:
+    """Refuse what must not be loaded. Raises BadMetadata. The names tell a policy without metadata from a plugin."""
     if metadata.minimum_version is not None:
         match = re.match(r"v?(\d+)\.(\d+)(\.|$)", metadata.minimum_version)
         if match is None:
@@ -77,7 +78,8 @@ def check_loadable(metadata: Metadata) -> None:
                 f"edged follows {KUBEWARDEN_VERSION[0]}.{KUBEWARDEN_VERSION[1]}"
             )
     if metadata.execution_mode == "kubewarden-wapc" and metadata.protocol_version != "v1":
-        found = metadata.protocol_version or "none (the module carries no policy metadata)"
+        nothing = misplaced(purpose_of(imported_modules, exports), POLICY) or "the module carries no policy metadata"
+        found = metadata.protocol_version or f"none ({nothing})"
         raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")
 
 

@@ -1,18 +1,19 @@
-"""`edged module OPERATION`: Wasm modules of any kind in registries and in the local store. The work is in
-cli/modules.py."""
+"""`edged module OPERATION`: Wasm modules of any kind: what one is, registries, the local store. The work is in
+cli/module_inspect.py and cli/modules.py."""
 
 from __future__ import annotations
 
 import argparse
 
-from edged.cli import modules
+from edged.cli import module_inspect, modules
 from edged.cli.parsing import Parser
 
 
 def declare(parser: Parser) -> None:
-    parser.describe("Wasm modules of any kind in registries and in the local store.")
-    parser.commands("operation", "OPERATION", modules.operations("module"))
+    parser.describe("Wasm modules of any kind: what one is, registries and the local store.")
+    own = {"inspect": ("say what a module is, and what edged calls of a scheduler plugin", module_inspect.declare)}
+    parser.commands("operation", "OPERATION", own | modules.operations("module"))
 
 
 def run(args: argparse.Namespace) -> int:
-    return modules.run(args, "module")
+    return module_inspect.run(args) if args.operation == "inspect" else modules.run(args, "module")

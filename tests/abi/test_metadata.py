@@ -17,6 +17,8 @@ def test_a_module_without_the_section_has_defaults():
     assert parse(None) == Metadata()
     with pytest.raises(BadMetadata, match="found: none"):
         check_loadable(parse(None))
+    with pytest.raises(BadMetadata, match=r"found: none \(the module is a scheduler plugin: it belongs under"):
+        check_loadable(parse(None), ["k8s.io/api"], ["filter", "memory"])
 
 
 def test_what_is_left_out_has_kubewardens_defaults():

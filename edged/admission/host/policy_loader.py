@@ -175,7 +175,9 @@ class PolicyLoader:
             policy.settings, policy.grants = _settings_of(config), _grants_of(config)
             module = await self._compiler.load(await self._module(policy))
             policy.metadata = policy_metadata.parse(module.metadata)
-            policy_metadata.check_loadable(policy.metadata)
+            policy_metadata.check_loadable(
+                policy.metadata, (item.module for item in module.imports), module.exports
+            )
             loaded = templates.get(module.digest)
             policy.template = loaded or await load_template(
                 self._compiler, module, policy.metadata.execution_mode, policy.budget

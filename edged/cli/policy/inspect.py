@@ -110,7 +110,7 @@ def examine(content: bytes, name: str) -> Inspection:
         metadata = policy_metadata.parse(section)
         found["mode"] = metadata.execution_mode
         found["metadata"] = loads(section) if section is not None else None
-        policy_metadata.check_loadable(metadata)
+        policy_metadata.check_loadable(metadata, (item.module for item in interface.imports), interface.exports)
         found["problem"] = metadata_checks.mode_problem(metadata.execution_mode, interface.exports) or None
     except EdgedError as error:
         found["problem"] = str(error)

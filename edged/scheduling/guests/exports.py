@@ -98,6 +98,13 @@ def wired(exports: frozenset[str], points: Iterable[str]) -> frozenset[str]:
     return frozenset(effective & {name for point in chosen for name in POINTS[point]})
 
 
+def why_not_called(name: str) -> str:
+    """Of an export that is recognised and not wired where no `points` are chosen."""
+    if name == "bind":
+        return 'only if `points` names "bind"'
+    return f"only if the module also exports {' or '.join(sorted(OWNERS[name]))}"
+
+
 def _points_of(exports: set[str]) -> str:
     return ", ".join(point for point, names in POINTS.items() if exports & set(names))
 

@@ -30,6 +30,7 @@ from edged.scheduling.objects.pods import PodInfo
 from edged.wasm.engine import Engine
 from edged.wasm.instance import Template
 from edged.wasm.module import Module
+from edged.wasm.purpose import PLUGIN, misplaced, purpose_of
 
 NODES_PER_SLICE = 8  # nodes encoded between two checkpoints: about a millisecond
 class GuestPlugin(Plugin):
@@ -241,5 +242,11 @@ async def load_guest(
         guest = LoadedGuest(Template(engine, module, GUEST_HOSTS), options, world, log)
         await guest.start()
     except EdgedError as error:
-        raise GuestError(f"plugin {options.name}: {error}") from error
+        raise load_failure(options.name, module, error) from error
     return GuestPlugin(guest, handle, log, world)
+
+
+def load_failure(name: str, module: Module, error: EdgedError) -> GuestError:
+    """Names the plugin, and says first if the module is no plugin at all."""
+    why = misplaced(purpose_of((item.module for item in module.imports), module.exports), PLUGIN)
+    return GuestError(f"plugin {name}: {why} ({error})" if why else f"plugin {name}: {error}")

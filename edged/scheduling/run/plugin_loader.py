@@ -18,7 +18,7 @@ from typing import Any
 
 import trio
 
-from edged.errors import ConfigError, EdgedError, GuestError, PeerError
+from edged.errors import ConfigError, EdgedError, PeerError
 from edged.registry.modules import Modules
 from edged.scheduling.config import guest_source, profile_config
 from edged.scheduling.config.profile_config import SchedulerFile
@@ -26,7 +26,7 @@ from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core import profile
 from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
 from edged.scheduling.core.profile import Call, PluginRef, PointConfig, Profile, ProfileConfig
-from edged.scheduling.guests.guest import GuestPlugin, load_guest
+from edged.scheduling.guests.guest import GuestPlugin, load_failure, load_guest
 from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, GuestLog, GuestOptions, LoadedGuest
 from edged.telemetry.logs import GuestLines
 from edged.wasm.account import Budget
@@ -175,7 +175,7 @@ class PluginLoader:
         try:
             prepared = await before.plugin.prepare(template, options)
         except EdgedError as error:
-            raise GuestError(f"plugin {options.name}: {error}") from error
+            raise load_failure(options.name, module, error) from error
         return LoadedPlugin(before.plugin, module.digest, options, prepared)
 
     def _options(self, name: str, **options: Any) -> GuestOptions:
