@@ -8,6 +8,7 @@ are what orjson makes: dict, list, str, int, float, bool, None; integers beyond 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
@@ -37,6 +38,25 @@ def loads(text: bytes | bytearray | memoryview | str, *, what: str = "", most: i
     except orjson.JSONDecodeError as error:
         kind = TooDeep if error.msg.startswith("depth limit") else JsonError
         raise kind(f"{_named(what)}{error}") from None
+
+
+def leading(text: str, begin: int) -> tuple[Any, int]:
+    """The value that stands at `begin`, and the place behind it and its blanks. For texts that hold several values.
+    Raises JsonError."""
+    start = _after_blanks(text, begin)
+    try:
+        end = json.JSONDecoder().raw_decode(text, start)[1]
+    except RecursionError:
+        raise TooDeep("too deeply nested") from None
+    except ValueError as error:
+        raise JsonError(str(error)) from None
+    return loads(text[start:end].encode(errors="surrogateescape")), _after_blanks(text, end)
+
+
+def _after_blanks(text: str, begin: int) -> int:
+    while begin < len(text) and text[begin] in " \t\r\n":
+        begin += 1
+    return begin
 
 
 def dumps(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edged.errors import EdgedError
-from edged.json_text import Fragment, JsonError, TooDeep, dumps, loads
+from edged.json_text import Fragment, JsonError, TooDeep, dumps, leading, loads
 
 
 def nested(levels: int) -> Any:
@@ -50,3 +50,14 @@ def test_how_it_is_written() -> None:
     assert dumps(value) == b'{"b":[1],"a":[2]}'
     assert dumps(value, sort=True) == b'{"a":[2],"b":[1]}'
     assert dumps({"a": 1}, indent=True, newline=True) == b'{\n  "a": 1\n}\n'
+
+
+def test_values_one_after_the_other() -> None:
+    text = ' {"a": 1} [2.0]\n x'
+    assert leading(text, 0) == ({"a": 1}, 10)
+    assert leading(text, 10) == ([2.0], 17)
+    for begin in (17, 18):
+        with pytest.raises(JsonError):
+            leading(text, begin)
+    with pytest.raises(TooDeep):
+        leading("[" * 100_000, 0)

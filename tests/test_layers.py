@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
-    "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "protobuf_wire.py",
+    "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "yaml_text.py", "protobuf_wire.py",
     "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py", "wasm/purpose.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
@@ -49,7 +49,8 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
-    "daemon", "config.py", "errors.py", "json_text.py", "protobuf_wire.py", "cli/__init__.py", "cli/run.py",
+    "daemon", "config.py", "errors.py", "json_text.py", "yaml_text.py", "protobuf_wire.py", "cli/__init__.py",
+    "cli/run.py",
 )  # fmt: skip
 
 OTHER_JSON = {
@@ -61,25 +62,26 @@ OTHER_JSON = {
 }  # fmt: skip
 """Files that read or write JSON by themselves, and why."""
 
-GROUND = {"errors", "json_text", "process", "telemetry", "toml"}
+GROUND = {"errors", "json_text", "yaml_text", "process", "telemetry", "toml"}
 MAY_IMPORT = {
     "errors": set(),
     "toml": {"errors"},
     "json_text": {"errors"},
+    "yaml_text": {"errors", "json_text"},
     "process": {"errors", "json_text", "telemetry", "toml"},
     "protobuf_wire": set(),
     "telemetry": {"errors", "protobuf_wire", "toml"},
     "wasm": {"errors", "process", "toml"},
     "http": GROUND,
     "tls": GROUND,
-    "abi": {"errors", "json_text", "wasm"},
+    "abi": {"errors", "json_text", "yaml_text", "wasm"},
     "kube": {*GROUND, "http"},
     "registry": {*GROUND, "http", "wasm"},
     "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},
     "scheduling": {*GROUND, "http", "protobuf_wire", "wasm", "kube", "registry"},
     "config": {*GROUND, "wasm", "kube", "registry", "admission", "scheduling"},
     "daemon": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "scheduling", "config"},
-    "sandbox": {"errors", "json_text", "kube", "process", "telemetry"},
+    "sandbox": {"errors", "json_text", "yaml_text", "kube", "process", "telemetry"},
     "__main__": {"cli"},
 }
 """Room (the first folder or file below edged/): the rooms that it may import. `cli` may import every room."""
@@ -164,6 +166,11 @@ def test_json_is_read_and_written_in_one_file() -> None:
         if name.split(".")[0] in ("json", "orjson")
     }
     assert users == {"json_text.py", *OTHER_JSON}
+
+
+def test_yaml_is_read_and_written_in_one_file() -> None:
+    users = {name_of(path) for path in FILES for name in imports(path, nested=True) if name.split(".")[0] == "yaml"}
+    assert users == {"yaml_text.py"}
 
 
 def test_every_name_here_exists() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edged import config as configuration
+from edged import yaml_text
 from edged.cli import options
 from edged.cli.output import print_data
 from edged.cli.parsing import Parser
@@ -54,8 +55,6 @@ def selectors(config: Config) -> str:
     admission = config.admission
     if admission is None or admission.register == "none":
         return ""
-    import yaml  # 3 MB; most configurations do not need it
-
     from edged.admission.rules import webhooks
     from edged.cli import webhook
 
@@ -66,7 +65,7 @@ def selectors(config: Config) -> str:
     hooks = [hook for obj in generated.objects.values() for hook in obj["webhooks"]]
     shown = [loads(dumps(webhooks.describe(hook))) for hook in hooks]
     text = "\nWhich requests the API server sends to edged, with edged's own exemptions:\n"
-    text += yaml.safe_dump(shown, sort_keys=False, allow_unicode=True) if shown else "nothing\n"
+    text += yaml_text.dumps(shown) if shown else "nothing\n"
     text += "".join(f"policy {name} is not registered: {why}\n" for name, why in generated.problems.items())
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from edged import yaml_text
 from edged.admission.audit import report_definitions
 from edged.admission.resources.definitions import definitions
 from edged.cli import options
@@ -55,11 +56,8 @@ def write(directory: Path) -> None:
 
 def rendered() -> dict[str, str]:
     """File name -> YAML."""
-    import yaml
-
     def text(documents: list[dict[str, object]]) -> str:
-        plain = loads(dumps(documents))  # nothing in it twice, so that YAML needs no anchors
-        return "---\n".join(yaml.safe_dump(document, sort_keys=False, width=118) for document in plain)
+        return "---\n".join(yaml_text.dumps(document) for document in loads(dumps(documents)))
 
     files = {name: HEAD + text([document]) for name, document in definitions().items()}
     return files | {name: REPORTS_HEAD + text(report_definitions.definitions(kind)) for kind, name in REPORTS.items()}

@@ -8,13 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from edged import yaml_text
 from edged.errors import ConfigError
-from edged.json_text import JsonError, loads
-
-if TYPE_CHECKING:
-    from yaml import SafeLoader
+from edged.yaml_text import YamlError
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 MOST_BYTES: Final = 512 << 20
@@ -50,31 +48,11 @@ def read(path: Path) -> bytes:
 
 
 def parsed(content: bytes, where: str) -> Iterator[tuple[object, str]]:
-    """(document, where it is) of one file's content. Raises ConfigError."""
+    """(document, where it is) of one file's content; nulls are left out. Raises ConfigError."""
     if len(content) > MOST_BYTES:
         raise ConfigError(f"{where}: more than {MOST_BYTES >> 20} MiB")
-    if content.lstrip()[:1] in (b"{", b"["):
-        try:
-            yield loads(content), where
-            return
-        except JsonError:
-            pass  # YAML's flow style looks alike, and several JSON documents are YAML
-    import yaml
-
     try:
-        for number, document in enumerate(yaml.load_all(content, Loader=loader()), 1):
-            yield document, f"{where}: document {number}"
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-
-
-def loader() -> type[SafeLoader]:
-    """PyYAML's safe loader, but times stay text, as in JSON."""
-    import yaml
-
-    resolvers = {  # PyYAML's own way of being told
-        first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})
+        for document in yaml_text.documents(content, what=where, most=MOST_BYTES):
+            yield document.value, document.where
+    except YamlError as error:
+        raise ConfigError(f"{error}; it is read as kubectl reads YAML") from error

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from edged import config as configuration
+from edged import yaml_text
 from edged.admission.config import AdmissionConfig
 from edged.admission.resources import migration
 from edged.admission.resources.conversion import Limits
 from edged.admission.resources.kinds import GROUP, KINDS, VERSION
 from edged.admission.resources.migration import Current, Report
-from edged.cli import options
+from edged.cli import documents, options
 from edged.cli.check import to_toml
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
@@ -28,6 +29,7 @@ from edged.config import Config
 from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 from edged.kube.config import KubernetesConfig
+from edged.yaml_text import YamlError
 
 PART_OF = "app.kubernetes.io/part-of=kubewarden"
 COMPONENTS = (
@@ -130,24 +132,19 @@ def read_files(path: Path) -> Iterator[dict[str, Any]]:
             if file.suffix in (".yaml", ".yml", ".json") and file.is_file():
                 yield from read_files(file)
         return
-    for document in load_yaml(path, many=True):
+    for document, _ in documents.parsed(documents.read(path), str(path)):
         items = document.get("items") if isinstance(document, dict) else None
         for obj in items if isinstance(items, list) else [document]:
             if isinstance(obj, dict):
                 yield obj
 
 
-def load_yaml(path: Path, *, many: bool = False) -> Any:
+def load_yaml(path: Path) -> Any:
     """Plain data of a YAML file. Raises ConfigError."""
-    import yaml
-
     try:
-        text = path.read_text()
-        return list(yaml.safe_load_all(text)) if many else yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+        return yaml_text.load(documents.read(path), what=str(path))
+    except YamlError as error:
+        raise ConfigError(str(error)) from error
 
 
 async def _read_cluster(kubernetes: KubernetesConfig) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:

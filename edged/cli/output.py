@@ -25,9 +25,9 @@ def print_data(data: object, output: str) -> None:
     if output == "json":
         print(dumps(data, indent=True).decode())
         return
-    import yaml  # 3 MB that only this needs
+    from edged import yaml_text
 
-    print(yaml.safe_dump(loads(dumps(data)), sort_keys=False, allow_unicode=True), end="")
+    print(yaml_text.dumps(loads(dumps(data))), end="")
 
 
 def print_documents(documents: Iterable[Mapping[str, object]], output: str) -> None:

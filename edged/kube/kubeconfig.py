@@ -20,6 +20,7 @@ from lightkube.config import kubeconfig as lightkube_kubeconfig
 from lightkube.config import models as lightkube_models
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
+from edged import yaml_text
 from edged.errors import ConfigError
 from edged.json_text import loads
 from edged.kube.client import ApiClient, Session
@@ -122,22 +123,12 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from error
     try:
-        content = loads(text) if text.lstrip()[:1] == b"{" else _yaml(text)
+        content = loads(text) if text.lstrip()[:1] == b"{" else yaml_text.load(text)
     except ValueError as error:
         raise ConfigError(f"kubeconfig {path} is neither YAML nor JSON: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"kubeconfig {path} is empty or not a mapping")
     return content
-
-
-def _yaml(text: bytes) -> Any:
-    import yaml  # lightkube has loaded it already
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        return yaml.load(text, Loader=loader)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[Path]:

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from edged import yaml_text
 from edged.errors import ConfigError
+from edged.yaml_text import YamlError
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,12 @@ def load(path: str, environment: Mapping[str, str]) -> Sources:
     """The file, "" for none, and the environment's proxies. Raises ConfigError."""
     document: Any = None
     if path:
-        import yaml
-
         try:
-            document = yaml.safe_load(Path(path).read_bytes())
+            document = yaml_text.load(Path(path).read_bytes(), what=path)
         except OSError as error:
             raise ConfigError(f"[registry] sources: {path}: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        except YamlError as error:
+            raise ConfigError(str(error)) from error
     try:
         return parse(document, environment)
     except ConfigError as error:

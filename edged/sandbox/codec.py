@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.json_text import JsonError, dumps, loads
+from edged import yaml_text
+from edged.json_text import loads
 from edged.sandbox import protobuf
 from edged.sandbox.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.cluster import Cluster, Object
@@ -33,29 +34,12 @@ def decode(cluster: Cluster, request: Request, kind: str) -> Object:
 def parse_text(body: bytes, kind: str, *, yaml: bool = False) -> Object:
     """JSON or YAML text -> one object."""
     try:
-        value = _load_yaml(body) if yaml else loads(body)
+        value = yaml_text.load(body) if yaml else loads(body)
     except ValueError as error:
         raise _unrecognized(kind, f"json parse error: {error}") from error
     if not isinstance(value, dict):
         raise _unrecognized(kind, "json parse error: json: cannot unmarshal into Go value of type struct")
     return value
-
-
-def _load_yaml(body: bytes) -> Any:
-    """YAML as JSON would have it: timestamps stay text, keys are strings."""
-    import yaml
-
-    loader = yaml.SafeLoader(body)
-    loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-    try:
-        return loads(dumps(loader.get_single_data(), text_keys=True))
-    except (yaml.YAMLError, JsonError) as error:
-        raise ValueError(str(error)) from error
-    finally:
-        loader.dispose()
 
 
 def _unrecognized(kind: str, why: str) -> ApiStatus:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import h11
 import trio
 
+from edged import yaml_text
 from edged.process.boundary import Unit, boundary, describe
 from edged.sandbox import defaults
 from edged.sandbox.api import Api
@@ -67,9 +68,7 @@ class Sandbox:
         }
 
     def write_kubeconfig(self, path: str | Path) -> None:
-        import yaml
-
-        Path(path).write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
+        Path(path).write_text(yaml_text.dumps(self.kubeconfig()))
 
 
 def new_api(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from edged import yaml_text
 from edged.kube.kubeconfig import Location
 
 
@@ -21,7 +20,7 @@ def config(server: str = "http://127.0.0.1:1", *, name: str = "one", **user: Any
 
 def write(path: Path, content: dict[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml_text.dumps(content))
     return path
 
 

@@ -1,24 +1,15 @@
-"""Builtins about documents: json.patch and json.marshal_with_options, yaml.*, object.subset, graphs, casts. Pure.
-
-PyYAML is imported at the first use.
-"""
+"""Builtins about documents: json.patch and json.marshal_with_options, yaml.*, object.subset, graphs, casts. Pure."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Hashable, Mapping
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping
 
+from edged import yaml_text
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.abi.rego.values import BuiltinError, Key, RegoSet, Value, dump_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from yaml import SafeLoader, ScalarNode
+from edged.yaml_text import YamlError
 
 MOST_NODES = 200_000  # of a document that aliases or copies make larger than its text
 MOST_PATHS = 10_000
@@ -214,70 +205,21 @@ def _sorted(value: Value) -> Value:
 # --- yaml
 
 
-_YAML_SCALARS = (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?(?:[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|0b[01]+)", "-+0123456789"),
-    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-     "-+0123456789."),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("merge", "<<", "<"),
-)  # fmt: skip
-"""Plain scalars of YAML 1.2: tag, pattern, first characters. Neither dates nor `yes` are anything but text."""
-
-
-@cache
-def _yaml_loader() -> type[SafeLoader]:
-    import yaml
-
-    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loader: type[SafeLoader] = type("Loader", (base,), {"yaml_implicit_resolvers": {}})
-    for tag, pattern, firsts in _YAML_SCALARS:
-        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"(?:{pattern})\\Z"), list(firsts))
-    loader.add_constructor("tag:yaml.org,2002:int", _yaml_int)
-    return loader
-
-
-def _yaml_int(loader: SafeLoader, node: ScalarNode) -> int:
-    text = str(loader.construct_scalar(node))
-    if len(text) > 4000:
-        raise BuiltinError("the YAML document has a number of more than 4,000 digits")
-    return int(text, 0 if text.lstrip("+-")[:2].lower() in ("0x", "0o", "0b") else 10)
-
-
 def _load_yaml(text: str) -> Value:
-    import yaml
-
     try:
-        value = yaml.load(text, Loader=_yaml_loader())
-    except (yaml.YAMLError, ValueError) as error:
-        raise BuiltinError(f"not YAML: {' '.join(str(error).split())}") from error
-    return _plain(value, [0], 0)
+        value: Value = yaml_text.load(text, rules=yaml_text.OPA)
+    except YamlError as error:
+        raise BuiltinError(str(error)) from error
+    _check_size(value, [0], 0)
+    return value
 
 
-def _plain(value: object, nodes: list[int], depth: int) -> Value:
-    """JSON of what YAML gave, with every alias counted each time that it is used."""
+def _check_size(value: Value, nodes: list[int], depth: int) -> None:
     nodes[0] += 1
     if nodes[0] > MOST_NODES or depth > 100:
         raise BuiltinError("the YAML document is too large or too deep")
-    if isinstance(value, dict):
-        return {_yaml_key(key): _plain(item, nodes, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, nodes, depth + 1) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        raise BuiltinError("the YAML document has a number that JSON cannot have")
-    if value is None or isinstance(value, str | int | float):
-        return value
-    raise BuiltinError(f"the YAML document has a value that JSON cannot have: {type(value).__name__}")
-
-
-def _yaml_key(key: object) -> str:
-    if isinstance(key, str):
-        return key
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if isinstance(key, int | float):
-        return str(key)
-    raise BuiltinError("the YAML document has a key that JSON cannot have")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_size(item, nodes, depth + 1)
 
 
 def _yaml_unmarshal(_environment: Environment, text: str) -> Value:
@@ -295,24 +237,10 @@ def _yaml_is_valid(_environment: Environment, text: Value) -> bool:
 
 
 def _yaml_marshal(_environment: Environment, value: Value) -> str:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-            super().increase_indent(flow, False)
-
-        def ignore_aliases(self, data: object) -> bool:
-            return True
-
-        def represent_str(self, data: str) -> ScalarNode:
-            resolve: Callable[..., str] = self.resolve
-            is_text = resolve(yaml.ScalarNode, data, (True, False)) == "tag:yaml.org,2002:str"
-            return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_text else '"')
-
-    Dumper.add_representer(str, Dumper.represent_str)
-
-    text: str = yaml.dump(_sorted(value), Dumper=Dumper, default_flow_style=False, allow_unicode=True, width=1 << 30)
-    return text.removesuffix("...\n")
+    try:
+        return yaml_text.dumps(_sorted(value), indent_lists=True)
+    except YamlError as error:
+        raise BuiltinError(str(error)) from error
 
 
 # --- objects and graphs

@@ -8,11 +8,12 @@ that a policy was not granted. Called by run, test and bench.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from edged import yaml_text
 from edged.abi.wapc import HostCallError
 from edged.admission.host.context import ClusterContext
 from edged.admission.host.outside import HostCapabilities
@@ -25,9 +26,7 @@ from edged.cli.policy.requests import plural_of
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.registry.modules import TRUSTED, Restrictions
-
-if TYPE_CHECKING:
-    from yaml import Node, SafeDumper, SafeLoader, ScalarNode
+from edged.yaml_text import YamlError
 
 LIST_ALL, LIST_NAMESPACE = "KubernetesListResourceAll", "KubernetesListResourceNamespace"
 GET, CAN_I, PLURAL = "KubernetesGetResource", "KubernetesCanI", "KubernetesGetResourcePluralName"
@@ -372,50 +371,24 @@ def _tagged(text: object) -> tuple[str, dict[str, Any]]:
     """(tag, fields) of `request`."""
     if not isinstance(text, str):
         raise ConfigError("request is missing or no text")
-    import yaml
-
-    def construct(loader: SafeLoader, tag: str, node: Node) -> tuple[str, dict[Hashable, object] | None]:
-        return (tag, loader.construct_mapping(node, deep=True) if isinstance(node, yaml.MappingNode) else None)
-
-    loader = documents.loader()
-    loader.add_multi_constructor("!", construct)
     try:
-        found = yaml.load(text, Loader=loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"request is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, tuple) or found[0] not in TAGS or not isinstance(found[1], dict):
+        tag, fields = yaml_text.tag_of(text), yaml_text.load(text)
+    except YamlError as error:
+        raise ConfigError(f"request is {error}") from error
+    if tag is None or tag.removeprefix("!") not in TAGS or not isinstance(fields, dict):
         raise ConfigError(f"request must begin with one of {', '.join('!' + tag for tag in TAGS)}, and have fields")
-    return found[0], found[1]
+    return tag.removeprefix("!"), fields
 
 
 def dump(session: Session) -> str:
     """The file's text."""
-    import yaml
-
     out = []
     for exchange in session.exchanges:
-        fields = yaml.safe_dump(_plain(exchange.fields), sort_keys=False, allow_unicode=True)
+        fields = yaml_text.dumps(_plain(exchange.fields))
         response = (
             {"type": "Error", "message": exchange.error}
             if exchange.payload is None
             else {"type": "Success", "payload": exchange.payload.decode()}
         )
-        out.append({"type": "Exchange", "request": _Block(f"!{exchange.tag}\n{fields}"), "response": response})
-    return str(yaml.dump(out, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=10_000))
-
-
-class _Block(str):
-    """Text that is written as a block."""
-
-
-def _dumper() -> type[SafeDumper]:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        pass
-
-    represent: Callable[[SafeDumper, _Block], ScalarNode] = lambda dumper, text: dumper.represent_scalar(  # noqa: E731
-        "tag:yaml.org,2002:str", str(text), style="|"
-    )
-    Dumper.add_representer(_Block, represent)
-    return Dumper
+        out.append({"type": "Exchange", "request": f"!{exchange.tag}\n{fields}", "response": response})
+    return yaml_text.dumps(out)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from edged import yaml_text
 from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.rules.review import AdmissionRequest
 from edged.cli import documents
@@ -26,6 +27,7 @@ from edged.errors import ConfigError, EdgedError
 from edged.toml.lines import Path as Place
 from edged.toml.lines import find_lines
 from edged.toml.reader import Bad, Problem, Reader, boolean, choice, expect, integer, list_of, setting, table_of, text
+from edged.yaml_text import YamlError
 
 NAMES = re.compile(r"(.*[-_.])?edged-test\.(ya?ml|toml|json)")
 """Files that are looked for in folders."""
@@ -235,26 +237,10 @@ def _decoded(path: Path, content: bytes) -> tuple[Any, Mapping[Place, int]]:
     found = [document for document, _ in documents.parsed(content, str(path)) if document is not None]
     if len(found) != 1:
         raise ConfigError(f"{path}: holds {len(found)} documents, a test file is one")
-    return found[0], yaml_lines(content)
-
-
-def yaml_lines(content: bytes) -> dict[Place, int]:
-    """Path -> line of a YAML (or JSON) document that was read already."""
-    import yaml
-
-    lines: dict[Place, int] = {}
-
-    def walk(node: object, path: Place, line: int) -> None:
-        lines[path] = line
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                walk(value, (*path, str(key.value)), key.start_mark.line + 1)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                walk(value, (*path, index), value.start_mark.line + 1)
-
-    walk(yaml.compose(content, Loader=yaml.SafeLoader), (), 1)
-    return lines
+    try:
+        return found[0], yaml_text.lines(content)
+    except YamlError:
+        return found[0], {}  # JSON that is no YAML
 
 
 # --- policies

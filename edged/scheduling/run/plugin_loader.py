@@ -18,6 +18,7 @@ from typing import Any
 
 import trio
 
+from edged import yaml_text
 from edged.errors import ConfigError, EdgedError, PeerError
 from edged.registry.modules import Modules
 from edged.scheduling.config import guest_source, profile_config
@@ -34,6 +35,7 @@ from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
 from edged.wasm.config import EngineConfig
 from edged.wasm.instance import Template
 from edged.wasm.module import Module
+from edged.yaml_text import YamlError
 
 FETCH_S = 60.0
 
@@ -258,15 +260,12 @@ class PluginLoader:
 
 def read_settings(path: Path) -> SchedulerFile:
     """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
-    import yaml  # imported here, because most nodes have no such file
-
     try:
-        document = yaml.safe_load(path.read_bytes())
-        return profile_config.parse(document)
+        return profile_config.parse(yaml_text.load(path.read_bytes(), strict=True))
     except OSError as error:
         raise ConfigError(f"[scheduler] config: {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except YamlError as error:
+        raise ConfigError(f"{path}: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

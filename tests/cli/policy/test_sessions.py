@@ -114,7 +114,7 @@ def test_the_file_is_as_kwctl_writes_it(tmp_path: Path):
     trio.run(ask, RecordContext(Cluster(), session), RecordOutside(Outside(), session))
     entry = yaml.safe_load(sessions.dump(session))[0]
     assert entry["type"] == "Exchange"
-    assert entry["request"].startswith("!KubernetesGetResource\napi_version: v1\nkind: Namespace\nname: n\n")
+    assert entry["request"].startswith("!KubernetesGetResource\napi_version: v1\nkind: Namespace\nname: \"n\"\n")
     assert entry["response"]["type"] == "Success"
     assert json.loads(entry["response"]["payload"])["kind"] == "Namespace"
 
