@@ -33,7 +33,12 @@ PRIVILEGED = ROOT / "modules/admission/pod-privileged/pod-privileged.wasm"
 PATIENCE_S = 60.0
 NO_PRIVILEGED = f'[[admission.policy]]\nname = "no-privileged"\nmodule = "file://{PRIVILEGED}"\n'
 GONE = '[[admission.policy]]\nname = "gone"\nmodule = "file:///srv/gone.wasm"\n'
-SCHEDULER = '[scheduler]\nnames = ["edged"]\n'
+SCHEDULER = f'''[scheduler]
+names = ["edged"]
+[[scheduler.plugin]]
+name = "device-fit"
+module = "file://{ROOT}/modules/scheduling/device-fit/device-fit.wasm"
+'''
 FAR = '[[admission.policy]]\nname = "far"\nmodule = "https://127.0.0.1:PORT/far.wasm"\n'
 ENDLESS = f'''[[admission.policy]]
 name = "endless"
@@ -190,8 +195,13 @@ def test_a_policy_that_cannot_load_and_a_reload_that_is_refused_are_warnings(wor
             report = await world.status()
             assert report["policies"]["gone"]["enforcement"] == "not_enforced"
             assert report["policies"]["no-privileged"]["enforcement"] == "in_force"
+            (plugin,) = report["scheduler"]["plugins"]
+            assert (plugin["plugin"], plugin["profiles"]) == ("device-fit", ["edged"]) and "filter" in plugin["points"]
+            (line,) = [line for line in world.lines if line["msg"] == "plugin loaded"]
+            assert (line["plugin"], line["profiles"]) == ("device-fit", "edged")
             for output in ("table", "wide", "json"):
                 done = await world.command("-o", output)
+                assert "device-fit" in done.stdout
                 assert done.returncode == 0 and "1 of 2 policies in force; scheduling Pods of edged;" in done.stdout
                 assert output != "table" or max(map(len, done.stdout.splitlines())) <= 60
             done = await world.command("--check")

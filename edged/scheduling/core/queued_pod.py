@@ -24,7 +24,7 @@ class QueuedPod:
 
     __slots__ = (
         "attempts", "consecutive_errors", "entry", "flush_timestamp", "gated_by", "initial_timestamp",
-        "pending_plugins", "place", "pod", "timestamp", "unschedulable_count", "unschedulable_plugins",
+        "pending_plugins", "place", "pod", "said", "timestamp", "unschedulable_count", "unschedulable_plugins",
         "was_flushed",
     )  # fmt: skip
 
@@ -42,6 +42,7 @@ class QueuedPod:
         self.flush_timestamp = now  # of the last time it was flushed, or put into the queue
         self.place = ""
         self.entry = 0  # number of its live heap entry
+        self.said = ""  # why it was not bound, as the log has it
 
     @property
     def rejectors(self) -> frozenset[str]:

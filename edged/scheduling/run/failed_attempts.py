@@ -5,6 +5,7 @@ Every step runs whether or not the others fail, so that no plugin's fault leaves
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import trio
@@ -24,6 +25,7 @@ from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 
 REJECTED, BROKEN = "Unschedulable", "SchedulerError"
 """Reasons of the condition PodScheduled, in kube-scheduler's words."""
+_DIGITS = re.compile(r"\d+")
 MOST_MESSAGE = 1000
 """Characters of an internal error in a Pod's condition."""
 
@@ -98,6 +100,7 @@ class FailedAttempts:
             self._state.queue.done(attempt.pod.uid)
             self._state.nominator.remove(attempt.pod.uid)
             return
+        self._say(attempt, reason, message)
         attempt.queued.pod = present
         self._state.queue.put_back(attempt.queued, present, trio.current_time())
         if nomination.override:
@@ -108,6 +111,17 @@ class FailedAttempts:
                 obj or present.object(), reason=reason, message=message, now=self._environment.now()
             )
             self._write(attempt, present, condition, nomination)
+
+    def _say(self, attempt: Attempt, reason: str, message: str) -> None:
+        """To the log, once for each reason. Counts in a reason, such as those of nodes, do not make it another one."""
+        said = f"{reason}: {_DIGITS.sub('#', message)}"
+        if said == attempt.queued.said:
+            return
+        attempt.queued.said = said
+        name, attempts = attempt.profile.scheduler_name, attempt.queued.attempts
+        level = "info" if reason == REJECTED else "warning"
+        fields = {"pod": str(attempt.pod.key), "scheduler": name, "attempts": attempts, "reason": message}
+        self._log.log(level, "pod not bound", fields)
 
     def _present(self, attempt: Attempt) -> tuple[PodInfo | None, dict[str, Any] | None]:
         """The Pod as it is now, and its object; None when it needs no node any more. A Pod that cannot be read is

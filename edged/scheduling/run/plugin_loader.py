@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import trio
 
@@ -50,6 +50,15 @@ class LoadedPlugin:
     prepared: LoadedGuest | None = None
 
 
+class Described(TypedDict):
+    """A guest: its name, the profiles and extension points it is at, and its module's digest."""
+
+    plugin: str
+    profiles: list[str]
+    points: list[str]
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Profiles with their guests: by name for `[[scheduler.plugin]]`, by `profile/name` for those of a file."""
@@ -58,8 +67,8 @@ class Loaded:
     configs: tuple[ProfileConfig, ...] = ()
     guests: dict[str, LoadedPlugin] = field(default_factory=dict)
 
-    def describe(self) -> list[dict[str, Any]]:
-        """Each guest: its name, the profiles it is in, its extension points and its module's digest."""
+    def describe(self) -> list[Described]:
+        """Each guest, for `edged status` and the log."""
         return [
             {
                 "plugin": name,

@@ -195,6 +195,10 @@ class PodBindings:
         pod, node = attempt.pod, attempt.node
         with boundary(self._log, "binding", f"{pod.key} (after)"):
             self._events.tell(pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {pod.key} to {node}")
+            self._log.info(
+                "pod bound", pod=str(pod.key), node=node, scheduler=attempt.profile.scheduler_name,
+                attempts=attempt.queued.attempts,
+            )  # fmt: skip
             self._observe(attempt)
             await binding.run_post_bind(attempt.profile, attempt.state, pod, node)
         await self._failures.end(attempt)

@@ -100,6 +100,7 @@ class Scheduler:
                 nursery.start_soon(self._tick)
                 nursery.start_soon(self.preemption.run)
                 task_status.started()
+                self._log.info("scheduling", profiles=", ".join(self.state.profiles))
                 await self._cycles(nursery)
         finally:
             self._feed.close()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import SchedulerConfig
 from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.profile import Profile
-from edged.scheduling.run.plugin_loader import PluginLoader
+from edged.scheduling.run.plugin_loader import Described, PluginLoader
 from edged.scheduling.run.scheduler import Scheduler
 from edged.scheduling.run.scheduler_builder import SchedulerBuilder, Term
 from edged.scheduling.run.scheduler_metrics import Gauges, scheduler_metrics
@@ -89,6 +90,7 @@ class Scheduling:
                     file = self._config.config
                     self._log.warning("setting of the scheduler has no effect", file=file, setting=path)
                 self._term = await self._builder.build(self._config, self._settings, self._loader)
+                self._say_loaded(self._term.loaded.describe())
             except EdgedError as error:
                 self._failed(error)
                 self._log.error("scheduler not started", error=self.error)
@@ -162,6 +164,7 @@ class Scheduling:
             with boundary(self._log, "load", "scheduler", failed=self._failed):
                 try:
                     self._term = await self._builder.build(self._config, self._settings, self._loader)
+                    self._say_loaded(self._term.loaded.describe())
                     self.error = ""
                     return True
                 except EdgedError as error:
@@ -191,6 +194,7 @@ class Scheduling:
             loaded.discard(term.loaded)
             raise ConfigError("another term of the scheduler began meanwhile: reload again")
         # From here on nothing waits or fails, so the next cycle sees the whole change.
+        before = term.loaded.describe()
         gone = loaded.adopt(term.loaded)
         self._config, self._loader, self._settings = config, loader, settings
         self._term = replace(term, loaded=loaded)
@@ -198,6 +202,19 @@ class Scheduling:
         term.scheduler.exchange(loaded.profiles)
         for plugin in gone:
             plugin.retire()
+        self._say_loaded(loaded.describe(), before)
+
+    def _say_loaded(self, plugins: Sequence[Described], before: Sequence[Described] = ()) -> None:
+        """To the log: guests that are new or another version, and those that are gone."""
+        for plugin in plugins:
+            if plugin not in before:
+                profiles, points = ", ".join(plugin["profiles"]), ", ".join(plugin["points"])
+                name, digest = plugin["plugin"], plugin["digest"]
+                self._log.info("plugin loaded", plugin=name, profiles=profiles, points=points, digest=digest)
+        kept = {plugin["plugin"] for plugin in plugins}
+        for plugin in before:
+            if plugin["plugin"] not in kept:
+                self._log.info("plugin removed", plugin=plugin["plugin"])
 
     # --- status
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Awaitable, Callable
 
@@ -114,12 +115,17 @@ class World:
     def __init__(self, nodes, pods, plugins=(), **options):
         self.pods, self.nodes = FakeInformer(*pods), FakeInformer(*nodes)
         self.writes = FakeWrites(self.pods)
-        options.setdefault("log", Logger(LogStyle(journal=True), write=lambda line: None))
+        self.lines = []
+        options.setdefault("log", Logger(LogStyle("json", journal=False), write=self.lines.append))
         environment = Environment(
             self.pods, self.nodes, self.writes, random=random.Random(1), clock=lambda: 10**18, **options
         )
         self.scheduler = Scheduler(environment)
         self.scheduler.use([with_guests("edged", self.scheduler.handle, [(plugin, 1) for plugin in plugins])])
+
+    def said(self, message):
+        """Lines of the log with this message."""
+        return [line for line in map(json.loads, self.lines) if line["msg"] == message]
 
     def condition(self, name):
         conditions = self.pods.objects[NamespacedName("default", name)]["status"].get("conditions")
@@ -232,6 +238,38 @@ def test_a_pod_that_does_not_fit_is_told_why_and_waits_for_room():
         await trio.sleep(2)
         assert world.writes.bound == {"default/p": "b"}
         assert len(world.writes.patches) == 1
+
+    play(world, script)
+
+
+def test_the_log_tells_of_bindings():
+    world = World([node("a")], [pod("p")])
+    play(world, settle)
+    (line,) = world.said("pod bound")
+    assert (line["level"], line["pod"], line["node"], line["scheduler"]) == ("info", "default/p", "a", "edged")
+    assert line["attempts"] == 1 and [each["profiles"] for each in world.said("scheduling")] == ["edged"]
+
+
+def test_the_log_tells_why_a_pod_is_not_bound_once_for_each_reason():
+    world = World([node("a", cpu="1")], [pod("p", requests={"cpu": "2"})])
+
+    def tries():
+        return sum(world.scheduler.state.metrics.counters["schedule_attempts_total"].values())
+
+    async def script():
+        await settle()
+        (line,) = world.said("pod not bound")
+        assert line["level"] == "info" and line["reason"].startswith("0/1 nodes are available: 1 Insufficient cpu.")
+        world.nodes.put(node("b", cpu="1"))
+        await trio.sleep(400)
+        assert tries() > 1 and len(world.said("pod not bound")) == 1, "another count of nodes is the same reason"
+        world.writes.refusals.append(NoAnswer("the server is away"))
+        world.nodes.put(node("c", cpu="4"))
+        await trio.sleep(0.5)
+        assert [each["level"] for each in world.said("pod not bound")] == ["info", "warning"]
+        assert "the server is away" in world.said("pod not bound")[1]["reason"]
+        await trio.sleep(60)
+        assert world.said("pod bound")[0]["node"] == "c"
 
     play(world, script)
 

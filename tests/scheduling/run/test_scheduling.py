@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import SchedulerConfig
 from edged.scheduling.core.profile import ProfileConfig, default_profile
-from edged.scheduling.run.plugin_loader import Loaded
+from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin
 from edged.scheduling.run.scheduler_builder import NODES
 from edged.scheduling.run.scheduling import PAUSE_S, Scheduling
 from edged.telemetry.logs import Logger, LogStyle
@@ -51,6 +52,7 @@ class FakeLoader:
     def __init__(self, *failures):
         self.failures = list(failures)
         self.loads = 0
+        self.guests = {}
 
     def settings(self, config):
         return SchedulerFile((ProfileConfig("edged"),))
@@ -60,7 +62,7 @@ class FakeLoader:
         self.loads += 1
         if self.failures:
             raise self.failures.pop(0)
-        return Loaded((default_profile("edged", handle),), settings.profiles)
+        return Loaded((default_profile("edged", handle),), settings.profiles, self.guests)
 
 
 class Bench:
@@ -98,6 +100,32 @@ def test_an_error_of_ours_while_it_is_built_is_told_and_leaves_nothing():
 
     play(bench, script)
     assert bench.units() == ["load"] and not bench.informers.held
+
+
+def guests(**digests):
+    """Guests at the extension point Filter, by name."""
+    plugins = {name: SimpleNamespace(points=frozenset({"filter"}), retire=lambda: None) for name in digests}
+    return {name: LoadedPlugin(plugins[name], digest, None) for name, digest in digests.items()}
+
+
+def test_the_log_tells_which_guests_are_new_and_which_are_gone():
+    bench = Bench()
+    bench.loader.guests = guests(a="1", b="2")
+
+    def said(message):
+        return [event["plugin"] for event in bench.events if event["msg"] == message]
+
+    async def script():
+        assert said("plugin loaded") == ["a", "b"]
+        fresh = FakeLoader()
+        fresh.guests = guests(b="2", c="3") | {"a": replace(bench.loader.guests["a"], digest="4")}
+        del fresh.guests["b"]
+        await bench.scheduling.reload(CONFIG, fresh)
+        assert said("plugin loaded") == ["a", "b", "c", "a"] and said("plugin removed") == ["b"]
+        await bench.scheduling.reload(CONFIG, fresh)
+        assert said("plugin loaded") == ["a", "b", "c", "a"], "nothing new"
+
+    play(bench, script)
 
 
 async def breaking():
