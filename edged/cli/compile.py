@@ -18,7 +18,7 @@ def declare(parser: Parser) -> None:
                     "edged compile policy.wasm", "edged compile --config /etc/edged/edged.toml *.wasm")
     parser.add_argument("files", nargs="+", metavar="FILE", help="a .wasm file")
     options.config(parser, "take cache_dir and the engine from this configuration file")
-    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    options.cache_dir(parser)
     parser.add_argument("--engine", choices=("native", "pulley"), metavar="KIND",
                         help="what to compile for: native or pulley; default: native")
     parser.add_argument("--memory-mib", type=int, default=1024, metavar="N",
@@ -34,15 +34,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _compile(args: argparse.Namespace) -> int:
-    from edged import config as configuration
+    from edged.cli.tool_config import tool_config
     from edged.wasm.compile import CompileLimits, Compiler
     from edged.wasm.engine import Engine
 
-    settings = configuration.load(args.config) if args.config else configuration.Config()
-    cache_dir = Path(args.cache_dir or settings.node.cache_dir)
+    settings = tool_config(args.config, args.cache_dir, args.engine)
     limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
-    engine = Engine(args.engine or settings.engine.kind, pooled=False)
-    compiler = Compiler(engine, cache_dir, limits, on_progress=_say)
+    engine = Engine(settings.engine.kind, pooled=False)
+    compiler = Compiler(engine, Path(settings.node.cache_dir), limits, on_progress=_say)
     failed = 0
     for number, name in enumerate(args.files, 1):
         print(f"[{number}/{len(args.files)}] {name} ({_size(name)})", file=sys.stderr)

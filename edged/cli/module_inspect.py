@@ -17,7 +17,7 @@ from edged.errors import EdgedError
 
 if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
-    from edged.config import Config
+    from edged.cli.tool_config import ToolConfig
     from edged.scheduling.core.cluster_events import EventRegistration
     from edged.wasm.binary import Interface
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     from edged.cli.output import print_data
-    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.tool_config import tool_config
 
     found = trio.run(_inspect, args, tool_config(args.config, args.cache_dir))
     if args.output == "text":
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found["problem"] else 0
 
 
-async def _inspect(args: argparse.Namespace, config: Config) -> Inspection:
+async def _inspect(args: argparse.Namespace, config: ToolConfig) -> Inspection:
     from edged.cli.policy.evaluator import open_evaluator
     from edged.cli.policy.sources import module_file, read_module
 

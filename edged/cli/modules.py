@@ -109,7 +109,7 @@ def _declare_rm(parser: Parser, noun: str, in_store: str) -> None:
 
 def _store_options(parser: Parser) -> None:
     options.config(parser, "take [registry] and [node] state_dir from this configuration file")
-    parser.add_argument("--store", metavar="DIR", help="the local store; default: modules in [node] state_dir")
+    options.store(parser)
 
 
 def _network_options(parser: Parser) -> None:
@@ -133,7 +133,7 @@ def _modules(args: argparse.Namespace) -> Modules:
     """Raises ConfigError."""
     from dataclasses import replace
 
-    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.tool_config import tool_config
     from edged.registry.modules import Modules
     from edged.registry.store import Store
     from edged.telemetry.logs import Logger, LogStyle
@@ -163,7 +163,7 @@ async def _remote(modules: Modules, args: argparse.Namespace, noun: str) -> int:
 
 async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
     from edged.registry.download import Download
-    from edged.registry.modules import TRUSTED
+    from edged.registry.origin import TRUSTED
     from edged.registry.store import is_moving
 
     modules.store.path(url)  # report an invalid URL before any request

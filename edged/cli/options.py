@@ -6,6 +6,7 @@ one that exists is written over only with `--force`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "/etc/edged/edged.toml"
 """edged.config.DEFAULT_PATH, without what that file imports; a test compares them."""
+
+DEFAULT_CACHE = "/var/cache/edged"
+DEFAULT_STATE = "/var/lib/edged"
+"""[node] cache_dir and state_dir: the daemon's. A test compares them with edged/process/config.py."""
 
 _FORMATS = {
     "table": "for people", "wide": "a table with everything, nothing cut", "json": "", "yaml": "", "name": "names only",
@@ -99,9 +104,41 @@ def output_path(parser: Parser, help: str, *, required: bool = True, old: str = 
     parser.old_option("-o", *([old] if old else []), instead="--output-path", dest="output_path", metavar="FILE")
 
 
-def cache_dir(parser: Parser) -> None:
+def cache_dir(parser: Parser | argparse._ArgumentGroup) -> None:
     """`--cache-dir DIR` as `args.cache_dir`."""
-    parser.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    parser.add_argument("--cache-dir", metavar="DIR",
+                        help=f"where compiled modules are kept; default: {_shown(cache_folder())}")
+
+
+def store(parser: Parser) -> None:
+    """`--store DIR` as `args.store`."""
+    folder = os.path.join(state_folder(), "modules")
+    parser.add_argument("--store", metavar="DIR", help=f"the local store; default: {_shown(folder)}")
+
+
+def cache_folder(configured: str = DEFAULT_CACHE) -> str:
+    """Where this user's commands keep compiled modules: the daemon's folder, if it is theirs to write."""
+    return configured if _is_ours(configured) else _of_user("XDG_CACHE_HOME", "~/.cache")
+
+
+def state_folder(configured: str = DEFAULT_STATE) -> str:
+    """Where this user's commands keep fetched modules (in `modules` below it): as above."""
+    return configured if _is_ours(configured) else _of_user("XDG_STATE_HOME", "~/.local/state")
+
+
+def _is_ours(folder: str) -> bool:
+    return os.geteuid() == 0 or os.access(folder, os.W_OK | os.X_OK)
+
+
+def _of_user(variable: str, otherwise: str) -> str:
+    """By the XDG Base Directory Specification, which has relative paths ignored."""
+    found = os.environ.get(variable, "")
+    return os.path.join(found if os.path.isabs(found) else os.path.expanduser(otherwise), "edged")
+
+
+def _shown(folder: str) -> str:
+    """For a help text: argparse takes % for a placeholder."""
+    return folder.replace("%", "%%")
 
 
 def quiet(parser: Parser, help: str = "show no progress") -> None:

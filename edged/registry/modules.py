@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import trio
 
 from edged.errors import PeerError
-from edged.registry import credentials, sources
 from edged.registry.config import RegistryConfig, module_path
 from edged.registry.download import Download
-from edged.registry.http import Http, Progress
-from edged.registry.oci import Registry
-from edged.registry.origin import Origin
+from edged.registry.origin import TRUSTED, Restrictions
 from edged.registry.reference import Reference, parse_url
 from edged.registry.store import Store, is_moving
 from edged.telemetry.logs import Logger
 from edged.wasm.compile import MAX_MODULE_BYTES
+
+if TYPE_CHECKING:
+    from edged.registry.http import Http, Progress
+    from edged.registry.oci import Registry
 
 T = TypeVar("T")
 PULL_S = 3600.0
@@ -38,24 +38,6 @@ SAY_EVERY_S = 5.0
 
 class ModuleUnavailable(PeerError):
     """The module cannot be fetched now; a later attempt may succeed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Restrictions:
-    """What is allowed for a URL whose author is not the administrator of this host. (module_places.py in
-    edged/admission/resources decides which hosts and folders it may name at all.) `inward`: connect to this host and to
-    link-local addresses."""
-
-    credentials: bool = True
-    inward: bool = True
-
-
-TRUSTED = Restrictions()
-
-
-def restrictions_of(origin: Origin | None) -> Restrictions:
-    """Those of a policy. A policy of the configuration file (None) has none."""
-    return TRUSTED if origin is None else Restrictions(credentials=not origin.namespaced, inward=False)
 
 
 class Modules:
@@ -129,6 +111,9 @@ class Modules:
 
     def http(self, restrictions: Restrictions = TRUSTED) -> Http:
         """Connections as configured. Raises ConfigError, and PeerError if nothing may be fetched."""
+        from edged.registry import sources  # with an HTTP client, which only fetching needs
+        from edged.registry.http import Http
+
         if self._config.offline:
             raise PeerError("[registry] offline is true: nothing is fetched")
         return Http(sources.load(self._config.sources, os.environ), inward=restrictions.inward)
@@ -153,6 +138,9 @@ class Modules:
 
     async def registry(self, http: Http, host: str, restrictions: Restrictions = TRUSTED) -> Registry:
         """A registry, with the credentials of docker's configuration."""
+        from edged.registry import credentials
+        from edged.registry.oci import Registry
+
         if not restrictions.credentials:
             return Registry(http)
         folder = credentials.folder_of(self._config.docker_config, os.environ)

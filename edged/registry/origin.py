@@ -1,4 +1,5 @@
-"""The custom resource that a policy was made of, if it does not come from the configuration file.
+"""The custom resource that a policy was made of, if it does not come from the configuration file, and what its author
+may therefore fetch.
 
 A value that travels on PolicyConfig and GroupConfig. Read by registration (namespace, timeout), by audits (severity,
 category, uid) and by `edged status`.
@@ -33,3 +34,21 @@ class Origin:
     def __str__(self) -> str:
         place = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restrictions:
+    """What is allowed for a URL whose author is not the administrator of this host. (module_places.py in
+    edged/admission/resources decides which hosts and folders it may name at all.) `inward`: connect to this host and to
+    link-local addresses."""
+
+    credentials: bool = True
+    inward: bool = True
+
+
+TRUSTED = Restrictions()
+
+
+def restrictions_of(origin: Origin | None) -> Restrictions:
+    """Those of a policy. A policy of the configuration file (None) has none."""
+    return TRUSTED if origin is None else Restrictions(credentials=not origin.namespaced, inward=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Literal
 
 from edged.json_text import loads
@@ -124,6 +123,8 @@ class GoTypes:
     @classmethod
     def load(cls) -> GoTypes:
         """Reads the table that ships with the package."""
+        from importlib import resources
+
         return cls(loads(resources.files(__package__).joinpath("types.json").read_bytes()))
 
     def __contains__(self, name: str) -> bool:

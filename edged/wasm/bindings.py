@@ -15,7 +15,6 @@ integer whatever happens (rule 4), callbacks and function types outlive the link
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import importlib.util
 import platform
 from collections.abc import Callable
@@ -181,10 +180,18 @@ def library_path() -> Path:
     path = folder / f"linux-{machine}" / "_libwasmtime.so"
     if not path.exists():
         raise ImportError(f"the installed wasmtime package has no library for this machine: {path}")
+    if not (folder.parent / f"wasmtime-{WASMTIME_VERSION}.dist-info").is_dir():
+        _check_version()
+    return path
+
+
+def _check_version() -> None:
+    """Asks the package's metadata. Raises ImportError if it is another version."""
+    import importlib.metadata  # takes as long as all of this file
+
     installed = importlib.metadata.version("wasmtime")
     if installed != WASMTIME_VERSION:
         raise ImportError(f"wasmtime {installed} is installed, edged needs exactly {WASMTIME_VERSION}")
-    return path
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:

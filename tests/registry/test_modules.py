@@ -10,7 +10,8 @@ import trio
 
 from edged.errors import ConfigError
 from edged.registry.config import RegistryConfig
-from edged.registry.modules import TRUSTED, Modules, ModuleUnavailable, Restrictions
+from edged.registry.modules import Modules, ModuleUnavailable
+from edged.registry.origin import TRUSTED, Restrictions
 from edged.telemetry.logs import Logger
 from tests.registry.fake import WASM, fake
 

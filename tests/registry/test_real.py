@@ -11,8 +11,9 @@ from edged.abi.wapc import HostCallError
 from edged.admission.host.outside import HostCapabilities
 from edged.errors import PeerError
 from edged.registry.config import RegistryConfig
-from edged.registry.modules import Modules, ModuleUnavailable, Restrictions
+from edged.registry.modules import Modules, ModuleUnavailable
 from edged.registry.oci import OCI_MANIFEST, architecture
+from edged.registry.origin import Restrictions
 from edged.registry.reference import parse_url
 from edged.telemetry.logs import Logger
 from edged.wasm import bindings

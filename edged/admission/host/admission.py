@@ -23,7 +23,7 @@ from edged.admission.rules import groups, verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview
 from edged.errors import GuestError
 from edged.process.boundary import boundary
-from edged.registry.modules import restrictions_of
+from edged.registry.origin import restrictions_of
 from edged.telemetry.logs import GuestLines, Logger
 
 BACKGROUND_S = 10.0  # that a call has which everybody else goes before; its CPU time is limited as usual

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -22,12 +22,13 @@ from edged.admission.rules import capabilities, rego
 from edged.admission.rules.capabilities import GetRequest, Grants, ListRequest
 from edged.errors import PeerError
 from edged.json_text import JsonError, dumps, loads
-from edged.kube.client import ApiClient
-from edged.kube.discovery import discover
-from edged.kube.informers import Informer, Informers
 from edged.kube.values.names import ServedKind
-from edged.registry.modules import TRUSTED, Restrictions
+from edged.registry.origin import TRUSTED, Restrictions
 from edged.telemetry.logs import GuestLines
+
+if TYPE_CHECKING:
+    from edged.kube.client import ApiClient
+    from edged.kube.informers import Informer, Informers
 
 REMEMBER_S = 5.0
 MOST_INFORMERS = 64
@@ -60,7 +61,7 @@ class ClusterContext:
 
     async def list(self, request: ListRequest) -> bytes:
         """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
-        served = await discover(self._client, request.api_version, request.kind)
+        served = await self._served(request.api_version, request.kind)
         if request.namespace is not None and not served.namespaced:
             raise HostCallError(
                 f"{request.api_version}/{request.kind} is cluster-scoped: it cannot be listed by namespace"
@@ -86,8 +87,13 @@ class ClusterContext:
 
     async def informer(self, api_version: str, kind: str) -> tuple[ServedKind, Informer]:
         """How a kind is served, and the shared informer of all of its objects; it may not be synced yet."""
-        served = await discover(self._client, api_version, kind)
+        served = await self._served(api_version, kind)
         return served, self._informer(ListRequest(api_version, kind, None, "", "", ()), served.resource)
+
+    async def _served(self, api_version: str, kind: str) -> ServedKind:
+        from edged.kube.discovery import discover  # it imports the client, which is not there without a cluster
+
+        return await discover(self._client, api_version, kind)
 
     def _informer(self, request: ListRequest, resource: Any) -> Informer:
         key = (
@@ -122,7 +128,7 @@ class ClusterContext:
 
     async def get(self, request: GetRequest) -> bytes:
         """One object, as the API server has it. An absent one is an error to the guest."""
-        served = await discover(self._client, request.api_version, request.kind)
+        served = await self._served(request.api_version, request.kind)
         if served.namespaced and not request.namespace:
             raise HostCallError(
                 f"{request.api_version}/{request.kind} is namespaced: get_resource needs a namespace"

@@ -12,7 +12,6 @@ import trio
 
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
-from edged.admission.host import rego_policy as rego
 from edged.admission.host.context import HostServices
 from edged.admission.host.policy import Policy
 from edged.admission.host.rego_context import ContextFailure
@@ -32,10 +31,9 @@ from edged.wasm.output import Output
 HOSTS: Mapping[str, Mapping[tuple[str, str], HostFunction]] = {
     "kubewarden-wapc": wasi.hosts() | wapc.hosts(),
     "wasi": wasi.hosts() | wasi_policy.hosts(),
-    "opa": rego.HOSTS,
-    "gatekeeper": rego.HOSTS,
 }
-"""Execution mode -> what its modules may import. Made once: linkers are found by the table's identity."""
+"""Execution mode -> what its modules may import. Made once: linkers are found by the table's identity. rego_policy.py
+has that of Rego's modes. Only those import it here, because its builtins take long to import."""
 
 REGO_MODES = ("opa", "gatekeeper")
 MAX_STDERR = 8 << 10  # of a WASI policy: it becomes the message of a rejection
@@ -48,7 +46,9 @@ class TimedOut(GuestError):
 async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget) -> Template:
     """The module, linked for its execution mode. Raises BadModule."""
     if mode in REGO_MODES:
-        return await rego.load(compiler, module, budget)
+        from edged.admission.host import rego_policy
+
+        return await rego_policy.load(compiler, module, budget)
     return Template(compiler.engine, module, HOSTS[mode])
 
 
@@ -143,7 +143,9 @@ async def _run_command(
 
 async def _run_rego(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
     """Settings are data to a Rego policy, and any are valid."""
-    assert isinstance(policy.template, rego.RegoTemplate)
+    from edged.admission.host import rego_policy
+
+    assert isinstance(policy.template, rego_policy.RegoTemplate)
     if operation == b"validate_settings":
         if policy.metadata.execution_mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
             services.log("the setting `kubernetes` is hidden by what the policy reads of the cluster", level="warning")
@@ -153,7 +155,7 @@ async def _run_rego(policy: Policy, services: HostServices, operation: bytes, pa
                 services.log(text, level="warning")
         return b'{"valid":true}'
     data = await _data(policy, services, deadline)
-    return await rego.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)
+    return await rego_policy.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)
 
 
 async def _data(policy: Policy, services: HostServices, deadline: float) -> bytes:

@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import trio
 
 from edged.abi.wapc import HostCallError
 from edged.admission.host.answers import Answers
-from edged.admission.host.certificate_trust import CertificateTrust
 from edged.admission.rules import capabilities
 from edged.errors import ConfigError, PeerError
 from edged.json_text import dumps
-from edged.registry.modules import TRUSTED, Modules, Restrictions
-from edged.registry.oci import Registry
+from edged.registry.origin import TRUSTED, Restrictions
 from edged.registry.reference import Reference, parse_image
 from edged.telemetry.logs import Logger
+
+if TYPE_CHECKING:
+    from edged.admission.host.certificate_trust import CertificateTrust
+    from edged.registry.modules import Modules
+    from edged.registry.oci import Registry
 
 REMEMBER_S = 60.0
 MOST_ANSWERS = 512
 MOST_BYTES = 4 << 20
 QUESTIONS_AT_ONCE = 16
 
-Ask = Callable[[Registry, Reference, str], Awaitable[bytes]]
+Ask = Callable[["Registry", Reference, str], Awaitable[bytes]]
 """(registry, image, host of the API) -> the reply."""
 
 
@@ -42,18 +46,27 @@ class HostCapabilities:
         self._modules = modules
         self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_BYTES)
         self._limiter = trio.CapacityLimiter(QUESTIONS_AT_ONCE)
-        self._trust = CertificateTrust(wall_time, log)
+        self._wall_time = wall_time
+        self._log = log
+        self._trust: CertificateTrust | None = None
+
+    def _certificate_trust(self) -> CertificateTrust:
+        if self._trust is None:
+            from edged.admission.host.certificate_trust import CertificateTrust  # commands hardly ever need it
+
+            self._trust = CertificateTrust(self._wall_time, self._log)
+        return self._trust
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._trust.run()
+        await self._certificate_trust().run()
 
     async def call(self, path: str, payload: bytes, restrictions: Restrictions = TRUSTED) -> bytes:
         """The reply to `NAMESPACE/OPERATION`. Raises HostCallError."""
         if path == "net/v1/dns_lookup_host":
             return await look_up(capabilities.parse_name(payload, "the name of a host"))
         if path == "crypto/v1/is_certificate_trusted":
-            return await self._trust.ask(capabilities.parse_certificate(payload))
+            return await self._certificate_trust().ask(capabilities.parse_certificate(payload))
         ask = _IMAGES.get(path)
         if ask is None:
             raise HostCallError(f"'{path}' cannot be answered: signatures are not verified by this release of edged")

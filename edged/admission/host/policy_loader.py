@@ -20,7 +20,8 @@ from edged.admission.rules.capabilities import Grants
 from edged.errors import ConfigError, EdgedError, GuestError
 from edged.json_text import JsonError, dumps
 from edged.process.boundary import boundary
-from edged.registry.modules import Modules, ModuleUnavailable, restrictions_of
+from edged.registry.modules import Modules, ModuleUnavailable
+from edged.registry.origin import restrictions_of
 from edged.registry.store import is_moving
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.account import Budget

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import trio
 
 from edged.admission.rules.rego import ContextTree
 from edged.errors import GuestError, PeerError
-from edged.kube.informers import Informer
 from edged.kube.values.names import ServedKind
+
+if TYPE_CHECKING:
+    from edged.kube.informers import Informer
 
 MOST_DOCUMENTS = 16
 ITEMS_BETWEEN_CHECKPOINTS = 100
 
 Kinds = frozenset[tuple[str, str]]
-Find = Callable[[str, str], Awaitable[tuple[ServedKind, Informer]]]
-_Informers = list[tuple[str, str, ServedKind, Informer]]
+Find = Callable[[str, str], Awaitable[tuple[ServedKind, "Informer"]]]
+_Informers = list[tuple[str, str, ServedKind, "Informer"]]
 
 
 class ContextFailure(GuestError):

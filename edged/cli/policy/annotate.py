@@ -13,7 +13,7 @@ from edged.errors import ConfigError
 from edged.json_text import JsonError, dumps, loads
 
 if TYPE_CHECKING:
-    from edged.config import Config
+    from edged.cli.tool_config import ToolConfig
 
 ANNOTATED_BY = "dev.edged.annotate"
 
@@ -33,8 +33,8 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.cli.policy.evaluator import tool_config
     from edged.cli.policy.sources import read_module
+    from edged.cli.tool_config import tool_config
 
     options.check_new(Path(args.output_path), args)
     path = Path(args.module)
@@ -69,7 +69,7 @@ def read_metadata(path: Path, usage: str | None = None) -> dict[str, Any]:
     return metadata
 
 
-def annotate(module: bytes, metadata: dict[str, Any], name: str, config: Config) -> tuple[bytes, list[str]]:
+def annotate(module: bytes, metadata: dict[str, Any], name: str, config: ToolConfig) -> tuple[bytes, list[str]]:
     """(the module with its metadata, warnings). Raises GuestError, ConfigError."""
     from edged import __version__
     from edged.abi import metadata as policy_metadata
@@ -96,14 +96,14 @@ def annotate(module: bytes, metadata: dict[str, Any], name: str, config: Config)
     return binary.replace_custom_section(module, METADATA_SECTION, section), warnings
 
 
-def protocol_version(module: bytes, name: str, config: Config) -> str:
+def protocol_version(module: bytes, name: str, config: ToolConfig) -> str:
     """What a waPC module says of itself: it is run for that. Raises GuestError."""
     import trio
 
     return trio.run(_ask_version, module, name, config)
 
 
-async def _ask_version(module: bytes, name: str, config: Config) -> str:
+async def _ask_version(module: bytes, name: str, config: ToolConfig) -> str:
     import trio
 
     from edged.abi.metadata import Metadata

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from edged import config as configuration
 from edged.cli import options
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
     from edged.cli.policy.sources import Wishes
-    from edged.config import Config
+    from edged.cli.tool_config import ToolConfig
 
 POLICIES = (
     "POLICY is a file, a file://, https:// or registry:// URL, the first digits of a digest in the store, a YAML file "
@@ -101,8 +99,8 @@ def add_options(parser: Parser) -> None:
 def add_host_options(parser: Parser) -> None:
     """Where things are on this host."""
     host = parser.add_argument_group("this host")
-    host.add_argument("--config", metavar="FILE", help=f"an edged.toml, such as {configuration.DEFAULT_PATH}")
-    host.add_argument("--cache-dir", metavar="DIR", help="where compiled modules are kept")
+    host.add_argument("--config", metavar="FILE", help=f"an edged.toml, such as {options.DEFAULT_CONFIG}")
+    options.cache_dir(host)
     options.kubeconfig(host)
 
 
@@ -113,14 +111,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
+    import tempfile
+
     from edged.cli.policy.evaluator import Lines, open_evaluator
-    from edged.cli.policy.sessions import Session, load
     from edged.cli.policy.sources import policies
 
     config, wished = config_of(args), wishes(args)
     asked = requests(args)
-    replay = load(Path(args.replay)) if args.replay else None
-    record = Session() if args.record else None
+    replay, record = _sessions(args)
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
         async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
@@ -139,6 +137,15 @@ async def _run(args: argparse.Namespace) -> int:
     return 0 if all(result["response"]["allowed"] for result in results) else 1
 
 
+def _sessions(args: argparse.Namespace) -> tuple[Session | None, Session | None]:
+    """(what is replayed, what is recorded)."""
+    if not (args.replay or args.record):
+        return None, None
+    from edged.cli.policy.sessions import Session, load
+
+    return load(Path(args.replay)) if args.replay else None, Session() if args.record else None
+
+
 def refuse_cluster(policies: list[PolicyConfig | GroupConfig]) -> None:
     """Raises ConfigError for a configured policy that reads the cluster: without one its answer would differ."""
     from edged.admission.config import GroupConfig
@@ -153,11 +160,11 @@ def refuse_cluster(policies: list[PolicyConfig | GroupConfig]) -> None:
             )
 
 
-def config_of(args: argparse.Namespace) -> Config:
+def config_of(args: argparse.Namespace) -> ToolConfig:
     """The configuration that policies are run under. Raises ConfigError."""
     from dataclasses import replace
 
-    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.tool_config import tool_config
 
     config = tool_config(args.config, args.cache_dir)
     config = replace(config, kubernetes=options.cluster(args, config.kubernetes))

@@ -10,29 +10,28 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
-from edged import config as configuration
-from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.admission import Admission
-from edged.admission.host.context import ClusterContext
-from edged.admission.host.observers import Evaluation, Observer
 from edged.admission.host.outside import HostCapabilities
-from edged.admission.host.policy import Group, Policy, PolicySet
 from edged.admission.host.policy_loader import PolicyLoader
-from edged.cli.policy.sessions import RecordContext, RecordOutside, ReplayContext, ReplayOutside, Session
-from edged.config import Config
-from edged.kube.informers import Informers
-from edged.kube.kubeconfig import open_client
-from edged.process.config import NodeConfig
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger, LogStyle, write_stderr
 from edged.wasm.compile import Compiler
-from edged.wasm.config import Kind
 from edged.wasm.engine import Engine
+
+if TYPE_CHECKING:
+    from edged.admission.config import GroupConfig, PolicyConfig
+    from edged.admission.host.context import ClusterContext
+    from edged.admission.host.observers import Evaluation, Observer
+    from edged.admission.host.policy import Group, Policy, PolicySet
+    from edged.cli.policy.sessions import Session
+    from edged.cli.tool_config import ToolConfig
+    from edged.kube.config import KubernetesConfig
 
 
 class Lines(GuestLines):
@@ -65,25 +64,6 @@ class Failures:
         """Nothing to do."""
 
 
-def tool_config(path: str | None, cache_dir: str | None = None, engine: Kind | None = None) -> Config:
-    """The configuration file's, where one is named; else the daemon's defaults with folders that this user may write.
-    Raises ConfigError."""
-    config = configuration.load(path) if path else Config(node=_own_folders())
-    node = replace(config.node, cache_dir=os.path.abspath(cache_dir)) if cache_dir else config.node
-    limits = replace(config.engine, kind=engine) if engine else config.engine
-    return replace(config, node=node, engine=limits)
-
-
-def _own_folders() -> NodeConfig:
-    """The daemon's folders where they are ours to write, so that modules are fetched and compiled once."""
-    node = NodeConfig()
-    if os.geteuid() == 0:
-        return node
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return replace(node, cache_dir=os.path.join(cache, "edged", "compiled"), state_dir=os.path.join(state, "edged"))
-
-
 def say_compiling(event: str, what: str) -> None:
     """Progress on stderr: compiling can take many seconds."""
     if event == "compiling" and "(companion)" not in what:
@@ -98,7 +78,7 @@ def say_compiling(event: str, what: str) -> None:
 class Evaluator:
     """An engine and what belongs to it, for one command."""
 
-    config: Config
+    config: ToolConfig
     engine: Engine
     compiler: Compiler
     modules: Modules
@@ -126,11 +106,14 @@ class Evaluator:
     ) -> Admission:
         """What answers reviews. `replay`: instead of the cluster and the network. `record`: is filled."""
         context, outside = self.cluster, HostCapabilities(lambda: self.modules, self.quiet)
-        if replay is not None:
-            context, outside = ReplayContext(replay), ReplayOutside(replay)
-        if record is not None:
-            context = RecordContext(context, record) if context is not None else None
-            outside = RecordOutside(outside, record)
+        if replay is not None or record is not None:
+            from edged.cli.policy import sessions
+
+            if replay is not None:
+                context, outside = sessions.ReplayContext(replay), sessions.ReplayOutside(replay)
+            if record is not None:
+                context = sessions.RecordContext(context, record) if context is not None else None
+                outside = sessions.RecordOutside(outside, record)
         admission = Admission(self.quiet, lines, context, observers, outside=outside)
         admission.swap(policies)
         return admission
@@ -143,7 +126,7 @@ def _say_internal_errors(line: bytes) -> None:
 
 
 @asynccontextmanager
-async def open_evaluator(config: Config, *, cluster: bool = False) -> AsyncIterator[Evaluator]:
+async def open_evaluator(config: ToolConfig, *, cluster: bool = False) -> AsyncIterator[Evaluator]:
     """`cluster`: connect to the one that the kubeconfig names. Raises ConfigError."""
     limits = config.engine
     engine = Engine(limits.kind, limits.guests_memory_mib, memory_limit_mib=limits.memory_limit_mib)
@@ -152,13 +135,20 @@ async def open_evaluator(config: Config, *, cluster: bool = False) -> AsyncItera
         stack.callback(engine.close)
         compiler = Compiler(engine, Path(config.node.cache_dir), on_progress=say_compiling)
         modules = Modules(config.registry, Path(config.node.state_dir), quiet)
-        context: ClusterContext | None = None
-        if cluster:
-            client = await open_client(config.kubernetes)
-            stack.push_async_callback(client.aclose)
-            informers = Informers(client, log=Logger())
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            stack.callback(nursery.cancel_scope.cancel)
-            await nursery.start(informers.run)
-            context = ClusterContext(client, informers)
+        context = await _connected(config.kubernetes, stack) if cluster else None
         yield Evaluator(config, engine, compiler, modules, quiet, context)
+
+
+async def _connected(kubernetes: KubernetesConfig, stack: AsyncExitStack) -> ClusterContext:
+    """What policies may read of the cluster, until `stack` ends. The client is imported only here."""
+    from edged.admission.host.context import ClusterContext
+    from edged.kube.informers import Informers
+    from edged.kube.kubeconfig import open_client
+
+    client = await open_client(kubernetes)
+    stack.push_async_callback(client.aclose)
+    informers = Informers(client, log=Logger())
+    nursery = await stack.enter_async_context(trio.open_nursery())
+    stack.callback(nursery.cancel_scope.cancel)
+    await nursery.start(informers.run)
+    return ClusterContext(client, informers)

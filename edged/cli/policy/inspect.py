@@ -15,7 +15,7 @@ from edged.json_text import loads
 
 if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
-    from edged.config import Config
+    from edged.cli.tool_config import ToolConfig
     from edged.wasm.compile import Compiler
 
 PREFIX = "io.kubewarden.policy."
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     from edged.cli.output import print_data
-    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.tool_config import tool_config
 
     found = trio.run(_inspect, args, tool_config(args.config, args.cache_dir))
     if args.metadata_only:
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found["problem"] else 0
 
 
-async def _inspect(args: argparse.Namespace, config: Config) -> Inspection:
+async def _inspect(args: argparse.Namespace, config: ToolConfig) -> Inspection:
     from edged.cli.policy.evaluator import open_evaluator
     from edged.cli.policy.sources import module_file, read_module
 

@@ -175,8 +175,8 @@ def _metadata(args: argparse.Namespace) -> tuple[str, Metadata]:
 async def _find(args: argparse.Namespace) -> tuple[str, Metadata]:
     from pathlib import Path
 
-    from edged.cli.policy.evaluator import tool_config
     from edged.cli.policy.sources import metadata_of, module_file, module_url
+    from edged.cli.tool_config import tool_config
     from edged.registry.modules import Modules
     from edged.telemetry.logs import Logger
 

@@ -25,7 +25,7 @@ from edged.cli import documents
 from edged.cli.policy.requests import plural_of
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
-from edged.registry.modules import TRUSTED, Restrictions
+from edged.registry.origin import TRUSTED, Restrictions
 from edged.yaml_text import YamlError
 
 LIST_ALL, LIST_NAMESPACE = "KubernetesListResourceAll", "KubernetesListResourceNamespace"

@@ -6,28 +6,26 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.abi import metadata as policy_metadata
 from edged.abi.metadata import Metadata
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
-from edged.admission.resources import validation
-from edged.admission.resources.conversion import Limits, convert
-from edged.admission.resources.kinds import KINDS
 from edged.admission.rules import capabilities
 from edged.cli import documents
 from edged.cli.policy.requests import objects_of
-from edged.config import Config
 from edged.errors import ConfigError, GuestError
 from edged.json_text import JsonError, dumps, loads
 from edged.registry.config import module_path
 from edged.registry.modules import Modules
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
+
+if TYPE_CHECKING:
+    from edged.cli.tool_config import ToolConfig
 
 MODES = {"kubewarden": "kubewarden-wapc", "kubewarden-wapc": "kubewarden-wapc", "wapc": "kubewarden-wapc",
          "wasi": "wasi", "opa": "opa", "gatekeeper": "gatekeeper"}  # fmt: skip
@@ -47,7 +45,7 @@ class Wishes:
 
 
 async def policies(
-    name: str, config: Config, modules: Modules, wishes: Wishes, scratch: Path
+    name: str, config: ToolConfig, modules: Modules, wishes: Wishes, scratch: Path
 ) -> list[PolicyConfig | GroupConfig]:
     """The policies that `name` means; there may be several. `scratch`: a folder for changed copies of modules. Raises
     ConfigError, PeerError, GuestError."""
@@ -61,14 +59,14 @@ async def policies(
     return [policy_of(found, wishes, config, scratch, display=name)]
 
 
-def _configured(config: Config) -> dict[str, PolicyConfig | GroupConfig]:
+def _configured(config: ToolConfig) -> dict[str, PolicyConfig | GroupConfig]:
     if config.admission is None:
         return {}
     found: list[PolicyConfig | GroupConfig] = [*config.admission.policy, *config.admission.group]
     return {each.name: each for each in found}
 
 
-async def module_file(name: str, config: Config, modules: Modules) -> Path:
+async def module_file(name: str, config: ToolConfig, modules: Modules) -> Path:
     """The file of a module: a path, a URL, or the beginning of its SHA-256 in the store. Raises ConfigError,
     PeerError."""
     if name.startswith("file://"):
@@ -132,7 +130,7 @@ def metadata_of(path: Path) -> Metadata:
         raise type(error)(f"{path}: {error}") from error
 
 
-def policy_of(path: Path, wishes: Wishes, config: Config, scratch: Path, display: str = "") -> PolicyConfig:
+def policy_of(path: Path, wishes: Wishes, config: ToolConfig, scratch: Path, display: str = "") -> PolicyConfig:
     """A policy that may change objects if its module does: a patch is shown, not refused."""
     if wishes.mode:
         path = _in_mode(path, wishes.mode, scratch)
@@ -192,6 +190,8 @@ def _in_mode(path: Path, mode: str, scratch: Path) -> Path:
         said = loads(section) if section else {}
     except JsonError as error:
         raise ConfigError(f"{path}: its metadata is not JSON: {error}") from error
+    import tempfile
+
     protocol = "v1" if MODES[mode] == "kubewarden-wapc" else "Unknown"
     said = {"rules": [], "mutating": True, **said, "executionMode": MODES[mode], "protocolVersion": protocol}
     changed = binary.replace_custom_section(content, METADATA_SECTION, dumps(said))
@@ -203,7 +203,9 @@ def _in_mode(path: Path, mode: str, scratch: Path) -> Path:
 # --- custom resources
 
 
-def _resources(name: str, config: Config) -> list[PolicyConfig | GroupConfig]:
+def _resources(name: str, config: ToolConfig) -> list[PolicyConfig | GroupConfig]:
+    from edged.admission.resources.kinds import KINDS
+
     objects = [pair for document, where in documents.documents([name]) for pair in objects_of(document, where)]
     found = [_resource(obj, where, config) for obj, where in objects if obj is not None]
     policies = [each for each in found if each is not None]
@@ -212,9 +214,13 @@ def _resources(name: str, config: Config) -> list[PolicyConfig | GroupConfig]:
     return policies
 
 
-def _resource(obj: object, where: str, config: Config) -> PolicyConfig | GroupConfig | None:
+def _resource(obj: object, where: str, config: ToolConfig) -> PolicyConfig | GroupConfig | None:
     """A policy of a custom resource; None for what else is in a file of them. Modules may come from anywhere: it is the
     author's own file."""
+    from edged.admission.resources import validation
+    from edged.admission.resources.conversion import Limits, convert
+    from edged.admission.resources.kinds import KINDS
+
     if not isinstance(obj, dict):
         return None
     kind = KINDS.get(obj.get("kind", ""))

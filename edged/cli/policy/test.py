@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result
-    from edged.config import Config
+    from edged.cli.tool_config import ToolConfig
 
 def declare(parser: Parser) -> None:
     parser.describe(
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         for case in chosen:
             print(f"{case.file}:{case.line}: {case.title}")
         return 2 if problems else 0
-    from edged.cli.policy.evaluator import tool_config
+    from edged.cli.tool_config import tool_config
 
     results = trio.run(_run, tool_config(args.config, args.cache_dir), chosen, args)
     suite_report.show(results, args.output, verbose=args.verbose)
@@ -115,7 +115,7 @@ def discover(paths: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-async def _run(config: Config, cases: list[Case], args: argparse.Namespace) -> list[Result]:
+async def _run(config: ToolConfig, cases: list[Case], args: argparse.Namespace) -> list[Result]:
     from edged.cli.policy.evaluator import open_evaluator
 
     results: list[Result] = []

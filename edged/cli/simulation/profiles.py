@@ -14,6 +14,7 @@ from pathlib import Path
 from edged import config as configuration
 from edged.cli.parsing import hint
 from edged.cli.progress import Progress
+from edged.cli.tool_config import with_own_folders
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.registry.modules import Modules
@@ -27,8 +28,6 @@ from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.telemetry.logs import GuestLines, Logger, LogStyle
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
-
-OWN_FOLDER = "~/.cache/edged/simulate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,8 @@ class Profiles:
         path = args.config
         if path is None and args.scheduler_config is None and os.access(configuration.DEFAULT_PATH, os.R_OK):
             path = configuration.DEFAULT_PATH
-        self._config = _with_own_folders(configuration.load(path) if path else Config())
+        config = configuration.load(path) if path else Config()
+        self._config = replace(config, node=with_own_folders(config.node))
         engine = self._config.engine
         self._engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
 
@@ -132,12 +132,3 @@ def _reweighted(profile: ProfileConfig, name: str, weight: int) -> ProfileConfig
 
     points = {key: point._replace(enabled=new(point.enabled)) for key, point in profile.points.items()}
     return replace(profile, multi_point=new(profile.multi_point), points=points)
-
-
-def _with_own_folders(config: Config) -> Config:
-    """The daemon's folders belong to the daemon. A user without its rights uses folders of their own."""
-    node = config.node
-    if os.access(node.cache_dir, os.W_OK) and os.access(node.state_dir, os.W_OK):
-        return config
-    own = str(Path(OWN_FOLDER).expanduser())
-    return replace(config, node=replace(node, cache_dir=f"{own}/compiled", state_dir=own))

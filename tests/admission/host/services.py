@@ -12,7 +12,8 @@ from edged.admission.host.context import HostServices
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.rules.capabilities import Grants
 from edged.registry.config import RegistryConfig
-from edged.registry.modules import Modules, Restrictions
+from edged.registry.modules import Modules
+from edged.registry.origin import Restrictions
 from edged.telemetry.logs import GuestLines, Logger
 from tests.kube.support import quiet
 

@@ -8,7 +8,7 @@ import trio.testing
 from edged.abi.wapc import HostCallError
 from edged.admission.host.context import HostServices
 from edged.admission.rules.capabilities import Grants
-from edged.registry.modules import Restrictions
+from edged.registry.origin import Restrictions
 from edged.telemetry.logs import GuestLines, Logger
 from tests.admission.host.services import Rig
 from tests.registry.fake import fake

@@ -15,7 +15,8 @@ from edged.admission.resources.resource_configs import config_of, remembered_spe
 from edged.admission.resources.resource_memory import Memory
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
-from edged.registry.modules import TRUSTED, Modules, Restrictions
+from edged.registry.modules import Modules
+from edged.registry.origin import TRUSTED, Restrictions
 from tests.admission.resources.objects import PODS
 from tests.admission.resources.objects import resource as stored
 from tests.admission.resources.scene import MODULES, PRIVILEGED, SERVER, Host, Object, policy

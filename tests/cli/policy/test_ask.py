@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,17 @@ def test_a_configured_policy_that_reads_the_cluster_is_not_asked_without_one(pol
     code, _, err = policy("run", "--config", path, "-r", write(tmp_path / "pod.json", POD), "quota")
     assert code == 2
     assert "policy quota reads v1 Pod of the cluster" in err
+
+
+def test_what_a_simple_question_does_not_need_is_not_imported(tmp_path: Path) -> None:
+    """Each of these would take a tenth of the command's time or more."""
+    code = (
+        "import sys; from edged.cli.main import main; code = main(sys.argv[1:]);"
+        "print(sorted({'httpx2', 'lightkube', 'asyncio', 'yaml', 'edged.config', 'edged.kube.client', 'wasmtime',"
+        " 'edged.kube.informers', 'edged.registry.http', 'edged.admission.host.rego_policy', 'importlib.metadata',"
+        " 'edged.cli.policy.sessions', 'edged.cli.policy.suite_files'} & set(sys.modules)), code, file=sys.stderr)"
+    )
+    words = ["policy", "run", "-f", write(tmp_path / "pod.json", POD), "--cache-dir", str(tmp_path / "cache"),
+             sample("pod-privileged")]  # fmt: skip
+    ran = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=100)
+    assert ran.stderr.splitlines()[-1] == "[] 0"

@@ -23,7 +23,7 @@ from edged.cli.policy.sessions import (
     Session,
 )
 from edged.errors import ConfigError, PeerError
-from edged.registry.modules import TRUSTED, Restrictions
+from edged.registry.origin import TRUSTED, Restrictions
 from edged.telemetry.logs import GuestLines, Logger
 from tests.cli.policy.support import POD, Policy, sample, write
 from tests.cluster.cluster import Sandbox
