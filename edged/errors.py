@@ -5,6 +5,11 @@ A denial is a verdict, not an error, and has no class here. Finer types live bes
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+_FEW = 12
+"""So many names are listed in a message."""
+
 
 class EdgedError(Exception):
     """Base of every error that edged raises on purpose; `str()` is fit for a user."""
@@ -28,3 +33,19 @@ class BrokenInvariant(BaseException):
     No `except Exception` and no boundary (process/boundary.py) takes it: going on could corrupt memory, or let two
     tasks own one thing. ARCHITECTURE.md lists every place that raises it. Unlike `assert` it works under `python -O`.
     """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` where a known name is near, or "". Case does not count. For the end of a message."""
+    from difflib import get_close_matches  # only for errors
+
+    names = {name.lower(): name for name in sorted(known)}
+    close = get_close_matches(word.lower(), list(names), n=1, cutoff=0.6)
+    return f"; did you mean {names[close[0]]}?" if close else ""
+
+
+def did_you_mean_or_all(word: str, known: Iterable[str]) -> str:
+    """As `did_you_mean`; where nothing is near, the names that there are, if they are few."""
+    names = sorted(known)
+    near = did_you_mean(word, names)
+    return near or (f"; there are: {', '.join(names)}" if 0 < len(names) <= _FEW else "")

@@ -122,7 +122,7 @@ def test_all_problems_are_told_at_once_in_line_order() -> None:
         "[[admission.policy]]\nname = 'good'\nmodule = 'file:///x.wasm'\n[[admission.policy]]\nname = 'a/b'\n"
     )
     assert problems(text) == [
-        '2: [node] drain: unknown key; did you mean "drain_s"?',
+        '2: [node] drain: unknown key; did you mean drain_s?',
         '4: [engine] kind: must be one of "native", "pulley", not "fast"',
         "5: [engine] cpu_budget_ms: must be an integer, not a float",
         '7: [admission] listen: must be "host:port" with a port from 0 to 65535, not "8443"',
@@ -135,10 +135,15 @@ def test_all_problems_are_told_at_once_in_line_order() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[schedular]\n", '1: [schedular]: unknown table; did you mean "scheduler"?'),
+        ("[schedular]\n", '1: [schedular]: unknown table; did you mean scheduler?'),
         ("node = 1\n", "1: [node]: must be a table, not an integer"),
         ("[admission]\npolicy = 1\n", "2: [admission] policy: must be an array, not an integer"),
-        ("[admission]\n[admission.policy]\nname = 'x'\n", "2: [admission] policy: must be an array, not a table"),
+        ("[admission]\n[admission.policy]\nname = 'x'\n", "2: [admission] policy: must be an array, not a table: "
+         "write [[admission.policy]], with two brackets"),
+        ("[scheduler.plugin]\nname = 'x'\n",
+         "1: [scheduler] plugin: must be an array, not a table: write [[scheduler.plugin]], with two brackets"),
+        ("[[admission]]\n", "1: [admission]: must be a table, not an array: write [admission], with one bracket"),
+        ("[engine]\nfast = 1\n", "2: [engine] fast: unknown key; there are: cpu_budget_ms, guests_memory_mib, kind"),
         ("[admission]\npolicy = [1]\n", "2: [[admission.policy]] number 1: must be a table, not an integer"),
         ("[engine]\nmemory_limit_mib = true\n", "2: [engine] memory_limit_mib: must be an integer, not a boolean"),
         ("[engine]\nmemory_limit_mib = 5000\n", "2: [engine] memory_limit_mib: must be from 1 to 4096, not 5000"),
@@ -184,7 +189,7 @@ def test_refusals(text: str, expected: str) -> None:
         ("settings = { a = inf }", "settings.a: has no JSON form"),
         ("settings = { a = 99999999999999999999 }", "settings.a: does not fit into 64 bits"),
         ("rules = [{}]", "rules[0]: needs apiGroups and apiVersions and resources and operations"),
-        ("rules = [{ apiGroup = [] }]", 'rules[0].apiGroup: unknown key; did you mean "apiGroups"?'),
+        ("rules = [{ apiGroup = [] }]", 'rules[0].apiGroup: unknown key; did you mean apiGroups?'),
         ("host_capabilities = ['oci/v1']", "host_capabilities[0]: unknown host capability"),
         ("host_capabilities = ['kubernetes/list']", "host_capabilities[0]: unknown host capability"),
         ("context_aware = [{ kind = 'Pod' }]", "context_aware[0]: needs apiVersion"),
@@ -314,7 +319,7 @@ def test_group_members_are_checked() -> None:
         '5: [[admission.group]] "g" members.a b: must be letters, digits and `_`: the expression calls it'
         in found
     )
-    assert '6: [[admission.group]] "g" members.a b.modul: unknown key; did you mean "module"?' in found
+    assert '6: [[admission.group]] "g" members.a b.modul: unknown key; did you mean module?' in found
 
 
 GROUP = '[admission]\n[[admission.group]]\nname = "g"\nmessage = "no"\nmembers.a = { module = "file:///a" }\n'
@@ -490,3 +495,28 @@ def test_a_file_that_is_not_there_says_who_writes_one(tmp_path: Path, monkeypatc
     monkeypatch.setattr(config, "DEFAULT_PATH", str(missing))
     with pytest.raises(ConfigError, match=rf"{missing}: No such file .*; `edged init` writes one"):
         config.load(str(missing))
+
+
+@pytest.mark.parametrize(("module", "said"), [
+    ("ghcr.io/team/policy:v1", ': write "registry://ghcr.io/team/policy:v1"'),
+    ("localhost:5000/policy", ': write "registry://localhost:5000/policy"'),
+    ("team/policy", ': for a registry write "registry://HOST/team/policy"'),
+    ("/opt/m.wasm", ': write "file:///opt/m.wasm"'), ("http://h/m.wasm", ': write "https://h/m.wasm"'),
+    ("oci://h/policy", ': write "registry://h/policy"'), ("./m.wasm", 'its whole path, "file:///folder/m.wasm"'),
+    ("m.wasm", 'its whole path, "file:///folder/m.wasm"'), ("ftp://x/y", 'not "ftp://x/y"'),
+    ("registry://ghcr.io", 'needs a host and a path, such as "registry://ghcr.io/team/policy:v1"'),
+    ("https://example.com", 'needs a host and a path, such as "https://example.com/policy.wasm"'),
+])  # fmt: skip
+def test_a_module_that_is_no_url_is_told_how_to_write_it(module: str, said: str) -> None:
+    with pytest.raises(ConfigErrors) as refused:
+        config.parse(f'[admission]\n[[admission.policy]]\nname = "p"\nmodule = "{module}"\n')
+    assert said in str(refused.value)
+    assert 'edged.toml:4: [[admission.policy]] "p" module: ' in str(refused.value)
+
+
+def test_an_unknown_profile_of_a_plugin_is_told_with_the_nearest_name() -> None:
+    with pytest.raises(ConfigErrors, match=r'"edg" is not in \[scheduler\] names; did you mean edge\?'):
+        config.parse(
+            '[scheduler]\nnames = ["edge"]\n'
+            '[[scheduler.plugin]]\nname = "q"\nmodule = "file:///m.wasm"\nprofiles = ["edg"]\n'
+        )

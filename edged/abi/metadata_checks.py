@@ -6,11 +6,11 @@ A loaded module is checked by metadata.py alone: published ones that break these
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edged.abi.metadata import MODES, OPERATIONS
+from edged.errors import did_you_mean
 
 KEYS = (
     "protocolVersion", "rules", "annotations", "mutating", "backgroundAudit", "executionMode", "policyType",
@@ -32,8 +32,7 @@ def problems(metadata: object) -> list[str]:
 def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
     for key in metadata:
         if key not in KEYS:
-            close = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.6)
-            yield f"{key}: unknown key" + (f"; did you mean {close[0]}?" if close else "")
+            yield f"{key}: unknown key{did_you_mean(str(key), KEYS)}"
     if not isinstance(metadata.get("mutating"), bool):
         yield "mutating: must be true or false"
     if metadata.get("executionMode", MODES[0]) not in MODES:

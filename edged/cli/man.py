@@ -9,8 +9,8 @@ from pathlib import Path
 from edged import __version__
 from edged.cli import main
 from edged.cli.command_tree import Argument, CommandTree, tree_of
-from edged.cli.parsing import Parser, hint
-from edged.errors import ConfigError
+from edged.cli.parsing import Parser
+from edged.errors import ConfigError, did_you_mean
 
 STATUS = (("0", "It worked."), ("1", "A check or an operation failed."), ("2", "Usage or configuration is wrong."),
           ("130", "Ctrl-C."), ("141", "Nobody reads the output any more."))  # fmt: skip
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     found = {command.words[1:]: command for command in tree.walk()}
     words = tuple(args.words)
     if words not in found:
-        close = hint(" ".join(words), [" ".join(known) for known in found])
+        close = did_you_mean(" ".join(words), [" ".join(known) for known in found])
         raise ConfigError(f"there is no command {' '.join(words)!r}{close}")
     print(page(found[words]), end="")
     return 0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edged.cli import options
 from edged.cli.parsing import Declare, Parser
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError, EdgedError, did_you_mean
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
@@ -208,7 +208,8 @@ async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str)
 
     reference = _registry_url(url)
     if reference.is_pinned:
-        raise ConfigError(f"{url}: what is pushed gets its digest from the registry; name a tag, or nothing")
+        raise ConfigError(f"{url}: what is pushed gets its digest from the registry; name a tag instead of a digest, "
+                          "or nothing")
     path = _file_or_stored(modules.store, args.module)
     binary = _read(path)
     annotations = _annotations(binary, path, required=noun == "policy" and not args.force)
@@ -227,10 +228,11 @@ async def _digest(modules: Modules, url: str, args: argparse.Namespace, noun: st
 
 
 def _registry_url(url: str) -> Any:
+    from edged.registry.config import meant
     from edged.registry.reference import parse_url
 
     if not url.startswith("registry://"):
-        raise ConfigError(f"{url}: must be a registry:// URL")
+        raise ConfigError(f"{url}: must be a registry:// URL{meant(url)}")
     return parse_url(url)
 
 
@@ -239,7 +241,7 @@ def _annotations(binary: bytes, path: Path, *, required: bool) -> dict[str, str]
     metadata = _metadata(binary, path)
     if metadata is None:
         if required:
-            raise EdgedError(f"{path} has no metadata (edged policy annotate); --force publishes it all the same")
+            raise EdgedError(f"{path} has no metadata: `edged policy annotate` adds it; --force publishes it without")
         return {}
     return {key: value for key, value in metadata.annotations.items() if isinstance(value, str) and "\n" not in value}
 
@@ -337,12 +339,14 @@ def _find(store: Store, name: str) -> Stored:
                 return entry
     digits = name.removeprefix("sha256:").lower()
     if len(digits) < _FEWEST_DIGITS or not set(digits) <= set("0123456789abcdef"):
-        raise EdgedError(f"{name} is not in {store.root}")
+        near = did_you_mean(name, [entry.url.removeprefix("registry://") for entry in stored])
+        raise EdgedError(f"{name} is not in {store.root}{near or '; `edged module list` shows what is'}")
     found = [entry for entry in stored if entry.digest().startswith(digits)]
     if len(found) > 1:
-        raise EdgedError(f"{name} may be any of {', '.join(entry.url for entry in found)}")
+        raise EdgedError(f"{name} may be any of {', '.join(entry.url for entry in found)}: give more digits or the URL")
     if not found:
-        raise EdgedError(f"no module in {store.root} has a SHA-256 that begins with {digits}")
+        raise EdgedError(f"no module in {store.root} has a SHA-256 that begins with {digits}; `edged module list` shows"
+                         " those that are there")
     return found[0]
 
 

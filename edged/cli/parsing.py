@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
+
+from edged.errors import did_you_mean
 
 Declare = Callable[["Parser"], None]
 
@@ -118,15 +120,15 @@ class Parser(argparse.ArgumentParser):
         choices = [str(choice) for choice in action.choices]
         if isinstance(action, argparse._SubParsersAction):
             text = f"there is no {str(action.metavar or 'command').lower()} {value!r} in `{self.prog}`"
-            raise argparse.ArgumentError(None, f"{text}{hint(str(value), choices)}")
-        close = hint(str(value), choices) or f"; possible: {', '.join(choices)}"
+            raise argparse.ArgumentError(None, f"{text}{did_you_mean(str(value), choices)}")
+        close = did_you_mean(str(value), choices) or f"; possible: {', '.join(choices)}"
         raise argparse.ArgumentError(action, f"{value!r} is not possible{close}")
 
     def _unknown(self, words: Sequence[str]) -> str:
         names = [name for action in self.options() for name in action.option_strings]
         first = words[0].partition("=")[0]
         if first.startswith("-") and first != "-":
-            return f"{self.prog} has no option {first}{hint(first, names)}"
+            return f"{self.prog} has no option {first}{did_you_mean(first, names)}"
         return f"{self.prog} does not take {first!r}"
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -150,14 +152,6 @@ class _OldSpelling(argparse.Action):
         value = self.const if self.nargs == 0 else values
         earlier = getattr(namespace, self.dest, None)
         setattr(namespace, self.dest, [*earlier, value] if isinstance(earlier, list) else value)
-
-
-def hint(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` where a known name is near, or ""."""
-    from difflib import get_close_matches  # only for errors
-
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _sentence(summary: str) -> str:

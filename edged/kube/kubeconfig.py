@@ -21,7 +21,7 @@ from lightkube.config import models as lightkube_models
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged import yaml_text
-from edged.errors import ConfigError
+from edged.errors import ConfigError, did_you_mean_or_all
 from edged.json_text import loads
 from edged.kube.client import ApiClient, Session
 from edged.process.boundary import boundary
@@ -95,7 +95,7 @@ class Location:
                 self.context or None
             )
         except LightkubeConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
+            raise ConfigError(f"{where}: {error}{_hint(merged, self.context)}") from error
         except KeyError as error:
             raise ConfigError(
                 f"{where}: the context names a cluster or user that is not there: {error}"
@@ -150,6 +150,17 @@ def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[
                     entry[field][name] = str(path.parent.absolute() / str(entry[field][name]))
                     files.append(Path(entry[field][name]))
     return files
+
+
+def _hint(merged: dict[str, Any], context: str) -> str:
+    """The next step where the context is not there: the one that was meant, or all."""
+    names = [entry["name"] for entry in merged["contexts"]]
+    wanted = context or merged.get("current-context") or ""
+    if wanted in names:
+        return ""
+    if not wanted:
+        return f"; --context names one of {', '.join(names)}" if names else ""
+    return did_you_mean_or_all(wanted, names) if names else "; it has no contexts"
 
 
 def _refuse_unsupported(merged: dict[str, Any], config: SingleConfig, where: str) -> None:

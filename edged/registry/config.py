@@ -23,20 +23,32 @@ def module_url(value: object, reader: Reader, path: Path) -> str:
     if scheme == "file":
         _path_of(value)
     elif scheme not in ("https", "registry"):
-        hint = ""
-        if value.startswith("/"):
-            hint = f' (for a file: "file://{value}")'
-        elif "://" not in value and "." in value.partition("/")[0]:
-            hint = f' (for a registry: "registry://{value}")'
-        raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{hint}")
+        raise Bad(f"must be a file://, https:// or registry:// URL, not {quoted(value)}{meant(value)}")
     elif not host or not urlsplit(value).path.strip("/"):
-        raise Bad(f"needs a host and a path: {quoted(value)}")
+        example = "registry://ghcr.io/team/policy:v1" if scheme == "registry" else "https://example.com/policy.wasm"
+        raise Bad(f"needs a host and a path, such as {quoted(example)}, not {quoted(value)}")
     elif scheme == "registry":
         try:
             reference.parse_url(value)
         except ConfigError as error:
             raise Bad(f"is not a reference: {error}") from error
     return str(value)
+
+
+def meant(value: str) -> str:
+    """The end of a message about something that is no URL of a module: what was probably meant, or ""."""
+    scheme, separator, rest = value.partition("://")
+    if separator:
+        other = {"http": "https", "oci": "registry", "docker": "registry"}.get(scheme)
+        return f': write "{other}://{rest}"' if other else ""
+    if value.startswith("/"):
+        return f': write "file://{value}"'
+    host, slash, _ = value.partition("/")
+    if value.endswith(".wasm") or value.startswith("."):
+        return f': for a file write its whole path, "file:///folder/{value.rpartition("/")[2]}"'
+    if slash and ("." in host or ":" in host or host == "localhost"):
+        return f': write "registry://{value}"'
+    return f': for a registry write "registry://HOST/{value}"' if value else ""
 
 
 def module_source(value: object, reader: Reader, path: Path) -> str:

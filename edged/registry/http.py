@@ -8,6 +8,7 @@ host is tried with TLS only.
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
@@ -234,6 +235,10 @@ def _reason(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
             return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason or cause}"
+        if isinstance(cause, socket.gaierror):
+            return f"{cause.strerror}: is the host's name right, and can this machine resolve names?"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
         if str(cause) and not isinstance(cause, trio.BrokenResourceError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__

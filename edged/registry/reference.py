@@ -58,7 +58,8 @@ def parse_url(url: str) -> Reference:
     rest = url.removeprefix("registry://")
     host, slash, _ = rest.partition("/")
     if not slash or not host:
-        raise ConfigError(f"module {url}: needs a host and a path: registry://HOST/REPOSITORY[:TAG][@DIGEST]")
+        raise ConfigError(f"module {url}: needs a host and a path: registry://HOST/REPOSITORY[:TAG][@DIGEST], such as "
+                          "registry://ghcr.io/team/policy:v1")
     return _parse(rest, url, host)
 
 

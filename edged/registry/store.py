@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from edged.errors import ConfigError
 from edged.process.files import make_folder, remove, write_atomically, written
+from edged.registry.config import meant
 from edged.registry.download import Download
 from edged.registry.reference import parse_url
 
@@ -48,7 +49,7 @@ class Store:
         parts = urlsplit(url)
         segments = [segment for segment in parts.path.split("/") if segment]
         if parts.scheme not in SCHEMES or not parts.netloc or not segments:
-            raise ConfigError(f"module {url}: must be a registry:// or https:// URL with a host and a path")
+            raise ConfigError(f"module {url}: must be a registry:// or https:// URL with a host and a path{meant(url)}")
         if any(segment in (".", "..") or "\0" in segment or len(segment.encode()) > 255 for segment in segments):
             raise ConfigError(f"module {url}: not a path that can be kept")
         name = segments[-1] + (f"?{hashlib.sha256(parts.query.encode()).hexdigest()[:16]}" if parts.query else "")

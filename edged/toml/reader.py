@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
+from edged.errors import did_you_mean_or_all
 from edged.toml.lines import Path
 
 T = TypeVar("T")
@@ -121,12 +122,20 @@ class Reader:
         try:
             values[field.name] = field.metadata["check"](value, self, path)
         except Bad as error:
-            self.problem(path, str(error))
+            self.problem(path, f"{error}{self._brackets(value, path)}")
             if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 values[field.name] = None
         else:
             if field.metadata["unavailable"] and values[field.name] != field.default:
                 self.problem(path, "is not available in this release", unavailable=True)
+
+    def _brackets(self, value: object, path: Path) -> str:
+        """The next step where a table was opened with the brackets of an array of tables, or the other way round."""
+        name = ".".join(map(str, path))
+        if path in self._arrays_of_tables:
+            return f": write [[{name}]], with two brackets" if isinstance(value, dict) else ""
+        many = isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+        return f": write [{name}], with one bracket on each side" if many and len(path) == 1 else ""
 
 
 def _join(head: str, rest: Iterable[str | int]) -> str:
@@ -137,18 +146,14 @@ def _join(head: str, rest: Iterable[str | int]) -> str:
 
 
 def unknown(kind: str, names: Iterable[str], name: str) -> str:
-    """`unknown key; did you mean "listen"?`"""
-    import difflib  # only needed for a file that is wrong
-
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f'unknown {kind}; did you mean "{close[0]}"?' if close else f"unknown {kind}"
+    """`unknown key; did you mean listen?`; where nothing is near, the names that there are."""
+    return f"unknown {kind}{did_you_mean_or_all(name, names)}"
 
 
 def expect(kind: type[T], value: object) -> T:
     """`value`. Raises Bad unless it has exactly the TOML type `kind` (an integer is no boolean)."""
     if type(value) is not kind:
-        hint = " (an array of tables has two brackets: [[...]])" if (kind, type(value)) == (list, dict) else ""
-        raise Bad(f"must be {_TOML_TYPES[kind]}, not {_TOML_TYPES.get(type(value), 'a date or time')}{hint}")
+        raise Bad(f"must be {_TOML_TYPES[kind]}, not {_TOML_TYPES.get(type(value), 'a date or time')}")
     return value
 
 

@@ -75,7 +75,7 @@ def test_a_wrong_file_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path.write_text("[node]\nnme = 1\n")
     assert cli.main(["check", str(path)]) == 2
     shown = capsys.readouterr()
-    assert f'{path}:2: [node] nme: unknown key; did you mean "name"?' in shown.err
+    assert f'{path}:2: [node] nme: unknown key; did you mean name?' in shown.err
     assert shown.out == ""
 
 

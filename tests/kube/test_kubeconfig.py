@@ -82,8 +82,10 @@ def test_user_may_be_left_out_and_json_is_fine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update({"current-context": "other"}), "Context 'other' not found"),
-        (lambda c: c.pop("current-context"), "No current context"),
+        (lambda c: c.update({"current-context": "other"}), "Context 'other' not found; there are: one"),
+        (lambda c: c.update({"current-context": "oen"}), "Context 'oen' not found; did you mean one"),
+        (lambda c: c.update({"contexts": []}), "Context 'one' not found; it has no contexts"),
+        (lambda c: c.pop("current-context"), "No current context.*; --context names one of one"),
         (lambda c: c.update(clusters=[]), "a cluster or user that is not there: 'one'"),
         (lambda c: c.update(users=[]), "a cluster or user that is not there: 'one'"),
         (lambda c: c["clusters"][0].pop("cluster"), "clusters: every entry needs a name and a cluster"),

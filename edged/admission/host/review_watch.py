@@ -16,7 +16,7 @@ from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Group, Policy
 from edged.admission.rules.redaction import shown_patch, shown_request
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
-from edged.errors import ConfigError
+from edged.errors import ConfigError, did_you_mean
 
 QUEUE = 32
 MOST_WATCHERS = 4
@@ -71,11 +71,12 @@ class ReviewWatch:
         policy, count = str(request.get("policy")), request.get("count", 0)
         seconds = request.get("seconds", math.inf)
         if policy not in names:
-            raise ConfigError(f"there is no policy {policy!r}; there are: {', '.join(sorted(names)) or 'none'}")
+            known = f"there are: {', '.join(sorted(names)) or 'none'}{did_you_mean(policy, names)}"
+            raise ConfigError(f"there is no policy {policy!r}; {known}")
         if type(count) is not int or count < 0 or not isinstance(seconds, int | float) or seconds <= 0:
-            raise ConfigError("count and seconds are positive numbers")
+            raise ConfigError("count and seconds must be positive numbers")
         if len(self._watchers) >= MOST_WATCHERS:
-            raise ConfigError(f"{MOST_WATCHERS} others are watching already")
+            raise ConfigError(f"{MOST_WATCHERS} others are watching already: end one of them, or try again later")
         watcher = _Watcher(policy, request.get("rejected") is True)
         self._watchers.append(watcher)
         shown = 0

@@ -17,9 +17,9 @@ from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.rules import capabilities
 from edged.cli import documents
 from edged.cli.policy.requests import objects_of
-from edged.errors import ConfigError, GuestError
+from edged.errors import ConfigError, GuestError, did_you_mean
 from edged.json_text import JsonError, dumps, loads
-from edged.registry.config import module_path
+from edged.registry.config import meant, module_path
 from edged.registry.modules import Modules
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
@@ -81,22 +81,22 @@ async def module_file(name: str, config: ToolConfig, modules: Modules) -> Path:
     if "/" in name and ("." in host or ":" in host or host == "localhost") and not host.startswith("."):
         return await modules.path(f"registry://{name}")
     what = [each for each in _configured(config)]
-    known = f"; policies of the configuration file: {', '.join(what)}" if what else ""
+    known = f"; policies of the configuration file: {', '.join(what)}{did_you_mean(name, what)}" if what else ""
     raise ConfigError(
-        f"{name}: no such file, and neither a URL, nor the digest of a module in the store{known}"
-        + ("" if what else " (a policy's name needs --config FILE)")
+        f"{name}: no such file, and neither a URL, nor the digest of a module in the store"
+        + (known or " (a policy's name needs --config FILE)")
     )
 
 
 def _url(name: str) -> str:
     if not name.startswith(("registry://", "https://")):
-        raise ConfigError(f"{name}: must be a file://, https:// or registry:// URL")
+        raise ConfigError(f"{name}: must be a file://, https:// or registry:// URL{meant(name)}")
     return name
 
 
 def _existing(path: Path) -> Path:
     if path.is_dir():
-        raise ConfigError(f"{path}: is a folder, not a module")
+        raise ConfigError(f"{path}: is a folder, not a module; name a .wasm file in it")
     if not path.exists():
         raise ConfigError(f"{path}: no such file")
     return path

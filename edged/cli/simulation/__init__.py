@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from edged.cli import options
 from edged.cli.output import is_table
-from edged.cli.parsing import Parser, hint
+from edged.cli.parsing import Parser
 from edged.cli.progress import Progress, progress
-from edged.errors import ConfigError
+from edged.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from edged.cli.simulation.profiles import Profiles, Wish
@@ -180,7 +180,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
         try:
             said.append(change())
         except changes.UnknownNameError as error:
-            near = hint(error.name, error.known)
+            near = did_you_mean(error.name, error.known)
             raise ConfigError(f"{option}: {error.message + near if near else error}") from error
         except ConfigError as error:
             raise ConfigError(f"{option}: {error}") from error

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edged import config as configuration
-from edged.cli.parsing import hint
 from edged.cli.progress import Progress
 from edged.cli.tool_config import with_own_folders
 from edged.config import Config
-from edged.errors import ConfigError
+from edged.errors import ConfigError, did_you_mean
 from edged.registry.modules import Modules
 from edged.scheduling.config import profile_config
 from edged.scheduling.config.profile_config import SchedulerFile
@@ -116,7 +115,7 @@ def _with_weight(
     profiles = tuple(_reweighted(profile, name, weight) for profile in settings.profiles)
     if profiles == settings.profiles and not any(_weights(profile, name) for profile in profiles):
         known = sorted({ref.name for profile in profiles for ref in profile.multi_point})
-        near = hint(name, known) or f"; there are {', '.join(known)}"
+        near = did_you_mean(name, known) or f"; there are {', '.join(known)}"
         raise ConfigError(f"--weight: no profile has a plugin {name!r}{near}")
     return scheduler, replace(settings, profiles=profiles), words
 

@@ -8,7 +8,8 @@ nodes.py and whoever compares or prints quantities.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from edged.errors import EdgedError
 
@@ -26,7 +27,38 @@ _TEXT: Final = re.compile(
 
 
 class QuantityError(EdgedError):
-    """Text that is no quantity."""
+    """Text that is no quantity. `text` is it; `where` says of which object and field."""
+
+    def __init__(self, text: object, where: str = "") -> None:
+        super().__init__(f"{where}{': ' if where else ''}{text!r} is not a quantity (such as 500m, 2 or 1Gi)")
+        self.text = text
+
+    def of(self, kind: str, obj: Mapping[str, Any]) -> QuantityError:
+        """The same, with the object and the field that it is from."""
+        metadata = obj.get("metadata") or {}
+        name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
+        place = next(_places(obj, self.text, "", inside=False), "")
+        return QuantityError(self.text, f"{kind} {name}{': ' if place else ''}{place}")
+
+
+_HOLDERS: Final = frozenset(
+    {"allocatable", "allocatedResources", "capacity", "limits", "maximumVolumeSize", "overhead", "requests"}
+)
+"""Fields below which Kubernetes has quantities."""
+
+
+def _places(value: object, text: object, path: str, *, inside: bool) -> Iterator[str]:
+    """Paths of that text among the quantities of an object."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            if key != "metadata":
+                below = f"{path}{'.' if path else ''}{key}"
+                yield from _places(each, text, below, inside=inside or key in _HOLDERS)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _places(each, text, f"{path}[{index}]", inside=inside)
+    elif inside and type(value) is type(text) and value == text:
+        yield path
 
 
 def _scaled(digits: int, exponent: int) -> int:
@@ -41,7 +73,7 @@ def _parse(text: object) -> tuple[int, str]:
     """(nano-units, format): format is "binary", "exponent" or "decimal"."""
     match = _TEXT.fullmatch(str(text)) if isinstance(text, str | int | float) else None
     if match is None or isinstance(text, bool):
-        raise QuantityError(f"{text!r} is not a quantity")
+        raise QuantityError(text)
     sign, whole, fraction, bare, binary, exponent_mark, exponent, decimal = match.groups()
     fraction = fraction or bare or ""
     digits = int((whole or "") + fraction)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, did_you_mean_or_all
 
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h)")
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -84,4 +84,4 @@ def only_known(value: Mapping[str, object], keys: frozenset[str] | set[str], pat
     """ConfigError for the first other key."""
     for key in value:
         if key not in keys:
-            raise ConfigError(f"{path}{'.' if path else ''}{key}: unknown field")
+            raise ConfigError(f"{path}{'.' if path else ''}{key}: unknown field{did_you_mean_or_all(key, keys)}")

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError, EdgedError, did_you_mean_or_all
 
 MAX_LOG_SEVERITY = 2**31 - 1
 
@@ -37,7 +37,7 @@ def parse_args(plugin: str, args: Mapping[str, Any]) -> GuestArgs:
     types = {"guestURL": str, "guestConfig": str, "logSeverity": int, "args": list}
     for key, value in values.items():
         if key not in types:
-            raise ConfigError(f"pluginConfig {plugin}: unknown key {key}")
+            raise ConfigError(f"pluginConfig {plugin}: unknown key {key}{did_you_mean_or_all(key, types)}")
         if value is not None and type(value) is not types[key]:
             raise ConfigError(f"pluginConfig {plugin}: {key} must be of type {types[key].__name__}")
     words = values.get("args") or []
@@ -47,7 +47,7 @@ def parse_args(plugin: str, args: Mapping[str, Any]) -> GuestArgs:
         raise ConfigError("wasm: guestURL is required")
     severity = values.get("logSeverity") or 0
     if not 0 <= severity <= MAX_LOG_SEVERITY:
-        raise ConfigError(f"pluginConfig {plugin}: logSeverity {severity} is out of range")
+        raise ConfigError(f"pluginConfig {plugin}: logSeverity {severity} is out of range (0 to {MAX_LOG_SEVERITY})")
     return GuestArgs(values["guestURL"], values.get("guestConfig") or "", severity, tuple(words))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, did_you_mean
 from edged.scheduling.config.config_sections import (
     ExtenderConfig,
     LeaderElectionSettings,
@@ -148,7 +148,8 @@ def _point(value: object, path: str, plugin_names: frozenset[str], ignored: list
         if ref.name in NOT_BUILT:
             ignored.append(f"{here}: {ref.name} is not available")
         elif ref.name not in plugin_names:
-            raise ConfigError(f"{here}.name: plugin {ref.name!r} is not known")
+            near = did_you_mean(ref.name, plugin_names) or "; a guest needs an entry in pluginConfig, with guestURL"
+            raise ConfigError(f"{here}.name: plugin {ref.name!r} is not known{near}")
         elif any(other.name == ref.name for other in enabled):
             raise ConfigError(f"{here}.name: plugin {ref.name!r} is enabled twice")
         else:
@@ -194,7 +195,8 @@ def _plugin_config(
         elif own.get("guestURL"):
             guests[name] = _guest_args(own, f"{here}.args")
         else:
-            raise ConfigError(f"{here}.args.guestURL: is required, since no plugin {name!r} is built in")
+            near = did_you_mean(name, FACTORIES)
+            raise ConfigError(f"{here}.args.guestURL: is required, since no plugin {name!r} is built in{near}")
     return args, guests
 
 

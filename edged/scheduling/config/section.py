@@ -11,6 +11,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
+from edged.errors import did_you_mean_or_all
 from edged.registry.config import module_url
 from edged.toml.lines import Path
 from edged.toml.reader import (
@@ -70,7 +71,8 @@ def check(scheduler: SchedulerConfig, reader: Reader) -> None:
             reader.problem((*at, "depends_on"), '"unknown" must stand alone')
         strange = [name for name in plugin.profiles if name not in scheduler.names]
         if strange and not scheduler.config and not reader.bad(*AT, "names"):
-            reader.problem((*at, "profiles"), f'"{strange[0]}" is not in [scheduler] names')
+            near = did_you_mean_or_all(strange[0], scheduler.names)
+            reader.problem((*at, "profiles"), f'"{strange[0]}" is not in [scheduler] names{near}')
 
 
 def complete(scheduler: SchedulerConfig) -> SchedulerConfig:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
+from edged.kube.values.quantity import QuantityError
 from edged.scheduling.core.cluster_events import Action
 from edged.scheduling.objects.pods import HostPort, ObjectSource, PodInfo, Taint
 from edged.scheduling.objects.resource_amounts import Resources, allocatable
@@ -89,7 +90,10 @@ class NodeParser:
             Taint(t["key"], t.get("value") or "", t.get("effect") or "") for t in spec.get("taints") or ()
         )
         node.unschedulable = bool(spec.get("unschedulable"))
-        amounts = allocatable(status.get("allocatable"))
+        try:
+            amounts = allocatable(status.get("allocatable"))
+        except QuantityError as error:
+            raise error.of("Node", obj) from None
         node.pod_limit = amounts.pop("pods", 0)
         node.allocatable = amounts
         node.images = {

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from edged.errors import EdgedError
 from edged.kube.values.names import NamespacedName, key_of
+from edged.kube.values.quantity import QuantityError
 from edged.kube.values.selectors import LabelSelector, Requirement, parse_label_selector
 from edged.scheduling.objects import storage_objects as storage
 from edged.scheduling.objects.storage_objects import Capacity, Claim, CSIDriver, CSINode, StorageClass, Volume
@@ -81,7 +82,11 @@ class Objects:
 
     def put(self, kind: str, obj: dict[str, object]) -> tuple[Any, Any]:
         """An object was added or changed. Returns it as it was before, and as it is now. Raises QuantityError."""
-        key, new = key_of(obj), PARSERS[kind](obj)
+        key = key_of(obj)
+        try:
+            new = PARSERS[kind](obj)
+        except QuantityError as error:
+            raise error.of(kind, obj) from None
         old = self._exchange(kind, key, new)
         return old, new
 

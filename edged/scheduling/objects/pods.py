@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 
 from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
+from edged.kube.values.quantity import QuantityError
 from edged.kube.values.selectors import (
     LabelSelector,
     NodeSelector,
@@ -249,7 +250,10 @@ class PodParser:
         pod.terminating = bool(metadata.get("deletionTimestamp"))
         pod.terminated = status.get("phase") in ("Succeeded", "Failed")
         pod.source = self._source
-        pod.spec = self._shared_spec(pod.key.namespace, spec, status if pod.node_name else None)
+        try:
+            pod.spec = self._shared_spec(pod.key.namespace, spec, status if pod.node_name else None)
+        except QuantityError as error:
+            raise error.of("Pod", obj) from None
         return pod
 
     def _shared_labels(self, labels: dict[str, str] | None) -> dict[str, str]:

@@ -97,7 +97,7 @@ def test_a_wrong_configuration_is_a_finding_with_its_line_and_the_rest_is_checke
     code, found = findings(place, capsys)
     assert code == 1
     assert found["configuration"]["detail"] == (
-        f'{path}:{line}: [observability] listn: unknown key; did you mean "listen"?'
+        f'{path}:{line}: [observability] listn: unknown key; did you mean listen?'
     )
     assert f"edged check {path}" in found["configuration"]["remedy"]
     assert found["module of p"]["state"] == "ok" and found["[node] state_dir"]["detail"] == str(place / "state")

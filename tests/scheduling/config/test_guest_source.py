@@ -26,9 +26,9 @@ def test_args():
         ({"guestURL": 3}, "pluginConfig p: guestURL must be of type str"),
         ({"guestURL": "u", "guestConfig": {}}, "pluginConfig p: guestConfig must be of type str"),
         ({"guestURL": "u", "logSeverity": True}, "pluginConfig p: logSeverity must be of type int"),
-        ({"guestURL": "u", "logSeverity": -1}, "pluginConfig p: logSeverity -1 is out of range"),
+        ({"guestURL": "u", "logSeverity": -1}, "pluginConfig p: logSeverity -1 is out of range (0 to 2147483647)"),
         ({"guestURL": "u", "args": [1]}, "pluginConfig p: args must be a list of strings"),
-        ({"guestURL": "u", "guestUrl": "v"}, "pluginConfig p: unknown key guestUrl"),
+        ({"guestURL": "u", "guestUrl": "v"}, "pluginConfig p: unknown key guestUrl; did you mean guestURL?"),
     ],
 )
 def test_bad_args(args: dict[str, Any], text: str):

@@ -3,15 +3,17 @@
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import trio
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, GuestError
 from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules
 from edged.scheduling.config.profile_config import SchedulerFile
+from edged.scheduling.config.section import PluginConfig
 from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin, PluginLoader
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
@@ -134,3 +136,20 @@ def test_what_was_loaded_goes_when_the_rest_does_not_load(tmp_path, error, monke
     trio.run(main)
     engine.close()
     assert new.closed and retired == [True] and not used.closed
+
+
+def test_an_admission_policy_is_sent_to_its_table(tmp_path):
+    engine = Engine()
+    modules = Modules(RegistryConfig(), tmp_path / "state", Logger())
+    loader = PluginLoader(EngineConfig(), Compiler(engine, tmp_path / "cache"), GuestLines(Logger()), modules)
+    policy = Path(__file__).parents[3] / "modules/admission/pod-privileged/pod-privileged.wasm"
+    entry = PluginConfig(name="q", module=f"file://{policy}")
+
+    async def main():
+        with pytest.raises(GuestError) as refused:
+            await loader.load(SimpleNamespace(plugin=(entry,)), SchedulerFile(()), None)
+        said = "plugin q: the module is an admission policy: it belongs under [[admission.policy]]"
+        assert str(refused.value).startswith(said)
+
+    trio.run(main)
+    engine.close()
