@@ -30,7 +30,7 @@ class QuantityError(EdgedError):
     """Text that is no quantity. `text` is it; `where` says of which object and field."""
 
     def __init__(self, text: object, where: str = "") -> None:
-        super().__init__(f"{where}{': ' if where else ''}{text!r} is not a quantity (such as 500m, 2 or 1Gi)")
+        super().__init__(f"{where}{': ' if where else ''}{text!r} is not a quantity, such as 500m, 2 or 1.5Gi")
         self.text = text
 
     def of(self, kind: str, obj: Mapping[str, Any]) -> QuantityError:

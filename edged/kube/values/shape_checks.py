@@ -81,7 +81,7 @@ def _amount_of(value: object) -> Problem | None:
     try:
         nano(value)
     except QuantityError as error:
-        return Problem("", f"{error}, such as 500m, 2 or 1.5Gi")
+        return Problem("", str(error))
     return None
 
 

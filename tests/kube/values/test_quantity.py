@@ -128,4 +128,4 @@ POD = {
 def test_the_object_and_the_field_are_named(kind, obj, where):
     with pytest.raises(QuantityError) as refused:
         nano("abc")
-    assert str(refused.value.of(kind, obj)) == f"{where}'abc' is not a quantity (such as 500m, 2 or 1Gi)"
+    assert str(refused.value.of(kind, obj)) == f"{where}'abc' is not a quantity, such as 500m, 2 or 1.5Gi"
