@@ -12,7 +12,7 @@ from pathlib import Path
 from edged import yaml_text
 from edged.admission.audit import report_definitions
 from edged.admission.resources.definitions import definitions
-from edged.cli import options
+from edged.cli import new_files, options
 from edged.cli.output import print_documents
 from edged.cli.parsing import Parser
 from edged.errors import ConfigError
@@ -29,29 +29,35 @@ def declare(parser: Parser) -> None:
                     "edged crds --reports policyreport | kubectl apply --server-side -f -")
     parser.add_argument("--reports", choices=tuple(REPORTS), metavar="KIND",
                         help="print the definitions of audit reports instead: policyreport or openreports")
-    parser.add_argument("--directory", type=Path, metavar="DIR", help="write one file per kind into DIR instead")
+    parser.add_argument("--directory", type=Path, metavar="DIR", 
+                        help="write one file per kind into DIR instead; files of an earlier version are replaced")
+    options.force(parser)
     options.output(parser, "yaml", "json")
 
 
 def run(args: argparse.Namespace) -> int:
     found = list(definitions().values()) if args.reports is None else report_definitions.definitions(args.reports)
     if args.directory is not None:
-        write(args.directory)
+        write(args.directory, force=args.force)
         return 0
     print_documents(found, args.output)
     return 0
 
 
-def write(directory: Path) -> None:
-    """The files of config/crds. Raises ConfigError."""
+def write(directory: Path, *, force: bool = False) -> None:
+    """The files of config/crds. Those of an earlier version are replaced. Raises ConfigError."""
+    ours = new_files.starting_with(HEAD.encode(), REPORTS_HEAD.encode())
+    files = {directory / name: content for name, content in rendered().items()}
+    for path in files:
+        new_files.check(path, force=force, ours=ours)  # all of them before the first one is written
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, content in rendered().items():
-            path = directory / name
+        for path in files:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(content)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
+    for path, content in files.items():
+        new_files.write(path, content.encode(), force=force, ours=ours)
 
 
 def rendered() -> dict[str, str]:

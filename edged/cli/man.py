@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edged import __version__
-from edged.cli import main
+from edged.cli import main, new_files
 from edged.cli.command_tree import Argument, CommandTree, tree_of
 from edged.cli.parsing import Parser
 from edged.errors import ConfigError, did_you_mean
 
+_PAGE = "a manual page of edged"
 STATUS = (("0", "It worked."), ("1", "A check or an operation failed."), ("2", "Usage or configuration is wrong."),
           ("130", "Ctrl-C."), ("141", "Nobody reads the output any more."))  # fmt: skip
 
@@ -40,12 +41,20 @@ def run(args: argparse.Namespace) -> int:
 
 def write(tree: CommandTree, directory: Path) -> None:
     """edged.1, edged-policy-run.1 and so on. Raises ConfigError."""
+    files = {directory / f"{'-'.join(command.words)}.1": page(command).encode() for command in tree.walk()}
+    for path in files:
+        new_files.check(path, force=None, ours=_is_page, what=_PAGE)  # all of them before the first one is written
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for command in tree.walk():
-            (directory / f"{'-'.join(command.words)}.1").write_text(page(command))
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
+    for path, content in files.items():
+        new_files.write(path, content, force=None, ours=_is_page, what=_PAGE)
+
+
+def _is_page(content: bytes) -> bool:
+    first = content.partition(b"\n")[0]
+    return first.startswith(b".TH EDGED") and first.endswith(b'"edged"')
 
 
 def page(command: CommandTree) -> str:

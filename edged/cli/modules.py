@@ -167,6 +167,8 @@ async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str)
     from edged.registry.store import is_moving
 
     modules.store.path(url)  # report an invalid URL before any request
+    if args.output_path not in (None, "-"):
+        options.check_new(Path(args.output_path), args)
     known = modules.store.find(url)
     fetch = known is None or is_moving(url)
     progress = _Progress(url, show=not args.quiet)

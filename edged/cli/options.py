@@ -153,5 +153,6 @@ def force(parser: Parser) -> None:
 
 def check_new(path: Path, args: argparse.Namespace) -> None:
     """Refuses a file that exists, unless `--force` is given. Raises ConfigError."""
-    if not args.force and (path.exists() or path.is_symlink()):
-        raise ConfigError(f"{path} exists; --force writes over it")
+    from edged.cli import new_files
+
+    new_files.check(path, force=args.force)

@@ -1,14 +1,14 @@
 """`edged rbac render`: the smallest rights for what a configuration enables, as objects for `kubectl apply`.
 
-With --kubeconfig, once they have been applied, it writes a kubeconfig for that identity, so that the daemon does
+With --output-path, once they have been applied, it writes a kubeconfig for that identity, so that the daemon does
 not run with the administrator's. `edged webhook install` creates the webhook objects: Kubernetes cannot limit
-`create` by name, and the right to create them is as powerful as cluster-admin.
+`create` by name, and the right to create them is as powerful as cluster-admin. `edged init` does all of this.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from edged.cli.parsing import Parser
 from edged.cli.webhook import metadata_of
 from edged.config import Config
 from edged.errors import ConfigError
-from edged.json_text import dumps
 from edged.kube.config import KubernetesConfig
 from edged.scheduling.config.config_sections import LeaderElectionSettings
 
@@ -42,8 +41,10 @@ def declare(parser: Parser) -> None:
 
 
 def _declare_render(parser: Parser) -> None:
-    parser.describe("Prints the identity and the smallest roles for what the configuration enables.",
-                    "edged rbac render | kubectl apply -f -")
+    parser.describe("Prints the identity and the smallest roles for what the configuration enables. With --output-path "
+                    "it writes the ServiceAccount's kubeconfig instead, once these objects have been applied.",
+                    "edged rbac render | kubectl apply -f -",
+                    "edged rbac render --kubeconfig /etc/rancher/k3s/k3s.yaml --output-path kubeconfig")
     options.config(parser)
     parser.add_argument("-n", "--namespace", metavar="NAME", default="kube-system",
                         help="namespace of the ServiceAccount; default: %(default)s")
@@ -52,18 +53,22 @@ def _declare_render(parser: Parser) -> None:
                         help="also grant reading this kind, which custom resources name in contextAwareResources; "
                              "repeatable")
     parser.add_argument("--user", help="bind the roles to this user (a certificate's CN), not to a ServiceAccount")
-    parser.add_argument("--kubeconfig", type=Path, metavar="OUT",
-                        help="write the ServiceAccount's kubeconfig to OUT instead (the configured kubeconfig must be "
-                             "an administrator's)")
+    parser.add_argument("--output-path", metavar="FILE",
+                        help="write the ServiceAccount's kubeconfig to FILE instead; needs an administrator's rights")
+    options.kubeconfig(parser)
+    options.force(parser)
     options.output(parser, "yaml", "json")
 
 
 def run(args: argparse.Namespace) -> int:
     config = configuration.load(args.config or configuration.DEFAULT_PATH)
-    if args.kubeconfig is not None:
+    if args.output_path is None and args.kubeconfig is not None:
+        _note_old_spelling(args)
+    if args.output_path is not None:
         if args.user:
-            raise ConfigError("--kubeconfig is for the ServiceAccount; a user has a certificate of its own")
-        return _write_kubeconfig(config.kubernetes, args)
+            raise ConfigError("--output-path is for the ServiceAccount; a user has a certificate of its own")
+        options.check_new(Path(args.output_path), args)
+        return _write_kubeconfig(options.cluster(args, config.kubernetes), args)
     print_documents(render(config, args.name, args.namespace, args.user, args.read), args.output)
     return 0
 
@@ -277,38 +282,42 @@ def plural(kind: str) -> str:
 
 
 # --- a kubeconfig
+def _note_old_spelling(args: argparse.Namespace) -> None:
+    """--kubeconfig was the file to write. It is one to read now, so one that is there is never written over."""
+    if Path(args.kubeconfig).exists():
+        print("edged: --kubeconfig is only read, and only for --output-path FILE, which writes the ServiceAccount's "
+              "kubeconfig", file=sys.stderr)
+        return
+    print("edged: --kubeconfig OUT is now --output-path OUT", file=sys.stderr)
+    args.output_path, args.kubeconfig = args.kubeconfig, None
+
+
 def _write_kubeconfig(kubernetes: KubernetesConfig, args: argparse.Namespace) -> int:
     import trio
 
-    from edged.process.files import write_atomically
+    from edged.cli import new_files
 
-    content = trio.run(_kubeconfig, kubernetes, args.name, args.namespace)
-    try:
-        write_atomically(args.kubeconfig, dumps(content, indent=True), 0o600)
-    except OSError as error:
-        raise ConfigError(f"{args.kubeconfig}: {error.strerror}") from error
-    print(f"{args.kubeconfig}: {args.namespace}/{args.name} on {content['clusters'][0]['cluster']['server']}")
+    content, server = trio.run(_kubeconfig, kubernetes, args.name, args.namespace)
+    path = Path(args.output_path)
+    changed = new_files.write(path, content, mode=0o600, force=args.force)
+    print(f"{path}: {args.namespace}/{args.name} on {server}{'' if changed else ' (unchanged)'}")
     return 0
 
 
-async def _kubeconfig(kubernetes: KubernetesConfig, name: str, namespace: str) -> dict[str, Any]:
-    """Built from the token Secret that `render` printed and the administrator applied."""
-    from edged.kube.kubeconfig import open_client
+async def _kubeconfig(kubernetes: KubernetesConfig, name: str, namespace: str) -> tuple[bytes, str]:
+    """Built from the token Secret that `render` printed and the administrator applied; and the server in it."""
+    from edged.cli.installation.administrator import address_of
+    from edged.cli.installation.identity import kubeconfig, token_of
+    from edged.kube.client import ApiClient, Session
+    from edged.kube.kubeconfig import Location
 
-    client = await open_client(kubernetes)
+    found, _ = Location(kubernetes.kubeconfig, kubernetes.context).load()
+    client = ApiClient(Session(found))
     try:
         secret = await client.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
     finally:
         await client.aclose()
-    data = secret.get("data") or {}
-    if secret.get("type") != TOKEN_SECRET or not data.get("token"):
+    if secret.get("type") != TOKEN_SECRET or not token_of(secret):
         raise ConfigError(f"Secret {namespace}/{name} holds no ServiceAccount token (yet): apply what "
                           "`edged rbac render` prints, and try again")
-    cluster = {"server": client.server}
-    if data.get("ca.crt"):
-        cluster["certificate-authority-data"] = data["ca.crt"]
-    token = base64.b64decode(data["token"]).decode("ascii")
-    return {"apiVersion": "v1", "kind": "Config", "current-context": name,
-            "clusters": [{"name": name, "cluster": cluster}],
-            "users": [{"name": name, "user": {"token": token}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}]}
+    return kubeconfig(name, address_of(found), secret), client.server

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edged.cli import new_files, options
 from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
     from edged.sandbox.webhookcall import WebhookClient
 
 
+_KUBECONFIG = "a kubeconfig of a sandbox"
+
+
 def declare(parser: Parser) -> None:
     parser.describe("Serves a Kubernetes API from memory. Everybody who reaches the address is an administrator, and "
                     "nothing is kept when it ends. Use it to try things out, not in production.",
-                    "edged sandbox --kubeconfig kc")
+                    "edged sandbox --write-kubeconfig kc")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1")
     parser.add_argument("--port", type=_port, default=0, help="port to listen on; default: a free one")
     parser.add_argument("--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names")
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="write a kubeconfig for this server to FILE")
+    parser.add_argument("--write-kubeconfig", type=Path, metavar="FILE",
+                        help="write a kubeconfig for this server to FILE; one of an earlier sandbox is written over")
+    options.force(parser)
+    parser.old_option("--kubeconfig", instead="--write-kubeconfig", dest="write_kubeconfig", type=Path, metavar="FILE")
     parser.add_argument("--history", type=_positive, default=10_000, metavar="N",
                         help="how many past writes a watch can start from; older versions get 410 Gone; default: 10000")
     parser.add_argument("--webhook-client-cert", type=Path, metavar="FILE",
@@ -50,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
     """Serves until a signal, which is exit code 0. Raises ConfigError: the address or a file cannot be used."""
     import trio
 
+    if args.write_kubeconfig is not None:
+        from edged.sandbox.server import is_sandbox_kubeconfig
+
+        new_files.check(args.write_kubeconfig, force=args.force, ours=is_sandbox_kubeconfig, what=_KUBECONFIG)
     try:
         trio.run(_serve_until_signal, args, _webhook_client(args))
     except* OSError as errors:
@@ -87,18 +98,19 @@ def _webhook_client(args: argparse.Namespace) -> WebhookClient | None:
 async def _serve_until_signal(args: argparse.Namespace, client: WebhookClient | None) -> None:
     import trio
 
-    from edged.sandbox.server import serve
+    from edged.sandbox.server import is_sandbox_kubeconfig, serve
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            options = {"host": args.host, "port": args.port, "tls": args.tls, "history": args.history}
+            given = {"host": args.host, "port": args.port, "tls": args.tls, "history": args.history}
 
             async def start(task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED) -> None:
-                await serve(**options, webhook_client=client, task_status=task_status)
+                await serve(**given, webhook_client=client, task_status=task_status)
 
             server = await nursery.start(start)
-            if args.kubeconfig is not None:
-                server.write_kubeconfig(args.kubeconfig)
+            if args.write_kubeconfig is not None:
+                new_files.write(args.write_kubeconfig, server.kubeconfig_file(), mode=0o600, force=args.force,
+                                ours=is_sandbox_kubeconfig, what=_KUBECONFIG)
             print(f"sandbox ready {server.url}", file=sys.stderr, flush=True)
             async for _signal in signals:
                 break

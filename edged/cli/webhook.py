@@ -21,7 +21,7 @@ from edged import config as configuration
 from edged.admission.config import AdmissionConfig, PolicyConfig
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Generated, Target, WebhookSpec
-from edged.cli import options
+from edged.cli import new_files, options
 from edged.cli.installation import api_server_files
 from edged.cli.output import print_data, print_documents, print_table
 from edged.cli.parsing import Parser
@@ -55,13 +55,16 @@ def _declare_render(parser: Parser) -> None:
 
 
 def _declare_install(parser: Parser) -> None:
-    parser.describe("Writes a client certificate for the API server and the file for its "
-                    "--admission-control-config-file. With dynamic registration it also creates the webhook objects. "
-                    "It registers policies only if the daemon already answers: a webhook that nobody serves stops a "
-                    "cluster.",
-                    "edged webhook install")
+    parser.describe("With dynamic registration, creates the two webhook objects, which the daemon may only update. "
+                    "With static registration, or if client_auth is \"require\", writes a client certificate for the "
+                    "API server and the file for its --admission-control-config-file. It registers policies only if "
+                    "the daemon already answers: a webhook that nobody serves stops a cluster. `edged init` does the "
+                    "same.",
+                    "edged webhook install --kubeconfig /etc/rancher/k3s/k3s.yaml")
     parser.add_argument("--directory", type=Path, metavar="DIR",
-                        help="folder for the API server's files; default: [admission] static_dir")
+                        help="write the API server's files there; default: [admission] static_dir")
+    options.kubeconfig(parser)
+    options.force(parser)
     options.config(parser)
 
 
@@ -127,12 +130,17 @@ def _install(args: argparse.Namespace) -> int:
     if admission.register == "none":
         raise ConfigError('[admission] register = "none": there is nothing to install')
     folder: Path = args.directory or Path(admission.static_dir)
-    bundle = _make_certificates(config, admission)
-    changed = [str(path) for path in _write_files(config, admission, folder)]
-    target = replace(target_of(config, admission), ca_bundle=bundle)
-    rows, code = trio.run(_install_registration, config, admission, target)
-    print_table(("DONE", "WHAT"), [*(("written", path) for path in changed), *rows], "wide")
-    print(_instructions(admission, folder), file=sys.stderr)
+    target = target_of(config, admission)
+    rows: list[tuple[str, str]] = []
+    wanted = args.directory is not None or api_server_files.are_needed(admission)
+    if wanted:
+        target = replace(target, ca_bundle=_make_certificates(config, admission))
+        rows += [("written", str(path)) for path in _write_files(config, admission, folder, force=args.force)]
+    config = replace(config, kubernetes=options.cluster(args, config.kubernetes))
+    found, code = trio.run(_install_registration, config, admission, target)
+    print_table(("DONE", "WHAT"), [*rows, *found], "wide")
+    if wanted:
+        print(api_server_files.instructions(admission, folder), file=sys.stderr)
     return code
 
 
@@ -143,10 +151,14 @@ def _make_certificates(config: Config, admission: AdmissionConfig) -> bytes:
     return certificates.ensure(Path(config.node.state_dir), names, time.time(), [api_server_files.CALLER]).bundle()
 
 
-def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> list[Path]:
+def _write_files(config: Config, admission: AdmissionConfig, folder: Path, *, force: bool) -> list[Path]:
     """Files and folders that the API server needs before it starts; those that had to be changed."""
-    from edged.process.files import make_folder, write_atomically
+    from edged.process.files import make_folder
 
+    files = {path: dumps(content, indent=True, newline=True)
+             for path, content in api_server_files.content(config, admission, folder).items()}
+    for path in files:
+        new_files.check(path, force=force, ours=api_server_files.is_ours, what="written by edged alone")
     written = []
     try:
         make_folder(folder, 0o755)
@@ -156,14 +168,10 @@ def _write_files(config: Config, admission: AdmissionConfig, folder: Path) -> li
                 make_folder(path, 0o755)
                 written.append(path)
             _give_to_daemon(path, Path(config.node.state_dir))
-        for path, content in api_server_files.content(config, admission, folder).items():
-            data = dumps(content, indent=True, newline=True)
-            if not path.exists() or path.read_bytes() != data:
-                write_atomically(path, data, 0o644)
-                written.append(path)
     except OSError as error:
         raise ConfigError(f"{error.filename or folder}: {error.strerror}") from error
-    return written
+    return written + [path for path, data in files.items()
+                      if new_files.write(path, data, force=force, ours=api_server_files.is_ours)]
 
 
 def _give_to_daemon(path: Path, state_dir: Path) -> None:
@@ -187,7 +195,9 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
     client = await open_client(config.kubernetes)
     try:
         dynamic = DynamicRegistration(target, lambda state: None, Logger(), client)
-        rows += [("created", kind) for kind in await dynamic.prepare()]
+        created = await dynamic.prepare()
+        rows += [("created" if kind in created else "unchanged", f"{kind} {webhooks.OBJECT_NAME}")
+                 for kind in webhooks.PLURALS]
         return await _register(dynamic, config, admission, rows)
     finally:
         await client.aclose()
@@ -201,23 +211,12 @@ async def _register(registration: Registration, config: Config, admission: Admis
         why = f"nothing listens on {admission.listen}: the daemon will register its policies when it starts"
         rows.append(("waiting", why))
         return rows, 0
-    registration.update(specs_of(config, admission), registration.target.ca_bundle)
+    bundle = registration.target.ca_bundle or _known_bundle(config, admission)
+    registration.update(specs_of(config, admission), bundle)
     await registration.settle()
     rows += [("registered", name) for name in registration.state.policies]
     rows += [("refused", f"{name}: {why}") for name, why in registration.state.problems.items()]
     return rows, 1 if registration.state.problems else 0
-
-
-def _instructions(admission: AdmissionConfig, folder: Path) -> str:
-    path = folder / api_server_files.ADMISSION_FILE
-    text = (f"Give the API server --admission-control-config-file={path}\n"
-            f"(k3s: --kube-apiserver-arg=admission-control-config-file={path})")
-    if admission.register == "static":
-        text += "; version 1.36 also needs --feature-gates=ManifestBasedAdmissionControlConfig=true"
-    elif not admission.tls.cert:
-        text += (".\nIt then presents a client certificate. Set [admission] client_auth = \"require\" to reject\n"
-                 "callers without one.")
-    return text
 
 
 # --- remove
@@ -266,7 +265,7 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
     client = await open_client(options.cluster(args, config.kubernetes))
     try:
         registration = DynamicRegistration(target_of(config, admission), lambda state: None, Logger(), client)
-        return [("deleted", kind) for kind in await registration.remove(force=args.force)]
+        return [("deleted", f"{kind} {webhooks.OBJECT_NAME}") for kind in await registration.remove(force=args.force)]
     finally:
         await client.aclose()
 

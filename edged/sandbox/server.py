@@ -21,6 +21,7 @@ import trio
 
 from edged import yaml_text
 from edged.process.boundary import Unit, boundary, describe
+from edged.process.files import write_atomically
 from edged.sandbox import defaults
 from edged.sandbox.api import Api
 from edged.sandbox.api_status import ApiStatus, internal_error
@@ -67,8 +68,22 @@ class Sandbox:
             "current-context": "sandbox",
         }
 
-    def write_kubeconfig(self, path: str | Path) -> None:
-        Path(path).write_text(yaml_text.dumps(self.kubeconfig()))
+    def kubeconfig_file(self) -> bytes:
+        """That as YAML."""
+        return yaml_text.dumps(self.kubeconfig()).encode()
+
+    def write_kubeconfig(self, path: Path) -> None:
+        write_atomically(path, self.kubeconfig_file(), 0o600)
+
+
+def is_sandbox_kubeconfig(content: bytes) -> bool:
+    """Whether a file is the kubeconfig of a sandbox, this one or an earlier one."""
+    try:
+        found = yaml_text.load(content)
+    except yaml_text.YamlError:
+        return False
+    user = {"name": "sandbox", "user": {"token": "sandbox"}}
+    return isinstance(found, dict) and found.get("users") == [user] and found.get("current-context") == "sandbox"
 
 
 def new_api(

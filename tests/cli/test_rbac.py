@@ -162,7 +162,7 @@ def test_render_for_a_user(tmp_path, capsys):
     assert cli.main(["rbac", "render", "--user", "edge-1", "-o", "json", "--config", path]) == 0
     items = json.loads(capsys.readouterr().out)["items"]
     assert items[0]["kind"] == "ClusterRole" and items[1]["subjects"][0]["name"] == "edge-1"
-    assert cli.main(["rbac", "render", "--user", "a", "--kubeconfig", "/x", "--config", path]) == 2
+    assert cli.main(["rbac", "render", "--user", "a", "--output-path", "/x", "--config", path]) == 2
 
 
 def test_a_kubeconfig_for_the_service_account(tmp_path, capsys):
@@ -180,10 +180,17 @@ def test_a_kubeconfig_for_the_service_account(tmp_path, capsys):
         Files(tmp_path, server)
         file = tmp_path / "edged.toml"
         file.write_text(f'[kubernetes]\nkubeconfig = "{tmp_path}/kubeconfig"\n')
-        arguments = ["rbac", "render", "--config", str(file), "--kubeconfig", str(out)]
+        arguments = ["rbac", "render", "--config", str(file), "--output-path", str(out)]
         assert cli.main(arguments) == 2 and not out.exists()
         secret["data"] = {"token": base64.b64encode(b"tok").decode(), "ca.crt": "Q0E="}
         assert cli.main(arguments) == 0
+        assert cli.main(arguments) == 2 and "exists; --force" in capsys.readouterr().err
+        assert cli.main([*arguments, "--force"]) == 0 and "(unchanged)" in capsys.readouterr().out
+        by_hand = tmp_path / "by-hand"
+        (tmp_path / "kubeconfig").rename(by_hand)
+        other = [*arguments[:-1], str(tmp_path / "other")]
+        assert cli.main(other) == 2 and cli.main([*other, "--kubeconfig", str(by_hand)]) == 0
+        assert (tmp_path / "other").read_bytes() == out.read_bytes()
     assert paths[-1] == "/api/v1/namespaces/kube-system/secrets/edged"
     assert out.stat().st_mode & 0o777 == 0o600
     written = json.loads(out.read_bytes())
@@ -209,3 +216,29 @@ def test_what_policies_of_custom_resources_read_is_said_on_the_command_line() ->
     for wrong in ("Namespace", "v1/", "a/b/c/D"):
         with pytest.raises(ConfigError):
             read_rules([wrong])
+
+
+def test_a_kubeconfig_is_only_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    administrator = tmp_path / "k3s.yaml"
+    administrator.write_text("precious")
+    assert cli.main(["rbac", "render", "--config", write(tmp_path), "--kubeconfig", str(administrator)]) == 0
+    shown = capsys.readouterr()
+    assert administrator.read_text() == "precious" and "kind: ClusterRole" in shown.out
+    assert "--kubeconfig is only read" in shown.err and "--output-path FILE" in shown.err
+
+
+def test_the_old_spelling_writes_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api = Api()
+
+    async def request(method: str, path: str, **_: Any) -> dict[str, Any]:
+        return {"type": "kubernetes.io/service-account-token", "data": {"token": base64.b64encode(b"tok").decode()}}
+
+    api.request = request  # type: ignore[method-assign]
+    with in_thread(api) as server:
+        Files(tmp_path, server)
+        file = tmp_path / "edged.toml"
+        file.write_text(f'[kubernetes]\nkubeconfig = "{tmp_path}/kubeconfig"\n')
+        arguments = ["rbac", "render", "--config", str(file), "--kubeconfig", str(tmp_path / "out")]
+        assert cli.main(arguments) == 0
+    assert "--kubeconfig OUT is now --output-path OUT" in capsys.readouterr().err
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o600

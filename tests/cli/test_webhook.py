@@ -162,7 +162,30 @@ def test_install_dynamic_prepares_and_waits_for_the_daemon(files, api, capsys):
     path = files.config("dynamic")
     assert cli.main(["webhook", "install", "--config", path]) == 0
     shown = capsys.readouterr()
-    assert api.names() == api.names(MWC) == [] and "waiting" in shown.out
+    assert api.names() == api.names(MWC) == [] and "waiting" in shown.out and shown.err == ""
+    for kind in ("Validating", "Mutating"):
+        assert f"created   {kind}WebhookConfiguration edged" in shown.out
+    assert not (files.root / "static").exists() and not (files.root / "state/tls").exists()
+    assert cli.main(["webhook", "install", "--config", path]) == 0
+    assert "created" not in capsys.readouterr().out and len(api.writes) == 2
+
+
+def test_install_uses_the_kubeconfig_of_the_command_line(files, api, capsys):
+    path = files.config("dynamic")
+    administrator = files.root / "administrator"
+    files.kubeconfig.rename(administrator)
+    assert cli.main(["webhook", "install", "--config", path]) == 2
+    assert cli.main(["webhook", "install", "--config", path, "--kubeconfig", str(administrator)]) == 0
+    assert len(api.writes) == 2
+    capsys.readouterr()
+    assert cli.main(["webhook", "install", "--config", path, "--kubeconfig", str(administrator), "--context", "x"]) == 2
+    assert "Context 'x'" in capsys.readouterr().err
+
+
+def test_install_writes_the_api_servers_files_where_callers_need_a_certificate(files, api, capsys):
+    path = files.config("dynamic", more='client_auth = "require"')
+    assert cli.main(["webhook", "install", "--config", path]) == 0
+    shown = capsys.readouterr()
     key = files.root / "state/tls/kube-apiserver.key"
     assert key.stat().st_mode & 0o777 == 0o600
     kubeconfig = json.loads((files.root / "static/webhook-kubeconfig.json").read_bytes())
@@ -173,6 +196,18 @@ def test_install_dynamic_prepares_and_waits_for_the_daemon(files, api, capsys):
     assert "--admission-control-config-file=" in shown.err
     assert cli.main(["webhook", "install", "--config", path]) == 0
     assert "written" not in capsys.readouterr().out and len(api.writes) == 2
+
+
+def test_install_leaves_an_admission_configuration_with_other_plugins(files, capsys):
+    path, theirs = files.config("static"), files.root / "static/admission-configuration.json"
+    theirs.parent.mkdir()
+    theirs.write_text('{"kind": "AdmissionConfiguration", "plugins": [{"name": "PodSecurity"}]}')
+    before = theirs.read_bytes()
+    assert cli.main(["webhook", "install", "--config", path]) == 2
+    assert f"{theirs} exists" in capsys.readouterr().err and theirs.read_bytes() == before
+    assert [each.name for each in theirs.parent.iterdir()] == [theirs.name]
+    assert cli.main(["webhook", "install", "--force", "--config", path]) == 0
+    assert theirs.read_bytes() != before
 
 
 @pytest.mark.parametrize("register", ["dynamic", "static"])
@@ -205,7 +240,7 @@ def test_remove(files, api, capsys):
     assert "nothing is registered" in capsys.readouterr().err
     assert cli.main(["webhook", "install", "--config", path]) == 0
     assert cli.main(["webhook", "remove", "--config", path]) == 0
-    assert not api.objects and "ValidatingWebhookConfiguration" in capsys.readouterr().out
+    assert not api.objects and "deleted   ValidatingWebhookConfiguration edged" in capsys.readouterr().out
 
 
 def test_remove_leaves_foreign_objects_unless_forced(files, api, capsys):

@@ -336,7 +336,7 @@ class Sandbox:
             "sandbox",
             "--port",
             "0",
-            "--kubeconfig",
+            "--write-kubeconfig",
             str(self.kubeconfig),
         ]
         self._command += arguments

@@ -52,7 +52,7 @@ class Kubectl:
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     folder = tmp_path_factory.mktemp("sandbox")
     program = build.programs(["kubectl"])["kubectl"]
-    command = [sys.executable, "-m", "edged", "sandbox", "--tls", "--kubeconfig", str(folder / "kubeconfig")]
+    command = [sys.executable, "-m", "edged", "sandbox", "--tls", "--write-kubeconfig", str(folder / "kubeconfig")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None and process.stderr.readline().startswith("sandbox ready ")
         yield Kubectl(program, folder / "kubeconfig", folder)

@@ -18,7 +18,8 @@ import orjson
 import trio
 import yaml
 
-from edged.sandbox.server import Sandbox, serve
+from edged.sandbox.server import Sandbox, is_sandbox_kubeconfig, new_api, serve
+from edged.sandbox.storage import Storage
 from tests.sandbox.harness import NS, config_map
 
 CM = f"{NS}/configmaps"
@@ -131,14 +132,31 @@ def test_tls_with_the_authority_that_the_kubeconfig_names(tmp_path: Path):
 
 def test_the_command_says_when_it_is_ready_and_ends_cleanly(tmp_path: Path):
     kubeconfig = tmp_path / "kubeconfig"
-    command = [sys.executable, "-m", "edged", "sandbox", "--kubeconfig", str(kubeconfig)]
+    command = [sys.executable, "-m", "edged", "sandbox", "--write-kubeconfig", str(kubeconfig)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         line = process.stderr.readline().split()
         assert line[:2] == ["sandbox", "ready"]
         assert yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"] == line[2]
+        assert kubeconfig.stat().st_mode & 0o777 == 0o600
         process.send_signal(signal.SIGTERM)
         assert (process.wait(20), process.stderr.read()) == (0, "")
+
+
+def test_the_command_writes_over_no_kubeconfig_but_that_of_a_sandbox(tmp_path: Path):
+    precious = tmp_path / "k3s.yaml"
+    precious.write_text("apiVersion: v1\nkind: Config\ncurrent-context: sandbox\nusers: []\n")
+    before = precious.read_bytes()
+    for option in ("--write-kubeconfig", "--kubeconfig"):
+        command = [sys.executable, "-m", "edged", "sandbox", option, str(precious)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and "exists and is not a kubeconfig of a sandbox; --force" in done.stderr
+        assert ("is now --write-kubeconfig" in done.stderr) is (option == "--kubeconfig")
+    assert precious.read_bytes() == before
+    ours = Sandbox("http://a", Storage(), new_api(), None).kubeconfig_file()
+    assert is_sandbox_kubeconfig(ours)
+    for other in (before, b"", b"- [", b"[" * 9999):
+        assert not is_sandbox_kubeconfig(other)
 
 
 def test_a_port_out_of_range_is_a_usage_error():

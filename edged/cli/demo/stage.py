@@ -132,7 +132,7 @@ class Stage:
         config, kubeconfig = self._folder / "edged.toml", self._folder / "kubeconfig"
         config.write_text(configuration(self._folder, modules, free_port(), free_port()))
         async with (
-            self._process("sandbox", "sandbox", "--port", "0", "--kubeconfig", str(kubeconfig)),
+            self._process("sandbox", "sandbox", "--port", "0", "--write-kubeconfig", str(kubeconfig)),
             self._process("edged", "run", "--config", str(config)) as self._daemon,
         ):
             await self.until("the sandbox answers", lambda: kubeconfig.exists())

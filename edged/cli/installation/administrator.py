@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -15,6 +16,9 @@ from edged.cli.installation.layout import Layout
 from edged.errors import ConfigError, PeerError
 from edged.kube.client import ApiClient, ApiError, NoAnswer, Session
 from edged.kube.kubeconfig import Location
+
+if TYPE_CHECKING:
+    from lightkube.config.kubeconfig import SingleConfig
 
 ANSWER_S = 15.0
 RIGHTS = (
@@ -68,6 +72,11 @@ def _names(environ: Mapping[str, str]) -> list[str]:
 def connect(source: Source, context: str) -> tuple[ApiClient, ClusterAddress]:
     """A client, and how the daemon reaches the same API server. Raises ConfigError."""
     config, _ = Location(source.kubeconfig, context).load()
+    return ApiClient(Session(config)), address_of(config)
+
+
+def address_of(config: SingleConfig) -> ClusterAddress:
+    """What a kubeconfig says of its API server. Raises ConfigError."""
     cluster = config.cluster
     authority = cluster.certificate_auth_data or ""
     if cluster.certificate_auth:
@@ -76,8 +85,7 @@ def connect(source: Source, context: str) -> tuple[ApiClient, ClusterAddress]:
             authority = base64.b64encode(path.read_bytes()).decode()
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from error
-    session = Session(config)
-    return ApiClient(session), ClusterAddress(session.server, authority, cluster.insecure)
+    return ClusterAddress(cluster.server.rstrip("/"), authority, cluster.insecure)
 
 
 async def check(client: ApiClient, source: Source) -> str:

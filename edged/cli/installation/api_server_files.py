@@ -68,4 +68,7 @@ def instructions(admission: AdmissionConfig, folder: Path) -> str:
             f"(k3s: --kube-apiserver-arg=admission-control-config-file={path})")
     if admission.register == "static":
         text += "; version 1.36 also needs --feature-gates=ManifestBasedAdmissionControlConfig=true"
+    elif admission.client_auth != "require" and not admission.tls.cert:
+        text += (".\nIt then presents a client certificate. Set [admission] client_auth = \"require\" to reject\n"
+                 "callers without one.")
     return text

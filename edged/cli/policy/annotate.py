@@ -33,20 +33,17 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from edged.cli import new_files
     from edged.cli.policy.sources import read_module
     from edged.cli.tool_config import tool_config
 
-    options.check_new(Path(args.output_path), args)
     path = Path(args.module)
     module = read_module(path)
     metadata = read_metadata(Path(args.metadata_path), args.usage_path)
     annotated, warnings = annotate(module, metadata, str(path), tool_config(args.config, args.cache_dir))
     for warning in warnings:
         print(f"edged: warning: {warning}", file=sys.stderr)
-    try:
-        Path(args.output_path).write_bytes(annotated)
-    except OSError as error:
-        raise ConfigError(f"{args.output_path}: {error.strerror}") from error
+    new_files.write(Path(args.output_path), annotated, force=args.force)
     return 0
 
 

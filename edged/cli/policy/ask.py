@@ -56,7 +56,8 @@ def declare(parser: Parser) -> None:
                         help="print the patch as JSON (decodedPatch) beside its Base64")  # fmt: skip
     recording = parser.add_mutually_exclusive_group()
     recording.add_argument("--record-host-capabilities-interactions", metavar="FILE", dest="record",
-                           help="record the policy's host calls and their answers in FILE")  # fmt: skip
+                           help="record the policy's host calls and their answers in FILE; a recording that is there "
+                                "is written over, no other file is")  # fmt: skip
     recording.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
                            help="answer host calls from such a recording; neither cluster nor network "
                                 "is used")  # fmt: skip
@@ -138,11 +139,14 @@ async def _run(args: argparse.Namespace) -> int:
 
 
 def _sessions(args: argparse.Namespace) -> tuple[Session | None, Session | None]:
-    """(what is replayed, what is recorded)."""
+    """(what is replayed, what is recorded). Raises ConfigError."""
     if not (args.replay or args.record):
         return None, None
-    from edged.cli.policy.sessions import Session, load
+    from edged.cli import new_files
+    from edged.cli.policy.sessions import Session, is_recording, load
 
+    if args.record:
+        new_files.check(Path(args.record), force=None, ours=is_recording, what="a recording")
     return load(Path(args.replay)) if args.replay else None, Session() if args.record else None
 
 
@@ -275,10 +279,8 @@ def _print_table(results: list[Result], output: str) -> None:
 
 
 def _write_session(path: Path, session: Session) -> None:
-    from edged.cli.policy.sessions import dump
+    from edged.cli import new_files
+    from edged.cli.policy.sessions import dump, is_recording
 
-    try:
-        path.write_text(dump(session))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+    new_files.write(path, dump(session).encode(), force=None, ours=is_recording, what="a recording")
     print(f"{len(session.exchanges)} exchanges written to {path}", file=sys.stderr)

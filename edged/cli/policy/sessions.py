@@ -317,6 +317,11 @@ def load(path: Path) -> Session:
     )
 
 
+def is_recording(content: bytes) -> bool:
+    """Whether a file is one, which the next recording may replace. Nothing at all is one, too."""
+    return b"type: Exchange" in content[:1000] or content.strip() in (b"", b"[]")
+
+
 def _list(document: object, path: Path) -> Sequence[Any]:
     if document is None:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from edged.admission.rules.jsonpatch import same
 from edged.admission.rules.review import AdmissionResponse
+from edged.cli import new_files
 from edged.cli.output import print_data
 from edged.cli.policy.suite_files import INVALID_SETTINGS, Case, Expectation, Text
-from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -223,10 +224,18 @@ def write_junit(path: Path, results: Sequence[Result]) -> None:
         )  # fmt: skip
         for result in mine:
             _add_case(suite, result)
-    try:
-        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+    content = io.BytesIO()
+    ElementTree.ElementTree(root).write(content, encoding="utf-8", xml_declaration=True)
+    new_files.write(path, content.getvalue(), force=None, ours=_is_junit, what="a JUnit report")
+
+
+def check_junit(path: Path) -> None:
+    """A report may be written over, as it is made anew with each run; no other file. Raises ConfigError."""
+    new_files.check(path, force=None, ours=_is_junit, what="a JUnit report")
+
+
+def _is_junit(content: bytes) -> bool:
+    return b"<testsuite" in content[:1000]
 
 
 def _add_case(suite: Element, result: Result) -> None:

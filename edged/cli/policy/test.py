@@ -40,7 +40,8 @@ def declare(parser: Parser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="also print tests that pass, and what guests write")
     options.output(parser, "text", "json", "yaml")
-    parser.add_argument("--junit", metavar="FILE", help="also write a JUnit XML report")
+    parser.add_argument("--junit", metavar="FILE", 
+                        help="also write a JUnit XML report; an existing report is written over, no other file is")
     parser.add_argument("--list", action="store_true", help="print the tests, run none")
     options.config(parser, "take limits and folders from this edged.toml")
     options.cache_dir(parser)
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         return 2 if problems else 0
     from edged.cli.tool_config import tool_config
 
+    if args.junit:
+        suite_report.check_junit(Path(args.junit))
     results = trio.run(_run, tool_config(args.config, args.cache_dir), chosen, args)
     suite_report.show(results, args.output, verbose=args.verbose)
     if args.junit:

@@ -53,7 +53,8 @@ def declare(parser: Parser) -> None:
     output.add_argument("--all", action="store_true", help="also print Pods that stay where they are")
     output.add_argument("--details", action="store_true", help="with json and yaml: every plugin's result for each "
                                                                "Pod and node")
-    output.add_argument("--html", metavar="FILE", help="write one self-contained page with a picture")
+    output.add_argument("--html", metavar="FILE",
+                        help="write one self-contained page with a picture; an earlier page is written over")
     options.force(parser)
     options.quiet(parser)
     output.add_argument("--strict", action="store_true", help="exit with 1 if a Pod is pending or evicted")
@@ -115,7 +116,9 @@ def run(args: argparse.Namespace) -> int:
     if args.details and is_table(args.output):
         raise ConfigError("simulate: --details goes with -o json or yaml")
     if args.html:
-        options.check_new(Path(args.html), args)
+        from edged.cli.simulation.page import check_page
+
+        check_page(Path(args.html), force=args.force)
     with progress(show=not args.quiet) as say:
         comparison = trio.run(_run, args, say)
         if args.html:
@@ -213,7 +216,7 @@ def _write(args: argparse.Namespace, comparison: Comparison, say: Progress) -> N
     from edged.cli.simulation.page import write_page
 
     say("writing the page")
-    write_page(comparison, Path(args.html))
+    write_page(comparison, Path(args.html), force=args.force)
 
 
 def _tell(args: argparse.Namespace, comparison: Comparison) -> int:

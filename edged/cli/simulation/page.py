@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from edged.cli import new_files
 from edged.cli.simulation.report import CHANGES, Comparison, use_words
 from edged.errors import ConfigError
 from edged.json_text import Fragment, dumps
@@ -19,16 +20,27 @@ from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
 from edged.scheduling.explain.records import Record
 from edged.scheduling.simulation.simulation import Fate
 
+_PAGE = "a page of `edged schedule simulate`"
+_TITLE = b"<title>edged: where Pods go</title>"  # as page.html has it
 MOST_DETAIL_BYTES: Final = 16 << 20
 """Limit for the results and scores of all Pods. Above it, further (unchanged) Pods keep their outcome only."""
 
 
-def write_page(comparison: Comparison, path: Path) -> None:
+def write_page(comparison: Comparison, path: Path, *, force: bool = False) -> None:
     """Raises ConfigError."""
     try:
-        path.write_text(page(comparison), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--html {path}: {error.strerror}") from error
+        new_files.write(path, page(comparison).encode(), force=force, ours=_is_page, what=_PAGE)
+    except ConfigError as error:
+        raise ConfigError(f"--html {error}") from error
+
+
+def check_page(path: Path, *, force: bool = False) -> None:
+    """Such a page may be written over, as people simulate again and again; no other file. Raises ConfigError."""
+    new_files.check(path, force=force, ours=_is_page, what=_PAGE)
+
+
+def _is_page(content: bytes) -> bool:
+    return content.startswith(b"<!doctype html>") and _TITLE in content[:10_000]
 
 
 def page(comparison: Comparison) -> str:

@@ -294,7 +294,8 @@ def test_a_page_is_written_over_only_when_that_is_asked(
     html = tmp_path / "page.html"
     html.write_text("mine")
     assert cli.main(["schedule", "simulate", "-f", cluster, "--html", str(html)]) == 2
-    assert f"{html} exists; --force writes over it" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{html} exists" in said and "--force writes over it" in said
     assert html.read_text() == "mine"
     simulate(capsys, "-f", cluster, "--html", str(html), "--force")
     assert "Where Pods go" in html.read_text()
