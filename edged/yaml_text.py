@@ -169,9 +169,12 @@ def _ended(piece: bytes) -> bytes:
 
 def tag_of(text: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> str | None:
     """The tag of the first document, as it is written but for `!!`; None without one."""
-    events = _Events(_utf8(text, what, most), _Source(what))
-    event: Any = events.take() if events.another() else None
-    return getattr(event, "tag", None)
+    found: str | None = _from_events(_utf8(text, what, most), _Source(what), _tag)
+    return found
+
+
+def _tag(events: _Events) -> str | None:
+    return getattr(events.take() if events.another() else None, "tag", None)
 
 
 Path = tuple[str | int, ...]
@@ -179,7 +182,11 @@ Path = tuple[str | int, ...]
 
 def lines(text: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> dict[Path, int]:
     """Path of each value of the first document -> the line it begins in, in mappings that of its key."""
-    events = _Events(_utf8(text, what, most), _Source(what))
+    found: dict[Path, int] = _from_events(_utf8(text, what, most), _Source(what), _lines)
+    return found
+
+
+def _lines(events: _Events) -> dict[Path, int]:
     found: dict[Path, int] = {}
     inside: list[_Inside] = []
     more = events.another()
@@ -255,7 +262,17 @@ class _Source:
 
 
 def _read(content: bytes, source: _Source, rules: Rules, *, strict: bool = False) -> Any:
-    events = _Events(content, source)
+    return _from_events(content, source, lambda events: _value_of(events, source, rules, strict=strict))
+
+
+def _from_events(content: bytes, source: _Source, read: Callable[[_Events], Any]) -> Any:
+    try:
+        return read(_Events(content, source))
+    except _ReadsOtherwise:
+        return read(_Events(content, source, careful=True))
+
+
+def _value_of(events: _Events, source: _Source, rules: Rules, *, strict: bool) -> Any:
     builder = _Builder(events, rules)
     value = builder.document() if events.another() else None
     if rules.whole_stream:
@@ -274,7 +291,7 @@ def _read(content: bytes, source: _Source, rules: Rules, *, strict: bool = False
 class _Events:
     """The parser's events, with errors of our own. The kinds of events are looked up once."""
 
-    def __init__(self, content: bytes, source: _Source) -> None:
+    def __init__(self, content: bytes, source: _Source, *, careful: bool = False) -> None:
         import yaml
         from yaml import events
 
@@ -284,8 +301,11 @@ class _Events:
         self.document, self.document_end = events.DocumentStartEvent, events.DocumentEndEvent
         self.errors: tuple[type[Exception], ...] = (yaml.YAMLError, UnicodeError)
         self._source = source
+        self.careful = careful or not yaml.__with_libyaml__ or _ELSEWHERE.search(content) is not None
+        self.text = "" if self.careful or b"\\/" not in content else content.decode(errors="replace")
+        """The whole text, if it has escaped slashes that matter."""
         try:
-            self.next: Callable[[], Event | None] = _parser(content)
+            self.next: Callable[[], Event | None] = _parser(content, careful=self.careful)
         except self.errors as error:
             raise self.refused(error) from None
 
@@ -316,20 +336,45 @@ class _Events:
 
     def refused(self, error: Exception) -> YamlError:
         """The parser's own errors, in its words."""
+        if not self.careful and getattr(error, "problem", None) in _OTHER_REFUSALS:
+            raise _ReadsOtherwise from None
         mark = getattr(error, "problem_mark", None)
         said = [str(part) for part in (getattr(error, "problem", None), getattr(error, "context", None)) if part]
         line = None if mark is None else int(mark.line) + 1 + self._source.lines_before
         return self._source.refused(line, ", ".join(said) or " ".join(str(error).split()))
 
 
-def _parser(content: bytes) -> Callable[[], Event | None]:
-    import yaml
+class _ReadsOtherwise(Exception):
+    """libyaml takes a text that Kubernetes' programs refuse or read in another way, or the other way round."""
 
-    if yaml.__with_libyaml__:
-        from yaml._yaml import CParser
 
-        return CParser(content).get_event
-    return yaml.SafeLoader(content).get_event
+_ELSEWHERE: Final = re.compile(rb"^(?:%YAML|\xef\xbb\xbf)", re.MULTILINE)
+"""libyaml takes other versions than 1.1, and skips a byte order mark at the begin of any line."""
+_OTHER_REFUSALS: Final = ("found unexpected ':'", "found unknown escape character")
+"""What libyaml refuses and they may take."""
+_ESCAPED_SLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
+"""In double quotes libyaml takes it and they refuse it."""
+
+
+def _parser(content: bytes, *, careful: bool) -> Callable[[], Event | None]:
+    if careful:
+        from edged.yaml_scanner import GoParser
+
+        return GoParser(content).get_event
+    from yaml._yaml import CParser
+
+    return CParser(content).get_event
+
+
+def _is_scalar_read_otherwise(event: ScalarEvent, inside: Event | None, text: str) -> bool:
+    """Of a scalar of libyaml. `text` is the whole text, if it has escaped slashes."""
+    if event.style == '"':
+        if not text or event.start_mark is None or event.end_mark is None:
+            return False
+        return _ESCAPED_SLASH.search(text, event.start_mark.index, event.end_mark.index) is not None
+    if inside is None or not getattr(inside, "flow_style", False):
+        return False
+    return bool(event.tag) if not event.value else event.implicit[0] and "?" in event.value
 
 
 # --- values
@@ -342,7 +387,6 @@ class _Merge(str):
 
 
 _MERGE: Final = _Merge("<<")
-_ABSENT: Final = object()
 
 
 @dataclass(slots=True)
@@ -392,13 +436,13 @@ class _Builder:
                 count += 1
                 if in_mapping and key is None:
                     if event.tag or event.anchor or not event.implicit[0] or (key := keys.get(event.value)) is None:
-                        key = self._key(event)
+                        key = self._key(event, stack[-1][4])
                     count -= key is _MERGE
                     continue
-                if event.tag or event.anchor or not event.implicit[0]:
-                    value = self._value(event)
-                elif (value := values.get(event.value, _ABSENT)) is _ABSENT:
-                    value = values[event.value] = self._value(event)
+                if event.tag or event.anchor or not event.implicit[0] or (event.value not in values):
+                    value = self._value(event, stack[-1][4] if stack else None)
+                else:
+                    value = values[event.value]
             elif kind is mapping or kind is sequence:
                 if (in_mapping and key is None) or len(stack) == MOST_DEPTH:
                     raise self._misplaced(event, len(stack))
@@ -458,19 +502,28 @@ class _Builder:
                 into.setdefault(key, value)
         return into
 
-    def _value(self, event: ScalarEvent) -> Any:
+    def _value(self, event: ScalarEvent, inside: Event | None) -> Any:
+        """A scalar's value, remembered if it depends on the text alone. `inside` began the list or mapping."""
+        self._check_scalar(event, inside)
         value = self._json(event)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchor(event, value, 1)
+        elif event.tag is None and event.implicit[0] and "?" not in event.value:
+            self._values[event.value] = value
         return value
 
-    def _key(self, event: ScalarEvent) -> str:
+    def _key(self, event: ScalarEvent, inside: Event | None) -> str:
+        self._check_scalar(event, inside)
         key = self._key_text(event, event)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchor(event, self._json(event), 1)
-        elif event.tag is None and event.implicit[0]:
+        elif event.tag is None and event.implicit[0] and "?" not in event.value:
             self._keys[event.value] = key
         return key
+
+    def _check_scalar(self, event: ScalarEvent, inside: Event | None) -> None:
+        if not self._events.careful and _is_scalar_read_otherwise(event, inside, self._events.text):
+            raise _ReadsOtherwise
 
     def _json(self, event: ScalarEvent) -> Any:
         value = self._resolved(event)

@@ -17,7 +17,7 @@ from edged.yaml_text import OPA, DuplicateKeys, YamlError, documents, lines, loa
 from tests.yaml_cases import FILES, ONE, REFUSED, STRICT
 
 
-@pytest.fixture(params=[True], ids=["libyaml"])
+@pytest.fixture(params=[True, False], ids=["libyaml", "python"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With libyaml, and as on a machine where PyYAML was built without it."""
     monkeypatch.setattr(yaml, "__with_libyaml__", request.param)
