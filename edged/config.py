@@ -187,8 +187,9 @@ def _remove(data: dict[str, Any], path: Path) -> bool:
 
 
 def effective(config: Config) -> dict[str, Any]:
-    """All tables, every default filled in, as plain data. Settings are hidden: only how many keys they have."""
-    return {name: value for name, value in _plain(config).items() if value is not None}
+    """All tables, every default filled in, as plain data. Settings are hidden: only how many keys they have. What this
+    release does not have is left out."""
+    return {name: value for name, value in _plain(config).items() if value is not None and value != {}}
 
 
 def _plain(value: object) -> Any:
@@ -196,7 +197,7 @@ def _plain(value: object) -> Any:
         return {
             field.name: _hidden(getattr(value, field.name))
             if field.metadata["hidden"] else _plain(getattr(value, field.name))
-            for field in dataclasses.fields(value) if "check" in field.metadata
+            for field in dataclasses.fields(value) if "check" in field.metadata and not field.metadata["unavailable"]
         }  # fmt: skip
     if isinstance(value, tuple | list):
         return [_plain(element) for element in value]

@@ -1,28 +1,27 @@
-"""`edged check`: checks a configuration file and prints what is in effect. It reads files, never a cluster.
+"""`edged check`: checks a configuration file and prints what is in effect; then what is wrong, and how much that is.
 
-Exit codes: 0 fine; 1 the file is valid, but names something that is missing on this machine (modules, keys);
-2 the file itself is wrong. The same `config.load` runs before the daemon starts and before each reload.
+Exit codes: 0 fine; 1 the file is valid, but names something that is missing on this machine (modules, keys) or of
+another kind; 2 the file itself is wrong. The same `config.load` runs before the daemon starts and before each reload.
+What is looked for beyond it is in check_findings.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged import config as configuration
 from edged import yaml_text
 from edged.cli import options
 from edged.cli.output import print_data
 from edged.cli.parsing import Parser
-from edged.config import Config
-from edged.errors import ConfigError
+from edged.config import Config, ConfigErrors
 from edged.json_text import dumps, loads
-from edged.registry.config import module_path
-from edged.registry.store import Store
+
+if TYPE_CHECKING:
+    from edged.admission.rules.webhooks import Generated
 
 
 def declare(parser: Parser) -> None:
@@ -36,96 +35,53 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = configuration.load(args.file or args.config or configuration.DEFAULT_PATH)
+    from edged.cli import check_findings
+
+    path = args.file or args.config or configuration.DEFAULT_PATH
+    try:
+        config = configuration.load(path)
+    except ConfigErrors as error:
+        print(error, file=sys.stderr)
+        print(f"edged: {path}: {_counted(len(error.problems), 'error')}", file=sys.stderr)
+        return 2
+    registered = check_findings.generated(config, config.admission) if config.admission else None
+    errors, warnings = check_findings.errors(config, registered), check_findings.warnings(config)
+    summary = f"{path}: {_counted(len(errors), 'error')}, {_counted(len(warnings), 'warning')}"
     if not args.quiet:
-        effective = configuration.effective(config)
-        if args.output == "toml":
-            print(to_toml(effective), end="")
-            print(selectors(config), end="")
-        else:
-            print_data(effective, args.output)
-    findings = list(missing(config))
-    for finding in findings:
-        print(f"edged: {finding}", file=sys.stderr)
-    return 1 if findings else 0
+        _show(config, registered, args.output, "" if errors or warnings else summary)
+    for text in [*(f"warning: {each}" for each in warnings), *errors]:
+        print(f"edged: {text}", file=sys.stderr)
+    if errors or warnings:
+        print(f"edged: {summary}", file=sys.stderr)
+    return 1 if errors else 0
 
 
-def selectors(config: Config) -> str:
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _show(config: Config, registered: Generated | None, output: str, summary: str) -> None:
+    """What is in effect. It is complete before anything is said on stderr, so that errors stand last on a terminal.
+    `summary`: "" where stderr has it."""
+    effective = configuration.effective(config)
+    if output != "toml":
+        print_data(effective, output)
+    else:
+        print(to_toml(effective), end="")
+        print(selectors(registered) if registered else "", end="")
+        print(f"\n# {summary}" if summary else "")
+    sys.stdout.flush()
+
+
+def selectors(registered: Generated) -> str:
     """As comments: which requests the API server sends to each policy, with edged's own exemptions."""
-    admission = config.admission
-    if admission is None or admission.register == "none":
-        return ""
     from edged.admission.rules import webhooks
-    from edged.cli import webhook
 
-    specs = [spec for spec in webhook.specs_of(config, admission) if not spec.path]  # no webhooks of kinds
-    if not specs:
-        return ""
-    generated = webhooks.generate(specs, webhook.target_of(config, admission))
-    hooks = [hook for obj in generated.objects.values() for hook in obj["webhooks"]]
+    hooks = [hook for obj in registered.objects.values() for hook in obj["webhooks"]]
     shown = [loads(dumps(webhooks.describe(hook))) for hook in hooks]
     text = "\nWhich requests the API server sends to edged, with edged's own exemptions:\n"
     text += yaml_text.dumps(shown) if shown else "nothing\n"
-    text += "".join(f"policy {name} is not registered: {why}\n" for name, why in generated.problems.items())
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
-
-
-def missing(config: Config) -> Iterator[str]:
-    """Files that the configuration names and this process cannot read."""
-    for key, path in _named_files(config):
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            yield f"{key}: {path}: {error.strerror}"
-    if config.scheduler and os.access(config.scheduler.config, os.R_OK):
-        yield from _of_scheduler_file(Path(config.scheduler.config))
-    if config.admission and config.admission.register == "static":
-        directory = config.admission.static_dir
-        if not os.path.isdir(directory):
-            yield f"[admission] static_dir: {directory}: no such directory"
-
-
-def _of_scheduler_file(path: Path) -> Iterator[str]:
-    """The problems of a KubeSchedulerConfiguration, with their paths in the file."""
-    from edged.scheduling.run.plugin_loader import read_settings
-
-    try:
-        read_settings(path)
-    except ConfigError as error:
-        yield f"[scheduler] config: {error}"
-
-
-def _named_files(config: Config) -> Iterator[tuple[str, str]]:
-    """(place in the file, path). A module from the network is a file only after it was fetched."""
-    for where, url in _named_modules(config):
-        if url.startswith("file:"):
-            yield where, module_path(url)
-        elif config.registry.offline and (stored := Store(Path(config.node.state_dir) / "modules")).find(url) is None:
-            yield f"{where}: {url}: not fetched yet, and [registry] offline is true", str(stored.path(url))
-    if config.kubernetes.kubeconfig:
-        yield "[kubernetes] kubeconfig", config.kubernetes.kubeconfig
-    if admission := config.admission:
-        for name in ("cert", "key", "client_ca"):
-            if path := getattr(admission.tls, name):
-                yield f"[admission] tls.{name}", path
-    if config.scheduler and config.scheduler.config:
-        yield "[scheduler] config", config.scheduler.config
-    for key in ("sources", "docker_config"):
-        if path := getattr(config.registry, key):
-            yield f"[registry] {key}", path if key == "sources" else f"{path}/config.json"
-
-
-def _named_modules(config: Config) -> Iterator[tuple[str, str]]:
-    if admission := config.admission:
-        for group in admission.group:
-            for name, member in group.members.items():
-                yield f'[[admission.group]] "{group.name}" members.{name}.module', member.module
-        for policy in admission.policy:
-            yield f'[[admission.policy]] "{policy.name}" module', policy.module
-    if scheduler := config.scheduler:
-        for plugin in scheduler.plugin:
-            yield f'[[scheduler.plugin]] "{plugin.name}" module', plugin.module
 
 
 def to_toml(tables: Mapping[str, object]) -> str:

@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -306,21 +306,28 @@ def target_of(config: Config, admission: AdmissionConfig) -> Target:
                   timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)
 
 
-def specs_of(config: Config, admission: AdmissionConfig) -> list[WebhookSpec]:
-    """Registrations of the configured policies, whose rules are None where a module cannot be read, and of the custom
-    resources that the daemon served last."""
+def say(text: str) -> None:
+    """On stderr: stdout is for what was asked for."""
+    print(f"edged: {text}", file=sys.stderr)
+
+
+def specs_of(config: Config, admission: AdmissionConfig, tell: Callable[[str], None] = say) -> list[WebhookSpec]:
+    """Registrations of the configured policies, whose rules are None where a module cannot be read (`tell` is told),
+    and of the custom resources that the daemon served last."""
     from edged.admission.host.webhook_specs import group_webhook
     from edged.admission.resources.resource_configs import remembered_specs
 
-    own = [*_specs(config, admission.policy), *map(group_webhook, admission.group)]
+    own = [*_specs(config, admission.policy, tell), *map(group_webhook, admission.group)]
     return [*own, *remembered_specs(
         admission, config.engine.wall_timeout_s, Path(config.node.state_dir), Logger()
     )]
 
 
-def _specs(config: Config, policies: Iterable[PolicyConfig]) -> Iterable[WebhookSpec]:
+def _specs(
+    config: Config, policies: Iterable[PolicyConfig], tell: Callable[[str], None]
+) -> Iterable[WebhookSpec]:
     for policy in policies:
-        metadata = metadata_of(policy, config.node.state_dir)
+        metadata = metadata_of(policy, config.node.state_dir, tell)
         rules: Any = policy.rules
         if rules is None:
             rules = metadata.rules if metadata else None
@@ -335,9 +342,8 @@ def _specs(config: Config, policies: Iterable[PolicyConfig]) -> Iterable[Webhook
             match_conditions=policy.match_conditions)
 
 
-def metadata_of(policy: PolicyConfig, state_dir: str) -> Any:
-    """What the module says about itself, without compiling it; None, said on stderr, when it cannot be
-    read."""
+def metadata_of(policy: PolicyConfig, state_dir: str, tell: Callable[[str], None] = say) -> Any:
+    """What the module says about itself, without compiling it; None when it cannot be read, which `tell` is told."""
     from edged.abi import metadata
     from edged.wasm.binary import custom_section
     from edged.wasm.compile import METADATA_SECTION
@@ -346,7 +352,7 @@ def metadata_of(policy: PolicyConfig, state_dir: str) -> Any:
         binary = _read(_module_file(policy.module, state_dir))
         return metadata.parse(custom_section(binary, METADATA_SECTION))
     except EdgedError as error:
-        print(f"edged: policy {policy.name}: {error}", file=sys.stderr)
+        tell(f"policy {policy.name}: {error}")
         return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from edged import config
 from edged.cli import main as cli
 from edged.cli.check import to_toml
 
+SAMPLES = Path(__file__).parents[2] / "modules"
 TEXT = """
 [admission]
 register = "none"
@@ -22,17 +25,18 @@ rules = [{{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operat
 [scheduler]
 [[scheduler.plugin]]
 name = "s"
-module = "file://{module}"
+module = "file://{plugin}"
 config = "quote \\" and \\n newline"
 """
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    module = tmp_path / "m.wasm"
-    module.write_bytes(b"\0asm")
+    module, plugin = tmp_path / "m.wasm", tmp_path / "q.wasm"
+    module.write_bytes((SAMPLES / "admission/pod-privileged/pod-privileged.wasm").read_bytes())
+    plugin.write_bytes((SAMPLES / "scheduling/device-fit/device-fit.wasm").read_bytes())
     path = tmp_path / "edged.toml"
-    path.write_text(TEXT.format(module=module))
+    path.write_text(TEXT.format(module=module, plugin=plugin))
     return path
 
 
@@ -42,6 +46,8 @@ def test_a_good_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.err == ""
     assert "hunter2" not in shown.out
     assert tomllib.loads(shown.out)["admission"]["policy"][0]["settings"] == "(1 key, hidden)"
+    assert shown.out.startswith("[node]\n") and "signatures" not in shown.out  # what is not available is not shown
+    assert shown.out.endswith(f"\n\n# {file}: 0 errors, 0 warnings\n")
 
 
 def test_what_is_printed_reads_back_as_the_same_configuration(file: Path) -> None:
@@ -66,8 +72,49 @@ def test_a_missing_module_is_1(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["check", "-q", str(file)]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert '[[admission.policy]] "p" module' in shown.err
-    assert "No such file" in shown.err
+    missing = f'{file.parent}/m.wasm: No such file or directory; put the module there, or correct the path'
+    assert shown.err == f'edged: [[admission.policy]] "p" module: {missing}\nedged: {file}: 1 error, 0 warnings\n'
+
+
+def test_errors_stand_last_and_once(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where the policy's rules would be in the module that is missing."""
+    text = file.read_text().replace('register = "none"', "").replace("rules = ", "# rules = ")
+    file.write_text(text.replace("m.wasm", "gone.wasm"))
+    script = f"exec 2>&1; {sys.executable} -m edged check {file}"
+    lines = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False).stdout.splitlines()
+    assert sum("gone.wasm: No such file" in line for line in lines) == 1
+    assert lines[-2].startswith('edged: [[admission.policy]] "p" module: ')
+    assert lines[-1] == f"edged: {file}: 1 error, 0 warnings"
+
+
+def test_modules_in_each_others_table(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = file.read_text().replace("m.wasm", "x.wasm").replace("q.wasm", "m.wasm").replace("x.wasm", "q.wasm")
+    file.write_text(text)
+    assert cli.main(["check", "-q", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "q.wasm: the module is a scheduler plugin; move it to [[scheduler.plugin]]\n" in said
+    assert "m.wasm: the module is an admission policy; move it to [[admission.policy]]\n" in said
+    assert said.endswith("2 errors, 0 warnings\n")
+
+
+def test_a_module_that_is_fetched_later_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "edged.toml"
+    text = f'[node]\nstate_dir = "{tmp_path}"\n[admission]\n[[admission.policy]]\nname = "p"\n'
+    path.write_text(f'{text}module = "registry://ghcr.io/a/b:v1"\nrules = []\n')
+    assert cli.main(["check", "-q", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith('edged: warning: [[admission.policy]] "p" module: registry://ghcr.io/a/b:v1 is not on this')
+    assert said.endswith("0 errors, 1 warning\n")
+    path.write_text(path.read_text() + "[registry]\noffline = true\n")
+    assert cli.main(["check", "-q", str(path)]) == 1
+    assert "`edged module load`" in capsys.readouterr().err
+
+
+def test_a_policy_that_the_api_server_would_refuse(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = file.read_text().replace('register = "none"', "")
+    file.write_text(text.replace('resources = ["pods"]', 'resources = ["*/*", "pods"]'))
+    assert cli.main(["check", "-q", str(file)]) == 1
+    assert '[[admission.policy]] "p": not registered: ' in capsys.readouterr().err
 
 
 def test_a_wrong_file_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +122,7 @@ def test_a_wrong_file_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path.write_text("[node]\nnme = 1\n")
     assert cli.main(["check", str(path)]) == 2
     shown = capsys.readouterr()
-    assert f'{path}:2: [node] nme: unknown key; did you mean name?' in shown.err
+    assert shown.err == f"{path}:2: [node] nme: unknown key; did you mean name?\nedged: {path}: 1 error\n"
     assert shown.out == ""
 
 

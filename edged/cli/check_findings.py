@@ -1,0 +1,151 @@
+"""What `edged check` finds in a configuration file that can be read: files that are missing, modules of another kind,
+policies that cannot be registered. It reads files, never a cluster.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edged.admission.config import AdmissionConfig
+from edged.admission.rules.webhooks import Generated
+from edged.cli.module_content import content_problem
+from edged.config import Config
+from edged.errors import ConfigError
+from edged.registry.config import module_path
+from edged.registry.store import Store
+from edged.wasm.purpose import PLUGIN, POLICY, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A module that the configuration names: of which policy or plugin, in which key, and what it has to be."""
+
+    name: str
+    key: str
+    url: str
+    wanted: Purpose
+
+
+def modules(config: Config) -> Iterator[Named]:
+    """All of them, members of groups included."""
+    if admission := config.admission:
+        for policy in admission.policy:
+            yield Named(policy.name, f'[[admission.policy]] "{policy.name}" module', policy.module, POLICY)
+        for group in admission.group:
+            for name, member in group.members.items():
+                key = f'[[admission.group]] "{group.name}" members.{name}.module'
+                yield Named(f"{group.name}/{name}", key, member.module, POLICY)
+    if scheduler := config.scheduler:
+        for plugin in scheduler.plugin:
+            yield Named(plugin.name, f'[[scheduler.plugin]] "{plugin.name}" module', plugin.module, PLUGIN)
+
+
+def generated(config: Config, admission: AdmissionConfig) -> Generated | None:
+    """The webhooks of the configured policies; None where edged registers none. Modules that cannot be read are in
+    `errors`."""
+    from edged.admission.rules import webhooks
+    from edged.cli import webhook
+
+    if admission.register == "none":
+        return None
+    specs = [spec for spec in webhook.specs_of(config, admission, lambda text: None) if not spec.path]
+    return webhooks.generate(specs, webhook.target_of(config, admission)) if specs else None
+
+
+def errors(config: Config, registered: Generated | None) -> list[str]:
+    """What keeps something of the configuration from working, `[table] key: what`. `registered`: from `generated`."""
+    found = [*_module_errors(config), *_file_errors(config), *_scheduler_errors(config)]
+    known = {f'[[admission.policy]] "{name}" module: ' for name in (registered.problems if registered else ())}
+    told = {start for start in known if any(text.startswith(start) for text in found)}
+    for name, why in (registered.problems if registered else {}).items():
+        if f'[[admission.policy]] "{name}" module: ' not in told:
+            found.append(f'[[admission.policy]] "{name}": not registered: {why}')
+    return found
+
+
+def warnings(config: Config) -> list[str]:
+    """What works differently from what somebody may expect."""
+    store = Store(Path(config.node.state_dir) / "modules")
+    found = [
+        f"{each.key}: {each.url} is not on this node yet: the daemon fetches it when it starts"
+        for each in modules(config)
+        if not each.url.startswith("file:") and not config.registry.offline and store.find(each.url) is None
+    ]
+    scheduler = config.scheduler
+    if scheduler is not None and os.access(scheduler.config, os.R_OK):
+        from edged.scheduling.run.plugin_loader import read_settings
+
+        try:
+            ignored = read_settings(Path(scheduler.config)).ignored
+        except ConfigError:
+            ignored = ()
+        found += [f"[scheduler] config: {scheduler.config}: {what} has no effect in edged" for what in ignored]
+    return found
+
+
+def _module_errors(config: Config) -> Iterator[str]:
+    store = Store(Path(config.node.state_dir) / "modules")
+    for each in modules(config):
+        path = module_path(each.url) if each.url.startswith("file:") else store.find(each.url)
+        if path is not None:
+            if problem := _module_problem(Path(path), each.wanted):
+                yield f"{each.key}: {problem}"
+        elif config.registry.offline:
+            yield (f"{each.key}: {each.url} is not on this node, and [registry] offline is true: "
+                   f"`edged module load` brings it")  # fmt: skip
+
+
+def _module_problem(path: Path, wanted: Purpose) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        return f"{path}: {error.strerror}; put the module there, or correct the path"
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    why, remedy = content_problem(content, wanted)
+    return f"{path}: {why}; {remedy}" if why else ""
+
+
+def _file_errors(config: Config) -> Iterator[str]:
+    for key, path in _named_files(config):
+        try:
+            with open(path, "rb"):
+                pass
+        except FileNotFoundError as error:
+            step = "`edged init` writes it" if "kubeconfig" in key else "put the file there, or correct the path"
+            yield f"{key}: {path}: {error.strerror}; {step}"
+        except OSError as error:
+            yield f"{key}: {path}: {error.strerror}"
+    if config.admission and config.admission.register == "static":
+        directory = config.admission.static_dir
+        if not os.path.isdir(directory):
+            yield f"[admission] static_dir: {directory}: no such directory; `edged init` makes it"
+
+
+def _named_files(config: Config) -> Iterator[tuple[str, str]]:
+    """(key, path), modules left out."""
+    if config.kubernetes.kubeconfig:
+        yield "[kubernetes] kubeconfig", config.kubernetes.kubeconfig
+    if admission := config.admission:
+        for name in ("cert", "key", "client_ca"):
+            if path := getattr(admission.tls, name):
+                yield f"[admission] tls.{name}", path
+    if config.scheduler and config.scheduler.config:
+        yield "[scheduler] config", config.scheduler.config
+    for key in ("sources", "docker_config"):
+        if path := getattr(config.registry, key):
+            yield f"[registry] {key}", path if key == "sources" else f"{path}/config.json"
+
+
+def _scheduler_errors(config: Config) -> Iterator[str]:
+    """The problems of a KubeSchedulerConfiguration, with their paths in the file."""
+    from edged.scheduling.run.plugin_loader import read_settings
+
+    if config.scheduler and os.access(config.scheduler.config, os.R_OK):
+        try:
+            read_settings(Path(config.scheduler.config))
+        except ConfigError as error:
+            yield f"[scheduler] config: {error}"

@@ -1,0 +1,31 @@
+"""What of a module can be seen to be wrong without compiling it: its form, its kind, a policy's metadata. Pure.
+
+Used by `edged check` and `edged doctor`; `edged policy run` tries the rest.
+"""
+
+from __future__ import annotations
+
+from edged.abi import metadata
+from edged.errors import GuestError
+from edged.wasm import binary
+from edged.wasm.compile import METADATA_SECTION
+from edged.wasm.purpose import POLICY, Purpose, misplaced, purpose_of
+
+
+def content_problem(content: bytes, wanted: Purpose) -> tuple[str, str]:
+    """What is wrong with a module that has to be `wanted`, and what to do; ("", "") where nothing can be seen."""
+    try:
+        interface = binary.interface(content)
+        found = purpose_of((item.module for item in interface.imports), interface.exports)
+        if why := misplaced(found, wanted):
+            table = "admission.policy" if found == POLICY else "scheduler.plugin"
+            return why.partition(":")[0], f"move it to [[{table}]]"
+        said = metadata.parse(binary.custom_section(content, METADATA_SECTION)) if wanted == POLICY else None
+    except GuestError as error:
+        return str(error), "fetch or build the module again"
+    try:
+        if said is not None:
+            metadata.check_loadable(said)
+    except GuestError as error:
+        return str(error), "add metadata with `edged policy annotate`, or use the module that its author published"
+    return "", ""
