@@ -1,6 +1,6 @@
 """Steps in the cluster: the daemon's identity, its kubeconfig, the webhook objects.
 
-An object that carries no owner annotation of this machine is somebody else's: it is kept and named.
+An object that carries no owner annotation of this node is somebody else's: it is kept and named.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from edged.admission.endpoint.registration import Refused
 from edged.admission.rules import webhooks
 from edged.cli.installation import identity
 from edged.cli.installation.identity import NAMESPACE, RESOURCES, ClusterAddress, Object
+from edged.cli.installation.layout import USER
 from edged.cli.installation.local_steps import FileStep, OwnerOf
 from edged.cli.installation.machine import Machine
 from edged.cli.installation.steps import UNCHANGED, Finding
@@ -57,7 +58,7 @@ class ApplyObject:
         if live is None:
             return Finding("create")
         owner = webhooks.owner_of(live)
-        if not identity.is_same_machine(owner, webhooks.owner_of(self.desired)) and not self.force:
+        if owner != webhooks.owner_of(self.desired) and not self.force:
             raise EdgedError(f"it is there and belongs to {owner or 'somebody else'}. Do two machines have one node "
                              "name? [node] name gives this one another; --force takes the object over")
         would_be = await self._apply(dry_run=True)
@@ -103,8 +104,16 @@ class KubeconfigStep:
             return Finding("kept", "systemd gives it to the daemon (LoadCredential=)")
         secret = await find(self.client, RESOURCES["Secret"], self.name, NAMESPACE)
         if secret is None or not identity.token_of(secret):
-            return await self._before_token()
-        return await self._file(secret).look()
+            found = await self._before_token()
+        else:
+            found = await self._file(secret).look()
+        return self._told(found) if found.change == "kept" else found
+
+    def _told(self, found: Finding) -> Finding:
+        """What keeping somebody else's file means."""
+        why = self.machine.unreadable_for(USER, self.path)
+        means = f"but the daemon cannot use it: {why}" if why else "the daemon goes on with the identity in it"
+        return Finding("kept", f"`edged init` did not write it, {means}; --force replaces it")
 
     async def _before_token(self) -> Finding:
         """There is no token yet: what is there decides."""

@@ -5,12 +5,14 @@ Only what differs from a default stands in it; the default places of files are t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from edged.cli.installation.layout import Layout
 from edged.json_text import dumps
+from edged.toml.reader import is_dns_subdomain
 
 Part = Literal["admission", "scheduler"]
 HEAD = """\
@@ -33,17 +35,19 @@ names = ["edged"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """`listen`: "" for the default, this host alone. `reference`: the file with all keys."""
+    """`listen`: "" for the default, this host alone. `reference`: the file with all keys. `node`: "" for the host's
+    name."""
 
     parts: Collection[Part]
     module: str
     reference: str
     listen: str = ""
+    node: str = ""
 
 
 def render(layout: Layout, choices: Choices) -> str:
     text = HEAD.format(reference=choices.reference)
-    text += _node(layout)
+    text += _node(layout, choices.node)
     text += f"\n[kubernetes]\nkubeconfig = {_toml(str(layout.kubeconfig))}\n"
     if "admission" in choices.parts:
         text += "\n[admission]\n"
@@ -57,11 +61,21 @@ def render(layout: Layout, choices: Choices) -> str:
     return text
 
 
-def _node(layout: Layout) -> str:
+def node_name(host: str) -> str:
+    """A name for objects in the cluster where the host's own name cannot be one; "" where it can."""
+    if is_dns_subdomain(host):
+        return ""
+    labels = (re.sub(r"[^a-z0-9]+", "-", label).strip("-") for label in host.lower().split("."))
+    return ".".join(label for label in labels if label) or "node"
+
+
+def _node(layout: Layout, name: str) -> str:
     usual = Layout()
     keys = [("state_dir", layout.state, usual.state), ("cache_dir", layout.cache, usual.cache),
             ("socket", layout.socket, usual.socket)]
     lines = [f"{key} = {_toml(str(path))}\n" for key, path, default in keys if path != default]
+    if name:
+        lines.insert(0, f"# The host's own name cannot name objects in the cluster.\nname = {_toml(name)}\n")
     return f"\n[node]\n{''.join(lines)}" if lines else ""
 
 

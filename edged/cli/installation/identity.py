@@ -19,6 +19,8 @@ from edged.json_text import JsonError, dumps, loads
 from edged.kube.values.names import GroupVersionResource
 
 NAMESPACE = "kube-system"
+BY_HAND = "edged"
+"""The name that `edged rbac render` gives to all objects unless it is told another one."""
 LABEL, LABEL_VALUE = "app.kubernetes.io/managed-by", "edged"
 SELECTOR = f"{LABEL}={LABEL_VALUE}"
 RBAC = "rbac.authorization.k8s.io"
@@ -58,12 +60,6 @@ def owned(objects: Iterable[Object], owner: str) -> list[Object]:
         metadata["annotations"] = {**metadata.get("annotations", {}), OWNER: owner}
         found.append({**obj, "metadata": metadata})
     return found
-
-
-def is_same_machine(one: str, other: str) -> bool:
-    """Whether two owners are one machine, perhaps under another node name (registration_modes.py: owner_identity)."""
-    parts = [owner.rpartition("/") for owner in (one, other)]
-    return one == other or (bool(parts[0][1]) and parts[0][1:] == parts[1][1:])
 
 
 def label_of(obj: Mapping[str, Any]) -> str:
@@ -114,6 +110,14 @@ def is_our_kubeconfig(data: bytes) -> bool:
     extensions = content.pop("extensions", None)
     ours = [{"name": EXTENSION, "extension": {"sha256": _digest(content)}}]
     return bool(extensions == ours)
+
+
+def node_of(data: bytes) -> str:
+    """The node that a kubeconfig of `edged init` was made for; "" where it is not one. It knows the node's name when
+    the configuration does not, or says another one by now."""
+    if not is_our_kubeconfig(data):
+        return ""
+    return str(loads(data)["current-context"]).removeprefix(name_of(""))
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -140,7 +140,8 @@ class FileStep:
         except FileNotFoundError:
             return Finding("create")
         if self.always_kept:
-            return Finding("kept", "everything else follows it")
+            why = self.machine.unreadable_for(USER, self.path)
+            return Finding("update", f"its mode only: {why}") if why else Finding("kept", "everything else follows it")
         if there == self.content:
             return self._rights(found)
         if self.ours(there):
@@ -157,7 +158,10 @@ class FileStep:
 
     async def apply(self, found: Finding) -> None:
         make_folder(self.path.parent, 0o755)
-        write_atomically(self.path, self.content, self.mode)
+        if self.always_kept and self.path.exists():
+            self.path.chmod(self.mode)
+        else:
+            write_atomically(self.path, self.content, self.mode)
         owner = self.owner()
         if owner is not None:
             self.machine.give(self.path, owner)

@@ -93,6 +93,19 @@ class Machine:
         needed = stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH
         return "" if mode & needed else f"{path} is closed to other users, and the daemon runs as one"
 
+    def unreadable_for(self, name: str, path: Path) -> str:
+        """Why that user cannot read a file, as far as its mode says; "" where it can, or where there is no such
+        user."""
+        user = self.user(name)
+        if user is None:
+            return ""
+        try:
+            found = path.stat()
+        except OSError as error:
+            return f"{path}: {error.strerror}"
+        bit = stat.S_IRUSR if found.st_uid == user.uid else stat.S_IRGRP if found.st_gid == user.gid else stat.S_IROTH
+        return "" if found.st_mode & bit else f"user {name} may not read {path}"
+
     def give(self, path: Path, owner: Owner) -> None:
         """Raises OSError."""
         os.chown(path, owner.uid, owner.gid, follow_symlinks=False)

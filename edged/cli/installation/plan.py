@@ -45,6 +45,7 @@ from edged.errors import ConfigError
 from edged.json_text import dumps
 from edged.kube.client import ApiClient
 from edged.tls import certificates
+from edged.toml.reader import is_dns_subdomain
 
 PORT = 8443
 DEFAULT_PARTS: tuple[Part, ...] = ("admission",)
@@ -91,13 +92,17 @@ class Planner:
             if not config.kubernetes.kubeconfig:
                 raise ConfigError(f"{path}: it names no kubeconfig for the daemon: add "
                                   f'kubeconfig = "{self._layout.kubeconfig}" under [kubernetes], and run this again')
+            if not is_dns_subdomain(config.node.name):
+                raise ConfigError(f"{path}: the host's name {config.node.name!r} cannot name objects in the cluster: "
+                                  "add name = \"...\" under [node], in lower case, and run this again")
             self._report.facts.append(("configuration", f"{path} is kept, and everything else follows it"))
             self._missing_parts(config, only)
             return Wanted(path, config, None, None)
         module, copied = self._module()
         parts: Collection[Part] = only or DEFAULT_PARTS
         listen = await self._listen() if "admission" in parts else ""
-        choices = default_config.Choices(parts, str(copied or module), str(self._program.reference), listen)
+        node = default_config.node_name(Config().node.name)
+        choices = default_config.Choices(parts, str(copied or module), str(self._program.reference), listen, node)
         text = default_config.render(self._layout, choices)
         config = configuration.parse(text.replace(str(copied), str(module)) if copied else text, str(path))
         names = {"admission": "the policy no-privileged", "scheduler": "a scheduler named edged"}
@@ -127,8 +132,7 @@ class Planner:
         problem = api_servers.loopback_problem(slices, client.server)
         if not problem:
             return ""
-        local = local_address(api_servers.endpoint_addresses(slices), client.server)
-        shown = f"[{local}]:{PORT}" if ":" in local else f"{local}:{PORT}"
+        shown = _dialled_from_outside(slices, client.server)
         self._report.facts.append(("listener", f"{shown}: {problem}"))
         return shown
 
@@ -159,9 +163,8 @@ class Planner:
         slices = await client.request("GET", api_servers.ENDPOINTS_PATH, query=api_servers.ENDPOINTS_QUERY)
         problem = api_servers.loopback_problem(slices, client.server)
         if problem:
-            local = local_address(api_servers.endpoint_addresses(slices), client.server)
             raise ConfigError(f"{admission.dialled} is a loopback URL, and {problem}: set listen under [admission] to "
-                              f"an address of this node, such as {local}:{PORT}")
+                              f"an address of this node, such as {_dialled_from_outside(slices, client.server)}")
 
     def _owner(self) -> Owner | None:
         return self._machine.user(USER)
@@ -191,6 +194,14 @@ class Planner:
                               owner=self._readable_owner, always_kept=wanted.text is None))
         return steps
 
+    def _owners(self, config: Config) -> set[str]:
+        """This node, also under the name that it had before."""
+        try:
+            before = identity.node_of(Path(config.kubernetes.kubeconfig).read_bytes())
+        except OSError:
+            before = ""
+        return {owner_identity(node) for node in (config.node.name, before) if node}
+
     def _own_folder(self, path: Path) -> FolderStep:
         usual = path in (self._layout.state, self._layout.cache)
         return FolderStep(self._machine, path, 0o700, self._owner, usual)
@@ -200,7 +211,7 @@ class Planner:
         objects = identity.owned(rbac.render(config, name, NAMESPACE), owner)
         client = self._cluster.client
         wanted = set(map(identity.key, objects))
-        stale = [obj for obj in await objects_of(client, owner) if identity.key(obj) not in wanted]
+        stale = [obj for obj in await objects_of(client, self._owners(config)) if identity.key(obj) not in wanted]
         kubeconfig = KubeconfigStep(
             machine=self._machine, client=client, path=Path(config.kubernetes.kubeconfig), name=name,
             address=self._cluster.address, owner=self._owner, force=self._force, credentials=self._layout.credentials,
@@ -302,6 +313,12 @@ class CertificatesStep:
 
     async def apply(self, found: Finding) -> None:
         certificates.ensure(self._state, self._names(), self.clock(), self._clients)
+
+
+def _dialled_from_outside(slices: api_servers.EndpointSlices, server: str) -> str:
+    """host:port of this node as API servers on other hosts can dial it."""
+    local = local_address(api_servers.endpoint_addresses(slices), server)
+    return f"[{local}]:{PORT}" if ":" in local else f"{local}:{PORT}"
 
 
 def local_address(endpoints: Collection[str], server: str) -> str:

@@ -17,6 +17,7 @@ from edged.admission.endpoint.static_registration import FILE_NAME
 from edged.admission.resources.kinds import GROUP, KINDS
 from edged.admission.rules import webhooks
 from edged.cli.installation import administrator, api_server_files, identity, unit_file
+from edged.cli.installation.cluster_steps import find
 from edged.cli.installation.install import check_machine, is_running
 from edged.cli.installation.layout import USER, Layout
 from edged.cli.installation.local_steps import SystemdReload
@@ -96,7 +97,8 @@ class Removal:
         self._said = said
         self._path = Path(options.config).absolute() if options.config else there.layout.config
         self._config, self._known = self._read()
-        self._owner = owner_identity(self._config.node.name)
+        self._nodes = self._names()
+        self._owners = {owner_identity(node) for node in self._nodes}
         self._unreachable = ""
 
     def _read(self) -> tuple[Config, bool]:
@@ -110,6 +112,14 @@ class Removal:
         text = f"{self._path} is broken, what can be read of it is used: {error}" if error else str(self._path)
         self._report.facts.append(("configuration", text))
         return config, error is None
+
+    def _names(self) -> list[str]:
+        """The node's name, and the one in the kubeconfig that init wrote: the configuration may be gone or changed."""
+        try:
+            written = identity.node_of(Path(self._config.kubernetes.kubeconfig).read_bytes())
+        except OSError:
+            written = ""
+        return [name for name in (self._config.node.name, written) if name]
 
     def _usual(self) -> str:
         layout = self._layout
@@ -152,7 +162,7 @@ class Removal:
         if client is not None:
             if not self._options.dry_run:
                 # A daemon with the rights of an administrator may have registered again while it stopped.
-                await self._do(DeleteWebhookObject(client, kind, self._owner, True) for kind in webhooks.PLURALS)
+                await self._do(DeleteWebhookObject(client, kind, self._owners, True) for kind in webhooks.PLURALS)
             await self._do(await self._cluster(client))
         else:
             await self._do([Unreachable("ServiceAccount, roles and Lease in the cluster", self._unreachable)])
@@ -178,11 +188,11 @@ class Removal:
         admission = self._config.admission
         await self._do(self._static_files(admission or AdmissionConfig()))
         if client is not None:
-            return await self._do(DeleteWebhookObject(client, kind, self._owner) for kind in webhooks.PLURALS)
+            return await self._do(DeleteWebhookObject(client, kind, self._owners) for kind in webhooks.PLURALS)
         if self._known and (admission is None or admission.register != "dynamic"):
             return True
         if own is not None and await self._can_be_asked(own):
-            return await self._do(EmptyWebhookObject(own, kind, self._owner) for kind in webhooks.PLURALS)
+            return await self._do(EmptyWebhookObject(own, kind, self._owners) for kind in webhooks.PLURALS)
         why, self._unreachable = self._unreachable, "the same"
         return await self._do([Unreachable("webhook objects in the cluster", why)])
 
@@ -198,7 +208,7 @@ class Removal:
         if admission.static_dir == AdmissionConfig().static_dir:
             folder = self._layout.static
         manifests: list[Step] = [
-            DeleteManifest(folder / name / FILE_NAME, self._owner) for name in webhooks.FOLDERS.values()
+            DeleteManifest(folder / name / FILE_NAME, self._owners) for name in webhooks.FOLDERS.values()
         ]
         kubeconfig = folder / api_server_files.KUBECONFIG_FILE
         return [
@@ -214,13 +224,24 @@ class Removal:
         if lease is None and not self._known:
             lease = NamespacedName(identity.NAMESPACE, OWN_LEASE)
         if lease is not None:
-            steps.append(DeleteLease(client, lease, self._config.node.name))
+            steps.append(DeleteLease(client, lease, self._nodes))
         try:
-            steps += [DeleteObject(client, obj) for obj in await objects_of(client, self._owner)]
+            steps += [DeleteObject(client, obj) for obj in await objects_of(client, self._owners)]
+            await self._name_what_was_made_by_hand(client)
             await self._name_custom_resources(client)
         except PeerError as error:
             steps.append(Unreachable("ServiceAccount and roles in the cluster", str(error)))
         return steps
+
+    async def _name_what_was_made_by_hand(self, client: ApiClient) -> None:
+        """By `edged rbac render | kubectl apply -f -`, which marks no owner."""
+        name = identity.BY_HAND
+        live = await find(client, identity.RESOURCES["ServiceAccount"], name, identity.NAMESPACE)
+        if live is not None and not webhooks.owner_of(live):
+            self._report.notes.append(
+                f"ServiceAccount {identity.NAMESPACE}/{name}, its Secret and roles of that name come from `edged rbac "
+                "render` and may be another node's. To delete them: edged rbac render | kubectl delete -f -"
+            )
 
     async def _name_custom_resources(self, client: ApiClient) -> None:
         counts = {}

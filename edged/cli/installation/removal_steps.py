@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,7 +192,7 @@ class DeleteManifest:
     """A manifest of static registration that this machine's daemon wrote."""
 
     path: Path
-    owner: str
+    owners: Collection[str]
 
     @property
     def what(self) -> str:
@@ -206,8 +206,7 @@ class DeleteManifest:
         except JsonError:
             return Finding("kept", "it is no manifest of edged")
         there = webhooks.owner_of(found) if isinstance(found, dict) else ""
-        mine = identity.is_same_machine(there, self.owner)
-        return Finding("delete") if mine else Finding("kept", f"it belongs to {there or 'somebody else'}")
+        return Finding("delete") if there in self.owners else Finding("kept", belongs_to(there))
 
     async def apply(self, found: Finding) -> None:
         remove(self.path)
@@ -220,7 +219,7 @@ class DeleteWebhookObject:
 
     client: ApiClient
     kind: str
-    owner: str
+    owners: Collection[str]
     again: bool = False
 
     @property
@@ -232,9 +231,9 @@ class DeleteWebhookObject:
         if live is None:
             return NOTHING
         there = webhooks.owner_of(live)
-        if identity.is_same_machine(there, self.owner):
+        if there in self.owners:
             return Finding("delete", "the daemon made it again" if self.again else "")
-        return NOTHING if self.again else Finding("kept", f"it belongs to {there or 'somebody else'}")
+        return NOTHING if self.again else Finding("kept", belongs_to(there))
 
     async def apply(self, found: Finding) -> None:
         await delete(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME)
@@ -246,7 +245,7 @@ class EmptyWebhookObject:
 
     client: ApiClient
     kind: str
-    owner: str
+    owners: Collection[str]
 
     @property
     def what(self) -> str:
@@ -257,8 +256,8 @@ class EmptyWebhookObject:
         if live is None:
             return NOTHING
         there = webhooks.owner_of(live)
-        if not identity.is_same_machine(there, self.owner):
-            return Finding("kept", f"it belongs to {there or 'somebody else'}")
+        if there not in self.owners:
+            return Finding("kept", belongs_to(there))
         return Finding("update", "emptied with the daemon's own rights") if live.get("webhooks") else UNCHANGED
 
     async def apply(self, found: Finding) -> None:
@@ -274,7 +273,7 @@ class DeleteLease:
 
     client: ApiClient
     name: NamespacedName
-    node: str
+    nodes: Collection[str]
 
     @property
     def what(self) -> str:
@@ -285,7 +284,7 @@ class DeleteLease:
         if live is None:
             return NOTHING
         holder = str((live.get("spec") or {}).get("holderIdentity") or "")
-        if holder and not holder.startswith(f"{self.node}_"):
+        if holder and not any(holder.startswith(f"{node}_") for node in self.nodes):
             return Finding("kept", f"{holder} holds it")
         return Finding("delete")
 
@@ -335,15 +334,16 @@ async def delete(client: ApiClient, resource: GroupVersionResource, name: str, n
             raise
 
 
-async def objects_of(client: ApiClient, owner: str) -> list[Object]:
-    """All objects of identities that this machine owns, in the order in which to delete them. Raises PeerError."""
+def belongs_to(owner: str) -> str:
+    """Why something stays. `owner`: of an owner annotation, or ""."""
+    return f"it belongs to {owner or 'somebody else'}"
+
+
+async def objects_of(client: ApiClient, owners: Collection[str]) -> list[Object]:
+    """All objects of identities that these own, in the order in which to delete them. Raises PeerError."""
     found: list[Object] = []
     for kind, resource in reversed(identity.RESOURCES.items()):
         listed = await client.request("GET", resource.path(), query={"labelSelector": identity.SELECTOR})
-        found += _owned(listed.get("items") or (), kind, resource.api_version, owner)
+        mine = [item for item in listed.get("items") or () if webhooks.owner_of(item) in owners]
+        found += [{"apiVersion": resource.api_version, "kind": kind, **item} for item in mine]
     return found
-
-
-def _owned(items: Iterable[Object], kind: str, api_version: str, owner: str) -> list[Object]:
-    mine = [item for item in items if identity.is_same_machine(webhooks.owner_of(item), owner)]
-    return [{"apiVersion": api_version, "kind": kind, **item} for item in mine]

@@ -8,9 +8,9 @@ import json
 from edged.cli.installation.identity import (
     ClusterAddress,
     is_our_kubeconfig,
-    is_same_machine,
     kubeconfig,
     name_of,
+    node_of,
     owned,
     token_of,
 )
@@ -42,10 +42,9 @@ def test_a_secret_without_a_token() -> None:
     assert token_of({}) == token_of({"data": None}) == token_of({"data": {"token": "?"}}) == ""
 
 
-def test_owners_are_one_machine_by_its_id_whatever_the_node_is_called() -> None:
-    assert is_same_machine("edge-1/0123", "edge-2/0123") and is_same_machine("edge-1", "edge-1")
-    assert not is_same_machine("edge-1/0123", "edge-1/4567")
-    assert not is_same_machine("", "edge-1") and not is_same_machine("edge-1", "edge-2")
+def test_a_kubeconfig_knows_the_node_that_it_was_made_for() -> None:
+    data = kubeconfig(name_of("edge-1.lan"), ClusterAddress("https://a"), SECRET)
+    assert node_of(data) == "edge-1.lan" and node_of(b"{}") == node_of(data + b"x") == ""
 
 
 def test_objects_carry_label_and_owner_beside_what_they_had() -> None:

@@ -167,6 +167,31 @@ def test_files_of_others_are_kept_and_named_unless_forced(node: Place) -> None:
     in_cluster(node, steps)
 
 
+def test_after_a_new_name_the_identity_of_the_old_one_goes(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node, only=["scheduler"])
+        config = node.layout.config
+        config.write_text(config.read_text().replace("[node]", '[node]\nname = "another"'))
+        report = await init(node)
+        assert names(server, "serviceaccounts") == names(server, "secrets") == ["edged-another"]
+        assert report.failed is None and identity.node_of(node.layout.kubeconfig.read_bytes()) == "another"
+        assert set(states(await init(node)).values()) == {"unchanged", "kept"}
+
+    in_cluster(node, steps)
+
+
+def test_a_configuration_that_the_daemon_cannot_read_gets_another_mode(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        config, text = node.layout.config, node.layout.config.read_bytes()
+        config.chmod(0o000)
+        line = next(line for line in (await init(node)).done if line.what == f"file {config}")
+        assert line.state == "updated" and "may not read" in line.detail
+        assert config.stat().st_mode & 0o777 == 0o640 and config.read_bytes() == text
+
+    in_cluster(node, steps)
+
+
 def test_an_own_configuration_is_never_overwritten(node: Place, tmp_path: Path) -> None:
     layout = node.layout
     layout.folder.mkdir(parents=True)

@@ -195,10 +195,7 @@ def test_what_belongs_to_other_nodes_stays(node: Place) -> None:
     in_cluster(node, steps)
 
 
-def test_a_node_that_was_renamed_is_still_this_machine(node: Place, tmp_path: Path) -> None:
-    if "/" not in owner_identity("n"):
-        pytest.skip("this machine has no /etc/machine-id")
-
+def test_a_node_that_was_renamed_gives_back_what_it_had_under_the_old_name(node: Place) -> None:
     async def steps(server: Sandbox) -> None:
         objects = everything(server)
         await init(node)
@@ -206,6 +203,21 @@ def test_a_node_that_was_renamed_is_still_this_machine(node: Place, tmp_path: Pa
         config.write_text(config.read_text().replace("[node]", '[node]\nname = "another"'))
         await remove(node)
         assert everything(server) == objects
+
+    in_cluster(node, steps)
+
+
+def test_a_machine_with_the_same_id_is_another_node(node: Place) -> None:
+    """SD cards are copied with their /etc/machine-id."""
+
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        objects = everything(server)
+        node.layout.kubeconfig.unlink()
+        node.layout.config.write_text(node.layout.config.read_text().replace("[node]", '[node]\nname = "another"'))
+        report = await remove(node)
+        assert everything(server) == objects
+        assert states(report)["ValidatingWebhookConfiguration edged"] == "kept"
 
     in_cluster(node, steps)
 
@@ -275,6 +287,18 @@ def test_custom_resources_are_only_named(node: Place) -> None:
         report = await remove(node)
         assert "1 policyservers.policies.kubewarden.io" in report.notes[0]
         assert len(server.storage.list("policyservers.policies.kubewarden.io")) == 1
+
+    in_cluster(node, steps)
+
+
+def test_an_identity_that_was_made_by_hand_is_only_named(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        metadata = {"name": "edged", "namespace": "kube-system"}
+        server.storage.create("serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+        report = await remove(node, purge=True)
+        assert "edged rbac render | kubectl delete -f -" in report.notes[0]
+        assert "serviceaccounts/edged" in everything(server)
 
     in_cluster(node, steps)
 
