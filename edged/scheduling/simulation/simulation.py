@@ -38,7 +38,7 @@ from edged.scheduling.explain.sentences import why
 from edged.scheduling.objects.nodes import NodeInfo, NodeParser
 from edged.scheduling.objects.other_objects import PARSERS, Objects
 from edged.scheduling.objects.pods import PodInfo, PodParser
-from edged.scheduling.simulation.baseline import Baseline, SteadyAlgorithm, SteadyPreemption
+from edged.scheduling.simulation.baseline import Baseline, Choice, SteadyAlgorithm, SteadyPreemption
 from edged.scheduling.simulation.changes import ORIGIN
 from edged.scheduling.simulation.cluster_state import ClusterState, Object, has_ended, is_daemon, node_of, owner
 
@@ -54,7 +54,7 @@ class Fate:
     """What became of one Pod. `was`: its node at the start; `node`: now, "" = none. `origin`: what change made it.
 
     `record`: the last attempt, None where there was none or where it was too much to keep. `evicted_by`: a preemptor.
-    `start`: the node at which the search of the last attempt began.
+    `start`: the node at which the search of the last attempt began; `turn`: the number of that attempt.
     """
 
     key: NamespacedName
@@ -67,6 +67,7 @@ class Fate:
     nominated: str = ""
     evicted_by: str = ""
     start: str = ""
+    turn: int = 0
     tried: bool = False
 
     @property
@@ -86,8 +87,8 @@ class Outcome:
 
     def baseline(self) -> Baseline:
         """This outcome as what a simulation of changes is compared with."""
-        nodes = {key: fate.node for key, fate in self.fates.items() if fate.node}
-        return Baseline(nodes, {key: fate.start for key, fate in self.fates.items() if fate.start})
+        fates = self.fates.items()
+        return Baseline({key: Choice(fate.node, fate.start, fate.turn) for key, fate in fates if fate.node})
 
 
 class Simulation(OfflineHandle):
@@ -121,6 +122,7 @@ class Simulation(OfflineHandle):
         self._algorithm = SteadyAlgorithm(self.snapshot, self.nominator, choose, percentage, self._baseline)
         self._classes = Classes(self._algorithm)
         self._now = 0.0
+        self._turn = 0
         self._fates: dict[NamespacedName, Fate] = {}
         self._tried: set[str] = set()  # since the last time that something changed
         self._profiles: dict[str, Profile] = {}
@@ -215,7 +217,8 @@ class Simulation(OfflineHandle):
             return
         queued.unschedulable_plugins = queued.pending_plugins = frozenset()
         self.cache.update_snapshot(self.snapshot)
-        self._fates[pod.key].start = self._algorithm.begin(pod)
+        fate, self._turn = self._fates[pod.key], self._turn + 1
+        fate.start, fate.turn = self._algorithm.begin(pod), self._turn
         record = Record(Evaluation(pod, self.snapshot.names), profile, queued.attempts, 0)
         try:
             evaluation = await self._classes.schedule(profile, state, pod)
@@ -293,7 +296,7 @@ class Simulation(OfflineHandle):
         fate.tried = True
         fate.node = evaluation.node_name if not record.message else ""
         fate.message, fate.nominated = self._message(record), record.nominated
-        fate.why = why(record, self._baseline.tie_words(fate.key, evaluation.node_name))
+        fate.why = why(record, self._algorithm.tie)
         if fate.record is not None:
             self._detail += fate.record.cells
         fate.record = None

@@ -9,8 +9,9 @@ import pytest
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cycle import run_now
 from edged.scheduling.core.profile import ProfileConfig, build
+from edged.scheduling.explain.sentences import CHANCE
 from edged.scheduling.simulation import changes
-from edged.scheduling.simulation.baseline import KEPT, Baseline
+from edged.scheduling.simulation.baseline import KEPT, SPARED, Baseline, Choice
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.simulation import Outcome, Simulation
 from tests.scheduling.makers import node, pod
@@ -72,6 +73,7 @@ def test_a_pod_that_has_to_move_leaves_others_their_nodes() -> None:
         name: place for name, place in places(before).items() if name.startswith("p")
     }
     assert all(place for place in places(after).values())
+    assert {after.fates[key].why.rpartition("; ")[2] for key in after.fates if key.name == "runs0"} <= {SPARED, CHANCE}
 
 
 def test_a_better_node_is_taken_all_the_same() -> None:
@@ -124,11 +126,16 @@ def test_without_scores_the_first_node_that_fits_is_that_of_the_baseline() -> No
 
 
 def test_what_chance_may_choose_from() -> None:
-    mine, other, third = (NamespacedName("default", name) for name in ("mine", "other", "third"))
-    baseline = Baseline({mine: "a", other: "b", third: "c"})
-    baseline.waits([mine, other])
-    assert list(baseline.narrowed(mine, ["b", "a", "c"])) == ["a"]
-    assert list(baseline.narrowed(third, ["a", "b", "d"])) == ["d"]
-    assert list(baseline.narrowed(third, ["a", "b"])) == ["a", "b"]
-    baseline.placed(other)
-    assert list(baseline.narrowed(third, ["a", "b"])) == ["b"]
+    first, second, third = (NamespacedName("default", name) for name in ("first", "second", "third"))
+    baseline = Baseline({third: Choice("a", "", 3), first: Choice("a", "", 1), second: Choice("b", "", 2)})
+    assert list(baseline.spared(["a", "b"])) == ["a", "b"]  # nobody waits
+    baseline.waits([first, second, third, NamespacedName("default", "new")])
+    assert list(baseline.spared(["a", "b", "c", "d"])) == ["c", "d"]
+    assert list(baseline.spared(["a", "b"])) == ["b"]
+    baseline.placed(first)
+    assert list(baseline.spared(["a", "b"])) == ["a"]
+    baseline.placed(third)
+    baseline.placed(third)
+    assert list(baseline.spared(["a", "b"])) == ["a"]
+    baseline.placed(second)
+    assert list(baseline.spared(["a", "b"])) == ["a", "b"]
