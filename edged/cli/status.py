@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from edged.cli import options
@@ -33,7 +34,12 @@ def declare(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     path, file_problem = (args.socket, "") if args.socket else find_socket(args.config)
-    report = ask(path, "status")
+    try:
+        report = ask(path, "status")
+    except PeerError:
+        if file_problem:
+            print(f"edged: {_of_file(file_problem)['text']}", file=sys.stderr)
+        raise
     protection = report.get("protection")
     if not isinstance(protection, dict):
         raise PeerError(f"{path}: the daemon is of an earlier version; `systemctl restart edged` starts this one")

@@ -94,6 +94,10 @@ def lines(
             f"edged is not running: nobody answers at {path}. `systemctl start edged` starts it, `journalctl -u edged` "
             "says why it ended; --socket names another socket"
         ) from None
+    except TimeoutError:
+        raise PeerError(
+            f"{path}: edged does not answer. `journalctl -u edged` may say why, `systemctl restart edged` restarts it"
+        ) from None
     except PermissionError:
         raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None
     except OSError as error:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from edged.scheduling.run.scheduling import Scheduling
 
 STATUS_AGAIN_S = 30.0
+SHOW_S = 5.0
 EXTEND_S = 120.0
 """How long systemd waits for one module to be compiled, on a slow board."""
 
@@ -97,6 +98,7 @@ class Daemon:
                         self._base.progressed = partial(notify.extend_start, EXTEND_S)
                         await self._start(sockets, base, work, intake)
                         self._say_ready(notify)
+                        base.start_soon(self._show_protection, notify)
                         task_status.started(self)
                         base.start_soon(self._reload.on_hangup, hangups, notify)
                         await stop()
@@ -158,6 +160,17 @@ class Daemon:
         self._health.is_serving = True
         notify.ready("serving")
         self._log.info("ready", elapsed_ms=round((time.time() - self._operations.started_at) * 1000))
+
+    async def _show_protection(self, notify: systemd.Notifier) -> None:
+        """`systemctl status` shows the sentence that `edged status` begins with."""
+        said = ""
+        while self._health.is_serving:
+            with boundary(self._log, "check", "protection"):
+                sentence = self._health.protection().sentence
+                if sentence != said:
+                    notify.status(sentence)
+                    said = sentence
+            await trio.sleep(SHOW_S)
 
     async def _drain(self, notify: systemd.Notifier) -> None:
         self._health.is_serving = False

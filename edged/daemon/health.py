@@ -21,6 +21,7 @@ from edged.admission.resources.status import Facts as ResourceFacts
 from edged.daemon.admission_part import AdmissionPart, rfc3339
 from edged.daemon.base import Base
 from edged.daemon.protection import (
+    NOT_SERVING,
     SUBJECTS,
     CertificateFacts,
     Facts,
@@ -87,7 +88,7 @@ class DaemonHealth:
 
     def _loading(self) -> str:
         if not self.is_serving:
-            return "not loaded yet"
+            return NOT_SERVING.text
         policies = self._part.policies
         missing = [policy.name for policy in policies.configured().values() if policy.error and policy.is_waiting]
         return f"modules are being fetched: {', '.join(missing)}" if missing and policies.is_fetching else ""

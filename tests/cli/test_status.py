@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edged.cli import main as cli
+from edged.cli import status_client
 from edged.process.config import NodeConfig
 from tests.cli.test_status_report import PROBLEM, report
 
@@ -69,6 +70,17 @@ def test_a_dead_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         dead.bind(str(tmp_path / "s"))
     assert cli.main(["status", "--check", "--socket", str(tmp_path / "s")]) == 1
     assert "edged is not running" in capsys.readouterr().err
+
+
+def test_a_daemon_that_hangs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_client.lines, "__kwdefaults__", {"silence_s": 0.1})
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        assert cli.main(["status", "--check", "--socket", str(tmp_path / "s")]) == 1
+    assert "edged does not answer" in capsys.readouterr().err
 
 
 def test_the_socket_comes_from_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +153,9 @@ def test_a_file_that_names_no_socket_means_the_default(tmp_path: Path, capsys: p
     config = tmp_path / "edged.toml"
     config.write_text("[admission\n")
     assert cli.main(["status", "--config", str(config)]) == 1
-    assert f"nobody answers at {NodeConfig().socket}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"nobody answers at {NodeConfig().socket}" in said
+    assert "the configuration file is not valid, so the next start will fail" in said, "it may be why nobody answers"
 
 
 def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

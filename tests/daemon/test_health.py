@@ -59,6 +59,7 @@ class World:
         self.systemd.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
         monkeypatch.setattr(daemon_file, "settle_memory", lambda: None)  # a frozen heap would outlive this test
+        monkeypatch.setattr(daemon_file, "SHOW_S", 0.1)
         monkeypatch.setattr(registration_file, "POLL_S", 0.2)
         monkeypatch.setattr(registration_file, "RETRY_MAX_S", 0.2)
         user = {"clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
@@ -169,11 +170,31 @@ def test_an_api_server_that_is_away_delays_readyz_and_not_systemd(world: World) 
                 await until(lambda: says(world, "1 of 1 policy in force."))
                 assert (await world.status())["ready"] and "[!]" not in (await world.probe("/readyz?verbose"))[1]
             await until(lambda: says(world, "1 of 1 policy in force; the API server does not answer: "))
+            shown: list[str] = []
+            await until(lambda: is_shown(world, shown, "STATUS=1 of 1 policy in force; the API server does not answer"))
             status, body = await world.probe("/readyz?verbose")
             assert status == 200 and "[!]api-server warning: the API server does not answer" in body
             assert "[!]registration warning: what is registered cannot be verified" in body
 
     trio.run(main)
+
+
+def test_an_api_server_that_says_nothing_delays_no_start(world: World) -> None:
+    world.configure(NO_PRIVILEGED + SCHEDULER)
+    with socket.create_server(("127.0.0.1", world.server_port)):
+
+        async def main() -> None:
+            async with world.running():
+                assert "READY=1" in world.told_systemd()
+                assert "[-]registration failed: the API server has not been told" in (await world.probe())[1]
+
+        trio.run(main)
+
+
+async def is_shown(world: World, shown: list[str], words: str) -> bool:
+    """Whether systemd was told these words."""
+    shown.append(world.told_systemd())
+    return words in "\n".join(shown)
 
 
 async def ready(world: World) -> bool:
