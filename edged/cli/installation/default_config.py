@@ -35,13 +35,14 @@ names = ["edged"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """`listen`: "" for the default, this host alone. `reference`: the file with all keys. `node`: "" for the host's
+    """`listen`, `health`: host:port, "" for the default. `reference`: the file with all keys. `node`: "" for the host's
     name."""
 
     parts: Collection[Part]
     module: str
     reference: str
     listen: str = ""
+    health: str = ""
     node: str = ""
 
 
@@ -52,12 +53,14 @@ def render(layout: Layout, choices: Choices) -> str:
     if "admission" in choices.parts:
         text += "\n[admission]\n"
         if choices.listen:
-            text += f"# API servers on other hosts dial this address.\nlisten = {_toml(choices.listen)}\n"
+            text += f"listen = {_toml(choices.listen)}\n"
         if layout.static != Layout().static:
             text += f"static_dir = {_toml(str(layout.static))}\n"
         text += POLICY.format(module=_toml(f"file://{choices.module}"))
     if "scheduler" in choices.parts:
         text += SCHEDULER
+    if choices.health:
+        text += f"\n[observability]\nlisten = {_toml(choices.health)}\n"
     return text
 
 

@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -105,6 +106,14 @@ class Machine:
             return f"{path}: {error.strerror}"
         bit = stat.S_IRUSR if found.st_uid == user.uid else stat.S_IRGRP if found.st_gid == user.gid else stat.S_IROTH
         return "" if found.st_mode & bit else f"user {name} may not read {path}"
+
+    def is_free(self, host: str, port: int) -> bool:
+        """Whether nobody listens there, so that the daemon can."""
+        try:
+            with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+                return True
+        except OSError:
+            return False
 
     def give(self, path: Path, owner: Owner) -> None:
         """Raises OSError."""

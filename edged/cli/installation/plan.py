@@ -44,10 +44,13 @@ from edged.config import Config
 from edged.errors import ConfigError
 from edged.json_text import dumps
 from edged.kube.client import ApiClient
+from edged.telemetry.config import ObservabilityConfig
 from edged.tls import certificates
-from edged.toml.reader import is_dns_subdomain
+from edged.toml.reader import is_dns_subdomain, split_address
 
 PORT = 8443
+PORTS = 50
+"""How many ports are tried."""
 DEFAULT_PARTS: tuple[Part, ...] = ("admission",)
 
 
@@ -101,8 +104,10 @@ class Planner:
         module, copied = self._module()
         parts: Collection[Part] = only or DEFAULT_PARTS
         listen = await self._listen() if "admission" in parts else ""
+        health = self._free_address("health and metrics", ObservabilityConfig().listen)
         node = default_config.node_name(Config().node.name)
-        choices = default_config.Choices(parts, str(copied or module), str(self._program.reference), listen, node)
+        reference = str(self._program.reference)
+        choices = default_config.Choices(parts, str(copied or module), reference, listen, health, node)
         text = default_config.render(self._layout, choices)
         config = configuration.parse(text.replace(str(copied), str(module)) if copied else text, str(path))
         names = {"admission": "the policy no-privileged", "scheduler": "a scheduler named edged"}
@@ -126,15 +131,31 @@ class Planner:
         return module, None if stays else usual
 
     async def _listen(self) -> str:
-        """The address to listen on; "" for loopback, which is right where the only API server runs on this host."""
+        """The address to listen on; "" for the default on loopback, which is right where the only API server runs
+        on this host."""
         client = self._cluster.client
         slices = await client.request("GET", api_servers.ENDPOINTS_PATH, query=api_servers.ENDPOINTS_QUERY)
         problem = api_servers.loopback_problem(slices, client.server)
         if not problem:
-            return ""
+            return self._free_address("listener", AdmissionConfig().listen)
         shown = _dialled_from_outside(slices, client.server)
+        shown = self._free_address("listener", shown) or shown
         self._report.facts.append(("listener", f"{shown}: {problem}"))
         return shown
+
+    def _free_address(self, name: str, default: str) -> str:
+        """The next address after the default whose port is free; "" where that is the default."""
+        host, port = split_address(default)
+        for candidate in range(port, port + PORTS):
+            if self._machine.is_free(host, candidate):
+                break
+        else:
+            raise ConfigError(f"{name}: no port from {port} to {port + PORTS - 1} is free on {host}")
+        if candidate == port:
+            return ""
+        found = f"[{host}]:{candidate}" if ":" in host else f"{host}:{candidate}"
+        self._report.facts.append((name, f"{found}: port {port} is taken"))
+        return found
 
     # --- the steps
     async def steps(self, wanted: Wanted) -> list[Step]:

@@ -30,6 +30,8 @@ class FakeMachine(Machine):
         self.calls: list[str] = []
         self.linux = self.root_user = self.systemd = True
         self.version: int | None = 257
+        self.taken: set[int] = set()
+        """Ports at which somebody listens."""
         self.broken = ""
         """A call that fails."""
 
@@ -50,6 +52,9 @@ class FakeMachine(Machine):
 
     def closed(self, path: Path) -> str:
         return super().closed(path) if path.is_relative_to(self._root) and path != self._root else ""
+
+    def is_free(self, host: str, port: int) -> bool:
+        return port not in self.taken
 
     def add_user(self, name: str, home: Path) -> None:
         self._call(f"useradd {name}")

@@ -21,10 +21,11 @@ def test_only_what_differs_from_the_defaults_is_in_it() -> None:
 
 def test_both_parts_and_other_places() -> None:
     layout = Layout(state=Path('/srv/a "b"'), folder=Path("/srv/etc"))
-    choices = Choices(["admission", "scheduler"], "/m.wasm", "/r", "10.0.0.1:8443", "edge-1")
+    choices = Choices(["admission", "scheduler"], "/m.wasm", "/r", "10.0.0.1:8443", "127.0.0.1:9", "edge-1")
     found = config.parse(render(layout, choices))
     assert found.node.state_dir == '/srv/a "b"' and found.node.name == "edge-1"
     assert found.admission is not None and found.admission.dialled == "https://10.0.0.1:8443"
+    assert found.observability.listen == "127.0.0.1:9"
     assert found.scheduler is not None and found.kubernetes.kubeconfig == "/srv/etc/kubeconfig"
 
 

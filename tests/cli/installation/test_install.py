@@ -211,6 +211,23 @@ def test_an_own_configuration_is_never_overwritten(node: Place, tmp_path: Path) 
     in_cluster(node, steps)
 
 
+def test_ports_that_others_listen_at_are_left_to_them(node: Place) -> None:
+    machine(node).taken = {8443, 8080, 8081}
+
+    async def steps(server: Sandbox) -> None:
+        facts = dict((await init(node)).facts)
+        assert facts["listener"] == "127.0.0.1:8444: port 8443 is taken"
+        config = configuration.load(node.layout.config)
+        assert config.admission is not None and config.admission.dialled == "https://127.0.0.1:8444"
+        assert config.observability.listen == "127.0.0.1:8082"
+        node.layout.config.unlink()
+        machine(node).taken = set(range(8443, 9000))
+        with pytest.raises(ConfigError, match=r"no port from 8443 to 8492 is free on 127\.0\.0\.1"):
+            await init(node)
+
+    in_cluster(node, steps)
+
+
 def test_a_module_that_would_not_stay_is_copied(node: Place) -> None:
     async def steps(server: Sandbox) -> None:
         checkout = without_sample(node)
