@@ -5,7 +5,7 @@ Made by scheduling/explain/sentences.py and admission/audit/audit_run.py.
 
 from __future__ import annotations
 
-from typing import Required, TypedDict
+from typing import NotRequired, Required, TypedDict
 
 
 class EarlierAttempt(TypedDict):
@@ -68,7 +68,7 @@ AuditSummary = TypedDict(
     {
         "scanned": int, "namespaces": int, "pass": int, "fail": int, "error": int, "reports": str,
         "reports_written": int, "unasked_policies": dict[str, str], "skipped_policies": list[str],
-        "problems": list[str],
+        "problems": list[str], "no_reports": NotRequired[str],
     },
 )  # fmt: skip
 

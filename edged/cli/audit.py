@@ -7,13 +7,13 @@ what admission would say. Without a daemon there is no audit. Ctrl-C ends the ru
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from edged.cli import options
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
+from edged.cli.progress import Progress, progress
 from edged.cli.status_client import NotRunning, configured_socket, lines
 from edged.errors import ConfigError, PeerError
 from edged.json_text import dumps
@@ -50,24 +50,22 @@ def declare(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.page_size is not None and not 1 <= args.page_size <= 10_000:
         raise ConfigError(f"--page-size must be from 1 to 10000, not {args.page_size}")
-    progress = _Progress(show=not args.quiet)
     reports: list[AuditReport] = []
     summary: AuditSummary | None = None
-    try:
-        path = args.socket or configured_socket(args.config)
-        for kind, event in lines(path, request_of(args), silence_s=_SILENCE_S):
-            if kind == "result":
-                summary = event["audit"]
-            elif "report" not in event:
-                progress.say(event)
-            elif args.output_scan:
-                print(dumps(event["report"]).decode(), flush=True)
-            else:
-                reports.append(event["report"])
-    except NotRunning as error:
-        raise PeerError(f"{error}. Only the running daemon can audit, with the policies that it serves") from None
-    finally:
-        progress.end()
+    with progress(show=not args.quiet) as say:
+        try:
+            path = args.socket or configured_socket(args.config)
+            for kind, event in lines(path, request_of(args), silence_s=_SILENCE_S):
+                if kind == "result":
+                    summary = event["audit"]
+                elif "report" not in event:
+                    _tell(event, say)
+                elif args.output_scan:
+                    print(dumps(event["report"]).decode(), flush=True)
+                else:
+                    reports.append(event["report"])
+        except NotRunning as error:
+            raise PeerError(f"{error}. Only the running daemon can audit, with the policies that it serves") from None
     if summary is None:
         raise PeerError("the daemon ended before the audit did")
     _print(summary, reports, args)
@@ -93,34 +91,20 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-class _Progress:
-    """Progress on stderr: on a terminal one line that is overwritten, else a line per namespace."""
+def _tell(event: dict[str, Any], say: Progress) -> None:
+    """What the daemon is doing: a namespace, counts of all that was checked so far, or why it waits."""
+    if "waiting" in event:
+        if event["waiting"]:
+            say.now(f"waiting: {event['waiting']}")
+        return
+    found = event.get("progress") or {}
+    where = f"namespace {found['done'] + 1} of {found['of']}, {found['namespace']}; " if "namespace" in found else ""
+    if "scanned" in found:
+        say(f"{where}so far {found['scanned']} objects: {_counts(found)}")
 
-    def __init__(self, *, show: bool) -> None:
-        self._show = show
-        self._live = sys.stderr.isatty()
-        self._namespace = ""
 
-    def say(self, event: dict[str, Any]) -> None:
-        if not self._show:
-            return
-        if "waiting" in event:
-            if event["waiting"]:
-                self._write(f"waiting: {event['waiting']}", lasting=True)
-            return
-        found = event.get("progress") or {}
-        if "namespace" in found:
-            self._namespace = f"namespace {found['namespace']} ({found['done'] + 1} of {found['of']}): "
-        counts = ", ".join(f"{found[key]} {key}" for key in ("scanned", "pass", "fail", "error") if key in found)
-        self._write(f"{self._namespace}{counts}", lasting=not self._live)
-
-    def _write(self, text: str, *, lasting: bool) -> None:
-        start = "\r\x1b[K" if self._live else ""
-        print(f"{start}{text}", end="\n" if lasting else "", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._show and self._live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+def _counts(found: Mapping[str, Any]) -> str:
+    return f"{found['pass']} pass, {found['fail']} fail, {found['error']} error"
 
 
 def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Namespace) -> None:
@@ -133,9 +117,8 @@ def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Nam
     if rows:
         print_table(("NAMESPACE", "KIND", "NAME", "POLICY", "RESULT", "SEVERITY", "MESSAGE"), rows, args.output)
         print()
-    counts = f"{summary['pass']} pass, {summary['fail']} fail, {summary['error']} error"
-    print(f"{summary['scanned']} objects in {summary['namespaces']} namespaces: {counts}")
-    print(_stored(summary))
+    print(f"{summary['scanned']} objects in {summary['namespaces']} namespaces: {_counts(summary)}")
+    print(_stored(summary, disabled=args.disable_store))
     for name, why in summary["unasked_policies"].items():
         print(f"policy {name} was not asked: {why}")
     if summary["skipped_policies"]:
@@ -144,9 +127,10 @@ def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Nam
         print(f"incomplete: {problem}")
 
 
-def _stored(summary: AuditSummary) -> str:
+def _stored(summary: AuditSummary, *, disabled: bool) -> str:
     if summary["reports"] == "none":
-        return "no reports were written"
+        why = "--disable-store" if disabled else summary.get("no_reports", "")
+        return "no reports were written" + (f": {why}" if why else "")
     return f"{summary['reports_written']} reports written ({summary['reports']})"
 
 

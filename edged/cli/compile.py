@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from edged.cli import options
 from edged.cli.parsing import Parser
+from edged.cli.progress import progress, told_compiling
 from edged.errors import EdgedError
 
 
@@ -25,6 +26,7 @@ def declare(parser: Parser) -> None:
                         help="limit of the compiler's address space in MiB; default: 1024")
     parser.add_argument("--timeout", type=float, default=180.0, metavar="SECONDS",
                         help="time limit for one module; default: 180")
+    options.quiet(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,29 +43,18 @@ async def _compile(args: argparse.Namespace) -> int:
     settings = tool_config(args.config, args.cache_dir, args.engine)
     limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
     engine = Engine(settings.engine.kind, pooled=False)
-    compiler = Compiler(engine, Path(settings.node.cache_dir), limits, on_progress=_say)
     failed = 0
-    for number, name in enumerate(args.files, 1):
-        print(f"[{number}/{len(args.files)}] {name} ({_size(name)})", file=sys.stderr)
-        try:
-            module = await compiler.load(Path(name))
-        except EdgedError as error:
-            print(f"edged: {error}", file=sys.stderr)
-            failed += 1
-        else:
-            print(f"{module.digest}  {name}")
+    with progress(show=not args.quiet) as say:
+        compiler = Compiler(engine, Path(settings.node.cache_dir), limits, on_progress=partial(told_compiling, say))
+        for number, name in enumerate(args.files, 1):
+            say(f"module {number} of {len(args.files)}: {name}")
+            try:
+                module = await compiler.load(Path(name))
+            except EdgedError as error:
+                print(f"edged: {error}", file=sys.stderr)
+                failed += 1
+            else:
+                print(f"{module.digest}  {name}")
     if failed:
         print(f"{failed} of {len(args.files)} modules failed", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _say(event: str, what: str) -> None:
-    if event != "compiling":
-        print(f"  {event}" + (f": {what}" if event == "discarded" else ""), file=sys.stderr)
-
-
-def _size(name: str) -> str:
-    try:
-        return f"{os.path.getsize(name) / 1e6:.1f} MB"
-    except OSError:
-        return "?"

@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from edged.cli.progress import Progress
 from edged.errors import ConfigError, EdgedError
 from edged.registry.download import MAGIC
 from edged.registry.store import SCHEMES, Store, Stored
@@ -20,16 +21,18 @@ from edged.wasm.compile import MAX_MODULE_BYTES
 MAX_FILES = 10_000
 
 
-def save(store: Store, chosen: Sequence[Stored], target: Path) -> None:
+def save(store: Store, chosen: Sequence[Stored], target: Path, say: Progress) -> None:
     """Write the archive complete or not at all. Raises ConfigError."""
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with tarfile.open(unfinished, "w:gz") as archive:
-            for stored in {entry.url: entry for entry in chosen}.values():
+            distinct = {entry.url: entry for entry in chosen}.values()
+            for number, stored in enumerate(distinct, 1):
+                say.begin(f"packing module {number} of {len(distinct)}: {stored.url}")
                 archive.add(stored.path, stored.path.relative_to(store.root), recursive=False, filter=_anonymous)
         unfinished.replace(target)
     except OSError as error:
-        raise ConfigError(f"{target}: {error.strerror or error}") from error
+        raise ConfigError(f"cannot write {target}: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -42,8 +45,9 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def load(store: Store, source: Path) -> list[str]:
+def load(store: Store, source: Path, say: Progress) -> list[str]:
     """URLs of the added modules. Everything is checked before anything is stored. Raises ConfigError, EdgedError."""
+    say.begin(f"reading {source}")
     try:
         with tarfile.open(source, "r:*") as archive:
             members = [member for _, member in zip(range(MAX_FILES + 1), archive, strict=False)]
@@ -52,7 +56,8 @@ def load(store: Store, source: Path) -> list[str]:
             modules = [(member, _url(store, member)) for member in members if not member.isdir()]
             for member, _ in modules:
                 _check(archive, member, source)
-            for member, url in modules:
+            for number, (member, url) in enumerate(modules, 1):
+                say.begin(f"storing module {number} of {len(modules)}: {url}")
                 store.keep(url, _content(archive, member))
             return [url for _, url in modules]
     except (OSError, EOFError) as error:

@@ -11,12 +11,14 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edged.cli import options
 from edged.cli.parsing import Declare, Parser
-from edged.errors import ConfigError, EdgedError, did_you_mean
+from edged.cli.progress import Progress, progress, told_fetching
+from edged.errors import ConfigError, EdgedError, PeerError, did_you_mean
 
 if TYPE_CHECKING:
     from edged.abi.metadata import Metadata
@@ -155,13 +157,48 @@ def _modules(args: argparse.Namespace) -> Modules:
 
 
 async def _remote(modules: Modules, args: argparse.Namespace, noun: str) -> int:
-    url = args.uri if "://" in args.uri else f"registry://{args.uri}"
+    url = _url(args.uri)
     operation = {"pull": _pull, "push": _push, "digest": _digest}[args.operation]
-    await operation(modules, url, args, noun)
+    try:
+        with progress(show=not args.quiet) as say:
+            print_result = await operation(modules, url, args, noun, say)
+    except PeerError as error:
+        raise PeerError(f"{error}{_next_step(error, url)}") from error
+    print_result()
     return 0
 
 
-async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
+def _url(text: str) -> str:
+    """A module's URL as people write it: without a scheme it is a registry's. Raises ConfigError."""
+    url = text if "://" in text else f"registry://{text}"
+    scheme = url.partition("://")[0]
+    if scheme not in ("registry", "https"):
+        from edged.registry.config import meant
+
+        use = meant(url) or "; use registry://HOST/REPOSITORY[:TAG] or https://HOST/PATH"
+        raise ConfigError(f"{text}: {scheme}:// is not fetched{use}")
+    return url
+
+
+def _next_step(error: PeerError, url: str) -> str:
+    """What to do about it, to be added to the message; "" where the message says all."""
+    from edged.registry.http import Unreachable
+    from edged.registry.oci import Rejected
+
+    host = url.partition("://")[2].partition("/")[0]
+    if isinstance(error, Unreachable):
+        return (
+            f". Check the name {host} and the network. HTTPS_PROXY names a proxy; the file of --sources-path names "
+            "hosts without TLS and CAs (docs/registries.md)"
+        )
+    if isinstance(error, Rejected) and error.status in (401, 403):
+        return f". Log in with `docker login {host}`, or name the folder of a config.json (--docker-config-json-path)"
+    if isinstance(error, Rejected) and error.status == 404:
+        return ". Check the repository and the tag: the registry has neither under this name, or wants you to log in"
+    return ""
+
+
+async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str, say: Progress) -> Callable[[], None]:
     from edged.registry.download import Download
     from edged.registry.origin import TRUSTED
     from edged.registry.store import is_moving
@@ -170,22 +207,24 @@ async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str)
     if args.output_path not in (None, "-"):
         options.check_new(Path(args.output_path), args)
     known = modules.store.find(url)
-    fetch = known is None or is_moving(url)
-    progress = _Progress(url, show=not args.quiet)
-    try:
-        if args.output_path is None:
-            if fetch:
-                with modules.store.incoming(url) as download:
-                    await modules.fetch(url, download, TRUSTED, progress)
-            print(modules.store.path(url))
-            return
-        with _output(args.output_path) as file:
-            if known is None or fetch:
-                await modules.fetch(url, Download(file), TRUSTED, progress)
-            else:
-                file.write(known.read_bytes())
-    finally:
-        progress.end()
+    told = partial(told_fetching, say, url)
+    if known is not None and not is_moving(url):
+        if not args.quiet:
+            print(f"edged: {url} is in the store; it was not fetched again", file=sys.stderr)
+    else:
+        say.begin(f"asking for {url}")
+        known = None
+    if args.output_path is None:
+        if known is None:
+            with modules.store.incoming(url) as download:
+                await modules.fetch(url, download, TRUSTED, told)
+        return lambda: print(modules.store.path(url))
+    with _output(args.output_path) as file:
+        if known is None:
+            await modules.fetch(url, Download(file), TRUSTED, told)
+        else:
+            file.write(known.read_bytes())
+    return lambda: None
 
 
 @contextmanager
@@ -202,11 +241,11 @@ def _output(name: str) -> Iterator[BinaryIO]:
         with written(Path(name), 0o644) as file:
             yield file
     except OSError as error:
-        raise ConfigError(f"{name}: {error.strerror}") from error
+        raise ConfigError(f"cannot write {name}: {error.strerror}") from error
 
 
-async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
-    from edged.cli.output import print_data
+async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str, say: Progress) -> Callable[[], None]:
+    from edged.cli.output import print_data, size
 
     reference = _registry_url(url)
     if reference.is_pinned:
@@ -215,18 +254,19 @@ async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str)
     path = _file_or_stored(modules.store, args.module)
     binary = _read(path)
     annotations = _annotations(binary, path, required=noun == "policy" and not args.force)
+    say.begin(f"sending {path} ({size(len(binary))}) to {reference.host}")
     digest = await modules.ask(reference, lambda registry, host: registry.push(reference, binary, annotations))
     pinned = f"registry://{reference.at(digest)}"
     if args.output != "text":
-        print_data({"immutable_ref": pinned}, args.output)
-    else:
-        print(pinned)
+        return lambda: print_data({"immutable_ref": pinned}, args.output)
+    return lambda: print(pinned)
 
 
-async def _digest(modules: Modules, url: str, args: argparse.Namespace, noun: str) -> None:
+async def _digest(modules: Modules, url: str, args: argparse.Namespace, noun: str, say: Progress) -> Callable[[], None]:
     reference = _registry_url(url)
+    say.begin(f"asking {reference.host}")
     found = await modules.ask(reference, lambda registry, host: registry.manifest(reference, host))
-    print(f"registry://{reference.at(found.digest)}")
+    return lambda: print(f"registry://{reference.at(found.digest)}")
 
 
 def _registry_url(url: str) -> Any:
@@ -318,15 +358,18 @@ def _save(store: Store, args: argparse.Namespace, noun: str) -> int:
     from edged.cli import module_archive
 
     options.check_new(Path(args.output_path), args)
-    chosen = [_find(store, name) for name in args.module]
-    module_archive.save(store, chosen, Path(args.output_path))
+    with progress() as say:
+        chosen = [_find(store, name) for name in args.module]
+        module_archive.save(store, chosen, Path(args.output_path), say)
     return 0
 
 
 def _load(store: Store, args: argparse.Namespace, noun: str) -> int:
     from edged.cli import module_archive
 
-    for url in module_archive.load(store, Path(args.input)):
+    with progress() as say:
+        urls = module_archive.load(store, Path(args.input), say)
+    for url in urls:
         print(url)
     return 0
 
@@ -377,24 +420,3 @@ def _read(path: Path) -> bytes:
     if not binary.startswith(MAGIC):
         raise ConfigError(f"{path} is not a Wasm module")
     return binary
-
-
-class _Progress:
-    """Progress on stderr: on a terminal one line that is overwritten, else one line at the end."""
-
-    def __init__(self, url: str, *, show: bool) -> None:
-        self._url = url
-        self._show = show
-        self._live = sys.stderr.isatty()
-        self._text = ""
-
-    def __call__(self, done: int, total: int) -> None:
-        from edged.cli.output import size
-
-        self._text = f"{self._url}: {size(done)}" + (f" of {size(total)}" if total else "")
-        if self._show and self._live:
-            print(f"\r\x1b[K{self._text}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._show and self._text:
-            print("" if self._live else self._text, file=sys.stderr, flush=True)

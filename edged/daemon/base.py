@@ -70,5 +70,5 @@ class Base:
         self.progressed()
         if event == "discarded":
             self.log.warning("compiled module discarded", reason=what)
-        elif event != "cached":
+        elif event in ("compiling", "compiled"):  # who asked for it tells of a failure
             self.log.info(event, module=what)

@@ -7,7 +7,9 @@ host is tried with TLS only.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -32,8 +34,8 @@ Progress = Callable[[int, int], None]
 """(bytes so far, all bytes or 0 if unknown)."""
 
 
-class Refused(PeerError):
-    """Connections to this address are refused."""
+class Unreachable(PeerError):
+    """No connection to the host, in none of the ways that are allowed for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Http:
         progress: Progress | None = None,
         into: Download | None = None,
     ) -> Answer:
-        """Follows redirects, and sends credentials only to their own host. With `into`, the body of a 200 goes there.
-        Raises PeerError."""
+        """Follows redirects, and sends credentials only to their own host. With `into`, the body of a 200 goes there,
+        and `progress` is told of that body alone. Raises PeerError."""
         sent, first = dict(headers or {}), urlsplit(url).netloc
         for _ in range(MAX_REDIRECTS):
             answer = await self._ask_host(method, url, sent, content, limit, progress, into)
@@ -126,7 +128,7 @@ class Http:
                 raise PeerError(f"{url}: {_reason(error)}") from error
             self._works[origin] = number
             return answer
-        raise PeerError(f"{url}: {'; '.join(dict.fromkeys(errors))}")
+        raise Unreachable(f"{url}: {'; '.join(dict.fromkeys(errors))}")
 
     def _ways(self, scheme: str, host: str) -> list[tuple[str, bool]]:
         if scheme == "http":
@@ -178,8 +180,8 @@ class Http:
                 raise PeerError(f"{url}: more than the limit of {limit} bytes")
             if into is None:
                 body += chunk
-            else:
-                into.write(chunk)
+                continue
+            into.write(chunk)
             if progress is not None:
                 progress(taken, total)
 
@@ -230,19 +232,23 @@ _CONNECT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProt
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause: in a chain of TLS or socket errors, the outer ones say least."""
-    cause: BaseException | None = error
-    while cause is not None:
+    """The innermost cause: in a chain of TLS or socket errors, the outer ones say least. ("All attempts to connect
+    failed" is trio's.)"""
+    cause, said = error, ""
+    while True:
         if isinstance(cause, ssl.SSLError):
             return f"TLS: {getattr(cause, 'verify_message', '') or cause.reason or cause}"
         if isinstance(cause, socket.gaierror):
             return f"{cause.strerror}: is the host's name right, and can this machine resolve names?"
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        if str(cause) and not isinstance(cause, trio.BrokenResourceError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return type(error).__name__
+            named = cause.errno in errno.errorcode  # then trio's own text has an address in front
+            return os.strerror(cause.errno or 0) if named else cause.strerror
+        if not isinstance(cause, trio.BrokenResourceError | BaseExceptionGroup):
+            said = said or str(cause)
+        inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__ or cause.__context__
+        if inner is None:
+            return said or type(error).__name__
+        cause = inner
 
 
 class Outward(Transport):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -43,10 +44,15 @@ class ModuleUnavailable(PeerError):
 class Modules:
     """The modules of one configuration."""
 
-    def __init__(self, config: RegistryConfig, state_dir: Path, log: Logger) -> None:
+    def __init__(
+        self, config: RegistryConfig, state_dir: Path, log: Logger,
+        on_progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`on_progress`: is told (URL, bytes so far, all bytes or 0), instead of the log."""
         self.store = Store(state_dir / "modules")
         self._config = config
         self._log = log
+        self._on_progress = on_progress
         self._busy: dict[tuple[str, Restrictions], trio.Lock] = {}
         # Trusted and other downloads have a limit each, so that untrusted authors cannot make the administrator wait.
         self._limiters = {trusted: trio.CapacityLimiter(PULLS_AT_ONCE) for trusted in (True, False)}
@@ -126,15 +132,17 @@ class Modules:
     ) -> T:
         """The answer of the first mirror that has one, else of the registry itself. `question` gets the registry and
         the host of its API. Raises PeerError, ConfigError."""
-        errors = []
+        errors: list[PeerError] = []
         async with self.http(restrictions) as http:
             for host in (*self._config.mirrors.get(reference.host, ()), reference.host):
                 registry = await self.registry(http, host, restrictions)
                 try:
                     return await question(registry, reference.api_host if host == reference.host else host)
                 except PeerError as error:
-                    errors.append(str(error) if host == reference.host else f"mirror {host}: {error}")
-        raise PeerError("; ".join(errors))
+                    errors.append(error if host == reference.host else PeerError(f"mirror {host}: {error}"))
+        if len(errors) == 1:
+            raise errors[0]
+        raise PeerError("; ".join(map(str, errors)))
 
     async def registry(self, http: Http, host: str, restrictions: Restrictions = TRUSTED) -> Registry:
         """A registry, with the credentials of docker's configuration."""
@@ -150,6 +158,8 @@ class Modules:
         return Registry(http, login)
 
     def _progress(self, url: str) -> Progress:
+        if self._on_progress is not None:
+            return partial(self._on_progress, url)
         said = trio.current_time()
 
         def progress(done: int, total: int) -> None:

@@ -35,6 +35,14 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
+class Rejected(PeerError):
+    """The registry's answer is an error. `status`: HTTP's."""
+
+    def __init__(self, what: str, answer: Answer) -> None:
+        super().__init__(f"{what}: {_complaint(answer)}")
+        self.status = answer.status
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """A manifest or an index: the document, and the digest of its bytes."""
@@ -145,7 +153,7 @@ class Registry:
         headers = {"Content-Type": "application/octet-stream"}
         answer = await self._ask(reference, "PUT", url, headers, content, "pull,push")
         if answer.status not in (201, 202):
-            raise PeerError(f"{reference}: uploading {digest}: {_complaint(answer)}")
+            raise Rejected(f"{reference}: uploading {digest}", answer)
 
     def _upload_url(self, reference: Reference, begun: Answer) -> str:
         """The URL to which the registry wants the bytes sent."""
@@ -173,7 +181,7 @@ class Registry:
     ) -> Answer:
         answer = await self._ask(reference, "GET", path, headers, None, "pull", limit, progress, host, into)
         if answer.status != 200:
-            raise PeerError(f"{reference}: {_complaint(answer)}")
+            raise Rejected(str(reference), answer)
         return answer
 
     async def _checked(
@@ -181,7 +189,7 @@ class Registry:
     ) -> Answer:
         answer = await self._ask(reference, method, path, headers, content, scope)
         if answer.status not in (200, 201, 202):
-            raise PeerError(f"{reference}: {method}: {_complaint(answer)}")
+            raise Rejected(f"{reference}: {method}", answer)
         return answer
 
     async def _ask(
@@ -245,7 +253,7 @@ class Registry:
             "GET", f"{realm}{separator}{urlencode(query)}", headers=headers, limit=MAX_TOKEN
         )
         if answer.status != 200:
-            raise PeerError(f"{reference}: no token from {urlsplit(realm).netloc}: {_complaint(answer)}")
+            raise Rejected(f"{reference}: no token from {urlsplit(realm).netloc}", answer)
         document = _object(answer.body, f"{reference}: the token")
         token = document.get("token") or document.get("access_token")
         if not isinstance(token, str):

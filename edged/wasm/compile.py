@@ -131,7 +131,7 @@ class Compiler:
         self.engine = engine
         self.cache_dir = cache_dir.absolute()
         self.limits = limits or CompileLimits()
-        self._on_progress = on_progress  # ("compiling" | "compiled" | "cached", module path)
+        self._on_progress = on_progress  # ("compiling" | "compiled" | "failed" | "cached" | "discarded", path)
         self._one_child = trio.Lock()  # one compiler at a time: its memory is the peak of the whole tree
         self._features = cpu_features()
 
@@ -156,7 +156,11 @@ class Compiler:
             if module.handle:
                 return module
             self._on_progress("compiling", name)
-            await self._compile(path, module.digest, key)
+            try:
+                await self._compile(path, module.digest, key)
+            except BaseException:
+                self._on_progress("failed", name)
+                raise
             module.handle = self._map_cached(key)
             if not module.handle:
                 raise GuestError(f"the compiled form of {name} vanished from {self.cache_dir}")
@@ -252,7 +256,7 @@ class Compiler:
             )
         if scope.cancelled_caught:
             raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s")
-        _judge(path, done.returncode, done.stderr, limits)
+        _judge(path, done.returncode, done.stderr, limits, self.cache_dir)
 
     def _command(self) -> list[str]:
         root = Path(__file__).parent.parent.parent
@@ -273,7 +277,7 @@ class Compiler:
         return temporary, out
 
 
-def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
+def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits, folder: Path) -> None:
     """Raise the error that the child's exit code and messages stand for; none when it succeeded."""
     if code == 0:
         return
@@ -282,7 +286,7 @@ def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
     if code == EXIT_BAD_MODULE and not starved:
         raise BadModule(f"module {path} does not compile: {text}")
     if "No space left" in text:
-        raise ConfigError(f"cannot write the compiled form of {path}: no space left on device")
+        raise ConfigError(f"cannot write the compiled form of {path} to {folder}: no space left on device")
     last = text.splitlines()[-1] if text else "no message"
     what = f"signal {-code}" if code < 0 else f"exit code {code}"
     raise BadModule(

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from edged.admission.audit.audit_run import Scan, Tally
+from edged.admission.audit.audit_run import NO_REPORTS, Scan, Tally
 from edged.admission.audit.auditor import asked_scan
 from edged.cli import main as cli
+from edged.cli import progress as shown
 
 REPORT = {
     "scope": {"kind": "Pod", "name": "web", "namespace": "shop"},
@@ -78,8 +79,9 @@ def run(path: Path, *arguments: str, events: list[dict[str, Any]] | None = None)
     return code, daemon.asked
 
 
-def test_what_passes(path: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_passes(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     progress = {"progress": {"namespace": "shop", "done": 0, "of": 2, "scanned": 1, "pass": 1, "fail": 0, "error": 0}}
+    monkeypatch.setattr(shown, "_QUIET_S", 0.0)
     code, asked = run(path, events=[told(progress), told({"waiting": "refused"}), told({"waiting": ""}), ended()])
     assert code == 0 and asked == {"operation": "audit", "details": "findings"}
     printed = capsys.readouterr()
@@ -87,7 +89,7 @@ def test_what_passes(path: Path, capsys: pytest.CaptureFixture[str]):
         "3 objects in 2 namespaces: 3 pass, 0 fail, 0 error", "3 reports written (openreports.io/v1alpha1)",
     ]  # fmt: skip
     assert printed.err.splitlines() == [
-        "namespace shop (1 of 2): 1 scanned, 1 pass, 0 fail, 0 error", "waiting: refused",
+        "namespace 1 of 2, shop; so far 1 objects: 1 pass, 0 fail, 0 error", "waiting: refused",
     ]  # fmt: skip
 
 
@@ -121,6 +123,23 @@ def test_skipped_policies_are_told_and_harmless(path: Path, capsys: pytest.Captu
     assert run(path, events=[ended(skipped_policies=["a", "b"], reports="none")])[0] == 0
     out = capsys.readouterr().out
     assert "policies that audits skip: a, b" in out and "no reports were written" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "fields", "said"),
+    [
+        ([], {"no_reports": NO_REPORTS["auto"]}, "no reports were written: the cluster has no kinds for them; "
+         "`edged crds --reports policyreport | kubectl apply -f -` installs them"),
+        ([], {"no_reports": NO_REPORTS["none"]}, 'no reports were written: audit_reports is "none"'),
+        (["--disable-store"], {"no_reports": NO_REPORTS["none"]}, "no reports were written: --disable-store"),
+        ([], {}, "no reports were written"),
+    ],
+)  # fmt: skip
+def test_why_there_are_no_reports_is_said(
+    path: Path, capsys: pytest.CaptureFixture[str], words: list[str], fields: dict[str, Any], said: str
+):
+    assert run(path, *words, events=[ended(reports="none", **fields)])[0] == 0
+    assert capsys.readouterr().out.splitlines()[1] == said
 
 
 def test_options_become_a_request_that_the_daemon_understands(path: Path):

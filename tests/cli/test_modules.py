@@ -3,15 +3,20 @@
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from edged.cli import progress
 from edged.cli.main import main
+from edged.registry.store import Store
 from edged.wasm import binary, bindings
 from edged.wasm.compile import METADATA_SECTION
+from tests.registry.fake import Fake, fake
 from tests.registry.real import RealRegistry
 
 PLAIN = bindings.wat2wasm("(module)")
@@ -169,7 +174,8 @@ def test_push_from_the_store(shell):
         (("policy", "digest", "https://host/x"), 2, "must be a registry:// URL"),
         (("policy", "push", "/nowhere.wasm", "registry://127.0.0.1:1/x"), 1, "is not in"),
         (("policy", "push", "README.md", "registry://127.0.0.1:1/x"), 2, "is not a Wasm module"),
-        (("module", "pull", "registry://127.0.0.1:1/x:v1"), 1, "127.0.0.1:1"),
+        (("module", "pull", "registry://127.0.0.1:1/x:v1"), 1, "Connection refused. Check the name 127."),
+        (("policy", "pull", "ftp://host/x"), 2, "ftp:// is not fetched; use registry://HOST/REPOSITORY[:TAG] or"),
     ],
 )
 def test_what_cannot_be_done(tmp_path, words, code, problem):
@@ -177,3 +183,119 @@ def test_what_cannot_be_done(tmp_path, words, code, problem):
     with redirect_stderr(err), redirect_stdout(io.StringIO()):
         found = main([*words, "--store", str(tmp_path / "store")])
     assert (found, problem in err.getvalue()) == (code, True), err.getvalue()
+
+
+# --- without a real registry
+
+
+def ran(server: Fake, folder: Path, *words: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a command for a registry without TLS."""
+    sources = folder / "sources.yml"
+    sources.write_text(f'insecure_sources: ["{server.host}"]\n')
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([*words, "--store", str(folder / "store"), "--sources-path", str(sources)])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def no_progress(monkeypatch):
+    """However slow the machine is."""
+    monkeypatch.setattr(progress, "_QUIET_S", 1e6)
+
+
+def test_what_a_registry_lacks_or_forbids_is_one_line_with_a_next_step(tmp_path, no_progress):
+    with fake() as server:
+        code, out, err = ran(server, tmp_path, "policy", "pull", f"registry://{server.host}/team/x:v1")
+        assert (code, out) == (1, "")
+        assert err == (
+            f"edged: {server.host}/team/x:v1: HTTP 404: not found. Check the repository and the tag: the registry has "
+            "neither under this name, or wants you to log in\n"
+        )
+        server.pages["/v2/team/x/manifests/v1"] = (403, {}, b"")
+        code, _, err = ran(server, tmp_path, "policy", "digest", f"registry://{server.host}/team/x:v1")
+        assert code == 1 and f"HTTP 403: forbidden. Log in with `docker login {server.host}`" in err
+
+
+def test_a_module_of_the_store_is_not_fetched_again_and_that_is_said(tmp_path, no_progress):
+    with fake() as server:
+        server.publish("team/x", "v1", POLICY)
+        server.publish("team/x", "latest", POLICY)
+        url = f"registry://{server.host}/team/x:v1"
+        code, out, err = ran(server, tmp_path, "policy", "pull", url)
+        assert (code, Path(out.strip()).read_bytes(), err) == (0, POLICY, "")
+        asked = len(server.asked)
+        code, again, err = ran(server, tmp_path, "policy", "pull", url)
+        assert (code, again, err) == (0, out, f"edged: {url} is in the store; it was not fetched again\n")
+        assert ran(server, tmp_path, "policy", "pull", "-q", url)[2] == ""
+        assert len(server.asked) == asked
+        for _ in range(2):  # what may have moved is asked for each time
+            assert ran(server, tmp_path, "policy", "pull", f"{server.host}/team/x")[2] == ""
+        assert len(server.asked) > asked
+
+
+def test_a_file_is_written_over_only_by_force(tmp_path, no_progress):
+    target = tmp_path / "here.wasm"
+    target.write_text("mine")
+    with fake() as server:
+        server.publish("team/x", "v1", POLICY)
+        words = ["policy", "pull", f"registry://{server.host}/team/x:v1", "--output-path", str(target)]
+        code, _, err = ran(server, tmp_path, *words)
+        assert (code, err) == (2, f"edged: {target} exists; --force writes over it\n")
+        assert target.read_text() == "mine" and not server.asked
+        assert ran(server, tmp_path, *words, "--force")[0] == 0
+        assert target.read_bytes() == POLICY
+
+
+def test_slow_downloads_show_bytes_of_the_module_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "_QUIET_S", 0.0)
+    monkeypatch.setattr(progress, "_LINES_S", 0.0)
+    with fake() as server:
+        server.publish("team/x", "v1", POLICY)
+        url = f"registry://{server.host}/team/x:v1"
+        _, _, err = ran(server, tmp_path, "policy", "pull", url)
+        assert f"{url}: 0.3 kB of 0.3 kB" in err.splitlines()
+        assert "kB" not in ran(server, tmp_path, "policy", "pull", f"registry://{server.host}/team/x:v2")[2]
+
+
+FULL = """
+import resource, sys
+from edged.cli import progress
+from edged.cli.main import main
+from edged.registry.store import Store
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("operation", ["pull", "pull into a file", "save", "load", "annotate"])
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, operation):
+    """The limit on the size of files stands for the disk's end."""
+    store, target, policy = tmp_path / "store", tmp_path / "target", tmp_path / "policy.wasm"
+    policy.write_bytes(POLICY)
+    kept = Store(store).keep("registry://host.example/x:v1", POLICY)
+    (tmp_path / "metadata.yml").write_text("rules: []\nmutating: false\nexecutionMode: wasi\n")
+    command = tmp_path / "command.wasm"
+    command.write_bytes(bindings.wat2wasm('(module (memory (export "memory") 1) (func (export "_start")))'))
+    archive = tmp_path / "archive.tar"
+    with tarfile.open(archive, "w") as made:
+        made.add(kept, kept.relative_to(store))
+    with fake(tmp_path / "tls") as server:
+        server.publish("team/x", "v1", POLICY)
+        sources = tmp_path / "sources.yml"
+        sources.write_text(f'insecure_sources: ["{server.host}"]\n')
+        pull = ["policy", "pull", f"registry://{server.host}/team/x:v1", "--sources-path", str(sources)]
+        words, named = {
+            "pull": ([*pull, "--store", str(target)], str(target)),
+            "pull into a file": ([*pull, "--output-path", str(target)], str(target)),
+            "save": (["policy", "save", SHA[:8], "--store", str(store), "--output-path", str(target)], str(target)),
+            "load": (["policy", "load", "-f", str(archive), "--store", str(target)], str(target)),
+            "annotate": (["policy", "annotate", str(command), "-m", str(tmp_path / "metadata.yml"),
+                          "--output-path", str(target)], str(target)),
+        }[operation]  # fmt: skip
+        ran = subprocess.run([sys.executable, "-B", "-c", FULL, *words], capture_output=True, text=True, timeout=60)
+    assert ran.returncode in (1, 2)
+    said = [line for line in ran.stderr.splitlines() if line.startswith("edged: ")]
+    assert len(said) == 1 and named in said[0], ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not [path for path in target.rglob("*") if path.is_file()] and not target.is_file()

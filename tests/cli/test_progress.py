@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 import pytest
 
@@ -87,3 +88,36 @@ def test_quiet_is_quiet(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         say("1")
         say.now("2")
     assert terminal.getvalue() == ""
+
+
+class Moments:
+    """Stands for the event that ends a ticker: it is set after so many waits."""
+
+    def __init__(self, clock: Clock, waits: int) -> None:
+        self._clock, self._left = clock, waits
+
+    def wait(self, seconds: float) -> bool:
+        self._clock.now += seconds
+        self._left -= 1
+        return self._left < 0
+
+
+def test_work_that_cannot_say_how_far_it_is_shows_the_seconds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as say:
+        say._tick("compiling", Moments(clock, 6))  # type: ignore[arg-type]
+    assert capsys.readouterr().err == "compiling: 1 s\ncompiling: 6 s\n"
+
+
+def test_a_ticker_ends_with_its_work() -> None:
+    before = threading.active_count()
+    with progress() as say:
+        say.begin("one")
+        say.begin("two")
+        assert threading.active_count() == before + 1
+        say.done()
+        assert threading.active_count() == before
+        say.begin("three")
+    assert threading.active_count() == before
+    with progress(show=False) as say:
+        say.begin("four")
+        assert threading.active_count() == before

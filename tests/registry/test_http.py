@@ -1,6 +1,7 @@
 """Where connections go and what they trust."""
 
 import gzip
+import io
 import threading
 
 import pytest
@@ -8,7 +9,8 @@ import trio
 
 from edged.errors import PeerError
 from edged.registry import http
-from edged.registry.http import Http, is_inward
+from edged.registry.download import Download
+from edged.registry.http import Http, Unreachable, is_inward
 from edged.registry.sources import Sources
 from tests.registry.fake import fake
 
@@ -79,12 +81,18 @@ def test_progress_is_told():
     with fake() as server:
         server.pages["/x"] = (200, {}, b"x" * 500)
         seen = []
-        get(f"http://{server.host}/x", progress=lambda done, total: seen.append((done, total)))
+
+        def told(done, total):
+            seen.append((done, total))
+
+        assert get(f"http://{server.host}/absent", progress=told, into=Download(io.BytesIO())).status == 404
+        assert seen == []
+        get(f"http://{server.host}/x", progress=told, into=Download(io.BytesIO()))
         assert seen[-1] == (500, 500)
 
 
 def test_nobody_there_is_a_peer_error():
-    with pytest.raises(PeerError, match=r"127\.0\.0\.1:1"):
+    with pytest.raises(Unreachable, match=r"^http://127\.0\.0\.1:1/x: Connection refused$"):
         get("http://127.0.0.1:1/x")
     with pytest.raises(PeerError):
         get("https://does-not-exist.invalid/x")

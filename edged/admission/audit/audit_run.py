@@ -57,6 +57,13 @@ class Scan:
     reports: str = "auto"
 
 
+NO_REPORTS = {
+    "auto": "the cluster has no kinds for them; `edged crds --reports policyreport | kubectl apply -f -` installs them",
+    "none": 'audit_reports is "none"',
+}
+"""Why a run writes none, by what was asked for."""
+
+
 @dataclass(slots=True)
 class Tally:
     """The figures of a run, also while it goes on."""
@@ -71,6 +78,7 @@ class Tally:
     written: int = 0
     namespaces: int = 0
     reports: str = "none"
+    no_reports: str = ""
     skipped: set[str] = field(default_factory=set)
     unasked: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -101,6 +109,7 @@ class Tally:
             **self.counts(),
             "reports": self.reports,
             "reports_written": self.written,
+            "no_reports": self.no_reports,
             "skipped_policies": sorted(self.skipped),
             "unasked_policies": dict(sorted(self.unasked.items())),
             "problems": [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])],
@@ -200,6 +209,7 @@ class Run:
         if problem:
             self._tally.problem(problem)
         if kinds is None:
+            self._tally.no_reports = problem or NO_REPORTS.get(self._scan.reports, "")
             return
         self._tally.reports = kinds.api_version
         self._writer = ReportWriter(self._client, self._pool, self._patience, kinds, self._tally.run)

@@ -78,7 +78,11 @@ async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
             loaded = await evaluator.load(named, lines)
             admission = evaluator.admission(loaded, lines, replay, observers=(failures,))
             for policy in named:
+                evaluator.say.begin(
+                    f"{policy.name}: warming up for {args.warm_up_time:g} s, measuring for {args.measurement_time:g} s"
+                )
                 row = await measure(admission, policy.name, asked[0][0], args)
+                evaluator.say.done()
                 row |= {"failure": failures.last, "rss_mib": rss_mib(), "rss_before_mib": before}
                 results.append(row)
     return results
@@ -88,7 +92,6 @@ async def measure(
     admission: Admission, name: str, request: AdmissionRequest, args: argparse.Namespace
 ) -> dict[str, Any]:
     """One policy: times in milliseconds, of each evaluation by itself."""
-    print(f"{name}: warming up for {args.warm_up_time:g} s, measuring for {args.measurement_time:g} s", file=sys.stderr)
     await _repeat(admission, name, request, args.warm_up_time, 1)
     took, verdicts, cpu_s = await _repeat(admission, name, request, args.measurement_time, args.sample_size)
     took.sort()

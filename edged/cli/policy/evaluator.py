@@ -6,11 +6,10 @@ where guest lines go, and a cluster is used only on request.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ import trio
 from edged.admission.host.admission import Admission
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy_loader import PolicyLoader
+from edged.cli.progress import Progress, progress, told_compiling, told_fetching
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger, LogStyle, write_stderr
 from edged.wasm.compile import Compiler
@@ -64,16 +64,6 @@ class Failures:
         """Nothing to do."""
 
 
-def say_compiling(event: str, what: str) -> None:
-    """Progress on stderr: compiling can take many seconds."""
-    if event == "compiling" and "(companion)" not in what:
-        try:
-            size = f" ({os.path.getsize(what) / 1e6:.1f} MB)"
-        except OSError:
-            size = ""
-        print(f"compiling {what}{size}", file=sys.stderr, flush=True)
-
-
 @dataclass(slots=True, eq=False)
 class Evaluator:
     """An engine and what belongs to it, for one command."""
@@ -84,6 +74,7 @@ class Evaluator:
     modules: Modules
     quiet: Logger
     cluster: ClusterContext | None
+    say: Progress
 
     async def load(
         self, policies: Iterable[PolicyConfig | GroupConfig], lines: GuestLines, previous: PolicySet | None = None
@@ -133,10 +124,11 @@ async def open_evaluator(config: ToolConfig, *, cluster: bool = False) -> AsyncI
     quiet = Logger(LogStyle(level="error"), write=_say_internal_errors)
     async with AsyncExitStack() as stack:
         stack.callback(engine.close)
-        compiler = Compiler(engine, Path(config.node.cache_dir), on_progress=say_compiling)
-        modules = Modules(config.registry, Path(config.node.state_dir), quiet)
+        say = stack.enter_context(progress())
+        compiler = Compiler(engine, Path(config.node.cache_dir), on_progress=partial(told_compiling, say))
+        modules = Modules(config.registry, Path(config.node.state_dir), quiet, partial(told_fetching, say))
         context = await _connected(config.kubernetes, stack) if cluster else None
-        yield Evaluator(config, engine, compiler, modules, quiet, context)
+        yield Evaluator(config, engine, compiler, modules, quiet, context, say)
 
 
 async def _connected(kubernetes: KubernetesConfig, stack: AsyncExitStack) -> ClusterContext:

@@ -125,9 +125,8 @@ async def _run(config: ToolConfig, cases: list[Case], args: argparse.Namespace) 
     async with open_evaluator(config) as evaluator:
         loaded = Loaded(evaluator)
         for number, case in enumerate(cases, 1):
+            evaluator.say(f"test {number} of {len(cases)}: {case.title}")
             results.append(await ask(loaded, case))
-            if sys.stderr.isatty():
-                print(f"\r{number}/{len(cases)}", end="" if number < len(cases) else "\r", file=sys.stderr, flush=True)
     return results
 
 
