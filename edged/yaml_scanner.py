@@ -35,6 +35,8 @@ class GoParser(Reader, Scanner, Parser):
 
     def scan_to_next_token(self) -> None:
         """Tabs are blanks but where a key of a block could begin."""
+        if self.index == 0 and self.peek() == "\ufeff":
+            self.forward()
         while True:
             blanks = " " if self.allow_simple_key and not self.flow_level else _BLANKS
             while self.peek() in blanks:
@@ -56,9 +58,14 @@ class GoParser(Reader, Scanner, Parser):
         if token.name not in ("YAML", "TAG"):
             raise ScannerError("while scanning a directive", token.start_mark, "found unknown directive name",
                                token.start_mark)  # fmt: skip
-        if token.name == "YAML" and token.value != (1, 1):
-            raise ParserError(None, None, "found incompatible YAML document", token.start_mark)
         return token
+
+    def process_directives(self) -> Any:
+        start = self.get_mark()
+        found = super().process_directives()  # type: ignore[no-untyped-call]
+        if self.yaml_version not in (None, (1, 1)):
+            raise ParserError(None, None, "found incompatible YAML document", start)
+        return found
 
     def scan_tag(self) -> TagToken:
         """A tab may follow a tag: it stands for a blank."""

@@ -115,7 +115,8 @@ def documents(content: bytes | str, *, what: str = "", most: int = MOST_BYTES) -
             values, begin = _leading_json(text, what)
         for value in values:
             number += 1
-            yield Document(value, _numbered(what, number))
+            if value is not None:
+                yield Document(value, _numbered(what, number))
     for piece in _pieces(text, begin, what):
         number += 1
         source = _Source(what, number, text.count(b"\n", 0, piece.start))
@@ -151,11 +152,10 @@ _SEPARATOR: Final = re.compile(rb"^---([^\n]*)(?:\n|\Z)", re.MULTILINE)
 def _pieces(text: bytes, begin: int, what: str) -> Iterator[slice]:
     """The documents from `begin` on."""
     for match in _SEPARATOR.finditer(text, begin):
-        rest = match[1].strip()
-        if rest and not rest.startswith(b"#"):
+        rest = match[1].decode(errors="replace").strip()
+        if rest and not rest.startswith("#"):
             line = text.count(b"\n", 0, match.start()) + 1
-            shown = rest[:40].decode(errors="replace")
-            raise _Source(what).refused(line, f"'---' is followed by {shown!r}; begin the document on the next line")
+            raise _Source(what).refused(line, f"'---' is followed by {rest[:40]!r}; begin it on the next line")
         if match.start() > begin:
             yield slice(begin, match.start())
             begin = match.end()
@@ -348,7 +348,7 @@ class _ReadsOtherwise(Exception):
     """libyaml takes a text that Kubernetes' programs refuse or read in another way, or the other way round."""
 
 
-_ELSEWHERE: Final = re.compile(rb"^(?:%YAML|\xef\xbb\xbf)", re.MULTILINE)
+_ELSEWHERE: Final = re.compile(rb"(?:^|\r|\xc2\x85|\xe2\x80[\xa8\xa9])(?:%YAML|\xef\xbb\xbf)", re.MULTILINE)
 """libyaml takes other versions than 1.1, and skips a byte order mark at the begin of any line."""
 _OTHER_REFUSALS: Final = ("found unexpected ':'", "found unknown escape character")
 """What libyaml refuses and they may take."""
@@ -374,7 +374,7 @@ def _is_scalar_read_otherwise(event: ScalarEvent, inside: Event | None, text: st
         return _ESCAPED_SLASH.search(text, event.start_mark.index, event.end_mark.index) is not None
     if inside is None or not getattr(inside, "flow_style", False):
         return False
-    return bool(event.tag) if not event.value else event.implicit[0] and "?" in event.value
+    return bool(event.tag) if not event.value else not event.style and "?" in event.value
 
 
 # --- values
@@ -387,6 +387,25 @@ class _Merge(str):
 
 
 _MERGE: Final = _Merge("<<")
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _NoJson:
+    error: YamlError
+
+
+def _check_json(value: Any) -> None:
+    """Raises the error of what has no JSON form."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, _NoJson):
+            raise part.error
+        if isinstance(part, dict):
+            pending += (*part.values(), *(key for key in part if not isinstance(key, str)))
+        elif isinstance(part, list):
+            pending += part
 
 
 @dataclass(slots=True)
@@ -413,13 +432,17 @@ class _Builder:
         self._anchors: dict[str, _Anchor] = {}
         self._late: dict[int, list[dict[str, Any]]] = {}
         self._aliased = 0
+        self._no_json = False
         self.duplicates: list[tuple[int, str]] = []
 
     def document(self) -> Any:
         try:
-            return self._document()
+            value = self._document()
         except self._events.errors as error:
             raise self._events.refused(error) from None
+        if self._no_json:
+            _check_json(value)
+        return value
 
     def _document(self) -> Any:  # the only code that runs for each event: what is rare is elsewhere
         events, take, values, keys = self._events, self._events.next, self._values, self._keys
@@ -439,10 +462,9 @@ class _Builder:
                         key = self._key(event, stack[-1][4])
                     count -= key is _MERGE
                     continue
-                if event.tag or event.anchor or not event.implicit[0] or (event.value not in values):
+                value = values.get(event.value, _ABSENT) if event.implicit[0] else _ABSENT
+                if value is _ABSENT or event.tag or event.anchor:
                     value = self._value(event, stack[-1][4] if stack else None)
-                else:
-                    value = values[event.value]
             elif kind is mapping or kind is sequence:
                 if (in_mapping and key is None) or len(stack) == MOST_DEPTH:
                     raise self._misplaced(event, len(stack))
@@ -530,8 +552,13 @@ class _Builder:
         if value.__class__ is not float:
             return value
         if not math.isfinite(value):
-            raise self._events.problem(event, f"JSON has no number {event.value}")
+            return self._without_json(event, f"JSON has no number {event.value}")
         return _number_of_json(value)
+
+    def _without_json(self, event: Event, problem: str) -> _NoJson:
+        """Stands for a value or key that JSON does not have, until it is known whether a later key replaces it."""
+        self._no_json = True
+        return _NoJson(self._events.problem(event, problem))
 
     def _key_text(self, scalar: ScalarEvent | None, event: Event) -> str:
         """What `scalar` is as a key; `event` is where it is used."""
@@ -541,7 +568,8 @@ class _Builder:
             return _MERGE
         value = self._resolved(scalar)
         if value is None or (not self._rules.unsigned_keys and value.__class__ is int and value >> 63 > 0):
-            raise self._events.problem(event, f"{'null' if value is None else value} cannot be a key; quote it")
+            shown = "null" if value is None else value
+            return self._without_json(event, f"{shown} cannot be a key; quote it")  # type: ignore[return-value]
         return value if isinstance(value, str) else _text_of_key(value)
 
     def _resolved(self, event: ScalarEvent) -> Any:

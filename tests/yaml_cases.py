@@ -1,6 +1,7 @@
 """YAML texts and what Kubernetes' programs read of them: the hand-written cases for edged/yaml_text.py.
 
-tests/test_yaml_text.py checks them with edged's reader.
+tests/test_yaml_text.py checks them with edged's reader; tests/test_yaml_reference.py has sigs.k8s.io/yaml and kubectl's
+decoder say the same.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ _KEYS: Final[dict[str, Any]] = {
 
 _DOCUMENTS: Final[list[tuple[str, Any]]] = [
     ("", None), ("# nothing\n", None), ("---\n", None), ("--- # nothing\n", None), ("a: 1", {"a": 1}),
-    ("# first\n--- # then\na: 1\n", {"a": 1}), ("\ufeffa: 1\n", {"a": 1}), ("a: 1\r\nb: 2\r\n", {"a": 1, "b": 2}),
+    ("# first\n--- # then\na: 1\n", {"a": 1}), ("\ufeffa: 1\n", {"a": 1}),
+    ("a: 1\n\ufeffb: 2\n", {"a": 1, "\ufeffb": 2}), ("a: 1\r\nb: 2\r\n", {"a": 1, "b": 2}),
     ("%YAML 1.1\n---\na: 1\n", {"a": 1}), ("%TAG !e! tag:yaml.org,2002:\n---\n!e!int '1'\n", 1),
     ("%WAT 1\n---\na", REFUSED),
     ("a: 1\n---\nb: [\n", {"a": 1}), ("a: 1\n...\nb: [\n", {"a": 1}), ("a: 1\n]", REFUSED), ("a: b: c", REFUSED),
@@ -95,6 +97,7 @@ _DOCUMENTS: Final[list[tuple[str, Any]]] = [
     ("a: &x {b: 1, c: 2}\nd: {<<: *x, b: 3}\n", {"a": {"b": 1, "c": 2}, "d": {"b": 3, "c": 2}}),
     ("a: &x {b: 1, c: 2}\nd: {b: 3, <<: *x}\n", {"a": {"b": 1, "c": 2}, "d": {"b": 1, "c": 2}}),
     ("- &x {a: 1}\n- &y {a: 2, b: 2}\n- {<<: [*x, *y]}\n", [{"a": 1}, {"a": 2, "b": 2}, {"a": 1, "b": 2}]),
+    ("a: .inf\na: [1]\n", {"a": [1]}), ("a: {~: 1}\na: 2\n", {"a": 2}), ("a: [.nan]\nb: {~: 1}\n", REFUSED),
     ("<<: {a: 1}\n<<: {a: 2}\n", {"a": 2}), ("<<: [{a: 1}, {b: 2}]\n", {"a": 1, "b": 2}), ("<<: 1\n", REFUSED),
     ("<<: [1]\n", REFUSED), ("<<:\n", REFUSED), ("a: &x [{b: 1}]\nc: {<<: *x}\n", REFUSED), ("&a {<<: *a}\n", REFUSED),
     ("'<<': {a: 1}\n", {"<<": {"a": 1}}), ("!!merge <<: {a: 1}\n", {"a": 1}), ("! <<: {a: 1}\n", {"a": 1}),
