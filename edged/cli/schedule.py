@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from edged.cli import options, simulation
-from edged.cli.output import is_table, print_data, print_table
+from edged.cli.output import is_table, print_data, print_table, terminal_width
 from edged.cli.parsing import Parser
 from edged.cli.status_client import ask, configured_socket
+from edged.cli.watching import watch
+from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from edged.cli.answers import Attempt, NodeVerdict, Overview, PodState
@@ -31,10 +33,13 @@ def declare(parser: Parser) -> None:
 def _declare_explain(parser: Parser) -> None:
     parser.describe("Shows the last attempt to place a Pod, what decided it, and what the Pod waits for. The running "
                     "daemon remembers the last 128 Pods, fewer in large clusters (4 MiB), in memory only.",
-                    "edged schedule explain", "edged schedule explain -n shop web-0")
+                    "edged schedule explain", "edged schedule explain -n shop web-0",
+                    "edged schedule explain -n shop web-0 -w")
     parser.add_argument("pod", metavar="POD", nargs="?",
                         help="the Pod's name; without it: list the Pods that edged remembers")
-    options.namespace(parser)
+    options.namespace(parser, "of the Pod, default: default; of the list, default: all", default=None,
+                      all_namespaces=True)
+    options.watch(parser)
     options.socket(parser)
     options.output(parser)
 
@@ -42,18 +47,40 @@ def _declare_explain(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.operation == "simulate":
         return simulation.run(args)
+    if args.all_namespaces and (args.namespace or args.pod):
+        raise ConfigError("-A is for the list of all namespaces: give either -A, or a namespace or a Pod")
     path = args.socket or configured_socket(args.config)
-    if args.pod is None:
-        found = ask(path, "why")
+
+    def look() -> dict[str, Any]:
+        if args.pod is None:
+            return _of_namespace(ask(path, "why"), args.namespace)
+        return ask(path, "why", pod=args.pod if "/" in args.pod else f"{args.namespace or 'default'}/{args.pod}")
+
+    def show(found: dict[str, Any]) -> None:
+        if not is_table(args.output):
+            print_data(found, args.output)
+        elif args.pod is None:
+            print_overview(cast("Overview", found), args.output)  # as explain/sentences.py makes it, like an attempt
+        else:
+            print_attempt(cast("Attempt", found), args.output)
+
+    if args.watch:
+        watch(look, show, _what_changes)
     else:
-        found = ask(path, "why", pod=args.pod if "/" in args.pod else f"{args.namespace}/{args.pod}")
-    if not is_table(args.output):
-        print_data(found, args.output)
-    elif args.pod is None:
-        print_overview(cast("Overview", found), args.output)  # as explain/sentences.py makes it, like an attempt
-    else:
-        print_attempt(cast("Attempt", found), args.output)
+        show(look())
     return 0
+
+
+def _of_namespace(found: dict[str, Any], namespace: str | None) -> dict[str, Any]:
+    if namespace is None:
+        return found
+    return {**found, "pods": [pod for pod in found["pods"] if pod["pod"].startswith(f"{namespace}/")]}
+
+
+def _what_changes(found: dict[str, Any]) -> object:
+    """Without times that pass by themselves."""
+    state = {key: value for key, value in found.get("state", {}).items() if key in ("text", "rejected_by", "wakes_on")}
+    return {**found, "state": state}
 
 
 def print_overview(found: Overview, output: str = "table") -> None:
@@ -73,11 +100,31 @@ def print_attempt(attempt: Attempt, output: str = "table") -> None:
     if not nodes:
         return
     print()
+    best_first = _best_first(nodes)
     plugins = list(dict.fromkeys(name for node in nodes.values() for name in node.get("final", {})))
-    rows_of_nodes = [_row(name, node, plugins) for name, node in _best_first(nodes)]
-    print_table(("NODE", "VERDICT", "TOTAL", *plugins), rows_of_nodes, output)
+    shown = plugins if output == "wide" else []
+    print_table(("NODE", "VERDICT", "TOTAL", *shown), [_row(name, node, shown) for name, node in best_first], output)
+    if plugins and output != "wide":
+        print()
+        _print_scores([(name, node) for name, node in best_first if "total" in node], plugins)
     if plugins:
-        print("\nScore = normalized x weight; in brackets the raw score, if it differs.")
+        print("\nScore = normalized x weight; raw score in brackets.")
+
+
+def _print_scores(nodes: list[tuple[str, NodeVerdict]], plugins: list[str]) -> None:
+    """A row per plugin and a column per node, as many of the best as fit; -o wide has them all, a row per node."""
+    room = terminal_width() - max(len("SCORES"), *map(len, plugins))
+    names: list[str] = []
+    for name, node in nodes:
+        scores = [_score(node, plugin) or "" for plugin in plugins]
+        room -= 3 + max(len(name), *map(len, scores))
+        if room < 0 and names:
+            break
+        names.append(name)
+    rows = [[plugin, *(_score(node, plugin) for _, node in nodes[: len(names)])] for plugin in plugins]
+    print_table(("SCORES", *names), rows)
+    if len(names) < len(nodes):
+        print(f"{len(nodes) - len(names)} more nodes: -o wide")
 
 
 def _summary(attempt: Attempt) -> list[tuple[str, object]]:

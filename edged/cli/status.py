@@ -12,7 +12,8 @@ from edged.cli.output import is_table, print_data
 from edged.cli.parsing import Parser
 from edged.cli.status_client import ask, find_socket
 from edged.cli.status_report import check_lines, print_everything, print_summary
-from edged.errors import PeerError
+from edged.cli.watching import watch
+from edged.errors import ConfigError, PeerError
 
 _NOTES = """With --check, the exit code is 0 if everything that is configured is in force, 1 if something is not or the
 daemon does not answer, 2 for a mistake in the command line."""
@@ -22,18 +23,30 @@ def declare(parser: Parser) -> None:
     parser.describe(
         "Says whether the cluster is protected, what is wrong and what to do next, and shows the state of the running "
         "daemon.",
-        "edged status", "edged status --check || echo 'not protected'", "edged status -o wide", "edged status -o json",
+        "edged status", "edged status --check || echo 'not protected'", "edged status -o wide", "edged status -w",
         notes=_NOTES,
     )  # fmt: skip
     options.socket(parser)
     parser.add_argument("--check", action="store_true",
                         help="print the sentence and a line per problem; the exit code says whether all is in force")
     options.quiet(parser, "print only the sentence; with --check: nothing")
+    options.watch(parser)
     options.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     path, file_problem = (args.socket, "") if args.socket else find_socket(args.config)
+    if args.watch:
+        if args.check:
+            raise ConfigError("--check looks once: it does not go with --watch")
+        watch(lambda: _report(path, file_problem), lambda report: _show(report, args), lambda r: r["protection"])
+    report = _report(path, file_problem)
+    _show(report, args)
+    return 1 if args.check and report["protection"]["problems"] else 0
+
+
+def _report(path: str, file_problem: str) -> dict[str, Any]:
+    """What the daemon answers, with a problem for a file that is not valid. Raises PeerError."""
     try:
         report = ask(path, "status")
     except PeerError:
@@ -45,6 +58,11 @@ def run(args: argparse.Namespace) -> int:
         raise PeerError(f"{path}: the daemon is of an earlier version; `systemctl restart edged` starts this one")
     if file_problem:
         protection["problems"].append(_of_file(file_problem))
+    return report
+
+
+def _show(report: dict[str, Any], args: argparse.Namespace) -> None:
+    protection = report["protection"]
     if not is_table(args.output):
         print_data(protection if args.check else report, args.output)
     elif args.check:
@@ -55,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
         print_everything(report)
     else:
         print_summary(report)
-    return 1 if args.check and protection["problems"] else 0
 
 
 def _of_file(problem: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import yaml
 
 from edged.cli import main as cli
 from edged.cli.schedule import print_attempt
+from edged.errors import PeerError
 
 PLACED = {
     "pod": "shop/web-1",
@@ -75,14 +76,42 @@ def test_a_placed_pod_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         "node        b",
         "message     -",
         "",
+        "NODE   VERDICT                          TOTAL",
+        "b      passed                           590",
+        "a      passed                           90",
+        "c      device-fit: node has no camera   -",
+        "d      not evaluated                    -",
+        "",
+        "SCORES             b           a",
+        "NodeResourcesFit   90          40",
+        "power              500 (100)   50 (10)",
+        "",
+        "Score = normalized x weight; raw score in brackets.",
+    ]
+
+
+def test_wide_has_a_row_per_node_with_all_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    print_attempt(PLACED, "wide")
+    assert capsys.readouterr().out.splitlines()[9:13] == [
         "NODE   VERDICT                          TOTAL   NodeResourcesFit   power",
         "b      passed                           590     90                 500 (100)",
         "a      passed                           90      40                 50 (10)",
         "c      device-fit: node has no camera   -       -                  -",
-        "d      not evaluated                    -       -                  -",
-        "",
-        "Score = normalized x weight; in brackets the raw score, if it differs.",
     ]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_scores_of_many_plugins_and_nodes_fit(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    plugins = {f"NodeResourcesBalancedAllocation{n}": n for n in range(15)}
+    nodes = {f"edge-node-{n}.lan": {"filter": {"NodeName": "passed"}, "score": plugins, "final": plugins, "total": n}
+             for n in range(9)}  # fmt: skip
+    print_attempt(PLACED | {"nodes": nodes})
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.endswith("more nodes: -o wide") for line in lines)
 
 
 def test_a_pending_pod_says_what_will_wake_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,6 +158,37 @@ def test_without_a_pod_the_remembered_ones_are_listed(tmp_path: Path, capsys: py
         "POD          NODE   ATTEMPTS   LAST                   MESSAGE",
         "shop/web-1   b      2          2001-09-09T01:46:40Z   -",
     ]
+
+
+def test_the_list_is_of_a_namespace_if_one_is_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = [{"pod": name, "scheduler": "edged", "attempts": 1, "time_ns": 10**18, "node": "b", "message": ""}
+            for name in ("shop/web-1", "shopping/web-2")]  # fmt: skip
+    for option, names in (["-n", "shop"], ["shop/web-1"]), (["-A"], ["shop/web-1", "shopping/web-2"]):
+        path = tmp_path / option[0]
+        with daemon(path, {"result": {"pods": told}}):
+            assert cli.main(["schedule", "explain", *option, "--socket", str(path)]) == 0
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == names
+    assert cli.main(["schedule", "explain", "-A", "web-1"]) == 2
+
+
+def test_watching_shows_changes_until_the_daemon_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"pod": "shop/web-1", "scheduler": "edged", "attempts": 1, "time_ns": 10**18, "node": "", "message": "no"}
+    answers = iter([[told], [told], [told | {"node": "b"}]])
+
+    def ask(path: str, operation: str) -> dict[str, Any]:
+        try:
+            return {"pods": next(answers)}
+        except StopIteration:
+            raise PeerError("the daemon ended") from None
+
+    monkeypatch.setattr("edged.cli.schedule.ask", ask)
+    monkeypatch.setattr("edged.cli.watching._INTERVAL_S", 0.0)
+    assert cli.main(["schedule", "explain", "-w", "--socket", "s"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("shop/web-1") == 2
+    assert err == "edged: the daemon ended\n"
 
 
 def test_a_pod_without_nodes(capsys: pytest.CaptureFixture[str]) -> None:
