@@ -57,6 +57,9 @@ function prepare() {
   });
 }
 
+/** Without the nodes that a change removed. */
+const there = (nodes) => [...nodes].filter((i) => !data.nodes[i].removed);
+
 // --- choosing
 
 function select() {
@@ -227,7 +230,7 @@ function tellNodes(panel) {
 
 function head() {
   const counts = Object.entries(data.summary).filter(([, count]) => count).map(([word, count]) => `${count} ${word}`);
-  $("source").textContent = `${data.nodes.length} nodes, ${data.pods.length} Pods: ${counts.join(", ")}. Profiles: ${data.source}.`;
+  $("source").textContent = `${there(data.nodes.keys()).length} nodes, ${data.pods.length} Pods: ${counts.join(", ")}. Profiles: ${data.source}.`;
   data.changes.forEach((text) => $("changes").append(make("li", text)));
   data.notes.forEach((text) => $("notes").append(make("li", text)));
   for (const word of WORDS) {

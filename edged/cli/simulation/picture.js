@@ -267,7 +267,7 @@ function drawCorner() {
   pen.fillStyle = theme.soft;
   pen.font = FONT;
   pen.textAlign = "left";
-  const lines = [`${rows.length} of ${data.pods.length} Pods`, `${columns.length} of ${data.nodes.length} nodes`, "cpu | memory"];
+  const lines = [`${rows.length} of ${data.pods.length} Pods`, `${there(columns).length} of ${there(data.nodes.keys()).length} nodes`, "cpu | memory"];
   lines.forEach((line, i) => pen.fillText(line, 12, TOP - 44 + 17 * i, LEFT - 20));
 }
 

@@ -139,7 +139,8 @@ def check(obj: Object, kind: str, where: str) -> None:
     """Raises ConfigError that names the object and the field, if what edged reads of it cannot be read."""
     found = problem(obj, SHAPES[kind])
     if found:
-        raise ConfigError(f"{where}: {kind} {key_of(obj)}: {found}")
+        names = (obj["metadata"].get("namespace"), obj["metadata"].get("name"))
+        raise ConfigError(f"{where}: {kind} {'/'.join(str(name) for name in names if name)}: {found}")
 
 
 def node_of(pod: Mapping[str, Any]) -> str:

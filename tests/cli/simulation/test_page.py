@@ -330,6 +330,7 @@ def test_one_word_for_each_thing(every_mark: Path) -> None:
     with chromium() as browser:
         browser.open(every_mark)
         assert browser.run("return data.words") == CHANGES
+        assert browser.text("#source").startswith("10 nodes, 38 Pods: ")  # as the table says: without the removed one
         buttons = browser.run("return [...document.querySelectorAll('#words button')].map((one) => one.innerText)")
         told = [text.split()[1] for text in buttons]
         counted = browser.text("#source").split(": ", 1)[1].split(".")[0]

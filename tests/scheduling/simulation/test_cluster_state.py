@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import random
 from typing import Any
 
 import pytest
 
 from edged.errors import ConfigError
 from edged.scheduling.simulation.cluster_state import ClusterState
+from tests.kube.values.test_shape_checks import places
 from tests.scheduling.makers import node, pod
+from tests.scheduling.simulation.test_simulation import simulate
 
 
 def test_the_export_of_the_simulator() -> None:
@@ -42,6 +46,7 @@ def test_lists_and_kinds_that_do_not_matter() -> None:
         ({"a": 1}, "f: no kind"),
         ({"kind": "Pod"}, "f: Pod without metadata.name"),
         ({"kind": "Pod", "metadata": {"name": "p"}, "spec": []}, "f: Pod default/p: spec: must be an object"),
+        ({"kind": "Node", "metadata": {"name": 7}}, "f: Node 7: metadata.name: must be a string, not an integer; put"),
         ({"kind": "List", "items": ["x"]}, "f: items[0]: not an object"),
         ({"kind": "List", "items": [{"metadata": {}}]}, "f: items[0].kind: is required"),
         ({"pods": {}}, "f: pods: must be a list"),
@@ -51,3 +56,55 @@ def test_documents_that_are_none(document: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         ClusterState().add_document(document, "f")
     assert said in str(caught.value)
+
+
+EVERY_KIND: list[dict[str, Any]] = [
+    {**node("a", labels={"zone": "z"}, taints=[{"key": "g"}], images={"x:1": 5}), "kind": "Node"},
+    {**node("b"), "kind": "Node"},
+    {**pod("r", node="a", requests={"cpu": "1"}), "kind": "Pod"},
+    {**pod("p", requests={"cpu": "1"}, tolerations=[{"operator": "Exists"}], volumes=[
+        {"name": "v", "persistentVolumeClaim": {"claimName": "c"}}, {"name": "e", "ephemeral": {}},
+        {"name": "g", "gcePersistentDisk": {"pdName": "d", "readOnly": True}}]), "kind": "Pod"},
+    {"kind": "PersistentVolumeClaim", "metadata": {"name": "c", "ownerReferences": [{"uid": "u", "controller": True}]},
+     "spec": {"volumeName": "pv", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}},
+              "selector": {"matchLabels": {"a": "b"}}}, "status": {"phase": "Bound"}},
+    {"kind": "PersistentVolume", "metadata": {"name": "pv", "labels": {"zone": "z"}}, "spec": {
+        "capacity": {"storage": "1Gi"}, "claimRef": {"namespace": "default", "name": "c"}, "csi": {"driver": "d"},
+        "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "k", "operator": "In"}]}]}}}},
+    {"kind": "StorageClass", "metadata": {"name": "sc"}, "provisioner": "d",
+     "allowedTopologies": [{"matchLabelExpressions": [{"key": "z", "values": ["a"]}]}]},
+    {"kind": "CSINode", "metadata": {"name": "a"}, "spec": {"drivers": [{"name": "d", "allocatable": {"count": 3}}]}},
+    {"kind": "CSIDriver", "metadata": {"name": "d"}, "spec": {"storageCapacity": True}},
+    {"kind": "CSIStorageCapacity", "metadata": {"name": "s"}, "capacity": "1Gi", "nodeTopology": {"matchLabels": {}}},
+    {"kind": "VolumeAttachment", "metadata": {"name": "va"}, "spec": {"nodeName": "a", "source": {}}},
+    {"kind": "PodDisruptionBudget", "metadata": {"name": "pdb"}, "spec": {"selector": {"matchLabels": {"a": "b"}}},
+     "status": {"disruptionsAllowed": 1, "disruptedPods": {"x": "2026"}}},
+    {"kind": "Service", "metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}}},
+    {"kind": "ReplicaSet", "metadata": {"name": "rs"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}},
+    {"kind": "PriorityClass", "metadata": {"name": "pc"}, "value": 3},
+    {"kind": "Namespace", "metadata": {"name": "default", "labels": {"a": "b"}}},
+]  # fmt: skip
+
+
+def test_whatever_a_file_holds_is_refused_by_name_or_simulated() -> None:
+    chance, refused = random.Random(5), 0
+    odd = (None, 7, -1.5, True, "", "text", [], ["text"], [None], {}, {"a": 1}, {"a": {"b": []}})
+    spots = [(n, place) for n, obj in enumerate(EVERY_KIND) for place in places(obj) if place]
+    for _ in range(600):
+        number, place = chance.choice(spots)
+        objects = copy.deepcopy(EVERY_KIND)
+        at: Any = objects[number]
+        for step in place[:-1]:
+            at = at[step]
+        at[place[-1]] = chance.choice(odd)
+        state = ClusterState()
+        try:
+            for obj in objects:
+                state.add_document(obj, "f")
+            state.complete_pods()
+        except ConfigError as error:
+            assert str(error).startswith("f: ")
+            refused += 1
+            continue
+        simulate(state)
+    assert 300 < refused < 560
