@@ -43,6 +43,7 @@ NOT_RUN = {
     r"make |python -m tests\.|python modules/build|python3\.11 arm-build": "builds or tests this checkout",
     r"(/opt/edged/bin/)?pip install |python3 -m venv |npm ci ": "installs packages",
     r"install -m |edged check .*systemctl": "needs systemd",
+    r"git clone |go mod |go vet |tinygo ": "needs TinyGo and a checkout of kube-scheduler-wasm-extension",
 }
 """The beginning of a command -> why it is not run here."""
 
@@ -89,7 +90,7 @@ SCENES: dict[str, tuple[Scene, tuple[str, ...]]] = {
     "docs/groups.md": (nothing, ()),
     "docs/policy-tools.md": (opa, ("go",)),
     "docs/rego.md": (opa, ("go",)),
-    "docs/scheduler-plugins.md": (nothing, ("zig",)),
+    "docs/scheduler-plugins.md": (nothing, ("zig", "go")),
     "docs/scheduling.md": (shop, ()),
 }
 """Documents with commands that are run: what they need beforehand, and the parts of the tests that this belongs to."""
@@ -189,10 +190,13 @@ class Shell:
         self._folder = folder
         (folder / "bin").mkdir()
         (folder / "home").mkdir()
-        program = folder / "bin" / "edged"
-        program.write_text(_PROGRAM.format(python=sys.executable, root=ROOT, cache=folder / "home" / "cache"))
-        program.chmod(0o755)
-        (folder / "bin" / "python").symlink_to(sys.executable)
+        self._program("edged", _PROGRAM.format(python=sys.executable, root=ROOT, cache=folder / "home" / "cache"))
+        self._program("python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+
+    def _program(self, name: str, text: str) -> None:
+        path = self._folder / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
 
     def here(self, text: str) -> str:
         """With the samples of this checkout, and folders of the system below this folder."""
@@ -208,10 +212,10 @@ class Shell:
         environment = {
             "PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}", "HOME": str(self._folder / "home"),
             "KUBECONFIG": str(self._folder / "no-kubeconfig"), "LANG": "C.UTF-8", "COLUMNS": "100", "NO_COLOR": "1",
+            "GOCACHE": os.environ.get("GOCACHE", str(Path.home() / ".cache" / "go-build")),  # not built anew each time
         }  # fmt: skip
-        kept = {name: os.environ[name] for name in ("GOPATH", "GOMODCACHE", "GOCACHE", "GOPROXY") if name in os.environ}
         done = subprocess.run(
-            ["bash", "-c", line], cwd=self._folder, env=environment | kept, capture_output=True, text=True, timeout=100
+            ["bash", "-c", line], cwd=self._folder, env=environment, capture_output=True, text=True, timeout=100
         )
         shown = done.stdout or done.stderr
         return done.returncode, shown if done.returncode in (0, 1) else done.stdout + done.stderr
