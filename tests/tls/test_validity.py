@@ -50,7 +50,7 @@ def test_of_a_chain_the_first_counts(tmp_path: Path) -> None:
 CUT = [SAMPLE[: len(SAMPLE) // 2], SAMPLE[:40] + SAMPLE[-27:], SAMPLE[:99] + SAMPLE[-27:]]
 
 
-@pytest.mark.parametrize("pem", [b"", b"x", *CUT])
+@pytest.mark.parametrize("pem", [b"", b"x", *CUT], ids=["empty", "text", "half", "no middle", "no end"])
 def test_what_is_no_certificate(pem: bytes) -> None:
     assert validity(pem) is None
 
