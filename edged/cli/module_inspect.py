@@ -40,7 +40,7 @@ class Inspection(TypedDict):
     problem: str | None
 
 
-def declare(parser: Parser) -> None:
+def declare_inspect(parser: Parser) -> None:
     parser.describe("Says what a module is: a scheduler plugin, an admission policy, or neither. Of a plugin it shows "
                     "the extension points, which exports edged calls and why it does not call others, and whether "
                     "edged can load it. Exit code 0: it can; 1: it cannot, and why; 2: usage.",
