@@ -10,12 +10,25 @@ def main() -> int:
     if why:
         print(f"edged: {why}", file=sys.stderr)
         return 2
+    _open_missing_streams()
     try:
         # The imports are after the check, since older versions cannot even compile these files.
         return _version() if sys.argv[1:] in (["version"], ["--version"]) else _command(sys.argv[1:])
     except KeyboardInterrupt:  # while it imports
         print("edged: interrupted", file=sys.stderr)
         return 130
+
+
+def _open_missing_streams() -> None:
+    """Python has None for a stream that the caller closed. And the next file that is opened would get its number, and
+    with it whatever is written there."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    import os
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _version() -> int:

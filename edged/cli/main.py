@@ -128,4 +128,9 @@ def _output_failed(error: OSError) -> int:
 def _report(errors: list[EdgedError]) -> int:
     for message in dict.fromkeys(str(error) for error in errors):
         print(f"edged: {message}" if "\n" not in message else f"edged:\n{message}", file=sys.stderr)
-    return 2 if any(isinstance(error, ConfigError) for error in errors) else 1
+    return 2 if any(isinstance(error, ConfigError) and not _is_full(error.__cause__) for error in errors) else 1
+
+
+def _is_full(cause: BaseException | None) -> bool:
+    """A disk that takes no more is nothing that another command line or configuration mends."""
+    return isinstance(cause, OSError) and cause.errno in _FULL

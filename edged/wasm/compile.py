@@ -10,6 +10,7 @@ never opened for writing again, because the process dies when a file is truncate
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import mmap
 import os
@@ -256,7 +257,7 @@ class Compiler:
             )
         if scope.cancelled_caught:
             raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s")
-        _judge(path, done.returncode, done.stderr, limits, self.cache_dir)
+        _judge(path, done.returncode, done.stderr, limits)
 
     def _command(self) -> list[str]:
         root = Path(__file__).parent.parent.parent
@@ -277,8 +278,9 @@ class Compiler:
         return temporary, out
 
 
-def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits, folder: Path) -> None:
-    """Raise the error that the child's exit code and messages stand for; none when it succeeded."""
+def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
+    """Raise the error that the child's exit code and messages stand for; none when it succeeded. OSError: the disk is
+    full."""
     if code == 0:
         return
     text = stderr.decode(errors="replace").strip()
@@ -286,7 +288,7 @@ def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits, folder: 
     if code == EXIT_BAD_MODULE and not starved:
         raise BadModule(f"module {path} does not compile: {text}")
     if "No space left" in text:
-        raise ConfigError(f"cannot write the compiled form of {path} to {folder}: no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     last = text.splitlines()[-1] if text else "no message"
     what = f"signal {-code}" if code < 0 else f"exit code {code}"
     raise BadModule(

@@ -139,6 +139,58 @@ def test_a_full_disk_behind_the_output_is_one_line(command: list[str]) -> None:
     assert (done.returncode, done.stderr) == (1, "edged: cannot write the output: No space left on device\n")
 
 
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+@pytest.mark.parametrize(("command", "code"), [("version", 0), ("crds", 0), ("--help", 0), ("polcy", 2)])
+def test_a_stream_that_the_caller_closed_is_no_bug(stream: str, command: str, code: int) -> None:
+    closed = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-"}[stream]
+    script = f"{sys.executable} -m edged {command} {closed}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (stream != "stdout" and code == 0)
+
+
+FULL = OSError(28, "No space left on device")
+
+
+def test_a_full_disk_behind_a_file_is_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands name their files; the exit code is that of an operation that failed, not of a configuration."""
+    try:
+        raise ConfigError("/full/kubeconfig: No space left on device") from FULL
+    except ConfigError as error:
+        assert cli.failed(error) == 1
+    assert capsys.readouterr().err == "edged: /full/kubeconfig: No space left on device\n"
+    assert cli.failed(ConfigError("/x: No such file")) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.parametrize("command", [
+    ["crds", "--directory", "{disk}"], ["man", "--directory", "{disk}"], ["sandbox", "--kubeconfig", "{disk}/kc"],
+    ["compile", "{policy}", "--cache-dir", "{disk}/cache"],
+    ["policy", "annotate", "{policy}", "-m", "{metadata}", "--output-path", "{disk}/a.wasm"],
+    ["policy", "test", "{folder}", "--junit", "{disk}/j.xml"],
+])  # fmt: skip
+def test_files_on_a_full_disk(command: list[str], tmp_path: Path) -> None:
+    disk = tmp_path / "full"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(OSError, match="No space left"), open(disk / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        policy = Path(__file__).parents[2] / "modules/admission/pod-privileged/pod-privileged.wasm"
+        metadata = tmp_path / "metadata.yml"
+        metadata.write_text("rules: []\nmutating: false\nprotocolVersion: v1\n")
+        names = {"disk": disk, "policy": policy, "metadata": metadata, "folder": policy.parent}
+        words = [word.format(**names) for word in command]
+        done = subprocess.run([sys.executable, "-m", "edged", *words], capture_output=True, text=True, timeout=60)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr and str(disk) in done.stderr and "No space left on device" in done.stderr
+
+
 def test_a_bug_of_the_system_kind_is_not_taken_for_a_full_disk() -> None:
     with pytest.raises(FileNotFoundError):
         cli.failed(FileNotFoundError(2, "No such file or directory", "/x"))
