@@ -11,7 +11,8 @@ from edged.cli.parsing import Parser
 
 def declare(parser: Parser) -> None:
     parser.describe("Wasm modules of any kind: what one is, registries and the local store.")
-    own = {"inspect": ("say what a module is, and what edged calls of a scheduler plugin", module_inspect.declare_inspect)}
+    summary = "say what a module is, and what edged calls of a scheduler plugin"
+    own = {"inspect": (summary, module_inspect.declare_inspect)}
     parser.commands("operation", "OPERATION", own | modules.operations("module"))
 
 
