@@ -42,6 +42,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/simulation/": ("cli/simulation/test_simulate.py",),
     "cli/status_client.py": ("process/test_status_socket.py",),
     "cli/uninstall.py": ("cli/installation/test_removal.py",),
+    "cli/webhook/": ("cli/test_webhook.py",),
     "daemon/": ("daemon/test_reload.py", "cli/policy/test_same_as_daemon.py", "cluster/test_lifecycle.py"),
     "http/client.py": ("kube/test_client.py", "registry/test_http.py"),
     "http/connection.py": ("http/test_listener.py",),

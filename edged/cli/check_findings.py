@@ -47,12 +47,12 @@ def generated(config: Config, admission: AdmissionConfig) -> Generated | None:
     """The webhooks of the configured policies; None where edged registers none. Modules that cannot be read are in
     `errors`."""
     from edged.admission.rules import webhooks
-    from edged.cli import webhook
+    from edged.cli.webhook import registrations
 
     if admission.register == "none":
         return None
-    specs = [spec for spec in webhook.specs_of(config, admission, lambda text: None) if not spec.path]
-    return webhooks.generate(specs, webhook.target_of(config, admission)) if specs else None
+    specs = [spec for spec in registrations.specs_of(config, admission, lambda text: None) if not spec.path]
+    return webhooks.generate(specs, registrations.target_of(config, admission)) if specs else None
 
 
 def errors(config: Config, registered: Generated | None) -> list[str]:

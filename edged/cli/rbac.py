@@ -23,7 +23,7 @@ from edged.admission.rules.webhooks import OBJECT_NAME, PLURALS
 from edged.cli import options
 from edged.cli.output import print_documents
 from edged.cli.parsing import Parser
-from edged.cli.webhook import metadata_of
+from edged.cli.webhook.registrations import metadata_of
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.kube.config import KubernetesConfig

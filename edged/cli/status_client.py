@@ -117,3 +117,14 @@ def _decoded(line: bytes, path: str) -> tuple[str, dict[str, Any]]:
     if kind not in ("progress", "result") or not isinstance(value, dict):
         raise PeerError(f"{path}: the answer is not of this version of edged")
     return kind, value
+
+
+def is_running(path: str) -> bool:
+    """Whether a daemon answers at its status socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+    return True

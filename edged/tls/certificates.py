@@ -14,7 +14,7 @@ Everything is renewed after two thirds of its life. A CA changes in two steps, a
 that every `caBundle` names the successor before anything is signed by it. Signing needs the cryptography
 package, which costs 8 MB that a daemon would never get back: it is imported inside functions only, and the
 daemon calls `ensure_in_child`, which runs this file as a short-lived process.
-Time is Unix seconds. Used by `edged/daemon`, `cli/webhook.py`.
+Time is Unix seconds. Used by `edged/daemon`, `cli/webhook/install.py`.
 """
 
 from __future__ import annotations

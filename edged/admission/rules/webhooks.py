@@ -4,7 +4,7 @@ manifests. Pure.
 One `ValidatingWebhookConfiguration` and one `MutatingWebhookConfiguration` per daemon, with every field that
 Kubernetes would default written out, so that `drifted` can compare. A policy whose webhook the API server
 would refuse is left out and reported, because one bad webhook makes it refuse the whole object, or not start.
-They are written by `admission/endpoint/dynamic_registration.py`, `static_registration.py` and `cli/webhook.py`.
+They are written by `admission/endpoint/dynamic_registration.py`, `static_registration.py` and `cli/webhook/`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from edged.cli.installation.machine import Machine
 from edged.cli.installation.plan import Cluster, Planner, Wanted
 from edged.cli.installation.program import Program
 from edged.cli.installation.steps import Done, Report, carry_out, changes
+from edged.cli.status_client import is_running
 from edged.errors import ConfigError
 
 
@@ -85,14 +85,3 @@ def _next(place: Place, wanted: Wanted, report: Report) -> list[str]:
     unit = {f"file {place.layout.unit}", f"file {place.layout.drop_in}"}
     restart = any(line.what in unit for line in changes(report.done))
     return ["systemctl restart edged" if restart else "systemctl reload edged", look]
-
-
-def is_running(path: str) -> bool:
-    """Whether a daemon answers at its status socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(1.0)
-        try:
-            sock.connect(path)
-        except OSError:
-            return False
-    return True

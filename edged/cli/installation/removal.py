@@ -18,7 +18,7 @@ from edged.admission.resources.kinds import GROUP, KINDS
 from edged.admission.rules import webhooks
 from edged.cli.installation import administrator, api_server_files, identity, unit_file
 from edged.cli.installation.cluster_steps import find
-from edged.cli.installation.install import check_machine, is_running
+from edged.cli.installation.install import check_machine
 from edged.cli.installation.layout import USER, Layout
 from edged.cli.installation.local_steps import SystemdReload
 from edged.cli.installation.machine import Machine
@@ -40,6 +40,7 @@ from edged.cli.installation.removal_steps import (
 )
 from edged.cli.installation.steps import Done, Report, Step, carry_out, changes
 from edged.cli.rbac import scheduler_lease
+from edged.cli.status_client import is_running
 from edged.config import Config
 from edged.errors import EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError
