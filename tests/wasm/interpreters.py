@@ -13,14 +13,11 @@ required then; the second may be missing, since sid sometimes cannot be installe
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import glob
 import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -30,18 +27,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edged.__main__ import refusal
+from tests.debian import Missing, can_make_roots, last_lines, locked, made_root, say
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path.home() / ".cache" / "edged" / "interpreters"
 REQUIRED, OPTIONAL = ["trixie"], ["sid"]
-PACKAGES = "python3,python3-venv,ca-certificates"
+PACKAGES = ("python3", "python3-venv", "ca-certificates")
 ASK = (
     "import json, sys, ensurepip, venv; "
     "print(json.dumps([list(sys.version_info[:3]), getattr(sys, '_base_executable', sys.executable)]))"
 )
-SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d/*")
-# What pip and apt need to know of this machine, for a root of its own.
-FROM_HERE = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt")
 ENTER = """set -e
 mount --bind "$2" "$1/checkout"
 mount -t proc proc "$1/proc"
@@ -49,10 +44,6 @@ mount --rbind /dev "$1/dev"
 root=$1; shift 2
 exec chroot "$root" env -C /checkout "$@"
 """
-
-
-class Missing(Exception):
-    """An interpreter that cannot be had, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +117,10 @@ def asked(executable: str, root: Path | None) -> Interpreter | None:
     return Interpreter(name, ".".join(map(str, version)), base, root)
 
 
-def can_make_roots() -> bool:
-    return os.geteuid() == 0 and all(map(shutil.which, ("debootstrap", "unshare", "chroot")))
-
-
 def from_debian(release: str) -> Interpreter:
     """The Python of that release, from a root that is made once. Raises Missing."""
-    if not can_make_roots():
-        raise Missing("needs root rights, debootstrap and unshare")
-    folder = CACHE / f"debian-{release}"
-    root, stamp = folder / "root", folder / "made"
-    with locked(folder):
-        if not stamp.exists():
-            run("rm", "-rf", "--one-file-system", str(root), timeout=600)
-            say(f"making a root of Debian {release}")
-            options = ("--variant=minbase", f"--include={PACKAGES}")
-            done = run("debootstrap", *options, release, str(root), *mirror(), timeout=1200)
-            if done.returncode:
-                raise Missing(f"debootstrap: {last_lines(done)}")
-            stamp.touch()
-        (root / "checkout").mkdir(exist_ok=True)
-        for path in FROM_HERE:
-            if os.path.exists(path):
-                shutil.copyfile(path, f"{root}{path}")
+    root = made_root(release, CACHE / f"debian-{release}", PACKAGES)
+    (root / "checkout").mkdir(exist_ok=True)
     found = asked("/usr/bin/python3", root)
     if found is None:
         raise Missing("its Python does not run here")
@@ -156,16 +128,6 @@ def from_debian(release: str) -> Interpreter:
     if why:
         raise Missing(why)
     return found
-
-
-def mirror() -> tuple[str, ...]:
-    """Where this machine gets Debian's packages from, if it is Debian; else debootstrap has a place of its own."""
-    for path in (path for pattern in SOURCES for path in sorted(glob.glob(pattern))):
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            places = re.findall(r"^(?:deb |URIs:)[^#\n]*?(https?://\S+/debian)/?(?:\s|$)", Path(path).read_text(), re.M)
-            if places:
-                return (places[0],)
-    return ()
 
 
 # --- running
@@ -216,25 +178,6 @@ def torture(interpreter: Interpreter, seconds: float, seed: int) -> Result:
     return Result(
         interpreter.name, interpreter.version, sum(told["calls"].values()), max(told["rss_mib"], default=0.0), wrong
     )
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """One at a time makes what is in that folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{folder}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def last_lines(done: subprocess.CompletedProcess[str], count: int = 3) -> str:
-    text = (done.stdout + done.stderr).strip().splitlines()[-count:]
-    return " | ".join([f"exit code {done.returncode}", *text])
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 def main() -> int:

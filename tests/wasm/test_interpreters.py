@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from tests.debian import Missing
 from tests.wasm import interpreters
-from tests.wasm.interpreters import Interpreter, Missing, Result
+from tests.wasm.interpreters import Interpreter, Result
 
 HERE = Interpreter("here", "3.11.7", "/usr/bin/python3")
 
@@ -82,15 +83,3 @@ def test_a_root_is_required_where_it_was_asked_for_and_in_ci_where_it_can_be_mad
 def test_one_wrong_answer_fails(monkeypatch, capsys):
     assert main(monkeypatch, torture=lambda *_: Result("here", "3.11.7", 1, 1.0, ["a lie"])) == 1
     assert "a lie" in capsys.readouterr().out
-
-
-def test_debians_mirror_is_the_one_of_this_machine(tmp_path, monkeypatch):
-    old = tmp_path / "sources.list"
-    old.write_text("# deb https://one.example/debian x main\ndeb [arch=amd64] https://two.example/debian/ x main\n")
-    new = tmp_path / "debian.sources"
-    new.write_text("Types: deb\nURIs: http://three.example/debian\nSuites: stable\n")
-    other = tmp_path / "other.list"
-    other.write_text("deb https://four.example/apt stable main\n")
-    for path, place in ((old, ("https://two.example/debian",)), (new, ("http://three.example/debian",)), (other, ())):
-        monkeypatch.setattr(interpreters, "SOURCES", (str(path),))
-        assert interpreters.mirror() == place
