@@ -21,10 +21,10 @@ BAD = report("0 of 1 policy in force; `gone`: not enforced.", PROBLEM)
 
 
 class Daemon:
-    """A status socket that answers every request in the same way."""
+    """A status socket that gives these answers one after the other, and then the last one again and again."""
 
-    def __init__(self, path: Path, answer: dict[str, Any]) -> None:
-        self._answer = json.dumps({"result": answer}).encode() + b"\n"
+    def __init__(self, path: Path, *answers: dict[str, Any]) -> None:
+        self._answers = [json.dumps({"result": answer}).encode() + b"\n" for answer in answers]
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -38,7 +38,7 @@ class Daemon:
                 return
             with connection:
                 connection.recv(4096)
-                connection.sendall(self._answer)
+                connection.sendall(self._answers.pop(0) if len(self._answers) > 1 else self._answers[0])
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -117,6 +117,32 @@ def test_quiet(
 ) -> None:
     assert served(path, BAD, "--socket", str(path), *arguments) == code
     assert capsys.readouterr().out == out
+
+
+def test_waiting_ends_when_everything_is_in_force(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon = Daemon(path, BAD, BAD, GOOD, BAD)
+    try:
+        assert cli.main(["status", "--check", "--wait", "60", "--socket", str(path)]) == 0
+    finally:
+        daemon.close()
+    assert capsys.readouterr().out == "1 of 1 policy in force.\n"
+
+
+def test_waiting_ends_with_the_last_answer(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert served(path, BAD, "--check", "--wait", "0.1", "--socket", str(path)) == 1
+    assert capsys.readouterr().out.startswith(BAD["protection"]["sentence"])
+
+
+def test_waiting_for_a_daemon_that_starts(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--check", "--wait", "0.1", "--socket", str(path)]) == 1
+    assert "edged is not running" in capsys.readouterr().err
+    daemons: list[Daemon] = []
+    threading.Timer(0.3, lambda: daemons.append(Daemon(path, GOOD))).start()
+    try:
+        assert cli.main(["status", "--check", "--wait", "60", "--socket", str(path)]) == 0
+    finally:
+        for daemon in daemons:
+            daemon.close()
 
 
 def test_json(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

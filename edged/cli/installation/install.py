@@ -77,7 +77,7 @@ def check_machine(machine: Machine, command: str) -> None:
 def _next(place: Place, wanted: Wanted, report: Report) -> list[str]:
     """The commands that are left to the administrator."""
     config = [] if wanted.path == place.layout.config else ["--config", str(wanted.path)]
-    look = " ".join(["edged status --check", *config])
+    look = " ".join(["edged status --check --wait 60", *config])
     if not place.machine.has_systemd:
         return [look]
     if not is_running(wanted.config.node.socket):

@@ -55,7 +55,7 @@ def test_a_bare_node_gets_everything_that_the_daemon_needs(node: Place, tmp_path
         report = await init(node)
         assert report.failed is None
         assert {state for state in states(report).values()} == {"created", "done"}
-        assert report.next == ["systemctl enable --now edged", "edged status --check"]
+        assert report.next == ["systemctl enable --now edged", "edged status --check --wait 60"]
         assert machine(node).calls == ["useradd edged", "systemctl daemon-reload"]
         name = f"edged-{configuration.Config().node.name}"
         for bucket in ("serviceaccounts", "secrets", "clusterroles.rbac.authorization.k8s.io",
