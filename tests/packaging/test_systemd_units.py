@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import shutil
@@ -119,7 +118,6 @@ def test_it_fits_the_default_configuration() -> None:
     assert read("edged.socket")["Socket"]["ListenStream"] == [defaults["admission"]["listen"]]
 
 
-def test_the_drop_in_parses() -> None:
-    parser = configparser.ConfigParser()
-    parser.read_string((UNITS / "edged-before-253.conf").read_text())
-    assert parser["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
+def test_the_drop_in_reloads_by_a_signal() -> None:
+    service = read("edged-before-253.conf")["Service"]
+    assert service == {"Type": ["notify"], "ExecReload": ["/bin/sh -c 'kill -HUP $MAINPID && sleep 1'"]}
