@@ -19,6 +19,9 @@ from typing import Any
 EPOCH = 1735689600
 """The time of every file: 2025-01-01. Builds must not differ by when they ran."""
 
+NAME = "localhost/edged"
+"""The image's name where it is imported: of no registry, so that nobody tries to pull it."""
+
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -100,8 +103,10 @@ def write_layout(
         "annotations": annotations,
     }
     manifest_blob = _blob(blobs, _MANIFEST, _json(manifest)) | {"platform": platform}
-    name = {"org.opencontainers.image.ref.name": annotations["org.opencontainers.image.version"]}
-    index = {"schemaVersion": 2, "manifests": [manifest_blob | {"annotations": name}]}
+    version = annotations["org.opencontainers.image.version"]
+    # containerd takes its own annotation for the whole name. Without it an imported image has a name made of the day.
+    names = {"org.opencontainers.image.ref.name": version, "io.containerd.image.name": f"{NAME}:{version}"}
+    index = {"schemaVersion": 2, "manifests": [manifest_blob | {"annotations": names}]}
     (out / "index.json").write_bytes(_json(index))
     (out / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
     return str(manifest_blob["digest"])

@@ -17,7 +17,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+
+from edged import __version__
+from edged import config as configuration
 
 FOLDER = Path(__file__).parents[2] / "arm-build"
 
@@ -72,6 +76,7 @@ def test_a_layout_reads_back(scripts: dict[str, ModuleType], tmp_path: Path) -> 
     assert (tmp_path / "root/var/lib/edged").stat().st_mode & 0o777 == 0o700
     index = json.loads((tmp_path / "image/index.json").read_text())
     assert index["manifests"][0]["digest"] == digest
+    assert index["manifests"][0]["annotations"]["io.containerd.image.name"] == "localhost/edged:1"
     for path in (tmp_path / "image/blobs/sha256").iterdir():
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
@@ -163,3 +168,20 @@ def test_the_layout_is_a_plain_tar_too(scripts: dict[str, ModuleType], tmp_path:
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
     with tarfile.open(tmp_path / "one.tar") as tar:
         assert tar.getnames() == ["blobs", "index.json"]
+
+
+def test_the_manifest_runs_the_image_with_a_valid_configuration(scripts: dict[str, ModuleType]) -> None:
+    objects = {obj["kind"]: obj for obj in yaml.safe_load_all((FOLDER / "edged.yaml").read_text())}
+    config = configuration.parse(objects["ConfigMap"]["data"]["edged.toml"], "edged.yaml")
+    assert config.admission is not None and config.kubernetes.kubeconfig == "", "in the cluster by its ServiceAccount"
+    samples = {f"file:///{path}" for path in scripts["wheels"].own_files(FOLDER.parent)}
+    assert [policy.module for policy in config.admission.policy] and {
+        policy.module for policy in config.admission.policy
+    } <= samples
+    spec = objects["Deployment"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["image"] == f"{scripts['layers'].NAME}:{__version__}"
+    probe = container["livenessProbe"]["httpGet"]
+    assert f"{probe['host']}:{probe['port']}" == config.observability.listen
+    assert spec["hostNetwork"] and config.admission.listen.startswith("127.0.0.1:")
+    assert container["volumeMounts"][0]["mountPath"] in scripts["build"]._CONFIG["Cmd"][-1]
