@@ -34,8 +34,9 @@ class Certificates:
     service_account_key: Path
 
 
-def write_certificates(folder: Path) -> Certificates:
-    """Makes new ones. The server is 127.0.0.1, ::1 and localhost; the administrator is in system:masters."""
+def write_certificates(folder: Path, *addresses: str) -> Certificates:
+    """Makes new ones. The server is localhost, 127.0.0.1, ::1 and what else is given; the administrator is in
+    system:masters."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("edged tests")
     builder = _builder(name, name, key).add_extension(
@@ -51,7 +52,7 @@ def write_certificates(folder: Path) -> Certificates:
     return Certificates(
         authority=folder / "ca.crt",
         server=_issue(
-            folder, "server", _name("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, key, authority
+            folder, "server", _name("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, key, authority, *addresses
         ),
         admin=_issue(
             folder, "admin", _name("admin", "system:masters"), ExtendedKeyUsageOID.CLIENT_AUTH, key, authority
@@ -67,18 +68,14 @@ def _issue(
     usage: x509.ObjectIdentifier,
     authority_key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate,
+    *addresses: str,
 ) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    addresses = x509.SubjectAlternativeName(
-        [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-            x509.IPAddress(ipaddress.ip_address("::1")),
-        ]
-    )
+    numbers = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1", *addresses)]
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *numbers])
     builder = _builder(subject, authority.subject, key)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-    builder = builder.add_extension(addresses, critical=False)
+    builder = builder.add_extension(names, critical=False)
     # From 3.13 on Python trusts no certificate without it.
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     builder = builder.add_extension(issuer, critical=False)

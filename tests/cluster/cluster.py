@@ -72,8 +72,8 @@ class Cluster:
 
     `disable_admission`: admission plugins to switch off. `arguments`: further kube-apiserver flags; they win
     over ours. `admission_config`: path for `--admission-control-config-file`. `feature_gates`: name -> on.
-    RBAC is on; the administrator is in system:masters, by bearer token (`kubeconfig`, `token`) and by client
-    certificate (`certificate_kubeconfig`).
+    `port`: where it listens; a free one if not given. RBAC is on; the administrator is in system:masters, by bearer
+    token (`kubeconfig`, `token`) and by client certificate (`certificate_kubeconfig`).
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Cluster:
         disable_admission: Sequence[str] = NO_SERVICE_ACCOUNTS,
         admission_config: Path | None = None,
         feature_gates: Mapping[str, bool] | None = None,
+        port: int | None = None,
     ) -> None:
         self._programs = programs(("etcd", "kube-apiserver", "kubectl"))
         self._arguments = list(arguments)
@@ -93,9 +94,9 @@ class Cluster:
         self._schedulers: list[KubeScheduler] = []
         self.token = TOKEN
         self.folder = Path(tempfile.mkdtemp(prefix="edged-kube-"))
-        self._port, self._etcd_port = free_port(), free_port()
+        self._port, self._etcd_port = port or free_port(), free_port()
         self.url = f"https://127.0.0.1:{self._port}"
-        self.certificates = write_certificates(self.folder)
+        self.certificates = write_certificates(self.folder, host_address())
         self.kubeconfig = self.folder / "kubeconfig"
         self.certificate_kubeconfig = self.folder / "certificate.kubeconfig"
         self.kubectl = Kubectl(self._programs["kubectl"], self.kubeconfig, self.folder)
