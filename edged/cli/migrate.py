@@ -26,7 +26,7 @@ from edged.cli.check import to_toml
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
 from edged.config import Config
-from edged.errors import ConfigError
+from edged.errors import ConfigError, EdgedError
 from edged.json_text import dumps, loads
 from edged.kube.config import KubernetesConfig
 from edged.yaml_text import YamlError
@@ -75,13 +75,14 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.policies is not None:
-        return _print_policies(args.policies)
     config = _config(args.config)
+    if args.policies is not None:
+        return _print_policies(args.policies, config)
     current = current_of(config, args.policy_server)
     objects, components = _objects(args, config)
     if args.entries:
-        return _print_tables(*migration.entries([each for each in objects if each.get("kind") in KINDS], current))
+        ours = [each for each in objects if each.get("kind") in KINDS]
+        return _print_tables(*migration.entries(ours, current, needs_of(config)))
     report = migration.examine(objects, current)
     if is_table(args.output):
         print_report(report, current, components, args.output)
@@ -103,6 +104,36 @@ def current_of(config: Config, server: str | None) -> Current:
         server or admission.policy_server or "default", limits, admission.allow_secrets, admission.include_system,
         bool(config.registry.sources), bool(config.registry.docker_config),
     )  # fmt: skip
+
+
+def needs_of(config: Config) -> migration.Needs:
+    """What modules on this machine say of themselves: files, and those in the local store. Nothing is fetched."""
+    from edged.cli.tool_config import with_own_folders
+    from edged.registry.store import Store
+
+    store = Store(Path(with_own_folders(config.node).state_dir) / "modules")
+
+    def needs(url: str) -> tuple[str, ...] | None:
+        from edged.abi import metadata_checks
+        from edged.cli.policy.sources import metadata_of
+        from edged.registry.config import module_path
+        from edged.wasm import binary
+
+        try:
+            path = Path(module_path(url)) if url.startswith("file://") else store.path(url)
+            if not path.is_file():
+                return None
+            found = metadata_of(path)
+            if found.host_capabilities is not None:
+                return found.host_capabilities
+            content = path.read_bytes()  # made before modules declared it: what its bytes name
+            rego = metadata_checks.is_rego(binary.interface(content).exports)
+            named = () if rego else metadata_checks.capabilities_in(binary.data_strings(content))
+        except (EdgedError, OSError):
+            return None
+        return tuple(dict.fromkeys([*(["kubernetes/*"] if found.context_aware else []), *named]))
+
+    return needs
 
 
 def _config(path: str | None) -> Config:
@@ -244,8 +275,8 @@ def print_report(report: Report, current: Current, components: list[dict[str, st
         print(f"{number}. {step}")
 
 
-def _print_policies(path: Path) -> int:
-    return _print_tables(*migration.policies_yml(load_yaml(path)))
+def _print_policies(path: Path, config: Config) -> int:
+    return _print_tables(*migration.policies_yml(load_yaml(path), needs_of(config)))
 
 
 def _print_tables(tables: Mapping[str, object], problems: list[str]) -> int:

@@ -12,6 +12,8 @@ from edged import config
 from edged.cli import main as cli
 from edged.cli.migrate import read_files
 from edged.errors import ConfigError
+from edged.wasm import binary, bindings
+from edged.wasm.compile import METADATA_SECTION
 from tests.admission.resources.objects import policy, server
 
 OWNER = server(namespacedPoliciesCapabilities=["*"])
@@ -73,14 +75,63 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_entries_are_a_configuration(tmp_path: Path, ready: str, capsys: pytest.CaptureFixture[str]) -> None:
-    files = [policy("one", module="file:///opt/one.wasm", settings={"a": [1, {"b": True}]}), OWNER]
+    module = sample(tmp_path / "one.wasm", {"hostCapabilities": []})
+    files = [policy("one", module=module, settings={"a": [1, {"b": True}]}), OWNER]
     path = written(tmp_path, *files)
     assert cli.main(["migrate", "-f", str(path), "--config", ready, "--entries"]) == 0
     admission = config.parse(capsys.readouterr().out).admission
     assert admission is not None
     (entry,) = admission.policy
     assert (entry.name, entry.settings) == ("clusterwide-one", {"a": [1, {"b": True}]})
-    assert entry.host_capabilities == ("*",)
+    assert entry.host_capabilities == ()
+
+
+def sample(path: Path, metadata: dict[str, object]) -> str:
+    """The URL of a module with this metadata."""
+    section = json.dumps({"protocolVersion": "v1", "rules": [], "mutating": False} | metadata).encode()
+    path.write_bytes(binary.append_custom_section(bindings.wat2wasm(NAMING), METADATA_SECTION, section))
+    return path.as_uri()
+
+
+NAMING = """(module (memory 1) (data (i32.const 0) "net v1/dns_lookup_host"))"""
+
+
+@pytest.mark.parametrize(
+    ("metadata", "granted"),
+    [
+        ({"hostCapabilities": []}, ()),
+        ({"hostCapabilities": ["oci/*"]}, ("oci/*",)),
+        ({"contextAwareResources": [{"apiVersion": "v1", "kind": "Pod"}], "hostCapabilities": ["kubernetes/*"]},
+         ("kubernetes/*",)),
+        ({}, ("net/v1/dns_lookup_host",)),  # made before modules declared it: its bytes name this one
+    ],
+)  # fmt: skip
+def test_entries_grant_what_the_module_says_that_it_needs(
+    tmp_path: Path, ready: str, capsys: pytest.CaptureFixture[str], metadata: dict[str, object],
+    granted: tuple[str, ...],
+) -> None:  # fmt: skip
+    module = sample(tmp_path / "one.wasm", metadata)
+    path = written(tmp_path, policy("one", module=module), OWNER)
+    assert cli.main(["migrate", "-f", str(path), "--config", ready, "--entries"]) == 0
+    admission = config.parse(capsys.readouterr().out).admission
+    assert admission is not None and admission.policy[0].host_capabilities == granted
+
+
+def test_a_module_that_is_not_here_is_said(tmp_path: Path, ready: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, policy("one", module="file:///opt/absent.wasm"), OWNER)
+    assert cli.main(["migrate", "-f", str(path), "--config", ready, "--entries"]) == 1
+    said = capsys.readouterr()
+    assert "`edged policy pull` fetches the module" in said.err
+    admission = config.parse(said.out).admission
+    assert admission is not None and admission.policy[0].host_capabilities == ()
+
+
+def test_the_report_as_yaml(tmp_path: Path, ready: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, OWNER, policy())
+    for output, read in (("json", json.loads), ("yaml", yaml.safe_load)):
+        assert cli.main(["migrate", "-f", str(path), "--config", ready, "-o", output]) == 0
+        report = read(capsys.readouterr().out)
+        assert report["objects"][-1]["object"] == "ClusterAdmissionPolicy x" and report["needs_attention"] is False
 
 
 def test_policies_yml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ Pure: objects of a cluster (or of YAML files) in, a report out. edged/cli/migrat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,8 @@ from edged.admission.resources.plan import describe, make_plan
 from edged.admission.rules.webhooks import SYSTEM_NAMESPACES
 
 Object = Mapping[str, Any]
+Needs = Callable[[str], tuple[str, ...] | None]
+"""URL of a module -> the host capabilities that it needs; None if it cannot be read on this machine."""
 ATTENTION = "attention"
 NOTE = "note"
 
@@ -258,8 +260,8 @@ def _sources(server: Object | None) -> dict[str, Any]:
 # --- entries for the configuration file
 
 
-def entries(objects: Iterable[Object], current: Current) -> tuple[dict[str, Any], list[str]]:
-    """Custom resources as tables of the configuration file (`policy`, `group`), and why some cannot be."""
+def entries(objects: Iterable[Object], current: Current, needs: Needs) -> tuple[dict[str, Any], list[str]]:
+    """Custom resources as tables of the configuration file (`policy`, `group`), and what is to be done about some."""
     everywhere = replace(current.limits, namespaced_capabilities=("*",))
     plan = make_plan(objects, current.server, everywhere, ())
     tables: dict[str, list[dict[str, Any]]] = {"policy": [], "group": []}
@@ -274,13 +276,30 @@ def entries(objects: Iterable[Object], current: Current) -> tuple[dict[str, Any]
         if origin.namespace:
             table["namespace_selector"] = {"matchLabels": {"kubernetes.io/metadata.name": origin.namespace}}
             table["rules"] = [{**rule, "scope": "Namespaced"} for rule in table["rules"]]
-        table = without_defaults(table)
+        table = without_defaults(_with_needed(table, needs, describe(planned.obj), problems))
         if table.get("timeout_s") == current.limits.wall_timeout_s:
             del table["timeout_s"]
         tables["group" if converted.is_group else "policy"].append(
             without_nulls(table, describe(planned.obj), problems)
         )
     return {key: value for key, value in tables.items() if value}, problems
+
+
+def _with_needed(table: dict[str, Any], needs: Needs, what: str, problems: list[str]) -> dict[str, Any]:
+    """The table of a policy or group with the host capabilities that it needs. Kubewarden's controller grants all that
+    the policy server allows, which is "*" unless somebody said less."""
+    if "members" in table:
+        members = {name: _with_needed(member, needs, f"{what}/{name}", problems)
+                   for name, member in table["members"].items()}  # fmt: skip
+        return {**table, "members": members}
+    needed = needs(table["module"])
+    if needed is None:
+        needed = ("kubernetes/*",) if table["context_aware"] else ()
+        problems.append(
+            f"{what}: {table['module']} is not on this machine: host_capabilities holds only what the resource names. "
+            "If the policy calls more of the host, it fails. `edged policy pull` fetches the module; then do this again"
+        )
+    return {**table, "host_capabilities": common_patterns(needed, table["host_capabilities"])}
 
 
 _DEFAULTS = {
@@ -300,8 +319,9 @@ def without_defaults(table: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def policies_yml(document: object) -> tuple[dict[str, Any], list[str]]:
-    """policy-server's policies.yml as tables of the configuration file, and what is wrong with it or was left out."""
+def policies_yml(document: object, needs: Needs) -> tuple[dict[str, Any], list[str]]:
+    """policy-server's policies.yml, older ones too (until 2025 they said `url` for `module`), as tables of the
+    configuration file, and what is wrong with it or was left out."""
     if not isinstance(document, Mapping):
         return {}, ["the file is not a map of policies"]
     tables: dict[str, list[dict[str, Any]]] = {"policy": [], "group": []}
@@ -309,28 +329,44 @@ def policies_yml(document: object) -> tuple[dict[str, Any], list[str]]:
     for name, entry in document.items():
         if not isinstance(entry, Mapping):
             problems.append(f"{name}: is not a map")
-        elif "module" in entry:
-            tables["policy"].append({"name": str(name), **_entry(str(name), entry, problems)})
+        elif "module" in entry or "url" in entry:
+            tables["policy"].append({"name": str(name), **_entry(str(name), entry, needs, problems)})
         elif isinstance(entry.get("policies"), Mapping) and entry.get("expression"):
-            tables["group"].append({"name": str(name), **_group_entry(str(name), entry, problems)})
+            tables["group"].append({"name": str(name), **_group_entry(str(name), entry, needs, problems)})
         else:
-            problems.append(f"{name}: has neither a module nor policies and an expression")
+            keys = ", ".join(map(str, entry)) or "nothing"
+            needed = "a policy needs `module` (a URL), a group needs `policies` and `expression`"
+            problems.append(f"{name}: {needed}; here is {keys}")
     return {key: value for key, value in tables.items() if value}, problems
 
 
-def _entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    own_keys = {
-        "module": "module", "policyMode": "mode", "allowedToMutate": "allowed_to_mutate", "settings": "settings",
-        "contextAwareResources": "context_aware", "message": "message", "timeoutEvalSeconds": "timeout_s",
-        "hostCapabilities": "host_capabilities",
-    }  # fmt: skip
-    unknown = [key for key in entry if key not in own_keys and key != "namespacedName"]
+_OWN_KEYS = {
+    "module": "module", "policyMode": "mode", "allowedToMutate": "allowed_to_mutate", "settings": "settings",
+    "contextAwareResources": "context_aware", "message": "message", "timeoutEvalSeconds": "timeout_s",
+    "hostCapabilities": "host_capabilities",
+}  # fmt: skip
+"""Key of policies.yml -> key of the configuration file."""
+
+
+def _entry(name: str, entry: Mapping[str, Any], needs: Needs, problems: list[str]) -> dict[str, Any]:
+    if "url" in entry:  # the name of `module` in older files
+        entry = {"module": entry["url"], **{key: value for key, value in entry.items() if key != "url"}}
+    unknown = [key for key in entry if key not in _OWN_KEYS and key != "namespacedName"]
     if unknown:
-        problems.append(f"{name}: unknown keys left out: {', '.join(map(str, unknown))}")
-    table = {own_keys[key]: value for key, value in entry.items() if key in own_keys and value is not None}
+        left_out = ", ".join(map(str, unknown))
+        problems.append(f"{name}: unknown keys left out: {left_out}; known are {', '.join(_OWN_KEYS)}")
+    table = {_OWN_KEYS[key]: value for key, value in entry.items() if key in _OWN_KEYS and value is not None}
+    table["module"] = _module_url(str(table.get("module") or ""))
     if "timeout_s" in table:
         table["timeout_s"] = float(table["timeout_s"])
+    if "host_capabilities" not in table and (needed := needs(table["module"])):
+        table["host_capabilities"] = list(needed)
     return dict(without_nulls(without_defaults(table), name, problems))
+
+
+def _module_url(module: str) -> str:
+    """As policy-server reads it: without a scheme it is a registry's."""
+    return module if "://" in module else f"registry://{module}"
 
 
 def without_nulls(table: object, name: str, problems: list[str]) -> Any:
@@ -345,12 +381,17 @@ def without_nulls(table: object, name: str, problems: list[str]) -> Any:
     return table
 
 
-def _group_entry(name: str, entry: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+def _group_entry(name: str, entry: Mapping[str, Any], needs: Needs, problems: list[str]) -> dict[str, Any]:
     table = {
         "expression": entry["expression"],
         "message": entry.get("message") or "",
         **({"mode": entry["policyMode"]} if entry.get("policyMode", "protect") != "protect" else {}),
     }
-    members = {str(each): _entry(f"{name}/{each}", member, problems) for each, member in entry["policies"].items()}
+    members: dict[str, Any] = {}
+    for each, member in entry["policies"].items():
+        if isinstance(member, Mapping) and ("module" in member or "url" in member):
+            members[str(each)] = _entry(f"{name}/{each}", member, needs, problems)
+        else:
+            problems.append(f"{name}/{each}: a member needs `module` (a URL)")
     problems.append(f"{name}: groups have no rules of their own in the file: add rules, or nothing ever calls it")
     return {**table, "members": members}

@@ -96,8 +96,53 @@ def test_the_suggestion_is_a_configuration() -> None:
     assert not examine(objects, again).needs_attention
 
 
+def nothing(url: str) -> tuple[str, ...]:
+    """Needs of modules that need nothing."""
+    return ()
+
+
+def test_entries_grant_what_modules_need_within_what_the_server_allows() -> None:
+    needs = {"file:///net": ("net/*",), "file:///both": ("oci/v1/verify", "net/v1/dns_lookup_host"), "file:///none": ()}
+    pods = [{"apiVersion": "v1", "kind": "Pod"}]
+    objects = [
+        server(namespacedPoliciesCapabilities=["net/v1/dns_lookup_host"]),
+        policy("reader", module="file:///absent", contextAwareResources=pods), namespaced("own", module="file:///net"),
+        *(policy(name, module=f"file:///{name}") for name in ("net", "both", "none", "absent")),
+    ]  # fmt: skip
+    tables, problems = entries(objects, READY, needs.get)
+    granted = {table["name"]: list(table.get("host_capabilities", ())) for table in tables["policy"]}
+    assert granted == {
+        "clusterwide-net": ["net/*"], "clusterwide-both": ["oci/v1/verify", "net/v1/dns_lookup_host"],
+        "clusterwide-none": [], "clusterwide-absent": [], "clusterwide-reader": ["kubernetes/*"],
+        "namespaced-team-own": ["net/v1/dns_lookup_host"],
+    }  # fmt: skip
+    assert [problem.partition(" is not on this machine")[0] for problem in problems] == [
+        "ClusterAdmissionPolicy absent: file:///absent", "ClusterAdmissionPolicy reader: file:///absent",
+    ]  # fmt: skip
+
+
+def test_older_policies_yml() -> None:
+    """`url` is what `module` was called until 2025; a module without a scheme is a registry's."""
+    document = {
+        "one": {"url": "registry://ghcr.io/kubewarden/policies/psp-apparmor:v0.1.7", "allowedToMutate": False},
+        "many": {
+            "policies": {"a": {"url": "ghcr.io/kubewarden/policies/a:v1"}, "b": {"settings": {}}, "c": "d"},
+            "expression": "a()", "message": "no",
+        },
+    }  # fmt: skip
+    tables, problems = policies_yml(document, lambda url: ("oci/*",) if "apparmor" in url else None)
+    assert tables["policy"] == [{
+        "name": "one", "module": "registry://ghcr.io/kubewarden/policies/psp-apparmor:v0.1.7",
+        "host_capabilities": ["oci/*"],
+    }]  # fmt: skip
+    assert tables["group"][0]["members"] == {"a": {"module": "registry://ghcr.io/kubewarden/policies/a:v1"}}
+    assert [each for each in problems if "rules" not in each] == [
+        "many/b: a member needs `module` (a URL)", "many/c: a member needs `module` (a URL)",
+    ]  # fmt: skip
+
+
 def test_entries_for_the_file() -> None:
-    tables, problems = entries([server(), policy(settings={"a": None, "b": 1}), namespaced(), group()], READY)
+    tables, problems = entries([server(), policy(settings={"a": None, "b": 1}), namespaced(), group()], READY, nothing)
     assert [table["name"] for table in tables["policy"]] == ["clusterwide-x", "namespaced-team-x"]
     assert problems == ["ClusterAdmissionPolicy x: null cannot be written in this file; left out: a"]
     own = next(table for table in tables["policy"] if table["name"] == "namespaced-team-x")
@@ -116,7 +161,7 @@ def test_policies_yml() -> None:
         "many": {"policies": {"a": {"module": MODULE}}, "expression": "a()", "message": "no"},
         "broken": {"expression": "a()"},
     }  # fmt: skip
-    tables, problems = policies_yml(document)
+    tables, problems = policies_yml(document, nothing)
     assert tables["policy"] == [
         {
             "name": "one", "module": MODULE, "mode": "monitor", "allowed_to_mutate": True, "settings": {"a": 1},
@@ -128,11 +173,12 @@ def test_policies_yml() -> None:
         {"name": "many", "expression": "a()", "message": "no", "members": {"a": {"module": MODULE}}}
     ]
     assert problems == [
-        "one: unknown keys left out: odd",
+        "one: unknown keys left out: odd; known are module, policyMode, allowedToMutate, settings, "
+        "contextAwareResources, message, timeoutEvalSeconds, hostCapabilities",
         "many: groups have no rules of their own in the file: add rules, or nothing ever calls it",
-        "broken: has neither a module nor policies and an expression",
+        "broken: a policy needs `module` (a URL), a group needs `policies` and `expression`; here is expression",
     ]
-    assert policies_yml(["x"])[1] == ["the file is not a map of policies"]
+    assert policies_yml(["x"], nothing)[1] == ["the file is not a map of policies"]
 
 
 def test_objects_of_other_kinds_are_ignored() -> None:
