@@ -113,7 +113,7 @@ class ClusterState:
             self.ignored[kind] += 1
             return
         metadata = obj.get("metadata")
-        if not isinstance(metadata, dict) or not metadata.get("name"):
+        if not isinstance(metadata, dict) or metadata.get("name") in (None, ""):
             raise ConfigError(f"{where}: {kind} without metadata.name")
         if kind not in CLUSTER_SCOPED and not metadata.get("namespace"):
             obj = {**obj, "metadata": {**metadata, "namespace": "default"}}
@@ -140,7 +140,8 @@ def check(obj: Object, kind: str, where: str) -> None:
     found = problem(obj, SHAPES[kind])
     if found:
         names = (obj["metadata"].get("namespace"), obj["metadata"].get("name"))
-        raise ConfigError(f"{where}: {kind} {'/'.join(str(name) for name in names if name)}: {found}")
+        called = "/".join(str(name) for name in names if name)
+        raise ConfigError(f"{where}: {f'{kind} {called}'.rstrip()}: {found}")
 
 
 def node_of(pod: Mapping[str, Any]) -> str:

@@ -267,7 +267,7 @@ def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pyte
             ["-f", "{amount}"],
             "amount: document 1: items[1]: Pod shop/p: spec.containers[0].resources.requests.cpu: 'abc' is not a",
         ),
-        (["-f", "{shape}"], "shape: document 1: Node n: spec.taints[0]: must be an object, not a string"),
+        (["-f", "{shape}"], "shape: document 1: Node a: spec.taints[0]: must be an object, not a string"),
         (["-f", "{cluster}", "--module", "x=/nonexistent.wasm"], "/nonexistent.wasm: no such file"),
         (["-f", "{cluster}", "--module", "x={bad}"], "not a WebAssembly module"),
         (["-f", "{cluster}", "--details"], "--details goes with"),
@@ -280,9 +280,9 @@ def test_what_is_wrong(
     (tmp_path / "bad").write_text("a: [b")
     (tmp_path / "empty").write_text("kind: List\nitems: []\n")
     wrong = pod("p", namespace="shop", requests={"cpu": "abc"})
-    items = [{**node("n"), "kind": "Node"}, {**wrong, "kind": "Pod"}]
+    items = [{**node("a"), "kind": "Node"}, {**wrong, "kind": "Pod"}]
     (tmp_path / "amount").write_text(yaml.safe_dump({"kind": "List", "items": items}))
-    (tmp_path / "shape").write_text("{kind: Node, metadata: {name: n}, spec: {taints: [gpu]}}")
+    (tmp_path / "shape").write_text("{kind: Node, metadata: {name: a}, spec: {taints: [gpu]}}")
     paths = {name: str(tmp_path / name) for name in ("bad", "empty", "amount", "shape")} | {"cluster": cluster}
     assert cli.main(["schedule", "simulate", *(a.format(**paths) for a in arguments)]) in (1, 2)
     assert said in capsys.readouterr().err

@@ -46,6 +46,7 @@ def test_lists_and_kinds_that_do_not_matter() -> None:
         ({"a": 1}, "f: no kind"),
         ({"kind": "Pod"}, "f: Pod without metadata.name"),
         ({"kind": "Pod", "metadata": {"name": "p"}, "spec": []}, "f: Pod default/p: spec: must be an object"),
+        ({"kind": "Node", "metadata": {"name": False}}, "f: Node: metadata.name: must be a string, not a boolean; put"),
         ({"kind": "Node", "metadata": {"name": 7}}, "f: Node 7: metadata.name: must be a string, not an integer; put"),
         ({"kind": "List", "items": ["x"]}, "f: items[0]: not an object"),
         ({"kind": "List", "items": [{"metadata": {}}]}, "f: items[0].kind: is required"),
