@@ -30,7 +30,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "cli/crds.py": ("admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py"),
     "cli/check_findings.py": ("cli/test_check.py",),
-    "cli/demo/": ("test_optimized.py",),
+    "cli/demo/": ("cli/demo/test_demo.py", "test_optimized.py"),
     "cli/doctor/": ("cli/doctor/test_doctor.py",),
     "cli/init.py": ("cli/installation/test_install.py",),
     "cli/installation/": ("cli/installation/test_install.py", "cli/installation/test_removal.py"),

@@ -28,24 +28,24 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     from edged.cli.demo import tour as demo
-    from edged.json_text import dumps
+    from edged.cli.output import print_data
 
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     shown: list[Any] = []
 
     def show(step: Step) -> None:
         shown.append({"title": step.title, "ok": step.ok, "data": step.data})
-        if not args.json:
+        if args.output == "text":
             print_step(step, len(shown), colour)
 
     try:
         trio.run(demo.run, show)
     except BaseException:
-        if args.json:
-            print(dumps({"ok": False, "steps": shown}).decode())
+        if args.output != "text":
+            print_data({"ok": False, "steps": shown}, args.output)
         raise
-    if args.json:
-        print(dumps({"ok": True, "steps": shown}).decode())
+    if args.output != "text":
+        print_data({"ok": True, "steps": shown}, args.output)
     return 0
 
 
