@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from edged.cli import options
 from edged.cli.init import cluster_options
@@ -27,6 +28,13 @@ def declare(parser: Parser) -> None:
     options.output(parser, "table", "json", "yaml")
 
 
+def _given(args: argparse.Namespace) -> list[str]:
+    """The options that count when it is run again."""
+    valued = [("--admin-kubeconfig", args.admin_kubeconfig), ("--context", args.context), ("--config", args.config)]
+    given = [word for name, value in valued if value for word in (name, value)]
+    return [*given, *(["--purge"] if args.purge else [])]
+
+
 def run(args: argparse.Namespace) -> int:
     import trio
 
@@ -49,6 +57,5 @@ def run(args: argparse.Namespace) -> int:
     report = Report()
     printer = Printer(report, args.output, dry_run=args.dry_run)
     trio.run(uninstall, chosen, Installed(Machine(), Layout(), script), report, printer.said)
-    kubeconfig = f" --admin-kubeconfig {args.admin_kubeconfig}" if args.admin_kubeconfig else ""
-    again = f"{script or 'edged'} uninstall{kubeconfig}{' --purge' if args.purge else ''}"
+    again = shlex.join([str(script or "edged"), "uninstall", *_given(args)])
     return printer.end(f"this is left. Once that is mended, `{again}` removes the rest")

@@ -53,7 +53,8 @@ Said = Callable[[Done], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UninstallOptions:
-    """`config` None: the layout's. `force`: go on although webhooks may be left, and delete edited files."""
+    """`config` None: the layout's. `force`: go on although webhooks may be left or the daemon does not stop, and delete
+    edited files."""
 
     admin_kubeconfig: str | None = None
     context: str = ""
@@ -159,7 +160,8 @@ class Removal:
         finally:
             if own is not None:
                 await own.aclose()
-        await self._do(self._stop())
+        if not await self._do(self._stop()) and not self._options.force:
+            return  # a daemon that runs keeps its unit, its files and its identity
         if client is not None:
             if not self._options.dry_run:
                 # A daemon with the rights of an administrator may have registered again while it stopped.

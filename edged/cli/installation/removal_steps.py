@@ -138,23 +138,31 @@ class DeleteUser:
 
 @dataclass(frozen=True, slots=True)
 class StopUnit:
-    """`systemctl disable --now edged`."""
+    """`systemctl disable --now edged`, with the socket unit where somebody put it there: it would start edged again."""
 
     machine: Machine
-    units: tuple[Path, ...]
-    what: str = "systemctl disable --now edged"
+    folders: tuple[Path, ...]
+
+    @property
+    def what(self) -> str:
+        return f"systemctl disable --now {' '.join(self._units)}"
+
+    @property
+    def _units(self) -> list[str]:
+        has_socket = any((folder / "edged.socket").exists() for folder in self.folders)
+        return ["edged.socket", "edged.service"] if has_socket else ["edged"]
 
     async def look(self) -> Finding:
-        there = any((folder / "edged.service").exists() for folder in self.units)
+        there = any((folder / "edged.service").exists() for folder in self.folders)
         return Finding("run") if there and self.machine.has_systemd else NOTHING
 
     async def apply(self, found: Finding) -> None:
         try:
-            self.machine.systemctl("disable", "--now", "edged")
+            self.machine.systemctl("disable", "--now", *self._units)
         except CommandFailed:
             if self.machine.systemd_runs:
                 raise
-            self.machine.systemctl("disable", "edged")  # an image build: nothing runs here
+            self.machine.systemctl("disable", *self._units)  # an image build: nothing runs here
 
 
 @dataclass(frozen=True, slots=True)

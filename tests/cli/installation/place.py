@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -131,6 +133,27 @@ async def cluster(where: Place) -> AsyncIterator[Sandbox]:
         path.write_text(json.dumps(server.kubeconfig()))
         yield server
         nursery.cancel_scope.cancel()
+
+
+@contextmanager
+def cluster_in_thread(where: Place) -> Iterator[Sandbox]:
+    """The same for commands, which run a loop of their own."""
+    ready, over, found = threading.Event(), trio.Event(), list[Any]()
+
+    async def main() -> None:
+        async with cluster(where) as server:
+            found.extend((server, trio.lowlevel.current_trio_token()))
+            ready.set()
+            await over.wait()
+
+    thread = threading.Thread(target=trio.run, args=(main,))
+    thread.start()
+    ready.wait()
+    try:
+        yield found[0]
+    finally:
+        found[1].run_sync_soon(over.set)
+        thread.join()
 
 
 def files_below(root: Path) -> dict[str, tuple[bytes, int, int]]:

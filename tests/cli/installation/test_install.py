@@ -16,6 +16,7 @@ from edged.cli.installation import identity
 from edged.cli.installation.install import InitOptions, Place, install
 from edged.cli.installation.steps import Report
 from edged.errors import ConfigError, EdgedError
+from edged.kube.client import ApiClient, NoAnswer
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.server import Sandbox
 from tests.cli.installation.place import cluster, files_below, machine, place, without_sample
@@ -263,6 +264,26 @@ def test_a_failure_halfway_names_the_step_and_goes_on_when_repeated(node: Place,
         report = await init(node)
         assert report.failed is None and report.next
         assert set(states(await init(node)).values()) == {"unchanged", "kept"}
+
+    in_cluster(node, steps)
+
+
+def test_an_api_server_that_goes_away_halfway(node: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = ApiClient.fetch
+
+    async def away(client: ApiClient, method: str, path: str, **options: Any) -> bytes:
+        if method == "PATCH" and "/clusterroles/" in path:
+            raise NoAnswer(f"API server {client.server}: connection refused")
+        return await fetch(client, method, path, **options)
+
+    async def steps(server: Sandbox) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(ApiClient, "fetch", away)
+            report = await init(node)
+        failed = report.failed
+        assert failed is not None and failed.what.startswith("ClusterRole ") and server.url in failed.detail
+        assert names(server, "secrets") and not node.layout.kubeconfig.exists()
+        assert (await init(node)).failed is None and node.layout.kubeconfig.exists()
 
     in_cluster(node, steps)
 

@@ -303,6 +303,18 @@ def test_an_identity_that_was_made_by_hand_is_only_named(node: Place) -> None:
     in_cluster(node, steps)
 
 
+def test_a_socket_unit_is_stopped_with_the_daemon(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        socket_unit = node.layout.units / "edged.socket"
+        socket_unit.write_text("mine")
+        await remove(node)
+        assert "systemctl disable --now edged.socket edged.service" in machine(node).calls
+        assert socket_unit.read_text() == "mine"
+
+    in_cluster(node, steps)
+
+
 def test_only_root(node: Place) -> None:
     machine(node).root_user = False
 
