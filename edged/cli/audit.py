@@ -15,7 +15,7 @@ from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
 from edged.cli.progress import Progress, progress
 from edged.cli.status_client import NotRunning, configured_socket, lines
-from edged.errors import ConfigError, PeerError
+from edged.errors import PeerError
 from edged.json_text import dumps
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def declare(parser: Parser) -> None:
     where.add_argument("-c", "--cluster", action="store_true", help="only cluster-scoped objects")
     parser.add_argument("-i", "--ignore-namespaces", metavar="NAMES", action="append", default=[],
                         help="also ignore these namespaces, separated by commas; may be repeated")  # fmt: skip
-    parser.add_argument("--page-size", type=int, metavar="N",
+    parser.add_argument("--page-size", type=options.whole(1, 10_000), metavar="N",
                         help="how many objects to read at once, at most; default: 100")
     store = parser.add_mutually_exclusive_group()
     store.add_argument("--report-kind", choices=("auto", "policyreport", "openreports"), metavar="KIND",
@@ -48,8 +48,6 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.page_size is not None and not 1 <= args.page_size <= 10_000:
-        raise ConfigError(f"--page-size must be from 1 to 10000, not {args.page_size}")
     reports: list[AuditReport] = []
     summary: AuditSummary | None = None
     with progress(show=not args.quiet) as say:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -22,9 +23,9 @@ def declare(parser: Parser) -> None:
     options.cache_dir(parser)
     parser.add_argument("--engine", choices=("native", "pulley"), metavar="KIND",
                         help="what to compile for: native or pulley; default: native")
-    parser.add_argument("--memory-mib", type=int, default=1024, metavar="N",
+    parser.add_argument("--memory-mib", type=options.whole(64, 65536), default=1024, metavar="N",
                         help="limit of the compiler's address space in MiB; default: 1024")
-    parser.add_argument("--timeout", type=float, default=180.0, metavar="SECONDS",
+    parser.add_argument("--timeout", type=options.seconds(86400), default=180.0, metavar="SECONDS",
                         help="time limit for one module; default: 180")
     options.quiet(parser)
 
@@ -41,7 +42,7 @@ async def _compile(args: argparse.Namespace) -> int:
     from edged.wasm.engine import Engine
 
     settings = tool_config(args.config, args.cache_dir, args.engine)
-    limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=int(args.timeout), wall_s=args.timeout)
+    limits = CompileLimits(memory_mib=args.memory_mib, cpu_s=math.ceil(args.timeout), wall_s=args.timeout)
     engine = Engine(settings.engine.kind, pooled=False)
     failed = 0
     with progress(show=not args.quiet) as say:

@@ -6,7 +6,10 @@ one that exists is written over only with `--force`.
 
 from __future__ import annotations
 
+import math
 import os
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,3 +159,34 @@ def check_new(path: Path, args: argparse.Namespace) -> None:
     from edged.cli import new_files
 
     new_files.check(path, force=args.force)
+
+
+# --- numbers, as `type=` of an option. A number out of range is a usage error that names the range.
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """A whole number from `least` to `most`."""
+
+    def read(text: str) -> int:
+        sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+        if not digits.isascii() or not digits.isdecimal() or not least <= sign * int(digits[:20]) <= most:
+            raise ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
+        return sign * int(digits)
+
+    return read
+
+
+def seconds(most: float, *, zero: bool = False) -> Callable[[str], float]:
+    """Seconds up to `most`, fractions allowed; `zero`: none are allowed too."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (0 < value <= most or (zero and value == 0)):
+            bounds = f"from 0 to {most:g}" if zero else f"above 0 and at most {most:g}"
+            raise ArgumentTypeError(f"must be seconds {bounds}, not {text!r}")
+        return value
+
+    return read

@@ -14,7 +14,7 @@ from typing import Any
 from edged.cli import options
 from edged.cli.parsing import Parser
 from edged.cli.status_client import configured_socket, lines
-from edged.errors import ConfigError, PeerError
+from edged.errors import PeerError
 from edged.json_text import dumps
 
 
@@ -25,15 +25,14 @@ def declare(parser: Parser) -> None:
                                                               "r.json")
     parser.add_argument("policy", metavar="POLICY", help="the policy's name, as `edged status` shows it")
     parser.add_argument("--rejected", action="store_true", help="only reviews that the policy rejects or fails on")
-    parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after N reviews")
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds")
+    parser.add_argument("--count", type=options.whole(0, 2**31 - 1), default=0, metavar="N",
+                        help="stop after N reviews; default: 0, which is never")
+    parser.add_argument("--seconds", type=options.seconds(366 * 86400), metavar="N", help="stop after N seconds")
     parser.add_argument("--request", action="store_true", help="print only the AdmissionReview, to keep in a file")
     options.socket(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.count < 0 or (args.seconds is not None and args.seconds <= 0):
-        raise ConfigError("--count and --seconds must be positive")
     request = {"operation": "reviews", "policy": args.policy, "count": args.count, "rejected": args.rejected}
     if args.seconds is not None:
         request["seconds"] = args.seconds

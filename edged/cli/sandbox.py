@@ -28,29 +28,18 @@ def declare(parser: Parser) -> None:
                     "nothing is kept when it ends. Use it to try things out, not in production.",
                     "edged sandbox --write-kubeconfig kc")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1")
-    parser.add_argument("--port", type=_port, default=0, help="port to listen on; default: a free one")
+    parser.add_argument("--port", type=options.whole(0, 65535), default=0, metavar="PORT",
+                        help="port to listen on; default: a free one")
     parser.add_argument("--tls", action="store_true", help="serve https, with a new CA that the kubeconfig names")
     parser.add_argument("--write-kubeconfig", type=Path, metavar="FILE",
                         help="write a kubeconfig for this server to FILE; one of an earlier sandbox is written over")
     options.force(parser)
     parser.old_option("--kubeconfig", instead="--write-kubeconfig", dest="write_kubeconfig", type=Path, metavar="FILE")
-    parser.add_argument("--history", type=_positive, default=10_000, metavar="N",
+    parser.add_argument("--history", type=options.whole(1, 10_000_000), default=10_000, metavar="N",
                         help="how many past writes a watch can start from; older versions get 410 Gone; default: 10000")
     parser.add_argument("--webhook-client-cert", type=Path, metavar="FILE",
                         help="client certificate (PEM) for admission webhooks")
     parser.add_argument("--webhook-client-key", type=Path, metavar="FILE", help="its key (PEM)")
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535, where 0 is a free one")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

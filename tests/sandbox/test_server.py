@@ -164,7 +164,7 @@ def test_a_port_out_of_range_is_a_usage_error():
         [sys.executable, "-m", "edged", "sandbox", "--port", "99999"], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "'99999' is not a port: 0 to 65535" in done.stderr
+    assert "must be a whole number from 0 to 65535, not '99999'" in done.stderr
 
 
 def test_a_port_in_use_is_named_with_who_listens_there():

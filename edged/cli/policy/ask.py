@@ -93,7 +93,8 @@ def add_options(parser: Parser) -> None:
                              "cluster")  # fmt: skip
     policy.add_argument("--allowed-host-capabilities", metavar="PATTERN", action="append", default=[],
                         help="such as oci/v1/verify, oci/* or *; repeatable; default: none")  # fmt: skip
-    policy.add_argument("--timeout", metavar="SECONDS", type=float, help="default: [engine] wall_timeout_s, 2")
+    policy.add_argument("--timeout", metavar="SECONDS", type=options.seconds(3600),
+                        help="default: [engine] wall_timeout_s, 2")  # fmt: skip
     add_host_options(parser)
 
 
@@ -174,8 +175,6 @@ def config_of(args: argparse.Namespace) -> ToolConfig:
     config = replace(config, kubernetes=options.cluster(args, config.kubernetes))
     timeout = getattr(args, "timeout", None)
     if timeout is not None:
-        if not 0 < timeout <= 3600:
-            raise ConfigError(f"--timeout must be above 0 and at most 3600 seconds, not {timeout:g}")
         limits = replace(config.engine, wall_timeout_s=timeout, cpu_budget_ms=max(1, round(timeout * 1000)))
         config = replace(config, engine=limits)
     return config

@@ -31,9 +31,11 @@ def declare(parser: Parser) -> None:
                     "edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm", notes=ask.POLICIES)
     ask.add_options(parser)
     measure = parser.add_argument_group("the measurement")
-    measure.add_argument("--warm-up-time", metavar="SECONDS", type=float, default=1.0, help="default: 1")
-    measure.add_argument("--measurement-time", metavar="SECONDS", type=float, default=3.0, help="default: 3")
-    measure.add_argument("--sample-size", metavar="N", type=int, default=100,
+    measure.add_argument("--warm-up-time", metavar="SECONDS", type=options.seconds(3600, zero=True), default=1.0,
+                         help="default: 1")  # fmt: skip
+    measure.add_argument("--measurement-time", metavar="SECONDS", type=options.seconds(3600), default=3.0,
+                         help="default: 3")  # fmt: skip
+    measure.add_argument("--sample-size", metavar="N", type=options.whole(1, 10_000_000), default=100,
                          help="evaluate at least N times, however long that takes; default: 100")  # fmt: skip
     measure.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
                          help="answer host calls from this recording")  # fmt: skip
@@ -43,8 +45,6 @@ def declare(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     import trio
 
-    if args.warm_up_time < 0 or not 0 < args.measurement_time <= 3600 or args.sample_size < 1:
-        raise ConfigError("--warm-up-time must not be negative, --measurement-time above 0, --sample-size at least 1")
     results = trio.run(_run, args)
     if is_table(args.output):
         rows = [[row[key] for key in ("policy", "n", "p50_ms", "p95_ms", "p99_ms", "max_ms", "per_s", "rss_mib")]

@@ -45,7 +45,7 @@ def declare(parser: Parser) -> None:
     profile = parser.add_argument_group("the scheduler")
     profile.add_argument("--config", metavar="FILE", help="use [scheduler] of this edged.toml")
     profile.add_argument("--scheduler-config", metavar="FILE", help="use this KubeSchedulerConfiguration instead")
-    profile.add_argument("--seed", metavar="N", type=int, default=0,
+    profile.add_argument("--seed", metavar="N", type=options.whole(-(2**63), 2**63 - 1), default=0,
                          help="decides between equally good nodes; default: 0")
     _add_changes(parser.add_argument_group("changes to compare with (each may be repeated)"))
     options.output(parser)
