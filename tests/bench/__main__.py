@@ -18,8 +18,10 @@ import orjson
 from tests.bench.support import BenchError, require_wrk, say
 from tests.cluster.build import BuildError
 
-SECTIONS = ("commands", "guesthost", "admission", "rego", "fleet", "cycles", "scheduling", "cluster", "audit")
-WITHOUT_WRK = {"commands", "guesthost", "cycles"}
+SECTIONS = (
+    "commands", "yaml_reading", "guesthost", "admission", "rego", "fleet", "cycles", "scheduling", "cluster", "audit",
+)  # fmt: skip
+WITHOUT_WRK = {"commands", "yaml_reading", "guesthost", "cycles"}
 
 
 def main() -> int:

@@ -50,3 +50,31 @@ def test_what_cannot_be_read_is_named(tmp_path: Path):
         with pytest.raises(ConfigError) as caught:
             read(name)
         assert str(caught.value).startswith(said)
+
+
+def test_manifests_are_read_as_kubectl_reads_them(tmp_path: Path):
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "annotations:\n  mac: 52:54:00:12:34:56\nports:\n  8080: http\n  on: 1e3\nenum: ['!=', =]\n--- # two\nx: 1\n"
+    )
+    assert [document for document, _ in read(path)] == [
+        {
+            "annotations": {"mac": "52:54:00:12:34:56"},
+            "ports": {"8080": "http", "true": 1000},
+            "enum": ["!=", "="],
+        },
+        {"x": 1},
+    ]
+
+
+def test_a_mistake_is_named_with_document_and_line(tmp_path: Path):
+    path = tmp_path / "a.yaml"
+    path.write_text("x: 1\n---\ny:\n  - ~: 2\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml: not valid YAML: document 2, line 4: null cannot be a key"):
+        read(path)
+
+
+def test_objects_of_json_may_follow_each_other(tmp_path: Path):
+    path = tmp_path / "a.json"
+    path.write_text('{"x": 1}\n{"x": 2}\n{"x": 3}')
+    assert [document for document, _ in read(path)] == [{"x": 1}, {"x": 2}, {"x": 3}]

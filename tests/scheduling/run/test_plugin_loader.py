@@ -14,7 +14,7 @@ from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import PluginConfig
-from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin, PluginLoader
+from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin, PluginLoader, read_settings
 from edged.telemetry.logs import GuestLines, Logger
 from edged.wasm.compile import Compiler
 from edged.wasm.config import EngineConfig
@@ -153,3 +153,20 @@ def test_an_admission_policy_is_sent_to_its_table(tmp_path):
 
     trio.run(main)
     engine.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("profiles:\n- schedulerName: a\n  schedulerName: b\n", 'line 3: key "schedulerName" already set in map'),
+        ('{"parallelism": 4,\n "parallelism": 8}', 'line 2: key "parallelism" already set in map'),
+        ("profiles: [\n", "line 2: did not find expected node content"),
+    ],
+)
+def test_a_scheduler_file_is_read_strictly(tmp_path, text, said):
+    path = tmp_path / "scheduler.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        read_settings(path)
+    assert str(refused.value).startswith(f"{path}: not valid YAML: ")
+    assert said in str(refused.value)
