@@ -36,13 +36,13 @@ ELSEWHERE = re.compile(r"docs/install.*\.md")
 
 NOT_RUN = {
     r"kubectl |k3s ctr ": "needs a cluster",
-    r"edged (audit|status|reviews|schedule explain)\b": "asks the running daemon",
+    r"edged (audit|status|reviews|schedule explain|doctor)\b|journalctl ": "asks the running daemon, or about it",
     r"edged (webhook (install|remove)|migrate( --entries)? *(#|$))": "needs the API server",
     r"edged policy (push|pull|digest|save|load|list|rm)\b": "needs a registry; tests/cli/test_modules.py runs these",
     r"edged policy run .*--allow-context-aware": "reads a cluster; tests/cli/policy/test_sessions.py replays one",
     r"make |python -m tests\.|python modules/build|python3\.11 arm-build": "builds or tests this checkout",
     r"(/opt/edged/bin/)?pip install |python3 -m venv |npm ci ": "installs packages",
-    r"install -m |edged check .*systemctl": "needs systemd",
+    r"install -m |edged check (.*systemctl|/etc/)": "needs an installed edged",
     r"git clone |go mod |go vet |tinygo ": "needs TinyGo and a checkout of kube-scheduler-wasm-extension",
 }
 """The beginning of a command -> why it is not run here."""
@@ -92,6 +92,7 @@ SCENES: dict[str, tuple[Scene, tuple[str, ...]]] = {
     "docs/rego.md": (opa, ("go",)),
     "docs/scheduler-plugins.md": (nothing, ("zig", "go")),
     "docs/scheduling.md": (shop, ()),
+    "docs/support.md": (nothing, ()),
 }
 """Documents with commands that are run: what they need beforehand, and the parts of the tests that this belongs to."""
 

@@ -7,6 +7,7 @@ A path may be short: `core/queue.py` is found if some tracked file ends with it.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import io
 import re
@@ -20,6 +21,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from edged import __version__
+from edged.admission.config import GroupConfig, GroupMemberConfig
 
 ROOT = Path(__file__).parents[1]
 MADE = ("arm-build/out", "modules/toolchain/node_modules")  # by commands of this tree; not tracked
@@ -216,3 +218,10 @@ def test_the_version_is_the_same_everywhere() -> None:
     for version, _ in sections:
         assert f"Upgrading to {version}" in headings("CHANGELOG.md")
     assert len(sections) == sum(heading[0].isdigit() for heading in headings("CHANGELOG.md")), "a section without a day"
+
+
+def test_every_key_of_a_group_is_in_its_document() -> None:
+    text = (ROOT / "docs" / "groups.md").read_text()
+    keys = {field.name for kind in (GroupConfig, GroupMemberConfig) for field in dataclasses.fields(kind)}
+    missing = [key for key in sorted(keys) if f"`{key}`" not in text]
+    assert missing == ["members", "origin"]  # a table of its own; not a key of the file
