@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 PROGRAMS = {
-    "apt-get", "bash", "cat", "chown", "cp", "curl", "docker", "echo", "edged", "export", "git", "go", "install",
-    "journalctl", "k3s", "kubeadm", "kubectl", "ln", "make", "man", "mkdir", "mv", "npm", "opa", "pip", "printf",
-    "python", "python3", "python3.11", "rm", "runuser", "sed", "source", "sudo", "systemctl", "tar", "test", "tinygo",
-    "useradd", "userdel",
+    "adduser", "apt-get", "bash", "cat", "chown", "cp", "curl", "docker", "echo", "edged", "export", "git",
+    "go", "install", "journalctl", "k3s", "kubeadm", "kubectl", "ln", "make", "man", "mkdir", "mv", "npm",
+    "opa", "pip", "printf", "python", "python3", "python3.11", "rm", "runuser", "sed", "source", "sudo",
+    "systemctl", "tar", "test", "tinygo", "useradd", "userdel",
 }  # fmt: skip
 """What a command begins with. A path counts by its last part."""
 
@@ -78,7 +79,7 @@ def blocks(document: str) -> Iterator[Block]:
             end = at
             while end < len(lines) and (lines[end].startswith("    ") or not lines[end].strip()):
                 end += 1
-            text = "\n".join(each[4:] for each in lines[at:end]).rstrip()
+            text = textwrap.dedent("\n".join(lines[at:end])).rstrip()
             yield Block(at + 1, "", text)
             at, paragraph = end, ""
         else:
