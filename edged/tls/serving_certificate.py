@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 
 from edged.errors import ConfigError
-from edged.process.boundary import boundary
+from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
 from edged.tls.certificates import Material
@@ -79,8 +79,10 @@ class Certificates:
             await trio.sleep(LOOK_S)
             if self._material is not None and self._material.is_due(self._now()) and trio.current_time() >= retry_at:
                 renewed = False
-                with boundary(self._log, "certificate", "renewal"):
+                with boundary(self._log, "certificate", "renewal") as unit:
                     renewed = await self._renew()
+                if unit.error is not None:
+                    self._renewal_error = describe(unit.error)
                 if not renewed:
                     retry_at = trio.current_time() + RETRY_S
             with boundary(self._log, "certificate", "new files"):

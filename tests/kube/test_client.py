@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lightkube.config.models import Cluster, User
 
 from edged.errors import ConfigError, PeerError
 from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, Session, StreamIdle
+from tests.cluster.certificates import write_certificates
 from tests.fakes.apiserver import CutAfter, Drop, Lines, OneByteAtATime, Plain, Silence, Status
 from tests.kube.support import PODS_PATH, fake_server, run, session_for, tls_pair
 
@@ -64,16 +66,24 @@ def test_no_answer_names_the_address_and_the_cause() -> None:
     async def main() -> None:
         async with fake_server() as server:
             client = ApiClient(session_for(server.url))
+            assert not client.contact.is_tried
             address = server.url.replace(".", r"\.")
             server.script("list", Silence(headers=False))
             with pytest.raises(NoAnswer, match=rf"{address}: no answer to GET .* within 0\.05 s"):
                 await client.request("GET", PODS_PATH, timeout_s=0.05)
+            assert client.contact.failure == f"{server.url}: no answer within 0.05 s"
+            with pytest.raises(ApiError):
+                await client.request("GET", "/nowhere")
+            assert client.contact.failure == "" and client.contact.heard_at is not None, "a refusal is an answer"
             server.stop()
             with pytest.raises(NoAnswer, match=rf"{address}: GET {PODS_PATH}: Connection refused"):
                 await client.request("GET", PODS_PATH)
             with pytest.raises(NoAnswer, match="Connection refused"):
                 async with client.stream(PODS_PATH, WATCH):
                     raise AssertionError
+            assert client.contact.failure == f"{server.url}: Connection refused"
+            await client.swap(session_for(server.url))
+            assert client.contact.failure == "", "nothing is known of the next one"
             with pytest.raises(NotConfigured, match="waiting for a kubeconfig"):
                 await ApiClient().request("GET", PODS_PATH)
             await client.aclose()
@@ -141,6 +151,16 @@ def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
     assert config is not None
     with pytest.raises(ConfigError, match="certificates cannot be used"):
         Session(config)
+
+
+def test_the_certificate_that_we_show(tmp_path: Path) -> None:
+    made = write_certificates(tmp_path).admin
+    pem = made.certificate.read_bytes()
+    files = {"client_cert": str(made.certificate), "client_key": str(made.key)}
+    data = {"client_cert_data": b64encode(pem).decode(), "client_key_data": b64encode(made.key.read_bytes()).decode()}
+    for user in (files, data):
+        assert session_for("https://127.0.0.1:1", **user).client_certificate == pem
+    assert session_for("https://127.0.0.1:1", token="t").client_certificate == b""
 
 
 async def lines_of(client: ApiClient, **options: Any) -> list[bytes]:

@@ -47,6 +47,19 @@ def test_one_connection_carries_many_requests() -> None:
     run(main)
 
 
+def test_an_answer_is_contact() -> None:
+    async def main() -> None:
+        async with fake_server() as server:
+            client = answering(server)
+            pool = LeanPool(client)
+            client.contact.failed("away")
+            await pool.request("POST", PATH)
+            await pool.aclose()
+            assert client.contact.failure == "" and client.contact.heard_at is not None
+
+    run(main)
+
+
 def test_at_most_so_many_connections() -> None:
     async def main() -> None:
         async with fake_server() as server:
@@ -170,6 +183,7 @@ def test_refused_and_not_configured() -> None:
             server.stop()
             with pytest.raises(NoAnswer, match=r"127\.0\.0\.1.*Connection refused"):
                 await LeanPool(client).request("POST", PATH)
+            assert client.contact.failure.endswith("Connection refused")
             with pytest.raises(NotConfigured):
                 await LeanPool(ApiClient()).request("POST", PATH)
 

@@ -158,9 +158,10 @@ def test_failing_renewals_are_tried_again_and_the_old_one_stays(tmp_path, monkey
         rig.wall += 80 * DAY_S
         await trio.sleep(RETRY_S)
         assert rig.log.lines == ["certificates not renewed: no space left"] and tls.certificate == shown
+        assert rig.certificates.error == "no space left" and rig.certificates.is_own
         monkeypatch.setattr(material, "ensure_in_child", ensure)
         await trio.sleep(RETRY_S)
-        assert tls.certificate != shown
+        assert tls.certificate != shown and rig.certificates.error == ""
 
     rig.run(script)
 
