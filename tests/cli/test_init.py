@@ -45,7 +45,7 @@ def test_a_line_for_each_step_and_the_next_two_commands(node: Place, run: Run) -
     assert (code, err) == (0, "")
     assert f"administrator:  {node.layout.distributions[0].kubeconfig} (k3s)\n" in out
     assert f"created       file {node.layout.config}\n" in out
-    assert out.endswith("Next:\n  systemctl enable --now edged\n  edged status --check\n")
+    assert out.endswith("Next:\n  systemctl enable --now edged\n  edged status --check --wait 60\n")
     code, out, _ = run("init", "-o", "json")
     steps = json.loads(out)["steps"]
     assert code == 0 and {step["state"] for step in steps} == {"unchanged", "kept"}

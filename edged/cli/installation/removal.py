@@ -102,6 +102,8 @@ class Removal:
         self._nodes = self._names()
         self._owners = {owner_identity(node) for node in self._nodes}
         self._unreachable = ""
+        self._is_left = False
+        """Whether something of this node's is left in the cluster."""
 
     def _read(self) -> tuple[Config, bool]:
         """The configuration, and whether it says what the daemon registered."""
@@ -169,6 +171,7 @@ class Removal:
             await self._do(await self._cluster(client))
         else:
             await self._do([Unreachable("ServiceAccount, roles and Lease in the cluster", self._unreachable)])
+            self._is_left = True
         await self._do(self._local())
         if not self._options.dry_run and is_running(self._config.node.socket):
             self._report.notes.append(f"A daemon still answers at {self._config.node.socket}: end it")
@@ -303,8 +306,11 @@ class Removal:
         return "`edged init` did not write it, or somebody edited it; --force deletes it"
 
     def _not_our_kubeconfig(self, content: bytes) -> str:
-        ours = identity.is_our_kubeconfig(content)
-        return "" if ours else "`edged init` did not write it, or somebody edited it"
+        if not identity.is_our_kubeconfig(content):
+            return "`edged init` did not write it, or somebody edited it"
+        if self._is_left and not self._options.force:
+            return "it names what is left in the cluster; the next `edged uninstall` deletes it"
+        return ""
 
 
 def _lease(config: Config) -> NamespacedName | None:

@@ -164,6 +164,11 @@ def test_while_the_api_server_is_away_the_daemon_stays(node: Place, tmp_path: Pa
 
 def test_without_an_administrator_the_webhooks_are_emptied(node: Place) -> None:
     async def steps(server: Sandbox) -> None:
+        objects = everything(server)
+        await init(node)
+        config = node.layout.config
+        config.write_text(config.read_text().replace("[node]", '[node]\nname = "another"'))
+        await remove(node)
         await init(node)
         node.layout.distributions[0].kubeconfig.unlink()
         change(server, HOOKS, "edged", webhooks=[{"name": "no-privileged.policy.edged.dev"}])
@@ -172,6 +177,12 @@ def test_without_an_administrator_the_webhooks_are_emptied(node: Place) -> None:
         assert hooks is not None and hooks["webhooks"] == []
         assert states(report)["systemctl disable --now edged"] == "done" and not node.layout.unit.exists()
         assert report.failed is not None and "--admin-kubeconfig" in report.failed.detail
+        # What is left is found again by the kubeconfig, even if nothing else knows this node's name any more.
+        assert states(report)[f"file {node.layout.kubeconfig}"] == "kept"
+        node.layout.config.unlink()
+        node.layout.distributions[0].kubeconfig.write_text(json.dumps(server.kubeconfig()))
+        assert (await remove(node)).failed is None and everything(server) == objects
+        assert not node.layout.kubeconfig.exists()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(node.layout.folder))
