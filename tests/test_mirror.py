@@ -36,6 +36,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/module_content.py": ("cli/test_check.py", "cli/doctor/test_modules.py"),
     "cli/module.py": ("cli/test_modules.py",),
     "cli/policy/": ("cli/policy/test_ask.py",),
+    "cli/policy/__init__.py": ("cli/test_kwctl.py",),
     "cli/run.py": ("cli/policy/test_same_as_daemon.py",),
     "cli/sandbox.py": ("sandbox/test_server.py",),
     "cli/simulation/": ("cli/simulation/test_simulate.py",),

@@ -115,10 +115,7 @@ def _store_options(parser: Parser) -> None:
 
 
 def _network_options(parser: Parser) -> None:
-    parser.add_argument("--sources-path", metavar="FILE",
-                        help="insecure hosts, authorities, proxies; default: [registry] sources")
-    parser.add_argument("--docker-config-json-path", metavar="DIR",
-                        help="folder of config.json; default: [registry] docker_config, $DOCKER_CONFIG, ~/.docker")
+    options.registry(parser)
     options.quiet(parser)
 
 
@@ -133,21 +130,15 @@ def run(args: argparse.Namespace, noun: str) -> int:
 
 def _modules(args: argparse.Namespace) -> Modules:
     """Raises ConfigError."""
-    from dataclasses import replace
-
-    from edged.cli.tool_config import tool_config
+    from edged.cli.tool_config import tool_config, with_registry
     from edged.registry.modules import Modules
     from edged.registry.store import Store
     from edged.telemetry.logs import Logger, LogStyle
 
     config = tool_config(args.config)
-    given = {
-        "sources": getattr(args, "sources_path", None),
-        "docker_config": getattr(args, "docker_config_json_path", None),
-    }
-    changes: dict[str, Any] = {key: str(Path(value).absolute()) for key, value in given.items() if value}
-    registry = replace(config.registry, **changes)
-    modules = Modules(registry, Path(config.node.state_dir), Logger(LogStyle(level="warning")))
+    if hasattr(args, "sources_path"):
+        config = with_registry(config, args)
+    modules = Modules(config.registry, Path(config.node.state_dir), Logger(LogStyle(level="warning")))
     if args.store:
         modules.store = Store(Path(args.store))
     return modules

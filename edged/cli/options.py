@@ -113,6 +113,14 @@ def cache_dir(parser: Parser | argparse._ArgumentGroup) -> None:
                         help=f"where compiled modules are kept; default: {_shown(cache_folder())}")
 
 
+def registry(parser: Parser | argparse._ArgumentGroup) -> None:
+    """`--sources-path FILE` and `--docker-config-json-path DIR`, for tool_config.with_registry."""
+    parser.add_argument("--sources-path", metavar="FILE",
+                        help="insecure hosts, authorities, proxies; default: [registry] sources")
+    parser.add_argument("--docker-config-json-path", metavar="DIR",
+                        help="folder of config.json; default: [registry] docker_config, $DOCKER_CONFIG, ~/.docker")
+
+
 def store(parser: Parser) -> None:
     """`--store DIR` as `args.store`."""
     folder = os.path.join(state_folder(), "modules")

@@ -16,6 +16,8 @@ from edged.registry.config import RegistryConfig
 from edged.wasm.config import EngineConfig, Kind
 
 if TYPE_CHECKING:
+    import argparse
+
     from edged.admission.config import AdmissionConfig
 
 
@@ -37,6 +39,16 @@ def tool_config(path: str | None, cache_dir: str | None = None, engine: Kind | N
     if cache_dir:
         node = replace(node, cache_dir=os.path.abspath(cache_dir))
     return replace(config, node=node, engine=replace(config.engine, kind=engine) if engine else config.engine)
+
+
+def with_registry(config: ToolConfig, args: argparse.Namespace) -> ToolConfig:
+    """With what `options.registry` declared, where it is given."""
+    registry = config.registry
+    if args.sources_path:
+        registry = replace(registry, sources=os.path.abspath(args.sources_path))
+    if args.docker_config_json_path:
+        registry = replace(registry, docker_config=os.path.abspath(args.docker_config_json_path))
+    return replace(config, registry=registry)
 
 
 def _loaded(path: str) -> ToolConfig:

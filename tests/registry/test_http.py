@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import socket
 import threading
 
 import pytest
@@ -92,8 +93,11 @@ def test_progress_is_told():
 
 
 def test_nobody_there_is_a_peer_error():
-    with pytest.raises(Unreachable, match=r"^http://127\.0\.0\.1:1/x: Connection refused$"):
-        get("http://127.0.0.1:1/x")
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}/x"
+        with pytest.raises(Unreachable, match=f"^{url}: Connection refused$"):
+            get(url)
     with pytest.raises(PeerError):
         get("https://does-not-exist.invalid/x")
 

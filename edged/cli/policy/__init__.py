@@ -18,6 +18,7 @@ OPERATIONS = {
     "annotate": ("annotate", "write metadata into a module"),
     "scaffold": ("scaffold", "print requests, custom resources and configuration as a start"),
     "bench": ("bench", "measure how long a policy takes to answer"),
+    "info": ("info", "show folders, host capabilities and Rego builtins"),
 }
 """Operation -> its file in this folder, and what it does."""
 

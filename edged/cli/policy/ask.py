@@ -103,6 +103,7 @@ def add_host_options(parser: Parser) -> None:
     host = parser.add_argument_group("this host")
     host.add_argument("--config", metavar="FILE", help=f"an edged.toml, such as {options.DEFAULT_CONFIG}")
     options.cache_dir(host)
+    options.registry(host)
     options.kubeconfig(host)
 
 
@@ -169,9 +170,9 @@ def config_of(args: argparse.Namespace) -> ToolConfig:
     """The configuration that policies are run under. Raises ConfigError."""
     from dataclasses import replace
 
-    from edged.cli.tool_config import tool_config
+    from edged.cli.tool_config import tool_config, with_registry
 
-    config = tool_config(args.config, args.cache_dir)
+    config = with_registry(tool_config(args.config, args.cache_dir), args)
     config = replace(config, kubernetes=options.cluster(args, config.kubernetes))
     timeout = getattr(args, "timeout", None)
     if timeout is not None:

@@ -35,7 +35,7 @@ def declare(parser: Parser) -> None:
                          help="default: 1")  # fmt: skip
     measure.add_argument("--measurement-time", metavar="SECONDS", type=options.seconds(3600), default=3.0,
                          help="default: 3")  # fmt: skip
-    measure.add_argument("--sample-size", metavar="N", type=options.whole(1, 10_000_000), default=100,
+    measure.add_argument("--sample-size", "--num-samples", metavar="N", type=options.whole(1, 10_000_000), default=100,
                          help="evaluate at least N times, however long that takes; default: 100")  # fmt: skip
     measure.add_argument("--replay-host-capabilities-interactions", metavar="FILE", dest="replay",
                          help="answer host calls from this recording")  # fmt: skip

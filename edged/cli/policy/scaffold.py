@@ -107,6 +107,7 @@ def _add_policy_options(parser: Parser) -> None:
     parser.add_argument("--allow-context-aware", action="store_true",
                         help="let the policy read the kinds in its metadata")  # fmt: skip
     parser.add_argument("--config", metavar="FILE", help="take folders from this edged.toml")
+    options.registry(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -176,11 +177,11 @@ async def _find(args: argparse.Namespace) -> tuple[str, Metadata]:
     from pathlib import Path
 
     from edged.cli.policy.sources import metadata_of, module_file, module_url
-    from edged.cli.tool_config import tool_config
+    from edged.cli.tool_config import tool_config, with_registry
     from edged.registry.modules import Modules
     from edged.telemetry.logs import Logger
 
-    config = tool_config(args.config)
+    config = with_registry(tool_config(args.config), args)
     modules = Modules(config.registry, Path(config.node.state_dir), Logger())
     path = await module_file(args.module, config, modules)
     stored = next((each.url for each in modules.store.items() if each.path == path), "")
