@@ -133,7 +133,7 @@ class DaemonHealth:
             yield PolicyFacts(
                 policy.name,
                 monitor=policy.monitor,
-                rules=_rules(policy),
+                rules=rules_of(policy),
                 error=policy.error or "",
                 waits=policy.is_waiting,
                 failures=failures,
@@ -206,7 +206,7 @@ def _scheduler(scheduling: Scheduling) -> SchedulerFacts:
     )
 
 
-def _rules(policy: Policy | Group) -> Rules:
+def rules_of(policy: Policy | Group) -> Rules:
     """A group that names none is never registered; a policy then goes by its module's metadata."""
     rules = policy.config.rules
     if rules is not None or isinstance(policy, Group):

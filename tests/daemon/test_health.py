@@ -17,20 +17,27 @@ import pytest
 import trio
 
 from edged import config as configuration
+from edged.abi.metadata import Metadata
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.endpoint import registration as registration_file
+from edged.admission.host.policy import Group, Policy
+from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.review import parse_review
 from edged.cli.demo.stage import free_port
 from edged.cli.status_client import ask
 from edged.daemon import daemon as daemon_file
 from edged.daemon.daemon import Daemon
+from edged.daemon.health import rules_of
 from edged.sandbox.server import serve
 from edged.telemetry.logs import Logger, LogStyle
+from edged.wasm.account import Budget
 from tests.cluster.edged import PROGRAM, pod, review_of
 from tests.packaging.test_alerts import metrics_of, rules
 
 ROOT = Path(__file__).parents[2]
 PRIVILEGED = ROOT / "modules/admission/pod-privileged/pod-privileged.wasm"
 PATIENCE_S = 60.0
+RULE = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 NO_PRIVILEGED = f'[[admission.policy]]\nname = "no-privileged"\nmodule = "file://{PRIVILEGED}"\n'
 GONE = '[[admission.policy]]\nname = "gone"\nmodule = "file:///srv/gone.wasm"\n'
 SCHEDULER = f'''[scheduler]
@@ -189,6 +196,34 @@ def test_an_api_server_that_says_nothing_delays_no_start(world: World) -> None:
                 assert "[-]registration failed: the API server has not been told" in (await world.probe())[1]
 
         trio.run(main)
+
+
+def loaded(error: str = "", metadata: Metadata | None = None, **config: Any) -> Policy:
+    made = Policy(PolicyConfig(name="p", module="file:///m.wasm", **config), b"{}", Grants(), 1.0, Budget())
+    made.error, made.metadata = error or None, metadata or Metadata()
+    return made
+
+
+def group(**config: Any) -> Group:
+    return Group(GroupConfig(name="g", expression="a()", message="m", members={}, **config), {})
+
+
+@pytest.mark.parametrize(
+    ("policy", "rules"),
+    [
+        (loaded(rules=(RULE,)), "some"),
+        (loaded(rules=()), "none"),
+        (loaded(), "missing"),
+        (loaded("gone"), "unknown"),
+        (loaded("gone", rules=(RULE,)), "some"),
+        (loaded(metadata=Metadata(rules=(RULE,))), "some"),
+        (loaded(metadata=Metadata(policy_type="raw")), "none"),
+        (group(rules=(RULE,)), "some"),
+        (group(), "none"),
+    ],
+)
+def test_what_a_policy_is_registered_for(policy: Policy | Group, rules: str) -> None:
+    assert rules_of(policy) == rules
 
 
 async def is_shown(world: World, shown: list[str], words: str) -> bool:
