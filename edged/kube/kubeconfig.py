@@ -77,12 +77,12 @@ class Location:
         """The selected context and the files it was read from. ConfigError: nothing there, or nothing
         usable."""
         for group in self.candidates():
-            present = [path for path in group if path.exists()]
+            present = [path for path in group if _may_be_there(path)]
             if present:
                 return self._load_files(present)
         if not self.kubeconfig and "KUBERNETES_SERVICE_HOST" in self._environ:
             return self._load_service_account()
-        raise ConfigError(f"no kubeconfig found; looked at: {self}")
+        raise ConfigError(f"no kubeconfig found; looked at: {self}. [kubernetes] kubeconfig or --kubeconfig names one")
 
     def _load_files(self, paths: list[Path]) -> tuple[SingleConfig, list[Path]]:
         merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
@@ -115,6 +115,17 @@ class Location:
             raise ConfigError(f"service account {self._service_account}: {error}") from error
         assert config is not None
         return config, [Path(self._service_account, "ca.crt")]
+
+
+def _may_be_there(path: Path) -> bool:
+    """Also a file that cannot be looked for, because its folder is closed to this user: reading it says so."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,11 @@ def test_search_order(tmp_path: Path) -> None:
     assert open_session(Location(environ=environ))[0].server == "http://home"
     home.unlink()
     with pytest.raises(
-        ConfigError, match=r"no kubeconfig found; looked at: .*named.*config, service account"
+        ConfigError, match=r"no kubeconfig found; looked at: .*named.*config, service account of a Pod\. "
     ):
         open_session(Location(environ=environ))
     configured.unlink()
-    with pytest.raises(ConfigError, match=r"looked at: .*configured$"):
+    with pytest.raises(ConfigError, match=r"looked at: .*configured\. "):
         open_session(Location(str(configured), environ=environ))
 
 
@@ -223,3 +224,15 @@ def test_rotated_certificate_is_noticed(tmp_path: Path) -> None:
                 nursery.cancel_scope.cancel()
 
     run(main)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, so it has to become another user")
+def test_a_file_behind_a_closed_folder_is_said_to_be_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    path = write(tmp_path / "config", config())
+    try:
+        os.seteuid(65534)
+        with pytest.raises(ConfigError, match=f"kubeconfig {path} cannot be read: Permission denied"):
+            open_session(at(path))
+    finally:
+        os.seteuid(0)

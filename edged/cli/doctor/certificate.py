@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from edged.admission.config import AdmissionConfig
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
-from edged.cli.doctor.paths import unreadable
+from edged.cli.doctor.paths import closed_folder, unreadable
 from edged.config import Config
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class Certificate:
     names: tuple[str, ...]
 
 
-def findings(config: Config, now: float) -> Iterator[Finding]:
-    """`now`: Unix time."""
+def findings(config: Config, now: float, own: str) -> Iterator[Finding]:
+    """`now`: Unix time. `own`: user and group of the daemon, for `chown`."""
     admission = config.admission
     if admission is None:
         return
@@ -43,16 +44,16 @@ def findings(config: Config, now: float) -> Iterator[Finding]:
         yield _given(admission, now)
         return
     path = Path(config.node.state_dir) / "tls" / "tls.crt"
-    if not path.exists():
+    if not os.path.lexists(path) and not closed_folder(path):
         yield Finding(CHECK, OK, "edged makes it when it starts")
         return
-    yield _own(path, admission, now)
+    yield _own(path, admission, now, own)
 
 
-def _own(path: Path, admission: AdmissionConfig, now: float) -> Finding:
+def _own(path: Path, admission: AdmissionConfig, now: float, own: str) -> Finding:
     """Of edged's own CA: the daemon renews it, so one that is nearly over says that no daemon does."""
     if problem := unreadable(str(path)):
-        return Finding(CHECK, FAIL, problem, f"chown -R edged:edged {path.parent}")
+        return Finding(CHECK, FAIL, problem, f"chown -R {own} {path.parent}")
     found = read(path)
     if found is None:
         return Finding(CHECK, FAIL, f"{path} holds no certificate", f"rm -r {path.parent} && systemctl restart edged")

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from edged import config as configuration
 from edged.cli.doctor import account, certificate, cluster, listeners, machine, modules, paths, static_files
@@ -55,6 +56,7 @@ class Checks:
     def as_daemon(self) -> list[Finding]:
         """What has to be checked with the rights of the daemon's user."""
         config, unit = self.config, self.unit
+        own = f"{self.who.name}:{account.group_of(self.who)}"
         here = Machine()
         version = here.systemd_version() if here.systemd_runs else None
         parts: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -64,16 +66,24 @@ class Checks:
             lambda: paths.findings(config, self.who, unit),
             lambda: paths.kubeconfig(config, self.who, unit),
             lambda: modules.findings(config, unit),
-            lambda: certificate.findings(config, time.time()),
+            lambda: certificate.findings(config, time.time(), own),
             lambda: static_files.findings(config, self.who, unit),
             lambda: iter(cluster.as_daemon(config, self.path)),
         )
-        return [finding for part in parts for finding in part()]
+        found: list[Finding] = []
+        for part in parts:
+            try:
+                found += part()
+            except OSError as error:  # a file that vanished, or is closed in a way that no check thought of
+                where = error.filename or "?"
+                look = f"runuser -u {self.who.name} -- ls -l {where}"
+                found.append(Finding("checks", FAIL, f"{where}: {error.strerror}", look))
+        return found
 
     def configuration(self) -> Iterator[Finding]:
         """The file itself. With one that cannot be used, the checks go on with what is left of it."""
         check = "configuration"
-        if not os.path.lexists(self.path):
+        if not os.path.lexists(self.path) and not paths.closed_folder(Path(self.path)):
             yield Finding(check, FAIL, f"{self.path} does not exist; the checks go on with the defaults", "edged init")
         elif isinstance(self.error, ConfigErrors):
             for problem in self.error.problems:
@@ -81,7 +91,9 @@ class Checks:
                 yield Finding(check, FAIL, why, f"mend the line in {self.path}, then edged check {self.path}")
         elif self.error is not None:
             yield Finding(check, FAIL, str(self.error), f"mend it, then edged check {self.path}")
-        elif closed := self.unit.hides(self.path) or paths.unreadable(self.path):
+        elif hidden := self.unit.hides(self.path):
+            yield Finding(check, FAIL, hidden, f"cp {self.path} {configuration.DEFAULT_PATH} && edged init")
+        elif closed := paths.unreadable(self.path):
             own = f"root:{account.group_of(self.who)}"
             yield Finding(check, FAIL, closed, f"chown {own} {self.path} && chmod 0640 {self.path}")
         else:
@@ -95,4 +107,4 @@ class Checks:
 
 def _administrators() -> str | None:
     """The kubeconfig that a distribution leaves for its administrator."""
-    return next((str(each.kubeconfig) for each in Layout().distributions if each.kubeconfig.is_file()), None)
+    return next((str(each.kubeconfig) for each in Layout().distributions if os.path.isfile(each.kubeconfig)), None)

@@ -5,12 +5,13 @@ Nothing is compiled: imports, exports and a policy's metadata are read from the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from edged.cli import check_findings
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
-from edged.cli.doctor.paths import unreadable
+from edged.cli.doctor.paths import closed_folder, unreadable
 from edged.cli.doctor.unit import Unit
 from edged.cli.module_content import content_problem
 from edged.config import Config
@@ -39,7 +40,7 @@ def _of_file(check: str, path: str, wanted: Purpose, unit: Unit) -> Finding:
     if hidden := unit.hides(path):
         return Finding(check, FAIL, hidden, f"install -D -m 0644 -t /usr/lib/edged/modules {path}, and name that file")
     if problem := unreadable(path):
-        missing = not Path(path).exists()
+        missing = not os.path.lexists(path) and not closed_folder(Path(path))
         remedy = f"put the module there, or name its real place: {path}" if missing else f"chmod a+r {path}"
         return Finding(check, FAIL, problem, remedy)
     why, remedy = content_problem(Path(path).read_bytes(), wanted)

@@ -26,7 +26,7 @@ def findings(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
     own = f"{account.name}:{group_of(account)}"
     for name, path, key in (("state_dir", node.state_dir, "StateDirectory"),
                             ("cache_dir", node.cache_dir, "CacheDirectory")):  # fmt: skip
-        yield _folder(f"[node] {name}", Path(path), own, made_by_systemd=unit.makes(key, path))
+        yield _folder(f"[node] {name}", Path(path), own, key, unit)
     folder = Path(node.socket).parent
     yield _socket_folder(folder, node.socket, own, made_by_systemd=unit.makes("RuntimeDirectory", str(folder)))
     free = _free_mib(Path(node.cache_dir))
@@ -44,7 +44,7 @@ def kubeconfig(config: Config, account: Account, unit: Unit) -> Iterator[Finding
     if path.startswith("/run/credentials/") and unit.values.get("LoadCredential"):
         yield Finding(check, OK, f"{path}: systemd shows it to the daemon when it starts (LoadCredential=)")
     elif problem := unit.hides(path) or unreadable(path):
-        missing = not os.path.lexists(path)
+        missing = not os.path.lexists(path) and not closed_folder(Path(path))
         remedy = "edged init" if missing else f"chown {owner} {path} && chmod 0600 {path}"
         yield Finding(check, FAIL, problem, _moved(path) if unit.hides(path) else remedy)
     else:
@@ -59,27 +59,33 @@ def unreadable(path: str) -> str | None:
         with open(path, "rb"):
             return None
     except PermissionError:
-        return f"{path}: {_closed_part(Path(path))}"
+        return f"{path}: Permission denied: {closed_folder(Path(path)) or f'user {os.geteuid()} may not read it'}"
     except OSError as error:
         return f"{path}: {error.strerror}"
 
 
-def _closed_part(path: Path) -> str:
-    """Which folder on the way, or the file itself, keeps this user out."""
-    for place in [*reversed(path.parents)]:
-        if not os.access(place, os.X_OK, effective_ids=True):
-            return f"Permission denied: user {os.geteuid()} may not enter {place}"
-    return f"Permission denied for user {os.geteuid()}"
+def closed_folder(path: Path) -> str:
+    """Why this user does not get as far as `path`; "" where it does. What is behind a closed folder is not known."""
+    for place in reversed(path.parents):
+        if os.path.isdir(place) and not os.access(place, os.X_OK, effective_ids=True):
+            return f"user {os.geteuid()} may not enter {place}"
+    return ""
 
 
 def _moved(path: str) -> str:
     return f"put a copy into /etc/edged and name it in the configuration instead of {path}"
 
 
-def _folder(check: str, path: Path, own: str, *, made_by_systemd: bool) -> Finding:
-    """A folder that edged keeps files in, and would not trust if others could write it."""
+def _folder(check: str, path: Path, own: str, key: str, unit: Unit) -> Finding:
+    """A folder that edged keeps files in, and would not trust if others could write it. `key`: of the unit, for folders
+    that systemd makes."""
+    made_by_systemd = unit.makes(key, str(path))
+    if not made_by_systemd and not unit.may_write(str(path)):
+        return Finding(check, FAIL, f"{path}: {unit.path} keeps the daemon from writing there", "edged init")
     make = f"install -d -m 0700 -o {own.partition(':')[0]} -g {own.partition(':')[2]} {path}"
-    if not path.exists():
+    if barred := closed_folder(path):
+        return Finding(check, FAIL, f"{path}: {barred}", f"chmod a+x {barred.rpartition(' ')[2]}")
+    if not os.path.lexists(path):
         if made_by_systemd:
             return Finding(check, OK, f"{path}: systemd makes it when the service starts")
         problem = _unwritable(path.parent)
@@ -92,7 +98,7 @@ def _folder(check: str, path: Path, own: str, *, made_by_systemd: bool) -> Findi
             check_folder(path)
         except CacheUntrusted as error:
             problem, remedy = str(error), _closed(path, own)
-    return judged(check, problem, str(path), remedy if path.is_dir() else f"rm {path} && {make}")
+    return judged(check, problem, str(path), remedy if os.path.isdir(path) else f"rm {path} && {make}")
 
 
 def _closed(path: Path, own: str) -> str:
@@ -109,23 +115,26 @@ def _closed(path: Path, own: str) -> str:
 
 
 def _socket_folder(folder: Path, socket: str, own: str, *, made_by_systemd: bool) -> Finding:
-    if made_by_systemd and not folder.exists():
+    if made_by_systemd and not os.path.lexists(folder):
         return Finding("[node] socket", OK, f"{socket}: systemd makes {folder} when the service starts")
-    remedy = f"install -d -m 0750 -o {own.partition(':')[0]} -g {own.partition(':')[2]} {folder}"
+    user, _, group = own.partition(":")
+    remedy = f"chown {own} {folder}" if os.path.isdir(folder) else f"install -d -m 0750 -o {user} -g {group} {folder}"
     return judged("[node] socket", _unwritable(folder), socket, remedy, bad=WARN)  # the daemon runs without it, too
 
 
 def _unwritable(path: Path) -> str | None:
-    if not path.exists():
+    if barred := closed_folder(path):
+        return barred
+    if not os.path.exists(path):
         return f"{path} does not exist"
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return f"{path} is not a directory"
     allowed = os.access(path, os.W_OK | os.X_OK, effective_ids=True)
     return None if allowed else f"{path} is not writable for user {os.geteuid()}"
 
 
 def _free_mib(path: Path) -> int:
-    while not path.exists():
+    while not os.path.exists(path):
         path = path.parent
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize >> 20

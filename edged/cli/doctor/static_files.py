@@ -23,7 +23,7 @@ def findings(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
     if admission is None or admission.register != "static":
         return
     check, folder = "[admission] static_dir", Path(admission.static_dir)
-    missing = [str(folder / name) for name in FOLDERS.values() if not (folder / name).is_dir()]
+    missing = [str(folder / name) for name in FOLDERS.values() if not os.path.isdir(folder / name)]
     own = f"{account.name}:{group_of(account)}"
     closed = [str(folder / name) for name in FOLDERS.values()
               if not os.access(folder / name, os.W_OK | os.X_OK, effective_ids=True)]  # fmt: skip
@@ -42,7 +42,7 @@ def findings(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
 
 def _for_the_api_server(path: Path) -> Finding:
     check = "API server's files"
-    if not path.is_file():
+    if not os.path.isfile(path):
         return Finding(check, FAIL, f"{path} does not exist", _INSTALL)
     told = _option_of_running()
     if told is None:

@@ -103,7 +103,7 @@ def parse(texts: Iterable[str]) -> dict[str, list[str]]:
 def read(folders: Iterable[str] = FOLDERS) -> Unit:
     """The unit that systemd would take, with its drop-ins."""
     places = [Path(folder) for folder in folders]
-    path = next((folder / NAME for folder in places if (folder / NAME).is_file()), None)
+    path = next((folder / NAME for folder in places if os.path.isfile(folder / NAME)), None)
     if path is None:
         return Unit()
     added = {file.name: file for folder in reversed(places) for file in (folder / f"{NAME}.d").glob("*.conf")}

@@ -18,13 +18,13 @@ NOW = time.time()
 
 def own(state: Path, *, now: float = NOW, url: str = "https://127.0.0.1:8443") -> Finding:
     text = f'[node]\nstate_dir = "{state}"\n[admission]\nurl = "{url}"\n'
-    (found,) = certificate.findings(config.parse(text), now)
+    (found,) = certificate.findings(config.parse(text), now, "edged:edged")
     return found
 
 
 def given(folder: Path, url: str = "https://127.0.0.1:8443", *, now: float = NOW, key: str = "tls.key") -> Finding:
     tls = f'tls = {{ cert = "{folder}/tls.crt", key = "{folder}/{key}" }}'
-    (found,) = certificate.findings(config.parse(f'[admission]\nurl = "{url}"\n{tls}\n'), now)
+    (found,) = certificate.findings(config.parse(f'[admission]\nurl = "{url}"\n{tls}\n'), now, "edged:edged")
     return found
 
 
@@ -35,7 +35,7 @@ def state(tmp_path: Path) -> Path:
 
 
 def test_without_admission_there_is_none() -> None:
-    assert list(certificate.findings(config.parse(""), NOW)) == []
+    assert list(certificate.findings(config.parse(""), NOW, "edged:edged")) == []
 
 
 def test_the_own_one(state: Path, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edged import config
 from edged.cli.doctor import account, paths
+from edged.cli.doctor.checks import Checks
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
 from edged.cli.doctor.unit import Unit
 from edged.config import Config
@@ -78,6 +80,35 @@ def test_folders_that_systemd_makes(tmp_path: Path) -> None:
     node = NodeConfig(state_dir="/var/lib/edged", cache_dir="/var/cache/edged", socket="/run/edged-x/s")
     found = {each.check: each for each in paths.findings(Config(node=node), ME, unit)}
     assert "systemd makes" in found["[node] socket"].detail and found["[node] socket"].state == OK
+
+
+def test_a_folder_that_the_unit_does_not_open(folder: Path) -> None:
+    closed = Unit(Path("/etc/systemd/system/edged.service"), {"ProtectSystem": ["strict"]})
+    found = findings(folder, closed)["[node] state_dir"]
+    assert (found.state, found.remedy) == (FAIL, "edged init") and "edged.service keeps the daemon from" in found.detail
+    opened = Unit(closed.path, {"ProtectSystem": ["strict"], "ReadWritePaths": [str(folder)]})
+    assert findings(folder, opened)["[node] state_dir"].state == OK
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, so it has to become another user")
+def test_all_checks_as_another_user_behind_a_closed_folder(folder: Path) -> None:
+    """Files that cannot even be looked for are findings, not errors of the doctor."""
+    (folder / "state" / "tls").mkdir()
+    text = (
+        f'[node]\nstate_dir = "{folder}/state"\ncache_dir = "{folder}/cache"\nsocket = "{folder}/run/s"\n'
+        f'[kubernetes]\nkubeconfig = "{folder}/kubeconfig"\n[admission]\nregister = "static"\n'
+        f'static_dir = "{folder}/static"\n[[admission.policy]]\nname = "p"\nmodule = "file://{folder}/m.wasm"\n'
+        '[[admission.policy]]\nname = "q"\nmodule = "registry://ghcr.io/a/b:v1"\nrules = []\n'
+    )
+    (folder / "edged.toml").write_text(text)
+    unit = Unit(Path("/etc/systemd/system/edged.service"), {"User": ["nobody"], "ExecStart": [f"{folder}/edged run"]})
+    checks = Checks(str(folder / "edged.toml"), unit, lambda found: found, is_default=True)
+    checks.config, checks.error = config.load_leniently(folder / "edged.toml")
+    found = {each.check: each for each in account.findings_as(checks.who, checks.as_daemon)}
+    assert found.get("checks") is None
+    for check in ("configuration", "unit", "[node] state_dir", "[node] cache_dir", "[kubernetes] kubeconfig",
+                  "module of p", "certificate", "[admission] static_dir"):  # fmt: skip
+        assert found[check].state == FAIL, found[check]
 
 
 def kubeconfig(path: str, unit: Unit | None = None) -> Finding:
