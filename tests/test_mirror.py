@@ -88,6 +88,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "wasm/": (
         "wasm/test_invariants.py", "wasm/test_slots.py", "wasm/test_linked.py", "wasm/test_background.py",
     ),
+    "yaml_text/": ("test_yaml_text.py", "test_yaml_reference.py"),
 }  # fmt: skip
 """A file of edged/, or a folder (with a slash at its end: what is in it, and has neither a test nor a line of its own)
 -> the tests through which it is tested. Ways that start real Kubernetes programs (cluster/) are named where there are

@@ -1,4 +1,4 @@
-"""YAML texts and what Kubernetes' programs read of them: the hand-written cases for edged/yaml_text.py.
+"""YAML texts and what Kubernetes' programs read of them: the hand-written cases for edged/yaml_text.
 
 tests/test_yaml_text.py checks them with edged's reader; tests/test_yaml_reference.py has sigs.k8s.io/yaml and kubectl's
 decoder say the same.

@@ -1,7 +1,7 @@
 """A parser of YAML in Python that takes and refuses the same texts as the parser of Kubernetes' programs.
 
 It is PyYAML's own, with the rules of Go's YAML library where they differ: tabs, `?` and `:` in flow style, escapes,
-directives, byte order marks. edged/yaml_text.py uses it where libyaml is missing, and for the few texts that libyaml
+directives, byte order marks. events.py uses it where libyaml is missing, and for the few texts that libyaml
 reads in another way. It is slow: libyaml takes a hundredth of its time.
 """
 

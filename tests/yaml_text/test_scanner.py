@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from edged.yaml_scanner import GoParser
 from edged.yaml_text import YamlError, load
+from edged.yaml_text.scanner import GoParser
 
 
 def events(text: str) -> list[str]:

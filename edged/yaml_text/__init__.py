@@ -1,0 +1,207 @@
+"""Reading and writing YAML: the only file that does it, so that every command and file is read as kubectl reads it.
+
+Values are those that edged/json_text.py makes of the JSON that sigs.k8s.io/yaml, the library of Kubernetes' programs,
+makes of the text. So `y` and `off` are booleans, `1e3` is 1000, `52:54:00:12:34:56`, `=` and dates are text, and keys
+are text whatever they were. Values are built from the parser's events (libyaml's, or PyYAML's where that is missing).
+
+`load` reads one document as Kubernetes' programs read configuration, `documents` a file as kubectl reads it, `dumps`
+writes. What OPA reads differently is in `OPA`. Everything raises YamlError, an EdgedError: what, line, problem.
+Limits: `most` bytes, MOST_DEPTH levels, and those of Kubernetes' library on what aliases may add to a document.
+PyYAML is imported at the first use.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from edged import json_text
+from edged.json_text import JsonError
+from edged.yaml_text.events import Events, Source, from_events
+from edged.yaml_text.scalars import KUBERNETES, OPA, DuplicateKeys, Rules, YamlError
+from edged.yaml_text.values import MOST_DEPTH, value_of
+
+__all__ = [
+    "KUBERNETES", "MOST_BYTES", "MOST_DEPTH", "OPA", "Document", "DuplicateKeys", "Rules", "YamlError", "documents",
+    "dumps", "lines", "load", "tag_of",
+]  # fmt: skip
+
+MOST_BYTES: Final = 256 << 20
+
+
+def load(
+    text: bytes | str, *, what: str = "", strict: bool = False, rules: Rules = KUBERNETES, most: int = MOST_BYTES
+) -> Any:
+    """The first document of a text; None if there is none. `strict`: keys that are there twice raise DuplicateKeys,
+    otherwise the last one counts. `what` says in messages what could not be read."""
+    return _read(_utf8(text, what, most), Source(what), rules, strict=strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file."""
+
+    value: Any
+    where: str
+    """`what` and the document's number, for messages."""
+
+
+def documents(content: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> Iterator[Document]:
+    """The documents of a file that are not null, as kubectl reads them.
+
+    JSON is read as JSON, also several values one after the other. In YAML a line that begins with `---` and holds
+    nothing else but a comment ends a document; what follows a line `...` within one is not read.
+    """
+    text = _utf8(content, what, most)
+    begin, number = 0, 0
+    if text.lstrip()[:1] in (b"{", b"["):
+        try:
+            yield Document(json_text.loads(text, most=most), what)
+            return
+        except JsonError:
+            values, begin = _leading_json(text, what)
+        for value in values:
+            number += 1
+            if value is not None:
+                yield Document(value, _numbered(what, number))
+    for piece in _pieces(text, begin, what):
+        number += 1
+        source = Source(what, number, text.count(b"\n", 0, piece.start))
+        value = _read(_ended(text[piece]), source, KUBERNETES)
+        if value is not None:
+            yield Document(value, _numbered(what, number))
+
+
+def _leading_json(text: bytes, what: str) -> tuple[list[Any], int]:
+    """The objects in JSON that a file begins with, and where YAML begins: at most one object stands before YAML."""
+    if not text.lstrip().startswith(b"{"):
+        return [], 0
+    values: list[Any] = []
+    characters, end = text.decode(errors="surrogateescape"), 0
+    while end < len(characters):
+        try:
+            value, end = json_text.leading(characters, end)
+            values.append(value)
+        except JsonError as error:
+            if len(values) > 1:
+                raise YamlError(f"{_numbered(what, len(values) + 1)}: not valid JSON: {error}") from None
+            break
+    return values, len(characters[:end].encode(errors="surrogateescape"))
+
+
+def _numbered(what: str, number: int) -> str:
+    return f"{what}: document {number}" if what else f"document {number}"
+
+
+_SEPARATOR: Final = re.compile(rb"^---([^\n]*)(?:\n|\Z)", re.MULTILINE)
+
+
+def _pieces(text: bytes, begin: int, what: str) -> Iterator[slice]:
+    """The documents from `begin` on."""
+    for match in _SEPARATOR.finditer(text, begin):
+        rest = match[1].decode(errors="replace").strip()
+        if rest and not rest.startswith("#"):
+            line = text.count(b"\n", 0, match.start()) + 1
+            raise Source(what).refused(line, f"'---' is followed by {rest[:40]!r}; begin it on the next line")
+        if match.start() > begin:
+            yield slice(begin, match.start())
+            begin = match.end()
+    if begin < len(text):
+        yield slice(begin, len(text))
+
+
+def _ended(piece: bytes) -> bytes:
+    return piece if piece.endswith(b"\n") else piece + b"\n"
+
+
+def tag_of(text: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> str | None:
+    """The tag of the first document, as it is written but for `!!`; None without one."""
+    found: str | None = from_events(_utf8(text, what, most), Source(what), _tag)
+    return found
+
+
+def _tag(events: Events) -> str | None:
+    return getattr(events.take() if events.another() else None, "tag", None)
+
+
+Path = tuple[str | int, ...]
+
+
+def lines(text: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> dict[Path, int]:
+    """Path of each value of the first document -> the line it begins in, in mappings that of its key."""
+    found: dict[Path, int] = from_events(_utf8(text, what, most), Source(what), _lines)
+    return found
+
+
+def _lines(events: Events) -> dict[Path, int]:
+    found: dict[Path, int] = {}
+    inside: list[_Inside] = []
+    more = events.another()
+    while more and (event := events.take()) is not None and event.__class__ is not events.document_end:
+        if event.__class__ in (events.mapping_end, events.sequence_end):
+            inside.pop()
+            continue
+        line = events.line(event)
+        if inside and inside[-1].names(event, line):
+            continue
+        path, line = inside[-1].next(line) if inside else ((), 1)
+        found[path] = line
+        if event.__class__ in (events.mapping, events.sequence):
+            inside.append(_Inside(path, event.__class__ is events.mapping))
+    return found
+
+
+@dataclass(slots=True)
+class _Inside:
+    """A list or mapping that is being read."""
+
+    path: Path
+    is_mapping: bool
+    key: tuple[str, int] | None = None
+    count: int = 0
+
+    def names(self, event: Any, line: int) -> bool:
+        """Whether this is a key."""
+        if not self.is_mapping or self.key is not None:
+            return False
+        self.key = getattr(event, "value", event.anchor), line
+        return True
+
+    def next(self, line: int) -> tuple[Path, int]:
+        """Path and line of the value that begins in `line`."""
+        if self.key is None:
+            self.count += 1
+            return (*self.path, self.count - 1), line
+        (key, line), self.key = self.key, None
+        return (*self.path, key), line
+
+
+def _utf8(text: bytes | str, what: str, most: int) -> bytes:
+    """UTF-8 without a byte order mark."""
+    if len(text) > most:
+        raise YamlError(f"{what}: larger than {most} bytes".removeprefix(": "))
+    try:
+        if isinstance(text, str):
+            text = text.encode()
+        elif text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = text.decode("utf-16").encode()
+    except UnicodeError as error:
+        raise Source(what).refused(None, str(error)) from None
+    return text.removeprefix(codecs.BOM_UTF8)
+
+
+def _read(content: bytes, source: Source, rules: Rules, *, strict: bool = False) -> Any:
+    return from_events(content, source, lambda events: value_of(events, source, rules, strict=strict))
+
+
+def dumps(value: object, *, sort: bool = False, indent_lists: bool = False) -> str:
+    """The YAML of a JSON value, as kubectl writes it and reads it back. Raises YamlError.
+
+    `sort`: keys in order. `indent_lists`: lists stand further to the right than their keys, as OPA writes them.
+    """
+    from edged.yaml_text.writing import written
+
+    return written(value, sort=sort, indent_lists=indent_lists)
