@@ -161,8 +161,9 @@ def test_a_daemon_of_an_earlier_version(path: Path, capsys: pytest.CaptureFixtur
     '[admission]\nsocket = "/not/this/one"\n[node]\nsocket = "SOCKET"\nname = \n',
 ])  # fmt: skip
 def test_a_configuration_file_that_is_not_valid(
-    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "500")  # the path of a test's folder may be longer than a line
     config = tmp_path / "edged.toml"
     config.write_text(broken.replace("SOCKET", str(path)))
     assert served(path, GOOD, "--config", str(config)) == 0

@@ -91,6 +91,12 @@ def test_a_damaged_layout_is_refused(scripts: dict[str, ModuleType], tmp_path: P
         scripts["verify"].unpack(tmp_path / "image", tmp_path / "root")
 
 
+@pytest.mark.parametrize("name", ["/etc/x", "a/../../x"])
+def test_a_name_outside_of_the_image_is_refused(scripts: dict[str, ModuleType], name: str) -> None:
+    with pytest.raises(SystemExit, match="outside of the image"):
+        scripts["verify"].as_our_own(tarfile.TarInfo(name))
+
+
 def test_binaries_for_another_machine_are_refused(scripts: dict[str, ModuleType]) -> None:
     entry = scripts["layers"].Entry
     header = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00"

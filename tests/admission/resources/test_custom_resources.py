@@ -120,7 +120,7 @@ def test_a_registered_policy_without_its_module_rejects_after_a_restart(tmp_path
         client = ApiClient(session_for("http://127.0.0.1:1"))
         host = Host(tmp_path, client, Informers(client, log=quiet()), quiet(), module_dirs=(str(module.parent),))
         await host.resources.start()
-        assert "No such file" in (host.resources.policies["clusterwide-lost"].error or "")
+        assert "the module file is missing" in (host.resources.policies["clusterwide-lost"].error or "")
         assert any(spec.name == "clusterwide-lost" and spec.rules for spec in host.resources.specs())
 
     run_trio(main, within_s=60)
