@@ -39,6 +39,8 @@ COMMANDS = {
 }
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 """What a disk says that takes nothing more. It may happen wherever something is written."""
+_DENIED = {errno.EACCES, errno.EPERM}
+"""What is said of files of other users, such as those of the daemon."""
 
 
 class Command(Protocol):
@@ -67,6 +69,10 @@ def failed(error: BaseException) -> int:
     first = leaves[0]
     if len(leaves) == 1 and isinstance(first, OSError) and (isinstance(first, BrokenPipeError) or first.errno in _FULL):
         return _output_failed(first)
+    if len(leaves) == 1 and isinstance(first, OSError) and first.errno in _DENIED and first.filename:
+        print(f"edged: {first.filename}: {first.strerror}; run this as root or as the user to whom that belongs",
+              file=sys.stderr)  # fmt: skip
+        return 1
     ours = [leaf for leaf in leaves if isinstance(leaf, EdgedError)]
     if len(ours) < len(leaves):
         raise error

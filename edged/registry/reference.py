@@ -81,11 +81,11 @@ def _parse(rest: str, shown: str, host: str) -> Reference:
     if ":" in name:
         name, _, tag = name.rpartition(":")
     if not _HOST.fullmatch(host):
-        raise ConfigError(f"{shown}: {host!r} is not a host")
+        raise ConfigError(f"{shown}: {host!r} is not a host, such as ghcr.io or registry.lan:5000")
     if not _REPOSITORY.fullmatch(name):
         raise ConfigError(f"{shown}: {name!r} is not a repository name (lower case, parts joined by /)")
     if ":" in rest.removeprefix(f"{host}/").partition("@")[0] and not _TAG.fullmatch(tag):
-        raise ConfigError(f"{shown}: {tag!r} is not a tag")
+        raise ConfigError(f"{shown}: {tag!r} is not a tag (letters, digits and . _ -, at most 128)")
     if at and not _DIGEST.fullmatch(digest):
         raise ConfigError(f"{shown}: {digest!r} is not a digest (sha256: and 64 hexadecimal digits)")
     return Reference(host, name, tag or "latest", digest)

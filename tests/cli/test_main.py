@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -194,3 +195,18 @@ def test_files_on_a_full_disk(command: list[str], tmp_path: Path) -> None:
 def test_a_bug_of_the_system_kind_is_not_taken_for_a_full_disk() -> None:
     with pytest.raises(FileNotFoundError):
         cli.failed(FileNotFoundError(2, "No such file or directory", "/x"))
+
+
+def test_a_file_of_somebody_else_is_one_line_with_a_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root may read everything, so the refusal is made up."""
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    assert cli.main(["policy", "list", "--store", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"edged: {tmp_path}/registry: Permission denied; run this as root or as the user to whom that belongs\n"
+    )
