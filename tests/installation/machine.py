@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,17 +27,21 @@ CACHE = Path.home() / ".cache" / "edged" / "machines"
 ADDRESS = "192.0.2.1"
 """The machine's own, beside loopback: of the range for documentation, as tests/cluster/process.py: host_address."""
 PIP_CACHE = "/mnt/pip"
+OUTSIDE = "/run/outside"
+"""The network of the machine that the tests run on, for nsenter."""
 # Whom this machine trusts: its package index may have an authority of its own.
 AUTHORITIES, AUTHORITIES_INSIDE = Path("/etc/ssl/certs/ca-certificates.crt"), "/mnt/authorities.crt"
 
 START = f"""set -e
-root=$1 cache=$2 layers=$3
+root=$1 cache=$2 layers=$3 outside=$4
 mount -t overlay overlay -o "$layers" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mkdir -p "$root/run/systemd/system" "$root{PIP_CACHE}"
+touch "$root{OUTSIDE}"
+mount --bind "/proc/$outside/ns/net" "$root{OUTSIDE}"
 mount --bind "$cache/pip" "$root{PIP_CACHE}"
 mount --bind "$cache/archives" "$root/var/cache/apt/archives"
 ip link set lo up
@@ -92,7 +97,7 @@ class Machine:
         lower = ":".join(map(str, [*self._below, bare]))
         layers = f"lowerdir={lower},upperdir={self.folder / 'changes'},workdir={self.folder / 'work'}"
         namespaces = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation=private"]
-        start = ["sh", "-c", START, "sh", str(self.folder / "root"), str(self._cache), layers]
+        start = ["sh", "-c", START, "sh", str(self.folder / "root"), str(self._cache), layers, str(os.getpid())]
         process = Process(["unshare", *namespaces, *start], self.folder / "log")
         self._process = process
         try:
@@ -127,16 +132,19 @@ class Machine:
     def run(self, command: str, *, online: bool = False, timeout_s: float = 300.0) -> Done:
         """One line in a shell of its own, as root in root's home. `online`: with this machine's network instead of the
         machine's own, and alone in using its caches."""
-        enter = ["nsenter", f"--target={self._init}", "--mount", "--uts", "--ipc", "--pid", "--root"]
-        enter += [] if online else ["--net"]
-        shell = ["env", "-i", "-C", "/root", *(f"{name}={value}" for name, value in self._environment(online).items())]
-        arguments = [*enter, *shell, "bash", "-c", command]
+        arguments = [*self._enter(online), "bash", "-c", command]
         with locked(self._cache) if online else _nothing():
             done = subprocess.run(
                 arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 timeout=timeout_s, check=False,
             )  # fmt: skip
         return Done(done.returncode, done.stdout)
+
+    def shell(self) -> int:
+        """An interactive one, in which `online COMMAND` does what `online` does for `run`. Its exit code."""
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._environment(True).items())
+        self.write("usr/local/sbin/online", f'#!/bin/sh\nexec env {variables} nsenter --net={OUTSIDE} "$@"\n', 0o755)
+        return subprocess.call([*self._enter(False), f"TERM={os.environ.get('TERM', 'dumb')}", "bash", "-i"])
 
     @contextmanager
     def network(self) -> Iterator[None]:
@@ -152,6 +160,13 @@ class Machine:
         finally:
             os.close(own)
             os.close(other)
+
+    def _enter(self, online: bool) -> list[str]:
+        """The beginning of a command line that runs in the machine."""
+        enter = ["nsenter", f"--target={self._init}", "--mount", "--uts", "--ipc", "--pid", "--root"]
+        enter += [] if online else ["--net"]
+        variables = [f"{name}={value}" for name, value in self._environment(online).items()]
+        return [*enter, "env", "-i", "-C", "/root", *variables]
 
     def _environment(self, online: bool) -> Mapping[str, str]:
         if not online:

@@ -406,7 +406,7 @@ class Supervisor:
             self._is_ready()
 
     def _is_ready(self) -> None:
-        self.ready_at = time.monotonic()
+        self.ready_at, self.extended_to = time.monotonic(), 0.0
         self._beat()
         if (self.folder / "state").read_text().startswith("activating"):
             self.set("active")

@@ -45,6 +45,9 @@ json.dump({
     "others": os.path.exists("/proc/1"), "files": os.path.exists("/proc/meminfo"),
     "capabilities": status["CapBnd"].strip(), "privileges": status["NoNewPrivs"].strip(),
 }, open("/var/lib/edged/facts", "w"))
+if "slow" in sys.argv:
+    tell("EXTEND_TIMEOUT_USEC=60000000")
+    time.sleep(3.5)
 if "silent" not in sys.argv:
     tell("READY=1\\nSTATUS=serving")
 if "crash" in sys.argv:
@@ -154,6 +157,13 @@ def test_reload_by_what_this_version_of_systemd_knows(node: Machine) -> None:
         assert reloaded.code == 0
     ok(node, "ls /var/lib/edged/reloaded")
     assert ok(node, "systemctl is-active edged") == "active\n"
+
+
+def test_a_service_that_asks_for_time_gets_it(node: Machine) -> None:
+    unit(node, arguments="slow")
+    ok(node, "systemctl start edged")
+    unit(node, UNIT.replace("Type=notify-reload", "ExecReload=/bin/true"), arguments="slow")
+    ok(node, "systemctl daemon-reload && systemctl restart edged && timeout 20 systemctl reload edged")
 
 
 @pytest.mark.parametrize(
