@@ -41,7 +41,7 @@ USUAL = Circumstances()
 
 @cache
 def _builtin() -> dict[tuple[str, str], tuple[str, bool]]:
-    from edged.sandbox.resources import builtin_plurals  # knows the kinds; a tenth of a second to import
+    from edged.sandbox.builtin_kinds import builtin_plurals
 
     return builtin_plurals()
 
