@@ -129,7 +129,7 @@ def _reason(error: OSError | ConfigError) -> str:
 
 
 def _no_password() -> str:
-    raise ConfigError("encrypted private keys are not supported")
+    raise ConfigError("encrypted private keys are not supported: write it without, `openssl pkey -in KEY -out NEW`")
 
 
 def _digest(paths: Sequence[Path]) -> bytes:

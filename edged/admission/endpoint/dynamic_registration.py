@@ -1,6 +1,6 @@
 """`register = "dynamic"`: two webhook configuration objects, kept as they should be.
 
-An object whose owner annotation is not ours is never touched. Where somebody keeps undoing our own object (two nodes
+edged changes only objects with its own owner annotation. Where somebody keeps undoing our own object (two nodes
 with one identity, a GitOps tool), corrections stop for CONTESTED_S after CORRECTIONS of them: there is no endless
 ping-pong of writes.
 """

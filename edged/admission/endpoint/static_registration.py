@@ -121,7 +121,8 @@ class StaticRegistration(Polling):
         owner = webhooks.owner_of(live) if isinstance(live, dict) else ""
         if owner != self.target.owner:
             raise Refused(f"{path} belongs to {owner or 'somebody else'}, not to this node "
-                          f"({self.target.owner}); it is left alone")
+                          f"({self.target.owner}); it is left alone. If that owner is gone, move the file away or run "
+                          "`edged webhook remove --force`")
         return dict(live)
 
     async def _check_version(self) -> None:

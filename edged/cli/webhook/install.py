@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     config, admission = load(args.config)
     if admission.register == "none":
-        raise ConfigError('[admission] register = "none": there is nothing to install')
+        raise ConfigError('[admission] register = "none": nothing to install; set it to "dynamic" or "static" first')
     folder: Path = args.directory or Path(admission.static_dir)
     target = target_of(config, admission)
     rows: list[tuple[str, str]] = []

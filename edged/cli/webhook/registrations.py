@@ -24,7 +24,7 @@ def load(path: str | None) -> tuple[Config, AdmissionConfig]:
     """Raises ConfigError, also where there are no webhooks."""
     config = configuration.load(path or configuration.DEFAULT_PATH)
     if config.admission is None:
-        raise ConfigError("the configuration has no [admission] table: there are no webhooks")
+        raise ConfigError("the configuration has no [admission] table, so there are no webhooks: add a policy")
     return config, config.admission
 
 

@@ -1,4 +1,4 @@
-"""Scores of like Pods, shared node by node. Pure; see classes.py.
+"""Scores of identical Pods, reused node by node. Pure; see classes.py.
 
 Normalizing needs all feasible nodes: where a plugin maps scores by their maximum alone, totals are kept while the
 maximum stays; other normalizing runs anew each time.

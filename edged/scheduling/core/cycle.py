@@ -3,7 +3,7 @@ choice.
 
 `Algorithm.schedule` is a coroutine function because guest plugins' points are awaited; with native plugins
 alone it never waits. It changes nothing but its own rotating start index: assuming, Reserve, Permit and
-binding come after (binding.py). Verdicts of like Pods are shared through classes.py where the profile allows
+binding come after (binding.py). Results are reused for identical Pods by classes.py where the profile allows
 it; the plain cycle below is the reference that the shared one must equal. Messages of errors in plugins are
 kube-scheduler's own words.
 

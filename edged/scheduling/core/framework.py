@@ -183,7 +183,7 @@ class Handle(Protocol):
 class Plugin:
     """Base of all plugins; see the file's docstring for `points` and `awaits`.
 
-    `depends_on` says what Filter and Score verdicts depend on, so that like Pods can share them:
+    `depends_on` says what Filter and Score verdicts depend on, so that they can be reused for identical Pods:
     "pod": the Pod's spec, labels, annotations and namespace (not its name, uid or status);
     "node": the node under evaluation, its own Pods included, and facts that change only with Node objects;
     "pods": Pods anywhere; "time": the clock or the plugin's own memory; "unknown": anything.

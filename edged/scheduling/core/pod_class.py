@@ -1,4 +1,4 @@
-"""What one class of like Pods has been told, node by node. Pure; see classes.py."""
+"""What one class of identical Pods has been told, node by node. Pure; see classes.py."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Profile:
     plugins: tuple[Plugin, ...]
     calls: Mapping[str, tuple[Call, ...]]
     shares_verdicts: bool
-    """Filter and Score verdicts may be reused for like Pods (classes.py), if all of `skips` agree."""
+    """Filter and Score verdicts may be reused for identical Pods (classes.py), if all of `skips` agree."""
     skips: tuple[Callable[[PodInfo], bool], ...]
     """Of the plugins that look at Pods elsewhere: whether they will have nothing to do with a Pod."""
     guests_read_pods: bool

@@ -1,4 +1,4 @@
-"""PodTopologySpread: like Pods are spread over zones, hosts, or whatever a node label spans.
+"""PodTopologySpread: Pods with the same labels are spread over zones, hosts, or whatever a node label spans.
 
 A Pod without constraints of its own has the defaults of default_spread.py, as far as something selects it. The
 system's defaults only score, and without the Services and workloads they are left out.

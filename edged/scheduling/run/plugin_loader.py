@@ -333,7 +333,9 @@ def _with_plugins(
     taken |= {ref.name for point in config.points.values() for ref in point.enabled}
     for entry, _ in plugins:
         if entry.name in taken:
-            raise ConfigError(f"[[scheduler.plugin]] {entry.name!r}: the profile has a plugin of that name")
+            raise ConfigError(
+                f"[[scheduler.plugin]] {entry.name!r}: the profile has a plugin of that name: choose another name"
+            )
     refs = tuple(PluginRef(entry.name, entry.weight) for entry, _ in plugins)
     binders = tuple(PluginRef(entry.name) for entry, _ in plugins if "bind" in shown[entry.name].points)
     points = dict(config.points)
