@@ -59,11 +59,23 @@ async def install(
                           force=options.force)
         path = Path(options.config).absolute() if options.config else place.layout.config
         wanted = await planner.wanted(path, options.only)
+        if options.force:
+            _spare_administrators(wanted, source.files, place.layout)
         report.facts.append(("node", wanted.config.node.name))
         if await carry_out(await planner.steps(wanted), report, dry_run=options.dry_run, said=said):
             report.next = _next(place, wanted, report)
     finally:
         await client.aclose()
+
+
+def _spare_administrators(wanted: Wanted, files: Collection[Path], layout: Layout) -> None:
+    """The daemon may be configured with an administrator's kubeconfig. --force would write over it, and the
+    administrator would be locked out. Raises ConfigError."""
+    path = Path(wanted.config.kubernetes.kubeconfig)
+    places = {each.resolve() for each in (*files, *(known.kubeconfig for known in layout.distributions))}
+    if path.resolve() in places:
+        raise ConfigError(f"{wanted.path}: [kubernetes] kubeconfig names an administrator's file, {path}, which "
+                          f'--force would write over: write kubeconfig = "{layout.kubeconfig}", and run this again')
 
 
 def check_machine(machine: Machine, command: str) -> None:

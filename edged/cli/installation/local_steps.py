@@ -64,8 +64,9 @@ class FolderStep:
             return Finding("update", f"would belong to {USER}")
         if found.st_uid != owner.uid and any(self.path.iterdir()):
             if not self.usual or found.st_uid != self.machine.root.uid:
-                raise EdgedError(f"it belongs to user {found.st_uid} and is not empty. If its content is edged's: "
-                                 f"chown -R {USER}: {self.path}")
+                raise EdgedError(f"it belongs to user {found.st_uid} and is not empty: name a folder of edged's own in "
+                                 f"the configuration. Only if all of its content is edged's: chown -R {USER}: "
+                                 f"{self.path}")
             return Finding("update", f"owner {USER}, what is in it too")
         wrong = found.st_uid != owner.uid or found.st_gid != owner.gid or stat.S_IMODE(found.st_mode) != self.mode
         return Finding("update", f"owner {USER}, mode {self.mode:04o}") if wrong else UNCHANGED
@@ -74,18 +75,28 @@ class FolderStep:
         _make_folders(self.path, self.mode)
         owner = self.owner()
         if owner is not None:
-            for path in (self.path, *(self.path.rglob("*") if self.usual else ())):
-                self.machine.give(path, owner)
+            if self.usual:
+                self._give_content(owner)
+            self.machine.give(self.path, owner)
+
+    def _give_content(self, owner: Owner) -> None:
+        """By open folders, not by paths: the daemon's user could put a link in the place of a folder meanwhile, and
+        would be given what is behind it."""
+        for folder, folders, files, descriptor in os.fwalk(self.path):
+            for name in (*folders, *files):
+                self.machine.give(Path(folder, name), owner, descriptor)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadableFolderStep:
-    """The folder of the configuration: root's, and the daemon reads it. One that it can read stays as it is."""
+    """The folder of the configuration: root's, and the daemon reads it. One that it can read stays as it is. `usual`:
+    its name is edged's; one of another name is somebody's, whom a change of its rights may lock out."""
 
     machine: Machine
     path: Path
     owner: OwnerOf
     mode: int = 0o750
+    usual: bool = False
 
     @property
     def what(self) -> str:
@@ -99,7 +110,12 @@ class ReadableFolderStep:
         owner = self.owner()
         mode = stat.S_IMODE(found.st_mode)
         readable = mode & 0o005 == 0o005 or (owner is not None and found.st_gid == owner.gid and mode & 0o050 == 0o050)
-        return UNCHANGED if readable else Finding("update", f"group {USER}, mode {self.mode:04o}")
+        if readable:
+            return UNCHANGED
+        if not self.usual:
+            raise EdgedError(f"user {USER} may not read it: name another folder, or let the user in: "
+                             f"chgrp {USER} {self.path} && chmod g+rx {self.path}")
+        return Finding("update", f"group {USER}, mode {self.mode:04o}")
 
     async def apply(self, found: Finding) -> None:
         _make_folders(self.path, self.mode)
@@ -158,13 +174,15 @@ class FileStep:
 
     async def apply(self, found: Finding) -> None:
         make_folder(self.path.parent, 0o755)
-        if self.always_kept and self.path.exists():
-            self.path.chmod(self.mode)
+        path = self.path
+        if self.always_kept and path.exists():
+            path = path.resolve()  # what a link leads to
+            path.chmod(self.mode)
         else:
-            write_atomically(self.path, self.content, self.mode)
+            write_atomically(path, self.content, self.mode)
         owner = self.owner()
         if owner is not None:
-            self.machine.give(self.path, owner)
+            self.machine.give(path, owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +199,7 @@ class LinkStep:
 
     async def look(self) -> Finding:
         if self.path.is_symlink():
-            target = Path(os.readlink(self.path))
+            target = link_target(self.path)
             if target == self.script:
                 return UNCHANGED
             if not target.exists():
@@ -194,6 +212,11 @@ class LinkStep:
         make_folder(self.path.parent, 0o755)
         self.path.unlink(missing_ok=True)
         self.path.symlink_to(self.script)
+
+
+def link_target(link: Path) -> Path:
+    """Where it leads, as an absolute path; further links are not followed."""
+    return Path(os.path.normpath(link.parent / os.readlink(link)))
 
 
 @dataclass(slots=True)

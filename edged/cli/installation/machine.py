@@ -14,7 +14,8 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,9 +116,27 @@ class Machine:
         except OSError:
             return False
 
-    def give(self, path: Path, owner: Owner) -> None:
-        """Raises OSError."""
-        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+    def give(self, path: Path, owner: Owner, folder: int | None = None) -> None:
+        """`folder`: its folder, as a descriptor; then only the name counts. Raises OSError."""
+        where = path if folder is None else path.name
+        os.chown(where, owner.uid, owner.gid, dir_fd=folder, follow_symlinks=False)
+
+    @contextmanager
+    def acting_as(self, owner: Owner) -> Iterator[None]:
+        """With that user's rights, for work in folders of theirs: a link that they put there leads root nowhere."""
+        if owner.uid == os.geteuid():
+            yield
+            return
+        user, group, groups = os.geteuid(), os.getegid(), os.getgroups()
+        os.setgroups([owner.gid])
+        os.setegid(owner.gid)
+        os.seteuid(owner.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+            os.setegid(group)
+            os.setgroups(groups)
 
     @property
     def has_systemd(self) -> bool:

@@ -202,7 +202,7 @@ class Planner:
         node, machine = wanted.config.node, self._machine
         steps: list[Step] = [
             UserStep(machine, Path(node.state_dir)),
-            ReadableFolderStep(machine, wanted.path.parent, self._owner),
+            ReadableFolderStep(machine, wanted.path.parent, self._owner, usual=wanted.path == self._layout.config),
             self._own_folder(Path(node.state_dir)),
             self._own_folder(Path(node.cache_dir)),
         ]
@@ -246,7 +246,7 @@ class Planner:
             return []
         steps: list[Step] = []
         if not admission.tls.cert:
-            steps.append(CertificatesStep(config, admission))
+            steps.append(CertificatesStep(self._machine, config, admission))
         if admission.register == "dynamic":
             target = webhooks.Target(url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name))
             objects = webhooks.generate((), target).objects.values()
@@ -257,7 +257,8 @@ class Planner:
 
     def _api_server_files(self, config: Config, admission: AdmissionConfig) -> list[Step]:
         folder = Path(admission.static_dir)
-        steps: list[Step] = [ReadableFolderStep(self._machine, folder, self._owner, 0o755)]
+        usual = folder == self._layout.static
+        steps: list[Step] = [ReadableFolderStep(self._machine, folder, self._owner, 0o755, usual)]
         if admission.register == "static":
             folders = [folder / name for name in webhooks.FOLDERS.values()]
             steps += [FolderStep(self._machine, path, 0o755, self._owner) for path in folders]
@@ -308,6 +309,7 @@ class Planner:
 class CertificatesStep:
     """edged's own CA and serving certificate; with static manifests also the API server's client certificate."""
 
+    machine: Machine
     config: Config
     admission: AdmissionConfig
     clock: Callable[[], float] = time.time
@@ -333,7 +335,8 @@ class CertificatesStep:
         return Finding("update" if (self._state / "tls" / "state.json").exists() else "create")
 
     async def apply(self, found: Finding) -> None:
-        certificates.ensure(self._state, self._names(), self.clock(), self._clients)
+        with self.machine.acting_as(self.machine.user(USER) or self.machine.root):
+            certificates.ensure(self._state, self._names(), self.clock(), self._clients)
 
 
 def _dialled_from_outside(slices: api_servers.EndpointSlices, server: str) -> str:

@@ -43,8 +43,8 @@ from edged.cli.rbac import scheduler_lease
 from edged.cli.status_client import is_running
 from edged.config import Config
 from edged.errors import EdgedError, PeerError
-from edged.kube.client import ApiClient, ApiError
-from edged.kube.kubeconfig import Location, open_session
+from edged.kube.client import ApiClient, ApiError, Session
+from edged.kube.kubeconfig import Location
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.run.scheduling import OWN_LEASE
 
@@ -98,6 +98,8 @@ class Removal:
         self._report = report
         self._said = said
         self._path = Path(options.config).absolute() if options.config else there.layout.config
+        self._is_readable = True
+        """Whether anything in the configuration file says that it is edged's."""
         self._config, self._known = self._read()
         self._nodes = self._names()
         self._owners = {owner_identity(node) for node in self._nodes}
@@ -111,6 +113,7 @@ class Removal:
             self._report.facts.append(("configuration", f"there is no {self._path}: usual places are looked at"))
             return configuration.parse(self._usual()), False
         config, error = configuration.load_leniently(self._path)
+        self._is_readable = error is None or config != Config()
         if config == Config():
             config = configuration.parse(self._usual())  # nothing of it can be read
         text = f"{self._path} is broken, what can be read of it is used: {error}" if error else str(self._path)
@@ -185,14 +188,21 @@ class Removal:
         if not kubeconfig or not Path(kubeconfig).is_file():
             return None
         try:
-            return ApiClient(open_session(Location(kubeconfig, self._config.kubernetes.context))[0])
+            config, _ = Location(kubeconfig, self._config.kubernetes.context).load()
         except EdgedError:
             return None
+        if config.user is None or not config.user.token or config.user.exec is not None:
+            return None  # the daemon's user can edit the file: root starts no program and sends no file that it names
+        return ApiClient(Session(config))
 
     async def _webhooks(self, client: ApiClient | None, own: ApiClient | None) -> bool:
         """Whether nothing of ours is registered any more."""
         admission = self._config.admission
-        await self._do(self._static_files(admission or AdmissionConfig()))
+        files = await self._do(self._static_files(admission or AdmissionConfig()))
+        return await self._webhook_objects(client, own) and files
+
+    async def _webhook_objects(self, client: ApiClient | None, own: ApiClient | None) -> bool:
+        admission = self._config.admission
         if client is not None:
             return await self._do(DeleteWebhookObject(client, kind, self._owners) for kind in webhooks.PLURALS)
         if self._known and (admission is None or admission.register != "dynamic"):
@@ -216,12 +226,14 @@ class Removal:
         manifests: list[Step] = [
             DeleteManifest(folder / name / FILE_NAME, self._owners) for name in webhooks.FOLDERS.values()
         ]
-        kubeconfig = folder / api_server_files.KUBECONFIG_FILE
-        return [
-            *manifests,
-            NeutralAdmissionFile(folder / api_server_files.ADMISSION_FILE),
-            DeleteFile(kubeconfig, lambda data: "" if api_server_files.is_ours(data) else "edged did not write it"),
-        ]
+        kubeconfig, named_in = folder / api_server_files.KUBECONFIG_FILE, folder / api_server_files.ADMISSION_FILE
+
+        def keep(data: bytes) -> str:
+            if not api_server_files.is_ours(data):
+                return "edged did not write it"
+            return f"{named_in} names it: the API server would not start" if _names(named_in, kubeconfig) else ""
+
+        return [*manifests, NeutralAdmissionFile(named_in), DeleteFile(kubeconfig, keep)]
 
     async def _cluster(self, client: ApiClient) -> list[Step]:
         """The Lease and the identity. What belongs to other nodes is not listed at all."""
@@ -279,7 +291,8 @@ class Removal:
         steps: list[Step] = [*units, reload, DeleteLink(layout.link, self._script)]
         if kubeconfig and not Path(kubeconfig).is_relative_to(layout.credentials):
             steps.append(DeleteFile(Path(kubeconfig), self._not_our_kubeconfig))
-        steps.append(DeleteFolder(Path(config.node.cache_dir), owner))
+        kept = () if self._options.purge else (Path(config.node.state_dir), self._path)
+        steps.append(DeleteFolder(Path(config.node.cache_dir), owner, kept))
         return [*steps, *(self._purge() if self._options.purge else self._kept())]
 
     def _kept(self) -> list[Step]:
@@ -293,12 +306,17 @@ class Removal:
         module = self._layout.modules / "pod-privileged.wasm"
         gone = (self._path, Path(self._config.kubernetes.kubeconfig)) if self._options.dry_run else ()
         return [
-            DeleteFile(self._path),
+            DeleteFile(self._path, self._not_our_configuration),
             DeleteFolder(Path(self._config.node.state_dir), self._machine.user(USER)),
             DeleteFile(module, empty_folder=module.parent),
-            DeleteEmptyFolder(self._path.parent, gone),
+            *([DeleteEmptyFolder(self._path.parent, gone)] if self._path == self._layout.config else []),
             DeleteUser(self._machine),
         ]
+
+    def _not_our_configuration(self, content: bytes) -> str:
+        if self._is_readable or self._path == self._layout.config:
+            return ""
+        return "nothing in it can be read as a configuration of edged"
 
     def _not_our_unit(self, content: bytes) -> str:
         if self._options.force or unit_file.is_ours(content.decode(errors="replace")):
@@ -311,6 +329,15 @@ class Removal:
         if self._is_left and not self._options.force:
             return "it names what is left in the cluster; the next `edged uninstall` deletes it"
         return ""
+
+
+def _names(admission_file: Path, kubeconfig: Path) -> bool:
+    """Whether a file that others share with edged, and that stays, refers to the kubeconfig."""
+    try:
+        content = admission_file.read_bytes()
+    except FileNotFoundError:
+        return False
+    return not api_server_files.is_ours(content) and str(kubeconfig).encode() in content
 
 
 def _lease(config: Config) -> NamespacedName | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from edged.cli.installation import api_server_files, identity
 from edged.cli.installation.cluster_steps import find, webhook_resource
 from edged.cli.installation.identity import Object
 from edged.cli.installation.layout import USER
+from edged.cli.installation.local_steps import link_target
 from edged.cli.installation.machine import CommandFailed, Machine, Owner
 from edged.cli.installation.steps import NOTHING, UNCHANGED, Finding
 from edged.errors import EdgedError
@@ -67,7 +67,7 @@ class DeleteLink:
     async def look(self) -> Finding:
         if not self.path.is_symlink():
             return NOTHING
-        target = Path(os.readlink(self.path))
+        target = link_target(self.path)
         return Finding("delete") if target == self.script or not target.exists() else \
             Finding("kept", f"it leads to {target}")
 
@@ -77,10 +77,12 @@ class DeleteLink:
 
 @dataclass(frozen=True, slots=True)
 class DeleteFolder:
-    """A folder of the daemon's own with everything in it. One that is not the daemon's user's stays."""
+    """A folder of the daemon's own with everything in it. One that is not the daemon's user's stays, and one that holds
+    something of `kept`."""
 
     path: Path
     owner: Owner | None
+    kept: Collection[Path] = ()
 
     @property
     def what(self) -> str:
@@ -95,7 +97,8 @@ class DeleteFolder:
             return Finding("kept", "it is not a folder")
         if self.owner is None or found.st_uid != self.owner.uid:
             return Finding("kept", f"it does not belong to user {USER}")
-        return Finding("delete")
+        inside = next((path for path in self.kept if path.is_relative_to(self.path)), None)
+        return Finding("delete") if inside is None else Finding("kept", f"{inside} is kept")
 
     async def apply(self, found: Finding) -> None:
         shutil.rmtree(self.path)

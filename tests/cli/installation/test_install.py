@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +16,14 @@ import trio
 from edged import config as configuration
 from edged.cli.installation import identity
 from edged.cli.installation.install import InitOptions, Place, install
-from edged.cli.installation.steps import Report
+from edged.cli.installation.machine import Owner
+from edged.cli.installation.plan import CertificatesStep
+from edged.cli.installation.steps import Finding, Report
 from edged.errors import ConfigError, EdgedError
 from edged.kube.client import ApiClient, NoAnswer
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.server import Sandbox
-from tests.cli.installation.place import cluster, files_below, machine, place, without_sample
+from tests.cli.installation.place import FakeMachine, cluster, files_below, machine, place, without_sample
 
 
 @pytest.fixture
@@ -210,6 +214,53 @@ def test_an_own_configuration_is_never_overwritten(node: Place, tmp_path: Path) 
         assert report.failed is None
 
     in_cluster(node, steps)
+
+
+def test_force_writes_over_no_kubeconfig_of_an_administrator(node: Place, tmp_path: Path) -> None:
+    layout, mine = node.layout, tmp_path / "root/admin.conf"
+    layout.folder.mkdir(parents=True)
+    mine.parent.mkdir()
+
+    async def steps(server: Sandbox) -> None:
+        mine.write_bytes(layout.distributions[0].kubeconfig.read_bytes())
+        (tmp_path / "link").symlink_to(mine)
+        for path in (layout.distributions[0].kubeconfig, tmp_path / "link", mine):
+            layout.config.write_text(f'[kubernetes]\nkubeconfig = "{path}"\n')
+            before = files_below(tmp_path)
+            with pytest.raises(ConfigError, match=f'names an administrator.*write kubeconfig = "{layout.kubeconfig}"'):
+                await init(node, force=True, admin_kubeconfig=str(mine))
+            assert files_below(tmp_path) == before
+        assert (await init(node)).failed is None  # without --force, it is kept
+        assert b"edged-" not in mine.read_bytes()
+
+    in_cluster(node, steps)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be misled by links of the daemon's user")
+def test_certificates_are_made_with_the_rights_of_the_daemons_user(node: Place, tmp_path: Path) -> None:
+    daemon = Owner(61234, 61234)
+
+    class WithUser(FakeMachine):
+        def user(self, name: str) -> Owner | None:
+            return daemon
+
+    config = configuration.parse(f'[node]\nstate_dir = "{tmp_path}/state"\n[admission]\n')
+    assert config.admission is not None
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_uid == 0 and path.is_relative_to(tempfile.gettempdir()) and path.name != "tmp":
+            path.chmod(0o755)
+    state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    for path in (state, elsewhere):
+        path.mkdir(mode=0o755)
+    os.chown(state, daemon.uid, daemon.gid)
+    step = CertificatesStep(WithUser(tmp_path), config, config.admission)
+    (state / "tls").symlink_to(elsewhere)
+    with pytest.raises(ConfigError, match=r"not permitted|denied"):
+        trio.run(step.apply, Finding("create"))
+    assert not any(elsewhere.iterdir()) and os.geteuid() == 0
+    (state / "tls").unlink()
+    trio.run(step.apply, Finding("create"))
+    assert {path.stat().st_uid for path in (state / "tls").iterdir()} == {daemon.uid}
 
 
 def test_ports_that_others_listen_at_are_left_to_them(node: Place) -> None:

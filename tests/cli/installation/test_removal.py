@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,101 @@ def test_static_files_go_and_the_api_server_still_starts(node: Place) -> None:
         assert not (static / "webhook-kubeconfig.json").exists()
         # The API server's command line names this one: without it, it would not start.
         assert json.loads((static / "admission-configuration.json").read_bytes())["plugins"] == []
+
+    in_cluster(node, steps)
+
+
+def test_a_manifest_that_cannot_be_deleted_keeps_the_daemon(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        manifest = node.layout.static / "validating/edged.json"
+        manifest.mkdir(parents=True)
+        machine(node).calls.clear()
+        report = await remove(node)
+        assert states(report)[f"file {manifest}"] == "failed" and machine(node).calls == []
+        assert node.layout.unit.exists() and "The daemon and everything that it needs stay" in report.notes[0]
+
+    in_cluster(node, steps)
+
+
+def test_the_api_servers_kubeconfig_stays_while_a_file_of_others_names_it(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        config, static = node.layout.config, node.layout.static
+        config.write_text(config.read_text().replace("[admission]", '[admission]\nregister = "static"'))
+        await init(node)
+        path, kubeconfig = static / "admission-configuration.json", static / "webhook-kubeconfig.json"
+        content = json.loads(path.read_bytes())
+        path.write_text(json.dumps({**content, "plugins": [*content["plugins"], {"name": "PodSecurity"}]}))
+        assert states(await remove(node))[f"file {kubeconfig}"] == "kept" and kubeconfig.exists()
+        path.write_text(json.dumps({**content, "plugins": [{"name": "PodSecurity"}]}))
+        assert states(await remove(node))[f"file {kubeconfig}"] == "deleted" and path.exists()
+
+    in_cluster(node, steps)
+
+
+@pytest.mark.parametrize("state", ["var/lib/data", "var/lib/data/state"])
+def test_state_inside_the_cache_folder_stays_without_purge(node: Place, tmp_path: Path, state: str) -> None:
+    layout = node.layout
+    layout.folder.mkdir(parents=True)
+    layout.config.write_text(f'[node]\nstate_dir = "{tmp_path}/{state}"\ncache_dir = "{tmp_path}/var/lib/data"\n'
+                             f'[kubernetes]\nkubeconfig = "{layout.kubeconfig}"\n[admission]\n')
+
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        assert (tmp_path / state / "tls/ca.key").is_file()
+        assert states(await remove(node))[f"folder {tmp_path}/var/lib/data"] == "kept"
+        assert (tmp_path / state / "tls/ca.key").is_file()
+        await remove(node, purge=True)
+        assert not (tmp_path / "var/lib/data").exists()
+
+    in_cluster(node, steps)
+
+
+@pytest.mark.parametrize("text", ["root:x:0:0:root:/root:/bin/bash\n", "version = 2\n"])
+def test_purge_deletes_no_file_and_no_folder_that_a_mistyped_option_names(
+    node: Place, tmp_path: Path, text: str
+) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        mistyped = tmp_path / "srv/containerd.toml"
+        mistyped.parent.mkdir()
+        mistyped.write_text(text)
+        assert states(await remove(node, purge=True, config=str(mistyped)))[f"file {mistyped}"] == "kept"
+        assert mistyped.read_text() == text
+        ours = tmp_path / "srv2/edged.toml"
+        ours.parent.mkdir()
+        ours.write_text('[node]\nname = "n"\n')
+        assert states(await remove(node, purge=True, config=str(ours)))[f"file {ours}"] == "deleted"
+        assert ours.parent.is_dir()
+
+    in_cluster(node, steps)
+
+
+@pytest.mark.parametrize("user", [{"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "COMMAND",
+                                            "args": ["MADE"], "interactiveMode": "Never"}},
+                                  {"tokenFile": "SECRET"}])
+def test_root_starts_nothing_and_sends_nothing_that_the_daemons_kubeconfig_names(
+    node: Place, tmp_path: Path, user: dict[str, Any]
+) -> None:
+    """The daemon's user can edit that file."""
+    made, secret = tmp_path / "made", tmp_path / "shadow"
+    secret.write_text("secret")
+
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        node.layout.distributions[0].kubeconfig.unlink()
+        content = json.loads(node.layout.kubeconfig.read_bytes())
+        named = json.dumps(user).replace("COMMAND", shutil.which("touch") or "")
+        named = named.replace("MADE", str(made)).replace("SECRET", str(secret))
+        content["users"][0]["user"] = json.loads(named)
+        node.layout.kubeconfig.write_text(json.dumps(content))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HOME", str(tmp_path))
+            patch.delenv("KUBECONFIG", raising=False)
+            report = await remove(node)
+        assert states(report)["webhook objects in the cluster"] == "failed"
+        assert not made.exists()
 
     in_cluster(node, steps)
 
