@@ -280,13 +280,21 @@ def test_pointers_outside_memory_fail_the_call():
     run(main)
 
 
-def test_cpu_and_wall_clock_limits():
+def test_a_guest_that_sleeps_too_long():
     async def main(bench: Bench) -> None:
-        plugin = await bench.load(wat("sleeps"), budget=Budget(cpu_s=0.02), wall_timeout_s=0.05)
-        the_pod = bench.pods["p"]
-        status = await plugin.filter(bench.state, the_pod, bench.nodes[0])
-        assert status == Status(1, ("wasm: filter error: no answer within 0.05 s",))
-        score = await plugin.score(bench.state, the_pod, bench.nodes[0])
+        plugin = await bench.load(wat("sleeps"), wall_timeout_s=0.5)
+        status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
+        assert status == Status(1, ("wasm: filter error: no answer within 0.5 s",))
+
+    run(main)
+
+
+def test_a_guest_that_uses_too_much_cpu_time():
+    """On a busy machine 20 ms of CPU time can take seconds."""
+
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(wat("sleeps"), budget=Budget(cpu_s=0.02), wall_timeout_s=60.0)
+        score = await plugin.score(bench.state, bench.pods["p"], bench.nodes[0])
         assert isinstance(score, Status) and score.code == 1
         assert "score error: the guest used its 20 ms of CPU time" in score.message
 
@@ -401,11 +409,11 @@ def test_verdicts_outside_a_cycle_get_a_prefilter_first():
 
 def test_the_number_of_instances_is_bounded():
     async def main(bench: Bench) -> None:
-        plugin = await bench.load(wat("counts"), max_instances=2, wall_timeout_s=0.01)
+        plugin = await bench.load(wat("counts"), max_instances=2, wall_timeout_s=1.0)
         await bench.begin(plugin, bench.pods["a"])
         await bench.begin(plugin, bench.pods["b"])
         names, status = await bench.begin(plugin, bench.pods["c"])
-        said = "wasm: instantiate error: all 2 instances serve other Pods, none was free in 0.01 s"
+        said = "wasm: instantiate error: all 2 instances serve other Pods, none was free in 1 s"
         assert (names, status) == (None, Status(1, (said,)))
         await plugin.end_cycle(bench.state, bench.pods["c"])
         await plugin.end_cycle(bench.state, bench.pods["a"])
@@ -484,9 +492,9 @@ SPINS = guest('(func (export "filter") (result i32) (loop $on (br $on)) (i32.con
 
 def test_a_guest_that_computes_too_long_by_the_clock():
     async def main(bench: Bench) -> None:
-        plugin = await bench.load(SPINS, budget=Budget(cpu_s=60.0), wall_timeout_s=0.05)
+        plugin = await bench.load(SPINS, budget=Budget(cpu_s=60.0), wall_timeout_s=0.5)
         status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
-        assert status == Status(1, ("wasm: filter error: no answer within 0.05 s",))
+        assert status == Status(1, ("wasm: filter error: no answer within 0.5 s",))
         assert plugin._leases.guest.pool.in_use == 0
 
     run(main)
