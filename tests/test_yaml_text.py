@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -215,3 +216,21 @@ def test_depth_of_what_is_written() -> None:
     assert load(yaml_text.dumps(value)) == value
     with pytest.raises(YamlError, match="nested deeper than 254 levels"):
         yaml_text.dumps([value])
+
+
+SOON_S = 4.0
+"""Of CPU time, for what takes a few milliseconds, and took a minute where time grew with the square of the length."""
+
+
+def test_many_documents_take_no_longer_for_what_stands_before_them() -> None:
+    begun = time.process_time()
+    with pytest.raises(YamlError, match="document 4001, line 2008001: unknown anchor"):
+        list(documents(b"\n" * 2_000_000 + b"a: 1\n---\n" * 4000 + b"a: *b\n"))
+    assert time.process_time() - begun < SOON_S
+
+
+@pytest.mark.parametrize("text", ["1" * 40_000 + "x", "_" * 40_000 + ".x"])
+def test_long_text_that_begins_like_a_number_is_written_at_once(text: str) -> None:
+    begun = time.process_time()
+    assert load(yaml_text.dumps({"a": text})) == {"a": text}
+    assert time.process_time() - begun < SOON_S

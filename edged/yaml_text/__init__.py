@@ -67,9 +67,12 @@ def documents(content: bytes | str, *, what: str = "", most: int = MOST_BYTES) -
             number += 1
             if value is not None:
                 yield Document(value, _numbered(what, number))
+    counted = lines_before = 0
     for piece in _pieces(text, begin, what):
         number += 1
-        source = Source(what, number, text.count(b"\n", 0, piece.start))
+        lines_before += text.count(b"\n", counted, piece.start)
+        counted = piece.start
+        source = Source(what, number, lines_before)
         value = _read(_ended(text[piece]), source, KUBERNETES)
         if value is not None:
             yield Document(value, _numbered(what, number))
