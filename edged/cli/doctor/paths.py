@@ -92,13 +92,20 @@ def _folder(check: str, path: Path, own: str, key: str, unit: Unit) -> Finding:
         missing = f"{path} does not exist and cannot be created: {problem}" if problem else None
         return judged(check, missing, f"{path} is made at start", make)
     problem = _unwritable(path)
-    remedy = f"chown -R {own} {path} && chmod 0700 {path}"
+    remedy = _taken(path, own) if os.path.isdir(path) else f"rm {path} && {make}"
     if not problem:
         try:
             check_folder(path)
         except CacheUntrusted as error:
             problem, remedy = str(error), _closed(path, own)
-    return judged(check, problem, str(path), remedy if os.path.isdir(path) else f"rm {path} && {make}")
+    return judged(check, problem, str(path), remedy)
+
+
+def _taken(path: Path, own: str) -> str:
+    """What makes a folder the daemon's. One with another name may hold what is others', such as /var/lib."""
+    if path.name == "edged" or (os.access(path, os.R_OK, effective_ids=True) and not os.listdir(path)):
+        return f"chown -R {own} {path} && chmod 0700 {path}"
+    return f"name a folder of edged's own in the configuration, such as {path / 'edged'}, then edged init"
 
 
 def _closed(path: Path, own: str) -> str:
@@ -108,10 +115,10 @@ def _closed(path: Path, own: str) -> str:
         if stat.S_ISLNK(status.st_mode):
             return f"name the folder itself in the configuration: {os.path.realpath(place)}, not a link to it"
         if place == path and status.st_uid != os.geteuid():
-            return f"chown -R {own} {path}"
+            return _taken(path, own)
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (status.st_mode & stat.S_ISVTX and place != path):
             return f"chmod go-w {place}"
-    return f"chown -R {own} {path}"
+    return _taken(path, own)
 
 
 def _socket_folder(folder: Path, socket: str, own: str, *, made_by_systemd: bool) -> Finding:

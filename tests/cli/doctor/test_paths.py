@@ -142,3 +142,19 @@ def test_the_closed_folder_on_the_way_is_named(folder: Path) -> None:
     nobody = account.checked_as("nobody")
     (found,) = account.findings_as(nobody, lambda: [Finding("k", OK, str(paths.unreadable(f"{folder}/state/k")))])
     assert f"user {nobody.uid} may not enter /" in found.detail
+
+
+@pytest.mark.parametrize("place", ["/", "/var/lib", "/home"])
+def test_no_remedy_gives_a_folder_of_others_to_the_daemon(place: str) -> None:
+    found = paths._taken(Path(place), "edged:edged")
+    if any(Path(place).iterdir()):
+        assert "chown" not in found and str(Path(place, "edged")) in found
+
+
+def test_an_empty_folder_and_one_of_edgeds_name_are_given_to_the_daemon(tmp_path: Path) -> None:
+    (tmp_path / "edged/tls").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    for name in ("edged", "empty"):
+        path = tmp_path / name
+        assert paths._taken(path, "edged:edged") == f"chown -R edged:edged {path} && chmod 0700 {path}"
+    assert paths._taken(tmp_path, "edged:edged").startswith("name a folder of edged's own")
