@@ -279,7 +279,7 @@ def _artifacthub(args: argparse.Namespace) -> dict[str, Any]:
 
     metadata = read_metadata(Path(args.metadata_path))
     questions = documents.read(Path(args.questions_path)).decode(errors="replace") if args.questions_path else None
-    return artifacthub(metadata, args.version, args.metadata_path, questions, time.gmtime())
+    return artifacthub(metadata, args.package_version, args.metadata_path, questions, time.gmtime())
 
 
 def artifacthub(

@@ -82,6 +82,18 @@ def test_artifacthub_packages():
         artifacthub(PLAIN, None, "m.yml", None, time.gmtime(0))
 
 
+def test_the_version_of_a_package_is_the_options(policy: Policy, tmp_path: Path):
+    annotations = {
+        "io.kubewarden.policy.title": "t", "io.kubewarden.policy.description": "d",
+        "io.kubewarden.policy.author": "A <a@example.com>", "io.kubewarden.policy.version": "1.2.3",
+        "io.artifacthub.displayName": "T", "io.artifacthub.resources": "Pod", "io.artifacthub.keywords": "a",
+    }  # fmt: skip
+    path = write(tmp_path / "metadata.json", {**PLAIN, "annotations": annotations})
+    for given, version in ((["--version", "9.9.9"], "9.9.9"), (["-v", "8.0.0"], "8.0.0"), ([], "1.2.3")):
+        code, out, _ = policy("scaffold", "artifacthub", "-m", path, *given)
+        assert (code, yaml.safe_load(out)["version"]) == (0, version)
+
+
 def test_a_verification_file(policy: Policy):
     code, out, _ = policy("scaffold", "verification-config")
     assert (code, yaml.safe_load(out)["apiVersion"]) == (0, "v1")
