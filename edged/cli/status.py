@@ -32,7 +32,7 @@ def declare(parser: Parser) -> None:
     options.socket(parser)
     parser.add_argument("--check", action="store_true",
                         help="print the sentence and a line per problem; the exit code says whether all is in force")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS",
+    parser.add_argument("--wait", type=options.seconds(86400, zero=True), default=0.0, metavar="SECONDS",
                         help="ask again until everything is in force, at most so long: after a start, a restart or a "
                              "reload")
     options.quiet(parser, "print only the sentence; with --check: nothing")

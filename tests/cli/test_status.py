@@ -133,6 +133,12 @@ def test_waiting_ends_with_the_last_answer(path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.startswith(BAD["protection"]["sentence"])
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])
+def test_waiting_has_an_end(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", f"--wait={seconds}", "--socket", "/nowhere"]) == 2
+    assert "must be seconds from 0 to 86400" in capsys.readouterr().err
+
+
 def test_waiting_for_a_daemon_that_starts(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--check", "--wait", "0.1", "--socket", str(path)]) == 1
     assert "edged is not running" in capsys.readouterr().err
