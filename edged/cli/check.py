@@ -18,6 +18,7 @@ from edged.cli import options
 from edged.cli.output import print_data
 from edged.cli.parsing import Parser
 from edged.config import Config, ConfigErrors
+from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def selectors(registered: Generated) -> str:
 
 
 def to_toml(tables: Mapping[str, object]) -> str:
-    """Nested dicts as TOML text: tables, arrays of tables, and inline values below those."""
+    """Nested dicts as TOML text: tables, arrays of tables, and inline values below those. Raises ConfigError: a null
+    in a list."""
     return "\n".join(_table("", tables)).lstrip("\n") + "\n"
 
 
@@ -114,10 +116,13 @@ def _inline(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        pairs = ", ".join(f"{_key(name)} = {_inline(element)}" for name, element in value.items())
+        set_keys = [(name, element) for name, element in value.items() if element is not None]  # null is "not set"
+        pairs = ", ".join(f"{_key(name)} = {_inline(element)}" for name, element in set_keys)
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, list):
         return f"[{', '.join(map(_inline, value))}]"
+    if value is None:
+        raise ConfigError("a list holds null, which TOML does not have: take it out of the list, and try again")
     return _string(value) if isinstance(value, str) else repr(value)
 
 

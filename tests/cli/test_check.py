@@ -12,6 +12,7 @@ import pytest
 from edged import config
 from edged.cli import main as cli
 from edged.cli.check import to_toml
+from edged.errors import ConfigError
 
 SAMPLES = Path(__file__).parents[2] / "modules"
 TEXT = """
@@ -145,3 +146,10 @@ def test_a_schedulers_file_is_read_too(tmp_path: Path, capsys: pytest.CaptureFix
     assert cli.main(["check", str(file), "-q"]) == 1
     said = capsys.readouterr().err
     assert f"{own}: leaderElection.leaseDuration: must be greater than renewDeadline" in said
+
+
+def test_null_is_a_key_that_is_not_set_and_impossible_in_a_list() -> None:
+    shown = to_toml({"admission": {"policy": [{"settings": {"a": None, "b": {"c": None, "d": 1}}}]}})
+    assert tomllib.loads(shown) == {"admission": {"policy": [{"settings": {"b": {"d": 1}}}]}}
+    with pytest.raises(ConfigError, match="a list holds null"):
+        to_toml({"admission": {"policy": [{"settings": {"a": [None]}}]}})
