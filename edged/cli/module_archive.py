@@ -7,13 +7,13 @@ Called by cli/modules.py.
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from edged.cli.progress import Progress
 from edged.errors import ConfigError, EdgedError
+from edged.process.files import written
 from edged.registry.download import MAGIC
 from edged.registry.store import SCHEMES, Store, Stored
 from edged.wasm.compile import MAX_MODULE_BYTES
@@ -23,18 +23,14 @@ MAX_FILES = 10_000
 
 def save(store: Store, chosen: Sequence[Stored], target: Path, say: Progress) -> None:
     """Write the archive complete or not at all. Raises ConfigError."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with tarfile.open(unfinished, "w:gz") as archive:
+        with written(target, 0o644) as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
             distinct = {entry.url: entry for entry in chosen}.values()
             for number, stored in enumerate(distinct, 1):
                 say.begin(f"packing module {number} of {len(distinct)}: {stored.url}")
                 archive.add(stored.path, stored.path.relative_to(store.root), recursive=False, filter=_anonymous)
-        unfinished.replace(target)
     except OSError as error:
         raise ConfigError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -1,6 +1,7 @@
 """Archives of modules: what is up to something is not loaded, and nothing beside it."""
 
 import io
+import os
 import tarfile
 from contextlib import redirect_stderr, redirect_stdout
 
@@ -57,3 +58,19 @@ def test_what_is_no_archive(tmp_path):
     with redirect_stderr(err := io.StringIO()):
         assert main(["policy", "load", "-i", str(path), "--store", str(tmp_path / "store")]) == 2
     assert "is not an archive of modules" in err.getvalue()
+
+
+def test_a_link_beside_the_archive_leads_to_no_other_file(tmp_path):
+    """In a folder that others write to, somebody may know the name of the unfinished file before it is there."""
+    other = tmp_path / "other"
+    other.write_text("theirs")
+    target = tmp_path / "b"
+    path = archive_of(tmp_path / "a.tar.gz", ("registry/host.example/x:v1", tarfile.REGTYPE, PLAIN))
+    (tmp_path / f".b.{os.getpid()}.tmp").symlink_to(other)
+    store = ["--store", str(tmp_path / "store")]
+    with redirect_stdout(io.StringIO()):
+        assert main(["module", "load", "-f", path, *store]) == 0
+    assert main(["module", "save", "--output-path", str(target), "host.example/x:v1", *store]) == 0
+    assert other.read_text() == "theirs"
+    with tarfile.open(target) as archive:
+        assert archive.getnames() == ["registry/host.example/x:v1"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -196,6 +198,24 @@ def test_install_writes_the_api_servers_files_where_callers_need_a_certificate(f
     assert "--admission-control-config-file=" in shown.err
     assert cli.main(["webhook", "install", "--config", path]) == 0
     assert "written" not in capsys.readouterr().out and len(api.writes) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be misled by links of the daemon's user")
+def test_install_makes_certificates_with_the_rights_of_the_daemons_user(files, api, capsys):
+    """Its user could put a link into its state folder that leads to files of root."""
+    root, state = files.root, files.root / "state"
+    for folder in (root, *root.parents):
+        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
+    os.chown(state, 61234, 61234)
+    (root / "elsewhere").mkdir(mode=0o755)
+    (state / "tls").symlink_to(root / "elsewhere")
+    path = files.config("dynamic", more='client_auth = "require"')
+    assert cli.main(["webhook", "install", "--config", path]) == 2
+    assert "not permitted" in capsys.readouterr().err and not any((root / "elsewhere").iterdir())
+    (state / "tls").unlink()
+    assert cli.main(["webhook", "install", "--config", path]) == 0
+    assert {made.stat().st_uid for made in (state / "tls").iterdir()} == {61234}
 
 
 def test_install_leaves_an_admission_configuration_with_other_plugins(files, capsys):

@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target
 from edged.cli import new_files, options
 from edged.cli.installation import api_server_files
+from edged.cli.installation.machine import Machine, Owner
 from edged.cli.output import print_table
 from edged.cli.webhook.registrations import known_bundle, load, read, specs_of, target_of
 from edged.config import Config
@@ -52,7 +55,20 @@ def _make_certificates(config: Config, admission: AdmissionConfig) -> bytes:
     if admission.tls.cert:
         return read(Path(admission.tls.cert))
     names = certificates.serving_names(admission.dialled, admission.listen)
-    return certificates.ensure(Path(config.node.state_dir), names, time.time(), [api_server_files.CALLER]).bundle()
+    state_dir = Path(config.node.state_dir)
+    with _as_owner_of(state_dir):
+        return certificates.ensure(state_dir, names, time.time(), [api_server_files.CALLER]).bundle()
+
+
+@contextmanager
+def _as_owner_of(folder: Path) -> Iterator[None]:
+    """Root works in a folder of the daemon's user with that user's rights: a link in it leads root nowhere."""
+    if os.geteuid() != 0 or not folder.is_dir():
+        yield
+        return
+    found = folder.stat()
+    with Machine().acting_as(Owner(found.st_uid, found.st_gid)):
+        yield
 
 
 def _write_files(config: Config, admission: AdmissionConfig, folder: Path, *, force: bool) -> list[Path]:
