@@ -73,6 +73,9 @@ def failed(error: BaseException) -> int:
         print(f"edged: {first.filename}: {first.strerror}; run this as root or as the user to whom that belongs",
               file=sys.stderr)  # fmt: skip
         return 1
+    if len(leaves) == 1 and isinstance(first, OSError) and first.errno == errno.ENAMETOOLONG and first.filename:
+        print(f"edged: {first.filename}: {first.strerror}; name another file", file=sys.stderr)
+        return 2
     ours = [leaf for leaf in leaves if isinstance(leaf, EdgedError)]
     if len(ours) < len(leaves):
         raise error

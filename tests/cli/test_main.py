@@ -210,3 +210,13 @@ def test_a_file_of_somebody_else_is_one_line_with_a_next_step(
     assert capsys.readouterr().err == (
         f"edged: {tmp_path}/registry: Permission denied; run this as root or as the user to whom that belongs\n"
     )
+
+
+@pytest.mark.parametrize("words", ["crds --directory", "migrate -f", "policy test", "module list --store",
+                                   "webhook remove --static-dir", "doctor --kubeconfig"])
+def test_a_name_that_is_too_long_is_one_line(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "n" * 300
+    assert cli.main([*words.split(), name]) == 2
+    err = capsys.readouterr().err
+    last = err.splitlines()[-1]
+    assert name in last and "File name too long" in last and "Traceback" not in err
