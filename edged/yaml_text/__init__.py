@@ -33,11 +33,13 @@ MOST_BYTES: Final = 256 << 20
 
 
 def load(
-    text: bytes | str, *, what: str = "", strict: bool = False, rules: Rules = KUBERNETES, most: int = MOST_BYTES
-) -> Any:
+    text: bytes | str, *, what: str = "", strict: bool = False, rules: Rules = KUBERNETES, most: int = MOST_BYTES,
+    most_careful: int | None = None,
+) -> Any:  # fmt: skip
     """The first document of a text; None if there is none. `strict`: keys that are there twice raise DuplicateKeys,
-    otherwise the last one counts. `what` says in messages what could not be read."""
-    return _read(_utf8(text, what, most), Source(what), rules, strict=strict)
+    otherwise the last one counts. `what` says in messages what could not be read. `most_careful`: bytes that the slow
+    parser may read (scanner.py), for texts of strangers."""
+    return _read(_utf8(text, what, most), Source(what), rules, strict=strict, most_careful=most_careful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +198,12 @@ def _utf8(text: bytes | str, what: str, most: int) -> bytes:
     return text.removeprefix(codecs.BOM_UTF8)
 
 
-def _read(content: bytes, source: Source, rules: Rules, *, strict: bool = False) -> Any:
-    return from_events(content, source, lambda events: value_of(events, source, rules, strict=strict))
+def _read(
+    content: bytes, source: Source, rules: Rules, *, strict: bool = False, most_careful: int | None = None
+) -> Any:
+    return from_events(
+        content, source, lambda events: value_of(events, source, rules, strict=strict), most_careful
+    )
 
 
 def dumps(value: object, *, sort: bool = False, indent_lists: bool = False) -> str:

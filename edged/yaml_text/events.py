@@ -31,17 +31,22 @@ class Source:
         return ": ".join(part for part in (self.what, "not valid YAML", places, problem) if part)
 
 
-def from_events(content: bytes, source: Source, read: Callable[[Events], Any]) -> Any:
+def from_events(
+    content: bytes, source: Source, read: Callable[[Events], Any], most_careful: int | None = None
+) -> Any:
+    """`most_careful`: bytes that the slow parser may read; None: any number."""
     try:
-        return read(Events(content, source))
+        return read(Events(content, source, most_careful=most_careful))
     except ReadsOtherwise:
-        return read(Events(content, source, careful=True))
+        return read(Events(content, source, careful=True, most_careful=most_careful))
 
 
 class Events:
     """The parser's events, with errors of our own. The kinds of events are looked up once."""
 
-    def __init__(self, content: bytes, source: Source, *, careful: bool = False) -> None:
+    def __init__(
+        self, content: bytes, source: Source, *, careful: bool = False, most_careful: int | None = None
+    ) -> None:
         import yaml
         from yaml import events
 
@@ -52,6 +57,10 @@ class Events:
         self.errors: tuple[type[Exception], ...] = (yaml.YAMLError, UnicodeError)
         self._source = source
         self.careful = careful or not yaml.__with_libyaml__ or _ELSEWHERE.search(content) is not None
+        if self.careful and most_careful is not None and len(content) > most_careful:
+            raise source.refused(
+                None, f"a text of {len(content)} bytes with rare YAML in it; {most_careful} are read of such a text"
+            )
         self.text = "" if self.careful or b"\\/" not in content else content.decode(errors="replace")
         """The whole text, if it has escaped slashes that matter."""
         try:

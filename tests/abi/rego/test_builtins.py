@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -251,6 +252,7 @@ def test_time_and_random_answers_stay_within_an_evaluation() -> None:
         ("numbers.range_step", [0, 10**12, 1]),
         ("yaml.unmarshal", ["a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 10)}]\n" for n in range(9))]),
+        ("yaml.unmarshal", ["%YAML 1.1\n---\n" + "- a\n" * 40_000]),
         ("json.patch", [{"a": [1] * 100}, [{"op": "copy", "from": "", "path": f"/x{n}"} for n in range(60)]]),
         ("regex.find_n", ["(((a{100}){100}){100})", "a", -1]),
         ("regex.find_n", ["a" * 9000, "a", -1]),
@@ -408,3 +410,11 @@ def test_tokens_verify_as_in_opa() -> None:
         if not same(ours(name, arguments), theirs)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("name", ["yaml.unmarshal", "yaml.is_valid"])
+def test_yaml_that_the_slow_parser_reads_does_not_hold_up_the_event_loop(name: str) -> None:
+    text = "%YAML 1.1\n---\n" + "[" * 1000
+    begun = time.process_time()
+    assert ours(name, [text]) in (..., False)
+    assert time.process_time() - begun < 0.002 or TABLE[name].quick < len(text) / 4, "it grows with the square"
