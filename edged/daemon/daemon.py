@@ -37,14 +37,15 @@ from edged.http.health import Health, Probes
 from edged.process import status_socket, systemd
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger, LogStyle, is_journal
+from edged.wasm.compile import CompileLimits
 
 if TYPE_CHECKING:
     from edged.scheduling.run.scheduling import Scheduling
 
 STATUS_AGAIN_S = 30.0
 SHOW_S = 5.0
-EXTEND_S = 120.0
-"""How long systemd waits for one module to be compiled, on a slow board."""
+EXTEND_S = CompileLimits().wall_s + 30.0
+"""How long systemd waits for one module to be compiled: a restart would begin anew, and end in the same way."""
 
 
 def logger(config: Config) -> Logger:

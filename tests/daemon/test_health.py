@@ -31,6 +31,7 @@ from edged.daemon.health import rules_of
 from edged.sandbox.server import serve
 from edged.telemetry.logs import Logger, LogStyle
 from edged.wasm.account import Budget
+from edged.wasm.compile import CompileLimits
 from tests.cluster.edged import PROGRAM, pod, review_of
 from tests.packaging.test_alerts import metrics_of, rules
 
@@ -167,6 +168,8 @@ def test_an_api_server_that_is_away_delays_readyz_and_not_systemd(world: World) 
             told = world.told_systemd()
             assert "READY=1" in told, "a restart would bring no API server"
             assert told.index("EXTEND_TIMEOUT_USEC=") < told.index("READY=1"), "the module was compiled first"
+            extended_us = int(told.partition("EXTEND_TIMEOUT_USEC=")[2].split()[0])
+            assert extended_us > CompileLimits().wall_s * 1e6, "systemd waits for as long as a module may take"
             status, body = await world.probe()
             assert status == 503 and "[-]registration failed: the API server has not been told" in body
             assert "[+]policies ok" in body
