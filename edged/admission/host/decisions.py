@@ -23,7 +23,7 @@ MESSAGE_CHARACTERS = 256  # of a remembered rejection
 class Counters:
     """Per policy, since the process started: its own verdicts, before monitor mode. Audits are not counted here; they
     are in the metrics and in their reports. `failures_in_a_row`: reviews that failed or timed out since the last one
-    that did not, of which `last_failure` is the reason; both begin anew with each set of policies."""
+    that did not, of which `last_failure` is the reason; both begin anew when the policy is loaded again."""
 
     accepted: int = 0
     rejected: int = 0
@@ -39,16 +39,19 @@ class Decisions:
 
     def __init__(self, log: Logger, clock: Callable[[], float]) -> None:
         self.counters: dict[str, Counters] = {}
+        self._served: dict[str, Policy | Group] = {}
         self.rejections: deque[dict[str, Any]] = deque(maxlen=REMEMBERED_REJECTIONS)
         self._log = log
         self._clock = clock
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
-        """The counters of other policies go."""
-        names = [policy.name for policy in policies]
-        self.counters = {name: self.counters.get(name) or Counters() for name in names}
-        for counters in self.counters.values():
-            counters.failures_in_a_row, counters.last_failure = 0, ""
+        """The counters of other policies go. Sets come often, and most policies of one were in the last one, too."""
+        served = {policy.name: policy for policy in policies}
+        self.counters = {name: self.counters.get(name) or Counters() for name in served}
+        for name, counters in self.counters.items():
+            if self._served.get(name) is not served[name]:
+                counters.failures_in_a_row, counters.last_failure = 0, ""
+        self._served = served
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Count and log a review. A question of an audit is logged at level debug, because there are thousands."""

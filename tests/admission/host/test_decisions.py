@@ -59,6 +59,19 @@ def test_a_verdict_in_one_word(own, failure, word):
     assert evaluation(own, own, failure).verdict == word
 
 
+def test_failures_in_a_row_are_forgotten_when_their_policy_is_loaded_again_and_not_with_another_one():
+    decisions, _ = made()
+    failing, refused = policy("p"), answer(False)
+    decisions.loaded([failing])
+    for _ in range(3):
+        decisions.evaluated(evaluation(refused, refused, "trap", of=failing))
+    decisions.loaded([failing, policy("other")])
+    assert (decisions.counters["p"].failures_in_a_row, decisions.counters["p"].last_failure) == (3, "trap")
+    decisions.loaded([policy("p")])
+    assert (decisions.counters["p"].failures_in_a_row, decisions.counters["p"].last_failure) == (0, "")
+    assert decisions.counters["p"].failed == 3
+
+
 def test_each_decision_is_one_line_and_counted_once():
     decisions, said = made()
     refused = answer(False, status={"message": "no", "code": 403})
