@@ -48,7 +48,7 @@ class Reload:
             with boundary(self._base.log, "reload"):
                 notify.reloading()
                 await self.reload()
-            notify.ready(self.error)  # the daemon shows the state of protection by itself
+            notify.ready()  # the daemon shows the state of protection by itself, when it changes
 
     async def reload(self) -> bool:
         """Read the configuration again; whether it is in force now."""

@@ -88,6 +88,35 @@ def test_a_hangup_that_came_early_is_a_reload_later(rig: Rig) -> None:
     trio.run(main)
 
 
+class Recorder(Notifier):
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.told: list[tuple[str, ...]] = []
+
+    def _send(self, *lines: str) -> None:
+        self.told.append(lines)
+
+
+def test_a_refused_reload_does_not_replace_the_line_that_tells_of_protection(rig: Rig) -> None:
+    rig.file.write_text("broken")
+    notify = Recorder()
+
+    async def main() -> None:
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rig.reload.on_hangup, hangups, notify)
+                for count in (1, 2):
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    with trio.fail_after(10):
+                        while len(notify.told) < 2 * count:
+                            await trio.sleep(0.001)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert rig.reload.refused == 2
+    assert notify.told[1] == notify.told[3] == ("READY=1",), "the sentence is the same, so it is not sent again"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "keys"),
     [
