@@ -20,8 +20,12 @@ import yaml
 
 from edged.admission.endpoint.registration_modes import owner_identity
 from edged.cli import main as cli
+from edged.cli.installation.layout import Distribution, Layout
+from edged.cli.webhook.registrations import naming_an_administrator
+from edged.errors import PeerError
 from edged.http.listener import Listener, bind
 from edged.http.messages import Request, Response
+from edged.kube.client import ApiError
 from edged.telemetry.logs import Logger
 from edged.tls.certificates import ensure
 from edged.tls.contexts import ServerTls, TlsFiles
@@ -307,3 +311,34 @@ def test_an_api_server_that_is_away_is_exit_code_1(files, capsys):
     files.kubeconfig.write_text(text)
     assert cli.main(["webhook", "remove", "--config", files.config("dynamic")]) == 1
     assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["install", "remove"])
+def test_what_the_daemons_identity_may_not_do_names_the_administrators_kubeconfig(files, api, capsys, command):
+    path = files.config("dynamic")
+    if command == "remove":
+        assert cli.main(["webhook", "install", "--config", path]) == 0
+
+    def deny(method: str, path: str, body: Any) -> None:
+        if method in ("POST", "DELETE"):
+            raise Status(403)
+
+    api.deny = deny
+    assert cli.main(["webhook", command, "--config", path]) == 1
+    error = capsys.readouterr().err
+    assert "403" in error and f"administrator: `edged webhook {command} --kubeconfig " in error
+
+
+def test_the_kubeconfig_of_the_distribution_is_named(tmp_path):
+    def layout(*names: str) -> Layout:
+        return Layout(distributions=tuple(Distribution(name=name, kubeconfig=tmp_path / name) for name in names))
+
+    (tmp_path / "here").write_text("")
+    for names, shown in ((("away", "here"), tmp_path / "here"), (("away",), "FILE")):
+        with (
+            pytest.raises(PeerError, match=re.escape(f"`edged webhook remove --kubeconfig {shown}`")),
+            naming_an_administrator("remove", layout(*names)),
+        ):
+            raise ApiError(403, "Forbidden", "no")
+    with pytest.raises(ApiError, match="409"), naming_an_administrator("remove", layout("here")):
+        raise ApiError(409, "Conflict", "no")

@@ -17,7 +17,8 @@ from edged.cli.doctor.unit import Unit
 from edged.config import Config
 from edged.wasm.compile import CacheUntrusted, check_folder
 
-_DISK_MIB = 200
+_CACHE_MIB = 200
+_STATE_MIB = 20
 _READABLE_BY_ALL = stat.S_IRGRP | stat.S_IROTH
 
 
@@ -29,10 +30,11 @@ def findings(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
         yield _folder(f"[node] {name}", Path(path), own, key, unit)
     folder = Path(node.socket).parent
     yield _socket_folder(folder, node.socket, own, made_by_systemd=unit.makes("RuntimeDirectory", str(folder)))
-    free = _free_mib(Path(node.cache_dir))
-    problem = f"{free} MiB free for compiled modules, {_DISK_MIB} needed" if free < _DISK_MIB else None
-    remedy = f"free some space, or name a folder on another disk: [node] cache_dir (now {node.cache_dir})"
-    yield judged("disk", problem, f"{free} MiB free", remedy, bad=WARN)
+    cache, state = _existing(Path(node.cache_dir)), _existing(Path(node.state_dir))
+    yield _room("disk", "cache_dir", cache, node.cache_dir, "compiled modules", _CACHE_MIB)
+    if os.stat(cache).st_dev != os.stat(state).st_dev:
+        purpose = "certificates and stored modules"
+        yield _room("disk of state_dir", "state_dir", state, node.state_dir, purpose, _STATE_MIB)
 
 
 def kubeconfig(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
@@ -140,8 +142,17 @@ def _unwritable(path: Path) -> str | None:
     return None if allowed else f"{path} is not writable for user {os.geteuid()}"
 
 
-def _free_mib(path: Path) -> int:
+def _room(check: str, key: str, place: Path, folder: str, purpose: str, needed: int) -> Finding:
+    """Whether the file system of `place` has room for what edged keeps in `folder`."""
+    found = os.statvfs(place)
+    free = found.f_bavail * found.f_frsize >> 20
+    problem = f"{folder}: {free} MiB free for {purpose}, {needed} needed" if free < needed else None
+    remedy = f"free some space, or name a folder on another disk: [node] {key} (now {folder})"
+    return judged(check, problem, f"{free} MiB free for {purpose}", remedy, bad=WARN)
+
+
+def _existing(path: Path) -> Path:
+    """The folder itself, or the one above it in which it would be made."""
     while not os.path.exists(path):
         path = path.parent
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize >> 20
+    return path

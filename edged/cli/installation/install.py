@@ -83,7 +83,7 @@ def check_machine(machine: Machine, command: str) -> None:
     if not machine.is_linux:
         raise ConfigError(f"edged runs on Linux: run `edged {command}` on the node")
     if not machine.is_root:
-        raise ConfigError(f"`edged {command}` makes a user, files of root and a systemd unit: run it as root")
+        raise ConfigError(f"`edged {command}` changes users, files of root and systemd units: run it as root")
 
 
 def _next(place: Place, wanted: Wanted, report: Report) -> list[str]:

@@ -6,6 +6,7 @@ stays. Whatever else cannot be done is told and does not keep the rest from bein
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,8 @@ async def uninstall(
     finally:
         if client is not None:
             await client.aclose()
+    if not report.done:
+        report.notes.append("There is nothing to take back.")
 
 
 class Removal:
@@ -299,7 +302,8 @@ class Removal:
         left = [str(path) for path in (self._path, Path(self._config.node.state_dir)) if path.exists()]
         if left:
             paths = " and ".join(left)
-            self._report.notes.append(f"Kept: {paths}. `edged uninstall --purge` deletes them and the user")
+            program = shlex.quote(str(self._script or "edged"))  # the link to it is gone
+            self._report.notes.append(f"Kept: {paths}. `{program} uninstall --purge` deletes them and the user")
         return []
 
     def _purge(self) -> list[Step]:

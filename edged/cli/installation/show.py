@@ -22,7 +22,9 @@ class Printer:
         """A line of the table. Nothing is cut: paths and names are what people need here."""
         if not is_table(self._output):
             return
-        self._begin()
+        if not self._begun:
+            self._begin()
+            print()
         print(f"{line.state:<12}  {line.what}{f': {line.detail}' if line.detail else ''}", flush=True)
 
     def _begin(self) -> None:
@@ -31,7 +33,6 @@ class Printer:
         self._begun = True
         for name, value in self._report.facts:
             print(f"{name + ':':<15} {value}")
-        print()
 
     def end(self, again: str) -> int:
         """`again`: what to do about steps that failed."""

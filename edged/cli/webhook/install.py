@@ -19,7 +19,14 @@ from edged.cli import new_files, options
 from edged.cli.installation import api_server_files
 from edged.cli.installation.machine import Machine, Owner
 from edged.cli.output import print_table
-from edged.cli.webhook.registrations import known_bundle, load, read, specs_of, target_of
+from edged.cli.webhook.registrations import (
+    known_bundle,
+    load,
+    naming_an_administrator,
+    read,
+    specs_of,
+    target_of,
+)
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.json_text import dumps
@@ -115,7 +122,8 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
     client = await open_client(config.kubernetes)
     try:
         dynamic = DynamicRegistration(target, lambda state: None, Logger(), client)
-        created = await dynamic.prepare()
+        with naming_an_administrator("install"):
+            created = await dynamic.prepare()
         rows += [("created" if kind in created else "unchanged", f"{kind} {webhooks.OBJECT_NAME}")
                  for kind in webhooks.PLURALS]
         return await _register(dynamic, config, admission, rows)

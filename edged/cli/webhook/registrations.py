@@ -6,15 +6,17 @@ Used by the commands of this folder, by `edged check` and by `edged rbac`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig, PolicyConfig
 from edged.admission.rules.webhooks import Target, WebhookSpec
+from edged.cli.installation.layout import Layout
 from edged.config import Config
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError, EdgedError, PeerError
 from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.telemetry.logs import Logger
@@ -34,6 +36,23 @@ def target_of(config: Config, admission: AdmissionConfig) -> Target:
 
     return Target(url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name),
                   timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)
+
+
+@contextmanager
+def naming_an_administrator(command: str, layout: Layout | None = None) -> Iterator[None]:
+    """The daemon's identity may neither create nor delete webhook objects. Where the API server says so, the error
+    names the command with a kubeconfig that may: the one that the distribution left here, if there is one."""
+    from edged.kube.client import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        if error.code != 403:
+            raise
+        kubeconfigs = [each.kubeconfig for each in (layout or Layout()).distributions if each.kubeconfig.is_file()]
+        name = kubeconfigs[0] if kubeconfigs else "FILE"
+        raise PeerError(f"{error}; this needs the kubeconfig of an administrator: "
+                        f"`edged webhook {command} --kubeconfig {name}`") from error
 
 
 def say(text: str) -> None:

@@ -13,7 +13,7 @@ from edged.admission.rules import webhooks
 from edged.cli import options
 from edged.cli.output import print_table
 from edged.cli.status_client import is_running
-from edged.cli.webhook.registrations import target_of
+from edged.cli.webhook.registrations import naming_an_administrator, target_of
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError
 from edged.telemetry.logs import Logger
@@ -64,7 +64,9 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
     client = await open_client(options.cluster(args, config.kubernetes))
     try:
         registration = DynamicRegistration(target_of(config, admission), lambda state: None, Logger(), client)
-        return [("deleted", f"{kind} {webhooks.OBJECT_NAME}") for kind in await registration.remove(force=args.force)]
+        with naming_an_administrator("remove"):
+            removed = await registration.remove(force=args.force)
+        return [("deleted", f"{kind} {webhooks.OBJECT_NAME}") for kind in removed]
     finally:
         await client.aclose()
 

@@ -37,6 +37,31 @@ def test_folders_as_they_should_be(folder: Path) -> None:
     assert {found.state for found in findings(folder).values()} == {OK}
 
 
+def test_one_file_system_is_looked_at_once(folder: Path) -> None:
+    assert [check for check in findings(folder) if check.startswith("disk")] == ["disk"]
+
+
+def test_a_full_file_system_of_the_state_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a small partition under /var/lib/edged: nothing can be written there, whatever room the cache has."""
+    stat, statvfs, state = os.stat, os.statvfs, folder / "state"
+
+    def other_device(path: Path) -> os.stat_result:
+        found = stat(path)
+        return os.stat_result((*found[:2], found.st_dev + 1, *found[3:10])) if path == state else found
+
+    def full(path: Path) -> os.statvfs_result:
+        found = statvfs(path)
+        return os.statvfs_result((*found[:4], 0 if path == state else 1 << 30, *found[5:10]))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(paths.os, "stat", lambda path, **how: other_device(path) if not how else stat(path, **how))
+        patched.setattr(paths.os, "statvfs", full)
+        found = findings(folder)
+    assert found["disk"].state == OK and found["disk of state_dir"].state == WARN
+    assert "0 MiB free for certificates and stored modules" in found["disk of state_dir"].detail
+    assert "[node] state_dir" in found["disk of state_dir"].remedy
+
+
 def test_a_folder_that_others_may_write_is_closed_by_the_remedy(folder: Path) -> None:
     (folder / "cache").chmod(0o777)
     found = findings(folder)["[node] cache_dir"]

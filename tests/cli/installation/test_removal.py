@@ -422,6 +422,25 @@ def test_a_socket_unit_is_stopped_with_the_daemon(node: Place) -> None:
     in_cluster(node, steps)
 
 
+def test_a_node_without_anything_of_edged(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        for dry_run in (True, False):
+            report = await remove(node, purge=True, dry_run=dry_run)
+            assert not report.done and report.notes == ["There is nothing to take back."]
+
+    in_cluster(node, steps)
+
+
+def test_what_is_kept_is_deleted_by_a_command_that_works_without_the_link(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        report = await remove(node)
+        assert f"`{node.program.script} uninstall --purge`" in report.notes[-1]
+        assert not node.layout.link.exists()
+
+    in_cluster(node, steps)
+
+
 def test_only_root(node: Place) -> None:
     machine(node).root_user = False
 
