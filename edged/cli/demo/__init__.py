@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     from edged.cli.demo import tour as demo
-    from edged.cli.output import print_data
+    from edged.cli.output import print_data, shows_colours
 
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    colour = shows_colours()
     shown: list[Any] = []
 
     def show(step: Step) -> None:

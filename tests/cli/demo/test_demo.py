@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from edged.cli import main as cli
+from edged.cli import output
+from edged.cli.demo import tour
 
 
 @pytest.mark.parametrize("arguments", [("-o", "json"), ("--json",)])
@@ -19,3 +22,18 @@ def test_the_tour_as_json(arguments: tuple[str, ...], capsys: pytest.CaptureFixt
 def test_the_tour_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo"]) == 0
     assert "1. " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("coloured", [True, False])
+def test_colours_are_those_of_all_commands(
+    coloured: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NO_COLOR, TERM=dumb and what is no terminal are looked at in one place."""
+
+    async def run(show: Callable[[tour.Step], None]) -> None:
+        show(tour.Step("title", ["Error: no"], ok=True))
+
+    monkeypatch.setattr(tour, "run", run)
+    monkeypatch.setattr(output, "shows_colours", lambda: coloured)
+    assert cli.main(["demo"]) == 0
+    assert ("\x1b[" in capsys.readouterr().out) == coloured
