@@ -167,7 +167,17 @@ def read_files(path: Path) -> Iterator[dict[str, Any]]:
         items = document.get("items") if isinstance(document, dict) else None
         for obj in items if isinstance(items, list) else [document]:
             if isinstance(obj, dict):
-                yield obj
+                yield _checked(obj, path)
+
+
+def _checked(obj: dict[str, Any], path: Path) -> dict[str, Any]:
+    """An object with a kind and a name, as an API server's objects have. Raises ConfigError."""
+    kind, metadata = obj.get("kind"), obj.get("metadata")
+    if kind is not None and not isinstance(kind, str):
+        raise ConfigError(f"{path}: kind must be a text, such as ClusterAdmissionPolicy")
+    if kind in KINDS and not (isinstance(metadata, dict) and isinstance(metadata.get("name"), str)):
+        raise ConfigError(f"{path}: a {kind} without metadata.name, which must be a text")
+    return obj
 
 
 def load_yaml(path: Path) -> Any:

@@ -153,3 +153,17 @@ def test_crds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["items"] == documents
     assert cli.main(["crds", "--directory", str(tmp_path / "out")]) == 0
     assert len(list((tmp_path / "out").glob("*.yaml"))) == 5
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("kind: []", "kind must be a text"),
+    ("kind: ClusterAdmissionPolicy", "a ClusterAdmissionPolicy without metadata.name"),
+    ("kind: ClusterAdmissionPolicy\nmetadata: []", "a ClusterAdmissionPolicy without metadata.name"),
+    ("kind: ClusterAdmissionPolicy\nmetadata: {name: 5}", "a ClusterAdmissionPolicy without metadata.name"),
+])
+@pytest.mark.parametrize("words", [[], ["--entries"]])
+def test_objects_that_no_api_server_would_have(tmp_path, capsys, text, said, words):
+    path = tmp_path / "o.yaml"
+    path.write_text(text)
+    assert cli.main(["migrate", "-f", str(path), *words]) == 2
+    assert f"edged: {path}: {said}" in capsys.readouterr().err

@@ -194,8 +194,8 @@ def _group(spec: Object) -> Iterator[Finding]:
             yield invalid(at, name, "is a reserved word of CEL")
         if not member.get("module"):
             yield required(f"{at}.module")
-    expression = spec.get("expression") or ""
-    if not expression.strip():
+    expression = spec.get("expression")
+    if not isinstance(expression, str) or not expression.strip():
         yield required("spec.expression", "it joins the members: `first() || second()`")
         return
     try:

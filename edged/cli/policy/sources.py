@@ -223,7 +223,7 @@ def _resource(obj: object, where: str, config: ToolConfig) -> PolicyConfig | Gro
 
     if not isinstance(obj, dict):
         return None
-    kind = KINDS.get(obj.get("kind", ""))
+    kind = KINDS.get(str(obj.get("kind", "")))
     if kind is None or not kind.is_policy:
         return None
     if not isinstance(obj.get("metadata"), dict) or not isinstance(obj["metadata"].get("name"), str):

@@ -87,6 +87,7 @@ def test_rules_of_namespaced_kinds(rule: dict[str, Any], refused: bool) -> None:
     [
         ({"message": ""}, "spec.message: Required value: a rejected request is answered with it"),
         ({"expression": " "}, "spec.expression: Required value: it joins the members: `first() || second()`"),
+        ({"expression": 5}, "spec.expression: Required value: it joins the members: `first() || second()`"),
         ({"expression": "a() && c()"}, "c is not a member of the group"),
         ({"expression": "a() + b()"}, "compilation failed"),
         ({"expression": "size('a') == 1"}, "compilation failed"),

@@ -243,3 +243,10 @@ def test_what_a_simple_question_does_not_need_is_not_imported(tmp_path: Path) ->
              sample("pod-privileged")]  # fmt: skip
     ran = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=100)
     assert ran.stderr.splitlines()[-1] == "[] 0"
+
+
+def test_a_kind_that_is_no_text_is_no_policy(policy: Policy, tmp_path: Path):
+    for kind in ("[]", "{}"):
+        path = write(tmp_path / "policy.yaml", f"kind: {kind}\n")
+        code, _, err = policy("run", "-f", write(tmp_path / "pod.json", POD), path)
+        assert code == 2 and "holds no policy" in err
