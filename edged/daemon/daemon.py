@@ -112,8 +112,8 @@ class Daemon:
         self, sockets: Sequence[socket.socket], base: trio.Nursery, work: trio.Nursery, intake: trio.Nursery
     ) -> None:
         config = self._base.config
+        self._health.probe(self._probes)
         if config.observability.listen:
-            self._health.probe(self._probes)
             health = Health(self._probes, self._log, self._base.metrics)
             bound = http.bind(config.observability.listen, "[observability] listen")
             await intake.start(http.Listener(bound, health, log=self._log).serve)

@@ -55,6 +55,7 @@ class DaemonHealth:
         self, base: Base, part: AdmissionPart, reload: Reload, now: Callable[[], float] = time.time
     ) -> None:
         self.is_serving = False
+        self._probes: Probes | None = None
         self._base = base
         self._part = part
         self.reload = reload
@@ -76,6 +77,7 @@ class DaemonHealth:
 
     def probe(self, probes: Probes) -> None:
         """The checks of /readyz: what must hold once, and what is only worth a warning."""
+        self._probes = probes
         probes.ready["policies"] = self._loading
         admission = self._base.config.admission
         if admission is not None and admission.register == "dynamic":
@@ -84,7 +86,8 @@ class DaemonHealth:
             probes.warnings[subject] = partial(self._warning, subject)
 
     def is_ready(self) -> bool:
-        return not self._loading() and not self._untold()
+        """What /readyz says, where there is one or not."""
+        return self._probes is not None and self._probes.is_ready()
 
     def _loading(self) -> str:
         if not self.is_serving:

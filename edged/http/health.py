@@ -41,6 +41,10 @@ class Probes:
         self.ready: dict[str, Check] = {}
         self.warnings: dict[str, Check] = {}
 
+    def is_ready(self) -> bool:
+        """Whether /readyz answers 200."""
+        return not any(check() for check in (self.live | self.ready).values())
+
     def probe_tls(self, nursery: trio.Nursery, address: str, interval_s: float = PROBE_INTERVAL_S,
                   name: str = "admission-tls") -> None:
         """From now on shake hands with `address` (host:port of the admission listener) every so often."""
