@@ -172,7 +172,8 @@ def judge(facts: Facts) -> Protection:
     problems = tuple(_problems(facts, policies)) if facts.serving else (NOT_SERVING,)
     parts = [NOT_SERVING.text] if not facts.serving else [*_head(facts, policies), *_phrases(problems)]
     sentence = "; ".join(part for part in parts if part)
-    return Protection(f"{sentence[:1].upper()}{sentence[1:]}.", problems, policies)
+    end = "" if sentence.endswith("…") else "."
+    return Protection(f"{sentence[:1].upper()}{sentence[1:]}{end}", problems, policies)
 
 
 # --- policies
@@ -400,8 +401,12 @@ def _first_line(text: str) -> str:
 
 
 def _cut(text: str) -> str:
+    """Ends with a whole word where there is one."""
     text = _first_line(text)
-    return text if len(text) <= PHRASE_CHARACTERS else f"{text[: PHRASE_CHARACTERS - 1]}…"
+    if len(text) <= PHRASE_CHARACTERS:
+        return text
+    kept = text[: PHRASE_CHARACTERS - 1]
+    return f"{kept.rpartition(' ')[0].rstrip(' ,;:') or kept}…"
 
 
 def _span(seconds: float) -> str:

@@ -227,3 +227,8 @@ def test_many_problems_are_counted_and_long_ones_cut() -> None:
     found = of(*(PolicyFacts(f"p{n}", error="x" * 500, rules="unknown") for n in range(9)))
     assert len(found.problems) == 9 and found.sentence.endswith("…; 6 more problems.") and len(found.sentence) < 600
     assert len(found.problems[0].text) > 500
+
+
+def test_a_sentence_that_is_cut_ends_with_a_whole_word_and_one_mark() -> None:
+    found = of(A, reload_error="edged.toml:3: " + "number, " * 60, configured_at="2026-11-29T10:00:00Z")
+    assert found.sentence.endswith(" number…")
