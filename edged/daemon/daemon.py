@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from edged.config import Config
+from edged.daemon import contact_check
 from edged.daemon.admission_part import AdmissionPart
 from edged.daemon.base import Base
 from edged.daemon.health import DaemonHealth
@@ -94,6 +95,7 @@ class Daemon:
                 base.start_soon(self._serve_status)
                 self._admission.run_traces(base)
                 base.start_soon(self._heartbeat.run)
+                base.start_soon(contact_check.run, self._base.client, self._log)
                 async with trio.open_nursery() as work:
                     async with trio.open_nursery() as intake:
                         self._base.progressed = partial(notify.extend_start, EXTEND_S)

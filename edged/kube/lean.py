@@ -96,6 +96,7 @@ class LeanPool:
                 return answer
             except Broken as broken:
                 if not (broken.nothing_received and connection.reused and repeatable):
+                    session.contact.failed(f"{session.server}: {cause_of(broken)}")
                     raise NoAnswer(
                         f"API server {session.server}: {method} {path}: {cause_of(broken)}"
                     ) from broken

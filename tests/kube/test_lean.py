@@ -60,6 +60,23 @@ def test_an_answer_is_contact() -> None:
     run(main)
 
 
+def test_a_connection_that_breaks_before_the_answer_is_whole_is_no_contact() -> None:
+    async def main() -> None:
+        async with fake_server() as server:
+            client = answering(server)
+            pool = LeanPool(client)
+            for spoiled in (Drop(), CutAfter(3)):
+                server.script("POST", spoiled)
+                with pytest.raises(NoAnswer):
+                    await pool.request("POST", PATH)
+                assert client.contact.failure.startswith(f"{client.server}: ")
+                await pool.request("POST", PATH)
+                assert client.contact.failure == ""
+            await pool.aclose()
+
+    run(main)
+
+
 def test_at_most_so_many_connections() -> None:
     async def main() -> None:
         async with fake_server() as server:
