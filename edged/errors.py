@@ -5,8 +5,11 @@ A denial is a verdict, not an error, and has no class here. Finer types live bes
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""What a disk says that takes nothing more. It may happen wherever something is written."""
 _FEW = 12
 """So many names are listed in a message."""
 
@@ -16,7 +19,8 @@ class EdgedError(Exception):
 
 
 class ConfigError(EdgedError):
-    """The operator's to fix: configuration, files on disk, command-line arguments. Exit code 2."""
+    """The operator's to fix: configuration, files on disk, command-line arguments. Exit code 2, or 1 where the
+    cause is a disk that takes no more."""
 
 
 class GuestError(EdgedError):
@@ -25,6 +29,18 @@ class GuestError(EdgedError):
 
 class PeerError(EdgedError):
     """Another program misbehaved or is away: API server, registry, webhook client. Back off, or answer 4xx."""
+
+
+def is_disk_error(error: BaseException | None) -> bool:
+    """Whether a disk that takes no more caused it, directly or by further errors. The configuration is not at fault
+    then, and a later try may succeed."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            return True
+        seen.append(error)
+        error = error.__cause__
+    return False
 
 
 class BrokenInvariant(BaseException):

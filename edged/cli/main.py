@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from edged.cli.parsing import Declare, Parser
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError, EdgedError, is_disk_error
 
 COMMANDS = {
     "init": "prepare this node: user, configuration, rights, webhooks, systemd unit",
@@ -37,8 +37,6 @@ COMMANDS = {
     "man": "print or write manual pages",
     "version": "print versions",
 }
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
-"""What a disk says that takes nothing more. It may happen wherever something is written."""
 _DENIED = {errno.EACCES, errno.EPERM}
 """What is said of files of other users, such as those of the daemon."""
 
@@ -67,7 +65,7 @@ def failed(error: BaseException) -> int:
         print("edged: interrupted", file=sys.stderr)
         return 130
     first = leaves[0]
-    if len(leaves) == 1 and isinstance(first, OSError) and (isinstance(first, BrokenPipeError) or first.errno in _FULL):
+    if len(leaves) == 1 and isinstance(first, OSError) and (isinstance(first, BrokenPipeError) or is_disk_error(first)):
         return _output_failed(first)
     if len(leaves) == 1 and isinstance(first, OSError) and first.errno in _DENIED and first.filename:
         print(f"edged: {first.filename}: {first.strerror}; run this as root or as the user to whom that belongs",
@@ -137,9 +135,4 @@ def _output_failed(error: OSError) -> int:
 def _report(errors: list[EdgedError]) -> int:
     for message in dict.fromkeys(str(error) for error in errors):
         print(f"edged: {message}" if "\n" not in message else f"edged:\n{message}", file=sys.stderr)
-    return 2 if any(isinstance(error, ConfigError) and not _is_full(error.__cause__) for error in errors) else 1
-
-
-def _is_full(cause: BaseException | None) -> bool:
-    """A disk that takes no more is nothing that another command line or configuration mends."""
-    return isinstance(cause, OSError) and cause.errno in _FULL
+    return 2 if any(isinstance(error, ConfigError) and not is_disk_error(error) for error in errors) else 1

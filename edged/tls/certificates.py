@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, EdgedError, is_disk_error
 from edged.json_text import dumps, loads
 from edged.process import children
 from edged.process.files import make_folder, write_atomically
@@ -51,6 +51,13 @@ OVERLAP_S = 3600.0  # a successor CA is trusted this long before it signs
 CA_NAME = "edged webhook CA"
 CLIENT_GROUP = "edged:webhook-callers"
 CHILD_TIMEOUT_S = 60.0
+EXIT_CONFIG = 2
+"""The child's exit code where something has to be mended first, as edged's own."""
+
+
+class NotMade(EdgedError):
+    """No certificate this time, and nothing is wrong with the configuration: the disk is full, the machine too busy.
+    A later try may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +125,7 @@ def _material(directory: Path, renew_at: float, valid_from: float) -> Material:
 
 async def ensure_in_child(state_dir: Path, names: Sequence[str],
                           clients: Sequence[str] = ()) -> Material:
-    """`ensure` without importing cryptography here. Raises ConfigError with what the child said."""
+    """`ensure` without importing cryptography here. Raises NotMade, and ConfigError with what the child said."""
     material = load(state_dir, names, time.time(), clients)
     if material is not None:
         return material
@@ -127,14 +134,15 @@ async def ensure_in_child(state_dir: Path, names: Sequence[str],
     try:
         ended = await children.run(command, within_s=CHILD_TIMEOUT_S)
     except children.ChildTooSlow as error:
-        raise ConfigError(f"making certificates in {state_dir} took more than {CHILD_TIMEOUT_S:.0f} s") from error
+        raise NotMade(f"making certificates in {state_dir} took more than {CHILD_TIMEOUT_S:.0f} s") from error
     except children.ChildFailed as error:
-        raise ConfigError(f"cannot make certificates in {state_dir}: {error}") from error
+        raise NotMade(f"cannot make certificates in {state_dir}: {error}") from error
     if ended.code != 0:
-        raise ConfigError(f"cannot make certificates in {state_dir}: {ended.reason}")
+        kind = ConfigError if ended.code == EXIT_CONFIG else NotMade
+        raise kind(f"cannot make certificates in {state_dir}: {ended.reason}")
     material = load(state_dir, names, time.time(), clients)
     if material is None:
-        raise ConfigError(f"certificates in {state_dir} are due again after being made; is the clock moving?")
+        raise NotMade(f"certificates in {state_dir} are due again after being made; is the clock moving?")
     return material
 
 
@@ -402,7 +410,7 @@ def _write_pair(directory: Path, name: str, pair: Pair) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """What the child process does: `ensure`, errors on stderr, exit code 2."""
+    """What the child process does: `ensure`, errors on stderr. The exit code is that of edged for such an error."""
     parser = argparse.ArgumentParser(prog="edged.tls.certificates")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--name", action="append", default=[], help="host name or address of the certificate")
@@ -413,7 +421,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ensure(given.state_dir, given.name, time.time(), given.client)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 1 if is_disk_error(error) else EXIT_CONFIG
     return 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import trio
 
-from edged.errors import ConfigError
+from edged.errors import EdgedError
 from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
@@ -67,7 +67,7 @@ class Certificates:
         return not self._own.cert
 
     async def load(self) -> ServerTls:
-        """The first material. Raises ConfigError."""
+        """The first material. Raises ConfigError, NotMade."""
         self.tls = ServerTls(await self._files())
         self.bundle = self._bundle_of(self.tls.certificate)
         return self.tls
@@ -92,7 +92,7 @@ class Certificates:
         """Have a new certificate made; whether there is one. Otherwise the old one stays in use."""
         try:
             self._material = await self._ensure()
-        except ConfigError as error:
+        except EdgedError as error:
             self._renewal_error = str(error)
             self._log.error("certificates not renewed", error=str(error))
             return False

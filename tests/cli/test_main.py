@@ -164,6 +164,22 @@ def test_a_full_disk_behind_a_file_is_1(capsys: pytest.CaptureFixture[str]) -> N
     assert cli.failed(ConfigError("/x: No such file")) == 2
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS])
+def test_a_disk_error_counts_through_every_error_that_was_made_of_it(number: int) -> None:
+    """systemd does not restart a daemon that ends with 2."""
+    try:
+        try:
+            raise ConfigError("cannot keep a module") from OSError(number, os.strerror(number))
+        except ConfigError as error:
+            raise ConfigError("profiles[0]: cannot keep a module") from error
+    except ConfigError as error:
+        assert cli.failed(BaseExceptionGroup("nursery", [error])) == 1
+    try:
+        raise ConfigError("closed") from OSError(errno.EACCES, os.strerror(errno.EACCES))
+    except ConfigError as error:
+        assert cli.failed(error) == 2
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 @pytest.mark.parametrize("command", [
     ["crds", "--directory", "{disk}"], ["man", "--directory", "{disk}"], ["sandbox", "--kubeconfig", "{disk}/kc"],

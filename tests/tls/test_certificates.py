@@ -14,7 +14,9 @@ import pytest
 import trio
 from cryptography import x509
 
-from edged.errors import ConfigError
+from edged.cli import main as frame
+from edged.errors import ConfigError, EdgedError
+from edged.process import children
 from edged.tls import certificates
 from edged.tls.certificates import DAY_S, OVERLAP_S, ensure, ensure_in_child, load, serving_names
 
@@ -224,3 +226,26 @@ def test_the_childs_complaint_is_passed_on(tmp_path):
     with pytest.raises(ConfigError, match=r"ca\.crt is not a certificate"):
         trio.run(ensure_in_child, tmp_path, ["other"])
     assert certificates.main(["--state-dir", str(tmp_path), "--name", "other"]) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_no_fault_of_the_configuration(tmp_path):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        with pytest.raises(OSError, match="No space left"), open(tmp_path / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        with pytest.raises(certificates.NotMade, match=r"cannot make certificates in .*No space left") as made:
+            trio.run(ensure_in_child, tmp_path, NAMES)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    assert frame.failed(made.value) == 1
+
+
+def test_a_child_that_is_killed_is_no_fault_of_the_configuration(tmp_path, monkeypatch):
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(children, "own_program", lambda *_: killed)
+    with pytest.raises(EdgedError, match="cannot make certificates") as made:
+        trio.run(ensure_in_child, tmp_path, NAMES)
+    assert frame.failed(made.value) == 1

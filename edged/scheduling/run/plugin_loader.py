@@ -160,7 +160,9 @@ class PluginLoader:
             try:
                 profiles.append(_build(config, own, own_guests, handle, old))
             except ConfigError as error:
-                raise (ConfigError(f"{where}: {error}") if scheduler.config else error) from error
+                if not scheduler.config:
+                    raise
+                raise ConfigError(f"{where}: {error}") from error
         return profiles
 
     async def _plugin(self, entry: PluginConfig, handle: Handle, old: Loaded) -> LoadedPlugin:
