@@ -193,6 +193,12 @@ def test_what_is_written_is_read_back_by_every_reader(indent_lists: bool) -> Non
         assert load(text) == yaml.safe_load(text) == value
 
 
+def test_what_is_not_printable_for_go_is_escaped_as_there() -> None:
+    text = 'größe \U0001f600 \u2028\x85\x1b\a "q" \\ back'
+    assert yaml_text.dumps(text) == '"größe \\U0001F600 \\L\\N\\e\\a \\"q\\" \\\\ back"\n'
+    assert load(yaml_text.dumps(text)) == yaml.safe_load(yaml_text.dumps(text)) == text
+
+
 def test_how_it_is_written() -> None:
     assert yaml_text.dumps(
         {"b": [{"c": "y", "d": ["it's", "x\ny\n"]}, []], "a": {"k: v": "1", "": None}, "z": 1e16}

@@ -51,13 +51,14 @@ def run(args: argparse.Namespace) -> int:
     reports: list[AuditReport] = []
     summary: AuditSummary | None = None
     with progress(show=not args.quiet) as say:
+        teller = _Teller(say)
         try:
             path = args.socket or configured_socket(args.config)
             for kind, event in lines(path, request_of(args), silence_s=_SILENCE_S):
                 if kind == "result":
                     summary = event["audit"]
                 elif "report" not in event:
-                    _tell(event, say)
+                    teller.tell(event)
                 elif args.output_scan:
                     print(dumps(event["report"]).decode(), flush=True)
                 else:
@@ -89,16 +90,23 @@ def request_of(args: argparse.Namespace) -> dict[str, Any]:
     return request
 
 
-def _tell(event: dict[str, Any], say: Progress) -> None:
-    """What the daemon is doing: a namespace, counts of all that was checked so far, or why it waits."""
-    if "waiting" in event:
-        if event["waiting"]:
-            say.now(f"waiting: {event['waiting']}")
-        return
-    found = event.get("progress") or {}
-    where = f"namespace {found['done'] + 1} of {found['of']}, {found['namespace']}; " if "namespace" in found else ""
-    if "scanned" in found:
-        say(f"{where}so far {found['scanned']} objects: {_counts(found)}")
+class _Teller:
+    """Tells what the daemon is doing: counts of all that was checked so far and the namespace, or why it waits."""
+
+    def __init__(self, say: Progress) -> None:
+        self._say = say
+        self._where = ""
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        if "waiting" in event:
+            if event["waiting"]:
+                self._say.now(f"waiting: {event['waiting']}")
+            return
+        found = event.get("progress") or {}
+        if "namespace" in found:
+            self._where = f"; now namespace {found['namespace']} ({found['done'] + 1} of {found['of']})"
+        if "scanned" in found:
+            self._say(f"{found['scanned']} objects so far: {_counts(found)}{self._where}")
 
 
 def _counts(found: Mapping[str, Any]) -> str:

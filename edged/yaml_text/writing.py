@@ -84,7 +84,10 @@ _LIKE_A_NUMBER: Final = re.compile(
 )
 """For readers of YAML 1.1 or 1.2: numbers, those of base 60, times."""
 _PLAIN: Final = re.compile(r"(?:[^-?:,\[\]{}#&*!|>'\"%@` ]|--?[A-Za-z0-9])(?:[^:# ]|:(?=[^ ])|(?<! )#| +(?=[^ #]))*")
-_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+_ESCAPES: Final = {
+    '"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0", "\a": "\\a", "\b": "\\b", "\v": "\\v",
+    "\f": "\\f", "\x1b": "\\e", "\x85": "\\N", "\u2028": "\\L", "\u2029": "\\P",
+}  # fmt: skip
 
 
 def _key_written(key: object) -> str:
@@ -111,7 +114,7 @@ def _scalar(value: object, indent: str) -> str:
 
 def _quoted(text: str) -> str:
     """In one line, quoted where it has to be."""
-    if not text.isprintable() or _WORD.fullmatch(text) or _LIKE_A_NUMBER.fullmatch(text):
+    if not _is_printable(text) or _WORD.fullmatch(text) or _LIKE_A_NUMBER.fullmatch(text):
         return f'"{"".join(map(_escaped, text))}"'
     if _PLAIN.fullmatch(text) and not text.startswith(("---", "...")):
         return text
@@ -121,12 +124,17 @@ def _quoted(text: str) -> str:
 def _escaped(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
-    if character.isprintable():
+    if _is_printable(character):
         return character
     code = ord(character)
     if 0xD800 <= code < 0xE000:
         raise YamlError(f"no YAML for text with half a surrogate pair: {character!r}")
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
+
+
+def _is_printable(text: str) -> bool:
+    """Go's library escapes what is beyond the basic plane, such as emoji, too."""
+    return text.isprintable() and (text.isascii() or max(text) <= "\uffff")
 
 
 def _can_be_block(text: str) -> bool:
@@ -134,7 +142,7 @@ def _can_be_block(text: str) -> bool:
     return (
         "\n" in text
         and text[0] not in " \t\n"
-        and all(part.isprintable() for part in text.replace("\t", " ").split("\n"))
+        and all(_is_printable(part) for part in text.replace("\t", " ").split("\n"))
     )
 
 

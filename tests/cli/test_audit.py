@@ -82,14 +82,19 @@ def run(path: Path, *arguments: str, events: list[dict[str, Any]] | None = None)
 def test_what_passes(path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     progress = {"progress": {"namespace": "shop", "done": 0, "of": 2, "scanned": 1, "pass": 1, "fail": 0, "error": 0}}
     monkeypatch.setattr(shown, "_QUIET_S", 0.0)
-    code, asked = run(path, events=[told(progress), told({"waiting": "refused"}), told({"waiting": ""}), ended()])
+    monkeypatch.setattr(shown, "_LINES_S", 0.0)
+    counts = {"progress": {"scanned": 3, "pass": 3, "fail": 0, "error": 0}}
+    waiting = [told({"waiting": "refused"}), told({"waiting": ""})]
+    code, asked = run(path, events=[told(progress), told(counts), *waiting, ended()])
     assert code == 0 and asked == {"operation": "audit", "details": "findings"}
     printed = capsys.readouterr()
     assert printed.out.splitlines() == [
         "3 objects in 2 namespaces: 3 pass, 0 fail, 0 error", "3 reports written (openreports.io/v1alpha1)",
     ]  # fmt: skip
     assert printed.err.splitlines() == [
-        "namespace 1 of 2, shop; so far 1 objects: 1 pass, 0 fail, 0 error", "waiting: refused",
+        "1 objects so far: 1 pass, 0 fail, 0 error; now namespace shop (1 of 2)",
+        "3 objects so far: 3 pass, 0 fail, 0 error; now namespace shop (1 of 2)",
+        "waiting: refused",
     ]  # fmt: skip
 
 
