@@ -27,6 +27,7 @@ from edged.errors import ConfigError
 from edged.kube.config import KubernetesConfig
 from edged.kube.values.checks import access_rule
 from edged.process.config import NodeConfig
+from edged.process.own_program import spelled
 from edged.registry.config import RegistryConfig, SignaturesConfig, module_url
 from edged.scheduling.config import section as scheduler_section
 from edged.scheduling.config.section import SchedulerConfig
@@ -123,7 +124,8 @@ def _text(path: str | os.PathLike[str]) -> str:
             content = file.read()
     except FileNotFoundError as error:
         given = "" if os.fspath(path) == DEFAULT_PATH else f" --config {os.fspath(path)}"
-        raise ConfigError(f"{os.fspath(path)}: {error.strerror}; `edged init{given}` writes one") from error
+        init = spelled(f"`edged init{given}`")
+        raise ConfigError(f"{os.fspath(path)}: {error.strerror}; {init} writes one") from error
     except OSError as error:
         raise ConfigError(f"{os.fspath(path)}: {error.strerror}") from error
     try:

@@ -220,3 +220,12 @@ COMPILERS = {"go", "rustc", "cargo", "zig", "npm", "tinygo"}
 _LEFT_OUT = pytest.StashKey[list[str]]()
 _LACKING = pytest.StashKey[dict[str, str]]()
 _AVAILABLE = pytest.StashKey[dict[tuple[str, ...], build.Availability]]()
+
+
+@pytest.fixture
+def edged_in_path(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An `edged` that the shell finds, as after `edged init`: messages then name it by this word."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "edged").write_text("#!/bin/sh\n")
+    (folder / "edged").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)

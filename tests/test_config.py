@@ -488,6 +488,7 @@ def test_arrays_nested_too_deeply_are_an_error_of_the_file(depth: int) -> None:
         config.parse(f"[x]\na = {'[' * depth}{']' * depth}\n")
 
 
+@pytest.mark.usefixtures("edged_in_path")
 def test_a_file_that_is_not_there_says_who_writes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = tmp_path / "edged.toml"
     with pytest.raises(ConfigError, match=rf"{missing}: No such file .*; `edged init --config {missing}` writes one"):

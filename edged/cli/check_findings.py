@@ -14,6 +14,7 @@ from edged.admission.rules.webhooks import Generated
 from edged.cli.module_content import content_problem
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.process.own_program import spelled
 from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.wasm.purpose import PLUGIN, POLICY, Purpose
@@ -115,14 +116,15 @@ def _file_errors(config: Config) -> Iterator[str]:
             with open(path, "rb"):
                 pass
         except FileNotFoundError as error:
-            step = "`edged init` writes it" if "kubeconfig" in key else "put the file there, or correct the path"
+            init = spelled("`edged init` writes it")
+            step = init if "kubeconfig" in key else "put the file there, or correct the path"
             yield f"{key}: {path}: {error.strerror}; {step}"
         except OSError as error:
             yield f"{key}: {path}: {error.strerror}"
     if config.admission and config.admission.register == "static":
         directory = config.admission.static_dir
         if not os.path.isdir(directory):
-            yield f"[admission] static_dir: {directory}: no such directory; `edged init` makes it"
+            yield f"[admission] static_dir: {directory}: no such directory; {spelled('`edged init`')} makes it"
 
 
 def _named_files(config: Config) -> Iterator[tuple[str, str]]:

@@ -37,15 +37,16 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from edged.cli.doctor import unit
     from edged.cli.doctor.checks import Checks
     from edged.cli.doctor.findings import FAIL
+    from edged.process.own_program import spelled
 
     checks = Checks(args.config or options.DEFAULT_CONFIG, unit.read(), lambda found: options.cluster(args, found),
                     is_default=args.config is None)
-    found = checks.all(args.admin_kubeconfig)
+    found = [replace(finding, remedy=spelled(finding.remedy)) for finding in checks.all(args.admin_kubeconfig)]
     if is_table(args.output):
         _print(found, args.output)
     else:

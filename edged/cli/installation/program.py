@@ -5,7 +5,6 @@ Installed by pip, files that are not Python are below PREFIX/share/edged; in a c
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ import edged
 from edged.cli.installation.layout import Layout
 from edged.cli.installation.machine import Machine
 from edged.errors import ConfigError
+from edged.process import own_program
 
 SAMPLE = "admission/pod-privileged/pod-privileged.wasm"
 
@@ -58,12 +58,10 @@ def _first(what: str, places: list[Path]) -> Path:
 
 
 def own_script() -> Path:
-    """The script of this installation, also where it was called by a link from elsewhere."""
-    places = [Path(sysconfig.get_path("scripts")) / "edged", Path(sys.argv[0]).absolute()]
-    for path in places:
-        if path.name == "edged" and path.is_file() and os.access(path, os.X_OK):
-            return path.resolve() if path.is_symlink() else path
-    raise ConfigError(f"the `edged` program is not installed; looked for {places[0]}. In a checkout: "
+    """The script of this installation. Raises ConfigError: there is none."""
+    if found := own_program.script():
+        return found
+    raise ConfigError(f"the `edged` program is not installed; looked for {own_program.places()[0]}. In a checkout: "
                       "python3 -m venv /opt/edged && /opt/edged/bin/pip install .")
 
 

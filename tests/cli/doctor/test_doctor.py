@@ -15,6 +15,9 @@ from edged.cli import main as cli
 POLICY = Path(__file__).parents[3] / "modules/admission/pod-privileged/pod-privileged.wasm"
 
 
+pytestmark = pytest.mark.usefixtures("edged_in_path")
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a configuration in it and a kubeconfig that leads nowhere."""
