@@ -16,6 +16,7 @@ from edged import config as configuration
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.config import NodeConfig
+from edged.process.own_program import spelled
 
 _SILENCE_S = 10.0
 _NODE_SECTION = re.compile(
@@ -91,8 +92,7 @@ def lines(
                     yield _decoded(line, path)
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(
-            f"edged is not running: nobody answers at {path}. `systemctl start edged` starts it, `journalctl -u edged` "
-            "says why it ended; --socket names another socket"
+            f"edged is not running: nobody answers at {path}. {_how_to_start()}; --socket names another socket"
         ) from None
     except TimeoutError:
         raise PeerError(
@@ -102,6 +102,16 @@ def lines(
         raise PeerError(f"no permission for {path}: run this as root or as a member of its group") from None
     except OSError as error:
         raise PeerError(f"{path}: {error.strerror or error}") from error
+
+
+def _how_to_start() -> str:
+    from edged.cli.doctor import unit
+
+    if unit.read().path is not None:
+        return "`systemctl start edged` starts it, `journalctl -u edged` says why it ended"
+    if os.path.lexists(configuration.DEFAULT_PATH):
+        return spelled(f"There is no {unit.NAME}: `edged init` makes it; without systemd, start `edged run`")
+    return spelled("`edged init` prepares this node")
 
 
 def _decoded(line: bytes, path: str) -> tuple[str, dict[str, Any]]:

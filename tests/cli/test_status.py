@@ -13,6 +13,7 @@ import pytest
 
 from edged.cli import main as cli
 from edged.cli import status_client
+from edged.cli.doctor import unit
 from edged.process.config import NodeConfig
 from tests.cli.test_status_report import PROBLEM, report
 
@@ -59,10 +60,31 @@ def served(path: Path, answer: dict[str, Any], *arguments: str) -> int:
         daemon.close()
 
 
-def test_not_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_not_running(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit, "read", lambda: unit.Unit(tmp_path / "edged.service"))
     assert cli.main(["status", "--socket", str(tmp_path / "s")]) == 1
     said = capsys.readouterr().err
     assert "edged is not running" in said and "systemctl start edged" in said and "journalctl -u edged" in said
+
+
+@pytest.mark.usefixtures("edged_in_path")
+@pytest.mark.parametrize("command", [["status"], ["audit"], ["reviews", "p"], ["schedule", "explain", "default/x"]])
+def test_not_running_on_a_node_without_a_unit(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edged.toml"
+    monkeypatch.setattr(unit, "read", unit.Unit)
+    monkeypatch.setattr(status_client.configuration, "DEFAULT_PATH", str(file))
+    monkeypatch.setattr(status_client, "NodeConfig", lambda: NodeConfig(socket=str(tmp_path / "s")))
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err
+    assert "`edged init` prepares this node" in said and "systemctl" not in said
+    file.write_text(f'[node]\nsocket = "{tmp_path}/s"\n')
+    assert cli.main(command) == 1
+    said = capsys.readouterr().err
+    assert "There is no edged.service: `edged init` makes it" in said and "systemctl" not in said
 
 
 def test_a_dead_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
