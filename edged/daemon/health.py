@@ -34,7 +34,7 @@ from edged.daemon.protection import (
     judge,
 )
 from edged.daemon.reload import Reload
-from edged.http.health import Probes
+from edged.http.health import ADMISSION_TLS, NOT_PROBED, Probes
 from edged.kube.contact import Contact
 from edged.tls.validity import validity
 
@@ -89,6 +89,12 @@ class DaemonHealth:
         """What /readyz says, where there is one or not."""
         return self._probes is not None and self._probes.is_ready()
 
+    def _listener(self) -> str:
+        """Why the admission listener does not complete a TLS handshake; "" where that is not known."""
+        check = self._probes.ready.get(ADMISSION_TLS) if self._probes is not None else None
+        found = check() if check is not None else ""
+        return "" if found == NOT_PROBED else found
+
     def _loading(self) -> str:
         if not self.is_serving:
             return NOT_SERVING.text
@@ -118,6 +124,7 @@ class DaemonHealth:
         return Facts(
             now=self._now(),
             serving=self.is_serving,
+            listener=self._listener(),
             policies=[*self._configured(), *self._resources()],
             registration=_registration(registration) if registration is not None else None,
             scheduler=_scheduler(scheduling) if scheduling is not None else None,
@@ -136,6 +143,7 @@ class DaemonHealth:
             yield PolicyFacts(
                 policy.name,
                 monitor=policy.monitor,
+                ignored=policy.config.failure_policy == "Ignore",
                 rules=rules_of(policy),
                 error=policy.error or "",
                 waits=policy.is_waiting,
@@ -156,6 +164,7 @@ class DaemonHealth:
             describe(planned.obj) if planned.blocked else planned.name,
             object=describe(planned.obj),
             monitor=policy is not None and policy.monitor,
+            ignored=policy is not None and policy.config.failure_policy == "Ignore",
             served=policy is not None and facts.phase not in UNSERVED,
             error=facts.error or (policy.error or "" if policy is not None else ""),
             earlier=bool(facts.error) and policy is not None and not policy.error,

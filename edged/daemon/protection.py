@@ -20,7 +20,7 @@ in_force      the API server asks it, and it answers
 answers       it answers; with register = "none" nobody knows whether the API server asks it
 outdated      the API server asks it, and an earlier version of it answers
 failing       the API server asks it, and its last reviews ended in an error or a timeout
-refusing      it cannot answer, so it denies every request that it is asked about
+refusing      it cannot answer, or nobody reaches it: every request that it is for is denied
 unconfirmed   this process has not been able to tell the API server of it
 not_enforced  the API server does not ask it, or nothing comes of its answer: requests pass
 unregistered  it is not to be registered: rules = [], or a policy for requests of other programs
@@ -47,12 +47,13 @@ IN_FORCE: frozenset[State] = frozenset({"in_force", "outdated"})
 class PolicyFacts:
     """`object`: the custom resource that it comes from, "" for one of the configuration file. `served`: whether it
     answers under its name. `error`: why it, or its present version where an `earlier` one answers, cannot answer.
-    `waits`: that will be tried again. `why`: what else keeps it from being asked. `failures`: reviews in a row that
-    failed, and the last one's reason."""
+    `ignored`: its failurePolicy is Ignore. `waits`: that will be tried again. `why`: what else keeps it from being
+    asked. `failures`: reviews in a row that failed, and the last one's reason."""
 
     name: str
     object: str = ""
     monitor: bool = False
+    ignored: bool = False
     served: bool = True
     rules: Rules = "some"
     error: str = ""
@@ -109,10 +110,12 @@ class SchedulerFacts:
 class Facts:
     """What is known at one moment. `registration` None: no [admission]. `scheduler` None: no [scheduler]. `contact`:
     why the API server does not answer, "" where it does or was not asked. `kubeconfig`: why the one that is needed
-    cannot be used; `has_server`: whether an earlier one is in use."""
+    cannot be used; `has_server`: whether an earlier one is in use. `listener`: why the admission listener does not
+    complete a TLS handshake, "" where it does."""
 
     now: float
     serving: bool = True
+    listener: str = ""
     policies: Sequence[PolicyFacts] = ()
     registration: RegistrationFacts | None = None
     scheduler: SchedulerFacts | None = None
@@ -168,7 +171,8 @@ NOT_SERVING = Problem(
 def judge(facts: Facts) -> Protection:
     """What there is to say."""
     registration = facts.registration
-    policies = tuple(_judged(policy, registration) for policy in facts.policies) if registration is not None else ()
+    judged = (_judged(policy, registration, facts.listener) for policy in facts.policies) if registration else ()
+    policies = tuple(judged)
     problems = tuple(_problems(facts, policies)) if facts.serving else (NOT_SERVING,)
     parts = [NOT_SERVING.text] if not facts.serving else [*_head(facts, policies), *_phrases(problems)]
     sentence = "; ".join(part for part in parts if part)
@@ -177,8 +181,11 @@ def judge(facts: Facts) -> Protection:
 
 
 # --- policies
-def _judged(policy: PolicyFacts, registration: RegistrationFacts) -> Judged:
+def _judged(policy: PolicyFacts, registration: RegistrationFacts, listener: str) -> Judged:
     state, why = _state(policy, registration)
+    if listener and state not in ("not_enforced", "unregistered"):
+        state = "not_enforced" if policy.monitor or policy.ignored else "refusing"
+        why = policy.error if policy.error and not policy.earlier else listener
     return Judged(policy.name, state, policy.monitor, why)
 
 
@@ -225,8 +232,8 @@ _WORDS: Mapping[State, str] = {
 def _policy_problems(facts: Facts, policies: Iterable[Judged]) -> Iterable[Problem]:
     for policy, judged in zip(facts.policies, policies, strict=True):
         words = _WORDS.get(judged.state)
-        if words is None:
-            continue
+        if words is None or (facts.listener and judged.why == facts.listener):
+            continue  # nothing is wrong, or _listener_problems says it once for all
         if judged.state == "failing" and judged.monitor:
             words = "checks nothing because it fails"
         text = f"{judged.name}: {words}: {judged.why}"
@@ -245,6 +252,7 @@ def _mend_policy(policy: PolicyFacts, judged: Judged) -> str:
 
 # --- everything else
 def _problems(facts: Facts, policies: Sequence[Judged]) -> Iterable[Problem]:
+    yield from _listener_problems(facts)
     yield from _policy_problems(facts, policies)
     yield from _contact_problems(facts)
     if facts.registration is not None:
@@ -261,6 +269,13 @@ def _problems(facts: Facts, policies: Sequence[Judged]) -> Iterable[Problem]:
         yield Problem("reload", text, next_step, text)
     if facts.scheduler is not None:
         yield from _scheduler_problems(facts.scheduler, phrased=not (facts.contact or not facts.has_server))
+
+
+def _listener_problems(facts: Facts) -> Iterable[Problem]:
+    if facts.listener:
+        text = f"the admission listener does not answer: {facts.listener}"
+        next_step = "`edged doctor` looks at its certificate, `journalctl -u edged` says more"
+        yield Problem("policies", text, next_step, text)
 
 
 def _contact_problems(facts: Facts) -> Iterable[Problem]:

@@ -29,6 +29,8 @@ PATHS = ("/livez", "/readyz", "/healthz", "/metrics")
 LINES_AT_ONCE = 200
 PROBE_INTERVAL_S = 10.0
 PROBE_TIMEOUT_S = 5.0
+ADMISSION_TLS = "admission-tls"
+NOT_PROBED = "not probed yet"
 
 
 class Probes:
@@ -46,9 +48,9 @@ class Probes:
         return not any(check() for check in (self.live | self.ready).values())
 
     def probe_tls(self, nursery: trio.Nursery, address: str, interval_s: float = PROBE_INTERVAL_S,
-                  name: str = "admission-tls") -> None:
+                  name: str = ADMISSION_TLS) -> None:
         """From now on shake hands with `address` (host:port of the admission listener) every so often."""
-        results = ["not probed yet"]
+        results = [NOT_PROBED]
         self.ready[name] = lambda: results[-1]
         nursery.start_soon(self._probe_for_ever, address, interval_s, results)
 

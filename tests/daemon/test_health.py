@@ -179,7 +179,10 @@ def test_an_api_server_that_is_away_delays_readyz_and_not_systemd(world: World) 
                 await until(lambda: ready(world))
                 await until(lambda: says(world, "1 of 1 policy in force."))
                 assert (await world.status())["ready"] and "[!]" not in (await world.probe("/readyz?verbose"))[1]
-                world.daemon._probes.ready["admission-tls"] = lambda: "no TLS handshake"
+                world.daemon._probes.ready["admission-tls"] = lambda: "no TLS handshake with it"
+                denied = "0 of 1 policy in force; the admission listener does not answer: no TLS handshake with it."
+                assert await world.sentence() == denied
+                assert (await world.status())["policies"]["no-privileged"]["enforcement"] == "refusing"
                 assert (await world.probe())[0] == 503 and not (await world.status())["ready"]
                 assert "\nedged_ready 0\n" in (await world.probe("/metrics"))[1]
                 world.daemon._probes.ready["admission-tls"] = lambda: ""

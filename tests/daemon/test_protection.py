@@ -140,6 +140,29 @@ def test_static_manifests_are_read_a_while_later() -> None:
     assert of(A, B, registration=replace(static, settles_s=0)).sentence == "2 of 2 policies in force."
 
 
+def test_a_listener_that_completes_no_handshake_keeps_all_policies_from_answering() -> None:
+    why = "no TLS handshake with 127.0.0.1:8443 within 5 s"
+    found = of(A, replace(B, ignored=True), PolicyFacts("raw", rules="none"), listener=why)
+    assert states(found) == ["refusing", "not_enforced", "unregistered"]
+    assert found.sentence == (
+        "0 of 2 policies in force; 1 policy not registered, as configured; "
+        f"the admission listener does not answer: {why}."
+    )
+    (problem,) = found.problems
+    assert problem.subject == "policies" and "edged doctor" in problem.next_step
+    assert found.about("policies") == problem.text
+
+
+def test_behind_such_a_listener_each_policy_keeps_its_own_error() -> None:
+    found = of(replace(A, monitor=True), replace(B, error="it traps"), listener="no TLS handshake")
+    assert [(policy.state, policy.why) for policy in found.policies] == [
+        ("not_enforced", "no TLS handshake"), ("refusing", "it traps"),
+    ]  # fmt: skip
+    assert len(found.problems) == 2 and "`b`: denies every request that it is asked about, it traps" in found.sentence
+    unseen = of(A, registration=RegistrationFacts("none", "off", told=True), listener="no TLS handshake")
+    assert unseen.sentence.startswith("0 of 1 policy answer;") and states(unseen) == ["refusing"]
+
+
 def test_custom_resources() -> None:
     from_cluster = replace(A, object="ClusterAdmissionPolicy x", waits=True)
     outdated = of(replace(from_cluster, error="it traps", earlier=True))
