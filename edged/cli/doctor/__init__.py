@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 def declare(parser: Parser) -> None:
     parser.describe(
-        "Tests whether the daemon can work on this machine: the machine and Python, the unit, files and folders, "
-        "ports, modules, the certificate, the API server, the daemon's rights, and webhooks that nobody answers. "
+        "Tests whether the daemon can work on this machine: the machine and Python, the unit and its service, files "
+        "and folders, ports, modules, the certificate, the API server, the daemon's rights, and webhooks that nobody "
+        "answers. "
         "What is wrong is named with the command that mends it. Run it as root: it then checks with the rights of the "
         "unit's user.",
         "edged doctor", "edged doctor --admin-kubeconfig /etc/rancher/k3s/k3s.yaml", "edged doctor -o json",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edged import config as configuration
-from edged.cli.doctor import account, certificate, cluster, listeners, machine, modules, paths, static_files
+from edged.cli.doctor import account, certificate, cluster, listeners, machine, modules, paths, service, static_files
 from edged.cli.doctor import unit as units
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
 from edged.cli.doctor.unit import Unit
@@ -36,8 +36,8 @@ class Checks:
     def all(self, administrator: str | None) -> list[Finding]:
         """Everything. `administrator`: a kubeconfig that may list webhooks."""
         return [
-            *self.of_account(), *account.findings_as(self.who, self.as_daemon), *listeners.findings(self.config),
-            *self.webhooks(administrator),
+            *self.of_account(), *self.of_service(), *account.findings_as(self.who, self.as_daemon),
+            *listeners.findings(self.config), *self.webhooks(administrator),
         ]  # fmt: skip
 
     def of_account(self) -> Iterator[Finding]:
@@ -52,6 +52,11 @@ class Checks:
         else:
             whose = f", as whom {self.unit.path} starts the daemon" if wanted else ""
             yield Finding("user", OK, f"checks are for {self.who.name}{whose}")
+
+    def of_service(self) -> Iterator[Finding]:
+        """Whether systemd runs what is checked here."""
+        if self.unit.path is not None:
+            yield from service.findings(service.shown(Machine()))
 
     def as_daemon(self) -> list[Finding]:
         """What has to be checked with the rights of the daemon's user."""
