@@ -163,7 +163,12 @@ class CreateWebhookObject:
         return UNCHANGED
 
     async def apply(self, found: Finding) -> None:
-        await writes.create(self.client, webhook_resource(self.desired["kind"]), self.desired)
+        try:
+            await writes.create(self.client, webhook_resource(self.desired["kind"]), self.desired)
+        except ApiError as error:
+            # Another node's init was faster, or the daemon: whose it is now decides.
+            if error.code != 409 or await self.look() != UNCHANGED:
+                raise
 
 
 def webhook_resource(kind: str) -> GroupVersionResource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from edged.cli.installation import administrator
 from edged.cli.installation import program as program_places
 from edged.cli.installation.default_config import Part
 from edged.cli.installation.layout import Layout
+from edged.cli.installation.lock import only_one
 from edged.cli.installation.machine import Machine
 from edged.cli.installation.plan import Cluster, Planner, Wanted
 from edged.cli.installation.program import Program
@@ -44,6 +46,11 @@ async def install(
 ) -> None:
     """Fills the report; `said` hears of each step. Raises EdgedError before anything was changed."""
     check_machine(place.machine, "init")
+    with nullcontext() if options.dry_run else only_one(place.layout.lock):
+        await _install(options, place, report, said)
+
+
+async def _install(options: InitOptions, place: Place, report: Report, said: Callable[[Done], None]) -> None:
     report.facts.append(("program", str(place.program.script)))
     why = program_places.unreadable(place.program.needs, place.layout, place.machine)
     if why:

@@ -41,6 +41,8 @@ class Layout:
         Distribution(name="k0s", kubeconfig=Path("/var/lib/k0s/pki/admin.conf")),
         Distribution(name="MicroK8s", kubeconfig=Path("/var/snap/microk8s/current/credentials/client.config")),
     )
+    lock: Path = Path("/run/edged-installation.lock")
+    """Only root writes there, unlike in /run/lock."""
     credentials: Path = Path("/run/credentials")
     """Below it systemd shows files to services while they run (LoadCredential=)."""
 

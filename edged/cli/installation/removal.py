@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from edged.cli.installation.cluster_steps import find
 from edged.cli.installation.install import check_machine
 from edged.cli.installation.layout import USER, Layout
 from edged.cli.installation.local_steps import SystemdReload
+from edged.cli.installation.lock import only_one
 from edged.cli.installation.machine import Machine
 from edged.cli.installation.removal_steps import (
     DeleteEmptyFolder,
@@ -79,6 +81,11 @@ async def uninstall(
 ) -> None:
     """Fills the report; `said` hears of each step. Raises EdgedError before anything was changed."""
     check_machine(there.machine, "uninstall")
+    with nullcontext() if options.dry_run else only_one(there.layout.lock):
+        await _uninstall(options, there, report, said)
+
+
+async def _uninstall(options: UninstallOptions, there: Installed, report: Report, said: Said) -> None:
     removal = Removal(options, there, report, said)
     client = await removal.connect()
     try:

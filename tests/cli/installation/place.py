@@ -93,6 +93,7 @@ def layout(root: Path) -> Layout:
         socket=root / "run/edged.sock", static=root / "etc/edged/static", modules=root / "usr/lib/edged/modules",
         units=root / "etc/systemd/system", packaged_units=(), link=root / "usr/local/bin/edged",
         program_path=(root / "usr/local/bin", root / "usr/bin"), hidden=(root / "root",),
+        lock=root.with_name(f"{root.name}.lock"),
         distributions=(Distribution(name="k3s", kubeconfig=root / "etc/rancher/k3s/k3s.yaml"),
                        Distribution(name="kubeadm", kubeconfig=root / "etc/kubernetes/admin.conf")),
     )  # fmt: skip

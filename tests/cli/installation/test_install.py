@@ -16,10 +16,13 @@ import trio
 from edged import config as configuration
 from edged.cli.installation import identity
 from edged.cli.installation.install import InitOptions, Place, install
+from edged.cli.installation.lock import only_one
 from edged.cli.installation.machine import Owner
 from edged.cli.installation.plan import CertificatesStep
+from edged.cli.installation.removal import Installed, UninstallOptions, uninstall
 from edged.cli.installation.steps import Finding, Report
 from edged.errors import ConfigError, EdgedError
+from edged.kube import writes
 from edged.kube.client import ApiClient, NoAnswer
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.server import Sandbox
@@ -397,5 +400,52 @@ def test_objects_of_another_machine_are_not_touched(node: Place) -> None:
         server.storage.update(bucket, {**obj, "metadata": metadata})
         with pytest.raises(EdgedError, match=r"edge-2/0123.*--only scheduler"):
             await init(node)
+
+    in_cluster(node, steps)
+
+
+def test_a_webhook_object_that_is_made_in_the_same_moment(node: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody makes it between the look and the create. If it is this node's, all is well; otherwise it is refused."""
+    bucket = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+    create = writes.create
+
+    async def steps(server: Sandbox) -> None:
+        whose = ""
+
+        async def after_another(client: ApiClient, resource: Any, obj: dict[str, Any]) -> Any:
+            await create(client, resource, webhooks_of(obj, whose))
+            return await create(client, resource, obj)
+
+        monkeypatch.setattr(writes, "create", after_another)
+        report = await init(node)
+        assert report.failed is None and names(server, bucket) == ["edged"]
+        for each in ("validating", "mutating"):
+            server.storage.delete(bucket.replace("validating", each), NamespacedName("", "edged"))
+        whose = "edge-2/0123"
+        failed = (await init(node)).failed
+        assert failed is not None and "belongs to edge-2/0123" in failed.detail
+
+    in_cluster(node, steps)
+
+
+def webhooks_of(obj: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The same object of that owner; "": of the same."""
+    if not owner:
+        return obj
+    return {**obj, "metadata": {**obj["metadata"], "annotations": {"edged.dev/owner": owner}}}
+
+
+def test_only_one_at_a_time(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        before = files_below(tmp_path)
+        with only_one(node.layout.lock):
+            with pytest.raises(EdgedError, match="another `edged init` or `edged uninstall` runs"):
+                await init(node)
+            with pytest.raises(EdgedError, match="another `edged init` or `edged uninstall` runs"):
+                await uninstall(UninstallOptions(), Installed(node.machine, node.layout, None), Report())
+            assert (await init(node, dry_run=True)).failed is None
+        assert files_below(tmp_path) == before and machine(node).calls == []
+        await init(node)
+        assert not node.layout.lock.exists()
 
     in_cluster(node, steps)
