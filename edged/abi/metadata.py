@@ -77,9 +77,12 @@ def check_loadable(metadata: Metadata, imported_modules: Iterable[str] = (), exp
                 f"the policy needs Kubewarden {metadata.minimum_version} or newer; "
                 f"edged follows {KUBEWARDEN_VERSION[0]}.{KUBEWARDEN_VERSION[1]}"
             )
-    if metadata.execution_mode == "kubewarden-wapc" and metadata.protocol_version != "v1":
-        nothing = misplaced(purpose_of(imported_modules, exports), POLICY) or "the module carries no policy metadata"
-        found = metadata.protocol_version or f"none ({nothing})"
+    if metadata.execution_mode != "kubewarden-wapc":
+        return
+    if elsewhere := misplaced(purpose_of(imported_modules, exports), POLICY):
+        raise BadMetadata(elsewhere)
+    if metadata.protocol_version != "v1":
+        found = metadata.protocol_version or "none (the module carries no policy metadata)"
         raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")
 
 

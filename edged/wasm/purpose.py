@@ -33,5 +33,5 @@ def misplaced(found: Purpose, wanted: Purpose) -> str:
     if not found or found == wanted:
         return ""
     if found == POLICY:
-        return "the module is an admission policy: it belongs under [[admission.policy]]"
-    return "the module is a scheduler plugin: it belongs under [[scheduler.plugin]]"
+        return "the module is an admission policy: write it under [[admission.policy]]"
+    return "the module is a scheduler plugin: write it under [[scheduler.plugin]]"

@@ -17,8 +17,9 @@ def test_a_module_without_the_section_has_defaults():
     assert parse(None) == Metadata()
     with pytest.raises(BadMetadata, match="found: none"):
         check_loadable(parse(None))
-    with pytest.raises(BadMetadata, match=r"found: none \(the module is a scheduler plugin: it belongs under"):
+    with pytest.raises(BadMetadata, match=r"^the module is a scheduler plugin: write it under \[\[scheduler"):
         check_loadable(parse(None), ["k8s.io/api"], ["filter", "memory"])
+    check_loadable(parse(orjson.dumps(LEAST | {"executionMode": "wasi"})), [], ["filter", "memory"])
 
 
 def test_what_is_left_out_has_kubewardens_defaults():

@@ -17,12 +17,15 @@ import trio
 
 from edged.admission.host.admission import Admission
 from edged.admission.host.outside import HostCapabilities
+from edged.admission.host.policy import guests_of
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.cli.progress import Progress, progress, told_compiling, told_fetching
+from edged.errors import ConfigError
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger, LogStyle, write_stderr
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
+from edged.wasm.purpose import PLUGIN, POLICY, misplaced
 
 if TYPE_CHECKING:
     from edged.admission.config import GroupConfig, PolicyConfig
@@ -79,13 +82,18 @@ class Evaluator:
     async def load(
         self, policies: Iterable[PolicyConfig | GroupConfig], lines: GuestLines, previous: PolicySet | None = None
     ) -> PolicySet:
-        """As the daemon loads them, settings checked."""
+        """As the daemon loads them, settings checked. Raises ConfigError for a scheduler plugin: no policy is there to
+        be asked."""
         admission = self.config.admission
         loader = PolicyLoader(
             self.config.engine, self.compiler, lines, self.quiet, self.modules,
             allow_secrets=admission is not None and admission.allow_secrets,
         )  # fmt: skip
-        return await loader.load(tuple(policies), previous)
+        loaded = await loader.load(tuple(policies), previous)
+        for policy in (guest for each in loaded.values() for guest in guests_of(each)):
+            if policy.error == misplaced(PLUGIN, POLICY):
+                raise ConfigError(f"policy {policy.name}: {policy.error}")
+        return loaded
 
     def admission(
         self,

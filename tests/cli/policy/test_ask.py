@@ -221,6 +221,19 @@ def test_what_is_wrong_is_named(policy: Policy, tmp_path: Path, arguments: tuple
     assert said in err
 
 
+PLUGIN = Path(__file__).parents[3] / "modules/scheduling/device-fit/device-fit.wasm"
+
+
+@pytest.mark.parametrize("mode", [(), ("-e", "kubewarden")])
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_a_scheduler_plugin_is_no_policy(policy: Policy, tmp_path: Path, command: str, mode: tuple[str, ...]):
+    code, out, err = policy(command, "-r", write(tmp_path / "pod.json", POD), *mode, PLUGIN)
+    assert (code, out) == (2, "")
+    (line,) = [line for line in err.splitlines() if line.startswith("edged: ")]
+    assert line.startswith("edged: policy device-fit")
+    assert line.endswith(": the module is a scheduler plugin: write it under [[scheduler.plugin]]")
+
+
 def test_a_configured_policy_that_reads_the_cluster_is_not_asked_without_one(policy: Policy, tmp_path: Path):
     entry = 'context_aware = [{ apiVersion = "v1", kind = "Pod" }]\nhost_capabilities = ["kubernetes/*"]\n'
     path = config(

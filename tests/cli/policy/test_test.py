@@ -67,6 +67,14 @@ def test_skipped_listed_and_filtered(policy: Policy, tmp_path: Path):
     assert (code, "no test matches" in err) == (2, True)
 
 
+def test_a_scheduler_plugin_is_no_policy(policy: Policy, tmp_path: Path):
+    plugin = Path(__file__).parents[3] / "modules/scheduling/device-fit/device-fit.wasm"
+    path = suite(tmp_path, {"object": POD, "expect": "allowed"}, policies=({"name": "p", "module": str(plugin)},))
+    code, out, err = policy("test", path)
+    assert (code, out) == (2, "")
+    assert "edged: policy p: the module is a scheduler plugin: write it under [[scheduler.plugin]]\n" in err
+
+
 def test_nothing_to_test_is_an_error(policy: Policy, tmp_path: Path):
     code, _, err = policy("test", str(tmp_path))
     assert (code, "no tests were found" in err) == (2, True)

@@ -148,7 +148,7 @@ def test_an_admission_policy_is_sent_to_its_table(tmp_path):
     async def main():
         with pytest.raises(GuestError) as refused:
             await loader.load(SimpleNamespace(plugin=(entry,)), SchedulerFile(()), None)
-        said = "plugin q: the module is an admission policy: it belongs under [[admission.policy]]"
+        said = "plugin q: the module is an admission policy: write it under [[admission.policy]]"
         assert str(refused.value).startswith(said)
 
     trio.run(main)
