@@ -13,7 +13,7 @@ from edged.cli.doctor import account, certificate, cluster, listeners, machine, 
 from edged.cli.doctor import unit as units
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
 from edged.cli.doctor.unit import Unit
-from edged.cli.installation.layout import Layout
+from edged.cli.installation.layout import USER
 from edged.cli.installation.machine import Machine
 from edged.config import ConfigErrors
 from edged.kube.config import KubernetesConfig
@@ -83,7 +83,8 @@ class Checks:
                 where = error.filename or "?"
                 look = f"runuser -u {self.who.name} -- ls -l {where}"
                 found.append(Finding("checks", FAIL, f"{where}: {error.strerror}", look))
-        return found
+        is_daemons = os.geteuid() == 0 or self.who.name == (unit.user or USER)
+        return found if is_daemons else without_ownership(found, self.who.name)
 
     def configuration(self) -> Iterator[Finding]:
         """The file itself. With one that cannot be used, the checks go on with what is left of it."""
@@ -105,11 +106,19 @@ class Checks:
             yield Finding(check, OK, self.path)
 
     def webhooks(self, administrator: str | None) -> list[Finding]:
-        from edged.cli.doctor import cluster
-        named = administrator or (_administrators() if os.geteuid() == 0 else None)
+        named = administrator or (cluster.administrators_kubeconfig() if os.geteuid() == 0 else None)
         return cluster.webhooks(self.config, KubernetesConfig(kubeconfig=os.path.abspath(named)) if named else None)
 
 
-def _administrators() -> str | None:
-    """The kubeconfig that a distribution leaves for its administrator."""
-    return next((str(each.kubeconfig) for each in Layout().distributions if os.path.isfile(each.kubeconfig)), None)
+def without_ownership(found: list[Finding], user: str) -> list[Finding]:
+    """For a user who is neither root nor the daemon's: advice to give files to this user would be wrong. One finding
+    takes the place of all that have it."""
+    given = [finding for finding in found if finding.remedy.startswith(("chown ", "install -d ")) or
+             "&& install -d " in finding.remedy]  # fmt: skip
+    if not given:
+        return found
+    state = FAIL if any(finding.state == FAIL for finding in given) else WARN
+    names = ", ".join(finding.check for finding in given)
+    why = f"{names}: user {user} cannot use them, and the daemon runs as another user"
+    return [*(finding for finding in found if finding not in given),
+            Finding("files and folders", state, why, "run doctor as root: sudo edged doctor")]  # fmt: skip

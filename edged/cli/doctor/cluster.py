@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,7 @@ from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
 from edged.cli.doctor.rights import Right
 from edged.cli.doctor.webhook_targets import Target
 from edged.cli.installation.identity import name_of
+from edged.cli.installation.layout import Layout
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError, PeerError
 from edged.http.health import probe_tls
@@ -79,9 +81,16 @@ def _remedy_for(error: Exception | None, config: Config) -> str:
     if isinstance(error, ApiError) and error.code == 401:
         return "the kubeconfig's credentials are refused: edged init"
     if isinstance(error, ConfigError):
-        return "edged init, or name a kubeconfig: [kubernetes] kubeconfig"
+        found = administrators_kubeconfig()
+        taken = f" (it takes the rights from {found})" if found else ""
+        return f"edged init{taken}, or name a kubeconfig: [kubernetes] kubeconfig"
     where = config.kubernetes.kubeconfig
     return f"kubectl{f' --kubeconfig {where}' if where else ''} version, and start the API server if that fails too"
+
+
+def administrators_kubeconfig() -> str | None:
+    """The one that a distribution leaves for its administrator."""
+    return next((str(each.kubeconfig) for each in Layout().distributions if os.path.isfile(each.kubeconfig)), None)
 
 
 # --- the server

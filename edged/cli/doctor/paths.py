@@ -15,6 +15,7 @@ from edged.cli.doctor.account import Account, group_of
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding, judged
 from edged.cli.doctor.unit import Unit
 from edged.config import Config
+from edged.process.config import NodeConfig
 from edged.wasm.compile import CacheUntrusted, check_folder
 
 _CACHE_MIB = 200
@@ -29,7 +30,8 @@ def findings(config: Config, account: Account, unit: Unit) -> Iterator[Finding]:
                             ("cache_dir", node.cache_dir, "CacheDirectory")):  # fmt: skip
         yield _folder(f"[node] {name}", Path(path), own, key, unit)
     folder = Path(node.socket).parent
-    yield _socket_folder(folder, node.socket, own, made_by_systemd=unit.makes("RuntimeDirectory", str(folder)))
+    yield _socket_folder(folder, node.socket, own, made_by_systemd=unit.makes("RuntimeDirectory", str(folder)),
+                         has_unit=unit.path is not None)
     cache, state = _existing(Path(node.cache_dir)), _existing(Path(node.state_dir))
     yield _room("disk", "cache_dir", cache, node.cache_dir, "compiled modules", _CACHE_MIB)
     if os.stat(cache).st_dev != os.stat(state).st_dev:
@@ -123,9 +125,12 @@ def _closed(path: Path, own: str) -> str:
     return _taken(path, own)
 
 
-def _socket_folder(folder: Path, socket: str, own: str, *, made_by_systemd: bool) -> Finding:
+def _socket_folder(folder: Path, socket: str, own: str, *, made_by_systemd: bool, has_unit: bool) -> Finding:
     if made_by_systemd and not os.path.lexists(folder):
         return Finding("[node] socket", OK, f"{socket}: systemd makes {folder} when the service starts")
+    if not has_unit and folder == Path(NodeConfig().socket).parent and not os.path.lexists(folder):
+        why = f"{folder} does not exist: the unit makes it when the service starts, and there is no unit"
+        return Finding("[node] socket", WARN, why, "edged init")
     user, _, group = own.partition(":")
     remedy = f"chown {own} {folder}" if os.path.isdir(folder) else f"install -d -m 0750 -o {user} -g {group} {folder}"
     return judged("[node] socket", _unwritable(folder), socket, remedy, bad=WARN)  # the daemon runs without it, too

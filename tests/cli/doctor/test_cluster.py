@@ -16,6 +16,7 @@ import pytest
 from edged import config
 from edged.cli.doctor import cluster
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
+from edged.cli.installation.layout import Distribution, Layout
 from edged.config import Config
 from edged.http.messages import Request, Response
 from edged.kube.config import KubernetesConfig
@@ -184,3 +185,16 @@ def test_without_the_right_to_list_only_the_own_objects_are_looked_at(api: Api, 
     dead, others = webhooks(api, tmp_path)
     assert "ValidatingWebhookConfiguration edged" in dead.detail
     assert others.check == "other webhooks" and "--admin-kubeconfig" in others.detail
+
+
+def test_without_a_kubeconfig_the_one_that_init_takes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Distribution(name="k3s", kubeconfig=tmp_path / "k3s.yaml")
+    monkeypatch.setattr(cluster, "Layout", lambda: Layout(distributions=(there,)))
+    nothing = Config(kubernetes=KubernetesConfig(kubeconfig=str(tmp_path / "none")))
+    (found,) = cluster.as_daemon(nothing, "edged.toml")
+    assert found.remedy == "edged init, or name a kubeconfig: [kubernetes] kubeconfig"
+    there.kubeconfig.write_text("")
+    (found,) = cluster.as_daemon(nothing, "edged.toml")
+    assert found.remedy.startswith(f"edged init (it takes the rights from {there.kubeconfig}), or name a kubeconfig")

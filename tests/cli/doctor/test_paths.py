@@ -10,7 +10,7 @@ import pytest
 
 from edged import config
 from edged.cli.doctor import account, paths
-from edged.cli.doctor.checks import Checks
+from edged.cli.doctor.checks import Checks, without_ownership
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
 from edged.cli.doctor.unit import Unit
 from edged.config import Config
@@ -183,3 +183,40 @@ def test_an_empty_folder_and_one_of_edgeds_name_are_given_to_the_daemon(tmp_path
         path = tmp_path / name
         assert paths._taken(path, "edged:edged") == f"chown -R edged:edged {path} && chmod 0700 {path}"
     assert paths._taken(tmp_path, "edged:edged").startswith("name a folder of edged's own")
+
+
+def test_the_units_folder_before_there_is_a_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is systemd's to make: a folder made by hand would be root's, or gone after the next start of the machine."""
+    monkeypatch.setattr(paths, "NodeConfig", lambda: NodeConfig(socket=f"{tmp_path}/none/s"))
+    node = NodeConfig(state_dir=str(tmp_path), cache_dir=str(tmp_path), socket=f"{tmp_path}/none/s")
+    found = {each.check: each for each in paths.findings(Config(node=node), ME, Unit())}["[node] socket"]
+    assert (found.state, found.remedy) == (WARN, "edged init") and "there is no unit" in found.detail
+    other = Unit(tmp_path / "edged.service")
+    found = {each.check: each for each in paths.findings(Config(node=node), ME, other)}["[node] socket"]
+    assert found.remedy.startswith("install -d ")
+
+
+def test_another_user_is_not_told_to_take_the_daemons_files() -> None:
+    good, disk = Finding("a", OK, "x"), Finding("disk", WARN, "full", "free some space")
+    taken = [Finding("state", FAIL, "x", "install -d -m 0700 -o me -g me /v"),
+             Finding("file", WARN, "y", "chown me /f"),
+             Finding("cache", FAIL, "z", "rm /c && install -d -m 0700 -o me -g me /c")]
+    found = without_ownership([good, *taken, disk], "me")
+    assert found[:2] == [good, disk] and len(found) == 3
+    assert found[2].state == FAIL and found[2].detail.startswith("state, file, cache: user me cannot use them")
+    assert found[2].remedy == "run doctor as root: sudo edged doctor"
+    assert without_ownership([good, disk], "me") == [good, disk]
+
+
+@pytest.mark.parametrize(("name", "uid", "kept"), [("me", 1000, False), ("edged", 1000, True), ("root", 0, True)])
+def test_who_may_be_told_about_owners(
+    name: str, uid: int, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "edged.toml"
+    file.write_text(f'[node]\nstate_dir = "{tmp_path}"\ncache_dir = "{tmp_path}"\nsocket = "{tmp_path}/none/s"\n')
+    checks = Checks(str(file), Unit(), lambda found: found, is_default=False)
+    checks.who = replace(checks.who, name=name)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    found = {finding.check: finding for finding in checks.as_daemon()}
+    assert ("install -d" in found["[node] socket"].remedy if kept else "[node] socket" not in found)
+    assert ("files and folders" in found) is not kept
