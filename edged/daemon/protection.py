@@ -311,6 +311,9 @@ def _mend_registration(registration: RegistrationFacts) -> str:
         return "`kubectl get validatingwebhookconfiguration edged -o yaml --show-managed-fields` names who changes it"
     if registration.phase == "pending":
         return "wait a moment; `journalctl -u edged` tells of the registration"
+    _, run, command = registration.message.rpartition("; run `edged ")
+    if run:  # rights are missing, and the message says what gives them
+        return f"run `edged {command}; edged tries again by itself"
     return "edged tries again by itself; `edged doctor` looks for the cause"
 
 

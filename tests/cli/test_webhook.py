@@ -303,7 +303,8 @@ def test_remove_says_when_a_running_daemon_will_undo_it(files, capsys):
         sock.bind(str(files.root / "edged.sock"))
         sock.listen()
         assert cli.main(["webhook", "remove", "--config", files.config("dynamic")]) == 0
-    assert "will register again" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "will register again, now or at its next start, if it has the right to: stop it and run this again" in said
 
 
 def test_an_api_server_that_is_away_is_exit_code_1(files, capsys):

@@ -106,6 +106,13 @@ def test_an_api_server_that_was_never_told(phase: str) -> None:
     assert problem.subject == "registration" and problem.next_step
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_missing_rights_name_the_command_that_gives_them(told: bool) -> None:
+    facts = RegistrationFacts("dynamic", "failing", "403 cannot create; run `edged init`", told=told)
+    (problem,) = [p for p in of(A, registration=facts).problems if p.subject == "registration"]
+    assert problem.next_step == "run `edged init`; edged tries again by itself"
+
+
 def test_what_was_registered_stays_while_the_api_server_is_away() -> None:
     away = replace(TOLD, phase="failing", message="Connection refused")
     found = of(A, B, registration=away, contact="https://k: Connection refused")

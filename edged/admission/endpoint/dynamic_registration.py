@@ -192,9 +192,15 @@ def _path(kind: str, name: str = "") -> str:
     return f"{path}/{name}" if name else path
 
 
+_OF_INIT = "system:serviceaccount:kube-system:edged-"
+"""How the API server names the identity that `edged init` made for a node."""
+
+
 def _explained(error: PeerError) -> PeerError:
     """A refusal for lack of rights says what to do about it; other errors stay as they are."""
     if getattr(error, "code", 0) != 403:
         return error
+    if _OF_INIT in str(error):
+        return PeerError(f"{error}; run `edged init`")
     return PeerError(f"{error}; run `edged webhook install` once with administrator rights, and "
                      "`edged rbac render` for what the daemon itself needs")

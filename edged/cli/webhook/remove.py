@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     for error in failures:
         print(f"edged: {error}", file=sys.stderr)
     if is_running(config.node.socket):
-        print('edged: the daemon is running and will register again: stop it, or set register = "none" and '
-              "restart it", file=sys.stderr)
+        print("edged: the daemon is running and will register again, now or at its next start, if it has the right to: "
+              'stop it and run this again, or set register = "none" and restart it', file=sys.stderr)
     return 1 if failures else 0
 
 

@@ -189,6 +189,25 @@ def test_missing_rights_say_what_to_run():
     run(main)
 
 
+def test_missing_rights_of_a_node_that_init_prepared():
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        registration, said = dynamic(server)
+
+        def forbid(method: str, path: str, body: Any) -> None:
+            if method == "POST":
+                error = Status(403)
+                error.args = ('User "system:serviceaccount:kube-system:edged-edge-1" cannot create resource',)
+                raise error
+
+        server.deny = forbid
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], b"")
+        await trio.sleep(300)
+        assert said[0].message.endswith("; run `edged init`") and "webhook install" not in said[0].message
+    run(main)
+
+
 def test_prepare_creates_empty_objects_once():
     async def main(nursery: trio.Nursery) -> None:
         server = FakeServer()
