@@ -61,7 +61,12 @@ def _report(path: str, file_problem: str, wait_s: float = 0.0) -> dict[str, Any]
         raise
     protection = report["protection"]
     if file_problem:
-        protection["problems"].append(_of_file(file_problem))
+        refused = [problem for problem in protection["problems"]
+                   if problem["subject"] == "reload" and file_problem in problem["text"]]  # fmt: skip
+        if refused:  # the cause is there already
+            refused[0]["next_step"] += "; a restart before that fails"
+        else:
+            protection["problems"].append(_of_file(file_problem))
     return report
 
 

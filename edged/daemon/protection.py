@@ -264,9 +264,9 @@ def _problems(facts: Facts, policies: Sequence[Judged]) -> Iterable[Problem]:
         yield from _certificate_problems(certificate, facts.now)
     if facts.reload_error:
         kept = f"the configuration of {facts.configured_at} stays in force"
-        text = f"the last reload was refused, {kept}: {facts.reload_error}"
+        phrase = f"the last reload was refused, {kept}"
         next_step = "correct the file, test with `edged check`, then `systemctl reload edged`"
-        yield Problem("reload", text, next_step, text)
+        yield Problem("reload", f"{phrase}: {facts.reload_error}", next_step, phrase)
     if facts.scheduler is not None:
         yield from _scheduler_problems(facts.scheduler, phrased=not (facts.contact or not facts.has_server))
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from edged import config as configuration
 from edged.cli import main as cli
 from edged.cli import status_client
 from edged.cli.doctor import unit
+from edged.errors import ConfigError
 from edged.process.config import NodeConfig
 from tests.cli.test_status_report import PROBLEM, report
 
@@ -227,3 +229,20 @@ def test_other_commands_ask_the_daemon_too(
     assert cli.main([*command, "--config", str(config)]) != 0
     said = capsys.readouterr().err
     assert "not valid TOML" in said and f"asking the daemon at {tmp_path}/s" in said
+
+
+def test_a_file_that_was_refused_has_its_cause_once(path: Path, tmp_path: Path,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "edged.toml"
+    config.write_text(f'[node]\nsocket = "{path}"\nx = 1\n')
+    with pytest.raises(ConfigError) as cause:
+        configuration.load(config)
+    refused = {
+        "subject": "reload", "text": f"the last reload was refused: {cause.value}", "next_step": "correct the file",
+        "phrase": "p",
+    }  # fmt: skip
+    answer = report("1 of 1 policy in force.", refused)
+    assert served(path, answer, "--check", "--config", str(config)) == 1
+    said = capsys.readouterr().out
+    assert said.count("[node] x: unknown key") == 1 and "\nconfiguration: " not in said
+    assert "correct the file; a restart before that fails" in said
