@@ -66,6 +66,7 @@ async def _install(options: InitOptions, place: Place, report: Report, said: Cal
                           force=options.force)
         path = Path(options.config).absolute() if options.config else place.layout.config
         wanted = await planner.wanted(path, options.only)
+        _check_places(wanted, place)
         if options.force:
             _spare_administrators(wanted, source.files, place.layout)
         report.facts.append(("node", wanted.config.node.name))
@@ -73,6 +74,22 @@ async def _install(options: InitOptions, place: Place, report: Report, said: Cal
             report.next = _next(place, wanted, report)
     finally:
         await client.aclose()
+
+
+def _check_places(wanted: Wanted, place: Place) -> None:
+    """The configuration and what the daemon writes have to be where its unit lets it. Raises ConfigError."""
+    if not place.machine.has_systemd:
+        return
+    config, layout = wanted.config, place.layout
+    if why := program_places.hidden(wanted.path, layout):
+        raise ConfigError(f"--config: {why}: put it into another folder, such as {layout.folder}")
+    places = [("[node] state_dir", config.node.state_dir, layout.state),
+              ("[node] cache_dir", config.node.cache_dir, layout.cache)]
+    if config.admission is not None and config.admission.register == "static":
+        places.append(("[admission] static_dir", config.admission.static_dir, layout.static))
+    for key, path, usual in places:
+        if why := program_places.hidden(Path(path), layout):
+            raise ConfigError(f"{wanted.path}: {key}: {why}: name another place, such as {usual}")
 
 
 def _spare_administrators(wanted: Wanted, files: Collection[Path], layout: Layout) -> None:

@@ -18,6 +18,8 @@ from edged.cli.installation.steps import NOTHING, UNCHANGED, Finding
 from edged.errors import EdgedError
 from edged.process.files import make_folder, write_atomically
 
+MARK = ".made-by-edged-init"
+"""In a folder that init made, and that has a name of the operator's choice."""
 OwnerOf = Callable[[], Owner | None]
 """Asked when a step runs: a step before it may have made the user. None in a dry run before there is one."""
 
@@ -40,13 +42,15 @@ class UserStep:
 @dataclass(frozen=True, slots=True)
 class FolderStep:
     """A folder of the daemon's own. `usual`: its name is edged's; what root left in such a one is given to the daemon,
-    as systemd does for StateDirectory=. One of another name may hold what is others'."""
+    as systemd does for StateDirectory=. One of another name may hold what is others'. `marked`: it was not there
+    before; a file in it says so, and uninstall may delete the folder."""
 
     machine: Machine
     path: Path
     mode: int
     owner: OwnerOf
     usual: bool = False
+    marked: bool = False
 
     @property
     def what(self) -> str:
@@ -73,6 +77,8 @@ class FolderStep:
 
     async def apply(self, found: Finding) -> None:
         _make_folders(self.path, self.mode)
+        if self.marked:
+            (self.path / MARK).touch(mode=0o600)
         owner = self.owner()
         if owner is not None:
             if self.usual:

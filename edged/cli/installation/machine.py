@@ -22,6 +22,8 @@ from pathlib import Path
 from edged.errors import EdgedError
 
 COMMAND_S = 60.0
+MADE_BY = "made by edged init"
+"""The comment of the user: by it uninstall knows the user again that it may delete."""
 SYSTEMD_RUNS = Path("/run/systemd/system")
 
 
@@ -68,15 +70,22 @@ class Machine:
                 self._run("groupadd", "--system", name)
             if not _has_user(name):
                 self._run("useradd", "--system", "--gid", name, "--home-dir", str(home), "--no-create-home",
-                          "--shell", shell, name)
+                          "--shell", shell, "--comment", MADE_BY, name)
         elif shutil.which("adduser"):  # busybox
             if not _has_group(name):
                 self._run("addgroup", "-S", name)
             if not _has_user(name):
-                self._run("adduser", "-S", "-D", "-H", "-h", str(home), "-s", shell, "-G", name, name)
+                self._run("adduser", "-S", "-D", "-H", "-h", str(home), "-s", shell, "-G", name, "-g", MADE_BY, name)
         else:
             raise CommandFailed(f"neither useradd nor adduser is in PATH: make a system user and group {name!r}, "
                                 "and run this again")
+
+    def made_user(self, name: str) -> bool:
+        """Whether `add_user` made that user."""
+        try:
+            return pwd.getpwnam(name).pw_gecos == MADE_BY
+        except KeyError:
+            return False
 
     def remove_user(self, name: str) -> None:
         """The user, and its group where that is left. Raises CommandFailed."""

@@ -225,7 +225,7 @@ class Planner:
 
     def _own_folder(self, path: Path) -> FolderStep:
         usual = path in (self._layout.state, self._layout.cache)
-        return FolderStep(self._machine, path, 0o700, self._owner, usual)
+        return FolderStep(self._machine, path, 0o700, self._owner, usual, marked=not usual and not path.exists())
 
     async def _identity(self, config: Config) -> list[Step]:
         name, owner = identity.name_of(config.node.name), owner_identity(config.node.name)

@@ -65,13 +65,19 @@ def own_script() -> Path:
                       "python3 -m venv /opt/edged && /opt/edged/bin/pip install .")
 
 
+def hidden(path: Path, layout: Layout) -> str:
+    """Why the daemon does not see a file or folder, whoever owns it; "" where it does."""
+    folders = (each for each in layout.hidden if path.is_relative_to(each) or path.resolve().is_relative_to(each))
+    found = next(folders, None)
+    return "" if found is None else f"{path} is below {found}, which the unit hides from the daemon"
+
+
 def unreadable(paths: Iterable[Path], layout: Layout, machine: Machine) -> str:
     """Why the daemon, under a user of its own and with its unit's protection, could not use one of these files; "" when
     it could."""
     for path in paths:
-        for folder in layout.hidden:
-            if path.is_relative_to(folder):
-                return f"{path} is below {folder}, which the unit hides from the daemon"
+        if why := hidden(path, layout):
+            return why
         for part in (*reversed(path.parents), path):
             if why := machine.closed(part):
                 return why

@@ -302,8 +302,12 @@ class Removal:
         if kubeconfig and not Path(kubeconfig).is_relative_to(layout.credentials):
             steps.append(DeleteFile(Path(kubeconfig), self._not_our_kubeconfig))
         kept = () if self._options.purge else (Path(config.node.state_dir), self._path)
-        steps.append(DeleteFolder(Path(config.node.cache_dir), owner, kept))
+        steps.append(DeleteFolder(Path(config.node.cache_dir), owner, kept, self._found(config.node.cache_dir)))
         return [*steps, *(self._purge() if self._options.purge else self._kept())]
+
+    def _found(self, folder: str) -> Machine | None:
+        """Set where others may have made a folder of that name."""
+        return None if Path(folder) in (self._layout.state, self._layout.cache) else self._machine
 
     def _kept(self) -> list[Step]:
         left = [str(path) for path in (self._path, Path(self._config.node.state_dir)) if path.exists()]
@@ -314,11 +318,12 @@ class Removal:
         return []
 
     def _purge(self) -> list[Step]:
+        state = self._config.node.state_dir
         module = self._layout.modules / "pod-privileged.wasm"
         gone = (self._path, Path(self._config.kubernetes.kubeconfig)) if self._options.dry_run else ()
         return [
             DeleteFile(self._path, self._not_our_configuration),
-            DeleteFolder(Path(self._config.node.state_dir), self._machine.user(USER)),
+            DeleteFolder(Path(state), self._machine.user(USER), machine=self._found(state)),
             DeleteFile(module, empty_folder=module.parent),
             *([DeleteEmptyFolder(self._path.parent, gone)] if self._path == self._layout.config else []),
             DeleteUser(self._machine),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from edged.cli.installation import api_server_files, identity
 from edged.cli.installation.cluster_steps import find, webhook_resource
 from edged.cli.installation.identity import Object
 from edged.cli.installation.layout import USER
-from edged.cli.installation.local_steps import link_target
+from edged.cli.installation.local_steps import MARK, link_target
 from edged.cli.installation.machine import CommandFailed, Machine, Owner
 from edged.cli.installation.steps import NOTHING, UNCHANGED, Finding
 from edged.errors import EdgedError
@@ -78,11 +79,13 @@ class DeleteLink:
 @dataclass(frozen=True, slots=True)
 class DeleteFolder:
     """A folder of the daemon's own with everything in it. One that is not the daemon's user's stays, and one that holds
-    something of `kept`."""
+    something of `kept`. `machine` is given where the folder's name is not edged's: unless `edged init` made such a
+    folder, only what is the daemon's in it goes, and the folder is given back to root."""
 
     path: Path
     owner: Owner | None
     kept: Collection[Path] = ()
+    machine: Machine | None = None
 
     @property
     def what(self) -> str:
@@ -98,10 +101,29 @@ class DeleteFolder:
         if self.owner is None or found.st_uid != self.owner.uid:
             return Finding("kept", f"it does not belong to user {USER}")
         inside = next((path for path in self.kept if path.is_relative_to(self.path)), None)
-        return Finding("delete") if inside is None else Finding("kept", f"{inside} is kept")
+        if inside is not None:
+            return Finding("kept", f"{inside} is kept")
+        if self._is_of_others():
+            return Finding("update", f"what user {USER} has in it is deleted; `edged init` did not make the folder")
+        return Finding("delete")
+
+    def _is_of_others(self) -> bool:
+        return self.machine is not None and not (self.path / MARK).exists()
 
     async def apply(self, found: Finding) -> None:
-        shutil.rmtree(self.path)
+        if self.machine is None or not self._is_of_others():
+            shutil.rmtree(self.path)
+            return
+        for entry in self.path.iterdir():
+            status = entry.lstat()
+            if self.owner is None or status.st_uid != self.owner.uid:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        self.path.chmod(0o755)
+        self.machine.give(self.path, self.machine.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +149,17 @@ class DeleteEmptyFolder:
 
 @dataclass(frozen=True, slots=True)
 class DeleteUser:
-    """The user and group `edged`."""
+    """The user and group `edged`, if `edged init` made them."""
 
     machine: Machine
     what: str = f"user and group {USER}"
 
     async def look(self) -> Finding:
-        return NOTHING if self.machine.user(USER) is None else Finding("delete")
+        if self.machine.user(USER) is None:
+            return NOTHING
+        if not self.machine.made_user(USER):
+            return Finding("kept", f"`edged init` did not make it. If nothing else needs it: userdel {USER}")
+        return Finding("delete")
 
     async def apply(self, found: Finding) -> None:
         self.machine.remove_user(USER)

@@ -29,6 +29,7 @@ class FakeMachine(Machine):
     def __init__(self, root: Path) -> None:
         self._root = root
         self.users: set[str] = set()
+        self.made: set[str] = set()
         self.calls: list[str] = []
         self.linux = self.root_user = self.systemd = True
         self.version: int | None = 257
@@ -61,6 +62,10 @@ class FakeMachine(Machine):
     def add_user(self, name: str, home: Path) -> None:
         self._call(f"useradd {name}")
         self.users.add(name)
+        self.made.add(name)
+
+    def made_user(self, name: str) -> bool:
+        return name in self.made
 
     def remove_user(self, name: str) -> None:
         self._call(f"userdel {name}")

@@ -449,3 +449,35 @@ def test_only_one_at_a_time(node: Place, tmp_path: Path) -> None:
         assert not node.layout.lock.exists()
 
     in_cluster(node, steps)
+
+
+@pytest.mark.parametrize("key", ["state_dir", "cache_dir"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_place_that_the_unit_hides_is_refused(node: Place, tmp_path: Path, key: str, linked: bool) -> None:
+    layout, hidden = node.layout, tmp_path / "root/edged"
+    if linked:
+        hidden.mkdir(parents=True)
+        (tmp_path / "link").symlink_to(hidden)
+        hidden = tmp_path / "link"
+    places = {"state_dir": layout.state, "cache_dir": layout.cache, key: hidden}
+    layout.folder.mkdir(parents=True)
+    layout.config.write_text(f'[node]\nstate_dir = "{places["state_dir"]}"\ncache_dir = "{places["cache_dir"]}"\n'
+                             f'[kubernetes]\nkubeconfig = "{layout.kubeconfig}"\n[admission]\n')
+
+    async def steps(server: Sandbox) -> None:
+        before = files_below(tmp_path)
+        with pytest.raises(ConfigError, match=rf"{key}: {hidden} is below {tmp_path}/root, which the unit hides"):
+            await init(node)
+        assert files_below(tmp_path) == before and machine(node).calls == []
+        machine(node).systemd = False  # no unit hides anything
+        assert (await init(node)).failed is None
+
+    in_cluster(node, steps)
+
+
+def test_a_configuration_that_the_unit_hides_is_refused(node: Place, tmp_path: Path) -> None:
+    async def steps(server: Sandbox) -> None:
+        with pytest.raises(ConfigError, match=rf"--config: {tmp_path}/root/edged.toml is below"):
+            await init(node, config=str(tmp_path / "root/edged.toml"))
+
+    in_cluster(node, steps)

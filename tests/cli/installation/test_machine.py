@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 
 import pytest
 
-from edged.cli.installation.machine import CommandFailed, Machine, run
+from edged.cli.installation.machine import MADE_BY, CommandFailed, Machine, run
 
 USER = "edged-user-of-no-machine"
 
@@ -35,6 +36,7 @@ def test_a_user_is_made_by_useradd(programs: Path) -> None:
     group, user = calls(programs)
     assert group == f"groupadd --system {USER}"
     assert user.startswith(f"useradd --system --gid {USER} --home-dir /var/lib/edged --no-create-home --shell /")
+    assert user.endswith(f" --comment made by edged init {USER}")
 
 
 def test_or_by_busybox(programs: Path) -> None:
@@ -43,6 +45,15 @@ def test_or_by_busybox(programs: Path) -> None:
     Machine().add_user(USER, Path("/var/lib/edged"))
     assert calls(programs)[0] == f"addgroup -S {USER}"
     assert calls(programs)[1].startswith("adduser -S -D -H -h /var/lib/edged ")
+    assert calls(programs)[1].endswith(f" -g made by edged init {USER}")
+
+
+def test_a_user_that_init_made_is_told_by_its_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = pwd.getpwnam("root")
+    assert not Machine().made_user("root") and not Machine().made_user("nobody-of-that-name")
+    made = pwd.struct_passwd((*root[:4], MADE_BY, *root[5:]))
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: made)
+    assert Machine().made_user(USER)
 
 
 def test_where_there_is_neither_it_says_what_to_do(programs: Path) -> None:

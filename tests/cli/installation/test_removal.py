@@ -449,3 +449,25 @@ def test_only_root(node: Place) -> None:
             await remove(node)
 
     trio.run(refused)
+
+
+def test_a_folder_and_a_user_that_were_there_before_stay(node: Place, tmp_path: Path) -> None:
+    layout, before = node.layout, tmp_path / "mnt"
+    before.mkdir()
+    machine(node).users.add("edged")
+    layout.folder.mkdir(parents=True)
+    layout.config.write_text(f'[node]\nstate_dir = "{before}"\ncache_dir = "{tmp_path}/srv/cache"\n'
+                             f'[kubernetes]\nkubeconfig = "{layout.kubeconfig}"\n[admission]\n')
+
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        assert (before / "tls/ca.key").is_file() and (tmp_path / "srv/cache").is_dir()
+        report = await remove(node, purge=True)
+        assert report.failed is None
+        found = states(report)
+        assert found[f"folder {before}"] == "updated" and list(before.iterdir()) == []
+        assert before.stat().st_mode & 0o777 == 0o755
+        assert found[f"folder {tmp_path}/srv/cache"] == "deleted"  # init made it
+        assert found["user and group edged"] == "kept" and "userdel edged" not in machine(node).calls
+
+    in_cluster(node, steps)
