@@ -134,5 +134,6 @@ def _output_failed(error: OSError) -> int:
 
 def _report(errors: list[EdgedError]) -> int:
     for message in dict.fromkeys(str(error) for error in errors):
-        print(f"edged: {message}" if "\n" not in message else f"edged:\n{message}", file=sys.stderr)
+        for line in message.splitlines() or [""]:
+            print(f"edged: {line}", file=sys.stderr)
     return 2 if any(isinstance(error, ConfigError) and not is_disk_error(error) for error in errors) else 1

@@ -83,7 +83,7 @@ class Fails:
     ("error", "code", "text"),
     [
         (ConfigError("bad key"), 2, "edged: bad key\n"),
-        (ConfigError("f:1: a\nf:2: b"), 2, "edged:\nf:1: a\nf:2: b\n"),
+        (ConfigError("f:1: a\nf:2: b"), 2, "edged: f:1: a\nedged: f:2: b\n"),
         (PeerError("away"), 1, "edged: away\n"),
         (KeyboardInterrupt(), 130, "edged: interrupted\n"),
         (BaseExceptionGroup("", [KeyboardInterrupt()]), 130, "edged: interrupted\n"),
