@@ -82,7 +82,7 @@ def _remedy_for(error: Exception | None, config: Config) -> str:
         return "the kubeconfig's credentials are refused: edged init"
     if isinstance(error, ConfigError):
         found = administrators_kubeconfig()
-        taken = f" (it takes the rights from {found})" if found else ""
+        taken = f" (with the administrator's {found})" if found else ""
         return f"edged init{taken}, or name a kubeconfig: [kubernetes] kubeconfig"
     where = config.kubernetes.kubeconfig
     return f"kubectl{f' --kubeconfig {where}' if where else ''} version, and start the API server if that fails too"

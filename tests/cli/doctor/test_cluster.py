@@ -197,4 +197,4 @@ def test_without_a_kubeconfig_the_one_that_init_takes_is_named(
     assert found.remedy == "edged init, or name a kubeconfig: [kubernetes] kubeconfig"
     there.kubeconfig.write_text("")
     (found,) = cluster.as_daemon(nothing, "edged.toml")
-    assert found.remedy.startswith(f"edged init (it takes the rights from {there.kubeconfig}), or name a kubeconfig")
+    assert found.remedy.startswith(f"edged init (with the administrator's {there.kubeconfig}), or name a kubeconfig")
