@@ -45,7 +45,7 @@ def declare_inspect(parser: Parser) -> None:
                     "the extension points, which exports edged calls and why it does not call others, and whether "
                     "edged can load it. Exit code 0: it can; 1: it cannot, and why; 2: usage.",
                     "edged module inspect only-edge.wasm",
-                    "edged module inspect -o json registry://registry.example.com/plugins/device-fit:v1")
+                    "edged module inspect -o json registry://registry.example.com/device-fit:v1")
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
     options.output(parser, "text", "yaml", "json")
     parser.add_argument("--no-compile", action="store_true", help="do not try to load it")
@@ -195,6 +195,6 @@ def told(found: Inspection) -> Iterator[str]:
 
 
 def _listed(title: str, values: Iterable[str]) -> Iterator[str]:
-    lines = textwrap.wrap(", ".join(values), 90)
+    lines = textwrap.wrap(", ".join(values), 60, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines):
         yield f"{title + ':' if number == 0 else '':<20}{line}"

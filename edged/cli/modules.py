@@ -91,7 +91,7 @@ def _declare_load(parser: Parser, noun: str, in_store: str) -> None:
 
 def _declare_digest(parser: Parser, noun: str, in_store: str) -> None:
     parser.describe(f"Prints the reference that pins a {noun} of a registry. Nothing is fetched.",
-                    f"edged {noun} digest registry://ghcr.io/kubewarden/policies/pod-privileged:v1.0.0")
+                    f"edged {noun} digest registry://registry.example.com/policies/no-root:v1")
     parser.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG]")
     _store_options(parser)
     _network_options(parser)

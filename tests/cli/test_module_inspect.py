@@ -44,6 +44,7 @@ def test_a_plugin_is_told_with_its_points_and_the_events_it_waits_for(inspect: I
     told = dict(line.split(":", 1) for line in out.splitlines() if not line.startswith(" "))
     said = {key: value.strip() for key, value in told.items()}
     assert code == 0 and said["kind"] == "scheduler plugin" and said["edged can load it"] == "yes"
+    assert max(len(line) for line in out.splitlines() if not line.startswith(("module:", "digest:"))) <= 80
     assert said["extension points"] == "prefilter, filter"
     assert said["called"] == "enqueue, prefilter, filter"
     assert said["tried again after"] == "Node (add, update_node_label)"

@@ -62,7 +62,7 @@ def test_help_fits_the_terminal(parser: Parser, columns: int, monkeypatch: pytes
     word = re.compile(r" +\[?-\S+( [A-Z]+)?( \|.*)?\]?")
     wide = [line for line in lines if len(line) > columns and not word.fullmatch(line)]
     assert wide == []
-    assert max(map(len, examples), default=0) <= 100
+    assert max(map(len, examples), default=0) <= 80
 
 
 @pytest.mark.parametrize("parser", COMMANDS, ids=lambda parser: parser.prog)

@@ -22,7 +22,7 @@ def declare(parser: Parser) -> None:
     parser.describe("Checks the metadata, asks the module for its protocol version, and writes a copy of the module "
                     "with the metadata. Older metadata is replaced; every other byte stays the same. Exit code 0: "
                     "written; 1: the module does not fit the metadata; 2: usage, or the metadata is wrong.",
-                    "edged policy annotate -m metadata.yml --output-path policy.wasm target/policy.wasm")
+                    "edged policy annotate -m metadata.yml --output-path policy.wasm built.wasm")
     parser.add_argument("module", metavar="MODULE", help="a .wasm file")
     parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
     options.output_path(parser, "the file to write")

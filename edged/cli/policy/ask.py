@@ -45,7 +45,7 @@ def declare(parser: Parser) -> None:
         "Asks policies about a request and prints their answers. Exit code 0: allowed; 1: rejected, or the policy "
         "failed; 2: usage.",
         "edged policy run -f pod.yaml pod-privileged.wasm",
-        "kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE policy.wasm",
+        "kubectl get pod web -o yaml | edged policy run -r - --operation UPDATE my.wasm",
         """edged policy run -r pod.yaml --settings-json '{"labels": []}' policy.wasm""",
         "edged policy run -r review.json --allow-context-aware policy.wasm",
         notes=POLICIES,

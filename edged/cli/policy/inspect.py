@@ -42,7 +42,7 @@ def declare(parser: Parser) -> None:
     parser.describe("Shows a module's metadata, what it needs, and whether edged can load it. Exit code 0: it can; 1: "
                     "it cannot, and why; 2: usage.",
                     "edged policy inspect pod-privileged.wasm",
-                    "edged policy inspect registry://ghcr.io/kubewarden/policies/pod-privileged:v1.0.0")
+                    "edged policy inspect registry://registry.example.com/policies/no-root:v1")
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
     options.output(parser, "text", "yaml", "json")
     parser.add_argument("--metadata-only", action="store_true",
