@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from edged.cli import options
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 def print_step(step: Step, number: int, colour: bool) -> None:
     """One step for a person."""
+    from edged.cli.output import terminal_width
 
     def paint(code: str, text: str) -> str:
         return f"{code}{text}{_RESET}" if colour else text
@@ -65,5 +67,9 @@ def print_step(step: Step, number: int, colour: bool) -> None:
             if line.startswith("    ")
             else ""
         )
-        print("   " + (paint(code, line) if code else line))
+        hang = " " * (len(line) - len(line.lstrip()) + 4)
+        wrapped = textwrap.wrap(line, terminal_width() - 3, subsequent_indent=hang, break_long_words=False,
+                                break_on_hyphens=False)  # fmt: skip
+        for part in wrapped:
+            print("   " + (paint(code, part) if code else part))
     sys.stdout.flush()

@@ -9,7 +9,7 @@ import pytest
 
 from edged.cli import main as cli
 from edged.cli import output
-from edged.cli.demo import tour
+from edged.cli.demo import print_step, tour
 
 
 @pytest.mark.parametrize("arguments", [("-o", "json"), ("--json",)])
@@ -22,6 +22,15 @@ def test_the_tour_as_json(arguments: tuple[str, ...], capsys: pytest.CaptureFixt
 def test_the_tour_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo"]) == 0
     assert "1. " in capsys.readouterr().out
+
+
+def test_long_lines_are_wrapped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    score = "    node-1  672  (" + "power-aware 200, " * 9 + ")"
+    print_step(tour.Step("title", [score, "+   a: b"], ok=True), 1, False)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 and len(lines) == 6 and lines[-1] == "   +   a: b"
+    assert lines[3].startswith(" " * 11 + "power-aware") or lines[3].startswith(" " * 11 + "200")
 
 
 @pytest.mark.parametrize("coloured", [True, False])
