@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def collected(seed: int) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"],
-        cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(seed)}, capture_output=True, text=True,
+        cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": str(seed), "PYTEST_ADDOPTS": ""}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return [line for line in done.stdout.splitlines() if "::" in line]

@@ -307,7 +307,8 @@ def _list(store: Store, args: argparse.Namespace, noun: str) -> int:
     elif noun == "policy":
         rows = [(e["uri"], yes(e["mutating"]), yes(e["contextAware"]), _digest_of(e, args.output), size(e["size"]))
                 for e in entries]  # fmt: skip
-        print_table(("POLICY", "MUTATING", "CONTEXT AWARE", "SHA-256", "SIZE"), rows, args.output)
+        print_table(("POLICY", "MUTATING", "CONTEXT AWARE", "SHA-256", "SIZE"), rows, args.output,
+                    only_wide=("MUTATING", "CONTEXT AWARE"))
     else:
         print_table(("MODULE", "SHA-256", "SIZE"),
                     [(e["uri"], _digest_of(e, args.output), size(e["size"])) for e in entries], args.output)

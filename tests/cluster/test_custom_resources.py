@@ -285,7 +285,7 @@ def test_a_policy_whose_module_is_missing_is_pending_with_the_reason(setup: Setu
     setup.namespace("cr-broken")
     broken = policy("broken", module=f"file://{MODULES}/absent/absent.wasm")
     assert setup.apply(broken).returncode == 0
-    setup.wait_reason(broken, "No such file")
+    setup.wait_reason(broken, "the module file is missing")
     assert setup.status(broken)["policyStatus"] == "pending"
     assert setup.status(broken)["mode"] == "unknown"
     assert setup.condition(broken, "PolicyServerConfigurationUpToDate")["status"] == "False"

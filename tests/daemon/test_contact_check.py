@@ -56,3 +56,30 @@ def test_without_a_kubeconfig_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
     run(main)
     assert not lines
+
+
+def test_an_error_that_nobody_expected_ends_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contact_check, "AGAIN_S", 0.01)
+    lines: list[bytes] = []
+    asked: list[str] = []
+
+    async def main() -> None:
+        client = ApiClient()
+        client.contact.failed("away")
+
+        async def fetch(method: str, path: str, *, timeout_s: float) -> None:
+            asked.append(path)
+            raise ValueError("unexpected")
+
+        monkeypatch.setattr(client, "fetch", fetch)
+        with trio.move_on_after(5) as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(contact_check.run, client, Logger(write=lines.append))
+                while len(asked) < 2:
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+        assert not scope.cancelled_caught
+
+    run(main)
+    assert asked[:2] == [contact_check.PATH] * 2
+    assert b"unexpected" in lines[0]
