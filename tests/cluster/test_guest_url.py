@@ -219,7 +219,7 @@ def test_a_scheduler_that_cannot_start_says_why(document: Any, said: str, web: s
         assert scheduler["error"].startswith(str(tmp_path))
         assert "scheduler not started" in daemon.log
         shown = daemon.command("status")
-        assert "scheduler.error" in shown.stdout
+        assert "scheduler: the scheduler does not run" in shown.stdout
         asked = daemon.command("schedule", "explain", "p", check=False)
         assert asked.returncode == 1
         assert "the scheduler does not run: " in asked.stderr

@@ -73,7 +73,7 @@ def start(node: Place, folder: Path) -> Process:
 @pytest.mark.kube
 def test_from_nothing_to_a_denied_pod_and_back(kube_cluster: Cluster, node: Place, tmp_path: Path) -> None:
     kubectl, config = kube_cluster.kubectl, node.layout.config
-    assert not ours(kube_cluster)
+    others = ours(kube_cluster)  # of tests that ran before
     with TokenController(kube_cluster):
         assert set(init(node, kube_cluster).values()) == {"created", "done"}
     # The way to change something: edit the file, run init again.
@@ -109,7 +109,7 @@ def test_from_nothing_to_a_denied_pod_and_back(kube_cluster: Cluster, node: Plac
         assert report.failed is None and not machine.daemon.running
     finally:
         machine.daemon.kill()
-    assert not ours(kube_cluster)
+    assert ours(kube_cluster) == others
     assert create(kubectl, privileged).returncode == 0
     for name in ("init-1", "init-2"):
         kubectl("delete", "pod", name, "--grace-period=0", "--force")
