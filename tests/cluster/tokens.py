@@ -7,41 +7,21 @@
 from __future__ import annotations
 
 import base64
-import threading
-from typing import Any, Self
+from typing import Any
 
 from tests.cluster.api import ApiFailure
-from tests.cluster.cluster import Cluster
+from tests.cluster.controllers import Controller
 
 TYPE = "kubernetes.io/service-account-token"
-EVERY_S = 0.1
 
 
-class TokenController:
-    """Looks at all Secrets again and again, in a thread of its own. The tokens expire after an hour."""
+class TokenController(Controller):
+    """Of all Secrets. The tokens expire after an hour."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        api = self._cluster.api()
-        try:
-            while not self._over.wait(EVERY_S):
-                for secret in api.get("/api/v1/secrets")["items"]:
-                    if secret.get("type") == TYPE and not (secret.get("data") or {}).get("token"):
-                        self._fill(api, secret)
-        finally:
-            api.close()
+    def look(self, api: Any) -> None:
+        for secret in api.get("/api/v1/secrets")["items"]:
+            if secret.get("type") == TYPE and not (secret.get("data") or {}).get("token"):
+                self._fill(api, secret)
 
     def _fill(self, api: Any, secret: dict[str, Any]) -> None:
         metadata = secret["metadata"]

@@ -5,21 +5,20 @@ The servers are the real etcd and kube-apiserver of tests/cluster, with RBAC, in
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import yaml
 
 from tests.cluster.build import programs
 from tests.cluster.cluster import NO_SERVICE_ACCOUNTS, Cluster
+from tests.cluster.controllers import Controller
 from tests.cluster.tokens import TokenController
 from tests.installation.machine import ADDRESS, Machine
 
 PORT = 6443
-EVERY_S = 0.1
 NODE = {
     "apiVersion": "v1", "kind": "Node", "metadata": {"name": "board", "labels": {"kubernetes.io/hostname": "board"}},
 }  # fmt: skip
@@ -34,32 +33,14 @@ KUBECONFIG=${KUBECONFIG:-/etc/rancher/k3s/k3s.yaml} exec /var/lib/rancher/k3s/ku
 """
 
 
-class Kubelet:
+class Kubelet(Controller):
     """The one thing that people wait for here: Pods of the node that are to be deleted end. None ever runs."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        api = self._cluster.api()
-        try:
-            while not self._over.wait(EVERY_S):
-                for pod in api.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dboard")["items"]:
-                    metadata = pod["metadata"]
-                    if "deletionTimestamp" in metadata:
-                        api.delete(f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}", 0)
-        finally:
-            api.close()
+    def look(self, api: Any) -> None:
+        for pod in api.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dboard")["items"]:
+            metadata = pod["metadata"]
+            if "deletionTimestamp" in metadata:
+                api.delete(f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}", 0)
 
 
 @contextmanager
