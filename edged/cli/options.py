@@ -89,11 +89,6 @@ def namespace(parser: Parser, help: str = "default: default", *, default: str | 
         parser.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces")
 
 
-def selector(parser: Parser) -> None:
-    """`-l SELECTOR` as `args.selector`."""
-    parser.add_argument("-l", "--selector", metavar="SELECTOR", help="only objects with these labels, such as app=web")
-
-
 def watch(parser: Parser) -> None:
     """`-w` as `args.watch`."""
     parser.add_argument("-w", "--watch", action="store_true", help="go on and print changes, until Ctrl-C")

@@ -62,14 +62,13 @@ def test_shared_options_parse() -> None:
     parser = Parser(prog="p")
     options.filenames(parser, "objects")
     options.namespace(parser, all_namespaces=True)
-    options.selector(parser)
     options.watch(parser)
     options.socket(parser)
     options.quiet(parser)
     options.cache_dir(parser)
     options.output(parser)
-    found = parser.parse_args(["-f", "a", "-f", "-", "-A", "-l", "app=web", "-w", "-q", "-o", "wide"])
-    assert (found.filename, found.all_namespaces, found.selector, found.watch) == (["a", "-"], True, "app=web", True)
+    found = parser.parse_args(["-f", "a", "-f", "-", "-A", "-w", "-q", "-o", "wide"])
+    assert (found.filename, found.all_namespaces, found.watch) == (["a", "-"], True, True)
     assert (found.namespace, found.output, found.quiet, found.config, found.socket) == \
         ("default", "wide", True, None, None)
 

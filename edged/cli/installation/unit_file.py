@@ -53,10 +53,5 @@ def is_ours(text: str) -> bool:
     return first == f"{MARK}{_digest(rest)}"
 
 
-def has_mark(text: str) -> bool:
-    """Whether `edged init` wrote this; others may have edited it."""
-    return text.startswith(MARK)
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

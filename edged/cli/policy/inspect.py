@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from edged.cli import options
+from edged.cli.output import yes
 from edged.cli.parsing import Parser
 from edged.errors import EdgedError
 from edged.json_text import loads
@@ -182,8 +183,8 @@ def _facts(
     yield "mode", found["mode"]
     yield "type", metadata.get("policyType") or "kubernetes"
     yield "protocol version", metadata.get("protocolVersion") or "none"
-    yield "mutating", _yes(metadata.get("mutating"))
-    yield "background audit", _yes(metadata.get("backgroundAudit", True))
+    yield "mutating", yes(bool(metadata.get("mutating")))
+    yield "background audit", yes(bool(metadata.get("backgroundAudit", True)))
     if metadata.get("minimumKubewardenVersion"):
         yield "needs Kubewarden", metadata["minimumKubewardenVersion"]
 
@@ -215,10 +216,6 @@ def _rule(rule: Mapping[str, object]) -> str:
 def _plain(text: object) -> str:
     """Escapes control characters: a module must not control the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in str(text))
-
-
-def _yes(value: object) -> str:
-    return "yes" if value else "no"
 
 
 def _size(size: int) -> str:
