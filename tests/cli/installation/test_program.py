@@ -18,8 +18,10 @@ def test_this_installation_is_found() -> None:
 def test_what_the_unit_hides_or_others_cannot_read_is_told(tmp_path: Path) -> None:
     machine, places = FakeMachine(tmp_path), layout(tmp_path)
     folder = tmp_path / "opt"
-    folder.mkdir(mode=0o755)
-    (folder / "edged").touch(0o644)
+    folder.mkdir()
+    (folder / "edged").touch()
+    folder.chmod(0o755)  # whatever the umask is
+    (folder / "edged").chmod(0o644)
     assert unreadable([folder / "edged"], places, machine) == ""
     folder.chmod(0o750)
     assert str(folder) in unreadable([folder / "edged"], places, machine)
