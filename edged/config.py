@@ -27,6 +27,7 @@ from edged.errors import ConfigError
 from edged.kube.config import KubernetesConfig
 from edged.kube.values.checks import access_rule
 from edged.process.config import NodeConfig
+from edged.process.files import read_file
 from edged.process.own_program import spelled
 from edged.registry.config import RegistryConfig, SignaturesConfig, module_url
 from edged.scheduling.config import section as scheduler_section
@@ -101,9 +102,11 @@ class Config:
     observability: ObservabilityConfig = setting(table_of(ObservabilityConfig), factory=ObservabilityConfig)
 
 
-def load(path: str | os.PathLike[str]) -> Config:
-    """The file at `path`. Raises ConfigError: unreadable, no TOML, or ConfigErrors with all that is wrong."""
-    return parse(_text(path), os.fspath(path))
+def load(path: str | os.PathLike[str], *, waiting: bool = True) -> Config:
+    """The file at `path`. Raises ConfigError: unreadable, no TOML, or ConfigErrors with all that is wrong.
+
+    `waiting` False: a pipe is refused, since an event loop would wait for it with everything else."""
+    return parse(_text(path, waiting=waiting), os.fspath(path))
 
 
 def load_leniently(path: str | os.PathLike[str]) -> tuple[Config, ConfigError | None]:
@@ -117,11 +120,14 @@ def load_leniently(path: str | os.PathLike[str]) -> tuple[Config, ConfigError | 
         return Config(), error
 
 
-def _text(path: str | os.PathLike[str]) -> str:
+def _text(path: str | os.PathLike[str], *, waiting: bool = True) -> str:
     """Raises ConfigError."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        if waiting:
+            with open(path, "rb") as file:
+                content = file.read()
+        else:
+            content = read_file(path)
     except FileNotFoundError as error:
         given = "" if os.fspath(path) == DEFAULT_PATH else f" --config {os.fspath(path)}"
         init = spelled(f"`edged init{given}`")

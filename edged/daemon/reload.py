@@ -75,7 +75,7 @@ class Reload:
 
     async def _reload(self) -> None:
         base = self._base
-        fresh = configuration.load(self._path) if self._path else base.config
+        fresh = configuration.load(self._path, waiting=False) if self._path else base.config
         fixed = needs_restart(base.config, fresh)
         if fixed:
             raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")

@@ -1,13 +1,75 @@
-"""Writing a file whole or not at all. Used for certificates and static manifests, where half a file does
-harm."""
+"""Reading a file that a person names, and writing one whole or not at all.
+
+`read_file` never waits: a path may lead to a FIFO that nobody writes to, and reading that would hold up the event loop
+for ever. Writing is used for certificates and static manifests, where half a file does harm.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+MOST_BYTES = 16 << 20
+"""Of a file that a person names: certificates, tokens, settings. A reader of something larger says so."""
+_CHUNK_BYTES = 1 << 20
+
+Identity = tuple[int, int, int, int]
+
+
+def read_file(path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> bytes:
+    """The whole of a regular file. Raises OSError, whose `strerror` says why it cannot be read: also for a FIFO, a
+    socket or a device, for a file of more than `most_bytes`, and for what no file can be called."""
+    name = os.fspath(path)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "this cannot be the name of a file", name) from error
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", name)
+        return _read_whole(descriptor, most_bytes, name)
+    finally:
+        os.close(descriptor)
+
+
+def _read_whole(descriptor: int, most_bytes: int, name: str) -> bytes:
+    chunks, left = [], most_bytes + 1
+    while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK_BYTES))):
+        chunks.append(chunk)
+        left -= len(chunk)
+    if left <= 0:
+        raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", name)
+    return b"".join(chunks)
+
+
+def identity(path: str | os.PathLike[str]) -> Identity | None:
+    """Changes when the file, or what its symlinks lead to, is replaced or written; None where there is none or it
+    cannot be looked for."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+@contextmanager
+def in_memory(data: bytes) -> Iterator[str]:
+    """A path to a file with `data` that nobody else can open, for libraries that read files only, such as ssl."""
+    descriptor = os.memfd_create("edged", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(path: Path, data: bytes, mode: int) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from edged.errors import ConfigError
 from edged.json_text import JsonError, loads
 from edged.process import children
+from edged.process.files import read_file
 from edged.registry.reference import DEFAULT_HOST, HUB_CREDENTIALS
 
 HELPER_S = 10.0
@@ -56,7 +57,7 @@ async def find(folder: Path, host: str) -> tuple[Login | None, str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = loads(path.read_bytes())
+        document = loads(read_file(path))
     except FileNotFoundError:
         return {}
     except (OSError, JsonError) as error:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from edged import yaml_text
 from edged.errors import ConfigError
+from edged.process.files import read_file
 from edged.yaml_text import YamlError
 
 
@@ -47,7 +47,7 @@ def load(path: str, environment: Mapping[str, str]) -> Sources:
     document: Any = None
     if path:
         try:
-            document = yaml_text.load(Path(path).read_bytes(), what=path)
+            document = yaml_text.load(read_file(path), what=path)
         except OSError as error:
             raise ConfigError(f"[registry] sources: {path}: {error.strerror}") from error
         except YamlError as error:
@@ -104,7 +104,7 @@ def _authority(entry: object, where: str) -> str:
         return _pem(data["data"].encode(), where)
     if kind == "Path" and isinstance(data.get("path"), str):
         try:
-            return _pem(Path(data["path"]).read_bytes(), where)
+            return _pem(read_file(data["path"]), where)
         except OSError as error:
             raise ConfigError(f"{where}: {data['path']}: {error.strerror}") from error
     raise ConfigError(f"{where}: expected {{type: Data, data: PEM}} or {{type: Path, path: FILE}}")

@@ -52,7 +52,7 @@ def test_any_error_keeps_the_last_good_configuration(
 ) -> None:
     before = rig.base.config
 
-    def broken(path: str) -> configuration.Config:
+    def broken(path: str, *, waiting: bool) -> configuration.Config:
         raise error
 
     with monkeypatch.context() as patch:
@@ -71,6 +71,14 @@ def test_a_wrong_file_is_said_and_is_no_internal_error(rig: Rig) -> None:
     assert "not valid TOML" in rig.reload.error
     assert rig.events[-1]["msg"] == "reload failed, going on as before"
     assert not rig.base.log.internal_errors.counts
+
+
+def test_a_fifo_instead_of_the_file_refuses_the_reload_at_once(rig: Rig) -> None:
+    before = rig.base.config
+    rig.file.unlink()
+    os.mkfifo(rig.file)
+    assert not trio.run(rig.reload.reload)
+    assert rig.base.config is before and rig.reload.error == f"{rig.file}: not a regular file"
 
 
 def test_a_hangup_that_came_early_is_a_reload_later(rig: Rig) -> None:

@@ -2,12 +2,82 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from edged.process.files import make_folder, remove, write_atomically, written
+from edged.process.files import identity, in_memory, make_folder, read_file, remove, write_atomically, written
+
+
+def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path):
+    path = tmp_path / "token"
+    path.write_bytes(b"x" * 3_000_000)
+    assert read_file(path, most_bytes=3_000_000) == read_file(str(path)) == b"x" * 3_000_000
+    with pytest.raises(OSError, match="larger than 2999999 bytes") as raised:
+        read_file(path, most_bytes=2_999_999)
+    assert raised.value.errno == errno.EFBIG
+    assert read_file("/proc/self/status").startswith(b"Name:")  # its size is said to be 0
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting_for_it(tmp_path: Path):
+    """A FIFO that nobody writes to, or somebody holds open for writing; a socket; devices, an endless one included."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    (tmp_path / "link").symlink_to(fifo)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp_path / "socket"))
+        for path in (fifo, tmp_path / "link", "/dev/null", "/dev/zero"):
+            with pytest.raises(OSError, match="not a regular file"):
+                read_file(path)
+        with pytest.raises(OSError):
+            read_file(tmp_path / "socket")
+    writer = os.open(fifo, os.O_RDWR)
+    with pytest.raises(OSError, match="not a regular file"):
+        read_file(fifo)
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("absent", "No such file or directory"),
+        (".", "Is a directory"),
+        ("a\0b", "this cannot be the name of a file"),
+        ("\ud800", "this cannot be the name of a file"),
+        ("n" * 5000, "File name too long"),
+    ],
+)
+def test_what_cannot_be_read_is_an_oserror_with_a_reason(tmp_path: Path, path: str, why: str):
+    with pytest.raises(OSError) as raised:
+        read_file(f"{tmp_path}/{path}")
+    assert raised.value.strerror == why
+
+
+def test_an_identity_follows_symlinks_and_notices_each_kind_of_change(tmp_path: Path):
+    path = tmp_path / "cert.pem"
+    assert identity(path) is None and identity("a\0b") is None
+    (tmp_path / "1.pem").write_bytes(b"one")
+    path.symlink_to("1.pem")
+    seen = [identity(path)]
+    (tmp_path / "2.pem").write_bytes(b"two")
+    (tmp_path / "next").symlink_to("2.pem")
+    os.replace(tmp_path / "next", path)  # as kubelet rotates its certificate
+    seen.append(identity(path))
+    write_atomically(tmp_path / "2.pem", b"six", 0o600)
+    seen.append(identity(path))
+    with (tmp_path / "2.pem").open("ab") as file:
+        file.write(b"more")
+    seen.append(identity(path))
+    assert None not in seen and len(set(seen)) == len(seen)
+
+
+def test_a_file_in_memory_is_gone_afterwards():
+    with in_memory(b"x" * 200_000) as path:
+        assert Path(path).read_bytes() == b"x" * 200_000 == Path(path).read_bytes()
+    assert not os.path.exists(path)
 
 
 def test_a_file_is_replaced_with_its_mode(tmp_path: Path):

@@ -71,6 +71,12 @@ def test_trouble_means_anonymous_and_says_why(folder, document, said):
     assert login is None and said in warning
 
 
+def test_a_fifo_is_not_waited_for(folder):
+    os.mkfifo(folder / "config.json")
+    login, warning = ask(folder, "h")
+    assert login is None and "config.json" in warning and "not a regular file" in warning
+
+
 def test_helpers(folder):
     write(folder, {"auths": {"h": {"auth": auth("a:b")}}, "credHelpers": {"h": "one"}, "credsStore": "all"})
     helper(folder, "one", 'read host; echo "{\\"Username\\":\\"one\\",\\"Secret\\":\\"$host\\"}"')

@@ -1,5 +1,6 @@
 """The sources file, and the environment's proxies."""
 
+import os
 import ssl
 import time
 
@@ -28,6 +29,15 @@ def test_a_whole_file(tmp_path, ca):
     assert found.insecure == {"a:5000"} and len(found.authorities["b"]) == 2
     assert found.proxy("https", "h:443") == "http://p:1" and found.proxy("http", "h") == ""
     assert found.proxy("https", "x") == found.proxy("https", "q.y.z:5000") == ""
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load(str(fifo), {})
+    with pytest.raises(ConfigError, match=r"source_authorities\.h\[0\].*not a regular file"):
+        parse({"source_authorities": {"h": [{"type": "Path", "path": str(fifo)}]}}, {})
 
 
 def test_the_environment_comes_first_and_upper_case_before_lower():

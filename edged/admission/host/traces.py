@@ -26,6 +26,7 @@ from edged.errors import ConfigError
 from edged.http.client import Transport
 from edged.kube.control.backoff import Backoff
 from edged.process.boundary import boundary
+from edged.process.files import in_memory, read_file
 from edged.telemetry.logs import Logger
 from edged.telemetry.otlp import Attribute, Span, encode_request, encode_span
 from edged.telemetry.otlp_settings import Settings
@@ -219,9 +220,16 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
     if not settings.url.startswith("https:"):
         return None
     try:
-        context = ssl.create_default_context(cafile=settings.certificate or None)
+        with in_memory(_pem(settings.certificate)) as authorities:
+            context = ssl.create_default_context(cafile=authorities if settings.certificate else None)
         if settings.client_certificate:
-            context.load_cert_chain(settings.client_certificate, settings.client_key or None)
+            with in_memory(_pem(settings.client_certificate) + b"\n" + _pem(settings.client_key)) as pair:
+                context.load_cert_chain(pair)
     except (OSError, ValueError) as error:
         raise ConfigError(f"certificates for traces cannot be used: {error}") from error
     return context
+
+
+def _pem(path: str) -> bytes:
+    """b"" without a file. Raises OSError."""
+    return read_file(path) if path else b""

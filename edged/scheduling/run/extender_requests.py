@@ -8,7 +8,6 @@ its HTTP status are kube-scheduler's own words.
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from edged.errors import ConfigError, PeerError
 from edged.http.client import Transport
 from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import cause_of
+from edged.process.files import in_memory, read_file
 from edged.scheduling.config.config_sections import ExtenderConfig, ExtenderTls
 from edged.scheduling.core.framework import Handle
 from edged.scheduling.core.preemption import Candidate
@@ -216,7 +216,8 @@ def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     try:
         if tls.ca_file or tls.ca_data:
-            context = ssl.create_default_context(cafile=tls.ca_file or None, cadata=tls.ca_data.decode() or None)
+            with in_memory(tls.ca_data or read_file(tls.ca_file)) as authorities:
+                context = ssl.create_default_context(cafile=authorities)
         if tls.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -228,20 +229,7 @@ def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:
 
 
 def _load_pair(context: ssl.SSLContext, tls: ExtenderTls) -> None:
-    """The ssl module reads pairs from files alone, so data passes through one that nobody else can open."""
-    if tls.cert_file and tls.key_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-        return
-    cert = tls.cert_data or _read(tls.cert_file)
-    key = tls.key_data or _read(tls.key_file)
-    fd = os.memfd_create("edged-extender", os.MFD_CLOEXEC)
-    try:
-        os.write(fd, cert + b"\n" + key)
-        context.load_cert_chain(f"/proc/self/fd/{fd}")
-    finally:
-        os.close(fd)
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+    cert = tls.cert_data or read_file(tls.cert_file)
+    key = tls.key_data or read_file(tls.key_file)
+    with in_memory(cert + b"\n" + key) as pair:
+        context.load_cert_chain(pair)

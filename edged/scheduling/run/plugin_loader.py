@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,6 +21,7 @@ import trio
 
 from edged import yaml_text
 from edged.errors import ConfigError, EdgedError, PeerError
+from edged.process.files import read_file
 from edged.registry.modules import Modules
 from edged.scheduling.config import guest_source, profile_config
 from edged.scheduling.config.profile_config import SchedulerFile
@@ -272,7 +274,7 @@ class PluginLoader:
 def read_settings(path: Path) -> SchedulerFile:
     """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
     try:
-        return profile_config.parse(yaml_text.load(path.read_bytes(), strict=True))
+        return profile_config.parse(yaml_text.load(read_file(path), strict=True))
     except OSError as error:
         raise ConfigError(f"[scheduler] config: {path}: {error.strerror}") from error
     except YamlError as error:
@@ -348,4 +350,4 @@ def _with_plugins(
 
 
 async def _read_file(path: str) -> bytes:
-    return await trio.Path(path).read_bytes()
+    return await trio.to_thread.run_sync(partial(read_file, path, most_bytes=MAX_MODULE_BYTES))

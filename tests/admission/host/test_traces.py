@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +17,11 @@ from edged.admission.host import traces
 from edged.admission.host.observers import Evaluation
 from edged.admission.host.traces import Traces
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.errors import ConfigError
 from edged.telemetry.logs import Logger
 from edged.telemetry.otlp import Span, encode_span
 from edged.telemetry.otlp_settings import Settings
+from edged.tls import certificates
 from tests.admission.host.support import request
 from tests.admission.host.test_policy_metrics import policy
 from tests.telemetry.otlp_receiver import Receiver, attributes, decode
@@ -134,3 +139,16 @@ def test_a_collector_that_is_away_costs_spans_and_nothing_else(monkeypatch: pyte
 def test_what_is_no_text_or_small_number_is_encoded():
     span = decode(encode_span(Span("n", b"t" * 16, b"s" * 8, 1, 2, {"a": -1, "b": "\ud800", "c": None, "d": 2**40})))
     assert attributes(span[9]) == {"a": 2**64 - 1, "b": "?", "d": 2**40}
+
+
+def test_certificates_are_read_from_regular_files(tmp_path: Path):
+    made_files = certificates.ensure(tmp_path / "tls", ["127.0.0.1"], time.time())
+    authority, pair = tmp_path / "ca.pem", tmp_path / "pair.pem"
+    authority.write_bytes("# Prüfstelle\n".encode() + made_files.bundle())
+    pair.write_bytes(made_files.cert.read_bytes() + made_files.key.read_bytes())
+    made("https://collector", certificate=str(authority), client_certificate=str(pair))
+    made("https://collector", client_certificate=str(made_files.cert), client_key=str(made_files.key))
+    os.mkfifo(tmp_path / "fifo")
+    for key in ("certificate", "client_certificate"):
+        with pytest.raises(ConfigError, match=r"certificates for traces cannot be used: .*not a regular file"):
+            made("https://collector", **{key: str(tmp_path / "fifo")})

@@ -7,6 +7,7 @@ import datetime
 import http.server
 import ipaddress
 import json
+import os
 import ssl
 import threading
 from contextlib import contextmanager
@@ -352,4 +353,21 @@ def test_a_client_certificate_from_data_or_files(tmp_path):
 def test_tls_files_that_are_no_use_are_named(tmp_path):
     entry = parse_extenders([{"urlPrefix": "https://x", "tlsConfig": {"caFile": str(tmp_path / "gone")}}])[0]
     with pytest.raises(ConfigError, match=r"extenders\[0\]\.tlsConfig: .*No such file"):
+        HttpExtender(entry, None)
+
+
+def test_a_ca_from_a_file_with_more_than_ascii_in_it(tmp_path):
+    def with_ca(pem):
+        (tmp_path / "ca.pem").write_bytes("# Prüfstelle\n".encode() + pem)
+        return {"caFile": str(tmp_path / "ca.pem")}
+
+    assert over_tls(tmp_path, with_ca) == ["a"]
+
+
+@pytest.mark.parametrize("names", [["caFile"], ["certFile", "keyFile"]])
+def test_tls_files_that_are_fifos_are_not_waited_for(tmp_path, names):
+    os.mkfifo(tmp_path / "fifo")
+    tls = dict.fromkeys(names, str(tmp_path / "fifo"))
+    entry = parse_extenders([{"urlPrefix": "https://x", "tlsConfig": tls}])[0]
+    with pytest.raises(ConfigError, match=r"extenders\[0\]\.tlsConfig: .*not a regular file"):
         HttpExtender(entry, None)

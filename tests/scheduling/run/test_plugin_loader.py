@@ -1,5 +1,6 @@
 """Guests that a KubeSchedulerConfiguration names by URL: kept, and found again when nobody answers."""
 
+import os
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -153,6 +154,12 @@ def test_an_admission_policy_is_sent_to_its_table(tmp_path):
 
     trio.run(main)
     engine.close()
+
+
+def test_a_scheduler_file_that_is_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_settings(tmp_path / "fifo")
 
 
 @pytest.mark.parametrize(
