@@ -311,7 +311,7 @@ async def _kubeconfig(kubernetes: KubernetesConfig, name: str, namespace: str) -
     from edged.kube.client import ApiClient, Session
     from edged.kube.kubeconfig import Location
 
-    found, _ = Location(kubernetes.kubeconfig, kubernetes.context).load()
+    found = Location(kubernetes.kubeconfig, kubernetes.context).load()
     client = ApiClient(Session(found))
     try:
         secret = await client.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")

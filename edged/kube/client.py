@@ -8,13 +8,11 @@ but a watch that has to be resumed. Watching and caching are in watch.py and inf
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import math
 import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -25,9 +23,11 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 from edged.errors import ConfigError, PeerError
 from edged.http.client import Transport
 from edged.json_text import JsonError, dumps, loads
+from edged.kube import client_tls
 from edged.kube.contact import Contact
 from edged.kube.control import listwatch
-from edged.kube.credentials import ExecAuth
+from edged.kube.credentials import ExecAuth, TokenFileAuth
+from edged.process.files import FilesRead
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
@@ -69,10 +69,11 @@ class NoAnswer(PeerError):
 class Session:
     """One kubeconfig context as it was read: address, TLS context, authentication, HTTP client.
 
-    Proxies of the environment are not used: the address is most often on this very host.
+    Proxies of the environment are not used: the address is most often on this very host. `files` takes note of the
+    files with certificates that it needs.
     """
 
-    def __init__(self, config: SingleConfig) -> None:
+    def __init__(self, config: SingleConfig, files: FilesRead | None = None) -> None:
         self.server = config.cluster.server.rstrip("/")
         self.namespace = config.namespace
         url = httpx2.URL(self.server)
@@ -84,12 +85,16 @@ class Session:
         self.port = url.port or (443 if url.scheme == "https" else 80)
         self.host = url.netloc.decode("ascii")
         self.path_prefix = url.raw_path.decode("ascii").rstrip("/")  # of servers behind a path (Rancher)
-        self.ssl_context = _ssl_context(config) if url.scheme == "https" else None
+        self.ssl_context: ssl.SSLContext | None = None
+        self.client_certificate = b""
+        if url.scheme == "https":
+            material = client_tls.material_of(config, files or FilesRead(waiting=True))
+            self.ssl_context = client_tls.context_of(config, material)
+            self.client_certificate = material.certificate
         self.auth = _authentication(config)
         self.retired = False
         self.streams: set[trio.CancelScope] = set()
         self.contact = Contact()
-        self.client_certificate = _client_certificate(config)
         self._in_use = 0
         self._back: trio.Event | None = None  # while no request reaches the server
         self.http = httpx2.AsyncClient(
@@ -363,7 +368,7 @@ async def _transmit(
     stream: bool = False,
     again: bool = False,
 ) -> httpx2.Response:
-    """Send, with the errors of the HTTP client and of lightkube in our terms. `again`: the caller repeats a
+    """Send, with the errors of the HTTP client in our terms. `again`: the caller repeats a
     request whose connection broke, so those errors are passed on as they are."""
     try:
         response = await session.http.send(request, stream=stream)
@@ -377,8 +382,6 @@ async def _transmit(
             raise
         session.contact.failed(f"{session.server}: {cause_of(error)}")
         raise _no_answer(session, method, path, error) from error
-    except LightkubeConfigError as error:  # a token file that is gone
-        raise NoAnswer(f"API server {session.server}: {error}") from error
 
 
 class StreamIdle(NoAnswer):
@@ -537,32 +540,11 @@ def cause_of(error: BaseException) -> str:
     return str(innermost) or str(error) or type(error).__name__
 
 
-def _ssl_context(config: SingleConfig) -> ssl.SSLContext:
-    assert config.user is not None
-    try:
-        return client_adapter.verify_cluster(config.cluster, config.user, config.abs_file, trust_env=False)
-    except (OSError, ValueError) as error:  # SSLError is an OSError, broken base64 a ValueError
-        raise ConfigError(
-            f"kubeconfig context {config.context_name}: certificates cannot be used: {error}"
-        ) from error
-
-
-def _client_certificate(config: SingleConfig) -> bytes:
-    """PEM of the certificate that we show; b"" without one, and where it cannot be read: the TLS context says that."""
-    user = config.user
-    if user is None:
-        return b""
-    try:
-        if user.client_cert_data:
-            return base64.b64decode(user.client_cert_data)
-        return Path(config.abs_file(user.client_cert)).read_bytes() if user.client_cert else b""
-    except (OSError, ValueError):
-        return b""
-
-
 def _authentication(config: SingleConfig) -> httpx2.Auth | None:
     assert config.user is not None
-    if config.user.exec is not None and config.user.token is None and config.user.token_file is None:
+    if config.user.token_file is not None:
+        return TokenFileAuth(config.abs_file(config.user.token_file))  # lightkube's own would wait for a FIFO
+    if config.user.exec is not None and config.user.token is None:
         return ExecAuth(config.user.exec)  # lightkube's own needs asyncio
     try:
         return client_adapter.user_auth(config.user)

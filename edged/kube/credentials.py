@@ -1,7 +1,7 @@
-"""Credential plugins of a kubeconfig (`users[].user.exec`) run under trio.
+"""Credentials that change while the process runs: tokens in files, and credential plugins (`users[].user.exec`).
 
-lightkube has the same for asyncio only, and not for `client.authentication.k8s.io/v1`. Everything else about
-authentication is lightkube's. client.py is the user.
+lightkube runs plugins under asyncio only, and not for `client.authentication.k8s.io/v1`; it reads files in a way that
+waits for FIFOs. Everything else about authentication is lightkube's. client.py is the user.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import trio
 
 from edged.errors import ConfigError, PeerError
 from edged.json_text import dumps, loads
+from edged.process.files import Identity, identity, read_file
 
 if TYPE_CHECKING:
     from lightkube.config.models import UserExec
@@ -24,6 +25,45 @@ if TYPE_CHECKING:
 API_VERSIONS = tuple(f"client.authentication.k8s.io/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
 PLUGIN_TIMEOUT_S = 30.0
 RENEW_BEFORE_S = 10.0
+MOST_TOKEN_BYTES = 64 << 10
+
+
+class TokenFileAuth(httpx2.Auth):
+    """A bearer token in a file that somebody renews, such as a Pod's: read again when the file changed, and after a
+    401. While the file holds no token, because it is being written or is gone, the one before stays."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._seen: Identity | None = None
+        self._token = ""
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        token = self._current()
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == 401 and (renewed := self._current(again=True)) != token:
+            request.headers["Authorization"] = f"Bearer {renewed}"
+            yield request
+
+    def _current(self, *, again: bool = False) -> str:
+        """Raises PeerError where there is no token at all."""
+        seen = identity(self._path)
+        if self._token and seen == self._seen and not again:
+            return self._token
+        why = "it is empty"
+        try:
+            token = read_file(self._path, most_bytes=MOST_TOKEN_BYTES).decode("ascii").strip()
+            if not token.isprintable():
+                why = "it holds control characters"
+            elif token:
+                self._token, self._seen = token, seen
+        except OSError as error:
+            why = str(error.strerror)
+        except UnicodeDecodeError:
+            why = "it is not ASCII text"
+        if not self._token:
+            raise PeerError(f"token file {self._path} cannot be used: {why}")
+        return self._token
 
 
 class ExecAuth(httpx2.Auth):

@@ -25,6 +25,7 @@ from edged.errors import ConfigError, did_you_mean_or_all
 from edged.json_text import loads
 from edged.kube.client import ApiClient, Session
 from edged.process.boundary import boundary
+from edged.process.files import FilesRead
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:
@@ -73,22 +74,24 @@ class Location:
             places.append("service account of a Pod")
         return ", ".join(places)
 
-    def load(self) -> tuple[SingleConfig, list[Path]]:
-        """The selected context and the files it was read from. ConfigError: nothing there, or nothing
-        usable."""
+    def load(self, files: FilesRead | None = None) -> SingleConfig:
+        """The selected context. `files` takes note of what was read, and of what was looked for in vain; without it, as
+        in commands, a pipe is read as well. ConfigError: nothing there, or nothing usable."""
+        files = files or FilesRead(waiting=True)
         for group in self.candidates():
+            for path in group:
+                files.note(path)
             present = [path for path in group if _may_be_there(path)]
             if present:
-                return self._load_files(present)
+                return self._load_files(present, files)
         if not self.kubeconfig and "KUBERNETES_SERVICE_HOST" in self._environ:
-            return self._load_service_account()
+            return self._load_service_account(files)
         raise ConfigError(f"no kubeconfig found; looked at: {self}. [kubernetes] kubeconfig or --kubeconfig names one")
 
-    def _load_files(self, paths: list[Path]) -> tuple[SingleConfig, list[Path]]:
+    def _load_files(self, paths: list[Path], files: FilesRead) -> SingleConfig:
         merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
-        files = list(paths)
         for path in paths:
-            files += _merge(merged, _read(path), path)
+            _merge(merged, _read(path, files), path)
         where = ", ".join(map(str, paths))
         try:
             config = lightkube_kubeconfig.KubeConfig.from_dict(merged, fname=paths[0]).get(
@@ -106,15 +109,18 @@ class Location:
         _refuse_unsupported(merged, config, where)
         if config.user is None:
             config = config._replace(user=lightkube_models.User())
-        return config, files
+        return config
 
-    def _load_service_account(self) -> tuple[SingleConfig, list[Path]]:
+    def _load_service_account(self, files: FilesRead) -> SingleConfig:
+        """The token is read again by itself when it is renewed, so it is of interest only while it is not there."""
         try:
             config = lightkube_kubeconfig.KubeConfig.from_service_account(self._service_account).get()
         except (LightkubeConfigError, KeyError, OSError) as error:
+            for name in ("token", "namespace"):
+                files.note(Path(self._service_account, name))
             raise ConfigError(f"service account {self._service_account}: {error}") from error
         assert config is not None
-        return config, [Path(self._service_account, "ca.crt")]
+        return config
 
 
 def _may_be_there(path: Path) -> bool:
@@ -123,14 +129,14 @@ def _may_be_there(path: Path) -> bool:
         path.stat()
     except PermissionError:
         return True
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, files: FilesRead) -> dict[str, Any]:
     try:
-        text = path.read_bytes()
+        text = files.read(path)
     except OSError as error:
         raise ConfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from error
     try:
@@ -142,12 +148,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[Path]:
+def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> None:
     """Add what `merged` does not have yet (the first file that names something wins, as in kubectl); file
-    names become absolute. Returns the files that are named."""
+    names become absolute."""
     if merged.get("current-context") is None and content.get("current-context"):
         merged["current-context"] = content["current-context"]
-    files: list[Path] = []
     for section, field in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
         known = {entry["name"] for entry in merged[section]}
         for entry in content.get(section) or []:
@@ -159,8 +164,6 @@ def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> list[
             for name in FILE_FIELDS.get(field, ()):
                 if entry[field].get(name):
                     entry[field][name] = str(path.parent.absolute() / str(entry[field][name]))
-                    files.append(Path(entry[field][name]))
-    return files
 
 
 def _hint(merged: dict[str, Any], context: str) -> str:
@@ -185,17 +188,15 @@ def _refuse_unsupported(merged: dict[str, Any], config: SingleConfig, where: str
                 raise ConfigError(f"{where}: {field} {entry['name']}: {', '.join(unsupported)} is not supported")
 
 
-def open_session(location: Location) -> tuple[Session, list[Path]]:
-    """A session and the files it depends on. ConfigError names what is missing or wrong, and where."""
-    config, files = location.load()
-    return Session(config), files
+def open_session(location: Location, files: FilesRead) -> Session:
+    """`files` takes note of those that it depends on. ConfigError names what is missing or wrong, and where."""
+    return Session(location.load(files), files)
 
 
 async def open_client(config: KubernetesConfig) -> ApiClient:
     """A client for one command; the caller ends with `aclose()`. ConfigError when there is no usable
     kubeconfig."""
-    session, _ = open_session(Location(config.kubeconfig, config.context))
-    return ApiClient(session)
+    return ApiClient(open_session(Location(config.kubeconfig, config.context), FilesRead(waiting=True)))
 
 
 class ClientSource:
@@ -207,8 +208,7 @@ class ClientSource:
         self._location = location
         self._log = log
         self._check_every_s = check_every_s
-        self._files: list[Path] = []
-        self._seen: tuple[Any, ...] | None = None
+        self._files: FilesRead | None = None  # of the last attempt; None: nobody knows what it read
         self._last_error = ""
         self._lock = trio.Lock()
         self.client = ApiClient(refresh=self._refresh, waiting_for=str(location))
@@ -238,8 +238,7 @@ class ClientSource:
 
     async def _check(self) -> None:
         async with self._lock:
-            seen = self._fingerprint()
-            if self._seen is None or seen != self._seen:
+            if self._files is None or self._files.changed():
                 await self._load()
 
     async def _refresh(self, rejected: Session) -> bool:
@@ -247,35 +246,23 @@ class ClientSource:
         async with self._lock:
             if self.client.session is not rejected:
                 return True
-            if self._fingerprint() == self._seen:
+            if self._files is not None and not self._files.changed():
                 return False
             return await self._load()
 
     async def _load(self) -> bool:
-        """Swap in a new session. A file that cannot be used leaves the last good session in place."""
-        self._seen = self._fingerprint()
+        """Swap in a new session. A file that cannot be used, or is not there yet, leaves the last good session in place
+        and is looked at again like all others."""
+        self._files, files = None, FilesRead()
         try:
-            session, self._files = open_session(self._location)
+            session, self._files = open_session(self._location, files), files
         except ConfigError as error:
+            self._files = files
             if str(error) != self._last_error:
                 self._log.warning("kubeconfig not usable", error=str(error))
             self._last_error = str(error)
             return False
         self._last_error = ""
-        self._seen = self._fingerprint()
         self._log.info("kubeconfig read", server=session.server)
         await self.client.swap(session)
         return True
-
-    def _fingerprint(self) -> tuple[Any, ...]:
-        """Which files are there, and their identity, size and time."""
-        paths = [path for group in self._location.candidates() for path in group] + self._files
-        return tuple((str(path), _identity(path)) for path in paths)
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -60,6 +60,34 @@ def identity(path: str | os.PathLike[str]) -> Identity | None:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
+class FilesRead:
+    """Files that were read, or looked for in vain, and what each was like just before: did any change since?
+
+    `waiting`: a pipe may be read, for commands that are given one.
+    """
+
+    def __init__(self, *, waiting: bool = False) -> None:
+        self._waiting = waiting
+        self._seen: dict[str, Identity | None] = {}
+
+    def note(self, path: str | os.PathLike[str]) -> None:
+        """This file matters: whether it is there, and what it is like."""
+        self._seen.setdefault(os.fspath(path), identity(path))
+
+    def read(self, path: str | os.PathLike[str]) -> bytes:
+        """As `read_file`. Raises OSError."""
+        self.note(path)
+        if self._waiting and Path(path).is_fifo():
+            return Path(path).read_bytes()
+        return read_file(path)
+
+    def changed(self) -> bool:
+        return any(identity(path) != seen for path, seen in self._seen.items())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._seen)
+
+
 @contextmanager
 def in_memory(data: bytes) -> Iterator[str]:
     """A path to a file with `data` that nobody else can open, for libraries that read files only, such as ssl."""

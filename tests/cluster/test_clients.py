@@ -20,6 +20,7 @@ from edged.kube.kubeconfig import Location, open_session
 from edged.kube.lean import LeanPool
 from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.kube.watch import Watcher, WatchTimes
+from edged.process.files import FilesRead
 from tests.cluster.cluster import Cluster
 from tests.kube.support import PODS, Recorder, names, quiet, run
 
@@ -31,7 +32,7 @@ NAMESPACES = GroupVersionResource("", "v1", "namespaces")
 
 
 def client_of(kubeconfig: Path) -> ApiClient:
-    return ApiClient(open_session(Location(str(kubeconfig), environ={}))[0])
+    return ApiClient(open_session(Location(str(kubeconfig), environ={}), FilesRead()))
 
 
 @contextlib.asynccontextmanager

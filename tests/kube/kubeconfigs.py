@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from edged import yaml_text
-from edged.kube.kubeconfig import Location
+from edged.kube.client import Session
+from edged.kube.kubeconfig import Location, open_session
+from edged.process.files import FilesRead
 
 
 def config(server: str = "http://127.0.0.1:1", *, name: str = "one", **user: Any) -> dict[str, Any]:
@@ -26,3 +28,7 @@ def write(path: Path, content: dict[str, Any]) -> Path:
 
 def at(path: Path, context: str = "") -> Location:
     return Location(str(path), context, environ={})
+
+
+def opened(location: Location) -> Session:
+    return open_session(location, FilesRead())

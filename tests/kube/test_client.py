@@ -10,8 +10,6 @@ from typing import Any
 import orjson
 import pytest
 import trio
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.config.models import Cluster, User
 
 from edged.errors import ConfigError, PeerError
 from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, Session, StreamIdle
@@ -141,16 +139,6 @@ def test_servers_behind_a_path() -> None:
 def test_server_that_is_not_a_url(server: str) -> None:
     with pytest.raises(ConfigError, match="server is not a URL"):
         session_for(server)
-
-
-def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="certificates cannot be used"):
-        session_for("https://127.0.0.1:1", authority=tmp_path / "absent.crt")
-    cluster = Cluster(server="https://127.0.0.1:1", certificate_auth_data="bm90IGEgY2VydA==")
-    config = KubeConfig.from_one(cluster=cluster, user=User()).get()
-    assert config is not None
-    with pytest.raises(ConfigError, match="certificates cannot be used"):
-        Session(config)
 
 
 def test_the_certificate_that_we_show(tmp_path: Path) -> None:

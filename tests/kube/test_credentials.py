@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import trio
 
 from edged.errors import PeerError
 from edged.kube.client import ApiClient, Session
-from edged.kube.kubeconfig import open_session
-from tests.kube.kubeconfigs import at, config, write
+from edged.process.files import write_atomically
+from tests.kube.kubeconfigs import at, config, opened, write
 from tests.kube.support import PODS_PATH, fake_server, run
 
 
@@ -42,7 +43,7 @@ def test_credential_plugin_runs_once_and_again_after_a_401(tmp_path: Path) -> No
         async with fake_server() as server:
             server.token = "edge1"
             content = config(server.url, exec=plugin(tmp_path, COUNTING))
-            session, _ = open_session(at(write(tmp_path / "config", content)))
+            session = opened(at(write(tmp_path / "config", content)))
             client = ApiClient(session)
             async with trio.open_nursery() as nursery:
                 for _ in range(4):
@@ -69,7 +70,7 @@ def test_credential_plugin_runs_once_and_again_after_a_401(tmp_path: Path) -> No
 def test_credential_plugins_that_fail(tmp_path: Path, body: str, message: str) -> None:
     async def main() -> None:
         content = config(exec=plugin(tmp_path, body, "v1beta1"))
-        client = ApiClient(open_session(at(write(tmp_path / "config", content)))[0])
+        client = ApiClient(opened(at(write(tmp_path / "config", content))))
         with pytest.raises(PeerError, match=message):
             await client.request("GET", PODS_PATH)
         await client.aclose()
@@ -80,7 +81,7 @@ def test_credential_plugins_that_fail(tmp_path: Path, body: str, message: str) -
 def test_credential_plugin_that_is_not_there(tmp_path: Path) -> None:
     async def main() -> None:
         entry = {**plugin(tmp_path, ""), "command": "/no/such/plugin"}
-        session, _ = open_session(at(write(tmp_path / "config", config(exec=entry))))
+        session = opened(at(write(tmp_path / "config", config(exec=entry))))
         with pytest.raises(PeerError, match=r"/no/such/plugin cannot be run: .*\(install it\)"):
             await session.authorization()
         await session.retire()
@@ -93,9 +94,69 @@ def test_expiring_token_is_renewed(tmp_path: Path) -> None:
 
     async def main() -> None:
         content = config(exec=plugin(tmp_path, body))
-        session: Session = open_session(at(write(tmp_path / "config", content)))[0]
+        session: Session = opened(at(write(tmp_path / "config", content)))
         assert await session.authorization() == "Bearer edge1"
         assert await session.authorization() == "Bearer edge2"
         await session.retire()
+
+    run(main)
+
+
+def test_a_token_file_is_read_again_when_it_changes_and_after_a_401(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with fake_server() as server:
+            token = tmp_path / "token"
+            token.write_text("one\n")
+            server.token = "one"
+            client = ApiClient(opened(at(write(tmp_path / "config", config(server.url, tokenFile="token")))))
+            await client.request("GET", PODS_PATH)
+            write_atomically(token, b"two", 0o600)
+            server.token = "two"
+            await client.request("GET", PODS_PATH)
+            assert [request.headers["authorization"] for request in server.requests] == ["Bearer one", "Bearer two"]
+            token.write_bytes(b"")  # as it is being written: the one before stays
+            await client.request("GET", PODS_PATH)
+            token.unlink()
+            await client.request("GET", PODS_PATH)
+            assert {request.headers["authorization"] for request in server.requests[2:]} == {"Bearer two"}
+            await client.aclose()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "No such file or directory"),
+        (b"", "it is empty"),
+        (b"\xff\xfe", "it is not ASCII text"),
+        ("tökén".encode(), "it is not ASCII text"),
+        (b"a\r\nX-Remote-User: root", "it holds control characters"),
+        (b"x" * 70_000, "larger than 65536 bytes"),
+        ("folder", "Is a directory"),
+        ("fifo", "not a regular file"),
+    ],
+)
+def test_a_token_file_without_a_token_fails_the_request_and_is_looked_at_again(
+    tmp_path: Path, content: bytes | str | None, why: str
+) -> None:
+    token = tmp_path / "token"
+    if content == "folder":
+        token.mkdir()
+    elif content == "fifo":
+        os.mkfifo(token)
+    elif isinstance(content, bytes):
+        token.write_bytes(content)
+
+    async def main() -> None:
+        async with fake_server() as server:
+            client = ApiClient(opened(at(write(tmp_path / "config", config(server.url, tokenFile="token")))))
+            with pytest.raises(PeerError, match=f"token file {token} cannot be used: {why}"):
+                await client.request("GET", PODS_PATH)
+            if content == "folder":
+                token.rmdir()
+            write_atomically(token, b"good", 0o600)
+            await client.request("GET", PODS_PATH)
+            await client.aclose()
 
     run(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import trio
 
 from edged.errors import ConfigError, PeerError
 from edged.kube import kubeconfig
-from edged.kube.kubeconfig import ClientSource, Location, open_session
-from tests.kube.kubeconfigs import at, config, write
+from edged.kube.client import Session
+from edged.kube.kubeconfig import ClientSource, Location
+from edged.process.files import FilesRead
+from tests.cluster.certificates import Pair, write_certificates
+from tests.kube.kubeconfigs import at, config, opened, write
 from tests.kube.support import PODS_PATH, fake_server, quiet, run, tls_pair
 
 
@@ -22,18 +26,18 @@ def test_search_order(tmp_path: Path) -> None:
     named = write(tmp_path / "named", config("http://named"))
     configured = write(tmp_path / "configured", config("http://configured"))
     environ = {"HOME": str(tmp_path / "home"), "KUBECONFIG": str(named)}
-    assert open_session(Location(str(configured), environ=environ))[0].server == "http://configured"
-    assert open_session(Location(environ=environ))[0].server == "http://named"
+    assert opened(Location(str(configured), environ=environ)).server == "http://configured"
+    assert opened(Location(environ=environ)).server == "http://named"
     named.unlink()
-    assert open_session(Location(environ=environ))[0].server == "http://home"
+    assert opened(Location(environ=environ)).server == "http://home"
     home.unlink()
     with pytest.raises(
         ConfigError, match=r"no kubeconfig found; looked at: .*named.*config, service account of a Pod\. "
     ):
-        open_session(Location(environ=environ))
+        opened(Location(environ=environ))
     configured.unlink()
     with pytest.raises(ConfigError, match=r"looked at: .*configured\. "):
-        open_session(Location(str(configured), environ=environ))
+        opened(Location(str(configured), environ=environ))
 
 
 def test_service_account_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,12 +48,16 @@ def test_service_account_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "namespace").write_text("kube-system")
     authority.rename(tmp_path / "ca.crt")
     location = Location(environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1"}, service_account=str(tmp_path))
-    session, files = open_session(location)
+    files = FilesRead()
+    session = kubeconfig.open_session(location, files)
     assert session.server == "https://127.0.0.1:443" and session.namespace == "kube-system"
-    assert files == [tmp_path / "ca.crt"]
+    assert list(files) == [str(tmp_path / "ca.crt")]
     (tmp_path / "token").unlink()
     with pytest.raises(ConfigError, match="service account"):
-        open_session(location)
+        kubeconfig.open_session(location, files := FilesRead())
+    assert not files.changed()
+    (tmp_path / "token").write_text("t")
+    assert files.changed()
 
 
 def test_files_of_one_variable_are_merged_the_first_wins(tmp_path: Path) -> None:
@@ -58,8 +66,8 @@ def test_files_of_one_variable_are_merged_the_first_wins(tmp_path: Path) -> None
     second["clusters"].append({"name": "y", "cluster": {"server": "http://y"}})
     second["contexts"].append({"name": "y", "context": {"cluster": "y", "user": "x"}})
     environ = {"KUBECONFIG": f"{first}:{write(tmp_path / 'second', second)}:{tmp_path / 'absent'}"}
-    assert open_session(Location(environ=environ))[0].server == "http://first"
-    assert open_session(Location("", "y", environ=environ))[0].server == "http://y"
+    assert opened(Location(environ=environ)).server == "http://first"
+    assert opened(Location("", "y", environ=environ)).server == "http://y"
 
 
 def test_names_of_files_are_relative_to_the_kubeconfig(tmp_path: Path) -> None:
@@ -67,8 +75,9 @@ def test_names_of_files_are_relative_to_the_kubeconfig(tmp_path: Path) -> None:
     content = config("https://127.0.0.1:1", tokenFile="token")
     content["clusters"][0]["cluster"]["certificate-authority"] = authority.name
     (tmp_path / "token").write_text("t")
-    session, files = open_session(at(write(tmp_path / "config", content)))
-    assert files == [tmp_path / "config", authority, tmp_path / "token"]
+    files = FilesRead()
+    session = kubeconfig.open_session(at(write(tmp_path / "config", content)), files)
+    assert list(files) == [str(tmp_path / "config"), str(authority)]
     assert trio.run(session.authorization) == "Bearer t"
 
 
@@ -77,7 +86,7 @@ def test_user_may_be_left_out_and_json_is_fine(tmp_path: Path) -> None:
     del content["contexts"][0]["context"]["user"]
     path = tmp_path / "config"
     path.write_bytes(orjson.dumps(content))
-    assert open_session(at(path))[0].auth is None
+    assert opened(at(path)).auth is None
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, change: Any, message: str)
     content = config()
     change(content)
     with pytest.raises(ConfigError, match=message):
-        open_session(at(write(tmp_path / "config", content)))
+        opened(at(write(tmp_path / "config", content)))
 
 
 @pytest.mark.parametrize("text", [b"", b"just text", b"a: [", b"{", b"\xff\xfe\x00"])
@@ -115,11 +124,11 @@ def test_files_that_are_no_kubeconfig(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "config"
     path.write_bytes(text)
     with pytest.raises(ConfigError, match=str(path)):
-        open_session(at(path))
+        opened(at(path))
     path.unlink()
     path.mkdir()
     with pytest.raises(ConfigError, match="cannot be read"):
-        open_session(at(path))
+        opened(at(path))
 
 
 def test_waits_for_the_file_and_follows_it(tmp_path: Path) -> None:
@@ -161,7 +170,7 @@ def test_waits_for_the_file_and_follows_it(tmp_path: Path) -> None:
 
 
 def test_a_round_that_fails_leaves_the_next_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(location: Location) -> None:
+    def broken(location: Location, files: FilesRead) -> None:
         raise RecursionError
 
     async def main() -> None:
@@ -233,6 +242,99 @@ def test_a_file_behind_a_closed_folder_is_said_to_be_closed(tmp_path: Path) -> N
     try:
         os.seteuid(65534)
         with pytest.raises(ConfigError, match=f"kubeconfig {path} cannot be read: Permission denied"):
-            open_session(at(path))
+            opened(at(path))
     finally:
         os.seteuid(0)
+
+
+def pair(folder: Path) -> Pair:
+    folder.mkdir()
+    return write_certificates(folder).admin
+
+
+async def session_after(source: ClientSource, change: Callable[[], object]) -> Session | None:
+    """The next session, None if there is none for a while."""
+    before = source.client.session if source.client.configured else None
+    change()
+    with trio.move_on_after(2):
+        while not source.client.configured or source.client.session is before:
+            await trio.sleep(0.005)
+        return source.client.session
+    return None
+
+
+def test_files_that_arrive_later_are_waited_for(tmp_path: Path) -> None:
+    """The kubeconfig is there first and is not touched again: as when an installer writes the files one by one."""
+
+    async def main() -> None:
+        made = write_certificates(tmp_path)
+        content = config("https://127.0.0.1:1", **{"client-certificate": "late/c.pem", "client-key": "late/k.pem"})
+        content["clusters"][0]["cluster"]["certificate-authority"] = "late/ca.pem"
+        source = ClientSource(at(write(tmp_path / "config", content)), log=quiet(), check_every_s=0.01)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(source.run)
+            assert "late/ca.pem: No such file" in source.problem and "late/k.pem: No such file" in source.problem
+            (tmp_path / "late").mkdir()
+            (tmp_path / "late/ca.pem").write_bytes(made.authority.read_bytes())
+            (tmp_path / "late/k.pem").write_bytes(made.admin.key.read_bytes())
+            os.mkfifo(tmp_path / "late/c.pem")
+            with trio.fail_after(2):
+                while "c.pem: not a regular file" not in source.problem:
+                    await trio.sleep(0.005)
+            os.replace(made.admin.certificate, tmp_path / "late/c.pem")
+            with trio.fail_after(2):
+                await source.client.wait_configured()
+            assert source.problem == ""
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_certificate_is_rotated_by_a_symlink_as_kubelet_does(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = (pair(tmp_path / name) for name in ("one", "two"))
+        for number, made in enumerate((one, two)):
+            (tmp_path / f"kubelet-{number}.pem").write_bytes(made.certificate.read_bytes() + made.key.read_bytes())
+        current = tmp_path / "kubelet-client-current.pem"
+        current.symlink_to("kubelet-0.pem")
+        content = config("https://127.0.0.1:1", **{"client-certificate": str(current), "client-key": str(current)})
+        source = ClientSource(at(write(tmp_path / "config", content)), log=quiet(), check_every_s=0.01)
+
+        def rotate() -> None:
+            (tmp_path / "next").symlink_to("kubelet-1.pem")
+            os.replace(tmp_path / "next", current)
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(source.run)
+            assert source.client.session.client_certificate.startswith(one.certificate.read_bytes())
+            rotated = await session_after(source, rotate)
+            assert rotated is not None and rotated.client_certificate.startswith(two.certificate.read_bytes())
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_pair_that_is_replaced_one_by_one_is_taken_when_both_are_there(tmp_path: Path) -> None:
+    async def main() -> None:
+        one, two = (pair(tmp_path / name) for name in ("one", "two"))
+        files = {"client-certificate": one.certificate, "client-key": one.key}
+        content = config("https://127.0.0.1:1", **{name: str(path) for name, path in files.items()})
+        source = ClientSource(at(write(tmp_path / "config", content)), log=quiet(), check_every_s=0.01)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(source.run)
+            first = source.client.session
+            os.replace(two.certificate, one.certificate)
+            with trio.fail_after(2):
+                while "client-certificate with client-key" not in source.problem:
+                    await trio.sleep(0.005)
+            assert source.client.session is first
+            second = await session_after(source, lambda: os.replace(two.key, one.key))
+            assert second is not None and source.problem == ""
+            one.key.unlink()
+            with trio.fail_after(2):
+                while "No such file" not in source.problem:
+                    await trio.sleep(0.005)
+            assert source.client.session is second
+            nursery.cancel_scope.cancel()
+
+    run(main)

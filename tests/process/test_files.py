@@ -5,11 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from edged.process.files import identity, in_memory, make_folder, read_file, remove, write_atomically, written
+from edged.process.files import (
+    FilesRead,
+    identity,
+    in_memory,
+    make_folder,
+    read_file,
+    remove,
+    write_atomically,
+    written,
+)
 
 
 def test_a_file_is_read_whole_up_to_its_bound(tmp_path: Path):
@@ -72,6 +82,27 @@ def test_an_identity_follows_symlinks_and_notices_each_kind_of_change(tmp_path: 
         file.write(b"more")
     seen.append(identity(path))
     assert None not in seen and len(set(seen)) == len(seen)
+
+
+def test_files_that_were_read_or_are_still_to_come_are_seen_to_change(tmp_path: Path):
+    (tmp_path / "config").write_bytes(b"a")
+    files = FilesRead()
+    assert files.read(tmp_path / "config") == b"a" and not files.changed()
+    with pytest.raises(FileNotFoundError):
+        files.read(tmp_path / "key")
+    assert list(files) == [f"{tmp_path}/config", f"{tmp_path}/key"] and not files.changed()
+    (tmp_path / "key").write_bytes(b"b")
+    assert files.changed()
+    assert files.read(tmp_path / "key") == b"b" and files.changed()  # for good: whoever reads anew makes a new one
+
+
+def test_only_commands_read_pipes(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="not a regular file"):
+        FilesRead().read(tmp_path / "fifo")
+    with ThreadPoolExecutor() as pool:
+        pool.submit((tmp_path / "fifo").write_bytes, b"x")
+        assert FilesRead(waiting=True).read(tmp_path / "fifo") == b"x"
 
 
 def test_a_file_in_memory_is_gone_afterwards():

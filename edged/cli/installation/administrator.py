@@ -71,7 +71,7 @@ def _names(environ: Mapping[str, str]) -> list[str]:
 
 def connect(source: Source, context: str) -> tuple[ApiClient, ClusterAddress]:
     """A client, and how the daemon reaches the same API server. Raises ConfigError."""
-    config, _ = Location(source.kubeconfig, context).load()
+    config = Location(source.kubeconfig, context).load()
     return ApiClient(Session(config)), address_of(config)
 
 

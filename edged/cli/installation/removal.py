@@ -198,7 +198,7 @@ class Removal:
         if not kubeconfig or not Path(kubeconfig).is_file():
             return None
         try:
-            config, _ = Location(kubeconfig, self._config.kubernetes.context).load()
+            config = Location(kubeconfig, self._config.kubernetes.context).load()
         except EdgedError:
             return None
         if config.user is None or not config.user.token or config.user.exec is not None:

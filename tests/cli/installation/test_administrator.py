@@ -70,5 +70,5 @@ def test_the_daemon_dials_what_the_administrator_dials_and_trusts_the_same(tmp_p
         "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
         "clusters: [{name: c, cluster: {server: 'https://a:6443/', certificate-authority: ca.pem}}]\n"
         "users: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n")
-    address = address_of(Location(str(file)).load()[0])
+    address = address_of(Location(str(file)).load())
     assert (address.server, address.authority) == ("https://a:6443", base64.b64encode(b"PEM").decode())
