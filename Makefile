@@ -7,6 +7,9 @@
 #   make test-kube      the tests that make test leaves out: with a real etcd, kube-apiserver, kube-scheduler and kubectl,
 #                       and with Go, Rust, Zig and npm. Installs what it can, names what is missing, builds the programs
 #   make coverage       the tests of make test, and which lines and branches of edged/ they reach
+#   make fire    what was done to edged and held, once more, on loopback: a table of cases with what is expected of each.
+#                QUICK=1: the short form, five minutes; ROWS="NAME ..." only these; FIRE="--json FILE" and other options.
+#                Needs root rights and the programs of make test-kube
 #   make differential   compare the scheduler with kube-scheduler on STATES (2000) random states; needs the cluster parts
 #   make crds    write config/crds anew from their definition in code
 #   make arm     the image for 64-bit ARM boards, built and run under emulation (arm-build/README.md)
@@ -26,7 +29,7 @@ ARM_PYTHON ?= $(shell for p in python3.11 /usr/bin/python3.11; do $$p -c 'import
 # Processes that make test spreads the tests over.
 WORKERS ?= auto
 
-.PHONY: venv demo test test-kube coverage bench lint arm crds clean differential
+.PHONY: venv demo test test-kube coverage bench fire lint arm crds clean differential
 
 venv: $(STAMP)
 
@@ -66,6 +69,9 @@ differential: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+fire: $(STAMP)
+	@$(BIN)/python -m tests.fire $(if $(QUICK),--quick) $(if $(ROWS),--rows $(ROWS)) $(FIRE)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check --output-format concise .

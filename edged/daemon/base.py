@@ -13,7 +13,7 @@ from edged.kube.informers import Informers
 from edged.kube.kubeconfig import ClientSource, Location
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger
-from edged.telemetry.metrics import MetricRegistry, internal_error_metrics, process_metrics
+from edged.telemetry.metrics import MetricRegistry, internal_error_metrics, process_metrics, task_metrics
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 
@@ -37,6 +37,7 @@ class Base:
         self.informers = Informers(self.source.client, log=log)
         self.metrics = MetricRegistry()
         process_metrics(self.metrics)
+        task_metrics(self.metrics)
         internal_error_metrics(self.metrics, log.internal_errors)
         self.modules = Modules(config.registry, self.state_dir, log)
 

@@ -213,6 +213,14 @@ def process_metrics(metrics: MetricRegistry) -> None:
     metrics.collectors.append(collect)
 
 
+def task_metrics(metrics: MetricRegistry) -> None:
+    """Adds `edged_tasks`; it is collected inside the event loop."""
+    import trio  # commands that only render metrics have no event loop
+
+    tasks = metrics.gauge("edged_tasks", "Tasks of the event loop. They follow the load and go back with it.")
+    metrics.collectors.append(lambda: tasks.set(trio.lowlevel.current_statistics().tasks_living))
+
+
 def internal_error_metrics(metrics: MetricRegistry, errors: InternalErrors) -> None:
     """Adds `edged_internal_errors_total`: 0 for no unit is shown, a series begins with its first error."""
     counter = metrics.counter(

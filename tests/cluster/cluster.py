@@ -11,7 +11,9 @@ start it before `trio.run` or in `trio.to_thread.run_sync`. Used by conftest.py 
 from __future__ import annotations
 
 import base64
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -132,6 +134,10 @@ class Cluster:
         """SIGKILL to kube-apiserver; etcd stays."""
         if process := self._processes.pop("kube-apiserver", None):
             process.kill()
+
+    def signal_apiserver(self, number: signal.Signals) -> None:
+        """SIGSTOP: it takes connections and answers nothing. SIGCONT ends that."""
+        os.kill(self._processes["kube-apiserver"].pid, number)
 
     def restart_apiserver(self, *, arguments: Sequence[str] | None = None) -> None:
         """A new kube-apiserver process on the same address, with other extra flags where given."""

@@ -92,8 +92,7 @@ class Edged:
     # --- life
     def start(self, *, seconds: float = 60.0) -> Self:
         """Returns when it serves, whether or not the API server was told of it."""
-        command = [str(PROGRAM), "run", "--config", str(self.config)]
-        self.process = Process(command, self.log_file, self._environment())
+        self.process = Process(self._command(), self.log_file, self._environment())
         self.process.wait_until(self.is_serving, seconds)
         return self
 
@@ -162,6 +161,9 @@ class Edged:
         lines = [_toml_table(f"[{name}]", table) for name, table in tables.items()]
         lines += [_toml_table("[[admission.policy]]", entry) for entry in self.policies]
         self.config.write_text("\n".join(lines))
+
+    def _command(self) -> list[str]:
+        return [str(PROGRAM), "run", "--config", str(self.config)]
 
     def _environment(self) -> dict[str, str]:
         return {"HOME": str(self.folder), "KUBECONFIG": "", "NOTIFY_SOCKET": ""}

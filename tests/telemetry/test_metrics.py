@@ -1,8 +1,9 @@
 """The text format, label bounds, and what an evaluation counts."""
 
 import pytest
+import trio
 
-from edged.telemetry.metrics import Counter, Histogram, MetricRegistry, process_metrics
+from edged.telemetry.metrics import Counter, Histogram, MetricRegistry, process_metrics, task_metrics
 
 
 def test_counters_and_gauges_render_with_labels_escaped():
@@ -56,3 +57,22 @@ def test_process_metrics_are_read_when_asked():
     lines = dict(line.split() for line in registry.render().decode().splitlines() if not line.startswith("#"))
     assert float(lines["process_resident_memory_bytes"]) > 1e6
     assert float(lines["process_open_fds"]) >= 3
+
+
+def test_tasks_are_counted_inside_the_event_loop():
+    registry = MetricRegistry()
+    task_metrics(registry)
+
+    def tasks() -> int:
+        return int(registry.render().decode().splitlines()[-1].removeprefix("edged_tasks "))
+
+    async def main() -> None:
+        before = tasks()
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(trio.sleep_forever)
+            assert tasks() == before + 3
+            nursery.cancel_scope.cancel()
+        assert tasks() == before
+
+    trio.run(main)

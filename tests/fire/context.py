@@ -1,0 +1,114 @@
+"""What a row is given: a folder, daemons in a cgroup, an API server, how long things take in this form."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.cluster.build import BuildError, available
+from tests.cluster.cluster import Cluster
+from tests.cluster.edged import policy
+from tests.cluster.scheduling import Daemon
+from tests.fire.rows import NotRun, Tally
+from tests.fire.sampling import Sampler, log_texts
+from tests.fire.unit import MemoryGroup, unit_limits
+
+NO_PRIVILEGED = policy("no-privileged", "pod-privileged")
+INTERNAL_ERROR = 'msg="internal error"'
+Number = TypeVar("Number", int, float)
+
+
+class FireDaemon(Daemon):
+    """edged as its unit runs it: in a memory cgroup, with the unit's limit of files and environment.
+
+    `launcher`: words before the command; `environment`: further variables; `toml`: the end of the configuration.
+    """
+
+    def __init__(
+        self, *, kubeconfig: Path | None = None, policies: Sequence[Mapping[str, Any]] = (NO_PRIVILEGED,),
+        toml: str = "", launcher: Sequence[str] = (), environment: Mapping[str, str] | None = None, **settings: Any,
+    ) -> None:
+        self._launcher_words = list(launcher)
+        self._more_environment = dict(environment or {})
+        self.limits = unit_limits()
+        self.group = MemoryGroup(self.limits.memory)
+        settings.setdefault("register", "none" if kubeconfig is None else "dynamic")
+        super().__init__(kubeconfig, toml, policies=policies, **settings)
+        self.sampler = Sampler(self.pid, self.health_port)
+
+    def pid(self) -> int | None:
+        """Of the daemon while it runs."""
+        return self.process.pid if self.process is not None and self.process.running else None
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.group.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _command(self) -> list[str]:
+        return [*self.group.launcher(self.limits.files), *self._launcher_words, *super()._command()]
+
+    def _environment(self) -> dict[str, str]:
+        return super()._environment() | dict(self.limits.environment) | self._more_environment
+
+
+class Context:
+    """For one row. `quick`: the short form, where `scaled` gives the smaller figure."""
+
+    def __init__(self, tally: Tally, *, quick: bool, seconds: float | None = None) -> None:
+        self.tally, self.quick, self.seconds = tally, quick, seconds
+        self.folder = Path(tempfile.mkdtemp(prefix="edged-fire-"))
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def scaled(self, whole: Number, quick: Number) -> Number:
+        """How much of something: in the whole form, and in the short one."""
+        return quick if self.quick else whole
+
+    @contextmanager
+    def edged(self, *, internal_errors: bool = False, **settings: Any) -> Iterator[FireDaemon]:
+        """A daemon that serves. When the block ends it has to be alive still, never killed for its memory, and without
+        an internal error (unless these are part of the load)."""
+        with self.unstarted(internal_errors=internal_errors, **settings) as daemon:
+            daemon.start()
+            yield daemon
+            if daemon.pid() is None and daemon.process is not None:
+                self.tally.add_wrong(f"edged ended with {daemon.process.exit_code}: {daemon.log[-1500:]}")
+
+    @contextmanager
+    def unstarted(self, *, internal_errors: bool = False, **settings: Any) -> Iterator[FireDaemon]:
+        """The same, for a row that starts it itself and that may stop it."""
+        daemon = FireDaemon(**settings)
+        try:
+            with daemon.sampler:
+                yield daemon
+        except BaseException:
+            print(daemon.log[-8000:], file=sys.stderr, flush=True)
+            raise
+        finally:
+            self.tally.peak(daemon.sampler.peak_mib)
+            if kills := daemon.group.kills():
+                self.tally.add_wrong(f"the kernel killed {kills} times for want of memory")
+            if not internal_errors:
+                for line in log_texts(daemon.log_file, INTERNAL_ERROR):
+                    self.tally.add_wrong(line[:400])
+            daemon.__exit__()
+
+    @contextmanager
+    def cluster(self, **settings: Any) -> Iterator[Cluster]:
+        """A real API server of this row alone: it may be killed. Raises NotRun where its programs cannot be had."""
+        programs = ("etcd", "kube-apiserver", "kubectl")
+        if not (possible := available(programs)):
+            raise NotRun(possible.reason)
+        try:
+            cluster = Cluster(**settings)
+        except BuildError as error:
+            raise NotRun(str(error)) from error
+        with cluster:
+            yield cluster
