@@ -170,6 +170,7 @@ class AdmissionPart:
             self._log,
             client=self._base.client,
             static_dir=Path(config.static_dir) if config.static_dir else None,
+            state_dir=self._base.state_dir,
         )
 
     async def _register(self, registration: Registration) -> None:

@@ -15,6 +15,7 @@ import trio
 
 from edged.admission.endpoint import api_servers
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
+from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
 from edged.errors import PeerError
@@ -44,8 +45,15 @@ class DynamicRegistration(Polling):
     grace_s = GRACE_S
     heard_s = HEARD_S
 
-    def __init__(self, target: Target, report: Callable[[State], None], log: Logger, client: Client) -> None:
-        super().__init__(target, report, log)
+    def __init__(
+        self,
+        target: Target,
+        report: Callable[[State], None],
+        log: Logger,
+        client: Client,
+        memory: RegistrationMemory | None = None,
+    ) -> None:
+        super().__init__(target, report, log, memory)
         self._client = client
         self._written: dict[str, Written] = {}  # by kind
         self._corrections: list[float] = []
@@ -58,9 +66,12 @@ class DynamicRegistration(Polling):
         for kind, obj in live.items():
             if obj is not None:
                 self._check_owner(kind, obj)
-        revision = self.revision
-        specs = webhooks.recall(self._specs or (), [obj for obj in live.values() if obj is not None])
+        there = [obj for obj in live.values() if obj is not None]
+        self._found(there)
+        update = self.revision
+        specs = webhooks.recall(self._specs or (), there)
         generated = webhooks.generate(specs, self._effective_target())
+        revision = await self._offer(generated.objects.values())
         self._dropped = {}
         contested = False
         for kind, obj in generated.objects.items():
@@ -70,7 +81,8 @@ class DynamicRegistration(Polling):
             message = "something keeps changing our webhook objects; their managedFields name it"
             self._say(State(self.mode, "contested", message, self.state.policies, problems))
             return
-        self._settled(revision)
+        self._revisions.went_by(revision, trio.current_time())
+        self._settled(update)
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         self._say(State(self.mode, "registered", "",
                         tuple(name for name in names if name not in self._dropped), problems))
@@ -106,9 +118,6 @@ class DynamicRegistration(Polling):
         """False when it is wrong but must stay so, because correcting it has become a fight."""
         if live is None:
             return not desired["webhooks"] or await self._write(kind, desired, None)
-        served = {hook["name"] for hook in desired["webhooks"]}
-        there = {hook["name"]: hook for hook in live.get("webhooks") or ()}
-        self._retire(webhooks.policy_of(there[name]) for name in there.keys() - served)
         written = self._written.get(kind)
         if written is not None and written.desired == desired["webhooks"]:
             self._dropped.update(written.refused)

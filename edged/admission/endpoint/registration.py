@@ -5,25 +5,34 @@
     static    static_registration.py     two manifest files that the API server reads from disk
 
 `edged/daemon` makes one of them with `registration_modes.py: make_registration`, calls `update` *after* a new set of
-policies is being served, and runs `run`. The API server may go on calling a removed policy until it has noticed:
-`is_retired` names those policies, and the listener answers "allowed" for them. `state` is what is true now, for status
-and readiness.
+policies is being served, and runs `run`. The API server may go on calling a removed policy until it goes by something
+later (revisions.py): `is_retired` names those policies, and the listener answers "allowed" for them. `state` is what is
+true now, for status and readiness.
 """
 
 from __future__ import annotations
 
-import math
+import base64
 import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import trio
 
+from edged.admission.endpoint.registration_memory import RegistrationMemory
+from edged.admission.endpoint.revisions import Key, Revisions
 from edged.admission.rules.verdict import unexpected
-from edged.admission.rules.webhooks import Target, WebhookConfiguration, WebhookSpec
+from edged.admission.rules.webhooks import (
+    RESOURCE_SUFFIX,
+    WEBHOOK_SUFFIX,
+    Target,
+    WebhookConfiguration,
+    WebhookSpec,
+)
 from edged.errors import ConfigError, EdgedError
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
@@ -31,7 +40,6 @@ from edged.telemetry.logs import Logger
 POLL_S = 10.0
 RETRY_MAX_S = 60.0
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-Key = TypeVar("Key")
 
 
 class Client(Protocol):
@@ -76,19 +84,25 @@ class Registration(ABC):
     mode = ""
     first_phase = "pending"
     grace_s = 0.0
-    """How long the API server may go on calling a policy after it was told that it is gone."""
+    """How long a policy is answered that no revision names any more which the API server may go by."""
     heard_s = 0.0
     """How long a healthy API server takes until it goes by what was written."""
 
-    def __init__(self, target: Target, report: Callable[[State], None], log: Logger) -> None:
-        """`report` hears of every change of the state."""
+    def __init__(
+        self, target: Target, report: Callable[[State], None], log: Logger, memory: RegistrationMemory | None = None
+    ) -> None:
+        """`report` hears of every change of the state. Without `memory` a restart forgets."""
         self.target = target
         self.state = State(self.mode, self.first_phase)
         self._report = report
         self._log = log
+        self._memory = memory
         self._specs: tuple[WebhookSpec, ...] | None = None
-        self._retired: dict[str, float] = {}
-        self._old_bundles: dict[bytes, float] = {}
+        self._wanted: frozenset[str] = frozenset()
+        self._revisions = Revisions(self.grace_s)
+        self._is_compared = False
+        if memory is not None and (remembered := memory.recall()):
+            self._revisions.offer(remembered)
         self._changed = trio.Event()
         self.revision = 0
         """How often `update` was called."""
@@ -105,15 +119,10 @@ class Registration(ABC):
 
     def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes) -> None:
         """These policies are served from now on. Call it once they answer, and before others stop answering."""
-        self._retire(spec.name for spec in self._specs or () if spec.rules != ())
-        if self.target.ca_bundle and self.target.ca_bundle != ca_bundle:
-            self._old_bundles[self.target.ca_bundle] = math.inf
-        self._old_bundles.pop(ca_bundle, None)
         self.target = replace(self.target, ca_bundle=ca_bundle)
         self._specs = tuple(specs)
+        self._wanted = frozenset(spec.name for spec in specs)
         self.revision += 1
-        for spec in specs:
-            self._retired.pop(spec.name, None)
         self._wake()
 
     async def heard(self) -> None:
@@ -124,8 +133,13 @@ class Registration(ABC):
         await trio.sleep(self.heard_s)
 
     def is_retired(self, name: str) -> bool:
-        """Whether a removed policy may still be called. Such a call is answered with "allowed"."""
-        return self._retired.get(name, -math.inf) > trio.current_time()
+        """Whether a removed policy may still be called. Such a call is answered with "allowed". Before the first update
+        nobody knows which custom resources there are, so none of theirs is known to be removed."""
+        if name in self._wanted:
+            return False
+        suffixes = (WEBHOOK_SUFFIX,) if self._specs is None else (WEBHOOK_SUFFIX, RESOURCE_SUFFIX)
+        now = trio.current_time()
+        return any(self._revisions.is_relied_on(f"{name}.{suffix}", now) for suffix in suffixes)
 
     @abstractmethod
     async def run(self) -> None:
@@ -136,25 +150,37 @@ class Registration(ABC):
         """One attempt, now. Raises EdgedError. For commands; the daemon uses `run`."""
 
     # --- for the ways themselves
-    def _retire(self, names: Iterable[str]) -> None:
-        """The API server may call these until further notice."""
-        if self.grace_s:
-            self._retired.update({name: math.inf for name in names})
+    def _found(self, live: Iterable[WebhookConfiguration]) -> None:
+        """These objects are there, so the API server may go by them, whoever wrote them: a former life, for one, whose
+        CAs may sign what is shown."""
+        now = trio.current_time()
+        there = [key for obj in live for key in _keys_of(obj)]
+        if not self._is_compared:
+            self._revisions.offer([*self._revisions.relied_on(now), *there])
+            self._is_compared = True
+        elif any(isinstance(key, str) and not self._revisions.is_relied_on(key, now) for key in there):
+            self._revisions.offer(there)
 
-    def _settled(self, revision: int) -> None:
-        """The API server has been told of that update: from now on the grace periods run."""
-        self._settled_revision = revision
+    async def _offer(self, desired: Iterable[WebhookConfiguration]) -> int:
+        """The API server may go by these from now on, besides what it went by; the number of that revision. Call it
+        before writing: a write that fails may have been done."""
+        names = [hook["name"] for obj in desired for hook in obj["webhooks"]]
+        revision = self._revisions.offer([*names, *_certificates(self.target.ca_bundle)])
+        if self._memory is not None:
+            await self._memory.remember(self._revisions.relied_on(trio.current_time()))
+        return revision
+
+    def _settled(self, update: int) -> None:
+        """The API server has been told of that update."""
+        self._settled_revision = update
         self.told_at = time.time()
         told, self._told = self._told, trio.Event()
         told.set()
-        now = trio.current_time()
-        self._retired = _count_down(self._retired, now, self.grace_s)
-        self._old_bundles = _count_down(self._old_bundles, now, self.grace_s)
 
     def _effective_target(self) -> Target:
         """The target with every CA that may still sign what the API server is shown."""
-        now = trio.current_time()
-        old = [bundle for bundle, deadline in self._old_bundles.items() if deadline > now]
+        relied_on = self._revisions.relied_on(trio.current_time())
+        old = [key for key in relied_on if isinstance(key, bytes)]
         return replace(self.target, ca_bundle=join_bundles([self.target.ca_bundle, *old]))
 
     def _wake(self) -> None:
@@ -200,10 +226,18 @@ def _pause_s(failures: int) -> float:
     return min(2.0 ** min(failures - 1, 16), RETRY_MAX_S)
 
 
-def _count_down(deadlines: dict[Key, float], now: float, grace_s: float) -> dict[Key, float]:
-    """Start the grace periods that have not begun, forget those that are over."""
-    begun = {key: min(deadline, now + grace_s) for key, deadline in deadlines.items()}
-    return {key: deadline for key, deadline in begun.items() if deadline > now}
+def _keys_of(obj: WebhookConfiguration) -> list[Key]:
+    """Names and CAs of the webhooks in an object as it is."""
+    keys: list[Key] = []
+    for hook in obj.get("webhooks") or ():
+        keys.append(str(hook["name"]))
+        with suppress(ValueError):
+            keys += _certificates(base64.b64decode(hook["clientConfig"].get("caBundle") or ""))
+    return list(dict.fromkeys(keys))
+
+
+def _certificates(bundle: bytes) -> list[bytes]:
+    return [block + b"\n" for block in CERTIFICATE.findall(bundle)]
 
 
 def join_bundles(bundles: Iterable[bytes]) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from edged.admission.endpoint.dynamic_registration import DynamicRegistration
 from edged.admission.endpoint.no_registration import NoRegistration
 from edged.admission.endpoint.registration import Client, Registration, State
+from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.static_registration import StaticRegistration
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target
@@ -17,17 +18,20 @@ from edged.telemetry.logs import Logger
 
 
 def make_registration(mode: str, target: Target, report: Callable[[State], None], log: Logger, *,
-                      client: Client | None = None, static_dir: Path | None = None) -> Registration:
-    """For a value of `[admission] register`. Raises ConfigError."""
+                      client: Client | None = None, static_dir: Path | None = None,
+                      state_dir: Path | None = None) -> Registration:
+    """For a value of `[admission] register`. Without `state_dir` a restart forgets what the API server may still go by.
+    Raises ConfigError."""
     if mode == "none":
         return NoRegistration(target, report, log)
     problem = webhooks.url_problem(target.url)
     if problem:
         raise ConfigError(problem)
+    memory = RegistrationMemory(state_dir, log) if state_dir is not None else None
     if mode == "static" and static_dir is not None:
-        return StaticRegistration(target, report, log, static_dir, client)
+        return StaticRegistration(target, report, log, static_dir, client, memory)
     if mode == "dynamic" and client is not None:
-        return DynamicRegistration(target, report, log, client)
+        return DynamicRegistration(target, report, log, client, memory)
     raise ConfigError(f"register = {mode!r} needs {'a directory' if mode == 'static' else 'an API client'}")
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
+from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target, WebhookConfiguration
 from edged.errors import ConfigError, PeerError
@@ -39,25 +38,25 @@ class StaticRegistration(Polling):
         log: Logger,
         directory: Path,
         client: Client | None = None,
+        memory: RegistrationMemory | None = None,
     ) -> None:
-        super().__init__(target, report, log)
+        super().__init__(target, report, log, memory)
         self._directory = directory
         self._client = client
-        self._read_before = False
 
     async def settle(self) -> None:
         await self._check_version()
         live = [obj for kind in webhooks.FOLDERS if (obj := self._read(self.path(kind))) is not None]
-        if not self._read_before:
-            self._recall(live)
-            self._read_before = True
-        revision = self.revision
+        self._found(live)
+        update = self.revision
         specs = webhooks.recall(self._specs or (), live)
         generated = webhooks.generate(specs, self._effective_target(), static=True)
+        revision = await self._offer(generated.objects.values())
         changed = False
         for kind, obj in generated.objects.items():
             changed |= self._settle_file(kind, obj)
-        self._settled(revision)
+        self._revisions.went_by(revision, trio.current_time())
+        self._settled(update)
         settled_at = trio.current_time() + self.grace_s if changed else self.state.settled_at
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         self._say(State(self.mode, "registered", "", names, generated.problems, settled_at))
@@ -80,18 +79,6 @@ class StaticRegistration(Polling):
     def path(self, kind: str) -> Path:
         """Where the manifest of a kind goes."""
         return self._directory / webhooks.FOLDERS[kind] / FILE_NAME
-
-    def _recall(self, live: Iterable[WebhookConfiguration]) -> None:
-        """After a restart: policies and CAs of the files as they are may be in the API server's memory."""
-        serving = {spec.name for spec in self._specs or ()}
-        for obj in live:
-            for hook in obj.get("webhooks", ()):
-                name = webhooks.policy_of(hook)
-                if name not in serving:
-                    self._retire([name])
-                bundle = base64.b64decode(hook["clientConfig"].get("caBundle", ""))
-                if bundle and bundle != self.target.ca_bundle:
-                    self._old_bundles[bundle] = math.inf
 
     def _settle_file(self, kind: str, desired: WebhookConfiguration) -> bool:
         """Whether the file had to be changed. No webhooks: no file, since an object without any says
