@@ -59,7 +59,7 @@ async def test_who_came_first_is_served_first_even_if_less_would_fit():
             await wait_all_tasks_blocked()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(wants, "large", 90)
+        nursery.start_soon(wants, "large", 95)
         await wait_all_tasks_blocked()
         nursery.start_soon(wants, "small", 10)
         await wait_all_tasks_blocked()
