@@ -136,7 +136,7 @@ async def connect(
             return Connection(await _secure(tcp, server_name or host, ssl_context), tcp.socket)
     except trio.TooSlowError as error:
         raise ConnectFailed(f"no connection within {CONNECT_TIMEOUT_S:g} s") from error
-    except (OSError, trio.BrokenResourceError) as error:
+    except (OSError, ValueError, trio.BrokenResourceError) as error:  # ValueError: nothing can be called that
         raise ConnectFailed(str(error)) from error
 
 

@@ -13,9 +13,9 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 import trio
@@ -23,6 +23,7 @@ import trio
 from edged.errors import PeerError
 from edged.http.client import ConnectFailed, Connection, Transport, connect
 from edged.registry.download import Download
+from edged.registry.foreign_text import joined, shortened, shown, web_address
 from edged.registry.sources import Sources
 
 MAX_REDIRECTS = 10
@@ -79,7 +80,7 @@ class Http:
     ) -> Answer:
         """Follows redirects, and sends credentials only to their own host. With `into`, the body of a 200 goes there,
         and `progress` is told of that body alone. Raises PeerError."""
-        sent, first = dict(headers or {}), urlsplit(url).netloc
+        sent, first = dict(headers or {}), web_address(url).netloc
         for _ in range(MAX_REDIRECTS):
             answer = await self._ask_host(method, url, sent, content, limit, progress, into)
             target = answer.headers.get("location")
@@ -90,16 +91,16 @@ class Http:
                 sent = {name: value for name, value in sent.items() if name.lower() != "authorization"}
             if answer.status == 303:
                 method, content = "GET", None
-        raise PeerError(f"{url}: more than {MAX_REDIRECTS} redirects")
+        raise PeerError(f"{shortened(url)}: more than {MAX_REDIRECTS} redirects")
 
     def _redirected(self, url: str, target: str) -> str:
-        location = urljoin(url, target)
-        parts = urlsplit(location)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise PeerError(f"{url} redirects to {target!r}, which is not a web address")
+        try:
+            parts = web_address(joined(url, target))
+        except PeerError as error:
+            raise PeerError(f"{shortened(url)} redirects to {shown(target)}, which is not a web address") from error
         if parts.scheme == "http" and urlsplit(url).scheme == "https" and parts.netloc not in self.sources.insecure:
-            raise PeerError(f"{url} redirects to plain HTTP ({parts.netloc})")
-        return location
+            raise PeerError(f"{shortened(url)} redirects to plain HTTP ({shortened(parts.netloc)})")
+        return parts.geturl()
 
     async def _ask_host(
         self,
@@ -125,10 +126,10 @@ class Http:
                 errors.append(_reason(error))
                 continue
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                raise PeerError(f"{url}: {_reason(error)}") from error
+                raise PeerError(f"{shortened(url)}: {_reason(error)}") from error
             self._works[origin] = number
             return answer
-        raise Unreachable(f"{url}: {'; '.join(dict.fromkeys(errors))}")
+        raise Unreachable(f"{shortened(url)}: {'; '.join(dict.fromkeys(errors))}")
 
     def _ways(self, scheme: str, host: str) -> list[tuple[str, bool]]:
         if scheme == "http":
@@ -150,7 +151,10 @@ class Http:
     ) -> Answer:
         client = await self._client(url, checked)
         sent = {"Accept-Encoding": "identity"} | headers  # compressed data may have any size once it is unpacked
-        request = client.build_request(method, url, headers=sent, content=content)
+        try:
+            request = client.build_request(method, url, headers=sent, content=content)
+        except ValueError as error:  # an address or a header that cannot be written
+            raise PeerError(f"{shortened(url)}: the request cannot be made: {shortened(str(error))}") from error
         with _patience(url, SILENCE_S + len(content or b"") / SLOWEST_BYTES_PER_S):
             response = await client.send(request, stream=True)
         try:
@@ -164,26 +168,27 @@ class Http:
         self, response: httpx2.Response, url: str, limit: int, progress: Progress | None, into: Download | None
     ) -> bytes:
         """The body, unless `into` takes it."""
-        total = int(length) if (length := response.headers.get("content-length", "")).isdigit() else 0
+        total = _declared(response.headers.get("content-length", ""))
         if total > limit:
-            raise PeerError(f"{url}: {total} bytes are more than the limit of {limit}")
-        body, taken, chunks = bytearray(), 0, response.aiter_raw()
+            raise PeerError(f"{shortened(url)}: {total} bytes are more than the limit of {limit}")
+        body, taken = bytearray(), 0
         if into is not None:
             into.begin()
-        while True:
-            with _patience(url, SILENCE_S):
-                chunk = await anext(chunks, b"")
-            if not chunk:
-                return bytes(body)
-            taken += len(chunk)
-            if taken > limit:
-                raise PeerError(f"{url}: more than the limit of {limit} bytes")
-            if into is None:
-                body += chunk
-                continue
-            into.write(chunk)
-            if progress is not None:
-                progress(taken, total)
+        async with aclosing(response.aiter_raw()) as chunks:
+            while True:
+                with _patience(url, SILENCE_S):
+                    chunk = await anext(chunks, b"")
+                if not chunk:
+                    return bytes(body)
+                taken += len(chunk)
+                if taken > limit:
+                    raise PeerError(f"{shortened(url)}: more than the limit of {limit} bytes")
+                if into is None:
+                    body += chunk
+                    continue
+                into.write(chunk)
+                if progress is not None:
+                    progress(taken, total)
 
     async def _client(self, url: str, checked: bool) -> httpx2.AsyncClient:
         parts = urlsplit(url)
@@ -219,13 +224,18 @@ class Http:
         return context
 
 
+def _declared(length: str) -> int:
+    """The size that an answer says it has; 0 where it says none that makes sense."""
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+
+
 @contextmanager
 def _patience(url: str, seconds: float) -> Iterator[None]:
     try:
         with trio.fail_after(seconds):
             yield
     except trio.TooSlowError as error:
-        raise PeerError(f"{url}: no data for {seconds:.0f} s") from error
+        raise PeerError(f"{shortened(url)}: no data for {seconds:.0f} s") from error
 
 
 _CONNECT_ERRORS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.RemoteProtocolError, httpx2.ProxyError)

@@ -12,12 +12,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from edged.errors import PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.registry.credentials import Login
 from edged.registry.download import Download
+from edged.registry.foreign_text import bearer_token, joined, shortened, shown, web_address
 from edged.registry.http import Answer, Http, Progress
 from edged.registry.reference import Reference
 
@@ -102,7 +103,8 @@ class Registry:
             raise PeerError(f"{reference}: the manifest has no layers")
         for layer in layers:
             if layer.get("mediaType") != WASM_LAYER:
-                raise PeerError(f"{reference}: a layer is {layer.get('mediaType')!r}, not {WASM_LAYER}: no Wasm module")
+                kind = shown(layer.get("mediaType"))
+                raise PeerError(f"{reference}: a layer is {kind}, not {WASM_LAYER}: no Wasm module")
         digest = _text(layers[0], "digest", f"{reference}: a layer")
         await self._get(reference, f"blobs/{digest}", limit, {}, progress, host, into)
         if into.digest != digest:
@@ -157,14 +159,14 @@ class Registry:
 
     def _upload_url(self, reference: Reference, begun: Answer) -> str:
         """The URL to which the registry wants the bytes sent."""
-        location = urlsplit(urljoin(begun.url, begun.headers.get("location", "")))
+        location = web_address(joined(begun.url, begun.headers.get("location", "")))
         asked = urlsplit(begun.url)
         if location.netloc == asked.netloc:
             # A registry behind a proxy does not know how it is reached.
             return location._replace(scheme=asked.scheme).geturl()
         if location.scheme != "https" and location.netloc not in self.http.sources.insecure:
-            where = location.geturl()
-            raise PeerError(f"{reference}: the registry sends the upload to {where!r}: another host, by plain HTTP")
+            where = shown(location.geturl())
+            raise PeerError(f"{reference}: the registry sends the upload to {where}: another host, by plain HTTP")
         return location.geturl()
 
     # --- requests
@@ -240,25 +242,27 @@ class Registry:
             return None
         parameters = dict(_PARAMETER.findall(rest))
         realm = parameters.get("realm", "")
-        if urlsplit(realm).scheme not in ("http", "https"):
-            raise PeerError(f"{reference}: the registry names {realm!r} as its token server")
-        if urlsplit(realm).scheme == "http" and urlsplit(realm).netloc not in self.http.sources.insecure:
-            raise PeerError(f"{reference}: the registry's token server uses plain HTTP ({realm})")
+        try:
+            server = web_address(realm)
+        except PeerError as error:
+            raise PeerError(f"{reference}: the registry names {shown(realm)} as its token server") from error
+        if server.scheme == "http" and server.netloc not in self.http.sources.insecure:
+            raise PeerError(f"{reference}: the registry's token server uses plain HTTP ({shortened(realm)})")
         query = {"scope": parameters.get("scope") or scope}
         if "service" in parameters:
             query["service"] = parameters["service"]
-        separator = "&" if urlsplit(realm).query else "?"
+        separator = "&" if server.query else "?"
         headers = {"Authorization": self.login.header()} if self.login else {}
         answer = await self.http.request(
             "GET", f"{realm}{separator}{urlencode(query)}", headers=headers, limit=MAX_TOKEN
         )
         if answer.status != 200:
-            raise Rejected(f"{reference}: no token from {urlsplit(realm).netloc}", answer)
+            raise Rejected(f"{reference}: no token from {shortened(server.netloc)}", answer)
         document = _object(answer.body, f"{reference}: the token")
-        token = document.get("token") or document.get("access_token")
-        if not isinstance(token, str):
-            raise PeerError(f"{reference}: {urlsplit(realm).netloc} gave no token")
-        return f"Bearer {token}"
+        try:
+            return f"Bearer {bearer_token(document.get('token') or document.get('access_token'))}"
+        except PeerError as error:
+            raise PeerError(f"{reference}: {shortened(server.netloc)} {error}") from error
 
 
 def architecture() -> str:
@@ -269,7 +273,9 @@ def architecture() -> str:
 
 def _for_this_machine(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     for entry in entries:
-        platform = entry.get("platform") or {}
+        platform = entry.get("platform")
+        if not isinstance(platform, dict):
+            continue
         if platform.get("os") == "linux" and platform.get("architecture") == architecture():
             return entry
     return None
@@ -303,7 +309,7 @@ def _entries(document: Mapping[str, object], key: str, what: str) -> list[dict[s
 def _text(entry: Mapping[str, object], key: str, what: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not re.fullmatch(r"sha256:[0-9a-f]{64}", value):
-        raise PeerError(f"{what}: {key} is {value!r}, not sha256: and 64 hexadecimal digits")
+        raise PeerError(f"{what}: {key} is {shown(value)}, not sha256: and 64 hexadecimal digits")
     return value
 
 
@@ -311,8 +317,12 @@ def _complaint(answer: Answer) -> str:
     """The registry's error, in one line."""
     try:
         errors = loads(answer.body)["errors"]
-        said = "; ".join(f"{error.get('code', '')} {error.get('message', '')}".strip() for error in errors)
+        said = "; ".join(" ".join(filter(None, map(_word, (e.get("code"), e.get("message"))))) for e in errors[:5])
     except (JsonError, KeyError, TypeError, AttributeError):
         said = ""
     words = {401: "not authorised", 403: "forbidden", 404: "not found", 429: "too many requests"}
-    return f"HTTP {answer.status}: {said or words.get(answer.status, 'refused')}"[:500]
+    return f"HTTP {answer.status}: {said.strip('; ') or words.get(answer.status, 'refused')}"[:500]
+
+
+def _word(value: object) -> str:
+    return shortened(value) if isinstance(value, str) else ""

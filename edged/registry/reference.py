@@ -17,6 +17,8 @@ HUB_CREDENTIALS = "https://index.docker.io/v1/"
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+MOST_CHARACTERS = 255
+"""Of host and repository together, as the OCI distribution specification advises and registries do."""
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::\d{{1,5}})?")
 
@@ -80,6 +82,8 @@ def _parse(rest: str, shown: str, host: str) -> Reference:
     tag = ""
     if ":" in name:
         name, _, tag = name.rpartition(":")
+    if len(host) + 1 + len(name) > MOST_CHARACTERS:
+        raise ConfigError(f"{shown[:80]}...: host and repository are longer than {MOST_CHARACTERS} characters")
     if not _HOST.fullmatch(host):
         raise ConfigError(f"{shown}: {host!r} is not a host, such as ghcr.io or registry.lan:5000")
     if not _REPOSITORY.fullmatch(name):

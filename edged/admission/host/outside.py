@@ -16,7 +16,7 @@ import trio
 from edged.abi.wapc import HostCallError
 from edged.admission.host.answers import Answers
 from edged.admission.rules import capabilities
-from edged.errors import ConfigError, PeerError
+from edged.errors import EdgedError
 from edged.json_text import dumps
 from edged.registry.origin import TRUSTED, Restrictions
 from edged.registry.reference import Reference, parse_image
@@ -83,7 +83,7 @@ class HostCapabilities:
                     )
 
             return await self._answers.get((path, reference, restrictions), question)
-        except (PeerError, ConfigError) as error:
+        except EdgedError as error:  # of the registry, of the name, or a document too deep to be passed on
             # "Callback evaluation failure" is policy-server's own word for it.
             raise HostCallError(f"Callback evaluation failure: {error}") from error
 
