@@ -235,6 +235,9 @@ class RequestParser:
                 self._check_length(value)
             elif length == 6 and name.lower() == b"expect":
                 self._expect(value)
+            elif length == 17 and name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                # llhttp takes `gzip, chunked` for chunks and leaves the rest to us.
+                raise self._fail(501, "only the transfer encoding `chunked` is supported")
         if size > limits.head_bytes:
             raise self._fail(431, f"request head over {limits.head_bytes} bytes")
         if self._parser.should_upgrade():

@@ -78,6 +78,13 @@ def test_malformed_requests_are_400(text):
     assert parser.failure is not None and parser.failure.status == 400
 
 
+@pytest.mark.parametrize("encoding", [b"gzip, chunked", b"chunked, chunked", b"gzip", b"identity"])
+def test_other_encodings_than_chunks_are_refused(encoding):
+    parser = parsed(b"POST / HTTP/1.1\r\nTransfer-Encoding: " + encoding + b"\r\n\r\n1\r\na\r\n0\r\n\r\n")
+    assert parser.failure is not None and parser.failure.status in (400, 501) and not parser.requests
+    assert parsed(b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked \r\n\r\n1\r\na\r\n0\r\n\r\n").requests
+
+
 def test_upgrade_is_refused():
     parser = parsed(b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
     assert parser.failure is not None and parser.failure.status == 501 and not parser.requests

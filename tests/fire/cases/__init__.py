@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fire.cases import connections, guests, outages
+from tests.fire.cases import bursts, connections, guests, outages, protocol
 from tests.fire.rows import Row
 
-GROUPS = (outages, connections, guests)
+GROUPS = (outages, connections, protocol, bursts, guests)
 ROWS: tuple[Row, ...] = tuple(row for group in GROUPS for row in group.ROWS)
