@@ -496,19 +496,21 @@ def error_of(code: int, headers: Mapping[str, str], content: bytes) -> ApiError:
     except JsonError:
         body = None
     if not isinstance(body, dict) or body.get("kind") != "Status":
-        text = content[:300].decode("utf-8", "replace").strip()
-        return ApiError(code, "", text or f"HTTP status {code}", {}, _retry_after(headers, {}))
-    reason, message = str(body.get("reason") or ""), str(body.get("message") or "")
-    return ApiError(code, reason, message, body, _retry_after(headers, body))
+        body = {}
+        reason, message = "", content[:300].decode("utf-8", "replace").strip() or f"HTTP status {code}"
+    else:
+        reason, message = str(body.get("reason") or ""), str(body.get("message") or "")
+    asked = _asked_wait(headers, body)
+    return ApiError(code, reason, message + listwatch.beyond_reason(asked), body, listwatch.retry_after(asked))
 
 
-def _retry_after(headers: Mapping[str, str], body: Mapping[str, object]) -> float | None:
+def _asked_wait(headers: Mapping[str, str], body: Mapping[str, object]) -> object:
+    """How long the server asks to be left alone, whatever that is; None where it does not."""
     value = headers.get("retry-after", "").strip()
     if value.isdecimal():
-        return listwatch.retry_after(float(value))
+        return float(value)
     details = body.get("details")
-    seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None
-    return listwatch.retry_after(seconds) or None
+    return (details.get("retryAfterSeconds") or None) if isinstance(details, dict) else None
 
 
 def _no_answer(session: Session, method: str, path: str, error: BaseException) -> NoAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from base64 import b64encode
+from json import dumps as dumps_any
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import trio
 
 from edged.errors import ConfigError, PeerError
-from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, Session, StreamIdle
+from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, Session, StreamIdle, error_of
 from tests.cluster.certificates import write_certificates
 from tests.fakes.apiserver import CutAfter, Drop, Lines, OneByteAtATime, Plain, Silence, Status
 from tests.kube.support import PODS_PATH, fake_server, run, session_for, tls_pair
@@ -288,3 +289,28 @@ def test_a_token_with_a_line_break_is_refused() -> None:
         await client.aclose()
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("header", "in_status", "seconds"),
+    [
+        ("3", 7, 3.0),
+        ("0", 7, 0.0),
+        ("99999", 7, 30.0),
+        ("9" * 5000, 7, 30.0),
+        ("-5", None, None),
+        ("soon", 7, 7.0),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", None, None),
+        ("", 99999, 30.0),
+        ("", 10**18, 30.0),
+        ("", -1, None),
+        ("", "3", None),
+        ("", [], None),
+    ],
+)
+def test_how_long_it_is_left_alone(header: str, in_status: Any, seconds: float | None) -> None:
+    content = dumps_any({"kind": "Status", "message": "later", "details": {"retryAfterSeconds": in_status}}).encode()
+    error = error_of(429, {"retry-after": header}, content)
+    assert error.retry_after_s == seconds
+    assert ("asks to be left alone for longer than the 30 s" in error.message) == (seconds == 30.0)
+    assert error_of(429, {"retry-after": "99999"}, b"busy").retry_after_s == 30.0

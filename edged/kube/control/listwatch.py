@@ -26,7 +26,8 @@ from edged.kube.control.pages import Undecodable
 from edged.kube.values.names import NamespacedName
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-LONGEST_RETRY_S = 600.0
+LONGEST_RETRY_S = 30.0
+"""However long a server, or what stands before it, asks to be left alone: as long as the back-off ever is."""
 MOST_DIGITS = 40  # of a revision that is compared as a number
 TRIES = 3  # failures in a row after which a cheap way of going on is given up for a more thorough one
 
@@ -455,7 +456,7 @@ def _status_failure(status: object) -> Failed:
     return Failed(
         code if isinstance(code, int) and code >= 400 else 500,
         str(body.get("reason") or ""),
-        str(body.get("message") or "")[:500],
+        str(body.get("message") or "")[:500] + beyond_reason(after),
         retry_after(after),
     )
 
@@ -465,6 +466,13 @@ def retry_after(seconds: object) -> float | None:
     if not isinstance(seconds, int | float) or seconds < 0:
         return None
     return float(min(seconds, LONGEST_RETRY_S))
+
+
+def beyond_reason(seconds: object) -> str:
+    """For the message of a failure: that the server is asked again sooner than it wants; "" otherwise."""
+    if not isinstance(seconds, int | float) or seconds <= LONGEST_RETRY_S:
+        return ""
+    return f" (it asks to be left alone for longer than the {LONGEST_RETRY_S:g} s that edged waits)"
 
 
 def _expired(failed: Failed) -> bool:

@@ -281,10 +281,23 @@ def test_any_order_of_inputs_ends_with_at_most_one_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [(3, 3.0), (0, 0.0), (-5, None), (1e300, 600.0), ("3", None), (None, None), (2.5, 2.5)]
-)
+    ("given", "seconds"),
+    [
+        (3, 3.0), (0, 0.0), (-5, None), (1e300, 30.0), (10**400, 30.0), (99999, 30.0), ("3", None), (None, None),
+        (2.5, 2.5),
+    ],
+)  # fmt: skip
 def test_how_long_a_server_asks_to_be_left_alone(given: Any, seconds: float | None) -> None:
     assert lw.retry_after(given) == seconds
+    assert bool(lw.beyond_reason(given)) == (isinstance(given, int | float) and given > 30)
+
+
+def test_a_watch_that_asks_to_be_left_alone_for_a_day_is_opened_again_soon() -> None:
+    details = {"retryAfterSeconds": 99999}
+    busy = WatchEvent("ERROR", {"kind": "Status", "code": 429, "message": "slow down", "details": details})
+    _, effects = lw.step(Watching("5", True), busy)
+    assert effects[1:] == [Pause(30.0), OpenWatch("5", initial=False)]
+    assert isinstance(effects[0], Note) and "slow down (it asks to be left alone for longer than" in effects[0].detail
 
 
 @pytest.mark.parametrize("revision", ["9" * 5000, "x", "", "\u0663"])
