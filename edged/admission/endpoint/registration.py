@@ -32,6 +32,7 @@ from edged.admission.rules.webhooks import (
     Target,
     WebhookConfiguration,
     WebhookSpec,
+    hooks_of,
 )
 from edged.errors import ConfigError, EdgedError
 from edged.process.boundary import boundary
@@ -229,10 +230,12 @@ def _pause_s(failures: int) -> float:
 def _keys_of(obj: WebhookConfiguration) -> list[Key]:
     """Names and CAs of the webhooks in an object as it is."""
     keys: list[Key] = []
-    for hook in obj.get("webhooks") or ():
+    for hook in hooks_of(obj):
         keys.append(str(hook["name"]))
+        config = hook.get("clientConfig")
+        bundle = config.get("caBundle") if isinstance(config, Mapping) else None
         with suppress(ValueError):
-            keys += _certificates(base64.b64decode(hook["clientConfig"].get("caBundle") or ""))
+            keys += _certificates(base64.b64decode(bundle if isinstance(bundle, str) else ""))
     return list(dict.fromkeys(keys))
 
 

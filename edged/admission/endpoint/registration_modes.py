@@ -11,7 +11,7 @@ from edged.admission.endpoint.no_registration import NoRegistration
 from edged.admission.endpoint.registration import Client, Registration, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.static_registration import StaticRegistration
-from edged.admission.rules import webhooks
+from edged.admission.rules.webhook_check import url_problem
 from edged.admission.rules.webhooks import Target
 from edged.errors import ConfigError
 from edged.telemetry.logs import Logger
@@ -24,7 +24,7 @@ def make_registration(mode: str, target: Target, report: Callable[[State], None]
     Raises ConfigError."""
     if mode == "none":
         return NoRegistration(target, report, log)
-    problem = webhooks.url_problem(target.url)
+    problem = url_problem(target.url)
     if problem:
         raise ConfigError(problem)
     memory = RegistrationMemory(state_dir, log) if state_dir is not None else None

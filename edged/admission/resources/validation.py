@@ -15,6 +15,7 @@ from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S, MAX_MATCH_C
 from edged.admission.resources.kinds import KINDS, Kind, server_of
 from edged.admission.rules import capabilities, groups
 from edged.errors import ConfigError
+from edged.kube.values.name_checks import qualified_name_problem
 
 Object = Mapping[str, Any]
 MEMBER_NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
@@ -24,8 +25,6 @@ RESERVED = {
 }  # fmt: skip
 """Words that CEL keeps for itself: they cannot name a member of a group."""
 SENSITIVE_GROUPS = {"wgpolicyk8s.io": ("policyreports",), "openreports.io": ("reports",)}
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +134,8 @@ def _match_conditions(spec: Object, cel: Mapping[str, str]) -> Iterator[Finding]
         name, expression = condition.get("name") or "", condition.get("expression") or ""
         if not name:
             yield required(f"{at}.name")
-        elif not _is_qualified(name):
-            yield invalid(f"{at}.name", name, "is not a qualified name, such as `app` or `example.com/app`")
+        elif problem := qualified_name_problem(name):
+            yield invalid(f"{at}.name", name, problem)
         elif name in names:
             yield Finding(f"{at}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
         names.add(name)
@@ -144,11 +143,6 @@ def _match_conditions(spec: Object, cel: Mapping[str, str]) -> Iterator[Finding]
             yield required(f"{at}.expression")
         elif expression in cel:
             yield invalid(f"{at}.expression", expression, f"compilation failed: {cel[expression]}")
-
-
-def _is_qualified(name: str) -> bool:
-    prefix, slash, rest = name.rpartition("/")
-    return bool(_LABEL_NAME.fullmatch(rest)) and (not slash or bool(_PREFIX.fullmatch(prefix)))
 
 
 def _timeouts(spec: Object, kind: Kind) -> Iterator[Finding]:

@@ -17,6 +17,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from edged.admission.rules.webhook_check import (
+    MAX_CONDITIONS,
+    conditions_problem,
+    entry_problem,
+    name_problem,
+    rule_problem,
+)
+from edged.kube.values.selector_checks import label_selector_problem, shown
+
 Webhook = dict[str, Any]
 WebhookConfiguration = dict[str, Any]
 """A ValidatingWebhookConfiguration or a MutatingWebhookConfiguration, as JSON has it; `Webhook`: an entry of one."""
@@ -63,8 +72,6 @@ COMPARED = (
 )  # fmt: skip
 PLUGINS = {VALIDATING: "ValidatingAdmissionWebhook", MUTATING: "MutatingAdmissionWebhook"}
 FOLDERS = {VALIDATING: "validating", MUTATING: "mutating"}  # one each: the other kind is an error there
-_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_OPERATIONS = ("*", "CREATE", "UPDATE", "DELETE", "CONNECT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +139,22 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
             continue
         if not spec.rules:
             continue
-        found = problem(spec, target)
+        found, hook = _entry(spec, target)
         if found:
             problems[spec.name] = found
             continue
-        hooks[MUTATING if spec.mutating else VALIDATING].append(webhook(spec, target))
+        hooks[MUTATING if spec.mutating else VALIDATING].append(hook)
     name = OBJECT_NAME + (STATIC_SUFFIX if static else "")
     objects = {kind: _object(kind, name, target.owner, found) for kind, found in hooks.items()}
     return Generated(objects, problems)
+
+
+def _entry(spec: WebhookSpec, target: Target) -> tuple[str, Webhook]:
+    """(why the API server would not take it, the entry of `webhooks`)."""
+    if found := problem(spec, target):
+        return found, {}
+    hook = webhook(spec, target)
+    return entry_problem(hook, mutating=spec.mutating), hook
 
 
 def _object(kind: str, name: str, owner: str, hooks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -152,7 +167,7 @@ def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> l
     """Fill in unknown rules from the objects as they are registered now, so that a module which cannot be
     read today does not make its policy vanish: it goes on being called, and answers with its error."""
     registered = {policy_of(hook): (hook.get("rules") or (), obj.get("kind") == MUTATING)
-             for obj in live for hook in obj.get("webhooks") or ()}
+                  for obj in live for hook in hooks_of(obj)}
     filled = []
     for spec in specs:
         if spec.rules is None and spec.name in registered:
@@ -160,6 +175,13 @@ def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> l
             spec = replace(spec, rules=rules, mutating=mutating)
         filled.append(spec)
     return filled
+
+
+def hooks_of(obj: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of an object of which nothing is known but that it is one: of a file that somebody may have
+    changed."""
+    hooks = obj.get("webhooks")
+    return [hook for hook in hooks if isinstance(hook, Mapping) and "name" in hook] if isinstance(hooks, list) else []
 
 
 def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
@@ -250,78 +272,57 @@ def _may_match(rules: Sequence[Mapping[str, Any]], group: str, resource: str) ->
 # --- what the API server would refuse
 def problem(spec: WebhookSpec, target: Target) -> str:
     """Why the API server would not take this policy's webhook; "" when it would. (CEL only it can check.)"""
-    name = name_of(spec)
-    if not _DNS_SUBDOMAIN.fullmatch(name) or len(name) > 253:
-        return f"{name!r} cannot name a webhook: it is not a DNS name in lower case of at most 253 characters"
+    if found := name_problem(name_of(spec)):
+        return found
+    if not isinstance(spec.rules, list | tuple):
+        return "rules: must be a list"
+    for index, rule in enumerate(spec.rules):
+        if found := rule_problem(rule):
+            return f"rules[{index}]: {found}"
+        if spec.namespace and rule.get("scope") == "Cluster":
+            return f"rules[{index}]: scope Cluster in a policy that belongs to a namespace"
+    return (
+        _time_problem(spec, target)
+        or (f"namespace {spec.namespace} is left out: [admission] include_system is false"
+            if spec.namespace in SYSTEM_NAMESPACES and not target.include_system else "")
+        or _own_problem(spec, target)
+    )
+
+
+def _time_problem(spec: WebhookSpec, target: Target) -> str:
     timeout_s = spec.webhook_timeout_s or target.timeout_s
-    if timeout_s <= spec.timeout_s or not 1 <= timeout_s <= 30:
-        least = math.floor(spec.timeout_s) + 1
-        return f"webhook timeout of {timeout_s} s must be from {least} to 30: above the policy's own"
-    if spec.namespace in SYSTEM_NAMESPACES and not target.include_system:
-        return f"namespace {spec.namespace} is left out: [admission] include_system is false"
+    if type(timeout_s) is int and 1 <= timeout_s <= 30 and timeout_s > spec.timeout_s:
+        return ""
+    least = math.floor(spec.timeout_s) + 1
+    return f"webhook timeout of {shown(timeout_s)} s must be from {least} to 30: above the policy's own"
+
+
+def _own_problem(spec: WebhookSpec, target: Target) -> str:
+    """Of what the policy says itself, so that the message has its own places in it."""
     allowed = {"failure_policy": ("Fail", "Ignore"), "match_policy": ("Equivalent", "Exact"),
                "side_effects": ("None", "NoneOnDryRun")}
     for key, values in allowed.items():
-        if getattr(spec, key) not in values:
-            return f"{key} is {getattr(spec, key)!r}: expected {' or '.join(values)}"
-    if len(spec.match_conditions) > 63:
-        return "more than 63 match conditions (one is edged's own)"
-    for index, rule in enumerate(spec.rules or ()):
-        found = _rule_problem(rule, spec)
-        if found:
-            return f"rules[{index}]: {found}"
-    return ""
-
-
-def url_problem(url: str) -> str:
-    """Why a `clientConfig.url` could not begin like this; "" when it could."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname:
-        return f"webhook URL {url!r}: expected https://HOST[:PORT][/PATH]"
-    if parts.query or parts.fragment or parts.username is not None:
-        return f"webhook URL {url!r}: user, query and fragment are not allowed"
-    return ""
-
-
-def _rule_problem(rule: Mapping[str, Any], spec: WebhookSpec) -> str:
-    for key in ("apiGroups", "apiVersions", "operations", "resources"):
-        values = rule.get(key)
-        if not isinstance(values, Sequence) or isinstance(values, str) or not values \
-                or not all(isinstance(value, str) for value in values):
-            return f"{key} must be a list of at least one string"
-        if key != "apiGroups" and "" in values:
-            return f"{key} may not contain an empty string"
-        if key != "resources" and "*" in values and len(values) > 1:
-            return f"{key}: '*' must stand alone"
-    strange = [operation for operation in rule["operations"] if operation not in _OPERATIONS]
-    if strange:
-        return f"operation {strange[0]!r} is none of {', '.join(_OPERATIONS)}"
-    if rule.get("scope") not in (None, "", "*", "Cluster", "Namespaced"):
-        return f"scope {rule['scope']!r} is none of *, Cluster, Namespaced"
-    if spec.namespace and rule.get("scope") == "Cluster":
-        return "scope Cluster in a policy that belongs to a namespace"
-    return _resources_problem(rule["resources"])
-
-
-def _resources_problem(resources: Sequence[str]) -> str:
-    """Overlaps that the API server calls ambiguous."""
-    if "*/*" in resources and len(resources) > 1:
-        return "resources: '*/*' must stand alone"
-    for entry in resources:
-        base, slash, sub = entry.partition("/")
-        if not slash and entry != "*" and "*" in resources:
-            return f"resources: '*' covers {entry!r} already"
-        if slash and sub != "*" and f"{base}/*" in resources:
-            return f"resources: '{base}/*' covers {entry!r} already"
-        if slash and base != "*" and f"*/{sub}" in resources:
-            return f"resources: '*/{sub}' covers {entry!r} already"
+        if (value := getattr(spec, key)) not in values:
+            return f"{key} is {shown(value)}: expected {' or '.join(values)}"
+    for key in ("namespace_selector", "object_selector"):
+        if found := label_selector_problem(getattr(spec, key)):
+            return f"{key}: {found}"
+    if found := conditions_problem(spec.match_conditions):
+        return found
+    named = [condition["name"] for condition in match_conditions(spec, target)]
+    if named.count(SYSTEM_CONDITION) > 1:
+        return f"match condition {SYSTEM_CONDITION!r}: edged's own condition has this name; choose another one"
+    if len(spec.match_conditions) >= MAX_CONDITIONS:
+        return f"more than {MAX_CONDITIONS - 1} match conditions (one is edged's own)"
     return ""
 
 
 # --- comparing with what is there
 def owner_of(obj: Mapping[str, Any]) -> str:
     """Who wrote this object; "" when it was not edged."""
-    return str(obj.get("metadata", {}).get("annotations", {}).get(OWNER, ""))
+    metadata = obj.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return str(annotations.get(OWNER, "")) if isinstance(annotations, Mapping) else ""
 
 
 def drifted(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:

@@ -7,14 +7,12 @@ sections of the subjects, such as edged/admission/config.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
+from edged.kube.values.name_checks import label_value_problem, qualified_name_problem
 from edged.toml.lines import Path
 from edged.toml.reader import Bad, Check, Reader, choice, expect, list_of, text, unknown
 
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _word = text(empty=False)
 _words = list_of(_word, empty=False)
@@ -114,23 +112,16 @@ def _requirement(value: object, reader: Reader, path: Path) -> dict[str, Any]:
 
 def _label_value(value: object, reader: Reader, path: Path) -> str:
     value = expect(str, value)
-    if not _LABEL_VALUE.fullmatch(value):
-        raise Bad(
-            "is not a label value: up to 63 letters, digits, `-`, `_`, `.`, a letter or digit at both ends"
-        )
+    if problem := label_value_problem(value):
+        raise Bad(problem)
     return str(value)
 
 
 def _qualified_name(value: object, reader: Reader, path: Path) -> str:
     value = expect(str, value)
-    prefix, slash, name = value.rpartition("/")
-    if not _LABEL_NAME.fullmatch(name) or (slash and not _is_prefix(prefix.split("."))):
-        raise Bad("is not a qualified name, such as `app` or `example.com/app`")
+    if problem := qualified_name_problem(value):
+        raise Bad(problem)
     return str(value)
-
-
-def _is_prefix(labels: Iterable[str]) -> bool:
-    return all(re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", label) for label in labels)
 
 
 def is_expression_name(value: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ import trio
 
 from edged.admission.endpoint import registration as r
 from edged.admission.endpoint.static_registration import parse_version
+from edged.admission.rules.webhook_check import entry_problem
 from edged.admission.rules.webhooks import owner_of
 from edged.errors import PeerError
-from tests.admission.endpoint.fake_server import OTHER, PEM, SPEC, TARGET, FakeServer, read, run, static
+from edged.json_text import JsonError, dumps
+from tests import hostile_values
+from tests.admission.endpoint.fake_server import OTHER, PEM, PODS, SPEC, TARGET, FakeServer, read, run, static
 
 
 def test_static_files_are_written_and_kept_right(tmp_path):
@@ -102,6 +106,56 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path, content):
             registration.remove()
         assert path.read_bytes() == content
         assert registration.remove(force=True) == [path] and not path.exists()
+    run(main)
+
+
+def test_a_file_of_ours_that_somebody_damaged_is_written_anew(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        registration, _ = static(tmp_path)
+        registration.update([SPEC], b"")
+        await registration.settle()
+        path = tmp_path / "validating/edged.json"
+        good = read(path)
+        count = 0
+        for _, broken in hostile_values.mutations(good, Random(3), each=3):
+            if not isinstance(broken, dict) or owner_of(broken) != TARGET.owner:
+                continue
+            try:
+                path.write_bytes(dumps(broken))
+            except JsonError:
+                continue
+            again, _ = static(tmp_path)
+            again.update([SPEC, replace(OTHER, rules=None)], b"")
+            await again.settle()
+            assert read(path)["webhooks"][:1] == good["webhooks"]
+            count += 1
+        assert count > 200
+    run(main)
+
+
+def test_what_the_api_server_would_refuse_reaches_no_file(tmp_path):
+    """Each spec with one field of its broken in every way: the file holds the other policies, and what of this one is
+    right."""
+    valid = {
+        "rules": [dict(PODS)], "failure_policy": "Fail", "match_policy": "Equivalent", "side_effects": "None",
+        "namespace_selector": {"matchLabels": {"a": "b"}}, "webhook_timeout_s": 3,
+        "object_selector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]},
+        "match_conditions": [{"name": "x", "expression": "true"}], "hook_name": "x.kubewarden.admission",
+    }  # fmt: skip
+
+    async def main(nursery: trio.Nursery) -> None:
+        refused = 0
+        for place, broken in hostile_values.mutations(valid, Random(5), each=6, yaml=True):
+            if not isinstance(broken, dict) or not broken.keys() <= valid.keys():
+                continue
+            registration, said = static(tmp_path)
+            registration.update([OTHER, replace(SPEC, **broken)], b"")
+            await registration.settle()
+            hooks = {hook["name"]: hook for hook in read(tmp_path / "validating/edged.json")["webhooks"]}
+            assert "b.policy.edged.dev" in hooks, place
+            assert all(entry_problem(hook, mutating=False) == "" for hook in hooks.values()), place
+            refused += SPEC.name in said[-1].problems
+        assert refused > 150
     run(main)
 
 
