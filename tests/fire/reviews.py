@@ -7,6 +7,7 @@ once more on a new one; what fails there, the connection itself included, is los
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,17 @@ class Question:
 def privileged_questions(policy: str = "no-privileged") -> list[Question]:
     """Two that a policy of the module pod-privileged answers, one each way."""
     return [Question(policy, pod("x", privileged=flag), not flag) for flag in (True, False)]
+
+
+def posted(connection: http.client.HTTPSConnection, policy: str, body: bytes) -> dict[str, Any]:
+    """The `response` of a review given as bytes. Raises one of FAULTS."""
+    connection.request("POST", f"/validate/{policy}", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    read = answer.read()
+    if answer.status != 200:
+        raise ValueError(f"{answer.status} {read[:200]!r}")
+    response: dict[str, Any] = json.loads(read)["response"]
+    return response
 
 
 class Reviews:

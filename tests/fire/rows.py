@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = 20
 """Of each kind of fault, so many texts are remembered; all are counted."""
+LONGEST = 600
 RSS_MIB = 300.0
 """What the daemon may reach, guests included, in a cgroup with the unit's MemoryMax."""
 
@@ -75,7 +76,9 @@ class Faults:
         self.texts: list[str] = []
 
     def add(self, text: str) -> None:
+        """Line ends become blanks, and long texts are cut: a problem is one line of the table."""
         self.count += 1
+        text = " ".join(text.split())[:LONGEST]
         if len(self.texts) < KEPT and text not in self.texts:
             self.texts.append(text)
 

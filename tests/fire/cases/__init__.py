@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fire.cases import bursts, connections, guests, outages, protocol
+from tests.fire.cases import bursts, connections, guests, memory, mixed, outages, protocol
 from tests.fire.rows import Row
 
-GROUPS = (outages, connections, protocol, bursts, guests)
+GROUPS = (outages, connections, protocol, bursts, memory, guests, mixed)
 ROWS: tuple[Row, ...] = tuple(row for group in GROUPS for row in group.ROWS)
