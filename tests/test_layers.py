@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
-    "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "yaml_text", "protobuf_wire.py",
-    "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py", "wasm/purpose.py",
+    "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "json_parts.py", "yaml_text",
+    "protobuf_wire.py", "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py", "wasm/purpose.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
     "wasm/config.py", "daemon/protection.py", "tls/validity.py",
@@ -49,7 +49,7 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
-    "daemon", "config.py", "errors.py", "json_text.py", "protobuf_wire.py", "cli/__init__.py",
+    "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py", "protobuf_wire.py", "cli/__init__.py",
     "yaml_text/__init__.py", "yaml_text/scalars.py", "yaml_text/events.py", "yaml_text/values.py",
     "yaml_text/writing.py",
     "cli/run.py",
@@ -64,11 +64,12 @@ OTHER_JSON = {
 }  # fmt: skip
 """Files that read or write JSON by themselves, and why."""
 
-GROUND = {"errors", "json_text", "yaml_text", "process", "telemetry", "toml"}
+GROUND = {"errors", "json_text", "json_parts", "yaml_text", "process", "telemetry", "toml"}
 MAY_IMPORT = {
     "errors": set(),
     "toml": {"errors"},
     "json_text": {"errors"},
+    "json_parts": {"errors", "json_text"},
     "yaml_text": {"errors", "json_text"},
     "process": {"errors", "json_text", "telemetry", "toml"},
     "protobuf_wire": set(),
@@ -168,6 +169,13 @@ def test_json_is_read_and_written_in_one_file() -> None:
         if name.split(".")[0] in ("json", "orjson")
     }
     assert users == {"json_text.py", *OTHER_JSON}
+
+
+def test_json_is_read_in_parts_in_one_file() -> None:
+    users = {
+        name_of(path) for path in FILES for name in imports(path, nested=True) if name.split(".")[0] == "msgspec"
+    }
+    assert users == {"json_parts.py"}
 
 
 def test_yaml_is_read_and_written_in_one_place() -> None:

@@ -212,7 +212,7 @@ def span_fields(
 
 
 def _triple(request: AdmissionRequest, key: str) -> dict[str, str]:
-    found = request.payload.get(key)
+    found = request.field(key)
     return found if isinstance(found, dict) else {}
 
 

@@ -1,8 +1,10 @@
 """AdmissionReview bytes <-> what policies are asked and what they answer. Pure.
 
 Requests are parsed into a fixed set of keys; unknown ones are dropped, null equals absent and is left out of what
-guests see. Responses carry `auditAnnotations` and `warnings` always, null when there are none: that is what
-Kubewarden's clients read. Errors about a body that cannot be read are policy-server's own words.
+guests see. A key that is there twice is refused: edged and a guest could read different ones. The objects in a request
+stay text (edged/json_parts.py) until somebody asks for their values, for these take many times as much memory.
+Responses carry `auditAnnotations` and `warnings` always, null when there are none: that is what Kubewarden's clients
+read. Errors about a body that cannot be read are policy-server's own words.
 """
 
 from __future__ import annotations
@@ -13,12 +15,32 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.errors import PeerError
-from edged.json_text import JsonError, dumps, loads
+from edged.json_parts import (
+    MOST_DECODED,
+    MOST_LEVELS,
+    SHORT,
+    Members,
+    NotAnObject,
+    RepeatedMember,
+    decoded_size,
+    is_repeating,
+    tidy,
+    written,
+)
+from edged.json_text import JsonError, TooDeep, dumps, loads
 
 _KIND_KEYS = ("group", "version", "kind")
 _RESOURCE_KEYS = ("group", "version", "resource")
 _OPTIONAL_TEXT = ("subResource", "requestSubResource", "name", "namespace")
 _OPAQUE = ("object", "oldObject", "options")
+SHORT_BODY = 64 << 10
+"""Bytes of a review that is decoded at once. It becomes 3 MB for a moment, at most."""
+_NULL = b"null"
+_BRACE = ord("{")
+_SHOWN = ("uid", "kind", "resource", "requestKind", "requestResource", *_OPTIONAL_TEXT, "operation")
+_DOCUMENT = Members("kind", "apiVersion", "request")
+_REQUEST = Members(*_SHOWN, "userInfo", "dryRun", *_OPAQUE)
+_RAW = Members(*_SHOWN)
 
 
 class BadReview(PeerError):
@@ -29,21 +51,66 @@ class BadReview(PeerError):
         self.status = status
 
 
-@dataclass(slots=True)
 class AdmissionRequest:
     """One question. `payload` is what guests see under `request`; `object` is what a mutation is compared with."""
 
-    uid: str
-    payload: Any
-    object: Any
-    raw: bool = False
-    _encoded: bytes | None = None
+    __slots__ = ("_encoded", "_fields", "_parts", "_values", "raw", "uid")
+
+    def __init__(self, uid: str, payload: object, object: object, raw: bool = False) -> None:
+        """Of values. `parse_review` and `parse_raw` make one of text."""
+        self.uid = uid
+        self.raw = raw
+        self._fields: Any = payload
+        self._encoded: bytes | None = None
+        self._parts: Mapping[str, slice] = {}  # where in `_encoded` the values are that are not decoded yet
+        self._values: dict[str, Any] = {"object": object}
+
+    @classmethod
+    def of_text(cls, uid: str, fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> AdmissionRequest:
+        """Of the fields that are values and of the other ones as JSON."""
+        self = cls(uid, fields, None)
+        self._encoded, self._parts = _joined(fields, parts)
+        self._values = {}
+        return self
+
+    @classmethod
+    def of_raw_text(cls, uid: str, fields: Mapping[str, Any], text: bytes) -> AdmissionRequest:
+        """Of any JSON, which is payload and object at once; `fields` are those that are shown of it."""
+        self = cls(uid, fields, None, raw=True)
+        self._encoded, self._parts = text, {"object": slice(0, len(text))}
+        self._values = {}
+        return self
+
+    @property
+    def payload(self) -> Any:
+        """Decodes what is not decoded yet."""
+        if not self._parts:
+            return self._fields
+        if self.raw:
+            return self.object
+        return {**self._fields, **{key: self._value(key) for key in self._parts}}
+
+    @property
+    def object(self) -> Any:
+        """Decodes it where it is text; None where there is none."""
+        return self._value("object")
+
+    @property
+    def has_object(self) -> bool:
+        """Whether there is an object, without decoding it."""
+        return "object" in self._parts or self._values.get("object") is not None
+
+    def decoded_size(self, key: str | None = None) -> int:
+        """Bytes of memory that decoding takes: of `object`, say, or of the whole payload. 0 where it is decoded."""
+        if self._encoded is None:
+            return 0
+        return sum(decoded_size(self._encoded[part]) for name, part in self._parts.items() if key in (None, name))
 
     def encode(self) -> bytes:
         """The payload as JSON, for guests. Raises BadReview for one that is nested too deeply to be written."""
         if self._encoded is None:
             try:
-                self._encoded = dumps(self.payload)
+                self._encoded = dumps(self._fields)
             except JsonError as error:
                 raise _wrong("nested too deeply") from error
         return self._encoded
@@ -51,17 +118,27 @@ class AdmissionRequest:
     @property
     def kind(self) -> str:
         """Kind as the client sent it, for metrics."""
-        found = (
-            self.payload.get("requestKind") or self.payload.get("kind")
-            if isinstance(self.payload, dict)
-            else None
-        )
+        found = self.field("requestKind") or self.field("kind")
         return str(found.get("kind", "")) if isinstance(found, dict) else ""
+
+    def field(self, key: str) -> Any:
+        """A field of the payload that is not an object of the cluster, None where it is absent."""
+        return self._fields.get(key) if isinstance(self._fields, Mapping) else None
 
     def text(self, key: str) -> str:
         """A text field of the payload, "" where it is absent."""
-        value = self.payload.get(key) if isinstance(self.payload, dict) else None
+        value = self.field(key)
         return value if isinstance(value, str) else ""
+
+    def _value(self, key: str) -> Any:
+        if key in self._values or key not in self._parts:
+            return self._values.get(key)
+        assert self._encoded is not None
+        text = memoryview(self._encoded)[self._parts[key]]
+        value = loads(text)
+        if len(text) <= SHORT:  # a larger one is not kept beside its text
+            self._values[key] = value
+        return value
 
 
 @dataclass(slots=True)
@@ -87,62 +164,131 @@ class AdmissionResponse:
         return out
 
 
-def _load(body: bytes) -> Any:
-    try:
-        return loads(body)
-    except JsonError as error:
-        raise BadReview(400, f"Failed to parse the request body as JSON: {error}") from error
+def _joined(fields: Mapping[str, Any], parts: Mapping[str, bytes]) -> tuple[bytes, dict[str, slice]]:
+    """The text of an object with these members, and where in it the text of each of `parts` is."""
+    pieces, places = [dumps(fields)[:-1]], {}
+    at = len(pieces[0])
+    for key, text in parts.items():
+        name = b',"' + key.encode() + b'":'
+        at += len(name)
+        places[key] = slice(at, at + len(text))
+        at += len(text)
+        pieces += (name, text)
+    pieces.append(b"}")
+    return b"".join(pieces), places
 
 
 def _wrong(what: str) -> BadReview:
     return BadReview(422, f"Failed to deserialize the JSON body into the target type: {what}")
 
 
+def _members(reader: Members, text: bytes | memoryview, what: str, wrong: str) -> dict[str, memoryview]:
+    """The members of an object that are not null. Raises BadReview: `wrong` says what it is that is no object."""
+    try:
+        found = reader.read(text)
+    except NotAnObject:
+        raise _wrong(wrong) from None
+    except (TooDeep, RepeatedMember) as error:
+        raise _wrong(f"{what}{error}") from None
+    except JsonError as error:
+        raise BadReview(400, f"Failed to parse the request body as JSON: {error}") from None
+    return {key: value for key, value in found.items() if value != _NULL}
+
+
+def _tidy(text: memoryview, what: str, levels: int) -> bytes:
+    """Raises BadReview."""
+    try:
+        return tidy(text, levels=levels)
+    except TooDeep:
+        raise _wrong(f"{what}: nested too deeply") from None
+    except JsonError as error:
+        raise BadReview(400, f"Failed to parse the request body as JSON: {what}: {error}") from None
+
+
+def _value(text: memoryview, what: str) -> Any:
+    """Of a field that edged itself reads. Raises BadReview."""
+    if len(text) > SHORT and decoded_size(text) > MOST_DECODED:
+        raise _wrong(f"{what}: larger than anything that Kubernetes sends there")
+    try:
+        value = loads(text)
+        if text[0] == _BRACE and is_repeating(text, value):
+            raise _wrong(f"{what}: a field is there twice")
+    except JsonError as error:
+        raise BadReview(400, f"Failed to parse the request body as JSON: {what}: {error}") from None
+    return value
+
+
 def parse_review(body: bytes) -> AdmissionRequest:
     """The request of an AdmissionReview (`admission.k8s.io/v1`). Raises BadReview."""
-    document = _load(body)
-    if not isinstance(document, dict):
-        raise _wrong("the document is not an object")
-    request = document.get("request")
-    if not isinstance(request, dict):
-        raise _wrong("missing field `request`" if request is None else "request: not an object")
+    request, parts = (_decoded(body) if len(body) <= SHORT_BODY else None) or _in_parts(body)
     payload: dict[str, Any] = {
         "uid": _text(request, "uid"),
         "kind": _triple(request, "kind", _KIND_KEYS),
         "resource": _triple(request, "resource", _RESOURCE_KEYS),
     }
     for key, keys in (("requestKind", _KIND_KEYS), ("requestResource", _RESOURCE_KEYS)):
-        if request.get(key) is not None:
+        if key in request:
             payload[key] = _triple(request, key, keys)
     for key in _OPTIONAL_TEXT:
-        if request.get(key) is not None:
+        if key in request:
             payload[key] = _text(request, key)
     payload["operation"] = _text(request, "operation")
     payload["userInfo"] = _user(request.get("userInfo"))
-    if request.get("dryRun") is not None:
+    if "dryRun" in request:
         if not isinstance(request["dryRun"], bool):
             raise _wrong("request.dryRun: not a boolean")
         payload["dryRun"] = request["dryRun"]
-    for key in _OPAQUE:
-        if request.get(key) is not None:
-            payload[key] = request[key]
-    return _encoded(AdmissionRequest(payload["uid"], payload, payload.get("object")))
+    return AdmissionRequest.of_text(payload["uid"], payload, parts)
+
+
+_Parts = tuple[Mapping[str, Any], Mapping[str, bytes]]
+"""Of a request: the values of what edged reads, the text of the objects."""
+
+
+def _decoded(body: bytes) -> _Parts | None:
+    """The quick way for most reviews. None for one that has something wrong with it: then it is read again."""
+    try:
+        document = loads(body)
+        request = document.get("request") if isinstance(document, dict) else None
+        if not isinstance(request, dict) or is_repeating(body, document):
+            return None
+        texts = {
+            key: written(value, levels=MOST_LEVELS - 1)
+            for key in _OPAQUE
+            if (value := request.pop(key, None)) is not None
+        }
+    except JsonError:
+        return None
+    return {key: value for key, value in request.items() if value is not None}, texts
+
+
+def _in_parts(body: bytes) -> _Parts:
+    document = _members(_DOCUMENT, body, "", "the document is not an object")
+    if "request" not in document:
+        raise _wrong("missing field `request`")
+    members = _members(_REQUEST, document["request"], "request: ", "request: not an object")
+    texts = {key: _tidy(members.pop(key), f"request.{key}", MOST_LEVELS - 1) for key in _OPAQUE if key in members}
+    return {key: _value(value, f"request.{key}") for key, value in members.items()}, texts
 
 
 def parse_raw(body: bytes) -> AdmissionRequest:
     """The request of a `/validate_raw` body: any JSON. Raises BadReview."""
-    document = _load(body)
-    if not isinstance(document, dict) or "request" not in document:
+    try:
+        document = _DOCUMENT.read(body)
+    except NotAnObject:
+        document = {}
+    except RepeatedMember as error:
+        raise _wrong(str(error)) from None
+    except JsonError as error:
+        raise BadReview(400, f"Failed to parse the request body as JSON: {error}") from None
+    if "request" not in document:
         raise _wrong("missing field `request`")
-    request = document["request"]
-    uid = request.get("uid") if isinstance(request, dict) else None
-    return _encoded(AdmissionRequest(uid if isinstance(uid, str) else "", request, request, raw=True))
-
-
-def _encoded(request: AdmissionRequest) -> AdmissionRequest:
-    """A request that came in is refused here, by its sender's fault, and not when a guest is to see it."""
-    request.encode()
-    return request
+    text, fields = _tidy(document["request"], "request", MOST_LEVELS), {}
+    if text.startswith(b"{"):
+        members = _members(_RAW, document["request"], "request: ", "")
+        fields = {key: _value(value, f"request.{key}") for key, value in members.items() if len(value) <= SHORT}
+    uid = fields.get("uid")
+    return AdmissionRequest.of_raw_text(uid if isinstance(uid, str) else "", fields, text)
 
 
 def review_body(response: AdmissionResponse) -> bytes:

@@ -75,7 +75,7 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     mutated = data.get("mutated_object")
     patch = None
     if mutated is not None:
-        if request.object is None:
+        if not request.has_object:
             return AdmissionResponse(request.uid, False, status={"message": MUTATION_OF_NOTHING})
         patch = _patch(request.object, mutated)
     status: dict[str, Any] = {}
