@@ -44,7 +44,6 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/uninstall.py": ("cli/test_init.py", "cli/installation/test_removal.py"),
     "cli/webhook/": ("cli/test_webhook.py",),
     "daemon/": ("daemon/test_reload.py", "cli/policy/test_same_as_daemon.py", "cluster/test_lifecycle.py"),
-    "http/client.py": ("kube/test_client.py", "registry/test_http.py"),
     "http/connection.py": ("http/test_listener.py",),
     "http/transport.py": ("http/test_listener.py",),
     "kube/values/checks.py": ("test_config.py",),

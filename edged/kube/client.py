@@ -21,7 +21,7 @@ from lightkube.config import client_adapter
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError, PeerError
-from edged.http.client import Transport
+from edged.http.client import MOST_BYTES, STREAMED, AnswerTooLarge, Transport
 from edged.json_text import JsonError, dumps, loads
 from edged.kube import client_tls
 from edged.kube.contact import Contact
@@ -32,7 +32,12 @@ from edged.process.files import FilesRead
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
-MAX_LINE_BYTES = 32 << 20  # etcd refuses objects beyond 1.5 MB; this only stops an endless line
+ANSWER_BYTES = 16 << 20
+MAX_LINE_BYTES = 16 << 20
+"""Of an answer, and of a line of a watch. etcd refuses objects beyond 1.5 MiB, which may be nine as JSON."""
+CUT_LINE_BYTES = 1 << 10
+MOST_CUT_BYTES = 64 << 20
+"""A line that is longer is no object at all."""
 CLOSE_GRACE_S = 1.0
 
 
@@ -64,6 +69,10 @@ class NotConfigured(PeerError):
 
 class NoAnswer(PeerError):
     """Connection refused, reset, timed out, or the TLS handshake failed. The address is in the text."""
+
+
+class TooLarge(NoAnswer):
+    """The answer goes beyond a bound; the same request would bring the same."""
 
 
 class Session:
@@ -311,7 +320,12 @@ class ApiClient:
         timeout_s: float,
     ) -> httpx2.Response:
         request = session.http.build_request(
-            method, path, params=dict(query) if query else None, content=content, headers=headers
+            method,
+            path,
+            params=dict(query) if query else None,
+            content=content,
+            headers=headers,
+            extensions={MOST_BYTES: ANSWER_BYTES},
         )
         with trio.move_on_after(timeout_s):
             async with session.used():
@@ -353,7 +367,7 @@ class ApiClient:
     async def _open(
         self, session: Session, path: str, query: Mapping[str, str], timeout_s: float
     ) -> httpx2.Response:
-        request = session.http.build_request("GET", path, params=dict(query))
+        request = session.http.build_request("GET", path, params=dict(query), extensions=dict(STREAMED))
         with trio.move_on_after(timeout_s):
             return await _transmit(session, request, "GET", path, stream=True)
         raise _too_late(session, "GET", path, timeout_s)
@@ -378,6 +392,8 @@ async def _transmit(
     except httpx2.TransportError as error:
         if isinstance(error, httpx2.ConnectError):
             session.is_away()
+        if isinstance(error, AnswerTooLarge):
+            raise TooLarge(f"API server {session.server}: {method} {path}: {error}") from error
         if again and isinstance(error, (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)):
             raise
         session.contact.failed(f"{session.server}: {cause_of(error)}")
@@ -386,6 +402,10 @@ async def _transmit(
 
 class StreamIdle(NoAnswer):
     """Nothing was received for the agreed time."""
+
+
+class CutLine(bytes):
+    """The beginning of a line that is longer than MAX_LINE_BYTES: one object must not keep the others from coming."""
 
 
 class LineStream:
@@ -401,8 +421,8 @@ class LineStream:
         self.idle_s = idle_s  # may be changed while reading
         self._end_at = end_at
         self._chunks = response.aiter_raw()
-        self._partial: list[bytes] = []
-        self._partial_bytes = 0
+        self._partial = bytearray()  # of a line, however small the pieces are that it comes in
+        self._cut = 0  # bytes of it, once it is too long to be kept
         self._lines: list[bytes] = []
         self._closed = False
 
@@ -425,27 +445,36 @@ class LineStream:
             if chunk is None:
                 return []
             head, *rest = chunk.split(b"\n")
-            self._partial.append(head)
-            self._partial_bytes += len(head)
+            self._continue_line(head)
             if rest:
-                lines = [b"".join(self._partial), *rest[:-1]]
-                self._partial, self._partial_bytes = [rest[-1]], len(rest[-1])
+                lines = [self._ended_line(), *rest[:-1]]
+                self._continue_line(rest[-1])
                 lines = [line for line in lines if line and not line.isspace()]
                 if lines:
                     return lines
-            if self._partial_bytes > MAX_LINE_BYTES:
-                raise PeerError(
-                    f"{self._session.server}: line of more than {MAX_LINE_BYTES} bytes in {self._path}"
-                )
+
+    def _continue_line(self, piece: bytes) -> None:
+        if self._cut:
+            self._cut += len(piece)
+        else:
+            self._partial += piece
+            if len(self._partial) > MAX_LINE_BYTES:
+                self._cut = len(self._partial)
+                self._partial = self._partial[:CUT_LINE_BYTES]
+        if self._cut > MOST_CUT_BYTES:
+            raise TooLarge(f"API server {self._session.server}: a line without end in {self._path}")
+
+    def _ended_line(self) -> bytes:
+        line = CutLine(self._partial) if self._cut else bytes(self._partial)
+        self._partial, self._cut = bytearray(), 0
+        return line
 
     async def rest(self) -> bytes:
         """What is left of a short body (an error's), at most 1 MiB."""
-        parts: list[bytes] = []
-        size = 0
-        while size < 1 << 20 and (chunk := await self._receive()) is not None:
-            parts.append(chunk)
-            size += len(chunk)
-        return b"".join(parts)
+        body = bytearray()
+        while len(body) < 1 << 20 and (chunk := await self._receive()) is not None:
+            body += chunk
+        return bytes(body)
 
     async def _receive(self) -> bytes | None:
         session = self._session

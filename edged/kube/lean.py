@@ -12,10 +12,12 @@ import re
 import httpx2
 import trio
 
-from edged.http.client import Answer, Broken, ConnectFailed, Connection, connect
+from edged.http.answers import Answer
+from edged.http.client import Broken, ConnectFailed, Connection, connect
 from edged.kube.client import ApiClient, NoAnswer, Session, cause_of, error_of
 
-MAX_BODY_BYTES = 4 << 20
+MOST_BYTES = 1 << 20
+"""Of an answer: a Status, or an event as it was stored."""
 AUTHORIZATION_AGE_S = 60.0
 _PATH = re.compile(r"/[!-~]*")  # what may stand in a request line: printable ASCII without space
 
@@ -146,10 +148,7 @@ class LeanPool:
 
 async def _exchange(connection: Connection, data: bytes) -> Answer:
     """Send a request and read its whole answer."""
-    answer = await connection.send(data)
+    answer = await connection.send(data, MOST_BYTES)
     while not answer.complete:
         await connection.receive(answer)
-        if len(answer.body) > MAX_BODY_BYTES:
-            connection.reusable = False
-            raise Broken(f"answer of more than {MAX_BODY_BYTES} bytes", nothing_received=False)
     return answer

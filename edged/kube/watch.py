@@ -17,7 +17,7 @@ import trio
 
 from edged.errors import PeerError
 from edged.json_text import JsonError, TooDeep, loads
-from edged.kube.client import ApiClient, ApiError, LineStream, StreamIdle
+from edged.kube.client import MAX_LINE_BYTES, ApiClient, ApiError, CutLine, LineStream, StreamIdle, TooLarge
 from edged.kube.control import listwatch
 from edged.kube.control.backoff import Backoff
 from edged.kube.control.pages import Undecodable, page_of, shown
@@ -30,6 +30,7 @@ SLICE_ITEMS = 50
 PAGE_LIMIT = 500
 PAGE_BYTES = 256 << 10  # decoding more than this in one piece would hold up the event loop for over 2-3 ms
 FIRST_PAGE_LIMIT = 50
+FEWEST_ITEMS = 10  # of a page, unless ten are more than an answer may hold
 CATCH_UP_S = 1.0  # a watch that is taken up again begins with what was missed
 SPREAD_S = 0.1  # within which all watches come back to a server that was away
 
@@ -186,7 +187,11 @@ class Watcher:
             query["limit"] = str(self._page_limit)
         if request.token:
             query["continue"] = request.token
-        data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
+        try:
+            data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
+        except TooLarge as error:
+            self._too_large(request, error)
+            return
         async with self._turn:
             page = page_of(data)
         if page is None:
@@ -194,12 +199,22 @@ class Watcher:
             return
         items, metadata = page["items"], page["metadata"]
         if items:
-            self._page_limit = max(10, min(PAGE_LIMIT, PAGE_BYTES * len(items) // len(data)))
+            fewest = min(FEWEST_ITEMS, self._page_limit)
+            self._page_limit = max(fewest, min(PAGE_LIMIT, PAGE_BYTES * len(items) // len(data)))
         del data
         await self._items(items, page)
         token = metadata.get("continue")
         revision = str(metadata.get("resourceVersion") or "")
         self._step(listwatch.PageRead(revision, token if isinstance(token, str) else ""))
+
+    def _too_large(self, request: listwatch.FetchPage, error: TooLarge) -> None:
+        """Ask for fewer objects at once. Where that is one already, or a whole list was asked for, the state machine
+        decides."""
+        if request.limited and self._page_limit > 1:
+            self._page_limit = max(1, self._page_limit // FEWEST_ITEMS)
+            self._effects = [request]
+        else:
+            self._step(listwatch.Failed(413, "", str(error)))
 
     async def _items(self, items: list[object], page: dict[str, object]) -> None:
         """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front,
@@ -291,6 +306,8 @@ _ENDS_STREAM = (listwatch.FetchPage, listwatch.OpenWatch, listwatch.Probe)
 
 
 def _event_of(line: bytes) -> listwatch.WatchEvent | listwatch.Garbage:
+    if isinstance(line, CutLine):
+        return listwatch.WatchEvent(None, Undecodable(f"more than {MAX_LINE_BYTES} bytes: {shown(line)}"))
     try:
         event = loads(line)
     except TooDeep as error:

@@ -21,7 +21,7 @@ import httpx2
 import trio
 
 from edged.errors import PeerError
-from edged.http.client import ConnectFailed, Connection, Transport, connect
+from edged.http.client import DOWNLOAD_PACE, STREAMED, ConnectFailed, Connection, Paced, Transport, connect
 from edged.registry.download import Download
 from edged.registry.foreign_text import joined, shortened, shown, web_address
 from edged.registry.sources import Sources
@@ -152,7 +152,7 @@ class Http:
         client = await self._client(url, checked)
         sent = {"Accept-Encoding": "identity"} | headers  # compressed data may have any size once it is unpacked
         try:
-            request = client.build_request(method, url, headers=sent, content=content)
+            request = client.build_request(method, url, headers=sent, content=content, extensions=dict(STREAMED))
         except ValueError as error:  # an address or a header that cannot be written
             raise PeerError(f"{shortened(url)}: the request cannot be made: {shortened(str(error))}") from error
         with _patience(url, SILENCE_S + len(content or b"") / SLOWEST_BYTES_PER_S):
@@ -174,10 +174,10 @@ class Http:
         body, taken = bytearray(), 0
         if into is not None:
             into.begin()
-        async with aclosing(response.aiter_raw()) as chunks:
+        async with aclosing(response.aiter_raw()) as pieces:
+            chunks = Paced(pieces, DOWNLOAD_PACE)
             while True:
-                with _patience(url, SILENCE_S):
-                    chunk = await anext(chunks, b"")
+                chunk = await chunks.next()
                 if not chunk:
                     return bytes(body)
                 taken += len(chunk)

@@ -377,6 +377,8 @@ def _listing(state: Listing, given: Input) -> Step:
     if _expired(given):  # read too slowly: pages of a revision live for some minutes only
         begin: list[Effect] = [note, Pause(given.retry_after_s), BeginReplace(), FetchPage("", limited=False)]
         return Listing(limited=False), begin
+    if given.code == 413 and not state.limited:  # in one piece it is more than is read at once
+        return Listing(), [note, Pause(), BeginReplace(), FetchPage("", limited=True)]
     if state.token and given.code in (400, 422):
         return _list_again(replace(state, failures=TRIES), note, given.retry_after_s)
     return state, [note, Pause(given.retry_after_s), FetchPage(state.token, state.limited)]

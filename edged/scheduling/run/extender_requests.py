@@ -18,7 +18,7 @@ import httpx2
 import trio
 
 from edged.errors import ConfigError, PeerError
-from edged.http.client import Transport
+from edged.http.client import MOST_BYTES, Transport
 from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import cause_of
 from edged.process.files import in_memory, read_file
@@ -28,7 +28,7 @@ from edged.scheduling.core.preemption import Candidate
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 
-MAX_ANSWER_BYTES = 64 << 20
+MOST_ANSWER_BYTES = 32 << 20
 IDLE_CONNECTIONS = 4
 
 
@@ -174,13 +174,11 @@ class HttpExtender:
         url = f"{self._config.url}/{verb}"
         with trio.move_on_after(self._config.timeout_s):
             try:
-                response = await self._http.post(url, content=dumps(body))
+                response = await self._http.post(url, content=dumps(body), extensions={MOST_BYTES: MOST_ANSWER_BYTES})
             except httpx2.HTTPError as error:
                 raise PeerError(f"extender {url}: {cause_of(error)}") from error
             if response.status_code != 200:
                 raise PeerError(f"failed {verb} with extender at URL {url}, code {response.status_code}")
-            if len(response.content) > MAX_ANSWER_BYTES:
-                raise PeerError(f"extender {url}: an answer of more than {MAX_ANSWER_BYTES} bytes")
             try:
                 return loads(response.content)
             except JsonError as error:
