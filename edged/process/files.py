@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import secrets
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 MOST_BYTES = 16 << 20
 """Of a file that a person names: certificates, tokens, settings. A reader of something larger says so."""
 _CHUNK_BYTES = 1 << 20
+_NAME_PART = 50
+"""So many characters of a file's name are in the name of its temporary one. Names have 255 bytes at most."""
+LEFT_BEHIND_S = 2 * 3600.0
+"""A temporary file that nobody wrote to for so long belongs to nobody any more."""
 
 Identity = tuple[int, int, int, int]
 
@@ -111,13 +118,14 @@ def written(path: Path, mode: int) -> Iterator[BinaryIO]:
     """A file that replaces `path` at the end, also across a power cut: temporary name, sync, rename, sync the folder.
     Nothing is replaced when anything is raised.
 
-    The temporary name ends in `.tmp`, which nothing that reads a folder by extension takes. Written by root,
+    The temporary name ends in `.tmp`, which nothing that reads a folder by extension takes. No two writers share one,
+    not even in one process: the last of them to end has its file there, whole. Written by root,
     the file belongs to whom its folder belongs to: `edged webhook install` prepares files that the daemon,
     which is not root, has to renew. Raises OSError.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    _sweep(path)
+    temporary = path.with_name(f".{path.name[:_NAME_PART]}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -130,6 +138,18 @@ def written(path: Path, mode: int) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left behind of this file. What a living one writes to is younger. (Names with a
+    process's number instead of a token are of an earlier edged.)"""
+    ours = re.compile(re.escape(f".{path.name[:_NAME_PART]}.") + r"(?:[0-9]+|[0-9a-f]{16})\.tmp")
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if ours.fullmatch(entry.name):
+                numbered = len(entry.name.split(".")[-2]) < 16
+                if numbered or time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFT_BEHIND_S:
+                    os.unlink(entry.path)
 
 
 def make_folder(folder: Path, mode: int) -> None:

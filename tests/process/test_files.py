@@ -133,6 +133,33 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_who_write_one_file_at_once_do_not_mix(tmp_path: Path):
+    """Each has a file of its own: the one that ends last replaces the other's, and one that fails replaces nothing."""
+    path = tmp_path / ("n" * 250)
+    with written(path, 0o600) as first:
+        first.write(b"a" * 100_000)
+        with written(path, 0o600) as second:
+            second.write(b"b" * 50_000)
+        assert path.read_bytes() == b"b" * 50_000
+        first.write(b"a" * 100_000)
+        with pytest.raises(ValueError), written(path, 0o600) as third:
+            third.write(b"c")
+            raise ValueError
+    assert path.read_bytes() == b"a" * 200_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_was_left_behind_long_ago_is_removed_and_what_is_being_written_is_not(tmp_path: Path):
+    path = tmp_path / "a"
+    old, young, other = (tmp_path / f".{name}.tmp" for name in (f"a.{'0' * 16}", f"a.{'1' * 16}", f"ab.{'0' * 16}"))
+    for left in (old, young, other):
+        left.write_bytes(b"half")
+        os.utime(left, (1, 1))
+    os.utime(young)
+    write_atomically(path, b"whole", 0o644)
+    assert set(tmp_path.iterdir()) == {path, young, other}
+
+
 def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path):
     path = tmp_path / "a"
     (tmp_path / f".a.{os.getpid()}.tmp").write_bytes(b"half")
