@@ -20,6 +20,9 @@ from edged.wasm.engine import Engine
 if TYPE_CHECKING:
     from edged.scheduling.run.plugin_loader import PluginLoader
 
+UNCACHED_MIB = 64
+"""So much compiled code stays in memory while the cache takes none: some fifteen policies of the usual size."""
+
 
 class Base:
     """Made once at start. `config` and `modules` are those in force: a reload puts others in their place."""
@@ -32,7 +35,9 @@ class Base:
         self.lines = GuestLines(log)
         engine = config.engine
         self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
-        self.compiler = Compiler(self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling)
+        self.compiler = Compiler(
+            self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling, memory_mib=UNCACHED_MIB
+        )
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context), log=log)
         self.informers = Informers(self.source.client, log=log)
         self.metrics = MetricRegistry()
@@ -71,5 +76,7 @@ class Base:
         self.progressed()
         if event == "discarded":
             self.log.warning("compiled module discarded", reason=what)
+        elif event == "uncached":
+            self.log.warning("compiled module not kept", reason=what)
         elif event in ("compiling", "compiled"):  # who asked for it tells of a failure
             self.log.info(event, module=what)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from edged.json_text import JsonError, dumps, loads
 MOST_BYTES = 1 << 20
 ERROR_BYTES = 4096
 CHUNK = 65536
+POUR_BYTES = 1 << 20
 LAST_WORDS_S = 0.5
 """How long a child that ended the exchange may take to say why."""
 
@@ -77,6 +78,50 @@ async def run(command: Sequence[str], *, within_s: float, stdin: bytes = b"", mo
     if output is None:
         raise ChildFailed(f"wrote more than {most_bytes} bytes")
     return Ended(process.returncode or 0, output, bytes(errors.content))
+
+
+async def pour(
+    command: Sequence[str],
+    source: int,
+    take: Callable[[bytes], Awaitable[None]],
+    *,
+    within_s: float,
+    environment: Mapping[str, str],
+) -> Ended:
+    """As `run`, for a program that reads an open file and writes more than memory should hold: `take` gets its output
+    piece by piece, and the program waits meanwhile. What `take` raises ends it, and is raised. `output` stays empty."""
+    process = await _start(command, stdin=source, environment=environment)
+    errors = _Tail()
+    failure: Exception | None = None
+    try:
+        with trio.move_on_after(within_s) as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(errors.read, process.stderr)
+                try:
+                    await _pour(process.stdout, take)
+                    await process.wait()
+                except Exception as error:
+                    failure = error
+                    nursery.cancel_scope.cancel()
+    finally:
+        await _end(process)
+    if failure is not None:
+        raise failure
+    if scope.cancelled_caught:
+        raise ChildTooSlow(f"did not answer within {within_s:g} s")
+    return Ended(process.returncode or 0, b"", bytes(errors.content))
+
+
+async def _pour(stream: ReceiveStream | None, take: Callable[[bytes], Awaitable[None]]) -> None:
+    assert stream is not None
+    waiting = bytearray()
+    while chunk := await stream.receive_some(CHUNK):
+        waiting += chunk
+        if len(waiting) >= POUR_BYTES:
+            await take(bytes(waiting))
+            waiting.clear()
+    if waiting:
+        await take(bytes(waiting))
 
 
 class Child:
@@ -146,10 +191,12 @@ class _Tail:
         self.ended.set()
 
 
-async def _start(command: Sequence[str]) -> trio.Process:
+async def _start(
+    command: Sequence[str], *, stdin: int = subprocess.PIPE, environment: Mapping[str, str] | None = None
+) -> trio.Process:
     pipe = subprocess.PIPE
     try:
-        return await trio.lowlevel.open_process(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        return await trio.lowlevel.open_process(command, stdin=stdin, stdout=pipe, stderr=pipe, env=environment)
     except OSError as error:
         raise ChildFailed(error.strerror or str(error)) from error
 

@@ -7,6 +7,7 @@ Binary format: WebAssembly Core Specification, chapter 5.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,12 @@ from typing import Protocol
 from edged.wasm.errors import BadModule
 
 MAGIC = b"\0asm"
+MOST_SECTION_BYTES = 8 << 20
+"""Of a section that is decoded. What becomes of it in memory is many times larger."""
+MOST_ENTRIES = {1: 100_000, 2: 10_000, 3: 1_000_000, 7: 10_000}
+"""By section: types, imports, functions (as many as engines take), exports."""
+MOST_SECTIONS = 10_000
+_NO_TYPE = 0xFFFFFFFF
 _KINDS = ("func", "table", "memory", "global", "tag")
 _VALUE_TYPES = {0x7F: "i", 0x7E: "I", 0x7D: "f", 0x7C: "F", 0x7B: "v", 0x70: "r", 0x6F: "e"}
 
@@ -126,8 +133,11 @@ def sections(binary: Binary) -> Iterator[tuple[int, int, int]]:
             "not a core WebAssembly module of version 1 (components are not supported): "
             f"version bytes {binary[4:8].hex()}"
         )
-    at, end = 8, len(binary)
+    at, end, count = 8, len(binary), 0
     while at < end:
+        count += 1
+        if count > MOST_SECTIONS:
+            raise BadModule(f"not a valid WebAssembly module: more than {MOST_SECTIONS} sections")
         header = _Reader(bytes(binary[at : at + 11]))
         kind, size = header.byte(), header.number()
         at += header.at
@@ -139,19 +149,21 @@ def sections(binary: Binary) -> Iterator[tuple[int, int, int]]:
         at += size
 
 
-def custom_section(binary: Binary, name: str) -> bytes | None:
-    """Payload of the first custom section of that name, None where there is none."""
+def custom_section(binary: Binary, name: str, most_bytes: int | None = None) -> bytes | None:
+    """Payload of the first custom section of that name, None where there is none. Raises BadModule."""
     for kind, start, end in sections(binary):
         if kind == 0:
             reader = _Reader(bytes(binary[start : min(end, start + 4096)]))
             if reader.name() == name:
+                if most_bytes is not None and end - start - reader.at > most_bytes:
+                    raise BadModule(f"its custom section {name} is larger than {most_bytes} bytes")
                 return bytes(binary[start + reader.at : end])
     return None
 
 
 def _function_types(reader: _Reader) -> list[tuple[str, str]]:
     types: list[tuple[str, str]] = []
-    for _ in range(reader.number()):
+    for _ in range(_count(reader, 1)):
         if reader.byte() != 0x60:
             # Types of the garbage-collection proposal: what follows cannot be numbered reliably.
             raise BadModule("the module defines a type that is not a function type")
@@ -183,24 +195,34 @@ def _import(reader: _Reader, types: list[tuple[str, str]]) -> Import:
     return Import(module, name, _KINDS[kind], limits=limits)
 
 
+def _count(reader: _Reader, section: int) -> int:
+    """How many entries a section says it has."""
+    count, most = reader.number(), MOST_ENTRIES[section]
+    if count > most:
+        raise BadModule(f"its section {section} has {count} entries, more than {most}")
+    return count
+
+
 def interface(binary: Binary) -> Interface:
     """Imports and exports with their types. Raises BadModule."""
     types: list[tuple[str, str]] = []
     imports: list[Import] = []
     exported: list[tuple[str, int, int]] = []
-    functions: list[int] = []
+    functions = array("I")
     for kind, start, end in sections(binary):
-        if kind not in (1, 2, 3, 7):
+        if kind not in MOST_ENTRIES:
             continue
+        if end - start > MOST_SECTION_BYTES:
+            raise BadModule(f"its section {kind} has {end - start} bytes, more than {MOST_SECTION_BYTES}")
         reader = _Reader(bytes(binary[start:end]))
         if kind == 1:
             types = _function_types(reader)
         elif kind == 2:
-            imports = [_import(reader, types) for _ in range(reader.number())]
+            imports = [_import(reader, types) for _ in range(_count(reader, kind))]
         elif kind == 3:
-            functions = [reader.number() for _ in range(reader.number())]
+            functions = array("I", (min(reader.number(), _NO_TYPE) for _ in range(_count(reader, kind))))
         else:
-            exported = [(reader.name(), reader.byte(), reader.number()) for _ in range(reader.number())]
+            exported = [(reader.name(), reader.byte(), reader.number()) for _ in range(_count(reader, kind))]
     imported = [(entry.params, entry.results) for entry in imports if entry.kind == "func"]
 
     def signature(index: int) -> tuple[str, str]:

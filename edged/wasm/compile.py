@@ -1,42 +1,41 @@
-"""Compiled modules: made by a short-lived child process, kept in a content-addressed cache, mapped when loaded.
+"""From a module's file to a module that can be called: compiled once by a short-lived child process, kept in the cache
+(code_cache.py), mapped when loaded.
 
-Compiled code is native code, so nobody else may be able to change the cache. Every folder on the way and the file
-itself must belong to this user (folders may be root's) and be writable by nobody else. Symlinks are not followed, and
-the bytes that were checked are the bytes that are mapped. A file's name carries the digest of its content: a truncated
-or damaged file is recognised, removed and made again. Files are written under a temporary name, synced, renamed and
-never opened for writing again, because the process dies when a file is truncated while it is mapped.
+The child has no way to the cache: what it makes comes through a pipe, and this process writes it. Where the cache takes
+nothing (a disk that is full, broken or read-only), the daemon keeps compiled code in memory instead, within a bound.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
-import mmap
 import os
 import platform
-import stat
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import TypeVar, TypeVarTuple
 
 import trio
 
 from edged.errors import ConfigError, GuestError
-from edged.wasm import binary
+from edged.process import children
+from edged.process.files import in_memory
+from edged.wasm.code_cache import CacheUntrusted as CacheUntrusted
+from edged.wasm.code_cache import CodeCache, NewCode
+from edged.wasm.code_cache import check_folder as check_folder
 from edged.wasm.compile_child import EXIT_BAD_MODULE
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 from edged.wasm.module import Module, map_compiled
+from edged.wasm.module_file import MAX_MODULE_BYTES as MAX_MODULE_BYTES
+from edged.wasm.module_file import METADATA_SECTION as METADATA_SECTION
+from edged.wasm.module_file import describe, digest_of, opened
 
-METADATA_SECTION = "io.kubewarden.metadata"
-MAX_MODULE_BYTES = 256 << 20
-SUFFIX = ".cwasm"
-TEMPORARY = ".compiling-"
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
+FILES_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +45,6 @@ class CompileLimits:
     memory_mib: int = 1024  # address space of the child
     cpu_s: int = 120
     wall_s: float = 180.0
-
-
-class CacheUntrusted(ConfigError):
-    """Somebody else could have written the cache folder or a file in it."""
 
 
 def cpu_features() -> str:
@@ -63,62 +58,6 @@ def cpu_features() -> str:
     return f"{platform.machine()} " + " ".join(lines)
 
 
-def _foreign(status: os.stat_result, *, folder: bool) -> str | None:
-    """Why somebody else could have written the folder or the file; None where nobody could."""
-    mine = (0, os.geteuid()) if folder else (os.geteuid(),)
-    if status.st_uid not in mine:
-        return f"belongs to user {status.st_uid}"
-    writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    sticky = folder and status.st_mode & stat.S_ISVTX  # /tmp: others may add files but not replace ours
-    return "may be written by others" if writable and not sticky else None
-
-
-def check_folder(folder: Path) -> None:
-    """Raise CacheUntrusted unless only this user (or root) can change the folder or any folder above it."""
-    for place in (folder, *folder.parents):
-        status = os.lstat(place)
-        if stat.S_ISLNK(status.st_mode):
-            why: str | None = "is a symbolic link"
-        elif place == folder and status.st_uid != os.geteuid():
-            why = f"belongs to user {status.st_uid}"
-        else:
-            why = _foreign(status, folder=True)
-        if place == folder and not why and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            why = "may be written by others"
-        if why:
-            raise CacheUntrusted(f"cache_dir {folder} is not used: {place} {why}")
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[mmap.mmap]:
-    """The module file, mapped read-only: its code section is hashed, never copied."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError as error:
-        raise BadModule(f"the module file is missing ({path})") from error
-    except OSError as error:
-        raise BadModule(f"cannot read module {path}: {error.strerror}") from error
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadModule(f"cannot read module {path}: not a regular file")
-        if not 8 <= status.st_size <= MAX_MODULE_BYTES:
-            raise BadModule(f"not a WebAssembly module: {path} has {status.st_size} bytes")
-        with mmap.mmap(fd, status.st_size, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE) as view:
-            yield view
-    finally:
-        os.close(fd)
-
-
 class Compiler:
     """Loads modules for one engine through one cache folder."""
 
@@ -128,12 +67,19 @@ class Compiler:
         cache_dir: Path,
         limits: CompileLimits | None = None,
         on_progress: Callable[[str, str], None] = lambda event, module: None,
+        *,
+        memory_mib: int = 0,
     ) -> None:
+        """`memory_mib`: how much compiled code may stay in memory where the cache takes none, all modules together."""
         self.engine = engine
         self.cache_dir = cache_dir.absolute()
         self.limits = limits or CompileLimits()
-        self._on_progress = on_progress  # ("compiling" | "compiled" | "failed" | "cached" | "discarded", path)
+        # ("compiling" | "compiled" | "failed" | "cached", path), ("discarded" | "uncached", reason)
+        self._on_progress = on_progress
+        self._cache = CodeCache(self.cache_dir)
         self._one_child = trio.Lock()  # one compiler at a time: its memory is the peak of the whole tree
+        self._files = trio.CapacityLimiter(FILES_AT_ONCE)
+        self._memory_left = memory_mib << 20
         self._features = cpu_features()
 
     def key(self, digest: str) -> str:
@@ -145,119 +91,118 @@ class Compiler:
         """The module of that file, compiled if need be; `name` for messages. Raises BadModule, GuestError,
         ConfigError."""
         name = name or str(path)
-        module = self._read(path, name)
-        self._prepare_cache()
+        found = await self._in_thread(describe, path, name)
+        imports, exports = found.interface.imports, found.interface.exports
+        module = Module(name, found.digest, imports, exports, found.metadata, self.engine)
+        refusal = await self._in_thread(self._prepare)
         key = self.key(module.digest)
-        module.handle = self._map_cached(key)
+        module.handle = 0 if refusal else await self._map_cached(key)
         if module.handle:
             self._on_progress("cached", name)
             return module
         async with self._one_child:
-            module.handle = self._map_cached(key)  # another task may have compiled it meanwhile
+            module.handle = 0 if refusal else await self._map_cached(key)  # another task may have compiled it meanwhile
             if module.handle:
                 return module
             self._on_progress("compiling", name)
             try:
-                await self._compile(path, module.digest, key)
+                await self._compile(path, module, key, refusal)
             except BaseException:
                 self._on_progress("failed", name)
                 raise
-            module.handle = self._map_cached(key)
-            if not module.handle:
-                raise GuestError(f"the compiled form of {name} vanished from {self.cache_dir}")
             self._on_progress("compiled", name)
         return module
 
-    def _read(self, path: Path, name: str) -> Module:
-        """The module without its code: what the binary says about itself."""
-        with _mapped(path) as view:
-            digest = hashlib.sha256(view).hexdigest()
-            try:
-                interface = binary.interface(view)
-                metadata = binary.custom_section(view, METADATA_SECTION)
-            except BadModule as error:
-                raise BadModule(f"module {name}: {error}") from error
-        return Module(name, digest, interface.imports, interface.exports, metadata, self.engine)
-
     async def load_bytes(self, wasm: bytes, name: str) -> Module:
         """As `load`, for a module that is in no file: one that this program wrote itself."""
-        fd = os.memfd_create("module", os.MFD_CLOEXEC)
-        try:
-            os.write(fd, wasm)
-            return await self.load(Path(f"/proc/{os.getpid()}/fd/{fd}"), name)
-        finally:
-            os.close(fd)
+        with in_memory(wasm) as path:
+            return await self.load(Path(path.replace("/self/", f"/{os.getpid()}/")), name)
 
-    def _prepare_cache(self) -> None:
+    async def _in_thread(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Reading, hashing and writing of files that may be large, or on a slow disk."""
+        return await trio.to_thread.run_sync(work, *arguments, limiter=self._files)
+
+    def _prepare(self) -> OSError | None:
+        """Why the cache takes nothing, if that is so. Raises ConfigError where it must not be used, or where there is
+        no other way."""
         try:
-            self.cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._cache.prepare()
         except OSError as error:
-            raise ConfigError(f"cannot make cache_dir {self.cache_dir}: {error.strerror}") from error
-        check_folder(self.cache_dir)
-        self._sweep()
+            return self._refused(error, "cannot make cache_dir")
+        return None
 
-    def _sweep(self) -> None:
-        """Remove the temporary files of compilations that were killed with the daemon."""
-        for path in self.cache_dir.glob(f"{TEMPORARY}*"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > 2 * self.limits.wall_s:
-                    path.unlink()
+    def _refused(self, error: OSError, what: str) -> OSError:
+        """The error, if there is memory instead of the cache. Raises ConfigError."""
+        if self._memory_left <= 0:
+            raise ConfigError(f"{what} {self.cache_dir}: {error.strerror or error}") from error
+        return error
 
-    def _map_cached(self, key: str) -> int:
+    async def _map_cached(self, key: str) -> int:
         """Handle of a cached module whose file is ours and whole; 0 where there is none."""
-        for path in sorted(self.cache_dir.glob(f"{key}-*{SUFFIX}")):
-            content = path.name[len(key) + 1 : -len(SUFFIX)]
-            try:
-                with _opened(path) as fd:
-                    status = os.fstat(fd)
-                    if not stat.S_ISREG(status.st_mode) or _foreign(status, folder=False):
-                        raise CacheUntrusted(f"compiled module {path} is not this user's alone")
-                    if _digest(fd) != content:
-                        raise BadModule(f"compiled module {path} is damaged")
-                    return map_compiled(self.engine, f"/proc/self/fd/{fd}")
-            except (OSError, CacheUntrusted, BadModule) as error:
-                self._on_progress("discarded", str(error))
-                with contextlib.suppress(OSError):
-                    path.unlink()
-        return 0
-
-    async def _compile(self, path: Path, digest: str, key: str) -> None:
-        """Put the compiled form of that file into the cache. Nothing is left behind where that fails."""
-        temporary, out = self._temporary()
+        descriptor = await self._in_thread(self._cache.open, key)
         try:
-            with open(path, "rb") as source, os.fdopen(out, "wb") as target:
-                if _digest(source.fileno()) != digest:
-                    raise BadModule(f"module {path} changed while it was being loaded")
-                os.lseek(source.fileno(), 0, os.SEEK_SET)
-                await self._run_child(path, source, target)
-                os.fsync(target.fileno())
-                if _digest(source.fileno()) != digest:
-                    raise BadModule(f"module {path} changed while it was being compiled")
-            os.chmod(temporary, 0o400)
-            with _opened(Path(temporary)) as fd:
-                content = _digest(fd)
-            os.rename(temporary, self.cache_dir / f"{key}-{content}{SUFFIX}")
-        except OSError as error:
-            raise ConfigError(f"cannot write the compiled module to {self.cache_dir}: {error.strerror}") from error
+            return 0 if descriptor is None else map_compiled(self.engine, f"/proc/self/fd/{descriptor}")
+        except BadModule as error:
+            self._cache.discard(key, str(error))
+            return 0
         finally:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            if descriptor is not None:
+                os.close(descriptor)
+            while self._cache.discarded:
+                self._on_progress("discarded", self._cache.discarded.pop(0))
 
-    async def _run_child(self, path: Path, source: IO[bytes], target: IO[bytes]) -> None:
-        """Compile what `source` holds into `target`. Raises BadModule when that fails or takes too long."""
+    async def _compile(self, path: Path, module: Module, key: str, refusal: OSError | None) -> None:
+        """Give the module its handle, by way of the cache where that is possible. Nothing is left behind where that
+        fails."""
+        output = _Output(self._cache, key, refusal, self._refused)
+        try:
+            await self._in_thread(output.begin)
+            await self._run_child(path, module, output)
+            await self._in_thread(output.keep)
+            if output.refusal is None:
+                module.handle = await self._map_cached(key)
+            else:
+                self._use_from_memory(module, output)
+        finally:
+            output.drop()
+        if not module.handle:
+            raise GuestError(f"the compiled form of {module.name} vanished from {self.cache_dir}")
+
+    def _use_from_memory(self, module: Module, output: _Output) -> None:
+        """Takes its room until the module is freed. Raises ConfigError, BadModule."""
+        refusal, size = output.refusal, output.size
+        why = f"cannot write the compiled module to {self.cache_dir}: {refusal.strerror if refusal else ''}"
+        if size > self._memory_left:
+            raise ConfigError(f"{why}; and with {size} bytes it is too large to stay in memory") from refusal
+        module.handle = map_compiled(self.engine, f"/proc/self/fd/{output.sealed()}")
+        self._memory_left -= size
+        weakref.finalize(module, self._give_back, size).atexit = False
+        self._on_progress("uncached", f"{module.name}: {why}; it stays in memory, and is compiled again next time")
+
+    def _give_back(self, size: int) -> None:
+        self._memory_left += size
+
+    async def _run_child(self, path: Path, module: Module, output: _Output) -> None:
+        """Compile what is in the file into `output`. Raises BadModule when that fails or takes too long."""
         limits = self.limits
-        with trio.move_on_after(limits.wall_s) as scope:
-            done = await trio.run_process(
-                self._command(),
-                stdin=source,
-                stdout=target,
-                capture_stderr=True,
-                check=False,
-                env={"LC_ALL": "C.UTF-8"},
-            )
-        if scope.cancelled_caught:
-            raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s")
-        _judge(path, done.returncode, done.stderr, limits)
+        with opened(path) as source:
+            if await self._in_thread(digest_of, source) != module.digest:
+                raise BadModule(f"module {path} changed while it was being loaded")
+
+            async def take(data: bytes) -> None:
+                await self._in_thread(output.write, data)
+
+            try:
+                ended = await children.pour(
+                    self._command(), source, take, within_s=limits.wall_s, environment={"LC_ALL": "C.UTF-8"}
+                )
+            except children.ChildTooSlow as error:
+                raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s") from error
+            except children.ChildFailed as error:
+                raise BadModule(f"compiling {path} could not begin: {error}") from error
+            _judge(path, ended.code, ended.errors, limits)
+            if await self._in_thread(digest_of, source) != module.digest:
+                raise BadModule(f"module {path} changed while it was being compiled")
 
     def _command(self) -> list[str]:
         root = Path(__file__).parent.parent.parent
@@ -270,36 +215,78 @@ class Compiler:
         settings = [engine.kind, addresses, str(limits.memory_mib), str(limits.cpu_s)]
         return [sys.executable, "-I", "-c", code, str(root), *settings]
 
-    def _temporary(self) -> tuple[str, int]:
+
+class _Output:
+    """Where one compiled module goes: into the cache, or into memory from the moment that the cache takes no more.
+    `refusal`: why it takes no more. Its methods block."""
+
+    def __init__(
+        self, cache: CodeCache, key: str, refusal: OSError | None, refused: Callable[[OSError, str], OSError]
+    ) -> None:
+        """`refused` raises ConfigError where there is no memory to go to."""
+        self.refusal = refusal
+        self._cache = cache
+        self._key = key
+        self._refused = refused
+        self._code: NewCode | None = None
+
+    @property
+    def size(self) -> int:
+        return self._begun.size
+
+    @property
+    def _begun(self) -> NewCode:
+        if self._code is None:
+            raise ValueError("nothing was begun")
+        return self._code
+
+    def begin(self) -> None:
+        if self.refusal is None:
+            try:
+                self._code = self._cache.create()
+            except OSError as error:
+                self.refusal = self._refused(error, "cannot write to cache_dir")
+        self._code = self._code or NewCode.in_memory()
+
+    def write(self, data: bytes) -> None:
         try:
-            out, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=self.cache_dir)
+            self._begun.write(data)
         except OSError as error:
-            raise ConfigError(f"cannot write to cache_dir {self.cache_dir}: {error.strerror}") from error
-        return temporary, out
+            self._move(error)
+            self._begun.write(data)
+
+    def keep(self) -> None:
+        if self.refusal is not None:
+            return
+        try:
+            self._begun.keep(self._cache.folder, self._key)
+        except OSError as error:
+            self._move(error)
+
+    def _move(self, error: OSError) -> None:
+        if self._begun.is_in_memory:
+            raise ConfigError(f"no memory for a compiled module: {error.strerror or error}") from error
+        self.refusal = self._refused(error, "cannot write the compiled module to")
+        self._code = self._begun.moved_to_memory()
+
+    def sealed(self) -> int:
+        return self._begun.sealed()
+
+    def drop(self) -> None:
+        if self._code is not None:
+            self._code.drop()
 
 
 def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
-    """Raise the error that the child's exit code and messages stand for; none when it succeeded. OSError: the disk is
-    full."""
+    """Raise the error that the child's exit code and messages stand for; none when it succeeded."""
     if code == 0:
         return
     text = stderr.decode(errors="replace").strip()
     starved = "Cannot allocate" in text or "MemoryError" in text
     if code == EXIT_BAD_MODULE and not starved:
         raise BadModule(f"module {path} does not compile: {text}")
-    if "No space left" in text:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     last = text.splitlines()[-1] if text else "no message"
     what = f"signal {-code}" if code < 0 else f"exit code {code}"
     raise BadModule(
         f"compiling {path} failed within {limits.memory_mib} MiB and {limits.cpu_s} s of CPU ({what}): {last}"
     )
-
-
-def _digest(fd: int) -> str:
-    """SHA-256 of an open file, read in pieces so that none of it stays in memory."""
-    digest = hashlib.sha256()
-    os.lseek(fd, 0, os.SEEK_SET)
-    while chunk := os.read(fd, 1 << 18):
-        digest.update(chunk)
-    return digest.hexdigest()

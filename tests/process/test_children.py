@@ -13,6 +13,7 @@ import trio.testing
 
 from edged.process import children
 from edged.process.children import Child, ChildFailed, ChildTooSlow, Ended
+from edged.process.files import in_memory
 
 PATIENT_S = 60.0
 
@@ -82,6 +83,43 @@ def test_no_such_program() -> None:
             await children.run(["/nowhere/at/all"], within_s=1.0)
 
     trio.run(main)
+
+
+def pour(code: str, take: Callable[[bytes], Awaitable[None]], source: bytes = b"", within_s: float = 30.0) -> Ended:
+    async def main() -> Ended:
+        with in_memory(source) as path, open(path, "rb") as file:
+            return await children.pour(program(code), file.fileno(), take, within_s=within_s, environment={"A": "b"})
+
+    return trio.run(main)
+
+
+def test_large_output_goes_on_piece_by_piece() -> None:
+    """As fast as it is taken: the program waits meanwhile."""
+    pieces = []
+
+    async def take(data: bytes) -> None:
+        await trio.sleep(0.01)
+        pieces.append(data)
+
+    code = "import os, sys; d = sys.stdin.buffer.read(); os.write(2, b'x\\ny'); sys.stdout.buffer.write(d * 5)"
+    ended = pour(f"{code}; sys.exit(7)", take, b"z" * 1_000_000)
+    assert b"".join(pieces) == b"z" * 5_000_000 and max(map(len, pieces)) < 1_200_000
+    assert (ended.code, ended.reason) == (7, "y")
+    pour("import os; print(dict(os.environ))", take)
+    assert b"'A': 'b'" in pieces[-1] and b"HOME" not in pieces[-1]
+
+
+def test_who_takes_no_more_ends_it() -> None:
+    async def full(data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        pour("while True: print('x' * 1000)", full)
+
+    async def take(data: bytes) -> None: ...
+
+    with pytest.raises(ChildTooSlow):
+        pour("while True: print('x' * 1000)", take, within_s=1.0)
 
 
 def test_a_cancelled_one_is_killed(tmp_path: Any) -> None:

@@ -2,13 +2,15 @@
 
 import os
 import subprocess
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
-from edged.errors import ConfigError, GuestError
-from edged.wasm import bindings
+from edged.errors import ConfigError, GuestError, is_disk_error
+from edged.wasm import binary, bindings
 from edged.wasm.account import Budget
 from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
 from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
@@ -194,22 +196,123 @@ def test_a_module_that_takes_too_long(engine, tmp_path):
     assert list((tmp_path / "cache").glob("*")) == []
 
 
-def test_a_full_disk_leaves_no_short_file(engine, tmp_path, wasm):
-    """A file system of 64 KiB stands in for the full disk; without the right to mount one, there is none to fill."""
-    small = tmp_path / "small"
-    small.mkdir(mode=0o700)
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "edged-test", str(small)], capture_output=True
-    ).returncode:
+@contextmanager
+def small_disk(folder, size, options=""):
+    """A file system of its own; without the right to mount one, there is none to fill."""
+    folder.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700{options}", "edged-test", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("cannot mount a small file system here")
     try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_no_short_file(engine, tmp_path, wasm):
+    with small_disk(tmp_path / "small", "64k") as small:
         (small / "filler").write_bytes(b"x" * (60 << 10))
         compiler = Compiler(engine, small / ".", CompileLimits())
         with pytest.raises(ConfigError, match=r"[Nn]o space left"):
             trio.run(compiler.load, wasm)
         assert [path.name for path in small.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(("size", "options"), [("64k", ""), ("4k", ""), ("64k", ",nr_inodes=2"), ("1m", ",ro")])
+def test_without_room_in_the_cache_the_module_works_from_memory(engine, tmp_path, wasm, size, options):
+    """Full, without inodes, read-only: it is compiled, not kept, and works. With room again it is kept again."""
+    events = []
+    with small_disk(tmp_path / "small", size, options) as small:
+        if "ro" not in options:
+            (small / "filler").write_bytes(b"x" * 60_000 if size == "64k" else b"x")
+        compiler = Compiler(engine, small, on_progress=lambda *event: events.append(event), memory_mib=4)
+
+        async def main():
+            assert await _ask(engine, await compiler.load(wasm)) == 42
+            loaded = await compiler.load(wasm)
+            assert compiler._memory_left < 4 << 20
+            assert await _ask(engine, loaded) == 42
+            del loaded
+
+        trio.run(main)
+        assert [event for event, _ in events] == ["compiling", "uncached", "compiled"] * 2
+        assert str(small) in events[1][1] and "stays in memory" in events[1][1]
+        assert compiler._memory_left == 4 << 20, "what was freed gives its room back"
+        if "ro" in options:
+            return
+        assert [path.name for path in small.iterdir()] == ["filler"]
+        (small / "filler").unlink()
+        subprocess.run(["mount", "-o", "remount,size=1m,nr_inodes=100", str(small)], check=True)
+        events.clear()
+        trio.run(compiler.load, wasm)
+        assert [event for event, _ in events] == ["compiling", "compiled"]
+
+
+def test_memory_instead_of_the_cache_has_a_bound(engine, tmp_path, wasm, monkeypatch):
+    with small_disk(tmp_path / "small", "4k") as small:
+        (small / "filler").write_bytes(b"x")
+        compiler = Compiler(engine, small, memory_mib=1)
+        monkeypatch.setattr(compiler, "_memory_left", 100)
+        with pytest.raises(ConfigError, match=r"No space left on device; and with [0-9]+ bytes it is too large"):
+            trio.run(compiler.load, wasm)
+        assert len(os.listdir("/proc/self/fd")) < 200 and is_disk_error_of(compiler, wasm)
+
+
+def is_disk_error_of(compiler, wasm):
+    """Whether the error says that a later try may succeed."""
+    try:
+        trio.run(compiler.load, wasm)
+    except ConfigError as error:
+        return is_disk_error(error)
+    return False
+
+
+def test_a_module_file_that_is_rewritten_in_place_costs_that_load(engine, compiler, wasm):
+    """A package upgrade writes over the file, or cuts it: while it is read it is refused, and afterwards nobody needs
+    it. Mapped, it would have ended the process with SIGBUS."""
+    content = wasm.read_bytes()
+    big = content + b"\0" + b"\xff\xff\x3f" + b"\4name" + bytes((1 << 20) - 1 - 5)
+    assert binary.custom_section(big, "name") is not None
+    stop = threading.Event()
+
+    def rewrite():
+        while not stop.is_set():
+            for data in (big[:20], big, content):
+                with open(wasm, "r+b") as file:
+                    file.truncate(len(data) // 3)
+                    file.write(data)
+                    file.truncate()
+
+    thread = threading.Thread(target=rewrite)
+    thread.start()
+
+    async def main():
+        for _ in range(60):
+            try:
+                await compiler.load(wasm)
+            except BadModule as error:
+                assert str(wasm) in str(error) or "shorter" in str(error)
+
+    try:
+        trio.run(main)
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        stop.set()
+        thread.join()
+    wasm.write_bytes(content)
+
+    async def ask():
+        module = await compiler.load(wasm)
+        os.truncate(wasm, 0)
+        assert await _ask(engine, module) == 42
+
+    trio.run(ask)
+
+
+def test_the_compiled_file_can_be_shortened_by_nobody_else(compiler, wasm):
+    """Its folder is closed to others, and it is opened for writing by nobody once it has its name."""
+    trio.run(compiler.load, wasm)
+    assert compiler.cache_dir.stat().st_mode & 0o077 == 0
+    assert _cached(compiler).stat().st_mode & 0o777 == 0o400
 
 
 def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):
