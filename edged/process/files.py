@@ -54,7 +54,7 @@ def _read_whole(descriptor: int, most_bytes: int, name: str) -> bytes:
         chunks.append(chunk)
         left -= len(chunk)
     if left <= 0:
-        raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", name)
+        raise OSError(errno.EINVAL, f"larger than {most_bytes} bytes", name)
     return b"".join(chunks)
 
 
