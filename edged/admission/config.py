@@ -159,6 +159,7 @@ class AdmissionConfig:
     url: str = setting(https_url, "")
     register: Register = setting(one_of(Register), "dynamic")
     static_dir: str = setting(absolute_path(empty=True), "/etc/edged/static")
+    static_api_server: str = setting(https_url, "")
     tls: TlsConfig = setting(table_of(TlsConfig), factory=TlsConfig)
     client_auth: ClientAuth = setting(one_of(ClientAuth), "auto")
     webhook_timeout_s: int = setting(integer(1, 30), 3)

@@ -165,6 +165,9 @@ def _admission_rules(config: Config) -> list[Rule]:
     if admission.register == "dynamic":
         group = "admissionregistration.k8s.io"
         rules.append(_rule(group, PLURALS.values(), ["get", "update"], [OBJECT_NAME]))
+    if admission.register == "static":
+        # Whether the API server goes by the manifests is in its own metrics, and nowhere else.
+        rules.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})
     groups: dict[str, set[str]] = {}
     granted: list[PolicyConfig | GroupMemberConfig] = [*admission.policy]
     for each in admission.group:

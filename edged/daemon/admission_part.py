@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from edged.admission.config import AdmissionConfig
+from edged.admission.endpoint.manifest_reader import ManifestReader
 from edged.admission.endpoint.object_reviews import ObjectReviews
 from edged.admission.endpoint.policy_reviews import PolicyReviews
 from edged.admission.endpoint.registration import Registration, State
@@ -34,6 +35,7 @@ from edged.http.connection import Limits
 from edged.http.health import Probes
 from edged.http.listener import Listener
 from edged.http.routes import Routes
+from edged.kube.direct import DirectClient
 from edged.telemetry.logs import Logger
 from edged.tls.certificates import serving_names
 from edged.tls.contexts import ServerTls
@@ -171,7 +173,13 @@ class AdmissionPart:
             client=self._base.client,
             static_dir=Path(config.static_dir) if config.static_dir else None,
             state_dir=self._base.state_dir,
+            reader=self._manifest_reader(config.static_api_server) if config.register == "static" else None,
         )
+
+    def _manifest_reader(self, server: str) -> ManifestReader:
+        """Asks the API server that reads the manifests: the one at `server`, else the kubeconfig's."""
+        client = self._base.client
+        return ManifestReader(DirectClient(client, server) if server else client, is_named=bool(server))
 
     async def _register(self, registration: Registration) -> None:
         """Nothing is registered before it is known which custom resources there are: what was registered for them
@@ -192,8 +200,10 @@ class AdmissionPart:
     def _say_registration(self, state: State) -> None:
         if self.policies.resources is not None:
             self.policies.resources.wake()
-        level = "info" if state.phase in ("registered", "off", "pending") else "warning"
+        level = "info" if state.phase in ("registered", "off", "pending") and not state.message else "warning"
         fields = {"mode": state.mode, "phase": state.phase, "policies": len(state.policies)}
+        if state.waiting:
+            fields["waiting"] = len(state.waiting)
         if state.message:
             fields["message"] = state.message
         self._log.log(level, "registration", fields)

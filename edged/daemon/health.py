@@ -32,7 +32,6 @@ from edged.daemon.protection import (
     SchedulerFacts,
     Subject,
     judge,
-    outside,
 )
 from edged.daemon.reload import Reload
 from edged.http.health import ADMISSION_TLS, NOT_PROBED, Probes
@@ -83,8 +82,6 @@ class DaemonHealth:
         admission = self._base.config.admission
         if admission is not None and admission.register == "dynamic":
             probes.ready["registration"] = self._untold
-        if admission is not None:
-            probes.ready["certificate"] = self._unusable_certificate
         for subject in SUBJECTS:
             probes.warnings[subject] = partial(self._warning, subject)
 
@@ -111,10 +108,6 @@ class DaemonHealth:
             return ""
         message = registration.state.message
         return "the API server has not been told of the policies yet" + (f": {message}" if message else "")
-
-    def _unusable_certificate(self) -> str:
-        serving = [certificate for certificate in self.certificates() if certificate.use == "serving"]
-        return next((text for text in (outside(each, self._now()) for each in serving) if text), "")
 
     def _warning(self, subject: Subject) -> str:
         return self.protection().about(subject) if self.is_serving else ""
@@ -204,6 +197,7 @@ def _registration(registration: Registration) -> RegistrationFacts:
         state.message,
         frozenset(state.policies),
         state.problems,
+        state.waiting,
         told=registration.mode == "none" or registration.told_at is not None,
         current=registration.settled_revision >= registration.revision,
         settles_s=max(0.0, state.settled_at - trio.current_time()) if state.settled_at is not None else 0.0,

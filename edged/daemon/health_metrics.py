@@ -72,7 +72,9 @@ def _registration_metrics(metrics: MetricRegistry, health: DaemonHealth) -> None
         registration = health.registration
         if registration is None or registration.mode == "none":
             return
-        registered.set(int(registration.state.phase == "registered"), registration.mode)
+        state = registration.state
+        is_good = state.phase == "registered" and not state.waiting and not state.message
+        registered.set(int(is_good), registration.mode)
         if registration.told_at is not None:
             told.set(registration.told_at)
 

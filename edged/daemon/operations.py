@@ -132,4 +132,5 @@ class Operations:
             "message": state.message,
             "policies": list(state.policies),
             "problems": dict(state.problems),
+            "waiting": dict(state.waiting),
         }

@@ -21,7 +21,7 @@ answers       it answers; with register = "none" nobody knows whether the API se
 outdated      the API server asks it, and an earlier version of it answers
 failing       the API server asks it, and its last reviews ended in an error or a timeout
 refusing      it cannot answer, or nobody reaches it: every request that it is for is denied
-unconfirmed   this process has not been able to tell the API server of it
+unconfirmed   it answers, and edged does not know whether the API server asks it
 not_enforced  the API server does not ask it, or nothing comes of its answer: requests pass
 unregistered  it is not to be registered: rules = [], or a policy for requests of other programs
 """
@@ -66,14 +66,16 @@ class PolicyFacts:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationFacts:
-    """As admission/endpoint/registration.py has it. `told`: the API server was told of a set of policies by this
-    process; `current`: of the last one. `settles_s`: seconds until it has surely noticed, at most."""
+    """As admission/endpoint/registration.py has it. `waiting`: policies that are written and not known to be asked, and
+    why. `told`: the API server was told of a set of policies by this process; `current`: of the last one. `settles_s`:
+    seconds until it has surely noticed, at most."""
 
     mode: str
     phase: str = "pending"
     message: str = ""
     policies: frozenset[str] = frozenset()
     problems: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
     told: bool = False
     current: bool = False
     settles_s: float = 0.0
@@ -202,7 +204,8 @@ def _state(policy: PolicyFacts, registration: RegistrationFacts) -> tuple[State,
     if policy.failures >= FAILURES:
         return "failing", f"the last {policy.failures} reviews failed: {policy.failure}"
     if is_called is None:
-        return ("answers", "") if registration.mode == "none" else ("unconfirmed", policy.error)
+        why = policy.error or registration.waiting.get(policy.name, "")
+        return ("answers", "") if registration.mode == "none" else ("unconfirmed", why)
     return ("outdated", policy.error or policy.why) if policy.error or policy.why else ("in_force", "")
 
 
@@ -210,7 +213,7 @@ def _is_called(name: str, registration: RegistrationFacts) -> bool | None:
     """Whether the API server asks the policy; None: edged does not know."""
     if registration.mode == "none" or not registration.told or registration.phase in ("refused", "contested"):
         return None
-    return name in registration.policies
+    return None if name in registration.waiting else name in registration.policies
 
 
 def _why_not_called(policy: PolicyFacts, registration: RegistrationFacts) -> str:
@@ -292,7 +295,11 @@ def _contact_problems(facts: Facts) -> Iterable[Problem]:
 def _registration_problems(registration: RegistrationFacts, *, phrased: bool) -> Iterable[Problem]:
     """`phrased`: whether it is a thing of its own, and not the same as an API server that does not answer."""
     mode, phase, message = registration.mode, registration.phase, registration.message
-    if mode == "none" or (phase == "registered" and registration.told):
+    is_known = not registration.waiting and not message
+    if mode == "none" or (phase == "registered" and registration.told and is_known):
+        return
+    if registration.told and phase == "registered":
+        yield _unconfirmed(registration, phrased=phrased)
         return
     if not registration.told:
         text = "the API server has not been told of the policies yet"
@@ -306,11 +313,25 @@ def _registration_problems(registration: RegistrationFacts, *, phrased: bool) ->
     yield Problem("registration", text, _mend_registration(registration), text if phrased else "")
 
 
+def _unconfirmed(registration: RegistrationFacts, *, phrased: bool) -> Problem:
+    """The manifests are written; nobody knows whether the API server goes by all of them."""
+    count = len(registration.waiting)
+    text = f"the API server is not known to ask {_policies(count)}" if count else \
+        "the API server is not known to go by the manifests"  # fmt: skip
+    why = registration.message or next(iter(registration.waiting.values()))
+    text = f"{text}: {why}"
+    next_step = _mend_registration(registration) if registration.message else "wait a moment: it reads them by itself"
+    return Problem("registration", text, next_step, text * phrased)
+
+
 def _mend_registration(registration: RegistrationFacts) -> str:
     if registration.phase == "contested":
         return "`kubectl get validatingwebhookconfiguration edged -o yaml --show-managed-fields` names who changes it"
     if registration.phase == "pending":
         return "wait a moment; `journalctl -u edged` tells of the registration"
+    _, key, value = registration.message.rpartition("; set [admission] ")
+    if key:
+        return f"set [admission] {value}, then `systemctl restart edged`"
     _, run, command = registration.message.rpartition("; run `edged ")
     if run:  # rights are missing, and the message says what gives them
         return f"run `edged {command}; edged tries again by itself"
@@ -322,18 +343,14 @@ def is_near(certificate: CertificateFacts, now: float) -> bool:
     return certificate.ends - now < min(NEAR_S, (certificate.ends - certificate.begins) * NEAR_SHARE)
 
 
-def outside(certificate: CertificateFacts, now: float) -> str:
-    """Why nobody accepts the certificate at this time, or ""."""
-    if now < certificate.begins:
-        return f"{certificate.name} is not valid yet: is the clock of this machine right?"
-    return f"{certificate.name} has expired" if now >= certificate.ends else ""
-
-
 def _certificate_problems(certificate: CertificateFacts, now: float) -> Iterable[Problem]:
     name, left_s = certificate.name, certificate.ends - now
-    text = outside(certificate, now)
-    if text:
-        yield Problem("certificate", text, "set the clock" if now < certificate.begins else _renew(certificate), text)
+    if now < certificate.begins:
+        text = f"{name} is not valid yet: is the clock of this machine right?"
+        yield Problem("certificate", text, "set the clock", text)
+    elif left_s <= 0:
+        text = f"{name} has expired"
+        yield Problem("certificate", text, _renew(certificate), text)
     elif is_near(certificate, now):
         text = f"{name} expires in {_span(left_s)}"
         yield Problem("certificate", text, _renew(certificate), text)

@@ -39,6 +39,8 @@ CUT_LINE_BYTES = 1 << 10
 MOST_CUT_BYTES = 64 << 20
 """A line that is longer is no object at all."""
 CLOSE_GRACE_S = 1.0
+Query = Mapping[str, str] | Mapping[str, str | list[str]]
+"""Parameters of a request; a list stands for one that is given several times."""
 
 
 class ApiError(PeerError):
@@ -83,6 +85,7 @@ class Session:
     """
 
     def __init__(self, config: SingleConfig, files: FilesRead | None = None) -> None:
+        self.config = config
         self.server = config.cluster.server.rstrip("/")
         self.namespace = config.namespace
         url = httpx2.URL(self.server)
@@ -146,8 +149,6 @@ class Session:
     async def retire(self) -> None:
         """Another session takes over: end its streams, close it when its last request is done."""
         self.retired = True
-        if isinstance(self.auth, ExecAuth):
-            self.auth.retire()
         for scope in list(self.streams):
             scope.cancel()
         await self._close_if_idle()
@@ -342,14 +343,14 @@ class ApiClient:
     async def stream(
         self,
         path: str,
-        query: Mapping[str, str],
+        query: Query,
         *,
         idle_s: float = math.inf,
         end_after_s: float = math.inf,
         open_timeout_s: float = 30.0,
     ) -> AsyncIterator[LineStream]:
-        """The lines of a watch. Raises like `request` when opened or read; a stream without a byte for
-        `idle_s` raises StreamIdle; after `end_after_s` it ends as if the server had ended it. The connection
+        """The lines of a watch, or of another answer. Raises like `request` when opened or read; a stream without a
+        byte for `idle_s` raises StreamIdle; after `end_after_s` it ends as if the server had ended it. The connection
         is closed on leaving, cancelled or not."""
         session = self.session
         async with session.used():
@@ -367,7 +368,7 @@ class ApiClient:
                 await lines.aclose()
 
     async def _open(
-        self, session: Session, path: str, query: Mapping[str, str], timeout_s: float
+        self, session: Session, path: str, query: Query, timeout_s: float
     ) -> httpx2.Response:
         request = session.http.build_request("GET", path, params=dict(query), extensions=dict(STREAMED))
         with trio.move_on_after(timeout_s):

@@ -45,7 +45,9 @@ def test_dynamic_registration_updates_its_own_objects_by_name():
         "resources": ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"]}
     assert list(namespaced_rules(config.parse(ADMISSION))) == ["default"]
     static = config.parse(ADMISSION.replace("dynamic", "static"))
-    assert cluster_rules(static) == [] and namespaced_rules(static) == {}
+    assert {"nonResourceURLs": ["/metrics"], "verbs": ["get"]} in cluster_rules(static)
+    assert namespaced_rules(static) == {}
+    assert not any("nonResourceURLs" in rule for rule in cluster_rules(config.parse(ADMISSION)))
 
 
 AUDITED = """

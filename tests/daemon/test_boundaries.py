@@ -46,6 +46,8 @@ NOP = dis.opmap["NOP"]
 IN_HOST, IN_RESOURCES = "tests/admission/host/test_boundaries.py", "tests/admission/resources/test_boundaries.py"
 IN_RUN, IN_SCHEDULING = "tests/scheduling/run/test_boundaries.py", "tests/scheduling/run/test_scheduling.py"
 ELSEWHERE = {
+    "admission/endpoint/static_registration.py:StaticRegistration._confirm":
+        "tests/admission/endpoint/test_static_registration.py",
     "admission/host/arrivals.py:_load": IN_HOST,
     "admission/host/certificate_trust.py:CertificateTrust._answer": IN_HOST,
     "admission/host/traces.py:Traces._batch": IN_HOST,

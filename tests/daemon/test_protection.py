@@ -147,6 +147,50 @@ def test_static_manifests_are_read_a_while_later() -> None:
     assert of(A, B, registration=replace(static, settles_s=0)).sentence == "2 of 2 policies in force."
 
 
+UNREAD = "the API server has not read the last change of /s/validating yet"
+STATIC = RegistrationFacts("static", "registered", policies=frozenset({"a", "b"}), told=True, current=True)
+
+
+def test_a_policy_that_the_api_server_is_not_known_to_ask_is_not_in_force() -> None:
+    found = of(A, B, registration=replace(STATIC, waiting={"b": UNREAD}, settles_s=150.0))
+    assert states(found) == ["in_force", "unconfirmed"] and found.policies[1].why == UNREAD
+    assert found.sentence == (
+        "1 of 2 policies known to be in force; the API server reads its manifests within 2 minutes; "
+        f"the API server is not known to ask 1 policy: {UNREAD}."
+    )
+    (problem,) = found.problems
+    assert problem.subject == "registration" and problem.next_step.startswith("wait a moment")
+
+
+@pytest.mark.parametrize(
+    ("message", "next_step"),
+    [
+        ("the API server refused /s/validating as it is now",
+         "edged tries again by itself; `edged doctor` looks for the cause"),
+        ("edged may not read it (403); run `edged rbac render` and apply the output",
+         "run `edged rbac render` and apply the output; edged tries again by itself"),
+        ("the kubeconfig names https://lb, which is no address of this host; set [admission] static_api_server to that",
+         "set [admission] static_api_server to that, then `systemctl restart edged`"),
+    ])
+def test_why_an_api_server_is_not_known_to_go_by_the_manifests_is_said_with_the_next_step(
+    message: str, next_step: str
+) -> None:
+    facts = replace(STATIC, message=message, waiting={"a": message, "b": message})
+    found = of(A, B, registration=facts)
+    assert states(found) == ["unconfirmed", "unconfirmed"]
+    (problem,) = found.problems
+    assert problem.text == f"the API server is not known to ask 2 policies: {message}"
+    assert problem.next_step == next_step and message in found.about("registration")
+    nobody = of(A, B, registration=replace(facts, waiting={}))  # all are asked, and a removed one may be, too
+    assert states(nobody) == ["in_force", "in_force"] and message in nobody.about("registration")
+
+
+def test_what_the_api_server_goes_by_is_not_repeated_while_it_does_not_answer() -> None:
+    facts = replace(STATIC, message="no answer", waiting={"a": "no answer"})
+    found = of(A, B, registration=facts, contact="https://k: Connection refused")
+    assert "not known to ask" not in found.sentence and "not known to ask" in found.about("registration")
+
+
 def test_a_listener_that_completes_no_handshake_keeps_all_policies_from_answering() -> None:
     why = "no TLS handshake with 127.0.0.1:8443 within 5 s"
     found = of(A, replace(B, ignored=True), PolicyFacts("raw", rules="none"), listener=why)

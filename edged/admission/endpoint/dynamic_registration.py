@@ -81,8 +81,8 @@ class DynamicRegistration(Polling):
             message = "something keeps changing our webhook objects; their managedFields name it"
             self._say(State(self.mode, "contested", message, self.state.policies, problems))
             return
-        self._revisions.went_by(revision, trio.current_time())
         self._settled(update)
+        self._went_by(revision, update)
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         self._say(State(self.mode, "registered", "",
                         tuple(name for name in names if name not in self._dropped), problems))

@@ -18,6 +18,10 @@ class NoRegistration(Registration):
         """There is nobody to tell: every update counts as told."""
         return self.revision
 
+    @property
+    def known_revision(self) -> int:
+        return self.revision
+
     async def run(self) -> None:
         await trio.sleep_forever()
 

@@ -68,14 +68,15 @@ class Refused(EdgedError):
 @dataclass(frozen=True, slots=True)
 class State:
     """`phase`: off, pending, registered, refused, contested, failing. `policies`: what the API server calls now, as far
-    as is known. `problems`: policy -> why it is not registered. `settled_at`: when the API server has surely noticed
-    (static; trio's clock), else None."""
+    as is known. `problems`: policy -> why it is not registered. `waiting` (static): policy -> why it is not known to be
+    called, though it is written. `settled_at`: when the API server has surely noticed (static; trio's clock)."""
 
     mode: str
     phase: str = "pending"
     message: str = ""
     policies: tuple[str, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
     settled_at: float | None = None
 
 
@@ -108,6 +109,7 @@ class Registration(ABC):
         self.revision = 0
         """How often `update` was called."""
         self._settled_revision = 0
+        self._known_revision = 0
         self.told_at: float | None = None
         """Unix time at which the API server was last told, or found to be told."""
         self._told = trio.Event()
@@ -118,6 +120,11 @@ class Registration(ABC):
         """The last update that the API server was told of."""
         return self._settled_revision
 
+    @property
+    def known_revision(self) -> int:
+        """The last update that the API server is known to go by."""
+        return self._known_revision
+
     def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes) -> None:
         """These policies are served from now on. Call it once they answer, and before others stop answering."""
         self.target = replace(self.target, ca_bundle=ca_bundle)
@@ -127,9 +134,9 @@ class Registration(ABC):
         self._wake()
 
     async def heard(self) -> None:
-        """Returns when the API server has surely heard of the last update. Waits for as long as it cannot be told."""
+        """Returns when the API server has surely heard of the last update. Waits for as long as that is not known."""
         revision = self.revision
-        while self.settled_revision < revision:
+        while self.known_revision < revision:
             await self._told.wait()
         await trio.sleep(self.heard_s)
 
@@ -175,6 +182,11 @@ class Registration(ABC):
         """The API server has been told of that update."""
         self._settled_revision = update
         self.told_at = time.time()
+
+    def _went_by(self, revision: int, update: int) -> None:
+        """The API server is known to go by that revision or a later one, and to have been told of that update."""
+        self._revisions.went_by(revision, trio.current_time())
+        self._known_revision = max(self._known_revision, update)
         told, self._told = self._told, trio.Event()
         told.set()
 

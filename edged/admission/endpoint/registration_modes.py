@@ -10,7 +10,7 @@ from edged.admission.endpoint.dynamic_registration import DynamicRegistration
 from edged.admission.endpoint.no_registration import NoRegistration
 from edged.admission.endpoint.registration import Client, Registration, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
-from edged.admission.endpoint.static_registration import StaticRegistration
+from edged.admission.endpoint.static_registration import Reader, StaticRegistration
 from edged.admission.rules.webhook_check import url_problem
 from edged.admission.rules.webhooks import Target
 from edged.errors import ConfigError
@@ -19,9 +19,9 @@ from edged.telemetry.logs import Logger
 
 def make_registration(mode: str, target: Target, report: Callable[[State], None], log: Logger, *,
                       client: Client | None = None, static_dir: Path | None = None,
-                      state_dir: Path | None = None) -> Registration:
-    """For a value of `[admission] register`. Without `state_dir` a restart forgets what the API server may still go by.
-    Raises ConfigError."""
+                      state_dir: Path | None = None, reader: Reader | None = None) -> Registration:
+    """For a value of `[admission] register`. Without `state_dir` a restart forgets what the API server may still go by;
+    without `reader` static manifests count as read once they are written. Raises ConfigError."""
     if mode == "none":
         return NoRegistration(target, report, log)
     problem = url_problem(target.url)
@@ -29,7 +29,7 @@ def make_registration(mode: str, target: Target, report: Callable[[State], None]
         raise ConfigError(problem)
     memory = RegistrationMemory(state_dir, log) if state_dir is not None else None
     if mode == "static" and static_dir is not None:
-        return StaticRegistration(target, report, log, static_dir, client, memory)
+        return StaticRegistration(target, report, log, static_dir, client, memory, reader)
     if mode == "dynamic" and client is not None:
         return DynamicRegistration(target, report, log, client, memory)
     raise ConfigError(f"register = {mode!r} needs {'a directory' if mode == 'static' else 'an API client'}")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
+from edged.admission.endpoint.manifest_reader import Answer, folder_on_disk
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
+from edged.admission.endpoint.static_evidence import Evidence
 from edged.admission.rules import webhooks
+from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhooks import Target, WebhookConfiguration
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
+from edged.process.boundary import boundary
 from edged.process.files import make_folder, remove, write_atomically
 from edged.telemetry.logs import Logger
 
@@ -22,6 +28,22 @@ GRACE_S = 150.0  # API servers read manifests about once a minute
 HEARD_S = 75.0
 FILE_NAME = "edged.json"
 MIN_VERSION = (1, 36)
+ASK_AFTER_S = 0.5
+"""How long after a change the API server is asked; while it does not go by that, the pauses double."""
+ASK_WAITING_S = 30.0
+ASK_AGAIN_S = 300.0
+"""How often an API server is asked that goes by everything: it may have been started without its folders."""
+
+
+class Reader(Protocol):
+    """Asks the API server that reads the folders (manifest_reader.py)."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def is_named(self) -> bool: ...
+    async def ask(self) -> Answer: ...
+    async def aclose(self) -> None: ...
 
 
 class StaticRegistration(Polling):
@@ -39,15 +61,38 @@ class StaticRegistration(Polling):
         directory: Path,
         client: Client | None = None,
         memory: RegistrationMemory | None = None,
+        reader: Reader | None = None,
     ) -> None:
+        """Without `reader` nobody can say what the API server goes by; what was written is then taken for read."""
         super().__init__(target, report, log, memory)
         self._directory = directory
         self._client = client
+        self._reader = reader
+        self._evidence: Evidence | None = None
+        if reader is not None:
+            self._evidence = Evidence(str(directory), reader.host, is_named=reader.is_named)
+            self.heard_s = 0.0  # there is evidence
+        self._rewritten = trio.Event()
+
+    async def run(self) -> None:
+        if self._evidence is None or self._reader is None:
+            return await super().run()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._confirm, self._evidence, self._reader)
+                await super().run()
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await self._reader.aclose()
 
     async def settle(self) -> None:
         await self._check_version()
-        live = [obj for kind in webhooks.FOLDERS if (obj := self._read(self.path(kind))) is not None]
+        there = {kind: obj for kind in webhooks.FOLDERS if (obj := self._read(self.path(kind))) is not None}
+        live = list(there.values())
+        is_first = not self._is_compared
         self._found(live)
+        if is_first:
+            self._look(there, self._revisions.last)
         update = self.revision
         specs = webhooks.recall(self._specs or (), live)
         generated = webhooks.generate(specs, self._effective_target(), static=True)
@@ -55,11 +100,73 @@ class StaticRegistration(Polling):
         changed = False
         for kind, obj in generated.objects.items():
             changed |= self._settle_file(kind, obj)
-        self._revisions.went_by(revision, trio.current_time())
+        changed |= self._look(generated.objects, revision)
         self._settled(update)
+        if self._evidence is None:
+            self._went_by(revision, update)
         settled_at = trio.current_time() + self.grace_s if changed else self.state.settled_at
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
-        self._say(State(self.mode, "registered", "", names, generated.problems, settled_at))
+        state = State(self.mode, "registered", "", names, generated.problems, settled_at=settled_at)
+        self._say(self._with_evidence(state))
+        if changed:
+            self._rewritten.set()
+
+    # --- what the API server goes by
+    async def _confirm(self, evidence: Evidence, reader: Reader) -> None:
+        """Ask the API server for ever: often after a change, then now and then."""
+        pause_s = ASK_AFTER_S
+        while True:
+            with trio.move_on_after(pause_s):
+                await self._rewritten.wait()
+            if self._rewritten.is_set():
+                self._rewritten = trio.Event()
+                pause_s = ASK_AFTER_S
+                await trio.sleep(ASK_AFTER_S)  # it hears of a change at once, but for what its node keeps it from
+            if self._settled_revision:
+                with boundary(self._log, "write", "registration's evidence") as unit:
+                    await self._ask(evidence, reader)
+                if unit.error is not None:
+                    evidence.went_wrong(unexpected(unit.error))
+            pause_s = ASK_AGAIN_S if evidence.is_current else min(2 * pause_s, ASK_WAITING_S)
+
+    async def _ask(self, evidence: Evidence, reader: Reader) -> None:
+        update = self._settled_revision
+        evidence.asking()
+        try:
+            answer = await reader.ask()
+        except PeerError as error:
+            evidence.went_wrong(str(error))
+        else:
+            evidence.heard(answer.loaded, answer.server, is_direct=answer.is_direct, now=time.time())
+            if evidence.revision:
+                self._went_by(evidence.revision, update if evidence.is_current else 0)
+        if self.state.phase in ("registered", self.first_phase):
+            self._say(self._with_evidence(replace(self.state, phase="registered")))
+
+    def _with_evidence(self, state: State) -> State:
+        """The state, and what is known of the API server besides. Until it was asked once nothing is said of it."""
+        evidence = self._evidence
+        if evidence is None:
+            return state
+        if not evidence.is_asked:
+            return replace(state, phase=self.first_phase, waiting=evidence.waiting())
+        is_fresh = not evidence.is_current and not evidence.problem
+        settled_at = state.settled_at if is_fresh else None
+        return replace(state, message=evidence.problem, waiting=evidence.waiting(), settled_at=settled_at)
+
+    def _look(self, objects: Mapping[str, WebhookConfiguration], revision: int) -> bool:
+        """Take note of the folders as they are, which hold these objects; whether that is news."""
+        if self._evidence is None:
+            return False
+        was_current = self._evidence.is_current
+        for kind in webhooks.FOLDERS:
+            folder = self.path(kind).parent
+            try:
+                on_disk = folder_on_disk(folder)
+            except OSError as error:
+                raise ConfigError(f"{error.filename or folder}: {error.strerror}") from error
+            self._evidence.wrote(kind, on_disk, revision, webhooks.hooks_of(objects.get(kind, {})))
+        return was_current and not self._evidence.is_current
 
     def remove(self, *, force: bool = False) -> list[Path]:
         """Delete the files that this node owns; with `force`, also those of others. Raises EdgedError."""

@@ -112,7 +112,7 @@ class ResourceReports:
             return Facts("unscheduled", mode, loaded, why=error, error=error)
         if not plan.has_server:
             return Facts("scheduled", mode, loaded, why=error, error=error)
-        is_registered = name in registered and not planned.blocked
+        is_registered = name in registered and not planned.blocked and not self._webhooks.is_waiting(name)
         active = is_registered and loaded
         why = error or ("" if active else self._waiting_for(name))
         return Facts("active" if active else "pending", mode, loaded, is_registered, why, error)

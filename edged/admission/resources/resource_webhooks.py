@@ -83,6 +83,11 @@ class ResourceWebhooks:
             return {name for name in self._loads.policies if self._spec(plan, name).rules}
         return set(registration.state.policies) & self._loads.policies.keys()
 
+    def is_waiting(self, name: str) -> bool:
+        """Whether a registered policy is not known to be called as it should be."""
+        registration = self._host.registration
+        return registration is not None and name in registration.state.waiting
+
     def is_told(self) -> bool:
         """Whether the API server was told of what was published last."""
         registration = self._host.registration
@@ -98,7 +103,7 @@ class ResourceWebhooks:
         registration = self._host.registration
         if registration is None:
             return ""
-        problem = registration.state.problems.get(name, "")
+        problem = registration.state.problems.get(name) or registration.state.waiting.get(name, "")
         if problem or registration.state.phase in ("registered", "pending"):
             return problem
         return f"registration is {registration.state.phase}: {registration.state.message}"

@@ -17,7 +17,8 @@ _SERVICE_ACCOUNT = "system:serviceaccount:"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Right:
-    """One question. `namespace` "": in the whole cluster. `name` "": of every object."""
+    """One question. `namespace` "": in the whole cluster. `name` "": of every object. A `resource` that begins with a
+    slash is a path of the API server that is no resource."""
 
     group: str
     resource: str
@@ -27,19 +28,22 @@ class Right:
 
     def review(self) -> dict[str, Any]:
         """As a SelfSubjectAccessReview."""
+        if self.resource.startswith("/"):
+            return _review({"nonResourceAttributes": {"path": self.resource, "verb": self.verb}})
         resource, _, subresource = self.resource.partition("/")
         asked = {"group": self.group, "resource": resource, "subresource": subresource, "verb": self.verb,
                  "namespace": self.namespace, "name": self.name}  # fmt: skip
-        return {
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {key: value for key, value in asked.items() if value}},
-        }  # fmt: skip
+        return _review({"resourceAttributes": {key: value for key, value in asked.items() if value}})
 
     @property
     def object(self) -> str:
         """What the verb is about: `pods`, `leases.coordination.k8s.io "edged-scheduler" in kube-system`."""
         text = f"{self.resource}.{self.group}" if self.group else self.resource
         return text + (f' "{self.name}"' if self.name else "") + (f" in {self.namespace}" if self.namespace else "")
+
+
+def _review(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
 
 
 EVERYTHING = Right("*", "*", "*")
@@ -54,7 +58,10 @@ def needed(cluster: Iterable[Mapping[str, Any]], namespaced: Mapping[str, Sequen
 
 
 def _of_rule(rule: Mapping[str, Any], namespace: str) -> Iterable[Right]:
-    for group in rule["apiGroups"]:
+    for path in rule.get("nonResourceURLs") or ():
+        for verb in rule["verbs"]:
+            yield Right("", path, verb)
+    for group in rule.get("apiGroups") or ():
         for resource in rule["resources"]:
             for verb in rule["verbs"]:
                 for name in rule.get("resourceNames") or ("",):

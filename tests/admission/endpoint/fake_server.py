@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from trio.testing import MockClock
 
 from edged.admission.endpoint.api_servers import ENDPOINTS_PATH
 from edged.admission.endpoint.dynamic_registration import DynamicRegistration
+from edged.admission.endpoint.manifest_metrics import Loaded, content_hash
+from edged.admission.endpoint.manifest_reader import Answer
 from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.static_registration import StaticRegistration
-from edged.admission.rules.webhooks import Target, WebhookSpec
+from edged.admission.rules.webhooks import FOLDERS, Target, WebhookSpec
 from edged.errors import PeerError
 from tests.kube.support import quiet
 
@@ -98,10 +101,63 @@ def dynamic(server: FakeServer, target: Target = TARGET) -> tuple[DynamicRegistr
     return DynamicRegistration(target, said.append, quiet(), server), said
 
 
-def static(directory: Path, server: FakeServer | None = None,
-           target: Target = TARGET) -> tuple[StaticRegistration, list[State]]:
+def static(directory: Path, server: FakeServer | None = None, target: Target = TARGET,
+           reader: ReadingServer | None = None) -> tuple[StaticRegistration, list[State]]:
     said: list[State] = []
-    return StaticRegistration(target, said.append, quiet(), directory, server), said
+    return StaticRegistration(target, said.append, quiet(), directory, server, reader=reader), said
+
+
+class ReadingServer:
+    """An API server that reads a folder `every_s` and says so in its metrics; where it refuses, it goes on with what it
+    had. `refuses`: whether it takes a file's content. `reads` False: it was started without the folder."""
+
+    host = "sha256:here"
+
+    def __init__(self, directory: Path, every_s: float = 1.0) -> None:
+        self.directory = directory
+        self.every_s = every_s
+        self.is_named = False
+        self.is_direct = True
+        self.identity = self.host
+        self.reads = True
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda obj: False
+        self.deny: Exception | None = None
+        self.asked = 0
+        self.hooks: dict[str, dict[str, Any]] = {}  # what it calls: webhooks by name
+        self._loaded: dict[str, Loaded] = {}
+
+    async def run(self) -> None:
+        while True:
+            self.read()
+            await trio.sleep(self.every_s)
+
+    def read(self) -> None:
+        for kind, folder in FOLDERS.items():
+            files = sorted((self.directory / folder).glob("*.json"))
+            contents = [path.read_bytes() for path in files]
+            before = self._loaded.get(kind, Loaded(self.identity, "none"))
+            try:
+                objects = [orjson.loads(data) for data in contents]
+                refused = any(self.refuses(obj) for obj in objects)
+            except orjson.JSONDecodeError:
+                refused = True
+            if refused:
+                self._loaded[kind] = Loaded(self.identity, before.hash, time.time())
+                continue
+            self._loaded[kind] = Loaded(self.identity, content_hash(contents))
+            self.hooks = {name: hook for name, hook in self.hooks.items() if hook["kind"] != kind}
+            for obj in objects:
+                self.hooks |= {hook["name"]: {**hook, "kind": kind} for hook in obj["webhooks"]}
+
+    async def ask(self) -> Answer:
+        await trio.lowlevel.checkpoint()
+        self.asked += 1
+        if self.deny is not None:
+            raise self.deny
+        return Answer("https://10.0.0.1:6443", self.is_direct, dict(self._loaded) if self.reads else {})
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
 
 
 def read(path: Path) -> dict[str, Any]:

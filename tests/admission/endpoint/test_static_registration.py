@@ -11,13 +11,25 @@ import pytest
 import trio
 
 from edged.admission.endpoint import registration as r
-from edged.admission.endpoint.static_registration import parse_version
+from edged.admission.endpoint.registration import State
+from edged.admission.endpoint.static_registration import GRACE_S, parse_version
 from edged.admission.rules.webhook_check import entry_problem
-from edged.admission.rules.webhooks import owner_of
+from edged.admission.rules.webhooks import WebhookSpec, owner_of
 from edged.errors import PeerError
 from edged.json_text import JsonError, dumps
 from tests import hostile_values
-from tests.admission.endpoint.fake_server import OTHER, PEM, PODS, SPEC, TARGET, FakeServer, read, run, static
+from tests.admission.endpoint.fake_server import (
+    OTHER,
+    PEM,
+    PODS,
+    SPEC,
+    TARGET,
+    FakeServer,
+    ReadingServer,
+    read,
+    run,
+    static,
+)
 
 
 def test_static_files_are_written_and_kept_right(tmp_path):
@@ -184,3 +196,255 @@ def test_versions():
     assert parse_version({"major": "1", "minor": "36+"}) == (1, 36)
     with pytest.raises(PeerError):
         parse_version({})
+
+
+# --- what the API server goes by
+BUNDLE = PEM % b"MQ=="
+BAD = replace(OTHER, match_conditions=[{"name": "x", "expression": "refused"}])
+
+
+def refuses(obj: dict[str, Any]) -> bool:
+    return "refused" in repr(obj)
+
+
+def test_a_policy_is_called_when_the_api_server_says_so_and_not_before(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path, every_s=60)
+        registration, _ = static(tmp_path, reader=reader)
+        reader.read()
+        nursery.start_soon(registration.run)
+        await trio.sleep(10)
+        assert reader.asked == 0  # nothing is written yet
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(5)
+        assert registration.state.phase == "registered" and registration.state.policies == ("a",)
+        assert list(registration.state.waiting) == ["a"] and not registration.state.message
+        reader.read()
+        await trio.sleep(30)
+        assert registration.state.waiting == {} and registration.state.message == ""
+        registration.update([SPEC, OTHER], BUNDLE)
+        await trio.sleep(5)
+        assert list(registration.state.waiting) == ["b"]  # "a" is called as it should be all the time
+        assert "has not read the last change" in registration.state.waiting["b"] and not registration.state.message
+        assert registration.state.settled_at is not None and registration.state.phase == "registered"
+        reader.read()
+        await trio.sleep(30)
+        assert registration.state == State("static", "registered", "", ("a", "b"))
+        asked = reader.asked
+        await trio.sleep(3600)
+        assert reader.asked - asked in range(10, 15)  # now and then
+        reader.reads = False
+        await trio.sleep(310)
+        assert list(registration.state.waiting) == ["a", "b"] and "reads no manifests" in registration.state.message
+    run(main)
+
+
+def test_a_change_that_the_api_server_refuses_is_said_and_costs_nobody_else(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        reader.refuses = refuses
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(1)
+        nursery.start_soon(reader.run)
+        await trio.sleep(20)
+        assert registration.state.waiting == {}
+        registration.update([SPEC, BAD, replace(SPEC, name="m", mutating=True)], BUNDLE)
+        await trio.sleep(5)
+        state = registration.state
+        assert list(state.waiting) == ["b"] and "refused" in state.waiting["b"] and "would not start" in state.message
+        registration.update([replace(SPEC, timeout_s=1, webhook_timeout_s=9), BAD], BUNDLE)
+        await trio.sleep(5)
+        assert list(registration.state.waiting) == ["a", "b"]  # "a" is called, but not as it should be
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(5)
+        assert registration.state == State("static", "registered", "", ("a",))
+    run(main)
+
+
+def test_a_path_is_retired_after_the_api_server_is_known_to_go_by_something_later(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path, every_s=5)
+        reader.refuses = refuses
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update([SPEC, OTHER], BUNDLE)
+        await trio.sleep(1)
+        nursery.start_soon(reader.run)
+        await trio.sleep(100)
+        registration.update([SPEC, replace(BAD, name="c")], PEM % b"Mg==")
+        await trio.sleep(3600)
+        assert "b.policy.edged.dev" in reader.hooks and registration.is_retired("b")
+        bundle = base64.b64decode(read(tmp_path / "validating/edged.json")["webhooks"][0]["clientConfig"]["caBundle"])
+        assert bundle == PEM % b"Mg==" + BUNDLE
+        reader.deny = PeerError("no answer")
+        registration.update([SPEC], PEM % b"Mg==")
+        await trio.sleep(3600)
+        assert "b.policy.edged.dev" not in reader.hooks and registration.is_retired("b"), "nobody knows that it took it"
+        reader.deny = None
+        await trio.sleep(40)
+        assert registration.is_retired("b") and registration.is_retired("c")
+        await trio.sleep(GRACE_S)
+        assert not registration.is_retired("b") and not registration.is_retired("c")
+        await trio.sleep(11)
+        bundle = base64.b64decode(read(tmp_path / "validating/edged.json")["webhooks"][0]["clientConfig"]["caBundle"])
+        assert bundle == PEM % b"Mg=="
+    run(main)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_an_api_server_reads_every_path_that_it_calls_is_answered_and_known(tmp_path, seed):
+    """Updates at random times, an API server that reads late, refuses some, does not answer, is restarted."""
+    async def main(nursery: trio.Nursery) -> None:
+        chance = Random(seed)
+        reader = ReadingServer(tmp_path, every_s=chance.choice([0.5, 10, 60]))
+        reader.refuses = refuses
+        specs = [WebhookSpec(name, [PODS], mutating=name in "de",
+                             match_conditions=[{"name": "x", "expression": "refused"}] if name == "c" else [])
+                 for name in "abcde"]
+        wanted = chance.sample(specs, 2)
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update(wanted, BUNDLE)
+        await trio.sleep(1)
+        nursery.start_soon(reader.run)
+        for _ in range(40):
+            await trio.sleep(chance.choice([0.1, 2, 20, 200]))
+            answered = {spec.name for spec in wanted} | {name for name in "abcde" if registration.is_retired(name)}
+            assert {name.removesuffix(".policy.edged.dev") for name in reader.hooks} <= answered
+            reader.deny = PeerError("no answer") if chance.random() < 0.2 else None
+            wanted = chance.sample(specs, chance.randrange(5))
+            registration.update(wanted, BUNDLE)
+            await trio.sleep(chance.choice([0, 1, 30]))
+            state = registration.state
+            known = set(state.policies) - state.waiting.keys()
+            if registration.settled_revision == registration.revision:
+                assert known <= {name.removesuffix(".policy.edged.dev") for name in reader.hooks}
+        reader.deny = None
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(600)
+        assert not [name for name in "abcde" if registration.is_retired(name)]
+        assert registration.state == State("static", "registered", "", ("a",))
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("identity", "is_named", "is_direct", "matches", "known"),
+    [
+        ("sha256:here", False, True, True, True),
+        ("sha256:else", False, False, True, True),  # nobody else can go by what this edged wrote
+        ("sha256:else", True, True, False, False),
+        ("sha256:else", False, True, False, False),
+    ])
+def test_which_api_server_is_believed(tmp_path, identity, is_named, is_direct, matches, known):
+    """What another one says does not change what is known of the right one."""
+    async def main(nursery: trio.Nursery) -> None:
+        reader, other = ReadingServer(tmp_path), ReadingServer(tmp_path / "other")
+        reader.is_named, reader.is_direct, reader.identity = is_named, is_direct, identity
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(0.1)
+        reader.directory = tmp_path if matches else other.directory
+        reader.read()
+        await trio.sleep(30)
+        assert (registration.state.waiting == {}) is known
+        if not known and not is_named:
+            assert "static_api_server" in registration.state.message
+        if known:
+            reader.identity, reader.directory = "sha256:yet another", other.directory
+            reader.read()
+            await trio.sleep(601)
+            assert (registration.state.waiting == {}) is not is_named
+    run(main)
+
+
+def test_an_api_server_that_cannot_be_asked_is_said_and_asked_again(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        registration, _ = static(tmp_path, reader=reader)
+        reader.deny = PeerError("may not")
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(0.2)
+        assert registration.state.phase == "pending"  # nothing is known yet, not even that nothing is known
+        await trio.sleep(100)
+        assert registration.state.message == "may not" and registration.state.waiting == {"a": "may not"}
+        reader.deny = ValueError("odd")
+        nursery.start_soon(reader.run)
+        await trio.sleep(100)
+        assert "ValueError" in registration.state.message
+        assert registration._log.internal_errors.counts["write"] > 1
+        reader.deny = None
+        await trio.sleep(31)
+        assert registration.state.waiting == {} and registration.state.message == ""
+        reader.deny = PeerError("away")
+        await trio.sleep(3600)
+        assert registration.state.waiting == {}  # when it comes back it reads the same files
+        assert reader.asked < 150
+    run(main)
+
+
+def test_a_new_certificate_waits_for_evidence(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(20)
+        registration.update([SPEC], PEM % b"Mg==")
+        with trio.move_on_after(3600) as scope:
+            await registration.heard()
+        assert scope.cancelled_caught
+        reader.read()
+        with trio.fail_after(31):
+            await registration.heard()
+    run(main)
+
+
+def test_after_a_restart_evidence_is_there_at_once_and_nothing_is_said_before(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        first, _ = static(tmp_path, reader=reader)
+        first.update([SPEC], BUNDLE)
+        await first.settle()
+        reader.read()
+        again, said = static(tmp_path, reader=reader)
+        again.update([SPEC], BUNDLE)
+        nursery.start_soon(again.run)
+        await trio.sleep(2)
+        assert [state.phase for state in said] == ["pending", "registered"]
+        assert said[-1].waiting == {}
+        third, said = static(tmp_path, reader=reader)
+        third.update([SPEC, OTHER], BUNDLE)
+        nursery.start_soon(third.run)
+        await trio.sleep(2)
+        assert list(said[-1].waiting) == ["b"]  # the API server goes by the former life's file, which has "a"
+    run(main)
+
+
+def test_files_of_others_in_the_folder_count_as_the_api_server_counts_them(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        reader.refuses = refuses
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(1)
+        nursery.start_soon(reader.run)
+        await trio.sleep(20)
+        other = tmp_path / "validating/00-other.json"
+        other.write_text('{"webhooks": []}')
+        await trio.sleep(20)
+        assert registration.state.waiting == {} and registration.state.message == ""
+        other.write_text("{")
+        await trio.sleep(20)
+        assert registration.state.waiting == {} and "refused" in registration.state.message
+        registration.update([SPEC, OTHER], BUNDLE)
+        await trio.sleep(20)
+        assert list(registration.state.waiting) == ["b"] and "refused" in registration.state.message
+        other.unlink()
+        await trio.sleep(40)
+        assert registration.state.waiting == {} and registration.state.message == ""
+    run(main)

@@ -36,6 +36,14 @@ def test_the_question() -> None:
     }  # fmt: skip
 
 
+def test_a_path_that_is_no_resource_is_asked_about() -> None:
+    parsed = config.parse('[admission]\nlisten = "127.0.0.1:8443"\nregister = "static"\npolicy_server = ""\n')
+    right = Right("", "/metrics", "get")
+    assert right in needed(rbac.cluster_rules(parsed), {})
+    assert right.review()["spec"] == {"nonResourceAttributes": {"path": "/metrics", "verb": "get"}}
+    assert rights.listed([right]) == "get /metrics"
+
+
 def test_what_is_missing_is_named_by_object() -> None:
     missing = [Right("", "pods", "get"), Right("", "pods", "list"), Right("g.io", "leases", "update", "n", "x")]
     found = rights.judge("me", [*missing, Right("", "nodes", "get")], missing, "edged init")

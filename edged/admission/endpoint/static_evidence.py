@@ -1,0 +1,193 @@
+"""Whether the API server goes by the manifests as they are: from what it says of itself. Pure: time is an argument.
+
+A revision of a manifest is known by the hash of its folder. `wrote` tells what there is on disk, `heard` what the API
+server went by after `asking`, `went_wrong` why it could not be asked. Since it was asked, it may have gone on to
+whatever was on disk meanwhile. A policy is known to be in force if its webhook is as it should be in all of that; so
+what one policy waits for makes no other one wait.
+
+Used by static_registration.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edged.admission.endpoint.manifest_metrics import Loaded
+from edged.admission.rules.webhooks import FOLDERS, policy_of
+from edged.json_text import dumps
+
+MAX_CONTENTS = 16
+"""Contents of one folder that are remembered, besides the one that the API server goes by."""
+SLOW_S = 75.0
+"""An API server notices a change at once, or where its node gives it no events, within a minute."""
+UNREAD = "the API server has not read the last change of {folder} yet"
+
+_FORGOTTEN = "forgotten"
+Hook = Mapping[str, object]
+Digests = dict[str, bytes]
+"""Webhooks by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A folder's content: hash, and when it changed (Unix time)."""
+
+    hash: str
+    changed_at: float
+
+
+@dataclass(slots=True)
+class _Folder:
+    """`contents`: hash -> (revision, webhooks), the last one last. `served`: the hash that the API server went by when
+    it was asked, None where that is not known. `since`: what was on disk since then; `asking`: since it was asked what
+    it has not answered yet. `problem`: why it does not go by
+    the last one; "": it may read it any moment."""
+
+    path: str
+    contents: dict[str, tuple[int, Digests]] = field(default_factory=dict)
+    changed_at: float = 0.0
+    served: str | None = None
+    since: set[str] = field(default_factory=set)
+    asking: set[str] = field(default_factory=set)
+    problem: str = ""
+
+    @property
+    def is_current(self) -> bool:
+        return self.served is not None and {self.served, *self.since} == {next(reversed(self.contents), None)}
+
+    def forget(self, content: str) -> None:
+        """It was written too long ago. Where the API server may go by it, nobody knows by what it goes."""
+        del self.contents[content]
+        for hashes in (self.since, self.asking):
+            if content in hashes:
+                hashes.remove(content)
+                hashes.add(_FORGOTTEN)
+
+    def possible(self) -> list[tuple[int, Digests]]:
+        """Every content that the API server may go by; revision 0 without webhooks for one that is not known."""
+        if self.served is None:
+            return [(0, {})]
+        return [self.contents.get(known, (0, {})) for known in {self.served, *self.since}]
+
+
+class Evidence:
+    """`host`: identity of an API server on this host. `is_named`: whether a person named the API server's address."""
+
+    def __init__(self, static_dir: str, host: str, *, is_named: bool) -> None:
+        self._host = host
+        self._is_named = is_named
+        self._static_dir = static_dir
+        self.is_asked = False
+        """Whether there was an answer, or a reason why there is none."""
+        self._folders = {kind: _Folder(f"{static_dir}/{name}") for kind, name in FOLDERS.items()}
+
+    # --- what happens
+    def wrote(self, kind: str, on_disk: OnDisk, revision: int, hooks: Iterable[Hook]) -> None:
+        """This is in the folder now, and was offered to the API server as that revision."""
+        folder = self._folders[kind]
+        if folder.contents.pop(on_disk.hash, None) is None and folder.served is not None:
+            folder.problem = ""  # it was about another content
+        folder.changed_at = on_disk.changed_at
+        folder.contents[on_disk.hash] = (revision, {str(hook["name"]): _digest(hook) for hook in hooks})
+        folder.since.add(on_disk.hash)
+        folder.asking.add(on_disk.hash)
+        for known in [known for known in folder.contents if known != folder.served][:-MAX_CONTENTS]:
+            folder.forget(known)
+
+    def asking(self) -> None:
+        """What the API server says next was so after this moment."""
+        for folder in self._folders.values():
+            folder.asking = set(list(folder.contents)[-1:])
+
+    def heard(self, loaded: Mapping[str, Loaded], server: str, *, is_direct: bool, now: float) -> None:
+        """What the API server at the URL `server` said of itself; `is_direct`: at an address of this host."""
+        self.is_asked = True
+        if not self._is_ours(loaded, is_direct=is_direct):
+            self.went_wrong(
+                f"the API server that answers at {server} is not known to be the one that reads {self._static_dir}: it "
+                "goes by other manifests, and its name is another host's; set [admission] static_api_server to the "
+                "address of the right one"
+            )
+            return
+        for kind, folder in self._folders.items():
+            said = loaded.get(kind)
+            folder.served = said.hash if said is not None else None
+            folder.since = set(folder.asking)
+            if said is not None:
+                folder.problem = _lag(folder, said, now)
+            else:
+                folder.problem = (
+                    f"the API server at {server} reads no manifests for {folder.path}: it takes version 1.37 and the "
+                    "--admission-control-config-file that `edged webhook install` writes"
+                )
+
+    def _is_ours(self, loaded: Mapping[str, Loaded], *, is_direct: bool) -> bool:
+        """Whether it speaks for the API server that reads the folders: it was named, it has this host's name, or it
+        goes by a content that only this edged wrote."""
+        if self._is_named or not loaded:
+            return self._is_named or is_direct
+        said = loaded.items()
+        return any(each.server == self._host for _, each in said) or any(
+            each.hash and each.hash in self._folders[kind].contents for kind, each in said
+        )
+
+    def went_wrong(self, problem: str) -> None:
+        """The API server could not be asked. What is known stays known: one that comes back reads the same files."""
+        self.is_asked = True
+        for folder in self._folders.values():
+            if not folder.is_current:
+                folder.problem = problem
+
+    # --- what follows
+    @property
+    def problem(self) -> str:
+        """Why it is not known that the API server goes by all that was written; "" where it does, or may any moment."""
+        problems = [folder.problem for folder in self._folders.values() if folder.problem and not folder.is_current]
+        return "; ".join(dict.fromkeys(problems))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the API server is known to go by all that was written."""
+        return all(folder.is_current for folder in self._folders.values())
+
+    @property
+    def revision(self) -> int:
+        """The API server is known to go by this revision or a later one; 0 where nothing is known."""
+        return min(revision for folder in self._folders.values() for revision, _ in folder.possible())
+
+    def waiting(self) -> dict[str, str]:
+        """Policies that the API server is not known to ask as it should, and why."""
+        waiting = {}
+        for folder in self._folders.values():
+            if folder.is_current or not folder.contents:
+                continue
+            _, wanted = folder.contents[next(reversed(folder.contents))]
+            possible = [hooks for _, hooks in folder.possible()]
+            why = folder.problem or UNREAD.format(folder=folder.path)
+            for name, digest in wanted.items():
+                if any(hooks.get(name) != digest for hooks in possible):
+                    waiting[policy_of({"name": name})] = why
+        return waiting
+
+
+def _lag(folder: _Folder, said: Loaded, now: float) -> str:
+    """Why it does not go by the last content; "": it may read that any moment."""
+    if folder.is_current:
+        return ""
+    if said.refused_at is not None and said.refused_at >= folder.changed_at:
+        return (
+            f"the API server refused {folder.path} as it is now, goes on with what it had read before, and would not "
+            'start like this: its log says why ("reloading admission manifest config")'
+        )
+    if now - folder.changed_at > SLOW_S:
+        return f"the API server goes by other manifests than those in {folder.path}: does it read this folder?"
+    return ""
+
+
+def _digest(hook: Hook) -> bytes:
+    """Of everything but the CAs: while they change, the API server trusts both."""
+    config = hook.get("clientConfig")
+    kept = {key: value for key, value in config.items() if key != "caBundle"} if isinstance(config, Mapping) else None
+    return hashlib.blake2b(dumps({**hook, "clientConfig": kept}, sort=True), digest_size=16).digest()
