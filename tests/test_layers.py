@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "wasm": {"errors", "process", "toml"},
     "http": GROUND,
     "tls": GROUND,
-    "abi": {"errors", "json_text", "yaml_text", "wasm"},
+    "abi": {"errors", "json_text", "json_parts", "yaml_text", "wasm"},
     "kube": {*GROUND, "http"},
     "registry": {*GROUND, "http", "wasm"},
     "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},

@@ -17,6 +17,7 @@ from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.abi.rego.values import BuiltinError
 from edged.errors import GuestError
+from edged.json_parts import decoded_size
 from edged.json_text import JsonError, loads
 from edged.wasm.binary import Export, Import
 from edged.wasm.errors import BadModule
@@ -26,6 +27,7 @@ IMPORTS_FROM = "env"
 LEAST_PAGES = 5
 PAGE = 64 << 10
 MAX_RESULT = 16 << 20
+MAX_LIST = 1 << 20  # of builtins or entrypoints, bytes
 MAX_ARGUMENTS = 4 << 20  # of one builtin call, all together, bytes
 MAX_MESSAGE = 4 << 10
 
@@ -43,8 +45,9 @@ class Guest(Protocol):
     def write(self, pointer: int, data: bytes) -> None: ...
 
 
-Beside = Callable[[Callable[[], bytes]], Awaitable[bytes]]
-"""Runs a function where it does not hold up the event loop."""
+Beside = Callable[[Callable[[], bytes], int], Awaitable[bytes]]
+"""Runs a function where it does not hold up the event loop. The number: bytes of memory that its arguments take. Raises
+BuiltinError where that is too much."""
 
 
 class OpaCall:
@@ -127,7 +130,10 @@ def _builtin(guest: Guest, number: int, count: int, *places: int) -> Computation
         return Computation(lambda: keep(work()))
 
     async def wait() -> int:
-        return keep(await call.beside(work))
+        try:
+            return keep(await call.beside(work, sum(map(decoded_size, texts))))
+        except BuiltinError as error:
+            raise OpaFailure(f"builtin {builtin.name}: {error}") from error
 
     return wait
 
@@ -189,7 +195,7 @@ def _memory(imports: tuple[Import, ...], memory_mib: int) -> tuple[int, int | No
 def numbers(reply: bytes, what: str) -> dict[str, int]:
     """What `describe` gave: name -> id of builtins or entrypoints. Raises BadModule."""
     try:
-        listed = loads(reply)
+        listed = loads(reply, most=MAX_LIST)
     except JsonError as error:
         raise BadModule(f"the module's list of {what} is not JSON: {error}") from error
     if not isinstance(listed, dict) or not all(isinstance(n, int) and n >= 0 for n in listed.values()):

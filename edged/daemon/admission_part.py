@@ -24,6 +24,7 @@ from edged.admission.host.observers import Observer
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy_metrics import PolicyMetrics
 from edged.admission.host.review_watch import ReviewWatch
+from edged.admission.host.working_memory import WorkingMemory
 from edged.admission.resources.custom_resources import CustomResources
 from edged.admission.resources.resource_configs import limits_of
 from edged.admission.resources.resource_reviews import ResourceReviews
@@ -66,6 +67,7 @@ class AdmissionPart:
             self._observers(config.admission.policy_server if config.admission else ""),
             lambda name: self.policies.is_retired(name),
             self._outside,
+            WorkingMemory(config.engine.guests_memory_mib),
         )
         self.policies = ServedPolicies(self.admission, lambda: base.policy_loader(base.config, base.modules))
         self.listener: Listener | None = None
@@ -141,7 +143,7 @@ class AdmissionPart:
             lambda: rfc3339(time.time()),
         )
         await self.policies.resources.start()
-        return ResourceReviews(config.policy_server, self._log)
+        return ResourceReviews(config.policy_server, self._log, self.admission.memory.budget)
 
     def _listener(
         self, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None

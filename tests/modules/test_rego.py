@@ -39,10 +39,10 @@ def test_case(path: Path, compiler: Compiler) -> None:
     async def main() -> bytes:
         module = await compiler.load(folder / f"{folder.name}.wasm")
         template = await rego.load(compiler, module, BUDGET)
-        data = data_document(mode, settings, inventory)
+        data = b"".join(data_document(mode, settings, inventory))
         said: list[str] = []
         return await rego.evaluate(
-            template, data, input_document(mode, request, settings), BUDGET, math.inf, said.append
+            template, data, b"".join(input_document(mode, request, settings)), BUDGET, math.inf, said.append
         )
 
     if "failure" in case["expect"]:

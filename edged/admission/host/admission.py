@@ -15,10 +15,11 @@ import trio
 from edged.admission.config import PolicyConfig
 from edged.admission.host.context import ClusterContext, HostServices
 from edged.admission.host.decisions import Decisions
-from edged.admission.host.evaluation import TimedOut, answer, call_guest, failed, question
+from edged.admission.host.evaluation import Payload, TimedOut, answer, call_guest, failed, question
 from edged.admission.host.observers import Evaluation, Observer
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy import Group, Policy, PolicySet, guests_of
+from edged.admission.host.working_memory import WorkingMemory
 from edged.admission.rules import groups, verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview
 from edged.errors import GuestError
@@ -45,7 +46,10 @@ class Admission:
         observers: tuple[Observer, ...] = (),
         is_retired: Callable[[str], bool] = lambda name: False,
         outside: HostCapabilities | None = None,
+        memory: WorkingMemory | None = None,
     ) -> None:
+        """`memory`: shared with whoever else decodes large objects."""
+        self.memory = memory or WorkingMemory()
         self.policies: PolicySet = {}
         self.decisions = Decisions(log, time.time)
         self.in_flight = 0  # reviews being answered, audits not counted
@@ -191,14 +195,14 @@ class Admission:
             return failed(policy, uid, error)
 
     async def _in_turn(
-        self, policy: Policy, services: HostServices, payload: bytes, background: bool
+        self, policy: Policy, services: HostServices, payload: Payload, background: bool
     ) -> bytes:
         """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
         deadline = trio.current_time() + policy.timeout_s
         if background:
             deadline = trio.current_time() + BACKGROUND_S
             patient = replace(policy, budget=replace(policy.budget, background=True))
-            return await call_guest(patient, services, b"validate", payload, deadline)
+            return await call_guest(patient, services, b"validate", payload, deadline, self.memory)
         slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
         try:
             slots.acquire_nowait()
@@ -208,7 +212,7 @@ class Admission:
             if scope.cancelled_caught:
                 raise TimedOut(verdict.TIMED_OUT) from None
         try:
-            return await call_guest(policy, services, b"validate", payload, deadline)
+            return await call_guest(policy, services, b"validate", payload, deadline, self.memory)
         finally:
             slots.release()
 

@@ -237,7 +237,7 @@ class HostServices:
     def trace(self, payload: bytes) -> None:
         """A structured event of the guest. A malformed event is logged; the guest does not fail."""
         try:
-            event = loads(payload)
+            event = loads(payload, most=capabilities.MOST_PAYLOAD)
         except JsonError:
             event = None
         if not isinstance(event, dict):
@@ -253,8 +253,8 @@ class HostServices:
             text = f"{text} {dumps(rest).decode()}".strip()
         self.log(text, level=level)
 
-    async def rego_data(self, mode: str, settings: bytes) -> bytes:
-        """`data` of a Rego policy. Raises ContextFailure if the objects cannot be read."""
+    async def rego_data(self, mode: str, settings: bytes) -> tuple[bytes, ...]:
+        """`data` of a Rego policy, in pieces. Raises ContextFailure if the objects cannot be read."""
         if not self._grants.kinds:
             return rego.data_document(mode, settings, None)
         if self._context is None:

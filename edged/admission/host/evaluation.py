@@ -7,6 +7,8 @@ admission/rules/verdict.py interprets the bytes, edged/abi has the calling conve
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import trio
 
@@ -15,6 +17,7 @@ from edged.abi.wasi_policy import WasiFailure
 from edged.admission.host.context import HostServices
 from edged.admission.host.policy import Policy
 from edged.admission.host.rego_context import ContextFailure
+from edged.admission.host.working_memory import LARGE, WorkingMemory
 from edged.admission.rules import rego as rego_results
 from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
@@ -27,6 +30,9 @@ from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
 from edged.wasm.output import Output
+
+Payload = tuple[bytes, ...]
+"""In pieces, of which some are large and shared with other evaluations: joined when the guest is there."""
 
 HOSTS: Mapping[str, Mapping[tuple[str, str], HostFunction]] = {
     "kubewarden-wapc": wasi.hosts() | wapc.hosts(),
@@ -52,12 +58,12 @@ async def load_template(compiler: Compiler, module: Module, mode: str, budget: B
     return Template(compiler.engine, module, HOSTS[mode])
 
 
-def question(policy: Policy, request: AdmissionRequest) -> bytes:
+def question(policy: Policy, request: AdmissionRequest) -> Payload:
     """The payload of `validate`. Raises BadReply if the mode does not support such a request."""
     mode = policy.metadata.execution_mode
     if mode in REGO_MODES:
         return rego_results.input_document(mode, request, policy.settings)
-    return b'{"request":' + request.encode() + b',"settings":' + policy.settings + b"}"
+    return b'{"request":', request.encode(), b',"settings":', policy.settings, b"}"
 
 
 def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
@@ -85,47 +91,84 @@ def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionRespon
 
 
 async def call_guest(
-    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
+    policy: Policy,
+    services: HostServices,
+    operation: bytes,
+    payload: Payload,
+    deadline: float,
+    memory: WorkingMemory | None = None,
 ) -> bytes:
-    """One operation on a fresh instance: no state survives between calls. `deadline` is on trio's clock.
+    """One operation on a fresh instance: no state survives between calls. `deadline` is on trio's clock. `memory`: what
+    large payloads wait for.
 
     Raises GuestError, TimedOut.
     """
     try:
-        return await _RUN[policy.metadata.execution_mode](policy, services, operation, payload, deadline)
+        return await _RUN[policy.metadata.execution_mode](_Call(policy, services, operation, payload, deadline, memory))
     except (GuestBudget, GuestTimeout) as error:
         raise TimedOut(str(error)) from error
 
 
-async def _run_wapc(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
-    assert policy.template is not None
-    call = wapc.WapcCall(services.dispatch, services.log)
-    instance: Instance | None = None
-    try:
-        instance = await policy.template.instantiate(call, policy.budget, deadline=deadline)
-        await instance.start("_start")
-        await instance.start("wapc_init")
-        call.begin(operation, payload)
-        returned = await instance.call("__guest_call", len(operation), len(payload))
-        return call.result(returned or 0)
-    finally:
-        if instance is not None:
-            output = instance.output.take()
-            instance.close()
-            if output:
-                services.log(output.decode(errors="replace"))
+@dataclass(slots=True)
+class _Call:
+    """What is asked of a guest, and within which bounds."""
+
+    policy: Policy
+    services: HostServices
+    operation: bytes
+    payload: Payload
+    deadline: float
+    memory: WorkingMemory | None
+
+    async def room(self, *more: bytes) -> AbstractContextManager[object]:
+        """Memory for the guest, which gets the payload and these documents. Raises TimedOut."""
+        size = sum(map(len, self.payload)) + sum(map(len, more))
+        if self.memory is None or size <= LARGE:
+            return _NOTHING
+        with trio.move_on_at(self.deadline):
+            return await self.memory.for_guest(size, self.policy.budget.memory_mib)
+        raise TimedOut(verdict.TIMED_OUT)
 
 
-async def _run_command(
-    policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float
-) -> bytes:
+_NOTHING: AbstractContextManager[object] = nullcontext()
+
+
+async def _run_wapc(asked: _Call) -> bytes:
+    assert asked.policy.template is not None
+    with await asked.room():
+        call = wapc.WapcCall(asked.services.dispatch, asked.services.log)
+        instance: Instance | None = None
+        try:
+            instance = await asked.policy.template.instantiate(call, asked.policy.budget, deadline=asked.deadline)
+            await instance.start("_start")
+            await instance.start("wapc_init")
+            payload = b"".join(asked.payload)
+            call.begin(asked.operation, payload)
+            returned = await instance.call("__guest_call", len(asked.operation), len(payload))
+            return call.result(returned or 0)
+        finally:
+            if instance is not None:
+                output = instance.output.take()
+                instance.close()
+                if output:
+                    asked.services.log(output.decode(errors="replace"))
+
+
+async def _run_command(asked: _Call) -> bytes:
+    with await asked.room():
+        return await _run_program(asked)
+
+
+async def _run_program(asked: _Call) -> bytes:
+    policy, services = asked.policy, asked.services
     assert policy.template is not None
     stdout, stderr = Output(wasi_policy.MAX_REPLY), Output(MAX_STDERR)
-    system = wasi.Wasi(wasi_policy.arguments(operation), stdin=payload, output=stdout, errors=stderr)
+    stdin = b"".join(asked.payload)
+    system = wasi.Wasi(wasi_policy.arguments(asked.operation), stdin=stdin, output=stdout, errors=stderr)
     call = wasi_policy.WasiCall(services.dispatch)
     instance: Instance | None = None
     try:
-        instance = await policy.template.instantiate(call, policy.budget, system, deadline)
+        instance = await policy.template.instantiate(call, policy.budget, system, asked.deadline)
         if not instance.has("_start"):
             raise BadModule("the module does not export the function _start, so it is not a WASI command")
         await instance.start("_start")
@@ -141,12 +184,13 @@ async def _run_command(
     return stdout.take()
 
 
-async def _run_rego(policy: Policy, services: HostServices, operation: bytes, payload: bytes, deadline: float) -> bytes:
+async def _run_rego(asked: _Call) -> bytes:
     """Settings are data to a Rego policy, and any are valid."""
     from edged.admission.host import rego_policy
 
+    policy, services = asked.policy, asked.services
     assert isinstance(policy.template, rego_policy.RegoTemplate)
-    if operation == b"validate_settings":
+    if asked.operation == b"validate_settings":
         if policy.metadata.execution_mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
             services.log("the setting `kubernetes` is hidden by what the policy reads of the cluster", level="warning")
         for kind in policy.metadata.context_aware:
@@ -154,11 +198,15 @@ async def _run_rego(policy: Policy, services: HostServices, operation: bytes, pa
                 text = f"the policy wants to read {kind}, which context_aware does not grant: it will see none"
                 services.log(text, level="warning")
         return b'{"valid":true}'
-    data = await _data(policy, services, deadline)
-    return await rego_policy.evaluate(policy.template, data, payload, policy.budget, deadline, services.log)
+    data = await _data(policy, services, asked.deadline)
+    with await asked.room(*data):
+        document = b"".join(asked.payload)
+        return await rego_policy.evaluate(
+            policy.template, b"".join(data), document, policy.budget, asked.deadline, services.log
+        )
 
 
-async def _data(policy: Policy, services: HostServices, deadline: float) -> bytes:
+async def _data(policy: Policy, services: HostServices, deadline: float) -> Payload:
     mode = policy.metadata.execution_mode
     if not policy.grants.kinds:
         return rego_results.data_document(mode, policy.settings, None)

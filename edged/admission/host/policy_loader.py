@@ -210,7 +210,7 @@ class PolicyLoader:
         services = HostServices(policy.name, "", policy.grants, None, self._lines)
         try:
             deadline = trio.current_time() + policy.timeout_s
-            reply = await call_guest(policy, services, b"validate_settings", policy.settings, deadline)
+            reply = await call_guest(policy, services, b"validate_settings", (policy.settings,), deadline)
             problem = verdict.settings_problem(reply)
         except TimedOut:
             problem = verdict.TIMED_OUT

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import trio
@@ -17,6 +19,8 @@ from edged.abi.opa import OpaCall, OpaFailure
 from edged.abi.rego import table
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
+from edged.abi.rego.values import BuiltinError
+from edged.http.budget import MemoryBudget
 from edged.wasm import bindings
 from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
@@ -26,8 +30,15 @@ from edged.wasm.module import Module
 
 HOSTS = opa.HOSTS
 WORKERS = 2  # threads for builtins with long arguments, so that they do not hold up the event loop
+DECODED = 64 << 20  # bytes of memory that their arguments may take together
 
-_workers: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("rego workers")
+_workers: trio.lowlevel.RunVar[_Workers] = trio.lowlevel.RunVar("rego workers")
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    limiter: trio.CapacityLimiter
+    memory: MemoryBudget
 
 
 class RegoTemplate(LinkedTemplate):
@@ -97,14 +108,33 @@ def _call(template: RegoTemplate, environment: Environment, log: Callable[[str],
     return OpaCall(template.builtins, values=template.values, environment=environment, log=log, beside=beside)
 
 
-async def beside(work: Callable[[], bytes]) -> bytes:
-    """Run a builtin in a thread. If the review ends first, the thread goes on alone."""
+async def beside(work: Callable[[], bytes], size: int) -> bytes:
+    """Run a builtin whose arguments take so much memory in a thread. If the review ends first, the thread goes on
+    alone, and gives its memory back when it ends. Raises BuiltinError."""
     try:
-        limiter = _workers.get()
+        workers = _workers.get()
     except LookupError:
-        limiter = trio.CapacityLimiter(WORKERS)
-        _workers.set(limiter)
-    return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+        workers = _Workers(trio.CapacityLimiter(WORKERS), MemoryBudget(DECODED))
+        _workers.set(workers)
+    if size > DECODED:
+        raise BuiltinError(f"its arguments would take {-(-size >> 20)} MiB of memory (at most {DECODED >> 20})")
+    reserved = await workers.memory.reserve(size)
+    token, begun = trio.lowlevel.current_trio_token(), False
+
+    def run() -> bytes:
+        nonlocal begun
+        begun = True
+        try:
+            return work()
+        finally:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(reserved.release)
+
+    try:
+        return await trio.to_thread.run_sync(run, abandon_on_cancel=True, limiter=workers.limiter)
+    finally:
+        if not begun:
+            reserved.release()
 
 
 def _ignore(_text: str) -> None:

@@ -13,6 +13,7 @@ from edged.admission.resources import reviews, validation
 from edged.admission.resources.kinds import KINDS
 from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, BadReview, parse_review, review_body
+from edged.http.budget import MemoryBudget, OverBudget
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
@@ -22,15 +23,24 @@ class ResourceReviews:
 
     paths = frozenset(reviews.PATHS)
 
-    def __init__(self, server_name: str, log: Logger) -> None:
+    def __init__(self, server_name: str, log: Logger, memory: MemoryBudget) -> None:
+        """`memory`: what decoded objects wait for."""
         self._server_name = server_name
         self._log = log
+        self._memory = memory
         self._cel = CelChecker()
 
     async def answer(self, path: str, body: bytes) -> bytes:
         """The AdmissionReview to answer with. Raises BadReview."""
-        kind, mutates = reviews.PATHS[path]
         request = parse_review(body)
+        try:
+            with await self._memory.reserve(request.decoded_size()):
+                return await self._answer(path, request)
+        except OverBudget as error:
+            return review_body(verdict.plain_rejection(request.uid, 422, f"the object is too large as values: {error}"))
+
+    async def _answer(self, path: str, request: AdmissionRequest) -> bytes:
+        kind, mutates = reviews.PATHS[path]
         obj = request.object
         if not isinstance(obj, dict) or not isinstance(obj.get("metadata"), dict):
             return review_body(AdmissionResponse(request.uid, True))  # a deletion: nothing to say

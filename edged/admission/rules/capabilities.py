@@ -24,6 +24,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "kubernetes": ("list_resources_by_namespace", "list_resources_all", "get_resource", "can_i"),
 }
 MAX_CHAIN = 64
+MOST_PAYLOAD = 2 << 20
+"""Bytes of a host call's payload: two chains of certificates as lists of numbers."""
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?\d*([Zz]|[+-]\d\d:\d\d)")
 PATHS = tuple(
     f"{namespace}/{operation}" for namespace, operations in OPERATIONS.items() for operation in operations
@@ -252,7 +254,7 @@ def _prune(value: object, tree: _Mask) -> Any:
 
 def _object(payload: bytes) -> dict[str, Any]:
     try:
-        data = loads(payload)
+        data = loads(payload, most=MOST_PAYLOAD)
     except JsonError as error:
         raise HostCallError(f"host call payload is not JSON: {error}") from error
     if not isinstance(data, dict):

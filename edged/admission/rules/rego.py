@@ -15,6 +15,7 @@ from typing import Any
 from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import BadReply
+from edged.json_parts import SHORT, decoded_size
 from edged.json_text import JsonError, dumps, loads
 
 INTERRUPTED = "guest code interrupted, execution deadline exceeded"
@@ -23,27 +24,27 @@ INTERRUPTED = "guest code interrupted, execution deadline exceeded"
 _DETAIL_TEXTS = ("name", "group", "kind", "uid")
 
 
-def input_document(mode: str, request: AdmissionRequest, settings: bytes) -> bytes:
-    """`input` of the policy. Raises BadReply for a raw request in gatekeeper mode."""
+def input_document(mode: str, request: AdmissionRequest, settings: bytes) -> tuple[bytes, ...]:
+    """`input` of the policy, in pieces. Raises BadReply for a raw request in gatekeeper mode."""
     if mode == "opa":
-        return b'{"request":' + request.encode() + b"}"
+        return b'{"request":', request.encode(), b"}"
     if request.raw:
         raise BadReply("gatekeeper policies cannot judge raw requests")
-    return b'{"parameters":' + settings + b',"review":' + request.encode() + b"}"
+    return b'{"parameters":', settings, b',"review":', request.encode(), b"}"
 
 
-def data_document(mode: str, settings: bytes, context: bytes | None) -> bytes:
-    """`data` of the policy: settings at the root and `kubernetes` among them, or Gatekeeper's `inventory`.
+def data_document(mode: str, settings: bytes, context: bytes | None) -> tuple[bytes, ...]:
+    """`data` of the policy, in pieces: settings at the root and `kubernetes` among them, or Gatekeeper's `inventory`.
 
     `context` is what `ContextTree.document` made; None where the policy reads nothing of the cluster.
     """
     if mode == "gatekeeper":
-        return b"{}" if context is None else b'{"inventory":' + context + b"}"
+        return (b"{}",) if context is None else (b'{"inventory":', context, b"}")
     if context is None:
-        return settings
+        return (settings,)
     if b'"kubernetes"' in settings:
         settings = dumps({key: value for key, value in loads(settings).items() if key != "kubernetes"})
-    return settings[:-1] + (b'"kubernetes":' if settings == b"{}" else b',"kubernetes":') + context + b"}"
+    return settings[:-1], b'"kubernetes":' if settings == b"{}" else b',"kubernetes":', context, b"}"
 
 
 class ContextTree:
@@ -97,6 +98,8 @@ def _write_tree(node: dict[str, Any], parts: list[bytes]) -> None:
 
 def from_result(mode: str, request: AdmissionRequest, result: bytes) -> AdmissionResponse:
     """The answer that an evaluation's result stands for. Raises BadReply."""
+    if len(result) > SHORT:
+        verdict.check_size(decoded_size(result), "result")
     try:
         results = loads(result)
     except JsonError as error:
@@ -160,7 +163,9 @@ def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
     if encoded is None:
         return None
     try:
-        operations = loads(base64.b64decode(encoded, validate=True))
+        text = base64.b64decode(encoded, validate=True)
+        verdict.check_size(decoded_size(text), "patch")
+        operations = loads(text)
     except (binascii.Error, JsonError) as error:
         raise BadReply("the policy's response: patch is not a base64 text of JSON") from error
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):

@@ -12,9 +12,13 @@ from typing import Any
 from edged.admission.rules import jsonpatch
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import EdgedError, GuestError
+from edged.json_parts import SHORT, decoded_size
 from edged.json_text import JsonError, dumps, loads
 
 TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execution time"
+MOST_DECODED_REPLY = 128 << 20
+"""Bytes of memory that a reply, and the object that it changes, may take until the answer is made. Objects that an API
+server accepts take less, unless they are made to take much. Nobody else does anything in that moment."""
 MUTATION_OF_NOTHING = "Incorrect policy behaviour: a null object cannot be mutated"
 
 
@@ -37,7 +41,16 @@ def plain_rejection(uid: str, code: int, message: str) -> AdmissionResponse:
     return AdmissionResponse(uid, False, status={"message": message, "code": code})
 
 
+def check_size(size: int, what: str) -> None:
+    """Raise BadReply for what would take too much memory as values."""
+    if size > MOST_DECODED_REPLY:
+        most, needed = MOST_DECODED_REPLY >> 20, -(-size >> 20)
+        raise BadReply(f"the policy's {what} would take {needed} MiB of memory to be read (at most {most})")
+
+
 def _parse(reply: bytes) -> dict[str, Any]:
+    if len(reply) > SHORT:
+        check_size(decoded_size(reply), "reply")
     try:
         data = loads(reply)
     except JsonError as error:
@@ -77,6 +90,8 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     if mutated is not None:
         if not request.has_object:
             return AdmissionResponse(request.uid, False, status={"message": MUTATION_OF_NOTHING})
+        if size := request.decoded_size("object"):
+            check_size(size + decoded_size(reply), "mutated_object with the object")
         patch = _patch(request.object, mutated)
     status: dict[str, Any] = {}
     if message is not None:

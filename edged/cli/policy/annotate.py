@@ -125,7 +125,7 @@ async def _ask_version(module: bytes, name: str, config: ToolConfig) -> str:
         services = HostServices(name, "", Grants(), None, Lines())
         deadline = trio.current_time() + policy.timeout_s
         try:
-            reply = loads(await call_guest(policy, services, b"protocol_version", b"", deadline))
+            reply = loads(await call_guest(policy, services, b"protocol_version", (), deadline))
         except (GuestError, JsonError) as error:
             raise BadModule(f"{name}: asking for its protocol version fails: {error}") from error
     if reply not in ("v1", "Unknown"):

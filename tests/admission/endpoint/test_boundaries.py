@@ -15,6 +15,7 @@ from edged.admission.resources import reviews
 from edged.admission.resources.kinds import KINDS
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.http.budget import MemoryBudget
 from edged.http.messages import Peer, Request
 from edged.http.routes import Routes
 from edged.telemetry.logs import Logger
@@ -117,7 +118,7 @@ def test_a_review_of_a_custom_resource(monkeypatch: pytest.MonkeyPatch, error: E
     monkeypatch.setattr(reviews, "defaults", broken)
     monkeypatch.setattr("edged.admission.resources.validation.validate", broken)
     log = quiet()
-    routes = Routes(ObjectReviews(ResourceReviews("default", log), log).routes())
+    routes = Routes(ObjectReviews(ResourceReviews("default", log, MemoryBudget(1 << 20)), log).routes())
     kind = KINDS["ClusterAdmissionPolicy"]
     review = {**REVIEW, "request": {**REVIEW["request"], "object": policy("x")}}
     answer = trio.run(routes, post(kind.mutate_path if mutates else kind.validate_path, review))

@@ -13,6 +13,7 @@ import trio
 from edged.admission.resources.kinds import KINDS
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.review import BadReview
+from edged.http.budget import MemoryBudget
 from tests.admission.resources.objects import policy
 from tests.admission.rules.test_malformed import REVIEW
 from tests.kube.support import quiet
@@ -22,7 +23,7 @@ KIND = KINDS["ClusterAdmissionPolicy"]
 
 def ask(path: str, obj: Any, **request: Any) -> dict[str, Any]:
     body = orjson.dumps({**REVIEW, "request": {**REVIEW["request"], "object": obj, **request}})
-    answer = trio.run(ResourceReviews("default", quiet()).answer, path, body)
+    answer = trio.run(ResourceReviews("default", quiet(), MemoryBudget(1 << 20)).answer, path, body)
     response: dict[str, Any] = json.loads(answer)["response"]
     assert response["uid"] == REVIEW["request"]["uid"]
     return response

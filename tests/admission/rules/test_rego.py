@@ -25,7 +25,7 @@ from edged.admission.rules.rego import ContextTree, data_document
     ],
 )
 def test_data_document(mode: str, settings: bytes, tree: bytes | None, data: Any) -> None:
-    assert json.loads(data_document(mode, settings, tree)) == data
+    assert json.loads(b"".join(data_document(mode, settings, tree))) == data
 
 
 def test_empty_tree() -> None:
