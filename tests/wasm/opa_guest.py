@@ -6,7 +6,7 @@ that the text begins with; `eval` calls builtin 7 with the input, so that every 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from edged.abi import opa, opa_companion
@@ -89,7 +89,7 @@ def text_builtin(name: str, count: int, answer: Callable[..., bytes], quick: int
     return Raw(name, "x" * count, answer, quick)
 
 
-async def beside(work: Callable[[], bytes]) -> bytes:
+async def beside(work: Callable[[], bytes], size: int = 0) -> bytes:
     """Runs it here and now."""
     return work()
 
@@ -106,6 +106,6 @@ def call(
     question: bytes,
     builtins: dict[int, Any],
     log: Callable[[str], None] = lambda text: None,
-    beside: Callable[[Callable[[], bytes]], Awaitable[bytes]] = beside,
+    beside: opa.Beside = beside,
 ) -> OpaCall:
     return OpaCall(builtins, values=False, environment=Environment(), log=log, beside=beside, data=data, input=question)

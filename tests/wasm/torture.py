@@ -250,7 +250,7 @@ class Torture:
                 self._collect(None, 0)  # type: ignore[arg-type]
             return text + b"!"
 
-        async def beside(work: Callable[[], bytes]) -> bytes:
+        async def beside(work: Callable[[], bytes], size: int) -> bytes:
             await trio.sleep(self.random.random() * 0.003)
             return work()
 
