@@ -145,6 +145,12 @@ class Edged:
         return error
 
     def _write(self) -> None:
+        lines = [_toml_table(f"[{name}]", table) for name, table in self._tables().items()]
+        lines += [_toml_table("[[admission.policy]]", entry) for entry in self.policies]
+        self.config.write_text("\n".join(lines))
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        """All but the policies, in the order of the file."""
         tables: dict[str, dict[str, Any]] = {
             "node": {
                 "name": self._node,
@@ -158,9 +164,7 @@ class Edged:
         if self._kubeconfig is not None:
             tables["kubernetes"] = {"kubeconfig": str(self._kubeconfig)}
         tables["admission"] = {"static_dir": str(self.static_dir), **self._admission}
-        lines = [_toml_table(f"[{name}]", table) for name, table in tables.items()]
-        lines += [_toml_table("[[admission.policy]]", entry) for entry in self.policies]
-        self.config.write_text("\n".join(lines))
+        return tables
 
     def _command(self) -> list[str]:
         return [str(PROGRAM), "run", "--config", str(self.config)]
@@ -239,10 +243,13 @@ class Edged:
         self, *, certificate: tuple[Path, Path] | None = None, timeout_s: float = 30.0
     ) -> http.client.HTTPSConnection:
         """A connection as the API server makes it: our CA, and a client certificate (with its key) if given."""
-        context = ssl.create_default_context(cafile=str(self.state_dir / "tls" / "ca-bundle.crt"))
+        context = self._client_context()
         if certificate is not None:
             context.load_cert_chain(*certificate)
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout_s, context=context)
+
+    def _client_context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.state_dir / "tls" / "ca-bundle.crt"))
 
     def review(
         self, name: str, pod: Mapping[str, Any], *, connection: http.client.HTTPSConnection | None = None

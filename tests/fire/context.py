@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,19 +21,27 @@ from tests.fire.unit import MemoryGroup, unit_limits
 
 NO_PRIVILEGED = policy("no-privileged", "pod-privileged")
 INTERNAL_ERROR = 'msg="internal error"'
+NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL."""
 Number = TypeVar("Number", int, float)
 
 
 class FireDaemon(Daemon):
     """edged as its unit runs it: in a memory cgroup, with the unit's limit of files and environment.
 
-    `launcher`: words before the command; `environment`: further variables; `toml`: the end of the configuration.
+    `launcher`: words before the command; `environment`: further variables; `toml`: the end of the configuration;
+    `tables`: keys of its tables that are other than usual. `authority`: whom clients trust, if it is not edged's own;
+    `any_time`: they do not look at their clock.
     """
 
     def __init__(
         self, *, kubeconfig: Path | None = None, policies: Sequence[Mapping[str, Any]] = (NO_PRIVILEGED,),
-        toml: str = "", launcher: Sequence[str] = (), environment: Mapping[str, str] | None = None, **settings: Any,
+        toml: str = "", launcher: Sequence[str] = (), environment: Mapping[str, str] | None = None,
+        tables: Mapping[str, Mapping[str, Any]] | None = None, authority: Path | None = None, any_time: bool = False,
+        **settings: Any,
     ) -> None:
+        self._more_tables = dict(tables or {})
+        self._authority, self._any_time = authority, any_time
         self._launcher_words = list(launcher)
         self._more_environment = dict(environment or {})
         self.limits = unit_limits()
@@ -49,6 +58,19 @@ class FireDaemon(Daemon):
         self.kill()
         self.group.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        tables = super()._tables()
+        for name, keys in self._more_tables.items():
+            tables[name] = {**tables.get(name, {}), **keys}
+        return tables
+
+    def _client_context(self) -> ssl.SSLContext:
+        bundle = self._authority or self.state_dir / "tls" / "ca-bundle.crt"
+        context = ssl.create_default_context(cafile=str(bundle))
+        if self._any_time:
+            context.verify_flags |= NO_CHECK_TIME
+        return context
 
     def _command(self) -> list[str]:
         return [*self.group.launcher(self.limits.files), *self._launcher_words, *super()._command()]

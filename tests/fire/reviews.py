@@ -107,29 +107,33 @@ class Reviews:
             questions = self._questions()
             question = questions[turn % len(questions)]
             turn += 1
-            connection = connection or self._edged.connect(timeout_s=self._timeout_s)
-            if not self._ask(question, connection) or not keeps:
+            connection = self._ask(question, connection)
+            if connection is not None and not keeps:
                 connection.close()
                 connection = None
             self._end.wait(self._pause_s)
         if connection is not None:
             connection.close()
 
-    def _ask(self, question: Question, connection: http.client.HTTPSConnection) -> bool:
-        """False when the connection is of no more use."""
-        used = connection.sock is not None
+    def _ask(
+        self, question: Question, kept: http.client.HTTPSConnection | None
+    ) -> http.client.HTTPSConnection | None:
+        """The connection, unless it is of no more use. A new one trusts whom edged names at that moment."""
         begun = time.monotonic()
+        connection = kept
         try:
+            connection = kept or self._edged.connect(timeout_s=self._timeout_s)
             response = self._edged.review(question.policy, question.object, connection=connection)
         except FAULTS as error:
-            if used:
+            if connection is not None:
                 connection.close()
-                return self._ask(question, connection)
+            if kept is not None:
+                return self._ask(question, None)
             self._tally.add_asked()
-            self._tally.add_lost(f"{question.policy}: {error!r}"[:300])
-            return False
+            self._tally.add_lost(f"{question.policy}: {error!r}")
+            return None
         self._note(question, response, time.monotonic() - begun)
-        return True
+        return connection
 
     def _note(self, question: Question, response: Mapping[str, Any], took_s: float) -> None:
         self._tally.add_asked()
