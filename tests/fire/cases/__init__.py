@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from tests.fire.cases import bursts, connections, guests, machine, memory, mixed, outages, protocol, scheduling
+from tests.fire.cases import (
+    bursts,
+    certificates,
+    connections,
+    guests,
+    machine,
+    memory,
+    mixed,
+    objects,
+    outages,
+    protocol,
+    scheduling,
+)
 from tests.fire.rows import Row
 
-GROUPS = (outages, scheduling, connections, protocol, bursts, memory, guests, machine, mixed)
+GROUPS = (
+    outages, scheduling, connections, protocol, bursts, memory, guests, objects, certificates, machine, mixed,
+)  # fmt: skip
 ROWS: tuple[Row, ...] = tuple(row for group in GROUPS for row in group.ROWS)

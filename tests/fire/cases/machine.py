@@ -24,6 +24,7 @@ from tests.fire.reviews import Question, Reviews, privileged_questions
 from tests.fire.rows import Row, Tally
 
 DAYS = 86400.0
+PATIENT, WAITS = "[engine]\nwall_timeout_s = 20.0\n", {"webhook_timeout_s": 30}
 HEALED_S = 30.0
 RELOAD_S = 30.0
 METADATA = orjson.dumps({"protocolVersion": "v1", "rules": [], "mutating": False})
@@ -197,10 +198,10 @@ def _unreadable(edged: FireDaemon, tally: Tally, path: Path, message: str) -> No
 
 
 def clock_off(context: Context, tally: Tally) -> None:
-    """A hundred days forward and back, under load; then back and forward. There even the CA is not valid yet and is made
-    anew, and nobody whose clock was set in the same way could connect until then: the load waits for it."""
+    """A hundred days forward and back, under load; then back and forward. There even the CA is not valid yet and is
+    made anew; nobody whose clock was set in the same way could connect until then, so the load waits for it."""
     clock = Clock(context.folder)
-    with context.edged(environment=clock.environment, any_time=True) as edged:
+    with context.edged(environment=clock.environment, any_time=True, toml=PATIENT, admission=WAITS) as edged:
         with Reviews(edged, tally, privileged_questions(), pause_s=0.02) as reviews:
             for days in (100, 0):
                 clock.set(days * DAYS)
@@ -218,7 +219,7 @@ def clock_at_start(context: Context, tally: Tally) -> None:
     clock = Clock(context.folder)
     for delay_ms in range(0, context.scaled(1500, 1200), context.scaled(50, 400)):
         clock.set(-time.time() + 1000)
-        with context.unstarted(environment=clock.environment, any_time=True) as edged:
+        with context.unstarted(environment=clock.environment, any_time=True, toml=PATIENT, admission=WAITS) as edged:
             edged.process = Process(edged._command(), edged.log_file, edged._environment())
             time.sleep(delay_ms / 1000)
             clock.set(0)
