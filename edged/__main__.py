@@ -47,12 +47,23 @@ def _version() -> int:
 
 
 def _command(words: list[str]) -> int:
-    if words[:1] != ["run"]:
+    if words[:1] == ["run"]:
+        _hold_hangups()
+    else:
         # Importing makes many objects and hardly any garbage: collecting takes a tenth of a short command's time.
         gc.set_threshold(50_000)
     from edged.cli import main as frame
 
     return frame.main(words)
+
+
+def _hold_hangups() -> None:
+    """SIGHUP asks a daemon to read its configuration again, and would end a process that does not handle it yet. Until
+    then it stays pending, and is not lost."""
+    import signal
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # for the time after the daemon handled it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def refusal(version: tuple[int, ...]) -> str | None:

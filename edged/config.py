@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +47,7 @@ from edged.toml.reader import (
     table_of,
     unique_names,
 )
+from edged.toml.tables import NotToml, read_tables
 from edged.wasm.config import MIB_OF_32_BITS, EngineConfig
 
 DEFAULT_PATH = "/etc/edged/edged.toml"
@@ -115,7 +115,7 @@ def load_leniently(path: str | os.PathLike[str]) -> tuple[Config, ConfigError | 
     try:
         return load(path), None
     except ConfigErrors as error:
-        return _without_problems(tomllib.loads(_text(path))), error
+        return _without_problems(read_tables(_text(path))), error
     except ConfigError as error:
         return Config(), error
 
@@ -144,10 +144,10 @@ def _text(path: str | os.PathLike[str], *, waiting: bool = True) -> str:
 def parse(content: str, source: str = "edged.toml") -> Config:
     """`content` as a Config; `source` is what errors call it. Raises ConfigError as `load` does."""
     try:
-        data = tomllib.loads(content)
+        data = read_tables(content)
         config, reader = _read(data, find_lines(content.replace("\r\n", "\n")))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: not valid TOML: {error}") from error
+    except NotToml as error:
+        raise ConfigError(f"{source}: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: arrays or tables inside each other are nested too deeply") from error
     if reader.problems:

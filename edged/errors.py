@@ -6,10 +6,18 @@ A denial is a verdict, not an error, and has no class here. Finer types live bes
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """What a disk says that takes nothing more. It may happen wherever something is written."""
+_PASSING = DISK_ERRORS | {
+    errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EBUSY, errno.ECONNREFUSED, errno.ECONNRESET,
+    errno.EHOSTUNREACH, errno.EINTR, errno.EMFILE, errno.ENETDOWN, errno.ENETUNREACH, errno.ENFILE, errno.ENOBUFS,
+    errno.ENOLCK, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.ETXTBSY,
+}  # fmt: skip
+"""What the machine says that is short of something, or whose network is not up yet."""
+_BITS = 256
+_LONGEST_NAME = 64
 _FEW = 12
 """So many names are listed in a message."""
 
@@ -20,7 +28,7 @@ class EdgedError(Exception):
 
 class ConfigError(EdgedError):
     """The operator's to fix: configuration, files on disk, command-line arguments. Exit code 2, or 1 where the
-    cause is a disk that takes no more."""
+    cause may pass by itself (`may_pass`)."""
 
 
 class GuestError(EdgedError):
@@ -34,13 +42,27 @@ class PeerError(EdgedError):
 def is_disk_error(error: BaseException | None) -> bool:
     """Whether a disk that takes no more caused it, directly or by further errors. The configuration is not at fault
     then, and a later try may succeed."""
+    return any(isinstance(each, OSError) and each.errno in DISK_ERRORS for each in _causes(error))
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether it may be gone at a later try without anybody changing anything: a full disk, an address that another
+    process still has or that is not there yet, a name that cannot be resolved, a machine short of memory."""
+    # Errors of name resolution (socket.gaierror) have negative numbers.
+    return any(
+        isinstance(each, MemoryError)
+        or (isinstance(each, OSError) and (each.errno in _PASSING or (each.errno or 0) < 0))
+        for each in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-            return True
+        yield error
         seen.append(error)
         error = error.__cause__
-    return False
 
 
 class BrokenInvariant(BaseException):
@@ -56,7 +78,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # only for errors
 
     names = {name.lower(): name for name in sorted(known)}
-    close = get_close_matches(word.lower(), list(names), n=1, cutoff=0.6)
+    close = get_close_matches(word[:_LONGEST_NAME].lower(), list(names), n=1, cutoff=0.6)
     return f"; did you mean {names[close[0]]}?" if close else ""
 
 
@@ -65,3 +87,16 @@ def did_you_mean_or_all(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = did_you_mean(word, names)
     return near or (f"; there are: {', '.join(names)}" if 0 < len(names) <= _FEW else "")
+
+
+def shown(value: object, most: int = 120) -> str:
+    """A value that somebody gave, for the end of a message: as Python writes it, cut to `most` characters. Of lists,
+    objects and numbers without end only what they are, since writing them may fail."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, int) and value.bit_length() > _BITS:
+        return "a number of many digits"
+    text = repr(value[: most + 1] if isinstance(value, str | bytes) else value)
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -1,10 +1,14 @@
-"""The ends of messages that name what was probably meant."""
+"""Which errors may pass by themselves, and the ends of messages: what was probably meant, what was given."""
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
 
-from edged.errors import did_you_mean, did_you_mean_or_all
+from edged.cli.main import failed
+from edged.errors import ConfigError, did_you_mean, did_you_mean_or_all, may_pass, shown
 
 
 @pytest.mark.parametrize(("word", "said"), [
@@ -20,3 +24,35 @@ def test_few_names_are_listed_where_none_is_near() -> None:
     assert did_you_mean_or_all("ab", ["abc"]) == "; did you mean abc?"
     assert did_you_mean_or_all("xyz", [f"name-{i}" for i in range(13)]) == ""
     assert did_you_mean_or_all("xyz", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("cause", "passes"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EADDRINUSE, "in use"), True),
+        (socket.gaierror(socket.EAI_AGAIN, "later"), True),
+        (MemoryError(), True),
+        (OSError(errno.ENOENT, "none"), False),
+        (OSError(errno.EACCES, "denied"), False),
+        (OSError("without a number"), False),
+        (ValueError(), False),
+        (None, False),
+    ],
+)
+def test_what_may_pass_by_itself(cause: BaseException | None, passes: bool) -> None:
+    error = ConfigError("x")
+    error.__cause__ = ConfigError("y")
+    error.__cause__.__cause__ = cause
+    assert may_pass(error) is passes
+    assert failed(error) == (1 if passes else 2)
+
+
+def test_a_value_is_shown_short_whatever_it_is() -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert [shown(value) for value in ("a", 5, None, deep, {"a": deep}, 10**5000)] == [
+        "'a'", "5", "None", "a list", "an object", "a number of many digits",
+    ]  # fmt: skip
+    assert len(shown("x" * 10**6)) == len(shown(b"\xff" * 10**6)) == 120

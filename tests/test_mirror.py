@@ -43,7 +43,10 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/status_client.py": ("process/test_status_socket.py",),
     "cli/uninstall.py": ("cli/test_init.py", "cli/installation/test_removal.py"),
     "cli/webhook/": ("cli/test_webhook.py",),
-    "daemon/": ("daemon/test_reload.py", "cli/policy/test_same_as_daemon.py", "cluster/test_lifecycle.py"),
+    "daemon/": (
+        "daemon/test_reload.py", "daemon/test_start_and_stop.py", "cli/policy/test_same_as_daemon.py",
+        "cluster/test_lifecycle.py",
+    ),
     "http/connection.py": ("http/test_listener.py",),
     "http/transport.py": ("http/test_listener.py",),
     "kube/values/checks.py": ("test_config.py",),

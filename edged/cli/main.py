@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from edged.cli.parsing import Declare, Parser
-from edged.errors import ConfigError, EdgedError, is_disk_error
+from edged.errors import ConfigError, EdgedError, is_disk_error, may_pass
 
 COMMANDS = {
     "init": "prepare this node: user, configuration, rights, webhooks, systemd unit",
@@ -136,4 +136,4 @@ def _report(errors: list[EdgedError]) -> int:
     for message in dict.fromkeys(str(error) for error in errors):
         for line in message.splitlines() or [""]:
             print(f"edged: {line}", file=sys.stderr)
-    return 2 if any(isinstance(error, ConfigError) and not is_disk_error(error) for error in errors) else 1
+    return 2 if any(isinstance(error, ConfigError) and not may_pass(error) for error in errors) else 1

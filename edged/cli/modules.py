@@ -197,7 +197,7 @@ async def _pull(modules: Modules, url: str, args: argparse.Namespace, noun: str,
     modules.store.path(url)  # report an invalid URL before any request
     if args.output_path not in (None, "-"):
         options.check_new(Path(args.output_path), args)
-    known = modules.store.find(url)
+    known = await modules.kept(url)
     told = partial(told_fetching, say, url)
     if known is not None and not is_moving(url):
         if not args.quiet:

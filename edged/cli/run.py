@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 
 from edged.cli import options
 from edged.cli.parsing import Parser
@@ -20,8 +19,6 @@ def declare(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    # Until the daemon handles it, SIGHUP is ignored: the file is read below anyway.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     defer(*DEFERRED)
     import trio
 

@@ -19,6 +19,7 @@ from edged.process.config import NodeConfig
 from edged.process.own_program import spelled
 
 _SILENCE_S = 10.0
+_LINE_BYTES = 64 << 20
 _NODE_SECTION = re.compile(
     r"^[ \t]*\[[ \t]*node[ \t]*\][ \t]*(?:#[^\n]*)?$(.*?)(?=^[ \t]*\[|\Z)", re.MULTILINE | re.DOTALL
 )
@@ -88,7 +89,9 @@ def lines(
             connection.connect(path)
             connection.sendall(dumps(request) + b"\n")
             with connection.makefile("rb") as reply:
-                for line in reply:
+                while line := reply.readline(_LINE_BYTES + 1):
+                    if len(line) > _LINE_BYTES:
+                        raise PeerError(f"{path}: a line of more than {_LINE_BYTES} bytes: this is not edged")
                     yield _decoded(line, path)
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(

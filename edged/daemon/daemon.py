@@ -75,11 +75,14 @@ class Daemon:
     ) -> None:
         """Until `stop()` returns. `started` when everything that is enabled answers."""
         notify = systemd.notifier()
+        if notify.error:
+            self._log.error("systemd hears nothing of this process", error=notify.error)
         interval = systemd.watchdog_interval_s()
         inherited = systemd.inherited_sockets()
         admission = self._base.config.admission
         async with AsyncExitStack() as stack:
             hangups = stack.enter_context(trio.open_signal_receiver(signal.SIGHUP))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # blocked since the process began
             stack.callback(self._base.engine.close)
             stack.callback(notify.close)
             sockets = inherited.get("admission") or (
@@ -191,7 +194,12 @@ def settle_memory() -> None:
 
 
 async def until_terminated() -> None:
-    """Returns at SIGTERM or SIGINT."""
+    """Returns at SIGTERM or SIGINT. From then on SIGTERM is ignored: another one would cut off what is being drained.
+    Another SIGINT ends the process at once, as whoever presses Ctrl-C twice expects."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
-            return
+            break
+        # trio raises again what came twice, when handlers are as they were before.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -32,6 +32,7 @@ from edged.daemon.protection import (
     SchedulerFacts,
     Subject,
     judge,
+    outside,
 )
 from edged.daemon.reload import Reload
 from edged.http.health import ADMISSION_TLS, NOT_PROBED, Probes
@@ -82,6 +83,8 @@ class DaemonHealth:
         admission = self._base.config.admission
         if admission is not None and admission.register == "dynamic":
             probes.ready["registration"] = self._untold
+        if admission is not None:
+            probes.ready["certificate"] = self._unusable_certificate
         for subject in SUBJECTS:
             probes.warnings[subject] = partial(self._warning, subject)
 
@@ -108,6 +111,10 @@ class DaemonHealth:
             return ""
         message = registration.state.message
         return "the API server has not been told of the policies yet" + (f": {message}" if message else "")
+
+    def _unusable_certificate(self) -> str:
+        serving = [certificate for certificate in self.certificates() if certificate.use == "serving"]
+        return next((text for text in (outside(each, self._now()) for each in serving) if text), "")
 
     def _warning(self, subject: Subject) -> str:
         return self.protection().about(subject) if self.is_serving else ""

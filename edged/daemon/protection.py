@@ -343,14 +343,18 @@ def is_near(certificate: CertificateFacts, now: float) -> bool:
     return certificate.ends - now < min(NEAR_S, (certificate.ends - certificate.begins) * NEAR_SHARE)
 
 
+def outside(certificate: CertificateFacts, now: float) -> str:
+    """Why nobody accepts the certificate at this time, or ""."""
+    if now < certificate.begins:
+        return f"{certificate.name} is not valid yet: is the clock of this machine right?"
+    return f"{certificate.name} has expired" if now >= certificate.ends else ""
+
+
 def _certificate_problems(certificate: CertificateFacts, now: float) -> Iterable[Problem]:
     name, left_s = certificate.name, certificate.ends - now
-    if now < certificate.begins:
-        text = f"{name} is not valid yet: is the clock of this machine right?"
-        yield Problem("certificate", text, "set the clock", text)
-    elif left_s <= 0:
-        text = f"{name} has expired"
-        yield Problem("certificate", text, _renew(certificate), text)
+    text = outside(certificate, now)
+    if text:
+        yield Problem("certificate", text, "set the clock" if now < certificate.begins else _renew(certificate), text)
     elif is_near(certificate, now):
         text = f"{name} expires in {_span(left_s)}"
         yield Problem("certificate", text, _renew(certificate), text)

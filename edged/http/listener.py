@@ -28,7 +28,7 @@ OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EN
 def parse_address(listen: str) -> tuple[str, int]:
     """`127.0.0.1:8443`, `[::1]:8443`, `:8443` (all), `name:8443` -> (host, port). Raises ConfigError."""
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise ConfigError(f"listen address {listen!r}: expected host:port with a port from 0 to 65535")
     if host.startswith("[") and host.endswith("]"):
         return host[1:-1], int(port)

@@ -149,6 +149,8 @@ class Session:
     async def retire(self) -> None:
         """Another session takes over: end its streams, close it when its last request is done."""
         self.retired = True
+        if isinstance(self.auth, ExecAuth):
+            self.auth.retire()
         for scope in list(self.streams):
             scope.cancel()
         await self._close_if_idle()

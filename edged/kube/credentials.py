@@ -10,13 +10,14 @@ import datetime
 import os
 import time
 from collections.abc import AsyncGenerator, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 import trio
 
 from edged.errors import ConfigError, PeerError
-from edged.json_text import dumps, loads
+from edged.json_text import JsonError, dumps, loads
+from edged.process import children
 from edged.process.files import Identity, identity, read_file
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ API_VERSIONS = tuple(f"client.authentication.k8s.io/{version}" for version in ("
 PLUGIN_TIMEOUT_S = 30.0
 RENEW_BEFORE_S = 10.0
 MOST_TOKEN_BYTES = 64 << 10
+MOST_OUTPUT_BYTES = 1 << 20
+"""Of a plugin; an ExecCredential has a few kilobytes."""
 
 
 class TokenFileAuth(httpx2.Auth):
@@ -78,6 +81,8 @@ class ExecAuth(httpx2.Auth):
         self._token: str | None = None
         self._expires = 0.0  # wall-clock seconds; 0.0: when the server says so
         self._lock = trio.Lock()
+        self._scopes: set[trio.CancelScope] = set()
+        self._retired = False
 
     def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         raise RuntimeError("credential plugins are run by asynchronous clients only")
@@ -92,7 +97,14 @@ class ExecAuth(httpx2.Auth):
             request.headers["Authorization"] = f"Bearer {await self._current(rejected=token)}"
             yield request
 
+    def retire(self) -> None:
+        """The plugin is not configured any more: end it where it runs, and do not start it again."""
+        self._retired = True
+        for scope in self._scopes:
+            scope.cancel()
+
     async def _current(self, rejected: str | None) -> str:
+        """Raises PeerError."""
         async with self._lock:
             expired = self._expires and time.time() > self._expires - RENEW_BEFORE_S
             if self._token is None or expired or self._token == rejected:
@@ -100,42 +112,59 @@ class ExecAuth(httpx2.Auth):
             return self._token
 
     async def _run(self) -> tuple[str, float]:
-        command = [self._plugin.command, *(self._plugin.args or [])]
-        info = {
-            "apiVersion": self._plugin.apiVersion,
-            "kind": "ExecCredential",
-            "spec": {"interactive": False},
-        }
+        with trio.CancelScope() as scope:
+            self._scopes.add(scope)
+            try:
+                if not self._retired:
+                    return self._token_of(await self._output())
+            finally:
+                self._scopes.discard(scope)
+        raise PeerError(f"credential plugin {self._plugin.command} is not configured any more")
+
+    async def _output(self) -> bytes:
+        plugin = self._plugin
+        info = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
         environment = dict(os.environ, KUBERNETES_EXEC_INFO=dumps(info).decode())
-        environment.update((entry.name, entry.value) for entry in self._plugin.env or [])
+        environment.update((entry.name, entry.value) for entry in plugin.env or [])
+        command = [plugin.command, *(plugin.args or [])]
         try:
-            with trio.fail_after(PLUGIN_TIMEOUT_S):
-                done = await trio.run_process(
-                    command, env=environment, capture_stdout=True, capture_stderr=True, check=False
-                )
-        except OSError as error:
-            hint = f" ({self._plugin.installHint})" if self._plugin.installHint else ""
-            raise PeerError(f"credential plugin {command[0]} cannot be run: {error}{hint}") from error
-        except trio.TooSlowError as error:
-            raise PeerError(
-                f"credential plugin {command[0]} took more than {PLUGIN_TIMEOUT_S:g} s"
-            ) from error
-        if done.returncode != 0:
-            text = done.stderr[:500].decode("utf-8", "replace").strip()
-            raise PeerError(f"credential plugin {command[0]} exited with {done.returncode}: {text}")
-        return self._token_of(done.stdout)
+            ended = await children.run(
+                command, within_s=PLUGIN_TIMEOUT_S, most_bytes=MOST_OUTPUT_BYTES, environment=environment
+            )
+        except children.ChildTooSlow as error:
+            raise PeerError(f"credential plugin {plugin.command} took more than {PLUGIN_TIMEOUT_S:g} s") from error
+        except children.ChildFailed as error:
+            said = str(error) if str(error).startswith("wrote") else f"cannot be run: {error}"
+            hint = f" ({plugin.installHint})" if plugin.installHint and isinstance(error.__cause__, OSError) else ""
+            raise PeerError(f"credential plugin {plugin.command} {said}{hint}") from error
+        if ended.code != 0:
+            text = ended.errors[-500:].decode("utf-8", "replace").strip()
+            raise PeerError(f"credential plugin {plugin.command} exited with {ended.code}: {text}")
+        return ended.output
 
     def _token_of(self, output: bytes) -> tuple[str, float]:
+        """Token, and when it expires. Raises PeerError."""
         name = self._plugin.command
         try:
-            status: Any = loads(output)["status"]
-            token = status.get("token")
-            if not isinstance(token, str):
-                raise PeerError(
-                    f"credential plugin {name} gave no token (client certificates are not supported)"
-                )
-            expires = status.get("expirationTimestamp")
-            moment = datetime.datetime.fromisoformat(expires).timestamp() if expires else 0.0
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PeerError(f"credential plugin {name} did not print an ExecCredential: {error!r}") from error
-        return token, moment
+            answer = loads(output)
+        except JsonError as error:
+            raise PeerError(f"credential plugin {name} did not print an ExecCredential: {error}") from error
+        status = answer.get("status") if isinstance(answer, dict) else None
+        if not isinstance(status, dict):
+            raise PeerError(f"credential plugin {name} did not print an ExecCredential: it has no status")
+        token = status.get("token")
+        if not isinstance(token, str) or not token:
+            raise PeerError(f"credential plugin {name} gave no token (client certificates are not supported)")
+        if not (token.isascii() and token.isprintable()) or len(token) > MOST_TOKEN_BYTES:
+            raise PeerError(f"credential plugin {name} gave a token that no HTTP header can hold")
+        return token, self._moment_of(status.get("expirationTimestamp"))
+
+    def _moment_of(self, expires: object) -> float:
+        """Wall-clock seconds, 0.0 for none. Raises PeerError."""
+        if expires is None or expires == "":
+            return 0.0
+        try:
+            return datetime.datetime.fromisoformat(str(expires)).timestamp()
+        except (ValueError, OverflowError, OSError) as error:
+            said = f"did not print an ExecCredential: expirationTimestamp: {str(error)[:100]}"
+            raise PeerError(f"credential plugin {self._plugin.command} {said}") from error

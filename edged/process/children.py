@@ -3,12 +3,15 @@
 A library that the daemon rarely needs costs memory only while its child runs, and what strangers wrote does no harm in
 there. `run` starts a program and takes what it writes until it ends. `Child` keeps a program of edged's own, which
 answers a line of JSON with a line of JSON (process/child_program.py is the side inside). Every exchange is bounded in
-time and in size, and a child whose asker gives up is killed. Of stderr the end is kept: it is the reason in messages.
+time and in size, and a child whose asker gives up is killed. So is what a program of others has started, as far as it
+stays in its process group. Of stderr the end is kept: it is the reason in messages.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,6 +30,8 @@ CHUNK = 65536
 POUR_BYTES = 1 << 20
 LAST_WORDS_S = 0.5
 """How long a child that ended the exchange may take to say why."""
+REAP_S = 5.0
+"""How long a killed child is waited for. One that waits for a broken disk ends when the disk answers."""
 
 
 class ChildFailed(PeerError):
@@ -56,9 +61,16 @@ def own_program(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-async def run(command: Sequence[str], *, within_s: float, stdin: bytes = b"", most_bytes: int = MOST_BYTES) -> Ended:
+async def run(
+    command: Sequence[str],
+    *,
+    within_s: float,
+    stdin: bytes = b"",
+    most_bytes: int = MOST_BYTES,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
     """What the program wrote, once it has ended. Raises ChildFailed, ChildTooSlow; an exit code is not an error."""
-    process = await _start(command)
+    process = await _start(command, environment=environment)
     errors = _Tail()
     output: bytes | None = None
     try:
@@ -67,12 +79,13 @@ async def run(command: Sequence[str], *, within_s: float, stdin: bytes = b"", mo
                 nursery.start_soon(_send, process, stdin, True)
                 nursery.start_soon(errors.read, process.stderr)
                 output = await _read(process.stdout, most_bytes)
-                if output is None:
-                    nursery.cancel_scope.cancel()
-                else:
-                    await process.wait()
+                if output is not None:
+                    await _wait_ended(process)
+                    with trio.move_on_after(LAST_WORDS_S):  # something that it started may hold stderr for ever
+                        await errors.ended.wait()
+                nursery.cancel_scope.cancel()
     finally:
-        await _end(process)
+        await _end(process, _kill_group)
     if scope.cancelled_caught:
         raise ChildTooSlow(f"did not answer within {within_s:g} s")
     if output is None:
@@ -196,9 +209,32 @@ async def _start(
 ) -> trio.Process:
     pipe = subprocess.PIPE
     try:
-        return await trio.lowlevel.open_process(command, stdin=stdin, stdout=pipe, stderr=pipe, env=environment)
+        return await trio.lowlevel.open_process(
+            command, stdin=stdin, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+        )
     except OSError as error:
         raise ChildFailed(error.strerror or str(error)) from error
+    except ValueError as error:  # NUL in an argument or in the environment, half of a surrogate pair
+        raise ChildFailed(f"it cannot be called like that: {error}") from error
+
+
+async def _wait_ended(process: trio.Process) -> None:
+    """Returns when it has ended. Its number stays taken until somebody waits for it in the usual way."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:  # not allowed here
+        await process.wait()
+        return
+    try:
+        await trio.lowlevel.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _kill_group(process: trio.Process) -> None:
+    """Nobody has waited for the program yet: its number, which is that of the group, is not another one's by now."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _send(process: trio.Process, data: bytes, is_all: bool) -> None:
@@ -224,11 +260,12 @@ async def _read(stream: ReceiveStream | None, most_bytes: int, *, one_line: bool
     return bytes(received)
 
 
-async def _end(process: trio.Process) -> None:
+async def _end(process: trio.Process, kill: Callable[[trio.Process], None] = trio.Process.kill) -> None:
     with trio.CancelScope(shield=True):
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+            kill(process)
+        with trio.move_on_after(REAP_S):
+            await process.wait()
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 await stream.aclose()

@@ -7,6 +7,7 @@ for ever. Writing is used for certificates and static manifests, where half a fi
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -53,7 +54,7 @@ def _read_whole(descriptor: int, most_bytes: int, name: str) -> bytes:
         chunks.append(chunk)
         left -= len(chunk)
     if left <= 0:
-        raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", name)
+        raise OSError(errno.EINVAL, f"larger than {most_bytes} bytes", name)
     return b"".join(chunks)
 
 
@@ -118,26 +119,39 @@ def written(path: Path, mode: int) -> Iterator[BinaryIO]:
     """A file that replaces `path` at the end, also across a power cut: temporary name, sync, rename, sync the folder.
     Nothing is replaced when anything is raised.
 
-    The temporary name ends in `.tmp`, which nothing that reads a folder by extension takes. No two writers share one,
-    not even in one process: the last of them to end has its file there, whole. Written by root,
-    the file belongs to whom its folder belongs to: `edged webhook install` prepares files that the daemon,
-    which is not root, has to renew. Raises OSError.
+    Of several who write it at once, the last one to end has its file there, whole. Raises OSError.
     """
-    _sweep(path)
-    temporary = path.with_name(f".{path.name[:_NAME_PART]}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    temporary, opened = temporary_file(path, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with opened as file:
             yield file
             file.flush()
-            os.fchmod(file.fileno(), mode)
-            _give_to_owner_of(path.parent, file.fileno())
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def temporary_file(path: Path, mode: int) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, which is to take its place: its name, and itself, open. Raises OSError.
+
+    The name ends in `.tmp`, which nothing that reads a folder by extension takes. No two writers share one, not even in
+    one process. Made by root, the file belongs to whom its folder belongs to: `edged webhook install` prepares files
+    that the daemon, which is not root, has to renew.
+    """
+    _sweep(path)
+    temporary = path.with_name(f".{path.name[:_NAME_PART]}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        _give_to_owner_of(path.parent, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary, os.fdopen(descriptor, "wb")
 
 
 def _sweep(path: Path) -> None:
@@ -150,6 +164,19 @@ def _sweep(path: Path) -> None:
                 numbered = len(entry.name.split(".")[-2]) < 16
                 if numbered or time.time() - entry.stat(follow_symlinks=False).st_mtime > LEFT_BEHIND_S:
                     os.unlink(entry.path)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Alone among all threads and processes that lock this file, which is made if there is none. Blocks. For changes of
+    several files that belong together. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _give_to_owner_of(path.parent, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(folder: Path, mode: int) -> None:

@@ -120,7 +120,7 @@ class _Exchange:
             with boundary(self._log, "connection", "status socket"), self._scope:
                 line = await self._reply(await self._receive(), operations)
                 if line is not None:
-                    await self._send(line)
+                    await self._send_line(_last_line(line))
 
     async def _reply(self, line: bytes, operations: Mapping[str, Operation]) -> dict[str, Any] | None:
         """The last line of the reply; None when nobody waits for it any more."""
@@ -156,7 +156,9 @@ class _Exchange:
             return b""
 
     async def _send(self, line: Mapping[str, object]) -> None:
-        content = dumps(line) + b"\n"
+        await self._send_line(dumps(line) + b"\n")
+
+    async def _send_line(self, content: bytes) -> None:
         try:
             with trio.fail_after(self._patience_s):
                 await self._stream.send_all(content)
@@ -196,6 +198,14 @@ def _request(line: bytes, operations: Iterable[str]) -> dict[str, Any]:
     if not isinstance(name, str) or name not in operations:
         raise ConfigError(f"unknown operation; there are: {', '.join(sorted(operations))}")
     return dict(request)
+
+
+def _last_line(reply: Mapping[str, object]) -> bytes:
+    """A result may hold what somebody else nested deeper than JSON is written here."""
+    try:
+        return dumps(reply) + b"\n"
+    except JsonError as error:
+        return dumps({"error": f"the answer cannot be written as JSON: {error}"}) + b"\n"
 
 
 def memory_kib() -> dict[str, int]:

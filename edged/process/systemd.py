@@ -14,23 +14,33 @@ from collections.abc import Callable, MutableMapping
 
 import trio
 
+from edged.errors import ConfigError
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 _FIRST_FD = 3
 _SEND_TIMEOUT_S = 1.0
+_DIGITS = 18
+_MOST_FDS = 1024
 
 
 class Notifier:
     """Sends state to the service manager. `address` is $NOTIFY_SOCKET: a path, `@abstract`, or None
-    (nobody)."""
+    (nobody). `error` says why nobody can be told, or is ""."""
 
     def __init__(self, address: str | None) -> None:
+        self.error = ""
         self._socket: socket.socket | None = None
         if address:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.settimeout(_SEND_TIMEOUT_S)
-            self._socket.connect(_socket_name(address))
+            found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            found.settimeout(_SEND_TIMEOUT_S)
+            try:
+                found.connect(_socket_name(address))
+            except OSError as error:  # a path that is too long has no errno
+                found.close()
+                self.error = f"$NOTIFY_SOCKET {address}: {error.strerror or error}"
+                return
+            self._socket = found
 
     def ready(self, status: str = "") -> None:
         """Every listener that is enabled answers. Also ends a reload."""
@@ -84,9 +94,14 @@ def watchdog_interval_s(environment: MutableMapping[str, str] | None = None) -> 
     environment = os.environ if environment is None else environment
     microseconds = environment.pop("WATCHDOG_USEC", "")
     for_process = environment.pop("WATCHDOG_PID", "")
-    if not microseconds.isdigit() or for_process not in ("", str(os.getpid())):
+    if for_process not in ("", str(os.getpid())):
         return None
-    return int(microseconds) / 2_000_000 or None
+    return _count(microseconds) / 2_000_000 or None
+
+
+def _count(text: str) -> int:
+    """A whole number as systemd writes it; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 async def watchdog(notify: Notifier, interval_s: float, alive: Callable[[], bool], log: Logger) -> None:
@@ -105,21 +120,34 @@ def inherited_sockets(environment: MutableMapping[str, str] | None = None) -> di
     """Listening sockets that systemd opened, by FileDescriptorName= (a socket unit's name where it has none).
 
     Empty unless $LISTEN_PID is this process. The variables are removed and the descriptors are not passed on.
+    Raises ConfigError where a descriptor is no listening socket.
     """
     environment = os.environ if environment is None else environment
     for_process = environment.pop("LISTEN_PID", "")
     count = environment.pop("LISTEN_FDS", "")
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
-    if for_process != str(os.getpid()) or not count.isdigit():
+    if for_process != str(os.getpid()):
         return {}
     listeners: dict[str, list[socket.socket]] = {}
-    for index in range(int(count)):
-        os.set_inheritable(_FIRST_FD + index, False)
-        listener = socket.socket(fileno=_FIRST_FD + index)
-        listener.setblocking(False)
+    for index in range(min(_count(count), _MOST_FDS)):
+        listener = _listening(_FIRST_FD + index)
         name = names[index] if index < len(names) and names[index] else "unknown"
         listeners.setdefault(name, []).append(listener)
     return listeners
+
+
+def _listening(fd: int) -> socket.socket:
+    """The socket with that number. Raises ConfigError."""
+    try:
+        os.set_inheritable(fd, False)
+        found = socket.socket(fileno=fd)
+    except OSError as error:
+        raise ConfigError(f"$LISTEN_FDS names file descriptor {fd}: {error.strerror}") from error
+    if found.type != socket.SOCK_STREAM or not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        found.detach()  # it is not ours to close
+        raise ConfigError(f"$LISTEN_FDS names file descriptor {fd}, which is no listening stream socket")
+    found.setblocking(False)
+    return found
 
 
 def _socket_name(address: str) -> str:

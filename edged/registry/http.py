@@ -179,16 +179,19 @@ class Http:
             while True:
                 chunk = await chunks.next()
                 if not chunk:
-                    return bytes(body)
+                    break
                 taken += len(chunk)
                 if taken > limit:
                     raise PeerError(f"{shortened(url)}: more than the limit of {limit} bytes")
                 if into is None:
                     body += chunk
                     continue
-                into.write(chunk)
+                await into.take(chunk)
                 if progress is not None:
                     progress(taken, total)
+        if into is not None:
+            await into.flush()
+        return bytes(body)
 
     async def _client(self, url: str, checked: bool) -> httpx2.AsyncClient:
         parts = urlsplit(url)

@@ -8,37 +8,49 @@ is used while its registry is away.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 from urllib.parse import urlsplit
 
 import trio
 
-from edged.errors import PeerError
+from edged.errors import ConfigError, PeerError, is_disk_error
 from edged.registry.config import RegistryConfig, module_path
 from edged.registry.download import Download
 from edged.registry.origin import TRUSTED, Restrictions
+from edged.registry.places import Places
 from edged.registry.reference import Reference, parse_url
-from edged.registry.store import Store, is_moving
+from edged.registry.store import Store, cannot_keep, is_moving
 from edged.telemetry.logs import Logger
-from edged.wasm.compile import MAX_MODULE_BYTES
+from edged.wasm.module_file import MAX_MODULE_BYTES
 
 if TYPE_CHECKING:
     from edged.registry.http import Http, Progress
     from edged.registry.oci import Registry
 
 T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 PULL_S = 3600.0
 """For one module, while data arrives: links of edge nodes are slow. Silence ends a download much sooner."""
 STRANGERS_PULL_S = 300.0
-PULLS_AT_ONCE = 2
+FILES_AT_ONCE = 4
 SAY_EVERY_S = 5.0
 
 
 class ModuleUnavailable(PeerError):
     """The module cannot be fetched now; a later attempt may succeed."""
+
+
+@dataclass(slots=True)
+class _Busy:
+    """A module that is being fetched, or waited for."""
+
+    lock: trio.Lock = field(default_factory=trio.Lock)
+    users: int = 0
 
 
 class Modules:
@@ -53,31 +65,58 @@ class Modules:
         self._config = config
         self._log = log
         self._on_progress = on_progress
-        self._busy: dict[tuple[str, Restrictions], trio.Lock] = {}
-        # Trusted and other downloads have a limit each, so that untrusted authors cannot make the administrator wait.
-        self._limiters = {trusted: trio.CapacityLimiter(PULLS_AT_ONCE) for trusted in (True, False)}
+        self._busy: dict[tuple[Path, Restrictions], _Busy] = {}
+        # Trusted and other downloads have places of their own, so that untrusted authors cannot make the administrator
+        # wait.
+        self._places = {trusted: Places() for trusted in (True, False)}
+        self._files = trio.CapacityLimiter(FILES_AT_ONCE)
 
     def local(self, url: str) -> Path | None:
-        """The module's file, if it is there without a download. For a tag that moves it may be out of date. Raises
-        ConfigError for a URL that cannot name a module."""
+        """The module's file, if it is there without a download; `kept` also says whether it is whole. For a tag that
+        moves it may be out of date. Raises ConfigError for a URL that cannot name a module."""
         if url.startswith("file://"):
             return Path(module_path(url))
         return self.store.find(url)
 
+    async def kept(self, url: str) -> Path | None:
+        """As `local`, and a stored file is compared with what was stored before it is used the first time. Raises
+        ConfigError."""
+        path = self.local(url)
+        if path is None or url.startswith("file://") or self.store.is_known(path):
+            return path
+        problem = await self._in_thread(self.store.examine, path)
+        if not problem:
+            return path
+        self._log.warning("stored module is damaged and not used", module=url, file=str(path), problem=problem)
+        return None
+
     async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:
         """The module's file, fetched if needed. Raises ModuleUnavailable, ConfigError."""
-        stored = self.local(url)
+        stored = await self.kept(url)
         if stored is not None and (url.startswith("file://") or not is_moving(url)):
             return stored
-        lock = self._busy.setdefault((url, restrictions), trio.Lock())
-        waited = lock.locked()
-        async with lock:
-            if waited and (stored := self.store.find(url)) is not None:
+        async with self._alone(self.store.path(url), restrictions) as waited:
+            if waited and (stored := await self.kept(url)) is not None:
                 return stored
-            return await self._fetched(url, restrictions)
+            return await self._fetched(url, restrictions, await self.kept(url))
 
-    async def _fetched(self, url: str, restrictions: Restrictions) -> Path:
-        stored = self.store.find(url)
+    @asynccontextmanager
+    async def _alone(self, path: Path, restrictions: Restrictions) -> AsyncIterator[bool]:
+        """One at a time for each file and each way to fetch it; whether somebody else did so meanwhile. Those with
+        other restrictions do not wait for each other: each has a temporary file of its own."""
+        busy = self._busy.setdefault((path, restrictions), _Busy())
+        busy.users += 1
+        waited = busy.lock.locked()
+        try:
+            async with busy.lock:
+                yield waited
+        finally:
+            busy.users -= 1
+            if not busy.users:
+                del self._busy[path, restrictions]
+
+    async def _fetched(self, url: str, restrictions: Restrictions, stored: Path | None) -> Path:
+        """`stored`: an earlier one, which is used if there is no other now."""
         if self._config.offline:
             if stored is not None:
                 return stored
@@ -85,16 +124,31 @@ class Modules:
                 f"module {url}: not in {self.store.root}, and [registry] offline is true: nothing is fetched"
             )
         try:
-            async with self._limiters[restrictions == TRUSTED]:
-                with self.store.incoming(url) as download:
-                    await self.fetch(url, download, restrictions, self._progress(url))
-                    await trio.to_thread.run_sync(download.settle)
-        except PeerError as error:
-            if stored is None:
-                raise ModuleUnavailable(f"module {url}: {error}") from error
-            self._log.warning("module not fetched, the one fetched before is used", module=url, error=str(error))
-            return stored
-        return self.store.path(url)
+            return await self._download(url, restrictions)
+        except (PeerError, OSError) as error:
+            reason = str(error) if isinstance(error, PeerError) else cannot_keep(self.store.path(url), error)
+            if stored is not None:
+                self._log.warning("module not fetched, the one fetched before is used", module=url, error=reason)
+                return stored
+            if isinstance(error, PeerError) or is_disk_error(error):
+                raise ModuleUnavailable(f"module {url}: {reason}") from error
+            raise ConfigError(reason) from error
+
+    async def _download(self, url: str, restrictions: Restrictions) -> Path:
+        """Into the store. Raises PeerError, OSError, ConfigError."""
+        async with self._places[restrictions == TRUSTED].place(urlsplit(url).netloc):
+            incoming = await self._in_thread(self.store.begin, url)
+            incoming.download.limiter = self._files
+            try:
+                await self.fetch(url, incoming.download, restrictions, self._progress(url))
+                await self._in_thread(incoming.take_place)
+            finally:
+                incoming.drop()
+        return incoming.path
+
+    async def _in_thread(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Hashing and writing of files. Threads of their own: nobody waits for a slow disk who does not need it."""
+        return await trio.to_thread.run_sync(work, *arguments, limiter=self._files)
 
     async def fetch(
         self, url: str, into: Download, restrictions: Restrictions = TRUSTED, progress: Progress | None = None
@@ -111,7 +165,7 @@ class Modules:
                 )
             else:
                 async with self.http(restrictions) as http:
-                    await _download(http, url, into, progress)
+                    await _from_web(http, url, into, progress)
             return
         raise PeerError(f"not there after {limit_s:.0f} s")
 
@@ -171,12 +225,14 @@ class Modules:
         return progress
 
 
-async def _download(http: Http, url: str, into: Download, progress: Progress | None) -> None:
+async def _from_web(http: Http, url: str, into: Download, progress: Progress | None) -> None:
     """An https:// module."""
     answer = await http.request("GET", url, limit=MAX_MODULE_BYTES, progress=progress, into=into)
     if answer.status != 200:
         raise PeerError(f"{urlsplit(answer.url).netloc} answered HTTP {answer.status}")
     if not into.is_module:
         raise PeerError("the response is not a Wasm module")
+    if not into.is_whole:
+        raise PeerError("the response is the beginning of a Wasm module and not all of it")
 
 

@@ -70,8 +70,13 @@ def _url(endpoint: str, environment: Mapping[str, str]) -> str:
 
 
 def _checked(url: str, source: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment
+        _ = parts.port
+    except ValueError:
+        is_right = False
+    if not is_right:
         raise ConfigError(f"{source}: must be an http:// or https:// URL with a host, not {url!r}")
     return url
 
@@ -84,7 +89,7 @@ def _one(environment: Mapping[str, str], name: str) -> str:
 def _seconds(milliseconds: str) -> float:
     if not milliseconds:
         return 10.0
-    if not (milliseconds.isascii() and milliseconds.isdigit() and int(milliseconds) > 0):
+    if not (milliseconds.isascii() and milliseconds.isdigit() and len(milliseconds) <= 9 and int(milliseconds) > 0):
         raise ConfigError(f"{PREFIX}TIMEOUT: must be milliseconds, not {milliseconds!r}")
     return int(milliseconds) / 1000
 

@@ -26,16 +26,16 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from edged.errors import ConfigError, EdgedError, is_disk_error
+from edged.errors import ConfigError, EdgedError, may_pass
 from edged.json_text import dumps, loads
 from edged.process import children
-from edged.process.files import make_folder, write_atomically
+from edged.process.files import make_folder, read_file, write_atomically
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -51,6 +51,9 @@ OVERLAP_S = 3600.0  # a successor CA is trusted this long before it signs
 CA_NAME = "edged webhook CA"
 CLIENT_GROUP = "edged:webhook-callers"
 CHILD_TIMEOUT_S = 60.0
+_OWN_FILES = frozenset({"ca", "ca-next", "ca-old", "ca-bundle", "tls"})
+_TRIES = 2
+"""Of making certificates: the clock may be set while it is done, as a board without a clock of its own does once."""
 EXIT_CONFIG = 2
 """The child's exit code where something has to be mended first, as edged's own."""
 
@@ -70,6 +73,7 @@ class Material:
     ca_bundle: Path
     renew_at: float  # Unix time at which `ensure` has something to do again
     valid_from: float = 0.0  # Unix time before which it would not be accepted
+    mended: tuple[str, ...] = ()  # names of files that were damaged, and have been made anew just now
 
     def is_due(self, now: float) -> bool:
         """Whether `ensure` has something to do: time went on, or the clock was set back before all of this was made."""
@@ -78,9 +82,13 @@ class Material:
     def bundle(self) -> bytes:
         """PEM for `caBundle`: every CA that is or will be in use. Raises ConfigError."""
         try:
-            return self.ca_bundle.read_bytes()
+            bundle = read_file(self.ca_bundle)
         except OSError as error:
             raise ConfigError(f"{self.ca_bundle}: {error.strerror}") from error
+        # With nothing in it, API servers would trust what their system trusts.
+        if bundle.count(b"-----BEGIN CERT") != bundle.count(b"-----END CERT") or b"-----BEGIN CERT" not in bundle:
+            raise ConfigError(f"{self.ca_bundle} is damaged")
+        return bundle
 
     def client(self, name: str) -> tuple[Path, Path]:
         """Certificate and key of the client certificate `name`."""
@@ -105,13 +113,10 @@ def _is_loopback(name: str) -> bool:
 def load(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[str] = ()) -> Material | None:
     """What is there, without any parsing; None when `ensure` must run first (missing, due, other names)."""
     directory = state_dir / "tls"
-    try:
-        state = loads((directory / "state.json").read_bytes())
-        if state["names"] != list(names) or not set(clients) <= set(state["clients"]):
-            return None
-        material = _material(directory, float(state["renew_at"]), float(state["valid_from"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    state = _read_state(directory)
+    if state.names != list(names) or not set(clients) <= set(state.clients):
         return None
+    material = _material(directory, state.renew_at, state.valid_from)
     needed = ["ca-bundle.crt", *(f"{name}.{end}" for name in ("tls", *clients) for end in ("crt", "key"))]
     if material.is_due(now) or not all((directory / name).is_file() for name in needed):
         return None
@@ -123,12 +128,25 @@ def _material(directory: Path, renew_at: float, valid_from: float) -> Material:
     return Material(directory, cert, key, bundle, renew_at, valid_from)
 
 
-async def ensure_in_child(state_dir: Path, names: Sequence[str],
-                          clients: Sequence[str] = ()) -> Material:
-    """`ensure` without importing cryptography here. Raises NotMade, and ConfigError with what the child said."""
-    material = load(state_dir, names, time.time(), clients)
+async def ensure_in_child(state_dir: Path, names: Sequence[str], clients: Sequence[str] = (), *,
+                          look_into: bool = False) -> Material:
+    """`ensure` without importing cryptography here. Raises NotMade, and ConfigError with what the child said.
+
+    `look_into`: also where everything is there and not due, since a file was found to be damaged."""
+    material = None if look_into else load(state_dir, names, time.time(), clients)
     if material is not None:
         return material
+    mended: tuple[str, ...] = ()
+    for _ in range(_TRIES):
+        mended += await _run_child(state_dir, names, clients)
+        material = load(state_dir, names, time.time(), clients)
+        if material is not None:
+            return replace(material, mended=mended)
+    raise NotMade(f"certificates in {state_dir} are due again after being made; is the clock moving?")
+
+
+async def _run_child(state_dir: Path, names: Sequence[str], clients: Sequence[str]) -> tuple[str, ...]:
+    """Names of damaged files that were made anew. Raises NotMade, ConfigError."""
     options = [f"--name={name}" for name in names] + [f"--client={client}" for client in clients]
     command = children.own_program("edged.tls.certificates", "--state-dir", str(state_dir), *options)
     try:
@@ -140,10 +158,7 @@ async def ensure_in_child(state_dir: Path, names: Sequence[str],
     if ended.code != 0:
         kind = ConfigError if ended.code == EXIT_CONFIG else NotMade
         raise kind(f"cannot make certificates in {state_dir}: {ended.reason}")
-    material = load(state_dir, names, time.time(), clients)
-    if material is None:
-        raise NotMade(f"certificates in {state_dir} are due again after being made; is the clock moving?")
-    return material
+    return tuple(ended.output.decode(errors="replace").split())
 
 
 # --- everything below needs cryptography
@@ -168,10 +183,10 @@ class Pair:
 
 
 def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[str] = ()) -> Material:
-    """Make or renew what is missing or due, and say where it is. Raises ConfigError.
+    """Make or renew what is missing, due or damaged, and say where it is. Raises ConfigError.
 
-    Running it twice changes nothing the second time. A file that cannot be read as what it should be is an
-    error that names it, not a reason to replace a CA that clients trust.
+    Running it twice changes nothing the second time. A file that a power cut left empty or half is made anew; a CA that
+    clients trust stays in the bundle as long as its certificate can be found anywhere.
     """
     if not names:
         raise ConfigError("a serving certificate needs at least one host name or address")
@@ -179,10 +194,11 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
     try:
         make_folder(directory, 0o700)
         directory.chmod(0o700)
+        mended = _damaged(directory, clients)
         authority, next_step = _ensure_authority(directory, now)
         serving, caller = _serving_extensions(names), _client_extensions()
         leaves = [_ensure_leaf(directory, "tls", authority, serving, SERVING_LIFE_S, now)]
-        clients = sorted({*clients, *_read_state(directory).get("clients", [])})
+        clients = sorted({*clients, *_known_clients(directory)})
         for client in clients:
             leaves.append(_ensure_leaf(directory, client, authority, caller, CLIENT_LIFE_S, now))
         renew_at = min(next_step, *(leaf.renew_at() for leaf in leaves))
@@ -191,15 +207,56 @@ def ensure(state_dir: Path, names: Sequence[str], now: float, clients: Sequence[
         write_atomically(directory / "state.json", dumps(state), 0o600)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: {error.strerror}") from error
-    return _material(directory, renew_at, valid_from)
+    return replace(_material(directory, renew_at, valid_from), mended=tuple(mended))
 
 
-def _read_state(directory: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What state.json says; nothing where it is missing or damaged."""
+
+    names: list[str] = field(default_factory=list)
+    clients: list[str] = field(default_factory=list)
+    renew_at: float = 0.0
+    valid_from: float = 0.0
+
+
+def _read_state(directory: Path) -> _State:
     try:
-        state = loads((directory / "state.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
+        state = loads(read_file(directory / "state.json"))
+        return _State(_strings(state["names"]), _strings(state["clients"]), float(state["renew_at"]),
+                      float(state["valid_from"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return _State()
+
+
+def _known_clients(directory: Path) -> list[str]:
+    """Whom certificates were made for; where state.json is damaged, their files tell it."""
+    state = _read_state(directory)
+    if state.names:
+        return state.clients
+    return [path.stem for path in directory.glob("*.crt")
+            if path.stem not in _OWN_FILES and path.with_suffix(".key").exists()]
+
+
+def _strings(value: object) -> list[str]:
+    """Raises TypeError."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise TypeError("not a list of strings")
+    return value
+
+
+def _damaged(directory: Path, clients: Sequence[str]) -> list[str]:
+    """Names of files that are there and are not what they should be."""
+    pairs = [f"{name}.{end}" for name in ("ca", "ca-next", "tls", *clients) for end in ("crt", "key")]
+    damaged = [name for name in [*pairs, "ca-old.crt"] if _is_damaged(directory / name)]
+    bundle = directory / "ca-bundle.crt"
+    return [*damaged, bundle.name] if bundle.exists() and not _certificates_in(bundle) else damaged
+
+
+def _is_damaged(path: Path) -> bool:
+    if not path.exists():
+        return False
+    return (_read_key(path) if path.suffix == ".key" else _read_cert(path)) is None
 
 
 def _ensure_authority(directory: Path, now: float) -> tuple[Pair, float]:
@@ -231,8 +288,13 @@ def _trusted_since(pair: Pair) -> float:
 
 def _promote(directory: Path, successor: Pair) -> None:
     """The current CA, if any, becomes the old one. Order: nothing is lost when it is cut off midway."""
-    with suppress(FileNotFoundError):
-        write_atomically(directory / "ca-old.crt", (directory / "ca.crt").read_bytes(), 0o644)
+    old = _read_cert(directory / "ca.crt")
+    # Where its file is damaged, the bundle still has it.
+    known = [cert for cert in _certificates_in(directory / "ca-bundle.crt") if cert != successor.cert]
+    if old is None and known:
+        old = known[0]
+    if old is not None:
+        write_atomically(directory / "ca-old.crt", _pem(old), 0o644)
     _write_pair(directory, "ca", successor)
     _remove_successor(directory)
 
@@ -250,7 +312,7 @@ def _write_bundle(directory: Path, current: Pair, successor: Pair | None, now: f
         certs += [old] if begin <= now < end else []
     bundle = b"".join(_pem(cert) for cert in certs)
     path = directory / "ca-bundle.crt"
-    if not path.exists() or path.read_bytes() != bundle:
+    if not path.exists() or read_file(path) != bundle:
         write_atomically(path, bundle, 0o644)
 
 
@@ -374,29 +436,47 @@ def _pem(cert: x509.Certificate) -> bytes:
 
 
 def _read_cert(path: Path) -> x509.Certificate | None:
+    """None where there is none, or where it is damaged."""
     from cryptography import x509
 
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes())
-    except FileNotFoundError:
+        return x509.load_pem_x509_certificate(read_file(path))
+    except (FileNotFoundError, ValueError):
         return None
-    except ValueError as error:
-        raise ConfigError(f"{path} is not a certificate ({error}); remove it to get a new one") from error
 
 
-def _read_pair(directory: Path, name: str) -> Pair | None:
-    """None when a half is missing or the halves differ: a renewal was cut off between two files."""
+def _certificates_in(path: Path) -> list[x509.Certificate]:
+    """[] where there are none, or where the file is damaged."""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates(read_file(path))
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _read_key(path: Path) -> EllipticCurvePrivateKey | None:
+    """None where there is none, or where it is damaged."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    cert, key_path = _read_cert(directory / f"{name}.crt"), directory / f"{name}.key"
     try:
-        key = load_pem_private_key(key_path.read_bytes(), None)
-    except FileNotFoundError:
+        key = load_pem_private_key(read_file(path), None)
+    except (FileNotFoundError, ValueError, TypeError, UnsupportedAlgorithm):
         return None
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{key_path} is not a private key ({error}); remove it to get a new one") from error
-    if cert is None or not isinstance(key, EllipticCurvePrivateKey) or cert.public_key() != key.public_key():
+    return key if isinstance(key, EllipticCurvePrivateKey) else None
+
+
+def _read_pair(directory: Path, name: str) -> Pair | None:
+    """None when a half is missing or damaged, or the halves differ: a renewal was cut off between two files."""
+    cert, key = _read_cert(directory / f"{name}.crt"), _read_key(directory / f"{name}.key")
+    if key is not None and cert is None and name == "ca":  # the bundle has its certificate, too
+        known = _certificates_in(directory / "ca-bundle.crt")
+        cert = next((each for each in known if each.public_key() == key.public_key()), None)
+        if cert is not None:
+            write_atomically(directory / "ca.crt", _pem(cert), 0o644)
+    if key is None or cert is None or cert.public_key() != key.public_key():
         return None
     return Pair(cert, key)
 
@@ -418,10 +498,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     os.umask(0o077)
     try:
-        ensure(given.state_dir, given.name, time.time(), given.client)
+        made = ensure(given.state_dir, given.name, time.time(), given.client)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        return 1 if is_disk_error(error) else EXIT_CONFIG
+        return 1 if may_pass(error) else EXIT_CONFIG
+    print(*made.mended)
     return 0
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edged.errors import ConfigError
+from edged.process.files import in_memory, read_file
 
 ClientAuth = Literal["require", "request", "off"]
 
@@ -63,13 +64,17 @@ class ServerTls:
         """The files (or other ones) as they are now, where they changed and can be used. Never raises: see `error`."""
         files = files or self.files
         try:
-            if _digest(files.all()) == self._digest and files == self.files:
+            if files == self.files and _digest(files, _read_all(files)) == self._digest:
                 self.error = ""
                 return None
             return _prepare(files)
         except ConfigError as error:
             self.error = str(error)
             return None
+
+    def refuse(self, why: str) -> None:
+        """What was prepared is not used: the old material is better."""
+        self.error = f"TLS certificate {self.files.cert}: {why}"
 
     def install(self, prepared: Prepared) -> None:
         """New connections get this from now on."""
@@ -88,34 +93,37 @@ class ServerTls:
 
 def _prepare(files: TlsFiles) -> Prepared:
     """Raises ConfigError."""
-    digest, certificate = _digest(files.all()), _read(files.cert)
-    context = make_context(files)
-    if _digest(files.all()) != digest:
-        raise ConfigError("the files changed while they were read")
-    return Prepared(files, digest, context, certificate)
+    contents = _read_all(files)
+    return Prepared(files, _digest(files, contents), _context(files, contents), contents[files.cert])
 
 
 def make_context(files: TlsFiles) -> ssl.SSLContext:
     """TLS 1.2 or later, HTTP/1.1 only. Raises ConfigError that names the file at fault."""
+    return _context(files, _read_all(files))
+
+
+def _context(files: TlsFiles, contents: Mapping[Path, bytes]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0  # clients keep their connections; tickets would only cost memory and bytes
     try:
-        context.load_cert_chain(files.cert, files.key, password=_no_password)
+        with in_memory(contents[files.cert]) as cert, in_memory(contents[files.key]) as key:
+            context.load_cert_chain(cert, key, password=_no_password)
     except (ssl.SSLError, OSError, ConfigError) as error:
         raise ConfigError(f"TLS certificate {files.cert} with key {files.key}: {_reason(error)}") from error
     if files.client_auth != "off":
         for path in files.client_ca:
-            _trust(context, path)
+            _trust(context, path, contents[path])
         context.verify_mode = ssl.CERT_REQUIRED if files.client_auth == "require" else ssl.CERT_OPTIONAL
     return context
 
 
-def _trust(context: ssl.SSLContext, path: Path) -> None:
+def _trust(context: ssl.SSLContext, path: Path, content: bytes) -> None:
     try:
-        context.load_verify_locations(cafile=path)
+        with in_memory(content) as file:
+            context.load_verify_locations(cafile=file)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"client CA {path}: {_reason(error)}") from error
 
@@ -132,16 +140,19 @@ def _no_password() -> str:
     raise ConfigError("encrypted private keys are not supported: write it without, `openssl pkey -in KEY -out NEW`")
 
 
-def _digest(paths: Sequence[Path]) -> bytes:
+def _read_all(files: TlsFiles) -> dict[Path, bytes]:
+    """Each file once: what is checked is what is used. Raises ConfigError."""
+    contents = {}
+    for path in files.all():
+        try:
+            contents[path] = read_file(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+    return contents
+
+
+def _digest(files: TlsFiles, contents: Mapping[Path, bytes]) -> bytes:
     digest = hashlib.sha256()
-    for path in paths:
-        data = _read(path)
-        digest.update(len(data).to_bytes(8, "big") + data)
+    for path in files.all():
+        digest.update(len(contents[path]).to_bytes(8, "big") + contents[path])
     return digest.digest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error

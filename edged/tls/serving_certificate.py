@@ -16,13 +16,14 @@ from pathlib import Path
 
 import trio
 
-from edged.errors import EdgedError
+from edged.errors import ConfigError, EdgedError
 from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
-from edged.tls.certificates import Material
+from edged.tls.certificates import Material, NotMade
 from edged.tls.config import TlsConfig
 from edged.tls.contexts import ClientAuth, ServerTls, TlsFiles
+from edged.tls.validity import is_worse
 
 LOOK_S = 5.0
 RETRY_S = 60.0
@@ -67,17 +68,29 @@ class Certificates:
         return not self._own.cert
 
     async def load(self) -> ServerTls:
-        """The first material. Raises ConfigError, NotMade."""
-        self.tls = ServerTls(await self._files())
-        self.bundle = self._bundle_of(self.tls.certificate)
+        """The first material. Raises ConfigError, NotMade; given files may be written by another program, which may be
+        late."""
+        files = await self._files()
+        try:
+            self._use(files)
+        except ConfigError as error:
+            if self._material is None:
+                raise NotMade(str(error)) from error
+            await self._mend()
+            self._use(await self._files())
+        assert self.tls is not None
         return self.tls
+
+    def _use(self, files: TlsFiles) -> None:
+        tls = ServerTls(files)
+        self.tls, self.bundle = tls, self._bundle_of(tls.certificate)
 
     async def run(self) -> None:
         """Renew and take up what changed, for ever."""
         retry_at = 0.0
         while True:
             await trio.sleep(LOOK_S)
-            if self._material is not None and self._material.is_due(self._now()) and trio.current_time() >= retry_at:
+            if trio.current_time() >= retry_at and self._is_due():
                 renewed = False
                 with boundary(self._log, "certificate", "renewal") as unit:
                     renewed = await self._renew()
@@ -88,10 +101,33 @@ class Certificates:
             with boundary(self._log, "certificate", "new files"):
                 await self.take_up()
 
+    def _is_due(self) -> bool:
+        """Whether edged's own files are to be renewed, or are damaged."""
+        failed = bool(self._renewal_error or self._damage())
+        return self._material is not None and (failed or self._material.is_due(self._now()))
+
+    def _damage(self) -> str:
+        if self._material is None or self.tls is None:
+            return ""
+        try:
+            self._material.bundle()
+        except EdgedError as error:
+            return str(error)
+        return self.tls.error
+
+    async def _mend(self) -> None:
+        """Have every file of edged's own looked into, and made anew where it is damaged. Raises as `_ensure` does."""
+        self._material = await certificates.ensure_in_child(self._state_dir, self._names, look_into=True)
+        for name in self._material.mended:
+            self._log.warning("damaged certificate file replaced", file=str(self._material.directory / name))
+
     async def _renew(self) -> bool:
         """Have a new certificate made; whether there is one. Otherwise the old one stays in use."""
         try:
-            self._material = await self._ensure()
+            if self._damage():
+                await self._mend()
+            else:
+                self._material = await self._ensure()
         except EdgedError as error:
             self._renewal_error = str(error)
             self._log.error("certificates not renewed", error=str(error))
@@ -103,6 +139,9 @@ class Certificates:
         """Use the files if they changed and can be used."""
         assert self.tls is not None
         prepared = self.tls.prepare()
+        if prepared is not None and (worse := is_worse(prepared.certificate, self.tls.certificate, self._now())):
+            self.tls.refuse(worse)
+            prepared = None
         if self.tls.error and self.tls.error != self._said:
             self._log.error("new certificate refused, the old one stays in use", error=self.tls.error)
         self._said = self.tls.error

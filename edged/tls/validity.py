@@ -2,7 +2,7 @@
 
 The cryptography package reads whole certificates and costs 8 MB that a daemon would never get back; Python's ssl reads
 none that it was not shown in a handshake. DER is a tree of (tag, length, content); the times are at a fixed place in
-it. Called by edged/daemon/health.py.
+it. Called by edged/daemon/health.py and tls/serving_certificate.py.
 """
 
 from __future__ import annotations
@@ -26,6 +26,24 @@ def validity(pem: bytes) -> tuple[float, float] | None:
         return _validity(binascii.a2b_base64(found[1])) if found else None
     except (ValueError, IndexError, OverflowError):
         return None
+
+
+def is_worse(new: bytes, old: bytes, now: float) -> str:
+    """Why nobody accepts the certificate `new` at this time while `old` would do, or is nearer to it; "" where `new`
+    is to be used. PEM. What cannot be read is not judged."""
+    fresh, used = validity(new), validity(old)
+    if fresh is None or used is None or fresh[0] <= now < fresh[1]:
+        return ""
+    said = f"it expired at {_rfc3339(fresh[1])}" if now >= fresh[1] else f"it is valid from {_rfc3339(fresh[0])} on"
+    if used[0] <= now < used[1]:
+        return f"{said}, and the one in use is valid until {_rfc3339(used[1])}"
+    if now >= fresh[1] and (now < used[0] or used[1] > fresh[1]):
+        return f"{said}, before the one in use"
+    return ""
+
+
+def _rfc3339(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _validity(der: bytes) -> tuple[float, float]:

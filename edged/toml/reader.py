@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from edged.errors import did_you_mean_or_all
+from edged.errors import did_you_mean_or_all, shown
 from edged.toml.lines import Path
 
 T = TypeVar("T")
@@ -260,7 +260,7 @@ def address(*, empty: bool = False) -> Check:
 def split_address(value: str) -> tuple[str, int]:
     """`127.0.0.1:8443`, `[::1]:8443`, `localhost:0` -> (host, port). Raises Bad."""
     host, colon, port = value.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise Bad(f'must be "host:port" with a port from 0 to 65535, not {quoted(value)}')
     if not host:
         raise Bad(f'needs a host: "127.0.0.1:{port}", or "0.0.0.0:{port}" for every IPv4 address')
@@ -380,5 +380,7 @@ def _repeated(values: Sequence[object]) -> Any:
 
 
 def quoted(value: object) -> str:
-    shown = repr(value) if not isinstance(value, str) else '"' + value.encode("unicode_escape").decode() + '"'
-    return shown if len(shown) <= 120 else shown[:117] + "..."
+    if not isinstance(value, str):
+        return shown(value)
+    text = f'"{value.encode("unicode_escape").decode()}"'
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,16 +120,6 @@ def test_a_closed_pipe_is_quiet() -> None:
     os.close(writer)
     assert done.returncode == 141
     assert done.stderr == ""
-
-
-def test_a_reload_that_is_asked_for_too_early_ends_nothing(tmp_path: Path) -> None:
-    """SIGHUP ends a process that has not said otherwise: from its first line on, `run` has."""
-    before = signal.getsignal(signal.SIGHUP)
-    try:
-        assert cli.main(["run", "--config", str(tmp_path / "none.toml")]) == 2
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("command", [["version"], ["crds"], ["--help"], ["policy", "run", "--help"]])

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import trio
 
 from edged.errors import PeerError
+from edged.kube import credentials
 from edged.kube.client import ApiClient, Session
+from edged.kube.credentials import ExecAuth
 from edged.process.files import write_atomically
+from tests.hostile_values import hostile_bytes, texts
 from tests.kube.kubeconfigs import at, config, opened, write
 from tests.kube.support import PODS_PATH, fake_server, run
+from tests.programs import ends_soon
 
 
 def plugin(tmp_path: Path, body: str, version: str = "v1") -> dict[str, Any]:
@@ -65,6 +70,11 @@ def test_credential_plugin_runs_once_and_again_after_a_401(tmp_path: Path) -> No
         ("print('{}')", "did not print an ExecCredential"),
         ("print(json.dumps({'status': {'clientCertificateData': 'x'}}))", "gave no token"),
         ("print(json.dumps({'status': {'token': 't', 'expirationTimestamp': 'soon'}}))", "did not print"),
+        ("print(json.dumps({'status': {'token': 't', 'expirationTimestamp': '0001-01-01'}}))", "did not print"),
+        ("print(json.dumps({'status': {'token': 'a\\r\\nb: c'}}))", "no HTTP header can hold"),
+        ("print(json.dumps({'status': {'token': '\\u20ac'}}))", "no HTTP header can hold"),
+        ("print(json.dumps({'status': {'token': 'x' * 100000}}))", "no HTTP header can hold"),
+        ("while True: print('x' * 4096)", "wrote more than 1048576 bytes"),
     ],
 )
 def test_credential_plugins_that_fail(tmp_path: Path, body: str, message: str) -> None:
@@ -160,3 +170,75 @@ def test_a_token_file_without_a_token_fails_the_request_and_is_looked_at_again(
             await client.aclose()
 
     run(main)
+
+
+EXEC_CREDENTIAL = {
+    "apiVersion": "client.authentication.k8s.io/v1",
+    "kind": "ExecCredential",
+    "status": {"token": "t", "expirationTimestamp": "2001-01-01T00:00:00Z"},
+}
+
+
+def test_whatever_a_plugin_prints_is_a_token_or_an_error_of_ours(tmp_path: Path) -> None:
+    content = config(exec=plugin(tmp_path, ""))
+    auth = opened(at(write(tmp_path / "config", content))).auth
+    assert isinstance(auth, ExecAuth)
+    answers = [text for _, text in texts(EXEC_CREDENTIAL, Random(1), each=30)] + [text for _, text in hostile_bytes()]
+    good = 0
+    for answer in answers:
+        try:
+            token, moment = auth._token_of(answer)
+        except PeerError as error:
+            assert len(str(error)) < 2000
+        else:
+            assert token.isprintable() and moment >= 0.0
+            good += 1
+    assert 0 < good < len(answers) / 2
+
+
+def test_a_plugin_that_does_not_end_is_killed_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its time limit, although it shares its output with a child that would hold it open."""
+    monkeypatch.setattr(credentials, "PLUGIN_TIMEOUT_S", 2.0)
+
+    async def main() -> None:
+        session = opened(at(write(tmp_path / "config", config(exec=plugin(tmp_path, FORKING)))))
+        with pytest.raises(PeerError, match="took more than 2 s"):
+            await session.authorization()
+        await session.retire()
+
+    run(main)
+    assert all(ends_soon(int((tmp_path / name).read_text())) for name in ("plugin", "child"))
+
+
+def test_a_plugin_ends_when_it_is_not_configured_any_more(tmp_path: Path) -> None:
+    async def main() -> None:
+        session = opened(at(write(tmp_path / "config", config(exec=plugin(tmp_path, FORKING)))))
+
+        async def ask() -> None:
+            with pytest.raises(PeerError, match="not configured any more"):
+                await session.authorization()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            while not (tmp_path / "child").exists():
+                await trio.sleep(0.02)
+            await session.retire()
+        with pytest.raises(PeerError, match="not configured any more"):
+            await session.authorization()
+
+    run(main)
+    assert all(ends_soon(int((tmp_path / name).read_text())) for name in ("plugin", "child"))
+
+
+FORKING = """
+import time
+here = pathlib.Path(__file__).parent
+child = os.fork()
+if child:
+    (here / "plugin").write_text(str(os.getpid()))
+    (here / "new").write_text(str(child))
+    (here / "new").rename(here / "child")
+time.sleep(600)
+"""

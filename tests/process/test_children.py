@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import trio.testing
 from edged.process import children
 from edged.process.children import Child, ChildFailed, ChildTooSlow, Ended
 from edged.process.files import in_memory
+from tests.programs import ends_soon
 
 PATIENT_S = 60.0
 
@@ -75,6 +77,44 @@ def test_too_much_output() -> None:
 def test_too_slow() -> None:
     with pytest.raises(ChildTooSlow, match=r"within 0\.2 s"):
         run("import time; time.sleep(1000)", within_s=0.2)
+
+
+def test_a_child_of_the_program_does_not_keep_it_waiting() -> None:
+    """It holds stderr open, as a daemon does that closed only its standard output."""
+    code = "import os, time; child = os.fork(); child or os.close(1) or time.sleep(600); print(child)"
+    ended = run(code)
+
+    assert ended.code == 0
+    assert ends_soon(int(ended.output))
+
+
+def test_what_the_program_started_is_killed_with_it(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    forks = "import os, time; child = os.fork(); child or time.sleep(600)"
+    code = f"{forks}; open({str(pid)!r}, 'w').write(str(child)); print('xxx', flush=True); time.sleep(600)"
+    with pytest.raises(ChildTooSlow):
+        run(code, within_s=3.0)
+    assert ends_soon(int(pid.read_text()))
+    with pytest.raises(ChildFailed, match="more than 2 bytes"):
+        run(code, most_bytes=2)
+    assert ends_soon(int(pid.read_text()))
+
+
+@pytest.mark.parametrize(
+    "command", [["a\0b"], ["cat", "\0"], ["cat", "\ud800"], [""], ["x" * 5000], ["cat", "x" * (1 << 24)]]
+)
+def test_commands_that_cannot_be_started(command: list[str]) -> None:
+    async def main() -> None:
+        await children.run(command, within_s=PATIENT_S)
+
+    with pytest.raises(ChildFailed):
+        trio.run(main)
+
+
+@pytest.mark.parametrize("environment", [{"a=b": "c"}, {"A": "\0"}, {"\0": ""}, {"A": "\ud800"}])
+def test_environments_that_cannot_be_given(environment: dict[str, str]) -> None:
+    with pytest.raises(ChildFailed):
+        run("pass", environment=environment)
 
 
 def test_no_such_program() -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import trio
 
+from edged.cli import status_client
 from edged.cli.status_client import ask
 from edged.errors import ConfigError, PeerError
 from edged.process import status_socket as status
 from edged.telemetry.logs import Logger, LogStyle
+from tests.hostile_values import hostile_bytes, texts
 
 
 async def echo(request: dict[str, Any], tell: status.Tell) -> dict[str, Any]:
@@ -94,6 +98,49 @@ def test_nonsense_gets_an_error(tmp_path: Path, request_line: bytes) -> None:
             assert (await stream.receive_some()).startswith(b'{"error":')
 
     with_server(tmp_path / "s", body)
+
+
+def test_whatever_is_asked_the_next_one_is_answered(tmp_path: Path) -> None:
+    asked = {"operation": "status", "pod": "default/p"}
+    questions = [*(text for _, text in hostile_bytes(asked)), *(text for _, text in texts(asked, Random(1), each=20))]
+
+    async def body(path: str) -> None:
+        for question in questions:
+            async with await trio.open_unix_socket(path) as stream:
+                with contextlib.suppress(trio.BrokenResourceError):  # it was longer than is read
+                    await stream.send_all(question[:200_000] + b"\n")
+                    await stream.send_eof()
+                    assert (await stream.receive_some()).startswith((b'{"error":', b'{"result":')), question
+        assert (await in_thread(path, "status"))["node"] == "edge-1"
+
+    lines = with_server(tmp_path / "s", body)
+    assert not any("internal error" in line for line in lines)
+
+
+def test_an_answer_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something else than edged may listen there."""
+    monkeypatch.setattr(status_client, "_LINE_BYTES", 1 << 20)
+    path, sent = str(tmp_path / "s"), 0
+
+    async def serve(stream: trio.SocketStream) -> None:
+        nonlocal sent
+        with contextlib.suppress(trio.BrokenResourceError):
+            while True:
+                await stream.send_all(b"x" * 65536)
+                sent += 65536
+
+    async def main() -> None:
+        listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        await listening.bind(path)
+        listening.listen()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, serve, [trio.SocketListener(listening)])
+            with pytest.raises(PeerError, match="a line of more than"):
+                await in_thread(path, "status")
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert sent < 8 << 20
 
 
 def test_a_client_that_hangs_up(tmp_path: Path) -> None:

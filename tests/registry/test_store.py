@@ -1,6 +1,9 @@
 """The local store: Kubewarden's layout, whole files, `latest`."""
 
 import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +75,113 @@ def test_what_is_downloaded_takes_its_place_whole_or_not_at_all(tmp_path):
         download.write(b"\0asm other")
         raise RuntimeError
     assert store.path(url).read_bytes() == b"\0asm whole"
+
+
+WHOLE = b"\0asm\1\0\0\0" + b"\0\4\3abc"
+
+
+def damaged(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    changed = {"cut": content[:-3], "flipped": content[:-1] + b"X", "empty": b"", "another": b"\0asm\1\0\0\0"}[how]
+    path.write_bytes(changed)
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "empty", "another"])
+def test_what_is_not_what_was_stored_is_removed(tmp_path, how):
+    store, url = Store(tmp_path / "modules"), "registry://h:5000/a/p:v1"
+    path = store.keep(url, WHOLE)
+    assert store.is_known(path) and store.examine(path) == ""
+    damaged(path, how)
+    assert not store.is_known(path)
+    later = Store(tmp_path / "modules")
+    assert not later.is_known(path)
+    assert later.examine(path) == "its digest is not the one with which it was stored"
+    assert later.find(url) is None and list(later.items()) == []
+    later.keep(url, WHOLE + WHOLE[8:])
+    assert Store(tmp_path / "modules").examine(path) == ""
+
+
+def test_what_another_program_stored_is_taken_if_it_is_whole_and_watched_from_then_on(tmp_path):
+    """kwctl, or a person with cp."""
+    store = Store(tmp_path)
+    good, bad = (store.path(f"registry://h/p:{tag}") for tag in ("good", "bad"))
+    good.parent.mkdir(parents=True)
+    good.write_bytes(WHOLE)
+    bad.write_bytes(WHOLE[:-2])
+    assert store.examine(good) == "" and store.is_known(good)
+    assert store.examine(bad) == "it is not a whole module" and not bad.exists()
+    damaged(good, "flipped")
+    assert "digest" in Store(tmp_path).examine(good) and not good.exists()
+
+
+def test_what_cannot_be_recorded_or_removed_is_still_judged(tmp_path, monkeypatch):
+    """A disk that is read-only by now."""
+    store = Store(tmp_path)
+    good = store.keep("registry://h/p:v1", WHOLE)
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("edged.registry.store.locked", refuse)
+    monkeypatch.setattr("edged.registry.store.write_atomically", refuse)
+    assert Store(tmp_path).examine(good) == ""
+    damaged(good, "flipped")
+    assert "digest" in Store(tmp_path).examine(good) and good.exists()
+
+
+def test_a_power_cut_between_record_and_file_costs_nothing(tmp_path, monkeypatch):
+    store, url = Store(tmp_path), "registry://h/p:latest"
+    path = store.keep(url, WHOLE)
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("edged.registry.store.os.replace", cut)
+        store.keep(url, WHOLE + WHOLE[8:])
+    assert Store(tmp_path).examine(path) == "" and path.read_bytes() == WHOLE
+    store.keep(url, WHOLE + WHOLE[8:])
+    assert Store(tmp_path).examine(path) == "" and path.read_bytes() == WHOLE + WHOLE[8:]
+
+
+def test_many_writers_of_one_module_leave_a_whole_one(tmp_path):
+    """Threads and processes that store other bytes under one name, and readers beside them."""
+    url = "registry://h/p:latest"
+    contents = [WHOLE + b"\0\4\3" + bytes([n]) * 3 + (b"\0\xff\xff\3\1" + bytes(65534)) * n for n in range(1, 5)]
+    folder = tmp_path / "modules"
+    program = (
+        "import sys; from pathlib import Path; from edged.registry.store import Store\n"
+        "data = sys.stdin.buffer.read()\n"
+        f"for _ in range(30): Store(Path({str(folder)!r})).keep({url!r}, data)"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) for _ in contents]
+    for child, content in zip(children, contents, strict=True):
+        child.stdin.write(content)
+        child.stdin.close()
+    while any(child.poll() is None for child in children):
+        store = Store(folder)
+        path = store.find(url)
+        if path is not None:
+            assert store.examine(path) == ""
+    assert [child.wait() for child in children] == [0] * 4
+    store = Store(folder)
+    path = store.find(url)
+    assert store.examine(path) == "" and path.read_bytes() in contents
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name], "and nothing unfinished"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://h/" + "a" * 4096, "https://h/" + "a/" * 2048 + "x", "https://" + "a" * 300 + "/x",
+     "https://h/x?" + "a" * 9, "registry://h/" + "a" * 4096, "registry://h/" + "a/" * 2048 + "x", "https://[",
+     "https://../x"],
+)  # fmt: skip
+def test_long_and_broken_addresses(tmp_path, url):
+    try:
+        assert Store(tmp_path).find(url) is None
+        assert len(url) < 30
+    except ConfigError as error:
+        assert len(str(error)) < 500
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from edged.errors import ConfigError
 from edged.telemetry.otlp_settings import Settings, read
+from tests.hostile_values import STRINGS
 
 P = "OTEL_EXPORTER_OTLP_"
 
@@ -58,3 +59,14 @@ def test_what_cannot_be_done_is_said_and_values_are_not_shown(name: str, value: 
 def test_endpoints_that_are_none(url: str):
     with pytest.raises(ConfigError, match="ENDPOINT"):
         read("", {f"{P}ENDPOINT": url})
+
+
+@pytest.mark.parametrize("name", ["ENDPOINT", "TRACES_ENDPOINT", "HEADERS", "TIMEOUT", "PROTOCOL", "COMPRESSION"])
+def test_any_value_of_a_variable_is_taken_or_refused(name):
+    refused = 0
+    for value in STRINGS:
+        try:
+            read("", {f"{P}ENDPOINT": "http://c", f"{P}{name}": value, "OTEL_RESOURCE_ATTRIBUTES": value})
+        except ConfigError:
+            refused += 1
+    assert refused > 5

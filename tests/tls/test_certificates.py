@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import stat
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
@@ -19,6 +22,7 @@ from edged.errors import ConfigError, EdgedError
 from edged.process import children
 from edged.tls import certificates
 from edged.tls.certificates import DAY_S, OVERLAP_S, ensure, ensure_in_child, load, serving_names
+from tests.hostile_values import hostile_bytes, mutations
 
 NOW = 1_800_000_000.0
 NAMES = ["127.0.0.1", "localhost"]
@@ -169,12 +173,75 @@ def test_a_promotion_that_was_cut_off_keeps_the_old_ca(tmp_path):
     assert old in bundle(tmp_path) and not (directory / "ca-next.crt").exists()
 
 
-@pytest.mark.parametrize("name", ["ca.crt", "ca.key", "tls.crt"])
-def test_a_damaged_file_is_an_error_that_names_it(tmp_path, name):
+@pytest.mark.parametrize("damage", [b"", b"damaged", b"-----BEGIN CERTIFICATE-----\nMIIB", b"\xff\0"])
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "client.crt", "client.key", "ca-bundle.crt"])
+def test_a_damaged_file_is_made_anew_and_the_ca_stays(tmp_path, name, damage):
+    ensure(tmp_path, NAMES, NOW, ["client"])
+    authority = cert(tmp_path, "ca")
+    (tmp_path / "tls" / name).write_bytes(damage)
+    made = ensure(tmp_path, NAMES, NOW, ["client"])
+    assert made.mended == (name,) and cert(tmp_path, "ca") == authority and bundle(tmp_path) == [authority]
+    cert(tmp_path, name.partition(".")[0].replace("ca-bundle", "tls")).verify_directly_issued_by(authority)
+    assert ensure(tmp_path, NAMES, NOW, ["client"]).mended == ()
+
+
+def test_a_damaged_ca_certificate_is_found_in_the_bundle(tmp_path):
     ensure(tmp_path, NAMES, NOW)
-    (tmp_path / "tls" / name).write_bytes(b"damaged")
-    with pytest.raises(ConfigError, match=name.replace(".", r"\.")):
+    authority, leaf = cert(tmp_path, "ca"), cert(tmp_path, "tls")
+    (tmp_path / "tls" / "ca.crt").write_bytes(b"")
+    assert ensure(tmp_path, NAMES, NOW).mended == ("ca.crt",)
+    assert (cert(tmp_path, "ca"), cert(tmp_path, "tls")) == (authority, leaf)
+
+
+@pytest.mark.parametrize("names", [("ca.key",), ("ca.key", "ca.crt")])
+def test_a_damaged_ca_key_gives_a_new_ca_and_keeps_the_old_one_trusted(tmp_path, names):
+    ensure(tmp_path, NAMES, NOW)
+    old = cert(tmp_path, "ca")
+    for name in names:
+        (tmp_path / "tls" / name).write_bytes(b"")
+    assert set(ensure(tmp_path, NAMES, NOW + 60).mended) == set(names)
+    assert bundle(tmp_path) == [cert(tmp_path, "ca"), old] and cert(tmp_path, "ca") != old
+    cert(tmp_path, "tls").verify_directly_issued_by(cert(tmp_path, "ca"))
+
+
+def test_everything_empty_at_once(tmp_path):
+    ensure(tmp_path, NAMES, NOW, ["client"])
+    for path in (tmp_path / "tls").iterdir():
+        path.write_bytes(b"")
+    ensure(tmp_path, NAMES, NOW)
+    for name in ("tls", "client"):
+        cert(tmp_path, name).verify_directly_issued_by(cert(tmp_path, "ca"))
+    assert load(tmp_path, NAMES, NOW, ["client"]) is not None
+
+
+def test_whatever_state_json_holds_it_is_written_anew(tmp_path):
+    ensure(tmp_path, NAMES, NOW, ["client"])
+    file = tmp_path / "tls" / "state.json"
+    valid = json.loads(file.read_bytes())
+    contents = [json.dumps(broken).encode() for _, broken in mutations(valid, Random(1), each=8) if is_flat(broken)]
+    for content in [*contents, *(data for _, data in hostile_bytes()), b'{"renew_at":1e999}']:
+        file.write_bytes(content)
+        load(tmp_path, NAMES, NOW)
+    for content in contents[::50]:
+        file.write_bytes(content)
         ensure(tmp_path, NAMES, NOW)
+        assert load(tmp_path, NAMES, NOW) is not None
+
+
+def is_flat(value):
+    try:
+        json.dumps(value)
+    except RecursionError:
+        return False
+    return True
+
+
+def test_a_bundle_without_certificates_is_never_given_to_an_api_server(tmp_path):
+    material = ensure(tmp_path, NAMES, NOW)
+    for content in (b"", b"nonsense", material.ca_bundle.read_bytes()[:-30]):
+        material.ca_bundle.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"ca-bundle\.crt is damaged"):
+            material.bundle()
 
 
 def test_bad_names_and_places_are_errors(tmp_path):
@@ -221,11 +288,33 @@ def test_the_child_makes_what_openssl_accepts_and_this_process_stays_small(tmp_p
 
 
 def test_the_childs_complaint_is_passed_on(tmp_path):
-    ensure(tmp_path, NAMES, NOW)
-    (tmp_path / "tls" / "ca.crt").write_bytes(b"damaged")
-    with pytest.raises(ConfigError, match=r"ca\.crt is not a certificate"):
-        trio.run(ensure_in_child, tmp_path, ["other"])
-    assert certificates.main(["--state-dir", str(tmp_path), "--name", "other"]) == 2
+    with pytest.raises(ConfigError, match="neither an IP address nor a host name"):
+        trio.run(ensure_in_child, tmp_path, ["a" * 64 + ".b"])
+    umask = os.umask(0o077)
+    try:
+        assert certificates.main(["--state-dir", str(tmp_path), "--name", "a" * 64 + ".b"]) == 2
+    finally:
+        os.umask(umask)
+
+
+def test_the_child_tells_of_damaged_files_that_it_made_anew(tmp_path):
+    ensure(tmp_path, NAMES, time.time())
+    (tmp_path / "tls" / "tls.crt").write_bytes(b"")
+    assert trio.run(ensure_in_child, tmp_path, NAMES).mended == (), "everything is there, and not due"
+    assert trio.run(partial(ensure_in_child, tmp_path, NAMES, look_into=True)).mended == ("tls.crt",)
+
+
+def test_a_clock_that_is_set_while_certificates_are_made(tmp_path, monkeypatch):
+    clock = iter([NOW - 20_000 * DAY_S / 10] + [NOW] * 10)
+    monkeypatch.setattr(certificates.time, "time", lambda: next(clock))
+
+    async def child(command, **_):
+        ensure(tmp_path, NAMES, next(made_at))
+        return children.Ended(0, b"\n", b"")
+
+    made_at = iter([NOW - 2000 * DAY_S, NOW])
+    monkeypatch.setattr(children, "run", child)
+    assert trio.run(ensure_in_child, tmp_path, NAMES).is_due(NOW) is False
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

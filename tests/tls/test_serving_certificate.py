@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from edged.tls import certificates as material
 from edged.tls.certificates import DAY_S, OVERLAP_S
 from edged.tls.config import TlsConfig
 from edged.tls.serving_certificate import LOOK_S, RETRY_S, Certificates
+from edged.tls.validity import validity
 
 URL, LISTEN = "https://127.0.0.1:8443", "127.0.0.1:8443"
 NAMES = material.serving_names(URL, LISTEN)
@@ -42,8 +45,9 @@ class Rig:
         self.hears_after_s = 0.0
         self.log = Log()
 
-        async def ensure(state_dir: Path, names: list[str]) -> material.Material:
-            return material.load(state_dir, names, self.wall) or material.ensure(state_dir, names, self.wall)
+        async def ensure(state_dir: Path, names: list[str], *, look_into: bool = False) -> material.Material:
+            present = None if look_into else material.load(state_dir, names, self.wall)
+            return present or material.ensure(state_dir, names, self.wall)
 
         monkeypatch.setattr(material, "ensure_in_child", ensure)
         self.certificates = Certificates(
@@ -66,9 +70,9 @@ class Rig:
         trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-def given(tmp_path: Path, name: str) -> tuple[bytes, bytes]:
+def given(tmp_path: Path, name: str, now: float = NOW) -> tuple[bytes, bytes]:
     """(certificate, key), each call from a CA of its own."""
-    made = material.ensure(tmp_path / name, NAMES, NOW)
+    made = material.ensure(tmp_path / name, NAMES, now)
     return made.cert.read_bytes(), made.key.read_bytes()
 
 
@@ -115,6 +119,91 @@ def test_a_malformed_certificate_is_refused_and_said_once(tmp_path, monkeypatch,
     rig.run(script)
 
 
+@pytest.mark.parametrize("off_s", [-100 * DAY_S, 10 * DAY_S])
+def test_a_certificate_that_nobody_accepts_now_does_not_replace_one_that_works(tmp_path, monkeypatch, files, off_s):
+    rig = Rig(tmp_path, monkeypatch, files)
+    old = Path(files.cert).read_bytes()
+    new, key = given(tmp_path, "off", NOW + off_s)
+
+    async def script(tls):
+        Path(files.cert).write_bytes(new)
+        Path(files.key).write_bytes(key)
+        await trio.sleep(3 * LOOK_S)
+        assert tls.certificate == old and rig.announced == [] and len(rig.log.lines) == 1
+        assert "the one in use is valid until" in rig.certificates.error
+        rig.wall += abs(off_s)  # the old one has expired, or the new one has begun
+        if off_s > 0:
+            await trio.sleep(LOOK_S + 1)
+            assert tls.certificate == new and rig.certificates.error == ""
+
+    rig.run(script)
+
+
+def test_a_fifo_in_place_of_a_certificate_holds_nothing_up(tmp_path, monkeypatch, files):
+    rig = Rig(tmp_path, monkeypatch, files)
+
+    async def script(tls):
+        for name in (files.cert, files.key):
+            content = Path(name).read_bytes()
+            Path(name).unlink()
+            os.mkfifo(name)
+            await trio.sleep(2 * LOOK_S)
+            assert "not a regular file" in rig.certificates.error
+            Path(name).unlink()
+            Path(name).write_bytes(content)
+            await trio.sleep(LOOK_S + 1)
+            assert rig.certificates.error == ""
+
+    rig.run(script)
+
+
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt", "ca.key", "ca-bundle.crt", "state.json"])
+@pytest.mark.parametrize("running", [False, True], ids=["at start", "while it runs"])
+def test_damaged_files_of_its_own_are_made_anew(tmp_path, monkeypatch, name, running):
+    rig = Rig(tmp_path, monkeypatch)
+    material.ensure(rig.state_dir, NAMES, NOW)
+    file = rig.state_dir / "tls" / name
+
+    async def script(tls):
+        if running:
+            file.write_bytes(b"")
+            await trio.sleep(RETRY_S + 2 * LOOK_S)
+        shows = rig.certificates.tls
+        assert rig.certificates.error == "" and validity(shows.certificate)
+        assert rig.certificates.bundle.count(b"-----BEGIN CERTIFICATE") >= 1
+
+    if not running:
+        file.write_bytes(b"")
+    rig.run(script)
+
+
+def test_a_bundle_that_cannot_be_read_for_a_while_costs_nothing(tmp_path, monkeypatch):
+    rig = Rig(tmp_path, monkeypatch)
+    read, broken = material.read_file, [True]
+
+    def fails(path, **more):
+        if broken and str(path).endswith("ca-bundle.crt"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return read(path, **more)
+
+    async def script(tls):
+        shown, bundle = tls.certificate, rig.certificates.bundle
+        monkeypatch.setattr(material, "read_file", fails)
+        await trio.sleep(3 * RETRY_S)
+        assert (tls.certificate, rig.certificates.bundle) == (shown, bundle)
+        broken.clear()
+        await trio.sleep(RETRY_S + LOOK_S)
+        assert rig.certificates.error == ""
+
+    rig.run(script)
+
+
+def test_given_files_that_are_not_there_yet_may_come_later(tmp_path, monkeypatch):
+    rig = Rig(tmp_path, monkeypatch, TlsConfig(cert=str(tmp_path / "tls.crt"), key=str(tmp_path / "tls.key")))
+    with pytest.raises(material.NotMade, match=r"tls\.crt: No such file"):
+        trio.run(rig.certificates.load)
+
+
 def test_the_own_ca_is_replaced_in_steps_and_the_bundle_told_first(tmp_path, monkeypatch):
     rig = Rig(tmp_path, monkeypatch)
 
@@ -151,7 +240,7 @@ def test_failing_renewals_are_tried_again_and_the_old_one_stays(tmp_path, monkey
     async def script(tls):
         shown, ensure = tls.certificate, material.ensure_in_child
 
-        async def fails(_state_dir, _names):
+        async def fails(_state_dir, _names, **_):
             raise ConfigError("no space left")
 
         monkeypatch.setattr(material, "ensure_in_child", fails)
@@ -166,7 +255,7 @@ def test_failing_renewals_are_tried_again_and_the_old_one_stays(tmp_path, monkey
     rig.run(script)
 
 
-async def fails(*_: object) -> None:
+async def fails(*_: object, **__: object) -> None:
     """What nobody expects."""
     raise ExceptionGroup("odd", [ValueError()])
 

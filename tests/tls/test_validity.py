@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 
 from edged.tls.certificates import ensure
-from edged.tls.validity import validity
+from edged.tls.validity import is_worse, validity
 from tests.fuzzing import bounded, broken
 
 
@@ -60,3 +60,31 @@ def test_what_is_no_certificate(pem: bytes) -> None:
 def test_broken_ones_never_raise(pem: bytes) -> None:
     found = validity(pem)
     assert found is None or len(found) == 2
+
+
+DAY = timedelta(days=1)
+MOMENT = datetime(2026, 6, 1, tzinfo=UTC)
+GOOD, LONGER = made(MOMENT - DAY, MOMENT + DAY), made(MOMENT - DAY, MOMENT + 9 * DAY)
+EXPIRED, LONG_EXPIRED = made(MOMENT - 9 * DAY, MOMENT - DAY), made(MOMENT - 9 * DAY, MOMENT - 5 * DAY)
+LATER, MUCH_LATER = made(MOMENT + DAY, MOMENT + 9 * DAY), made(MOMENT + 5 * DAY, MOMENT + 9 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "why"),
+    [
+        (GOOD, LONGER, ""),
+        (GOOD, EXPIRED, ""),
+        (EXPIRED, GOOD, "it expired at 2026-05-31T00:00:00Z, and the one in use is valid until 2026-06-02T00:00:00Z"),
+        (LATER, GOOD, "it is valid from 2026-06-02T00:00:00Z on, and the one in use is valid until"),
+        (LONG_EXPIRED, EXPIRED, "it expired at 2026-05-27T00:00:00Z, before the one in use"),
+        (EXPIRED, LATER, "before the one in use"),
+        (EXPIRED, LONG_EXPIRED, ""),
+        (LATER, EXPIRED, ""),
+        (MUCH_LATER, LATER, ""),
+        (b"unreadable", GOOD, ""),
+        (EXPIRED, b"unreadable", ""),
+    ],
+)
+def test_which_of_two_is_worse(new: bytes, old: bytes, why: str) -> None:
+    said = is_worse(new, old, MOMENT.timestamp())
+    assert why in said and bool(why) == bool(said)

@@ -17,7 +17,7 @@ from edged.admission.host.evaluation import TimedOut, call_guest, load_template
 from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
 from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
-from edged.errors import ConfigError, EdgedError, GuestError
+from edged.errors import ConfigError, EdgedError, GuestError, is_disk_error
 from edged.json_text import JsonError, dumps
 from edged.process.boundary import boundary
 from edged.registry.modules import Modules, ModuleUnavailable
@@ -187,7 +187,7 @@ class PolicyLoader:
             await self._validate_settings(policy)
         except EdgedError as error:
             policy.error = str(error)
-            policy.is_waiting = isinstance(error, ModuleUnavailable)
+            policy.is_waiting = isinstance(error, ModuleUnavailable) or is_disk_error(error)
             self._log.error("policy not loaded", policy=config.name, error=policy.error)
         else:
             self._log.info(
@@ -200,7 +200,7 @@ class PolicyLoader:
         url = policy.config.module
         if self._fetch:
             return await self._modules.path(url, restrictions_of(policy.config.origin))
-        path = self._modules.local(url)
+        path = await self._modules.kept(url)
         if path is None:
             raise ModuleUnavailable(f"module {url} is still being fetched")
         policy.is_waiting = is_moving(url)

@@ -10,7 +10,6 @@ relative to the file) and `tests`. The folders `cases` of sample modules, one JS
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from edged.errors import ConfigError, EdgedError
 from edged.toml.lines import Path as Place
 from edged.toml.lines import find_lines
 from edged.toml.reader import Bad, Problem, Reader, boolean, choice, expect, integer, list_of, setting, table_of, text
+from edged.toml.tables import NotToml, read_tables
 from edged.yaml_text import YamlError
 
 NAMES = re.compile(r"(.*[-_.])?edged-test\.(ya?ml|toml|json)")
@@ -231,9 +231,11 @@ def _decoded(path: Path, content: bytes) -> tuple[Any, Mapping[Place, int]]:
     if path.suffix == ".toml":
         try:
             decoded = content.decode()
-            return tomllib.loads(decoded), find_lines(decoded.replace("\r\n", "\n"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            return read_tables(decoded), find_lines(decoded.replace("\r\n", "\n"))
+        except UnicodeDecodeError as error:
             raise ConfigError(f"{path}: not valid TOML: {error}") from error
+        except NotToml as error:
+            raise ConfigError(f"{path}: {error}") from error
     found = [document for document, _ in documents.parsed(content, str(path)) if document is not None]
     if len(found) != 1:
         raise ConfigError(f"{path}: holds {len(found)} documents, a test file is one")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, shown
 from edged.kube.control.leases import LeaseTimes
 from edged.scheduling.config.config_shapes import (
     a_list,
@@ -101,7 +101,7 @@ def parse_leader_election(value: object) -> LeaderElectionSettings | None:
     )
     _check_times(times, path)
     if (text(given.get("resourceLock"), f"{path}.resourceLock") or "leases") != "leases":
-        raise ConfigError(f'{path}.resourceLock: must be "leases", not {given["resourceLock"]!r}')
+        raise ConfigError(f'{path}.resourceLock: must be "leases", not {shown(given["resourceLock"])}')
     namespace = text(given.get("resourceNamespace"), f"{path}.resourceNamespace") or "kube-system"
     name = text(given.get("resourceName"), f"{path}.resourceName") or "kube-scheduler"
     return LeaderElectionSettings(namespace, name, times)
@@ -132,7 +132,7 @@ def parse_extenders(value: object) -> tuple[ExtenderConfig, ...]:
         for j, name in enumerate(entry.managed):
             if name in seen:
                 where = f"{entry.path}.managedResources[{j}].name"
-                raise ConfigError(f"{where}: {name!r} is managed by an extender before")
+                raise ConfigError(f"{where}: {shown(name)} is managed by an extender before")
             seen.add(name)
     return tuple(sorted(entries, key=lambda entry: entry.ignorable))
 
@@ -141,7 +141,7 @@ def _extender(value: object, path: str) -> ExtenderConfig:
     given = an_object(value, path)
     only_known(given, _EXTENDER, path)
     url = text(given.get("urlPrefix"), f"{path}.urlPrefix")
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+    if not _is_http(url):
         raise ConfigError(f"{path}.urlPrefix: must be an http or https URL, not {kind_of(given.get('urlPrefix'))}")
     verbs = {key: text(given.get(key), f"{path}.{key}") for key in _EXTENDER if key.endswith("Verb")}
     weight = whole_number(given.get("weight"), f"{path}.weight", 0, -_INT64, _INT64)
@@ -166,6 +166,15 @@ def _extender(value: object, path: str) -> ExtenderConfig:
     )
 
 
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _managed(value: object, path: str) -> dict[str, bool]:
     """Resource -> ignoredByScheduler."""
     resources: dict[str, bool] = {}
@@ -175,9 +184,9 @@ def _managed(value: object, path: str) -> dict[str, bool]:
         only_known(given, frozenset({"name", "ignoredByScheduler"}), here)
         name = text(given.get("name"), f"{here}.name")
         if not is_extended(name):
-            raise ConfigError(f"{here}.name: must be an extended resource such as example.com/gpu, not {name!r}")
+            raise ConfigError(f"{here}.name: must be an extended resource such as example.com/gpu, not {shown(name)}")
         if name in resources:
-            raise ConfigError(f"{here}.name: {name!r} is there twice")
+            raise ConfigError(f"{here}.name: {shown(name)} is there twice")
         resources[name] = boolean(given.get("ignoredByScheduler"), f"{here}.ignoredByScheduler", False)
     return resources
 

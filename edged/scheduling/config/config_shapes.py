@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edged.errors import ConfigError, did_you_mean_or_all
+from edged.errors import ConfigError, did_you_mean_or_all, shown
 
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h)")
 _SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -77,7 +77,7 @@ def _seconds(part: str) -> float:
 
 def kind_of(value: object) -> str:
     """What is there instead, for messages."""
-    return "nothing" if value is None else repr(value) if isinstance(value, str | int | float) else "a list"
+    return "nothing" if value is None else shown(value)
 
 
 def only_known(value: Mapping[str, object], keys: frozenset[str] | set[str], path: str) -> None:

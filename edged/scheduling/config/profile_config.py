@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from edged.errors import ConfigError, did_you_mean
+from edged.errors import ConfigError, did_you_mean, shown
 from edged.scheduling.config.config_sections import (
     ExtenderConfig,
     LeaderElectionSettings,
@@ -106,7 +106,7 @@ def _unique(profiles: tuple[ProfileConfig, ...]) -> None:
     names = [profile.scheduler_name for profile in profiles]
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise ConfigError(f"profiles[{i}].schedulerName: {name!r} is taken by another profile")
+            raise ConfigError(f"profiles[{i}].schedulerName: {shown(name)} is taken by another profile")
 
 
 def _profile(entry: object, path: str, count: int, ignored: list[str]) -> ProfileConfig:
@@ -149,9 +149,9 @@ def _point(value: object, path: str, plugin_names: frozenset[str], ignored: list
             ignored.append(f"{here}: {ref.name} is not available")
         elif ref.name not in plugin_names:
             near = did_you_mean(ref.name, plugin_names) or "; a guest needs an entry in pluginConfig, with guestURL"
-            raise ConfigError(f"{here}.name: plugin {ref.name!r} is not known{near}")
+            raise ConfigError(f"{here}.name: plugin {shown(ref.name)} is not known{near}")
         elif any(other.name == ref.name for other in enabled):
-            raise ConfigError(f"{here}.name: plugin {ref.name!r} is enabled twice")
+            raise ConfigError(f"{here}.name: plugin {shown(ref.name)} is enabled twice")
         else:
             enabled.append(ref)
     disabled = [
@@ -168,7 +168,7 @@ def _ref(entry: object, path: str) -> PluginRef:
     if not isinstance(name, str) or not name:
         raise ConfigError(f"{path}.name: must be a plugin's name")
     if not isinstance(weight, int) or isinstance(weight, bool) or weight < 0:
-        raise ConfigError(f"{path}.weight: must be a positive number, not {weight!r}")
+        raise ConfigError(f"{path}.weight: must be a positive number, not {shown(weight)}")
     return PluginRef(name, weight or 1)
 
 
@@ -186,7 +186,7 @@ def _plugin_config(
         if not isinstance(name, str) or not name:
             raise ConfigError(f"{here}.name: must be a plugin's name")
         if name in args or name in guests:
-            raise ConfigError(f"{here}.name: {name!r} was configured before")
+            raise ConfigError(f"{here}.name: {shown(name)} was configured before")
         own = an_object(given.get("args") or {}, f"{here}.args")
         if name in NOT_BUILT:
             ignored.append(f"{here}: {name} is not available")
@@ -196,7 +196,7 @@ def _plugin_config(
             guests[name] = _guest_args(own, f"{here}.args")
         else:
             near = did_you_mean(name, FACTORIES)
-            raise ConfigError(f"{here}.args.guestURL: is required, since no plugin {name!r} is built in{near}")
+            raise ConfigError(f"{here}.args.guestURL: is required, since no plugin {shown(name)} is built in{near}")
     return args, guests
 
 
@@ -207,6 +207,10 @@ def _native_args(name: str, args: Mapping[str, object], path: str) -> dict[str, 
         FACTORIES[name](own, OfflineHandle(Snapshot()))
     except ArgumentError as error:
         raise ConfigError(f"{path}.{error.path}: {error.problem}") from error
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # Deep in the args, where objects of the core API are (a node affinity): the API server would have refused them.
+        said = f"something in it has the wrong type for {name} ({type(error).__name__}: {error})"
+        raise ConfigError(f"{path}: {said}") from error
     return own
 
 
@@ -218,7 +222,7 @@ def _guest_args(args: Mapping[str, object], path: str) -> dict[str, Any]:
             raise ConfigError(f"{path}.{key}: must be text")
     severity = own.get("logSeverity", 0)
     if not isinstance(severity, int) or isinstance(severity, bool):
-        raise ConfigError(f"{path}.logSeverity: must be a number, not {severity!r}")
+        raise ConfigError(f"{path}.logSeverity: must be a number, not {shown(severity)}")
     return own
 
 
@@ -228,7 +232,7 @@ def _percentage(value: Mapping[str, object], path: str) -> int | None:
     if percentage is None:
         return None
     if not isinstance(percentage, int) or isinstance(percentage, bool) or not 0 <= percentage <= 100:
-        raise ConfigError(f"{path}percentageOfNodesToScore: must be 0..100, not {percentage!r}")
+        raise ConfigError(f"{path}percentageOfNodesToScore: must be 0..100, not {shown(percentage)}")
     return percentage
 
 
@@ -242,5 +246,5 @@ def _backoff(top: Mapping[str, object]) -> tuple[float, float]:
 def _seconds(top: Mapping[str, object], key: str, default: int) -> float:
     value = top.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ConfigError(f"{key}: must be a number of seconds above 0, not {value!r}")
+        raise ConfigError(f"{key}: must be a number of seconds above 0, not {shown(value)}")
     return float(value)

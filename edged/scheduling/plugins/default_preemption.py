@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
-from edged.errors import EdgedError
+from edged.errors import EdgedError, shown
 from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.framework import ArgumentError, CycleState, Handle, Plugin, PostFilterResult, WhatIfs
 from edged.scheduling.core.outcome import fit_error
@@ -153,5 +153,5 @@ def _aggregate(errors: Iterable[str]) -> str:
 def _number(args: Mapping[str, object], key: str, default: int, most: int) -> int:
     value = args.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-        raise ArgumentError(key, f"must be a whole number from 0 to {most}, not {value!r}")
+        raise ArgumentError(key, f"must be a whole number from 0 to {most}, not {shown(value)}")
     return value

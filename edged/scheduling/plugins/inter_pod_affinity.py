@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from edged.errors import shown
 from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, PODS, ArgumentError, CycleState, Handle, Plugin
 from edged.scheduling.core.plugin_status import Code, Status
@@ -77,7 +78,7 @@ class InterPodAffinity(Plugin):
     def __init__(self, args: Mapping[str, object], handle: Handle) -> None:
         weight = args.get("hardPodAffinityWeight", 1)
         if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= 100:
-            raise ArgumentError("hardPodAffinityWeight", f"must be 0..100, not {weight!r}")
+            raise ArgumentError("hardPodAffinityWeight", f"must be 0..100, not {shown(weight)}")
         self._hard_weight = weight
         self._ignore_existing = bool(args.get("ignorePreferredTermsOfExistingPods"))
         self._handle = handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from edged.errors import shown
 from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.framework import NODE, POD, ArgumentError, CycleState, Handle, Plugin
 from edged.scheduling.core.plugin_status import Code, Status
@@ -153,7 +154,7 @@ def weighted_resources(args: Mapping[str, object], path: str) -> tuple[tuple[str
             raise ArgumentError(f"{path}[{i}]", "must have a name")
         weight = entry.get("weight") or 1
         if not isinstance(weight, int) or not 1 <= weight <= 100:
-            raise ArgumentError(f"{path}[{i}].weight", f"must be 1..100, not {weight!r}")
+            raise ArgumentError(f"{path}[{i}].weight", f"must be 1..100, not {shown(weight)}")
         result.append((entry["name"], weight))
     return tuple(result)
 
@@ -166,8 +167,11 @@ def _strategy(args: dict[str, Any]) -> Strategy:
         return most_allocated
     if kind != "RequestedToCapacityRatio":
         kinds = "LeastAllocated, MostAllocated or RequestedToCapacityRatio"
-        raise ArgumentError("scoringStrategy.type", f"must be {kinds}, not {kind!r}")
-    return requested_to_capacity_ratio(_shape((args.get("requestedToCapacityRatio") or {}).get("shape")))
+        raise ArgumentError("scoringStrategy.type", f"must be {kinds}, not {shown(kind)}")
+    ratio = args.get("requestedToCapacityRatio") or {}
+    if not isinstance(ratio, dict):
+        raise ArgumentError("scoringStrategy.requestedToCapacityRatio", "must be an object")
+    return requested_to_capacity_ratio(_shape(ratio.get("shape")))
 
 
 def _shape(points: object) -> list[tuple[int, int]]:
@@ -180,9 +184,9 @@ def _shape(points: object) -> list[tuple[int, int]]:
             raise ArgumentError(f"{path}[{i}]", "must be {utilization, score}")
         utilization, score = point.get("utilization", 0), point.get("score", 0)
         if not isinstance(utilization, int) or not 0 <= utilization <= 100:
-            raise ArgumentError(f"{path}[{i}].utilization", f"must be 0..100, not {utilization!r}")
+            raise ArgumentError(f"{path}[{i}].utilization", f"must be 0..100, not {shown(utilization)}")
         if not isinstance(score, int) or not 0 <= score <= 10:
-            raise ArgumentError(f"{path}[{i}].score", f"must be 0..10, not {score!r}")
+            raise ArgumentError(f"{path}[{i}].score", f"must be 0..10, not {shown(score)}")
         if result and utilization <= result[-1][0]:
             raise ArgumentError(f"{path}[{i}].utilization", "must be larger than the one before")
         result.append((utilization, score))

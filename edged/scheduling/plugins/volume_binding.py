@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from edged.errors import EdgedError
+from edged.errors import EdgedError, shown
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.framework import NODE, POD, UNKNOWN, ArgumentError, CycleState, Handle, Plugin
@@ -76,7 +76,7 @@ class VolumeBinding(Plugin):
         timeout = args.get("bindTimeoutSeconds")
         timeout = BIND_TIMEOUT_S if timeout is None else timeout
         if not isinstance(timeout, int) or isinstance(timeout, bool) or timeout < 0:
-            raise ArgumentError("bindTimeoutSeconds", f"must be a number of seconds, not negative: {timeout!r}")
+            raise ArgumentError("bindTimeoutSeconds", f"must be a number of seconds, not negative: {shown(timeout)}")
         self._timeout_s = float(timeout)
         self._shape = [(x, y * 10) for x, y in parse_shape(args.get("shape") or DEFAULT_SHAPE)]
         self._handle = handle
@@ -237,7 +237,7 @@ def parse_shape(shape: object) -> list[tuple[int, int]]:
         x, y = point.get("utilization", 0), point.get("score", 0)
         for key, value, most in (("utilization", x, 100), ("score", y, 10)):
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
-                raise ArgumentError(f"shape[{i}].{key}", f"must be 0..{most}, not {value!r}")
+                raise ArgumentError(f"shape[{i}].{key}", f"must be 0..{most}, not {shown(value)}")
         if points and x <= points[-1][0]:
             raise ArgumentError(f"shape[{i}].utilization", "values must be sorted in increasing order")
         points.append((x, y))

@@ -1,9 +1,12 @@
 """A KubeSchedulerConfiguration as data: profiles, what is ignored, and where what is wrong."""
 
+from random import Random
+
 import pytest
 
 from edged.errors import ConfigError
 from edged.scheduling.config.profile_config import parse
+from tests.hostile_values import mutations
 from tests.scheduling.config.documents import document
 
 
@@ -73,3 +76,50 @@ def test_errors_of_the_document(text, problem):
     with pytest.raises(ConfigError) as caught:
         parse(text)
     assert str(caught.value).startswith(problem)
+
+
+FULL = {
+    "podInitialBackoffSeconds": 1, "podMaxBackoffSeconds": 10, "percentageOfNodesToScore": 0, "parallelism": 16,
+    "leaderElection": {"leaderElect": True}, "clientConnection": {"kubeconfig": "/k"},
+    "extenders": [{
+        "urlPrefix": "https://e:1/x", "filterVerb": "f", "prioritizeVerb": "p", "bindVerb": "b", "preemptVerb": "q",
+        "weight": 1, "enableHTTPS": True, "httpTimeout": "5s", "nodeCacheCapable": True, "ignorable": True,
+        "managedResources": [{"name": "example.com/gpu", "ignoredByScheduler": True}],
+        "tlsConfig": {"serverName": "e", "caFile": "/ca", "certFile": "/c", "keyFile": "/k"},
+    }],
+}  # fmt: skip
+PROFILE = {
+    "schedulerName": "mine", "percentageOfNodesToScore": 50,
+    "plugins": {
+        "multiPoint": {"enabled": [{"name": "NodeResourcesFit", "weight": 2}], "disabled": [{"name": "*"}]},
+        "score": {"enabled": [{"name": "ImageLocality", "weight": 3}]},
+    },
+    "pluginConfig": [
+        {"name": "NodeResourcesFit", "args": {
+            "ignoredResources": ["a.b/c"], "scoringStrategy": {
+                "type": "RequestedToCapacityRatio", "resources": [{"name": "cpu", "weight": 1}],
+                "requestedToCapacityRatio": {"shape": [{"utilization": 0, "score": 0}]},
+            }}},
+        {"name": "InterPodAffinity", "args": {"hardPodAffinityWeight": 5}},
+        {"name": "NodeAffinity", "args": {"addedAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}]}}}},
+        {"name": "PodTopologySpread", "args": {"defaultingType": "List", "defaultConstraints": [
+            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]}},
+        {"name": "VolumeBinding", "args": {"bindTimeoutSeconds": 60, "shape": [{"utilization": 0, "score": 1}]}},
+        {"name": "Mine", "args": {"guestURL": "file:///m.wasm", "guestConfig": "{}", "logSeverity": 1}},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_value_at_any_place_is_taken_or_refused(seed):
+    valid = document(PROFILE, **FULL)
+    assert parse(valid).profiles[0].scheduler_name == "mine"
+    refused = 0
+    for path, broken in mutations(valid, Random(seed)):
+        try:
+            parse(broken)
+        except ConfigError as error:
+            refused += 1
+            assert str(error), path
+    assert refused > 500
