@@ -97,7 +97,7 @@ def test_cancelled_at_every_poll(engine: Engine, beside: bool) -> None:
     linked = template(engine)
     quick = 0 if beside else 32 << 10
 
-    async def slowly(work: Any) -> bytes:
+    async def slowly(work: Any, size: int) -> bytes:
         await trio.lowlevel.checkpoint()
         return bytes(work())
 
