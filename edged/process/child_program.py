@@ -1,7 +1,7 @@
-"""Inside a child process: limits on what it may cost, no sockets, and answering line by line.
+"""Inside a child process: limits on what it may cost and ask of the kernel, and answering line by line.
 
-Imported by the programs that edged/process/children.py starts. A child that reads what strangers wrote has nobody to
-talk to, ends before it takes the node's memory, and is first in line for the out-of-memory killer.
+Imported by the programs that edged/process/children.py starts. A child that reads what strangers wrote talks to nobody
+and writes to no file, ends before it takes the node's memory, and is first in line for the out-of-memory killer.
 """
 
 from __future__ import annotations
@@ -16,34 +16,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# (AUDIT_ARCH_*, numbers of the system calls that make or connect sockets)
-_SOCKET_CALLS = {
-    "x86_64": (0xC000003E, (41, 42, 43, 49, 50, 53, 288)),
-    "aarch64": (0xC00000B7, (198, 199, 200, 201, 202, 203, 242)),
-}
+from edged.process import system_calls
+
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
-_LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _KILL, _ERRNO_EPERM = 0x7FFF0000, 0x80000000, 0x00050001
-_X32_BIT = 0x40000000
 
 
-def forbid_sockets() -> None:
-    """Refuse socket system calls with EPERM from here on. Raises OSError when the kernel cannot."""
-    architecture, numbers = _SOCKET_CALLS[platform.machine()]
-    program = [
-        struct.pack("<HBBI", _LOAD, 0, 0, 4),
-        struct.pack("<HBBI", _JUMP_EQUAL, 1, 0, architecture),
-        struct.pack("<HBBI", _RETURN, 0, 0, _KILL),
-        struct.pack("<HBBI", _LOAD, 0, 0, 0),
-        struct.pack("<HBBI", 0x35, 0, 1, _X32_BIT),  # jump if at or above: the x32 twins of every call
-        struct.pack("<HBBI", _RETURN, 0, 0, _ERRNO_EPERM),
-    ]
-    for index, number in enumerate(numbers):
-        program.append(struct.pack("<HBBI", _JUMP_EQUAL, len(numbers) - index, 0, number))
-    program.append(struct.pack("<HBBI", _RETURN, 0, 0, _ALLOW))
-    program.append(struct.pack("<HBBI", _RETURN, 0, 0, _ERRNO_EPERM))
-    code = ctypes.create_string_buffer(b"".join(program))
-    header = struct.pack("<HxxxxxxQ", len(program), ctypes.addressof(code))
+def limit_system_calls() -> None:
+    """From here on only what system_calls.py allows. Raises OSError when the kernel cannot."""
+    instructions = system_calls.program(platform.machine(), os.getpid())
+    code = ctypes.create_string_buffer(system_calls.packed(instructions))
+    header = struct.pack("<HxxxxxxQ", len(instructions), ctypes.addressof(code))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(
         _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0
@@ -75,7 +57,7 @@ def limit_process(memory_mib: int, cpu_s: int) -> None:
 def confine(memory_mib: int, cpu_s: int) -> None:
     """Both of the above. What needs more memory than that to be imported is imported before."""
     limit_process(memory_mib, cpu_s)
-    forbid_sockets()
+    limit_system_calls()
 
 
 def answer_lines(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -2,7 +2,8 @@
 
 Reads the module from standard input, writes the compiled form to standard output; messages go to standard error
 and exit code 3 says that the module is at fault. A stranger's module could exploit the compiler, so this process has
-limits of address space and CPU time, is first in line for the out-of-memory killer, and can open no sockets (seccomp).
+limits of address space and CPU time, is first in line for the out-of-memory killer, and may ask little of the kernel:
+no sockets, no file to write (seccomp).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The torture test on every supported Python of this machine: `python -m tests.wasm.interpreters [--seconds 60]`.
 
 Interpreters are looked for in PATH and /usr/bin, among pyenv's, and in roots of Debian releases that debootstrap makes
-(`--root trixie`; needs root rights). Each runs tests/wasm/torture.py from this checkout, and the tests of
-edged/wasm/stack_check.py, in a virtual environment with edged's dependencies. Roots and environments stay in
-~/.cache/edged/interpreters; an environment is made anew when pyproject.toml changes.
+(`--root trixie`; needs root rights). Each runs tests/wasm/torture.py from this checkout, and TESTS, in a virtual
+environment with edged's dependencies. Roots and environments stay in ~/.cache/edged/interpreters; an environment is
+made anew when pyproject.toml changes.
 
 Prints a table, or JSON with --json. Exit code 1 when one failed or a root that was asked for could not be had. Without
 --root: Debian 13, and Debian sid for the newest Python, where debootstrap is there and may be used. In CI the first is
@@ -32,6 +32,13 @@ from tests.debian import Missing, can_make_roots, last_lines, locked, made_root,
 ROOT = Path(__file__).parents[2]
 CACHE = Path.home() / ".cache" / "edged" / "interpreters"
 REQUIRED, OPTIONAL = ["trixie"], ["sid"]
+TESTS = (
+    "tests/wasm/test_stack_check.py", "tests/process/test_child_program.py", "tests/process/test_system_calls.py",
+    "tests/wasm/test_compile.py", "tests/admission/host/test_x509_trust.py",
+    "tests/admission/host/test_certificate_trust.py",
+    "tests/admission/audit/test_auditor.py",
+)  # fmt: skip
+"""What depends on how a Python is built: its stack, and the system calls that it and its libraries make in a child."""
 PACKAGES = ("python3", "python3-venv", "ca-certificates")
 ASK = (
     "import json, sys, ensurepip, venv; "
@@ -171,7 +178,7 @@ def torture(interpreter: Interpreter, seconds: float, seed: int) -> Result:
     if done.returncode and not wrong:
         wrong.append(f"torture: {last_lines(done)}")
     tests = interpreter.run(
-        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/wasm/test_stack_check.py", timeout=600
+        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, timeout=900
     )
     if tests.returncode:
         wrong.append(f"tests: {last_lines(tests, 12)}")

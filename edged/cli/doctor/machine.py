@@ -63,7 +63,7 @@ def wasmtime() -> Finding:
 
 
 def seccomp() -> Finding:
-    """Filters of system calls: the compiling child has no sockets because of them."""
+    """Filters of system calls: the compiling child may ask little of the kernel because of them."""
     try:
         actions = Path("/proc/sys/kernel/seccomp/actions_avail").read_text()
     except OSError:
