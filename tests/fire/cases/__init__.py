@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.fire.cases import (
+    answers,
     bursts,
     certificates,
     connections,
@@ -18,6 +19,6 @@ from tests.fire.cases import (
 from tests.fire.rows import Row
 
 GROUPS = (
-    outages, scheduling, connections, protocol, bursts, memory, guests, objects, certificates, machine, mixed,
+    outages, scheduling, connections, protocol, bursts, memory, guests, objects, answers, certificates, machine, mixed,
 )  # fmt: skip
 ROWS: tuple[Row, ...] = tuple(row for group in GROUPS for row in group.ROWS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,7 @@ def _fifo(edged: FireDaemon, given: Given, reviews: Reviews, tally: Tally) -> No
     """Opening it waits for somebody who writes, for ever."""
     given.certificate.unlink()
     os.mkfifo(given.certificate)
-    os.kill(edged.pid() or 0, 1)
+    edged.signal(signal.SIGHUP)
     time.sleep(LOOKED_S)
     reviews.more(300)
     tally.check(edged.is_serving(), "with a FIFO as certificate: edged does not answer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import ssl
 import time
 from collections.abc import Callable
@@ -156,7 +157,7 @@ def stderr_full(context: Context, tally: Tally) -> None:
         for _ in range(context.scaled(5, 2)):
             reviews.more(50)
             before = edged.status()["reloads"]
-            os.kill(edged.pid() or 0, 1)
+            edged.signal(signal.SIGHUP)
             wait_for(lambda: edged.status()["reloads"] > before, "a reload")  # noqa: B023
             tally.add_asked()
 
