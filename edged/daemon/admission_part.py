@@ -17,7 +17,6 @@ from edged.admission.endpoint.object_reviews import ObjectReviews
 from edged.admission.endpoint.policy_reviews import PolicyReviews
 from edged.admission.endpoint.registration import Registration, State
 from edged.admission.endpoint.registration_modes import make_registration, owner_identity
-from edged.admission.host import arrivals
 from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
 from edged.admission.host.observers import Observer
@@ -98,7 +97,7 @@ class AdmissionPart:
         probes.probe_tls(intake, self.listener.addresses[0])
         self.policies.registration = self._registration(config)
         work.start_soon(self._register, self.policies.registration)
-        work.start_soon(arrivals.run, self.policies, self._log)
+        work.start_soon(self.policies.run, self._log)
         base.start_soon(self._outside.run)
         if self.policies.resources is not None:
             work.start_soon(self.policies.resources.run)

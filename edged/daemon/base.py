@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.admission.host.policy_loader import PolicyLoader
+import trio
+
+from edged.admission.host.policy_loader import CHECKS_AT_ONCE, PolicyLoader
 from edged.config import Config
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
@@ -44,6 +46,7 @@ class Base:
         process_metrics(self.metrics)
         task_metrics(self.metrics)
         internal_error_metrics(self.metrics, log.internal_errors)
+        self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE)
         self.modules = Modules(config.registry, self.state_dir, log)
 
     @property
@@ -63,7 +66,13 @@ class Base:
     def policy_loader(self, config: Config, modules: Modules) -> PolicyLoader:
         allow_secrets = config.admission is not None and config.admission.allow_secrets
         return PolicyLoader(
-            config.engine, self.compiler, self.lines, self.log, modules, allow_secrets=allow_secrets
+            config.engine,
+            self.compiler,
+            self.lines,
+            self.log,
+            modules,
+            allow_secrets=allow_secrets,
+            checks=self._checks,
         )
 
     def plugin_loader(self, config: Config, modules: Modules) -> PluginLoader:

@@ -152,7 +152,8 @@ class DaemonHealth:
                 monitor=policy.monitor,
                 ignored=policy.config.failure_policy == "Ignore",
                 rules=rules_of(policy),
-                error=policy.error or "",
+                error=policy.error or policy.successor_error,
+                earlier=policy.successor is not None,
                 waits=policy.is_waiting,
                 failures=failures,
                 failure=failure,
@@ -222,7 +223,7 @@ def _scheduler(scheduling: Scheduling) -> SchedulerFacts:
         synced=scheduler.is_synced,
         profiles=tuple(profile.scheduler_name for profile in scheduling.profiles),
         error=scheduling.error,
-        problem=(elector.problem if elector is not None else "") or scheduler.problem,
+        problem=(elector.problem if elector is not None else "") or scheduler.problem or scheduling.late,
     )
 
 

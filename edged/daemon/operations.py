@@ -113,7 +113,7 @@ class Operations:
                 "mode": policy.config.mode,
                 "state": "failed" if policy.error else "loaded",
                 "enforcement": judged[name].state if name in judged else "unregistered",
-                "error": policy.error or "",
+                "error": policy.error or policy.successor_error,
                 "digest": ", ".join(policy.digests),
                 **{key: getattr(counters, key) for key in counters.__slots__},
             }

@@ -1,15 +1,19 @@
-"""A configuration that is read again while the process runs: taken as a whole, or not at all."""
+"""A configuration that is read again while the process runs: taken as a whole, or not at all, in a bounded
+time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
 
 from edged import config as configuration
+from edged.admission.host.policy import PolicySet, wanted
+from edged.admission.host.policy_loader import NOT_YET
 from edged.config import Config
 from edged.daemon.base import Base
 from edged.daemon.served_policies import ServedPolicies
@@ -18,17 +22,35 @@ from edged.process import systemd
 from edged.process.boundary import boundary, describe
 
 if TYPE_CHECKING:
-    from edged.admission.host.policy import PolicySet
+    from edged.admission.config import GroupConfig, PolicyConfig
     from edged.registry.modules import Modules
+    from edged.scheduling.config.section import SchedulerConfig
+    from edged.scheduling.run.plugin_loader import PluginLoader
     from edged.scheduling.run.scheduling import Scheduling
+
+
+WAIT_S = 40.0
+"""For the modules of a new configuration: `systemctl reload` waits no longer than 90 s."""
+HURRY_S = 5.0
+"""As long as it waits, at least, before another SIGHUP makes it go on with what is loaded."""
+SCHEDULER_S = 10.0
+"""For the scheduler's plugins, at least."""
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 300.0
+EARLIER_PLUGINS = "it goes on with its earlier plugins"
 
 
 class Reload:
     """Puts the file's present content into force; whatever is wrong with it leaves the last good one as it is.
 
+    What takes long is not waited for: a policy whose module is slow to come is loaded later by arrivals.py, plugins of
+    the scheduler by a task of this class, and meanwhile what was there before goes on. The next reload takes their
+    place.
+
     `path` None (tests): the configuration in force is loaded again. `scheduling` is None while no scheduler is
-    configured. `error` says why the last reload was refused, or is "". `succeeded_at`: Unix time at which the
-    configuration in force was read; `count` and `refused`: how many reloads ended which way.
+    configured. `error` says why the last reload was refused, or is "".
+    `succeeded_at`: Unix time at which the configuration in force was read; `count` and `refused`: how many reloads
+    ended which way.
     """
 
     def __init__(self, base: Base, policies: ServedPolicies, path: str | None) -> None:
@@ -41,14 +63,37 @@ class Reload:
         self._policies = policies
         self._path = path
         self._lock = trio.Lock()
+        self._begun = 0.0
+        self._waiting: trio.CancelScope | None = None
+        self._later: trio.Nursery | None = None
+        self._late = trio.CancelScope()
+        self._late_wish: tuple[SchedulerConfig, PluginLoader] | None = None
 
     async def on_hangup(self, hangups: AsyncIterator[int], notify: systemd.Notifier) -> None:
-        """One reload for each SIGHUP, those included that came while the process was starting."""
+        """A reload after each SIGHUP, those included that came while the process was starting. Several that come during
+        a reload are one."""
+        ask, asked = trio.open_memory_channel[None](1)
+        try:
+            async with trio.open_nursery() as self._later:
+                self._later.start_soon(self._listen, hangups, ask)
+                async for _ in asked:
+                    with boundary(self._base.log, "reload"):
+                        notify.reloading()
+                        await self.reload()
+                    notify.ready()  # the daemon shows the state of protection by itself, when it changes
+        finally:
+            self._later = None
+
+    async def _listen(self, hangups: AsyncIterator[int], ask: trio.MemorySendChannel[None]) -> None:
         async for _ in hangups:
-            with boundary(self._base.log, "reload"):
-                notify.reloading()
-                await self.reload()
-            notify.ready()  # the daemon shows the state of protection by itself, when it changes
+            self._hurry()
+            with suppress(trio.WouldBlock):
+                ask.send_nowait(None)
+
+    def _hurry(self) -> None:
+        """Another reload is wanted: the one under way goes on with what is loaded."""
+        if self._waiting is not None:
+            self._waiting.deadline = min(self._waiting.deadline, self._begun + HURRY_S)
 
     async def reload(self) -> bool:
         """Read the configuration again; whether it is in force now."""
@@ -66,12 +111,17 @@ class Reload:
             self.error = ""
             self.count += 1
             self.succeeded_at = time.time()
-            log.info("reloaded", policies=len(self._policies.served()))
+            log.info("reloaded", policies=len(self._policies.served()), **self._awaited())
             return True
 
     def _failed(self, error: Exception) -> None:
         self.refused += 1
         self.error = describe(error)
+
+    def _awaited(self) -> dict[str, object]:
+        """For the log: which policies are not in force yet as they are configured."""
+        waiting = [name for name, policy in self._policies.configured().items() if policy.is_waiting]
+        return {"waiting": ", ".join(waiting)} if waiting else {}
 
     async def _reload(self) -> None:
         base = self._base
@@ -80,9 +130,9 @@ class Reload:
         if fixed:
             raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")
         modules = base.modules_of(fresh)
+        self._begun = trio.current_time()
         policies = await self._loaded(fresh, modules)
-        if self.scheduling is not None and self.scheduling.scheduler is not None and fresh.scheduler is not None:
-            await self.scheduling.reload(fresh.scheduler, base.plugin_loader(fresh, modules))
+        await self._reload_scheduler(fresh, modules)
         base.config, base.modules = fresh, modules
         if policies is not None:
             self._policies.configure(policies)
@@ -90,15 +140,80 @@ class Reload:
                 self._policies.resources.reload()
 
     async def _loaded(self, fresh: Config, modules: Modules) -> PolicySet | None:
-        """The policies of [admission], all of which load; None without that table. Raises ConfigError."""
+        """The policies of [admission]: loaded, or waiting for what takes long. None without that table. Raises
+        ConfigError if one does not load."""
         if fresh.admission is None:
             return None
         loader = self._base.policy_loader(fresh, modules)
-        policies = await loader.load((*fresh.admission.policy, *fresh.admission.group), self._policies.served())
-        broken = [f"{policy.name}: {policy.error}" for policy in policies.values() if policy.error]
+        configs: tuple[PolicyConfig | GroupConfig, ...] = (*fresh.admission.policy, *fresh.admission.group)
+        before = self._policies.configured()
+        self._waiting = trio.CancelScope(deadline=self._begun + WAIT_S)
+        try:
+            loaded = await loader.load_until(configs, self._policies.served(), self._waiting)
+        finally:
+            self._waiting = None
+        policies, broken = PolicySet(), []
+        for config in configs:
+            policy, earlier = loaded.get(config.name), before.get(config.name)
+            if policy is None:
+                policy = loader.waiting(config, earlier, NOT_YET)
+            elif policy.error and policy.is_waiting and earlier is not None and wanted(earlier) == config:
+                # Its registry is away, or the disk, and nothing was changed about it: no reason to refuse the others.
+                policy = loader.waiting(config, earlier, policy.error)
+            elif policy.error:
+                broken.append(f"{policy.name}: {policy.error}")
+            policies[config.name] = policy
         if broken:
             raise ConfigError("policies do not load: " + "; ".join(broken))
         return policies
+
+    # --- the scheduler's plugins
+
+    async def _reload_scheduler(self, fresh: Config, modules: Modules) -> None:
+        """Have the scheduler change to the configuration, now or, if that takes long, later. Raises EdgedError."""
+        scheduling = self.scheduling
+        if scheduling is None or scheduling.scheduler is None or fresh.scheduler is None:
+            return
+        wish, loader = fresh.scheduler, self._base.plugin_loader(fresh, modules)
+        until = max(self._begun + WAIT_S, trio.current_time() + SCHEDULER_S)
+        self._late.cancel()
+        try:
+            with trio.move_on_at(until):
+                await scheduling.reload(wish, loader)
+                scheduling.late = ""
+                return
+            if self._later is None:
+                raise ConfigError("the scheduler's plugins were not loaded in time: reload again")
+        except EdgedError:
+            if scheduling.late:  # as before: the plugins of the configuration in force
+                self._begin_later(scheduling)
+            raise
+        scheduling.late = f"{EARLIER_PLUGINS}, because those of the configuration are still being fetched or compiled"
+        self._late_wish = (wish, loader)
+        self._begin_later(scheduling)
+
+    def _begin_later(self, scheduling: Scheduling) -> None:
+        if self._later is not None and self._late_wish is not None:
+            self._late = trio.CancelScope()
+            self._later.start_soon(self._reload_scheduler_later, scheduling, *self._late_wish, self._late)
+
+    async def _reload_scheduler_later(
+        self, scheduling: Scheduling, wish: SchedulerConfig, loader: PluginLoader, scope: trio.CancelScope
+    ) -> None:
+        """Until it has the plugins of the configuration, or another reload came."""
+
+        def failed(error: Exception) -> None:
+            scheduling.late = f"{EARLIER_PLUGINS}: {describe(error)}"
+
+        pause_s = FIRST_PAUSE_S
+        with scope:
+            while scheduling.late:
+                with boundary(self._base.log, "load", "scheduler's plugins", failed=failed):
+                    await scheduling.reload(wish, loader)
+                    scheduling.late = ""
+                if scheduling.late:
+                    await trio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:

@@ -7,15 +7,21 @@ from collections.abc import Callable
 import trio
 
 from edged.admission.endpoint.registration import Registration
+from edged.admission.host import arrivals
 from edged.admission.host.admission import Admission
 from edged.admission.host.policy import Group, Policy, PolicySet
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.resources.custom_resources import CustomResources
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
 from edged.tls.serving_certificate import Certificates
 
 ANNOUNCE_S = 120.0
 """How long a new certificate waits for an API server that does not take up the registration. One that cannot be told
 calls nobody meanwhile, so there is an end to waiting."""
+
+AGAIN_S = 10.0
+"""After an unexpected error."""
 
 
 class ServedPolicies:
@@ -35,6 +41,7 @@ class ServedPolicies:
         self._admission = admission
         self._loader = loader
         self._configured: PolicySet = {}
+        self._changed = trio.Event()
 
     def loader(self) -> PolicyLoader:
         return self._loader()
@@ -54,7 +61,25 @@ class ServedPolicies:
     def configure(self, policies: PolicySet) -> None:
         """Serve these as the configuration file's."""
         self._configured = policies
+        self._changed.set()
         self.swap()
+
+    async def run(self, log: Logger) -> None:
+        """For ever: load what could not be loaded yet, after the start and after each reload."""
+        while True:
+            changed = self._next_change()
+            with boundary(log, "load", "configured policies") as unit:
+                await arrivals.run(self, log, self._next_change)
+            if unit.error is None:
+                await changed.wait()
+            else:
+                await trio.sleep(AGAIN_S)
+
+    def _next_change(self) -> trio.Event:
+        """Set when other policies are configured from now on."""
+        if self._changed.is_set():
+            self._changed = trio.Event()
+        return self._changed
 
     def tried_all(self) -> None:
         """Every module was fetched, or there is a reason why not."""

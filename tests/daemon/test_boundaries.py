@@ -53,6 +53,7 @@ ELSEWHERE = {
     "admission/host/traces.py:Traces._batch": IN_HOST,
     "admission/resources/resource_objects.py:Objects.run": IN_RESOURCES,
     "daemon/contact_check.py:run": "tests/daemon/test_contact_check.py",
+    "daemon/reload.py:Reload._reload_scheduler_later": "tests/daemon/test_reload.py",
     "kube/informers.py:Informer.put": "tests/kube/test_informers.py",
     "kube/leader_election.py:LeaderElector._try": "tests/kube/test_leader_election.py",
     "process/systemd.py:watchdog": "tests/process/test_systemd.py",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,17 @@ import trio
 import trio.testing
 
 from edged import config as configuration
+from edged.admission.host import policy_loader
 from edged.daemon import reload as reload_file
 from edged.daemon.admission_part import AdmissionPart
 from edged.daemon.base import Base
 from edged.daemon.reload import Reload, needs_restart
+from edged.errors import ConfigError, PeerError
 from edged.process.systemd import Notifier
+from edged.registry.modules import Modules
 from edged.telemetry.logs import Logger, LogStyle
+from edged.wasm.compile import Compiler
+from tests.registry.fake import Answer, Fake, fake
 
 EMPTY = "[admission]\nregister = \"none\"\n"
 
@@ -138,3 +144,228 @@ def test_a_refused_reload_does_not_replace_the_line_that_tells_of_protection(rig
 )
 def test_what_needs_a_restart(old: str, new: str, keys: list[str]) -> None:
     assert needs_restart(configuration.parse(old), configuration.parse(new)) == keys
+
+
+# --- modules that are slow to come
+
+
+PRIVILEGED = Path(__file__).parents[2] / "modules/admission/pod-privileged/pod-privileged.wasm"
+RULES = """[[admission.policy.rules]]
+apiGroups = [""]
+apiVersions = ["v1"]
+resources = ["pods"]
+operations = ["CREATE"]
+"""
+
+
+def policy(name: str, module: str, **keys: object) -> str:
+    more = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    return f'[[admission.policy]]\nname = "{name}"\nmodule = "{module}"\n{more}{RULES}'
+
+
+class Slow:
+    """A registry that says nothing until it is told to go on, and a daemon's parts that use it."""
+
+    def __init__(self, rig: Rig, server: Fake) -> None:
+        self.rig = rig
+        self.server = server
+        self.going_on = threading.Event()
+        self.module = PRIVILEGED.read_bytes()
+        self.file = f"file://{PRIVILEGED}"
+        folder = rig.file.parent
+        (folder / "sources.yml").write_text(f"insecure_sources: ['{server.host}']\n")
+        self.head = f'[registry]\nsources = "{folder}/sources.yml"\n' + EMPTY
+
+        def drip(*_: object) -> Answer:
+            self.going_on.wait(60)
+            return 200, {}, self.module
+
+        server.pages["/slow.wasm"] = drip
+        server.pages["/quick.wasm"] = (200, {}, self.module)
+
+    def url(self, name: str) -> str:
+        return f"https://{self.server.host}/{name}.wasm"
+
+    def configure(self, *policies: str) -> None:
+        self.rig.file.write_text(self.head + "".join(policies))
+
+    def answers(self) -> dict[str, tuple[str, str]]:
+        """By policy: why it rejects everything, and why it is not the version that is configured."""
+        configured = self.rig.part.policies.configured()
+        return {name: (policy.error or "", policy.successor_error) for name, policy in configured.items()}
+
+
+@pytest.fixture
+def slow(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    folder = rig.file.parent
+    rig.file.write_text(f'[node]\nstate_dir = "{folder}/state"\ncache_dir = "{folder}/cache"\n' + EMPTY)
+    rig.base.config = configuration.load(rig.file)
+    rig.base.compiler = Compiler(rig.base.engine, folder / "cache")
+    rig.base.modules = Modules(rig.base.config.registry, folder / "state", rig.base.log)
+    with fake() as server:
+        slow = Slow(rig, server)
+        slow.head = f'[node]\nstate_dir = "{folder}/state"\ncache_dir = "{folder}/cache"\n' + slow.head
+        yield slow
+        slow.going_on.set()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    with trio.fail_after(30):
+        while not condition():
+            await trio.sleep(0.01)
+
+
+def test_what_is_ready_comes_in_force_beside_what_is_slow(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new policy rejects until its module is there; a changed one answers as before; the others are in force."""
+    monkeypatch.setattr(reload_file, "WAIT_S", 3.0)
+    rig = slow.rig
+
+    async def main() -> None:
+        slow.configure(policy("changed", slow.file), policy("other", slow.file))
+        assert await rig.reload.reload()
+        before = rig.part.policies.configured()["changed"]
+        slow.configure(
+            policy("changed", slow.url("slow"), mode="monitor"),
+            policy("new", slow.url("slow")),
+            policy("quick", slow.url("quick")),
+        )
+        begun = trio.current_time()
+        assert await rig.reload.reload(), rig.reload.error
+        assert trio.current_time() - begun < 15
+        late = policy_loader.NOT_YET
+        assert slow.answers() == {"changed": ("", late), "new": (late, ""), "quick": ("", "")}
+        assert rig.events[-1]["msg"] == "reloaded" and rig.events[-1]["waiting"] == "changed, new"
+        answering = rig.part.policies.configured()["changed"]
+        assert answering.config == before.config and answering.config.mode == "protect"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.part.policies.run, rig.base.log)
+            await trio.sleep(0.1)
+            slow.going_on.set()
+            await until(lambda: set(slow.answers().values()) == {("", "")})
+            nursery.cancel_scope.cancel()
+        assert rig.part.policies.configured()["changed"].config.mode == "monitor"
+        assert not any(each.is_waiting for each in rig.part.policies.configured().values())
+
+    trio.run(main)
+    assert not rig.base.log.internal_errors.counts
+
+
+def test_a_reload_that_removes_the_slow_one_waits_for_nothing(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does systemd: each reload says READY, the first as soon as another one is wanted."""
+    monkeypatch.setattr(reload_file, "HURRY_S", 1.0)
+    rig, notify = slow.rig, Recorder()
+
+    async def main() -> None:
+        slow.configure(policy("slow", slow.url("slow")), policy("first", slow.file))
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rig.part.policies.run, rig.base.log)
+                nursery.start_soon(rig.reload.on_hangup, hangups, notify)
+                os.kill(os.getpid(), signal.SIGHUP)
+                await until(lambda: slow.server.asked)
+                slow.configure(policy("second", slow.file))
+                os.kill(os.getpid(), signal.SIGHUP)
+                begun = trio.current_time()
+                await until(lambda: rig.reload.count == 2)
+                assert trio.current_time() - begun < 10
+                await until(lambda: len(notify.told) == 4)
+                assert slow.answers() == {"second": ("", "")}
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert [lines[0] for lines in notify.told] == ["RELOADING=1", "READY=1"] * 2
+
+
+def test_many_hangups_at_once_do_not_keep_each_other_from_being_applied(slow: Slow) -> None:
+    rig = slow.rig
+
+    async def main() -> None:
+        slow.configure(policy("a", slow.file))
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rig.reload.on_hangup, hangups, Notifier(None))
+                for _ in range(50):
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    await trio.sleep(0.002)
+                await until(lambda: rig.reload.count)
+                await trio.sleep(0.5)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert rig.reload.refused == 0 and slow.answers() == {"a": ("", "")}
+
+
+def test_a_registry_that_is_away_does_not_refuse_what_it_is_not_about(slow: Slow) -> None:
+    """A policy that waits for its module goes on waiting. A new one that cannot be had is a reason to refuse."""
+    rig = slow.rig
+
+    async def main() -> None:
+        slow.configure(policy("kept", slow.url("quick")))
+        assert await rig.reload.reload()
+        kept = rig.part.policies.configured()["kept"]
+        for stored in (rig.file.parent / "state").rglob("quick.wasm"):
+            stored.write_bytes(b"damaged")
+        slow.server.pages["/quick.wasm"] = (503, {}, b"")
+        slow.configure(policy("kept", slow.url("quick")), policy("other", slow.file))
+        assert await rig.reload.reload(), rig.reload.error
+        (error, why), other = slow.answers().values()
+        assert not error and "HTTP 503" in why and other == ("", "")
+        assert rig.part.policies.configured()["kept"].digests == kept.digests
+        slow.configure(policy("kept", slow.url("quick")), policy("absent", slow.url("absent")))
+        assert not await rig.reload.reload()
+        assert "policies do not load: absent: " in rig.reload.error and "HTTP 404" in rig.reload.error
+        assert set(slow.answers()) == {"kept", "other"}
+
+    trio.run(main)
+
+
+class Plugins:
+    """A scheduler whose plugins take their time, or do not load."""
+
+    def __init__(self) -> None:
+        self.late = ""
+        self.scheduler = object()
+        self.takes: list[float | Exception] = []
+        self.wishes: list[Any] = []
+
+    async def reload(self, wish: Any, loader: object) -> None:
+        takes = self.takes.pop(0)
+        if isinstance(takes, Exception):
+            raise takes
+        await trio.sleep(takes)
+        self.wishes.append(wish)
+
+
+def test_slow_plugins_of_the_scheduler_come_later(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WAIT_S", 0.1), ("SCHEDULER_S", 0.1), ("FIRST_PAUSE_S", 0.05)):
+        monkeypatch.setattr(reload_file, name, value)
+    plugins = Plugins()
+    rig.file.write_text(EMPTY + "[scheduler]\n")
+    rig.base.config = configuration.load(rig.file)
+    rig.reload.scheduling = plugins  # type: ignore[assignment]
+
+    async def main() -> None:
+        plugins.takes = [3600.0]
+        assert not await rig.reload.reload() and "not loaded in time" in rig.reload.error, "nobody would finish it"
+        with trio.open_signal_receiver(signal.SIGHUP) as hangups:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(rig.reload.on_hangup, hangups, Notifier(None))
+                await trio.testing.wait_all_tasks_blocked()
+                plugins.takes = [3600.0, PeerError("the registry is away"), 0.2]
+                assert await rig.reload.reload()
+                assert plugins.late.startswith("it goes on with its earlier plugins, because") and not plugins.wishes
+                await until(lambda: "registry is away" in plugins.late)
+                await until(lambda: not plugins.late)
+                assert plugins.wishes == [rig.base.config.scheduler]
+                plugins.takes = [3600.0, 3600.0, ConfigError("no such plugin"), 0.3]
+                assert await rig.reload.reload() and plugins.late
+                await until(lambda: len(plugins.takes) == 2)
+                assert not await rig.reload.reload() and "no such plugin" in rig.reload.error
+                await until(lambda: not plugins.late)  # that of the configuration in force is tried on
+                plugins.takes = [3600.0, 3600.0, 0.0]
+                assert await rig.reload.reload() and plugins.late
+                await until(lambda: len(plugins.takes) == 1)
+                assert await rig.reload.reload() and not plugins.late, "another reload takes its place"
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)

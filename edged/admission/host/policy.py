@@ -6,7 +6,7 @@ Values only. admission/host/policy_loader.py makes them, admission/host/evaluati
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edged.abi.metadata import Metadata
 from edged.admission.config import GroupConfig, PolicyConfig
@@ -32,6 +32,11 @@ class Policy:
     error: str | None = None
     is_waiting: bool = False
     """Whether its module is still to be fetched from the network, for the first time or again."""
+    successor: PolicyConfig | None = None
+    """The configuration that is in force by now, where this policy, an earlier version of it, answers until the new one
+    can be loaded."""
+    successor_error: str = ""
+    """Why it cannot be loaded yet."""
 
     @property
     def name(self) -> str:
@@ -72,6 +77,9 @@ class Group:
     error: str | None = None
     is_retried: bool = False
     """Whether it is to be loaded again although no member's module is still to come."""
+    successor: GroupConfig | None = None
+    """As in Policy."""
+    successor_error: str = ""
 
     @property
     def name(self) -> str:
@@ -95,6 +103,20 @@ class Group:
 
 
 PolicySet = dict[str, Policy | Group]
+
+
+def wanted(policy: Policy | Group) -> PolicyConfig | GroupConfig:
+    """The configuration that it has, or is to have."""
+    return policy.successor or policy.config
+
+
+def awaiting(policy: Policy | Group, config: PolicyConfig | GroupConfig, reason: str) -> Policy | Group:
+    """A policy that answers until one with that configuration, of the same kind, can be loaded."""
+    if isinstance(policy, Group) and isinstance(config, GroupConfig):
+        return replace(policy, is_retried=True, successor=config, successor_error=reason)
+    if isinstance(policy, Policy) and isinstance(config, PolicyConfig):
+        return replace(policy, is_waiting=True, successor=config, successor_error=reason)
+    raise TypeError(f"{policy.name} cannot take the place of one of the other kind")
 
 
 def guests_of(policy: Policy | Group) -> Iterator[Policy]:

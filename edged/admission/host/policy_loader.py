@@ -14,7 +14,7 @@ from edged.abi import metadata as policy_metadata
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.context import HostServices
 from edged.admission.host.evaluation import TimedOut, call_guest, load_template
-from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
+from edged.admission.host.policy import Group, Policy, PolicySet, awaiting, templates_of
 from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
 from edged.errors import ConfigError, EdgedError, GuestError, is_disk_error
@@ -28,6 +28,10 @@ from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
 from edged.wasm.config import EngineConfig
 from edged.wasm.instance import Template
+from edged.wasm.module import Module
+
+CHECKS_AT_ONCE = 4
+NOT_YET = "its module is still being fetched or compiled"
 
 
 def check_config(policy: PolicyConfig, allow_secrets: bool) -> None:
@@ -82,15 +86,18 @@ class PolicyLoader:
         modules: Modules,
         *,
         allow_secrets: bool = False,
+        checks: trio.CapacityLimiter | None = None,
     ) -> None:
-        """`modules`: shared by all loaders of a process, so that nothing is fetched twice at once."""
+        """`modules` and `checks` are shared by all loaders of a process: nothing is fetched twice at once, and only so
+        many policies check their settings at a time."""
         self._engine = engine
         self._allow_secrets = allow_secrets
         self._compiler = compiler
         self._lines = lines
         self._log = log
         self._modules = modules
-        self._fetch = True
+        self._loading: dict[str, trio.Lock] = {}  # by digest
+        self._checks = checks or trio.CapacityLimiter(CHECKS_AT_ONCE)
 
     async def load(
         self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None, *, fetch: bool = True
@@ -99,13 +106,35 @@ class PolicyLoader:
 
         `fetch` False: does not wait for modules from the network; a policy whose module is missing says so.
         """
-        self._fetch = fetch
         templates = templates_of(previous or {})
         loaded: PolicySet = {}
         for config in policies:
-            loaded[config.name] = await self.load_one(config, templates)
+            loaded[config.name] = await self.load_one(config, templates, fetch=fetch)
             await trio.lowlevel.checkpoint()
         return loaded
+
+    async def load_until(
+        self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet, scope: trio.CancelScope
+    ) -> PolicySet:
+        """All of them beside each other, until the scope's deadline; without those that take longer."""
+        templates = templates_of(previous)
+        loaded: PolicySet = {}
+
+        async def load(config: PolicyConfig | GroupConfig) -> None:
+            loaded[config.name] = await self.load_one(config, templates)
+
+        with scope:
+            async with trio.open_nursery() as nursery:
+                for config in policies:
+                    nursery.start_soon(load, config)
+        return loaded
+
+    def waiting(self, config: PolicyConfig | GroupConfig, previous: Policy | Group | None, why: str) -> Policy | Group:
+        """What answers until a policy can be loaded: the one of before if that is possible."""
+        same_kind = isinstance(config, GroupConfig) == isinstance(previous, Group)
+        if previous is not None and not previous.error and same_kind:
+            return awaiting(previous, config, why)
+        return self.refused(config, why, again=True)
 
     async def fetch(self, config: PolicyConfig | GroupConfig) -> str:
         """Fetch the modules of a policy or group, however long that takes. Returns why that failed, or ""."""
@@ -118,16 +147,14 @@ class PolicyLoader:
         return ""
 
     async def load_one(
-        self, config: PolicyConfig | GroupConfig, templates: dict[str, Template], *, fetch: bool | None = None
+        self, config: PolicyConfig | GroupConfig, templates: dict[str, Template], *, fetch: bool = True
     ) -> Policy | Group:
         """One policy or group, loaded or carrying its error. `templates`: by digest, what is loaded already; what is
         loaded now is added. `fetch`: as in `load`."""
-        if fetch is not None:
-            self._fetch = fetch
         with boundary(self._log, "load", config.name) as unit:
             if isinstance(config, GroupConfig):
-                return await self._load_group(config, templates)
-            return await self._load_one(config, templates)
+                return await self._load_group(config, templates, fetch)
+            return await self._load_one(config, templates, fetch)
         assert unit.error is not None
         return self.refused(config, verdict.unexpected(unit.error), again=True)
 
@@ -139,11 +166,11 @@ class PolicyLoader:
         policy.error, policy.is_waiting = error, again
         return policy
 
-    async def _load_group(self, config: GroupConfig, templates: dict[str, Template]) -> Group:
+    async def _load_group(self, config: GroupConfig, templates: dict[str, Template], fetch: bool) -> Group:
         """A group with a member that cannot be loaded rejects everything, because its answer is unknown."""
         group = Group(config, {})
         for name, member in config.members.items():
-            group.members[name] = await self._load_one(member_policy(config, name, member), templates)
+            group.members[name] = await self._load_one(member_policy(config, name, member), templates, fetch)
             await trio.lowlevel.checkpoint()
         # "error evaluating ..." and, below, "Policy settings are invalid" are policy-server's own words.
         try:
@@ -168,23 +195,20 @@ class PolicyLoader:
             budget=Budget(memory_mib=engine.memory_limit_mib, cpu_s=engine.cpu_budget_ms / 1000),
         )
 
-    async def _load_one(self, config: PolicyConfig, templates: dict[str, Template]) -> Policy:
+    async def _load_one(self, config: PolicyConfig, templates: dict[str, Template], fetch: bool) -> Policy:
         policy = self._new(config)
         begun = trio.current_time()
         try:
             check_config(config, self._allow_secrets)
             policy.settings, policy.grants = _settings_of(config), _grants_of(config)
-            module = await self._compiler.load(await self._module(policy))
+            module = await self._compiler.load(await self._module(policy, fetch))
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(
                 policy.metadata, (item.module for item in module.imports), module.exports
             )
-            loaded = templates.get(module.digest)
-            policy.template = loaded or await load_template(
-                self._compiler, module, policy.metadata.execution_mode, policy.budget
-            )
-            templates[module.digest] = policy.template
-            await self._validate_settings(policy)
+            policy.template = await self._template(module, policy, templates)
+            async with self._checks:
+                await self._validate_settings(policy)
         except EdgedError as error:
             policy.error = str(error)
             policy.is_waiting = isinstance(error, ModuleUnavailable) or is_disk_error(error)
@@ -195,10 +219,20 @@ class PolicyLoader:
             )
         return policy
 
-    async def _module(self, policy: Policy) -> Path:
+    async def _template(self, module: Module, policy: Policy, templates: dict[str, Template]) -> Template:
+        """One for equal bytes, also where several policies load them at once."""
+        lock = self._loading.setdefault(module.digest, trio.Lock())
+        async with lock:
+            found = templates.get(module.digest)
+            if found is None:
+                mode = policy.metadata.execution_mode
+                templates[module.digest] = found = await load_template(self._compiler, module, mode, policy.budget)
+        return found
+
+    async def _module(self, policy: Policy, fetch: bool) -> Path:
         """The module's file, fetched if needed. Raises ConfigError, ModuleUnavailable."""
         url = policy.config.module
-        if self._fetch:
+        if fetch:
             return await self._modules.path(url, restrictions_of(policy.config.origin))
         path = await self._modules.kept(url)
         if path is None:

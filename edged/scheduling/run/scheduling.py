@@ -46,7 +46,8 @@ PAUSE_S = 30.0
 
 
 class Scheduling:
-    """Runs the scheduler of the present term. `error` says why there is none, or is ""."""
+    """Runs the scheduler of the present term. `error` says why there is none, or is "". `late`: why its plugins are not
+    those of the configuration yet, or ""."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Scheduling:
         metrics: MetricRegistry,
     ) -> None:
         self.error = ""
+        self.late = ""
         self.elector: LeaderElector | None = None
         self._config = config
         self._node_name = node_name
