@@ -89,6 +89,11 @@ class Cache:
         self._drop_if_empty(info)
         return old
 
+    def labels_of(self, name: str) -> Mapping[str, str] | None:
+        """Of the Node object as it is now; None where there is none."""
+        info = self.nodes.get(name)
+        return info.node.labels if info is not None and info.node is not None else None
+
     def _add_images(self, node: Node) -> Mapping[str, ImageState]:
         states = {}
         for name, size in node.images.items():

@@ -509,6 +509,10 @@ class OfflineHandle:
         self.objects = objects or Objects()
         self.preemption: Preemption = OfflinePreemption()
 
+    def node_labels(self, node_name: str) -> Mapping[str, str] | None:
+        node = self.snapshot.get(node_name)
+        return node.labels if node is not None else None
+
     async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         raise CycleError("there is no API server to write to")
 

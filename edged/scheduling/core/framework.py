@@ -137,7 +137,14 @@ class Handle(Protocol):
     """What a plugin may ask of the scheduler that runs it; given to its constructor or kept by its author."""
 
     @property
-    def snapshot(self) -> Snapshot: ...
+    def snapshot(self) -> Snapshot:
+        """The nodes as this cycle sees them. What runs outside a cycle asks `node_labels`."""
+        ...
+
+    def node_labels(self, node_name: str) -> Mapping[str, str] | None:
+        """Of the Node object as it is now, whatever the last cycle saw; None where it is gone."""
+        ...
+
     @property
     def preemption(self) -> Preemption: ...
     @property

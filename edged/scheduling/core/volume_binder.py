@@ -298,4 +298,7 @@ def _check_reach(volume: Volume, node: str, labels: Labels, csi_node: CSINode | 
 
 def is_older(version: str, than: str) -> bool:
     """Whether the resourceVersion `version` of an object is older than `than`. They count up."""
-    return version.isdecimal() and than.isdecimal() and int(version) < int(than)
+    if not (version.isascii() and version.isdecimal() and than.isascii() and than.isdecimal()):
+        return False
+    first, second = version.lstrip("0"), than.lstrip("0")  # numbers of any length: nobody promised one
+    return (len(first), first) < (len(second), second)

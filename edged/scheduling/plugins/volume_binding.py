@@ -194,10 +194,10 @@ class VolumeBinding(Plugin):
 
     async def _wait(self, pod: PodInfo, made: Plan, versions: dict[str, str], node_name: str) -> Status | None:
         def done() -> bool:
-            node = self._handle.snapshot.get(node_name)
-            if node is None:
+            labels = self._handle.node_labels(node_name)
+            if labels is None:
                 raise BindingError(f'failed to get node "{node_name}": node "{node_name}" not found')
-            return settled(self._objects, made, versions, node_name, node.labels)
+            return settled(self._objects, made, versions, node_name, labels)
 
         try:
             if await self._handle.settle(pod, done, self._timeout_s):

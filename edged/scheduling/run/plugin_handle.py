@@ -31,6 +31,7 @@ class PluginHandle:
         events: PodEvents,
     ) -> None:
         self.snapshot = state.snapshot
+        self.node_labels = state.cache.labels_of
         self.objects = state.objects
         self.preemption = preemption
         self.record_event = events.record

@@ -172,6 +172,8 @@ class PodBindings:
         """Raises EdgedError."""
         if not self._environment.leads():
             raise PeerError("this scheduler does not lead any more")
+        if self._state.cache.labels_of(attempt.node) is None:  # the API server would bind to it all the same
+            raise PeerError(f'node "{attempt.node}" is gone')
         if await run_extender_bind(self._state.algorithm.extenders, attempt.pod, attempt.node):
             return None
         return await binding.run_bind(attempt.profile, attempt.state, attempt.pod, attempt.node)

@@ -46,6 +46,9 @@ class FakeHandle:
     def preemption(self) -> Preemption:
         raise AssertionError("guests cannot preempt through the handle")
 
+    def node_labels(self, node_name: str) -> Mapping[str, str] | None:
+        raise AssertionError("guests are told of nodes by the cycle")
+
     async def patch(self, kind: str, key: NamespacedName, body: dict[str, object]) -> dict[str, Any]:
         raise AssertionError("guests cannot patch through the handle")
 

@@ -7,6 +7,7 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cycle import OfflineHandle, evaluate, offline, run_now
 from edged.scheduling.core.framework import ArgumentError, CycleState
 from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.core.volume_binder import is_older
 from edged.scheduling.plugins.volume_binding import VolumeBinding
 from tests.scheduling.makers import pod
 from tests.scheduling.plugins.volumes import (
@@ -143,6 +144,35 @@ def test_writes_can_fail_and_waiting_ends():
     assert (status.code, status.message) == (1, "409: conflict")
     status = bound_by(Api(known(*objects), settles=None), info(using("a")))
     assert status.message == "binding volumes: context deadline exceeded"
+
+
+@pytest.mark.parametrize(
+    ("now", "problem"),
+    [
+        (None, 'failed to get node "n": node "n" not found'),
+        ({}, 'pv "v" node affinity doesn\'t match node "n": no matching NodeSelectorTerms'),
+        ({"topology.example/rack": "r1"}, ""),
+    ],
+    ids=["gone", "without its label", "with a label that came late"],
+)
+def test_waiting_for_volumes_looks_at_the_node_as_it_is(now, problem):
+    """A CSI driver labels its node after the cycle has seen it; a node is deleted while a volume is made."""
+    objects = known(storage_class("csi", "disks.example"), claim("a", kind="csi"))
+
+    def provisioner():
+        annotations = {SELECTED: "n"}
+        objects.put("PersistentVolumeClaim", claim("a", kind="csi", bound_to="v", annotations=annotations, version="3"))
+        objects.put("PersistentVolume", volume("v", where=["r1"], key="topology.example/rack"))
+        api.node_labels = lambda name: now
+
+    api = Api(objects, provisioner)
+    status = bound_by(api, info(using("a")))
+    assert (status.reasons if status else ()) == ((f"binding volumes: {problem}",) if problem else ())
+
+
+def test_versions_are_compared_whatever_their_length():
+    assert is_older("9", "10") and not is_older("10", "9") and not is_older("7", "7") and not is_older("007", "7")
+    assert is_older("9" * 5000, "1" + "0" * 5000) and not is_older("", "1") and not is_older("\u0661", "2")
 
 
 def test_an_ephemeral_volume_must_be_the_pods_own():

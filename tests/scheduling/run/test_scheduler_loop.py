@@ -461,6 +461,27 @@ def test_permit_allows():
     assert world.scheduler.handle.waiting_pod("uid-p") is None
 
 
+def test_a_node_that_goes_while_its_pod_waits_gets_no_binding():
+    """Neither kube-scheduler nor the API server looks: the Pod would be bound to a node that does not exist."""
+    plugin = guest("permit", permit=(Status(Code.WAIT), 10.0))
+    world = World([node("a")], [pod("p")], [plugin])
+
+    async def script():
+        await settle()
+        world.nodes.remove(NamespacedName("", "a"))
+        world.scheduler.handle.waiting_pod("uid-p").allow("Guest")
+        await settle()
+        assert world.writes.bound == {} and not world.scheduler.state.cache.pods
+        world.nodes.put(node("b"))
+        while world.scheduler.handle.waiting_pod("uid-p") is None:
+            await trio.sleep(1)
+        world.scheduler.handle.waiting_pod("uid-p").allow("Guest")
+        await settle()
+
+    play(world, script)
+    assert world.writes.bound == {"default/p": "b"}
+
+
 def test_a_waiting_pod_that_is_deleted_is_let_go():
     plugin = guest("permit", permit=(Status(Code.WAIT), 10.0))
     world = World([node("a")], [pod("p")], [plugin])
