@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import trio
@@ -15,10 +16,13 @@ from edged.admission.resources.custom_resources import CustomResources
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 from edged.tls.serving_certificate import Certificates
+from edged.tls.validity import validity
 
 ANNOUNCE_S = 120.0
-"""How long a new certificate waits for an API server that does not take up the registration. One that cannot be told
-calls nobody meanwhile, so there is an end to waiting."""
+"""How long a new certificate waits for an API server of which nobody knows whether it took up the registration."""
+LAST_S = 3600.0
+"""How long before the end of the present certificate a new one waits no longer."""
+LOOK_S = 5.0
 
 AGAIN_S = 10.0
 """After an unexpected error."""
@@ -31,7 +35,9 @@ class ServedPolicies:
     PolicyServer is served.
     """
 
-    def __init__(self, admission: Admission, loader: Callable[[], PolicyLoader]) -> None:
+    def __init__(
+        self, admission: Admission, loader: Callable[[], PolicyLoader], now: Callable[[], float] = time.time
+    ) -> None:
         """`loader` gives one that loads as the configuration says now."""
         self.registration: Registration | None = None
         self.certificates: Certificates | None = None
@@ -40,6 +46,7 @@ class ServedPolicies:
         """Whether modules of the configuration file are being fetched that were not there at the start."""
         self._admission = admission
         self._loader = loader
+        self._now = now
         self._configured: PolicySet = {}
         self._changed = trio.Event()
 
@@ -104,11 +111,24 @@ class ServedPolicies:
             self.registration.update(specs, self.certificates.bundle)
 
     async def announce_certificates(self) -> None:
-        """Let the API server know whom to trust before it is shown the new certificate."""
+        """Let the API server know whom to trust before it is shown the new certificate. One that surely was not told,
+        or refused what it was told, would take the new one for a stranger's: then the present one stays while it is
+        valid."""
         self.register()
-        if self.registration is not None:
-            with trio.move_on_after(ANNOUNCE_S):
-                await self.registration.heard()
+        registration = self.registration
+        if registration is None:
+            return
+        with trio.move_on_after(ANNOUNCE_S) as waited:
+            await registration.heard()
+        while waited.cancelled_caught and registration.goes_by_earlier and self._left_s() > LAST_S:
+            with trio.move_on_after(LOOK_S) as waited:
+                await registration.heard()
+
+    def _left_s(self) -> float:
+        """For how long the certificate that is shown is valid."""
+        tls = self.certificates.tls if self.certificates is not None else None
+        times = validity(tls.certificate) if tls is not None else None
+        return times[1] - self._now() if times is not None and times[0] <= self._now() else 0.0
 
     def is_retired(self, name: str) -> bool:
         """Whether the API server may still call a policy of that name which is not served any more."""

@@ -125,6 +125,11 @@ class Registration(ABC):
         """The last update that the API server is known to go by."""
         return self._known_revision
 
+    @property
+    def goes_by_earlier(self) -> bool:
+        """Whether the API server surely does not go by the last update."""
+        return self.settled_revision < self.revision
+
     def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes) -> None:
         """These policies are served from now on. Call it once they answer, and before others stop answering."""
         self.target = replace(self.target, ca_bundle=ca_bundle)

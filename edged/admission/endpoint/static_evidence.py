@@ -153,6 +153,15 @@ class Evidence:
         return all(folder.is_current for folder in self._folders.values())
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the API server was asked after the last change, and went by something else."""
+        return any(
+            folder.served not in (None, last) and folder.since == {last}
+            for folder in self._folders.values()
+            for last in list(folder.contents)[-1:]
+        )
+
+    @property
     def revision(self) -> int:
         """The API server is known to go by this revision or a later one; 0 where nothing is known."""
         return min(revision for folder in self._folders.values() for revision, _ in folder.possible())

@@ -102,7 +102,7 @@ class StaticRegistration(Polling):
             changed |= self._settle_file(kind, obj)
         changed |= self._look(generated.objects, revision)
         self._settled(update)
-        if self._evidence is None:
+        if self._evidence is None or self._evidence.is_current:
             self._went_by(revision, update)
         settled_at = trio.current_time() + self.grace_s if changed else self.state.settled_at
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
@@ -112,6 +112,10 @@ class StaticRegistration(Polling):
             self._rewritten.set()
 
     # --- what the API server goes by
+    @property
+    def goes_by_earlier(self) -> bool:
+        return super().goes_by_earlier or (self._evidence is not None and self._evidence.is_behind)
+
     async def _confirm(self, evidence: Evidence, reader: Reader) -> None:
         """Ask the API server for ever: often after a change, then now and then."""
         pause_s = ASK_AFTER_S

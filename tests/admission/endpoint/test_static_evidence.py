@@ -52,12 +52,14 @@ def test_a_policy_is_known_when_what_is_served_has_it_as_it_should_be() -> None:
     assert scene.evidence.waiting() == {} and scene.evidence.is_current and scene.evidence.revision == 1
     second = scene.write(hook("a", ca="other"), hook("b", version=2), hook("c"))
     assert set(scene.evidence.waiting()) == {"b", "c"} and not scene.evidence.problem  # it may read it any moment
-    assert scene.evidence.revision == 1
+    assert scene.evidence.revision == 1 and not scene.evidence.is_behind  # nobody asked it since
     scene.hear(first, refused_at=5.0)
+    assert scene.evidence.is_behind
     assert set(scene.evidence.waiting()) == {"b", "c"} and "refused /static/validating" in scene.evidence.problem
     assert scene.evidence.revision == 1
     scene.hear(second)
     assert scene.evidence.waiting() == {} and scene.evidence.revision == 2 and not scene.evidence.problem
+    assert not scene.evidence.is_behind
 
 
 def test_a_refusal_of_what_was_there_before_is_none_of_what_is_there_now() -> None:
