@@ -59,10 +59,11 @@ class AdmissionPart:
         self._outside = HostCapabilities(lambda: base.modules, base.log)
         self.traces = make_traces(config.observability.otlp_endpoint, base.log)
         self.review_watch = ReviewWatch()
+        self._context = ClusterContext(base.client, base.informers, base.log)
         self.admission = Admission(
             base.log,
             base.lines,
-            ClusterContext(base.client, base.informers),
+            self._context,
             self._observers(config.admission.policy_server if config.admission else ""),
             lambda name: self.policies.is_retired(name),
             self._outside,
@@ -99,6 +100,7 @@ class AdmissionPart:
         work.start_soon(self._register, self.policies.registration)
         work.start_soon(self.policies.run, self._log)
         base.start_soon(self._outside.run)
+        base.start_soon(self._context.run)
         if self.policies.resources is not None:
             work.start_soon(self.policies.resources.run)
         self._start_audits(config, work)

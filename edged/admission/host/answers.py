@@ -1,8 +1,8 @@
 """Answers of other servers that are remembered for a moment, for host calls. Used by admission/host/context.py and
 admission/host/outside.py.
 
-Only successes are kept. Callers that ask the same at the same time share one question; where the one who asks it gives
-up, the next one asks again.
+Only successes are kept, within a number, a sum of bytes and a time. Callers that ask the same at the same time share
+one question; where the one who asks it gives up, the next one asks again.
 """
 
 from __future__ import annotations
@@ -60,13 +60,15 @@ class Answers:
         now = trio.current_time()
         self._kept[key] = (now, answer)
         self._bytes += len(answer)
-        while self._bytes > self._most_bytes or len(self._kept) > self._most or self._is_old(now):
+        self.drop_old(now)
+        while self._bytes > self._most_bytes or len(self._kept) > self._most:
             self._forget(next(iter(self._kept)))
         return answer
 
-    def _is_old(self, now: float) -> bool:
-        """Whether the oldest answer is of no use any more."""
-        return now - next(iter(self._kept.values()))[0] >= self._remember_s
+    def drop_old(self, now: float) -> None:
+        """Forget what is of no use any more. Its owner calls it now and then: nobody may ever ask again."""
+        while self._kept and now - next(iter(self._kept.values()))[0] >= self._remember_s:
+            self._forget(next(iter(self._kept)))
 
     def _forget(self, key: Hashable) -> None:
         forgotten = self._kept.pop(key, None)

@@ -3,7 +3,8 @@
 
 Each call is checked against the policy's grants before anything is looked up (admission/rules/capabilities.py). Lists
 come from informers, which are made on first use and dropped after a while without questions. Their number is bounded,
-because guests choose the namespaces and selectors. Gets and access reviews are remembered for 5 s.
+because guests choose the namespaces and selectors. Gets and access reviews are remembered for 5 s. `run` drops what
+nobody asked for since a while: without it, that happens only when somebody asks for something else.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import trio
 
 from edged.abi.wapc import HostCallError
 from edged.admission.host.answers import Answers
+from edged.admission.host.list_replies import Hold, ListReplies
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.rego_context import ContextFailure, RegoContext
 from edged.admission.rules import capabilities, rego
 from edged.admission.rules.capabilities import GetRequest, Grants, ListRequest
 from edged.errors import PeerError
+from edged.http.budget import Reservation
 from edged.json_text import JsonError, dumps, loads
 from edged.kube.values.names import ServedKind
+from edged.process.boundary import boundary
 from edged.registry.origin import TRUSTED, Restrictions
-from edged.telemetry.logs import GuestLines
+from edged.telemetry.logs import GuestLines, Logger
 
 if TYPE_CHECKING:
     from edged.kube.client import ApiClient
@@ -35,7 +39,7 @@ MOST_INFORMERS = 64
 UNUSED_S = 600.0
 MOST_ANSWERS = 1024
 MOST_ANSWER_BYTES = 8 << 20
-ITEMS_BETWEEN_CHECKPOINTS = 100
+DROP_EVERY_S = 5.0
 
 _LEVELS = {
     "trace": "debug",
@@ -50,16 +54,17 @@ _LEVELS = {
 class ClusterContext:
     """What policies may read of the cluster. All policies share it."""
 
-    def __init__(self, client: ApiClient, informers: Informers) -> None:
+    def __init__(self, client: ApiClient, informers: Informers, log: Logger) -> None:
         self._client = client
+        self._log = log
         self._informers = informers
         # Least recently used first, each with the time of its last use.
         self._lists: OrderedDict[tuple[str, str, str | None, str, str], tuple[Informer, float]] = OrderedDict()
-        self._replies: OrderedDict[ListRequest, tuple[Informer, int, bytes]] = OrderedDict()
+        self._replies = ListReplies()
         self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_ANSWER_BYTES)
         self.rego = RegoContext(self.informer)
 
-    async def list(self, request: ListRequest) -> bytes:
+    async def list(self, request: ListRequest, hold: Hold | None = None) -> bytes:
         """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
         served = await self._served(request.api_version, request.kind)
         if request.namespace is not None and not served.namespaced:
@@ -68,22 +73,7 @@ class ClusterContext:
             )
         informer = self._informer(request, served.resource)
         await informer.wait_synced()
-        built = self._replies.get(request)
-        if built is not None and built[0] is informer and built[1] == informer.generation:
-            self._replies.move_to_end(request)
-            return built[2]
-        generation, items = informer.generation, []
-        for index, item in enumerate(list(informer.keys())):
-            found = informer.get(item)
-            if found is not None:
-                items.append(capabilities.mask(found, request.field_masks))
-            if index % ITEMS_BETWEEN_CHECKPOINTS == ITEMS_BETWEEN_CHECKPOINTS - 1:
-                await trio.lowlevel.checkpoint()
-        reply = capabilities.list_reply(request, items)
-        self._replies[request] = (informer, generation, reply)
-        while len(self._replies) > MOST_INFORMERS:
-            self._replies.popitem(last=False)
-        return reply
+        return await self._replies.get(request, informer, hold)
 
     async def informer(self, api_version: str, kind: str) -> tuple[ServedKind, Informer]:
         """How a kind is served, and the shared informer of all of its objects; it may not be synced yet."""
@@ -158,6 +148,20 @@ class ClusterContext:
         key = dumps(spec, sort=True)
         return await self._answers.get(("can_i", key), ask, fresh=disable_cache)
 
+    async def run(self) -> None:
+        """Drop what nobody uses any more, until cancelled."""
+        while True:
+            await trio.sleep(DROP_EVERY_S)
+            with boundary(self._log, "loop", "what policies read"):
+                self.drop_unused(trio.current_time())
+
+    def drop_unused(self, now: float) -> None:
+        """Replies, answers, documents and informers that nobody asked for since a while."""
+        self._replies.drop_unused(now)
+        self._answers.drop_old(now)
+        self.rego.drop_unused(now)
+        self._release_unused(now)
+
     def release(self) -> None:
         """Give all informers back."""
         while self._lists:
@@ -167,7 +171,7 @@ class ClusterContext:
 class HostServices:
     """`dispatch` of one policy's calls for one request."""
 
-    __slots__ = ("_context", "_grants", "_lines", "_outside", "_policy", "_restrictions", "_uid")
+    __slots__ = ("_context", "_grants", "_held", "_lines", "_outside", "_policy", "_restrictions", "_uid")
 
     def __init__(
         self,
@@ -186,11 +190,23 @@ class HostServices:
         self._lines = lines
         self._outside = outside
         self._restrictions = restrictions
+        self._held: Reservation | None = None  # of the reply that the guest has not taken yet, perhaps
+
+    def settle(self) -> None:
+        """The guest has its last reply, or is gone."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.release()
+
+    def _hold(self, reserved: Reservation) -> None:
+        self.settle()
+        self._held = reserved
 
     def dispatch(
         self, binding: str, namespace: str, operation: str, payload: bytes
     ) -> bytes | Awaitable[bytes]:
         """The reply to one host call, or an awaitable for it. Raises HostCallError with the text for the guest."""
+        self.settle()
         if binding != "kubewarden":
             raise HostCallError(f"unknown binding: {binding}")
         if namespace == "tracing":
@@ -227,7 +243,7 @@ class HostServices:
             return await self._cluster().get(get)
         listing = capabilities.parse_list(payload, by_namespace=operation == "list_resources_by_namespace")
         self._grants.check_kind(listing.api_version, listing.kind)
-        return await self._cluster().list(listing)
+        return await self._cluster().list(listing, self._hold)
 
     def _cluster(self) -> ClusterContext:
         if self._context is None:
@@ -252,6 +268,10 @@ class HostServices:
         if rest:
             text = f"{text} {dumps(rest).decode()}".strip()
         self.log(text, level=level)
+
+    async def rego_size(self, mode: str) -> int:
+        """Bytes of what a Rego policy is to know of the cluster, once it is there. Raises ContextFailure."""
+        return 0 if self._context is None else await self._context.rego.size(mode, self._grants.kinds)
 
     async def rego_data(self, mode: str, settings: bytes) -> tuple[bytes, ...]:
         """`data` of a Rego policy, in pieces. Raises ContextFailure if the objects cannot be read."""

@@ -6,9 +6,10 @@ admission/rules/verdict.py interprets the bytes, edged/abi has the calling conve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import trio
 
@@ -31,6 +32,7 @@ from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
 from edged.wasm.output import Output
 
+T = TypeVar("T")
 Payload = tuple[bytes, ...]
 """In pieces, of which some are large and shared with other evaluations: joined when the guest is there."""
 
@@ -107,6 +109,8 @@ async def call_guest(
         return await _RUN[policy.metadata.execution_mode](_Call(policy, services, operation, payload, deadline, memory))
     except (GuestBudget, GuestTimeout) as error:
         raise TimedOut(str(error)) from error
+    finally:
+        services.settle()
 
 
 @dataclass(slots=True)
@@ -120,9 +124,9 @@ class _Call:
     deadline: float
     memory: WorkingMemory | None
 
-    async def room(self, *more: bytes) -> AbstractContextManager[object]:
-        """Memory for the guest, which gets the payload and these documents. Raises TimedOut."""
-        size = sum(map(len, self.payload)) + sum(map(len, more))
+    async def room(self, more: int = 0) -> AbstractContextManager[object]:
+        """Memory for the guest, which gets the payload and so many bytes beside it. Raises TimedOut."""
+        size = sum(map(len, self.payload)) + more
         if self.memory is None or size <= LARGE:
             return _NOTHING
         with trio.move_on_at(self.deadline):
@@ -198,20 +202,20 @@ async def _run_rego(asked: _Call) -> bytes:
                 text = f"the policy wants to read {kind}, which context_aware does not grant: it will see none"
                 services.log(text, level="warning")
         return b'{"valid":true}'
-    data = await _data(policy, services, asked.deadline)
-    with await asked.room(*data):
-        document = b"".join(asked.payload)
+    mode = policy.metadata.execution_mode
+    size = await _in_time(asked, services.rego_size(mode)) if policy.grants.kinds else 0
+    with await asked.room(size):
+        data = rego_results.data_document(mode, policy.settings, None)
+        if policy.grants.kinds:
+            data = await _in_time(asked, services.rego_data(mode, policy.settings))
         return await rego_policy.evaluate(
-            policy.template, b"".join(data), document, policy.budget, asked.deadline, services.log
+            policy.template, b"".join(data), b"".join(asked.payload), policy.budget, asked.deadline, services.log
         )
 
 
-async def _data(policy: Policy, services: HostServices, deadline: float) -> Payload:
-    mode = policy.metadata.execution_mode
-    if not policy.grants.kinds:
-        return rego_results.data_document(mode, policy.settings, None)
-    with trio.move_on_at(deadline):
-        return await services.rego_data(mode, policy.settings)
+async def _in_time(asked: _Call, reading: Awaitable[T]) -> T:
+    with trio.move_on_at(asked.deadline):
+        return await reading
     raise ContextFailure("what the policy reads of the cluster was not there in time")
 
 

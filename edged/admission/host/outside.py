@@ -18,6 +18,7 @@ from edged.admission.host.answers import Answers
 from edged.admission.rules import capabilities
 from edged.errors import EdgedError
 from edged.json_text import dumps
+from edged.process.boundary import boundary
 from edged.registry.origin import TRUSTED, Restrictions
 from edged.registry.reference import Reference, parse_image
 from edged.telemetry.logs import Logger
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from edged.registry.oci import Registry
 
 REMEMBER_S = 60.0
+DROP_EVERY_S = 5.0
 MOST_ANSWERS = 512
 MOST_BYTES = 4 << 20
 QUESTIONS_AT_ONCE = 16
@@ -37,7 +39,8 @@ Ask = Callable[["Registry", Reference, str], Awaitable[bytes]]
 
 
 class HostCapabilities:
-    """All policies share it. `run` is a task of the daemon; without it, idle child processes are not ended."""
+    """All policies share it. `run` is a task of the daemon; without it, idle child processes are not ended and old
+    answers stay."""
 
     def __init__(
         self, modules: Callable[[], Modules], log: Logger, wall_time: Callable[[], float] = time.time
@@ -59,7 +62,12 @@ class HostCapabilities:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._certificate_trust().run()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._certificate_trust().run)
+            while True:
+                await trio.sleep(DROP_EVERY_S)
+                with boundary(self._log, "loop", "answers about images"):
+                    self._answers.drop_old(trio.current_time())
 
     async def call(self, path: str, payload: bytes, restrictions: Restrictions = TRUSTED) -> bytes:
         """The reply to `NAMESPACE/OPERATION`. Raises HostCallError."""

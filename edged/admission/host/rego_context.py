@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -20,11 +21,21 @@ if TYPE_CHECKING:
     from edged.kube.informers import Informer
 
 MOST_DOCUMENTS = 16
+MOST_BYTES = 32 << 20
+"""Of all documents that are kept; the last one that was built is, however large it is."""
+UNUSED_S = 30.0
 ITEMS_BETWEEN_CHECKPOINTS = 100
 
 Kinds = frozenset[tuple[str, str]]
 Find = Callable[[str, str], Awaitable[tuple[ServedKind, "Informer"]]]
 _Informers = list[tuple[str, str, ServedKind, "Informer"]]
+
+
+@dataclass(slots=True)
+class _Document:
+    seen: list[tuple[Informer, int]]  # of each kind, and what it had seen
+    text: bytes
+    used_at: float
 
 
 class ContextFailure(GuestError):
@@ -37,18 +48,17 @@ class RegoContext:
     def __init__(self, find: Find) -> None:
         self._find = find
         self._building = trio.Lock()
-        # (what each kind's informer had seen, the document)
-        self._documents: OrderedDict[tuple[str, Kinds], tuple[list[tuple[Informer, int]], bytes]] = OrderedDict()
+        self._documents: OrderedDict[tuple[str, Kinds], _Document] = OrderedDict()  # least recently used first
+
+    async def size(self, mode: str, kinds: Kinds) -> int:
+        """About how many bytes the document has, without building one. Raises ContextFailure."""
+        informers = await self._synced(kinds)
+        document = self._current((mode, kinds), informers)
+        return len(document) if document is not None else sum(entry[-1].size_bytes() for entry in informers)
 
     async def document(self, mode: str, kinds: Kinds) -> bytes:
         """All objects of these kinds, once they have been read completely. Raises ContextFailure."""
-        try:
-            informers = [(*entry, *await self._find(*entry)) for entry in sorted(kinds)]
-        except PeerError as error:
-            raise ContextFailure(f"cannot read what the policy is to know of the cluster: {error}") from error
-        for _, _, _, informer in informers:
-            if not informer.synced:
-                await informer.wait_synced()
+        informers = await self._synced(kinds)
         key = (mode, kinds)
         document = self._current(key, informers)
         if document is not None:
@@ -56,15 +66,38 @@ class RegoContext:
         async with self._building:
             return self._current(key, informers) or await self._build(key, informers)
 
+    async def _synced(self, kinds: Kinds) -> _Informers:
+        try:
+            informers = [(*entry, *await self._find(*entry)) for entry in sorted(kinds)]
+        except PeerError as error:
+            raise ContextFailure(f"cannot read what the policy is to know of the cluster: {error}") from error
+        for _, _, _, informer in informers:
+            if not informer.synced:
+                await informer.wait_synced()
+        return informers
+
     def _current(self, key: tuple[str, Kinds], informers: _Informers) -> bytes | None:
         built = self._documents.get(key)
         if built is None:
             return None
-        for (informer, generation), (_, _, _, now) in zip(built[0], informers, strict=True):
+        for (informer, generation), (_, _, _, now) in zip(built.seen, informers, strict=True):
             if informer is not now or generation != now.generation:
                 return None
         self._documents.move_to_end(key)
-        return built[1]
+        built.used_at = trio.current_time()
+        return built.text
+
+    def drop_unused(self, now: float) -> None:
+        """Forget what nobody asked for since a while."""
+        for key in [key for key, built in self._documents.items() if now - built.used_at >= UNUSED_S]:
+            del self._documents[key]
+
+    def _keep(self, key: tuple[str, Kinds], document: _Document) -> None:
+        self._documents.pop(key, None)
+        total = len(document.text) + sum(len(other.text) for other in self._documents.values())
+        while self._documents and (total > MOST_BYTES or len(self._documents) >= MOST_DOCUMENTS):
+            total -= len(self._documents.popitem(last=False)[1].text)
+        self._documents[key] = document
 
     async def _build(self, key: tuple[str, Kinds], informers: _Informers) -> bytes:
         tree, seen, count = ContextTree(key[0]), [], 0
@@ -84,7 +117,5 @@ class RegoContext:
                 if count % ITEMS_BETWEEN_CHECKPOINTS == 0:
                     await trio.lowlevel.checkpoint()
         document = tree.document()
-        self._documents[key] = (seen, document)
-        while len(self._documents) > MOST_DOCUMENTS:
-            self._documents.popitem(last=False)
+        self._keep(key, _Document(seen, document, trio.current_time()))
         return document

@@ -213,13 +213,13 @@ def _timestamp(text: str) -> float | None:
 
 def list_reply(request: ListRequest, items: list[dict[str, object]]) -> bytes:
     """The list as guests expect it; items get the apiVersion and kind that API servers leave out of lists."""
-    shown = [
-        {"apiVersion": request.api_version, "kind": request.kind, **mask(item, request.field_masks)}
-        for item in items
-    ]
-    return dumps(
-        {"apiVersion": request.api_version, "kind": f"{request.kind}List", "metadata": {}, "items": shown}
-    )
+    shown = [listed(request, item) for item in items]
+    return dumps({"apiVersion": request.api_version, "kind": f"{request.kind}List", "metadata": {}, "items": shown})
+
+
+def listed(request: ListRequest, item: dict[str, object]) -> dict[str, object]:
+    """One object of a list as guests expect it."""
+    return {"apiVersion": request.api_version, "kind": request.kind, **mask(item, request.field_masks)}
 
 
 _Mask: TypeAlias = "dict[str, _Mask]"

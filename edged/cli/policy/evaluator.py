@@ -151,4 +151,4 @@ async def _connected(kubernetes: KubernetesConfig, stack: AsyncExitStack) -> Clu
     nursery = await stack.enter_async_context(trio.open_nursery())
     stack.callback(nursery.cancel_scope.cancel)
     await nursery.start(informers.run)
-    return ClusterContext(client, informers)
+    return ClusterContext(client, informers, Logger())

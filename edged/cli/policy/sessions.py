@@ -16,6 +16,7 @@ from typing import Any
 from edged import yaml_text
 from edged.abi.wapc import HostCallError
 from edged.admission.host.context import ClusterContext
+from edged.admission.host.list_replies import Hold
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.rego_context import ContextFailure, Kinds, RegoContext
 from edged.admission.rules import capabilities
@@ -200,6 +201,9 @@ class ReplayRego(RegoContext):
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    async def size(self, mode: str, kinds: Kinds) -> int:
+        return 0
+
     async def document(self, mode: str, kinds: Kinds) -> bytes:
         if self._session.inventory is not None:
             return self._session.inventory
@@ -236,7 +240,7 @@ class ReplayContext(ClusterContext):
         self._session = session
         self.rego = ReplayRego(session)
 
-    async def list(self, request: ListRequest) -> bytes:
+    async def list(self, request: ListRequest, hold: Hold | None = None) -> bytes:
         return self._session.answer(*list_fields(request))
 
     async def get(self, request: GetRequest) -> bytes:
@@ -263,6 +267,9 @@ class RecordRego(RegoContext):
         self._inner = inner
         self._session = session
 
+    async def size(self, mode: str, kinds: Kinds) -> int:
+        return await self._inner.rego.size(mode, kinds)
+
     async def document(self, mode: str, kinds: Kinds) -> bytes:
         made = await self._inner.rego.document(mode, kinds)
         for api_version, kind in sorted(kinds):
@@ -283,7 +290,7 @@ class RecordContext(ClusterContext):
         self._session = session
         self.rego = RecordRego(inner, session)
 
-    async def list(self, request: ListRequest) -> bytes:
+    async def list(self, request: ListRequest, hold: Hold | None = None) -> bytes:
         return await self._session.recorded(*list_fields(request), self._inner.list(request))
 
     async def get(self, request: GetRequest) -> bytes:

@@ -160,3 +160,21 @@ def test_a_question_that_fails_is_forgotten(error):
         assert await answers.get("key", answer) == b"yes"
 
     trio.run(main)
+
+
+def test_what_nobody_asks_for_goes_in_time():
+    async def main():
+        answers, server = Answers(5.0, 10, 1000), Server()
+        await answers.get("a", server)
+        await trio.sleep(3)
+        await answers.get("b", server)
+        answers.drop_old(trio.current_time())
+        assert len(answers) == 2
+        await trio.sleep(2)
+        answers.drop_old(trio.current_time())
+        assert len(answers) == 1
+        await trio.sleep(3)
+        answers.drop_old(trio.current_time())
+        assert len(answers) == 0 and answers._bytes == 0
+
+    run(main)

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from edged.admission.host import rego_context
 from edged.admission.host.rego_context import ContextFailure, RegoContext
 from edged.kube.discovery import KindNotServed
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
@@ -47,6 +48,9 @@ class FakeInformer:
 
     def keys(self) -> Iterator[NamespacedName]:
         return iter(list(self.objects))
+
+    def size_bytes(self) -> int:
+        return sum(len(json.dumps(obj)) for obj in self.objects.values())
 
     def raw(self, key: NamespacedName) -> bytes | None:
         self.reads += 1
@@ -151,3 +155,40 @@ def test_kinds_that_cannot_be_shown() -> None:
         await made.document("gatekeeper", frozenset({("v1", "Pod"), ("odd.io/v1", "Pod")}))
 
     trio.run(main)
+
+
+def test_size_is_known_before_a_document_is_built() -> None:
+    async def main() -> None:
+        pods = FakeInformer(("ns", "a"), ("ns", "b"))
+        made, kinds = context(v1_Pod=(PODS, pods)), frozenset({("v1", "Pod")})
+        assert await made.size("opa", kinds) == pods.size_bytes() and pods.reads == 0
+        document = await made.document("opa", kinds)
+        assert await made.size("opa", kinds) == len(document)
+        pods.put("ns", "c")
+        assert await made.size("opa", kinds) == pods.size_bytes()
+
+    trio.run(main)
+
+
+def test_documents_are_bounded_in_bytes_and_go_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        pods, nodes = FakeInformer(("ns", "a" * 300)), FakeInformer(("", "b" * 300))
+        made = context(v1_Pod=(PODS, pods), v1_Node=(NODES, nodes))
+        both = [frozenset({("v1", "Pod")}), frozenset({("v1", "Node")})]
+        monkeypatch.setattr(rego_context, "MOST_BYTES", 1000)
+        documents = [await made.document("opa", kinds) for kinds in both]
+        assert sum(map(len, documents)) > 1000
+        assert await made.document("opa", both[1]) is documents[1]  # the last one stays, however large
+        assert await made.document("opa", both[0]) is not documents[0]
+        monkeypatch.setattr(rego_context, "MOST_BYTES", 10_000)
+        await made.document("opa", both[1])
+        await trio.sleep(rego_context.UNUSED_S - 1)
+        await made.document("opa", both[0])
+        await trio.sleep(2)
+        made.drop_unused(trio.current_time())
+        assert [key for _, key in made._documents] == [both[0]]
+        await trio.sleep(rego_context.UNUSED_S)
+        made.drop_unused(trio.current_time())
+        assert not made._documents
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
