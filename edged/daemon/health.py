@@ -8,7 +8,7 @@ server was told of them once. What goes wrong after that is a warning line there
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from edged.daemon.protection import (
 from edged.daemon.reload import Reload
 from edged.http.health import ADMISSION_TLS, NOT_PROBED, Probes
 from edged.kube.contact import Contact
+from edged.kube.control.comparison import Result
 from edged.tls.validity import validity
 
 if TYPE_CHECKING:
@@ -69,6 +70,20 @@ class DaemonHealth:
     @property
     def contact(self) -> Contact:
         return self._base.client.contact
+
+    @property
+    def comparisons(self) -> Mapping[Result, int]:
+        return self._base.informers.comparisons
+
+    def ages(self) -> dict[str, float]:
+        """Resource -> how many seconds old what is known of it may be, the oldest of its watches; without those that
+        were never listed."""
+        ages: dict[str, float] = {}
+        for informer in self._base.informers:
+            if informer.synced:
+                name = str(informer.selection.resource)
+                ages[name] = max(informer.age_s(), ages.get(name, 0.0))
+        return ages
 
     def protection(self) -> Protection:
         """The judgement of this moment."""

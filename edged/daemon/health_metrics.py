@@ -12,6 +12,7 @@ from typing import get_args
 from edged import __version__
 from edged.daemon.health import DaemonHealth
 from edged.daemon.protection import SUBJECTS, Facts, Protection, State, judge
+from edged.kube.control.comparison import Result
 from edged.telemetry.metrics import MetricRegistry
 from edged.wasm.bindings import WASMTIME_VERSION
 
@@ -20,7 +21,7 @@ def health_metrics(metrics: MetricRegistry, health: DaemonHealth) -> None:
     """Adds them to a registry."""
     build = metrics.gauge("edged_build_info", "Versions: always 1.", ["version", "python", "wasmtime"])
     build.set(1, __version__, platform.python_version(), WASMTIME_VERSION)
-    for add in (_protection_metrics, _registration_metrics, _reload_metrics, _contact_metrics):
+    for add in (_protection_metrics, _registration_metrics, _reload_metrics, _contact_metrics, _watch_metrics):
         add(metrics, health)
 
 
@@ -110,5 +111,23 @@ def _contact_metrics(metrics: MetricRegistry, health: DaemonHealth) -> None:
             reachable.set(int(not contact.failure))
         if contact.heard_at is not None:
             heard_at.set(contact.heard_at)
+
+    metrics.collectors.append(collect)
+
+
+def _watch_metrics(metrics: MetricRegistry, health: DaemonHealth) -> None:
+    age = metrics.gauge(
+        "edged_watch_age_seconds", "How old what is known of a resource may be: since the last proof.", ["resource"]
+    )
+    comparisons = metrics.counter(
+        "edged_watch_comparisons_total", "Comparisons of what is known with the API server's lists.", ["result"]
+    )
+
+    def collect() -> None:
+        age.clear()
+        for resource, age_s in health.ages().items():
+            age.set(age_s, resource)
+        for result in get_args(Result):
+            comparisons.series(result).value = health.comparisons[result]
 
     metrics.collectors.append(collect)

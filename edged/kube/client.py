@@ -39,6 +39,8 @@ CUT_LINE_BYTES = 1 << 10
 MOST_CUT_BYTES = 64 << 20
 """A line that is longer is no object at all."""
 CLOSE_GRACE_S = 1.0
+RELAYED = (502, 503, 504)
+"""What proxies and load balancers answer when they do not reach the server behind them."""
 Query = Mapping[str, str] | Mapping[str, str | list[str]]
 """Parameters of a request; a list stands for one that is given several times."""
 
@@ -63,6 +65,11 @@ class ApiError(PeerError):
         self.message = message
         self.body = body if body is not None else {}
         self.retry_after_s = retry_after_s
+
+    @property
+    def relayed(self) -> bool:
+        """What stands before the API server answered in its place, since it does not reach it."""
+        return self.code in RELAYED and not self.body
 
 
 class NotConfigured(PeerError):
@@ -108,7 +115,8 @@ class Session:
         self.streams: set[trio.CancelScope] = set()
         self.contact = Contact()
         self._in_use = 0
-        self._back: trio.Event | None = None  # while no request reaches the server
+        self._is_away = False  # no request reaches the server
+        self._back = trio.Event()
         self.http = httpx2.AsyncClient(
             base_url=self.server,
             transport=Transport(self.ssl_context),
@@ -130,27 +138,24 @@ class Session:
 
     def is_away(self) -> None:
         """A request did not reach the server."""
-        if self._back is None:
-            self._back = trio.Event()
+        self._is_away = True
 
     def is_there(self) -> None:
         """A request was answered."""
-        back, self._back = self._back, None
-        if back is not None:
+        if self._is_away:
+            self._is_away, back, self._back = False, self._back, trio.Event()
             back.set()
 
     async def wait_back(self) -> None:
-        """Returns when the server answers somebody after it was away; where it is not away, never."""
-        if self._back is None:
-            await trio.sleep_forever()
-        else:
-            await self._back.wait()
+        """Returns when the server answers somebody after it was away, or is another one from now on."""
+        await self._back.wait()
 
     async def retire(self) -> None:
         """Another session takes over: end its streams, close it when its last request is done."""
         self.retired = True
         if isinstance(self.auth, ExecAuth):
             self.auth.retire()
+        self._back.set()
         for scope in list(self.streams):
             scope.cancel()
         await self._close_if_idle()
@@ -197,6 +202,8 @@ class ApiClient:
         self._refresh = refresh
         self._waiting_for = waiting_for
         self._configured = trio.Event()
+        self.scout = trio.Lock()
+        """Whoever holds it looks often whether a server that is away is back, and all others wait for that."""
         self.contact = Contact()
         """With the API server, whichever session it was."""
         if session is not None:
@@ -225,7 +232,7 @@ class ApiClient:
         await self._configured.wait()
 
     async def wait_back(self) -> None:
-        """Returns when the server answers somebody after it was away; where it is not away, never."""
+        """Returns when the server answers somebody after it was away, or is another one from now on."""
         if self._session is None:
             await self._configured.wait()
         else:
@@ -285,11 +292,12 @@ class ApiClient:
         query: Mapping[str, str] | None = None,
         body: bytes | dict[str, object] | list[object] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         timeout_s: float = 30.0,
     ) -> bytes:
         """As `request`, but the body as it came."""
         answer = await self.answer(
-            method, path, query=query, body=body, content_type=content_type, timeout_s=timeout_s
+            method, path, query=query, body=body, content_type=content_type, accept=accept, timeout_s=timeout_s
         )
         return answer.content
 
@@ -301,11 +309,12 @@ class ApiClient:
         query: Mapping[str, str] | None = None,
         body: bytes | dict[str, object] | list[object] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         timeout_s: float = 30.0,
     ) -> httpx2.Response:
         """As `request`, but with the headers. Raises like `request`."""
         content = dumps(body) if isinstance(body, (dict, list)) else body
-        headers = {"Content-Type": content_type} if content is not None else {}
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if content is not None else {})
         session = self.session
         response = await self._send(session, method, path, query, content, headers, timeout_s)
         if response.status_code == 401 and await self.refresh(session):
@@ -391,7 +400,10 @@ async def _transmit(
     request whose connection broke, so those errors are passed on as they are."""
     try:
         response = await session.http.send(request, stream=stream)
-        session.is_there()
+        if response.status_code in RELAYED and "json" not in response.headers.get("content-type", ""):
+            session.is_away()
+        else:
+            session.is_there()
         session.contact.heard()
         return response
     except httpx2.TransportError as error:

@@ -7,8 +7,10 @@ is away the last known state is served. Reading from the server is watch.py's.
 
 from __future__ import annotations
 
+import math
 import random as random_numbers
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +18,7 @@ import trio
 
 from edged.json_text import dumps, loads
 from edged.kube.client import ApiClient
+from edged.kube.control.comparison import Comparison, Result, State
 from edged.kube.control.store import Difference, Store
 from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
@@ -134,6 +137,11 @@ class Informer:
         watcher = self._watcher
         return watcher is not None and watcher.connected and trio.current_time() >= watcher.current_at
 
+    def age_s(self) -> float:
+        """How old what is read here may be: seconds since the server last proved that this is what it has; infinite
+        before the first list."""
+        return trio.current_time() - self._watcher.proven_at if self._watcher is not None else math.inf
+
     @property
     def problem(self) -> str:
         """Why the server does not give what is wanted (away, forbidden, unknown resource); "" if it does."""
@@ -216,6 +224,9 @@ class Informer:
 
     # --- the sink of watch.py
 
+    def compare(self, revision: str, explained: Collection[State]) -> Comparison:
+        return Comparison(self._store, revision, explained)
+
     def begin_replace(self) -> None:
         self._store.begin_replace()
 
@@ -225,7 +236,7 @@ class Informer:
             self._trim(obj)
             data = dumps(obj)
         if unit.error is not None:
-            self._store.keep(key)
+            self._store.keep(key, revision)
             return
         change = self._store.put(key, revision, data)
         if change is not None:
@@ -327,6 +338,8 @@ class Informers:
         self._linger_s = linger_s
         self._random = random
         self._turn = trio.Lock()
+        self.comparisons: Counter[Result] = Counter()
+        """How many comparisons of what is known with the server's lists ended in which way."""
         self._informers: dict[Selection, Informer] = {}
         self._scopes: dict[Selection, trio.CancelScope] = {}
         self._nursery: trio.Nursery | None = None
@@ -414,6 +427,7 @@ class Informers:
             random=self._random,
             times=self._times,
             log=self._log,
+            comparisons=self.comparisons,
         )
         informer._watcher = watcher
         with trio.CancelScope() as scope:

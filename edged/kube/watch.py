@@ -8,8 +8,10 @@ say.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,10 +19,21 @@ import trio
 
 from edged.errors import PeerError
 from edged.json_text import JsonError, TooDeep, loads
-from edged.kube.client import MAX_LINE_BYTES, ApiClient, ApiError, CutLine, LineStream, StreamIdle, TooLarge
+from edged.kube.client import (
+    MAX_LINE_BYTES,
+    ApiClient,
+    ApiError,
+    CutLine,
+    LineStream,
+    Session,
+    StreamIdle,
+    TooLarge,
+)
 from edged.kube.control import listwatch
 from edged.kube.control.backoff import Backoff
+from edged.kube.control.comparison import Comparison, Outcome, Result, State
 from edged.kube.control.pages import Undecodable, page_of, shown
+from edged.kube.control.proofs import Proofs
 from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.process.boundary import Unit, boundary, describe
@@ -32,6 +45,8 @@ PAGE_BYTES = 256 << 10  # decoding more than this in one piece would hold up the
 FIRST_PAGE_LIMIT = 50
 FEWEST_ITEMS = 10  # of a page, unless ten are more than an answer may hold
 CATCH_UP_S = 1.0  # a watch that is taken up again begins with what was missed
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
+WHOLE = 0.9  # of the time for which a watch was asked: one that ends sooner was cut
 SPREAD_S = 0.1  # within which all watches come back to a server that was away
 
 
@@ -39,7 +54,8 @@ SPREAD_S = 0.1  # within which all watches come back to a server that was away
 class WatchTimes:
     """Seconds. A server sends bookmarks about once a minute: `stall_s` must be longer. A watch is renewed
     after `renew_s` to twice that. `initial_stall_s`: silence after which a WatchList is held to be
-    ignored."""
+    ignored. `scout_s`, to twice that: how often one of all the watches looks whether a server is back. `compare_s`, to
+    twice that: how often what is known is compared with the server's list although nothing seems wrong."""
 
     stall_s: float = 100.0
     initial_stall_s: float = 20.0
@@ -47,6 +63,8 @@ class WatchTimes:
     request_s: float = 60.0
     backoff_base_s: float = 0.8
     backoff_cap_s: float = 30.0
+    scout_s: float = 1.5
+    compare_s: float = 4 * 3600.0
 
 
 class Sink(Protocol):
@@ -54,6 +72,7 @@ class Sink(Protocol):
 
     def begin_replace(self) -> None: ...
     async def finish_replace(self) -> None: ...
+    def compare(self, revision: str, explained: Collection[State]) -> Comparison: ...
     def put(self, key: NamespacedName, revision: str, obj: dict[str, object]) -> None: ...
     def remove(self, key: NamespacedName, obj: dict[str, object]) -> None: ...
 
@@ -75,6 +94,7 @@ class Watcher:
         random: Callable[[], float],
         times: WatchTimes,
         log: Logger,
+        comparisons: Counter[Result] | None = None,
         streams: bool = True,
     ) -> None:
         self._client = client
@@ -88,8 +108,15 @@ class Watcher:
         self._turn = turn
         self._random = random
         self._times = times
-        self._backoff = Backoff(random, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s)
-        self._page_limit = FIRST_PAGE_LIMIT
+        self._away = Backoff(random, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s)
+        self._refused = Backoff(random, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s)
+        self._proofs = Proofs(times.stall_s, times.compare_s, random)
+        self._session: Session | None = None  # of the last proof
+        self._begun = 0.0  # when the list, or the comparison, that is being read began
+        self._comparison: Comparison | None = None
+        self._counts = Counter() if comparisons is None else comparisons
+        self._explained: frozenset[State] = frozenset()
+        self._page_limit = self._metadata_limit = FIRST_PAGE_LIMIT
         self._log = log.bind(resource=str(resource), **({"namespace": namespace} if namespace else {}))
         self._said = ""
         self._streams = streams
@@ -121,7 +148,7 @@ class Watcher:
         """Nobody knows what the round left behind, so everything is read again, after a while."""
         self.problem = describe(unit.error) if unit.error is not None else ""
         self._state, self._effects = listwatch.start(self._streams)
-        await trio.sleep(self._times.backoff_cap_s if unit.is_stubborn else self._backoff.next())
+        await trio.sleep(self._times.backoff_cap_s if unit.is_stubborn else self._refused.next())
 
     async def _carry_out(self, effects: Sequence[listwatch.Effect]) -> listwatch.Effect | None:
         """Everything but requests; the request that comes last is returned."""
@@ -133,25 +160,43 @@ class Watcher:
             elif isinstance(effect, listwatch.Note):
                 self._say(effect)
             elif isinstance(effect, listwatch.Pause):
-                await self._pause(effect.at_least_s or 0.0)
+                await self._pause(effect)
             elif isinstance(effect, listwatch.Progress):
-                self._backoff.reset()
+                if effect.afresh:
+                    self._refused.reset()
                 self._said = self.problem = ""
             elif isinstance(effect, listwatch.BeginReplace):
                 self._sink.begin_replace()
             elif isinstance(effect, listwatch.FinishReplace):
                 await self._sink.finish_replace()
+                self._everything_read()
             else:
                 return effect
         return None
 
-    async def _pause(self, at_least_s: float) -> None:
+    async def _pause(self, pause: listwatch.Pause) -> None:
         """Shorter when others find that the server is back: what is known of one kind of objects should not be minutes
         younger than of another."""
+        at_least_s = pause.at_least_s or 0.0
+        delay_s = (self._away if pause.away else self._refused).next()
         await trio.sleep(at_least_s)
-        with trio.move_on_after(max(self._backoff.next() - at_least_s, 0.0)):
-            await self._client.wait_back()
-            await trio.sleep(self._random() * SPREAD_S)
+        with (self._scouting() if pause.away else contextlib.nullcontext(math.inf)) as longest_s:
+            with trio.move_on_after(max(min(delay_s, longest_s) - at_least_s, 0.0)):
+                await self._client.wait_back()
+                await trio.sleep(self._random() * SPREAD_S)
+
+    @contextlib.contextmanager
+    def _scouting(self) -> Iterator[float]:
+        """How long a pause lasts at most: one of all the watches looks often whether the server is back."""
+        scout = self._client.scout
+        if scout.locked():
+            yield math.inf
+            return
+        scout.acquire_nowait()
+        try:
+            yield self._times.scout_s * (1.0 + self._random())
+        finally:
+            scout.release()
 
     def _say(self, note: listwatch.Note) -> None:
         """A server that is away for days is news once, not at every attempt."""
@@ -165,18 +210,21 @@ class Watcher:
         try:
             if isinstance(request, listwatch.FetchPage):
                 await self._page(request)
+            elif isinstance(request, listwatch.FetchMetadata):
+                await self._compare(request)
             elif isinstance(request, listwatch.OpenWatch):
                 await self._watch(request)
-            else:
-                await self._probe()
         except ApiError as error:
-            self._step(listwatch.Failed(error.code, error.reason, error.message[:500], error.retry_after_s))
+            text = error.message[:500]
+            self._step(listwatch.Failed(error.code, error.reason, text, error.retry_after_s, error.relayed))
         except StreamIdle:
             self._step(listwatch.Stalled())
         except PeerError as error:
             self._step(listwatch.Failed(0, "", str(error)))
 
     def _step(self, given: listwatch.Input) -> None:
+        if not isinstance(given, listwatch.Stalled) and not (isinstance(given, listwatch.Failed) and given.away):
+            self._away.reset()  # an answer, of whatever kind
         self._state, self._effects = listwatch.step(self._state, given)
 
     # --- lists
@@ -187,10 +235,15 @@ class Watcher:
             query["limit"] = str(self._page_limit)
         if request.token:
             query["continue"] = request.token
+        else:
+            self._begun = trio.current_time()
         try:
             data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
         except TooLarge as error:
-            self._too_large(request, error)
+            if request.limited:
+                self._page_limit = self._fewer(request, self._page_limit, error)
+            else:
+                self._fewer(request, 1, error)
             return
         async with self._turn:
             page = page_of(data)
@@ -199,22 +252,20 @@ class Watcher:
             return
         items, metadata = page["items"], page["metadata"]
         if items:
-            fewest = min(FEWEST_ITEMS, self._page_limit)
-            self._page_limit = max(fewest, min(PAGE_LIMIT, PAGE_BYTES * len(items) // len(data)))
+            self._page_limit = _fitting(self._page_limit, len(items), len(data))
         del data
         await self._items(items, page)
         token = metadata.get("continue")
         revision = str(metadata.get("resourceVersion") or "")
         self._step(listwatch.PageRead(revision, token if isinstance(token, str) else ""))
 
-    def _too_large(self, request: listwatch.FetchPage, error: TooLarge) -> None:
-        """Ask for fewer objects at once. Where that is one already, or a whole list was asked for, the state machine
-        decides."""
-        if request.limited and self._page_limit > 1:
-            self._page_limit = max(1, self._page_limit // FEWEST_ITEMS)
+    def _fewer(self, request: listwatch.Effect, limit: int, error: TooLarge) -> int:
+        """Ask for fewer objects at once than `limit`; how many. Where that was one, the state machine decides."""
+        if limit > 1:
             self._effects = [request]
         else:
             self._step(listwatch.Failed(413, "", str(error)))
+        return max(1, limit // FEWEST_ITEMS)
 
     async def _items(self, items: list[object], page: dict[str, object]) -> None:
         """Items of typed lists carry no kind of their own: it is the list's without "List". It goes in front,
@@ -229,18 +280,78 @@ class Watcher:
                         item = {"kind": kind, "apiVersion": api_version, **item}
                     await self._feed(listwatch.Item(item))
 
-    async def _probe(self) -> None:
-        query = {**self._selectors, "limit": "1"}
-        data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
-        page = page_of(data)
-        if page is None:
-            self._step(listwatch.Garbage(shown(data)))
+    def _everything_read(self) -> None:
+        state, now = self._state, trio.current_time()
+        is_streamed = isinstance(state, listwatch.Watching) and state.opened
+        self._proven(now if is_streamed else self._begun)
+        if self._comparison is not None:
+            self._explained, self._comparison = self._comparison.unstored(), None
+
+    # --- comparisons
+
+    async def _compare(self, request: listwatch.FetchMetadata) -> None:
+        """Read a page of metadata, and compare it with what the sink holds."""
+        query = {**self._selectors, "limit": str(self._metadata_limit)}
+        if request.token:
+            query["continue"] = request.token
         else:
-            self._step(listwatch.Probed(str(page["metadata"].get("resourceVersion") or "")))
+            self._begun = trio.current_time()
+            self._comparison = self._sink.compare(request.revision, self._explained)
+        timeout_s = self._times.request_s
+        try:
+            data = await self._client.fetch("GET", self._path, query=query, timeout_s=timeout_s, accept=METADATA)
+        except TooLarge as error:
+            self._metadata_limit = self._fewer(request, self._metadata_limit, error)
+            return
+        async with self._turn:
+            page = page_of(data)
+        if page is None or self._comparison is None:
+            self._step(listwatch.Garbage(shown(data)))
+            return
+        items, metadata = page["items"], page["metadata"]
+        if items:
+            self._metadata_limit = _fitting(self._metadata_limit, len(items), len(data))
+        del data
+        for start in range(0, len(items), SLICE_ITEMS):
+            async with self._turn:
+                for item in items[start : start + SLICE_ITEMS]:
+                    self._comparison.take(item)
+        token, revision = metadata.get("continue"), str(metadata.get("resourceVersion") or "")
+        if isinstance(token, str) and token:
+            self._step(listwatch.MetadataRead(revision, token))
+        elif not revision:
+            self._step(listwatch.Garbage("list without resourceVersion"))
+        else:
+            self._compared(revision, self._comparison.outcome(revision))
+
+    def _compared(self, revision: str, outcome: Outcome) -> None:
+        self._counts[outcome.result] += 1
+        if outcome.result == "same":
+            self._comparison = None
+            self._proven(self._begun)
+        self._step(listwatch.MetadataRead(revision, "", outcome))
+
+    # --- proofs
+
+    @property
+    def proven_at(self) -> float:
+        """Trio's clock: everything that the server had by then is known; -inf before the first list."""
+        return self._proofs.proven_at
+
+    def _proven(self, begun: float) -> None:
+        self._proofs.read(begun, trio.current_time())
+        self._session = self._client.session
+
+    def _is_in_doubt(self) -> bool:
+        """Whether the revision may mean something else by now. Another session may lead to another server."""
+        return self._client.session is not self._session or self._proofs.in_doubt(trio.current_time())
 
     # --- watches
 
     async def _watch(self, request: listwatch.OpenWatch) -> None:
+        if not request.initial and self._is_in_doubt():
+            self._step(listwatch.Doubtful())
+            return
         renew_s = self._times.renew_s * (1.0 + self._random())
         query = {
             **self._selectors,
@@ -260,10 +371,16 @@ class Watcher:
             end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
             open_timeout_s=self._times.request_s,
         ) as lines:
-            if not request.initial:
-                self._connect()
-            if await self._read(lines):
-                return
+            begun = trio.current_time()
+            try:
+                if not request.initial:
+                    self._step(listwatch.Opened())
+                    self._connect()
+                if await self._read(lines):
+                    return
+            finally:
+                now = trio.current_time()
+                self._proofs.left(now, cut=now - begun < renew_s * WHOLE)
         self._step(listwatch.Ended())
 
     async def _read(self, lines: LineStream) -> bool:
@@ -276,12 +393,14 @@ class Watcher:
             if isinstance(self._state, listwatch.Watching):
                 lines.idle_s = self._times.stall_s
                 self._connect()
+                self._proofs.heard(trio.current_time())
         return False
 
     def _connect(self) -> None:
         if not self.connected:
             self.connected = True
             now = trio.current_time()
+            self._proofs.heard(now)
             if now - self._lost_at > CATCH_UP_S:  # not the everyday renewal of a watch
                 self.current_at = now + CATCH_UP_S
 
@@ -302,7 +421,12 @@ class Watcher:
         return False
 
 
-_ENDS_STREAM = (listwatch.FetchPage, listwatch.OpenWatch, listwatch.Probe)
+_ENDS_STREAM = (listwatch.FetchPage, listwatch.OpenWatch, listwatch.FetchMetadata)
+
+
+def _fitting(limit: int, items: int, size: int) -> int:
+    """How many items of a page that had `items` in `size` bytes, of at most `limit`, fit into PAGE_BYTES."""
+    return max(min(FEWEST_ITEMS, limit), min(PAGE_LIMIT, PAGE_BYTES * items // size))
 
 
 def _event_of(line: bytes) -> listwatch.WatchEvent | listwatch.Garbage:

@@ -38,4 +38,7 @@ def test_metrics_of_a_process_that_has_done_nothing(tmp_path: Path) -> None:
     base.client.contact.heard()
     text = registry.render().decode()
     assert "edged_api_server_reachable 1\n" in text and "\nedged_api_server_last_contact_timestamp_seconds " in text
+    assert 'edged_watch_comparisons_total{result="rewritten"} 0\n' in text
+    base.informers.comparisons["rewritten"] += 1
+    assert 'edged_watch_comparisons_total{result="rewritten"} 1\n' in registry.render().decode()
     base.engine.close()

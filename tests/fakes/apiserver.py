@@ -9,6 +9,7 @@ pass an SSL context for TLS.
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 import ssl
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 import trio
+
+METADATA = "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 # --- what can go wrong with a request
 
@@ -110,6 +113,7 @@ class FakeApiServer:
     def __init__(self, *, watch_list: str = "offer", tls: ssl.SSLContext | None = None) -> None:
         self.watch_list = watch_list
         self.honours_limit = True
+        self.gives_metadata = True  # where a list of metadata is asked for
         self.token: str | None = None  # when set, other bearer tokens get 401
         self.revision = 100
         self.compacted = 0  # watches from before this revision get 410
@@ -212,6 +216,15 @@ class FakeApiServer:
         self.compacted = self.revision
         for collection in self.collections.values():
             collection.history.clear()
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """What `restore` takes back: revision and collections, their histories included."""
+        return self.revision, self.compacted, copy.deepcopy(self.collections)
+
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        self.revision, self.compacted, collections = copy.deepcopy(snapshot)
+        self.collections.clear()
+        self.collections.update(collections)
 
     def _record(self, collection: Collection, kind: str, obj: dict[str, Any]) -> None:
         collection.history.append((self.revision, kind, obj))
@@ -361,8 +374,10 @@ class FakeApiServer:
         metadata: dict[str, Any] = {"resourceVersion": str(self.revision)}
         if end < len(items):
             metadata["continue"] = str(end)
+        wanted = ("metadata",) if self.gives_metadata and METADATA in request.headers.get("accept", "") else ()
         plain = [
-            {k: v for k, v in item.items() if k not in ("kind", "apiVersion")} for item in items[start:end]
+            {k: v for k, v in item.items() if k not in ("kind", "apiVersion") and (not wanted or k in wanted)}
+            for item in items[start:end]
         ]
         page = {
             "kind": collection.kind + "List",

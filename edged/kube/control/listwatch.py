@@ -5,12 +5,17 @@ The states, in the order of a healthy life:
     Initial    a watch is open that first sends every object there is and then a bookmark ("WatchList")
     Listing    the server refused that: the collection is being read in pages
     Watching   everything up to `revision` is known; a watch is open from there
-    Probing    contact was lost while watching: ask for the collection's present revision before resuming
+    Comparing  the revision is in doubt: what is known is compared with a list of metadata
 
-Recovery is a transition, not an exception: a lost stream is resumed from the last revision; an expired one
-(410), or a server whose revision went *backwards* (restored from a backup, or restarted without storage: a
-watch from a future revision would be silent for ever), leads to a new list, which is a replacement: objects
-that it does not hold are deletions that happened unseen.
+Recovery is a transition, not an exception. A lost stream is resumed from the last revision, but only if nothing can
+have happened to the server meanwhile: after any time away, and now and then without one, the revision is in doubt
+(`kube/control/proofs.py` says when). A server that was restored from a backup counts anew, and as soon as it has passed
+the old number, a watch from there is accepted and misses everything between. So numbers are not compared but objects:
+where all are what they were, the watch goes on from the revision of that list; otherwise everything is listed, as after
+an expired revision (410). A list is a replacement: objects that it does not hold are deletions that happened unseen.
+
+A pause is of one of two kinds. `away`: nothing answers, so there is nothing to do but to look again. Otherwise the
+server answered and refused: it is there, and is asked again soon, at first, however long it was away before.
 
 `step` takes a state and an input and returns the next state and effects, to be carried out in order. The last
 effect is the next request; without one the stream that is open goes on being read. Pure: no clock, no I/O, no
@@ -22,13 +27,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edged.kube.control.comparison import Outcome
 from edged.kube.control.pages import Undecodable
 from edged.kube.values.names import NamespacedName
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 LONGEST_RETRY_S = 30.0
 """However long a server, or what stands before it, asks to be left alone: as long as the back-off ever is."""
-MOST_DIGITS = 40  # of a revision that is compared as a number
+REWRITTEN = "the server has another history than before (restored from a backup?), listing again"
+RELAYED_S = 1.0
 TRIES = 3  # failures in a row after which a cheap way of going on is given up for a more thorough one
 
 
@@ -37,9 +44,11 @@ TRIES = 3  # failures in a row after which a cheap way of going on is given up f
 
 @dataclass(frozen=True, slots=True)
 class Initial:
-    """Streaming the initial list. `failures`: attempts that were answered but did not reach the end."""
+    """Streaming the initial list. `failures`: attempts that were answered but did not reach the end. `expirations`: how
+    often in a row the revision that was reached expired, here and in the other states."""
 
     failures: int = 0
+    expirations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +58,33 @@ class Listing:
     token: str = ""
     limited: bool = True
     failures: int = 0
+    expirations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """`streams`: the server offers WatchList. `fresh`: nothing came yet on this stream. `failures`: attempts
-    in a row without anything new."""
+    """`streams`: the server offers WatchList. `opened`: this stream was answered. `fresh`: nothing came yet on it.
+    `failures`: attempts in a row without anything new."""
 
     revision: str
     streams: bool
+    opened: bool = False
     fresh: bool = True
     failures: int = 0
+    expirations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Probing:
+class Comparing:
+    """Reading pages of metadata; `token` continues after the last one."""
+
     revision: str
     streams: bool
-    failures: int = 0
+    token: str = ""
+    expirations: int = 0
 
 
-State = Initial | Listing | Watching | Probing
+State = Initial | Listing | Watching | Comparing
 
 
 # --- inputs
@@ -117,22 +132,46 @@ class Stalled:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request failed: HTTP status `code`, 0 when there was no answer (refused, reset, timed out)."""
+    """A request failed: HTTP status `code`, 0 when there was no answer (refused, reset, timed out). `relayed`: what
+    stands before the server answered in its place, because it does not reach it."""
 
     code: int
     reason: str
     message: str
     retry_after_s: float | None = None
+    relayed: bool = False
+
+    @property
+    def away(self) -> bool:
+        """No answer of the server itself."""
+        return self.code == 0 or self.relayed
+
+    def pause(self, *, away: bool) -> Pause:
+        """An answer that was relayed costs the one who gave it: it is not asked again within the second."""
+        at_least_s = RELAYED_S if self.relayed and self.retry_after_s is None else self.retry_after_s
+        return Pause(at_least_s, away)
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """The collection's present revision."""
+class Opened:
+    """The server took the watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """The revision from which the watch was to be opened may mean something else by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataRead:
+    """A page of metadata was compared; `outcome` None: there are more, after `token`."""
 
     revision: str
+    token: str
+    outcome: Outcome | None = None
 
 
-Input = Item | PageRead | WatchEvent | Garbage | Ended | Stalled | Failed | Probed
+Input = Item | PageRead | WatchEvent | Garbage | Ended | Stalled | Failed | Opened | Doubtful | MetadataRead
 
 
 # --- effects
@@ -153,20 +192,27 @@ class OpenWatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """Ask for the collection's present revision (a list of one)."""
+class FetchMetadata:
+    """Read a page of metadata and compare it with what is known up to `revision`; the first page if `token` is ""."""
+
+    revision: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait for the next delay of the backoff, and at least `at_least_s`."""
+    """Wait for the next delay of the backoff, and at least `at_least_s`. `away`: of the backoff for a server that does
+    not answer."""
 
     at_least_s: float | None = None
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The server is well: the backoff starts afresh."""
+    """The server is well. `afresh`: so the backoff starts afresh."""
+
+    afresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +248,7 @@ class Note:
     detail: str = ""
 
 
-Effect = FetchPage | OpenWatch | Probe | Pause | Progress | Put | Remove | BeginReplace | FinishReplace | Note
+Effect = FetchPage | OpenWatch | FetchMetadata | Pause | Progress | Put | Remove | BeginReplace | FinishReplace | Note
 Step = tuple[State, list[Effect]]
 
 
@@ -225,7 +271,7 @@ def step(state: State, given: Input) -> Step:
         return _initial(state, given)
     if isinstance(state, Listing):
         return _listing(state, given)
-    return _probing(state, given)
+    return _comparing(state, given)
 
 
 def _watching(state: Watching, given: Input) -> Step:
@@ -233,10 +279,15 @@ def _watching(state: Watching, given: Input) -> Step:
         return _watch_event(state, given)
     if isinstance(given, Ended):
         if not state.fresh:
-            return _resume(state, [])
+            return _resume(replace(state, expirations=0), [])
         return _resume(state, [Pause()])
+    if isinstance(given, Opened):
+        return replace(state, opened=True), []
+    if isinstance(given, Doubtful):
+        comparing = Comparing(state.revision, state.streams, expirations=state.expirations)
+        return comparing, [FetchMetadata(state.revision, "")]
     if isinstance(given, Stalled):
-        return _contact_lost(state, Note("watch stalled"), None)
+        return _resume(state, [Note("watch stalled"), Pause(away=True)])
     if isinstance(given, Garbage):
         return _try_again(state, Note("watch sent garbage", given.detail), None)
     if not isinstance(given, Failed):
@@ -249,29 +300,31 @@ def _watch_event(state: Watching, event: WatchEvent) -> Step:
         return _watch_failed(state, _status_failure(event.object))
     if event.type == "BOOKMARK":
         revision = _revision_of(event.object)
-        return (_advance(state, revision), _progress(state)) if revision else (state, [_unusable(event)])
+        if not revision:
+            return state, [_unusable(event)]
+        news = _progress(state, afresh=True)
+        return replace(_advance(state, revision), expirations=0), news
     effect = _change(event)
     if isinstance(effect, Note):
         return state, [effect]
     revision = effect.revision if isinstance(effect, Put) else _revision_of(effect.object)
-    return _advance(state, revision or state.revision), [*_progress(state), effect]
+    return _advance(state, revision or state.revision), [*_progress(state, afresh=not state.expirations), effect]
 
 
 def _watch_failed(state: Watching, failed: Failed) -> Step:
-    if _expired(failed):
-        pause: list[Effect] = [Pause(failed.retry_after_s)] if state.fresh else []
-        return _relist(state.streams, [Note("watch expired, listing again", failed.message), *pause])
+    if _expired(failed):  # listed again at once, unless that has led to nothing before
+        pause: list[Effect] = [Pause(failed.retry_after_s)] if state.expirations else []
+        expired = replace(state, expirations=state.expirations + 1)
+        return _relist(expired, [Note("watch expired, listing again", failed.message), *pause])
+    if failed.away:
+        # A stream that breaks before anything came was answered: a server that goes on doing so is not away.
+        pause = [failed.pause(away=failed.relayed or not (state.opened and state.fresh))]
+        return _resume(state, [Note("watch lost", failed.message), *pause])
     if _from_the_future(failed):
-        return _relist(state.streams, [Note("revision unknown to the server", failed.message), Pause()])
-    if failed.code == 0:
-        return _contact_lost(state, Note("watch lost", failed.message), failed.retry_after_s)
+        return _relist(state, [Note("revision unknown to the server", failed.message), Pause()])
     note = Note("watch refused", f"{failed.code} {failed.reason}: {failed.message}")
     if failed.code in (429, 503):  # busy, not wrong: no number of these says anything about the revision
-        return Watching(state.revision, state.streams, failures=state.failures), [
-            note,
-            Pause(failed.retry_after_s),
-            OpenWatch(state.revision, initial=False),
-        ]
+        return _resume(state, [note, Pause(failed.retry_after_s)])
     return _try_again(state, note, failed.retry_after_s)
 
 
@@ -279,55 +332,51 @@ def _try_again(state: Watching, note: Note, retry_after_s: float | None) -> Step
     """Resume from the last revision; list again when that has failed several times in a row."""
     failures = state.failures + 1
     if failures >= TRIES:
-        return _relist(state.streams, [note, Pause(retry_after_s)])
-    again = Watching(state.revision, state.streams, failures=failures)
-    return again, [note, Pause(retry_after_s), OpenWatch(state.revision, initial=False)]
-
-
-def _contact_lost(state: Watching, note: Note, retry_after_s: float | None) -> Step:
-    failures = state.failures + 1 if state.fresh else 1
-    if failures >= TRIES:
-        return _relist(state.streams, [note, Pause(retry_after_s)])
-    return Probing(state.revision, state.streams, failures), [note, Pause(retry_after_s), Probe()]
+        return _relist(state, [note, Pause(retry_after_s)])
+    return _resume(replace(state, failures=failures), [note, Pause(retry_after_s)])
 
 
 def _resume(state: Watching, before: list[Effect]) -> Step:
-    again = replace(state, fresh=True)
+    again = replace(state, opened=False, fresh=True)
     return again, [*before, OpenWatch(state.revision, initial=False)]
 
 
 def _advance(state: Watching, revision: str) -> Watching:
-    return Watching(revision, state.streams, fresh=False)
+    return replace(state, revision=revision, opened=True, fresh=False, failures=0)
 
 
-def _progress(state: Watching) -> list[Effect]:
-    return [Progress()] if state.fresh or state.failures else []
+def _progress(state: Watching, *, afresh: bool) -> list[Effect]:
+    is_news = state.fresh or state.failures or (afresh and state.expirations)
+    return [Progress(afresh)] if is_news else []
 
 
-def _probing(state: Probing, given: Input) -> Step:
+def _comparing(state: Comparing, given: Input) -> Step:
     if isinstance(given, Failed):
-        if given.code == 0 or given.code in (429, 503):
-            return state, [Note("server away", given.message), Pause(given.retry_after_s), Probe()]
-        return _relist(state.streams, [Note("probe refused", given.message), Pause(given.retry_after_s)])
+        if given.away or given.code in (429, 503):  # what was compared of it is too old by then
+            note, pause = Note("server away", given.message), given.pause(away=given.away)
+            return replace(state, token=""), [note, pause, FetchMetadata(state.revision, "")]
+        return _relist(state, [Note("comparison refused", given.message), Pause(given.retry_after_s)])
     if isinstance(given, Garbage):
-        return _relist(state.streams, [Note("probe sent garbage", given.detail), Pause()])
-    if not isinstance(given, Probed):
+        return _relist(state, [Note("comparison sent garbage", given.detail), Pause()])
+    if not isinstance(given, MetadataRead):
         raise _out_of_place(state, given)
-    if _went_back(state.revision, given.revision):
-        note = Note("server's revision went back, listing again", f"{state.revision} to {given.revision}")
-        return _relist(state.streams, [note])
-    watching = Watching(state.revision, state.streams, failures=state.failures)
-    return watching, [OpenWatch(state.revision, initial=False)]
+    if given.outcome is None:
+        return replace(state, token=given.token), [FetchMetadata(state.revision, given.token)]
+    if given.outcome.result != "same":
+        is_odd = given.outcome.result == "rewritten"
+        return _relist(state, [Note(REWRITTEN, given.outcome.detail)] if is_odd else [])
+    watching = Watching(given.revision, state.streams, expirations=state.expirations)
+    return watching, [Progress(afresh=False), OpenWatch(given.revision, initial=False)]
 
 
 def _initial(state: Initial, given: Input) -> Step:
     if isinstance(given, WatchEvent) and given.type != "ERROR":
         return _initial_event(state, given)
     if isinstance(given, Stalled):  # a server that ignores sendInitialEvents is silent after the objects
-        return _fall_back(Note("initial events did not end, listing in pages"), pause=False)
+        return _fall_back(state, Note("initial events did not end, listing in pages"), pause=False)
     failed = _status_failure(given.object) if isinstance(given, WatchEvent) else given
     if isinstance(failed, Failed) and failed.code in (400, 422):
-        return _fall_back(Note("server does not stream lists", failed.message), pause=False)
+        return _fall_back(state, Note("server does not stream lists", failed.message), pause=False)
     return _initial_again(state, failed)
 
 
@@ -338,15 +387,16 @@ def _initial_event(state: Initial, event: WatchEvent) -> Step:
     annotations = event.object["metadata"].get("annotations") if revision else None
     if not isinstance(annotations, dict) or annotations.get(INITIAL_EVENTS_END) != "true":
         return state, []
-    return Watching(revision, streams=True, fresh=False), [Progress(), FinishReplace()]
+    watching = Watching(revision, streams=True, opened=True, fresh=False, expirations=state.expirations)
+    return watching, [Progress(afresh=not state.expirations), FinishReplace()]
 
 
 def _initial_again(state: Initial, given: Input) -> Step:
-    retry_after_s = None
+    pause = Pause()
     if isinstance(given, Failed):
         note = Note("initial list failed", f"{given.code} {given.reason}: {given.message}")
-        retry_after_s = given.retry_after_s
-        counts = given.code not in (0, 401, 403, 404, 429, 503)  # these would refuse a list as well
+        pause = given.pause(away=given.away)
+        counts = not given.away and given.code not in (401, 403, 404, 429, 503)  # these would refuse a list as well
     else:
         if not isinstance(given, (Ended, Garbage)):
             raise _out_of_place(state, given)
@@ -354,14 +404,13 @@ def _initial_again(state: Initial, given: Input) -> Step:
         counts = True
     failures = state.failures + counts
     if failures >= TRIES:
-        return _fall_back(note, pause=True)
-    begin: list[Effect] = [note, Pause(retry_after_s), BeginReplace(), OpenWatch("", initial=True)]
-    return Initial(failures), begin
+        return _fall_back(state, note, pause=True)
+    return replace(state, failures=failures), [note, pause, BeginReplace(), OpenWatch("", initial=True)]
 
 
-def _fall_back(note: Note, *, pause: bool) -> Step:
-    state, effects = start(streams=False)
-    return state, [note, *([Pause()] if pause else []), *effects]
+def _fall_back(state: Initial, note: Note, *, pause: bool) -> Step:
+    listing = Listing(expirations=state.expirations)
+    return listing, [note, *([Pause()] if pause else []), BeginReplace(), FetchPage("", limited=True)]
 
 
 def _listing(state: Listing, given: Input) -> Step:
@@ -376,27 +425,33 @@ def _listing(state: Listing, given: Input) -> Step:
     note = Note("list failed", f"{given.code} {given.reason}: {given.message}")
     if _expired(given):  # read too slowly: pages of a revision live for some minutes only
         begin: list[Effect] = [note, Pause(given.retry_after_s), BeginReplace(), FetchPage("", limited=False)]
-        return Listing(limited=False), begin
+        return Listing(limited=False, expirations=state.expirations), begin
     if given.code == 413 and not state.limited:  # in one piece it is more than is read at once
-        return Listing(), [note, Pause(), BeginReplace(), FetchPage("", limited=True)]
+        again = Listing(expirations=state.expirations)
+        return again, [note, Pause(), BeginReplace(), FetchPage("", limited=True)]
     if state.token and given.code in (400, 422):
         return _list_again(replace(state, failures=TRIES), note, given.retry_after_s)
-    return state, [note, Pause(given.retry_after_s), FetchPage(state.token, state.limited)]
+    if given.away and state.token:  # the pages that come are those of another moment, or of another history
+        again = replace(state, token="")
+        return again, [note, given.pause(away=True), BeginReplace(), FetchPage("", state.limited)]
+    return state, [note, given.pause(away=given.away), FetchPage(state.token, state.limited)]
 
 
 def _page_read(state: Listing, page: PageRead) -> Step:
     if page.token:
-        return Listing(page.token, state.limited), [Progress(), FetchPage(page.token, state.limited)]
+        afresh = Progress(afresh=not state.expirations)
+        return replace(state, token=page.token, failures=0), [afresh, FetchPage(page.token, state.limited)]
     if not page.revision:
         return _list_again(state, Note("list without resourceVersion"), None)
-    watching = Watching(page.revision, streams=False)
-    return watching, [Progress(), FinishReplace(), OpenWatch(page.revision, initial=False)]
+    watching = Watching(page.revision, streams=False, expirations=state.expirations)
+    news = Progress(afresh=not state.expirations)
+    return watching, [news, FinishReplace(), OpenWatch(page.revision, initial=False)]
 
 
 def _list_again(state: Listing, note: Note, retry_after_s: float | None) -> Step:
     """The same page, or all pages when that has failed several times in a row."""
     if state.failures + 1 >= TRIES:
-        return Listing(limited=state.limited), [
+        return replace(state, token="", failures=0), [
             note,
             Pause(retry_after_s),
             BeginReplace(),
@@ -406,9 +461,9 @@ def _list_again(state: Listing, note: Note, retry_after_s: float | None) -> Step
     return again, [note, Pause(retry_after_s), FetchPage(state.token, state.limited)]
 
 
-def _relist(streams: bool, before: list[Effect]) -> Step:
-    state, effects = start(streams)
-    return state, [*before, *effects]
+def _relist(state: Watching | Comparing, before: list[Effect]) -> Step:
+    again, effects = start(state.streams)
+    return replace(again, expirations=state.expirations), [*before, *effects]
 
 
 # --- reading what the server sent
@@ -488,9 +543,3 @@ def _from_the_future(failed: Failed) -> bool:
 def _out_of_place(state: State, given: Input) -> RuntimeError:
     """An input that no effect of this state leads to."""
     return RuntimeError(f"{given} in {state}")
-
-
-def _went_back(ours: str, theirs: str) -> bool:
-    """Revisions are compared as numbers where they are numbers (they are, in every Kubernetes API server)."""
-    comparable = ours.isdecimal() and theirs.isdecimal() and max(len(ours), len(theirs)) <= MOST_DIGITS
-    return comparable and int(theirs) < int(ours)

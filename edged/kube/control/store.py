@@ -41,11 +41,13 @@ class Store:
     def __init__(self) -> None:
         self._entries: dict[NamespacedName, Entry] = {}
         self._listed: set[NamespacedName] | None = None
+        self._unfit: dict[NamespacedName, str] = {}  # objects whose last state could not be stored: its resourceVersion
 
     def put(self, key: NamespacedName, revision: str, data: bytes) -> Difference | None:
         """Store an object; None when it is the one already there."""
         if self._listed is not None:
             self._listed.add(key)
+        self._unfit.pop(key, None)
         before = self._entries.get(key)
         if before is not None and before.data == data:
             return None
@@ -54,8 +56,9 @@ class Store:
             return Difference("added", key, None, data)
         return Difference("modified", key, before.data, data)
 
-    def keep(self, key: NamespacedName) -> None:
-        """The list holds this object, whose new state could not be stored: it is no deletion that was missed."""
+    def keep(self, key: NamespacedName, revision: str) -> None:
+        """The server holds this object, whose new state could not be stored: it is no deletion that was missed."""
+        self._unfit[key] = revision
         if self._listed is not None:
             self._listed.add(key)
 
@@ -63,6 +66,7 @@ class Store:
         """Drop an object; None when it is not there."""
         if self._listed is not None:
             self._listed.discard(key)
+        self._unfit.pop(key, None)
         before = self._entries.pop(key, None)
         return None if before is None else Difference("deleted", key, before.data, None)
 
@@ -75,6 +79,8 @@ class Store:
         if self._listed is None:
             raise RuntimeError("finish_replace without begin_replace")
         listed, self._listed = self._listed, None
+        for key in self._unfit.keys() - listed:
+            del self._unfit[key]
         gone = [key for key in self._entries if key not in listed]
         return [Difference("deleted", key, self._entries.pop(key).data, None) for key in gone]
 
@@ -93,6 +99,16 @@ class Store:
         entry = self._entries.get(key)
         return None if entry is None else entry.revision
 
+    def holds(self, key: NamespacedName, revision: str, uid: str) -> bool:
+        """Whether this very state of this very object is known, or could not be stored. The uid is looked for in the
+        JSON, where it stands once."""
+        if self._unfit.get(key) == revision:
+            return True
+        entry = self._entries.get(key)
+        if entry is None or entry.revision != revision:
+            return False
+        return not uid or b'"uid":"%b"' % uid.encode("utf-8", "surrogatepass") in entry.data
+
     def keys(self) -> Iterator[NamespacedName]:
         return iter(self._entries)
 
@@ -102,6 +118,9 @@ class Store:
     def size_bytes(self) -> int:
         """Sum of the lengths of the stored JSON (for metrics)."""
         return sum(len(entry.data) for entry in self._entries.values())
+
+    def __iter__(self) -> Iterator[NamespacedName]:
+        return iter(self._entries)
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries

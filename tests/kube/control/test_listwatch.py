@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from edged.kube.control import listwatch as lw
+from edged.kube.control.comparison import Outcome
 from edged.kube.control.listwatch import (
     BeginReplace,
+    Comparing,
+    Doubtful,
     Ended,
     Failed,
+    FetchMetadata,
     FetchPage,
     FinishReplace,
     Garbage,
     Initial,
     Item,
     Listing,
+    MetadataRead,
     Note,
+    Opened,
     OpenWatch,
     PageRead,
     Pause,
-    Probe,
-    Probed,
-    Probing,
     Progress,
     Put,
     Remove,
@@ -69,7 +73,7 @@ def test_streamed_list() -> None:
     assert (state, effects) == (Initial(), [])
     state, effects = step(state, bookmark("7", end=True))
     assert effects == [Progress(), FinishReplace()]
-    assert state == Watching("7", streams=True, fresh=False)
+    assert state == Watching("7", streams=True, opened=True, fresh=False)
 
 
 def test_listed_in_pages() -> None:
@@ -108,7 +112,7 @@ def test_server_that_is_away_or_refuses_everything_does_not_change_the_method(co
     state: lw.State = Initial()
     for _ in range(20):
         state, effects = step(state, Failed(code, "", "", retry_after_s=2.0))
-        assert effects == [Pause(2.0), *STREAMED]
+        assert effects == [Pause(2.0, away=code == 0), *STREAMED]
     assert state == Initial()
 
 
@@ -131,13 +135,43 @@ def test_empty_watch_is_opened_again_after_a_pause_but_never_listed_for_that() -
         assert effects == [Pause(), OpenWatch("5", initial=False)]
 
 
-@pytest.mark.parametrize("given", [status(410, "Expired"), Failed(410, "Expired", "")])
+EXPIRED = [status(410, "Expired"), Failed(410, "Expired", "")]
+
+
+@pytest.mark.parametrize("given", EXPIRED)
+@pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize(("streams", "list_again"), [(True, STREAMED), (False, LISTED)])
-def test_expired_means_list_again(given: lw.Input, streams: bool, list_again: list[lw.Effect]) -> None:
-    _, effects = step(Watching("5", streams, fresh=False), given)
+def test_expired_means_list_again_now(given: lw.Input, fresh: bool, streams: bool, list_again: list[lw.Effect]) -> None:
+    """Above all after an outage: the server is there, so its answer is no reason to sleep."""
+    state, effects = step(Watching("5", streams, fresh=fresh), given)
     assert effects == list_again
-    _, effects = step(Watching("5", streams, fresh=True), given)
-    assert effects == [Pause(), *list_again]  # a server that always says so is not asked in a tight loop
+    assert state.expirations == 1
+
+
+@pytest.mark.parametrize("given", EXPIRED)
+@pytest.mark.parametrize("between", [[], [Opened()], [WatchEvent("ADDED", pod("8"))]])
+@pytest.mark.parametrize("streams", [True, False])
+def test_what_expires_again_and_again_backs_off_until_a_bookmark(
+    given: lw.Input, between: list[lw.Input], streams: bool
+) -> None:
+    """Each list works and resets nothing, however it is read; nor does a single event."""
+    state: lw.State = Watching("5", streams)
+    for number in range(5):
+        state, effects = step(state, given)
+        assert effects[:-2] == ([Pause()] if number else [])
+        state, effects = step(state, bookmark("7", end=True) if streams else PageRead("7", ""))
+        assert effects[0] == Progress(afresh=False)
+        for event in between:
+            state, effects = step(state, event)
+            assert Progress(afresh=True) not in effects
+    state, effects = step(state, bookmark("9"))
+    assert effects == [Progress(afresh=True)]
+    assert step(state, given)[1] == (STREAMED if streams else LISTED)
+
+
+def test_what_expires_again_and_again_backs_off_until_a_watch_lasted_to_its_end() -> None:
+    state = Watching("5", True, fresh=False, expirations=3)
+    assert step(state, Ended())[0] == Watching("5", True)
 
 
 def test_revision_from_the_future_means_list_again() -> None:
@@ -163,34 +197,67 @@ def test_other_failures_are_resumed_and_then_listed(given: lw.Input) -> None:
     assert step(state, given)[1] == [Pause(), OpenWatch("6", initial=False)]
 
 
-@pytest.mark.parametrize("given", [Failed(0, "", "reset"), Stalled()])
-def test_lost_contact_is_probed_then_resumed(given: lw.Input) -> None:
-    state, effects = step(Watching("5", True, fresh=False), given)
-    assert effects == [Pause(), Probe()]
-    state, effects = step(state, Failed(0, "", "refused"))
-    assert effects == [Pause(), Probe()]
-    state, effects = step(state, Probed("9"))
-    assert effects == [OpenWatch("5", initial=False)]
+@pytest.mark.parametrize(
+    ("state", "given", "away"),
+    [
+        (Watching("5", True), Failed(0, "", "refused"), True),
+        (Watching("5", True, opened=True), Failed(0, "", "reset before anything came"), False),
+        (Watching("5", True, opened=True, fresh=False), Failed(0, "", "reset"), True),
+        (Watching("5", True, opened=True, fresh=False), Stalled(), True),
+    ],
+)
+def test_lost_contact_is_resumed(state: lw.State, given: lw.Input, away: bool) -> None:
+    """Of two back-offs. A server that is not there has nothing to say about the one for what it refuses."""
+    state, effects = step(state, given)
+    assert effects == [Pause(away=away), OpenWatch("5", initial=False)]
+    assert state == Watching("5", True)
 
 
-def test_revision_that_went_back_means_list_again() -> None:
-    assert step(Probing("500", True), Probed("12"))[1] == STREAMED
-    assert step(Probing("500", True), Probed("opaque"))[1] == [OpenWatch("500", initial=False)]
+@pytest.mark.parametrize("code", [502, 503, 504])
+def test_what_a_proxy_says_in_the_servers_place_is_no_answer(code: int) -> None:
+    relayed = Failed(code, "", "no upstream", relayed=True)
+    assert step(Watching("5", True), relayed)[1] == [Pause(1.0, away=True), OpenWatch("5", initial=False)]
+    assert step(Initial(2), relayed) == (Initial(2), [Pause(1.0, away=True), *STREAMED])
+    assert step(Listing(), relayed) == (Listing(), [Pause(1.0, away=True), FetchPage("", limited=True)])
+    after = Comparing("5", True), [Pause(1.0, away=True), FetchMetadata("5", "")]
+    assert step(Comparing("5", True, "t"), relayed) == after
+    later = Failed(code, "", "", retry_after_s=7.0, relayed=True)
+    assert step(Watching("5", True), later)[1] == [Pause(7.0, away=True), OpenWatch("5", initial=False)]
 
 
-def test_refused_or_garbled_probe_means_list_again() -> None:
-    assert step(Probing("5", False), Failed(403, "", ""))[1] == [Pause(), *LISTED]
-    assert step(Probing("5", False), Garbage(""))[1] == [Pause(), *LISTED]
-    assert step(Probing("5", False), Failed(503, "", ""))[1] == [Pause(), Probe()]
+def test_a_revision_in_doubt_is_not_watched_from_until_everything_was_compared() -> None:
+    state, effects = step(Watching("5", True), Doubtful())
+    assert effects == [FetchMetadata("5", "")]
+    state, effects = step(state, MetadataRead("9", "more"))
+    assert effects == [FetchMetadata("5", "more")]
+    assert step(state, MetadataRead("9", "", Outcome("same"))) == (
+        Watching("9", True),
+        [Progress(afresh=False), OpenWatch("9", initial=False)],
+    )
+    assert step(state, MetadataRead("9", "", Outcome("changed", "a")))[1] == STREAMED
+    _, effects = lw.step(state, MetadataRead("9", "", Outcome("rewritten", "a")))
+    assert effects == [Note(lw.REWRITTEN, "a"), *STREAMED]
+    assert step(replace(state, streams=False), MetadataRead("9", "", Outcome("changed")))[1] == LISTED
 
 
-def test_stream_that_stalls_again_and_again_is_listed() -> None:
-    state: lw.State = Watching("5", True)
-    for _ in range(lw.TRIES - 1):
-        state, effects = step(state, Stalled())
-        assert effects == [Pause(), Probe()]
-        state, _ = step(state, Probed("5"))
-    assert step(state, Stalled())[1] == [Pause(), *STREAMED]
+def test_a_comparison_begins_anew_after_every_failure() -> None:
+    """Pages of two moments, or of two histories, say nothing."""
+    half = Comparing("5", True, "token")
+    assert step(half, Failed(0, "", "")) == (Comparing("5", True), [Pause(away=True), FetchMetadata("5", "")])
+    for code in (429, 503):
+        busy = Failed(code, "", "", retry_after_s=3.0)
+        assert step(half, busy) == (Comparing("5", True), [Pause(3.0), FetchMetadata("5", "")])
+    for given in (Failed(403, "", ""), Failed(410, "Expired", ""), Failed(406, "", ""), Garbage("")):
+        assert step(half, given)[1] == [Pause(), *STREAMED]
+
+
+def test_what_expired_before_a_comparison_is_not_forgotten_by_it() -> None:
+    state: lw.State = Watching("5", True, expirations=2)
+    for given in (Doubtful(), MetadataRead("9", "t"), MetadataRead("9", "", Outcome("same"))):
+        state, _ = step(state, given)
+    assert state == Watching("9", True, expirations=2)
+    state, _ = step(Comparing("5", True, expirations=2), MetadataRead("9", "", Outcome("changed")))
+    assert state == Initial(expirations=2)
 
 
 def test_expired_pages_are_asked_for_in_one_piece() -> None:
@@ -200,8 +267,10 @@ def test_expired_pages_are_asked_for_in_one_piece() -> None:
 
 
 def test_failed_page_is_asked_for_again() -> None:
-    state, effects = step(Listing("token"), Failed(0, "", ""))
+    state, effects = step(Listing("token"), Failed(500, "", ""))
     assert (state, effects) == (Listing("token"), [Pause(), FetchPage("token", limited=True)])
+    # After an outage the other pages are those of another server, perhaps.
+    assert step(Listing("token"), Failed(0, "", "")) == (Listing(), [Pause(away=True), *LISTED])
     assert step(Listing("token"), Failed(400, "", "invalid continue token"))[1] == [Pause(), *LISTED]
 
 
@@ -246,7 +315,7 @@ def test_any_order_of_inputs_ends_with_at_most_one_request() -> None:
     """The contract that kube/watch.py leans on: a request comes last, replacements are begun and ended
     in pairs, and no pause stands without a request after it."""
     numbers = random.Random(11)
-    requests = (FetchPage, OpenWatch, Probe)
+    requests = (FetchPage, OpenWatch, FetchMetadata)
     common: list[lw.Input] = [Garbage("x"), *[Failed(code, "", "") for code in (0, 400, 410, 422, 429, 500)]]
     stream: list[lw.Input] = [
         Ended(),
@@ -273,8 +342,11 @@ def test_any_order_of_inputs_ends_with_at_most_one_request() -> None:
         assert replacing or not isinstance(state, (Initial, Listing))
         if isinstance(state, Listing):
             choice = [*common, Item(pod()), PageRead("9", "t"), PageRead("9", "")]
-        elif isinstance(state, Probing):
-            choice = [*common, Probed("9"), Probed("1")]
+        elif isinstance(state, Comparing):
+            outcomes = [None, Outcome("same"), Outcome("changed"), Outcome("rewritten")]
+            choice = [*common, *[MetadataRead("9", "" if outcome else "t", outcome) for outcome in outcomes]]
+        elif isinstance(state, Watching):
+            choice = [*common, *stream, Opened(), Doubtful()]
         else:
             choice = [*common, *stream]
         state, effects = lw.step(state, numbers.choice(choice))
@@ -298,9 +370,3 @@ def test_a_watch_that_asks_to_be_left_alone_for_a_day_is_opened_again_soon() -> 
     _, effects = lw.step(Watching("5", True), busy)
     assert effects[1:] == [Pause(30.0), OpenWatch("5", initial=False)]
     assert isinstance(effects[0], Note) and "slow down (it asks to be left alone for longer than" in effects[0].detail
-
-
-@pytest.mark.parametrize("revision", ["9" * 5000, "x", "", "\u0663"])
-def test_revisions_of_any_kind_are_compared(revision: str) -> None:
-    state, effects = lw.step(Probing("5", streams=True), Probed(revision))
-    assert effects and isinstance(state, Watching | Initial)
