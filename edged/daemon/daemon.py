@@ -35,6 +35,7 @@ from edged.daemon.reload import Reload
 from edged.errors import ConfigError
 from edged.http import listener as http
 from edged.http.health import Health, Probes
+from edged.http.lookups import Resolver
 from edged.process import status_socket, systemd
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger, LogStyle, is_journal
@@ -80,6 +81,7 @@ class Daemon:
         interval = systemd.watchdog_interval_s()
         inherited = systemd.inherited_sockets()
         admission = self._base.config.admission
+        trio.socket.set_custom_hostname_resolver(Resolver())
         async with AsyncExitStack() as stack:
             hangups = stack.enter_context(trio.open_signal_receiver(signal.SIGHUP))
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # blocked since the process began

@@ -22,6 +22,7 @@ import trio
 
 from edged.errors import PeerError
 from edged.http.client import DOWNLOAD_PACE, STREAMED, ConnectFailed, Connection, Paced, Transport, connect
+from edged.http.lookups import Lookups
 from edged.registry.download import Download
 from edged.registry.foreign_text import joined, shortened, shown, web_address
 from edged.registry.sources import Sources
@@ -56,6 +57,7 @@ class Http:
 
     sources: Sources
     inward: bool = True
+    lookups: Lookups = field(default_factory=Lookups)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _clients: dict[tuple[str, bool, str], httpx2.AsyncClient] = field(default_factory=dict)
     _works: dict[tuple[str, str], int] = field(default_factory=dict)  # (scheme, host) -> which way worked
@@ -155,7 +157,7 @@ class Http:
             request = client.build_request(method, url, headers=sent, content=content, extensions=dict(STREAMED))
         except ValueError as error:  # an address or a header that cannot be written
             raise PeerError(f"{shortened(url)}: the request cannot be made: {shortened(str(error))}") from error
-        with _patience(url, SILENCE_S + len(content or b"") / SLOWEST_BYTES_PER_S):
+        with self.lookups.used(), _patience(url, SILENCE_S + len(content or b"") / SLOWEST_BYTES_PER_S):
             response = await client.send(request, stream=True)
         try:
             body = await self._receive(response, url, limit, progress, into if response.status_code == 200 else None)
@@ -275,8 +277,8 @@ class Outward(Transport):
     async def open(self, host: str, port: int) -> Connection:
         try:
             resolved = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
-        except OSError as error:
-            raise ConnectFailed(f"{host}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            raise ConnectFailed(f"{host}: {getattr(error, 'strerror', None) or error}") from error
         addresses = [str(entry[4][0]) for entry in resolved]
         for address in addresses:
             if is_inward(address):

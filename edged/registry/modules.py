@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import trio
 
 from edged.errors import ConfigError, PeerError, is_disk_error
+from edged.http.lookups import Lookups
 from edged.registry.config import RegistryConfig, module_path
 from edged.registry.download import Download
 from edged.registry.origin import TRUSTED, Restrictions
@@ -69,6 +70,7 @@ class Modules:
         # Trusted and other downloads have places of their own, so that untrusted authors cannot make the administrator
         # wait.
         self._places = {trusted: Places() for trusted in (True, False)}
+        self._lookups = {trusted: Lookups() for trusted in (True, False)}
         self._files = trio.CapacityLimiter(FILES_AT_ONCE)
 
     def local(self, url: str) -> Path | None:
@@ -176,7 +178,9 @@ class Modules:
 
         if self._config.offline:
             raise PeerError("[registry] offline is true: nothing is fetched")
-        return Http(sources.load(self._config.sources, os.environ), inward=restrictions.inward)
+        return Http(
+            sources.load(self._config.sources, os.environ), restrictions.inward, self._lookups[restrictions == TRUSTED]
+        )
 
     async def ask(
         self,

@@ -17,6 +17,7 @@ from edged.abi.wapc import HostCallError
 from edged.admission.host.answers import Answers
 from edged.admission.rules import capabilities
 from edged.errors import EdgedError
+from edged.http.lookups import Lookups
 from edged.json_text import dumps
 from edged.process.boundary import boundary
 from edged.registry.origin import TRUSTED, Restrictions
@@ -49,6 +50,7 @@ class HostCapabilities:
         self._modules = modules
         self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_BYTES)
         self._limiter = trio.CapacityLimiter(QUESTIONS_AT_ONCE)
+        self._lookups = Lookups()
         self._wall_time = wall_time
         self._log = log
         self._trust: CertificateTrust | None = None
@@ -72,7 +74,9 @@ class HostCapabilities:
     async def call(self, path: str, payload: bytes, restrictions: Restrictions = TRUSTED) -> bytes:
         """The reply to `NAMESPACE/OPERATION`. Raises HostCallError."""
         if path == "net/v1/dns_lookup_host":
-            return await look_up(capabilities.parse_name(payload, "the name of a host"))
+            host = capabilities.parse_name(payload, "the name of a host")
+            with self._lookups.used():
+                return await look_up(host)
         if path == "crypto/v1/is_certificate_trusted":
             return await self._certificate_trust().ask(capabilities.parse_certificate(payload))
         ask = _IMAGES.get(path)
