@@ -236,6 +236,24 @@ def test_module_urls_that_are_none(url: str) -> None:
     assert problems(text)[0].startswith('4: [[admission.policy]] "p" module: must ')
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("file:///" + "a" * 4096, "names a path that no file can have"),
+        ("file:///" + "a/" * 2048 + "x", "names a path that no file can have"),
+        ("https://h.example/" + "a" * 4096, "cannot be the name of a file"),
+        ("https://h.example/" + "a/" * 1024 + "x", "is longer than 2000 bytes"),
+        ("https://" + "a" * 300 + "/x", "cannot be the name of a file"),
+        ("https://h.example/../x", "cannot be the name of a file"),
+        ("registry://h.example/" + "a" * 4096, "longer than 255 characters"),
+        ("registry://h.example/" + "a/" * 2048 + "x", "longer than 255 characters"),
+    ],
+)
+def test_addresses_of_modules_that_no_file_can_have(url: str, said: str) -> None:
+    (found,) = problems(f'[admission]\n[[admission.policy]]\nname = "p"\nmodule = "{url}"\n')
+    assert said in found and len(found) < 500
+
+
 def test_a_policy_that_is_never_registered_may_have_any_segment_as_name() -> None:
     text = '[admission]\n[[admission.policy]]\nname = "Raw_1"\nmodule = "file:///x.wasm"\n'
     assert problems(text)[0].startswith('3: [[admission.policy]] "Raw_1" name: becomes part of')

@@ -15,6 +15,13 @@ from edged.registry import reference
 from edged.toml.lines import Path
 from edged.toml.reader import Bad, Reader, absolute_path, boolean, expect, list_of, quoted, setting, split_url, text
 
+MOST_FILE_BYTES = 4095
+MOST_PART_BYTES = 255
+"""Of a path, and of one name in it, on Linux."""
+MOST_NAME_BYTES = 200
+MOST_ADDRESS_BYTES = 2000
+"""Of a web address whose module is kept under its name: it is below `state_dir`, and a query adds to its name."""
+
 
 def module_url(value: object, reader: Reader, path: Path) -> str:
     """`file:///absolute.wasm`, `https://host/path`, `registry://host/repository[:tag][@digest]`."""
@@ -27,6 +34,8 @@ def module_url(value: object, reader: Reader, path: Path) -> str:
     elif not host or not urlsplit(value).path.strip("/"):
         example = "registry://ghcr.io/team/policy:v1" if scheme == "registry" else "https://example.com/policy.wasm"
         raise Bad(f"needs a host and a path, such as {quoted(example)}, not {quoted(value)}")
+    elif scheme == "https" and (problem := unkeepable(host, urlsplit(value).path)):
+        raise Bad(problem)
     elif scheme == "registry":
         try:
             reference.parse_url(value)
@@ -79,7 +88,24 @@ def _path_of(url: str) -> str:
         raise Bad(f'must name an absolute path, such as "file:///opt/modules/name.wasm", not {quoted(url)}')
     if parts.query or parts.fragment or "\0" in path:
         raise Bad(f"must be a plain path: {quoted(url)}")
+    if _size(path) > MOST_FILE_BYTES or any(_size(part) > MOST_PART_BYTES for part in path.split("/")):
+        most = f"more than {MOST_FILE_BYTES} bytes, or {MOST_PART_BYTES} in a part"
+        raise Bad(f"names a path that no file can have ({most}): {quoted(url)}")
     return path
+
+
+def unkeepable(host: str, path: str) -> str:
+    """Why the store cannot keep a module of that web address under its name, "" if it can."""
+    parts = [host, *filter(None, path.split("/"))]
+    if any(part in (".", "..") or "\0" in part or _size(part) > MOST_NAME_BYTES for part in parts):
+        return f"has a part that cannot be the name of a file: . or .., or more than {MOST_NAME_BYTES} bytes"
+    if _size("/".join(parts)) > MOST_ADDRESS_BYTES:
+        return f"is longer than {MOST_ADDRESS_BYTES} bytes"
+    return ""
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _mirrors(value: object, reader: Reader, path: Path) -> dict[str, tuple[str, ...]]:

@@ -29,15 +29,13 @@ from edged.process.files import (
     temporary_file,
     write_atomically,
 )
-from edged.registry.config import meant
+from edged.registry.config import meant, unkeepable
 from edged.registry.download import Download
 from edged.registry.reference import parse_url
 from edged.wasm.module_file import digest_of, is_whole
 
 SCHEMES = ("registry", "https", "http")
 RECORDS = ".digests"
-MOST_PATH_BYTES = 3500
-"""Of a module's file, below what a path may have: temporary files are beside it."""
 TRIES = 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -75,15 +73,11 @@ class Store:
         segments = [segment for segment in parts.path.split("/") if segment]
         if parts.scheme not in SCHEMES or not parts.netloc or not segments:
             raise ConfigError(f"module {url}: must be a registry:// or https:// URL with a host and a path{meant(url)}")
-        name = segments[-1] + (f"?{hashlib.sha256(parts.query.encode()).hexdigest()[:16]}" if parts.query else "")
         host = parts.netloc.rpartition("@")[2]
-        parted = (host, *segments, name)
-        if any(part in (".", "..") or "\0" in part or _size(part) > 255 for part in parted):
-            raise ConfigError(f"module {url[:200]}: not a path that can be kept")
-        path = self.root.joinpath(parts.scheme, host, *segments[:-1], name)
-        if _size(str(path)) > MOST_PATH_BYTES:
-            raise ConfigError(f"module {url[:200]}...: its path has more than {MOST_PATH_BYTES} bytes")
-        return path
+        if problem := unkeepable(host, parts.path):
+            raise ConfigError(f"module {url[:200]} {problem}")
+        name = segments[-1] + (f"?{hashlib.sha256(parts.query.encode()).hexdigest()[:16]}" if parts.query else "")
+        return self.root.joinpath(parts.scheme, host, *segments[:-1], name)
 
     def find(self, url: str) -> Path | None:
         """The module of a URL, if it is there; `examine` says whether it is whole."""
@@ -241,10 +235,6 @@ def _as_config_error(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(cannot_keep(path, error)) from error
-
-
-def _size(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
 
 
 def is_moving(url: str) -> bool:
