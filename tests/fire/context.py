@@ -7,7 +7,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,17 +94,17 @@ class Context:
         return quick if self.quick else whole
 
     @contextmanager
-    def edged(self, *, internal_errors: bool = False, **settings: Any) -> Iterator[FireDaemon]:
-        """A daemon that serves. When the block ends it has to be alive still, never killed for its memory, and without
-        an internal error (unless these are part of the load)."""
-        with self.unstarted(internal_errors=internal_errors, **settings) as daemon:
+    def edged(self, *, children_killed: bool = False, **settings: Any) -> Iterator[FireDaemon]:
+        """A daemon that serves. When the block ends it has to be alive still, and without an internal error. The kernel
+        may not have killed for want of memory in its cgroup, but for its children if that is part of the load."""
+        with self.unstarted(children_killed=children_killed, **settings) as daemon:
             daemon.start()
             yield daemon
             if daemon.pid() is None and daemon.process is not None:
                 self.tally.add_wrong(f"edged ended with {daemon.process.exit_code}: {daemon.log[-1500:]}")
 
     @contextmanager
-    def unstarted(self, *, internal_errors: bool = False, **settings: Any) -> Iterator[FireDaemon]:
+    def unstarted(self, *, children_killed: bool = False, **settings: Any) -> Iterator[FireDaemon]:
         """The same, for a row that starts it itself and that may stop it."""
         daemon = FireDaemon(**settings)
         try:
@@ -115,16 +115,16 @@ class Context:
             raise
         finally:
             self.tally.peak(daemon.sampler.peak_mib)
-            if kills := daemon.group.kills():
+            if (kills := daemon.group.kills()) and not children_killed:
                 self.tally.add_wrong(f"the kernel killed {kills} times for want of memory")
-            if not internal_errors:
-                for line in log_texts(daemon.log_file, INTERNAL_ERROR):
-                    self.tally.add_wrong(line[:400])
+            for line in log_texts(daemon.log_file, INTERNAL_ERROR):
+                self.tally.add_wrong(line)
             daemon.__exit__()
 
     @contextmanager
-    def cluster(self, **settings: Any) -> Iterator[Cluster]:
-        """A real API server of this row alone: it may be killed. Raises NotRun where its programs cannot be had."""
+    def cluster(self, *, started: bool = True, **settings: Any) -> Iterator[Cluster]:
+        """A real API server of this row alone: it may be killed. Raises NotRun where its programs cannot be had. Not
+        `started`: the row does it."""
         programs = ("etcd", "kube-apiserver", "kubectl")
         if not (possible := available(programs)):
             raise NotRun(possible.reason)
@@ -132,5 +132,9 @@ class Context:
             cluster = Cluster(**settings)
         except BuildError as error:
             raise NotRun(str(error)) from error
-        with cluster:
+        with ExitStack() as stack:
+            if started:
+                stack.enter_context(cluster)
+            else:
+                stack.callback(cluster.stop)
             yield cluster

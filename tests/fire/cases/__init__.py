@@ -6,6 +6,7 @@ from tests.fire.cases import (
     answers,
     bursts,
     certificates,
+    compiling,
     connections,
     guests,
     machine,
@@ -14,11 +15,14 @@ from tests.fire.cases import (
     objects,
     outages,
     protocol,
+    restored,
     scheduling,
+    static,
 )
 from tests.fire.rows import Row
 
 GROUPS = (
-    outages, scheduling, connections, protocol, bursts, memory, guests, objects, answers, certificates, machine, mixed,
+    outages, restored, scheduling, connections, protocol, bursts, memory, guests, compiling, objects, answers,
+    certificates, machine, static, mixed,
 )  # fmt: skip
 ROWS: tuple[Row, ...] = tuple(row for group in GROUPS for row in group.ROWS)

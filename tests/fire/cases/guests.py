@@ -28,7 +28,7 @@ def hostile(context: Context, tally: Tally) -> None:
     for kind in KINDS:
         path = wat_module(kind, context.folder / f"{kind}.wasm")
         for number in range(each):
-            policies.append({"name": f"{kind}-{number}", "module": f"file://{_own(path, number)}"})
+            policies.append({"name": f"{kind}-{number}", "module": f"file://{own_copy(path, number, context.folder)}"})
             questions.append(_question(f"{kind}-{number}", kind))
     with (
         context.edged(policies=policies, toml=ENGINE) as edged,
@@ -46,11 +46,11 @@ def _question(name: str, kind: str) -> Question:
     return Question(name, subject, None) if kind in MAY_ACCEPT else Question(name, subject, False, code=500)
 
 
-def _own(path: Path, number: int) -> Path:
+def own_copy(path: Path, number: int, folder: Path) -> Path:
     """A copy that differs in its bytes (a custom section), so that nothing of two policies is shared."""
     text = f"copy {number}".encode()
     section = bytes([len(b"fire")]) + b"fire" + text
-    copy = path.with_name(f"{path.stem}-{number}.wasm")
+    copy = folder / f"{path.stem}-{number}.wasm"
     copy.write_bytes(path.read_bytes() + b"\0" + bytes([len(section)]) + section)
     return copy
 
