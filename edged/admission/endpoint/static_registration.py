@@ -91,8 +91,8 @@ class StaticRegistration(Polling):
         live = list(there.values())
         is_first = not self._is_compared
         self._found(live)
-        if is_first:
-            self._look(there, self._revisions.last)
+        for kind in webhooks.FOLDERS if is_first else ():
+            self._look(kind, there.get(kind, {}), self._revisions.last)
         update = self.revision
         specs = webhooks.recall(self._specs or (), live)
         generated = webhooks.generate(specs, self._effective_target(), static=True)
@@ -100,7 +100,9 @@ class StaticRegistration(Polling):
         changed = False
         for kind, obj in generated.objects.items():
             changed |= self._settle_file(kind, obj)
-        changed |= self._look(generated.objects, revision)
+            changed |= self._look(kind, obj, revision)
+            if changed:
+                self._rewritten.set()
         self._settled(update)
         if self._evidence is None or self._evidence.is_current:
             self._went_by(revision, update)
@@ -108,8 +110,6 @@ class StaticRegistration(Polling):
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
         state = State(self.mode, "registered", "", names, generated.problems, settled_at=settled_at)
         self._say(self._with_evidence(state))
-        if changed:
-            self._rewritten.set()
 
     # --- what the API server goes by
     @property
@@ -146,6 +146,8 @@ class StaticRegistration(Polling):
                 self._went_by(evidence.revision, update if evidence.is_current else 0)
         if self.state.phase in ("registered", self.first_phase):
             self._say(self._with_evidence(replace(self.state, phase="registered")))
+        else:  # what keeps the files from being right is the greater problem
+            self._say(replace(self.state, waiting=evidence.waiting()))
 
     def _with_evidence(self, state: State) -> State:
         """The state, and what is known of the API server besides. Until it was asked once nothing is said of it."""
@@ -158,18 +160,17 @@ class StaticRegistration(Polling):
         settled_at = state.settled_at if is_fresh else None
         return replace(state, message=evidence.problem, waiting=evidence.waiting(), settled_at=settled_at)
 
-    def _look(self, objects: Mapping[str, WebhookConfiguration], revision: int) -> bool:
-        """Take note of the folders as they are, which hold these objects; whether that is news."""
+    def _look(self, kind: str, obj: WebhookConfiguration, revision: int) -> bool:
+        """Take note of a folder as it is, which holds this object; whether that is news."""
         if self._evidence is None:
             return False
         was_current = self._evidence.is_current
-        for kind in webhooks.FOLDERS:
-            folder = self.path(kind).parent
-            try:
-                on_disk = folder_on_disk(folder)
-            except OSError as error:
-                raise ConfigError(f"{error.filename or folder}: {error.strerror}") from error
-            self._evidence.wrote(kind, on_disk, revision, webhooks.hooks_of(objects.get(kind, {})))
+        folder = self.path(kind).parent
+        try:
+            on_disk = folder_on_disk(folder)
+        except OSError as error:
+            raise ConfigError(f"{error.filename or folder}: {error.strerror}") from error
+        self._evidence.wrote(kind, on_disk, revision, webhooks.hooks_of(obj))
         return was_current and not self._evidence.is_current
 
     def remove(self, *, force: bool = False) -> list[Path]:

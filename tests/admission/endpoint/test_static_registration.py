@@ -14,8 +14,8 @@ from edged.admission.endpoint import registration as r
 from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.static_registration import GRACE_S, parse_version
 from edged.admission.rules.webhook_check import entry_problem
-from edged.admission.rules.webhooks import WebhookSpec, owner_of
-from edged.errors import PeerError
+from edged.admission.rules.webhooks import MUTATING, WebhookSpec, owner_of
+from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps
 from tests import hostile_values
 from tests.admission.endpoint.fake_server import (
@@ -447,4 +447,36 @@ def test_files_of_others_in_the_folder_count_as_the_api_server_counts_them(tmp_p
         other.unlink()
         await trio.sleep(40)
         assert registration.state.waiting == {} and registration.state.message == ""
+    run(main)
+
+
+def test_what_one_file_says_is_not_lost_when_the_other_cannot_be_written(tmp_path, monkeypatch):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        registration, _ = static(tmp_path, reader=reader)
+        nursery.start_soon(registration.run)
+        registration.update([SPEC, OTHER], BUNDLE)
+        await trio.sleep(1)
+        nursery.start_soon(reader.run)
+        await trio.sleep(20)
+        settle_file = registration._settle_file
+
+        def full(kind: str, desired: Any) -> bool:
+            if kind == MUTATING:
+                raise ConfigError("disk full")
+            return settle_file(kind, desired)
+
+        monkeypatch.setattr(registration, "_settle_file", full)
+        registration.update([replace(SPEC, timeout_s=1, webhook_timeout_s=9)], BUNDLE)
+        reader.refuses = lambda obj: True
+        await trio.sleep(5)
+        assert registration.state.phase == "failing" and registration.is_retired("b")
+        assert list(registration.state.waiting) == ["a"] and "disk full" in registration.state.message
+        reader.refuses = refuses
+        assert registration.goes_by_earlier  # nobody was told of all of it
+        monkeypatch.undo()
+        await trio.sleep(100)
+        assert registration.state == State("static", "registered", "", ("a",))
+        await trio.sleep(GRACE_S)
+        assert not registration.is_retired("b")
     run(main)
