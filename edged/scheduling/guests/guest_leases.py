@@ -7,6 +7,10 @@ whatever else is wired. When a call fails, its instance is given up, and the nex
 
 from __future__ import annotations
 
+from typing import Final
+
+import trio
+
 from edged.errors import GuestError
 from edged.scheduling.core.framework import Handle
 from edged.scheduling.guests.guest_world import GuestWorld
@@ -16,11 +20,19 @@ from edged.scheduling.guests.results import recorded_event
 from edged.scheduling.objects.pods import PodInfo
 from edged.wasm.instance import Instance
 
+CYCLE_CALLS: Final = 10
+"""A guest's calls for one Pod, from its pre_filter to its end_cycle, may take as much time as this many calls may. Far
+more than honest guests need on thousands of nodes, and little enough that other Pods have their turn."""
+UNDOING: Final = frozenset({"unreserve", "postbind"})
+"""What tells a guest of an end is called however long it took before."""
+
 
 class Lease:
     """A Pod and the instance that serves it. `pod` is the Pod as the last call knew it."""
 
-    __slots__ = ("_encoded", "_encoded_pod", "_world", "guest", "in_cycle", "instance", "pod", "started")
+    __slots__ = (
+        "_encoded", "_encoded_pod", "_world", "cpu_s", "guest", "in_cycle", "instance", "pod", "started", "wall_s",
+    )  # fmt: skip
 
     def __init__(self, guest: LoadedGuest, world: GuestWorld, pod: PodInfo) -> None:
         self.guest = guest
@@ -28,6 +40,7 @@ class Lease:
         self.instance: Instance | None = None
         self.started = False  # prefilter was called for this Pod
         self.in_cycle = False  # began with pre_filter, and ends with end_cycle
+        self.cpu_s = self.wall_s = 0.0  # that the calls of this cycle took so far
         self._world = world
         self._encoded = b""
         self._encoded_pod: PodInfo | None = None
@@ -37,6 +50,15 @@ class Lease:
             self._encoded = self._world.pod(self.pod)
             self._encoded_pod = self.pod
         return self._encoded
+
+    def check_time(self) -> None:
+        """One call after the other, a guest could use what one call may use on every node. Raises CallFailed."""
+        options = self.guest.options
+        cpu_s, wall_s = CYCLE_CALLS * options.budget.cpu_s, CYCLE_CALLS * options.wall_timeout_s
+        if self.cpu_s >= cpu_s:
+            raise CallFailed(f"wasm: the guest's calls for this Pod took {cpu_s:g} s of CPU time")
+        if self.wall_s >= wall_s:
+            raise CallFailed(f"wasm: the guest's calls for this Pod took {wall_s:g} s")
 
     def end(self) -> None:
         """Give the instance back."""
@@ -103,9 +125,12 @@ class GuestLeases:
 
     async def call(self, lease: Lease, export: str, call: Call) -> int:
         """Raises CallFailed. 0 for exports without a result."""
+        if export not in UNDOING:
+            lease.check_time()
         instance = lease.instance
         if instance is None or not lease.started:
             instance = await self._instance_for(lease, export)
+        began_s = trio.current_time()
         try:
             return await lease.guest.call(instance, export, call) or 0
         except BaseException:  # CallFailed, or what left the guest in the middle of a call: an error of ours, the end
@@ -113,6 +138,8 @@ class GuestLeases:
             lease.started = False
             raise
         finally:
+            lease.cpu_s += instance.cpu_s
+            lease.wall_s += trio.current_time() - began_s
             if call.recorded or call.rejected:
                 self._carry_out(call)
 

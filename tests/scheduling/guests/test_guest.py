@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -485,6 +486,37 @@ def test_a_module_that_cannot_be_used_is_not_swapped_in():
         assert old.pool.in_use == 0
 
     run(main)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": Budget(cpu_s=0.001)}, "wasm: the guest's calls for this Pod took 0.01 s of CPU time"),
+        ({"wall_timeout_s": 0.001, "budget": Budget(cpu_s=60)}, "wasm: the guest's calls for this Pod took 0.01 s"),
+    ],
+    ids=["CPU", "clock"],
+)
+def test_a_guest_may_not_use_its_time_on_every_node(options: dict[str, Any], said: str):
+    """Each call is within its own bounds; all of them together are not within those of a cycle."""
+
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(guest(function("filter"), '(func (export "unreserve"))', function("reserve")))
+        p, q = bench.pods["p"], bench.pods["q"]
+        await bench.begin(plugin, p)
+        lease = plugin._leases.of(p)
+        object.__setattr__(lease.guest, "options", replace(lease.guest.options, **options))
+        for _ in range(100_000):
+            status = await plugin.filter(bench.state, p, bench.nodes[0])
+            if status is not None and said in status.message:
+                break
+        assert status is not None and (status.code, status.message) == (Code.ERROR, said)
+        await plugin.unreserve(bench.state, p, "node-1")
+        await plugin.end_cycle(bench.state, p)
+        assert (await bench.begin(plugin, q))[1] is None
+        assert await plugin.filter(bench.state, q, bench.nodes[0]) is None, "the next Pod has its own time"
+        await plugin.end_cycle(bench.state, q)
+
+    run(main, pods=[pod("p"), pod("q")])
 
 
 SPINS = guest('(func (export "filter") (result i32) (loop $on (br $on)) (i32.const 0))')
