@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from edged.admission.rules.webhook_budget import MANIFEST_BYTES, OBJECT_BYTES, Entry, left_out
 from edged.admission.rules.webhook_check import (
     MAX_CONDITIONS,
     conditions_problem,
@@ -24,6 +25,7 @@ from edged.admission.rules.webhook_check import (
     name_problem,
     rule_problem,
 )
+from edged.json_text import dumps
 from edged.kube.values.selector_checks import label_selector_problem, shown
 
 Webhook = dict[str, Any]
@@ -131,8 +133,8 @@ class Generated:
 
 def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = False) -> Generated:
     """Both objects for these policies, in the order of their names. `static`: named as manifests must be."""
-    hooks: dict[str, list[dict[str, Any]]] = {VALIDATING: [], MUTATING: []}
     problems: dict[str, str] = {}
+    entries: dict[str, list[tuple[WebhookSpec, Webhook]]] = {VALIDATING: [], MUTATING: []}
     for spec in sorted(specs, key=lambda spec: spec.name):
         if spec.rules is None:
             problems[spec.name] = "not enforced: the rules are in the module, and the module cannot be read"
@@ -143,10 +145,27 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
         if found:
             problems[spec.name] = found
             continue
-        hooks[MUTATING if spec.mutating else VALIDATING].append(hook)
+        entries[MUTATING if spec.mutating else VALIDATING].append((spec, hook))
     name = OBJECT_NAME + (STATIC_SUFFIX if static else "")
-    objects = {kind: _object(kind, name, target.owner, found) for kind, found in hooks.items()}
+    objects = {}
+    for kind, made in entries.items():
+        crowded = _crowded(made, MANIFEST_BYTES if static else OBJECT_BYTES)
+        problems |= crowded
+        hooks = [hook for spec, hook in made if spec.name not in crowded]
+        objects[kind] = _object(kind, name, target.owner, hooks)
     return Generated(objects, problems)
+
+
+def _crowded(made: Sequence[tuple[WebhookSpec, Webhook]], whole: int) -> dict[str, str]:
+    """Policies whose webhooks have no room, or would have the name of another one."""
+    problems: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for spec, hook in sorted(made, key=lambda each: bool(each[0].namespace)):  # an administrator's keep their names
+        if hook["name"] in names:
+            problems[spec.name] = f"policy {names[hook['name']]} has the webhook's name {hook['name']} already"
+        names.setdefault(hook["name"], spec.name)
+    sizes = [Entry(spec.name, spec.namespace, len(dumps(hook))) for spec, hook in made if spec.name not in problems]
+    return problems | left_out(sizes, whole)
 
 
 def _entry(spec: WebhookSpec, target: Target) -> tuple[str, Webhook]:
