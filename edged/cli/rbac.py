@@ -19,6 +19,7 @@ from edged.admission.audit import scope as audit
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
 from edged.admission.resources.kinds import KINDS
+from edged.admission.rules.manifest_checks import trial_name
 from edged.admission.rules.webhooks import OBJECT_NAME, PLURALS
 from edged.cli import options
 from edged.cli.output import print_documents
@@ -168,6 +169,9 @@ def _admission_rules(config: Config) -> list[Rule]:
     if admission.register == "static":
         # Whether the API server goes by the manifests is in its own metrics, and nowhere else.
         rules.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})
+        # Empty objects, updated by dry runs only: RBAC has no right to dry runs alone.
+        group = "admissionregistration.k8s.io"
+        rules.append(_rule(group, PLURALS.values(), ["get", "update"], [trial_name(config.node.name)]))
     groups: dict[str, set[str]] = {}
     granted: list[PolicyConfig | GroupMemberConfig] = [*admission.policy]
     for each in admission.group:

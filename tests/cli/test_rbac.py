@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from edged import config
+from edged.admission.rules.manifest_checks import trial_name
 from edged.cli import main as cli
 from edged.cli.rbac import cluster_rules, namespaced_rules, plural, read_rules, render
 from edged.errors import ConfigError
@@ -48,6 +49,7 @@ def test_dynamic_registration_updates_its_own_objects_by_name():
     assert {"nonResourceURLs": ["/metrics"], "verbs": ["get"]} in cluster_rules(static)
     assert namespaced_rules(static) == {}
     assert not any("nonResourceURLs" in rule for rule in cluster_rules(config.parse(ADMISSION)))
+    assert {**rule, "resourceNames": [trial_name(static.node.name)]} in cluster_rules(static)
 
 
 AUDITED = """

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import trio
@@ -70,7 +71,8 @@ class Api(FakeServer):
     async def __call__(self, request: Request) -> Response:
         body = json.loads(request.body) if request.body else None
         try:
-            answer = await self.request(request.method, request.path, body=body)
+            query = dict(parse_qsl(request.query))
+            answer = await self.request(request.method, request.path, query=query, body=body)
             return Response(200, json.dumps(answer).encode())
         except Status as error:
             status = {"kind": "Status", "status": "Failure", "message": "no", "code": error.code}
@@ -250,7 +252,9 @@ def test_install_registers_when_the_daemon_serves(files, api, capsys, register):
     else:
         manifest = json.loads((files.root / "static/validating/edged.json").read_bytes())
         assert manifest["metadata"]["name"] == "edged.static.k8s.io" and len(manifest["webhooks"]) == 2
-        assert (files.root / "static/mutating").is_dir() and not api.writes
+        assert (files.root / "static/mutating").is_dir()
+        assert api.writes == [("POST", f"{plural}/edged-trial-edge-1") for plural in (VWC, MWC)]
+        assert all(not obj["webhooks"] for obj in api.objects.values())
 
 
 def test_install_nothing(files, capsys):
@@ -265,6 +269,33 @@ def test_remove(files, api, capsys):
     assert cli.main(["webhook", "install", "--config", path]) == 0
     assert cli.main(["webhook", "remove", "--config", path]) == 0
     assert not api.objects and "deleted   ValidatingWebhookConfiguration edged" in capsys.readouterr().out
+
+
+def test_objects_for_trials_are_made_for_static_registration_and_removed(files, api, capsys):
+    path = files.config("static")
+    assert cli.main(["webhook", "install", "--config", path]) == 0
+    assert "created   ValidatingWebhookConfiguration edged-trial-edge-1" in capsys.readouterr().out
+    assert cli.main(["webhook", "install", "--config", path]) == 0
+    assert "unchanged   MutatingWebhookConfiguration edged-trial-edge-1" in capsys.readouterr().out
+    assert cli.main(["webhook", "remove", "--config", path, "--kubeconfig", str(files.kubeconfig)]) == 0
+    assert not api.objects and "deleted   MutatingWebhookConfiguration edged-trial" in capsys.readouterr().out
+
+
+def test_static_registration_is_installed_without_an_api_server(files, capsys):
+    files.kubeconfig.unlink()
+    assert cli.main(["webhook", "install", "--config", files.config("static")]) == 0
+    shown = capsys.readouterr().out
+    assert "no object to try webhooks in was made" in shown and (files.root / "static/validating").is_dir()
+
+
+def test_an_object_for_trials_of_another_node_is_left_alone(files, api, capsys):
+    foreign = {"name": "edged-trial-edge-1", "annotations": {"edged.dev/owner": "edge-9"}}
+    api.put(f"{VWC}/edged-trial-edge-1", {"metadata": foreign, "webhooks": []})
+    path = files.config("static")
+    assert cli.main(["webhook", "install", "--config", path]) == 0
+    assert "belongs to edge-9" in capsys.readouterr().out
+    assert cli.main(["webhook", "remove", "--config", path, "--kubeconfig", str(files.kubeconfig)]) == 0
+    assert api.objects
 
 
 def test_remove_leaves_foreign_objects_unless_forced(files, api, capsys):

@@ -15,9 +15,10 @@ from edged.admission.endpoint.manifest_reader import Answer, folder_on_disk
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.static_evidence import Evidence
-from edged.admission.rules import webhooks
+from edged.admission.endpoint.trials import Trials
+from edged.admission.rules import manifest_checks, webhooks
 from edged.admission.rules.verdict import unexpected
-from edged.admission.rules.webhooks import Target, WebhookConfiguration
+from edged.admission.rules.webhooks import Generated, Target, WebhookConfiguration
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary
@@ -67,6 +68,7 @@ class StaticRegistration(Polling):
         super().__init__(target, report, log, memory)
         self._directory = directory
         self._client = client
+        self._trials = Trials(client, target.owner)
         self._reader = reader
         self._evidence: Evidence | None = None
         if reader is not None:
@@ -95,7 +97,7 @@ class StaticRegistration(Polling):
             self._look(kind, there.get(kind, {}), self._revisions.last)
         update = self.revision
         specs = webhooks.recall(self._specs or (), live)
-        generated = webhooks.generate(specs, self._effective_target(), static=True)
+        generated = await self._tried(webhooks.generate(specs, self._effective_target(), static=True), live)
         revision = await self._offer(generated.objects.values())
         changed = False
         for kind, obj in generated.objects.items():
@@ -173,6 +175,17 @@ class StaticRegistration(Polling):
         self._evidence.wrote(kind, on_disk, revision, webhooks.hooks_of(obj))
         return was_current and not self._evidence.is_current
 
+    async def _tried(self, generated: Generated, live: list[WebhookConfiguration]) -> Generated:
+        """Without the webhooks that the API server does not take, or may not take and cannot be asked about: one of
+        them in a manifest, and it does not start."""
+        left_out = await self._trials.left_out(generated.objects, manifest_checks.remembered(live))
+        objects, problems = {}, dict(generated.problems)
+        for kind, obj in generated.objects.items():
+            kept = [hook for hook in obj["webhooks"] if hook["name"] not in left_out]
+            objects[kind] = manifest_checks.remembering({**obj, "webhooks": kept})
+        problems.update({webhooks.policy_of({"name": name}): why for name, why in left_out.items()})
+        return Generated(objects, problems)
+
     def remove(self, *, force: bool = False) -> list[Path]:
         """Delete the files that this node owns; with `force`, also those of others. Raises EdgedError."""
         removed = []
@@ -230,9 +243,11 @@ class StaticRegistration(Polling):
         if self._client is None:
             return
         try:
-            version = parse_version(await self._client.request("GET", "/version"))
+            answer = await self._client.request("GET", "/version")
+            version = parse_version(answer)
         except PeerError:
             return
+        self._trials.server_is(str(answer.get("gitVersion") or version))
         if version < MIN_VERSION:
             raise Refused(f"API server {version[0]}.{version[1]} does not read static manifests; it takes "
                           "1.36 with the feature gate ManifestBasedAdmissionControlConfig, or 1.37")

@@ -146,19 +146,21 @@ class KubeconfigStep:
 
 @dataclass(frozen=True, slots=True)
 class CreateWebhookObject:
-    """One of the two webhook objects, without webhooks: the daemon may only update it."""
+    """One of the webhook objects, without webhooks: the daemon may only update it. `why`: what it is for."""
 
     client: ApiClient
     desired: Object
+    why: str = "without webhooks: the daemon registers them"
 
     @property
     def what(self) -> str:
         return identity.label_of(self.desired)
 
     async def look(self) -> Finding:
-        live = await find(self.client, webhook_resource(self.desired["kind"]), webhooks.OBJECT_NAME, None)
+        name = self.desired["metadata"]["name"]
+        live = await find(self.client, webhook_resource(self.desired["kind"]), name, None)
         if live is None:
-            return Finding("create", "without webhooks: the daemon registers them")
+            return Finding("create", self.why)
         check_webhook_owner(live, webhooks.owner_of(self.desired))
         return UNCHANGED
 
@@ -178,7 +180,11 @@ def webhook_resource(kind: str) -> GroupVersionResource:
 
 def check_webhook_owner(live: Object, owner: str) -> None:
     """Raises Refused: another node's daemon has registered itself."""
-    there = webhooks.owner_of(live)
+    there, name = webhooks.owner_of(live), live["metadata"]["name"]
+    if there != owner and name != webhooks.OBJECT_NAME:
+        raise Refused(f"{live.get('kind')} {name!r} belongs to {there or 'somebody else'}, not to this node ({owner}). "
+                      "Do two machines have one node name? [node] name gives this one another; delete the object if "
+                      "that owner is gone")
     if there != owner:
         raise Refused(
             f"{live.get('kind')} {webhooks.OBJECT_NAME!r} belongs to {there or 'somebody else'}, not to this node "

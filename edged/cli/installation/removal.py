@@ -17,7 +17,7 @@ from edged.admission.config import AdmissionConfig
 from edged.admission.endpoint.registration_modes import owner_identity
 from edged.admission.endpoint.static_registration import FILE_NAME
 from edged.admission.resources.kinds import GROUP, KINDS
-from edged.admission.rules import webhooks
+from edged.admission.rules import manifest_checks, webhooks
 from edged.cli.installation import administrator, api_server_files, identity, unit_file
 from edged.cli.installation.cluster_steps import find
 from edged.cli.installation.install import check_machine
@@ -253,6 +253,9 @@ class Removal:
             lease = NamespacedName(identity.NAMESPACE, OWN_LEASE)
         if lease is not None:
             steps.append(DeleteLease(client, lease, self._nodes))
+        trials = dict.fromkeys(map(manifest_checks.trial_name, sorted(self._owners)))
+        steps += [DeleteWebhookObject(client, kind, self._owners, name=name)
+                  for name in trials for kind in webhooks.PLURALS]
         try:
             steps += [DeleteObject(client, obj) for obj in await objects_of(client, self._owners)]
             await self._name_what_was_made_by_hand(client)

@@ -252,19 +252,20 @@ class DeleteManifest:
 # --- in the cluster
 @dataclass(frozen=True, slots=True)
 class DeleteWebhookObject:
-    """One of the two webhook objects, if this machine's daemon owns it. `again`: it was deleted before."""
+    """One of the webhook objects, if this machine's daemon owns it. `again`: it was deleted before."""
 
     client: ApiClient
     kind: str
     owners: Collection[str]
     again: bool = False
+    name: str = webhooks.OBJECT_NAME
 
     @property
     def what(self) -> str:
-        return f"{self.kind} {webhooks.OBJECT_NAME}"
+        return f"{self.kind} {self.name}"
 
     async def look(self) -> Finding:
-        live = await find(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME, None)
+        live = await find(self.client, webhook_resource(self.kind), self.name, None)
         if live is None:
             return NOTHING
         there = webhooks.owner_of(live)
@@ -273,7 +274,7 @@ class DeleteWebhookObject:
         return NOTHING if self.again else Finding("kept", belongs_to(there))
 
     async def apply(self, found: Finding) -> None:
-        await delete(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME)
+        await delete(self.client, webhook_resource(self.kind), self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,14 @@ from edged.cli.webhook.registrations import (
     target_of,
 )
 from edged.config import Config
-from edged.errors import ConfigError
+from edged.errors import ConfigError, EdgedError
 from edged.json_text import dumps
 from edged.telemetry.logs import Logger
 from edged.tls import certificates
 
 if TYPE_CHECKING:
     from edged.admission.endpoint.registration import Registration
+    from edged.kube.client import ApiClient
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,8 +118,13 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
 
     rows: list[tuple[str, str]] = []
     if admission.register == "static":
-        static = StaticRegistration(target, lambda state: None, Logger(), Path(admission.static_dir))
-        return await _register(static, config, admission, rows)
+        client = await _client_for_trials(config, target, rows)
+        try:
+            static = StaticRegistration(target, lambda state: None, Logger(), Path(admission.static_dir), client)
+            return await _register(static, config, admission, rows)
+        finally:
+            if client is not None:
+                await client.aclose()
     client = await open_client(config.kubernetes)
     try:
         dynamic = DynamicRegistration(target, lambda state: None, Logger(), client)
@@ -129,6 +135,32 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
         return await _register(dynamic, config, admission, rows)
     finally:
         await client.aclose()
+
+
+async def _client_for_trials(config: Config, target: Target, rows: list[tuple[str, str]]) -> ApiClient | None:
+    """The API server, and in it the empty objects that webhooks are tried in. Static registration does without: its
+    files have to be there before the API server starts."""
+    from edged.admission.endpoint.trials import prepare
+    from edged.kube.kubeconfig import open_client
+
+    try:
+        client = await open_client(config.kubernetes)
+    except EdgedError as error:
+        rows.append(("waiting", _without_trials(error)))
+        return None
+    try:
+        with naming_an_administrator("install"):
+            rows += await prepare(client, target.owner)
+        return client
+    except EdgedError as error:
+        rows.append(("waiting", _without_trials(error)))
+        await client.aclose()
+        return None
+
+
+def _without_trials(error: EdgedError) -> str:
+    return (f"no object to try webhooks in was made: {error}. Until this command is repeated, policies with match "
+            "conditions that edged cannot judge itself wait")
 
 
 async def _register(registration: Registration, config: Config, admission: AdmissionConfig,

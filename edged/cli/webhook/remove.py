@@ -56,6 +56,7 @@ async def _remove_files(config: Config, admission: AdmissionConfig,
 async def _remove_objects(config: Config, admission: AdmissionConfig,
                           args: argparse.Namespace) -> list[tuple[str, str]]:
     """Skipped where static manifests are configured and no kubeconfig is given: then there are none."""
+    from edged.admission.endpoint import trials
     from edged.admission.endpoint.dynamic_registration import DynamicRegistration
     from edged.kube.kubeconfig import open_client
 
@@ -66,7 +67,8 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
         registration = DynamicRegistration(target_of(config, admission), lambda state: None, Logger(), client)
         with naming_an_administrator("remove"):
             removed = await registration.remove(force=args.force)
-        return [("deleted", f"{kind} {webhooks.OBJECT_NAME}") for kind in removed]
+            tried = await trials.remove(client, target_of(config, admission).owner, force=args.force)
+        return [("deleted", name) for name in [*(f"{kind} {webhooks.OBJECT_NAME}" for kind in removed), *tried]]
     finally:
         await client.aclose()
 

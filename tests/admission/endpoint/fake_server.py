@@ -18,7 +18,7 @@ from edged.admission.endpoint.manifest_metrics import Loaded, content_hash
 from edged.admission.endpoint.manifest_reader import Answer
 from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.static_registration import StaticRegistration
-from edged.admission.rules.webhooks import FOLDERS, Target, WebhookSpec
+from edged.admission.rules.webhooks import FOLDERS, OBJECT_NAME, Target, WebhookSpec
 from edged.errors import PeerError
 from tests.kube.support import quiet
 
@@ -36,8 +36,15 @@ class Status(PeerError):
         self.body = body or {}
 
 
+def _key(path: str, body: dict[str, Any] | None) -> str:
+    """The plural; with the name where that is not `edged`."""
+    _, _, _, _, plural, *name = path.split("/")
+    called = name[0] if name else body["metadata"]["name"] if body else ""
+    return plural if called == OBJECT_NAME else f"{plural}/{called}"
+
+
 class FakeServer:
-    """Webhook objects by kind's plural; counts writes; `deny` makes requests fail."""
+    """Webhook objects by kind's plural (`_key`); takes dry runs; counts writes; `deny` makes requests fail."""
 
     def __init__(self) -> None:
         self.server = "https://10.0.0.1:6443"
@@ -56,7 +63,10 @@ class FakeServer:
             return self.version
         if path == ENDPOINTS_PATH:
             return {"items": [{"endpoints": [{"addresses": [a]} for a in self.addresses]}]}
-        plural = path.split("/")[4]
+        plural = _key(path, body)
+        if query and query.get("dryRun") == "All":
+            assert method == "PUT" and body is not None
+            return body
         if method == "GET":
             if plural not in self.objects:
                 raise Status(404)

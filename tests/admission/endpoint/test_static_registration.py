@@ -200,7 +200,7 @@ def test_versions():
 
 # --- what the API server goes by
 BUNDLE = PEM % b"MQ=="
-BAD = replace(OTHER, match_conditions=[{"name": "x", "expression": "refused"}])
+BAD = replace(OTHER, match_conditions=[{"name": "x", "expression": "object.refused == 1"}])
 
 
 def refuses(obj: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from edged import config as configuration
+from edged.admission.rules.manifest_checks import trial_name
 from edged.cli.installation import identity
 from edged.cli.installation.install import InitOptions, Place, install
 from edged.cli.installation.lock import only_one
@@ -131,6 +132,9 @@ def test_an_edit_of_the_configuration_is_brought_everywhere(node: Place) -> None
         assert before[f"ClusterRole {name}"] == "would update" and done[f"ClusterRole {name}"] == "updated"
         assert done[f"Role kube-system/{name}"] == "created"  # the scheduler's Lease
         assert done[f"Role default/{name}"] == "deleted"  # of dynamic registration
+        trial = trial_name(configuration.Config().node.name)
+        assert done[f"ValidatingWebhookConfiguration {trial}"] == "created"
+        assert done[f"MutatingWebhookConfiguration {trial}"] == "created"
         assert done[f"file {node.layout.unit}"] == "updated"
         assert done["systemctl daemon-reload"] == "done"
         assert f"{node.layout.socket.parent} {node.layout.static}" in node.layout.unit.read_text()

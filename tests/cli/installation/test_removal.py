@@ -15,6 +15,7 @@ from edged import config as configuration
 from edged.admission.endpoint.registration_modes import owner_identity
 from edged.admission.resources.definitions import definition
 from edged.admission.resources.kinds import POLICY_SERVER
+from edged.admission.rules.manifest_checks import trial_name
 from edged.cli.installation.install import InitOptions, Place, install
 from edged.cli.installation.removal import Installed, UninstallOptions, uninstall
 from edged.cli.installation.steps import Report
@@ -265,6 +266,8 @@ def test_static_files_go_and_the_api_server_still_starts(node: Place) -> None:
         report = await remove(node)
         assert states(report)[f"file {static}/validating/edged.json"] == "deleted"
         assert states(report)[f"file {static}/mutating/edged.json"] == "kept"
+        trial = f"ValidatingWebhookConfiguration {trial_name(NODE)}"
+        assert states(report)[trial] == "deleted" and not any("trial" in name for name in everything(server))
         assert not (static / "webhook-kubeconfig.json").exists()
         # The API server's command line names this one: without it, it would not start.
         assert json.loads((static / "admission-configuration.json").read_bytes())["plugins"] == []

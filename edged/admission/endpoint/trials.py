@@ -1,0 +1,213 @@
+"""Asks the API server whether it takes webhooks, before they are written where one that it does not take does harm.
+
+Names of manifests are refused over REST, so `edged webhook install` (or `edged init`) makes an empty
+ValidatingWebhookConfiguration and a MutatingWebhookConfiguration of another name. The daemon may `update` them by that
+name, and does so as a dry run only. What to try and how answers are read is in admission/rules/manifest_checks.py.
+Used by static_registration.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import trio
+
+from edged.admission.endpoint.registration import Client
+from edged.admission.rules import manifest_checks, webhooks
+from edged.admission.rules.webhooks import Webhook, WebhookConfiguration
+from edged.errors import PeerError
+
+DRY_RUN = {"dryRun": "All"}
+ANSWER_S = 6.0
+"""One trial. What is not answered in time is tried alone, after all others."""
+WITHIN_S = 20.0
+"""All trials of one settlement. What is not decided then is tried with the next one."""
+AGAIN_AFTER_S = 600.0
+"""A refused webhook is tried again: another API server may have answered."""
+CONFLICTS = 3
+_ABOUT_THE_CONTENT = (400, 413, 422, 500)
+"""Codes of answers that a webhook may have caused; others say that nothing can be tried at present."""
+
+
+async def prepare(client: Client, owner: str) -> list[tuple[str, str]]:
+    """Make this node's objects for trials, with an administrator's rights; rows to print. Raises PeerError."""
+    rows = []
+    for obj in manifest_checks.trial_objects(owner):
+        kind, name = obj["kind"], obj["metadata"]["name"]
+        path = manifest_checks.trial_path(kind, name)
+        try:
+            live = await client.request("GET", path)
+        except PeerError as error:
+            if getattr(error, "code", 0) != 404:
+                raise
+            await client.request("POST", path.rpartition("/")[0], body=obj)
+            rows.append(("created", f"{kind} {name}"))
+            continue
+        if webhooks.owner_of(live) != owner:
+            there = webhooks.owner_of(live) or "somebody else"
+            raise PeerError(f"{kind} {name!r} belongs to {there}, not to this node ({owner}): delete it if that "
+                            "owner is gone, or give this node another [node] name")
+        rows.append(("unchanged", f"{kind} {name}"))
+    return rows
+
+
+async def remove(client: Client, owner: str, *, force: bool = False) -> list[str]:
+    """Delete this node's objects for trials; with `force`, also somebody else's of that name. What was deleted. Raises
+    PeerError."""
+    removed = []
+    for kind in webhooks.PLURALS:
+        name = manifest_checks.trial_name(owner)
+        path = manifest_checks.trial_path(kind, name)
+        try:
+            live = await client.request("GET", path)
+        except PeerError as error:
+            if getattr(error, "code", 0) != 404:
+                raise
+            continue
+        if force or webhooks.owner_of(live) == owner:
+            await client.request("DELETE", path)
+            removed.append(f"{kind} {name}")
+    return removed
+
+
+class NotAnswered(PeerError):
+    """An API server that answers other requests does not answer a trial."""
+
+
+class Trials:
+    """What is known of webhooks by their digests. `owner`: this node's, which names the objects."""
+
+    def __init__(self, client: Client | None, owner: str) -> None:
+        self._client = client
+        self._name = manifest_checks.trial_name(owner)
+        self._taken: set[str] = set()
+        self._refused: dict[str, tuple[str, float]] = {}  # digest -> (why, when to try again)
+        self._silent: dict[str, float] = {}  # digest -> when to try again: tried alone, it was not answered
+        self._version = ""
+
+    def server_is(self, version: str) -> None:
+        """The API server's version: what another one said does not hold for it."""
+        if version and version != self._version:
+            self._taken.clear()
+            self._refused.clear()
+            self._silent.clear()
+            self._version = version
+
+    async def left_out(
+        self, objects: Mapping[str, WebhookConfiguration], remembered: frozenset[str]
+    ) -> dict[str, str]:
+        """Name of the webhook -> why it must not be written. `remembered`: conditions that were taken before."""
+        hooks = {manifest_checks.digest(kind, hook): (kind, hook) for kind, obj in objects.items()
+                 for hook in obj["webhooks"]}
+        self._forget_all_but(hooks)
+        why_not = await self._try_unknown(hooks)
+        found = {}
+        for name, (_, hook) in hooks.items():
+            await trio.lowlevel.checkpoint()  # looking at conditions takes time, and there may be many
+            if name in self._refused:
+                found[hook["name"]] = f"the API server does not take it: {self._refused[name][0]}"
+            elif name not in self._taken and (text := manifest_checks.waiting(hook, remembered)):
+                why = f"it did not answer within {ANSWER_S:g} s" if name in self._silent else why_not
+                found[hook["name"]] = f"{text}. It waits until the API server has tried it: {why}"
+        return found
+
+    def _forget_all_but(self, hooks: Mapping[str, object]) -> None:
+        now = trio.current_time()
+        self._taken &= hooks.keys()
+        self._refused = {name: known for name, known in self._refused.items() if name in hooks and known[1] > now}
+        self._silent = {name: until for name, until in self._silent.items() if name in hooks and until > now}
+
+    async def _try_unknown(self, hooks: Mapping[str, tuple[str, Webhook]]) -> str:
+        """Why not all could be tried; "" where all were."""
+        if self._client is None:
+            return "no API server is configured"
+        try:
+            with trio.fail_after(WITHIN_S):
+                for kind in webhooks.FOLDERS:
+                    known = self._taken | self._refused.keys() | self._silent.keys()
+                    await self._try(kind, [hook for name, (of, hook) in hooks.items()
+                                           if of == kind and name not in known])
+        except PeerError as error:
+            return self._explained(error)
+        except trio.TooSlowError:
+            return f"it did not answer all trials within {WITHIN_S:g} s"
+        return ""
+
+    async def _try(self, kind: str, hooks: Sequence[Webhook]) -> None:
+        """Decide on each of them. Raises PeerError: nothing can be tried at present."""
+        waiting = manifest_checks.chunks(hooks)[::-1]
+        while waiting:
+            chunk = waiting.pop()
+            try:
+                refused = await self._ask(kind, chunk)
+            except NotAnswered:
+                if len(chunk) == 1:
+                    self._silent[manifest_checks.digest(kind, chunk[0])] = trio.current_time() + AGAIN_AFTER_S
+                else:
+                    waiting[:0] = [[hook] for hook in reversed(chunk)]
+                continue
+            if refused is None:
+                self._taken.update(manifest_checks.digest(kind, hook) for hook in chunk)
+            elif len(chunk) == 1:
+                self._refuse(kind, chunk[0], next(iter(refused.values())))
+            elif guilty := {number: text for number, text in refused.items() if number >= 0}:
+                for number, text in guilty.items():
+                    self._refuse(kind, chunk[number], text)
+                rest = [hook for number, hook in enumerate(chunk) if number not in guilty]
+                waiting += [rest] if rest else []
+            else:
+                half = len(chunk) // 2
+                waiting += [chunk[half:], chunk[:half]]
+
+    def _refuse(self, kind: str, hook: Webhook, why: str) -> None:
+        self._refused[manifest_checks.digest(kind, hook)] = why, trio.current_time() + AGAIN_AFTER_S
+
+    async def _ask(self, kind: str, hooks: Sequence[Webhook]) -> dict[int, str] | None:
+        """Which of the webhooks are refused, and why: {-1: why} where it is not known which; None where none is. Raises
+        NotAnswered: an API server that answers does not answer this; and PeerError."""
+        for attempt in range(CONFLICTS):
+            live = await self._live(kind)
+            try:
+                with trio.fail_after(ANSWER_S):
+                    await self._dry_run(kind, manifest_checks.trial_object(live, hooks))
+            except trio.TooSlowError:
+                await self._live(kind)
+                raise NotAnswered from None
+            except PeerError as error:
+                code = getattr(error, "code", 0)
+                if code == 409 and attempt + 1 < CONFLICTS:
+                    continue
+                if code == 0:
+                    await self._live(kind)
+                    raise NotAnswered from error
+                if code not in _ABOUT_THE_CONTENT:
+                    raise
+                body = getattr(error, "body", None)
+                found = manifest_checks.refusals(body, len(hooks)) if code == 422 and isinstance(body, Mapping) else {}
+                return found or {-1: manifest_checks.reason(str(error))}
+            return None
+        raise AssertionError("unreachable")
+
+    async def _dry_run(self, kind: str, obj: WebhookConfiguration) -> None:
+        """The only write of edged to these objects, and none: the API server is told to change nothing."""
+        assert self._client is not None
+        await self._client.request("PUT", manifest_checks.trial_path(kind, self._name), query=DRY_RUN, body=obj)
+
+    async def _live(self, kind: str) -> WebhookConfiguration:
+        """The object as it is. Raises PeerError: also where it is not empty, since conditions that are in it already
+        would not be looked at."""
+        assert self._client is not None
+        live = await self._client.request("GET", manifest_checks.trial_path(kind, self._name))
+        if live.get("webhooks") or not isinstance(live.get("metadata"), dict):
+            raise PeerError(f"{kind} {self._name!r} is not empty: delete it, and run `edged webhook install`")
+        return live
+
+    def _explained(self, error: PeerError) -> str:
+        code = getattr(error, "code", 0)
+        if code == 404:
+            return f"there are no webhook configurations {self._name!r} to try it in; `edged init` or " \
+                   "`edged webhook install` makes them"
+        if code == 403:
+            return f"edged may not try it ({manifest_checks.reason(str(error))}); `edged init`, or " \
+                   "`edged rbac render`, gives it the right"
+        return manifest_checks.reason(str(error))

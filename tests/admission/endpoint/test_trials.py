@@ -1,0 +1,239 @@
+"""Trials of webhooks by dry runs: what is left out, what is written, and that nothing else suffers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from edged.admission.endpoint import trials
+from edged.admission.endpoint.static_registration import StaticRegistration
+from edged.admission.rules.webhooks import WebhookSpec
+from edged.errors import PeerError
+from tests.admission.endpoint.fake_server import OTHER, SPEC, FakeServer, Status, read, run, static
+
+TRIAL = "edged-trial-edge-1"
+
+
+class TrialServer(FakeServer):
+    """With the empty objects. `refuses`: why a webhook is refused, "" where it is not."""
+
+    def __init__(self, refuses: Callable[[Mapping[str, Any]], str] = lambda hook: "") -> None:
+        super().__init__()
+        self.refuses = refuses
+        self.names_causes = True
+        self.tries: list[list[str]] = []
+        self.live: list[dict[str, Any]] = []
+
+    async def request(self, method: str, path: str, *, query: Mapping[str, str] | None = None,
+                      body: dict[str, Any] | None = None) -> dict[str, Any]:
+        if not path.endswith(f"/{TRIAL}"):
+            return await super().request(method, path, query=query, body=body)
+        await trio.lowlevel.checkpoint()
+        self.deny(method, path, body)
+        if method == "GET":
+            return {"metadata": {"name": TRIAL, "resourceVersion": "5", "managedFields": [{}]}, "webhooks": self.live}
+        assert method == "PUT" and query == {"dryRun": "All"} and body is not None
+        assert body["metadata"] == {"name": TRIAL, "resourceVersion": "5"}
+        self.tries.append([hook["name"].partition(".")[0] for hook in body["webhooks"]])
+        causes = [{"field": f"webhooks[{number}].matchConditions[0].expression", "message": why}
+                  for number, hook in enumerate(body["webhooks"]) if (why := self.refuses(hook))]
+        if causes:
+            raise Status(422, {"details": {"causes": causes if self.names_causes else []}})
+        return body
+
+
+def named(name: str, *expressions: str) -> WebhookSpec:
+    conditions = [{"name": f"c{number}", "expression": each} for number, each in enumerate(expressions)]
+    return replace(SPEC, name=name, match_conditions=conditions)
+
+
+def about(word: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda hook: next(("bad word" for each in hook.get("matchConditions", ()) if word in each["expression"]), "")
+
+
+def written(folder: Path) -> list[str]:
+    path = folder / "validating/edged.json"
+    return [hook["name"].partition(".")[0] for hook in read(path)["webhooks"]] if path.exists() else []
+
+
+async def settled(registration: StaticRegistration, *specs: WebhookSpec) -> Mapping[str, str]:
+    registration.update(specs, b"")
+    await registration.settle()
+    return registration.state.problems
+
+
+UNSURE = "duration(object.a) > duration('1s')"
+
+
+@pytest.mark.parametrize("names_causes", [True, False])
+def test_what_the_api_server_refuses_is_left_out_and_the_rest_is_written(tmp_path, names_causes):
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer(about("guilty"))
+        server.names_causes = names_causes
+        registration, _ = static(tmp_path, server)
+        specs = [named(f"n{number:02}", UNSURE if number % 7 else "object.guilty == 1") for number in range(100)]
+        problems = await settled(registration, *specs)
+        guilty = {f"n{number:02}" for number in range(0, 100, 7)}
+        assert set(problems) == guilty and not guilty & set(written(tmp_path))
+        assert len(written(tmp_path)) == 100 - len(guilty)
+        assert problems["n00"].startswith("the API server does not take it: ")
+        if names_causes:
+            assert problems["n00"].endswith("matchConditions[0].expression: bad word") and len(server.tries) <= 4
+        before = len(server.tries)
+        await registration.settle()
+        assert len(server.tries) == before  # what is known is not asked again
+        server.refuses = lambda hook: ""
+        await trio.sleep(trials.AGAIN_AFTER_S + 1)
+        await registration.settle()
+        assert len(written(tmp_path)) == 100 and not registration.state.problems
+    run(main)
+
+
+def test_another_api_server_is_asked_anew(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer()
+        registration, _ = static(tmp_path, server)
+        assert not await settled(registration, SPEC, named("old", UNSURE))
+        server.version = {"major": "1", "minor": "38", "gitVersion": "v1.38.0"}
+        server.refuses = about("duration")
+        await registration.settle()
+        assert written(tmp_path) == ["a"] and set(registration.state.problems) == {"old"}
+    run(main)
+
+
+def _forbidden(method: str, path: str, body: Any) -> None:
+    if TRIAL in path:
+        raise Status(403)
+
+
+def _absent(method: str, path: str, body: Any) -> None:
+    if TRIAL in path:
+        raise Status(404)
+
+
+def _away(method: str, path: str, body: Any) -> None:
+    raise PeerError("no answer")
+
+
+@pytest.mark.parametrize(("deny", "why"), [
+    (_forbidden, "edged may not try it"), (_absent, "`edged webhook install` makes them"), (_away, "no answer"),
+    (None, "no API server is configured"),
+])
+def test_where_nothing_can_be_tried_only_what_is_surely_right_is_written(tmp_path, deny, why):
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer()
+        if deny is not None:
+            server.deny = deny
+        registration, _ = static(tmp_path, server if deny is not None else None)
+        specs = [SPEC, OTHER, named("fine", "object.a == 1"), named("unsure", UNSURE), named("wrong",
+        "request.foo == 1")]
+        problems = await settled(registration, *specs)
+        assert written(tmp_path) == ["a", "b", "fine"] and set(problems) == {"unsure", "wrong"}
+        assert "match condition 'c0' may not compile" in problems["unsure"] and why in problems["unsure"]
+        assert "does not compile: undefined field 'foo'" in problems["wrong"]
+    run(main)
+
+
+def test_what_was_taken_stays_after_a_restart_without_an_api_server(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        registration, _ = static(tmp_path, TrialServer())
+        assert not await settled(registration, SPEC, named("old", UNSURE))
+        inode = (tmp_path / "validating/edged.json").stat().st_ino
+        server = TrialServer()
+        server.deny = _away
+        again, _ = static(tmp_path, server)
+        problems = await settled(again, SPEC, named("old", UNSURE), named("new", f"!({UNSURE})"))
+        assert written(tmp_path) == ["a", "old"] and set(problems) == {"new"}
+        assert (tmp_path / "validating/edged.json").stat().st_ino == inode
+        server.deny = lambda method, path, body: None
+        await again.settle()
+        assert written(tmp_path) == ["a", "new", "old"]
+    run(main)
+
+
+def test_an_object_for_trials_that_is_not_empty_is_not_trusted(tmp_path):
+    """Conditions that are in it already would not be looked at."""
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer()
+        server.live = [{"name": "x"}]
+        registration, _ = static(tmp_path, server)
+        problems = await settled(registration, SPEC, named("unsure", UNSURE))
+        assert written(tmp_path) == ["a"] and "is not empty" in problems["unsure"] and not server.tries
+    run(main)
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_webhook_that_the_api_server_does_not_answer_costs_itself(tmp_path, hangs):
+    """Such as one with a condition that takes it too long to compile."""
+    async def main(nursery: trio.Nursery) -> None:
+        class Server(TrialServer):
+            async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+                if method == "PUT" and "slow" in str(more["body"]):
+                    if hangs:
+                        await trio.sleep(3600)
+                    raise PeerError("no answer")
+                return await super().request(method, path, **more)
+
+        registration, _ = static(tmp_path, Server())
+        others = [named(f"n{number:02}", f"duration(object.a) > duration('{number}s')") for number in range(30)]
+        problems = await settled(registration, SPEC, OTHER, named("bad", "duration(object.slow) > object.a"), *others,
+                                 named("loaded", "object.slow == 1"))
+        assert set(problems) == {"bad"} and len(written(tmp_path)) == 33 and "loaded" in written(tmp_path)
+        assert "did not answer within 6 s" in problems["bad"] and trio.current_time() < trials.WITHIN_S
+        before = trio.current_time()
+        await registration.settle()
+        assert trio.current_time() < before + 1
+    run(main)
+
+
+def test_trials_have_an_end(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        class Slow(TrialServer):
+            async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+                if method == "PUT":
+                    await trio.sleep(3600)
+                return await super().request(method, path, **more)
+
+        registration, _ = static(tmp_path, Slow())
+        problems = await settled(registration, SPEC, *(named(f"u{number}", UNSURE) for number in range(10)))
+        assert trio.current_time() < 2 * trials.WITHIN_S
+        assert written(tmp_path) == ["a"] and "did not answer" in problems["u9"]
+    run(main)
+
+
+@pytest.mark.parametrize("code", [400, 413, 500])
+def test_an_answer_that_names_nothing_is_narrowed_down(tmp_path, code):
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer()
+
+        def refuse(method: str, path: str, body: Any) -> None:
+            if body is not None and "guilty" in str(body):
+                raise Status(code)
+
+        server.deny = refuse
+        registration, _ = static(tmp_path, server)
+        specs = [named(f"n{number:02}", "object.guilty == 1" if number == 33 else "true") for number in range(64)]
+        problems = await settled(registration, *specs)
+        assert set(problems) == {"n33"} and len(written(tmp_path)) == 63
+    run(main)
+
+
+def test_a_conflict_is_tried_again(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer()
+        conflicts = [1, 2]
+
+        def conflict(method: str, path: str, body: Any) -> None:
+            if body is not None and conflicts:
+                conflicts.pop()
+                raise Status(409)
+
+        server.deny = conflict
+        registration, _ = static(tmp_path, server)
+        assert not await settled(registration, named("unsure", UNSURE)) and not conflicts
+    run(main)
