@@ -1,7 +1,4 @@
-"""Which match conditions surely compile in the API server, which surely do not, and of which that is not known.
-
-tests/cluster/test_static_hostile.py compares random ones with a real API server's answer.
-"""
+"""Which match conditions surely compile in the API server, which surely do not, and of which that is not known."""
 
 from __future__ import annotations
 
