@@ -84,13 +84,18 @@ class Modules:
         """As `local`, and a stored file is compared with what was stored before it is used the first time. Raises
         ConfigError."""
         path = self.local(url)
-        if path is None or url.startswith("file://") or self.store.is_known(path):
+        if path is None or url.startswith("file://") or await self.is_whole(path, url):
             return path
-        problem = await self._in_thread(self.store.examine, path)
-        if not problem:
-            return path
-        self._log.warning("stored module is damaged and not used", module=url, file=str(path), problem=problem)
         return None
+
+    async def is_whole(self, path: Path, url: str) -> bool:
+        """Whether a file of the store is what was stored; `url` for the log."""
+        if self.store.is_known(path):
+            return True
+        problem = await self._in_thread(self.store.examine, path)
+        if problem:
+            self._log.warning("stored module is damaged and not used", module=url, file=str(path), problem=problem)
+        return not problem
 
     async def path(self, url: str, restrictions: Restrictions = TRUSTED) -> Path:
         """The module's file, fetched if needed. Raises ModuleUnavailable, ConfigError."""

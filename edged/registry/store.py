@@ -129,17 +129,24 @@ class Store:
 
     def keep(self, url: str, binary: bytes) -> Path:
         """Raises ConfigError."""
-        path = self.path(url)
-        with self.incoming(url) as download:
+        return self.put(self.path(url), binary)
+
+    def put(self, path: Path, binary: bytes) -> Path:
+        """As `keep`, for a file below the root that is no URL's."""
+        with self._arriving(path) as download:
             download.write(binary)
         return path
 
     @contextmanager
     def incoming(self, url: str) -> Iterator[Download]:
         """A download that takes the module's place at the end, unless an exception is raised. Raises ConfigError."""
-        path = self.path(url)
+        with self._arriving(self.path(url)) as download:
+            yield download
+
+    @contextmanager
+    def _arriving(self, path: Path) -> Iterator[Download]:
         with _as_config_error(path):
-            incoming = self.begin(url)
+            incoming = Incoming(self, path)
             try:
                 yield incoming.download
                 incoming.take_place()

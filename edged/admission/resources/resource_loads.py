@@ -7,7 +7,7 @@ load is tried again, ever more rarely. Used by admission/resources/custom_resour
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
@@ -54,6 +54,14 @@ class _Attempt:
         return self.at + min(AGAIN_S, FIRST_AGAIN_S * 2.0 ** min(self.failures - 1, 16))
 
 
+@dataclass(slots=True, eq=False)
+class _Loading:
+    """A load under way. It ends when its object changes or goes."""
+
+    config: PolicyConfig | GroupConfig
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+
 class Loads:
     """Has the policy of each planned object loaded. `policies` are those that answer, by name."""
 
@@ -65,7 +73,7 @@ class Loads:
         self._log = log
         self._wake = wake
         self._attempts: dict[str, _Attempt] = {}
-        self._loading: dict[str, PolicyConfig | GroupConfig] = {}
+        self._loading: dict[str, _Loading] = {}
         self._idle = trio.Event()
         self._loaded_of: dict[str, Object] = {}  # the object whose policy was last loaded without error
         self._limiter = trio.CapacityLimiter(CONCURRENT_LOADS)
@@ -114,6 +122,8 @@ class Loads:
         for name in (self._attempts.keys() | self._loaded_of.keys()) - names:
             self._attempts.pop(name, None)
             self._loaded_of.pop(name, None)
+        for name in self._loading.keys() - names:
+            self._loading.pop(name).scope.cancel()
         self.policies = {name: policy for name, policy in self.policies.items() if name in names}
         return gone
 
@@ -156,8 +166,10 @@ class Loads:
         if planned.converted.problem:
             self._take(planned, config, self._host.loader().refused(config, planned.converted.problem))
             return
-        self._loading[name] = config
-        nursery.start_soon(self._load, planned, config, templates)
+        if name in self._loading:
+            self._loading[name].scope.cancel()
+        self._loading[name] = loading = _Loading(config)
+        nursery.start_soon(self._load, planned, loading, templates)
 
     def _is_hopeless(self, planned: Planned) -> bool:
         """Whether no configuration could be made of just this object, and it is too early to try again."""
@@ -174,7 +186,8 @@ class Loads:
         await self._idle.wait()
 
     def _is_due(self, name: str, config: PolicyConfig | GroupConfig) -> bool:
-        if self._loading.get(name) == config:
+        loading = self._loading.get(name)
+        if loading is not None and loading.config == config:
             return False
         attempt = self._attempts.get(name)
         if attempt is None or attempt.config != config:
@@ -184,17 +197,16 @@ class Loads:
             serving.config = config  # the object's version, which is not compared
         return bool(attempt.error) and trio.current_time() >= attempt.due()
 
-    async def _load(
-        self, planned: Planned, config: PolicyConfig | GroupConfig, templates: dict[str, Template]
-    ) -> None:
-        name = planned.name
-        with boundary(self._log, "load", name) as unit:
-            policy = await self._policy(config, templates)
-            if self._loading.get(name) is config:  # else: the object changed meanwhile
-                self._take(planned, config, policy)
-        if self._loading.get(name) is config:
-            self._failed(planned, unit, config)
-            del self._loading[name]
+    async def _load(self, planned: Planned, loading: _Loading, templates: dict[str, Template]) -> None:
+        name, config = planned.name, loading.config
+        with loading.scope:
+            with boundary(self._log, "load", name) as unit:
+                policy = await self._policy(config, templates)
+                if self._loading.get(name) is loading:  # else: the object changed meanwhile
+                    self._take(planned, config, policy)
+            if self._loading.get(name) is loading:
+                self._failed(planned, unit, config)
+                del self._loading[name]
         if not self._loading:
             self._idle.set()
         self._wake()

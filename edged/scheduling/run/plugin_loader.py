@@ -9,8 +9,6 @@ one of its plugins would place Pods where they must not go.
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +18,7 @@ from typing import Any, TypedDict
 import trio
 
 from edged import yaml_text
-from edged.errors import ConfigError, EdgedError, PeerError
+from edged.errors import ConfigError, EdgedError, PeerError, is_disk_error
 from edged.process.files import read_file
 from edged.registry.modules import Modules
 from edged.scheduling.config import guest_source, profile_config
@@ -40,6 +38,14 @@ from edged.wasm.module import Module
 from edged.yaml_text import YamlError
 
 FETCH_S = 60.0
+
+
+class NotKept(ConfigError):
+    """A guest that was read, and no disk takes it."""
+
+    def __init__(self, message: str, binary: bytes) -> None:
+        super().__init__(message)
+        self.binary = binary
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +226,7 @@ class PluginLoader:
         """`where`: file and profile, for errors."""
         try:
             parsed = guest_source.parse_args(name, args)
-            module = await self._compiler.load(await self._fetched(name, parsed.guest_url))
+            module = await self._guest_module(name, parsed.guest_url)
             options = self._options(
                 name, config=parsed.guest_config, log_severity=parsed.log_severity, args=parsed.args
             )
@@ -228,18 +234,35 @@ class PluginLoader:
         except EdgedError as error:
             raise ConfigError(f"{where}.pluginConfig {name!r}: {error}") from error
 
+    async def _guest_module(self, plugin: str, url: str) -> Module:
+        try:
+            return await self._compiler.load(await self._fetched(plugin, url))
+        except NotKept as error:
+            self._warn(plugin, f"{error}; the module is used all the same")
+            return await self._compiler.load_bytes(error.binary, url)
+
     async def _fetched(self, plugin: str, url: str) -> Path:
         """A file with what the URL names; the copy of last time where nobody answers: nodes start offline."""
-        copy = self._folder() / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
+        store = self._modules.store
+        copy = store.root / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
         try:
             binary = await guest_source.read_guest(url, _read_file, self._fetch)
         except ConfigError as error:
             if not isinstance(error.__cause__, PeerError) or not copy.exists():
                 raise
-            text = f"{error}; the copy of an earlier start is used"
-            self._lines.write(plugin, text, now=trio.current_time(), level="warning")
+            if not await self._modules.is_whole(copy, url):
+                raise
+            self._warn(plugin, f"{error}; the copy of an earlier start is used")
             return copy
-        return self._keep(binary, copy)
+        try:
+            return await trio.to_thread.run_sync(store.put, copy, binary)
+        except ConfigError as error:
+            if is_disk_error(error):
+                raise NotKept(str(error), binary) from error
+            raise
+
+    def _warn(self, plugin: str, text: str) -> None:
+        self._lines.write(plugin, text, now=trio.current_time(), level="warning")
 
     async def _fetch(self, url: str) -> tuple[int, bytes]:
         """(status, body) of a GET, by the ways of [registry]. Raises PeerError."""
@@ -250,25 +273,6 @@ class PluginLoader:
                     return answer.status, answer.body
         except trio.TooSlowError as error:
             raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
-
-    def _folder(self) -> Path:
-        return self._modules.store.root
-
-    def _keep(self, binary: bytes, path: Path) -> Path:
-        """Write the file unless it has those bytes already."""
-        folder = self._folder()
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not path.exists() or path.read_bytes() != binary:
-                fd, temporary = tempfile.mkstemp(dir=folder)
-                with os.fdopen(fd, "wb") as file:
-                    file.write(binary)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.rename(temporary, path)
-        except OSError as error:
-            raise ConfigError(f"cannot keep a module in {folder}: {error.strerror}") from error
-        return path
 
 
 def read_settings(path: Path) -> SchedulerFile:

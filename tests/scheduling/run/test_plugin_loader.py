@@ -75,6 +75,35 @@ def test_a_fetched_guest_is_found_again_without_a_network(tmp_path, web):
     engine.close()
 
 
+def test_a_copy_that_was_damaged_is_not_used_and_a_disk_without_room_costs_the_copy(tmp_path, web, monkeypatch):
+    url, folder, stop = web
+    said = []
+    lines = GuestLines(Logger(write=lambda line: said.append(line.decode())))
+    engine = Engine()
+    modules = Modules(RegistryConfig(), tmp_path / "state", Logger(write=lambda line: None))
+    loader = PluginLoader(EngineConfig(), Compiler(engine, tmp_path / "cache"), lines, modules)
+    (folder / "g.wasm").write_bytes(b"\0asm\1\0\0\0")
+
+    async def main():
+        copy = await loader._fetched("plugin", url)
+        copy.write_bytes(b"\0asm\1\0\0")
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("edged.registry.store.temporary_file", full)
+            module = await loader._guest_module("plugin", url)
+            assert module.exports == {} and "No space left on device; the module is used all the same" in said[-1]
+        await trio.to_thread.run_sync(stop)
+        with pytest.raises(ConfigError, match="refused"):
+            await loader._fetched("plugin", url)
+        assert not copy.exists()
+
+    trio.run(main)
+    engine.close()
+
+
 def test_offline_nobody_is_asked_for_a_guest(tmp_path, web):
     url, folder, _stop = web
     (folder / "g.wasm").write_bytes(b"first")
