@@ -47,10 +47,11 @@ def is_disk_error(error: BaseException | None) -> bool:
 
 def may_pass(error: BaseException | None) -> bool:
     """Whether it may be gone at a later try without anybody changing anything: a full disk, an address that another
-    process still has or that is not there yet, a name that cannot be resolved, a machine short of memory."""
+    process still has or that is not there yet, a name that cannot be resolved, another program that is away, a machine
+    short of memory."""
     # Errors of name resolution (socket.gaierror) have negative numbers.
     return any(
-        isinstance(each, MemoryError)
+        isinstance(each, MemoryError | PeerError)
         or (isinstance(each, OSError) and (each.errno in _PASSING or (each.errno or 0) < 0))
         for each in _causes(error)
     )

@@ -79,7 +79,11 @@ class SchedulerBuilder:
         scheduler = self._bare(settings)
         extenders = self._extenders(config, settings, scheduler)
         scheduler.ask(extenders)
-        loaded = await loader.load(config, settings, scheduler.handle)
+        try:
+            loaded = await loader.load(config, settings, scheduler.handle)
+        except BaseException:
+            await Term(scheduler, Loaded(), extenders).close(self._log)
+            raise
         scheduler.use(loaded.profiles)
         self.respect_budgets(scheduler, loaded)
         if config.annotate_results:

@@ -4,8 +4,8 @@
     await scheduling.start(nursery)         # profiles are loaded before anything is scheduled
     await scheduling.reload(config, loader) # other modules and settings of plugins, between two cycles
 
-A scheduler that lacks one of its plugins does not run at all; `error` says why. With leader election each term
-has a Scheduler of its own: what a term believed when it lost its lease is worth nothing afterwards.
+A scheduler that lacks one of its plugins does not run at all; `error` says why, and it is tried again. With leader
+election each term has a Scheduler of its own: what a term believed when it lost its lease is worth nothing afterwards.
 Called by edged/daemon, which imports it only where [scheduler] is configured.
 """
 
@@ -73,6 +73,8 @@ class Scheduling:
         self._settings = SchedulerFile(())
         self._term: Term | None = None
         self._is_building = False
+        self._changed = trio.Event()
+        """What the first scheduler is built from is another one."""
 
     @property
     def scheduler(self) -> Scheduler | None:
@@ -84,7 +86,26 @@ class Scheduling:
         return () if self._term is None else self._term.loaded.profiles
 
     async def start(self, work: trio.Nursery) -> None:
-        """Builds the first scheduler and runs it in `work`; what is wrong with it goes to `error`."""
+        """Builds the first scheduler and runs it in `work`. What is wrong with it goes to `error`; then it is tried
+        again later, since a registry that was away may be back."""
+        await self._build_first()
+        if self._term is None:
+            work.start_soon(self._start_later, work)
+        else:
+            self._begin(work)
+
+    async def _start_later(self, work: trio.Nursery) -> None:
+        while self._term is None:
+            with trio.move_on_after(PAUSE_S):
+                await self._changed.wait()
+            self._changed = trio.Event()
+            await self._build_first()
+            if self._term is not None and self._changed.is_set():  # it was built from what is not wanted any more
+                term, self._term = self._term, None
+                await term.close(self._log)
+        self._begin(work)
+
+    async def _build_first(self) -> None:
         with boundary(self._log, "load", "scheduler", failed=self._failed):
             try:
                 self._settings = self._loader.settings(self._config)
@@ -95,10 +116,13 @@ class Scheduling:
                 self._say_loaded(self._term.loaded.describe())
             except EdgedError as error:
                 self._failed(error)
-                self._log.error("scheduler not started", error=self.error)
+                self._log.error("scheduler not started", error=self.error, again_in_s=PAUSE_S)
         if self._term is None:
             self._builder.release()
-            return
+        else:
+            self.error = ""
+
+    def _begin(self, work: trio.Nursery) -> None:
         scheduler_metrics(self._metric_registry, self._metrics, self._gauges)
         self.elector = self._make_elector()
         work.start_soon(self._builder.recorder.run)
@@ -181,11 +205,14 @@ class Scheduling:
     async def reload(self, config: SchedulerConfig, loader: PluginLoader) -> None:
         """Other plugin modules, their settings, and arguments of the profiles; taken whole or not at all.
 
-        Raises EdgedError, and everything stays as it was.
+        Where there is no scheduler yet, it is tried with these at once. Raises EdgedError, and everything stays as it
+        was.
         """
         term = self._term
         if term is None:
-            raise ConfigError(f"the scheduler does not run ({self.error}): restart to try again")
+            self._config, self._loader = config, loader
+            self._changed.set()
+            return
         settings = loader.settings(config)
         fixed = _fixed(self._settings, settings)
         if fixed:

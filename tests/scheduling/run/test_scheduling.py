@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from edged.errors import ConfigError
+from edged.errors import ConfigError, PeerError
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import SchedulerConfig
@@ -100,6 +100,58 @@ def test_an_error_of_ours_while_it_is_built_is_told_and_leaves_nothing():
 
     play(bench, script)
     assert bench.units() == ["load"] and not bench.informers.held
+
+
+def test_a_scheduler_that_could_not_be_built_at_start_is_tried_again():
+    """A plugin's registry was away; nobody restarts the node for that."""
+    bench = Bench(PeerError("registry away"), PeerError("registry away"))
+
+    async def script():
+        assert bench.scheduling.describe() == {"error": "registry away"}
+        await trio.sleep(PAUSE_S + 1)
+        assert bench.loader.loads == 2 and bench.scheduling.scheduler is None and not bench.informers.held
+        await trio.sleep(PAUSE_S + 1)
+        assert bench.scheduling.scheduler is not None and "error" not in bench.scheduling.describe()
+
+    play(bench, script)
+
+
+def test_a_reload_mends_a_scheduler_that_does_not_run():
+    bench = Bench(ConfigError("no such module"))
+
+    async def script():
+        other = FakeLoader()
+        await bench.scheduling.reload(CONFIG, other)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (bench.loader.loads, other.loads) == (1, 1)
+        assert bench.scheduling.scheduler is not None and "error" not in bench.scheduling.describe()
+
+    play(bench, script)
+
+
+def test_a_reload_while_it_is_built_has_the_last_word():
+    bench = Bench(ConfigError("no such module"))
+
+    async def script():
+        slow, other = FakeLoader(), FakeLoader()
+        begun, go_on = trio.Event(), trio.Event()
+        load = slow.load
+
+        async def held(*args):
+            begun.set()
+            await go_on.wait()
+            return await load(*args)
+
+        slow.load = held
+        await bench.scheduling.reload(CONFIG, slow)
+        await begun.wait()
+        await bench.scheduling.reload(CONFIG, other)
+        go_on.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (slow.loads, other.loads) == (1, 1)
+        assert bench.scheduling.scheduler is not None
+
+    play(bench, script)
 
 
 def guests(**digests):
