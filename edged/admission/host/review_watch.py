@@ -1,25 +1,36 @@
 """Shows whole reviews of one policy, while somebody watches. An observer of admission/host/admission.py.
 
 Nothing is collected without a watcher. A watcher that reads slowly misses reviews (and learns how many); admission
-never waits. Served over the status socket; edged/cli/reviews.py asks.
+never waits. Objects are shown as values, which take many times as much memory as their text: what waits for a watcher
+is bounded in bytes, and objects that are too large are left out. Served over the status socket; edged/cli/reviews.py
+asks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import trio
 
 from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Group, Policy
-from edged.admission.rules.redaction import shown_patch, shown_request
-from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.admission.rules.redaction import hidden_patch, shown_patch, shown_request
+from edged.admission.rules.review import AdmissionResponse
 from edged.errors import ConfigError, did_you_mean
+from edged.json_text import dumps
 
 QUEUE = 32
 MOST_WATCHERS = 4
+MOST_SHOWN = 4 << 20
+"""Bytes of memory that the objects of one review may take; a usual one of 300 kB does not."""
+MOST_WAITING = 8 << 20
+"""The same of all reviews that wait for a watcher."""
+
+MOST_PATCH = 64 << 10
+"""Bytes of a patch that is shown with its values."""
+TOO_LARGE = "(hidden: too large to be shown)"
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -29,7 +40,28 @@ class _Watcher:
         self.policy = policy
         self.rejected_only = rejected_only
         self.missed = 0
-        self.send, self.receive = trio.open_memory_channel[dict[str, Any]](QUEUE)
+        self._waiting = 0  # bytes of memory, roughly
+        self._send, self._receive = trio.open_memory_channel[tuple[dict[str, Any], int]](QUEUE)
+
+    def wants(self, policy: str, word: str) -> bool:
+        return policy == self.policy and not (self.rejected_only and word in ("accepted", "mutated"))
+
+    def show(self, review: Mapping[str, Any], size: int) -> None:
+        """Leave a review for the watcher, or note that it misses one."""
+        try:
+            if self._waiting + size > MOST_WAITING:
+                raise trio.WouldBlock
+            self._send.send_nowait(({"review": {**review, "missed": self.missed}}, size))
+        except trio.WouldBlock:
+            self.missed += 1
+        else:
+            self.missed = 0
+            self._waiting += size
+
+    async def next(self) -> dict[str, Any]:
+        event, size = await self._receive.receive()
+        self._waiting -= size
+        return event
 
 
 class ReviewWatch:
@@ -42,25 +74,24 @@ class ReviewWatch:
         """Show one review to those who watch its policy. Audits ask without a review."""
         if not self._watchers or evaluation.origin == "audit":
             return
-        word, policy, request = evaluation.verdict, evaluation.policy, evaluation.request
-        for watcher in self._watchers:
-            if watcher.policy != policy.name or (watcher.rejected_only and word in ("accepted", "mutated")):
-                continue
-            event = {
-                "policy": policy.name,
-                "mode": policy.config.mode,
-                "verdict": word,
-                "elapsed_ms": round(evaluation.seconds * 1000, 2),
-                "missed": watcher.missed,
-                "request": shown_request(request.payload),
-                "own": _shown(evaluation.own, request),
-                "response": _shown(evaluation.response, request),
-            }
-            try:
-                watcher.send.send_nowait({"review": event})
-                watcher.missed = 0
-            except trio.WouldBlock:
-                watcher.missed += 1
+        word, policy = evaluation.verdict, evaluation.policy
+        watchers = [watcher for watcher in self._watchers if watcher.wants(policy.name, word)]
+        if not watchers:
+            return
+        request = evaluation.request
+        size = request.decoded_size()
+        payload = None if size > MOST_SHOWN else request.payload
+        event = {
+            "policy": policy.name,
+            "mode": policy.config.mode,
+            "verdict": word,
+            "elapsed_ms": round(evaluation.seconds * 1000, 2),
+            "request": request.without_objects(TOO_LARGE) if payload is None else shown_request(payload),
+            "own": _shown(evaluation.own, payload),
+            "response": _shown(evaluation.response, payload),
+        }
+        for watcher in watchers:
+            watcher.show(event, 0 if payload is None else size)
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
         """Watchers stay: the policy of that name may come back."""
@@ -83,16 +114,18 @@ class ReviewWatch:
         try:
             with trio.move_on_after(seconds):
                 while not count or shown < count:
-                    await send(await watcher.receive.receive())
+                    await send(await watcher.next())
                     shown += 1
         finally:
             self._watchers.remove(watcher)
         return {"shown": shown, "missed": watcher.missed}
 
 
-def _shown(response: AdmissionResponse, request: AdmissionRequest) -> dict[str, Any]:
-    """A response with its patch as a list, not in base64: it is for people."""
+def _shown(response: AdmissionResponse, payload: object) -> dict[str, Any]:
+    """A response with its patch as a list, not in base64: it is for people. Of a payload that is not shown, and of a
+    patch that is large itself, only paths are."""
     shown = response.to_dict()
     if response.patch:
-        shown["patch"] = shown_patch(response.patch, request.payload)
+        is_small = payload is not None and len(dumps(response.patch)) <= MOST_PATCH
+        shown["patch"] = shown_patch(response.patch, payload) if is_small else hidden_patch(response.patch)
     return shown

@@ -28,6 +28,11 @@ def shown_patch(patch: list[dict[str, object]] | None, payload: object) -> list[
     """A patch as it may be shown: one of a Secret keeps its paths only."""
     if patch is None or shown_request(payload) == payload:
         return patch
+    return hidden_patch(patch)
+
+
+def hidden_patch(patch: list[dict[str, object]]) -> list[dict[str, Any]]:
+    """Paths only."""
     return [operation | ({"value": HIDDEN} if "value" in operation else {}) for operation in patch]
 
 

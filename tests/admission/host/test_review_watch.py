@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 import trio
 import trio.testing
 
 from edged.admission.host.observers import Evaluation, RequestOrigin
-from edged.admission.host.review_watch import MOST_WATCHERS, QUEUE, ReviewWatch
-from edged.admission.rules.review import AdmissionResponse
+from edged.admission.host.review_watch import MOST_SHOWN, MOST_WAITING, MOST_WATCHERS, QUEUE, TOO_LARGE, ReviewWatch
+from edged.admission.rules.redaction import HIDDEN
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse, parse_review
 from edged.errors import ConfigError
 from tests.admission.host.support import request
 from tests.admission.host.test_policy_metrics import policy
 
 
-def evaluate(watch: ReviewWatch, name: str = "p", *, allowed: bool = True, origin: RequestOrigin = "validate") -> None:
-    own = AdmissionResponse("u-1", allowed, [{"op": "add", "path": "/a", "value": 1}] if allowed else None)
+def evaluate(
+    watch: ReviewWatch, name: str = "p", *, allowed: bool = True, origin: RequestOrigin = "validate",
+    asked: AdmissionRequest | None = None, value: object = 1,
+) -> None:  # fmt: skip
+    own = AdmissionResponse("u-1", allowed, [{"op": "add", "path": "/a", "value": value}] if allowed else None)
     response = AdmissionResponse("u-1", allowed)
-    watch.evaluated(Evaluation(policy(name), request(name="web"), own, response, "", origin, 0.001))
+    asked = asked or request(name="web")
+    watch.evaluated(Evaluation(policy(name), asked, own, response, "", origin, 0.001))
+
+
+def review(obj: object) -> AdmissionRequest:
+    """As it comes in: its objects are text."""
+    return parse_review(orjson.dumps({"request": request(obj or {"kind": "Pod"}).payload | {"object": obj}}))  # type: ignore[arg-type]
 
 
 def watching(asked: dict[str, Any], act: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -72,6 +83,36 @@ def test_who_reads_slowly_misses_reviews_and_is_told():
 
     shown, ended = watching({"seconds": 1}, act)
     assert len(shown) == QUEUE + 1 and ended == {"shown": QUEUE + 1, "missed": 5}
+
+
+def test_large_objects_and_patches_are_not_shown():
+    """As values they may take forty times as much as they have bytes."""
+    large = review({"kind": "Secret", "data": {"k": "v"}, "more": [[]] * 60_000})
+    assert large.decoded_size() > MOST_SHOWN
+
+    def act(watch: ReviewWatch) -> None:
+        evaluate(watch, asked=large, value="secret")
+        evaluate(watch, asked=review({"kind": "Pod"}), value="x" * 70_000)
+
+    shown, _ = watching({"seconds": 1}, act)
+    assert shown[0]["request"]["object"] == TOO_LARGE and shown[0]["request"]["kind"]["kind"] == "Pod"
+    assert shown[0]["own"]["patch"] == [{"op": "add", "path": "/a", "value": HIDDEN}]
+    assert shown[1]["request"]["object"] == {"kind": "Pod"}
+    assert shown[1]["own"]["patch"] == [{"op": "add", "path": "/a", "value": HIDDEN}]
+
+
+def test_what_waits_for_a_watcher_is_bounded_in_bytes():
+    asked = review({"more": [[]] * 30_000})
+    fits = MOST_WAITING // asked.decoded_size()
+    assert 1 < fits < 6
+
+    def act(watch: ReviewWatch) -> None:
+        for _ in range(8):
+            evaluate(watch, asked=asked)
+
+    shown, ended = watching({"seconds": 1}, act)
+    assert ended == {"shown": fits, "missed": 8 - fits}
+    assert all(len(entry["request"]["object"]["more"]) == 30_000 for entry in shown)
 
 
 @pytest.mark.parametrize("wrong", [{"policy": "r"}, {"count": -1}, {"count": "2"}, {"seconds": 0}])
