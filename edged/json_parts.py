@@ -190,6 +190,18 @@ def _outside_strings(text: bytes) -> Iterator[bytes]:
         inside ^= len(parts) % 2 == 0
 
 
+def elements(text: Text, *, what: str = "") -> list[memoryview]:
+    """The text of each element of a list. Raises JsonError where the text is none. Each takes some hundred bytes of
+    memory: for lists of objects that somebody limited, not for any list."""
+    try:
+        found: list[msgspec.Raw] = msgspec.json.decode(text, type=list[msgspec.Raw])
+    except msgspec.ValidationError:
+        raise JsonError(_named(what, "not a list")) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _refused(error, what) from None
+    return [memoryview(each) for each in found]
+
+
 class Members:
     """Reads objects whose members have these names. Others are skipped."""
 

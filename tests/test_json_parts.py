@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged import json_parts
-from edged.json_parts import Members, NotAnObject, RepeatedMember, decoded_size, is_repeating, tidy
+from edged.json_parts import Members, NotAnObject, RepeatedMember, decoded_size, elements, is_repeating, tidy
 from edged.json_text import JsonError, TooDeep, dumps, loads
 from tests.fuzzing import bounded, broken
 from tests.hostile_values import FRAGMENTS, nested, texts
@@ -183,6 +183,14 @@ def test_members_of_what_is_no_json() -> None:
             Members("a").read(text)
     with pytest.raises(TooDeep):
         Members("a").read(b'{"b":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def test_elements_of_a_list() -> None:
+    assert elements(b' [ {"a" : 1} , [2 ], "x"]') == [b'{"a" : 1}', b"[2 ]", b'"x"']
+    assert elements(b"[]") == []
+    for text in (b"{}", b"3", b"", b"[1,]", b"[" * 100_000):
+        with pytest.raises(JsonError, match=r"^the page: "):
+            elements(text, what="the page")
 
 
 def test_too_many_unknown_members() -> None:

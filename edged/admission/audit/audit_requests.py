@@ -1,6 +1,7 @@
 """How an audit talks to the API server: chunked lists, one report at a time, and patience while the server is away.
 
-Called by admission/audit/audit_run.py. At most one chunk of a list is in memory; requests are one after the other.
+Called by admission/audit/audit_run.py. At most one chunk of a list is in memory, as text, and one object of it as a
+value; requests are one after the other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import trio
 from edged.admission.audit import reports
 from edged.admission.audit.reports import ReportKinds
 from edged.errors import PeerError
-from edged.json_text import dumps
+from edged.json_parts import SHORT, Members, decoded_size, elements
+from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured
 from edged.kube.control.backoff import Backoff
 from edged.kube.discovery import KindNotServed, resources_of
@@ -30,11 +32,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PAGE_BYTES = 96 << 10  # decoding more at once would delay reviews by more than a millisecond
 FIRST_PAGE = 25
+MOST_DECODED = 64 << 20
+"""Bytes of memory that one object may take. Objects of 3 MB do not, unless they are made to."""
+MOST_METADATA = 1 << 20
+_BRACE, _NULL = ord("{"), b"null"
+_PAGE = Members("kind", "apiVersion", "metadata", "items")
+_HEAD = Members("apiVersion", "kind", "metadata", "spec", "status")
 TRIES = 6  # for a request that a reachable server refuses: one broken API must not block a run for ever
 RESTARTS = 3
 BASE_S, CAP_S = 0.8, 30.0
 
-Visit = Callable[[dict[str, Any]], Awaitable[None]]
+Visit = Callable[[memoryview], Awaitable[None]]
+"""Takes an object as text: `read_object` makes a value of it."""
 
 
 class Patience:
@@ -107,16 +116,13 @@ class Reader:
                 if not token:
                     restarted()
                 continue
-            items, token = self._decoded(path, data)
+            items, token = self._cut(path, data)
             if items:
                 limit = min(self._page_size, max(5, PAGE_BYTES * len(items) // len(data)))
             del data
-            items.reverse()  # taken from the end, so that each object is freed once it was checked
-            while items:
-                item = items.pop()
-                if isinstance(item, dict):
+            for item in items:
+                if item[0] == _BRACE:
                     await visit(item)
-                del item
             if not token:
                 return
 
@@ -124,12 +130,31 @@ class Reader:
         query = {"limit": str(limit), **({"continue": token} if token else {})}
         return await self._patience(lambda: self._client.fetch("GET", path, query=query, timeout_s=60.0))
 
-    def _decoded(self, path: str, data: bytes) -> tuple[list[Any], str]:
-        page = self._client.decode("GET", path, data)
-        items, metadata = page.get("items") or [], page.get("metadata")
-        if not isinstance(items, list) or not isinstance(metadata, dict):
-            raise PeerError(f"{self._client.server}: answer to GET {path} is not a list")
-        return items, str(metadata.get("continue") or "")
+    def _cut(self, path: str, data: bytes) -> tuple[list[memoryview], str]:
+        """The objects of a page, as text, and where the next one begins."""
+        what = f"{self._client.server}: answer to GET {path}"
+        try:
+            page = _PAGE.read(data, what=what)
+            items = page.get("items")
+            objects = [] if items is None or items == _NULL else elements(items, what=what)
+            metadata = loads(page["metadata"], most=MOST_METADATA) if "metadata" in page else None
+        except JsonError as error:
+            raise PeerError(str(error)) from error
+        if not isinstance(metadata, dict):
+            raise PeerError(f"{what} is not a list")
+        return objects, str(metadata.get("continue") or "")
+
+
+def read_object(text: memoryview) -> tuple[dict[str, Any], str]:
+    """An object of a list, and why it is not read, or "". One that would take too much memory has its metadata only."""
+    try:
+        if len(text) <= SHORT or (size := decoded_size(text)) <= MOST_DECODED:
+            return loads(text), ""
+        metadata = _HEAD.read(text).get("metadata", memoryview(_NULL))
+        head = {"metadata": loads(metadata) if decoded_size(metadata) <= MOST_DECODED else None}
+        return head, f"it would take {-(-size >> 20)} MiB of memory to be read (at most {MOST_DECODED >> 20})"
+    except JsonError as error:
+        return {}, str(error)
 
 
 class ReportWriter:

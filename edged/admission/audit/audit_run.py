@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import trio
 
 from edged.admission.audit import reports
 from edged.admission.audit import scope as audit
-from edged.admission.audit.audit_requests import Patience, Reader, ReportWriter, find_kinds
+from edged.admission.audit.audit_requests import Patience, Reader, ReportWriter, find_kinds, read_object
 from edged.admission.audit.reports import PolicyFacts
 from edged.admission.audit.scope import AuditPolicy, Plan
 from edged.admission.host.admission import Admission
@@ -223,8 +223,8 @@ class Run:
         """Names and labels of the namespaces to check, without those that are being deleted."""
         namespaces: list[tuple[str, dict[str, str]]] = []
 
-        async def visit(item: dict[str, Any]) -> None:
-            metadata = item.get("metadata") or {}
+        async def visit(text: memoryview) -> None:
+            metadata = read_object(text)[0].get("metadata") or {}
             name = str(metadata.get("name") or "")
             in_scope = name == self._scan.namespace if self._scan.namespace else name not in self._scan.ignored
             if in_scope and name and not metadata.get("deletionTimestamp"):
@@ -266,9 +266,9 @@ class Run:
         def restarted() -> None:
             tally.scanned, tally.passed, tally.failed, tally.errored = before
 
-        async def visit(item: Mapping[str, object]) -> None:
+        async def visit(text: memoryview) -> None:
             nonlocal whole
-            whole = await self._audited(item, kind, asked, plan) and whole
+            whole = await self._audited(text, kind, asked, plan) and whole
 
         where = f" in namespace {namespace}" if namespace else ""
         with boundary(self._log, "audited", f"{kind.resource}{where}") as unit:
@@ -281,13 +281,14 @@ class Run:
             tally.problem(f"{kind.resource}{where} not read: {unexpected(unit.error)}")
         return whole and unit.error is None
 
-    async def _audited(
-        self, item: Mapping[str, object], kind: ServedKind, asked: list[AuditPolicy], plan: Plan
-    ) -> bool:
+    async def _audited(self, text: memoryview, kind: ServedKind, asked: list[AuditPolicy], plan: Plan) -> bool:
         """One object; whether that went as it should. What an unexpected error costs is this object's results: it keeps
         its last report."""
+        item, too_large = read_object(text)
         name = audit.name_of(item)
         with boundary(self._log, "audited", f"{kind.resource} {name}") as unit:
+            if too_large:
+                raise PeerError(too_large)
             obj = audit.item_of(item, kind)
             if obj is not None:
                 await self._object(obj, kind, asked, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -262,6 +263,37 @@ def test_what_may_not_be_read_costs_itself():
     world.cluster.fail("GET", "one/pods", ApiError(403, "Forbidden", "you may not"))
     tally = world.scan()
     assert (tally.scanned, len(tally.problems)) == (1, 1)
+
+
+def test_an_object_that_would_take_too_much_memory_costs_itself():
+    """3 MB of lists in lists are 100 MB of values. The others of its page are audited, and old reports stay."""
+    world = World()
+    world.cluster.lists["/api/v1/namespaces/one/pods"][2]["spec"] = {"lists": [[[]]] * 600_000}
+    tally = world.scan()
+    assert (tally.scanned, tally.errored) == (5, 2)
+    problem = r"pods\.v1 one/p2 not audited: it would take \d+ MiB of memory to be read \(at most 64\)"
+    assert len(tally.problems) == 1 and re.fullmatch(problem, tally.problems[0])
+    assert {name for _, name in world.admission.asked} == {"p0", "p1", "p3", "p4", "q"}
+    assert world.cluster.deleted() == [
+        "/apis/wgpolicyk8s.io/v1alpha2/clusterpolicyreports",
+        "/apis/wgpolicyk8s.io/v1alpha2/namespaces/two/policyreports",
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b"{", b"null", b'{"items":[]}', b'{"metadata":{},"items":{}}', b'{"metadata":[]}']
+)
+def test_an_answer_that_is_no_list_costs_that_kind(answer):
+    world = World()
+    fetch = world.cluster.fetch
+
+    async def odd(method, path, **more):
+        return answer if path.endswith("one/pods") else await fetch(method, path, **more)
+
+    world.cluster.fetch = odd
+    tally = world.scan()
+    assert (tally.scanned, len(tally.problems)) == (1, 1)
+    assert "pods.v1 in namespace one not read: " in tally.problems[0]
 
 
 def test_rights_to_write_that_are_missing_are_told_once():
