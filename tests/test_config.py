@@ -539,3 +539,15 @@ def test_an_unknown_profile_of_a_plugin_is_told_with_the_nearest_name() -> None:
             '[scheduler]\nnames = ["edge"]\n'
             '[[scheduler.plugin]]\nname = "q"\nmodule = "file:///m.wasm"\nprofiles = ["edg"]\n'
         )
+
+
+@pytest.mark.parametrize(("value", "taken"), [("0", 0.0), ("10", 10.0), ("86400", 86400.0), ("12.5", 12.5)])
+def test_a_bound_on_the_age_of_context(value: str, taken: float) -> None:
+    parsed = config.parse(f"[admission]\n{POLICY}context_max_age_s = {value}\n")
+    assert parsed.admission is not None and parsed.admission.policy[0].context_max_age_s == taken
+
+
+@pytest.mark.parametrize("value", ["9.9", "-1", "86401", "nan", "inf", '"30"', "true"])
+def test_bounds_on_the_age_of_context_that_are_refused(value: str) -> None:
+    with pytest.raises(ConfigError, match="context_max_age_s"):
+        config.parse(f"[admission]\n{POLICY}context_max_age_s = {value}\n")

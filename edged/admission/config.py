@@ -53,6 +53,8 @@ SideEffects = Literal["None", "NoneOnDryRun"]
 Register = Literal["dynamic", "static", "none"]
 ClientAuth = Literal["auto", "require", "off"]
 AuditReports = Literal["auto", "policyreport", "openreports", "none"]
+LEAST_CONTEXT_AGE_S = 10.0
+_DAY_S = 86400.0
 _YEAR_S = 366 * 86400.0
 
 
@@ -72,6 +74,14 @@ def policy_server(value: object, reader: Reader, path: Path) -> str:
     if value and (not is_dns_subdomain(value) or len(value) > 63):
         raise Bad(f'must be the name of a PolicyServer or "", not {quoted(value)}')
     return str(value)
+
+
+def context_age(value: object, reader: Reader, path: Path) -> float:
+    """Seconds, 0 for no bound. A watch is renewed twice within a bound, so it cannot be as small as one likes."""
+    seconds = float(number(0, _DAY_S)(value, reader, path))
+    if 0 < seconds < LEAST_CONTEXT_AGE_S:
+        raise Bad(f"must be 0 (no bound) or at least {LEAST_CONTEXT_AGE_S:g}, not {seconds:g}")
+    return seconds
 
 
 _rules = list_of(kubernetes_checks.rule, unique=False)
@@ -110,6 +120,7 @@ class GuestConfig:
     settings: dict[str, Any] = setting(json_table, factory=dict, hidden=True)
     context_aware: tuple[dict[str, str], ...] = setting(list_of(kubernetes_checks.kind_reference), ())
     host_capabilities: tuple[str, ...] = setting(_capabilities, ())
+    context_max_age_s: float = setting(context_age, 0.0)
     timeout_s: float = setting(number(0, 30, above=True), 2.0)
 
 

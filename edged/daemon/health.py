@@ -153,6 +153,7 @@ class DaemonHealth:
             certificates=list(self.certificates()),
             resources_problem=resources.problem if resources is not None else "",
             contact=base.client.contact.failure,
+            ages=self.ages(),
             kubeconfig=base.source.problem if needs_server else "",
             has_server=base.client.configured,
             reload_error=self.reload.error,

@@ -103,6 +103,7 @@ class Operations:
             "configured": client.configured,
             "last_contact": rfc3339(heard_at) if heard_at is not None else "",
             "failure": client.contact.failure,
+            "ages_s": {resource: round(age_s, 1) for resource, age_s in self._health.ages().items()},
         }
 
     def _describe_policies(self, protection: Protection) -> dict[str, Any]:

@@ -36,6 +36,7 @@ FAILURES = 3
 PHRASES = 3
 """Problems that the sentence names; the others it counts."""
 PHRASE_CHARACTERS = 160
+STALE_S = 150.0
 DAY_S = 86400.0
 NEAR_S = 14 * DAY_S
 NEAR_SHARE = 0.1
@@ -113,7 +114,7 @@ class Facts:
     """What is known at one moment. `registration` None: no [admission]. `scheduler` None: no [scheduler]. `contact`:
     why the API server does not answer, "" where it does or was not asked. `kubeconfig`: why the one that is needed
     cannot be used; `has_server`: whether an earlier one is in use. `listener`: why the admission listener does not
-    complete a TLS handshake, "" where it does."""
+    complete a TLS handshake, "" where it does. `ages`: resource -> how many seconds old what is known of it may be."""
 
     now: float
     serving: bool = True
@@ -124,6 +125,7 @@ class Facts:
     certificates: Sequence[CertificateFacts] = ()
     resources_problem: str = ""
     contact: str = ""
+    ages: Mapping[str, float] = field(default_factory=dict)
     kubeconfig: str = ""
     has_server: bool = True
     reload_error: str = ""
@@ -287,9 +289,18 @@ def _contact_problems(facts: Facts) -> Iterable[Problem]:
         if facts.has_server:
             text = f"the kubeconfig cannot be used, the one that was read before is: {facts.kubeconfig}"
         yield Problem("api-server", text, "correct it; edged looks at it every few seconds", text)
+    stale = _stale(facts.ages)
     if facts.contact:
-        text = f"the API server does not answer: {facts.contact}"
+        text = "; ".join(filter(None, (f"the API server does not answer: {facts.contact}", stale)))
         yield Problem("api-server", text, "see whether it runs; edged tries again by itself", text)
+    elif stale:
+        yield Problem("api-server", stale, "the log says why the watch does not work; edged tries again", stale)
+
+
+def _stale(ages: Mapping[str, float]) -> str:
+    """Of the oldest, what a watch that works cannot be: it proves itself once a minute."""
+    resource, age_s = max(ages.items(), key=lambda entry: entry[1], default=("", 0.0))
+    return f"what is known of {resource} may be {age_s:.0f} s old" if age_s > STALE_S else ""
 
 
 def _registration_problems(registration: RegistrationFacts, *, phrased: bool) -> Iterable[Problem]:

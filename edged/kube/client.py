@@ -437,6 +437,7 @@ class LineStream:
         self._response = response
         self.idle_s = idle_s  # may be changed while reading
         self._end_at = end_at
+        self._receiving: trio.CancelScope | None = None
         self._chunks = response.aiter_raw()
         self._partial = bytearray()  # of a line, however small the pieces are that it comes in
         self._cut = 0  # bytes of it, once it is too long to be kept
@@ -493,10 +494,17 @@ class LineStream:
             body += chunk
         return bytes(body)
 
+    def end_by(self, at: float) -> None:
+        """End then at the latest, as if the server had ended it; also what is being waited for now."""
+        self._end_at = min(self._end_at, at)
+        if self._receiving is not None:
+            self._receiving.deadline = min(self._receiving.deadline, at)
+
     async def _receive(self) -> bytes | None:
         session = self._session
         idle_at = trio.current_time() + self.idle_s
         with trio.CancelScope(deadline=min(idle_at, self._end_at)) as scope:
+            self._receiving = scope
             session.streams.add(scope)
             if session.retired:  # since before the first read
                 scope.cancel()

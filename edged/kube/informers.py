@@ -113,6 +113,7 @@ class Informer:
         self._synced = trio.Event()
         self._subscriptions: list[Subscription] = []
         self._watcher: Watcher | None = None
+        self._prove_s = math.inf
         self.generation = 0
         self.references = 0
 
@@ -141,6 +142,16 @@ class Informer:
         """How old what is read here may be: seconds since the server last proved that this is what it has; infinite
         before the first list."""
         return trio.current_time() - self._watcher.proven_at if self._watcher is not None else math.inf
+
+    def prove_within(self, seconds: float) -> None:
+        """Somebody needs to know at least so often that what is read here is what the server has."""
+        self._prove_s = min(self._prove_s, seconds)
+        if self._watcher is not None:
+            self._watcher.prove_within(self._prove_s)
+
+    def watched_by(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        watcher.prove_within(self._prove_s)
 
     @property
     def problem(self) -> str:
@@ -429,7 +440,7 @@ class Informers:
             log=self._log,
             comparisons=self.comparisons,
         )
-        informer._watcher = watcher
+        informer.watched_by(watcher)
         with trio.CancelScope() as scope:
             self._scopes[selection] = scope
             await watcher.run()

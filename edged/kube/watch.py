@@ -112,6 +112,8 @@ class Watcher:
         self._refused = Backoff(random, base_s=times.backoff_base_s, cap_s=times.backoff_cap_s)
         self._proofs = Proofs(times.stall_s, times.compare_s, random)
         self._session: Session | None = None  # of the last proof
+        self._prove_s = math.inf
+        self._lines_open: LineStream | None = None  # of the watch
         self._begun = 0.0  # when the list, or the comparison, that is being read began
         self._comparison: Comparison | None = None
         self._counts = Counter() if comparisons is None else comparisons
@@ -338,6 +340,13 @@ class Watcher:
         """Trio's clock: everything that the server had by then is known; -inf before the first list."""
         return self._proofs.proven_at
 
+    def prove_within(self, seconds: float) -> None:
+        """From now on the watch is renewed so often, since nothing else proves a quiet one more than once a minute."""
+        if seconds < self._prove_s:
+            self._prove_s = seconds
+            if self._lines_open is not None:
+                self._lines_open.end_by(trio.current_time() + seconds)
+
     def _proven(self, begun: float) -> None:
         self._proofs.read(begun, trio.current_time())
         self._session = self._client.session
@@ -352,7 +361,7 @@ class Watcher:
         if not request.initial and self._is_in_doubt():
             self._step(listwatch.Doubtful())
             return
-        renew_s = self._times.renew_s * (1.0 + self._random())
+        renew_s = min(self._times.renew_s * (1.0 + self._random()), self._prove_s)
         query = {
             **self._selectors,
             "watch": "true",
@@ -371,7 +380,7 @@ class Watcher:
             end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
             open_timeout_s=self._times.request_s,
         ) as lines:
-            begun = trio.current_time()
+            begun, self._lines_open = trio.current_time(), lines
             try:
                 if not request.initial:
                     self._step(listwatch.Opened())
@@ -379,9 +388,10 @@ class Watcher:
                 if await self._read(lines):
                     return
             finally:
-                now = trio.current_time()
-                self._proofs.left(now, cut=now - begun < renew_s * WHOLE)
-        self._step(listwatch.Ended())
+                now, self._lines_open = trio.current_time(), None
+                agreed = now - begun >= min(renew_s, self._prove_s) * WHOLE
+                self._proofs.left(now, cut=not agreed)
+        self._step(listwatch.Ended(agreed))
 
     async def _read(self, lines: LineStream) -> bool:
         """True when the state machine wants another request, False when the stream ended."""

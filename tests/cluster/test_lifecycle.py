@@ -166,7 +166,7 @@ def test_a_kubeconfig_appears_later(api_server: Server, tmp_path: Path) -> None:
     kubeconfig = tmp_path / "later"
     with Edged(kubeconfig=kubeconfig, policies=POLICIES) as edged:
         assert verdicts(edged) == (False, True)
-        nothing = {"server": "", "configured": False, "last_contact": "", "failure": ""}
+        nothing = {"server": "", "configured": False, "last_contact": "", "failure": "", "ages_s": {}}
         assert edged.status()["kubernetes"] == nothing
         assert edged.review("quota", pod("x"))["status"]["code"] == 500
         kubeconfig.write_text("{ not yet")

@@ -237,6 +237,16 @@ def test_a_refused_reload_names_what_was_refused_and_what_stays() -> None:
     assert found.about("reload").count("edged.toml:3: [x] y: no\nedged.toml:9: z") == 1
 
 
+def test_what_is_known_of_the_cluster_grows_old() -> None:
+    assert not of(A, ages={"pods.v1": 62.0, "nodes.v1": 149.0}).problems, "bookmarks come once a minute"
+    found = of(A, ages={"pods.v1": 200.0, "nodes.v1": 310.4})
+    assert found.about("api-server") == "what is known of nodes.v1 may be 310 s old"
+    away = of(A, ages={"pods.v1": 200.0}, contact="https://k: Connection refused")
+    assert away.about("api-server") == (
+        "the API server does not answer: https://k: Connection refused; what is known of pods.v1 may be 200 s old"
+    )
+
+
 def certificate(life_days: float, left_days: float, **more: object) -> CertificateFacts:
     ends = NOW + left_days * DAY_S
     return replace(CertificateFacts("serving", "the serving certificate", ends - life_days * DAY_S, ends), **more)

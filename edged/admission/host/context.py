@@ -9,6 +9,7 @@ nobody asked for since a while: without it, that happens only when somebody asks
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import trio
 
 from edged.abi.wapc import HostCallError
 from edged.admission.host.answers import Answers
+from edged.admission.host.context_age import ContextTooOld, check_age
 from edged.admission.host.list_replies import Hold, ListReplies
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.rego_context import ContextFailure, RegoContext
@@ -64,8 +66,11 @@ class ClusterContext:
         self._answers = Answers(REMEMBER_S, MOST_ANSWERS, MOST_ANSWER_BYTES)
         self.rego = RegoContext(self.informer)
 
-    async def list(self, request: ListRequest, hold: Hold | None = None) -> bytes:
-        """The list as guests expect it, from a watch-backed store; the first call waits for the initial list."""
+    async def list(
+        self, request: ListRequest, hold: Hold | None = None, max_age_s: float = math.inf
+    ) -> bytes:
+        """The list as guests expect it, from a watch-backed store; the first call waits for the initial list. Raises
+        ContextTooOld."""
         served = await self._served(request.api_version, request.kind)
         if request.namespace is not None and not served.namespaced:
             raise HostCallError(
@@ -73,6 +78,7 @@ class ClusterContext:
             )
         informer = self._informer(request, served.resource)
         await informer.wait_synced()
+        check_age(informer, request.api_version, request.kind, max_age_s)
         return await self._replies.get(request, informer, hold)
 
     async def informer(self, api_version: str, kind: str) -> tuple[ServedKind, Informer]:
@@ -171,7 +177,7 @@ class ClusterContext:
 class HostServices:
     """`dispatch` of one policy's calls for one request."""
 
-    __slots__ = ("_context", "_grants", "_held", "_lines", "_outside", "_policy", "_restrictions", "_uid")
+    __slots__ = ("_context", "_grants", "_held", "_lines", "_outside", "_policy", "_restrictions", "_uid", "too_old")
 
     def __init__(
         self,
@@ -190,6 +196,8 @@ class HostServices:
         self._lines = lines
         self._outside = outside
         self._restrictions = restrictions
+        self.too_old = ""
+        """Why the answer would be a guess, whatever the guest makes of it."""
         self._held: Reservation | None = None  # of the reply that the guest has not taken yet, perhaps
 
     def settle(self) -> None:
@@ -230,6 +238,8 @@ class HostServices:
         try:
             return await self._kubernetes(operation, payload)
         except (PeerError, ValueError) as error:  # ValueError: not a valid namespace or name
+            if isinstance(error, ContextTooOld):
+                self.too_old = str(error)
             # "Callback evaluation failure" is policy-server's own word for it.
             raise HostCallError(f"Callback evaluation failure: {error}") from error
 
@@ -243,7 +253,7 @@ class HostServices:
             return await self._cluster().get(get)
         listing = capabilities.parse_list(payload, by_namespace=operation == "list_resources_by_namespace")
         self._grants.check_kind(listing.api_version, listing.kind)
-        return await self._cluster().list(listing, self._hold)
+        return await self._cluster().list(listing, self._hold, self._grants.max_age_s)
 
     def _cluster(self) -> ClusterContext:
         if self._context is None:
@@ -279,7 +289,9 @@ class HostServices:
             return rego.data_document(mode, settings, None)
         if self._context is None:
             raise ContextFailure("there is no connection to Kubernetes")
-        return rego.data_document(mode, settings, await self._context.rego.document(mode, self._grants.kinds))
+        grants = self._grants
+        document = await self._context.rego.document(mode, grants.kinds, grants.max_age_s)
+        return rego.data_document(mode, settings, document)
 
     def log(self, text: str, level: str = "info") -> None:
         self._lines.write(

@@ -106,9 +106,17 @@ async def call_guest(
     Raises GuestError, TimedOut.
     """
     try:
-        return await _RUN[policy.metadata.execution_mode](_Call(policy, services, operation, payload, deadline, memory))
+        call = _Call(policy, services, operation, payload, deadline, memory)
+        reply = await _RUN[policy.metadata.execution_mode](call)
+        if services.too_old:
+            raise ContextFailure(services.too_old)
+        return reply
     except (GuestBudget, GuestTimeout) as error:
         raise TimedOut(str(error)) from error
+    except GuestError as error:
+        if services.too_old:  # whatever the guest made of it
+            raise ContextFailure(services.too_old) from error
+        raise
     finally:
         services.settle()
 

@@ -5,6 +5,7 @@ A new set is built whole and then swapped in (edged/daemon), so that a reload ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def _grants_of(config: PolicyConfig) -> Grants:
     return Grants(
         tuple(pattern.strip() for pattern in config.host_capabilities),
         frozenset((entry["apiVersion"], entry["kind"]) for entry in config.context_aware),
+        config.context_max_age_s or math.inf,
     )
 
 
@@ -68,6 +70,7 @@ def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> P
         settings=member.settings,
         context_aware=member.context_aware,
         host_capabilities=member.host_capabilities,
+        context_max_age_s=member.context_max_age_s,
         timeout_s=member.timeout_s,
         rules=(),
         origin=group.origin,

@@ -6,6 +6,7 @@ then. Its layout is admission/rules/rego.py's; grants are the caller's to check:
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from edged.admission.host.context_age import ContextTooOld, check_age
 from edged.admission.rules.rego import ContextTree
 from edged.errors import GuestError, PeerError
 from edged.kube.values.names import ServedKind
@@ -50,15 +52,15 @@ class RegoContext:
         self._building = trio.Lock()
         self._documents: OrderedDict[tuple[str, Kinds], _Document] = OrderedDict()  # least recently used first
 
-    async def size(self, mode: str, kinds: Kinds) -> int:
+    async def size(self, mode: str, kinds: Kinds, max_age_s: float = math.inf) -> int:
         """About how many bytes the document has, without building one. Raises ContextFailure."""
-        informers = await self._synced(kinds)
+        informers = await self._synced(kinds, max_age_s)
         document = self._current((mode, kinds), informers)
         return len(document) if document is not None else sum(entry[-1].size_bytes() for entry in informers)
 
-    async def document(self, mode: str, kinds: Kinds) -> bytes:
+    async def document(self, mode: str, kinds: Kinds, max_age_s: float = math.inf) -> bytes:
         """All objects of these kinds, once they have been read completely. Raises ContextFailure."""
-        informers = await self._synced(kinds)
+        informers = await self._synced(kinds, max_age_s)
         key = (mode, kinds)
         document = self._current(key, informers)
         if document is not None:
@@ -66,7 +68,7 @@ class RegoContext:
         async with self._building:
             return self._current(key, informers) or await self._build(key, informers)
 
-    async def _synced(self, kinds: Kinds) -> _Informers:
+    async def _synced(self, kinds: Kinds, max_age_s: float) -> _Informers:
         try:
             informers = [(*entry, *await self._find(*entry)) for entry in sorted(kinds)]
         except PeerError as error:
@@ -74,6 +76,11 @@ class RegoContext:
         for _, _, _, informer in informers:
             if not informer.synced:
                 await informer.wait_synced()
+        try:
+            for api_version, kind, _, informer in informers:
+                check_age(informer, api_version, kind, max_age_s)
+        except ContextTooOld as error:
+            raise ContextFailure(str(error)) from error
         return informers
 
     def _current(self, key: tuple[str, Kinds], informers: _Informers) -> bytes | None:

@@ -7,6 +7,7 @@ cache is looked at, so that one policy never reads what another one's informer h
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ PATHS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What one policy is allowed. `kinds` holds (apiVersion, kind) pairs, matched exactly."""
+    """What one policy is allowed. `kinds` holds (apiVersion, kind) pairs, matched exactly. `max_age_s`: how old what it
+    is told of objects may be."""
 
     capabilities: tuple[str, ...] = ()
     kinds: frozenset[tuple[str, str]] = frozenset()
+    max_age_s: float = math.inf
 
     # Both refusals are policy-server's own words.
     def check_capability(self, namespace: str, operation: str) -> None:

@@ -7,6 +7,7 @@ that a policy was not granted. Called by run, test and bench.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -201,10 +202,10 @@ class ReplayRego(RegoContext):
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def size(self, mode: str, kinds: Kinds) -> int:
+    async def size(self, mode: str, kinds: Kinds, max_age_s: float = math.inf) -> int:
         return 0
 
-    async def document(self, mode: str, kinds: Kinds) -> bytes:
+    async def document(self, mode: str, kinds: Kinds, max_age_s: float = math.inf) -> bytes:
         if self._session.inventory is not None:
             return self._session.inventory
         tree = ContextTree(mode)
@@ -240,7 +241,9 @@ class ReplayContext(ClusterContext):
         self._session = session
         self.rego = ReplayRego(session)
 
-    async def list(self, request: ListRequest, hold: Hold | None = None) -> bytes:
+    async def list(
+        self, request: ListRequest, hold: Hold | None = None, max_age_s: float = math.inf
+    ) -> bytes:
         return self._session.answer(*list_fields(request))
 
     async def get(self, request: GetRequest) -> bytes:
@@ -267,11 +270,11 @@ class RecordRego(RegoContext):
         self._inner = inner
         self._session = session
 
-    async def size(self, mode: str, kinds: Kinds) -> int:
-        return await self._inner.rego.size(mode, kinds)
+    async def size(self, mode: str, kinds: Kinds, max_age_s: float = math.inf) -> int:
+        return await self._inner.rego.size(mode, kinds, max_age_s)
 
-    async def document(self, mode: str, kinds: Kinds) -> bytes:
-        made = await self._inner.rego.document(mode, kinds)
+    async def document(self, mode: str, kinds: Kinds, max_age_s: float = math.inf) -> bytes:
+        made = await self._inner.rego.document(mode, kinds, max_age_s)
         for api_version, kind in sorted(kinds):
             served, informer = await self._inner.informer(api_version, kind)
             asked = ListRequest(api_version, kind, None, "", "", ())
@@ -290,8 +293,10 @@ class RecordContext(ClusterContext):
         self._session = session
         self.rego = RecordRego(inner, session)
 
-    async def list(self, request: ListRequest, hold: Hold | None = None) -> bytes:
-        return await self._session.recorded(*list_fields(request), self._inner.list(request))
+    async def list(
+        self, request: ListRequest, hold: Hold | None = None, max_age_s: float = math.inf
+    ) -> bytes:
+        return await self._session.recorded(*list_fields(request), self._inner.list(request, None, max_age_s))
 
     async def get(self, request: GetRequest) -> bytes:
         return await self._session.recorded(GET, get_fields(request), self._inner.get(request))

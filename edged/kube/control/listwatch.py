@@ -122,7 +122,9 @@ class Garbage:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The server ended the stream."""
+    """The stream is over; `agreed`: after as long as was asked for, so that it does not matter that nothing came."""
+
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +280,7 @@ def _watching(state: Watching, given: Input) -> Step:
     if isinstance(given, WatchEvent):
         return _watch_event(state, given)
     if isinstance(given, Ended):
-        if not state.fresh:
+        if given.agreed or not state.fresh:
             return _resume(replace(state, expirations=0), [])
         return _resume(state, [Pause()])
     if isinstance(given, Opened):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-TRUST_S = 5.0
+TRUST_S = 2.0
 SOON_S = 300.0
 
 

@@ -43,7 +43,7 @@ class Cluster(ClusterContext):
             raise HostCallError("not found")
         return json.dumps({**NAMESPACE, "n": self.gets}).encode()
 
-    async def list(self, request: ListRequest) -> bytes:
+    async def list(self, request: ListRequest, hold: object = None, max_age_s: float = 0.0) -> bytes:
         raise PeerError("the API server is away")
 
     async def can_i(self, spec: object, disable_cache: bool) -> bytes:

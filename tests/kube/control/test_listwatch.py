@@ -135,6 +135,14 @@ def test_empty_watch_is_opened_again_after_a_pause_but_never_listed_for_that() -
         assert effects == [Pause(), OpenWatch("5", initial=False)]
 
 
+def test_a_quiet_watch_that_is_renewed_as_agreed_needs_no_pause() -> None:
+    for _ in range(10):
+        assert step(Watching("5", True, opened=True), Ended(agreed=True)) == (
+            Watching("5", True),
+            [OpenWatch("5", initial=False)],
+        )
+
+
 EXPIRED = [status(410, "Expired"), Failed(410, "Expired", "")]
 
 
