@@ -384,7 +384,8 @@ def _scheduler_problems(scheduler: SchedulerFacts, *, phrased: bool) -> Iterable
     if scheduler.error:
         what = "the scheduler could not be built again" if scheduler.runs else "the scheduler does not run"
         text = f"{what}: {scheduler.error}"
-        next_step = "edged tries again by itself" if scheduler.runs else "correct it, then `systemctl restart edged`"
+        again = "edged tries again by itself"
+        next_step = again if scheduler.runs else f"{again}; where the configuration is wrong, correct it and reload"
         yield Problem("scheduler", text, next_step, text)
     elif scheduler.problem:
         text = f"the scheduler is hindered: {scheduler.problem}"
