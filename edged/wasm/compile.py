@@ -32,10 +32,14 @@ from edged.wasm.module import Module, map_compiled
 from edged.wasm.module_file import MAX_MODULE_BYTES as MAX_MODULE_BYTES
 from edged.wasm.module_file import METADATA_SECTION as METADATA_SECTION
 from edged.wasm.module_file import describe, digest_of, opened
+from edged.wasm.turns import Turns
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 FILES_AT_ONCE = 4
+FIRST_PAUSE_S = 120.0
+LONGEST_PAUSE_S = 3600.0
+MOST_BAD = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,15 @@ def cpu_features() -> str:
     return f"{platform.machine()} " + " ".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class _Bad:
+    """A module that did not compile: why, and until when that is believed."""
+
+    error: str
+    until: float
+    pause_s: float
+
+
 class Compiler:
     """Loads modules for one engine through one cache folder."""
 
@@ -77,7 +90,8 @@ class Compiler:
         # ("compiling" | "compiled" | "failed" | "cached", path), ("discarded" | "uncached", reason)
         self._on_progress = on_progress
         self._cache = CodeCache(self.cache_dir)
-        self._one_child = trio.Lock()  # one compiler at a time: its memory is the peak of the whole tree
+        self._turns = Turns()  # one compiler at a time: its memory is the peak of the whole tree
+        self._bad: dict[str, _Bad] = {}  # by key
         self._files = trio.CapacityLimiter(FILES_AT_ONCE)
         self._memory_left = memory_mib << 20
         self._features = cpu_features()
@@ -87,9 +101,9 @@ class Compiler:
         text = f"{digest}\n{self.engine.settings}\n{self._features}\n"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
-    async def load(self, path: Path, name: str = "") -> Module:
-        """The module of that file, compiled if need be; `name` for messages. Raises BadModule, GuestError,
-        ConfigError."""
+    async def load(self, path: Path, name: str = "", author: str = "") -> Module:
+        """The module of that file, compiled if need be; `name` for messages. `author`: of the custom resource that
+        names it, "" for what the administrator wants. Raises BadModule, GuestError, ConfigError."""
         name = name or str(path)
         found = await self._in_thread(describe, path, name)
         imports, exports = found.interface.imports, found.interface.exports
@@ -100,18 +114,35 @@ class Compiler:
         if module.handle:
             self._on_progress("cached", name)
             return module
-        async with self._one_child:
+        async with self._turns.turn(author):
             module.handle = 0 if refusal else await self._map_cached(key)  # another task may have compiled it meanwhile
             if module.handle:
                 return module
+            if author:
+                self._raise_known(key)
             self._on_progress("compiling", name)
             try:
                 await self._compile(path, module, key, refusal)
-            except BaseException:
+            except BaseException as error:
                 self._on_progress("failed", name)
+                if author and isinstance(error, BadModule):
+                    self._remember(key, error)
                 raise
             self._on_progress("compiled", name)
         return module
+
+    def _remember(self, key: str, error: BadModule) -> None:
+        """A stranger's module that does not compile is tried again, ever more rarely: each try may take minutes."""
+        before = self._bad.pop(key, None)
+        pause_s = min(before.pause_s * 2, LONGEST_PAUSE_S) if before is not None else FIRST_PAUSE_S
+        self._bad[key] = _Bad(str(error), trio.current_time() + pause_s, pause_s)
+        if len(self._bad) > MOST_BAD:
+            del self._bad[next(iter(self._bad))]
+
+    def _raise_known(self, key: str) -> None:
+        bad = self._bad.get(key)
+        if bad is not None and trio.current_time() < bad.until:
+            raise BadModule(bad.error)
 
     async def load_bytes(self, wasm: bytes, name: str) -> Module:
         """As `load`, for a module that is in no file: one that this program wrote itself."""
@@ -199,7 +230,7 @@ class Compiler:
             except children.ChildTooSlow as error:
                 raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s") from error
             except children.ChildFailed as error:
-                raise BadModule(f"compiling {path} could not begin: {error}") from error
+                raise GuestError(f"compiling {path} could not begin: {error}") from error
             _judge(path, ended.code, ended.errors, limits)
             if await self._in_thread(digest_of, source) != module.digest:
                 raise BadModule(f"module {path} changed while it was being compiled")

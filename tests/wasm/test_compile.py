@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from edged.errors import ConfigError, GuestError, is_disk_error
 from edged.wasm import binary, bindings
@@ -16,6 +17,7 @@ from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_fo
 from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
 from edged.wasm.errors import BadModule, GuestTrap
 from edged.wasm.instance import Template
+from edged.wasm.turns import GaveWay
 
 ANSWER = '(module (func (export "answer") (result i32) i32.const 42))'
 
@@ -313,6 +315,61 @@ def test_the_compiled_file_can_be_shortened_by_nobody_else(compiler, wasm):
     trio.run(compiler.load, wasm)
     assert compiler.cache_dir.stat().st_mode & 0o077 == 0
     assert _cached(compiler).stat().st_mode & 0o777 == 0o400
+
+
+BAD = bindings.wat2wasm("(module (func (result i32) i32.const 1))")[:-3] + b"\x42\x01\x0b"
+
+
+def test_a_strangers_module_that_does_not_compile_is_not_compiled_at_each_try(compiler, tmp_path, wasm, events):
+    """It may take minutes each time, and custom resources are tried again for ever."""
+    path = tmp_path / "bad.wasm"
+    path.write_bytes(BAD)
+
+    async def attempt(author):
+        with pytest.raises(BadModule, match="does not compile"):
+            await compiler.load(path, author=author)
+
+    async def main():
+        for seconds, author, compiled in (
+            (0, "a", 1), (60, "a", 1), (0, "b", 1), (0, "", 2), (61, "a", 3), (121, "a", 3), (121, "a", 4),
+        ):  # fmt: skip
+            clock.jump(seconds)
+            await attempt(author)
+            assert events.count("compiling") == compiled
+        await compiler.load(wasm, author="a")
+
+    clock = trio.testing.MockClock(rate=1)
+    trio.run(main, clock=clock)
+
+
+def test_a_module_of_the_configuration_file_does_not_wait_for_a_strangers(engine, tmp_path, wasm):
+    body = "(local.set 0 (i32.mul (local.get 0) (i32.add (local.get 1) (i32.const 7))))" * 60000
+    slow = tmp_path / "slow.wasm"
+    slow.write_bytes(bindings.wat2wasm(f'(module (func (export "f") (param i32 i32) (result i32) {body} local.get 0))'))
+    begun = trio.Event()
+    ended = []
+
+    def progress(event, _what):
+        if event == "compiling":
+            begun.set()
+
+    compiler = Compiler(engine, tmp_path / "cache", on_progress=progress)
+
+    async def stranger():
+        with pytest.raises(GaveWay):
+            await compiler.load(slow, author="AdmissionPolicy/tenant")
+        ended.append("stranger")
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stranger)
+            await begun.wait()
+            await compiler.load(wasm)
+            ended.append("administrator")
+
+    trio.run(main)
+    assert ended == ["stranger", "administrator"]
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".cwasm"]
 
 
 def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):

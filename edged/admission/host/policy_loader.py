@@ -54,6 +54,12 @@ def _settings_of(config: PolicyConfig) -> bytes:
         raise ConfigError(f"settings cannot be written as JSON: {error}") from error
 
 
+def _author(config: PolicyConfig) -> str:
+    """Who takes turns with others at the compiler; "" for the configuration file."""
+    origin = config.origin
+    return "" if origin is None else f"{origin.kind}/{origin.namespace}"
+
+
 def _grants_of(config: PolicyConfig) -> Grants:
     return Grants(
         tuple(pattern.strip() for pattern in config.host_capabilities),
@@ -204,7 +210,7 @@ class PolicyLoader:
         try:
             check_config(config, self._allow_secrets)
             policy.settings, policy.grants = _settings_of(config), _grants_of(config)
-            module = await self._compiler.load(await self._module(policy, fetch))
+            module = await self._compiler.load(await self._module(policy, fetch), author=_author(config))
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(
                 policy.metadata, (item.module for item in module.imports), module.exports

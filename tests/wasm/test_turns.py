@@ -1,0 +1,100 @@
+"""Whose module is compiled next."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+import trio.testing
+
+from edged.wasm.turns import MOST_AUTHORS, GaveWay, Turns
+
+
+class Scene:
+    """Turns that take a while; the order in which they ended, and who gave way."""
+
+    def __init__(self) -> None:
+        self.turns = Turns()
+        self.ended: list[str] = []
+        self.gave_way: list[str] = []
+        self.busy = 0
+
+    async def one(self, name: str, author: str, takes_s: float = 1.0) -> None:
+        try:
+            async with self.turns.turn(author):
+                assert not self.busy, "alone"
+                self.busy += 1
+                try:
+                    await trio.sleep(takes_s)
+                finally:
+                    self.busy -= 1
+            self.ended.append(name)
+        except GaveWay:
+            self.gave_way.append(name)
+
+
+def run(main: Callable[[Scene, trio.Nursery], Awaitable[None]]) -> Scene:
+    scene = Scene()
+
+    async def whole() -> None:
+        async with trio.open_nursery() as nursery:
+            await main(scene, nursery)
+
+    trio.run(whole, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert scene.turns._running is None and not scene.turns._waiting
+    return scene
+
+
+async def begin(scene: Scene, nursery: trio.Nursery, *turns: tuple[str, str]) -> None:
+    for name, author in turns:
+        nursery.start_soon(scene.one, name, author)
+        await trio.testing.wait_all_tasks_blocked()
+
+
+def test_one_author_with_many_modules_takes_turns_with_the_others() -> None:
+    async def main(scene: Scene, nursery: trio.Nursery) -> None:
+        await begin(scene, nursery, *((f"a{n}", "a") for n in range(4)), ("b1", "b"), ("b2", "b"), ("c1", "c"))
+
+    assert run(main).ended == ["a0", "b1", "c1", "a1", "b2", "a2", "a3"]
+
+
+def test_the_administrator_waits_for_nobody_else() -> None:
+    async def main(scene: Scene, nursery: trio.Nursery) -> None:
+        await begin(scene, nursery, ("a1", "a"), ("a2", "a"), ("mine1", ""), ("mine2", ""))
+        await trio.sleep(3.5)
+        await begin(scene, nursery, ("mine3", ""))
+
+    scene = run(main)
+    assert scene.gave_way == ["a1"] and scene.ended == ["mine1", "mine2", "a2", "mine3"]
+
+
+def test_the_administrators_own_do_not_give_way() -> None:
+    async def main(scene: Scene, nursery: trio.Nursery) -> None:
+        await begin(scene, nursery, ("mine1", ""), ("a1", "a"), ("mine2", ""))
+
+    scene = run(main)
+    assert scene.ended == ["mine1", "mine2", "a1"] and not scene.gave_way
+
+
+def test_what_is_cancelled_or_fails_passes_the_turn_on() -> None:
+    async def main(scene: Scene, nursery: trio.Nursery) -> None:
+        with trio.move_on_after(0.5):
+            async with trio.open_nursery() as inner:
+                await begin(scene, inner, ("a1", "a"), ("waits", "a"))
+        with pytest.raises(ValueError):
+            async with scene.turns.turn("a"):
+                await begin(scene, nursery, ("b1", "b"))
+                raise ValueError
+
+    assert run(main).ended == ["b1"]
+
+
+def test_only_so_many_authors_are_remembered() -> None:
+    async def main(scene: Scene, nursery: trio.Nursery) -> None:
+        for number in range(MOST_AUTHORS + 10):
+            async with scene.turns.turn(f"author{number}"):
+                pass
+        assert len(scene.turns._last) == MOST_AUTHORS
+
+    run(main)
