@@ -6,21 +6,51 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from collections.abc import Callable
 
 from tests.cluster.api import Api
 from tests.cluster.differential import DISABLED_ADMISSION
 from tests.cluster.edged import pod, wait_for
+from tests.cluster.link import Link, linked
 from tests.fire.cases.outages import QUOTA, SCHEDULER
-from tests.fire.context import NO_PRIVILEGED, Context
+from tests.fire.context import NO_PRIVILEGED, Context, FireDaemon
 from tests.fire.pods import add_nodes, add_pods, wait_bound, wrong_bindings
 from tests.fire.reviews import Reviews, privileged_questions
 from tests.fire.rows import Row, Tally
 
 SEEN_S = 45.0
+SILENT_S = 130.0
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+Change = Callable[[FireDaemon, Link], None]
 
 
-def restored(context: Context, tally: Tally) -> None:
+def cut_off(context: Context, tally: Tally) -> None:
+    """Its connections break, and it cannot make new ones until the restored server runs."""
+
+    def cut(edged: FireDaemon, link: Link) -> None:
+        link.cut()
+
+    def join(edged: FireDaemon, link: Link) -> None:
+        time.sleep(context.scaled(20.0, 6.0))
+        link.join()
+
+    restored(context, tally, cut, join)
+
+
+def suspended(context: Context, tally: Tally) -> None:
+    """It does not run meanwhile, as in a virtual machine that is paused: longer than a healthy watch is silent."""
+
+    def stop(edged: FireDaemon, link: Link) -> None:
+        edged.signal(signal.SIGSTOP)
+
+    def go_on(edged: FireDaemon, link: Link) -> None:
+        time.sleep(SILENT_S)
+        edged.signal(signal.SIGCONT)
+
+    restored(context, tally, stop, go_on)
+
+
+def restored(context: Context, tally: Tally, cut: Change, join: Change) -> None:
     """Pods of the old history hold every node; in the new one they never were. New ones get the nodes, and a policy
     counts what is there."""
     width = context.scaled(20, 3)
@@ -34,7 +64,10 @@ def restored(context: Context, tally: Tally) -> None:
         shutil.copytree(cluster.folder / "etcd", context.folder / "etcd")
         cluster.start()
         policies = [NO_PRIVILEGED, QUOTA]
-        with context.edged(kubeconfig=cluster.kubeconfig, policies=policies, toml=SCHEDULER) as edged:
+        with (
+            linked(cluster, context.folder) as (link, kubeconfig),
+            context.edged(kubeconfig=kubeconfig, policies=policies, toml=SCHEDULER) as edged,
+        ):
             api = cluster.api()
             add_pods(api, old)
             tally.add_asked(width)
@@ -43,7 +76,7 @@ def restored(context: Context, tally: Tally) -> None:
             subject = pod("another", namespace="limited")
             wait_for(lambda: not edged.review("quota", subject)["allowed"], "the quota counts the Pod")
             revision = _revision(api)
-            edged.signal(signal.SIGSTOP)
+            cut(edged, link)
             cluster.kill()
             shutil.rmtree(cluster.folder / "etcd")
             shutil.copytree(context.folder / "etcd", cluster.folder / "etcd")
@@ -53,7 +86,7 @@ def restored(context: Context, tally: Tally) -> None:
             while _revision(api) <= revision + 50:
                 api.create(CONFIG_MAPS, {"metadata": {"name": f"passing-{number}"}})
                 number += 1
-            edged.signal(signal.SIGCONT)
+            join(edged, link)
             with Reviews(edged, tally, privileged_questions(), threads=2, pause_s=0.02, late_s=3.0):
                 begun = time.monotonic()
                 add_pods(api, new)
@@ -74,5 +107,6 @@ def _revision(api: Api) -> int:
 
 
 ROWS = (
-    Row("etcd-restored", "etcd from a copy while edged is cut off; its revisions are passed", restored),
+    Row("etcd-restored", "etcd from a copy while edged is cut off; its revisions are passed", cut_off),
+    Row("etcd-restored-suspended", "the same while edged is suspended", suspended),
 )
