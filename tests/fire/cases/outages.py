@@ -91,7 +91,7 @@ def _seen(edged: FireDaemon, cluster: Cluster, tally: Tally, begun: float) -> No
 
 
 ROWS = (
-    Row("api-server-away", "API server killed for 120 s, reviews go on", away),
+    Row("api-server-away", "API server killed for 120 s, reviews go on", away, quick=True),
     Row("api-server-stopped", "API server SIGSTOPped for 60 s, reviews go on", stopped, quick=True),
     Row("api-server-away-long", "API server killed for 10 minutes", away_long, timeout_s=1200),
 )
