@@ -94,11 +94,11 @@ class Context:
         return quick if self.quick else whole
 
     @contextmanager
-    def edged(self, *, children_killed: bool = False, **settings: Any) -> Iterator[FireDaemon]:
+    def edged(self, *, children_killed: bool = False, start_s: float = 60.0, **settings: Any) -> Iterator[FireDaemon]:
         """A daemon that serves. When the block ends it has to be alive still, and without an internal error. The kernel
         may not have killed for want of memory in its cgroup, but for its children if that is part of the load."""
         with self.unstarted(children_killed=children_killed, **settings) as daemon:
-            daemon.start()
+            daemon.start(seconds=start_s)
             yield daemon
             if daemon.pid() is None and daemon.process is not None:
                 self.tally.add_wrong(f"edged ended with {daemon.process.exit_code}: {daemon.log[-1500:]}")

@@ -31,7 +31,7 @@ def hostile(context: Context, tally: Tally) -> None:
             policies.append({"name": f"{kind}-{number}", "module": f"file://{own_copy(path, number, context.folder)}"})
             questions.append(_question(f"{kind}-{number}", kind))
     with (
-        context.edged(policies=policies, toml=ENGINE) as edged,
+        context.edged(policies=policies, toml=ENGINE, start_s=300.0) as edged,
         Reviews(edged, tally, questions, threads=context.scaled(24, 12), late_s=20.0, timeout_s=60.0) as bad,
         Reviews(edged, tally, privileged_questions(), threads=2, pause_s=0.02, late_s=2.0) as honest,
     ):
