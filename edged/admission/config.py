@@ -174,6 +174,7 @@ class AdmissionConfig:
     tls: TlsConfig = setting(table_of(TlsConfig), factory=TlsConfig)
     client_auth: ClientAuth = setting(one_of(ClientAuth), "auto")
     webhook_timeout_s: int = setting(integer(1, 30), 3)
+    max_review_mib: int = setting(integer(1, 256), 40)
     include_system: bool = setting(boolean, False)
     policy_server: str = setting(policy_server, "default")
     module_sources: tuple[str, ...] = setting(list_of(module_source), ())

@@ -33,9 +33,12 @@ from edged.daemon.served_policies import ServedPolicies
 from edged.errors import ConfigError
 from edged.http.connection import Limits
 from edged.http.health import Probes
-from edged.http.listener import Listener
+from edged.http.listener import Listener, capacity
+from edged.http.messages import MessageLimits
+from edged.http.refusals import Refusals
 from edged.http.routes import Routes
 from edged.kube.direct import DirectClient
+from edged.process.descriptors import raise_limit
 from edged.telemetry.logs import Logger
 from edged.tls.certificates import serving_names
 from edged.tls.contexts import ServerTls
@@ -57,6 +60,8 @@ class AdmissionPart:
         self._base = base
         self._log = base.log
         self._outside = HostCapabilities(lambda: base.modules, base.log)
+        self._refusals = Refusals(base.log)
+        self._refusals.measure(base.metrics)
         self.traces = make_traces(config.observability.otlp_endpoint, base.log)
         self.review_watch = ReviewWatch()
         self._context = ClusterContext(base.client, base.informers, base.log)
@@ -93,7 +98,7 @@ class AdmissionPart:
         self.policies.configure(await self.policies.loader().load((*config.policy, *config.group), fetch=False))
         reviews = await self._start_resources(config)
         self.policies.swap()
-        self.listener = self._listener(sockets, tls, reviews)
+        self.listener = self._listener(config, sockets, tls, reviews)
         await intake.start(self.listener.serve)
         probes.probe_tls(intake, self.listener.addresses[0])
         self.policies.registration = self._registration(config)
@@ -147,17 +152,21 @@ class AdmissionPart:
         return ResourceReviews(config.policy_server, self._log, self.admission.memory.budget)
 
     def _listener(
-        self, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None
+        self, config: AdmissionConfig, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None
     ) -> Listener:
-        routes = dict(PolicyReviews(self.admission, self._log).routes())
+        policy_reviews = PolicyReviews(self.admission, self._log, config.webhook_timeout_s)
+        routes = dict(policy_reviews.routes())
         if reviews is not None:
             routes |= ObjectReviews(reviews, self._log).routes()
         return Listener(
             sockets,
-            Routes(routes),
+            self._refusals.counting(Routes(routes)),
             tls=tls.context,
-            limits=Limits(in_flight=Limits().connections),  # each policy has a limit of its own
+            limits=listener_limits(config, raise_limit()),
             log=self._log,
+            refusals=self._refusals,
+            is_behind=self._base.engine.slices.is_behind,
+            patience=policy_reviews.patience,
         )
 
     def _registration(self, config: AdmissionConfig) -> Registration:
@@ -210,6 +219,17 @@ class AdmissionPart:
         if state.message:
             fields["message"] = state.message
         self._log.log(level, "registration", fields)
+
+
+def listener_limits(config: AdmissionConfig, descriptors: int) -> Limits:
+    """What the listener grants, in a process that may open so many files."""
+    connections, places = capacity(descriptors)
+    return Limits(
+        message=MessageLimits(body_bytes=config.max_review_mib << 20),
+        connections=connections,
+        places=places,
+        in_flight=max(1, places // 4),  # each policy has a limit of its own
+    )
 
 
 def make_traces(endpoint: str, log: Logger) -> Traces | None:

@@ -1,4 +1,4 @@
-"""Listening sockets -> connections: accepting, limits, the sweep that keeps deadlines, draining.
+"""Listening sockets -> connections: accepting, the sweep that keeps deadlines, draining.
 
 `Listener.serve` is a long-lived task of its caller's nursery; `edged/daemon` opens one per address. It knows
 nothing of paths or policies: requests go to the handler it is given.
@@ -7,21 +7,31 @@ nothing of paths or policies: requests go to the handler it is given.
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import trio
 
 from edged.errors import BrokenInvariant, ConfigError
-from edged.http.connection import Connection, Handler, Limits, Shared, State
+from edged.http.connection import Handler, Limits, Patience, Shared
+from edged.http.lobby import Lobby, Newcomer
+from edged.http.places import Places
+from edged.http.refusals import EVICTED, HANDSHAKE_TIMEOUT, Refusals
 from edged.http.transport import SocketTransport, TlsTransport
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
-BACKLOG = 512
+BACKLOG = 65535
+"""The kernel makes it as many as net.core.somaxconn allows."""
 ACCEPTS_PER_TURN = 16
+MOST_CONNECTIONS = 12_288  # all policies of a burst: 200 objects at once, 50 policies
+MOST_PLACES = 4096
+SPARE_DESCRIPTORS = 128
+_LAST_RECEIVED = slice(52, 56)  # tcpi_last_data_recv of struct tcp_info, milliseconds
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
@@ -75,6 +85,7 @@ def inherited(fd: int) -> socket.socket:
     try:
         sock = socket.socket(fileno=fd)
         if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            sock.listen(BACKLOG)
             return sock
         sock.detach()
     except OSError as error:
@@ -82,9 +93,26 @@ def inherited(fd: int) -> socket.socket:
     raise ConfigError(f"file descriptor {fd} is not a listening stream socket")
 
 
+def capacity(descriptors: int) -> tuple[int, int]:
+    """(connections, places) of a listener in a process that may open so many files. Some are left for all else."""
+    connections = max(16, min(MOST_CONNECTIONS, descriptors - max(SPARE_DESCRIPTORS, descriptors // 8)))
+    return connections, max(8, min(MOST_PLACES, connections // 2))
+
+
 def _peer(name: object) -> str:
     """Whom `accept` names: an IP address, or "unix"."""
     return name[0] if isinstance(name, tuple) else "unix"
+
+
+def _seconds_connected(client: socket.socket) -> float:
+    """How long ago the client connected, or said the first thing: it may have waited in the accept queue."""
+    if client.family == socket.AF_UNIX:
+        return 0.0
+    try:
+        info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED.stop)
+    except OSError:
+        return 0.0
+    return int.from_bytes(info[_LAST_RECEIVED], sys.byteorder) / 1000
 
 
 class Listener:
@@ -92,26 +120,31 @@ class Listener:
 
     `tls` is asked once per connection, so that replaced certificates reach new connections at once; None
     serves plain HTTP. What a handler raises costs its request, what breaks on a connection that connection.
+    Nobody is turned away for want of room: clients wait in the lobby, and beyond it in the kernel's accept queue.
+    `is_behind`: whether no further request should begin in this pass of the event loop (turns.py). `patience`: for how
+    many seconds after its arrival an answer to a request is worth something.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], handler: Handler, *,
                  log: Logger, tls: Callable[[], ssl.SSLContext] | None = None,
-                 limits: Limits | None = None) -> None:
+                 limits: Limits | None = None, refusals: Refusals | None = None,
+                 is_behind: Callable[[], bool] = lambda: False,
+                 patience: Patience = lambda _request: math.inf) -> None:
         self.limits = limits or Limits()
         self.sockets = list(sockets)
+        self.lobby = Lobby(half_closed=tls is None)
         self._tls = tls
-        self._shared = Shared(handler, self.limits, log)
-        self._connections: set[Connection] = set()
-        self._per_peer: dict[str, int] = {}
+        self._shared = Shared(handler, self.limits, log, refusals, is_behind, patience)
+        self._places = Places(self._shared, self.lobby, self._transport)
+        self._drained_at = math.inf
         self._scope = trio.CancelScope()
         self._accepting = trio.CancelScope()
-        self._nursery: trio.Nursery | None = None  # of the connections, while `serve` runs
-        self._changed = trio.Event()  # the first connection came, or the last one went
+        self._changed = trio.Event()  # somebody came, or draining began
 
     @property
     def connections(self) -> int:
-        """How many are open."""
-        return len(self._connections)
+        """How many have a place."""
+        return len(self._places.connections)
 
     @property
     def addresses(self) -> list[str]:
@@ -125,44 +158,52 @@ class Listener:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    self._nursery = nursery
                     nursery.start_soon(self._sweep, nursery)
+                    nursery.start_soon(self._places.fill, nursery)
+                    nursery.start_soon(self._shared.turns.run)
                     with self._accepting:
                         async with trio.open_nursery() as intake:
                             for sock in self.sockets:
                                 sock.setblocking(False)
-                                intake.start_soon(self._accept, sock, nursery)
+                                intake.start_soon(self._accept, sock)
                             task_status.started(self)
                     self._close_sockets()
-                    while self._connections:
-                        await self._changed.wait()
+                    await self._until_empty()
                     nursery.cancel_scope.cancel()
         finally:
             self._close_sockets()
+            self.lobby.close()
 
     async def drain(self, deadline_s: float) -> bool:
         """Stop accepting, close idle connections, let requests under way finish for at most `deadline_s`,
         then end what is left. Returns whether everything finished by itself."""
         self._shared.draining = True
+        self._drained_at = trio.current_time()
         self._accepting.cancel()
         self._take_waiting()
         self._close_sockets()
-        for connection in list(self._connections):
+        for connection in list(self._places.connections):
             connection.finish()
         with trio.move_on_after(deadline_s):
-            while self._connections:
-                await self._changed.wait()
-        clean = not self._connections
+            await self._until_empty()
+        clean = self._is_empty()
         self._scope.cancel()
         return clean
+
+    def _is_empty(self) -> bool:
+        return not self._places.connections and not len(self.lobby)
+
+    async def _until_empty(self) -> None:
+        while not self._is_empty():
+            with trio.move_on_after(self.limits.tick_s):
+                await self._shared.room.park()
 
     def _take_waiting(self) -> None:
         """Accept what the kernel has queued: closing the sockets would reset those connections."""
         for sock in self.sockets:
             with suppress(OSError):  # BlockingIOError: that was all
-                while self._nursery is not None:
-                    client, name = sock.accept()
-                    self._admit(client, _peer(name), self._nursery)
+                while True:
+                    self._receive(*sock.accept())
 
     def _close_sockets(self) -> None:
         for sock in self.sockets:
@@ -171,17 +212,23 @@ class Listener:
                 sock.close()
 
     # --- accepting
-    async def _accept(self, sock: socket.socket, nursery: trio.Nursery) -> None:
+    async def _accept(self, sock: socket.socket) -> None:
         while not self._shared.draining:
             try:
                 await trio.lowlevel.wait_readable(sock)
             except trio.ClosedResourceError:
                 return  # drain() closed it
             for _ in range(ACCEPTS_PER_TURN):
-                if not await self._accept_one(sock, nursery):
+                await self._room_in_the_lobby()
+                if not await self._accept_one(sock):
                     break
 
-    async def _accept_one(self, sock: socket.socket, nursery: trio.Nursery) -> bool:
+    async def _room_in_the_lobby(self) -> None:
+        """Who comes meanwhile waits in the accept queue."""
+        while len(self.lobby) + self.connections >= self.limits.connections and not self._evict_silent():
+            await trio.sleep(self.limits.tick_s)
+
+    async def _accept_one(self, sock: socket.socket) -> bool:
         if self._shared.draining:
             return False  # drain() closed the socket after this task was woken
         try:
@@ -191,88 +238,57 @@ class Listener:
         except OSError as error:
             if error.errno in OUT_OF_RESOURCES:
                 self._shared.log.debug("connection failed", peer="", error=str(error))
-                self._evict("")
+                self._evict_silent()
                 await trio.sleep(self.limits.tick_s)
             elif error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK):
                 raise BrokenInvariant(f"the listening socket is none any more: {error}") from error
             return False  # the rest are errors of that one connection, see accept(2)
-        self._admit(client, _peer(name), nursery)
+        self._receive(client, name)
         return True
 
-    def _admit(self, client: socket.socket, address: str, nursery: trio.Nursery) -> None:
-        if not self._make_room(address):
+    def _receive(self, client: socket.socket, name: object) -> None:
+        now = trio.current_time()
+        try:
+            client.setblocking(False)
+            self.lobby.add(Newcomer(client, _peer(name), now - _seconds_connected(client), now))
+        except OSError as error:
+            self._shared.log.debug("connection failed", peer=_peer(name), error=str(error))
             client.close()
-            return
-        self._shared.now = trio.current_time()
-        connection = None
-        with boundary(self._shared.log, "connection", address):
-            try:
-                connection = Connection(self._transport(client), address, self._shared)
-            except OSError as error:
-                self._shared.log.debug("connection failed", peer=address, error=str(error))
-        if connection is None:
-            client.close()
-            return
-        if not self._connections:
-            self._wake()
-        self._connections.add(connection)
-        self._per_peer[address] = self._per_peer.get(address, 0) + 1
-        nursery.start_soon(self._run, connection)
+        self._changed.set()
 
     def _transport(self, client: socket.socket) -> SocketTransport:
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return SocketTransport(client) if self._tls is None else TlsTransport(client, self._tls())
 
-    def _make_room(self, address: str) -> bool:
-        """At a limit, the connection that waited longest without a complete request is closed: a client that opens
-        connections and says nothing cannot lock others out. False when all are at work."""
-        if self._per_peer.get(address, 0) >= self.limits.connections_per_peer:
-            return self._evict(address)
-        return len(self._connections) < self.limits.connections or self._evict("")
-
-    def _evict(self, address: str) -> bool:
-        waiting = [c for c in self._connections if c.state <= State.BODY and not c.scope.cancel_called
-                   and (not address or c.address == address)]
-        if not waiting:
-            return False
-        # Those in the middle of a handshake or a request that does not end go before the merely idle ones.
-        min(waiting, key=lambda c: (c.state == State.IDLE, c.since)).scope.cancel()
-        return True
-
-    async def _run(self, connection: Connection) -> None:
-        try:
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
-            left = self._per_peer.pop(connection.address) - 1
-            if left:
-                self._per_peer[connection.address] = left
-            if not self._connections:
-                self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+    def _evict_silent(self) -> bool:
+        """Let go of who connected, said nothing for longer than the grace, and takes the room of others."""
+        evicted = self.lobby.close_silent(trio.current_time() - self.limits.grace_s, ACCEPTS_PER_TURN)
+        for _ in range(evicted):
+            self._shared.refusals.note(EVICTED, during="connect")
+        return bool(evicted)
 
     # --- deadlines
     async def _sweep(self, nursery: trio.Nursery) -> None:
         """The one timer of all connections. Without connections it sleeps for good."""
-        before = trio.current_time()
+        shared = self._shared
         while True:
-            if not self._connections:
+            if self._is_empty() and not shared.refusals.keeps_back:
+                self._changed = trio.Event()
                 await self._changed.wait()
             await trio.sleep(self.limits.tick_s)
-            self._shared.now = now = trio.current_time()
-            with boundary(self._shared.log, "connection", "deadlines"):
-                self._sweep_once(now, before, nursery)
-            before = now
+            shared.now = trio.current_time()
+            with boundary(shared.log, "connection", "deadlines"):
+                self._places.sweep(nursery)
+                self._let_silent_go(shared.now)
+                shared.refusals.say_kept_back()
 
-    def _sweep_once(self, now: float, before: float, nursery: trio.Nursery) -> None:
-        for connection in list(self._connections):
-            if connection.deadline <= now:
-                connection.expire()
-            elif (connection.state == State.HANDLING and connection.watched is None
-                  and connection.since < before):
-                connection.watched = watched = trio.CancelScope()
-                nursery.start_soon(connection.watch, watched)
+    def _let_silent_go(self, now: float) -> None:
+        if self._shared.draining:
+            if now >= self._drained_at + self.limits.fresh_s:
+                self.lobby.close_silent(math.inf)
+        elif self._tls is None:
+            self.lobby.close_silent(now - self.limits.idle_s)
+        else:
+            for _ in range(self.lobby.close_silent(now - self.limits.handshake_s)):
+                self._shared.refusals.note(HANDSHAKE_TIMEOUT, during="connect")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,9 +49,12 @@ class Peer:
 
 
 class Request:
-    """One complete request. The hot path builds one per call: slots, headers decoded only when asked for."""
+    """One complete request. The hot path builds one per call: slots, headers decoded only when asked for.
 
-    __slots__ = ("_headers", "body", "keep_alive", "method", "peer", "query", "raw_path", "version")
+    `arrived`: when its client began to wait for the answer, as far as that is known; on trio's clock.
+    """
+
+    __slots__ = ("_headers", "arrived", "body", "keep_alive", "method", "peer", "query", "raw_path", "version")
 
     def __init__(self, method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]],
                  body: bytes, keep_alive: bool, peer: Peer) -> None:
@@ -61,6 +65,7 @@ class Request:
         self.body = body
         self.keep_alive = keep_alive
         self.peer = peer
+        self.arrived = 0.0
 
     @property
     def path(self) -> str:
@@ -162,12 +167,14 @@ class RequestParser:
         self.in_body = False  # the head of the unfinished request is complete
         self.wants_continue = False  # ... it asked for `100 Continue` and no body byte has come
         self.body_bytes = 0  # of the unfinished request, so far
+        self.declared_bytes: int | None = None  # what its body will have in the end, where it said so
         self._limits = limits
         self._peer = peer
         self._fed_bytes = 0
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._body: bytes | bytearray = b""
+        self._body = b""  # while it is in one piece
+        self._pieces: BytesIO | None = None  # gives what it holds away without copying it
         self._parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
@@ -189,6 +196,7 @@ class RequestParser:
     def forget_body(self) -> None:
         """Give back the memory of a request that will not be served."""
         self._body = b""
+        self._pieces = None
 
     def _count_fed(self, size: int) -> None:
         """Bound by bytes fed what no callback shows: unfinished names and values, trailers, chunk headers."""
@@ -210,8 +218,9 @@ class RequestParser:
         self.in_body = self.wants_continue = False
         self._target = b""
         self._headers = []
-        self._body = b""
+        self.forget_body()
         self.body_bytes = self._fed_bytes = 0
+        self.declared_bytes = None
 
     def on_url(self, part: bytes) -> None:
         self._target += part
@@ -245,7 +254,8 @@ class RequestParser:
         self.in_body = True
 
     def _check_length(self, value: bytes) -> None:
-        if int(value) > self._limits.body_bytes:
+        self.declared_bytes = int(value)
+        if self.declared_bytes > self._limits.body_bytes:
             raise self._fail(413, f"request body over {self._limits.body_bytes} bytes")
 
     def _expect(self, value: bytes) -> None:
@@ -258,12 +268,14 @@ class RequestParser:
         self.body_bytes += len(part)
         if self.body_bytes > self._limits.body_bytes:
             raise self._fail(413, f"request body over {self._limits.body_bytes} bytes")
-        if not self._body:
+        if self._pieces is not None:
+            self._pieces.write(part)
+        elif not self._body:
             self._body = part
         else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += part
+            self._pieces = BytesIO()
+            self._pieces.write(self._body)
+            self._pieces.write(part)
 
     def on_message_complete(self) -> None:
         parser = self._parser
@@ -271,7 +283,7 @@ class RequestParser:
             raise self._fail(400, f"more than {self._limits.pipelined} requests in a pipeline")
         self.requests.append(Request(
             parser.get_method().decode("ascii"), self._target, parser.get_http_version(), self._headers,
-            bytes(self._body), parser.should_keep_alive(), self._peer))
-        self._body = b""
+            self._body if self._pieces is None else self._pieces.getvalue(), parser.should_keep_alive(), self._peer))
+        self.forget_body()
         self.started = self.in_body = self.wants_continue = False
         self.body_bytes = 0

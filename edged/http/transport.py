@@ -12,6 +12,7 @@ Ends of the stream: `receive` gives b"". Everything else that breaks raises OSEr
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 from typing import Any
@@ -20,7 +21,7 @@ import trio
 
 RECEIVE_BYTES = 65536
 TLS_RECORD_BYTES = 16384
-LOOK_AHEAD_BYTES = 65536
+LOOK_AHEAD_BYTES = 8192  # of each of many connections; what a client sends while it should wait
 
 
 class SocketTransport:
@@ -58,10 +59,10 @@ class SocketTransport:
                 return data
         return b""
 
-    def _receive_now(self) -> bytes | None:
+    def _receive_now(self, most: int = RECEIVE_BYTES) -> bytes | None:
         """What the kernel has, b"" at the end of the stream, None when there is nothing."""
         try:
-            data = self._sock.recv(RECEIVE_BYTES)
+            data = self._sock.recv(most)
         except (BlockingIOError, InterruptedError):
             return None
         self._ended = not data
@@ -84,7 +85,7 @@ class SocketTransport:
 
     def _keep_ahead(self) -> bool:
         """Take what is there without waiting; whether the stream has ended."""
-        data = self._receive_now()
+        data = self._receive_now(LOOK_AHEAD_BYTES)
         if data:
             self._ahead += data
         return self._ended
@@ -96,6 +97,12 @@ class SocketTransport:
         with contextlib.suppress(OSError):
             return bool(self._sock.recv(1, socket.MSG_PEEK))
         return False
+
+    def has_left(self) -> bool:
+        """Whether the connection broke, or the other end sends no more, although some of what it sent is unread."""
+        poll = select.poll()
+        poll.register(self._fd, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def send(self, data: bytes) -> memoryview | None:
         """Send without waiting. None when the kernel took it all, as it nearly always does; otherwise what
@@ -210,7 +217,7 @@ class TlsTransport(SocketTransport):
 
     def _keep_ahead(self) -> bool:
         # It decrypts: only TLS can tell a closing notice from more data.
-        raw = self._receive_now()
+        raw = self._receive_now(LOOK_AHEAD_BYTES)
         if raw is not None:
             self._take(raw)
         while plain := self._decrypt():

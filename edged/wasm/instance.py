@@ -157,16 +157,24 @@ class Template:
         self._free_slots = engine.handles.free_slots
 
     async def instantiate(
-        self, state: Any, budget: Budget, wasi: Wasi | None = None, deadline: float = math.inf
+        self,
+        state: Any,
+        budget: Budget,
+        wasi: Wasi | None = None,
+        deadline: float = math.inf,
+        seconds: float = math.inf,
     ) -> Instance:
         """A new instance; runs the module's start section, none of its exports. Raises as `Instance.call`.
 
-        `deadline` is on trio's clock and holds for the instance's calls, too, until it is set anew.
+        `deadline` is on trio's clock and holds for the instance's calls, too, until it is set anew. So do `seconds`,
+        which begin once there is a slot: the wait for others is not the guest's.
         """
         try:
             self._free_slots.acquire_nowait()
         except trio.WouldBlock:
             await self._wait_for_slot(deadline)
+        if seconds < math.inf:
+            deadline = min(deadline, trio.current_time() + seconds)
         instance = Instance(self.module, state, budget, wasi, deadline)
         try:
             instance.begin_slice()

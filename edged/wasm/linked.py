@@ -54,10 +54,15 @@ class LinkedTemplate(Template):
         check_imports(guest, companion.exports, imports_from)
 
     async def instantiate(
-        self, state: Any, budget: Budget, wasi: Wasi | None = None, deadline: float = math.inf
+        self,
+        state: Any,
+        budget: Budget,
+        wasi: Wasi | None = None,
+        deadline: float = math.inf,
+        seconds: float = math.inf,
     ) -> Instance:
         """Both, in one store. The guest's start section has run, none of its exports."""
-        instance = await super().instantiate(state, budget, wasi, deadline)
+        instance = await super().instantiate(state, budget, wasi, deadline, seconds)
         try:
             self._fill(instance, await self._add_guest(instance))
         except BaseException:

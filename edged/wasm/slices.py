@@ -14,6 +14,10 @@ from itertools import count
 
 import trio
 
+MANY = 4
+SHORT_RANK = 5
+"""Calls that used less CPU than so many milliseconds are short. Others may go on for ever, and must hold nobody up."""
+
 
 class Turnstile:
     """A lock that goes to the waiter of the lowest rank, and among equal ranks to the one that waits longest."""
@@ -26,6 +30,10 @@ class Turnstile:
     @property
     def held(self) -> bool:
         return self._held
+
+    def is_wanted(self, most: int, below: int) -> bool:
+        """Whether more than so many wait whose rank is lower than that."""
+        return sum(rank < below for rank, _, _ in self._waiting) > most
 
     def enter_now(self) -> bool:
         """Take the lock if it is free."""
@@ -65,3 +73,8 @@ class Slices:
     def __init__(self) -> None:
         self.fresh = Turnstile()
         self.used = Turnstile()
+
+    def is_behind(self) -> bool:
+        """Whether several short calls wait for a slice. Where more begin than come to an end, each of them takes longer
+        and none is done sooner."""
+        return self.fresh.is_wanted(MANY, SHORT_RANK) or self.used.is_wanted(MANY, SHORT_RANK)

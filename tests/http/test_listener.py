@@ -56,7 +56,7 @@ class Server:
     async def until(self, *states: State) -> list[Connection]:
         """Wait until the open connections are in these states."""
         while True:
-            connections = sorted(self.listener._connections, key=lambda c: c.state)
+            connections = sorted(self.listener._places.connections, key=lambda c: c.state)
             if [c.state for c in connections] == sorted(states):
                 return connections
             await trio.sleep(0.001)
@@ -73,10 +73,12 @@ async def serving(handler: Handler = echo, limits: Limits = LIMITS,
         async with trio.open_nursery() as nursery:
             server = Server(handler, limits, **options)
             await nursery.start(server.listener.serve)
-            yield server
+            try:
+                yield server
+            finally:
+                for client in server.clients:
+                    client.socket.close()
             nursery.cancel_scope.cancel()
-            for client in server.clients:
-                client.socket.close()
 
 
 async def read_response(stream: trio.abc.Stream,
@@ -370,7 +372,7 @@ def test_requests_beyond_the_in_flight_limit_wait_their_turn():
             clients = [await server.connect() for _ in range(5)]
             for client in clients:
                 await client.send_all(GET)
-            await server.until(*[State.HANDLING] * 5)
+            await server.until(*[State.HANDLING] * 2, *[State.QUEUED] * 3)
             assert inside == 2
             release.set()
             for client in clients:
@@ -379,55 +381,117 @@ def test_requests_beyond_the_in_flight_limit_wait_their_turn():
     run(main)
 
 
-def test_at_the_connection_limit_the_longest_silent_one_goes():
+def test_large_bodies_wait_for_each_other_and_none_is_refused():
+    """What is over the budget is not read meanwhile; the client's kernel holds it."""
     async def main() -> None:
-        async with serving(limits=replace(LIMITS, connections=3)) as server:
-            good = await server.connect()
-            await good.send_all(GET)
-            await read_response(good)
-            silent = [await server.connect() for _ in range(2)]
-            for client in silent:
-                await client.send_all(b"GET")
-            await server.until(State.IDLE, State.HEAD, State.HEAD)
-            late = await server.connect()
-            await late.send_all(GET)
-            assert (await read_response(late))[0] == 200
-            await server.until(State.IDLE, State.IDLE, State.HEAD)
-            await good.send_all(GET)
-            assert (await read_response(good))[0] == 200
-    run(main)
-
-
-def test_the_per_peer_limit_closes_a_newcomer_when_all_others_are_at_work():
-    async def main() -> None:
-        async def handler(request: Request) -> Response:
-            await trio.sleep_forever()
-            raise AssertionError
-
-        async with serving(handler, replace(LIMITS, connections_per_peer=1)) as server:
-            busy = await server.connect()
-            await busy.send_all(GET)
-            await server.until(State.HANDLING)
-            late = await server.connect()
-            assert await late.receive_some() == b""
-            assert server.listener.connections == 1
-    run(main)
-
-
-def test_large_bodies_share_a_budget_that_is_given_back():
-    async def main() -> None:
-        async with serving(limits=replace(LIMITS, buffered_bytes=300_000)) as server:
+        limits = replace(LIMITS, bodies_bytes=300_000, message=MessageLimits(body_bytes=260_000))
+        async with serving(limits=limits) as server:
+            bodies = server.listener._shared.bodies
             head = b"POST / HTTP/1.1\r\nContent-Length: 250000\r\n\r\n"
             first, second = await server.connect(), await server.connect()
             await first.send_all(head + b"x" * 200_000)
-            while server.listener._shared.buffered_bytes != 200_000:
-                await trio.sleep(0.001)
-            await second.send_all(head + b"x" * 200_000)
-            assert (await read_response(second))[0] == 503
+            await server.until(State.BODY)
+            assert bodies.used == 250_000, "the whole body is reserved before it is read"
+            await second.send_all(head + b"x" * 100_000)
+            await server.until(State.BODY, State.WAITING)
             await first.send_all(b"x" * 50_000)
             assert len((await read_response(first))[2]) == 250_000
-            await first.send_all(head + b"x" * 250_000)
+            await server.until(State.BODY, State.IDLE)
+            await second.send_all(b"x" * 150_000)
+            assert len((await read_response(second))[2]) == 250_000
+            await second.send_all(head + b"x" * 250_000)
+            assert (await read_response(second))[0] == 200
+            assert (bodies.used, bodies.waiting) == (0, 0)
+            assert server.listener._shared.refusals.counts == {}
+    run(main)
+
+
+def test_a_small_body_waits_for_no_large_one():
+    async def main() -> None:
+        limits = replace(LIMITS, bodies_bytes=300_000, message=MessageLimits(body_bytes=300_000))
+        async with serving(limits=limits) as server:
+            large, small = await server.connect(), await server.connect()
+            await large.send_all(b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\nx")
+            await server.until(State.BODY)
+            await small.send_all(post(b"x" * 16384))
+            assert (await read_response(small))[0] == 200
+    run(main)
+
+
+def test_a_body_in_chunks_reserves_the_most_it_may_become_and_keeps_what_it_is():
+    async def main() -> None:
+        limits = replace(LIMITS, bodies_bytes=300_000, message=MessageLimits(body_bytes=250_000))
+        release = trio.Event()
+
+        async def handler(request: Request) -> Response:
+            await release.wait()
+            return Response(200, b"%d" % len(request.body))
+
+        async with serving(handler, limits=limits) as server:
+            bodies = server.listener._shared.bodies
+            client = await server.connect()
+            await client.send_all(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\n" + b"x" * 8192)
+            await server.until(State.BODY)
+            assert bodies.used == 0
+            await client.send_all(b"\r\n10000\r\n" + b"x" * 30_000)
+            while bodies.used != 250_000:
+                await trio.sleep(0.001)
+            await client.send_all(b"x" * 35_536 + b"\r\n0\r\nx-sum: 5\r\n\r\n")
+            await server.until(State.HANDLING)
+            assert bodies.used == 8192 + 65536
+            release.set()
+            assert (await read_response(client))[2] == b"73728"
+            assert bodies.used == 0
+    run(main)
+
+
+def test_a_body_that_does_not_come_makes_room_for_those_that_wait():
+    async def main() -> None:
+        limits = replace(LIMITS, bodies_bytes=300_000, message=MessageLimits(body_bytes=300_000), grace_s=0.1)
+        async with serving(limits=limits) as server:
+            stalled, late = await server.connect(), await server.connect()
+            await stalled.send_all(b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 20_000)
+            await server.until(State.BODY)
+            await late.send_all(post(b"x" * 300_000))
+            assert (await read_response(late))[0] == 200
+            assert await read_all(stalled) == b""
+            assert server.listener._shared.refusals.counts == {"evicted": 1}
+    run(main)
+
+
+def test_who_waits_too_long_for_room_is_told_so():
+    async def main() -> None:
+        limits = replace(LIMITS, bodies_bytes=300_000, message=MessageLimits(body_bytes=300_000), wait_s=0.1)
+        async with serving(limits=limits) as server:
+            first, second = await server.connect(), await server.connect()
+            await first.send_all(b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 20_000)
+            await server.until(State.BODY)
+            await second.send_all(b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 20_000)
+            assert (await read_all(second)).startswith(b"HTTP/1.1 503 ")
+            assert server.listener._shared.refusals.counts == {"503": 1}
+            await first.send_all(b"x" * 280_000)
             assert (await read_response(first))[0] == 200
+            assert server.listener._shared.bodies.used == 0
+    run(main)
+
+
+def test_continue_is_sent_once_there_is_room():
+    async def main() -> None:
+        limits = replace(LIMITS, bodies_bytes=300_000, message=MessageLimits(body_bytes=300_000))
+        async with serving(limits=limits) as server:
+            first, second = await server.connect(), await server.connect()
+            await first.send_all(b"POST / HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 20_000)
+            await server.until(State.BODY)
+            await second.send_all(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 20000\r\n\r\n")
+            await server.until(State.BODY, State.WAITING)
+            with trio.move_on_after(0.05) as scope:
+                await second.receive_some()
+            assert scope.cancelled_caught
+            await first.send_all(b"x" * 280_000)
+            await read_response(first)
+            assert await second.receive_some() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            await second.send_all(b"y" * 20_000)
+            assert len((await read_response(second))[2]) == 20_000
     run(main)
 
 
@@ -470,7 +534,8 @@ def test_drain_serves_new_connections_first_request():
     async def main() -> None:
         async with serving() as server:
             accepted, silent = await server.connect(), await server.connect()
-            await server.until(State.IDLE, State.IDLE)
+            while server.listener.lobby.silent != 2:
+                await trio.sleep(0.001)
             queued = await server.connect()
             results: list[bool] = []
 
@@ -481,7 +546,7 @@ def test_drain_serves_new_connections_first_request():
                 nursery.start_soon(drain)
                 while not server.listener._shared.draining:
                     await trio.lowlevel.checkpoint()
-                await server.until(State.IDLE, State.IDLE, State.IDLE)
+                assert server.listener.lobby.silent == 3
                 for client in (accepted, queued):
                     await client.send_all(GET)
                     assert b"connection: close" in await read_all(client)
@@ -651,9 +716,13 @@ def test_plain_http_on_the_tls_port_and_silence_are_survived(state):
             assert "SSL" in server.connection_errors[0]
             silent = await server.connect()
             assert await silent.receive_some() == b""
+            slow = await server.connect()
+            await slow.send_all(b"\x16\x03\x01")
+            assert await slow.receive_some() == b""
             client = await tls_connect(server, client_context(state))
             await client.send_all(GET)
             assert (await read_response(client))[0] == 200
+            assert server.listener._shared.refusals.counts == {"handshake_failed": 1, "handshake_timeout": 2}
     run(main)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import trio
@@ -73,31 +74,38 @@ def test_a_connection_answers_and_gives_back_what_it_held(parts: list[bytes]) ->
 async def exchange(parts: list[bytes]) -> None:
     said: list[bytes] = []
     limits = Limits(message=SMALL, in_flight=2)
-    shared = Shared(echo, limits, Logger(LogStyle(level="debug"), write=said.append))
+    shared = Shared(echo, limits, Logger(LogStyle("json", "debug"), write=said.append))
     shared.now = trio.current_time()
     server, client = socket.socketpair()
     connection = Connection(SocketTransport(server), "peer", shared)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(connection.run)
-            stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
-            received = bytearray()
-            async with stream:
-                try:
-                    for part in parts:
-                        await stream.send_all(part)
-                    await stream.send_eof()
-                except trio.BrokenResourceError:
-                    pass  # it has heard enough
-                try:
-                    async for data in stream:
-                        received += data
-                except trio.BrokenResourceError:
-                    pass
-    assert said == []
-    assert not received or received.startswith(b"HTTP/1.1 ")
-    assert shared.buffered_bytes == 0
+            nursery.start_soon(shared.turns.run)
+            async with trio.open_nursery() as served:
+                served.start_soon(connection.run)
+                await converse(client, parts)
+            nursery.cancel_scope.cancel()
+    assert all(json.loads(line)["msg"] == "refused" for line in said)
+    assert shared.bodies.used == shared.handshaking == 0
     assert shared.slots.value == 2
+
+
+async def converse(client: socket.socket, parts: list[bytes]) -> None:
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(client))
+    received = bytearray()
+    async with stream:
+        try:
+            for part in parts:
+                await stream.send_all(part)
+            await stream.send_eof()
+        except trio.BrokenResourceError:
+            pass  # it has heard enough
+        try:
+            async for data in stream:
+                received += data
+        except trio.BrokenResourceError:
+            pass
+    assert not received or received.startswith(b"HTTP/1.1 ")
 
 
 async def echo(request: Request) -> Response:

@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from edged.wasm.slices import Turnstile
+from edged.wasm.slices import MANY, SHORT_RANK, Slices, Turnstile
 
 
 def test_waiters_pass_by_rank_then_by_arrival():
@@ -52,5 +52,27 @@ def test_a_cancelled_waiter_neither_keeps_nor_loses_the_turn():
             scopes[1].cancel()
         assert order[-1] == 2
         assert turnstile.enter_now()
+
+    trio.run(main)
+
+
+def test_an_engine_is_behind_when_several_short_calls_wait_and_not_when_long_ones_do():
+    async def main():
+        slices = Slices()
+        assert slices.used.enter_now() and not slices.is_behind()
+        async with trio.open_nursery() as nursery:
+            for rank, expected in (*[(SHORT_RANK, False)] * (MANY + 2), *[(0, False)] * MANY, (SHORT_RANK - 1, True)):
+                nursery.start_soon(slices.used.enter, rank)
+                await trio.testing.wait_all_tasks_blocked()
+                assert slices.is_behind() is expected
+            slices.used.leave()
+            await trio.testing.wait_all_tasks_blocked()
+            assert not slices.is_behind()
+            assert slices.fresh.enter_now()
+            for expected in (*[False] * MANY, True):
+                nursery.start_soon(slices.fresh.enter, 0)
+                await trio.testing.wait_all_tasks_blocked()
+                assert slices.is_behind() is expected
+            nursery.cancel_scope.cancel()
 
     trio.run(main)

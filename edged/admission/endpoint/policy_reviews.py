@@ -1,11 +1,18 @@
-"""Reviews by policies: `/validate/NAME`, `/validate_raw/NAME` and `/audit/NAME`, which are Kubewarden's paths."""
+"""Reviews by policies: `/validate/NAME`, `/validate_raw/NAME` and `/audit/NAME`, which are Kubewarden's paths.
+
+The API server says in each request how long it waits (`?timeout=10s`, the webhook's timeoutSeconds). A policy that has
+no verdict by then answers its own 500 a moment before: a timeout of the API server would not say whose it was.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
+
+import trio
 
 from edged.admission.endpoint.review_requests import (
     FAILED,
@@ -15,7 +22,7 @@ from edged.admission.endpoint.review_requests import (
     problem,
     refused,
 )
-from edged.admission.host.admission import Admission, UnknownPolicy
+from edged.admission.host.admission import PATIENCE_S, Admission, UnknownPolicy
 from edged.admission.rules.review import (
     AdmissionRequest,
     AdmissionResponse,
@@ -48,15 +55,23 @@ ENDPOINTS: Mapping[str, _Endpoint] = {
 }
 
 
-class PolicyReviews:
-    """Hands reviews to the policy that their path names."""
+_DURATION = re.compile(r"(?:([0-9]{1,2})m)?([0-9]{1,3}(?:\.[0-9]{1,9})?)s")
 
-    def __init__(self, admission: Admission, log: Logger) -> None:
+
+class PolicyReviews:
+    """Hands reviews to the policy that their path names. `timeout_s`: how long callers wait that do not say it."""
+
+    def __init__(self, admission: Admission, log: Logger, timeout_s: float = PATIENCE_S) -> None:
         self._admission = admission
         self._log = log
+        self._timeout_s = timeout_s
 
     def routes(self) -> Mapping[str, Handler]:
         return {path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()}
+
+    def patience(self, request: Request) -> float:
+        """For how many seconds after its arrival an answer to a request is worth something."""
+        return answer_within(request.query, self._timeout_s)
 
     async def _answer(self, endpoint: _Endpoint, request: Request) -> Response:
         segments = request.raw_path.split("/")
@@ -79,4 +94,15 @@ class PolicyReviews:
         check_content_type(request)
         review = endpoint.parse(request.body)
         request.body = b""  # while the policy is asked, its objects are there once, not twice
+        review.answer_by = (request.arrived or trio.current_time()) + self.patience(request)
         return Response(200, endpoint.render(await self._admission.review(name, review, audit=endpoint.audit)))
+
+
+def answer_within(query: str, timeout_s: float) -> float:
+    """Seconds after which an answer would come too late for whoever sent this query, less the time that it takes on its
+    way."""
+    stated = _DURATION.fullmatch(parse_qs(query).get("timeout", [""])[-1]) if query else None
+    if stated is not None:
+        timeout_s = int(stated[1] or 0) * 60 + float(stated[2]) or timeout_s
+    timeout_s = min(timeout_s, PATIENCE_S)
+    return timeout_s - min(max(timeout_s / 20, 0.1), 1.0)

@@ -15,7 +15,7 @@ import trio
 from edged.admission.config import PolicyConfig
 from edged.admission.host.context import ClusterContext, HostServices
 from edged.admission.host.decisions import Decisions
-from edged.admission.host.evaluation import Payload, TimedOut, answer, call_guest, failed, question
+from edged.admission.host.evaluation import TimedOut, answer, call_guest, failed, question
 from edged.admission.host.observers import Evaluation, Observer
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy import Group, Policy, PolicySet, guests_of
@@ -28,7 +28,8 @@ from edged.registry.origin import restrictions_of
 from edged.telemetry.logs import GuestLines, Logger
 
 BACKGROUND_S = 10.0  # that a call has which everybody else goes before; its CPU time is limited as usual
-CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, and the wait counts against its timeout
+PATIENCE_S = 30.0  # of callers: the API server waits no longer for any webhook
+CONCURRENT_REVIEWS = 32  # of one policy; further ones wait, for as long as their callers do
 
 
 class UnknownPolicy(Exception):
@@ -187,7 +188,7 @@ class Admission:
         restrictions = restrictions_of(policy.config.origin)
         services = HostServices(policy.name, uid, policy.grants, self._context, lines, self._outside, restrictions)
         try:
-            reply = await self._in_turn(policy, services, question(policy, request), background)
+            reply = await self._in_turn(policy, services, request, background)
             return answer(policy, request, reply), ""
         except BadReview as error:  # not from a listener, which refuses it: an object of the cluster, say
             return verdict.plain_rejection(uid, 500, str(error)), str(error)
@@ -195,14 +196,16 @@ class Admission:
             return failed(policy, uid, error)
 
     async def _in_turn(
-        self, policy: Policy, services: HostServices, payload: Payload, background: bool
+        self, policy: Policy, services: HostServices, request: AdmissionRequest, background: bool
     ) -> bytes:
-        """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone."""
-        deadline = trio.current_time() + policy.timeout_s
+        """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone. The
+        policy's timeout begins then; until then its caller's patience counts."""
         if background:
             deadline = trio.current_time() + BACKGROUND_S
             patient = replace(policy, budget=replace(policy.budget, background=True))
+            payload = question(policy, request)
             return await call_guest(patient, services, b"validate", payload, deadline, self.memory)
+        deadline = min(request.answer_by, trio.current_time() + PATIENCE_S)
         slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
         try:
             slots.acquire_nowait()
@@ -212,7 +215,10 @@ class Admission:
             if scope.cancelled_caught:
                 raise TimedOut(verdict.TIMED_OUT) from None
         try:
-            return await call_guest(policy, services, b"validate", payload, deadline, self.memory)
+            if trio.current_time() >= deadline:
+                raise TimedOut(verdict.TIMED_OUT)
+            payload = question(policy, request)
+            return await call_guest(policy, services, b"validate", payload, deadline, self.memory, policy.timeout_s)
         finally:
             slots.release()
 

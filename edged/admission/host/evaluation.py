@@ -6,6 +6,7 @@ admission/rules/verdict.py interprets the bytes, edged/abi has the calling conve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -99,15 +100,16 @@ async def call_guest(
     payload: Payload,
     deadline: float,
     memory: WorkingMemory | None = None,
+    seconds: float = math.inf,
 ) -> bytes:
-    """One operation on a fresh instance: no state survives between calls. `deadline` is on trio's clock. `memory`: what
-    large payloads wait for.
+    """One operation on a fresh instance: no state survives between calls. `deadline` is on trio's clock; `seconds` is
+    what the guest may take from the moment on at which there is room for it. `memory`: what large payloads wait for.
 
     Raises GuestError, TimedOut.
     """
+    asked = _Call(policy, services, operation, payload, deadline, memory, seconds)
     try:
-        call = _Call(policy, services, operation, payload, deadline, memory)
-        reply = await _RUN[policy.metadata.execution_mode](call)
+        reply = await _RUN[policy.metadata.execution_mode](asked)
         if services.too_old:
             raise ContextFailure(services.too_old)
         return reply
@@ -131,6 +133,7 @@ class _Call:
     payload: Payload
     deadline: float
     memory: WorkingMemory | None
+    seconds: float
 
     async def room(self, more: int = 0) -> AbstractContextManager[object]:
         """Memory for the guest, which gets the payload and so many bytes beside it. Raises TimedOut."""
@@ -151,7 +154,9 @@ async def _run_wapc(asked: _Call) -> bytes:
         call = wapc.WapcCall(asked.services.dispatch, asked.services.log)
         instance: Instance | None = None
         try:
-            instance = await asked.policy.template.instantiate(call, asked.policy.budget, deadline=asked.deadline)
+            instance = await asked.policy.template.instantiate(
+                call, asked.policy.budget, None, asked.deadline, asked.seconds
+            )
             await instance.start("_start")
             await instance.start("wapc_init")
             payload = b"".join(asked.payload)
@@ -180,7 +185,7 @@ async def _run_program(asked: _Call) -> bytes:
     call = wasi_policy.WasiCall(services.dispatch)
     instance: Instance | None = None
     try:
-        instance = await policy.template.instantiate(call, policy.budget, system, asked.deadline)
+        instance = await policy.template.instantiate(call, policy.budget, system, asked.deadline, asked.seconds)
         if not instance.has("_start"):
             raise BadModule("the module does not export the function _start, so it is not a WASI command")
         await instance.start("_start")
@@ -217,12 +222,18 @@ async def _run_rego(asked: _Call) -> bytes:
         if policy.grants.kinds:
             data = await _in_time(asked, services.rego_data(mode, policy.settings))
         return await rego_policy.evaluate(
-            policy.template, b"".join(data), b"".join(asked.payload), policy.budget, asked.deadline, services.log
+            policy.template,
+            b"".join(data),
+            b"".join(asked.payload),
+            policy.budget,
+            asked.deadline,
+            asked.seconds,
+            services.log,
         )
 
 
 async def _in_time(asked: _Call, reading: Awaitable[T]) -> T:
-    with trio.move_on_at(asked.deadline):
+    with trio.move_on_at(min(asked.deadline, trio.current_time() + asked.seconds)):
         return await reading
     raise ContextFailure("what the policy reads of the cluster was not there in time")
 

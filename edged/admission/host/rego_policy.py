@@ -86,14 +86,20 @@ async def _describe(template: RegoTemplate, budget: Budget) -> tuple[dict[str, i
 
 
 async def evaluate(
-    template: RegoTemplate, data: bytes, document: bytes, budget: Budget, deadline: float, log: Callable[[str], None]
+    template: RegoTemplate,
+    data: bytes,
+    document: bytes,
+    budget: Budget,
+    deadline: float,
+    seconds: float,
+    log: Callable[[str], None],
 ) -> bytes:
     """The result of the policy's entrypoint, as JSON, by a fresh instance. Raises GuestError."""
     call = _call(template, Environment(now_ns=time.time_ns, log=log), log)
     call.data, call.input = data, document
     instance = None
     try:
-        instance = await template.instantiate(call, budget, deadline=deadline)
+        instance = await template.instantiate(call, budget, deadline=deadline, seconds=seconds)
         return opa.evaluated(call, await instance.call("evaluate", len(data), len(document)) or 0)
     except GuestTrap as error:
         if call.aborted is not None:

@@ -10,6 +10,7 @@ read. Errors about a body that cannot be read are policy-server's own words.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,14 +53,18 @@ class BadReview(PeerError):
 
 
 class AdmissionRequest:
-    """One question. `payload` is what guests see under `request`; `object` is what a mutation is compared with."""
+    """One question. `payload` is what guests see under `request`; `object` is what a mutation is compared with.
 
-    __slots__ = ("_encoded", "_fields", "_parts", "_values", "raw", "uid")
+    `answer_by`: when whoever asked stops waiting, on the clock of the caller; never, where nobody says so.
+    """
+
+    __slots__ = ("_encoded", "_fields", "_parts", "_values", "answer_by", "raw", "uid")
 
     def __init__(self, uid: str, payload: object, object: object, raw: bool = False) -> None:
         """Of values. `parse_review` and `parse_raw` make one of text."""
         self.uid = uid
         self.raw = raw
+        self.answer_by = math.inf
         self._fields: Any = payload
         self._encoded: bytes | None = None
         self._parts: Mapping[str, slice] = {}  # where in `_encoded` the values are that are not decoded yet
