@@ -6,19 +6,24 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import orjson
 
+from edged.wasm import binary, bindings
+from edged.wasm.compile import METADATA_SECTION
 from tests.cluster.api import Api
-from tests.cluster.edged import pod, review_of, wait_for
+from tests.cluster.edged import pod, policy, review_of, wait_for
 from tests.fire.context import NO_PRIVILEGED, Context, FireDaemon
 from tests.fire.reviews import FAULTS, Reviews, posted, privileged_questions
 from tests.fire.rows import NotRun, Row, Tally
 from tests.guests.rust import build as rust
 
 MEBIBYTE = 1 << 20
+DEFAULTS = {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
 SIZE = 3_000_000
 PARALLEL = 20
 LATE_S = 30.0
@@ -70,6 +75,76 @@ def hostile_shapes(context: Context, tally: Tally) -> None:
                 in_parallel(edged, tally, name, review_with(shape), PARALLEL)
                 peaks[name] = round(edged.sampler.peak_mib)
     tally.figures |= {"peak_mib_after": peaks, "slowest_small_review_s": round(beside.slowest_s, 2)}
+
+
+WASI = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "{\\"accepted\\":true,\\"valid\\":true}")
+  (data (i32.const 64) "\\00\\00\\00\\00\\1e\\00\\00\\00")
+  (func (export "_start") (local $at i32)
+    (local.set $at (i32.const 65536))
+    (loop $more
+      (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then (unreachable)))
+      (i32.store (i32.const 80) (local.get $at))
+      (i32.store (i32.const 84) (i32.const 65536))
+      (drop (call $read (i32.const 0) (i32.const 80) (i32.const 1) (i32.const 96)))
+      (local.set $at (i32.add (local.get $at) (i32.load (i32.const 96))))
+      (br_if $more (i32.load (i32.const 96))))
+    (drop (call $write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 96)))))"""
+"""A program that keeps all of its input, and accepts."""
+
+
+def of_several_abis(folder: Path) -> list[dict[str, Any]]:
+    """Ten policies: waPC in Zig and C, one of which changes Pods, Gatekeeper's and OPA's Rego, a WASI program."""
+    metadata = {"protocolVersion": "Unknown", "executionMode": "wasi", "rules": [], "mutating": False}
+    program = folder / "keeps.wasm"
+    wasm = bindings.wat2wasm(WASI)
+    program.write_bytes(binary.append_custom_section(wasm, METADATA_SECTION, orjson.dumps(metadata)))
+    return [
+        NO_PRIVILEGED,
+        policy("no-privileged-2", "pod-privileged"),
+        policy("defaults", "resource-defaults", allowed_to_mutate=True, settings=DEFAULTS),
+        policy("defaults-2", "resource-defaults", allowed_to_mutate=True, settings=DEFAULTS),
+        policy("labels", "required-labels", settings={"labels": [{"key": "a"}]}),
+        policy("labels-2", "required-labels", settings={"labels": [{"key": "b"}]}),
+        policy("registries", "image-registries", settings={"registries": ["docker.io/"]}),
+        policy("registries-2", "image-registries", settings={"registries": ["quay.io/"]}),
+        {"name": "keeps", "module": f"file://{program}", "rules": []},
+        {"name": "keeps-2", "module": f"file://{program}", "rules": []},
+    ]
+
+
+def several_abis(context: Context, tally: Tally) -> None:
+    """Each shape, twice for each of ten policies at once. A policy whose guest fails on it answers so."""
+    policies = of_several_abis(context.folder)
+    with context.edged(policies=policies) as edged:
+        names = [each["name"] for each in policies] * 2
+        for number, (name, shape) in enumerate(shapes()):
+            if not context.quick or number % 5 == 0:
+                ask_all(edged, tally, name, names, review_with(shape))
+
+
+def ask_all(edged: FireDaemon, tally: Tally, shape: str, policies: Sequence[str], body: bytes) -> None:
+    """All of them at once, each on a connection of its own. Any verdict is an answer."""
+
+    def one(name: str) -> None:
+        tally.add_asked()
+        try:
+            with closing(edged.connect(timeout_s=120)) as connection:
+                response = posted(connection, name, body)
+        except (*FAULTS, http.client.HTTPException) as error:
+            tally.add_lost(f"{name}, {shape}: {error!r}"[:300])
+            return
+        if name.startswith("no-privileged") and response["allowed"]:
+            tally.add_wrong(f"{name}, {shape}: a privileged Pod was let through")
+
+    threads = [threading.Thread(target=one, args=(name,), daemon=True) for name in policies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def large_reviews(context: Context, tally: Tally) -> None:
@@ -146,6 +221,7 @@ def _fill(api: Api, count: int) -> None:
 
 
 ROWS = (
+    Row("hostile-abis", "the same, over ten policies of four ABIs", several_abis, timeout_s=900),
     Row("hostile-shapes", "20 reviews of 3 MB at once, of each of 14 shapes", hostile_shapes, timeout_s=900),
     Row("large-reviews", "1 and 4 reviews of 36 MB: escaped, object and old object", large_reviews),
     Row("field-masks", "a list of 3 MB asked for with 64 field masks", field_masks),
