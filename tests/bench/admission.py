@@ -29,13 +29,13 @@ def policy(name: str, path: Path, more: str = "") -> str:
     return f'[[admission.policy]]\nname = "{name}"\nmodule = "file://{path}"\n{more}\n'
 
 
-def post(url: str, body: bytes, times: int = 1) -> dict[str, Any]:
+def post(url: str, body: bytes, times: int = 1, *, timeout_s: float = 30) -> dict[str, Any]:
     """The last review's response, of some over one connection."""
     address = urlsplit(url)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(address.netloc, timeout=30, context=context)
+    connection = http.client.HTTPSConnection(address.netloc, timeout=timeout_s, context=context)
     for _ in range(times):
         connection.request("POST", address.path, body, {"Content-Type": "application/json"})
         response: dict[str, Any] = json.loads(connection.getresponse().read())["response"]
