@@ -109,6 +109,12 @@ def load(path: str | os.PathLike[str], *, waiting: bool = True) -> Config:
     return parse(_text(path, waiting=waiting), os.fspath(path))
 
 
+def places(path: str | os.PathLike[str]) -> Reader:
+    """Knows where everything in a file that `load` takes stands: `line` and `where`. Raises ConfigError."""
+    content = _text(path)
+    return Reader(read_tables(content), find_lines(content.replace("\r\n", "\n")), _ARRAYS_OF_TABLES)
+
+
 def load_leniently(path: str | os.PathLike[str]) -> tuple[Config, ConfigError | None]:
     """What of the file at `path` can be used, and what `load` would raise: for commands that look at a broken
     installation. A wrong key counts as not set, a wrong policy or plugin as not there."""

@@ -27,16 +27,20 @@ if TYPE_CHECKING:
 
 def declare(parser: Parser) -> None:
     parser.describe("Checks a configuration file and prints what is in effect. Exit code 0: it is right; 1: it is "
-                    "right, but something that it names is missing; 2: it is wrong. Reads files, never a cluster.",
-                    "edged check", "edged check -q edged.toml", "edged check edged.toml -o json")
+                    "right, but something that it names is missing, or a match condition does not compile; 2: it is "
+                    "wrong. Reads files, and a cluster only with --online.",
+                    "edged check", "edged check -q edged.toml", "edged check edged.toml -o json",
+                    "edged check -q --online")
     parser.add_argument("file", nargs="?", metavar="FILE", help=f"default: {configuration.DEFAULT_PATH}")
     options.config(parser, "the same as FILE")
     options.quiet(parser, "print only what is wrong")
+    parser.add_argument("--online", action="store_true",
+                        help="also ask the API server whether it takes the webhooks: a dry run, which changes nothing")
     options.output(parser, "toml", "json", "yaml")
 
 
 def run(args: argparse.Namespace) -> int:
-    from edged.cli import check_findings
+    from edged.cli import check_conditions, check_findings
 
     path = args.file or args.config or configuration.DEFAULT_PATH
     try:
@@ -47,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     registered = check_findings.generated(config, config.admission) if config.admission else None
     errors, warnings = check_findings.errors(config, registered), check_findings.warnings(config)
+    conditions = check_conditions.look(config, path, online=args.online)
+    errors, warnings = [*conditions.errors, *errors], [*conditions.warnings, *warnings]
     summary = f"{path}: {_counted(len(errors), 'error')}, {_counted(len(warnings), 'warning')}"
     if not args.quiet:
         _show(config, registered, args.output, "" if errors or warnings else summary)

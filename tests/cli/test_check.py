@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from edged import config
 from edged.cli import main as cli
 from edged.cli.check import to_toml
 from edged.errors import ConfigError
+from tests.admission.endpoint.fake_server import VWC, Status
+from tests.cli.test_webhook import Api, Files, in_thread
 
 SAMPLES = Path(__file__).parents[2] / "modules"
 TEXT = """
@@ -116,6 +119,53 @@ def test_a_policy_that_the_api_server_would_refuse(file: Path, capsys: pytest.Ca
     file.write_text(text.replace('resources = ["pods"]', 'resources = ["*/*", "pods"]'))
     assert cli.main(["check", "-q", str(file)]) == 1
     assert '[[admission.policy]] "p": not registered: ' in capsys.readouterr().err
+
+
+CONDITIONS = """match_conditions = [
+  {{ name = "fine", expression = "object.a == 1" }},
+  {{ name = "wrong", expression = "request.foo == 1" }},
+  {{ name = "unsure", expression = "duration(object.a) > duration('1s')" }},
+]
+[scheduler]"""
+
+
+@pytest.mark.parametrize("register", ["none", "dynamic", "static"])
+def test_match_conditions_are_named_with_their_places(
+    file: Path, capsys: pytest.CaptureFixture[str], register: str
+) -> None:
+    text = file.read_text().replace("[scheduler]", CONDITIONS.format(), 1).replace('"none"', f'"{register}"')
+    file.write_text(text + f'[node]\nstate_dir = "{file.parent}"\n')
+    assert cli.main(["check", "-q", str(file)]) == 1
+    said = capsys.readouterr().err
+    line = text[: text.index('"wrong"')].count("\n") + 1
+    place = f'{file}:{line}: [[admission.policy]] "p" match_conditions[1].expression'
+    assert f"edged: {place}: does not compile: undefined field 'foo'; known are kind" in said
+    unsure = f'warning: {file}:{line + 1}: [[admission.policy]] "p" match_conditions[2].expression: may not compile'
+    warned = unsure in said
+    assert warned is (register == "static") and "match_conditions[0]" not in said
+
+
+def test_online_asks_the_api_server(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Refusing(Api):
+        async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+            if method == "PUT":
+                assert more["query"] == {"dryRun": "All"}
+                cause = {"field": "webhooks[0].matchConditions[0].expression", "message": "no such function"}
+                raise Status(422, {"details": {"causes": [cause]}})
+            return await super().request(method, path, **more)
+
+    api = Refusing()
+    condition = 'match_conditions = [{ name = "a", expression = "quantity(object.a).isInteger()" }]\n[scheduler]'
+    text = file.read_text().replace("[scheduler]", condition, 1).replace('"none"', '"static"')
+    with in_thread(api) as server:
+        files = Files(file.parent, server)
+        file.write_text(text + f'[node]\nname = "edge-1"\n[kubernetes]\nkubeconfig = "{files.kubeconfig}"\n')
+        assert cli.main(["check", "-q", "--online", str(file)]) == 1
+        assert "edged-trial-edge-1" in capsys.readouterr().err  # there is no object to try it in
+        api.put(f"{VWC}/edged-trial-edge-1", {"metadata": {"name": "edged-trial-edge-1"}, "webhooks": []})
+        assert cli.main(["check", "-q", "--online", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert '[[admission.policy]] "p": the API server does not take it: matchConditions[0].expression: no such' in said
 
 
 def test_a_wrong_file_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,19 +97,26 @@ class Trials:
         self, objects: Mapping[str, WebhookConfiguration], remembered: frozenset[str]
     ) -> dict[str, str]:
         """Name of the webhook -> why it must not be written. `remembered`: conditions that were taken before."""
-        hooks = {manifest_checks.digest(kind, hook): (kind, hook) for kind, obj in objects.items()
-                 for hook in obj["webhooks"]}
-        self._forget_all_but(hooks)
-        why_not = await self._try_unknown(hooks)
-        found = {}
-        for name, (_, hook) in hooks.items():
+        why_not = await self.try_all(objects)
+        found = self.refused(objects)
+        for name, (_, hook) in _by_digest(objects).items():
             await trio.lowlevel.checkpoint()  # looking at conditions takes time, and there may be many
-            if name in self._refused:
-                found[hook["name"]] = f"the API server does not take it: {self._refused[name][0]}"
-            elif name not in self._taken and (text := manifest_checks.waiting(hook, remembered)):
+            known = name in self._taken or name in self._refused
+            if not known and (text := manifest_checks.waiting(hook, remembered)):
                 why = f"it did not answer within {ANSWER_S:g} s" if name in self._silent else why_not
                 found[hook["name"]] = f"{text}. It waits until the API server has tried it: {why}"
         return found
+
+    async def try_all(self, objects: Mapping[str, WebhookConfiguration]) -> str:
+        """Try what is not known yet. Why not all could be tried; "" where all were."""
+        hooks = _by_digest(objects)
+        self._forget_all_but(hooks)
+        return await self._try_unknown(hooks)
+
+    def refused(self, objects: Mapping[str, WebhookConfiguration]) -> dict[str, str]:
+        """Name of the webhook -> why the API server does not take it."""
+        return {hook["name"]: f"the API server does not take it: {self._refused[name][0]}"
+                for name, (_, hook) in _by_digest(objects).items() if name in self._refused}
 
     def _forget_all_but(self, hooks: Mapping[str, object]) -> None:
         now = trio.current_time()
@@ -211,3 +218,9 @@ class Trials:
             return f"edged may not try it ({manifest_checks.reason(str(error))}); `edged init`, or " \
                    "`edged rbac render`, gives it the right"
         return manifest_checks.reason(str(error))
+
+
+def _by_digest(objects: Mapping[str, WebhookConfiguration]) -> dict[str, tuple[str, Webhook]]:
+    """Each webhook with its kind."""
+    return {manifest_checks.digest(kind, hook): (kind, hook) for kind, obj in objects.items()
+            for hook in obj["webhooks"]}
