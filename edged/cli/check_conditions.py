@@ -53,9 +53,10 @@ def _placed(path: str, at: Path, text: str) -> str:
 
 
 def _policies(admission: AdmissionConfig) -> Iterator[tuple[Path, PolicyConfig | GroupConfig]]:
-    for key, tables in (("policy", admission.policy), ("group", admission.group)):
-        for index, table in enumerate(tables):
-            yield ("admission", key, index), table
+    for index, policy in enumerate(admission.policy):
+        yield ("admission", "policy", index), policy
+    for index, group in enumerate(admission.group):
+        yield ("admission", "group", index), group
 
 
 def _judged(admission: AdmissionConfig) -> Iterator[tuple[Path, str, str]]:

@@ -15,12 +15,15 @@ from collections.abc import Iterable, Mapping
 import trio
 
 from edged.errors import PeerError
+from edged.kube.values.cel_types import judge
 from edged.process import children
 
 TIMEOUT_S = 6.0
-VARIABLES = frozenset(("object", "oldObject", "request", "authorizer"))
+VARIABLES = frozenset(("object", "oldObject", "request", "authorizer", "namespaceObject"))
 """What match conditions of a webhook may read."""
 REMEMBERED = 256
+MOST_WAITING = 16
+"""Questions at a time. Each child takes about a second, and a review has ten."""
 _MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter|transformList|transformMap)\s*\(\s*"
                     r"([_a-zA-Z][_a-zA-Z0-9]*)\s*(?:,\s*([_a-zA-Z][_a-zA-Z0-9]*)\s*)?,")  # fmt: skip
 
@@ -30,15 +33,34 @@ class CelUnavailable(PeerError):
 
 
 class CelChecker:
-    """Asks a child, one at a time, and remembers answers."""
+    """Asks a child, one at a time, and remembers answers. Only about what is not known without it."""
 
     def __init__(self) -> None:
         self._problems: dict[str, str] = {}
         self._one_child = trio.Lock()
+        self._waiting = 0
 
     async def problems(self, expressions: Iterable[str]) -> Mapping[str, str]:
-        """Expression -> why it cannot be used, for those that cannot. Raises CelUnavailable."""
-        asked = list(dict.fromkeys(expressions))
+        """Expression -> why it cannot be used, for those that cannot. Raises CelUnavailable, also where so many others
+        ask that there is no time for these."""
+        judged = {text: judge(text) for text in dict.fromkeys(expressions)}
+        wrong = {text: judgement.text for text, judgement in judged.items() if judgement.kind == "wrong"}
+        unsure = [text for text, judgement in judged.items() if judgement.kind == "unsure"]
+        return {**wrong, **await self._asked(unsure)} if unsure else wrong
+
+    async def _asked(self, asked: list[str]) -> Mapping[str, str]:
+        if self._waiting >= MOST_WAITING:
+            raise CelUnavailable("expressions could not be checked: too many others wait")
+        self._waiting += 1
+        try:
+            with trio.fail_after(TIMEOUT_S):
+                return await self._child_says(asked)
+        except trio.TooSlowError:
+            raise CelUnavailable(f"expressions could not be checked within {TIMEOUT_S:g} s") from None
+        finally:
+            self._waiting -= 1
+
+    async def _child_says(self, asked: list[str]) -> Mapping[str, str]:
         async with self._one_child:
             unknown = [text for text in asked if text not in self._problems]
             if unknown:

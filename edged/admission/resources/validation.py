@@ -16,6 +16,7 @@ from edged.admission.resources.kinds import KINDS, Kind, server_of
 from edged.admission.rules import capabilities, groups
 from edged.errors import ConfigError
 from edged.kube.values.name_checks import qualified_name_problem
+from edged.kube.values.selector_checks import label_selector_problem
 
 Object = Mapping[str, Any]
 MEMBER_NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
@@ -68,6 +69,7 @@ def validate(obj: Object, old: Object | None = None, cel: Mapping[str, str] | No
     spec = _spec(obj)
     findings = [
         *_rules(spec, kind),
+        *_selectors(spec),
         *_match_conditions(spec, cel or {}),
         *_timeouts(spec, kind),
         *(_group(spec) if kind.is_group else _policy(spec)),
@@ -121,6 +123,12 @@ def _namespaced_rule(rule: Object, at: str) -> Iterator[Finding]:
 def _texts(rule: Object, key: str) -> list[str]:
     values = rule.get(key)
     return [each for each in values if isinstance(each, str)] if isinstance(values, list | tuple) else []
+
+
+def _selectors(spec: Object) -> Iterator[Finding]:
+    for key in ("namespaceSelector", "objectSelector"):
+        if spec.get(key) is not None and (problem := label_selector_problem(spec[key])):
+            yield Finding(f"spec.{key}", f"Invalid value: {problem}")
 
 
 def _match_conditions(spec: Object, cel: Mapping[str, str]) -> Iterator[Finding]:

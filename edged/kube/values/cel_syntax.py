@@ -124,7 +124,7 @@ def _tokens(text: str) -> list[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise Wrong(f"syntax error at character {at + 1}: {text[at]!r}")
+            raise Wrong(f"Syntax error at character {at + 1}: {text[at]!r}")
         kind = str(match.lastgroup)
         if kind == "odd":
             raise Unsure(f"{match[0]} at character {at + 1} is not checked here")
@@ -157,7 +157,7 @@ class _Parser:
     def _error(self) -> Wrong:
         token = self._token
         what = repr(token.text[:40]) if token.text else "the expression ends too early"
-        return Wrong(f"syntax error at character {token.at + 1}: {what}")
+        return Wrong(f"Syntax error at character {token.at + 1}: {what}")
 
     def _is(self, *signs: str) -> bool:
         return self._token.kind == "sign" and self._token.text in signs
@@ -332,8 +332,8 @@ def _unescaped(text: str) -> str:
         if letter in "xXuU0123":
             raise Unsure(f"\\{letter} in a string is not checked here")
         if letter not in _ESCAPES:
-            raise Wrong(f"syntax error: \\{letter} in a string; write \\\\{letter}" if letter.isprintable() else
-                        "syntax error: a backslash before a control character")
+            raise Wrong(f"Syntax error: \\{letter} in a string; write \\\\{letter}" if letter.isprintable() else
+                        "Syntax error: a backslash before a control character")
         pieces.append(_ESCAPES[letter])
         at = backslash + 2
     return "".join([*pieces, text[at:]])

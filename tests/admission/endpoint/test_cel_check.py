@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from edged.admission.endpoint.cel_check import CelChecker
+from edged.admission.endpoint.cel_check import TIMEOUT_S, CelChecker, CelUnavailable
+from edged.kube.values.cel_types import judge
 from edged.process import children
 
 
@@ -34,3 +35,36 @@ def test_expressions_are_checked_in_a_child_and_remembered(monkeypatch: pytest.M
         assert (await checker.problems(["1 +", good[0]])).keys() == {"1 +"}
 
     trio.run(main)
+
+
+def test_what_is_known_without_the_child_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tenants who apply what only the child can judge do not keep others from applying."""
+    asked = 0
+
+    async def slow(*_: Any, **__: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        await trio.sleep(1000)
+
+    monkeypatch.setattr(children, "run", slow)
+
+    async def main() -> None:
+        checker = CelChecker()
+        failed = 0
+
+        async def tenant(number: int) -> None:
+            nonlocal failed
+            with pytest.raises(CelUnavailable):
+                await checker.problems([f"duration(object.a) > duration('{number}s')"])
+            failed += 1
+
+        async with trio.open_nursery() as nursery:
+            for number in range(100):
+                nursery.start_soon(tenant, number)
+            await trio.sleep(0)
+            assert await checker.problems(["object.a == 1", "request.foo == 1"]) == {
+                "request.foo == 1": judge("request.foo == 1").text}
+            assert trio.current_time() < 1
+        assert failed == 100 and trio.current_time() < 2 * TIMEOUT_S and asked < 20
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

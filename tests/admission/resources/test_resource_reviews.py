@@ -50,6 +50,20 @@ def test_what_must_not_change_is_compared_with_the_old_object() -> None:
     assert "mode" in response["status"]["message"]
 
 
+def test_an_update_of_metadata_alone_is_not_judged() -> None:
+    """Somebody's object that is wrong since before must still lose and get finalizers."""
+    bad = policy("x", rules=[], matchConditions=[{"name": "a", "expression": "foo("}])
+    changed = {**bad, "metadata": {**bad["metadata"], "finalizers": ["a"]}}
+    assert ask(KIND.validate_path, changed, oldObject=bad, operation="UPDATE")["allowed"]
+    assert not ask(KIND.validate_path, policy("x", rules=[]), oldObject=bad, operation="UPDATE")["allowed"]
+
+
+@pytest.mark.parametrize("key", ["namespaceSelector", "objectSelector"])
+def test_selectors_that_the_api_server_refuses_are_refused(key: str) -> None:
+    response = ask(KIND.validate_path, policy("x", **{key: {"matchLabels": {"bad key!": "x"}}}))
+    assert f"spec.{key}: Invalid value: matchLabels['bad key!']" in response["status"]["message"]
+
+
 @pytest.mark.parametrize("path", [KIND.mutate_path, KIND.validate_path])
 def test_a_deletion_is_allowed(path: str) -> None:
     response = ask(path, None, operation="DELETE")

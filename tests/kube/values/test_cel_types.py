@@ -25,7 +25,7 @@ FINE = [
     "object.spec.containers.exists_one(c, c.name == request.name)", "request.options.propagationPolicy == 'Foreground'",
 ]  # fmt: skip
 WRONG = {
-    "object.metadata.name ==": "syntax error", "request.foo == 'a'": "undefined field 'foo'",
+    "object.metadata.name ==": "Syntax error", "request.foo == 'a'": "undefined field 'foo'",
     "foo(1)": "reference to 'foo'",
     "foo": "reference to 'foo'", "object.spec.hostNetwork": "must evaluate to bool but got dyn", "1": "got int",
     "'a'": "got string", "request.name": "got string", "1 == 'a'": "no matching overload for '=='",
@@ -36,7 +36,7 @@ WRONG = {
     "request.operation == 'a' in 5": "overload",
     "request.name.all(c, true)": "cannot be range", "object.a.all(1, true)": "simple name",
     "namespace == 'a'": "reserved",
-    "size(1) == 1": "no matching overload", "request.object == null": "undefined field 'object'", "": "syntax error",
+    "size(1) == 1": "no matching overload", "request.object == null": "undefined field 'object'", "": "Syntax error",
     "true + false == true": "no matching overload for '+'", "params.x == 1": "reference to 'params'",
     "object.a.filter(x, 'a').size() == 1": "no matching overload",
 }  # fmt: skip
