@@ -22,12 +22,14 @@ from edged.admission.rules.webhooks import Generated, Target, WebhookConfigurati
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary
-from edged.process.files import make_folder, remove, write_atomically
+from edged.process.files import make_folder, read_file, remove, write_atomically
 from edged.telemetry.logs import Logger
 
 GRACE_S = 150.0  # API servers read manifests about once a minute
 HEARD_S = 75.0
 FILE_NAME = "edged.json"
+MOST_BYTES = 64 << 20
+"""Of a manifest. Those of edged are far smaller."""
 MIN_VERSION = (1, 36)
 ASK_AFTER_S = 0.5
 """How long after a change the API server is asked; while it does not go by that, the pauses double."""
@@ -225,7 +227,10 @@ class StaticRegistration(Polling):
     def _read(self, path: Path) -> WebhookConfiguration | None:
         """The file as an object of ours, None when there is none. Raises Refused for what is not ours."""
         try:
-            live = loads(path.read_bytes())
+            content = read_file(path, most_bytes=MOST_BYTES)
+            if not content.strip(b"\0 \n"):
+                return None  # what a power cut leaves of a file; nobody else's manifest is empty
+            live = loads(content)
         except FileNotFoundError:
             return None
         except (OSError, JsonError) as error:

@@ -121,6 +121,19 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path, content):
     run(main)
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 4096])
+def test_what_a_power_cut_left_of_a_file_is_written_anew(tmp_path, content):
+    async def main(nursery: trio.Nursery) -> None:
+        path = tmp_path / "validating/edged.json"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        registration, _ = static(tmp_path)
+        registration.update([SPEC], b"")
+        await registration.settle()
+        assert owner_of(read(path)) == TARGET.owner
+    run(main)
+
+
 def test_a_file_of_ours_that_somebody_damaged_is_written_anew(tmp_path):
     async def main(nursery: trio.Nursery) -> None:
         registration, _ = static(tmp_path)
