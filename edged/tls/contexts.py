@@ -18,8 +18,11 @@ from typing import Literal
 
 from edged.errors import ConfigError
 from edged.process.files import in_memory, read_file
+from edged.tls.validity import chain_bytes
 
 ClientAuth = Literal["require", "request", "off"]
+LONGEST_CHAIN_BYTES = 64 * 1024
+"""OpenSSL's clients refuse chains of more than 100 KiB, those of older versions of Go of more than 64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,11 @@ def _context(files: TlsFiles, contents: Mapping[Path, bytes]) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.num_tickets = 0  # clients keep their connections; tickets would only cost memory and bytes
+    if (size := chain_bytes(contents[files.cert])) > LONGEST_CHAIN_BYTES:
+        raise ConfigError(
+            f"TLS certificate {files.cert}: its certificates are {size >> 10} KiB, and clients take at most"
+            f" {LONGEST_CHAIN_BYTES >> 10}: leave only the one of edged and its intermediates in the file"
+        )
     try:
         with in_memory(contents[files.cert]) as cert, in_memory(contents[files.key]) as key:
             context.load_cert_chain(cert, key, password=_no_password)

@@ -190,7 +190,7 @@ class Edged:
         """Whether every listener answers: what systemd calls started."""
         try:
             return bool(self.status()["serving"])
-        except OSError:
+        except (OSError, ValueError):  # ValueError: it hung up without an answer
             return False
 
     def status(self) -> dict[str, Any]:

@@ -15,10 +15,12 @@ SPACE = "/api/v1/namespaces/default/pods"
 EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
 
 
-def add_nodes(api: Api, names: Iterable[str], *, pods: str = "110") -> None:
+def add_nodes(
+    api: Api, names: Iterable[str], *, pods: str = "110", cpu: str = "4", memory: str = "8Gi"
+) -> None:
     """Ready Nodes. kube-apiserver puts a taint on each new one that a controller would take away."""
     for name in names:
-        api.create("/api/v1/nodes", node(name, pods=pods))
+        api.create("/api/v1/nodes", node(name, pods=pods, cpu=cpu, memory=memory))
         patch = {"spec": {"taints": None}}
         api.request("PATCH", f"/api/v1/nodes/{name}", patch, "application/merge-patch+json")
 

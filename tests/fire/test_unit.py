@@ -14,9 +14,12 @@ UNIFIED = "35 24 0:30 / {} rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate"
 
 
 def test_the_limits_are_those_of_the_unit() -> None:
-    limits = unit_limits()
+    text = "[Service]\nEnvironment=A=1 MALLOC_ARENA_MAX=2\nEnvironment=B=x=y\nMemoryMax=384M\nLimitNOFILE=4096\n"
+    limits = unit_limits(text)
     assert (limits.memory, limits.files) == (384 << 20, 4096)
-    assert limits.environment["MALLOC_ARENA_MAX"] == "2"
+    assert limits.environment == {"A": "1", "MALLOC_ARENA_MAX": "2", "B": "x=y"}
+    own = unit_limits()
+    assert own.memory >= 128 << 20 and own.files >= 1024 and "MALLOC_ARENA_MAX" in own.environment
 
 
 def test_a_unit_without_limits_is_refused() -> None:

@@ -60,6 +60,17 @@ def test_damaged_or_missing_files_keep_the_old_material(files, tmp_path, name, c
     assert not tls.reload() and tls.error == ""
 
 
+def test_a_chain_that_no_client_takes_keeps_the_old_material(files, tmp_path):
+    tls = ServerTls(files)
+    context = tls.context()
+    good = (tmp_path / "tls.crt").read_bytes()
+    (tmp_path / "tls.crt").write_bytes(good * 200)
+    assert not tls.reload() and tls.context() is context
+    assert "clients take at most 64: leave only" in tls.error
+    (tmp_path / "tls.crt").write_bytes(good * 20)
+    assert tls.reload() and tls.error == ""
+
+
 def test_a_new_client_ca_is_taken_up(files, tmp_path):
     tls = ServerTls(files)
     put(tmp_path, "two", "ca-bundle.crt")

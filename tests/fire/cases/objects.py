@@ -48,7 +48,7 @@ def large(context: Context, tally: Tally) -> None:
         context.edged(kubeconfig=cluster.kubeconfig, policies=[NO_PRIVILEGED, QUOTA], toml=SCHEDULER) as edged,
     ):
         api = cluster.api()
-        add_nodes(api, ["room"], pods="200")
+        add_nodes(api, ["room"], pods="200", cpu="100", memory="1000Gi")
         wait_for(lambda: edged.review("quota", pod("x"))["allowed"], "the quota looks at the cluster")
         subjects = [Question("no-privileged", large_pod("x", 0), True), Question("quota", large_pod("x", 0), True)]
         with Reviews(edged, tally, [*privileged_questions(), *subjects], pause_s=0.02, late_s=5.0) as reviews:
