@@ -69,7 +69,7 @@ class Modules:
         self._busy: dict[tuple[Path, Restrictions], _Busy] = {}
         # Trusted and other downloads have places of their own, so that untrusted authors cannot make the administrator
         # wait.
-        self._places = {trusted: Places() for trusted in (True, False)}
+        self._places = {True: Places(), False: Places(gives_way=True)}
         self._lookups = {trusted: Lookups() for trusted in (True, False)}
         self._files = trio.CapacityLimiter(FILES_AT_ONCE)
 

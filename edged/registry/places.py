@@ -2,11 +2,13 @@
 
 A download has a place for a while and then goes on beside the others, so that a registry that drips its bytes for an
 hour costs the next in line seconds. One host gets a part of the places only. Those that go on without a place are
-bounded as well: the oldest gives way.
+bounded as well: where strangers say what is downloaded, the oldest gives way to the next; otherwise the next one waits,
+because on a slow link the oldest is nearest to its end.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +20,7 @@ from edged.errors import PeerError
 
 PER_HOST = 2
 IN_ALL = 8
-PLACE_S = 15.0
+PLACE_S = 10.0
 MOST_RUNNING = 32
 
 
@@ -33,8 +35,15 @@ class Places:
     """Places for downloads, given in the order of arrival."""
 
     def __init__(
-        self, per_host: int = PER_HOST, in_all: int = IN_ALL, place_s: float = PLACE_S, most: int = MOST_RUNNING
+        self,
+        per_host: int = PER_HOST,
+        in_all: int = IN_ALL,
+        place_s: float = PLACE_S,
+        most: int = MOST_RUNNING,
+        *,
+        gives_way: bool = False,
     ) -> None:
+        self._gives_way = gives_way
         self._per_host = per_host
         self._in_all = in_all
         self._place_s = place_s
@@ -75,6 +84,8 @@ class Places:
 
     def _may_begin(self, download: _Download) -> bool:
         """Whether there is a place for it when those who came before have theirs."""
+        if not self._gives_way and len(self._running) >= self._most:
+            return False
         taken = Counter(running.host for running in self._placed())
         for waiting in self._waiting:
             if taken.total() >= self._in_all:
@@ -91,7 +102,7 @@ class Places:
 
     def _next_end(self) -> float:
         """When the next place is given up at the latest."""
-        return min((running.begun + self._place_s for running in self._placed()), default=trio.current_time())
+        return min((running.begun + self._place_s for running in self._placed()), default=math.inf)
 
     def _tell(self) -> None:
         self._changed.set()

@@ -65,11 +65,18 @@ def test_all_places_together_are_bounded() -> None:
 
 
 def test_the_oldest_gives_way_where_too_many_are_slow() -> None:
-    scene = Scene(in_all=2, place_s=10.0, most=4)
+    scene = Scene(in_all=2, place_s=10.0, most=4, gives_way=True)
     scene.run(*((f"{n}", f"host{n}", 1000.0) for n in range(6)))
     assert set(scene.errors) == {"0", "1"}
     assert "not there after 20 s, and it gave way" in scene.errors["0"]
     assert round(scene.ended["2"]) == 1010
+
+
+def test_the_next_waits_where_nobody_has_to_give_way() -> None:
+    """All of them are wanted by the administrator, and slow because the link is."""
+    scene = Scene(in_all=2, place_s=10.0, most=4)
+    scene.run(*((f"{n}", f"host{n}", 1000.0) for n in range(6)))
+    assert not scene.errors and [round(scene.began[f"{n}"]) for n in range(6)] == [0, 0, 10, 10, 1000, 1000]
 
 
 def test_one_that_gives_up_waiting_leaves_no_trace() -> None:
