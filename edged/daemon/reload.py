@@ -172,7 +172,7 @@ class Reload:
     async def _reload_scheduler(self, fresh: Config, modules: Modules) -> None:
         """Have the scheduler change to the configuration, now or, if that takes long, later. Raises EdgedError."""
         scheduling = self.scheduling
-        if scheduling is None or scheduling.scheduler is None or fresh.scheduler is None:
+        if scheduling is None or fresh.scheduler is None:
             return
         wish, loader = fresh.scheduler, self._base.plugin_loader(fresh, modules)
         until = max(self._begun + WAIT_S, trio.current_time() + SCHEDULER_S)

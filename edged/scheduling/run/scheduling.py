@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from edged.telemetry.metrics import MetricRegistry
 
 OWN_LEASE = "edged-scheduler"
+START_S = 60.0
+"""So long a start waits for plugins; admission and systemd wait for it."""
+GIVE_UP_S = 5.0
 PAUSE_S = 30.0
 """Before a scheduler that could not be built, or that broke, is built again."""
 
@@ -88,22 +91,41 @@ class Scheduling:
     async def start(self, work: trio.Nursery) -> None:
         """Builds the first scheduler and runs it in `work`. What is wrong with it goes to `error`; then it is tried
         again later, since a registry that was away may be back."""
-        await self._build_first()
-        if self._term is None:
-            work.start_soon(self._start_later, work)
-        else:
-            self._begin(work)
-
-    async def _start_later(self, work: trio.Nursery) -> None:
-        while self._term is None:
-            with trio.move_on_after(PAUSE_S):
-                await self._changed.wait()
-            self._changed = trio.Event()
+        with trio.move_on_after(START_S) as scope:
             await self._build_first()
+        if self._term is not None:
+            self._begin(work)
+            return
+        if scope.cancelled_caught:
+            self._builder.release()
+            self.error = "its plugins are still being fetched or compiled"
+        work.start_soon(self._start_later, work, 0.0 if scope.cancelled_caught else PAUSE_S)
+
+    async def _start_later(self, work: trio.Nursery, pause_s: float) -> None:
+        while self._term is None:
+            with trio.move_on_after(pause_s):
+                await self._changed.wait()
+            pause_s, self._changed = PAUSE_S, trio.Event()
+            await self._build_until_changed()
             if self._term is not None and self._changed.is_set():  # it was built from what is not wanted any more
                 term, self._term = self._term, None
                 await term.close(self._log)
         self._begin(work)
+
+    async def _build_until_changed(self) -> None:
+        """As `_build_first`. A reload that comes meanwhile does not wait long for what nobody wants any more."""
+
+        async def give_up(scope: trio.CancelScope) -> None:
+            await self._changed.wait()
+            await trio.sleep(GIVE_UP_S)
+            scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(give_up, nursery.cancel_scope)
+            await self._build_first()
+            nursery.cancel_scope.cancel()
+        if self._term is None:
+            self._builder.release()
 
     async def _build_first(self) -> None:
         with boundary(self._log, "load", "scheduler", failed=self._failed):

@@ -17,7 +17,7 @@ from edged.scheduling.config.section import SchedulerConfig
 from edged.scheduling.core.profile import ProfileConfig, default_profile
 from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin
 from edged.scheduling.run.scheduler_builder import NODES
-from edged.scheduling.run.scheduling import PAUSE_S, Scheduling
+from edged.scheduling.run.scheduling import PAUSE_S, START_S, Scheduling
 from edged.telemetry.logs import Logger, LogStyle
 from edged.telemetry.metrics import MetricRegistry
 from tests.scheduling.makers import node
@@ -150,6 +150,59 @@ def test_a_reload_while_it_is_built_has_the_last_word():
         await trio.testing.wait_all_tasks_blocked()
         assert (slow.loads, other.loads) == (1, 1)
         assert bench.scheduling.scheduler is not None
+
+    play(bench, script)
+
+
+def dripping(loader):
+    """The loader, whose registry says nothing for an hour; how its loads ended."""
+    ends, load = [], loader.load
+
+    async def held(*args):
+        try:
+            await trio.sleep(3600)
+        except trio.Cancelled:
+            ends.append(round(trio.current_time()))
+            raise
+        return await load(*args)
+
+    loader.load = held
+    return ends
+
+
+def test_a_start_does_not_wait_long_for_a_plugin_that_is_slow_to_come():
+    bench = Bench()
+    ends = dripping(bench.loader)
+
+    async def script():
+        begun = trio.current_time()
+        assert ends and bench.scheduling.describe() == {"error": "its plugins are still being fetched or compiled"}
+        with trio.fail_after(3700):
+            while bench.scheduling.scheduler is None:
+                await trio.sleep(1)
+        assert 3500 < trio.current_time() - begun < 3700 and "error" not in bench.scheduling.describe()
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(START_S + 1):
+                await bench.scheduling.start(nursery)
+            await script()
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_a_reload_does_not_wait_for_plugins_that_nobody_wants_any_more():
+    bench = Bench(ConfigError("no such module"))
+
+    async def script():
+        slow, other = FakeLoader(), FakeLoader()
+        ends = dripping(slow)
+        await bench.scheduling.reload(CONFIG, slow)
+        await trio.sleep(20)
+        await bench.scheduling.reload(CONFIG, other)
+        await trio.sleep(10)
+        assert len(ends) == 1 and other.loads == 1 and bench.scheduling.scheduler is not None
 
     play(bench, script)
 
