@@ -90,10 +90,11 @@ def tidy(text: Text, *, levels: int = MOST_LEVELS, what: str = "") -> bytes:
 
 def written(value: object, *, levels: int, what: str = "") -> bytes:
     """The text of a value. Raises JsonError, TooDeep for more than `levels`."""
+    around = MOST_LEVELS - levels
+    for _ in range(around):  # `dumps` counts for us
+        value = [value]
     text = dumps(value, what=what)
-    if text.count(b"[") + text.count(b"{") > levels:
-        _check_depth(text, levels, what)
-    return text
+    return text[around : len(text) - around] if around else text
 
 
 def _tidy_long(text: bytes, levels: int, what: str) -> bytes:
@@ -238,7 +239,8 @@ class Members:
 def is_repeating(text: Text, value: object) -> bool:
     """Whether an object somewhere in the text has two members of one name. `value` is what `loads` made of it."""
     again, text = dumps(value), text if isinstance(text, bytes) else bytes(text)
-    if text.count(b":") == again.count(b":") and not any(escape in text for escape in _ESCAPED_COLONS):
+    escapes = b"\\" in text and any(escape in text for escape in _ESCAPED_COLONS)
+    if not escapes and text.count(b":") == again.count(b":"):
         return False  # those in strings are the same in both, the other ones stand for members
     return _colons(text) != _colons(again)
 

@@ -19,9 +19,10 @@ from tests.bench.support import BenchError, require_wrk, say
 from tests.cluster.build import BuildError
 
 SECTIONS = (
-    "commands", "yaml_reading", "guesthost", "admission", "rego", "fleet", "cycles", "scheduling", "cluster", "audit",
+    "commands", "yaml_reading", "guesthost", "admission", "rego", "large", "fleet", "cycles", "scheduling",
+    "cluster", "audit",
 )  # fmt: skip
-WITHOUT_WRK = {"commands", "yaml_reading", "guesthost", "cycles"}
+WITHOUT_WRK = {"commands", "yaml_reading", "guesthost", "large", "cycles"}
 
 
 def main() -> int:

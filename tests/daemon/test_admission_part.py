@@ -22,6 +22,7 @@ from tests.fire.rows import RSS_MIB
 SIZE = 1_500_000
 PARALLEL = 20
 HOSTILE = ("empty lists", "strings of one astral character", "deep lists")
+NAMES = ("privileged", "defaults", "labels", "registries", "keeps")
 ADMISSION = Path(__file__).parents[2] / "modules" / "admission"
 
 
@@ -46,7 +47,6 @@ def configuration(folder: Path) -> str:
 
 @pytest.mark.timeout(300)
 def test_hostile_shapes_over_several_abis(tmp_path: Path) -> None:
-    names = ("privileged", "defaults", "labels", "registries", "keeps")
     with Edged(tmp_path, configuration(tmp_path)) as edged:
         for shape, text in shapes(SIZE):
             if shape not in HOSTILE:
@@ -54,7 +54,7 @@ def test_hostile_shapes_over_several_abis(tmp_path: Path) -> None:
             body = review_with(text)
 
             def ask(number: int, body: bytes = body) -> tuple[str, dict[str, Any]]:
-                name = names[number % len(names)]
+                name = NAMES[number % len(NAMES)]
                 return name, post(edged.url(name), body, timeout_s=240)
 
             with ThreadPoolExecutor(PARALLEL) as pool:
