@@ -8,10 +8,9 @@ nodes.py and whoever compares or prints quantities.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from edged.errors import EdgedError
+from edged.errors import EdgedError, shown
 
 NANO: Final = 10**9
 _MAX: Final = (2**63 - 1) * NANO
@@ -20,6 +19,8 @@ _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T"
 _DECIMAL_SUFFIX: Final = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _BINARY_SUFFIX: Final = {0: "", **{shift: suffix for suffix, shift in _BINARY.items()}}
+_MOST_CHARACTERS: Final = 1000
+"""API servers write at most some twenty. Reading digits takes time that grows with their square."""
 _TEXT: Final = re.compile(
     r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:([KMGTPE]i)|([eE])([+-]?[0-9]{1,9})|([numkMGTPE]?))",
     re.ASCII,
@@ -27,38 +28,10 @@ _TEXT: Final = re.compile(
 
 
 class QuantityError(EdgedError):
-    """Text that is no quantity. `text` is it; `where` says of which object and field."""
+    """Text that is no quantity."""
 
-    def __init__(self, text: object, where: str = "") -> None:
-        super().__init__(f"{where}{': ' if where else ''}{text!r} is not a quantity, such as 500m, 2 or 1.5Gi")
-        self.text = text
-
-    def of(self, kind: str, obj: Mapping[str, Any]) -> QuantityError:
-        """The same, with the object and the field that it is from."""
-        metadata = obj.get("metadata") or {}
-        name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
-        place = next(_places(obj, self.text, "", inside=False), "")
-        return QuantityError(self.text, f"{kind} {name}{': ' if place else ''}{place}")
-
-
-_HOLDERS: Final = frozenset(
-    {"allocatable", "allocatedResources", "capacity", "limits", "maximumVolumeSize", "overhead", "requests"}
-)
-"""Fields below which Kubernetes has quantities."""
-
-
-def _places(value: object, text: object, path: str, *, inside: bool) -> Iterator[str]:
-    """Paths of that text among the quantities of an object."""
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            if key != "metadata":
-                below = f"{path}{'.' if path else ''}{key}"
-                yield from _places(each, text, below, inside=inside or key in _HOLDERS)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _places(each, text, f"{path}[{index}]", inside=inside)
-    elif inside and type(value) is type(text) and value == text:
-        yield path
+    def __init__(self, text: object) -> None:
+        super().__init__(f"{shown(text)} is not a quantity, such as 500m, 2 or 1.5Gi")
 
 
 def _scaled(digits: int, exponent: int) -> int:
@@ -71,8 +44,8 @@ def _scaled(digits: int, exponent: int) -> int:
 
 def _parse(text: object) -> tuple[int, str]:
     """(nano-units, format): format is "binary", "exponent" or "decimal"."""
-    match = _TEXT.fullmatch(str(text)) if isinstance(text, str | int | float) else None
-    if match is None or isinstance(text, bool):
+    match = _TEXT.fullmatch(_text(text))
+    if match is None:
         raise QuantityError(text)
     sign, whole, fraction, bare, binary, exponent_mark, exponent, decimal = match.groups()
     fraction = fraction or bare or ""
@@ -85,6 +58,15 @@ def _parse(text: object) -> tuple[int, str]:
         value, form = _scaled(digits, _DECIMAL[decimal or ""] - len(fraction)), "decimal"
     value = min(value, _MAX)
     return (-value if sign == "-" else value), form
+
+
+def _text(given: object) -> str:
+    """What to read as a quantity; "", which is none, for what cannot be one."""
+    if isinstance(given, str):
+        return given if len(given) <= _MOST_CHARACTERS else ""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return ""
+    return str(given) if isinstance(given, float) or given.bit_length() <= _MOST_CHARACTERS else ""
 
 
 def nano(text: object) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Labels = Mapping[str, str]
 _INT: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_INT64_DIGITS: Final = 19
+_FEW: Final = 16
 _INT64: Final = range(-(2**63), 2**63)
 
 
@@ -23,8 +25,27 @@ def _int64(text: str) -> int | None:
     """A base 10 int64 as Go parses it, else None."""
     if not _INT.fullmatch(text):
         return None
-    value = int(text)
+    digits = text.lstrip("+-").lstrip("0")
+    if len(digits) > _INT64_DIGITS:
+        return None
+    value = int(digits or "0") * (-1 if text[0] == "-" else 1)
     return value if value in _INT64 else None
+
+
+class _Many(tuple[str, ...]):
+    """Values to look for one in, often: each Node or Pod is asked whether its label is among them."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._set = frozenset(self)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._set
+
+
+def _values(values: Iterable[str] | None) -> tuple[str, ...]:
+    """A tuple. Where there are many, looking for one takes no longer than among few."""
+    kept = tuple(values or ())
+    return kept if len(kept) <= _FEW else _Many(kept)
 
 
 class Requirement(NamedTuple):
@@ -60,7 +81,7 @@ class Requirement(NamedTuple):
 
 def _requirements(expressions: Iterable[SelectorRequirement] | None) -> tuple[Requirement, ...]:
     return tuple(
-        Requirement(e.get("key", ""), e.get("operator", ""), tuple(e.get("values") or ()))
+        Requirement(e.get("key", ""), e.get("operator", ""), _values(e.get("values")))
         for e in expressions or ()
     )
 

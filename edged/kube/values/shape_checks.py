@@ -1,7 +1,8 @@
 """Checks a decoded object against a shape of shapes.py, and names the field that is wrong. Pure.
 
-For objects that no API server has checked, such as those of a file. Only what edged reads is checked: that it has the
-kind that its reader expects, and that amounts are amounts. Called by scheduling/simulation/cluster_state.py.
+Only what edged reads is checked: that it has the kind that its reader expects, and that amounts are amounts. For
+objects of files (scheduling/simulation/cluster_state.py), and for those that a scheduler hears of: an aggregated API
+server, or one that is broken, sends what no reader expects, and that has to cost this object only.
 """
 
 from __future__ import annotations
@@ -10,9 +11,22 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, Required, get_args, get_origin, get_type_hints, is_typeddict
 
+from edged.errors import EdgedError, shown
+from edged.kube.values import shapes
 from edged.kube.values.quantity import QuantityError, nano
 from edged.kube.values.shapes import Quantity
 
+SHAPES: Final[Mapping[str, type]] = {
+    "Node": shapes.Node, "Namespace": shapes.Namespace, "PersistentVolume": shapes.PersistentVolume,
+    "StorageClass": shapes.StorageClass, "PriorityClass": shapes.PriorityClass, "CSINode": shapes.CSINode,
+    "CSIDriver": shapes.CSIDriver, "VolumeAttachment": shapes.VolumeAttachment, "Pod": shapes.Pod,
+    "PersistentVolumeClaim": shapes.PersistentVolumeClaim, "CSIStorageCapacity": shapes.CSIStorageCapacity,
+    "PodDisruptionBudget": shapes.PodDisruptionBudget, "Service": shapes.PlainSelecting,
+    "ReplicationController": shapes.PlainSelecting, "ReplicaSet": shapes.Workload, "StatefulSet": shapes.Workload,
+}  # fmt: skip
+"""Kind -> what the scheduler reads of its objects."""
+
+_LONGEST_NAME: Final = 253
 _WORDS: Final[Mapping[type, str]] = {
     dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "an integer", float: "a number",
 }  # fmt: skip
@@ -26,6 +40,10 @@ class Problem(NamedTuple):
         return Problem(place + self.path, self.text)
 
 
+class ShapeError(EdgedError):
+    """An object has another shape than Kubernetes gives to its kind."""
+
+
 Check = Callable[[object], Problem | None]
 _NULL: Final = Problem("", "must not be null")
 
@@ -37,6 +55,29 @@ def problem(value: object, shape: object) -> str:
     if found is None:
         return ""
     return f"{found.path.removeprefix('.')}: {found.text}" if found.path else found.text
+
+
+def check_object(kind: str, obj: object) -> None:
+    """Raises ShapeError (`Node n1: spec.taints[0].key: must be a string, not a list`) for an object of one of the kinds
+    of SHAPES that cannot be read."""
+    if found := problem(obj, SHAPES[kind]) if obj is not None else "must not be null":
+        raise ShapeError(f"{kind} {_name_of(obj)}: {found}")
+
+
+def check_part(kind: str, obj: object, part: object, shape: object, path: str) -> None:
+    """The same for a part of the object, which stands at `path`."""
+    if part is not None and (found := _check(shape)(part)) is not None:
+        place = found.below(path)
+        raise ShapeError(f"{kind} {_name_of(obj)}: {place.path}: {place.text}")
+
+
+def _name_of(obj: object) -> str:
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    if not isinstance(metadata, dict):
+        return "without metadata"
+    names = [metadata.get("namespace"), metadata.get("name")]
+    texts = [each if isinstance(each, str) else shown(each) for each in names if each]
+    return "/".join(text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "..." for text in texts)
 
 
 @cache
@@ -105,7 +146,7 @@ def _values(check: Check) -> Check:
         for key, item in value.items():
             found = _wrong(str, key) if not isinstance(key, str) else _NULL if item is None else check(item)
             if found is not None:
-                return found.below(f".{key}" if str(key).isidentifier() else f"[{key}]")
+                return found.below(f".{key}" if str(key).isidentifier() else f"[{shown(key).strip(chr(39))}]")
         return None
 
     return check_dict

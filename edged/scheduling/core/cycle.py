@@ -561,7 +561,7 @@ def evaluate(
 
     `pods` without a node that have `status.nominatedNodeName` count as nominated. `objects`: of other kinds
     (objects.py), each with its `kind`. Raises CycleError,
-    QuantityError; ConfigError for a bad ProfileConfig. A built Profile must not wait (no guests) and must not
+    ShapeError; ConfigError for a bad ProfileConfig. A built Profile must not wait (no guests) and must not
     read its own handle.
     """
     pods = list(pods)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from edged.kube.values.selectors import LabelSelector, parse_label_selector
+from edged.kube.values.shape_checks import check_object
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
@@ -38,7 +39,8 @@ class DisruptionBudget(NamedTuple):
 
 
 def parse_budget(obj: Mapping[str, Any]) -> DisruptionBudget:
-    """A policy/v1 PodDisruptionBudget as decoded JSON."""
+    """A policy/v1 PodDisruptionBudget as decoded JSON. Raises ShapeError."""
+    check_object("PodDisruptionBudget", obj)
     status = obj.get("status") or {}
     return DisruptionBudget(
         obj["metadata"].get("namespace") or "default",

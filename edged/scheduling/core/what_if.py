@@ -124,7 +124,7 @@ def preempt(
 ) -> tuple[Evaluation, PostFilterResult, Candidate | None]:
     """One full cycle on lists of Node, Pod and PodDisruptionBudget objects, preemption included.
 
-    The Candidate is whom it would evict, None for nobody. Raises CycleError, QuantityError, ConfigError.
+    The Candidate is whom it would evict, None for nobody. Raises CycleError, ShapeError, ConfigError.
     """
     pods = list(pods)
     _, parser, snapshot = offline(nodes, [*pods, pod])

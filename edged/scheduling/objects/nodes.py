@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
-from edged.kube.values.quantity import QuantityError
+from edged.kube.values.shape_checks import check_object
 from edged.scheduling.core.cluster_events import Action
 from edged.scheduling.objects.pods import HostPort, ObjectSource, PodInfo, Taint
 from edged.scheduling.objects.resource_amounts import Resources, allocatable
@@ -77,7 +77,8 @@ class NodeParser:
         self._source = source
 
     def parse(self, obj: Mapping[str, Any]) -> Node:
-        """Raises QuantityError for amounts that are none."""
+        """Raises EdgedError, mostly a ShapeError that names the object and the field, for what is no Node."""
+        check_object("Node", obj)
         metadata: ObjectMeta = obj["metadata"]
         spec: NodeSpec = obj["spec"] if obj.get("spec") else {}
         status: NodeStatus = obj["status"] if obj.get("status") else {}
@@ -90,10 +91,7 @@ class NodeParser:
             Taint(t["key"], t.get("value") or "", t.get("effect") or "") for t in spec.get("taints") or ()
         )
         node.unschedulable = bool(spec.get("unschedulable"))
-        try:
-            amounts = allocatable(status.get("allocatable"))
-        except QuantityError as error:
-            raise error.of("Node", obj) from None
+        amounts = allocatable(status.get("allocatable"))
         node.pod_limit = amounts.pop("pods", 0)
         node.allocatable = amounts
         node.images = {

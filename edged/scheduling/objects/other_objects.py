@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from edged.errors import EdgedError
 from edged.kube.values.names import NamespacedName, key_of
-from edged.kube.values.quantity import QuantityError
 from edged.kube.values.selectors import LabelSelector, Requirement, parse_label_selector
+from edged.kube.values.shape_checks import check_object
 from edged.scheduling.objects import storage_objects as storage
 from edged.scheduling.objects.storage_objects import Capacity, Claim, CSIDriver, CSINode, StorageClass, Volume
 
@@ -81,12 +81,11 @@ class Objects:
     # --- telling
 
     def put(self, kind: str, obj: dict[str, object]) -> tuple[Any, Any]:
-        """An object was added or changed. Returns it as it was before, and as it is now. Raises QuantityError."""
+        """An object was added or changed. Returns it as it was before, and as it is now. Raises ShapeError, and
+        stays as it was."""
+        check_object(kind, obj)
         key = key_of(obj)
-        try:
-            new = PARSERS[kind](obj)
-        except QuantityError as error:
-            raise error.of(kind, obj) from None
+        new = PARSERS[kind](obj)
         old = self._exchange(kind, key, new)
         return old, new
 

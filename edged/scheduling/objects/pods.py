@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from edged.json_text import dumps
+from edged.kube.values import shapes
 from edged.kube.values.names import NamespacedName
-from edged.kube.values.quantity import QuantityError
 from edged.kube.values.selectors import (
     LabelSelector,
     NodeSelector,
@@ -24,6 +24,8 @@ from edged.kube.values.selectors import (
     parse_node_selector,
     parse_preferred,
 )
+from edged.kube.values.shape_checks import check_object, check_part
+from edged.kube.values.shapes import ObjectMeta, PodStatus
 from edged.scheduling.objects.features import required_features
 from edged.scheduling.objects.pod_volumes import Disk, PodClaim, claims, disks, relevant_volumes
 from edged.scheduling.objects.resource_amounts import (
@@ -35,14 +37,11 @@ from edged.scheduling.objects.resource_amounts import (
 )
 
 if TYPE_CHECKING:
-    from edged.kube.values import shapes
     from edged.kube.values.shapes import (
         Container,
-        ObjectMeta,
         OwnerReference,
         PodAffinity,
         PodAffinityTerm,
-        PodStatus,
         TopologySpreadConstraint,
     )
 
@@ -232,7 +231,16 @@ class PodParser:
         self._labels: dict[bytes, dict[str, str]] = {}
 
     def parse(self, obj: Mapping[str, Any]) -> PodInfo:
-        """Raises QuantityError for amounts that are none."""
+        """Raises EdgedError, mostly a ShapeError that names the object and the field, for what is no Pod."""
+        check_part("Pod", obj, obj.get("metadata"), ObjectMeta, ".metadata")
+        check_part("Pod", obj, obj.get("status"), PodStatus, ".status")
+        try:
+            return self._parsed(obj)
+        except (AttributeError, LookupError, TypeError):
+            check_object("Pod", obj)
+            raise  # the object is a Pod: the mistake is here
+
+    def _parsed(self, obj: Mapping[str, Any]) -> PodInfo:
         metadata: ObjectMeta = obj["metadata"]
         spec: shapes.PodSpec = obj["spec"] if obj.get("spec") else {}
         status: PodStatus = obj["status"] if obj.get("status") else {}
@@ -250,10 +258,7 @@ class PodParser:
         pod.terminating = bool(metadata.get("deletionTimestamp"))
         pod.terminated = status.get("phase") in ("Succeeded", "Failed")
         pod.source = self._source
-        try:
-            pod.spec = self._shared_spec(pod.key.namespace, spec, status if pod.node_name else None)
-        except QuantityError as error:
-            raise error.of("Pod", obj) from None
+        pod.spec = self._shared_spec(obj, pod.key.namespace, spec, status if pod.node_name else None)
         return pod
 
     def _shared_labels(self, labels: dict[str, str] | None) -> dict[str, str]:
@@ -265,10 +270,13 @@ class PodParser:
             kept = self._labels[key] = {sys.intern(k): v for k, v in (labels or {}).items()}
         return kept
 
-    def _shared_spec(self, namespace: str, spec: shapes.PodSpec, status: PodStatus | None) -> PodSpec:
+    def _shared_spec(
+        self, obj: Mapping[str, Any], namespace: str, spec: shapes.PodSpec, status: PodStatus | None
+    ) -> PodSpec:
         key = _fingerprint(namespace, spec, status)
         kept = self._specs.get(key)
         if kept is None:
+            check_part("Pod", obj, spec, shapes.PodSpec, ".spec")
             kept = self._specs[key] = _parse_spec(namespace, spec, status)
         return kept
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import trio
 
+from edged.errors import EdgedError
 from edged.kube.informers import Change
-from edged.kube.values.quantity import QuantityError
 from edged.process.boundary import boundary
 from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.queue_events import EVENT_LOST
@@ -65,7 +65,7 @@ class ClusterFeed:
         with boundary(self._log, "object", f"pod {change.key}") as reading:
             try:
                 pod = self._state.pod_parser.parse(change.object)
-            except QuantityError as error:
+            except EdgedError as error:
                 self._log.warning("pod cannot be read", pod=str(change.key), error=str(error))
                 return False
             with self._unit("pod", change) as unit:
@@ -83,7 +83,7 @@ class ClusterFeed:
         with boundary(self._log, "object", f"node {change.key.name}") as reading:
             try:
                 node = self._node_parser.parse(change.object)
-            except QuantityError as error:
+            except EdgedError as error:
                 self._log.warning("node cannot be read", node=change.key.name, error=str(error))
                 return False
             with self._unit("node", change) as unit:

@@ -11,7 +11,7 @@ The condition and the event are kube-scheduler's own words.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import trio
@@ -100,8 +100,16 @@ class Evictions:
         if informer is None:
             return ()
         if self._parsed[0] != informer.generation:
-            self._parsed = (informer.generation, tuple(parse_budget(obj) for obj in informer.items()))
+            self._parsed = (informer.generation, tuple(self._readable(informer)))
         return self._parsed[1]
+
+    def _readable(self, informer: Informer) -> Iterator[DisruptionBudget]:
+        """A budget that cannot be read protects nothing, and no Pod waits for it."""
+        for obj in informer.items():
+            try:
+                yield parse_budget(obj)
+            except EdgedError as error:
+                self._log.warning("object cannot be read", kind="PodDisruptionBudget", error=str(error))
 
     async def ask_extenders(self, pod: PodInfo, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         return await run_extender_preemption(self._state.algorithm.extenders, pod, candidates)

@@ -10,8 +10,8 @@ from typing import Any
 
 import trio
 
+from edged.errors import EdgedError
 from edged.kube import writes as api
-from edged.kube.values.quantity import QuantityError
 from edged.process.boundary import boundary, describe
 from edged.scheduling.core import binding
 from edged.scheduling.core.framework import PostFilterResult
@@ -131,8 +131,8 @@ class FailedAttempts:
             obj = self._environment.pods.get(pod.key)
             try:
                 present = self._state.pod_parser.parse(obj) if obj is not None else None
-            except QuantityError:
-                return None, None  # it was logged when the informer told of it
+            except EdgedError:
+                return pod, None  # it was logged when the informer told of it
             gone = present is None or present.uid != pod.uid or present.node_name
             return (None, None) if gone else (present, obj)
         return pod, None

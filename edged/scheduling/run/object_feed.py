@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import trio
 
+from edged.errors import EdgedError
 from edged.kube.informers import Change, Handler, Informer, Prune, Subscription
 from edged.kube.values.names import GroupVersionResource
-from edged.kube.values.quantity import QuantityError
 from edged.process.boundary import boundary
 from edged.scheduling.objects import other_objects as objects
 from edged.scheduling.objects.other_objects import Objects
@@ -43,7 +43,8 @@ Told = Callable[[str, object, object], None]
 
 def _only_selector(obj: dict[str, Any]) -> None:
     """Services and workloads: a ReplicaSet's template alone is most of a cluster's bytes."""
-    obj["spec"] = {"selector": (obj.get("spec") or {}).get("selector")}
+    if isinstance(obj.get("spec"), dict):
+        obj["spec"] = {"selector": obj["spec"].get("selector")}
     _only_spec(obj)
     obj["metadata"].pop("annotations", None)
 
@@ -60,7 +61,8 @@ def _only_spec(obj: dict[str, Any]) -> None:
 
 def _only_phase(obj: dict[str, Any]) -> None:
     """Claims and volumes."""
-    obj["status"] = {"phase": (obj.get("status") or {}).get("phase")}
+    if isinstance(obj.get("status"), dict):
+        obj["status"] = {"phase": obj["status"].get("phase")}
 
 
 def _all_but_parameters(obj: dict[str, Any]) -> None:
@@ -136,7 +138,7 @@ class ObjectFeed:
                     return False
                 try:
                     old, new = self._objects.put(kind, change.object)
-                except QuantityError as error:
+                except EdgedError as error:
                     self._log.warning("object cannot be read", kind=kind, name=str(change.key), error=str(error))
                     return False
                 self._told(kind, old, new)

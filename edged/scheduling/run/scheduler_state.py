@@ -51,7 +51,7 @@ class Environment:
     def still_waits(self, pod: PodInfo) -> bool:
         """The Pod still exists and has no node."""
         obj = self.pods.get(pod.key)
-        return obj is not None and obj["metadata"].get("uid") == pod.uid and not obj["spec"].get("nodeName")
+        return obj is not None and obj["metadata"].get("uid") == pod.uid and not (obj.get("spec") or {}).get("nodeName")
 
 
 @dataclass(frozen=True, slots=True)

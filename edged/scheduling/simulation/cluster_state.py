@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from edged.errors import ConfigError
-from edged.kube.values import shapes
 from edged.kube.values.names import NamespacedName, key_of
-from edged.kube.values.shape_checks import problem
+from edged.kube.values.shape_checks import SHAPES, problem
 
 Object = dict[str, Any]
 
@@ -22,14 +21,6 @@ CLUSTER_SCOPED: Final = frozenset(
     {"Node", "Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CSINode", "CSIDriver",
      "VolumeAttachment"}
 )  # fmt: skip
-SHAPES: Final = {
-    "Node": shapes.Node, "Namespace": shapes.Namespace, "PersistentVolume": shapes.PersistentVolume,
-    "StorageClass": shapes.StorageClass, "PriorityClass": shapes.PriorityClass, "CSINode": shapes.CSINode,
-    "CSIDriver": shapes.CSIDriver, "VolumeAttachment": shapes.VolumeAttachment, "Pod": shapes.Pod,
-    "PersistentVolumeClaim": shapes.PersistentVolumeClaim, "CSIStorageCapacity": shapes.CSIStorageCapacity,
-    "PodDisruptionBudget": shapes.PodDisruptionBudget, "Service": shapes.PlainSelecting,
-    "ReplicationController": shapes.PlainSelecting, "ReplicaSet": shapes.Workload, "StatefulSet": shapes.Workload,
-}  # fmt: skip
 KINDS: Final = frozenset(SHAPES)
 EXPORT_KEYS: Final = {
     "pods": "Pod", "nodes": "Node", "pvs": "PersistentVolume", "pvcs": "PersistentVolumeClaim",

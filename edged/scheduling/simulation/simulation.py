@@ -142,7 +142,7 @@ class Simulation(OfflineHandle):
         )
 
     async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
-        """Until no Pod that waits could be placed. `progress(attempts, waiting Pods)`. Raises QuantityError for objects
+        """Until no Pod that waits could be placed. `progress(attempts, waiting Pods)`. Raises EdgedError for objects
         that cannot be read."""
         if not self._profiles:
             raise RuntimeError("use() comes first")
@@ -314,7 +314,7 @@ class Simulation(OfflineHandle):
 
 
 def _objects(state: ClusterState) -> Objects:
-    """What plugins decide by beside Pods and Nodes: all of it is known. Raises QuantityError."""
+    """What plugins decide by beside Pods and Nodes: all of it is known. Raises EdgedError."""
     objects = Objects()
     objects.ready.update(PARSERS)
     for kind in PARSERS:

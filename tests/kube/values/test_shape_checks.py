@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from edged.kube.values import shapes
-from edged.kube.values.shape_checks import problem
+from edged.kube.values.shape_checks import SHAPES, ShapeError, check_object, problem
 from edged.scheduling.core.cycle import evaluate
 from edged.scheduling.objects.other_objects import PARSERS
-from edged.scheduling.simulation.cluster_state import SHAPES
 from tests.scheduling.makers import node, pod
 
 WHEN = "DuringSchedulingIgnoredDuringExecution"
@@ -106,3 +105,28 @@ def test_what_passes_can_be_read() -> None:
 
 def test_every_kind_has_a_shape() -> None:
     assert set(SHAPES) == {*PARSERS, "Node", "Pod", "PodDisruptionBudget", "PriorityClass"}
+
+
+NODE = {"metadata": {"name": "n", "labels": {"cpu": "abc"}}, "status": {"allocatable": {"pods": "10", "cpu": "abc"}}}
+POD = {
+    "metadata": {"namespace": "d", "name": "p"},
+    "spec": {"containers": [{"name": "abc"}, {"name": "b", "resources": {"limits": {"memory": "abc"}}}]},
+}
+
+
+@pytest.mark.parametrize(("kind", "obj", "where"), [
+    ("Node", NODE, "Node n: status.allocatable.cpu: "),
+    ("Pod", POD, "Pod d/p: spec.containers[1].resources.limits.memory: "),
+    ("CSIStorageCapacity", {"metadata": {"name": "c"}, "capacity": "abc"}, "CSIStorageCapacity c: capacity: "),
+])  # fmt: skip
+def test_the_object_and_the_field_are_named(kind: str, obj: object, where: str) -> None:
+    with pytest.raises(ShapeError) as refused:
+        check_object(kind, obj)
+    assert str(refused.value) == f"{where}'abc' is not a quantity, such as 500m, 2 or 1.5Gi"
+
+
+@pytest.mark.parametrize("obj", [None, [], {}, {"metadata": []}, {"metadata": {"name": ["x"] * 9999}}])
+def test_what_is_no_object_at_all_is_named_as_well_as_can_be(obj: object) -> None:
+    with pytest.raises(ShapeError) as refused:
+        check_object("Node", obj)
+    assert str(refused.value).startswith("Node ") and len(str(refused.value)) < 200

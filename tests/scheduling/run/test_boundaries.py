@@ -37,6 +37,11 @@ class Lines:
         style = LogStyle("json", journal=False)
         self.log = Logger(style, write=lambda line: self.events.append(json.loads(line)), clock=lambda: 7.0)
 
+    def unreadable(self):
+        """What the objects are that could not be read; there are no internal errors beside them."""
+        assert not self.units()
+        return [event["error"] for event in self.events if event["msg"].endswith("cannot be read")]
+
     def units(self):
         return [event["unit"] for event in self.events if event["msg"] == "internal error"]
 
@@ -323,7 +328,26 @@ def test_a_pod_that_cannot_be_read_is_left_out():
     world, lines = world_with_log([node("a")], [broken_object("bad"), pod("good")])
     play(world, settle)
     assert set(world.writes.bound) == {"default/good"}
-    assert lines.units() == ["object"]
+    assert lines.unreadable() == ["Pod default/bad: spec.containers: must be a list, not an integer"]
+
+
+@ERRORS
+def test_a_reader_that_breaks_costs_the_object_only(make):
+    world, lines = world_with_log([node("bad"), node("a")], [pod("bad"), pod("good")])
+
+    def breaking(parse):
+        def read(obj):
+            if obj["metadata"]["name"] == "bad":
+                raise make()
+            return parse(obj)
+
+        return read
+
+    for parser in (world.scheduler.state.pod_parser, world.scheduler._feed._node_parser):
+        parser.parse = breaking(parser.parse)
+    play(world, settle)
+    assert world.writes.bound == {"default/good": "a"}
+    assert lines.units() == ["object", "object"]
 
 
 def test_a_pod_that_cannot_be_read_any_more_goes_when_it_is_deleted():
@@ -340,7 +364,7 @@ def test_a_pod_that_cannot_be_read_any_more_goes_when_it_is_deleted():
         assert world.writes.bound == {"default/good": "a"}
 
     play(world, script)
-    assert set(lines.units()) == {"object"}
+    assert set(lines.unreadable()) == {"Pod default/bad: spec.containers: must be a list, not an integer"}
 
 
 def test_a_waiting_pod_that_cannot_be_read_any_more_is_tried_as_it_was():
@@ -364,7 +388,8 @@ def test_a_node_that_cannot_be_read_is_left_out():
     broken["spec"]["taints"] = [17]
     world, lines = world_with_log([broken, node("a")], [pod("good")])
     play(world, settle)
-    assert world.writes.bound == {"default/good": "a"} and lines.units() == ["object"]
+    assert world.writes.bound == {"default/good": "a"}
+    assert lines.unreadable() == ["Node broken: spec.taints[0]: must be an object, not an integer"]
 
 
 def test_an_event_that_breaks_half_way_wakes_all_that_wait():
@@ -398,7 +423,8 @@ def test_an_object_of_another_kind_that_cannot_be_read_is_left_out():
     )  # fmt: skip
     play(cluster, settle)
     assert set(cluster.writes.bound) == {"default/good"}
-    assert set(lines.units()) == {"object"} and holds_nothing(cluster)
+    where = "PersistentVolumeClaim default/bad: spec.resources"
+    assert lines.unreadable() == [f"{where}: must be an object, not an integer"] and holds_nothing(cluster)
 
 
 # --- extenders
