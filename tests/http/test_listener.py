@@ -773,3 +773,56 @@ def test_new_connections_use_a_reloaded_certificate(tmp_path):
             with pytest.raises(trio.BrokenResourceError):
                 await tls_connect(server, client_context(one))
     run(main)
+
+
+def test_renegotiation_is_refused_and_harms_nobody(state):
+    """A TLS 1.2 client that asks for it (openssl's `R`)."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("there is no openssl program")
+
+    async def main() -> None:
+        tls = ServerTls(TlsFiles(state / "tls.crt", state / "tls.key"))
+        async with serving(tls=tls.context) as server:
+            port = server.address[1]
+            command = [program, "s_client", "-tls1_2", "-connect", f"127.0.0.1:{port}"]
+            asking = await trio.run_process(
+                command, stdin=b"R\n", capture_stdout=True, capture_stderr=True, check=False
+            )
+            assert b"RENEGOTIATING" in asking.stdout + asking.stderr
+            assert b"no renegotiation" in asking.stderr.lower(), asking.stderr
+            client = await tls_connect(server, client_context(state))
+            await client.send_all(GET)
+            assert (await read_response(client))[0] == 200
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum: 1\r\nHost: other\r\n\r\n", [200, 200]),
+        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc\r\n0\r\n\r\n", [400]),  # longer than it says
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n", [400]),  # shorter
+        (b"Transfer-Encoding: chunked\r\n\r\n-1\r\nabc\r\n0\r\n\r\n", [400]),
+        (b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc", [400]),
+        (b"Content-Length: 2\r\n\r\nabc", [200, 400]),  # the rest is no request
+        (b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc", [400]),
+        (b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc", [400]),
+        (b"Content-Length: -3\r\n\r\nabc", [400]),
+        (b"Expect: 200-maybe\r\nContent-Length: 3\r\n\r\nabc", [417]),
+    ],
+)
+def test_bodies_with_trailers_and_wrong_lengths(sent, statuses):
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            await client.send_all(b"POST /v HTTP/1.1\r\nHost: a\r\n" + sent)
+            if statuses[-1] == 200:
+                await client.send_all(GET)
+            buffered = bytearray()
+            for status in statuses:
+                assert (await read_response(client, buffered))[0] == status
+            if statuses[-1] != 200:
+                assert await client.receive_some() == b""
+                assert server.listener._shared.refusals.counts == {str(statuses[-1]): 1}
+    run(main)

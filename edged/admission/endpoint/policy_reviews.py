@@ -105,4 +105,4 @@ def answer_within(query: str, timeout_s: float) -> float:
     if stated is not None:
         timeout_s = int(stated[1] or 0) * 60 + float(stated[2]) or timeout_s
     timeout_s = min(timeout_s, PATIENCE_S)
-    return timeout_s - min(max(timeout_s / 20, 0.1), 1.0)
+    return timeout_s - min(max(timeout_s / 10, 0.1), 1.0)

@@ -227,8 +227,8 @@ async def _run_rego(asked: _Call) -> bytes:
             b"".join(asked.payload),
             policy.budget,
             asked.deadline,
-            asked.seconds,
             services.log,
+            asked.seconds,
         )
 
 

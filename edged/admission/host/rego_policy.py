@@ -6,6 +6,7 @@ the exchange are abi/opa.py, the documents admission/rules/rego.py, the builtins
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -91,8 +92,8 @@ async def evaluate(
     document: bytes,
     budget: Budget,
     deadline: float,
-    seconds: float,
     log: Callable[[str], None],
+    seconds: float = math.inf,
 ) -> bytes:
     """The result of the policy's entrypoint, as JSON, by a fresh instance. Raises GuestError."""
     call = _call(template, Environment(now_ns=time.time_ns, log=log), log)
