@@ -101,8 +101,7 @@ class CustomResources:
         self._remembered, self._webhooks.was_registered = recalled
         self._known.set()
         self._make_plan(self._remembered)
-        for planned in self._plan.served.values():
-            await self._loads.load_remembered(planned)
+        await self._loads.load_all_remembered(self._plan)
         self._webhooks.published = self.specs()
 
     async def wait_known(self) -> None:

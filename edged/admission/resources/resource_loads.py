@@ -14,7 +14,7 @@ import trio
 
 from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.policy import Group, Policy, PolicySet, templates_of
-from edged.admission.host.policy_loader import PolicyLoader
+from edged.admission.host.policy_loader import NOT_YET, PolicyLoader
 from edged.admission.resources.plan import Object, Plan, Planned
 from edged.admission.resources.resource_configs import config_of, links_problem
 from edged.admission.rules.verdict import unexpected
@@ -28,6 +28,8 @@ FIRST_AGAIN_S = 2.0
 STUBBORN_FAILURES = 16
 """So many in a row wait for AGAIN_S."""
 CONCURRENT_LOADS = 4
+REMEMBERED_S = 30.0
+"""So long a start waits for what was served before it."""
 
 
 class Host(Protocol):
@@ -127,21 +129,33 @@ class Loads:
         self.policies = {name: policy for name, policy in self.policies.items() if name in names}
         return gone
 
-    async def load_remembered(self, planned: Planned) -> None:
-        """Without the network: what has to be fetched is fetched when the loop runs."""
+    async def load_all_remembered(self, plan: Plan) -> None:
+        """Without the network: what has to be fetched is fetched when the loop runs. Beside each other and within a
+        bound: what somebody's module takes to be compiled must not keep a start from answering for all the others."""
+        loader, templates = self._host.loader(), templates_of(self._host.served())
+        with trio.move_on_after(REMEMBERED_S):
+            async with trio.open_nursery() as nursery:
+                for planned in plan.served.values():
+                    nursery.start_soon(self.load_remembered, planned, loader, templates)
+        for planned in plan.served.values():
+            config = config_of(planned) if planned.name not in self.policies else None
+            if config is not None:
+                self.policies[planned.name] = loader.refused(config, NOT_YET, again=True)
+
+    async def load_remembered(self, planned: Planned, loader: PolicyLoader, templates: dict[str, Template]) -> None:
         with boundary(self._log, "load", planned.name) as unit:
-            await self._load_remembered(planned)
+            await self._load_remembered(planned, loader, templates)
         self._failed(planned, unit)
 
-    async def _load_remembered(self, planned: Planned) -> None:
-        config, loader = config_of(planned), self._host.loader()
+    async def _load_remembered(self, planned: Planned, loader: PolicyLoader, templates: dict[str, Template]) -> None:
+        config = config_of(planned)
         if config is None:
             return
         problem = planned.converted.problem or links_problem(config, self._module_dirs)
         if problem:
             self._take(planned, config, loader.refused(config, problem))
             return
-        policy = await loader.load_one(config, templates_of(self.policies), fetch=False)
+        policy = await loader.load_one(config, templates, fetch=False)
         self._take(planned, config, policy)
         if policy.is_waiting:
             del self._attempts[planned.name]

@@ -11,6 +11,7 @@ import trio.testing
 
 from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.policy import Group, Policy, PolicySet
+from edged.admission.host.policy_loader import NOT_YET
 from edged.admission.resources.conversion import Limits
 from edged.admission.resources.plan import Plan, make_plan
 from edged.admission.resources.resource_loads import Loads
@@ -117,3 +118,34 @@ def test_an_object_that_goes_ends_its_load() -> None:
             await loads.wait_idle()
 
     assert not run(host, main).policies
+
+
+def test_a_start_does_not_wait_for_one_that_takes_long_to_compile() -> None:
+    """A tenant's module may take all the time there is, at each start. It rejects until it is loaded."""
+
+    class Compiling(Registries):
+        async def load_one(self, config: PolicyConfig, templates: object, *, fetch: bool) -> Policy:
+            assert not fetch
+            await trio.sleep(3600.0 if "bomb" in config.module else 0.1)
+            return await super().load_one(config, templates, fetch=fetch)
+
+        def refused(self, config: PolicyConfig, error: str, *, again: bool = False) -> Policy | Group:
+            assert again
+            return Policy(config, b"{}", Grants((), frozenset()), 1.0, Budget(), error=error)
+
+    host = Compiling({"bomb": 0.1})
+
+    async def main(loads: Loads, nursery: trio.Nursery) -> None:
+        remembered = plan(a="bomb", **{f"good{n}": "quick" for n in range(5)}, z="bomb")
+        with trio.fail_after(60):
+            await loads.load_all_remembered(remembered)
+        assert {name: policy.error for name, policy in loads.policies.items()} == {
+            **{f"namespaced-team-good{n}": None for n in range(5)},
+            "namespaced-team-a": NOT_YET,
+            "namespaced-team-z": NOT_YET,
+        }
+        loads.begin(remembered, nursery)
+        assert loads.is_loading("namespaced-team-a") and not loads.is_loading("namespaced-team-good0")
+        nursery.cancel_scope.cancel()
+
+    run(host, main)
