@@ -222,7 +222,7 @@ def _fill(api: Api, count: int) -> None:
 
 ROWS = (
     Row("hostile-abis", "the same, over ten policies of four ABIs", several_abis, timeout_s=900),
-    Row("hostile-shapes", "20 reviews of 3 MB at once, of each of 14 shapes", hostile_shapes, timeout_s=900),
+    Row("hostile-shapes", "20 reviews of 3 MB at once, 14 shapes", hostile_shapes, quick=True, timeout_s=900),
     Row("large-reviews", "1 and 4 reviews of 36 MB: escaped, object and old object", large_reviews),
     Row("field-masks", "a list of 3 MB asked for with 64 field masks", field_masks),
 )

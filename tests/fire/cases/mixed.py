@@ -109,7 +109,7 @@ class Life:
 
 def mixed(context: Context, tally: Tally) -> None:
     """For as long as --seconds says."""
-    seconds = context.seconds or context.scaled(600.0, 45.0)
+    seconds = context.seconds or context.scaled(600.0, 30.0)
     with (
         context.cluster() as cluster,
         context.edged(kubeconfig=cluster.kubeconfig, policies=policies(0), toml=SCHEDULER) as edged,
