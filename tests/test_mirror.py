@@ -105,6 +105,7 @@ OF_NO_FILE = {
     "sandbox/test_failures.py",
     "sandbox/test_kubectl.py",
     "scheduling/guests/test_guest_everything.py",
+    "scheduling/run/test_growth.py",
     "scheduling/run/test_hostile_objects.py",
     "wasm/test_failures.py",
     "wasm/test_interpreters.py",

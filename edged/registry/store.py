@@ -37,6 +37,7 @@ from edged.wasm.module_file import digest_of, is_whole
 SCHEMES = ("registry", "https", "http")
 RECORDS = ".digests"
 TRIES = 20
+_MOST_SEEN = 4096
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -114,8 +115,15 @@ class Store:
             with suppress(OSError), self._locked():
                 if identity(path) == before:
                     self._record(path, digest)
-        self._seen[path] = before
+        self._take_note(path, before)
         return ""
+
+    def _take_note(self, path: Path, found: Identity | None) -> None:
+        """One that is forgotten is read once more when it is used again."""
+        self._seen.pop(path, None)
+        self._seen[path] = found
+        if len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
 
     def items(self) -> Iterator[Stored]:
         """In the order of their URLs."""
@@ -162,7 +170,7 @@ class Store:
         with self._locked():
             self._record(path, digest)
             os.replace(temporary, path)
-            self._seen[path] = identity(path)
+            self._take_note(path, identity(path))
         sync_folder(path.parent)
 
     def remove(self, url: str) -> bool:

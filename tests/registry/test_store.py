@@ -194,3 +194,12 @@ def test_what_moves():
     assert is_moving("registry://h/p") and is_moving("registry://h/p:latest")
     assert not is_moving("registry://h/p:v1") and not is_moving(f"registry://h/p@{DIGEST}")
     assert not is_moving("https://h/latest")
+
+
+def test_what_a_store_has_seen_has_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("edged.registry.store._MOST_SEEN", 3)
+    store = Store(tmp_path)
+    paths = [store.keep(f"https://h/p{number}.wasm", b"\0asm%d" % number) for number in range(5)]
+    assert [store.is_known(path) for path in paths] == [False, False, True, True, True]
+    assert store.examine(paths[0]) == "" and store.is_known(paths[0])
+    assert [store.is_known(path) for path in paths] == [True, False, False, True, True]

@@ -16,7 +16,7 @@ from edged.scheduling.objects.pods import PodInfo
 
 
 class GuestWorld:
-    """`abi.scheduler.World` over a Handle. Raises `EncodeError` for objects that no API server would send."""
+    """`abi.scheduler.World` over a Handle. Raises `EncodeError` for Pods that no API server would send."""
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
@@ -25,7 +25,10 @@ class GuestWorld:
 
     def node(self, name: str) -> bytes:
         info = self._handle.snapshot.get(name)
-        return b"" if info is None else self._nodes.node(_source(info))
+        if info is None:
+            return b""
+        self._nodes.keep(self._handle.snapshot.names)
+        return self._nodes.node(_source(info))
 
     def node_list(self) -> bytes:
         return self._nodes.node_list([_source(info) for info in self._handle.snapshot.nodes])
@@ -33,6 +36,7 @@ class GuestWorld:
     def encode_nodes(self) -> Iterator[None]:
         """Encodes what `node_list` will need, one node per step: so that no guest waits long for a first
         list."""
+        self._nodes.keep(self._handle.snapshot.names)
         for info in self._handle.snapshot.nodes:
             source = _source(info)
             if not self._nodes.known(source):

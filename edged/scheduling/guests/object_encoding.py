@@ -11,7 +11,8 @@ Pure. `encode` does it; `PodEncodings` and `NodeEncodings` keep what was encoded
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +25,8 @@ from edged.protobuf_wire import BYTES, VARINT, delimited, varint
 from edged.protobuf_wire import tag as field_tag
 from edged.scheduling.guests.protobuf_fields import MESSAGES
 
+_NAMES: Final = ("name", "namespace", "uid", "resourceVersion")
+_FEW_NODES: Final = 16
 _SCALARS: Final = ("bool", "int32", "int64")
 _Encoder = Callable[[Any], bytes]
 
@@ -343,8 +346,25 @@ class PodEncodings:
 NodeSource = tuple[str, object, Callable[[], Mapping[str, Any]]]
 
 
+def encode_what_can_be(message: str, obj: Mapping[str, Any]) -> bytes:
+    """As `encode`, without the parts (metadata but for the names, spec, status) that have types of another world. For
+    objects of others: what is wrong with one of them must not fail whoever looks at all."""
+    try:
+        return encode(message, obj)
+    except EncodeError:
+        metadata = obj["metadata"]
+        names = {key: metadata[key] for key in _NAMES if isinstance(metadata.get(key), str)}
+        kept: dict[str, Any] = {"metadata": names}
+        for name, part in obj.items():
+            with suppress(EncodeError):
+                encode(message, {name: part})
+                kept[name] = part
+        return encode(message, kept)
+
+
 class NodeEncodings:
-    """Encoded Nodes by name, each kept while its version is the same object; and the NodeList they make."""
+    """Encoded Nodes by name, each kept while its version is the same object; and the NodeList they make. Of a Node that
+    has fields of other types than Kubernetes' the part with the field is missing."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, tuple[object, bytes]] = {}
@@ -360,8 +380,14 @@ class NodeEncodings:
         name, version, load = source
         kept = self._nodes.get(name)
         if kept is None or kept[0] is not version:
-            kept = self._nodes[name] = (version, encode("Node", load()))
+            kept = self._nodes[name] = (version, encode_what_can_be("Node", load()))
         return kept[1]
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forgets the other Nodes, once those that are gone are as many as those that are there."""
+        if len(self._nodes) > 2 * len(names) + _FEW_NODES:
+            there = frozenset(names)
+            self._nodes = {name: kept for name, kept in self._nodes.items() if name in there}
 
     def node_list(self, sources: Iterable[NodeSource]) -> bytes:
         """A NodeList with empty list metadata, the items in the order given. Other Nodes are forgotten."""

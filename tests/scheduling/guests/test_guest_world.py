@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
+from edged.kube.values.names import NamespacedName
 from edged.scheduling.guests.guest_world import GuestWorld
+from edged.scheduling.guests.object_encoding import encode_what_can_be
+from tests.hostile_values import described, mutations
 from tests.scheduling.guests.protobuf_decode import decode
 from tests.scheduling.guests.support import FakeHandle, FakeWaitingPod, node, offline, pod
 
@@ -57,3 +62,35 @@ def test_a_pod_that_is_gone_keeps_its_identity():
         "namespace": "default",
         "uid": "uid-p",
     }
+
+
+def test_nodes_that_are_gone_are_forgotten_by_and_by():
+    guests, handle = world()
+    for number in range(500):
+        _, _, handle.snapshot = offline([node(f"n{number}")], [])
+        assert guests.node(f"n{number}")
+    assert len(guests._nodes._nodes) < 50
+
+
+def test_a_hostile_node_costs_only_the_part_that_is_wrong():
+    """Guests that list nodes would fail for every Pod otherwise."""
+    odd = node("odd", zone="z")
+    odd["spec"]["podCIDR"] = 5
+    named = {"metadata": {"name": "named", "labels": {"zone": "z"}, "generation": []}, "status": {"images": 5}}
+    _, _, snapshot = offline([node("a"), node("odd", zone="z"), node("named")], [])
+    guests = GuestWorld(FakeHandle(snapshot))
+    for info, obj in zip(snapshot.nodes, (node("a"), odd, named), strict=True):
+        assert info.node is not None
+        info.node.source = {NamespacedName("", info.name): obj}.get
+    assert len(list(guests.encode_nodes())) == 3
+    first, second, third = decode("NodeList", guests.node_list())["items"]
+    assert first["spec"] == node("a")["spec"] and first["status"] == node("a")["status"]
+    assert second["metadata"]["labels"] == {"zone": "z"} and second["status"] == odd["status"]
+    assert "spec" not in second
+    assert third["metadata"] == {"name": "named"}
+
+
+def test_whatever_a_node_is_it_can_be_listed():
+    for path, obj in mutations(node("a"), Random(1), each=6):
+        if isinstance(obj, dict) and isinstance(obj.get("metadata"), dict) and obj["metadata"].get("name") == "a":
+            assert encode_what_can_be("Node", obj), described(path, obj)
