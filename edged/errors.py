@@ -90,6 +90,16 @@ def did_you_mean_or_all(word: str, known: Iterable[str]) -> str:
     return near or (f"; there are: {', '.join(names)}" if 0 < len(names) <= _FEW else "")
 
 
+def cut(text: str, most: int) -> str:
+    """At most `most` bytes of UTF-8; a text that was cut ends with " ..."."""
+    if len(text) * 4 <= most:
+        return text
+    data = text[: most + 1].encode(errors="replace")
+    if len(data) <= most:
+        return text
+    return data[: most - 4].decode("utf-8", "ignore") + " ..."
+
+
 def shown(value: object, most: int = 120) -> str:
     """A value that somebody gave, for the end of a message: as Python writes it, cut to `most` characters. Of lists,
     objects and numbers without end only what they are, since writing them may fail."""

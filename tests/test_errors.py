@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from edged.cli.main import failed
-from edged.errors import ConfigError, did_you_mean, did_you_mean_or_all, may_pass, shown
+from edged.errors import ConfigError, cut, did_you_mean, did_you_mean_or_all, may_pass, shown
 
 
 @pytest.mark.parametrize(("word", "said"), [
@@ -56,3 +56,11 @@ def test_a_value_is_shown_short_whatever_it_is() -> None:
         "'a'", "5", "None", "a list", "an object", "a number of many digits",
     ]  # fmt: skip
     assert len(shown("x" * 10**6)) == len(shown(b"\xff" * 10**6)) == 120
+
+
+@pytest.mark.parametrize(("text", "most", "expected"), [
+    ("", 5, ""), ("short", 5, "short"), ("longer", 5, "l ..."), ("äöü", 6, "äöü"), ("äöüß", 7, "ä ..."),
+    ("x" * 10**6, 10, "xxxxxx ..."), ("\ud800", 5, "\ud800"), ("\ud800" * 9, 6, "?? ..."),
+])  # fmt: skip
+def test_a_text_is_cut_by_bytes(text: str, most: int, expected: str) -> None:
+    assert cut(text, most) == expected

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import trio
 
-from edged.errors import PeerError
+from edged.errors import PeerError, cut
 from edged.json_text import dumps
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.control.backoff import Backoff
@@ -260,19 +260,11 @@ def pod_event(
         "type": type,
         "reason": reason[:128],
         "action": action[:128],
-        "note": truncate(note),
+        "note": cut(note, NOTE_BYTES),
         "regarding": regarding,
         "reportingController": controller,
         "reportingInstance": instance[:128],
     }
-
-
-def truncate(note: str, size: int = NOTE_BYTES) -> str:
-    """At most `size` bytes of UTF-8, a cut one ends with " ..."."""
-    data = note.encode()
-    if len(data) <= size:
-        return note
-    return data[: size - 4].decode("utf-8", "ignore") + " ..."
 
 
 def _seconds(moment: datetime.datetime) -> str:

@@ -35,7 +35,7 @@ def test_scheduled_event() -> None:
 def test_long_notes_are_cut_at_bytes() -> None:
     event = writes.failed_scheduling_event(POD, "\u00e4" * 600, **WHO)
     assert event["note"].endswith("\u00e4 ...") and 1020 < len(event["note"].encode()) <= 1024
-    assert writes.truncate("x" * 1024) == "x" * 1024
+    assert writes.failed_scheduling_event(POD, "x" * 1024, **WHO)["note"] == "x" * 1024
 
 
 def test_condition_keeps_its_time_until_the_status_changes() -> None:

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from edged.scheduling.core.plugin_status import Code, Status
+from edged.errors import cut
+from edged.scheduling.core.plugin_status import MOST_MESSAGE_BYTES, MOST_REASON_BYTES, Code, Status
 from edged.scheduling.objects.pods import PodInfo
 
 NOT_VISITED = Status(-1, ("not evaluated",))
@@ -126,7 +127,7 @@ class Evaluation:
             text += f" {self.pre_filter_message}."
         else:
             text += histogram(self.statuses, self.absent)
-        return f"{text} {self.post_filter_message}" if self.post_filter_message else text
+        return cut(f"{text} {self.post_filter_message}" if self.post_filter_message else text, MOST_MESSAGE_BYTES)
 
 
 def histogram(statuses: Sequence[Status | None], absent: Status | None) -> str:
@@ -138,8 +139,18 @@ def histogram(statuses: Sequence[Status | None], absent: Status | None) -> str:
         if status is not None:
             for reason in status.reasons:
                 counts[reason] += times
-    parts = sorted(f"{count} {reason}".encode() for reason, count in counts.items())
-    return f" {b', '.join(parts).decode()}." if parts else ""
+    parts = sorted(f"{count} {cut(reason, MOST_REASON_BYTES)}".encode() for reason, count in counts.items())
+    return f" {cut(b', '.join(_few(parts)).decode(), MOST_MESSAGE_BYTES)}." if parts else ""
+
+
+def _few(parts: Sequence[bytes]) -> Iterator[bytes]:
+    """As many as are said; the one that is too much shows that there are more."""
+    room = MOST_MESSAGE_BYTES
+    for part in parts:
+        yield part
+        room -= len(part) + 2
+        if room < 0:
+            return
 
 
 def fit_error(names: Sequence[str], statuses: Mapping[str, Status], absent: Status) -> str:

@@ -22,6 +22,10 @@ class Code(IntEnum):
     PENDING = 6
 
 
+MOST_REASON_BYTES = 4096
+"""Of a reason that a guest or an extender gives for one node: thousands of nodes may each have another."""
+MOST_MESSAGE_BYTES = 32 << 10
+"""Of what is said about a Pod as a whole: in its condition, in the log, to those who ask."""
 REJECTED = frozenset({Code.UNSCHEDULABLE, Code.UNRESOLVABLE, Code.PENDING})
 
 

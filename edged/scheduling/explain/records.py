@@ -1,8 +1,8 @@
 """The last attempts, for `edged schedule explain` and annotations: per node and plugin, why and how much. Pure.
 
 A record keeps the Evaluation's lists as they are; names and texts are made when somebody asks (sentences.py,
-result_annotations.py). What is kept is bounded twice: in Pods, and in cells (one per node and plugin), since a record
-of a large cluster is large.
+result_annotations.py). What is kept is bounded twice: in Pods, and in cells (one per node and plugin, and for the
+texts of reasons), since a record of a large cluster is large.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from edged.scheduling.core.profile import Profile
 
 CELLS = 500_000
 """About 8 bytes each: 4 MiB."""
+_CELL_BYTES = 8
 EARLIER = 8
 
 
@@ -51,6 +52,7 @@ class Record:
     turned_down: tuple[str, Status] | None = None
     waits: Mapping[str, float] = field(default_factory=dict)
     nominated: str = ""
+    text_cells: int = 0
 
     @classmethod
     def of(
@@ -58,8 +60,9 @@ class Record:
     ) -> Record:
         """`state` is that of the cycle; the record keeps only which plugins skipped."""
         return cls(
-            evaluation, profile, attempts, when_ns, error, frozenset(state.skip_filter), frozenset(state.skip_score)
-        )
+            evaluation, profile, attempts, when_ns, error, frozenset(state.skip_filter), frozenset(state.skip_score),
+            text_cells=_characters(evaluation) // _CELL_BYTES,
+        )  # fmt: skip
 
     def at(self, point: str, rejection: Status | None) -> None:
         """One of Reserve, Permit, PreBind, Bind has answered."""
@@ -79,7 +82,7 @@ class Record:
 
     @property
     def cells(self) -> int:
-        return len(self.evaluation.names) * (1 + len(self.evaluation.scores))
+        return len(self.evaluation.names) * (1 + len(self.evaluation.scores)) + self.text_cells
 
     def summary(self) -> Earlier:
         return Earlier(self.attempts, self.when_ns, self.evaluation.node_name, self.message)
@@ -102,6 +105,16 @@ class Record:
             "nominated": self.nominated,
             "nodes": nodes_of(self),
         }
+
+
+def _characters(evaluation: Evaluation) -> int:
+    """Of the reasons: a guest or an extender may have another one for each node."""
+    total, before = 0, None
+    for status in evaluation.statuses:
+        if status is not None and status is not before:
+            total += sum(map(len, status.reasons))
+            before = status
+    return total
 
 
 class Records:

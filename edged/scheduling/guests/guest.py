@@ -15,7 +15,7 @@ from functools import partial
 
 import trio
 
-from edged.errors import EdgedError, GuestError
+from edged.errors import EdgedError, GuestError, shown
 from edged.scheduling.core.cluster_events import EventRegistration
 from edged.scheduling.core.framework import CycleState, Handle, Plugin, PostFilterResult
 from edged.scheduling.core.plugin_status import Code, Status
@@ -162,6 +162,9 @@ class GuestPlugin(Plugin):
             mode, code = exports.halves(await self._leases.call(lease, "postfilter", call))
         except CallFailed as error:
             return None, error.status
+        if call.nominated and call.nominated not in self._handle.snapshot:
+            problem = f"nominated node name {shown(call.nominated)} is none of the cluster's"
+            return None, CallFailed(exports.call_error("postfilter", b"", problem)).status
         return PostFilterResult(call.nominated, mode == 1), _status(code, call) if code else None
 
     async def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:

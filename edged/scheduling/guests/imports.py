@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from edged.errors import GuestError
+from edged.errors import GuestError, cut
 from edged.json_text import dumps
+from edged.scheduling.core.plugin_status import MOST_REASON_BYTES
 from edged.wasm.errors import MemoryFault
 from edged.wasm.hostcalls import HostFunction
 
 INFO, WARNING, ERROR, FATAL = range(4)
-MAX_TEXT = 64 << 10  # reasons, log lines and names are cut there, other things refused
+MAX_TEXT = 64 << 10  # log lines and names are cut there, other things refused
 MAX_LIST = 4 << 20  # node names and scores of some ten thousand nodes
 MAX_EVENTS = 64  # recorded in one call
 MAX_LINES = 256  # logged in one call
@@ -315,7 +316,7 @@ def _result_status_reason(instance: Caller, pointer: int, length: int) -> None:
         reason = instance.read(pointer, length if length <= MAX_TEXT else MAX_TEXT).decode(errors="replace")
     except MemoryFault:
         reason = "BUG: out of memory reading message"
-    instance.state.call.reason = reason
+    instance.state.call.reason = cut(reason, MOST_REASON_BYTES)
 
 
 def _result_normalized_score_list(instance: Caller, pointer: int, length: int) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edged.errors import GuestError
+from edged.errors import GuestError, shown
 from edged.json_text import JsonError, loads
 from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent
 
@@ -78,10 +78,10 @@ def normalized_scores(data: bytes, nodes: Sequence[str]) -> list[int] | None:
     try:
         result = [scores[node] for node in nodes]
     except KeyError as error:
-        raise BadResult(f"normalized score list: node {error.args[0]!r} is missing") from error
+        raise BadResult(f"normalized score list: node {shown(error.args[0])} is missing") from error
     for node, score in zip(nodes, result, strict=True):
         if type(score) is not int:
-            raise BadResult(f"normalized score list: the score of node {node!r} is not an integer")
+            raise BadResult(f"normalized score list: the score of node {shown(node)} is not an integer")
     return result
 
 

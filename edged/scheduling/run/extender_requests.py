@@ -17,19 +17,21 @@ from typing import Any
 import httpx2
 import trio
 
-from edged.errors import ConfigError, PeerError
+from edged.errors import ConfigError, PeerError, cut, shown
 from edged.http.client import MOST_BYTES, Transport
 from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import cause_of
 from edged.process.files import in_memory, read_file
 from edged.scheduling.config.config_sections import ExtenderConfig, ExtenderTls
 from edged.scheduling.core.framework import Handle
+from edged.scheduling.core.plugin_status import MOST_REASON_BYTES
 from edged.scheduling.core.preemption import Candidate
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 
 MOST_ANSWER_BYTES = 32 << 20
 IDLE_CONNECTIONS = 4
+_MOST_SHOWN_BYTES = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ class HttpExtender:
     async def filter(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> FilterAnswer:
         """Raises PeerError."""
         answer = _object(await self._send(self._config.filter_verb, self._about(pod, nodes)))
-        if answer.get("Error"):
-            raise PeerError(str(answer["Error"]))
+        _refuse_error(answer)
         with self._expected_shape():
             failed = _texts(answer.get("FailedNodes"))
             unresolvable = _texts(answer.get("FailedAndUnresolvableNodes"))
@@ -100,7 +101,7 @@ class HttpExtender:
         try:
             yield
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
-            said = f"the answer has another shape than the protocol's: {error}"
+            said = f"the answer has another shape than the protocol's: {cut(str(error), _MOST_SHOWN_BYTES)}"
             raise PeerError(f"extender {self.name}: {said}") from error
 
     def _names(self, answer: Mapping[str, Any], nodes: Sequence[NodeInfo]) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ class HttpExtender:
             names = tuple(item["metadata"]["name"] for item in items)
         for name in names:
             if name not in asked:
-                claim = f'extender "{self.name}" claims a filtered node "{name}"'
+                claim = f'extender "{self.name}" claims a filtered node "{_name(name)}"'
                 raise PeerError(f"{claim} which is not found in the input node list")
         return names
 
@@ -122,9 +123,9 @@ class HttpExtender:
         if not isinstance(answer, list):
             raise PeerError(f"extender {self.name}: a list of scores was expected")
         try:
-            return {entry["Host"]: int(entry["Score"]) for entry in answer}
-        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-            raise PeerError(f"extender {self.name}: entries need Host and Score") from error
+            return dict(_score(entry) for entry in answer)
+        except (LookupError, TypeError) as error:
+            raise PeerError(f"extender {self.name}: entries need Host, and Score as a whole number") from error
 
     async def preempt(self, pod: PodInfo, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Raises PeerError."""
@@ -142,17 +143,17 @@ class HttpExtender:
     def _candidate(self, node_name: str, victims: Mapping[str, Any]) -> Candidate:
         node = self._handle.snapshot.get(node_name)
         if node is None:
-            raise PeerError(f'extender {self.name}: node "{node_name}" is not known')
+            raise PeerError(f'extender {self.name}: node "{_name(node_name)}" is not known')
         pods = []
         for entry in victims.get("Pods") or ():
             uid = entry.get("UID", "")
             if uid not in node.pods:
                 raise PeerError(
-                    f"extender: {self.name} claims to preempt pod (UID: {uid}) on node: {node_name}, "
+                    f"extender: {self.name} claims to preempt pod (UID: {_name(uid)}) on node: {node_name}, "
                     "but the pod is not found on that node"
                 )
             pods.append(node.pods[uid])
-        return Candidate(node_name, tuple(pods), int(victims.get("NumPDBViolations") or 0))
+        return Candidate(node_name, tuple(pods), _whole(victims.get("NumPDBViolations") or 0))
 
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         """Raises PeerError."""
@@ -160,8 +161,7 @@ class HttpExtender:
             "PodName": pod.key.name, "PodNamespace": pod.key.namespace, "PodUID": pod.uid, "Node": node_name,
         }  # fmt: skip
         answer = _object(await self._send(self._config.bind_verb, body))
-        if answer.get("Error"):
-            raise PeerError(str(answer["Error"]))
+        _refuse_error(answer)
 
     def _about(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, Any]:
         if self._config.node_cache_capable:
@@ -205,8 +205,41 @@ def _object(answer: Any) -> dict[str, Any]:
     return answer
 
 
+def _refuse_error(answer: Mapping[str, Any]) -> None:
+    """Raises PeerError with the extender's own words."""
+    error = answer.get("Error")
+    if error:
+        said = cut(error, MOST_REASON_BYTES) if isinstance(error, str) else f"extender: Error is {shown(error)}"
+        raise PeerError(said)
+
+
 def _texts(value: Any) -> dict[str, str]:
-    return {str(name): str(said) for name, said in (value or {}).items()}
+    return {name: _reason(said) for name, said in (value or {}).items()}
+
+
+def _reason(said: object) -> str:
+    if not isinstance(said, str):
+        raise TypeError(f"a reason is {shown(said)}")
+    return cut(said, MOST_REASON_BYTES)
+
+
+def _score(entry: Mapping[str, Any]) -> tuple[str, int]:
+    """A number has to be an int64, as where Go decodes it."""
+    host = entry["Host"]
+    if not isinstance(host, str):
+        raise TypeError("Host is no text")
+    return host, _whole(entry["Score"])
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int or not -(2**63) <= number < 2**63:
+        raise TypeError(f"{shown(number)} is no whole number of 64 bits")
+    return number
+
+
+def _name(text: object) -> str:
+    """Somebody's name for something, for a message."""
+    return cut(text, _MOST_SHOWN_BYTES) if isinstance(text, str) else shown(text)
 
 
 def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:

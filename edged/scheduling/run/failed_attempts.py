@@ -10,13 +10,13 @@ from typing import Any
 
 import trio
 
-from edged.errors import EdgedError
+from edged.errors import EdgedError, cut
 from edged.kube import writes as api
 from edged.process.boundary import boundary, describe
 from edged.scheduling.core import binding
 from edged.scheduling.core.framework import PostFilterResult
 from edged.scheduling.core.outcome import single_node_message
-from edged.scheduling.core.plugin_status import Status
+from edged.scheduling.core.plugin_status import MOST_MESSAGE_BYTES, Status
 from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.run.attempt import Attempt
 from edged.scheduling.run.pod_events import PodEvents
@@ -26,7 +26,7 @@ from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 REJECTED, BROKEN = "Unschedulable", "SchedulerError"
 """Reasons of the condition PodScheduled, in kube-scheduler's words."""
 _DIGITS = re.compile(r"\d+")
-MOST_MESSAGE = 1000
+_MOST_ERROR = 1000
 """Characters of an internal error in a Pod's condition."""
 
 
@@ -50,12 +50,13 @@ class FailedAttempts:
     async def broke(self, attempt: Attempt, error: Exception) -> None:
         """An internal error ended the attempt; it costs the Pod a back-off."""
         attempt.queued.unschedulable_plugins = attempt.queued.pending_plugins = frozenset()
-        await self.take_back(attempt, BROKEN, f"internal error: {describe(error)}"[:MOST_MESSAGE])
+        await self.take_back(attempt, BROKEN, f"internal error: {describe(error)}"[:_MOST_ERROR])
 
     async def take_back(self, attempt: Attempt, reason: str, message: str) -> None:
         """The Pod fails, wherever its attempt stands."""
         if attempt.over:
             return
+        message = cut(message, MOST_MESSAGE_BYTES)
         binds, assumed = attempt.binds, attempt.assumed
         if attempt.record is not None and reason == BROKEN:
             attempt.record.error = message
@@ -91,6 +92,7 @@ class FailedAttempts:
     def put_back(self, attempt: Attempt, reason: str, message: str, nomination: PostFilterResult) -> None:
         """Back to the queue, an event and a condition; not for Pods that are gone, assigned or replaced."""
         attempt.over = True
+        message = cut(message, MOST_MESSAGE_BYTES)
         attempt.count(self._state.metrics, "unschedulable" if reason == REJECTED else "error")
         if attempt.record is not None:
             with self._step(attempt, "result"):

@@ -360,6 +360,30 @@ def test_codes_and_scores_pass_unmodified(high: int, low: int):
 # --- which instance serves
 
 
+def nominating(name: str) -> str:
+    """A guest that nominates a node, whether or not there is one of that name."""
+    return (
+        '(module (import "k8s.io/scheduler" "result.nominated_node_name" (func $nominate (param i32 i32)))'
+        f'(memory (export "memory") 1) (data (i32.const 0) "{name}") {function("filter")}'
+        '(func (export "postfilter") (result i64)'
+        f" (call $nominate (i32.const 0) (i32.const {len(name)})) (i64.const 0x100000000)))"
+    )
+
+
+def test_a_nominated_node_that_there_is_not_fails_the_call():
+    async def test(bench: Bench):
+        plugin = await bench.load(nominating("node-33"))
+        found, status = await plugin.post_filter(bench.state, bench.pods["p"], {})
+        assert found is not None and found.nominated_node == "node-33" and status is None
+        plugin = await bench.load(nominating("n" * 5000))
+        found, status = await plugin.post_filter(bench.state, bench.pods["p"], {})
+        assert found is None and status is not None and status.code == Code.ERROR
+        assert status.message.startswith("wasm: postfilter error: nominated node name 'nnn")
+        assert len(status.message) < 300
+
+    run(test)
+
+
 async def filtered(plugin: GuestPlugin, bench: Bench, name: str) -> int:
     status = await plugin.filter(bench.state, bench.pods[name], bench.nodes[0])
     assert status is not None

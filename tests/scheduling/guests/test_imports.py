@@ -302,3 +302,9 @@ def test_getting_a_waiting_pod(guest: FakeInstance):
     assert guest.read(0, 8) == bytes(8)  # did not fit
     guest.call("handle.get_waiting_pod", *guest.put(b"uid-1"), 0, 11)
     assert guest.read(0, 11) == b"waiting pod"
+
+
+def test_a_reason_is_cut_where_thousands_of_nodes_could_have_one_each(guest: FakeInstance):
+    guest.call("result.status_reason", *guest.put(b"\xff" + b"x" * 5000))
+    reason = guest.state.call.reason
+    assert reason.startswith("\ufffdxxx") and reason.endswith(" ...") and len(reason.encode()) <= 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from random import Random
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from edged.scheduling.guests.results import (
     nul_terminated,
     recorded_event,
 )
+from tests.hostile_values import hostile_bytes, texts
 
 
 @pytest.mark.parametrize(
@@ -108,3 +110,33 @@ def test_recorded_events():
 def test_bad_recorded_events(data: bytes):
     with pytest.raises(BadResult, match=r"^eventrecorder event: "):
         recorded_event(data)
+
+
+SCORES = {"a": 1, "b": 100}
+TOLD = {
+    "RegardingReference": {"Kind": "Pod", "Name": "p", "UID": "u"}, "RelatedReference": None,
+    "Eventtype": "Normal", "Reason": "R", "Action": "A", "Note": "n",
+}  # fmt: skip
+
+
+def hostile_replies():
+    for valid in (SCORES, TOLD):
+        yield from (text for _, text in texts(valid, Random(2), each=6))
+        yield from (text for _, text in hostile_bytes(valid))
+
+
+def test_whatever_a_guest_sends_is_a_value_or_a_failed_call_with_few_words():
+    refused = 0
+    for data in hostile_replies():
+        for read in (lambda data: normalized_scores(data, list(SCORES)), recorded_event):
+            try:
+                found = read(data)
+            except BadResult as error:
+                refused += 1
+                assert len(str(error)) < 500, data[:200]
+                continue
+            if isinstance(found, list):
+                assert all(type(score) is int and -(2**63) <= score < 2**64 for score in found)
+        assert all(isinstance(each.resource, str) for each in cluster_events(data[:800]))
+        assert all(name and name.encode() for name in nul_terminated(data))
+    assert refused > 200

@@ -11,6 +11,7 @@ import os
 import ssl
 import threading
 from contextlib import contextmanager
+from random import Random
 
 import pytest
 import trio
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from edged.errors import ConfigError, PeerError
+from edged.json_text import JsonError, loads
 from edged.scheduling.config.config_sections import parse_extenders
 from edged.scheduling.core.cycle import Algorithm, OfflineHandle, offline
 from edged.scheduling.core.framework import CycleState
@@ -27,7 +29,10 @@ from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.preemption import Candidate
 from edged.scheduling.core.profile import default_profile
 from edged.scheduling.run.extender_requests import HttpExtender
+from tests.hostile_values import texts
 from tests.scheduling.makers import node, pod
+from tests.scheduling.run.test_extender_loop import Answer, Extended, FakeExtender
+from tests.scheduling.run.test_scheduler_loop import play, settle
 
 
 class Server:
@@ -264,6 +269,107 @@ def test_bind():
             await extender.bind(world.parser.parse(pod("p")), "b")
 
     run(test, bindVerb="bind")
+
+
+# --- whatever it answers
+
+
+def filter_answer(cached):
+    names = {"NodeNames": ["b"]} if cached else {"Nodes": {"items": [node("b")]}}
+    return {**names, "FailedNodes": {"a": "no camera"}, "FailedAndUnresolvableNodes": {"c": "never"}, "Error": ""}
+
+
+def preempt_answer(_cached):
+    return {"NodeNameToMetaVictims": {"a": {"Pods": [{"UID": "uid-low"}], "NumPDBViolations": 0}}}
+
+
+def scores_answer(_cached):
+    return [{"Host": "a", "Score": 3}, {"Host": "b", "Score": 5}]
+
+
+def bind_answer(_cached):
+    return {"Error": ""}
+
+
+class Canned(HttpExtender):
+    """Gets `answer` in place of what a server would send."""
+
+    answer = None
+
+    async def _send(self, verb, body):
+        await trio.lowlevel.checkpoint()
+        return self.answer
+
+
+ANSWERS = {"filter": filter_answer, "prioritize": scores_answer, "preempt": preempt_answer, "bind": bind_answer}
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("verb", ANSWERS)
+def test_a_hostile_answer_is_one_error_in_few_words(verb, cached):
+    _, parser, snapshot = offline(NODES, PODS)
+    verbs = {f"{each}Verb": each for each in ANSWERS}
+    entry = {"urlPrefix": "http://extender", "nodeCacheCapable": cached, "weight": 1, **verbs}
+    extender = Canned(parse_extenders([entry])[0], OfflineHandle(snapshot))
+    incoming = parser.parse(pod("p"))
+    victims = [Candidate("a", tuple(snapshot.get("a").pods.values()), 0)]
+    questions = {
+        "filter": lambda: extender.filter(incoming, snapshot.nodes),
+        "prioritize": lambda: extender.prioritize(incoming, snapshot.nodes),
+        "preempt": lambda: extender.preempt(incoming, victims),
+        "bind": lambda: extender.bind(incoming, "a"),
+    }
+
+    async def main():
+        refused = 0
+        texts_of_it = (text for _, text in texts(ANSWERS[verb](cached), Random(4), each=6))
+        for text in texts_of_it:
+            try:
+                extender.answer = loads(text)
+            except JsonError:
+                continue
+            try:
+                found = await questions[verb]()
+            except PeerError as error:
+                refused += 1
+                assert len(str(error)) < 6000, text[:200]
+                assert "extender" in str(error) or str(error) == extender.answer["Error"], text[:200]
+                continue
+            if verb == "filter":
+                assert set(found.names) <= {"a", "b", "c"}
+                assert all(type(said) is str for said in (*found.failed.values(), *found.unresolvable.values()))
+            elif verb == "prioritize":
+                assert all(-(2**63) <= score < 2**63 for score in found.values()), text[:200]
+        assert refused > 10
+
+    trio.run(main)
+
+
+def test_what_an_extender_says_of_nodes_is_cut_in_conditions_and_the_log():
+    nodes = [f"n{number}" for number in range(300)]
+
+    def turn_down(pod, names):
+        return Answer([], {name: name + "x" * 100_000 for name in names})
+
+    world = Extended([node(name) for name in nodes], [pod("p")], FakeExtender(filter=turn_down))
+    play(world, settle)
+    message = world.condition("p")["message"]
+    assert message.startswith("0/300 nodes are available: 1 n0x") and message.endswith(" ...")
+    assert len(message.encode()) <= 32 << 10
+    assert max(map(len, world.lines)) < 40_000
+    assert all(len(event["note"]) <= 1024 for event in world.writes.events)
+
+
+def test_the_reasons_that_are_remembered_have_a_bound():
+    nodes = [f"n{number}" for number in range(300)]
+
+    def turn_down(pod, names):
+        return Answer([], {name: name + "x" * 4000 for name in names})
+
+    world = Extended([node(name) for name in nodes], [pod(f"p{each}") for each in range(50)],
+                     FakeExtender(filter=turn_down))  # fmt: skip
+    play(world, settle)
+    assert 0 < len(world.scheduler.state.records) < 10  # each has 1.2 MB of reasons
 
 
 # --- TLS
