@@ -99,6 +99,7 @@ no shorter ones."""
 
 OF_NO_FILE = {
     "admission/host/test_boundaries.py",
+    "admission/resources/test_growth.py",
     "daemon/test_boundaries.py",
     "registry/test_hostile_answers.py",
     "registry/test_real.py",
