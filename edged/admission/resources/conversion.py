@@ -54,7 +54,7 @@ def convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
     lets pass (somebody else's definitions are installed) has that as its problem."""
     try:
         return _convert(obj, server, limits)
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+    except (TypeError, AttributeError, KeyError, ValueError, RecursionError) as error:
         name, is_group = unique_name_of(obj), KINDS[obj["kind"]].is_group
         return Converted(name, is_group, {}, f"the object is malformed: {type(error).__name__}: {error}")
 
