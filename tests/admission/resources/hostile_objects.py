@@ -46,7 +46,7 @@ def valid(kind: str, name: str, namespace: str, module: str) -> dict[str, Any]:
     }  # fmt: skip
     if not namespaced:
         spec["namespaceSelector"] = selector
-    own = {"module": module, "settings": {"a": ["b"]}}
+    own = {"module": module, "settings": {"allowed_images": ["b"]}}
     if kind.endswith("Group"):
         spec |= {"policies": {"one": own, "other": own}, "expression": "one() && other()", "message": "no"}
     else:
