@@ -102,7 +102,9 @@ class Trials:
         for name, (_, hook) in _by_digest(objects).items():
             await trio.lowlevel.checkpoint()  # looking at conditions takes time, and there may be many
             known = name in self._taken or name in self._refused
-            if not known and (text := manifest_checks.waiting(hook, remembered)):
+            if text := manifest_checks.excessive(hook):
+                found[hook["name"]] = text
+            elif not known and (text := manifest_checks.waiting(hook, remembered)):
                 why = f"it did not answer within {ANSWER_S:g} s" if name in self._silent else why_not
                 found[hook["name"]] = f"{text}. It waits until the API server has tried it: {why}"
         return found
@@ -132,8 +134,8 @@ class Trials:
             with trio.fail_after(WITHIN_S):
                 for kind in webhooks.FOLDERS:
                     known = self._taken | self._refused.keys() | self._silent.keys()
-                    await self._try(kind, [hook for name, (of, hook) in hooks.items()
-                                           if of == kind and name not in known])
+                    await self._try(kind, [hook for name, (of, hook) in hooks.items() if of == kind
+                                           and name not in known and not manifest_checks.excessive(hook)])
         except PeerError as error:
             return self._explained(error)
         except trio.TooSlowError:

@@ -26,6 +26,7 @@ from edged.admission.rules.webhooks import (
     refused_webhooks,
 )
 from edged.json_text import dumps
+from edged.kube.values.cel_syntax import MAX_CHARACTERS, MAX_DEPTH
 from edged.kube.values.cel_types import judge
 
 TRIED = "edged.dev/tried-conditions"
@@ -115,6 +116,33 @@ def unsure_conditions(hook: Webhook) -> Iterator[tuple[str, str]]:
             continue
         what = "does not compile" if judgement.kind == "wrong" else "may not compile"
         yield _digest_of(condition["expression"]), f"match condition {condition['name']!r} {what}: {judgement.text}"
+
+
+def excessive(hook: Webhook) -> str:
+    """Why a webhook is neither tried nor written, whatever an API server says; "" where it may be. cel-go takes minutes
+    for some conditions that are long, or deep (200 lists inside each other): trying one would harm the API server."""
+    total = 0
+    for condition in hook.get("matchConditions") or ():
+        name, expression = condition["name"], condition["expression"]
+        total += len(expression)
+        if len(expression) > MAX_CHARACTERS or total > 2 * MAX_CHARACTERS:
+            return f"match condition {name!r} is too long: one may have {MAX_CHARACTERS} characters, and all of them " \
+                   f"{2 * MAX_CHARACTERS}, since an API server takes minutes for some that are longer"
+        if _depth(expression) > MAX_DEPTH:
+            return f"match condition {name!r} has more than {MAX_DEPTH} brackets inside each other"
+    return ""
+
+
+def _depth(expression: str) -> int:
+    """Of brackets, also those that stand in strings."""
+    depth = deepest = 0
+    for character in expression:
+        if character in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in ")]}":
+            depth -= 1
+    return deepest
 
 
 def waiting(hook: Webhook, remembered: frozenset[str]) -> str:

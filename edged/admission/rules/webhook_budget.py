@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 ENTRY_BYTES = 64 << 10
 """One policy's webhook."""
-NAMESPACE_BYTES = 256 << 10
+NAMESPACE_BYTES = 128 << 10
 """All webhooks of a namespace's policies."""
 OBJECT_BYTES = 1_200_000
 """A webhook configuration as a whole: etcd takes 1.5 MB, with what the API server adds."""

@@ -223,6 +223,21 @@ def test_an_answer_that_names_nothing_is_narrowed_down(tmp_path, code):
     run(main)
 
 
+def test_what_an_api_server_would_take_minutes_for_is_neither_tried_nor_written(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        server = TrialServer()
+        registration, _ = static(tmp_path, server)
+        long = named("long", " || ".join(["object.a == 1"] * 3000))
+        deep = named("deep", "[" * 200 + "]" * 200 + " == []")
+        many = named("many", *[f"{UNSURE} || true" + " " * 4000] * 3)
+        problems = await settled(registration, SPEC, long, deep, many, named("unsure", UNSURE))
+        assert written(tmp_path) == ["a", "unsure"] and set(problems) == {"long", "deep", "many"}
+        assert "is too long" in problems["long"] and "is too long" in problems["many"]
+        assert "brackets inside each other" in problems["deep"]
+        assert {name for names in server.tries for name in names} == {"a", "unsure"}
+    run(main)
+
+
 def test_a_conflict_is_tried_again(tmp_path):
     async def main(nursery: trio.Nursery) -> None:
         server = TrialServer()

@@ -1,7 +1,4 @@
-"""Hostile custom resources on their way into the manifests of static registration: they cost themselves only.
-
-With a real API server: tests/cluster/test_static_hostile.py.
-"""
+"""Hostile custom resources on their way into the manifests of static registration: they cost themselves only."""
 
 from __future__ import annotations
 
