@@ -27,6 +27,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "admission/host/": ("admission/host/test_faults.py", "admission/host/test_policy_groups.py"),
     "admission/resources/": (
         "admission/resources/test_custom_resources.py", "admission/resources/test_boundaries.py",
+        "admission/resources/test_hostile_objects.py",
     ),
     "cli/crds.py": ("admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py"),
     "cli/check_conditions.py": ("cli/test_check.py",),
