@@ -91,5 +91,15 @@ def _options(*, sort: bool, indent: bool, newline: bool, text_keys: bool) -> int
     )
 
 
+def shown(value: object, most: int = 200) -> str:
+    """The beginning of a value's JSON, for a message. Whatever it is: the usual texts of Python have no bound, and fail
+    where a value is nested as deep as others may nest it."""
+    try:
+        text = dumps(value, text_keys=True)[: 4 * most].decode(errors="ignore")
+    except JsonError:
+        text = f"a {type(value).__name__} that cannot be written as JSON"
+    return text if len(text) <= most else text[:most] + "..."
+
+
 def _named(what: str) -> str:
     return f"{what}: " if what else ""

@@ -82,6 +82,14 @@ def mutations(valid: Any, rng: Random, *, each: int = 4, yaml: bool = False) -> 
             yield path, without(valid, path)
 
 
+def one(valid: Any, rng: Random) -> Any:
+    """The object with one place, any one, broken in some way: for large objects, of which `mutations` are too many."""
+    path = rng.choice(paths(valid))
+    if path and rng.random() < 0.3:
+        return without(valid, path)
+    return replaced(valid, path, copy_of(rng.choice(anything())))
+
+
 def paths(value: Any) -> list[Path]:
     """Every place in the value, the whole (`()`) first."""
     found: list[Path] = []

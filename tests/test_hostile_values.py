@@ -50,6 +50,13 @@ def test_each_kind_of_value_is_used_somewhere() -> None:
     assert all(text_of(value) in used for value in anything())
 
 
+def test_one_mutation_of_many_is_one_of_them() -> None:
+    rng = Random(1)
+    found = {text_of(hostile_values.one(POD, rng)) for _ in range(300)}
+
+    assert len(found) > 100 and text_of(POD) not in found
+
+
 def test_nesting_is_as_deep_as_it_says() -> None:
     for levels in DEPTHS:
         assert text_of(nested(levels)) == b"[" * levels + b"]" * levels

@@ -99,6 +99,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
 no shorter ones."""
 
 OF_NO_FILE = {
+    "daemon/test_hostile_cluster.py", "kube/test_hostile_answers.py", "kube/test_hostile_kubeconfigs.py",
     "admission/host/test_boundaries.py",
     "admission/resources/test_growth.py",
     "daemon/test_boundaries.py",

@@ -31,6 +31,7 @@ from edged.daemon.protection import (
     Rules,
     SchedulerFacts,
     Subject,
+    Unreadable,
     judge,
     outside,
 )
@@ -38,6 +39,7 @@ from edged.daemon.reload import Reload
 from edged.http.health import ADMISSION_TLS, NOT_PROBED, Probes
 from edged.kube.contact import Contact
 from edged.kube.control.comparison import Result
+from edged.kube.informers import Informers
 from edged.tls.validity import validity
 
 if TYPE_CHECKING:
@@ -152,6 +154,7 @@ class DaemonHealth:
             scheduler=_scheduler(scheduling) if scheduling is not None else None,
             certificates=list(self.certificates()),
             resources_problem=resources.problem if resources is not None else "",
+            unreadable=_unreadable(base.informers),
             contact=base.client.contact.failure,
             ages=self.ages(),
             kubeconfig=base.source.problem if needs_server else "",
@@ -226,6 +229,16 @@ def _registration(registration: Registration) -> RegistrationFacts:
         current=registration.settled_revision >= registration.revision,
         settles_s=max(0.0, state.settled_at - trio.current_time()) if state.settled_at is not None else 0.0,
     )
+
+
+def _unreadable(informers: Informers) -> dict[str, Unreadable]:
+    """By resource; several informers may read one."""
+    found: dict[str, Unreadable] = {}
+    for informer in informers:
+        count, name = len(informer.unreadable), str(informer.selection.resource)
+        if count > found.get(name, Unreadable(0, "")).number:
+            found[name] = Unreadable(count, informer.unreadable.first()[:500])
+    return found
 
 
 def _scheduler(scheduling: Scheduling) -> SchedulerFacts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edged.kube.values.names import holder_name
 
@@ -27,9 +27,11 @@ unregistered  it is not to be registered: rules = [], or a policy for requests o
 """
 Rules = Literal["some", "none", "missing", "unknown"]
 """What a policy is registered for. none: that is wanted; missing: nobody says; unknown: its module cannot be read."""
-Subject = Literal["policies", "registration", "api-server", "custom-resources", "certificate", "reload", "scheduler"]
+Subject = Literal[
+    "policies", "registration", "api-server", "custom-resources", "objects", "certificate", "reload", "scheduler"
+]
 SUBJECTS: tuple[Subject, ...] = (
-    "policies", "registration", "api-server", "custom-resources", "certificate", "reload", "scheduler",
+    "policies", "registration", "api-server", "custom-resources", "objects", "certificate", "reload", "scheduler",
 )  # fmt: skip
 FAILURES = 3
 """So many reviews in a row that end in an error or a timeout are no accident."""
@@ -124,6 +126,8 @@ class Facts:
     scheduler: SchedulerFacts | None = None
     certificates: Sequence[CertificateFacts] = ()
     resources_problem: str = ""
+    unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
+    """By resource."""
     contact: str = ""
     ages: Mapping[str, float] = field(default_factory=dict)
     kubeconfig: str = ""
@@ -131,6 +135,13 @@ class Facts:
     reload_error: str = ""
     configured_at: str = ""
     """When the configuration in force was read."""
+
+
+class Unreadable(NamedTuple):
+    """Objects of the cluster that edged cannot read: how many, and one of them with the reason."""
+
+    number: int
+    first: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +276,7 @@ def _problems(facts: Facts, policies: Sequence[Judged]) -> Iterable[Problem]:
     if facts.resources_problem and not facts.contact:
         text = f"policies of custom resources cannot be read: {facts.resources_problem}"
         yield Problem("custom-resources", text, "edged tries again by itself; `edged doctor` checks its rights", text)
+    yield from _object_problems(facts.unreadable)
     for certificate in facts.certificates:
         yield from _certificate_problems(certificate, facts.now)
     if facts.reload_error:
@@ -281,6 +293,13 @@ def _listener_problems(facts: Facts) -> Iterable[Problem]:
         text = f"the admission listener does not answer: {facts.listener}"
         next_step = "`edged doctor` looks at its certificate, `journalctl -u edged` says more"
         yield Problem("policies", text, next_step, text)
+
+
+def _object_problems(unreadable: Mapping[str, Unreadable]) -> Iterable[Problem]:
+    for resource, (count, first) in unreadable.items():
+        phrase = f"{count} object{'s' * (count > 1)} of {resource} cannot be read"
+        text = f"{phrase}, and {'are' if count > 1 else 'is'} as if not there or as before: {first}"
+        yield Problem("objects", text, "look at it with `kubectl get -o yaml`; correct or delete it", phrase)
 
 
 def _contact_problems(facts: Facts) -> Iterable[Problem]:

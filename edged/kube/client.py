@@ -21,7 +21,7 @@ from lightkube.config import client_adapter
 from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError, PeerError
-from edged.http.client import MOST_BYTES, STREAMED, AnswerTooLarge, Transport
+from edged.http.client import MOST_BYTES, AnswerTooLarge, Transport
 from edged.json_text import JsonError, dumps, loads
 from edged.kube import client_tls
 from edged.kube.contact import Contact
@@ -95,11 +95,7 @@ class Session:
         self.config = config
         self.server = config.cluster.server.rstrip("/")
         self.namespace = config.namespace
-        url = httpx2.URL(self.server)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ConfigError(
-                f"kubeconfig context {config.context_name}: server is not a URL: {self.server!r}"
-            )
+        url = _server_url(config)
         self.url = url
         self.port = url.port or (443 if url.scheme == "https" else 80)
         self.host = url.netloc.decode("ascii")
@@ -333,14 +329,7 @@ class ApiClient:
         headers: dict[str, str],
         timeout_s: float,
     ) -> httpx2.Response:
-        request = session.http.build_request(
-            method,
-            path,
-            params=dict(query) if query else None,
-            content=content,
-            headers=headers,
-            extensions={MOST_BYTES: ANSWER_BYTES},
-        )
+        request = _built(session, method, path, query, ANSWER_BYTES, content, headers)
         with trio.move_on_after(timeout_s):
             async with session.used():
                 # Reading once more is safe when an idle connection turns out to be one just closed.
@@ -381,10 +370,29 @@ class ApiClient:
     async def _open(
         self, session: Session, path: str, query: Query, timeout_s: float
     ) -> httpx2.Response:
-        request = session.http.build_request("GET", path, params=dict(query), extensions=dict(STREAMED))
+        request = _built(session, "GET", path, query, None)
         with trio.move_on_after(timeout_s):
             return await _transmit(session, request, "GET", path, stream=True)
         raise _too_late(session, "GET", path, timeout_s)
+
+
+def _built(
+    session: Session,
+    method: str,
+    path: str,
+    query: Query | None,
+    most_bytes: int | None,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> httpx2.Request:
+    """A request, or PeerError: names in paths and queries come from the server, too."""
+    params, extensions = dict(query) if query else None, {MOST_BYTES: most_bytes}
+    try:
+        return session.http.build_request(
+            method, path, params=params, content=content, headers=headers, extensions=extensions
+        )
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise PeerError(f"API server {session.server}: nothing can be asked at {path[:200]!r}: {error}") from error
 
 
 async def _transmit(
@@ -594,6 +602,19 @@ def cause_of(error: BaseException) -> str:
     if isinstance(innermost, OSError) and innermost.errno and not isinstance(innermost, ssl.SSLError):
         return os.strerror(innermost.errno) if innermost.errno > 0 else str(innermost)
     return str(innermost) or str(error) or type(error).__name__
+
+
+def _server_url(config: SingleConfig) -> httpx2.URL:
+    """Raises ConfigError."""
+    server, why = config.cluster.server.rstrip("/"), ""
+    try:
+        url = httpx2.URL(server)
+        url.raw_path.decode("ascii"), url.netloc.decode("ascii"), url.port
+        if url.scheme in ("http", "https") and url.host:
+            return url
+    except (httpx2.InvalidURL, ValueError) as error:
+        why = f" ({error})"
+    raise ConfigError(f"kubeconfig context {config.context_name}: server is not a URL: {server[:200]!r}{why}")
 
 
 def _authentication(config: SingleConfig) -> httpx2.Auth | None:

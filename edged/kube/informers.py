@@ -16,14 +16,17 @@ from typing import Any, Literal, NamedTuple
 
 import trio
 
+from edged.errors import PeerError
 from edged.json_text import dumps, loads
 from edged.kube.client import ApiClient
 from edged.kube.control.comparison import Comparison, Result, State
 from edged.kube.control.store import Difference, Store
 from edged.kube.paths import collection_path
+from edged.kube.values.kind_shapes import shape_of
 from edged.kube.values.names import GroupVersionResource, NamespacedName
+from edged.kube.values.shape_checks import problem
 from edged.kube.watch import SLICE_ITEMS, Watcher, WatchTimes
-from edged.process.boundary import boundary
+from edged.process.boundary import boundary, describe
 from edged.telemetry.internal_errors import STUBBORN
 from edged.telemetry.logs import Logger
 
@@ -32,6 +35,8 @@ LINGER_S = 30.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 """How long until a handler is told again of what it could not take."""
 REPEAT_INTERVAL_S = 1.0
+MOST_UNREADABLE = 100
+"""So many are remembered by name."""
 
 Prune = Callable[[dict[str, Any]], None]
 
@@ -82,6 +87,35 @@ class Subscription:
         await self._replayed.wait()
 
 
+class BadObject(PeerError):
+    """An object of the cluster that is not what its kind says."""
+
+
+class Unreadable:
+    """Objects of a collection that could not be kept, for those who want to know why one is missing."""
+
+    def __init__(self) -> None:
+        self._why: dict[NamespacedName | None, str] = {}
+        self._more = 0  # of too many
+
+    def note(self, key: NamespacedName | None, why: str) -> None:
+        """`key`: None where not even the name can be read."""
+        if key in self._why or len(self._why) < MOST_UNREADABLE:
+            self._why[key] = why
+        else:
+            self._more += 1
+
+    def forget(self, key: NamespacedName) -> None:
+        self._why.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._why) + self._more
+
+    def first(self) -> str:
+        """One of them, and what is wrong with it; "" where there is none."""
+        return next((f"{key}: {why}" if key else why for key, why in self._why.items()), "")
+
+
 class Selection(NamedTuple):
     """What an informer watches. `namespace` None: all of them, or a cluster-scoped resource. `prune` None: objects
     are kept whole, as far as `Informers` keeps any."""
@@ -109,7 +143,10 @@ class Informer:
         self._prune = prune
         self._start_replay = start_replay
         self._start_repeats = start_repeats
+        self._shape = shape_of(selection.resource)
         self._store = Store()
+        self.unreadable = Unreadable()
+        self._listed_unreadable: Unreadable | None = None  # of the list that is being read
         self._synced = trio.Event()
         self._subscriptions: list[Subscription] = []
         self._watcher: Watcher | None = None
@@ -239,26 +276,43 @@ class Informer:
         return Comparison(self._store, revision, explained)
 
     def begin_replace(self) -> None:
+        self._listed_unreadable = Unreadable()
         self._store.begin_replace()
 
     def put(self, key: NamespacedName, revision: str, obj: dict[str, Any]) -> None:
-        """An object that cannot be kept (nested too deep, or its pruning fails) stays as it was known before."""
+        """Here objects of the cluster are checked: whoever reads them afterwards finds the types that shapes.py says.
+        One that cannot be kept (a wrong type, nested too deep) stays as it was known before."""
         with boundary(self._log, "object", self._named(key)) as unit:
+            if wrong := problem(obj, self._shape):
+                raise BadObject(wrong)
             self._trim(obj)
             data = dumps(obj)
         if unit.error is not None:
             self._store.keep(key, revision)
+            self.pass_over(key, describe(unit.error))
             return
+        self.unreadable.forget(key)
         change = self._store.put(key, revision, data)
         if change is not None:
             self._tell(change, obj)
 
+    def pass_over(self, key: NamespacedName | None, why: str) -> None:
+        """An object that cannot be read."""
+        self.unreadable.note(key, why)
+        if self._listed_unreadable is not None:
+            self._listed_unreadable.note(key, why)
+
     def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None:
+        """Handlers are told the last state. Where that is no good, it is the one that was known."""
         change = self._store.remove(key)
-        if change is not None:
-            with boundary(self._log, "object", self._named(key)):
-                self._trim(obj)
-            self._tell(change, obj)
+        self.unreadable.forget(key)
+        if change is None or change.before is None:
+            return
+        with boundary(self._log, "object", self._named(key)) as unit:
+            if wrong := problem(obj, self._shape):
+                raise BadObject(wrong)
+            self._trim(obj)
+        self._tell(change, obj if unit.error is None else loads(change.before))
 
     async def finish_replace(self) -> None:
         for number, change in enumerate(self._store.finish_replace(), 1):
@@ -266,6 +320,8 @@ class Informer:
             self._tell(change, loads(change.before))
             if number % SLICE_ITEMS == 0:
                 await trio.lowlevel.checkpoint()
+        if self._listed_unreadable is not None:
+            self.unreadable, self._listed_unreadable = self._listed_unreadable, None
         self._synced.set()
 
     def _trim(self, obj: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ account of a Pod.
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -103,7 +104,7 @@ class Location:
             raise ConfigError(
                 f"{where}: the context names a cluster or user that is not there: {error}"
             ) from error
-        except (ValueError, TypeError) as error:  # msgspec.ValidationError is a ValueError
+        except (ValueError, TypeError, RecursionError) as error:  # msgspec.ValidationError is a ValueError
             raise ConfigError(f"{where}: {error}") from error
         assert config is not None
         _refuse_unsupported(merged, config, where)
@@ -151,19 +152,40 @@ def _read(path: Path, files: FilesRead) -> dict[str, Any]:
 def _merge(merged: dict[str, Any], content: dict[str, Any], path: Path) -> None:
     """Add what `merged` does not have yet (the first file that names something wins, as in kubectl); file
     names become absolute."""
-    if merged.get("current-context") is None and content.get("current-context"):
-        merged["current-context"] = content["current-context"]
+    current = content.get("current-context")
+    if current is not None and not isinstance(current, str):
+        raise ConfigError(f"kubeconfig {path}: current-context: must be a name{_in_quotes(current)}")
+    if merged.get("current-context") is None and current:
+        merged["current-context"] = current
     for section, field in (("clusters", "cluster"), ("contexts", "context"), ("users", "user")):
         known = {entry["name"] for entry in merged[section]}
-        for entry in content.get(section) or []:
-            if not (isinstance(entry, dict) and entry.get("name") and isinstance(entry.get(field), dict)):
-                raise ConfigError(f"kubeconfig {path}: {section}: every entry needs a name and a {field}")
+        for entry in _entries(content, section, field, path):
             if entry["name"] in known:
                 continue
             merged[section].append(entry)
             for name in FILE_FIELDS.get(field, ()):
                 if entry[field].get(name):
-                    entry[field][name] = str(path.parent.absolute() / str(entry[field][name]))
+                    entry[field][name] = str(path.parent.absolute() / entry[field][name])
+
+
+def _entries(content: dict[str, Any], section: str, field: str, path: Path) -> list[dict[str, Any]]:
+    """Each with a name and its object; the rest of it is checked by lightkube. Raises ConfigError."""
+    entries = content.get(section) or []
+    if not isinstance(entries, list):
+        raise ConfigError(f"kubeconfig {path}: {section}: must be a list{_in_quotes(entries)}")
+    for entry in entries:
+        if not (isinstance(entry, dict) and entry.get("name") and isinstance(entry.get(field), dict)):
+            raise ConfigError(f"kubeconfig {path}: {section}: every entry needs a name and a {field}")
+        named = {"name": entry["name"], **{key: entry[field].get(key) for key in FILE_FIELDS.get(field, ())}}
+        for name, value in named.items():
+            if not isinstance(value, str | None):
+                raise ConfigError(f"kubeconfig {path}: {section}: {name}: must be a string{_in_quotes(value)}")
+    return entries
+
+
+def _in_quotes(value: object) -> str:
+    """YAML takes some unquoted texts for something else."""
+    return "; put it in quotes" if isinstance(value, bool | int | float | datetime.date) else ""
 
 
 def _hint(merged: dict[str, Any], context: str) -> str:

@@ -19,7 +19,7 @@ import trio
 from edged.errors import PeerError
 from edged.kube import writes as api
 from edged.kube.client import ApiClient, ApiError
-from edged.kube.control.leases import Election, LeaseTimes, lease
+from edged.kube.control.leases import Election, LeaseTimes, lease, this_lease
 from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.process.boundary import boundary, describe
 from edged.telemetry.logs import Logger
@@ -161,7 +161,7 @@ class LeaderElector:
     async def _request(self, request: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Half the time in which to renew: a request that hangs must leave room for another. Raises PeerError."""
         with trio.move_on_after(self._times.renew_s / 2):
-            return await request()
+            return this_lease(await request(), self.name)
         raise PeerError(f"no answer about lease {self.name} within {self._times.renew_s / 2:g} s")
 
     async def _release(self) -> None:
@@ -177,7 +177,7 @@ class LeaderElector:
         ):
             try:
                 spec = self._election.release(self._wall())
-                written = await self._put(spec, create=False)
+                written = this_lease(await self._put(spec, create=False), self.name)
                 self._election.observe(written, trio.current_time())
             except PeerError as error:
                 self._log.warning("lease not given back", lease=str(self.name), error=str(error))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from edged.kube.values.names import GroupVersionResource
+from edged.kube.values.names import GroupVersionResource, is_segment
 
 
 def collection_path(resource: GroupVersionResource, namespace: str | None = None) -> str:
@@ -24,6 +24,6 @@ def object_path(
 
 
 def _segment(name: str) -> str:
-    if name in ("", ".", "..") or "/" in name:
+    if not is_segment(name):
         raise ValueError(f"not a name of a Kubernetes object: {name!r}")
     return quote(name, safe=":")  # RBAC names have colons

@@ -75,6 +75,7 @@ class Sink(Protocol):
     def compare(self, revision: str, explained: Collection[State]) -> Comparison: ...
     def put(self, key: NamespacedName, revision: str, obj: dict[str, object]) -> None: ...
     def remove(self, key: NamespacedName, obj: dict[str, object]) -> None: ...
+    def pass_over(self, key: NamespacedName | None, why: str) -> None: ...
 
 
 class Watcher:
@@ -120,7 +121,7 @@ class Watcher:
         self._explained: frozenset[State] = frozenset()
         self._page_limit = self._metadata_limit = FIRST_PAGE_LIMIT
         self._log = log.bind(resource=str(resource), **({"namespace": namespace} if namespace else {}))
-        self._said = ""
+        self._said = self._said_of_objects = ""
         self._streams = streams
         self._state, self._effects = listwatch.start(streams)
         self.problem = ""  # what went wrong last; "" when all is well again
@@ -201,7 +202,14 @@ class Watcher:
             scout.release()
 
     def _say(self, note: listwatch.Note) -> None:
-        """A server that is away for days is news once, not at every attempt."""
+        """A server that is away for days is news once, not at every attempt. One object that cannot be read is no
+        problem of all others."""
+        if note.of_object:
+            self._sink.pass_over(None, f"{note.message}: {note.detail}")
+            if note.message != self._said_of_objects:
+                self._said_of_objects = note.message
+                self._log.warning(note.message, detail=note.detail)
+            return
         self.problem = f"{note.message}: {note.detail}" if note.detail else note.message
         if note.message != self._said:
             self._said = note.message

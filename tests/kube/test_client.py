@@ -314,3 +314,20 @@ def test_how_long_it_is_left_alone(header: str, in_status: Any, seconds: float |
     assert error.retry_after_s == seconds
     assert ("asks to be left alone for longer than the 30 s" in error.message) == (seconds == 30.0)
     assert error_of(429, {"retry-after": "99999"}, b"busy").retry_after_s == 30.0
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "/\ud800", "/" + "a" * 70_000, "http://[::1/", "//[/"])
+def test_addresses_that_are_none_are_an_error_of_ours(path: str) -> None:
+    """Names in them come out of the server's own answers."""
+
+    async def main() -> None:
+        async with fake_server() as server:
+            client = ApiClient(session_for(server.url))
+            with pytest.raises(PeerError):
+                await client.request("GET", path, query={"continue": "\ud800"})
+            with pytest.raises(PeerError):
+                async with client.stream(path, {}):
+                    pass
+            await client.aclose()
+
+    run(main)

@@ -1007,7 +1007,7 @@ def test_a_missed_deletion_is_told_again_and_a_missed_object_that_went_is_not() 
         informer, subscription, _ = informer_for(handler)
         put(informer, "a", "1")
         handler.left = 2
-        informer.remove(NamespacedName("n", "a"), {"metadata": {"resourceVersion": "3"}})
+        informer.remove(NamespacedName("n", "a"), {"metadata": {"name": "a", "resourceVersion": "3"}})
         put(informer, "b", "4")
         informer._store.remove(NamespacedName("n", "b"))
         assert not informer.repeat(subscription, trio.current_time() + 1000)

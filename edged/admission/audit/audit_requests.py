@@ -142,7 +142,8 @@ class Reader:
             raise PeerError(str(error)) from error
         if not isinstance(metadata, dict):
             raise PeerError(f"{what} is not a list")
-        return objects, str(metadata.get("continue") or "")
+        token = metadata.get("continue")
+        return objects, token if isinstance(token, str) else ""
 
 
 def read_object(text: memoryview) -> tuple[dict[str, Any], str]:

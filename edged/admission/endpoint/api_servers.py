@@ -13,6 +13,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from edged.kube.values.shape_checks import checked
+from edged.kube.values.shapes import EndpointSliceList
+
 ENDPOINTS_PATH = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 ENDPOINTS_QUERY = {"labelSelector": "kubernetes.io/service-name=kubernetes"}
 EndpointSlices = Mapping[str, Any]
@@ -32,7 +35,8 @@ def loopback_problem(slices: EndpointSlices, server: str) -> str:
 
 
 def endpoint_addresses(slices: EndpointSlices) -> list[str]:
-    """Addresses of the API servers."""
+    """Addresses of the API servers. Raises PeerError for what are no EndpointSlices."""
+    checked(slices, EndpointSliceList, "the API server's endpoints")
     addresses = {
         address
         for item in slices.get("items") or ()

@@ -19,6 +19,8 @@ from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
 from edged.errors import PeerError
+from edged.kube.values import shapes
+from edged.kube.values.shape_checks import checked
 from edged.telemetry.logs import Logger
 
 GRACE_S = 30.0  # API servers watch the objects: seconds at most
@@ -167,7 +169,9 @@ class DynamicRegistration(Polling):
 
     async def _get(self, kind: str) -> WebhookConfiguration | None:
         try:
-            return await self._client.request("GET", _path(kind, webhooks.OBJECT_NAME))
+            live = await self._client.request("GET", _path(kind, webhooks.OBJECT_NAME))
+            checked(live, shapes.WebhookObject, f"{kind} {webhooks.OBJECT_NAME}")
+            return live
         except PeerError as error:
             if getattr(error, "code", 0) == 404:
                 return None

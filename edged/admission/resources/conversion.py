@@ -15,6 +15,7 @@ from edged.admission.resources import validation
 from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
 from edged.admission.resources.kinds import KINDS, Kind, unique_name_of
 from edged.admission.resources.module_places import source_problem
+from edged.admission.resources.resource_shapes import spec_problem
 from edged.registry.origin import Origin
 
 Object = Mapping[str, Any]
@@ -61,6 +62,8 @@ def convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
 
 def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
     kind = KINDS[obj["kind"]]
+    if wrong := spec_problem(obj, kind):
+        return Converted(unique_name_of(obj), kind.is_group, {}, wrong)
     spec = obj.get("spec") if isinstance(obj.get("spec"), Mapping) else {}
     assert isinstance(spec, Mapping)
     granted = capabilities_of(kind, server, limits)
@@ -85,6 +88,8 @@ def _problem(obj: Object, server: Object | None, modules: Sequence[object], limi
     findings = validation.validate(obj)
     if findings:
         return validation.summary(findings)
+    if server is not None and (wrong := spec_problem(server, KINDS[server["kind"]])):
+        return f"its PolicyServer cannot be read: {wrong}"
     server_spec = (server or {}).get("spec") or {}
     if server_spec.get("verificationConfig") or server_spec.get("sigstoreTrustConfig"):
         return "its PolicyServer asks for verified signatures, which this release of edged cannot do"

@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from edged.admission.resources.kinds import GROUP, KINDS, VERSION, Kind
+from edged.admission.resources.resource_shapes import status_of
 from edged.errors import PeerError
 from edged.kube.client import ApiClient, ApiError
 from edged.kube.informers import Change, Informer, Informers
@@ -54,8 +55,14 @@ class Objects:
         return next((informer.problem for informer in self._held.values() if informer.problem), "")
 
     def items(self) -> list[Object]:
-        """Every object of the five kinds."""
-        return [obj for informer in self._held.values() for obj in informer.items()]
+        """Every object of the five kinds. It has the kind of its collection, whatever it says itself. What lacks the
+        uid that all objects have is none."""
+        return [
+            obj | {"kind": kind.kind, "status": status_of(obj)}
+            for kind, informer in self._held.items()
+            for obj in informer.items()
+            if obj["metadata"].get("uid")
+        ]
 
     async def run(self) -> None:
         """Looks for the definitions, for ever."""

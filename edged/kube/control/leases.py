@@ -9,9 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
+
+from edged.kube.values.names import NamespacedName
+from edged.kube.values.shape_checks import WrongShape, checked
+from edged.kube.values.shapes import ObjectMeta
 
 API_VERSION: Final = "coordination.k8s.io/v1"
+_MOST_TRANSITIONS: Final = 2**31 - 1
+
+
+class Spec(TypedDict, total=False):
+    acquireTime: str
+    holderIdentity: str
+    leaseDurationSeconds: int
+    leaseTransitions: int
+    renewTime: str
+
+
+class Lease(TypedDict, total=False):
+    """As far as it is read."""
+
+    metadata: Required[ObjectMeta]
+    spec: Spec
+
+
+def this_lease(answer: dict[str, Any], name: NamespacedName) -> dict[str, Any]:
+    """The answer, if it is this Lease. Raises WrongShape: what would be written next is made of it."""
+    metadata = checked(answer, Lease, f"Lease {name}")["metadata"]
+    if (metadata.get("namespace") or name.namespace, metadata["name"]) != name:
+        raise WrongShape(f"the answer about Lease {name} is another object")
+    if not metadata.get("resourceVersion"):
+        raise WrongShape(f"the answer about Lease {name} has no resourceVersion")
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +89,7 @@ class Election:
             "leaseDurationSeconds": max(1, round(self.times.lease_s)),
             "acquireTime": (self._spec.get("acquireTime") or wall) if leads else wall,
             "renewTime": wall,
-            "leaseTransitions": transitions + (0 if leads or not self._spec else 1),
+            "leaseTransitions": min(max(0, transitions) + (0 if leads or not self._spec else 1), _MOST_TRANSITIONS),
         }
 
     def claimed(self, lease: Mapping[str, object], sent_at: float, now: float) -> None:

@@ -27,9 +27,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from edged.json_text import shown
 from edged.kube.control.comparison import Outcome
 from edged.kube.control.pages import Undecodable
-from edged.kube.values.names import NamespacedName
+from edged.kube.values.names import NamespacedName, is_segment
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 LONGEST_RETRY_S = 30.0
@@ -244,10 +245,11 @@ class FinishReplace:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact for the log."""
+    """A fact for the log. `of_object`: it is about one object only, and all else is well."""
 
     message: str
     detail: str = ""
+    of_object: bool = False
 
 
 Effect = FetchPage | OpenWatch | FetchMetadata | Pause | Progress | Put | Remove | BeginReplace | FinishReplace | Note
@@ -485,19 +487,21 @@ def _change(event: WatchEvent) -> Put | Remove | Note:
 def _item(obj: Any) -> Put | Note:
     """Objects without name or resourceVersion cannot be stored; they are named in the log and passed over."""
     if isinstance(obj, Undecodable):
-        return Note("object that cannot be read", obj.detail)
+        return Note("object that cannot be read", obj.detail, of_object=True)
     metadata = obj.get("metadata") if isinstance(obj, dict) else None
     if not isinstance(metadata, dict):
-        return Note("object without metadata", str(obj)[:200])
+        return Note("object without metadata", shown(obj), of_object=True)
     name, namespace = metadata.get("name"), metadata.get("namespace") or ""
     revision = metadata.get("resourceVersion")
     if not (isinstance(name, str) and name and isinstance(namespace, str) and isinstance(revision, str)):
-        return Note("object without name or resourceVersion", str(metadata)[:200])
+        return Note("object without name or resourceVersion", shown(metadata), of_object=True)
+    if not is_segment(name) or (namespace and not is_segment(namespace)):
+        return Note("object whose name is none", shown(metadata), of_object=True)
     return Put(NamespacedName(namespace, name), revision, obj)
 
 
 def _unusable(event: WatchEvent) -> Note:
-    return Note("unknown watch event", f"{str(event.type)[:40]} {str(event.object)[:160]}")
+    return Note("unknown watch event", f"{shown(event.type, 40)} {shown(event.object, 160)}", of_object=True)
 
 
 def _revision_of(obj: object) -> str:

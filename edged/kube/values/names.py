@@ -64,3 +64,8 @@ def holder_name(identity: str) -> str:
     """Who holds a Lease, for people: `NODE` of the identity `NODE_UUID`, as edged and kube-scheduler write it."""
     node, _, unique = identity.rpartition("_")
     return node or unique
+
+
+def is_segment(name: str) -> bool:
+    """Whether it can be one part of a URL's path: no object has a name that cannot."""
+    return name not in ("", ".", "..") and "/" not in name

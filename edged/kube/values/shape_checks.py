@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple, Required, get_args, get_origin, get_type_hints, is_typeddict
 
-from edged.errors import EdgedError, shown
+from edged.errors import EdgedError, PeerError, shown
 from edged.kube.values import shapes
 from edged.kube.values.quantity import QuantityError, nano
 from edged.kube.values.shapes import Quantity
@@ -55,6 +55,17 @@ def problem(value: object, shape: object) -> str:
     if found is None:
         return ""
     return f"{found.path.removeprefix('.')}: {found.text}" if found.path else found.text
+
+
+class WrongShape(PeerError):
+    """An answer of the API server that is not what was asked for."""
+
+
+def checked(answer: Any, shape: object, what: str) -> Any:
+    """The answer, if it has the shape. Raises WrongShape; `what` says in its message what was asked for."""
+    if wrong := problem(answer, shape):
+        raise WrongShape(f"the answer about {what} cannot be used: {wrong}")
+    return answer
 
 
 def check_object(kind: str, obj: object) -> None:

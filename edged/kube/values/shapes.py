@@ -1,8 +1,7 @@
 """Kubernetes objects as far as edged reads their fields: JSON with names and types. For types only, pure.
 
 A field that is not here is not read. Optional fields may be absent or null, so they are read with `get(...) or ...`.
-Objects come decoded from an API server that checked them; whoever reads a file or a guest's bytes checks first
-(shape_checks.py).
+Whoever takes objects from outside checks them first (shape_checks.py): informers do, and what reads files.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ class ObjectMeta(TypedDict, total=False):
     uid: str
     resourceVersion: str
     generation: int
+    creationTimestamp: str
     labels: dict[str, str]
     annotations: dict[str, str]
     ownerReferences: list[OwnerReference]
@@ -449,3 +449,50 @@ class PriorityClass(TypedDict, total=False):
 
 class Namespace(TypedDict, total=False):
     metadata: Required[ObjectMeta]
+
+
+# --- answers
+
+
+class StatusCause(TypedDict, total=False):
+    field: str
+    message: str
+    reason: str
+
+
+class StatusDetails(TypedDict, total=False):
+    causes: list[StatusCause]
+
+
+class Status(TypedDict, total=False):
+    """Of an error. How long to wait is read with care (kube/control/listwatch.py: retry_after)."""
+
+    code: int
+    details: StatusDetails
+    message: str
+    reason: str
+
+
+class Webhook(TypedDict, total=False):
+    """What is compared is compared as a whole."""
+
+    name: Required[str]
+
+
+class WebhookObject(TypedDict, total=False):
+    """ValidatingWebhookConfiguration or MutatingWebhookConfiguration."""
+
+    metadata: Required[ObjectMeta]
+    webhooks: list[Webhook]
+
+
+class Endpoint(TypedDict, total=False):
+    addresses: list[str]
+
+
+class EndpointSlice(TypedDict, total=False):
+    endpoints: list[Endpoint]
+
+
+class EndpointSliceList(TypedDict, total=False):
+    items: list[EndpointSlice]
