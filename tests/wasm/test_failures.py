@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from edged.errors import ConfigError
+from edged.process import children
 from edged.wasm import binary, bindings, idle, stacks
 from edged.wasm import compile as compile_module
 from edged.wasm import engine as engine_module
@@ -55,7 +56,7 @@ def steps(monkeypatch: pytest.MonkeyPatch, step: str, error: Exception) -> None:
     if step == "reading":
         monkeypatch.setattr(binary, "interface", raising(error))
     elif step == "the child":
-        monkeypatch.setattr(trio, "run_process", raising(error))
+        monkeypatch.setattr(children, "pour", raising(error))
     elif step == "its end":
         monkeypatch.setattr(compile_module, "_judge", raising(error))
     elif step == "mapping":

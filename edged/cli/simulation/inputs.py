@@ -6,7 +6,7 @@ Fills a ClusterState (edged/scheduling/simulation/cluster_state.py), which knows
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -96,6 +96,11 @@ async def _give_up(reason: str) -> None:
         raise PeerError(reason)
 
 
-async def _add(state: ClusterState, kind: str, where: str, say: Progress, item: Mapping[str, object]) -> None:
+async def _add(state: ClusterState, kind: str, where: str, say: Progress, text: memoryview) -> None:
+    from edged.admission.audit.audit_requests import read_object
+
+    item, problem = read_object(text)
+    if problem:
+        raise PeerError(f"{where}: an object cannot be read: {problem}")
     state.add_document({**item, "kind": kind}, where)
     say(f"reading {where}: {len(state.of(kind))}")
