@@ -42,7 +42,7 @@ def test_case(path: Path, compiler: Compiler) -> None:
         data = b"".join(data_document(mode, settings, inventory))
         said: list[str] = []
         return await rego.evaluate(
-            template, data, b"".join(input_document(mode, request, settings)), BUDGET, math.inf, math.inf, said.append
+            template, data, b"".join(input_document(mode, request, settings)), BUDGET, math.inf, said.append
         )
 
     if "failure" in case["expect"]:

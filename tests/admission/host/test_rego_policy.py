@@ -91,7 +91,7 @@ def test_results_are_those_of_opa_eval(sample: Sample, rig: Rig) -> None:
             data = json.dumps(sample.settings if sample.mode == "opa" else {}).encode()
             question = json.dumps(document(sample, payload)).encode()
             found = json.loads(
-                await rego.evaluate(policy.template, data, question, policy.budget, math.inf, math.inf, rig.said.append)
+                await rego.evaluate(policy.template, data, question, policy.budget, math.inf, rig.said.append)
             )
             mine = [entry["result"] for entry in found]
             expected = [theirs[index]] if index in theirs else []
@@ -335,7 +335,7 @@ def test_failing_policies_raise_guest_errors_only(rig: Rig) -> None:
         policy = rig.admission.policies["p"]
         for data, question in ((b"{", b"{}"), (b"{}", b"[1"), (b"{}", b'"' + b"x" * (80 << 20) + b'"')):
             with pytest.raises(GuestError):
-                await rego.evaluate(policy.template, data, question, policy.budget, math.inf, math.inf, rig.said.append)
+                await rego.evaluate(policy.template, data, question, policy.budget, math.inf, rig.said.append)
 
     trio.run(main)
 
