@@ -87,6 +87,7 @@ def restored(context: Context, tally: Tally, cut: Change, join: Change) -> None:
                 api.create(CONFIG_MAPS, {"metadata": {"name": f"passing-{number}"}})
                 number += 1
             join(edged, link)
+            api = cluster.api()  # the API server closes a connection that is idle for so long
             with Reviews(edged, tally, privileged_questions(), threads=2, pause_s=0.02, late_s=3.0):
                 begun = time.monotonic()
                 add_pods(api, new)
