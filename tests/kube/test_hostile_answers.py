@@ -122,7 +122,7 @@ def test_every_item_and_event_becomes_an_effect() -> None:
             for given in inputs:
                 after, effects = listwatch.step(state, given)
                 assert all(effect.key.name for effect in effects if isinstance(effect, listwatch.Put))
-                assert isinstance(after, (listwatch.Initial, listwatch.Listing, listwatch.Watching, listwatch.Probing))
+                assert isinstance(after, listwatch.State)
 
 
 async def served(client: ApiClient) -> None:
