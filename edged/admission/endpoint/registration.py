@@ -40,7 +40,8 @@ from edged.telemetry.logs import Logger
 
 POLL_S = 10.0
 RETRY_MAX_S = 60.0
-CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
+"""Nothing else is taken from a live object: what is in the bundle there may be anything."""
 
 
 class Client(Protocol):
@@ -103,7 +104,7 @@ class Registration(ABC):
         self._wanted: frozenset[str] = frozenset()
         self._revisions = Revisions(self.grace_s)
         self._is_compared = False
-        if memory is not None and (remembered := memory.recall()):
+        if memory is not None and (remembered := [key for key in memory.recall() if _is_usable(key)]):
             self._revisions.offer(remembered)
         self._changed = trio.Event()
         self.revision = 0
@@ -258,6 +259,11 @@ def _keys_of(obj: WebhookConfiguration) -> list[Key]:
 
 def _certificates(bundle: bytes) -> list[bytes]:
     return [block + b"\n" for block in CERTIFICATE.findall(bundle)]
+
+
+def _is_usable(key: Key) -> bool:
+    """What an earlier version remembered may be no certificate."""
+    return isinstance(key, str) or CERTIFICATE.search(key) is not None
 
 
 def join_bundles(bundles: Iterable[bytes]) -> bytes:

@@ -44,12 +44,12 @@ class RegistrationMemory:
 
     async def remember(self, keys: Iterable[Key]) -> None:
         """Write the file if that changes it."""
-        data = encoded(keys)
-        if data == self._written:
-            return
         try:
+            data = encoded(keys)
+            if data == self._written:
+                return
             await trio.to_thread.run_sync(self._write, data)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # what cannot be written as JSON must not keep anybody from registering
             if str(error) != self._said:
                 self._said = str(error)
                 self._log.warning("the registration is not remembered", error=str(error))

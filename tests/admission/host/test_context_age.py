@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
 from edged.admission.host.context_age import ContextTooOld, check_age
+from edged.admission.host.rego_context import ContextFailure, RegoContext
+from edged.admission.rules.capabilities import ListRequest
+from edged.http.budget import Reservation
+from edged.kube.values.names import GroupVersionResource, ServedKind
 from tests.admission.host.support import Rig, request
-from tests.kube.support import fake_server, informers_of, run
+from tests.kube.support import fake_server, informers_of, quiet, run
 
 
 class Known:
@@ -53,6 +60,92 @@ def test_what_is_too_old_is_refused_with_the_reason(problem: str) -> None:
         "what is known of v1 Pod may be 47 s old, more than context_max_age_s = 30 of this policy: "
         + (problem or "the API server has not been heard of since")
     )
+
+
+class Listed(Known):
+    """An informer of nothing, in sync, whose API server was last heard of when it was made."""
+
+    generation = 0
+    synced = True
+
+    def __init__(self) -> None:
+        super().__init__(0.0)
+        self._made_at = trio.current_time()
+
+    def age_s(self) -> float:
+        return trio.current_time() - self._made_at
+
+    async def wait_synced(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def keys(self) -> Iterator[Any]:
+        return iter(())
+
+    def size_bytes(self) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return 0
+
+
+PODS = ServedKind(GroupVersionResource("", "v1", "pods"), "Pod", True, ("list",))
+
+
+def test_a_list_that_became_too_old_in_a_wait_for_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def served(_client: Any, _api_version: str, _kind: str) -> ServedKind:
+        return PODS
+
+    monkeypatch.setattr("edged.kube.discovery.discover", served)
+
+    class Informers:
+        def acquire(self, _resource: Any, **_which: Any) -> Any:
+            return Listed()
+
+    async def main() -> None:
+        anything: Any = Informers()
+        context = ClusterContext(anything, anything, quiet())
+        budget, asked = context._replies.budget, ListRequest("v1", "Pod", None, "", "", ())
+        others = budget.reserve_nowait(budget.total)
+        held: list[Reservation] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(release_after, 9.0, others)
+            with pytest.raises(ContextTooOld, match="may be 9 s old, more than context_max_age_s = 5 of this policy"):
+                await context.list(asked, held.append, 5.0)
+        assert json.loads(await context.list(asked, None, 10.0))["items"] == []
+        for reserved in held:
+            reserved.release()
+        assert budget.used == 0
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def release_after(seconds: float, what: Reservation) -> None:
+    await trio.sleep(seconds)
+    what.release()
+
+
+def test_a_document_that_became_too_old_while_others_were_built_is_refused() -> None:
+    async def main() -> None:
+        informer: Any = Listed()
+
+        async def find(_api_version: str, _kind: str) -> Any:
+            return PODS, informer
+
+        rego = RegoContext(find)
+        kinds = frozenset({("v1", "Pod")})
+
+        async def build_others() -> None:
+            async with rego._building:
+                await trio.sleep(9)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(build_others)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(ContextFailure, match="may be 9 s old"):
+                await rego.document("opa", kinds, 5.0)
+        assert json.loads(await rego.document("opa", kinds, 10.0)) is not None
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
 PAYLOAD = '{"api_version":"v1","kind":"Pod"}'

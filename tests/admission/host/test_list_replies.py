@@ -144,6 +144,49 @@ def test_in_flight_means_until_the_guest_has_it() -> None:
     run(work)
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize("grown", [1, 500])
+def test_what_changed_during_a_wait_for_memory_is_in_the_reply(is_kept: bool, grown: int) -> None:
+    """And the memory is reserved for what it became."""
+
+    async def work(replies: ListReplies) -> None:
+        informer = FakeInformer(3, text="x" * 2000)
+        if is_kept:
+            await replies.get(PODS, informer)  # type: ignore[arg-type]
+        others = replies.budget.reserve_nowait(list_replies.IN_FLIGHT)
+        held: list[Reservation] = []
+        texts: list[bytes] = []
+
+        async def ask() -> None:
+            texts.append(await replies.get(PODS, informer, held.append))  # type: ignore[arg-type]
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(1)
+            for number in range(grown):
+                informer.put(f"new{number}", text="x" * 2000)
+            others.release()
+        assert len(json.loads(texts[0])["items"]) == 3 + grown
+        assert [reserved.size for reserved in held] == [len(texts[0])]
+        held[0].release()
+
+    run(work)
+
+
+def test_a_kept_reply_that_is_still_right_is_not_written_again_after_a_wait() -> None:
+    async def work(replies: ListReplies) -> None:
+        informer = FakeInformer(3)
+        text = await replies.get(PODS, informer)  # type: ignore[arg-type]
+        others = replies.budget.reserve_nowait(list_replies.IN_FLIGHT)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(replies.get, PODS, informer)
+            await trio.sleep(1)
+            others.release()
+        assert await replies.get(PODS, informer) is text and informer.reads == 3  # type: ignore[arg-type]
+
+    run(work)
+
+
 def test_unused_replies_go_in_time() -> None:
     async def work(replies: ListReplies) -> None:
         informer = FakeInformer(3)
