@@ -113,6 +113,7 @@ class Session:
         self._in_use = 0
         self._is_away = False  # no request reaches the server
         self._back = trio.Event()
+        self._replaced = trio.Event()
         self.http = httpx2.AsyncClient(
             base_url=self.server,
             transport=Transport(self.ssl_context),
@@ -146,12 +147,17 @@ class Session:
         """Returns when the server answers somebody after it was away, or is another one from now on."""
         await self._back.wait()
 
+    async def wait_replaced(self) -> None:
+        """Returns when another session takes over."""
+        await self._replaced.wait()
+
     async def retire(self) -> None:
         """Another session takes over: end its streams, close it when its last request is done."""
         self.retired = True
         if isinstance(self.auth, ExecAuth):
             self.auth.retire()
         self._back.set()
+        self._replaced.set()
         for scope in list(self.streams):
             scope.cancel()
         await self._close_if_idle()
@@ -233,6 +239,13 @@ class ApiClient:
             await self._configured.wait()
         else:
             await self._session.wait_back()
+
+    async def wait_replaced(self) -> None:
+        """Returns when there is another kubeconfig than now."""
+        if self._session is None:
+            await self._configured.wait()
+        else:
+            await self._session.wait_replaced()
 
     async def swap(self, session: Session) -> None:
         """Use `session` from now on; requests in flight end on the old one, its streams are cut."""

@@ -178,14 +178,15 @@ class Watcher:
         return None
 
     async def _pause(self, pause: listwatch.Pause) -> None:
-        """Shorter when others find that the server is back: what is known of one kind of objects should not be minutes
-        younger than of another."""
+        """Shorter when others find that a server that was away is back: what is known of one kind of objects should not
+        be minutes younger than of another. A server that refuses was there all the time: only another kubeconfig, which
+        may lead elsewhere or bring other rights, makes that pause shorter."""
         at_least_s = pause.at_least_s or 0.0
         delay_s = (self._away if pause.away else self._refused).next()
         await trio.sleep(at_least_s)
         with (self._scouting() if pause.away else contextlib.nullcontext(math.inf)) as longest_s:
             with trio.move_on_after(max(min(delay_s, longest_s) - at_least_s, 0.0)):
-                await self._client.wait_back()
+                await (self._client.wait_back() if pause.away else self._client.wait_replaced())
                 await trio.sleep(self._random() * SPREAD_S)
 
     @contextlib.contextmanager

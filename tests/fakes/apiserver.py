@@ -41,6 +41,7 @@ class Plain:
 
     body: bytes
     code: int = 200
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -328,7 +329,7 @@ class FakeApiServer:
             await reply.whole(fault.code, _status(fault.code, fault.reason, fault.message), fault.headers)
             return True
         if isinstance(fault, Plain):
-            await reply.whole(fault.code, fault.body)
+            await reply.whole(fault.code, fault.body, content_type=fault.content_type)
             return True
         if isinstance(fault, CutAfter):
             reply.left = fault.size
@@ -434,10 +435,17 @@ class _Reply:
         self.left = math.inf
         self.piece = 0
 
-    async def whole(self, code: int, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    async def whole(
+        self,
+        code: int,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...] = (),
+        *,
+        content_type: str = "application/json",
+    ) -> None:
         extra = "".join(f"{name}: {value}\r\n" for name, value in headers)
         head = (
-            f"HTTP/1.1 {code} Scripted\r\nContent-Type: application/json\r\n"
+            f"HTTP/1.1 {code} Scripted\r\nContent-Type: {content_type}\r\n"
             f"Content-Length: {len(body)}\r\n{extra}\r\n"
         )
         await self._stream.send_all(head.encode())

@@ -14,7 +14,7 @@ import trio.abc
 import trio.testing
 
 from edged.kube import watch
-from edged.kube.client import ApiClient
+from edged.kube.client import ApiClient, ApiError
 from edged.kube.control import proofs
 from edged.kube.informers import (
     FIRST_PAUSE_S,
@@ -444,6 +444,30 @@ def test_a_load_balancer_without_a_server_is_asked_again_soon(code: int) -> None
             pods = informers.acquire(PODS)
             await pods.wait_synced()
             assert len(server.requests) == 4
+
+    run(main)
+
+
+@pytest.mark.parametrize("code", [403, 404, 500])
+def test_a_watch_that_is_refused_is_not_asked_for_again_because_others_find_the_server(code: int) -> None:
+    """It was there all the time. Another kubeconfig may bring other rights, so that one is tried at once."""
+
+    async def main() -> None:
+        async with fake_server() as server, informers_of(server, times=SLOW) as informers:
+            client, asked = informers._client, PODS_PATH + "/x"
+            server.script(lambda request: request.path == PODS_PATH, Status(code, "No"))
+            server.script(lambda request: request.path == asked, *[Plain(b"no upstream", 503, "text/html")] * 3)
+            pods = informers.acquire(PODS)
+            await until(lambda: str(code) in pods.problem)
+            for _ in range(3):
+                with pytest.raises(ApiError, match="503"):
+                    await client.fetch("GET", asked)
+                with pytest.raises(ApiError, match="404"):
+                    await client.fetch("GET", asked + "y")
+            await trio.sleep(watch.SPREAD_S + 0.1)
+            assert len([request for request in server.requests if request.path == PODS_PATH]) == 1
+            await client.swap(session_for(server.url))
+            await pods.wait_synced()
 
     run(main)
 
