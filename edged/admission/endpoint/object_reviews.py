@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+import trio
+
+from edged.admission.endpoint.policy_reviews import answer_within
 from edged.admission.endpoint.review_requests import FAILED, ONLY_POST, check_content_type, problem, refused
+from edged.admission.host.admission import PATIENCE_S
 from edged.admission.resources.resource_reviews import ResourceReviews
-from edged.admission.rules.review import BadReview
+from edged.admission.rules.review import BadReview, parse_review
 from edged.http.connection import Handler
 from edged.http.messages import Request, Response
 from edged.process.boundary import boundary
@@ -30,7 +34,10 @@ class ObjectReviews:
         with boundary(self._log, "review", path):
             try:
                 check_content_type(request)
-                return Response(200, await self._reviews.answer(path, request.body))
+                review = parse_review(request.body)
+                request.body = b""  # while it waits for memory, its objects are there once, not twice
+                review.answer_by = (request.arrived or trio.current_time()) + answer_within(request.query, PATIENCE_S)
+                return Response(200, await self._reviews.answer(path, review))
             except BadReview as error:
                 return refused(error)
         return problem(500, FAILED)

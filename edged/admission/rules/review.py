@@ -93,7 +93,7 @@ class AdmissionRequest:
             return self._fields
         if self.raw:
             return self.object
-        return {**self._fields, **{key: self._value(key) for key in self._parts}}
+        return {**self._fields, **{key: self.value(key) for key in self._parts}}
 
     def without_objects(self, instead: str) -> Any:
         """The payload, but with a text in place of all that would have to be decoded."""
@@ -102,7 +102,7 @@ class AdmissionRequest:
     @property
     def object(self) -> Any:
         """Decodes it where it is text; None where there is none."""
-        return self._value("object")
+        return self.value("object")
 
     @property
     def has_object(self) -> bool:
@@ -139,9 +139,12 @@ class AdmissionRequest:
         value = self.field(key)
         return value if isinstance(value, str) else ""
 
-    def _value(self, key: str) -> Any:
-        if key in self._values or key not in self._parts:
-            return self._values.get(key)
+    def value(self, key: str) -> Any:
+        """One member of a review's payload, None where it is absent. Decodes it where it is text, and no other one."""
+        if key in self._values:
+            return self._values[key]
+        if key not in self._parts:
+            return self.field(key)
         assert self._encoded is not None
         text = memoryview(self._encoded)[self._parts[key]]
         value = loads(text)

@@ -245,3 +245,15 @@ def test_a_large_object_is_not_kept_decoded():
     assert large.decoded_size("object") > 20_000 * 10 and large.decoded_size("oldObject") == 0
     assert large.decoded_size() == large.decoded_size("object")
     assert AdmissionRequest("u", {"object": {}}, {}).decoded_size() == 0
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 10_000])
+def test_one_value_is_decoded_alone(text, monkeypatch):
+    parsed = parse_review(_body(object={"new": text}, oldObject={"old": text}, options={"o": text}))
+    decoded = []
+    decode = review.loads
+    monkeypatch.setattr(review, "loads", lambda part: decoded.append(bytes(part)) or decode(part))
+    assert parsed.value("oldObject") == {"old": text}
+    assert [list(json.loads(part)) for part in decoded] == [["old"]]
+    assert (parsed.value("uid"), parsed.value("name")) == ("u", None)
+    assert AdmissionRequest("u", {"oldObject": {"a": 1}}, None).value("oldObject") == {"a": 1}
