@@ -80,19 +80,6 @@ def _bind_one(family: int, address: tuple[object, ...]) -> socket.socket:
     return sock
 
 
-def inherited(fd: int) -> socket.socket:
-    """A listening stream socket that systemd opened (LISTEN_FDS), by its number. Raises ConfigError."""
-    try:
-        sock = socket.socket(fileno=fd)
-        if sock.type == socket.SOCK_STREAM and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            sock.listen(BACKLOG)
-            return sock
-        sock.detach()
-    except OSError as error:
-        raise ConfigError(f"file descriptor {fd}: {error.strerror}") from error
-    raise ConfigError(f"file descriptor {fd} is not a listening stream socket")
-
-
 def capacity(descriptors: int) -> tuple[int, int]:
     """(connections, places) of a listener in a process that may open so many files. Some are left for all else."""
     connections = max(16, min(MOST_CONNECTIONS, descriptors - max(SPARE_DESCRIPTORS, descriptors // 8)))
@@ -132,6 +119,8 @@ class Listener:
                  patience: Patience = lambda _request: math.inf) -> None:
         self.limits = limits or Limits()
         self.sockets = list(sockets)
+        for sock in self.sockets:
+            sock.listen(BACKLOG)  # systemd opens them with a shorter queue
         self.lobby = Lobby(half_closed=tls is None)
         self._tls = tls
         self._shared = Shared(handler, self.limits, log, refusals, is_behind, patience)
