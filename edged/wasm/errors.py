@@ -41,5 +41,9 @@ class GuestTimeout(GuestError):
     """The deadline of the call passed, host calls included."""
 
 
+class NoSlot(GuestTimeout):
+    """There was no room for an instance in time: the guest was not even begun."""
+
+
 class HostFailure(GuestError):
     """A host function failed for a reason of its own; the cause is chained."""

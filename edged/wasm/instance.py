@@ -19,7 +19,7 @@ from edged.wasm import callbacks
 from edged.wasm.account import Account, Budget
 from edged.wasm.driver import Driver
 from edged.wasm.engine import Engine
-from edged.wasm.errors import BadModule, GuestExit, GuestTimeout, HostFailure
+from edged.wasm.errors import BadModule, GuestExit, HostFailure, NoSlot
 from edged.wasm.guest_store import Store
 from edged.wasm.hostcalls import HostTable
 from edged.wasm.linker import Linker
@@ -186,11 +186,11 @@ class Template:
         return instance
 
     async def _wait_for_slot(self, deadline: float) -> None:
-        """Wait while as many stores live as the engine has slots. Raises GuestTimeout."""
+        """Wait while as many stores live as the engine has slots. Raises NoSlot."""
         with trio.move_on_at(deadline) as scope:
             await self._free_slots.acquire()
         if scope.cancelled_caught:
-            raise GuestTimeout("no instance could be made in time: too many are alive") from None
+            raise NoSlot("no instance could be made in time: too many are alive") from None
 
 
 def linker_for(engine: Engine, hosts: HostTable) -> Linker:

@@ -15,7 +15,7 @@ import trio
 from edged.admission.config import PolicyConfig
 from edged.admission.host.context import ClusterContext, HostServices
 from edged.admission.host.decisions import Decisions
-from edged.admission.host.evaluation import TimedOut, answer, call_guest, failed, question
+from edged.admission.host.evaluation import UNKNOWN, NotAsked, answer, call_guest, failed, question
 from edged.admission.host.observers import Evaluation, Observer
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy import Group, Policy, PolicySet, guests_of
@@ -156,44 +156,53 @@ class Admission:
     async def _evaluate_group(
         self, group: Group, request: AdmissionRequest, background: bool
     ) -> tuple[AdmissionResponse, str]:
-        """A member that fails is one that does not accept; its reason is a cause. Where edged itself fails, the group's
-        answer is not known: under a negation "does not accept" would let the request in."""
+        """A member that fails is one that does not accept; its reason is a cause. Where edged itself fails, or has not
+        asked the member, its verdict is not known: under a negation "does not accept" would let the request in."""
         if group.error is not None or group.expression is None:
             error = group.error or "not loaded"
             return verdict.plain_rejection(request.uid, 500, error), error
         asked: dict[str, AdmissionResponse] = {}
+        unknown: dict[str, str] = {}
 
-        async def ask(name: str) -> bool:
-            asked[name], _ = await self._evaluate_guest(group.members[name], request, background)
+        async def ask(name: str) -> bool | None:
+            asked[name], reason, is_known = await self._evaluate_guest(group.members[name], request, background)
+            if not is_known:
+                unknown[name] = reason
+                return None
             return groups.is_accepted(asked[name])
 
         allowed = await groups.evaluate(group.expression, ask)
+        if allowed is None:
+            reason = "; ".join(f"{name}: {why}" for name, why in unknown.items())
+            return verdict.plain_rejection(request.uid, 500, reason), reason
         return groups.group_response(request.uid, allowed, group.config.message, asked), ""
 
     async def _evaluate(
         self, policy: Policy, request: AdmissionRequest, background: bool
     ) -> tuple[AdmissionResponse, str]:
         with boundary(self._log, "evaluation", policy.name) as unit:
-            return await self._evaluate_guest(policy, request, background)
+            response, reason, _ = await self._evaluate_guest(policy, request, background)
+            return response, reason
         assert unit.error is not None
         return _failed(request, unit.error)
 
     async def _evaluate_guest(
         self, policy: Policy, request: AdmissionRequest, background: bool
-    ) -> tuple[AdmissionResponse, str]:
+    ) -> tuple[AdmissionResponse, str, bool]:
+        """(the answer, why it failed or "", whether it says anything about the request)."""
         uid = request.uid
         if policy.error is not None:
-            return verdict.plain_rejection(uid, 500, policy.error), policy.error
+            return verdict.plain_rejection(uid, 500, policy.error), policy.error, False
         lines = self._quiet_lines if background else self._lines
         restrictions = restrictions_of(policy.config.origin)
         services = HostServices(policy.name, uid, policy.grants, self._context, lines, self._outside, restrictions)
         try:
             reply = await self._in_turn(policy, services, request, background)
-            return answer(policy, request, reply), ""
+            return answer(policy, request, reply), "", True
         except BadReview as error:  # not from a listener, which refuses it: an object of the cluster, say
-            return verdict.plain_rejection(uid, 500, str(error)), str(error)
+            return verdict.plain_rejection(uid, 500, str(error)), str(error), False
         except GuestError as error:
-            return failed(policy, uid, error)
+            return *failed(policy, uid, error), not isinstance(error, UNKNOWN)
 
     async def _in_turn(
         self, policy: Policy, services: HostServices, request: AdmissionRequest, background: bool
@@ -213,10 +222,10 @@ class Admission:
             with trio.move_on_at(deadline) as scope:
                 await slots.acquire()
             if scope.cancelled_caught:
-                raise TimedOut(verdict.TIMED_OUT) from None
+                raise NotAsked(verdict.TIMED_OUT) from None
         try:
             if trio.current_time() >= deadline:
-                raise TimedOut(verdict.TIMED_OUT)
+                raise NotAsked(verdict.TIMED_OUT)
             payload = question(policy, request)
             return await call_guest(policy, services, b"validate", payload, deadline, self.memory, policy.timeout_s)
         finally:

@@ -27,7 +27,7 @@ from edged.errors import GuestError
 from edged.wasm import wasi
 from edged.wasm.account import Budget
 from edged.wasm.compile import Compiler
-from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestTimeout, GuestTrap
+from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestMemory, GuestTimeout, GuestTrap, NoSlot
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
@@ -50,6 +50,14 @@ MAX_STDERR = 8 << 10  # of a WASI policy: it becomes the message of a rejection
 
 class TimedOut(GuestError):
     """The guest used up its time, CPU or wall."""
+
+
+class NotAsked(TimedOut):
+    """Its time was over before the guest had said anything, because of others: there were too many requests."""
+
+
+UNKNOWN = (NotAsked, ContextFailure, GuestMemory)
+"""Failures that say nothing about the request: the guest was not asked, or not with what it needs to know."""
 
 
 async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget) -> Template:
@@ -114,7 +122,8 @@ async def call_guest(
             raise ContextFailure(services.too_old)
         return reply
     except (GuestBudget, GuestTimeout) as error:
-        raise TimedOut(str(error)) from error
+        is_late = isinstance(error, NoSlot) or (isinstance(error, GuestTimeout) and trio.current_time() >= deadline)
+        raise (NotAsked if is_late else TimedOut)(str(error)) from error
     except GuestError as error:
         if services.too_old:  # whatever the guest made of it
             raise ContextFailure(services.too_old) from error
@@ -136,13 +145,13 @@ class _Call:
     seconds: float
 
     async def room(self, more: int = 0) -> AbstractContextManager[object]:
-        """Memory for the guest, which gets the payload and so many bytes beside it. Raises TimedOut."""
+        """Memory for the guest, which gets the payload and so many bytes beside it. Raises NotAsked."""
         size = sum(map(len, self.payload)) + more
         if self.memory is None or size <= LARGE:
             return _NOTHING
         with trio.move_on_at(self.deadline):
             return await self.memory.for_guest(size, self.policy.budget.memory_mib)
-        raise TimedOut(verdict.TIMED_OUT)
+        raise NotAsked(verdict.TIMED_OUT)
 
 
 _NOTHING: AbstractContextManager[object] = nullcontext()

@@ -83,22 +83,27 @@ def called(expression: Expression) -> Iterator[str]:
             yield from called(right)
 
 
-async def evaluate(expression: Expression, ask: Callable[[str], Awaitable[bool]]) -> bool:
-    """Its value; `ask(member)` is awaited for each call that matters, left to right."""
+async def evaluate(expression: Expression, ask: Callable[[str], Awaitable[bool | None]]) -> bool | None:
+    """Its value; `ask(member)` is awaited for each call that matters, left to right. A member of whom nothing is known
+    gives None; the value is None where it depends on such a one."""
     match expression:
         case Constant(value):
             return value
         case Member(name):
             return await ask(name)
         case Not(operand):
-            return not await evaluate(operand, ask)
+            negated = await evaluate(operand, ask)
+            return None if negated is None else not negated
         case Binary(operator, left, right):
             first = await evaluate(left, ask)
-            if operator == "&&":
-                return first and await evaluate(right, ask)
-            if operator == "||":
-                return first or await evaluate(right, ask)
-            return (first == await evaluate(right, ask)) is (operator == "==")
+            if operator in ("&&", "||"):
+                decides = operator == "||"  # whatever the other side says
+                if first is decides:
+                    return first
+                second = await evaluate(right, ask)
+                return second if first is not None or second is decides else None
+            second = await evaluate(right, ask)
+            return None if first is None or second is None else (first == second) is (operator == "==")
 
 
 def is_accepted(response: AdmissionResponse) -> bool:

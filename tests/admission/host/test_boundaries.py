@@ -178,10 +178,10 @@ def test_an_observer(rig: Rig, error: Exception) -> None:
 def test_the_load_of_one_module(rig: Rig, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     compile_module = Compiler.load
 
-    async def broken(self: Compiler, path: Path, name: str = "") -> Any:
+    async def broken(self: Compiler, path: Path, name: str = "", **more: Any) -> Any:
         if "bad" in str(path):
             raise error
-        return await compile_module(self, path, name)
+        return await compile_module(self, path, name, **more)
 
     monkeypatch.setattr(Compiler, "load", broken)
 
@@ -200,11 +200,11 @@ def test_the_load_of_one_module(rig: Rig, monkeypatch: pytest.MonkeyPatch, error
 def test_a_load_that_failed_unexpectedly_is_tried_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     compile_module, left = Compiler.load, [3]
 
-    async def broken(self: Compiler, path: Path, name: str = "") -> Any:
+    async def broken(self: Compiler, path: Path, name: str = "", **more: Any) -> Any:
         if left[0]:
             left[0] -= 1
             raise ValueError("odd")
-        return await compile_module(self, path, name)
+        return await compile_module(self, path, name, **more)
 
     monkeypatch.setattr(Compiler, "load", broken)
     monkeypatch.setattr(arrivals, "FIRST_PAUSE_S", 0.01)

@@ -77,6 +77,22 @@ def test_a_denying_group_names_who_was_asked_and_did_not_accept(rig):
     assert causes(answer) == {"spec.policies.no": "no is no"}
 
 
+@pytest.mark.parametrize(("expression", "allowed"), [("!yes()", False), ("!no()", False), ("true || !no()", True)])
+def test_a_member_that_there_was_no_time_to_ask_decides_nothing(rig, expression, allowed):
+    """A flood must not open what a negation keeps shut."""
+
+    async def main():
+        members = {"yes": member(rig, "yes", YES), "no": member(rig, "no", NO)}
+        await rig.load(GroupConfig(name="g", expression=expression, message="the group says no", members=members))
+        late = request()
+        late.answer_by = trio.current_time() - 1
+        return await rig.admission.review("g", late)
+
+    answer = trio.run(main)
+    assert answer.allowed is allowed
+    assert allowed or answer.status["code"] == 500
+
+
 def test_a_mutating_member_does_not_accept(rig):
     answer = ask(rig, "mutate()")
     assert causes(answer) == {"spec.policies.mutate": "mutation is not allowed inside of policy group"}

@@ -49,6 +49,16 @@ def test_every_combination_of_verdicts_gives_what_the_operators_say(text, same):
         assert value(text, a=a, b=b, c=c)[0] == same(a, b, c), (a, b, c)
 
 
+@pytest.mark.parametrize(("text", "same"), SAME)
+def test_a_value_that_depends_on_an_unknown_member_is_unknown(text, same):
+    """None stands for a member that was not asked: the value is known where both verdicts of it give the same."""
+    for verdicts in itertools.product((True, False, None), repeat=3):
+        both = [(True, False) if verdict is None else (verdict,) for verdict in verdicts]
+        values = {same(*each) for each in itertools.product(*both)}
+        found = value(text, **dict(zip("abc", verdicts, strict=True)))[0]
+        assert found == values.pop() if len(values) == 1 else found is None, verdicts
+
+
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
