@@ -50,7 +50,7 @@ _ESCAPED_COLONS = (b"\\u003a", b"\\u003A")
 _OF_NUMBERS = b"0123456789.eE+-"
 _NUMBERS_ONLY = bytes(sign if sign in _OF_NUMBERS else ord(" ") for sign in range(256))
 _DIGITS = bytes.maketrans(b"123456789E", b"000000000e")
-_LARGE_EXPONENT, _LARGE_NUMBER, _LONG_NUMBER = b"e000", b"0" * 300, b"0" * LONGEST_NUMBER
+_LARGE_EXPONENT, _LARGE_NUMBER, _LONG_NUMBER = b"e00", b"0" * 300, b"0" * LONGEST_NUMBER
 """Once each digit is a 0: what a number that is infinite has at least one of, and one that is too long."""
 _GO_ESCAPES = {
     b"\\u003c": b"<", b"\\u003e": b">", b"\\u0026": b"&", b"\\u003C": b"<", b"\\u003E": b">",
@@ -159,8 +159,9 @@ def _check_numbers(text: bytes, what: str) -> None:
             raise JsonError(_named(what, f"a number of more than {LONGEST_NUMBER} digits"))
         rest = piece[len(piece.rstrip(_OF_NUMBERS)) :]
         if _LARGE_EXPONENT in numbers or _LARGE_NUMBER in numbers:
-            whole = piece[: len(piece) - len(rest)].replace(b"true", b"").replace(b"false", b"")
-            loads(b"[" + b",".join(whole.translate(_NUMBERS_ONLY).split()) + b"]", what=what)
+            words = piece[: len(piece) - len(rest)].translate(_NUMBERS_ONLY).split()
+            # The rest of a `true` or `false`, of which another piece had the beginning, is no number.
+            loads(b"[" + b",".join(word for word in words if word[:1] in b"-0123456789") + b"]", what=what)
 
 
 def _unescaped(text: bytes) -> bytes:

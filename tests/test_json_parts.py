@@ -128,7 +128,8 @@ def test_depth(long: Callable[[bytes], bytes], kind: str) -> None:
         (b"1e308", True), (b"1e309", False), (b"-1E+309", False), (b"1e400", False), (b"1e-400", True),
         (b"0e99999", True), (b"0.00001e312", True), (b"9" * 308, True), (b"9" * 310, False), (b"-" + b"9" * 400, False),
         (b"1e+0000000000309", False), (b"0." + b"1" * 320, True), (b'"1e400"', True), (b'"' + b"9" * 400 + b'"', True),
-        (b"1" * 1001, False), (b"0." + b"1" * 1001, False),
+        (b"1" * 1001, False), (b"0." + b"1" * 1001, False), (b"1" + b"0" * 289 + b"e99", False),
+        (b"1" + b"0" * 200 + b"e99", True), (b"1" + b"0" * 299 + b"e9", True), (b"1" + b"0" * 300 + b"e9", False),
     ],
 )  # fmt: skip
 def test_numbers_that_no_double_can_hold(
@@ -143,6 +144,16 @@ def test_numbers_that_no_double_can_hold(
         else:
             with pytest.raises(JsonError):
                 long(text)
+
+
+def test_words_are_no_numbers_wherever_a_window_ends(
+    long: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_parts, "WINDOW", 64)
+    for word in (b"true", b"false"):
+        for before in range(40, 70):
+            text = b"[" + b"0," * (before // 2) + b" " * (before % 2) + word + b",1e100]"
+            assert loads(long(text)) == json.loads(text)
 
 
 def test_escapes_of_go(long: Callable[[bytes], bytes]) -> None:

@@ -204,6 +204,11 @@ class Connection:
             self._shared.refusals.note(_TOO_LATE[self.state], peer=self.address, during=self.state.name.lower())
         self.scope.cancel()
 
+    @property
+    def holds_room(self) -> bool:
+        """Whether room for a body is reserved for it."""
+        return self._reserved is not None
+
     def may_go(self, before: float) -> bool:
         """Whether it has waited for its client since before that time, and nothing is lost when it is evicted."""
         return self.state <= State.IDLE and self.since <= before and not self.scope.cancel_called
@@ -215,8 +220,8 @@ class Connection:
 
     def evict(self) -> bool:
         """Make room for others; False where a request has come in meanwhile."""
-        if self.state == State.IDLE and self._transport.readable_now():
-            return False
+        if self.state in (State.HEAD, State.BODY, State.IDLE) and self._transport.readable_now():
+            return False  # it came while nobody could look, such as after a long pause of the machine
         self._shared.refusals.note(EVICTED, peer=self.address, during=self.state.name.lower())
         self.scope.cancel()
         return True
@@ -283,7 +288,8 @@ class Connection:
             if not parser.requests and parser.failure is None:
                 await self._wait_for_rest()
         if self._reserved is not None and parser.requests:
-            self._reserved.shrink(len(parser.requests[-1].body))
+            # The room is the first one's: bytes of further requests may have come with its end.
+            self._reserved.shrink(min(self._reserved.size, len(parser.requests[0].body)))
         return True
 
     def _note_arrival(self) -> None:

@@ -121,5 +121,5 @@ class Places:
     def _hurry_bodies(self, before: float) -> None:
         """A body that does not come keeps its room from those that wait for some."""
         for connection in list(self.connections):
-            if connection.state == State.BODY and connection.may_go(before):
+            if connection.state == State.BODY and connection.holds_room and connection.may_go(before):
                 connection.evict()

@@ -74,10 +74,14 @@ class Certificates:
         try:
             self._use(files)
         except ConfigError as error:
-            if self._material is None:
-                raise NotMade(str(error)) from error
-            await self._mend()
-            self._use(await self._files())
+            if self._material is not None:
+                await self._mend()
+            try:
+                self._use(await self._files())
+            except ConfigError as still:
+                if self._own.cert or self._own.client_ca:
+                    raise NotMade(str(still)) from error
+                raise
         assert self.tls is not None
         return self.tls
 
@@ -96,7 +100,7 @@ class Certificates:
                     renewed = await self._renew()
                 if unit.error is not None:
                     self._renewal_error = describe(unit.error)
-                if not renewed:
+                if not renewed or self._damage():  # a client CA that somebody gave cannot be made anew
                     retry_at = trio.current_time() + RETRY_S
             with boundary(self._log, "certificate", "new files"):
                 await self.take_up()

@@ -150,6 +150,24 @@ def test_pipelined_requests_are_answered_in_order_although_the_first_is_slow():
     run(main)
 
 
+@pytest.mark.parametrize("second", [10, 30_000])
+def test_a_pipelined_body_may_be_larger_or_smaller_than_the_one_that_room_was_kept_for(second):
+    async def main() -> None:
+        async with serving() as server:
+            client = await server.connect()
+            first = post(b"a" * 17_000)
+            await client.send_all(first[:5000])
+            await server.until(State.BODY)
+            await client.send_all(first[5000:] + post(b"b" * second))
+            buffered = bytearray()
+            assert [len((await read_response(client, buffered))[2]) for _ in range(2)] == [17_000, second]
+            await client.aclose()
+            while server.listener.connections:
+                await trio.sleep(0.001)
+            assert server.listener._shared.bodies.used == 0
+    run(main)
+
+
 def test_connection_close_and_http_1_0():
     async def main() -> None:
         async with serving() as server:

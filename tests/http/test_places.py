@@ -23,6 +23,7 @@ from tests.http.test_listener import (
     LIMITS,
     Server,
     client_context,
+    post,
     read_all,
     read_response,
     serving,
@@ -150,6 +151,26 @@ def test_handshakes_take_a_quarter_of_the_places(state):
                 assert (await read_response(client))[0] == 200
             assert server.listener._shared.handshaking <= 2
             assert counts(server)["evicted"] >= 10
+    trio.run(main)
+
+
+def test_a_body_that_came_while_the_process_was_held_up_is_read(state):
+    """After a pause everything looks late, and what is there is not what takes room from others."""
+    async def main() -> None:
+        limits = replace(LIMITS, grace_s=0.2, bodies_bytes=40_000)
+        body = post(b"x" * 30_000)
+        async with serving(limits=limits) as server:
+            first, second = await server.connect(), await server.connect()
+            await first.send_all(body[:500])
+            await server.until(State.BODY)
+            await second.send_all(body[:500])
+            await server.until(State.BODY, State.WAITING)
+            await first.send_all(body[500:])
+            await second.send_all(body[500:])
+            time.sleep(0.5)  # nothing runs meanwhile
+            for client in (first, second):
+                assert (await read_response(client))[0] == 200
+            assert counts(server) == {}
     trio.run(main)
 
 

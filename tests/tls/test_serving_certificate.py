@@ -204,6 +204,34 @@ def test_given_files_that_are_not_there_yet_may_come_later(tmp_path, monkeypatch
         trio.run(rig.certificates.load)
 
 
+def test_a_client_ca_that_cannot_be_read_starts_no_child_again_and_again(tmp_path, monkeypatch):
+    client_ca = tmp_path / "client-ca.crt"
+    client_ca.write_bytes(given(tmp_path, "one")[0])
+    rig = Rig(tmp_path, monkeypatch, TlsConfig(client_ca=str(client_ca)))
+    rig.certificates._client_auth = "require"
+
+    async def script(tls):
+        made, ensure = [], material.ensure_in_child
+
+        async def counted(*args, **more):
+            made.append(trio.current_time())
+            return await ensure(*args, **more)
+
+        monkeypatch.setattr(material, "ensure_in_child", counted)
+        client_ca.write_bytes(b"")
+        await trio.sleep(5 * RETRY_S)
+        assert 1 <= len(made) <= 6 and "client-ca.crt" in rig.certificates.error
+
+    rig.run(script)
+
+
+def test_a_client_ca_that_is_not_there_yet_may_come_later(tmp_path, monkeypatch):
+    rig = Rig(tmp_path, monkeypatch, TlsConfig(client_ca=str(tmp_path / "client-ca.crt")))
+    rig.certificates._client_auth = "require"
+    with pytest.raises(material.NotMade, match=r"client-ca\.crt: No such file"):
+        trio.run(rig.certificates.load)
+
+
 def test_the_own_ca_is_replaced_in_steps_and_the_bundle_told_first(tmp_path, monkeypatch):
     rig = Rig(tmp_path, monkeypatch)
 
