@@ -79,7 +79,9 @@ class ClusterContext:
         informer = self._informer(request, served.resource)
         await informer.wait_synced()
         check_age(informer, request.api_version, request.kind, max_age_s)
-        return await self._replies.get(request, informer, hold)
+        reply = await self._replies.get(request, informer, hold)
+        check_age(informer, request.api_version, request.kind, max_age_s)  # the wait for memory may take seconds
+        return reply
 
     async def informer(self, api_version: str, kind: str) -> tuple[ServedKind, Informer]:
         """How a kind is served, and the shared informer of all of its objects; it may not be synced yet."""

@@ -33,6 +33,8 @@ MOST_KEPT = 64
 UNUSED_S = 30.0
 MOST_DECODED_ITEM = 128 << 20
 """Bytes of memory of one object, for the moment in which it is masked."""
+ROOM_TO_GROW = 16
+"""Such a part of a list is reserved beside it: it may grow while its reader waits."""
 BYTES_BETWEEN_CHECKPOINTS = 128 << 10
 
 Hold = Callable[[Reservation], None]
@@ -63,20 +65,12 @@ class ListReplies:
     async def get(self, request: ListRequest, informer: Informer, hold: Hold | None = None) -> bytes:
         """The reply made of all objects of an informer, which is synced. Raises HostCallError."""
         async with self._alone(request):
-            reply = self._find(request, informer)
-            size = len(reply.text) if reply is not None else _most_bytes(request, informer)
-            try:
-                reserved = await self.budget.reserve(size)
-            except OverBudget:
-                raise HostCallError(
-                    f"Callback evaluation failure: the list of {request.kind} has about {size >> 20} MiB; "
-                    f"at most {IN_FLIGHT >> 20} MiB are handed to policies"
-                ) from None
+            reply, reserved = await self._room(request, informer)
             try:
                 if reply is None:
                     reply = await _write(request, informer)
                     self._keep(request, reply)
-                    reserved.shrink(min(size, len(reply.text)))
+                    reserved.shrink(min(reserved.size, len(reply.text)))
                 reply.used_at = trio.current_time()
             except BaseException:
                 reserved.release()
@@ -86,6 +80,28 @@ class ListReplies:
             else:
                 hold(reserved)
             return reply.text
+
+    async def _room(self, request: ListRequest, informer: Informer) -> tuple[_Reply | None, Reservation]:
+        """The kept reply, if there is one, and memory for it or for a new one. The wait for memory may take seconds: a
+        reply that became old in them is written again, and a list that grew too much waits again. Raises HostCallError.
+        """
+        while True:
+            reply = self._find(request, informer)
+            size = _most_bytes(request, informer) if reply is None else len(reply.text)
+            if reply is None and size <= IN_FLIGHT:
+                size = min(size + size // ROOM_TO_GROW, IN_FLIGHT)
+            try:
+                reserved = await self.budget.reserve(size)
+            except OverBudget:
+                raise HostCallError(
+                    f"Callback evaluation failure: the list of {request.kind} has about {size >> 20} MiB; "
+                    f"at most {IN_FLIGHT >> 20} MiB are handed to policies"
+                ) from None
+            if reply is not None and reply.generation == informer.generation:
+                return reply, reserved
+            if reply is None and _most_bytes(request, informer) <= size:
+                return None, reserved
+            reserved.release()
 
     @asynccontextmanager
     async def _alone(self, request: ListRequest) -> AsyncIterator[None]:

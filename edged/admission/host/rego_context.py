@@ -66,7 +66,9 @@ class RegoContext:
         if document is not None:
             return document
         async with self._building:
-            return self._current(key, informers) or await self._build(key, informers)
+            document = self._current(key, informers) or await self._build(key, informers)
+        _check_ages(informers, max_age_s)  # others were built before, perhaps
+        return document
 
     async def _synced(self, kinds: Kinds, max_age_s: float) -> _Informers:
         try:
@@ -76,11 +78,7 @@ class RegoContext:
         for _, _, _, informer in informers:
             if not informer.synced:
                 await informer.wait_synced()
-        try:
-            for api_version, kind, _, informer in informers:
-                check_age(informer, api_version, kind, max_age_s)
-        except ContextTooOld as error:
-            raise ContextFailure(str(error)) from error
+        _check_ages(informers, max_age_s)
         return informers
 
     def _current(self, key: tuple[str, Kinds], informers: _Informers) -> bytes | None:
@@ -126,3 +124,12 @@ class RegoContext:
         document = tree.document()
         self._keep(key, _Document(seen, document, trio.current_time()))
         return document
+
+
+def _check_ages(informers: _Informers, max_age_s: float) -> None:
+    """Raises ContextFailure."""
+    try:
+        for api_version, kind, _, informer in informers:
+            check_age(informer, api_version, kind, max_age_s)
+    except ContextTooOld as error:
+        raise ContextFailure(str(error)) from error
