@@ -40,8 +40,8 @@ from edged.telemetry.logs import Logger
 
 POLL_S = 10.0
 RETRY_MAX_S = 60.0
-CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
-"""Nothing else is taken from a live object: what is in the bundle there may be anything."""
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s*[A-Za-z0-9+/=][A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
+"""With base64 inside. Nothing else is taken from a live object, whose bundle may hold anything."""
 
 
 class Client(Protocol):

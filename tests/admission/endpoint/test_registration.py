@@ -14,7 +14,7 @@ import trio
 
 from edged.admission.endpoint.dynamic_registration import GRACE_S, DynamicRegistration
 from edged.admission.endpoint.registration import join_bundles
-from edged.admission.endpoint.registration_memory import RegistrationMemory, encoded
+from edged.admission.endpoint.registration_memory import FILE_NAME, RegistrationMemory, encoded
 from edged.admission.endpoint.revisions import Key
 from edged.admission.rules.webhooks import RESOURCE_SUFFIX, VALIDATING, WebhookSpec, generate
 from edged.errors import ConfigError, PeerError
@@ -253,14 +253,33 @@ def test_objects_of_a_former_life_are_trusted_without_its_memory() -> None:
     run(main)
 
 
-def test_an_object_with_a_broken_bundle_is_written_anew() -> None:
+@pytest.mark.parametrize("bundle", [
+    "=!", "\u00e4", base64.b64encode(PEM % b"\xc3").decode(), base64.b64encode(PEM % b"!").decode(),
+    base64.b64encode(PEM % b"-----BEGIN CERTIFICATE-----").decode(), base64.b64encode(b"\xff" * 100).decode(),
+])
+def test_an_object_with_a_broken_bundle_is_written_anew(tmp_path: Path, bundle: str) -> None:
     async def main(nursery: trio.Nursery) -> None:
         server = FakeServer()
-        registration, _ = dynamic(server)
-        broken = generate([SPEC], replace(TARGET, ca_bundle=ONE)).objects[VALIDATING]
-        broken["webhooks"][0]["clientConfig"]["caBundle"] = "=!"
-        server.put(VWC, broken)
+        for _ in range(2):  # also in the next life
+            broken = generate([SPEC], replace(TARGET, ca_bundle=ONE)).objects[VALIDATING]
+            broken["webhooks"][0]["clientConfig"]["caBundle"] = bundle
+            server.put(VWC, broken)
+            memory = RegistrationMemory(tmp_path, quiet())
+            registration = DynamicRegistration(TARGET, lambda state: None, quiet(), server, memory)
+            registration.update([SPEC], ONE)
+            await registration.settle()
+            assert base64.b64decode(server.objects[VWC]["webhooks"][0]["clientConfig"]["caBundle"]) == ONE
+    run(main)
+
+
+def test_what_is_remembered_but_no_certificate_keeps_nobody_from_registering(tmp_path: Path) -> None:
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        (tmp_path / FILE_NAME).write_bytes(encoded(["b.policy.edged.dev", b"no certificate", TWO, PEM % b"!"]))
+        memory = RegistrationMemory(tmp_path, quiet())
+        registration = DynamicRegistration(TARGET, lambda state: None, quiet(), server, memory)
+        assert registration.is_retired("b")
         registration.update([SPEC], ONE)
         await registration.settle()
-        assert base64.b64decode(server.objects[VWC]["webhooks"][0]["clientConfig"]["caBundle"]) == ONE
+        assert base64.b64decode(server.objects[VWC]["webhooks"][0]["clientConfig"]["caBundle"]) == ONE + TWO
     run(main)

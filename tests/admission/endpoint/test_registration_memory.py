@@ -67,3 +67,13 @@ def test_a_state_dir_that_cannot_be_written_is_said_once(tmp_path: Path) -> None
     trio.run(memory.remember, ["a"])
     trio.run(memory.remember, ["a", "b"])
     assert len(lines) == 1
+
+
+@pytest.mark.parametrize("key", [PEM % b"\xc3", "\ud800"])
+def test_what_cannot_be_written_is_said_and_harms_nobody(tmp_path: Path, key: Key) -> None:
+    lines: list[bytes] = []
+    memory = RegistrationMemory(tmp_path, Logger(write=lines.append))
+    trio.run(memory.remember, ["a"])
+    trio.run(memory.remember, ["a", key])
+    assert len(lines) == 1 and b"is not remembered" in lines[0]
+    assert RegistrationMemory(tmp_path, quiet()).recall() == ["a"]
