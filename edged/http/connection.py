@@ -34,6 +34,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHARGED_FROM_BYTES = 16384  # smaller bodies are not worth counting
 PROGRESS_BYTES = 65536  # so much of a body, or its end, must come within `grace_s` where others wait
 IN_A_PASS = 4  # so many requests begin in one pass of the event loop: two milliseconds, ten on a small board
+LATE_IN_A_PASS = 16  # and so many whose time is over: their bodies are read, nothing else
 MOST_HANDSHAKES = 512  # a connection needs twice as much memory during its handshake as later
 DISCARD_BYTES = 8 * 1024 * 1024
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -119,6 +120,7 @@ class Shared:
         self.room = trio.lowlevel.ParkingLot()  # who waits for a place
         self.slots = trio.Semaphore(limits.in_flight)
         self.turns = Turns(IN_A_PASS, is_behind)
+        self.late = Turns(LATE_IN_A_PASS)  # those that came together are late together
         self._date_second = -1
         self._date = b""
 
@@ -358,17 +360,16 @@ class Connection:
             await self._transport.send_rest(rest)
 
     async def _handle(self, request: Request) -> Response:
-        """Its answer, in turn. One whose client is about to lose its patience is handled out of turn: the handler says
-        that its time is over, which is better than no answer. A client that left gets none: after an overload there are
-        many, and what they asked for would keep others waiting."""
+        """Its answer, in turn. One whose client is about to lose its patience is handled among the late ones, without a
+        slot perhaps: the handler says that its time is over, which is better than no answer. A client that left gets
+        none: after an overload there are many, and what they asked for would keep others waiting."""
         shared = self._shared
         self._enter(State.QUEUED, math.inf)
         holds_slot = False
         try:
             holds_slot = await self._slot(request)
-            if holds_slot and not shared.turns.take_nowait():
-                with trio.move_on_at(request.arrived + shared.patience(request)):
-                    await shared.turns.take()
+            if not (holds_slot and await self._turn(request)):
+                await shared.late.take()
             if shared.now - self.since > shared.limits.tick_s and self._transport.has_left():
                 raise ConnectionResetError("the client left before its request was handled")
             self._enter(State.HANDLING, math.inf)
@@ -392,6 +393,15 @@ class Connection:
                 await shared.slots.acquire()
             return not scope.cancelled_caught
         return True
+
+    async def _turn(self, request: Request) -> bool:
+        """Wait for a turn; whether there is one before the client loses its patience."""
+        shared = self._shared
+        if shared.turns.take_nowait():
+            return True
+        with trio.move_on_at(request.arrived + shared.patience(request)) as scope:
+            await shared.turns.take()
+        return not scope.cancelled_caught
 
     def _unwatch(self, watched: trio.CancelScope) -> None:
         self._transport.stop_looking()

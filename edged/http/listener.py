@@ -109,7 +109,7 @@ class Listener:
     serves plain HTTP. What a handler raises costs its request, what breaks on a connection that connection.
     Nobody is turned away for want of room: clients wait in the lobby, and beyond it in the kernel's accept queue.
     `is_behind`: whether no further request should begin in this pass of the event loop (turns.py). `patience`: for how
-    many seconds after its arrival an answer to a request is worth something.
+    many seconds after its arrival a request waits for its turn; afterwards the handler only says that it is too late.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], handler: Handler, *,
@@ -150,6 +150,7 @@ class Listener:
                     nursery.start_soon(self._sweep, nursery)
                     nursery.start_soon(self._places.fill, nursery)
                     nursery.start_soon(self._shared.turns.run)
+                    nursery.start_soon(self._shared.late.run)
                     with self._accepting:
                         async with trio.open_nursery() as intake:
                             for sock in self.sockets:

@@ -18,7 +18,7 @@ import pytest
 import trio
 
 from edged.errors import ConfigError
-from edged.http.connection import Connection, Handler, Limits, State
+from edged.http.connection import IN_A_PASS, LATE_IN_A_PASS, Connection, Handler, Limits, State
 from edged.http.listener import Listener, bind, parse_address
 from edged.http.messages import MessageLimits, Request, Response
 from edged.telemetry.logs import Logger, LogStyle
@@ -396,6 +396,48 @@ def test_requests_beyond_the_in_flight_limit_wait_their_turn():
             for client in clients:
                 assert (await read_response(client))[0] == 200
             assert most == 2
+    run(main)
+
+
+class Passes(trio.abc.Instrument):
+    """Counts passes of the event loop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize("waits_for", ["slot", "turn"])
+def test_those_that_are_late_together_begin_a_few_in_a_pass(waits_for):
+    async def main() -> None:
+        passes, release = Passes(), trio.Event()
+        trio.lowlevel.add_instrument(passes)
+        begun: list[int] = []
+
+        async def handler(request: Request) -> Response:
+            begun.append(passes.count)
+            if len(begun) <= in_flight and waits_for == "slot":
+                await release.wait()
+            return Response(200)
+
+        in_flight = 2 if waits_for == "slot" else 1000
+        limits = replace(LIMITS, in_flight=in_flight)
+        behind = waits_for == "turn"
+        due = trio.current_time() + 1.0  # of all of them
+        async with serving(
+            handler, limits, patience=lambda request: due - request.arrived, is_behind=lambda: behind
+        ) as server:
+            clients = [await server.connect() for _ in range(150)]
+            for client in clients:
+                await client.send_all(GET)
+            for client in clients[in_flight:] if waits_for == "slot" else clients:
+                assert (await read_response(client))[0] == 200
+            release.set()
+        counts = [begun.count(at) for at in set(begun)]
+        assert sum(counts) == 150 and max(counts) <= LATE_IN_A_PASS + IN_A_PASS
+
     run(main)
 
 

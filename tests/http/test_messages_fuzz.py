@@ -81,6 +81,7 @@ async def exchange(parts: list[bytes]) -> None:
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(shared.turns.run)
+            nursery.start_soon(shared.late.run)
             async with trio.open_nursery() as served:
                 served.start_soon(connection.run)
                 await converse(client, parts)

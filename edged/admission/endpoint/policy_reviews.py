@@ -6,6 +6,7 @@ no verdict by then answers its own 500 a moment before: a timeout of the API ser
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ ENDPOINTS: Mapping[str, _Endpoint] = {
 }
 
 
+_PATHS = tuple(ENDPOINTS)
 _DURATION = re.compile(r"(?:([0-9]{1,2})m)?([0-9]{1,3}(?:\.[0-9]{1,9})?)s")
 
 
@@ -70,7 +72,10 @@ class PolicyReviews:
         return {path: partial(self._answer, endpoint) for path, endpoint in ENDPOINTS.items()}
 
     def patience(self, request: Request) -> float:
-        """For how many seconds after its arrival an answer to a request is worth something."""
+        """For how many seconds after its arrival a request waits for its turn. A policy's review whose time is over is
+        answered without one, for it costs little. What else is asked takes one always: its handler works."""
+        if not request.raw_path.startswith(_PATHS):
+            return math.inf
         return answer_within(request.query, self._timeout_s)
 
     async def _answer(self, endpoint: _Endpoint, request: Request) -> Response:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import trio
 
 from edged.admission.endpoint.policy_reviews import PolicyReviews, answer_within
+from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.http.messages import Peer, Request
 from edged.telemetry.logs import Logger, LogStyle
@@ -66,3 +68,20 @@ def test_the_time_counts_from_the_arrival(target: bytes, expected: float) -> Non
     handler = reviews.routes()[target[: target.index(b"/", 1) + 1].decode()]
     assert trio.run(handler, request).status == 200
     assert asked.answer_by == [pytest.approx(expected)]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (b"/validate/p?timeout=10s", 9.0),
+        (b"/validate_raw/p?timeout=10s", 9.0),
+        (b"/audit/p?timeout=10s", 9.0),
+        *((path.encode() + b"?timeout=10s", math.inf) for path in sorted(ResourceReviews.paths)),
+        (b"/elsewhere?timeout=10s", math.inf),
+    ],
+)
+def test_only_a_policys_review_is_answered_without_a_turn(target: bytes, expected: float) -> None:
+    """The handler of another one does not only say that it is late."""
+    request = Request("POST", target, "1.1", [], b"", True, Peer("127.0.0.1"))
+    anything: Any = None
+    assert PolicyReviews(anything, Logger(write=lambda line: None)).patience(request) == expected
