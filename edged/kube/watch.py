@@ -119,6 +119,7 @@ class Watcher:
         self._comparison: Comparison | None = None
         self._counts = Counter() if comparisons is None else comparisons
         self._explained: frozenset[State] = frozenset()
+        self._unnamed = 0  # objects of the list that is being read of which not even the name can be read
         self._page_limit = self._metadata_limit = FIRST_PAGE_LIMIT
         self._log = log.bind(resource=str(resource), **({"namespace": namespace} if namespace else {}))
         self._said = self._said_of_objects = ""
@@ -169,6 +170,7 @@ class Watcher:
                     self._refused.reset()
                 self._said = self.problem = ""
             elif isinstance(effect, listwatch.BeginReplace):
+                self._unnamed = 0
                 self._sink.begin_replace()
             elif isinstance(effect, listwatch.FinishReplace):
                 await self._sink.finish_replace()
@@ -206,6 +208,7 @@ class Watcher:
         """A server that is away for days is news once, not at every attempt. One object that cannot be read is no
         problem of all others."""
         if note.of_object:
+            self._unnamed += 1
             self._sink.pass_over(None, f"{note.message}: {note.detail}")
             if note.message != self._said_of_objects:
                 self._said_of_objects = note.message
@@ -296,7 +299,7 @@ class Watcher:
         is_streamed = isinstance(state, listwatch.Watching) and state.opened
         self._proven(now if is_streamed else self._begun)
         if self._comparison is not None:
-            self._explained, self._comparison = self._comparison.unstored(), None
+            self._explained, self._comparison = self._comparison.unstored(self._unnamed), None
 
     # --- comparisons
 

@@ -80,9 +80,14 @@ class Comparison:
         is_rewritten = self._is_rewritten or is_after(self._revision, revision) is True
         return Outcome("rewritten" if is_rewritten else "changed", detail)
 
-    def unstored(self) -> frozenset[State]:
-        """After everything was listed because of the outcome: what differed and is not stored even now."""
-        return frozenset(state for state in self._missing if not self._store.holds(*state))
+    def unstored(self, unnamed: int) -> frozenset[State]:
+        """After everything was listed because of the outcome: what differed and cannot be stored, as far as that is
+        certain. `unnamed`: of how many objects of that list not even the name could be read.
+
+        What is stored by now in any state can be stored, and its older state comes again with a backup. If more is
+        missing than could not be read, some of it was only deleted meanwhile, and nobody knows which."""
+        missing = frozenset(state for state in self._missing if not self._store.knows(state.key))
+        return missing if len(missing) <= unnamed else frozenset()
 
     def _differs(self, key: NamespacedName) -> None:
         self._count += 1

@@ -109,6 +109,10 @@ class Store:
             return False
         return not uid or b'"uid":"%b"' % uid.encode("utf-8", "surrogatepass") in entry.data
 
+    def knows(self, key: NamespacedName) -> bool:
+        """Whether any state of this object is stored, or could not be."""
+        return key in self._entries or key in self._unfit
+
     def keys(self) -> Iterator[NamespacedName]:
         return iter(self._entries)
 

@@ -102,7 +102,7 @@ def test_what_a_list_could_not_store_is_no_reason_to_list_again() -> None:
         comparison.take(item)
     assert comparison.outcome("12").result == "rewritten"
     store.put(key("new"), "10", dumps(obj("new", 10)))  # everything was listed, and one could not be read
-    explained = comparison.unstored()
+    explained = comparison.unstored(unnamed=1)
     assert explained == {State(key("deep"), "8", "u")}
     listed = [*HELD, obj("new", 10)]
     assert compared(store, "12", [*listed, deep], "14", explained).result == "same"
@@ -112,9 +112,26 @@ def test_what_a_list_could_not_store_is_no_reason_to_list_again() -> None:
         again.take(item)
     assert again.outcome("14") == Outcome("changed", "revision 12 to 14; ns/newer")
     store.put(key("newer"), "13", dumps(obj("newer", 13)))
-    assert again.unstored() == explained, "it is still explained"
+    assert again.unstored(unnamed=1) == explained, "it is still explained"
     store.remove(key("new"))  # what was stored after a comparison is missed again when it goes
     assert compared(store, "14", [*listed, deep, obj("newer", 13)], "15", explained).result == "rewritten"
+
+
+@pytest.mark.parametrize("unnamed", [0, 1, 2])
+def test_only_what_cannot_be_stored_is_explained(unnamed: int) -> None:
+    """Not what changed, became unfit or was deleted between the comparison and the list: a backup brings it back."""
+    store = stored(*HELD)
+    comparison = Comparison(store, "9")
+    deep, changed, unfit, deleted = obj("deep", 8), obj("a", 10, "u-a"), obj("unfit", 11), obj("deleted", 12)
+    for item in (changed, HELD[1], deep, unfit, deleted):
+        comparison.take(item)
+    assert comparison.outcome("13").result == "rewritten"
+    store.put(key("a"), "15", dumps(obj("a", 15, "u-a")))
+    store.keep(key("unfit"), "16")
+    explained = comparison.unstored(unnamed)
+    assert {state.key.name for state in explained} == ({"deep", "deleted"} if unnamed == 2 else set())
+    restored = [changed, HELD[1], deep, unfit]
+    assert compared(store, "17", restored, "13", explained).result == "rewritten"
 
 
 def test_an_object_that_cannot_be_kept_is_known_by_its_revision() -> None:
