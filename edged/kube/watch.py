@@ -115,6 +115,7 @@ class Watcher:
         self._session: Session | None = None  # of the last proof
         self._prove_s = math.inf
         self._lines_open: LineStream | None = None  # of the watch
+        self._known_since = math.inf  # when everything was known on it, so that it became a watch
         self._begun = 0.0  # when the list, or the comparison, that is being read began
         self._comparison: Comparison | None = None
         self._counts = Counter() if comparisons is None else comparisons
@@ -298,6 +299,8 @@ class Watcher:
         state, now = self._state, trio.current_time()
         is_streamed = isinstance(state, listwatch.Watching) and state.opened
         self._proven(now if is_streamed else self._begun)
+        if is_streamed:
+            self._followed(now)
         if self._comparison is not None:
             self._explained, self._comparison = self._comparison.unstored(self._unnamed), None
 
@@ -356,8 +359,17 @@ class Watcher:
         """From now on the watch is renewed so often, since nothing else proves a quiet one more than once a minute."""
         if seconds < self._prove_s:
             self._prove_s = seconds
-            if self._lines_open is not None:
-                self._lines_open.end_by(trio.current_time() + seconds)
+            if isinstance(self._state, listwatch.Watching):  # a list takes as long as it takes
+                self._end_within(seconds)
+
+    def _end_within(self, seconds: float) -> None:
+        if self._lines_open is not None:
+            self._lines_open.end_by(trio.current_time() + seconds)
+
+    def _followed(self, now: float) -> None:
+        """Everything is known on the open stream: from now on it is a watch."""
+        self._known_since = now
+        self._end_within(self._prove_s)
 
     def _proven(self, begun: float) -> None:
         self._proofs.read(begun, trio.current_time())
@@ -373,12 +385,15 @@ class Watcher:
         if not request.initial and self._is_in_doubt():
             self._step(listwatch.Doubtful())
             return
-        renew_s = min(self._times.renew_s * (1.0 + self._random()), self._prove_s)
+        renew_s = self._times.renew_s * (1.0 + self._random())
+        if not request.initial:
+            renew_s = min(renew_s, self._prove_s)
+        asked_s = max(1, int(renew_s))
         query = {
             **self._selectors,
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(max(1, int(renew_s))),
+            "timeoutSeconds": str(asked_s),
         }
         if request.revision:
             query["resourceVersion"] = request.revision
@@ -392,16 +407,17 @@ class Watcher:
             end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
             open_timeout_s=self._times.request_s,
         ) as lines:
-            begun, self._lines_open = trio.current_time(), lines
+            begun, self._lines_open, self._known_since = trio.current_time(), lines, math.inf
             try:
                 if not request.initial:
+                    self._known_since = begun
                     self._step(listwatch.Opened())
                     self._connect()
                 if await self._read(lines):
                     return
             finally:
                 now, self._lines_open = trio.current_time(), None
-                agreed = now - begun >= min(renew_s, self._prove_s) * WHOLE
+                agreed = now - begun >= asked_s * WHOLE or now - self._known_since >= self._prove_s * WHOLE
                 self._proofs.left(now, cut=not agreed)
         self._step(listwatch.Ended(agreed))
 

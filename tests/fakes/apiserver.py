@@ -73,9 +73,10 @@ class Lines:
 
 @dataclass(frozen=True)
 class OneByteAtATime:
-    """Answer correctly in pieces of `size` bytes, each a chunk of its own."""
+    """Answer correctly in pieces of `size` bytes, each a chunk of its own, `pause_s` after the one before."""
 
     size: int = 1
+    pause_s: float = 0.0
 
 
 Fault = Status | Plain | Drop | CutAfter | Silence | Lines | OneByteAtATime
@@ -334,7 +335,7 @@ class FakeApiServer:
         if isinstance(fault, CutAfter):
             reply.left = fault.size
         if isinstance(fault, OneByteAtATime):
-            reply.piece = fault.size
+            reply.piece, reply.pause_s = fault.size, fault.pause_s
         if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
             await reply.whole(401, _status(401, "Unauthorized", "Unauthorized"))
             return True
@@ -434,6 +435,7 @@ class _Reply:
         self._stream = stream
         self.left = math.inf
         self.piece = 0
+        self.pause_s = 0.0
 
     async def whole(
         self,
@@ -460,6 +462,7 @@ class _Reply:
         pieces = [data[i : i + self.piece] for i in range(0, len(data), self.piece)] if self.piece else [data]
         for piece in pieces:
             if piece:
+                await trio.sleep(self.pause_s)
                 await self._body(piece, chunked=True)
 
     async def end_chunks(self) -> None:

@@ -630,6 +630,47 @@ def test_the_age_of_what_is_known_counts_from_the_last_proof() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_list_may_take_longer_than_a_watch_that_has_to_prove_what_is_known(
+    late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`late`: who needs the proofs comes while the list is read."""
+    monkeypatch.setattr(proofs, "SOON_S", 0.0)
+
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 5.0, "initial_stall_s": 5.0})
+        async with fake_server() as server, informers_of(server, times=times) as informers:
+            server.put(PODS_PATH, "a", "ns", spec={"large": "x" * 1000})
+            server.script("watch", OneByteAtATime(200, pause_s=0.1))
+            pods = informers.acquire(PODS)
+            if late:
+                await server.wait_request("watch")
+            pods.prove_within(0.3)
+            await pods.wait_synced()
+            assert len(server.requests) == 1 and not pods.problem
+            assert int(server.requests[0].query["timeoutSeconds"]) >= times.renew_s
+            await server.wait_request("watch", 3)
+            assert not informers.comparisons, "no renewal was a cut"
+
+    run(main)
+
+
+def test_a_watch_that_ends_when_it_was_asked_to_was_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for in whole seconds: 1 for 1.9."""
+    monkeypatch.setattr(proofs, "SOON_S", 0.0)
+
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 5.0})
+        async with fake_server() as server, informers_of(server, times=times) as informers:
+            pods = informers.acquire(PODS)
+            pods.prove_within(1.9)
+            await server.wait_request("watch", 4)
+            assert server.requests[-1].query["timeoutSeconds"] == "1"
+            assert not informers.comparisons
+
+    run(main)
+
+
 def test_bookmarks_alone_keep_a_watch_and_move_its_revision() -> None:
     async def main() -> None:
         times = WatchTimes(**{**vars_of(QUICK), "stall_s": 1.5})
