@@ -24,9 +24,13 @@ WITHIN_S = 20.0
 """All trials of one settlement. What is not decided then is tried with the next one."""
 AGAIN_AFTER_S = 600.0
 """A refused webhook is tried again: another API server may have answered."""
-CONFLICTS = 3
-_ABOUT_THE_CONTENT = (400, 413, 422, 500)
-"""Codes of answers that a webhook may have caused; others say that nothing can be tried at present."""
+FAILED_AGAIN_S = 30.0
+"""A webhook is tried again at which the API server failed: its etcd may have been slow, or the webhook is too much for
+it. That is no refusal."""
+ATTEMPTS = 3
+_ABOUT_THE_CONTENT = (400, 413, 422)
+"""Codes of answers that a webhook has caused. 500 is one that it may have caused; others say that nothing can be tried
+at present."""
 
 
 async def prepare(client: Client, owner: str) -> list[tuple[str, str]]:
@@ -74,6 +78,10 @@ class NotAnswered(PeerError):
     """An API server that answers other requests does not answer a trial."""
 
 
+class Failed(PeerError):
+    """An API server that answers other requests says to a trial that it has an error of its own (500)."""
+
+
 class Trials:
     """What is known of webhooks by their digests. `owner`: this node's, which names the objects."""
 
@@ -82,7 +90,7 @@ class Trials:
         self._name = manifest_checks.trial_name(owner)
         self._taken: set[str] = set()
         self._refused: dict[str, tuple[str, float]] = {}  # digest -> (why, when to try again)
-        self._silent: dict[str, float] = {}  # digest -> when to try again: tried alone, it was not answered
+        self._undecided: dict[str, tuple[str, float]] = {}  # the same: tried alone, it was not answered, or with 500
         self._version = ""
 
     def server_is(self, version: str) -> None:
@@ -90,7 +98,7 @@ class Trials:
         if version and version != self._version:
             self._taken.clear()
             self._refused.clear()
-            self._silent.clear()
+            self._undecided.clear()
             self._version = version
 
     async def left_out(
@@ -105,15 +113,16 @@ class Trials:
             if text := manifest_checks.excessive(hook):
                 found[hook["name"]] = text
             elif not known and (text := manifest_checks.waiting(hook, remembered)):
-                why = f"it did not answer within {ANSWER_S:g} s" if name in self._silent else why_not
+                why = self._undecided[name][0] if name in self._undecided else why_not
                 found[hook["name"]] = f"{text}. It waits until the API server has tried it: {why}"
         return found
 
     async def try_all(self, objects: Mapping[str, WebhookConfiguration]) -> str:
-        """Try what is not known yet. Why not all could be tried; "" where all were."""
+        """Try what is not known yet. Why not all could be decided; "" where all were."""
         hooks = _by_digest(objects)
         self._forget_all_but(hooks)
-        return await self._try_unknown(hooks)
+        why_not = await self._try_unknown(hooks)
+        return why_not or next((why for why, _ in self._undecided.values()), "")
 
     def refused(self, objects: Mapping[str, WebhookConfiguration]) -> dict[str, str]:
         """Name of the webhook -> why the API server does not take it."""
@@ -124,7 +133,7 @@ class Trials:
         now = trio.current_time()
         self._taken &= hooks.keys()
         self._refused = {name: known for name, known in self._refused.items() if name in hooks and known[1] > now}
-        self._silent = {name: until for name, until in self._silent.items() if name in hooks and until > now}
+        self._undecided = {name: known for name, known in self._undecided.items() if name in hooks and known[1] > now}
 
     async def _try_unknown(self, hooks: Mapping[str, tuple[str, Webhook]]) -> str:
         """Why not all could be tried; "" where all were."""
@@ -133,7 +142,7 @@ class Trials:
         try:
             with trio.fail_after(WITHIN_S):
                 for kind in webhooks.FOLDERS:
-                    known = self._taken | self._refused.keys() | self._silent.keys()
+                    known = self._taken | self._refused.keys() | self._undecided.keys()
                     await self._try(kind, [hook for name, (of, hook) in hooks.items() if of == kind
                                            and name not in known and not manifest_checks.excessive(hook)])
         except PeerError as error:
@@ -151,9 +160,15 @@ class Trials:
                 refused = await self._ask(kind, chunk)
             except NotAnswered:
                 if len(chunk) == 1:
-                    self._silent[manifest_checks.digest(kind, chunk[0])] = trio.current_time() + AGAIN_AFTER_S
+                    self._leave(kind, chunk[0], f"it did not answer within {ANSWER_S:g} s", AGAIN_AFTER_S)
                 else:
                     waiting[:0] = [[hook] for hook in reversed(chunk)]
+                continue
+            except Failed as error:
+                if len(chunk) == 1:
+                    self._leave(kind, chunk[0], str(error), FAILED_AGAIN_S)
+                else:
+                    waiting += _halves(chunk)
                 continue
             if refused is None:
                 self._taken.update(manifest_checks.digest(kind, hook) for hook in chunk)
@@ -165,16 +180,20 @@ class Trials:
                 rest = [hook for number, hook in enumerate(chunk) if number not in guilty]
                 waiting += [rest] if rest else []
             else:
-                half = len(chunk) // 2
-                waiting += [chunk[half:], chunk[:half]]
+                waiting += _halves(chunk)
 
     def _refuse(self, kind: str, hook: Webhook, why: str) -> None:
         self._refused[manifest_checks.digest(kind, hook)] = why, trio.current_time() + AGAIN_AFTER_S
 
+    def _leave(self, kind: str, hook: Webhook, why: str, again_after_s: float) -> None:
+        """Nothing is known of it: it is written if it needs no trial."""
+        self._undecided[manifest_checks.digest(kind, hook)] = why, trio.current_time() + again_after_s
+
     async def _ask(self, kind: str, hooks: Sequence[Webhook]) -> dict[int, str] | None:
         """Which of the webhooks are refused, and why: {-1: why} where it is not known which; None where none is. Raises
-        NotAnswered: an API server that answers does not answer this; and PeerError."""
-        for attempt in range(CONFLICTS):
+        NotAnswered and Failed, about an API server that answers other requests; and PeerError. A conflict is tried
+        again at once, and a failure of one webhook alone."""
+        for attempt in range(ATTEMPTS):
             live = await self._live(kind)
             try:
                 with trio.fail_after(ANSWER_S):
@@ -184,11 +203,15 @@ class Trials:
                 raise NotAnswered from None
             except PeerError as error:
                 code = getattr(error, "code", 0)
-                if code == 409 and attempt + 1 < CONFLICTS:
+                is_last = attempt + 1 == ATTEMPTS
+                if not is_last and (code == 409 or (code == 500 and len(hooks) == 1)):
                     continue
                 if code == 0:
                     await self._live(kind)
                     raise NotAnswered from error
+                if code == 500:
+                    await self._live(kind)
+                    raise Failed(manifest_checks.reason(str(error))) from error
                 if code not in _ABOUT_THE_CONTENT:
                     raise
                 body = getattr(error, "body", None)
@@ -220,6 +243,12 @@ class Trials:
             return f"edged may not try it ({manifest_checks.reason(str(error))}); `edged init`, or " \
                    "`edged rbac render`, gives it the right"
         return manifest_checks.reason(str(error))
+
+
+def _halves(chunk: list[Webhook]) -> list[list[Webhook]]:
+    """The first one last: it is tried next."""
+    half = len(chunk) // 2
+    return [chunk[half:], chunk[:half]]
 
 
 def _by_digest(objects: Mapping[str, WebhookConfiguration]) -> dict[str, tuple[str, Webhook]]:

@@ -217,9 +217,74 @@ def test_an_answer_that_names_nothing_is_narrowed_down(tmp_path, code):
 
         server.deny = refuse
         registration, _ = static(tmp_path, server)
-        specs = [named(f"n{number:02}", "object.guilty == 1" if number == 33 else "true") for number in range(64)]
+        guilty = "duration(object.guilty) > object.a"
+        specs = [named(f"n{number:02}", guilty if number == 33 else "true") for number in range(64)]
         problems = await settled(registration, *specs)
-        assert set(problems) == {"n33"} and len(written(tmp_path)) == 63
+        assert set(problems) == {"n33"} and len(written(tmp_path)) == 63 and f"status {code}" in problems["n33"]
+    run(main)
+
+
+class FailingServer(TrialServer):
+    """Answers trials with 500 while `fails` says so of their body; `ill`: also other requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails: Callable[[str], bool] = lambda text: True
+        self.ill = False
+        self.asked = 0
+        self.deny = self._fail
+
+    def _fail(self, method: str, path: str, body: Any) -> None:
+        self.asked += method == "PUT"
+        if self.ill or (method == "PUT" and self.fails(str(body))):
+            raise Status(500)
+
+
+@pytest.mark.parametrize("ill", [False, True])
+def test_a_failure_of_the_api_server_withdraws_nothing_that_needs_no_trial(tmp_path, ill):
+    async def main(nursery: trio.Nursery) -> None:
+        registration, _ = static(tmp_path, TrialServer())
+        assert not await settled(registration, named("old", UNSURE))
+        server = FailingServer()
+        server.ill = ill
+        again, _ = static(tmp_path, server)
+        problems = await settled(again, SPEC, named("fine", "object.a == 1"), named("old", UNSURE),
+                                 named("new", f"!({UNSURE})"))
+        assert written(tmp_path) == ["a", "fine", "old"] and set(problems) == {"new"}
+        assert "waits until the API server has tried it: status 500" in problems["new"] or ill
+        server.ill, server.fails = False, lambda text: False
+        await trio.sleep(trials.FAILED_AGAIN_S + 1)
+        await again.settle()
+        assert not again.state.problems and len(written(tmp_path)) == 4
+    run(main)
+
+
+def test_one_failure_of_the_api_server_is_no_reason_to_wait(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        for count in (1, 10):
+            server = FailingServer()
+            server.fails = lambda text, server=server: server.asked == 1
+            registration, _ = static(tmp_path / str(count), server)
+            assert not await settled(registration, *(named(f"n{number}", UNSURE) for number in range(count)))
+            assert server.asked == min(count + 1, 3)
+    run(main)
+
+
+def test_what_the_api_server_fails_at_costs_itself_and_is_not_asked_all_the_time(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        server = FailingServer()
+        server.fails = lambda text: "guilty" in text
+        registration, _ = static(tmp_path, server)
+        others = [named(f"n{number:02}", f"duration(object.a) > duration('{number}s')") for number in range(63)]
+        problems = await settled(registration, *others, named("bad", "duration(object.guilty) > object.a"))
+        assert set(problems) == {"bad"} and len(written(tmp_path)) == 63
+        before = server.asked
+        assert before < 20
+        await registration.settle()
+        assert server.asked == before
+        await trio.sleep(trials.FAILED_AGAIN_S + 1)
+        await registration.settle()
+        assert server.asked == before + trials.ATTEMPTS
     run(main)
 
 
