@@ -370,11 +370,11 @@ def nominating(name: str) -> str:
     )
 
 
-def test_a_nominated_node_that_there_is_not_fails_the_call():
+def test_a_nominated_node_whose_name_can_be_none_fails_the_call():
     async def test(bench: Bench):
-        plugin = await bench.load(nominating("node-33"))
+        plugin = await bench.load(nominating("node-99"))
         found, status = await plugin.post_filter(bench.state, bench.pods["p"], {})
-        assert found is not None and found.nominated_node == "node-33" and status is None
+        assert found is not None and found.nominated_node == "node-99" and status is None
         plugin = await bench.load(nominating("n" * 5000))
         found, status = await plugin.post_filter(bench.state, bench.pods["p"], {})
         assert found is None and status is not None and status.code == Code.ERROR
