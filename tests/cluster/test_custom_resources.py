@@ -586,7 +586,10 @@ def test_what_only_the_api_server_can_tell_ends_up_in_the_status(setup: Setup) -
     if not isinstance(setup.server, Cluster):
         pytest.skip("the sandbox knows no types of CEL")
     setup.namespace("cr-beside")
-    typed = policy("typed", matchConditions=[{"name": "text", "expression": "'text'"}])
+    plain = policy("typed", matchConditions=[{"name": "text", "expression": "'text'"}])
+    assert "must evaluate to bool but got string" in setup.apply(plain).stderr, "what edged can tell, it tells at once"
+    decision = "authorizer.path('/healthz').check('get')"  # an object, of which edged does not know the type
+    typed = policy("typed", matchConditions=[{"name": "text", "expression": decision}])
     assert setup.apply(typed).returncode == 0
     setup.wait_reason(typed, "must evaluate to bool")
     assert setup.status(typed)["policyStatus"] == "pending"
