@@ -117,6 +117,7 @@ class Watcher:
         self._lines_open: LineStream | None = None  # of the watch
         self._known_since = math.inf  # when everything was known on it, so that it became a watch
         self._begun = 0.0  # when the list, or the comparison, that is being read began
+        self._asked: Session | None = None  # of whom it was asked first
         self._comparison: Comparison | None = None
         self._counts = Counter() if comparisons is None else comparisons
         self._explained: frozenset[State] = frozenset()
@@ -251,7 +252,7 @@ class Watcher:
         if request.token:
             query["continue"] = request.token
         else:
-            self._begun = trio.current_time()
+            self._begin_reading()
         try:
             data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
         except TooLarge as error:
@@ -312,7 +313,7 @@ class Watcher:
         if request.token:
             query["continue"] = request.token
         else:
-            self._begun = trio.current_time()
+            self._begin_reading()
             self._comparison = self._sink.compare(request.revision, self._explained)
         timeout_s = self._times.request_s
         try:
@@ -371,9 +372,12 @@ class Watcher:
         self._known_since = now
         self._end_within(self._prove_s)
 
+    def _begin_reading(self) -> None:
+        self._begun, self._asked = trio.current_time(), self._client.session
+
     def _proven(self, begun: float) -> None:
         self._proofs.read(begun, trio.current_time())
-        self._session = self._client.session
+        self._session = self._asked
 
     def _is_in_doubt(self) -> bool:
         """Whether the revision may mean something else by now. Another session may lead to another server."""
@@ -386,7 +390,9 @@ class Watcher:
             self._step(listwatch.Doubtful())
             return
         renew_s = self._times.renew_s * (1.0 + self._random())
-        if not request.initial:
+        if request.initial:
+            self._begin_reading()
+        else:
             renew_s = min(renew_s, self._prove_s)
         asked_s = max(1, int(renew_s))
         query = {
@@ -407,6 +413,9 @@ class Watcher:
             end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
             open_timeout_s=self._times.request_s,
         ) as lines:
+            if not request.initial and self._client.session is not self._session:  # since a 401
+                self._step(listwatch.Doubtful())
+                return
             begun, self._lines_open, self._known_since = trio.current_time(), lines, math.inf
             try:
                 if not request.initial:

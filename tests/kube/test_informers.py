@@ -14,7 +14,7 @@ import trio.abc
 import trio.testing
 
 from edged.kube import watch
-from edged.kube.client import ApiClient, ApiError
+from edged.kube.client import ApiClient, ApiError, Session
 from edged.kube.control import proofs
 from edged.kube.informers import (
     FIRST_PAUSE_S,
@@ -603,6 +603,65 @@ def test_another_session_may_lead_to_another_server() -> None:
             await pods.wait_synced()
             await informers._client.swap(session_for(other.url))
             await until(lambda: names(pods.items()) == ["a"])
+
+    run(main)
+
+
+@pytest.mark.parametrize("mode", ["offer", "refuse"])
+def test_what_another_server_gave_is_not_proven_for_the_present_session(mode: str) -> None:
+    """The kubeconfig changes while the answer of the first server is being read."""
+
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "stall_s": 60.0})
+        async with (
+            fake_server(watch_list=mode) as one,
+            fake_server(watch_list=mode) as other,
+            informers_of(one, times=times) as informers,
+        ):
+            one.put(PODS_PATH, "ghost", "ns")
+            other.revision = 500
+            other.put(PODS_PATH, "a", "ns")
+            client = informers._client
+            pods = informers.acquire(PODS)
+            finish, swapped = pods.finish_replace, []
+
+            async def swap_first() -> None:
+                if not swapped:
+                    swapped.append(True)
+                    await client.swap(session_for(other.url))
+                await finish()
+
+            pods.finish_replace = swap_first  # type: ignore[method-assign]
+            await pods.wait_synced()
+            await until(lambda: names(pods.items()) == ["a"])
+
+    run(main)
+
+
+def test_a_watch_that_a_401_leads_to_another_server_begins_with_a_comparison() -> None:
+    async def main() -> None:
+        async with fake_server() as one, fake_server() as other, trio.open_nursery() as nursery:
+            one.put(PODS_PATH, "ghost", "ns")
+            other.revision = 500
+            other.put(PODS_PATH, "a", "ns")
+
+            async def refresh(rejected: Session) -> bool:
+                if rejected.server == one.url:
+                    await client.swap(session_for(other.url))
+                return True
+
+            client = ApiClient(session_for(one.url), refresh=refresh)
+            times = WatchTimes(**{**vars_of(QUICK), "stall_s": 60.0})
+            informers = Informers(client, times=times, log=quiet())
+            await nursery.start(informers.run)
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            one.script("watch", Status(401, "Unauthorized"))
+            one.stop()
+            await one.start()
+            await until(lambda: names(pods.items()) == ["a"])
+            nursery.cancel_scope.cancel()
+        await client.aclose()
 
     run(main)
 
