@@ -15,12 +15,16 @@ from collections.abc import Iterable, Mapping
 import trio
 
 from edged.errors import PeerError
-from edged.kube.values.cel_types import judge
+from edged.kube.values.cel_syntax import MAX_CHARACTERS
+from edged.kube.values.cel_types import Judgement, judge
 from edged.process import children
 
 TIMEOUT_S = 6.0
 VARIABLES = frozenset(("object", "oldObject", "request", "authorizer", "namespaceObject"))
 """What match conditions of a webhook may read."""
+MOST_JUDGED = 2 * MAX_CHARACTERS
+"""Characters of one question that this process looks at itself, which takes a millisecond for each thousand. The child
+looks at the others."""
 REMEMBERED = 256
 MOST_WAITING = 16
 """Questions at a time. Each child takes about a second, and a review has ten."""
@@ -43,7 +47,12 @@ class CelChecker:
     async def problems(self, expressions: Iterable[str]) -> Mapping[str, str]:
         """Expression -> why it cannot be used, for those that cannot. Raises CelUnavailable, also where so many others
         ask that there is no time for these."""
-        judged = {text: judge(text) for text in dict.fromkeys(expressions)}
+        judged: dict[str, Judgement] = {}
+        characters = 0
+        for text in dict.fromkeys(expressions):
+            await trio.lowlevel.checkpoint()
+            characters += len(text)
+            judged[text] = judge(text) if characters <= MOST_JUDGED else Judgement("unsure", "there are too many")
         wrong = {text: judgement.text for text, judgement in judged.items() if judgement.kind == "wrong"}
         unsure = [text for text, judgement in judged.items() if judgement.kind == "unsure"]
         return {**wrong, **await self._asked(unsure)} if unsure else wrong

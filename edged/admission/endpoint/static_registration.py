@@ -184,7 +184,11 @@ class StaticRegistration(Polling):
         objects, problems = {}, dict(generated.problems)
         for kind, obj in generated.objects.items():
             kept = [hook for hook in obj["webhooks"] if hook["name"] not in left_out]
-            objects[kind] = manifest_checks.remembering({**obj, "webhooks": kept})
+            tried = {}
+            for hook in kept:
+                await trio.lowlevel.checkpoint()  # looking at conditions takes time, and there may be many
+                tried[hook["name"]] = manifest_checks.tried_conditions(hook)
+            objects[kind] = manifest_checks.remembering({**obj, "webhooks": kept}, tried)
         problems.update({webhooks.policy_of({"name": name}): why for name, why in left_out.items()})
         return Generated(objects, problems)
 

@@ -143,8 +143,8 @@ class Trials:
             with trio.fail_after(WITHIN_S):
                 for kind in webhooks.FOLDERS:
                     known = self._taken | self._refused.keys() | self._undecided.keys()
-                    await self._try(kind, [hook for name, (of, hook) in hooks.items() if of == kind
-                                           and name not in known and not manifest_checks.excessive(hook)])
+                    unknown = [hook for name, (of, hook) in hooks.items() if of == kind and name not in known]
+                    await self._try(kind, [hook for hook in unknown if not await _is_excessive(hook)])
         except PeerError as error:
             return self._explained(error)
         except trio.TooSlowError:
@@ -243,6 +243,11 @@ class Trials:
             return f"edged may not try it ({manifest_checks.reason(str(error))}); `edged init`, or " \
                    "`edged rbac render`, gives it the right"
         return manifest_checks.reason(str(error))
+
+
+async def _is_excessive(hook: Webhook) -> bool:
+    await trio.lowlevel.checkpoint()  # as above
+    return bool(manifest_checks.excessive(hook))
 
 
 def _halves(chunk: list[Webhook]) -> list[list[Webhook]]:

@@ -161,10 +161,16 @@ def remembered(live: Iterable[WebhookConfiguration]) -> frozenset[str]:
     return frozenset(found)
 
 
-def remembering(obj: WebhookConfiguration) -> WebhookConfiguration:
-    """The manifest with the annotation, where it needs one. An administrator's conditions come first."""
+def tried_conditions(hook: Webhook) -> list[str]:
+    """Digests of the conditions of a webhook that needed an API server's word."""
+    return [name for name, _ in unsure_conditions(hook)]
+
+
+def remembering(obj: WebhookConfiguration, tried: Mapping[str, Sequence[str]]) -> WebhookConfiguration:
+    """The manifest with the annotation, where it needs one. An administrator's conditions come first. `tried`: name of
+    the webhook -> its `tried_conditions`, which take their time."""
     hooks = sorted(hooks_of(obj), key=lambda hook: bool(_namespace_of(dict(hook))))
-    names = [name for hook in hooks for name, _ in unsure_conditions(dict(hook))]
+    names = [name for hook in hooks for name in tried[hook["name"]]]
     if not names:
         return obj
     kept = ",".join(sorted(list(dict.fromkeys(names))[:MAX_REMEMBERED]))

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 
-from edged.admission.endpoint.cel_check import TIMEOUT_S, CelChecker, CelUnavailable
+from edged.admission.endpoint import cel_check
+from edged.admission.endpoint.cel_check import MOST_JUDGED, TIMEOUT_S, CelChecker, CelUnavailable
 from edged.kube.values.cel_types import judge
 from edged.process import children
 
@@ -68,3 +70,42 @@ def test_what_is_known_without_the_child_waits_for_nobody(monkeypatch: pytest.Mo
         assert failed == 100 and trio.current_time() < 2 * TIMEOUT_S and asked < 20
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_many_long_expressions_do_not_hold_up_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 conditions of 4 KiB in one custom resource: others run in between, and a child looks at most of them."""
+    texts = [" || ".join(f"object.a{number} == {each}" for each in range(180)) for number in range(64)]
+    assert sum(map(len, texts)) > 20 * MOST_JUDGED
+    judged, asked, turns, most = 0, 0, 0, 0
+
+    def counted(text: str) -> Any:
+        nonlocal judged, most
+        judged += len(text)
+        most = max(most, judged - seen)
+        return judge(text)
+
+    async def child(expressions: list[str]) -> dict[str, str]:
+        nonlocal asked
+        asked += len(expressions)
+        await trio.lowlevel.checkpoint()
+        return {expressions[-1]: "no"}
+
+    seen = 0
+    monkeypatch.setattr(cel_check, "judge", counted)
+    monkeypatch.setattr(cel_check, "_ask", child)
+
+    async def main() -> None:
+        async def other() -> None:
+            nonlocal turns, seen
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns, seen = turns + 1, judged
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other)
+            assert await CelChecker().problems([*texts, "request.foo == 1"]) == {"request.foo == 1": "no"}
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert 0 < judged <= MOST_JUDGED and asked >= 60 and turns > 60
+    assert most <= 2 * max(map(len, texts))

@@ -12,6 +12,7 @@ import trio
 
 from edged.admission.endpoint import trials
 from edged.admission.endpoint.static_registration import StaticRegistration
+from edged.admission.rules import manifest_checks
 from edged.admission.rules.webhooks import WebhookSpec
 from edged.errors import PeerError
 from tests.admission.endpoint.fake_server import OTHER, SPEC, FakeServer, Status, read, run, static
@@ -300,6 +301,33 @@ def test_what_an_api_server_would_take_minutes_for_is_neither_tried_nor_written(
         assert "is too long" in problems["long"] and "is too long" in problems["many"]
         assert "brackets inside each other" in problems["deep"]
         assert {name for names in server.tries for name in names} == {"a", "unsure"}
+    run(main)
+
+
+def test_many_long_conditions_do_not_hold_up_others(tmp_path, monkeypatch):
+    async def main(nursery: trio.Nursery) -> None:
+        turns, most, seen = 0, 0, 0
+        judged = 0
+        judge = manifest_checks.judge
+
+        def counted(text: str) -> Any:
+            nonlocal judged, most
+            judged += 1
+            most = max(most, judged - seen)
+            return judge(text)
+
+        async def other() -> None:
+            nonlocal turns, seen
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns, seen = turns + 1, judged
+
+        monkeypatch.setattr(manifest_checks, "judge", counted)
+        nursery.start_soon(other)
+        registration, _ = static(tmp_path, TrialServer())
+        long = [named(f"n{number:02}", f"duration(object.a{number}) > object.b") for number in range(60)]
+        assert not await settled(registration, *long)
+        assert len(written(tmp_path)) == 60 and judged >= 60 and most <= 2
     run(main)
 
 
