@@ -73,7 +73,7 @@ class DynamicRegistration(Polling):
         update = self.revision
         specs = webhooks.recall(self._specs or (), there)
         generated = webhooks.generate(specs, self._effective_target())
-        revision = await self._offer(generated.objects.values())
+        revision = await self._offer(generated.objects.values(), self.target.ca_bundle)
         self._dropped = {}
         contested = False
         for kind, obj in generated.objects.items():

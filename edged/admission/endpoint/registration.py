@@ -175,11 +175,12 @@ class Registration(ABC):
         elif any(isinstance(key, str) and not self._revisions.is_relied_on(key, now) for key in there):
             self._revisions.offer(there)
 
-    async def _offer(self, desired: Iterable[WebhookConfiguration]) -> int:
+    async def _offer(self, desired: Iterable[WebhookConfiguration], ca_bundle: bytes) -> int:
         """The API server may go by these from now on, besides what it went by; the number of that revision. Call it
-        before writing: a write that fails may have been done."""
+        before writing: a write that fails may have been done. `ca_bundle`: the one that they were made with, without
+        those of former lives. That of the target may be a later one."""
         names = [hook["name"] for obj in desired for hook in obj["webhooks"]]
-        revision = self._revisions.offer([*names, *_certificates(self.target.ca_bundle)])
+        revision = self._revisions.offer([*names, *_certificates(ca_bundle)])
         if self._memory is not None:
             await self._memory.remember(self._revisions.relied_on(trio.current_time()))
         return revision

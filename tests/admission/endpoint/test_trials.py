@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,11 @@ import pytest
 import trio
 
 from edged.admission.endpoint import trials
-from edged.admission.endpoint.static_registration import StaticRegistration
+from edged.admission.endpoint.static_registration import GRACE_S, StaticRegistration
 from edged.admission.rules import manifest_checks
 from edged.admission.rules.webhooks import WebhookSpec
 from edged.errors import PeerError
-from tests.admission.endpoint.fake_server import OTHER, SPEC, FakeServer, Status, read, run, static
+from tests.admission.endpoint.fake_server import OTHER, PEM, SPEC, FakeServer, Status, read, run, static
 
 TRIAL = "edged-trial-edge-1"
 
@@ -328,6 +329,34 @@ def test_many_long_conditions_do_not_hold_up_others(tmp_path, monkeypatch):
         long = [named(f"n{number:02}", f"duration(object.a{number}) > object.b") for number in range(60)]
         assert not await settled(registration, *long)
         assert len(written(tmp_path)) == 60 and judged >= 60 and most <= 2
+    run(main)
+
+
+def test_a_ca_that_comes_during_the_trials_does_not_replace_the_one_that_is_written(tmp_path):
+    """What is written with the old one is relied on, until the API server goes by the next revision."""
+    async def main(nursery: trio.Nursery) -> None:
+        class Slow(TrialServer):
+            async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+                if method == "PUT":
+                    await trio.sleep(3)
+                return await super().request(method, path, **more)
+
+        def bundle() -> bytes:
+            return base64.b64decode(read(tmp_path / "validating/edged.json")["webhooks"][0]["clientConfig"]["caBundle"])
+
+        one, two = PEM % b"MQ==", PEM % b"Mg=="
+        registration, _ = static(tmp_path, Slow())
+        registration.update([named("a", UNSURE)], one)
+        nursery.start_soon(registration.settle)
+        await trio.sleep(1)
+        registration.update([named("a", UNSURE)], two)
+        await trio.sleep(5)
+        assert bundle() == one
+        await registration.settle()
+        assert bundle() == two + one
+        await trio.sleep(GRACE_S + 1)
+        await registration.settle()
+        assert bundle() == two
     run(main)
 
 
