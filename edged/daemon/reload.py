@@ -184,7 +184,7 @@ class Reload:
                 return
             if self._later is None:
                 raise ConfigError("the scheduler's plugins were not loaded in time: reload again")
-        except EdgedError:
+        except Exception:  # of any kind: the task that was ended above is the only one that would try again
             if scheduling.late:  # as before: the plugins of the configuration in force
                 self._begin_later(scheduling)
             raise

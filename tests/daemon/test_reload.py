@@ -357,11 +357,12 @@ def test_slow_plugins_of_the_scheduler_come_later(rig: Rig, monkeypatch: pytest.
                 await until(lambda: "registry is away" in plugins.late)
                 await until(lambda: not plugins.late)
                 assert plugins.wishes == [rig.base.config.scheduler]
-                plugins.takes = [3600.0, 3600.0, ConfigError("no such plugin"), 0.3]
-                assert await rig.reload.reload() and plugins.late
-                await until(lambda: len(plugins.takes) == 2)
-                assert not await rig.reload.reload() and "no such plugin" in rig.reload.error
-                await until(lambda: not plugins.late)  # that of the configuration in force is tried on
+                for error in (ConfigError("no such plugin"), RuntimeError("no such plugin")):
+                    plugins.takes = [3600.0, 3600.0, error, 0.3]
+                    assert await rig.reload.reload() and plugins.late
+                    await until(lambda: len(plugins.takes) == 2)
+                    assert not await rig.reload.reload() and "no such plugin" in rig.reload.error
+                    await until(lambda: not plugins.late)  # that of the configuration in force is tried on
                 plugins.takes = [3600.0, 3600.0, 0.0]
                 assert await rig.reload.reload() and plugins.late
                 await until(lambda: len(plugins.takes) == 1)
