@@ -185,7 +185,8 @@ class Compiler:
     async def _compile(self, path: Path, module: Module, key: str, refusal: OSError | None) -> None:
         """Give the module its handle, by way of the cache where that is possible. Nothing is left behind where that
         fails."""
-        output = _Output(self._cache, key, refusal, self._refused)
+        # One module is compiled at a time, so the room in memory does not become less meanwhile.
+        output = _Output(self._cache, key, refusal, self._refused, self._memory_left)
         try:
             await self._in_thread(output.begin)
             await self._run_child(path, module, output)
@@ -200,15 +201,13 @@ class Compiler:
             raise GuestError(f"the compiled form of {module.name} vanished from {self.cache_dir}")
 
     def _use_from_memory(self, module: Module, output: _Output) -> None:
-        """Takes its room until the module is freed. Raises ConfigError, BadModule."""
-        refusal, size = output.refusal, output.size
-        why = f"cannot write the compiled module to {self.cache_dir}: {refusal.strerror if refusal else ''}"
-        if size > self._memory_left:
-            raise ConfigError(f"{why}; and with {size} bytes it is too large to stay in memory") from refusal
+        """Takes its room until the module is freed. Raises BadModule."""
+        size = output.size
         module.handle = map_compiled(self.engine, f"/proc/self/fd/{output.sealed()}")
         self._memory_left -= size
         weakref.finalize(module, self._give_back, size).atexit = False
-        self._on_progress("uncached", f"{module.name}: {why}; it stays in memory, and is compiled again next time")
+        stays = "it stays in memory, and is compiled again next time"
+        self._on_progress("uncached", f"{module.name}: {output.why}; {stays}")
 
     def _give_back(self, size: int) -> None:
         self._memory_left += size
@@ -252,10 +251,16 @@ class _Output:
     `refusal`: why it takes no more. Its methods block."""
 
     def __init__(
-        self, cache: CodeCache, key: str, refusal: OSError | None, refused: Callable[[OSError, str], OSError]
+        self,
+        cache: CodeCache,
+        key: str,
+        refusal: OSError | None,
+        refused: Callable[[OSError, str], OSError],
+        room: int,
     ) -> None:
-        """`refused` raises ConfigError where there is no memory to go to."""
+        """`refused` raises ConfigError where there is no memory to go to. `room`: how many bytes may go there."""
         self.refusal = refusal
+        self._room = room
         self._cache = cache
         self._key = key
         self._refused = refused
@@ -264,6 +269,12 @@ class _Output:
     @property
     def size(self) -> int:
         return self._begun.size
+
+    @property
+    def why(self) -> str:
+        """Why it is in memory."""
+        text = (self.refusal.strerror or str(self.refusal)) if self.refusal is not None else ""
+        return f"cannot write the compiled module to {self._cache.folder}: {text}"
 
     @property
     def _begun(self) -> NewCode:
@@ -280,11 +291,23 @@ class _Output:
         self._code = self._code or NewCode.in_memory()
 
     def write(self, data: bytes) -> None:
+        """Raises ConfigError before there is more in memory than it has room for, and BadModule."""
         try:
-            self._begun.write(data)
+            self._write(data)
         except OSError as error:
             self._move(error)
-            self._begun.write(data)
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._begun.is_in_memory:
+            self._check(self.size + len(data))
+        self._begun.write(data)
+
+    def _check(self, size: int) -> None:
+        """Whether memory has room for so much."""
+        if size > self._room:
+            raise ConfigError(f"{self.why}; and with {size} bytes or more it is too large to stay in memory, which "
+                              f"has room for {self._room}") from self.refusal
 
     def keep(self) -> None:
         if self.refusal is not None:
@@ -298,6 +321,7 @@ class _Output:
         if self._begun.is_in_memory:
             raise ConfigError(f"no memory for a compiled module: {error.strerror or error}") from error
         self.refusal = self._refused(error, "cannot write the compiled module to")
+        self._check(self.size)
         self._code = self._begun.moved_to_memory()
 
     def sealed(self) -> int:

@@ -1,5 +1,6 @@
 """The cache of compiled modules: what is trusted, what is made again, what a bad module or a full disk costs."""
 
+import errno
 import os
 import subprocess
 import threading
@@ -13,12 +14,14 @@ import trio.testing
 from edged.errors import ConfigError, GuestError, is_disk_error
 from edged.wasm import binary, bindings
 from edged.wasm.account import Budget
-from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, check_folder
+from edged.wasm.code_cache import CodeCache, NewCode
+from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, _Output, check_folder
 from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
 from edged.wasm.errors import BadModule, GuestTrap
 from edged.wasm.instance import Template
 from edged.wasm.turns import GaveWay
 
+TOO_LARGE = r"No space left on device; and with [0-9]+ bytes or more it is too large"
 ANSWER = '(module (func (export "answer") (result i32) i32.const 42))'
 
 
@@ -255,9 +258,68 @@ def test_memory_instead_of_the_cache_has_a_bound(engine, tmp_path, wasm, monkeyp
         (small / "filler").write_bytes(b"x")
         compiler = Compiler(engine, small, memory_mib=1)
         monkeypatch.setattr(compiler, "_memory_left", 100)
-        with pytest.raises(ConfigError, match=r"No space left on device; and with [0-9]+ bytes it is too large"):
+        with pytest.raises(ConfigError, match=TOO_LARGE):
             trio.run(compiler.load, wasm)
         assert len(os.listdir("/proc/self/fd")) < 200 and is_disk_error_of(compiler, wasm)
+
+
+def no_space():
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_module_that_is_too_large_for_memory_is_not_collected_there_first(engine, tmp_path, wasm, monkeypatch):
+    def full(cache):
+        raise no_space()
+
+    def in_memory():
+        made.append(real())
+        return made[-1]
+
+    made, real = [], NewCode.in_memory
+    monkeypatch.setattr(NewCode, "in_memory", in_memory)
+    monkeypatch.setattr(CodeCache, "create", full)
+    compiler = Compiler(engine, tmp_path / "cache", memory_mib=1)
+    monkeypatch.setattr(compiler, "_memory_left", 5000)
+    with pytest.raises(ConfigError, match=TOO_LARGE):
+        trio.run(compiler.load, wasm)
+    assert len(made) == 1 and made[0].size <= 5000
+    assert is_disk_error_of(compiler, wasm)
+    assert compiler._memory_left == 5000
+
+
+@pytest.mark.parametrize("room", [99, 100, 101])
+def test_what_is_in_memory_never_has_more_than_its_room(tmp_path, room):
+    output = _Output(CodeCache(tmp_path), "key", no_space(), lambda error, what: error, room)
+    output.begin()
+    try:
+        while output.size + 10 <= room:
+            output.write(b"x" * 10)
+        with pytest.raises(ConfigError, match=f"has room for {room}"):
+            output.write(b"x" * 10)
+        assert output.size == room // 10 * 10
+    finally:
+        output.drop()
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_came_so_far_moves_to_memory_only_if_it_fits(tmp_path, monkeypatch, fits):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    output = _Output(CodeCache(folder), "key", None, lambda error, what: error, 1000 if fits else 999)
+    output.begin()
+    output.write(b"x" * 1000)
+    (moved,) = folder.iterdir()
+    moved.rename(tmp_path / "away")  # so that it cannot get its name
+    try:
+        if fits:
+            output.keep()
+            assert output.size == 1000 and output.refusal is not None
+            return
+        monkeypatch.setattr(NewCode, "in_memory", lambda: pytest.fail("copied"))
+        with pytest.raises(ConfigError, match="1000 bytes or more it is too large"):
+            output.keep()
+    finally:
+        output.drop()
 
 
 def is_disk_error_of(compiler, wasm):
