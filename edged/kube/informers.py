@@ -105,7 +105,7 @@ class Unreadable:
         else:
             self._more += 1
 
-    def forget(self, key: NamespacedName) -> None:
+    def forget(self, key: NamespacedName | None) -> None:
         self._why.pop(key, None)
 
     def __len__(self) -> int:
@@ -291,7 +291,7 @@ class Informer:
             self._store.keep(key, revision)
             self.pass_over(key, describe(unit.error))
             return
-        self.unreadable.forget(key)
+        self._is_readable(key)
         change = self._store.put(key, revision, data)
         if change is not None:
             self._tell(change, obj)
@@ -302,10 +302,20 @@ class Informer:
         if self._listed_unreadable is not None:
             self._listed_unreadable.note(key, why)
 
+    def forget_unnamed(self) -> None:
+        """The server has no object any more whose name cannot be read."""
+        self._is_readable(None)
+
+    def _is_readable(self, key: NamespacedName | None) -> None:
+        """Or it is gone."""
+        self.unreadable.forget(key)
+        if self._listed_unreadable is not None:
+            self._listed_unreadable.forget(key)
+
     def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None:
         """Handlers are told the last state. Where that is no good, it is the one that was known."""
         change = self._store.remove(key)
-        self.unreadable.forget(key)
+        self._is_readable(key)
         if change is None or change.before is None:
             return
         with boundary(self._log, "object", self._named(key)) as unit:

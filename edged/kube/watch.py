@@ -76,6 +76,7 @@ class Sink(Protocol):
     def put(self, key: NamespacedName, revision: str, obj: dict[str, object]) -> None: ...
     def remove(self, key: NamespacedName, obj: dict[str, object]) -> None: ...
     def pass_over(self, key: NamespacedName | None, why: str) -> None: ...
+    def forget_unnamed(self) -> None: ...
 
 
 class Watcher:
@@ -211,6 +212,7 @@ class Watcher:
         problem of all others."""
         if note.of_object:
             self._unnamed += 1
+            self._proofs.doubted(trio.current_time())
             self._sink.pass_over(None, f"{note.message}: {note.detail}")
             if note.message != self._said_of_objects:
                 self._said_of_objects = note.message
@@ -345,6 +347,8 @@ class Watcher:
     def _compared(self, revision: str, outcome: Outcome) -> None:
         self._counts[outcome.result] += 1
         if outcome.result == "same":
+            if self._comparison is not None and self._comparison.is_whole:
+                self._sink.forget_unnamed()
             self._comparison = None
             self._proven(self._begun)
         self._step(listwatch.MetadataRead(revision, "", outcome))

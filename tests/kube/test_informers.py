@@ -1005,6 +1005,60 @@ def test_an_object_that_is_nested_too_deep_stays_alone(levels: int) -> None:
     run(main)
 
 
+def deep_spec() -> orjson.Fragment:
+    return orjson.Fragment(b'{"a":' * 1100 + b"1" + b"}" * 1100)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_change_of_an_object_that_cannot_even_be_named_is_noticed_soon(
+    is_deleted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proofs, "SOON_S", 0.0)
+
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "renew_s": 1.0, "stall_s": 60.0})
+        async with fake_server(watch_list="refuse") as server, informers_of(server, times=times) as informers:
+            server.put(PODS_PATH, "a", "ns")
+            server.put(PODS_PATH, "deep", "ns")
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            server.put(PODS_PATH, "deep", "ns", spec=deep_spec())
+            await until(lambda: len(pods.unreadable) == 1)
+            if is_deleted:
+                server.delete(PODS_PATH, "deep", "ns")
+            await until(lambda: names(pods.items()) == ["a"])
+            await until(lambda: len(pods.unreadable) == (not is_deleted))
+
+    run(main)
+
+
+def test_an_object_that_cannot_even_be_named_is_unreadable_until_it_is_gone() -> None:
+    async def main() -> None:
+        times = WatchTimes(**{**vars_of(QUICK), "renew_s": 1.0, "stall_s": 60.0, "compare_s": 0.1})
+        async with fake_server(watch_list="refuse") as server, informers_of(server, times=times) as informers:
+            server.put(PODS_PATH, "deep", "ns", spec=deep_spec())
+            pods = informers.acquire(PODS)
+            await pods.wait_synced()
+            await until(lambda: informers.comparisons["same"] > 0)
+            assert len(pods.unreadable) == 1 and informers.comparisons.total() == 2, "listed once to find it"
+            server.delete(PODS_PATH, "deep", "ns")
+            await until(lambda: not len(pods.unreadable))
+            assert "deep" not in pods.unreadable.first() and informers.comparisons["changed"] == 0
+
+    run(main)
+
+
+def test_what_is_listed_again_and_read_is_no_longer_unreadable() -> None:
+    informer, _, _ = informer_for(Forgetful(0))
+    informer.begin_replace()
+    for name in ("a", "b"):
+        informer.pass_over(NamespacedName("n", name), "odd")
+    put(informer, "a", "2")
+    informer.remove(NamespacedName("n", "b"), {})
+    trio.run(informer.finish_replace)
+    assert len(informer.unreadable) == 0
+
+
 def test_an_object_whose_pruning_fails_stays_as_it_was_known() -> None:
     def prune(obj: dict[str, Any]) -> None:
         if obj["metadata"]["name"] == "odd" and obj["spec"]["x"] > 1:

@@ -52,11 +52,14 @@ class Comparison:
         self._named: list[str] = []
         self._missing: list[State] = []
         self._is_rewritten = False
+        self.is_whole = True
+        """The server has nothing, so far, that cannot be stored because not even its name can be read."""
 
     def take(self, item: Any) -> None:
         """One item of the list, whole or its metadata alone. What has no name or revision could not be stored."""
         state = _state_of(item)
         if state is None:
+            self.is_whole = False
             return
         self._seen.add(state.key)
         if self._store.holds(*state):
@@ -64,6 +67,7 @@ class Comparison:
         if len(self._missing) < MOST_MISSING:
             self._missing.append(state)
         if state in self._explained:
+            self.is_whole = False
             return
         self._differs(state.key)
         self._is_rewritten |= is_after(state.revision, self._revision) is False

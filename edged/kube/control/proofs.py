@@ -8,7 +8,8 @@ A revision is in doubt, and what is known is compared before a watch goes on fro
 - after any time away: a server cannot be restored from a backup within `TRUST_S`, nor behind a watch that was heard of
   within `stall_s`, which is longer than a minute;
 - now and then even if nothing was noticed (`compare_s`): a machine that was suspended does not know how long;
-- sooner (`SOON_S`) after a connection that was cut, as it may have led to another one of several servers.
+- sooner (`SOON_S`) after a connection that was cut, as it may have led to another one of several servers, and after a
+  change of an object whose name could not be read: what is known of that object is no longer so.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ class Proofs:
         """The watch is over; `cut`: sooner than agreed."""
         self._left_at = now
         if cut:
-            self._compare_at = min(self._compare_at, now + SOON_S * (1.0 + self._random()))
+            self.doubted(now)
+
+    def doubted(self, now: float) -> None:
+        """Something may have changed that was not understood: it is compared soon."""
+        self._compare_at = min(self._compare_at, now + SOON_S * (1.0 + self._random()))
 
     def in_doubt(self, now: float) -> bool:
         """Whether the revision is not to be trusted any more."""

@@ -134,6 +134,15 @@ def test_only_what_cannot_be_stored_is_explained(unnamed: int) -> None:
     assert compared(store, "17", restored, "13", explained).result == "rewritten"
 
 
+def test_whether_the_server_has_what_cannot_be_read() -> None:
+    deep = obj("deep", 8)
+    for item, is_whole in ((HELD[0], True), (None, False), (deep, False)):
+        comparison = Comparison(stored(*HELD), "9", {State(key("deep"), "8", "u")})
+        for each in (*HELD, item):
+            comparison.take(each)
+        assert comparison.outcome("12").result == "same" and comparison.is_whole == is_whole
+
+
 def test_an_object_that_cannot_be_kept_is_known_by_its_revision() -> None:
     store = stored(*HELD)
     store.keep(key("b"), "8")

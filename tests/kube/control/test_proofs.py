@@ -59,6 +59,16 @@ def test_it_is_compared_now_and_then_and_sooner_after_a_cut() -> None:
     assert not doubted(True, 100.0 + 1.4 * SOON_S) and doubted(True, 100.0 + 1.5 * SOON_S)
 
 
+def test_it_is_compared_soon_after_something_that_was_not_understood() -> None:
+    proofs = read()
+    proofs.doubted(100.0)
+    proofs.doubted(300.0)  # many of them put nothing off
+    for now, is_in_doubt in ((100.0 + 1.4 * SOON_S, False), (100.0 + 1.5 * SOON_S, True)):
+        proofs.heard(now)
+        proofs.left(now, cut=False)
+        assert proofs.in_doubt(now) == is_in_doubt
+
+
 def test_a_comparison_puts_the_next_one_off() -> None:
     proofs = read()
     proofs.left(1.0, cut=True)
