@@ -69,7 +69,8 @@ def identity(path: str | os.PathLike[str]) -> Identity | None:
 
 
 class FilesRead:
-    """Files that were read, or looked for in vain, and what each was like just before: did any change since?
+    """Files that were read, or looked for in vain, and what each was like just before: did any change since? One that
+    could not be read changes when it can be (`chmod`, `chgrp`, `setfacl`), although nobody writes to it.
 
     `waiting`: a pipe may be read, for commands that are given one.
     """
@@ -77,10 +78,15 @@ class FilesRead:
     def __init__(self, *, waiting: bool = False) -> None:
         self._waiting = waiting
         self._seen: dict[str, Identity | None] = {}
+        self._closed: set[str] = set()  # files that this user may not read
 
     def note(self, path: str | os.PathLike[str]) -> None:
         """This file matters: whether it is there, and what it is like."""
-        self._seen.setdefault(os.fspath(path), identity(path))
+        name = os.fspath(path)
+        if name not in self._seen:
+            self._seen[name] = seen = identity(name)
+            if seen is not None and not _may_read(name):
+                self._closed.add(name)
 
     def read(self, path: str | os.PathLike[str]) -> bytes:
         """As `read_file`. Raises OSError."""
@@ -90,10 +96,14 @@ class FilesRead:
         return read_file(path)
 
     def changed(self) -> bool:
-        return any(identity(path) != seen for path, seen in self._seen.items())
+        return any(map(_may_read, self._closed)) or any(identity(path) != seen for path, seen in self._seen.items())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._seen)
+
+
+def _may_read(path: str) -> bool:
+    return os.access(path, os.R_OK, effective_ids=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,33 @@ def test_files_that_arrive_later_are_waited_for(tmp_path: Path) -> None:
             nursery.cancel_scope.cancel()
 
     run(main)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, so it has to become another user")
+def test_a_kubeconfig_that_may_be_read_at_last_is_used() -> None:
+    """Its mode, or its group, is all that changes."""
+
+    async def main(path: Path) -> None:
+        source = ClientSource(at(path), log=quiet(), check_every_s=0.01)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(source.run)
+            assert "Permission denied" in source.problem
+            os.seteuid(0)
+            path.chmod(0o644)
+            os.seteuid(65534)
+            with trio.fail_after(2):
+                await source.client.wait_configured()
+            nursery.cancel_scope.cancel()
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = write(Path(folder, "config"), config())
+        path.chmod(0o600)
+        try:
+            os.seteuid(65534)
+            run(main, path)
+        finally:
+            os.seteuid(0)
 
 
 def test_a_certificate_is_rotated_by_a_symlink_as_kubelet_does(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,37 @@ def test_files_that_were_read_or_are_still_to_come_are_seen_to_change(tmp_path: 
     (tmp_path / "key").write_bytes(b"b")
     assert files.changed()
     assert files.read(tmp_path / "key") == b"b" and files.changed()  # for good: whoever reads anew makes a new one
+
+
+def test_a_file_that_may_be_read_at_last_has_changed():
+    """Nobody writes to it: its identity stays."""
+    with tempfile.TemporaryDirectory() as folder, not_root(folder):
+        path = Path(folder, "config")
+        path.write_bytes(b"a")
+        path.chmod(0o200)
+        before, files = identity(path), FilesRead()
+        with pytest.raises(PermissionError):
+            files.read(path)
+        assert not files.changed()
+        path.chmod(0o600)
+        assert files.changed() and identity(path) == before
+        again = FilesRead()
+        assert again.read(path) == b"a" and not again.changed()
+        path.chmod(0o200)
+        assert not again.changed(), "what was read is still of use"
+
+
+@contextmanager
+def not_root(folder: str) -> Iterator[None]:
+    """Root reads everything, so it becomes another user for a while, whose folder this is."""
+    user = os.geteuid()
+    if user == 0:
+        os.chown(folder, 65534, -1)
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_only_commands_read_pipes(tmp_path: Path):
