@@ -49,7 +49,7 @@ class Limits:
     connections: int = 512  # accepted at once; further ones wait in the kernel's accept queue
     places: int = 256  # of them, those that have spoken: they have a task and TLS state; further ones wait in the lobby
     in_flight: int = 64  # requests inside handlers at once; further ones wait in order
-    bodies_bytes: int = 64 * 1024 * 1024  # large bodies of all connections together; further ones are not read yet
+    bodies_bytes: int = 48 * 1024 * 1024  # large bodies of all connections together; further ones are not read yet
     wait_s: float = 35.0  # that a body may wait for that; longer than the API server waits for any webhook
     grace_s: float = 2.0  # that every connection has for its next step, however many others wait for its place
     handshake_s: float = 10.0  # as long as client-go waits for it

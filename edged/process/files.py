@@ -195,9 +195,12 @@ def make_folder(folder: Path, mode: int) -> None:
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
     for path in reversed(missing):
-        if path.is_dir():
-            continue
-        path.mkdir(mode=mode)
+        try:
+            path.mkdir(mode=mode)
+        except FileExistsError:
+            if path.is_dir():
+                continue  # there was one, or another task made it in this moment
+            raise
         path.chmod(mode)  # whatever the umask of a hardened unit says
         _give_to_owner_of(path.parent, path)
 

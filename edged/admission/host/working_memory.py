@@ -12,17 +12,18 @@ from edged.http.budget import MemoryBudget, Reservation
 
 LARGE = 128 << 10
 """Bytes of payload above which an evaluation reserves memory."""
-GROWTH = 16
-"""What a guest uses for each byte of payload, roughly: the payload twice, and values of it."""
+GROWTH = 24
+"""What a guest uses for each byte of payload, roughly: the payload twice, and values of it. Short lists need more."""
 GUEST = 4 << 20
 """What a guest uses beside that."""
 
 
 class WorkingMemory:
-    """Two thirds of what all guests may use: the rest is for guests of small payloads, which are not counted here."""
+    """Half of what all guests may use: the rest is for guests of small payloads, which are not counted here, and for
+    those that use more than was thought."""
 
     def __init__(self, guests_memory_mib: int = 192) -> None:
-        self.budget = MemoryBudget((guests_memory_mib << 20) * 2 // 3)
+        self.budget = MemoryBudget((guests_memory_mib << 20) // 2)
 
     async def for_guest(self, payload: int, memory_mib: int) -> Reservation:
         """For a guest that gets so many bytes and may have so much memory. The payload itself is a copy, too."""

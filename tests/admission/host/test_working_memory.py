@@ -103,7 +103,7 @@ def test_who_waits_too_long_is_answered(rig: Rig, kind: str) -> None:
 
 def test_together_they_stay_within_the_budget(rig: Rig) -> None:
     async def work(ask: Callable[[AdmissionRequest], Awaitable[AdmissionResponse]]) -> None:
-        rig.admission.memory = WorkingMemory(3 * 24)
+        rig.admission.memory = WorkingMemory(2 * 48)
         answers: list[bool] = []
 
         async def one(size: int) -> None:
@@ -121,7 +121,7 @@ def test_together_they_stay_within_the_budget(rig: Rig) -> None:
 def test_what_is_reserved() -> None:
     async def main() -> None:
         memory = WorkingMemory(192)
-        assert memory.budget.total == 128 << 20
+        assert memory.budget.total == 96 << 20
         assert guest_size(1 << 20) == GUEST + (GROWTH << 20)
         with await memory.for_guest(1 << 20, 64):
             assert memory.budget.used == guest_size(1 << 20) + (1 << 20)
