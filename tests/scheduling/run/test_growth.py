@@ -8,6 +8,7 @@ import trio
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.classes import CLASSES
+from edged.scheduling.explain.records import EARLIER
 from edged.scheduling.guests.guest_world import GuestWorld
 from edged.scheduling.objects.pods import PodParser
 from edged.scheduling.run.scheduler_state import SchedulerSettings
@@ -23,6 +24,7 @@ BOUNDS = {
     "classes._classes": CLASSES,
     "pod_parser._specs": RECORDS + CLASSES,  # weak: those that records and classes still have
     "guests._nodes._nodes": 3 * 20 + 16,
+    "records._earlier": RECORDS * EARLIER,  # what is in it has at most EARLIER lines each
 }
 """What a scheduler keeps of what is gone, and how much of it at most."""
 
