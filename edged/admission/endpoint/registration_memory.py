@@ -6,11 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import trio
-
 from edged.admission.endpoint.revisions import Key
 from edged.json_text import JsonError, dumps, loads
-from edged.process.files import make_folder, write_atomically
+from edged.process.remembered_file import RememberedFile
 from edged.telemetry.logs import Logger
 
 FILE_NAME = "registration.json"
@@ -21,15 +19,13 @@ class RegistrationMemory:
     else depends on it."""
 
     def __init__(self, state_dir: Path, log: Logger) -> None:
-        self._path = state_dir / FILE_NAME
+        self._file = RememberedFile(state_dir / FILE_NAME, log, "the registration is")
         self._log = log
-        self._written = b""
-        self._said = ""
 
     def recall(self) -> list[Key]:
         """What was remembered last; [] where there is nothing that can be used."""
         try:
-            data = self._path.read_bytes()
+            data = self._file.read()
             content = loads(data)
             hooks, certificates = content["webhooks"], content["certificates"]
             keys: list[Key] = [hook for hook in hooks if isinstance(hook, str)]
@@ -37,28 +33,19 @@ class RegistrationMemory:
         except FileNotFoundError:
             return []
         except (OSError, JsonError, KeyError, TypeError, UnicodeEncodeError) as error:
-            self._log.warning("the remembered registration cannot be read", file=str(self._path), error=str(error))
+            self._log.warning("the remembered registration cannot be read", file=str(self._file.path), error=str(error))
             return []
-        self._written = data
+        self._file.is_right(data)
         return keys
 
     async def remember(self, keys: Iterable[Key]) -> None:
         """Write the file if that changes it."""
         try:
             data = encoded(keys)
-            if data == self._written:
-                return
-            await trio.to_thread.run_sync(self._write, data)
-        except (OSError, ValueError) as error:  # what cannot be written as JSON must not keep anybody from registering
-            if str(error) != self._said:
-                self._said = str(error)
-                self._log.warning("the registration is not remembered", error=str(error))
+        except ValueError as error:  # what cannot be written as JSON must not keep anybody from registering
+            self._file.failed(error)
             return
-        self._written, self._said = data, ""
-
-    def _write(self, data: bytes) -> None:
-        make_folder(self._path.parent, 0o700)
-        write_atomically(self._path, data, 0o600)
+        await self._file.write(data)
 
 
 def encoded(keys: Iterable[Key]) -> bytes:

@@ -117,7 +117,7 @@ class Remembered(RegistrationMemory):
     """Written at once: a thread does not know of virtual time."""
 
     async def remember(self, keys: Iterable[Key]) -> None:
-        self._write(encoded(keys))
+        self._file._write(encoded(keys))
 
 
 def test_a_slow_write_retires_nothing_that_the_api_server_still_calls():
