@@ -24,6 +24,7 @@ BOUNDS = {
     "classes._classes": CLASSES,
     "pod_parser._specs": RECORDS + CLASSES,  # weak: those that records and classes still have
     "guests._nodes._nodes": 3 * 20 + 16,
+    "snapshot.nodes": 20 + 1,  # as the last cycle saw them, with the Pods that it saw there
     "records._earlier": RECORDS * EARLIER,  # what is in it has at most EARLIER lines each
 }
 """What a scheduler keeps of what is gone, and how much of it at most."""
