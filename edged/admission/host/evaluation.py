@@ -56,7 +56,7 @@ class NotAsked(TimedOut):
     """Its time was over before the guest had said anything, because of others: there were too many requests."""
 
 
-UNKNOWN = (NotAsked, ContextFailure, GuestMemory)
+UNKNOWN = (NotAsked, ContextFailure, GuestMemory, rego_results.NotJudged)
 """Failures that say nothing about the request: the guest was not asked, or not with what it needs to know."""
 
 

@@ -1,6 +1,7 @@
 """What Rego policies are asked and what their results mean, in both execution modes. Pure.
 
-`opa`: the policy's document holds a whole AdmissionResponse under `response`. `gatekeeper`: it is a list of violations.
+`opa`: the policy's document holds a whole AdmissionResponse under `response`. `gatekeeper`: it is a list of violations,
+and the object that is deleted is `review.object`, as in Gatekeeper.
 Shapes and texts are those of Kubewarden's policy-server 1.36, but nothing is allowed that was not understood: an
 undefined or malformed result denies (docs/kubewarden-differences.md).
 """
@@ -24,13 +25,26 @@ INTERRUPTED = "guest code interrupted, execution deadline exceeded"
 _DETAIL_TEXTS = ("name", "group", "kind", "uid")
 
 
+class NotJudged(BadReply):
+    """The policy cannot be asked about such a request: what it would say is not known."""
+
+
 def input_document(mode: str, request: AdmissionRequest, settings: bytes) -> tuple[bytes, ...]:
-    """`input` of the policy, in pieces. Raises BadReply for a raw request in gatekeeper mode."""
+    """`input` of the policy, in pieces. Raises NotJudged for what gatekeeper mode has no question for."""
     if mode == "opa":
         return b'{"request":', request.encode(), b"}"
+    return b'{"parameters":', settings, b',"review":', _gatekeeper_review(request), b"}"
+
+
+def _gatekeeper_review(request: AdmissionRequest) -> bytes:
+    """Policies in Gatekeeper's style look at `review.object` alone, and would let every deletion pass."""
     if request.raw:
-        raise BadReply("gatekeeper policies cannot judge raw requests")
-    return b'{"parameters":', settings, b',"review":', request.encode(), b"}"
+        raise NotJudged("gatekeeper policies cannot judge raw requests")
+    if request.field("operation") != "DELETE":
+        return request.encode()
+    if not request.has("oldObject"):
+        raise NotJudged("gatekeeper policies cannot judge a DELETE without oldObject")
+    return request.encode_old_as_object()
 
 
 def data_document(mode: str, settings: bytes, context: bytes | None) -> tuple[bytes, ...]:

@@ -107,7 +107,11 @@ class AdmissionRequest:
     @property
     def has_object(self) -> bool:
         """Whether there is an object, without decoding it."""
-        return "object" in self._parts or self._values.get("object") is not None
+        return self.has("object")
+
+    def has(self, key: str) -> bool:
+        """Whether a member of a review's payload is there and not null, without decoding it."""
+        return key in self._parts or (self._values.get(key) if key in self._values else self.field(key)) is not None
 
     def decoded_size(self, key: str | None = None) -> int:
         """Bytes of memory that decoding takes: of `object`, say, or of the whole payload. 0 where it is decoded."""
@@ -123,6 +127,15 @@ class AdmissionRequest:
             except JsonError as error:
                 raise _wrong("nested too deeply") from error
         return self._encoded
+
+    def encode_old_as_object(self) -> bytes:
+        """The payload as JSON, with `oldObject` in place of `object` too. Raises BadReview as `encode` does."""
+        text = self.encode()
+        if not self._parts:
+            fields = {**self._fields, "object": self._fields.get("oldObject")}
+            return AdmissionRequest(self.uid, fields, None).encode()
+        parts = {key: text[part] for key, part in self._parts.items()}
+        return _joined(self._fields, {**parts, "object": parts["oldObject"]})[0]
 
     @property
     def kind(self) -> str:

@@ -104,7 +104,9 @@ def test_results_are_those_of_opa_eval(sample: Sample, rig: Rig) -> None:
     assert trio.run(main) == []
 
 
-def run(rig: Rig, work: Callable[[Callable[..., Awaitable[Any]]], Awaitable[None]], *policies: PolicyConfig) -> None:
+def run(
+    rig: Rig, work: Callable[[Callable[..., Awaitable[Any]]], Awaitable[None]], *policies: PolicyConfig | GroupConfig
+) -> None:
     async def main() -> None:
         await rig.load(*policies)
 
@@ -295,6 +297,42 @@ main := {"response": {"uid": "", "allowed": input.request.go}}
         }
 
     run(rig, work, config(rig, Sample("raw", "opa", source)), config(rig, BY_NAME["unique"], "gate"))
+
+
+KEEPS = """# settings: {}
+package policy
+import rego.v1
+violation contains {"msg": msg} if {
+	input.review.operation == "DELETE"
+	found := input.review.object
+	not found.metadata.labels["example.org/may-go"]
+	msg := sprintf("%v %v has no label example.org/may-go", [found.kind, found.metadata.name])
+}
+"""
+
+
+def deletion(**labels: str) -> dict[str, Any]:
+    created = json.loads(json.dumps(REQUESTS[0]))
+    old = created.pop("object")
+    old["metadata"]["labels"] = labels
+    return {**created, "operation": "DELETE", "oldObject": old}
+
+
+def test_a_deletion_is_judged_by_the_object_that_goes(rig: Rig) -> None:
+    async def work(review: Any) -> None:
+        answer = await review(deletion())
+        assert (answer.allowed, answer.status["message"]) == (False, "Pod web has no label example.org/may-go")
+        assert (await review(deletion(**{"example.org/may-go": "yes"}))).allowed
+        nothing = {key: value for key, value in deletion().items() if key != "oldObject"}
+        answer = await review(nothing)
+        assert (answer.allowed, answer.status["code"]) == (False, 500)
+        assert "a DELETE without oldObject" in answer.status["message"]
+        assert not (await review(nothing, "unless")).allowed  # what the member would say is not known
+
+    gate = config(rig, Sample("keeps", "gatekeeper", KEEPS))
+    member = GroupMemberConfig(module=gate.module, timeout_s=20.0)
+    unless = GroupConfig(name="unless", rules=(), members={"a": member}, expression="!a()", message="no")
+    run(rig, work, gate, unless)
 
 
 def test_settings_are_the_root_of_data(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""The document of data that a Rego policy gets."""
+"""The documents that a Rego policy gets: its data, and its input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from edged.admission.rules.rego import ContextTree, data_document
+from edged.admission.rules.rego import ContextTree, NotJudged, data_document, input_document
+from edged.admission.rules.review import AdmissionRequest, parse_raw, parse_review
+from edged.json_text import dumps
 
 
 @pytest.mark.parametrize(
@@ -30,3 +32,48 @@ def test_data_document(mode: str, settings: bytes, tree: bytes | None, data: Any
 
 def test_empty_tree() -> None:
     assert ContextTree("opa").document() == b"{}"
+
+
+DELETION = {
+    "uid": "u", "operation": "DELETE", "name": "x", "userInfo": {},
+    "kind": {"group": "", "version": "v1", "kind": "Pod"},
+    "resource": {"group": "", "version": "v1", "resource": "pods"},
+    "options": {"kind": "DeleteOptions"},
+}  # fmt: skip
+OLD = {"metadata": {"name": "x", "labels": {"a": "ä"}}}
+
+
+def asked(mode: str, request: AdmissionRequest) -> Any:
+    found = json.loads(b"".join(input_document(mode, request, b"{}")))
+    return found["request" if mode == "opa" else "review"]
+
+
+def both_ways(payload: Any) -> list[AdmissionRequest]:
+    """As a listener makes it of text, and as an audit makes it of values."""
+    return [
+        parse_review(dumps({"request": payload})),
+        AdmissionRequest(payload["uid"], payload, payload.get("object")),
+    ]
+
+
+@pytest.mark.parametrize("object", [{}, {"object": None}, {"object": {"metadata": {"name": "other"}}}])
+def test_a_deleted_object_is_what_gatekeeper_policies_look_at(object: Any) -> None:
+    for request in both_ways({**DELETION, **object, "oldObject": OLD}):
+        review = asked("gatekeeper", request)
+        assert (review["object"], review["oldObject"], review["options"]) == (OLD, OLD, DELETION["options"])
+        assert asked("opa", request).get("object") == object.get("object")  # as OPA itself would get it
+
+
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE", "CONNECT"])
+def test_other_operations_keep_their_object(operation: str) -> None:
+    for request in both_ways({**DELETION, "operation": operation, "object": {"a": 1}, "oldObject": OLD}):
+        assert asked("gatekeeper", request)["object"] == {"a": 1}
+
+
+@pytest.mark.parametrize("old", [{}, {"oldObject": None}])
+def test_a_deletion_of_nothing_is_no_question(old: Any) -> None:
+    for request in both_ways({**DELETION, **old}):
+        with pytest.raises(NotJudged, match="a DELETE without oldObject"):
+            asked("gatekeeper", request)
+    with pytest.raises(NotJudged, match="raw requests"):
+        asked("gatekeeper", parse_raw(b'{"request":{"operation":"DELETE","oldObject":{}}}'))
