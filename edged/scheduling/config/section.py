@@ -43,7 +43,7 @@ class PluginConfig:
     name: str = setting(path_segment)
     module: str = setting(module_url)
     profiles: tuple[str, ...] = setting(list_of(dns_subdomain), ())
-    config: str = setting(text(), "{}")
+    config: str = setting(text(), "")
     points: tuple[Point, ...] = setting(list_of(one_of(Point)), ())
     weight: int = setting(integer(1, 100), 1)
     depends_on: tuple[Dependency, ...] = setting(list_of(one_of(Dependency), empty=False), ("unknown",))

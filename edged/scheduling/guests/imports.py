@@ -144,7 +144,7 @@ def _give(instance: Caller, data: bytes, buffer: int, limit: int) -> int:
 
 
 def _give_text(instance: Caller, data: bytes, buffer: int, limit: int) -> int:
-    """Text: a buffer outside memory loses the write, and the guest is told the length as always."""
+    """Text and numbers: a buffer outside memory loses the write, and the guest is told the length as always."""
     try:
         return _give(instance, data, buffer, limit)
     except AbiError:
@@ -199,7 +199,7 @@ def _log(instance: Caller, severity: int, message: int, length: int) -> None:
 
 def _logs(instance: Caller, severity: int, message: int, length: int, pairs: int, pairs_len: int) -> None:
     try:
-        data = instance.read(pairs, min(pairs_len, MAX_TEXT))
+        data = instance.read(pairs, min(pairs_len, MAX_TEXT)) if pairs_len else b""
     except MemoryFault:
         return
     _write_line(instance, severity, message, length, data)
@@ -341,7 +341,7 @@ def _reject_waiting_pod(instance: Caller, pointer: int, length: int, out: int, _
     waiting = instance.state.world.waiting_pod(uid) is not None
     if waiting and uid not in call.rejected:
         call.rejected = [*call.rejected, uid]
-    _give(instance, waiting.to_bytes(8, "little"), out, 8)
+    _give_text(instance, waiting.to_bytes(8, "little"), out, 8)
 
 
 def _get_waiting_pod(instance: Caller, pointer: int, length: int, out: int, limit: int) -> None:
@@ -349,7 +349,7 @@ def _get_waiting_pod(instance: Caller, pointer: int, length: int, out: int, limi
     uid = _take_name(instance, pointer, length, "getWaitingPod")
     pod = instance.state.world.waiting_pod(uid)
     if pod is None:
-        _give(instance, bytes(8), out, 8)
+        _give_text(instance, bytes(8), out, 8)
     else:
         _give(instance, pod, out, limit)
 

@@ -15,7 +15,9 @@ from edged.cli import main as cli
 from edged.cli import progress
 from edged.cli.simulation import inputs
 from edged.cli.simulation.report import CHANGES
+from edged.wasm.bindings import wat2wasm
 from tests.cluster.cluster import Cluster, Sandbox
+from tests.guests.scheduler import build
 from tests.scheduling.makers import node, pod
 
 MODULES = Path(__file__).parents[3] / "modules" / "scheduling"
@@ -194,6 +196,15 @@ def test_a_guest_module_takes_part(tmp_path: Path, capsys: pytest.CaptureFixture
     (of_pod,) = found["pods"]
     assert of_pod["nodes"]["with"]["filter"]["device-fit"] == "passed"
     assert "camera" in of_pod["nodes"]["without"]["filter"]["device-fit"]
+
+
+def test_a_module_without_configuration_reads_nothing(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = tmp_path / "g.wasm"
+    module.write_bytes(wat2wasm(build.wat("config-at-start")))
+    found = data(capsys, "-f", cluster, "--module", f"g={module}")
+    assert found["changes"] and "node" in found["pods"][0]
 
 
 def test_the_profiles_of_a_kube_scheduler_configuration(

@@ -262,6 +262,12 @@ def test_unreadable_log_lines_are_ignored():
     assert lines == []
 
 
+def test_where_there_are_no_pairs_their_pointer_is_not_looked_at():
+    guest, lines = lines_of(0)
+    guest.call("logs", 0, *guest.put(b"x"), 70000, 0)
+    assert lines == [(0, "x")]
+
+
 def test_a_flood_of_lines_is_cut_per_call():
     guest, lines = lines_of(0)
     for _ in range(MAX_LINES + 5):
@@ -292,6 +298,26 @@ def test_rejecting_a_waiting_pod_writes_whether_it_waited(guest: FakeInstance):
     guest.call("handle.reject_waiting_pod", *guest.put(b"uid-2"), 0, 8)
     assert struct.unpack("<Q", guest.read(0, 8)) == (0,)
     assert guest.state.call.rejected == ["uid-1"]
+
+
+def test_a_number_that_is_told_outside_memory_is_lost(guest: FakeInstance):
+    before = bytes(guest.memory)
+    guest.call("handle.reject_waiting_pod", 60000, 0, 65530, 8)
+    guest.call("handle.get_waiting_pod", 60000, 0, 65530, 8)
+    assert guest.memory == before
+
+
+def test_what_is_absent_has_the_length_that_upstream_gives_it():
+    guest = FakeInstance(GuestState(FakeWorld()))
+    guest.write(1024, b"\xff" * 8)
+    for nothing in ("get_config", "currentPod", "targetPod", "currentNodeName"):
+        assert guest.call(nothing, 1024, 2048) == 0, nothing
+    assert guest.call("node", *guest.put(b"gone"), 1024, 2048) == 0
+    assert guest.read(1024, 8) == b"\xff" * 8
+    assert guest.text("filteredNodeList") == b"[]"
+    assert guest.text("nodeToStatusMap") == guest.text("nodeScoreList") == b"{}"
+    assert guest.text("nodeImageStates", *guest.put(b"gone")) == b"null"
+    assert guest.call("severity") == 0
 
 
 def test_getting_a_waiting_pod(guest: FakeInstance):

@@ -10,16 +10,21 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from edged.errors import ConfigError, GuestError
+from edged.errors import ConfigError, EdgedError, GuestError
 from edged.registry.config import RegistryConfig
 from edged.registry.modules import Modules
 from edged.scheduling.config.profile_config import SchedulerFile
-from edged.scheduling.config.section import PluginConfig
+from edged.scheduling.config.section import PluginConfig, SchedulerConfig
+from edged.scheduling.core.cycle import OfflineHandle
+from edged.scheduling.core.profile import DEFAULT_MULTI_POINT, PluginRef, ProfileConfig
+from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin, PluginLoader, read_settings
 from edged.telemetry.logs import GuestLines, Logger
+from edged.wasm.bindings import wat2wasm
 from edged.wasm.compile import Compiler
 from edged.wasm.config import EngineConfig
 from edged.wasm.engine import Engine
+from tests.guests.scheduler import build
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -180,6 +185,37 @@ def test_an_admission_policy_is_sent_to_its_table(tmp_path):
             await loader.load(SimpleNamespace(plugin=(entry,)), SchedulerFile(()), None)
         said = "plugin q: the module is an admission policy: write it under [[admission.policy]]"
         assert str(refused.value).startswith(said)
+
+    trio.run(main)
+    engine.close()
+
+
+@pytest.mark.parametrize("by", ["edged.toml", "a scheduler file"])
+def test_a_guest_without_configuration_reads_nothing(tmp_path, by):
+    """Not `{}`: guests of upstream's SDK decode what is there, and some end in `_start` when they have to."""
+    path = tmp_path / "g.wasm"
+    path.write_bytes(wat2wasm(build.wat("config-at-start")))
+    engine = Engine()
+    modules = Modules(RegistryConfig(), tmp_path / "state", Logger())
+    loader = PluginLoader(EngineConfig(), Compiler(engine, tmp_path / "cache"), GuestLines(Logger()), modules)
+
+    async def load(**given):
+        if by == "edged.toml":
+            entry = PluginConfig(name="g", module=f"file://{path}", **given)
+            scheduler, settings = SchedulerConfig(plugin=(entry,)), SchedulerFile((ProfileConfig("edged"),))
+        else:
+            args = {"guestURL": f"file://{path}"} | ({"guestConfig": given["config"]} if given else {})
+            guests = {"g": args}
+            chosen = ProfileConfig("edged", multi_point=(*DEFAULT_MULTI_POINT, PluginRef("g")), guests=guests)
+            scheduler, settings = SchedulerConfig(config="s.yaml", names=()), SchedulerFile((chosen,))
+        return await loader.load(scheduler, settings, OfflineHandle(Snapshot()))
+
+    async def main():
+        loaded = await load()
+        assert [plugin["points"] for plugin in loaded.describe()] == [["filter", "pre_filter"]]
+        loaded.close()
+        with pytest.raises(EdgedError, match="_start"):
+            await load(config="{}")
 
     trio.run(main)
     engine.close()
