@@ -14,7 +14,7 @@ import yaml
 from edged import yaml_text
 from edged.errors import EdgedError
 from edged.json_text import dumps
-from edged.yaml_text import OPA, DuplicateKeys, YamlError, documents, lines, load, tag_of
+from edged.yaml_text import OPA, TEXT, DuplicateKeys, YamlError, documents, lines, load, tag_of
 from tests.yaml_cases import FILES, ONE, REFUSED, STRICT
 
 
@@ -240,3 +240,11 @@ def test_long_text_that_begins_like_a_number_is_written_at_once(text: str) -> No
     begun = time.process_time()
     assert load(yaml_text.dumps({"a": text})) == {"a": text}
     assert time.process_time() - begun < SOON_S
+
+
+@pytest.mark.usefixtures("parser")
+def test_every_scalar_may_be_text():
+    text = "a: 1.10\nb: yes\nc:\nd: [~, 0x10, !!int 5, 2024-01-01]\n1.10: .nan\ne: 'x'\n"
+    assert load(text, rules=TEXT, strict=True) == {
+        "a": "1.10", "b": "yes", "c": "", "d": ["~", "0x10", "5", "2024-01-01"], "1.10": ".nan", "e": "x",
+    }  # fmt: skip

@@ -6,6 +6,7 @@ A loaded module is checked by metadata.py alone: published ones that break these
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +17,19 @@ KEYS = (
     "protocolVersion", "rules", "annotations", "mutating", "backgroundAudit", "executionMode", "policyType",
     "contextAwareResources", "hostCapabilities", "minimumKubewardenVersion",
 )  # fmt: skip
+OLD_KEYS = {
+    "contextAware": "contextAwareResources names the kinds that the policy reads",
+    "labels": "annotations took its place",
+    "annotatedBy": "an annotation says what annotated the module",
+}
+"""Keys that Kubewarden had once and ignores now, and what took their place. Many published policies still have them."""
 RULE_KEYS = ("apiGroups", "apiVersions", "resources", "operations")
 USAGE = "io.kubewarden.policy.usage"
+SEVERITY = "io.kubewarden.policy.severity"
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 JAVY_MODULE, HOST_MODULE = "kubewarden:javy/host", "host"
+_NUMBER = r"(?:0|[1-9][0-9]*)"
+_VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-[-.0-9A-Za-z]+)?(?:\+[-.0-9A-Za-z]+)?")
 
 
 def problems(metadata: object) -> list[str]:
@@ -29,9 +39,41 @@ def problems(metadata: object) -> list[str]:
     return [*_shape(metadata), *_rules(metadata.get("rules"))]
 
 
+def notes(metadata: Mapping[str, object]) -> list[str]:
+    """What is accepted, but does not do what its author may expect, `key: what`."""
+    found = [f"{key}: an old key without effect; {instead}" for key, instead in OLD_KEYS.items() if key in metadata]
+    annotations = metadata.get("annotations")
+    severity = annotations.get(SEVERITY) if isinstance(annotations, Mapping) else None
+    if severity is not None and severity not in SEVERITIES:
+        found.append(f"annotations.{SEVERITY}: {severity!r} is none of {', '.join(SEVERITIES)}; reports leave it out")
+    if not metadata.get("rules") and metadata.get("policyType", "kubernetes") == "kubernetes":
+        found.append("rules: empty; the policy reviews nothing until a custom resource or edged.toml gives it rules")
+    return found
+
+
+def cleaned(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata without problems as it goes into a module: without old keys and what is null; no rules are a list."""
+    kept = {key: value for key, value in document.items() if value is not None and key not in OLD_KEYS}
+    return {**kept, "rules": document["rules"] or []}
+
+
+def with_texts(document: object, texts: object) -> object:
+    """`document` with `texts` (the same file with all scalars read as text) where metadata holds text: there kwctl
+    reads the version `1.10` as it is written, and nothing as empty text."""
+    if not isinstance(document, Mapping) or not isinstance(texts, Mapping):
+        return document
+    found = dict(document)
+    for key in ("annotations", "contextAwareResources", "hostCapabilities", "rules"):
+        if isinstance(found.get(key), dict | list) and key in texts:
+            found[key] = texts[key]
+    if found.get("minimumKubewardenVersion") is not None:
+        found["minimumKubewardenVersion"] = texts.get("minimumKubewardenVersion")
+    return found
+
+
 def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
     for key in metadata:
-        if key not in KEYS:
+        if key not in KEYS and key not in OLD_KEYS:
             yield f"{key}: unknown key{did_you_mean(str(key), KEYS)}"
     if not isinstance(metadata.get("mutating"), bool):
         yield "mutating: must be true or false"
@@ -41,24 +83,26 @@ def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
         yield "policyType: must be kubernetes or raw"
     if not isinstance(metadata.get("backgroundAudit", True), bool):
         yield "backgroundAudit: must be true or false"
-    if metadata.get("rules") is None:
-        yield "rules: is missing (rules: [] for a policy of type raw)"
-    annotations = metadata.get("annotations") or {}
-    if not isinstance(annotations, Mapping):
+    if metadata.get("protocolVersion") not in ("v1", "Unknown", None):
+        yield "protocolVersion: must be v1 or Unknown"
+    version = metadata.get("minimumKubewardenVersion")
+    if version is not None and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+        yield f"minimumKubewardenVersion: must be a version of three numbers, such as 1.22.0, not {version}"
+    if "rules" not in metadata:
+        yield "rules: is missing (an empty rules: for a policy of type raw)"
+    annotations = metadata.get("annotations")
+    if not isinstance(annotations, Mapping | None):
         yield "annotations: must be a mapping"
         return
-    for key, value in annotations.items():
+    for key, value in (annotations or {}).items():
         if not isinstance(value, str):
             yield f"annotations.{key}: must be text"
-    severity = annotations.get("io.kubewarden.policy.severity")
-    if severity is not None and severity not in SEVERITIES:
-        yield f"annotations.io.kubewarden.policy.severity: must be one of {', '.join(SEVERITIES)}"
     yield from _grants(metadata)
 
 
 def _grants(metadata: Mapping[str, object]) -> Iterator[str]:
-    kinds = metadata.get("contextAwareResources") or []
-    if not isinstance(kinds, list):
+    kinds = metadata.get("contextAwareResources")
+    if not isinstance(kinds, list | None):
         yield "contextAwareResources: must be a list"
     for index, entry in enumerate(kinds if isinstance(kinds, list) else ()):
         well_formed = isinstance(entry, Mapping) and set(entry) == {"apiVersion", "kind"}
@@ -107,21 +151,23 @@ def _rule(rule: Mapping[str, object], where: str) -> Iterator[str]:
 
 
 def resource_problems(resources: Sequence[str]) -> Iterator[str]:
-    """The wildcards of webhook rules: what covers another entry may not stand beside it."""
+    """The wildcards of webhook rules: what covers a later entry may not stand before it. The API server and kwctl look
+    no further back than that: what they take in one order they refuse in the other."""
     if "" in resources:
         yield "must not hold an empty text"
     if "*/*" in resources and len(resources) > 1:
         yield '"*/*" must stand alone'
         return
     plain = [each for each in resources if "/" not in each]
-    if "*" in plain and len(plain) > 1:
-        yield 'with "*" there must be no other resource without a subresource'
-    pairs = [each.partition("/")[::2] for each in resources if "/" in each]
-    for resource, subresource in pairs:
-        if (resource, "*") in pairs and subresource != "*":
+    if "*" in plain and plain[-1] != "*":
+        yield 'after "*" there must be no other resource without a subresource'
+    pairs: set[tuple[str, str]] = set()
+    for resource, _, subresource in (each.partition("/") for each in resources if "/" in each):
+        if (resource, "*") in pairs:
             yield f'"{resource}/*" covers "{resource}/{subresource}"'
-        if ("*", subresource) in pairs and resource != "*":
+        if ("*", subresource) in pairs:
             yield f'"*/{subresource}" covers "{resource}/{subresource}"'
+        pairs.add((resource, subresource))
 
 
 # --- what a module's bytes say against its metadata

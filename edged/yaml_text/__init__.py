@@ -5,7 +5,8 @@ makes of the text. So `y` and `off` are booleans, `1e3` is 1000, `52:54:00:12:34
 are text whatever they were. Values are built from the parser's events (libyaml's, or PyYAML's where that is missing).
 
 `load` reads one document as Kubernetes' programs read configuration, `documents` a file as kubectl reads it, `dumps`
-writes. What OPA reads differently is in `OPA`. Everything raises YamlError, an EdgedError: what, line, problem.
+writes. What OPA reads differently is in `OPA`; with `TEXT` all scalars are text. Everything raises YamlError, an
+EdgedError: what, line, problem.
 Limits: `most` bytes, MOST_DEPTH levels, and those of Kubernetes' library on what aliases may add to a document.
 PyYAML is imported at the first use.
 """
@@ -21,12 +22,12 @@ from typing import Any, Final
 from edged import json_text
 from edged.json_text import JsonError
 from edged.yaml_text.events import Events, Source, from_events
-from edged.yaml_text.scalars import KUBERNETES, OPA, DuplicateKeys, Rules, YamlError
+from edged.yaml_text.scalars import KUBERNETES, OPA, TEXT, DuplicateKeys, Rules, YamlError
 from edged.yaml_text.values import MOST_DEPTH, value_of
 
 __all__ = [
-    "KUBERNETES", "MOST_BYTES", "MOST_DEPTH", "OPA", "Document", "DuplicateKeys", "Rules", "YamlError", "documents",
-    "dumps", "lines", "load", "tag_of",
+    "KUBERNETES", "MOST_BYTES", "MOST_DEPTH", "OPA", "TEXT", "Document", "DuplicateKeys", "Rules", "YamlError",
+    "documents", "dumps", "lines", "load", "tag_of",
 ]  # fmt: skip
 
 MOST_BYTES: Final = 256 << 20

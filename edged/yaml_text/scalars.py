@@ -39,6 +39,8 @@ class Rules:
     """Whether integers of more than 63 bits can be keys."""
     whole_stream: bool
     """Whether what follows the first document must be YAML, too."""
+    only_text: bool = False
+    """Whether every scalar is its text, as for readers that know which fields are text."""
 
 
 _WORDS: Final[dict[str, bool | float | None]] = {
@@ -59,6 +61,8 @@ KUBERNETES: Final = Rules(
 """Those of sigs.k8s.io/yaml, which stands on version 2 of Go's YAML library."""
 OPA: Final = Rules(_WORDS, {"0b": 2, "0o": 8}, merges_override=False, unsigned_keys=True, whole_stream=True)
 """Those of `yaml.unmarshal` in OPA, which stands on version 3."""
+TEXT: Final = Rules({}, {}, merges_override=True, unsigned_keys=False, whole_stream=False, only_text=True)
+"""For fields that hold text: `1.10` is no number there, and nothing is empty text."""
 
 
 PREFIX: Final = "tag:yaml.org,2002:"
@@ -75,6 +79,8 @@ _TIMESTAMP: Final = f"{_DAY}(?:[Tt]{_TIME}{_ZONE}| +{_TIME})?"
 
 def plain(text: str, rules: Rules) -> Any:
     """What a scalar without quotes and tag is; floats may be infinite or NaN."""
+    if rules.only_text:
+        return text
     if text in rules.words:
         return rules.words[text]
     if text[0] in _FIRST_OF_NUMBERS:
@@ -121,7 +127,7 @@ def tagged(tag: str, text: str, rules: Rules) -> Any:
     name = tag.removeprefix(PREFIX)
     if name == "binary":
         return _binary(text)
-    if name not in ("null", "bool", "int", "float", "timestamp"):
+    if rules.only_text or name not in ("null", "bool", "int", "float", "timestamp"):
         return text
     if name == "timestamp":
         kind, value = ("timestamp" if _is_timestamp(text) else "str"), text

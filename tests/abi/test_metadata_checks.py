@@ -25,19 +25,87 @@ def test_the_samples_keep_the_rules(path: Path):
         (["*"], True),
         (["*", "pods/exec"], True),
         (["*", "pods"], False),
+        (["pods", "*"], True),
+        (["*", "pods", "*"], True),
         (["*/*"], True),
         (["*/*", "pods"], False),
         (["pods/*"], True),
         (["pods/*", "services/status"], True),
         (["pods/*", "pods/status"], False),
+        (["pods/status", "pods/*"], True),
+        (["pods/*", "pods/*"], False),
         (["*/scale"], True),
         (["*/scale", "deployments/scale"], False),
+        (["deployments/scale", "*/scale"], True),
         (["*/scale", "deployments/status"], True),
         ([""], False),
     ],
 )
 def test_wildcards_of_resources(resources: list[str], good: bool):
     assert (list(checks.resource_problems(resources)) == []) is good
+
+
+RULE = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
+PLAIN = {"rules": [RULE], "mutating": False}
+
+
+@pytest.mark.parametrize("key", sorted(checks.OLD_KEYS))
+@pytest.mark.parametrize("value", [True, False, None, {"a": "b"}])
+def test_old_keys_are_accepted_and_told(key: str, value: object):
+    metadata = {**PLAIN, key: value}
+    assert checks.problems(metadata) == []
+    [note] = checks.notes(metadata)
+    assert note.startswith(f"{key}: an old key without effect; ")
+    assert checks.cleaned(metadata) == PLAIN
+
+
+def test_what_kwctl_takes_and_what_is_told_of_it():
+    raw = {"rules": None, "mutating": True, "policyType": "raw", "annotations": None, "contextAwareResources": None}
+    assert checks.problems(raw) == checks.notes(raw) == []
+    assert checks.cleaned(raw) == {"rules": [], "mutating": True, "policyType": "raw"}
+    [note] = checks.notes({"rules": None, "mutating": True})
+    assert note.startswith("rules: empty; the policy reviews nothing")
+    [note] = checks.notes({**PLAIN, "annotations": {checks.SEVERITY: "HIGH"}})
+    assert "'HIGH' is none of critical, high, " in note
+    assert checks.notes({**PLAIN, "annotations": {checks.SEVERITY: "high"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"contextAwar": False}, "contextAwar: unknown key; did you mean contextAwareResources?"),
+        ({"annotations": []}, "annotations: must be a mapping"),
+        ({"annotations": {"a": ["b"]}}, "annotations.a: must be text"),
+        ({"contextAwareResources": ""}, "contextAwareResources: must be a list"),
+        ({"protocolVersion": "v2"}, "protocolVersion: must be v1 or Unknown"),
+        ({"executionMode": None}, "executionMode: must be one of"),
+        ({"executionMode": "Wasi"}, "executionMode: must be one of"),
+        ({"policyType": "Raw"}, "policyType: must be kubernetes or raw"),
+        ({"backgroundAudit": None}, "backgroundAudit: must be true or false"),
+        ({"mutating": "false"}, "mutating: must be true or false"),
+        ({"minimumKubewardenVersion": "1.11"}, "minimumKubewardenVersion: must be a version of three numbers"),
+        ({"minimumKubewardenVersion": "v1.11.0"}, "minimumKubewardenVersion: must be a version of three numbers"),
+    ],
+)
+def test_what_kwctl_refuses_too(changed: dict[str, object], said: str):
+    [problem] = checks.problems({**PLAIN, **changed})
+    assert problem.startswith(said)
+
+
+def test_rules_must_be_named_even_if_they_are_empty():
+    assert checks.problems({"mutating": False}) == ["rules: is missing (an empty rules: for a policy of type raw)"]
+    assert checks.problems({**PLAIN, "minimumKubewardenVersion": "1.11.0-rc1"}) == []
+
+
+def test_text_stays_as_it_was_written():
+    read = {**PLAIN, "annotations": {"version": 1.1, "none": None}, "minimumKubewardenVersion": 1.1, "rules": None}
+    texts = {"annotations": {"version": "1.10", "none": ""}, "minimumKubewardenVersion": "1.10", "mutating": "false"}
+    assert checks.with_texts(read, texts) == {
+        "annotations": {"version": "1.10", "none": ""}, "minimumKubewardenVersion": "1.10", "rules": None,
+        "mutating": False,
+    }  # fmt: skip
+    assert checks.with_texts(read, None) == read
+    assert checks.with_texts("text", "text") == "text"
 
 
 def test_strings_that_lie_side_by_side_are_told_apart():

@@ -39,31 +39,46 @@ def run(args: argparse.Namespace) -> int:
 
     path = Path(args.module)
     module = read_module(path)
-    metadata = read_metadata(Path(args.metadata_path), args.usage_path)
+    metadata, notes = read_metadata(Path(args.metadata_path), args.usage_path)
     annotated, warnings = annotate(module, metadata, str(path), tool_config(args.config, args.cache_dir))
-    for warning in warnings:
-        print(f"edged: warning: {warning}", file=sys.stderr)
+    for line in [*(f"note: {note}" for note in notes), *(f"warning: {warning}" for warning in warnings)]:
+        print(f"edged: {line}", file=sys.stderr)
     new_files.write(Path(args.output_path), annotated, force=args.force)
     return 0
 
 
-def read_metadata(path: Path, usage: str | None = None) -> dict[str, Any]:
-    """The author's metadata, checked. Raises ConfigError: a line per problem."""
+def read_metadata(path: Path, usage: str | None = None) -> tuple[dict[str, Any], list[str]]:
+    """(the author's metadata, checked; what to tell the author). Raises ConfigError: a line per problem."""
     from edged.abi import metadata_checks
     from edged.cli import documents
 
-    found = [document for document, _ in documents.parsed(documents.read(path), str(path))]
-    if len(found) != 1:
-        raise ConfigError(f"{path}: holds {len(found)} documents, metadata is one")
-    document = found[0]
+    document = _document(path)
     problems = metadata_checks.problems(document)
     if problems or not isinstance(document, dict):
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
-    metadata: dict[str, Any] = {key: value for key, value in document.items() if value is not None}
+    metadata = metadata_checks.cleaned(document)
     if usage is not None:
         text = documents.read(Path(usage)).decode(errors="replace")
         metadata["annotations"] = {**(metadata.get("annotations") or {}), metadata_checks.USAGE: text}
-    return metadata
+    return metadata, [f"{path}: {note}" for note in metadata_checks.notes(document)]
+
+
+def _document(path: Path) -> object:
+    """As kubectl reads YAML, but for fields that hold text. Raises ConfigError."""
+    from edged import yaml_text
+    from edged.abi import metadata_checks
+    from edged.cli import documents
+
+    content = documents.read(path)
+    found = [document for document, _ in documents.parsed(content, str(path))]
+    if len(found) != 1:
+        raise ConfigError(f"{path}: holds {len(found)} documents, metadata is one")
+    try:
+        return metadata_checks.with_texts(found[0], yaml_text.load(content, rules=yaml_text.TEXT, strict=True))
+    except yaml_text.DuplicateKeys as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except yaml_text.YamlError:  # JSON that is no YAML
+        return found[0]
 
 
 def annotate(module: bytes, metadata: dict[str, Any], name: str, config: ToolConfig) -> tuple[bytes, list[str]]:
@@ -81,15 +96,15 @@ def annotate(module: bytes, metadata: dict[str, Any], name: str, config: ToolCon
     if problem := metadata_checks.mode_problem(mode, exports):
         raise BadModule(f"{name}: {problem}")
     found = protocol_version(module, name, config) if mode == "kubewarden-wapc" else "Unknown"
-    wanted = metadata.get("protocolVersion")
-    if wanted is not None and wanted != found:
-        raise ConfigError(f"{name}: its protocol version is {found}, the metadata says {wanted}")
+    wanted = metadata.get("protocolVersion", found)
     annotations = {**(metadata.get("annotations") or {}), ANNOTATED_BY: __version__}
-    metadata = {"protocolVersion": found, **metadata, "annotations": annotations}
+    metadata = {**metadata, "protocolVersion": found, "annotations": annotations}
     section = dumps(metadata)
     policy_metadata.parse(section)
     named = [] if mode in ("opa", "gatekeeper") else metadata_checks.capabilities_in(binary.data_strings(module))
     warnings = metadata_checks.capability_warnings(metadata, named)
+    if wanted != found:
+        warnings.append(f"{name}: its protocol version is {found}, which is written instead of {wanted}")
     return binary.replace_custom_section(module, METADATA_SECTION, section), warnings
 
 

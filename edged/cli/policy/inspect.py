@@ -117,7 +117,7 @@ def examine(content: bytes, name: str) -> Inspection:
     except EdgedError as error:
         found["problem"] = str(error)
     if found["metadata"] is not None:
-        found["warnings"] += metadata_checks.problems(found["metadata"])
+        found["warnings"] += metadata_checks.problems(found["metadata"]) + metadata_checks.notes(found["metadata"])
         if not metadata_checks.is_rego(interface.exports):
             found["namedCapabilities"] = metadata_checks.capabilities_in(binary.data_strings(content))
             found["warnings"] += metadata_checks.capability_warnings(found["metadata"], found["namedCapabilities"])

@@ -277,7 +277,7 @@ def _artifacthub(args: argparse.Namespace) -> dict[str, Any]:
     from edged.cli import documents
     from edged.cli.policy.annotate import read_metadata
 
-    metadata = read_metadata(Path(args.metadata_path))
+    metadata, _ = read_metadata(Path(args.metadata_path))
     questions = documents.read(Path(args.questions_path)).decode(errors="replace") if args.questions_path else None
     return artifacthub(metadata, args.package_version, args.metadata_path, questions, time.gmtime())
 

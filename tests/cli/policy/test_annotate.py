@@ -58,6 +58,64 @@ def test_annotate_makes_wasi_modules_of_javy_loadable(policy: Policy, tmp_path: 
     assert policy("inspect", tmp_path / "o.wasm")[0] == 0
 
 
+AS_PUBLISHED = """
+rules:
+mutating: false
+contextAware: false
+policyType: raw
+annotations:
+  io.kubewarden.policy.title: t
+  io.kubewarden.policy.version: 1.10
+  io.kubewarden.policy.usage:
+"""
+
+
+def test_metadata_as_published_policies_have_it(policy: Policy, tmp_path: Path):
+    """An old key, no rules under `rules:`, a version that is a number in YAML: kwctl takes all that."""
+    metadata, out = write(tmp_path / "metadata.yml", AS_PUBLISHED), tmp_path / "o.wasm"
+    code, _, err = policy("annotate", "-m", metadata, "--output-path", out, sample("pod-privileged"))
+    assert (code, err.count("\n")) == (0, 1)
+    assert "note: " in err and "metadata.yml: contextAware: an old key without effect" in err
+    found = section(out)
+    assert "contextAware" not in found and found["rules"] == []
+    assert found["annotations"].items() >= {
+        ("io.kubewarden.policy.version", "1.10"), ("io.kubewarden.policy.usage", "")}  # fmt: skip
+    assert policy("inspect", out)[0] == 0
+    assert policy("run", "--raw", "-r", write(tmp_path / "pod.json", PRIVILEGED), out)[0] in (0, 1)
+
+
+def test_old_keys_in_a_published_module_are_told(policy: Policy, tmp_path: Path):
+    old = {**PLAIN, "protocolVersion": "v1", "contextAware": True}
+    module = binary.replace_custom_section(
+        sample("pod-privileged").read_bytes(), METADATA_SECTION, json.dumps(old).encode()
+    )
+    code, out, _ = policy("inspect", write(tmp_path / "old.wasm", module))
+    assert code == 0
+    assert "contextAware: an old key without effect; contextAwareResources names" in out
+    assert "did you mean" not in out
+
+
+def test_the_module_decides_on_its_protocol_version(policy: Policy, tmp_path: Path):
+    metadata = write(tmp_path / "metadata.yml", yaml.safe_dump({**PLAIN, "protocolVersion": "Unknown"}))
+    code, _, err = policy("annotate", "-m", metadata, "--output-path", tmp_path / "o.wasm", sample("pod-privileged"))
+    assert (code, section(tmp_path / "o.wasm")["protocolVersion"]) == (0, "v1")
+    assert "its protocol version is v1, which is written instead of Unknown" in err
+
+
+def test_a_key_that_is_there_twice_is_an_error(policy: Policy, tmp_path: Path):
+    metadata = write(tmp_path / "metadata.yml", yaml.safe_dump(PLAIN) + "mutating: true\n")
+    code, _, err = policy("annotate", "-m", metadata, "--output-path", tmp_path / "o.wasm", sample("pod-privileged"))
+    assert code == 2
+    assert 'key "mutating" already set in map' in err
+
+
+@pytest.mark.parametrize("text", ['{"rules": [], "mutating": true, "annotations": {"a": "\\ud83d\\ude00"}}'])
+def test_metadata_in_json_that_is_no_yaml(policy: Policy, tmp_path: Path, text: str):
+    metadata = write(tmp_path / "metadata.json", text)
+    assert policy("annotate", "-m", metadata, "--output-path", tmp_path / "o.wasm", sample("pod-privileged"))[0] == 0
+    assert section(tmp_path / "o.wasm")["annotations"]["a"] == "\U0001f600"
+
+
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [
