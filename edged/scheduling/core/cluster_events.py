@@ -36,12 +36,12 @@ class Action(IntFlag):
 
 
 WILDCARD = "*"
-# Resources of cluster events as upstream writes them: core kinds bare, others "group/Kind".
+# Resources of cluster events as upstream writes them: core kinds bare, others "group/Kind". Namespace is ours.
 RESOURCES = (
     "Pod", "Node", "PersistentVolume", "PersistentVolumeClaim", "storage.k8s.io/StorageClass",
     "storage.k8s.io/CSINode", "storage.k8s.io/CSIDriver", "storage.k8s.io/VolumeAttachment",
     "storage.k8s.io/CSIStorageCapacity", "resource.k8s.io/ResourceClaim", "resource.k8s.io/ResourceSlice",
-    "resource.k8s.io/DeviceClass", WILDCARD,
+    "resource.k8s.io/DeviceClass", "Namespace", WILDCARD,
 )  # fmt: skip
 
 

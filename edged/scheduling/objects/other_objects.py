@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from edged.errors import EdgedError
 from edged.kube.values.names import NamespacedName, key_of
@@ -27,7 +27,8 @@ REPLICATION_CONTROLLER, REPLICA_SET, STATEFUL_SET = "ReplicationController", "Re
 VOLUME_KINDS: Final = frozenset({CLAIM, VOLUME, STORAGE_CLASS, CSI_NODE, CSI_DRIVER, CAPACITY, ATTACHMENT})
 WORKLOADS: Final = frozenset({REPLICATION_CONTROLLER, REPLICA_SET, STATEFUL_SET})
 EVENT_RESOURCES: Final[Mapping[str, str]] = {
-    kind: kind if kind in (CLAIM, VOLUME) else f"storage.k8s.io/{kind}" for kind in VOLUME_KINDS
+    **{kind: kind if kind in (CLAIM, VOLUME) else f"storage.k8s.io/{kind}" for kind in VOLUME_KINDS},
+    NAMESPACE: NAMESPACE,
 }
 """Kind -> resource of cluster events."""
 NOTHING: Final[frozenset[str]] = frozenset()
@@ -45,6 +46,13 @@ class Selecting:
     selector: LabelSelector | None
 
 
+class Space(NamedTuple):
+    """A Namespace: its labels, which terms of inter-Pod affinity select by."""
+
+    name: str
+    labels: Mapping[str, str]
+
+
 def _parse_simple(obj: dict[str, Any]) -> Selecting:
     """Services and ReplicationControllers: plain labels. Without any, a Service selects nothing."""
     labels = (obj.get("spec") or {}).get("selector")
@@ -55,14 +63,14 @@ def _parse_workload(obj: dict[str, Any]) -> Selecting:
     return Selecting(key_of(obj), parse_label_selector((obj.get("spec") or {}).get("selector")))
 
 
-def _parse_labels(obj: dict[str, Any]) -> Mapping[str, str]:
-    return obj["metadata"].get("labels") or {}
+def _parse_space(obj: dict[str, Any]) -> Space:
+    return Space(obj["metadata"]["name"], obj["metadata"].get("labels") or {})
 
 
 PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     CLAIM: storage.parse_claim, VOLUME: storage.parse_volume, STORAGE_CLASS: storage.parse_storage_class,
     CSI_NODE: storage.parse_csi_node, CSI_DRIVER: storage.parse_csi_driver, CAPACITY: storage.parse_capacity,
-    ATTACHMENT: storage.parse_attachment, NAMESPACE: _parse_labels, SERVICE: _parse_simple,
+    ATTACHMENT: storage.parse_attachment, NAMESPACE: _parse_space, SERVICE: _parse_simple,
     REPLICATION_CONTROLLER: _parse_simple, REPLICA_SET: _parse_workload, STATEFUL_SET: _parse_workload,
 }  # fmt: skip
 
@@ -166,7 +174,8 @@ class Objects:
 
     def namespace_labels(self, name: str) -> Mapping[str, str] | None:
         """None: there is no such namespace, or none that is known."""
-        return self._known[NAMESPACE].get(NamespacedName("", name))
+        space: Space | None = self._known[NAMESPACE].get(NamespacedName("", name))
+        return None if space is None else space.labels
 
     def service_requirements(self, namespace: str, labels: Mapping[str, str]) -> dict[str, Requirement]:
         """The requirements of the Services that select these labels, by label key."""

@@ -92,13 +92,15 @@ class AffinityTerm(NamedTuple):
     weight: int  # 0 for required terms
 
     def matches(self, pod: PodInfo, labels_of: LabelsOf) -> bool:
-        """`labels_of`: namespace -> its labels."""
+        """`labels_of`: namespace -> its labels; None for one that the term's selector cannot choose."""
         if self.selector is None or not self.selector.matches(pod.labels):
             return False
         namespace = pod.key.namespace
-        if namespace in self.namespaces or self.all_namespaces:
-            return True
-        return self.namespace_selector is not None and self.namespace_selector.matches(labels_of(namespace) or {})
+        return namespace in self.namespaces or self.all_namespaces or self.chooses(labels_of(namespace))
+
+    def chooses(self, labels: Mapping[str, str] | None) -> bool:
+        """The term's selector chooses a namespace with these labels."""
+        return labels is not None and self.namespace_selector is not None and self.namespace_selector.matches(labels)
 
     @property
     def all_namespaces(self) -> bool:

@@ -17,7 +17,7 @@ from edged.scheduling.core.cluster_events import Action, ClusterEvent
 from edged.scheduling.core.queue_events import EVENT_LOST
 from edged.scheduling.core.tracker import Tracker
 from edged.scheduling.objects.nodes import NodeParser
-from edged.scheduling.objects.other_objects import EVENT_RESOURCES
+from edged.scheduling.objects.other_objects import EVENT_RESOURCES, NAMESPACE
 from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.run.object_feed import ObjectFeed
 from edged.scheduling.run.scheduler_state import Environment, SchedulerState
@@ -95,6 +95,8 @@ class ClusterFeed:
         self.object_changed.set()
         self.object_changed = trio.Event()
         resource = EVENT_RESOURCES.get(kind)
+        if kind == NAMESPACE and (old == new or kind not in self._state.objects.ready):
+            return  # nothing that is decided by has changed, or no Pod was turned down with another answer
         if resource is not None:
             action = Action.DELETE if new is None else Action.ADD if old is None else Action.UPDATE
             event = ClusterEvent(resource, action)

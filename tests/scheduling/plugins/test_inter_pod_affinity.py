@@ -4,6 +4,7 @@ import pytest
 
 from edged.scheduling.core.cycle import OfflineHandle, evaluate
 from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.objects.other_objects import Space
 from edged.scheduling.plugins.inter_pod_affinity import InterPodAffinity
 from tests.scheduling.makers import pod, pod_info
 from tests.scheduling.plugins.topology import SELECTOR, WEB, ZONE, cluster, on, verdicts
@@ -80,6 +81,18 @@ def test_namespaces_are_chosen_by_their_labels():
         assert verdicts(cluster(a="x"), guarded, pod("p", labels=WEB, namespace=home), spaces) == {"a": verdict}
 
 
+def test_a_namespace_that_is_not_known_has_no_labels_to_terms_of_others_and_is_no_choice_of_own_terms():
+    """As for kube-scheduler, which lists namespaces for the terms of the Pod to place."""
+    unlabelled = term(namespaceSelector={"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]})
+    far = [on("a", "q", namespace="other")]
+    for known, verdict in (([], FAR), ([namespace("other")], None)):
+        incoming = pod("p", affinity=required("podAffinity", unlabelled))
+        assert verdicts(cluster(a="x"), far, incoming, known) == {"a": verdict}
+    guarded = [on("a", "q", namespace="third", affinity=required("podAntiAffinity", unlabelled))]
+    for known, verdict in (([], EXISTING), ([namespace("default", team="a")], None)):
+        assert verdicts(cluster(a="x"), guarded, pod("p", labels=WEB), known) == {"a": verdict}
+
+
 @pytest.mark.parametrize(("kind", "best"), [("podAffinity", "a"), ("podAntiAffinity", "c")])
 def test_preferred_terms_score(kind, best):
     nodes = cluster(a="x", c="y")
@@ -115,6 +128,24 @@ def test_hints():
     assert concerns(
         pod_info("p", labels=WEB), pod_info("q", affinity=required("podAntiAffinity", term())), None
     )
+
+
+def test_hints_of_namespaces():
+    """The loop's side of it is tested in tests/scheduling/run/test_object_feed.py."""
+    concerns = InterPodAffinity({}, OfflineHandle(Snapshot()))._space_concerns
+    labelled = term(namespaceSelector={"matchLabels": {"team": "a"}})
+    plain, chosen = Space("other", {}), Space("other", {"team": "a"})
+    near = pod_info("p", affinity=required("podAffinity", labelled))
+    away = pod_info("p", affinity=required("podAntiAffinity", labelled))
+    assert concerns(near, plain, chosen) and concerns(near, None, chosen) and concerns(near, chosen, None)
+    assert not concerns(near, plain, Space("other", {"team": "b"}))
+    assert concerns(away, chosen, plain) and concerns(away, chosen, None)
+    assert not concerns(away, plain, chosen) and not concerns(away, None, chosen)
+    named = term(namespaces=["other"], namespaceSelector={"matchLabels": {"team": "a"}})
+    everywhere = term(namespaceSelector={})
+    for fixed in (named, everywhere):
+        for kind in ("podAffinity", "podAntiAffinity"):
+            assert not concerns(pod_info("p", affinity=required(kind, fixed)), chosen, plain)
 
 
 def test_it_says_when_it_has_nothing_to_do():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 import trio.testing
 
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.core.framework import Plugin
+from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.other_objects import PARSERS, SERVICE, VOLUME_KINDS
 from edged.scheduling.run.object_feed import PATIENCE_S, PRUNES, RESOURCES
 from tests.scheduling.makers import node, pod
@@ -133,6 +137,99 @@ def test_spreading_by_default_is_done_without():
         assert cluster.writes.bound == {"default/p": "n"}
 
     run(cluster, story)
+
+
+# --- labels of Namespaces
+
+SELECTS = {"matchLabels": {"team": "a"}}
+WEB = {"app": "web"}
+
+
+def space(name, **labels):
+    return made("Namespace", name, labels=labels)
+
+
+def term(**more):
+    return {"topologyKey": "zone", "labelSelector": {"matchLabels": WEB}, "namespaceSelector": SELECTS, **more}
+
+
+def required(kind, **more):
+    return {"affinity": {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term(**more)]}}}
+
+
+NEAR, AWAY = required("podAffinity"), required("podAntiAffinity")
+ZONED = node("n", labels={"zone": "z"})
+ELSEWHERE = pod("web", node="n", namespace="other", labels=WEB)
+APPEARS = {
+    "a Pod looks for company, and its namespace is labelled": (
+        NEAR, ELSEWHERE, [space("other")], space("other", team="a"),
+    ),
+    "a Pod looks for company, and its namespace is told of": (NEAR, ELSEWHERE, [], space("other", team="a")),
+    "a Pod keeps away, and the label goes": (AWAY, ELSEWHERE, [space("other", team="a")], space("other")),
+    "a Pod keeps away, and the namespace goes": (AWAY, ELSEWHERE, [space("other", team="a")], None),
+    "a Pod that runs keeps others away, and the label goes": (
+        {}, pod("guard", node="n", namespace="other", **AWAY), [space("default", team="a")], space("default", team="b"),
+    ),
+    "the only Pod of a kind, once another is not of its kind": (
+        NEAR, pod("web", node="far", namespace="other", labels=WEB),
+        [space("other", team="a"), space("default", team="a")], space("other"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", APPEARS)
+def test_labels_of_a_namespace_wake_the_pods_whose_terms_they_concern(case):
+    terms, running, spaces, change = APPEARS[case]
+    far = node("far", labels={"zone": "y"}, unschedulable=True)
+    cluster = Cluster([ZONED, far], [pod("p", labels=WEB, **terms), running], *spaces)
+
+    async def story():
+        await trio.sleep(20)
+        assert cluster.writes.bound == {} and cluster.condition("p")["reason"] == "Unschedulable"
+        attempts = len(cluster.writes.events)
+        source = cluster.sources["Namespace"]
+        source.put(space("third", team="b"))
+        source.put(space("default", **(labels_of(source, "default") | {"tier": "1"})))
+        await trio.sleep(20)
+        assert len(cluster.writes.events) == attempts  # these concern nobody
+        if change is None:
+            source.remove(NamespacedName("", "other"))
+        else:
+            source.put(change)
+        await trio.sleep(2)
+        assert cluster.writes.bound == {"default/p": "n"}
+
+    run(cluster, story)
+
+
+def labels_of(source, name):
+    found = source.get(NamespacedName("", name))
+    return found["metadata"]["labels"] if found else {}
+
+
+def test_a_namespace_that_is_labelled_while_a_pod_is_tried_is_not_missed():
+    """The Pod's cycle has looked at the labels, and ends after they changed."""
+    cluster = Cluster([ZONED], [pod("p", **NEAR), ELSEWHERE], space("other"), plugins=[Slow()])
+
+    async def story():
+        await trio.sleep(1)
+        cluster.sources["Namespace"].put(space("other", team="a"))
+        await trio.sleep(30)
+        assert cluster.writes.bound == {"default/p": "n"}
+
+    run(cluster, story)
+
+
+class Slow(Plugin):
+    """Holds up each Pod before its PostFilter."""
+
+    name = "Slow"
+    points = frozenset({"post_filter"})
+    awaits = True
+
+    async def post_filter(self, state, pod, statuses):
+        await trio.sleep(5)
+        return None, Status(Code.UNSCHEDULABLE, ("no",))
 
 
 def test_what_is_kept_of_objects_is_what_is_read():
