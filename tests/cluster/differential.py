@@ -99,11 +99,7 @@ PROFILES: tuple[Object, ...] = (
                     "addedAffinity": {
                         "requiredDuringSchedulingIgnoredDuringExecution": {
                             "nodeSelectorTerms": [
-                                {
-                                    "matchExpressions": [
-                                        {"key": "size", "operator": "NotIn", "values": ["many"]}
-                                    ]
-                                }
+                                {"matchExpressions": [{"key": "size", "operator": "NotIn", "values": ["many"]}]}
                             ]
                         },
                         "preferredDuringSchedulingIgnoredDuringExecution": [
@@ -213,10 +209,13 @@ class RealScheduler:
         self._log.wait_for("Add event for node", len(nodes))
         running = [pod for pod in assigned if pod["status"].get("phase") not in ("Succeeded", "Failed")]
         self._log.wait_for_pods("Add event for scheduled pod", running)
+        waiting = list(self._pool.map(self._create_pod, state.waiting))
         if others:
             self._wait_until_heard(heard)
             time.sleep(SETTLE_S)  # nothing tells that kube-scheduler has heard of the other kinds
-        return dataclasses.replace(state, nodes=tuple(nodes), assigned=tuple(assigned), others=tuple(others))
+        return dataclasses.replace(
+            state, nodes=tuple(nodes), assigned=tuple(assigned), others=tuple(others), waiting=tuple(waiting)
+        )
 
     def _create_other(self, obj: Object, events: Counter[str]) -> Object:
         """Adds to `events` those that kube-scheduler will have handled when it has heard of the object."""
@@ -247,12 +246,17 @@ class RealScheduler:
         return answer
 
     def _create_pod(self, pod: Object) -> Object:
+        """Its status is written, and its deletion begun, after it was created; the latter as a node would see it."""
         path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods"
-        answer: Object = self._api().create(path, {k: v for k, v in pod.items() if k != "status"})
+        metadata = {key: value for key, value in pod["metadata"].items() if key != "deletionTimestamp"}
+        body = {key: value for key, value in pod.items() if key != "status"} | {"metadata": metadata}
+        answer: Object = self._api().create(path, body)
+        path = f"{path}/{pod['metadata']['name']}"
         if status := pod.get("status"):
-            path = f"{path}/{pod['metadata']['name']}/status"
             patch = "application/strategic-merge-patch+json"
-            answer = self._api().request("PATCH", path, {"status": status}, patch)
+            answer = self._api().request("PATCH", f"{path}/status", {"status": status}, patch)
+        if "deletionTimestamp" in pod["metadata"]:
+            answer = self._api().request("DELETE", path)
         return answer
 
     def _observe_profile(self, state: State, profile: str) -> Observed:

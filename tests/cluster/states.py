@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from tests.cluster.odd_states import nominate, odd_nodes, odd_pod, start_deletion
 from tests.cluster.volume_states import Volumes, workloads
 
 Object = dict[str, Any]
@@ -59,6 +60,8 @@ class State:
     incoming: Object
     others: tuple[Object, ...] = ()
     """Objects of other kinds; their `status` is written after they were created."""
+    waiting: tuple[Object, ...] = ()
+    """Pods that wait with a nominated node, behind a gate; they have a `status`, as above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,12 @@ class Features:
     """Services and workloads that select Pods: they are spread by default."""
     declared: bool = False
     """Nodes that declare features, Pods that need some."""
+    odd: bool = False
+    """Labels, addresses, amounts and selectors that are rare."""
+    terminating: bool = False
+    """Assigned Pods whose deletion has begun: their `metadata.deletionTimestamp` says so."""
+    nominated: bool = False
+    """Pods that wait for the room of a node."""
 
 
 PLAIN = Features()
@@ -111,7 +120,18 @@ def make_state(seed: int, features: Features = PLAIN) -> State:
         others += workloads(random, incoming)
     if features.declared:
         _declare(random, nodes, incoming)
-    return State(seed, nodes, tuple(assigned), incoming, tuple(others))
+    waiting: list[Object] = []
+    if features.nominated:
+        some = [_pod(random, "nominated", features, assigned=True) for _ in range(random.randint(1, 4))]
+        waiting = nominate(random, some, names)
+    if features.odd:
+        odd_nodes(random, nodes)
+        for pod in (*assigned, *waiting):
+            odd_pod(random, pod, assigned=True)
+        odd_pod(random, incoming, assigned=False)
+    if features.terminating:
+        start_deletion(random, assigned)
+    return State(seed, nodes, tuple(assigned), incoming, tuple(others), tuple(waiting))
 
 
 def _make_room(nodes: tuple[Object, ...], pod: Object) -> None:

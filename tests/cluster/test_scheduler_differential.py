@@ -44,11 +44,14 @@ KINDS = {
     "volumes": (160, Features(volumes=True)),
     "spread by default": (40, Features(services=True)),
     "declared": (20, Features(declared=True)),
+    "odd": (40, Features(odd=True, spread=True, pod_affinity=True, namespace_labels=True)),
+    "terminating": (20, Features(terminating=True, spread=True, pod_affinity=True, resized=True)),
+    "nominated": (40, Features(nominated=True, spread=True, pod_affinity=True)),
     "everything": (
         30,
         Features(
             resized=True, spread=True, pod_affinity=True, namespace_labels=True,
-            volumes=True, services=True, declared=True,
+            volumes=True, services=True, declared=True, odd=True, terminating=True, nominated=True,
         ),
     ),
 }  # fmt: skip
@@ -76,7 +79,8 @@ def in_one_step(observed: Observed) -> Evaluation:
     """A single cycle on the finished state."""
     state = observed.state
     objects = [*SPACES, *state.others]
-    return evaluate(CONFIGS[observed.profile], state.nodes, state.assigned, state.incoming, objects=objects)
+    pods = (*state.assigned, *state.waiting)
+    return evaluate(CONFIGS[observed.profile], state.nodes, pods, state.incoming, objects=objects)
 
 
 def step_by_step(observed: Observed) -> Evaluation:
@@ -90,7 +94,8 @@ def step_by_step(observed: Observed) -> Evaluation:
         objects.put("Namespace", space)
     profile = build(CONFIGS[observed.profile], OfflineHandle(snapshot, objects))
     assert profile.shares_verdicts
-    classes = Classes(Algorithm(snapshot, Nominator()))
+    nominator = Nominator()
+    classes = Classes(Algorithm(snapshot, nominator))
     incoming = _parsed(pod_parser, kept, observed.state.incoming)
     evaluation = Evaluation(incoming, ())
     for kind, obj in _history(observed.state):
@@ -99,6 +104,8 @@ def step_by_step(observed: Observed) -> Evaluation:
             cache.set_node(node_parser.parse(obj))
         elif kind == "pod":
             cache.set_pod(_parsed(pod_parser, kept, obj))
+        elif kind == "waiting":
+            nominator.add(_parsed(pod_parser, kept, obj))
         elif kind == "other":
             objects.put(obj["kind"], obj)
         else:
@@ -122,7 +129,7 @@ def _history(state: State) -> Iterator[tuple[str, Object]]:
         yield "node", {"metadata": {"name": node["metadata"]["name"]}, "spec": {}, "status": status}
     running = [pod for pod in state.assigned if pod["status"].get("phase") not in ("Succeeded", "Failed")]
     changes = [("node", node) for node in state.nodes] + [("pod", pod) for pod in running]
-    changes += [("other", obj) for obj in state.others]
+    changes += [("other", obj) for obj in state.others] + [("waiting", pod) for pod in state.waiting]
     random.shuffle(changes)
     for kind, obj in changes:
         if kind == "pod" and random.random() < 0.3:

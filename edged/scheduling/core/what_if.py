@@ -28,6 +28,7 @@ from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.preemption import Candidate, parse_budget
 from edged.scheduling.core.profile import Call, Profile, ProfileConfig, build
 from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodInfo
 
 
@@ -120,15 +121,20 @@ def preempt(
     pod: Mapping[str, Any],
     *,
     budgets: Iterable[Mapping[str, Any]] = (),
+    objects: Iterable[dict[str, Any]] = (),
     choose: Callable[[int], int] | None = None,
 ) -> tuple[Evaluation, PostFilterResult, Candidate | None]:
-    """One full cycle on lists of Node, Pod and PodDisruptionBudget objects, preemption included.
+    """One full cycle on lists of Node, Pod and PodDisruptionBudget objects, preemption included. `objects`: of other
+    kinds, each with its `kind`.
 
     The Candidate is whom it would evict, None for nobody. Raises CycleError, ShapeError, ConfigError.
     """
     pods = list(pods)
     _, parser, snapshot = offline(nodes, [*pods, pod])
-    handle, nominator = OfflineHandle(snapshot), Nominator()
+    others = Objects()
+    for extra in objects:
+        others.put(extra["kind"], extra)
+    handle, nominator = OfflineHandle(snapshot, others), Nominator()
     handle.preemption = preemption = OfflinePreemption([parse_budget(budget) for budget in budgets])
     profile = build(config or ProfileConfig("default-scheduler"), handle)
     for obj in pods:
