@@ -106,6 +106,8 @@ class _Patcher:
         if isinstance(parent, dict):
             parent[_key(last)] = value
         elif isinstance(parent, RegoSet):
+            if not equal(last, value):
+                raise BuiltinError(f"path {last!r} leads into a set, and is not the value that is added")
             if not _contains(parent, value):
                 parent.append(value)
         elif isinstance(parent, list):
@@ -165,9 +167,10 @@ def _child(value: Value, segment: Value) -> Value:
             raise BuiltinError(f"path {segment!r} does not exist in object")
         return value[segment]
     if isinstance(value, RegoSet):
-        if not _contains(value, segment):
-            raise BuiltinError(f"path {segment!r} does not exist in set")
-        return segment
+        for item in value:
+            if equal(item, segment):
+                return item  # not the path's own copy: what follows may change it
+        raise BuiltinError(f"path {segment!r} does not exist in set")
     if isinstance(value, list):
         return value[_index(segment, len(value) - 1)]
     raise BuiltinError(f"path {segment!r} leads into something that has no parts")

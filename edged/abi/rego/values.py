@@ -7,6 +7,7 @@ than strings. Most arguments are plain JSON, which is read and written fast; the
 from __future__ import annotations
 
 import json
+import math
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import TypeAlias
@@ -17,7 +18,7 @@ MAX_DEPTH = 200
 
 _LONG_NUMBER = re.compile(rb"[0-9]{16}")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"-?(?:[0-9]+(\.[0-9]+)?|(\.[0-9]+))([eE][-+]?[0-9]+)?")  # Rego has `.5`, JSON has not
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -131,8 +132,11 @@ def _value(source: str, at: int, depth: int) -> tuple[Value, int]:
     if match is None:
         raise ValueError(f"unexpected character at {at}")
     number = match[0]
-    if match[1] or match[2]:
-        return float(number), match.end()
+    if match[1] or match[2] or match[3]:
+        found = float(number)
+        if math.isinf(found):
+            raise BuiltinError("a number is too large: no 64-bit float holds it")
+        return found, match.end()
     if len(number) > 4000:
         raise BuiltinError("a number has more than 4,000 digits")
     return int(number), match.end()

@@ -13,6 +13,8 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from edged.abi.rego import values
+from edged.abi.rego.values import BuiltinError
 from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import BadReply
@@ -114,16 +116,24 @@ def from_result(mode: str, request: AdmissionRequest, result: bytes) -> Admissio
     """The answer that an evaluation's result stands for. Raises BadReply."""
     if len(result) > SHORT:
         verdict.check_size(decoded_size(result), "result")
-    try:
-        results = loads(result)
-    except JsonError as error:
-        raise BadReply(f"the policy's result is not JSON: {error}") from error
+    results = _read(result)
     if not isinstance(results, list) or not all(isinstance(entry, dict) and "result" in entry for entry in results):
         raise BadReply("the policy's result is not a list of results")
     if not results:
         raise BadReply("the policy's entrypoint is undefined for this request")
     value = results[0]["result"]
     return _opa(request, value) if mode == "opa" else _gatekeeper(request, value)
+
+
+def _read(result: bytes) -> object:
+    """OPA's modules write a number as the policy does, and Rego has numbers such as `.5`, which are no JSON."""
+    try:
+        return loads(result)
+    except JsonError as error:
+        try:
+            return values.parse(result)
+        except BuiltinError:
+            raise BadReply(f"the policy's result is not JSON: {error}") from error
 
 
 def _gatekeeper(request: AdmissionRequest, value: object) -> AdmissionResponse:

@@ -210,6 +210,31 @@ def test_builtin_answers_as_opa_does(name: str, answers: list[Any]) -> None:
     assert wrong == []
 
 
+FORMATTED = [
+    5, -7, 0, 65, 2**63 - 1, 2**63, 123456789012345678901234, -123456789012345678901234,
+    1.5, -0.25, 100.0, 1e21, 1e-7, 1234567.0, 0.1, "abc", "ä\n\"", "", "\x05\u200b😀", None,
+]  # fmt: skip
+PATTERNS = [
+    f"[%{flags}{width}{verb}]"
+    for flags in ("", "+", " ", "#", "0", "-")
+    for width in ("", "8", ".3", "8.2", ".0", "08.1")
+    for verb in "dsvxXobOqcfFeEgGtUT"
+] + ["%+#v", "%+#x", "%# x", "% +d", "%-08d|", "%+08d|", "%#08x|", "%#.3x", "%+q", "%#q", "%z", "%!", "%", "%5%", "%-5%"]
+
+
+@pytest.mark.toolchains("go")
+def test_sprintf_knows_each_verb_flag_width_and_precision_of_go() -> None:
+    given = [(pattern, [value]) for pattern in PATTERNS for value in FORMATTED]
+    source = "package t\nr[i] := x if { some i, c in input.c; x := sprintf(c[0], c[1]) }"
+    [found] = build.evaluated(source, "data.t.r", [{"c": given}], strict=False)
+    wrong = [
+        (pattern, arguments, mine, theirs)
+        for index, (pattern, arguments) in enumerate(given)
+        if (mine := ours("sprintf", [pattern, arguments])) != (theirs := found[str(index)])
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "answer"),
     [
@@ -292,6 +317,27 @@ def test_arrays_where_builtins_need_keys_and_names_are_errors() -> None:
     assert ours("io.jwt.verify_es256", [token, keys]) is ...
 
 
+def patched(document: str, operations: str) -> Any:
+    """json.patch of Rego's own texts, in which there are sets."""
+    try:
+        return parse(TABLE["json.patch"].call(Environment(), [document.encode(), operations.encode()], values=True))
+    except BuiltinError:
+        return ...
+
+
+def test_patches_reach_into_sets() -> None:
+    add = '[{{"op": "add", "path": {}, "value": {}}}]'
+    assert patched("{[1]}", add.format("[[1], 1]", 2)) == RegoSet([[1, 2]])
+    assert patched('{"foo": {"a"}}', add.format('"foo/b"', '"b"')) == {"foo": RegoSet(["a", "b"])}
+    assert patched('{"foo": {"a"}}', add.format('"foo/b"', '"c"')) is ...
+    assert patched('{"foo": {"a"}}', add.format('"foo/b/c"', '"c"')) is ...
+
+
+def test_a_number_that_no_float_holds_is_an_error() -> None:
+    with pytest.raises(BuiltinError, match="too large"):
+        TABLE["sprintf"].call(Environment(), [b'"%v"', b"[2e308]"], values=True)
+
+
 def test_missing_builtins_are_named_with_the_reason() -> None:
     assert not REFUSED.keys() & TABLE.keys()
     text = explain_missing(["graphql.parse", "http.send"])
@@ -305,6 +351,7 @@ def test_missing_builtins_are_named_with_the_reason() -> None:
         ("set()", RegoSet()),
         ('{1: "x", "b": {"c": set()}}', {1: "x", "b": {"c": RegoSet()}}),
         ("[123456789012345678901234567890, -0.5, 1e3]", [123456789012345678901234567890, -0.5, 1000.0]),
+        ("[.5, -.25, .5e1]", [0.5, -0.25, 5.0]),
         ('"\\u00e9\\n😀"', "é\n😀"),
         ("{}", {}),
         (" [ ] ", []),

@@ -1,4 +1,4 @@
-"""The documents that a Rego policy gets: its data, and its input."""
+"""The documents that a Rego policy gets: its data, and its input; and what is made of its result."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from edged.admission.rules.rego import ContextTree, NotJudged, data_document, input_document
+from edged.admission.rules.rego import ContextTree, NotJudged, data_document, from_result, input_document
 from edged.admission.rules.review import AdmissionRequest, parse_raw, parse_review
+from edged.admission.rules.verdict import BadReply
 from edged.json_text import dumps
 
 
@@ -77,3 +78,13 @@ def test_a_deletion_of_nothing_is_no_question(old: Any) -> None:
             asked("gatekeeper", request)
     with pytest.raises(NotJudged, match="raw requests"):
         asked("gatekeeper", parse_raw(b'{"request":{"operation":"DELETE","oldObject":{}}}'))
+def test_numbers_of_rego_that_are_no_json_are_read() -> None:
+    request = AdmissionRequest("u", {"uid": "u"}, None)
+    answer = from_result("gatekeeper", request, b'[{"result":[{"details":{"ratio":.5,"least":-.2},"msg":"too many"}]}]')
+    assert (answer.allowed, answer.status) == (False, {"message": "too many"})
+
+
+@pytest.mark.parametrize("result", [b'[{"result":[{"msg":.}]}]', b'[{"result":[]}] 1', b'[{"result":[', b""])
+def test_a_result_that_is_no_value_denies(result: bytes) -> None:
+    with pytest.raises(BadReply, match="is not JSON"):
+        from_result("gatekeeper", AdmissionRequest("u", {"uid": "u"}, None), result)
