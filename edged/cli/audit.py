@@ -127,6 +127,8 @@ def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Nam
     print(_stored(summary, disabled=args.disable_store))
     for name, why in summary["unasked_policies"].items():
         print(f"policy {name} was not asked: {why}")
+    for name, what in summary.get("without_objects", {}).items():
+        print(f"policy {name} names {what}: there are no objects to check, for it cannot be listed")
     if summary["skipped_policies"]:
         print(f"policies that audits skip: {', '.join(summary['skipped_policies'])}")
     for problem in summary["problems"]:

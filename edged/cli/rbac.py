@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edged import config as configuration
-from edged.admission.audit import reports
-from edged.admission.audit import scope as audit
+from edged.admission.audit import reports, targets
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
 from edged.admission.resources.kinds import KINDS
@@ -195,7 +194,7 @@ def _audit_rules(config: Config) -> list[Rule]:
     policies: list[PolicyConfig | GroupConfig] = [*admission.policy, *admission.group]
     for policy in policies:
         if policy.background_audit:
-            for gvr in audit.targets(audit.auditable(_rules_of(policy, config.node.state_dir))):
+            for gvr in targets.named(_rules_of(policy, config.node.state_dir)):
                 listed.setdefault(gvr.group, set()).add(gvr.resource)
     if listed == {"": {"namespaces"}}:
         return []

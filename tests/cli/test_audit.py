@@ -124,6 +124,15 @@ def test_what_is_not_whole_is_not_ok(
     assert said in capsys.readouterr().out
 
 
+def test_what_cannot_be_listed_is_told_and_harmless(path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(path, events=[ended(without_objects={"p": "tokenreviews.v1.authentication.k8s.io"})])[0] == 0
+    said = (
+        "policy p names tokenreviews.v1.authentication.k8s.io: "
+        "there are no objects to check, for it cannot be listed\n"
+    )
+    assert said in capsys.readouterr().out
+
+
 def test_skipped_policies_are_told_and_harmless(path: Path, capsys: pytest.CaptureFixture[str]):
     assert run(path, events=[ended(skipped_policies=["a", "b"], reports="none")])[0] == 0
     out = capsys.readouterr().out

@@ -131,6 +131,59 @@ def test_objects_of_several_namespaces_are_reported_on(server: Server, prefix: s
         assert told["next"]
 
 
+def test_rules_name_groups_and_versions_that_have_not_everything(server: Server, prefix: str) -> None:
+    """A resource is missing when none of its rule's groups and versions has it. What has no objects is no error."""
+    install(server, "policyreport")
+    fill(server, prefix, some_pods(2), audit=prefix)
+    selected = {"namespace_selector": {"matchLabels": {"audit": prefix}}}
+
+    def rules(groups: list[str], resources: list[str], *versions: str) -> list[dict[str, Any]]:
+        return [{"apiGroups": groups, "apiVersions": [*versions, "v1"], "resources": resources,
+                 "operations": ["CREATE"]}]  # fmt: skip
+
+    usual = rules(["", "apps", "batch"], ["pods", "deployments", "jobs", "pods/exec"], "v1beta1")
+    asked = rules(["authentication.k8s.io", "authorization.k8s.io"], ["tokenreviews", "subjectaccessreviews"])
+    policies = [
+        policy("usual", "pod-privileged", rules=usual, **selected),
+        policy("reviews", "pod-privileged", rules=[*asked, *rules([""], ["bindings", "pods/exec"])], **selected),
+        policy("wild", "pod-privileged", rules=rules(["*"], ["*/*"]), **selected),
+    ]
+    with Edged(kubeconfig=server.kubeconfig, policies=policies, register="none") as edged:
+        found = json.loads(audit(edged, "-o", "json", code=0).stdout)["summary"]
+        assert (found["pass"], found["unasked_policies"], found["problems"]) == (2, {}, [])
+        assert found["skipped_policies"] == ["reviews", "wild"]
+        (told,) = found["without_objects"].items()
+        assert told[0] == "reviews" and "bindings.v1" in told[1] and "tokenreviews of " in told[1]
+        assert "usual" not in audit(edged, code=0).stdout
+        made = reports(server, "policyreports", prefix)
+        assert {(each["summary"]["error"], each["summary"]["skip"]) for each in made.values()} == {(0, 2)}
+
+        group = f"{prefix}.example.com"
+        edged.configure([policy("later", "pod-privileged", rules=rules(["", group], ["pods", "gadgets"]), **selected)])
+        assert edged.reload() == ""
+        said = f"policy later was not asked: the API server does not serve gadgets of v1, {group}/v1"
+        assert said in audit(edged, code=1).stdout
+        server.kubectl("create", "-f", "-", stdin=json.dumps(_definition(group)))
+        server.kubectl("wait", "--for=condition=Established", f"crd/gadgets.{group}", "--timeout=30s")
+        wait_for(lambda: server.kubectl("get", f"gadgets.{group}", check=False).returncode == 0, "gadgets served")
+        assert "2 objects in" in audit(edged, code=0).stdout
+
+
+def _definition(group: str) -> dict[str, Any]:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"gadgets.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
 def _check_failing(report: dict[str, Any], namespace: str) -> None:
     """Every field of one report."""
     metadata, scope = report["metadata"], report["scope"]

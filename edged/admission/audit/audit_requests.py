@@ -6,7 +6,6 @@ value; requests are one after the other.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +14,7 @@ import trio
 
 from edged.admission.audit import reports
 from edged.admission.audit.reports import ReportKinds
+from edged.admission.audit.targets import Served
 from edged.errors import PeerError
 from edged.json_parts import SHORT, Members, decoded_size, elements
 from edged.json_text import JsonError, dumps, loads
@@ -23,7 +23,7 @@ from edged.kube.control.backoff import Backoff
 from edged.kube.discovery import KindNotServed, resources_of
 from edged.kube.lean import LeanPool
 from edged.kube.paths import collection_path, object_path
-from edged.kube.values.names import GroupVersionResource, ServedKind
+from edged.kube.values.names import GroupVersionResource
 from edged.kube.writes import FIELD_MANAGER, MERGE
 
 if TYPE_CHECKING:
@@ -86,15 +86,18 @@ class Reader:
         self._patience = patience
         self._page_size = page_size
 
-    async def served(self, api_versions: set[str]) -> dict[GroupVersionResource, ServedKind]:
-        """The resources of these apiVersions that can be listed. An unknown apiVersion adds nothing."""
-        kinds = {}
+    async def served(self, api_versions: set[str]) -> Served:
+        """What these apiVersions have. An unknown apiVersion has nothing."""
+        kinds, unread = {}, {}
         for api_version in sorted(api_versions):
-            with contextlib.suppress(KindNotServed, ApiError):
+            try:
                 for kind in await self._patience(partial(resources_of, self._client, api_version)):
-                    if "list" in kind.verbs:
-                        kinds[kind.resource] = kind
-        return kinds
+                    kinds[kind.resource] = kind
+            except KindNotServed:
+                continue
+            except ApiError as error:  # of an API that another server has, say, and that server is away
+                unread[api_version] = str(error)
+        return Served(kinds, unread)
 
     async def each(
         self, resource: GroupVersionResource, namespace: str | None, visit: Visit, restarted: Callable[[], None]

@@ -14,6 +14,7 @@ from edged.admission.audit import scope as audit
 from edged.admission.audit.audit_requests import Patience, Reader, ReportWriter, find_kinds, read_object
 from edged.admission.audit.reports import PolicyFacts
 from edged.admission.audit.scope import AuditPolicy, Plan
+from edged.admission.audit.targets import Served
 from edged.admission.host.admission import Admission
 from edged.admission.host.policy import Group, Policy
 from edged.admission.rules.verdict import unexpected
@@ -81,6 +82,7 @@ class Tally:
     no_reports: str = ""
     skipped: set[str] = field(default_factory=set)
     unasked: dict[str, str] = field(default_factory=dict)
+    unlistable: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     more_problems: int = 0
     waiting: str = ""
@@ -112,6 +114,7 @@ class Tally:
             "no_reports": self.no_reports,
             "skipped_policies": sorted(self.skipped),
             "unasked_policies": dict(sorted(self.unasked.items())),
+            "without_objects": dict(sorted(self.unlistable.items())),
             "problems": [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])],
             "waiting": self.waiting,
         }
@@ -164,7 +167,7 @@ class Run:
         self._reader = Reader(means.client, self._patience, scan.page_size)
         self._writer: ReportWriter | None = None
         self._policies = self._audit_policies()
-        self._served: dict[Any, ServedKind] = {}
+        self._served = Served()
         self._conditions: Conditions | None = None
 
     def _audit_policies(self) -> list[AuditPolicy]:
@@ -193,6 +196,8 @@ class Run:
         try:
             await self._choose_format()
             self._served = await self._reader.served(audit.needed(self._policies))
+            for api_version, why in self._served.unread.items():
+                self._tally.problem(f"what {api_version} has was not read: {why}")
             namespaces = [] if scan.cluster and not scan.namespace else await self._namespaces()
         except PeerError as error:
             self._tally.problem(str(error))
@@ -248,7 +253,8 @@ class Run:
         plan = audit.plan(policies, self._served, namespaced=bool(namespace))
         self._tally.skipped |= plan.skipped
         self._tally.unasked |= plan.errored
-        whole = True
+        self._tally.unlistable |= plan.unlistable
+        whole = plan.whole
         for kind, asked in plan.kinds.items():
             whole = await self._kind(namespace, kind, asked, plan) and whole
         if self._writer is None or not whole:

@@ -193,4 +193,5 @@ def _brief(tally: Tally) -> dict[str, Any]:
     shown = tally.to_dict()
     shown["skipped_policies"] = len(tally.skipped)
     shown["unasked_policies"] = [f"{name}: {why}" for name, why in sorted(tally.unasked.items())]
+    del shown["without_objects"]
     return {key: value for key, value in shown.items() if value not in ("", [], {})}

@@ -1,7 +1,8 @@
 """Decides which policies an audit asks about which objects, makes the questions, and rates the answers. Pure.
 
 An audit asks about every object as if it were created now. The rules are those of Kubewarden's audit scanner;
-docs/kubewarden-differences.md lists where edged checks more. admission/audit/audit_run.py reads objects and asks.
+docs/kubewarden-differences.md lists where edged checks more. What rules mean is in targets.py.
+admission/audit/audit_run.py reads objects and asks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from edged.admission.audit.reports import PolicyFacts
+from edged.admission.audit.targets import Served, named, targets_of
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.kube.values.names import GroupVersionResource, ServedKind
 from edged.kube.values.selectors import LabelSelector, parse_label_selector
@@ -53,76 +55,48 @@ def selector(written: Mapping[str, object] | None) -> LabelSelector:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one scan (of a namespace, or of the cluster-scoped objects) has to do: kinds, each with the policies to ask
-    about its objects; how many policies are skipped, and which cannot be asked (name -> why)."""
+    about its objects; which policies are skipped, which cannot be asked (name -> why), and what some name that has no
+    objects (name -> resources). `whole`: nothing may be missing because the API server did not say what it has."""
 
     kinds: dict[ServedKind, list[AuditPolicy]] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
     errored: dict[str, str] = field(default_factory=dict)
-
-
-def auditable(rules: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rules without wildcards that cover creation."""
-    return [
-        rule
-        for rule in rules
-        if not any("*" in rule.get(key, ()) for key in ("apiGroups", "apiVersions", "resources"))
-        and {"CREATE", "*"} & set(rule.get("operations", ()))
-    ]
-
-
-def targets(rules: Iterable[Mapping[str, Any]]) -> dict[GroupVersionResource, set[str]]:
-    """Resources of these rules, each with the scopes of the rules that name it. Subresources have no objects that
-    could be listed."""
-    scopes: dict[GroupVersionResource, set[str]] = {}
-    for rule in rules:
-        for group in rule["apiGroups"]:
-            for version in rule["apiVersions"]:
-                for resource in rule["resources"]:
-                    if "/" not in resource:
-                        key = GroupVersionResource(group, version, resource)
-                        scopes.setdefault(key, set()).add(rule.get("scope") or "*")
-    return scopes
+    unlistable: dict[str, str] = field(default_factory=dict)
+    whole: bool = True
 
 
 def needed(policies: Iterable[AuditPolicy]) -> set[str]:
     """apiVersions whose resources have to be known before `plan`."""
-    return {
-        gvr.api_version for policy in policies if policy.background for gvr in targets(auditable(policy.rules))
-    }
+    return {gvr.api_version for policy in policies if policy.background for gvr in named(policy.rules)}
 
 
-def plan(
-    policies: Iterable[AuditPolicy], served: Mapping[GroupVersionResource, ServedKind], *, namespaced: bool
-) -> Plan:
-    """Sorts policies of one scan: asked, skipped, not to be asked. `served`: what the API server has."""
+def plan(policies: Iterable[AuditPolicy], served: Served, *, namespaced: bool) -> Plan:
+    """Sorts policies of one scan: asked, skipped, not to be asked."""
     kinds: dict[ServedKind, list[AuditPolicy]] = {}
     skipped: set[str] = set()
     errored: dict[str, str] = {}
+    unlistable: dict[str, str] = {}
+    whole = True
     for policy in policies:
         name = policy.facts.id
-        resources = targets(auditable(policy.rules))
-        if not resources or not policy.background:
+        found = targets_of(policy.rules, served)
+        if not policy.background or not found.named_any:
             skipped.add(name)
             continue
-        unknown = [gvr for gvr in resources if gvr not in served]
-        if unknown:
-            errored[name] = f"the API server does not serve {', '.join(map(str, unknown))}"
-        here = [served[gvr] for gvr, scopes in resources.items() if gvr in served and _in_scope(served[gvr], scopes)]
-        here = [kind for kind in here if kind.namespaced == namespaced]
-        if not here:
-            continue
-        if not policy.active:
+        whole = whole and not found.unread
+        if found.problem:
+            errored[name] = found.problem
+        if found.unlistable:
+            unlistable[name] = ", ".join(found.unlistable)
+        here = [kind for kind in found.kinds if kind.namespaced == namespaced]
+        if found.only_unlistable or (here and not policy.active):
             skipped.add(name)
-        elif policy.problem:
+        elif here and policy.problem:
             errored[name] = policy.problem
         else:
             for kind in here:
                 kinds.setdefault(kind, []).append(policy)
-    return Plan(kinds, frozenset(skipped), errored)
-
-
-def _in_scope(kind: ServedKind, scopes: set[str]) -> bool:
-    return bool(scopes & {"*", "Namespaced" if kind.namespaced else "Cluster"})
+    return Plan(kinds, frozenset(skipped), errored, unlistable, whole)
 
 
 def of_namespace(policies: Iterable[AuditPolicy], name: str, labels: Mapping[str, str]) -> list[AuditPolicy]:

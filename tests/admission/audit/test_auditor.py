@@ -51,6 +51,7 @@ class Cluster:
                 ("policyreports", "PolicyReport", True), ("clusterpolicyreports", "ClusterPolicyReport", False),
             ],
         }  # fmt: skip
+        self.verbs: dict[str, list[str]] = {}
         self.reports: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.on_request: Callable[[], Awaitable[None]] | None = None
@@ -86,7 +87,8 @@ class Cluster:
 
     def _get(self, path: str, query: dict[str, str], body: Any) -> Any:
         if path in self.served:
-            entries = [{"name": n, "kind": k, "namespaced": s, "verbs": ["list"]} for n, k, s in self.served[path]]
+            entries = [{"name": n, "kind": k, "namespaced": s, "verbs": self.verbs.get(n, ["list"])}
+                       for n, k, s in self.served[path]]  # fmt: skip
             return {"resources": entries}
         if path not in self.lists:
             raise ApiError(404, "NotFound", "not there")
@@ -263,6 +265,37 @@ def test_what_may_not_be_read_costs_itself():
     world.cluster.fail("GET", "one/pods", ApiError(403, "Forbidden", "you may not"))
     tally = world.scan()
     assert (tally.scanned, len(tally.problems)) == (1, 1)
+
+
+def test_groups_that_have_no_such_resource_are_no_problem():
+    world = World(loaded(rules=(PODS | {"apiGroups": ["", "apps"], "resources": ["pods", "tokenreviews"]},)))
+    world.cluster.served["/apis/apps/v1"] = [("tokenreviews", "TokenReview", False)]
+    world.cluster.verbs["tokenreviews"] = ["create"]
+    tally = world.scan()
+    assert (tally.scanned, tally.unasked, tally.problems) == (6, {}, [])
+    assert tally.to_dict()["without_objects"] == {"a": "tokenreviews of v1, apps/v1"}
+    assert min(report["summary"]["error"] for report in world.cluster.reports.values()) == 0
+
+
+def test_a_group_that_appears_later_is_found_by_the_next_run():
+    world = World(loaded(rules=(PODS | {"apiGroups": ["", "x.example"], "resources": ["pods", "gadgets"]},)))
+    tally = world.scan()
+    assert (tally.scanned, tally.unasked) == (6, {"a": "the API server does not serve gadgets of v1, x.example/v1"})
+    assert min(report["summary"]["error"] for report in world.cluster.reports.values()) == 1
+    world.cluster.served["/apis/x.example/v1"] = [("gadgets", "Gadget", True)]
+    world.cluster.lists |= {f"/apis/x.example/v1/namespaces/{name}/gadgets": [] for name in ("one", "two")}
+    tally = world.scan()
+    assert (tally.scanned, tally.unasked) == (6, {})
+
+
+def test_a_group_that_cannot_be_read_is_a_problem_and_keeps_old_reports():
+    world = World(loaded(rules=(PODS | {"apiGroups": ["", "x.example"]},)))
+    world.cluster.fail("GET", "x.example", *[ApiError(503, "ServiceUnavailable", "no backend")] * 6)
+    tally = world.scan()
+    assert (tally.scanned, tally.unasked) == (6, {})
+    answered = "API server answered 503 ServiceUnavailable: no backend"
+    assert tally.problems == [f"what x.example/v1 has was not read: {answered}"]
+    assert world.cluster.deleted() == []
 
 
 def test_an_object_that_would_take_too_much_memory_costs_itself():

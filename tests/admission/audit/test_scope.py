@@ -10,14 +10,17 @@ import pytest
 from edged.admission.audit import scope as audit
 from edged.admission.audit.reports import PolicyFacts
 from edged.admission.audit.scope import AuditPolicy
+from edged.admission.audit.targets import Served
 from edged.admission.rules.review import AdmissionResponse, parse_review
 from edged.admission.rules.verdict import internal_rejection
 from edged.kube.values.names import GroupVersionResource, ServedKind
 
-PODS = ServedKind(GroupVersionResource("", "v1", "pods"), "Pod", True)
-DEPLOYMENTS = ServedKind(GroupVersionResource("apps", "v1", "deployments"), "Deployment", True)
-NAMESPACES = ServedKind(audit.NAMESPACES, "Namespace", False)
-SERVED = {kind.resource: kind for kind in (PODS, DEPLOYMENTS, NAMESPACES)}
+PODS = ServedKind(GroupVersionResource("", "v1", "pods"), "Pod", True, ("list",))
+DEPLOYMENTS = ServedKind(GroupVersionResource("apps", "v1", "deployments"), "Deployment", True, ("list",))
+NAMESPACES = ServedKind(audit.NAMESPACES, "Namespace", False, ("list",))
+TOKEN_REVIEWS = GroupVersionResource("authentication.k8s.io", "v1", "tokenreviews")
+TOKENS = ServedKind(TOKEN_REVIEWS, "TokenReview", False, ("create",))
+SERVED = Served({kind.resource: kind for kind in (PODS, DEPLOYMENTS, NAMESPACES, TOKENS)})
 
 
 def rule(
@@ -75,6 +78,29 @@ def test_an_unknown_resource_is_an_error_beside_what_is_known():
     plan = planned(policy("a", rule(["pods", "gadgets"])))
     assert names(plan) == {"Pod": ["a"]}
     assert plan.errored == {"a": "the API server does not serve gadgets.v1"}
+
+
+def test_groups_and_versions_that_a_resource_is_not_in_are_no_error():
+    plan = planned(policy("a", rule(["pods", "deployments"], ("", "apps"))))
+    assert names(plan) == {"Pod": ["a"], "Deployment": ["a"]}
+    assert (plan.errored, plan.skipped, plan.whole) == ({}, frozenset(), True)
+
+
+@pytest.mark.parametrize("namespaced", [True, False])
+def test_a_policy_about_what_cannot_be_listed_is_skipped_and_not_wrong(namespaced: bool):
+    plan = planned(policy("a", rule(["tokenreviews"], ("authentication.k8s.io",))), namespaced=namespaced)
+    assert (plan.skipped, plan.errored) == ({"a"}, {})
+    assert plan.unlistable == {"a": "tokenreviews.v1.authentication.k8s.io"}
+    both = planned(policy("a", rule(["tokenreviews", "pods"], ("", "authentication.k8s.io"))))
+    assert (names(both), both.skipped, both.errored) == ({"Pod": ["a"]}, frozenset(), {})
+    assert list(both.unlistable) == ["a"]
+
+
+def test_what_the_api_server_did_not_say_keeps_old_reports():
+    served = Served(SERVED.kinds, {"apps/v1": "503"})
+    plan = audit.plan([policy("a", rule(["pods", "gadgets"], ("", "apps")))], served, namespaced=True)
+    assert (names(plan), plan.whole) == ({"Pod": ["a"]}, False)
+    assert plan.errored == {"a": "it is not known whether the API server serves gadgets of v1, apps/v1"}
 
 
 def test_kinds_of_the_other_scope_are_neither_asked_nor_counted():
