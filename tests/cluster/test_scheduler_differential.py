@@ -22,9 +22,10 @@ from edged.scheduling.core.cache import Cache
 from edged.scheduling.core.classes import Classes
 from edged.scheduling.core.cycle import Algorithm, OfflineHandle, evaluate, run_now
 from edged.scheduling.core.framework import CycleState
+from edged.scheduling.core.known_plugins import NOT_BUILT
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import Evaluation
-from edged.scheduling.core.profile import NOT_BUILT, build
+from edged.scheduling.core.profile import build
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.objects.nodes import NodeParser
 from edged.scheduling.objects.other_objects import Objects

@@ -21,7 +21,7 @@ from edged.scheduling.config import profile_config
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core.framework import Handle
-from edged.scheduling.core.profile import PluginRef, ProfileConfig
+from edged.scheduling.core.point_plan import PluginRef, ProfileConfig
 from edged.scheduling.run.plugin_loader import Loaded, PluginLoader
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.telemetry.logs import GuestLines, Logger, LogStyle

@@ -5,41 +5,19 @@ Defaults and rules are kube-scheduler's; errors name the path. profile_config.py
 
 from __future__ import annotations
 
-import base64
-import binascii
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from edged.errors import ConfigError, shown
 from edged.kube.control.leases import LeaseTimes
-from edged.scheduling.config.config_shapes import (
-    a_list,
-    an_object,
-    boolean,
-    duration_s,
-    kind_of,
-    only_known,
-    text,
-    whole_number,
-)
+from edged.kube.values.name_checks import qualified_name_problem
+from edged.scheduling.config.config_shapes import list_of
+from edged.scheduling.config.document_shapes import EXTENDER, LEADER_ELECTION
 from edged.scheduling.objects.resource_amounts import is_extended
 
-_ELECTION: Final = frozenset(
-    {
-        "leaderElect", "leaseDuration", "renewDeadline", "retryPeriod", "resourceLock", "resourceName",
-        "resourceNamespace",
-    }
-)  # fmt: skip
-_EXTENDER: Final = frozenset(
-    {
-        "urlPrefix", "filterVerb", "prioritizeVerb", "preemptVerb", "bindVerb", "weight", "enableHTTPS",
-        "tlsConfig", "httpTimeout", "nodeCacheCapable", "managedResources", "ignorable",
-    }
-)  # fmt: skip
-_TLS_FILES: Final = ("caFile", "certFile", "keyFile")
-_TLS_DATA: Final = ("caData", "certData", "keyData")
-_INT64: Final = (1 << 63) - 1
 DEFAULT_TIMEOUT_S: Final = 5.0
 
 
@@ -89,21 +67,19 @@ class ExtenderConfig:
 def parse_leader_election(value: object) -> LeaderElectionSettings | None:
     """`leaderElection`; None: switched off. Absent means on, as in kube-scheduler. Raises ConfigError."""
     path = "leaderElection"
-    given = an_object(value if value is not None else {}, path)
-    only_known(given, _ELECTION, path)
-    if not boolean(given.get("leaderElect"), f"{path}.leaderElect", True):
+    given = LEADER_ELECTION(value, path)
+    if not given.get("leaderElect", True):
         return None
     default = LeaseTimes()
     times = LeaseTimes(
-        duration_s(given.get("leaseDuration"), f"{path}.leaseDuration", default.lease_s),
-        duration_s(given.get("renewDeadline"), f"{path}.renewDeadline", default.renew_s),
-        duration_s(given.get("retryPeriod"), f"{path}.retryPeriod", default.retry_s),
+        given.get("leaseDuration") or default.lease_s,
+        given.get("renewDeadline") or default.renew_s,
+        given.get("retryPeriod") or default.retry_s,
     )
     _check_times(times, path)
-    if (text(given.get("resourceLock"), f"{path}.resourceLock") or "leases") != "leases":
+    if (given.get("resourceLock") or "leases") != "leases":
         raise ConfigError(f'{path}.resourceLock: must be "leases", not {shown(given["resourceLock"])}')
-    namespace = text(given.get("resourceNamespace"), f"{path}.resourceNamespace") or "kube-system"
-    name = text(given.get("resourceName"), f"{path}.resourceName") or "kube-scheduler"
+    namespace, name = given.get("resourceNamespace") or "kube-system", given.get("resourceName") or "kube-scheduler"
     return LeaderElectionSettings(namespace, name, times)
 
 
@@ -113,8 +89,6 @@ def _check_times(times: LeaseTimes, path: str) -> None:
     ):  # fmt: skip
         if value <= 0:
             raise ConfigError(f"{path}.{key}: must be greater than zero")
-    if times.lease_s < 1:
-        raise ConfigError(f"{path}.leaseDuration: must be at least 1s, which is what a Lease can say")
     if times.lease_s <= times.renew_s:
         raise ConfigError(f"{path}.leaseDuration: must be greater than renewDeadline")
     if times.renew_s <= times.retry_s * 1.2:
@@ -123,7 +97,7 @@ def _check_times(times: LeaseTimes, path: str) -> None:
 
 def parse_extenders(value: object) -> tuple[ExtenderConfig, ...]:
     """`extenders`, in the order to ask them: ignorable ones last. Raises ConfigError."""
-    entries = [_extender(entry, f"extenders[{i}]") for i, entry in enumerate(a_list(value, "extenders"))]
+    entries = [_extender(entry, f"extenders[{i}]") for i, entry in enumerate(list_of(EXTENDER)(value, "extenders"))]
     binders = [entry for entry in entries if entry.bind_verb]
     if len(binders) > 1:
         raise ConfigError(f"{binders[1].path}.bindVerb: only one extender can bind, and {binders[0].path} does")
@@ -137,36 +111,37 @@ def parse_extenders(value: object) -> tuple[ExtenderConfig, ...]:
     return tuple(sorted(entries, key=lambda entry: entry.ignorable))
 
 
-def _extender(value: object, path: str) -> ExtenderConfig:
-    given = an_object(value, path)
-    only_known(given, _EXTENDER, path)
-    url = text(given.get("urlPrefix"), f"{path}.urlPrefix")
-    if not _is_http(url):
-        raise ConfigError(f"{path}.urlPrefix: must be an http or https URL, not {kind_of(given.get('urlPrefix'))}")
-    verbs = {key: text(given.get(key), f"{path}.{key}") for key in _EXTENDER if key.endswith("Verb")}
-    weight = whole_number(given.get("weight"), f"{path}.weight", 0, -_INT64, _INT64)
-    if verbs["prioritizeVerb"] and weight <= 0:
+def _extender(given: dict[str, Any], path: str) -> ExtenderConfig:
+    weight = given.get("weight", 0)
+    if given.get("prioritizeVerb") and weight <= 0:
         raise ConfigError(f"{path}.weight: must be positive, since there is a prioritizeVerb")
-    managed = _managed(given.get("managedResources"), f"{path}.managedResources")
-    https = boolean(given.get("enableHTTPS"), f"{path}.enableHTTPS", False)
+    managed = _managed(given.get("managedResources", ()), f"{path}.managedResources")
     return ExtenderConfig(
         path=path,
-        url=url.rstrip("/"),
-        filter_verb=verbs["filterVerb"],
-        prioritize_verb=verbs["prioritizeVerb"],
-        preempt_verb=verbs["preemptVerb"],
-        bind_verb=verbs["bindVerb"],
+        url=given.get("urlPrefix", "").rstrip("/"),
+        filter_verb=given.get("filterVerb", ""),
+        prioritize_verb=given.get("prioritizeVerb", ""),
+        preempt_verb=given.get("preemptVerb", ""),
+        bind_verb=given.get("bindVerb", ""),
         weight=weight,
-        tls=_tls(given.get("tlsConfig"), f"{path}.tlsConfig", https, url),
-        timeout_s=duration_s(given.get("httpTimeout"), f"{path}.httpTimeout", 0.0) or DEFAULT_TIMEOUT_S,
-        node_cache_capable=boolean(given.get("nodeCacheCapable"), f"{path}.nodeCacheCapable", False),
+        tls=_tls(
+            given.get("tlsConfig"), f"{path}.tlsConfig", given.get("enableHTTPS", False), given.get("urlPrefix", "")
+        ),
+        timeout_s=_timeout_s(given.get("httpTimeout", 0.0)),
+        node_cache_capable=given.get("nodeCacheCapable", False),
         managed=tuple(managed),
         ignored=tuple(name for name, ignored in managed.items() if ignored),
-        ignorable=boolean(given.get("ignorable"), f"{path}.ignorable", False),
+        ignorable=given.get("ignorable", False),
     )
 
 
-def _is_http(url: str) -> bool:
+def _timeout_s(given: float) -> float:
+    """Go's client takes a negative time for none."""
+    return DEFAULT_TIMEOUT_S if given == 0 else math.inf if given < 0 else given
+
+
+def is_http(url: str) -> bool:
+    """Whether requests to the URL can be sent. kube-scheduler starts with any, and then every request fails."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -175,52 +150,34 @@ def _is_http(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _managed(value: object, path: str) -> dict[str, bool]:
+def _managed(entries: Sequence[Mapping[str, Any]], path: str) -> dict[str, bool]:
     """Resource -> ignoredByScheduler."""
     resources: dict[str, bool] = {}
-    for i, entry in enumerate(a_list(value, path)):
-        here = f"{path}[{i}]"
-        given = an_object(entry, here)
-        only_known(given, frozenset({"name", "ignoredByScheduler"}), here)
-        name = text(given.get("name"), f"{here}.name")
-        if not is_extended(name):
+    for i, entry in enumerate(entries):
+        here, name = f"{path}[{i}]", entry.get("name", "")
+        if qualified_name_problem(name) or qualified_name_problem(f"requests.{name}") or not is_extended(name):
             raise ConfigError(f"{here}.name: must be an extended resource such as example.com/gpu, not {shown(name)}")
         if name in resources:
             raise ConfigError(f"{here}.name: {shown(name)} is there twice")
-        resources[name] = boolean(given.get("ignoredByScheduler"), f"{here}.ignoredByScheduler", False)
+        resources[name] = entry.get("ignoredByScheduler", False)
     return resources
 
 
-def _tls(value: object, path: str, https: bool, url: str) -> ExtenderTls | None:
+def _tls(given: dict[str, Any] | None, path: str, https: bool, url: str) -> ExtenderTls | None:
     """None for plain HTTP. Without a CA, `enableHTTPS` checks nothing, as kube-scheduler does."""
-    if value is None and urlsplit(url).scheme == "http":
+    if given is None and url.partition(":")[0].lower() != "https":
         return None
-    given = an_object(value if value is not None else {}, path)
-    only_known(given, frozenset({"insecure", "serverName", *_TLS_FILES, *_TLS_DATA}), path)
-    files = {key: text(given.get(key), f"{path}.{key}") for key in _TLS_FILES}
-    data = {key: _decoded(given.get(key), f"{path}.{key}") for key in _TLS_DATA}
-    insecure = boolean(given.get("insecure"), f"{path}.insecure", False)
-    has_ca = bool(files["caFile"] or data["caData"])
+    given = given or {}
+    insecure, has_ca = given.get("insecure", False), bool(given.get("caFile") or given.get("caData"))
     if insecure and has_ca:
         raise ConfigError(f"{path}.insecure: cannot be set together with a CA")
-    if bool(files["certFile"] or data["certData"]) != bool(files["keyFile"] or data["keyData"]):
-        raise ConfigError(f"{path}: a client certificate and its key come together")
-    if https and not has_ca:
-        insecure = True
     return ExtenderTls(
-        insecure,
-        text(given.get("serverName"), f"{path}.serverName"),
-        files["caFile"],
-        files["certFile"],
-        files["keyFile"],
-        data["caData"],
-        data["certData"],
-        data["keyData"],
+        insecure or (https and not has_ca),
+        given.get("serverName", ""),
+        given.get("caFile", ""),
+        given.get("certFile", ""),
+        given.get("keyFile", ""),
+        given.get("caData", b""),
+        given.get("certData", b""),
+        given.get("keyData", b""),
     )
-
-
-def _decoded(value: object, path: str) -> bytes:
-    try:
-        return base64.b64decode(text(value, path), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ConfigError(f"{path}: must be base64") from error

@@ -40,8 +40,9 @@ from edged.scheduling.core.framework import (
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import Evaluation, ScoreRow
 from edged.scheduling.core.plugin_status import Code, Status, failed
+from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.preemption import Candidate, DisruptionBudget
-from edged.scheduling.core.profile import Call, Profile, ProfileConfig, build
+from edged.scheduling.core.profile import Call, Profile, build
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.objects.nodes import NodeInfo, NodeParser
 from edged.scheduling.objects.other_objects import Objects

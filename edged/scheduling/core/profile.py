@@ -1,19 +1,20 @@
 """A profile: which plugins run at which extension point, in which order, with which weight. Pure.
 
 `ProfileConfig` is the wish as data (from a KubeSchedulerConfiguration or the defaults), `build` makes the
-`Profile` that cycles run. Order follows kube-scheduler: at each point first what the point itself enables
-that multiPoint has too, then multiPoint, then what only the point enables.
+`Profile` that cycles run. Order and weights are those of point_plan.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from edged.errors import ConfigError
 from edged.scheduling.core.cluster_events import EventRegistration
 from edged.scheduling.core.framework import NODE, POD, POINTS, ArgumentError, Handle, Plugin, PluginFactory
+from edged.scheduling.core.known_plugins import NOT_BUILT, PLUGIN_POINTS
+from edged.scheduling.core.point_plan import PluginRef, PointConfig, ProfileConfig, merge_multi_point, plan
 from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.plugins.default_binder import DefaultBinder
 from edged.scheduling.plugins.default_preemption import DefaultPreemption
@@ -36,42 +37,6 @@ from edged.scheduling.plugins.volume_binding import VolumeBinding
 from edged.scheduling.plugins.volume_restrictions import VolumeRestrictions
 from edged.scheduling.plugins.volume_zone import VolumeZone
 
-
-class PluginRef(NamedTuple):
-    """A plugin by name; `weight` counts where it scores."""
-
-    name: str
-    weight: int = 1
-
-
-class PointConfig(NamedTuple):
-    """What a profile says about one extension point."""
-
-    enabled: tuple[PluginRef, ...] = ()
-    disabled: frozenset[str] = frozenset()  # "*": all of multiPoint
-
-
-DEFAULT_MULTI_POINT: Final = (
-    PluginRef("SchedulingGates"),
-    PluginRef("PrioritySort"),
-    PluginRef("NodeName"),
-    PluginRef("NodeUnschedulable"),
-    PluginRef("TaintToleration", 3),
-    PluginRef("NodeAffinity", 2),
-    PluginRef("NodePorts"),
-    PluginRef("NodeResourcesFit"),
-    PluginRef("VolumeRestrictions"),
-    PluginRef("NodeVolumeLimits"),
-    PluginRef("VolumeBinding"),
-    PluginRef("VolumeZone"),
-    PluginRef("PodTopologySpread", 2),
-    PluginRef("InterPodAffinity", 2),
-    PluginRef("DefaultPreemption"),
-    PluginRef("NodeResourcesBalancedAllocation"),
-    PluginRef("ImageLocality"),
-    PluginRef("DefaultBinder"),
-    PluginRef("NodeDeclaredFeatures"),
-)
 FACTORIES: Final[Mapping[str, PluginFactory]] = {
     plugin.name: plugin
     for plugin in (
@@ -81,20 +46,6 @@ FACTORIES: Final[Mapping[str, PluginFactory]] = {
         NodeDeclaredFeatures,
     )
 }  # fmt: skip
-# Upstream's defaults that are not built here; UnsupportedPod holds back the Pods that would need them.
-NOT_BUILT: Final = frozenset({"DynamicResources"})
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileConfig:
-    """One profile as data. `guests` names the plugins that are Wasm modules: name -> their args."""
-
-    scheduler_name: str
-    percentage: int | None = None
-    multi_point: tuple[PluginRef, ...] = DEFAULT_MULTI_POINT
-    points: Mapping[str, PointConfig] = field(default_factory=dict)
-    args: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    guests: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Call(NamedTuple):
@@ -138,36 +89,28 @@ class Profile:
         return next((plugin for plugin in self.plugins if plugin.name == name), None)
 
 
-def merge_multi_point(
-    custom: Sequence[PluginRef], disabled: frozenset[str] = frozenset()
-) -> tuple[PluginRef, ...]:
-    """Defaults with a profile's own multiPoint entries: named ones are replaced in place, others come
-    after."""
-    by_name = {ref.name: ref for ref in custom}
-    kept = [
-        by_name.get(ref.name, ref)
-        for ref in DEFAULT_MULTI_POINT
-        if "*" not in disabled and ref.name not in disabled
-    ]
-    names = {ref.name for ref in kept}
-    return (*kept, *(ref for ref in custom if ref.name not in names))
-
-
 def build(
     config: ProfileConfig,
     handle: Handle,
     guests: Mapping[str, Plugin] | None = None,
     factories: Mapping[str, PluginFactory] = FACTORIES,
 ) -> Profile:
-    """Raises ConfigError: unknown plugin, bad argument, not exactly one QueueSort, no Bind."""
+    """Raises ConfigError, with the path below the profile: what point_plan.py refuses, or a bad argument."""
     guests = guests or {}
-    instances: dict[str, Plugin] = {}
-    for ref in _all_refs(config):
-        if ref.name not in instances:
-            instances[ref.name] = guests.get(ref.name) or _native(ref.name, config, handle, factories)
-    instances.setdefault(UnsupportedPod.name, UnsupportedPod({}, handle))
-    calls = {point: _calls(point, config, instances) for point in POINTS if point != "normalize_score"}
-    return _checked(config, calls)
+    planned = plan(config, points_of(guests))
+    instances = {
+        name: guests.get(name) or _native(name, config, handle, factories)
+        for name in config.names()
+        if name not in NOT_BUILT
+    }
+    instances[UnsupportedPod.name] = UnsupportedPod({}, handle)
+    calls = {point: _calls(point, planned, instances) for point in POINTS if point != "normalize_score"}
+    return _joined(config, calls)
+
+
+def points_of(guests: Mapping[str, Plugin]) -> dict[str, frozenset[str]]:
+    """Plugin -> the points at which a configuration may name it."""
+    return {**{name: guest.points for name, guest in guests.items()}, **PLUGIN_POINTS}
 
 
 def default_profile(scheduler_name: str, handle: Handle) -> Profile:
@@ -191,69 +134,31 @@ def with_guests(
     return build(config, handle, {plugin.name: plugin for plugin, _ in chosen})
 
 
-def _all_refs(config: ProfileConfig) -> list[PluginRef]:
-    specific = [ref for point in config.points.values() for ref in point.enabled]
-    return [*config.multi_point, *specific]
-
-
 def _native(
     name: str, config: ProfileConfig, handle: Handle, factories: Mapping[str, PluginFactory]
 ) -> Plugin:
-    factory = factories.get(name)
-    if factory is None:
-        raise ConfigError(f"profile {config.scheduler_name!r}: plugin {name!r} is not known")
     try:
-        return factory(dict(config.args.get(name) or {}), handle)
+        return factories[name](dict(config.args.get(name) or {}), handle)
     except ArgumentError as error:
-        raise ConfigError(f"profile {config.scheduler_name!r}: arguments of {name}: {error}") from error
+        raise ConfigError(f"pluginConfig: arguments of {name}: {error}") from error
 
 
-def _refs_at(point: str, config: ProfileConfig, instances: Mapping[str, Plugin]) -> list[PluginRef]:
-    at = config.points.get(point, PointConfig())
-    for ref in at.enabled:
-        if point not in instances[ref.name].points:
-            raise ConfigError(
-                f"profile {config.scheduler_name!r}: plugin {ref.name!r} does not implement {point}"
-            )
-    multi = [
-        ref
-        for ref in config.multi_point
-        if point in instances[ref.name].points and "*" not in at.disabled and ref.name not in at.disabled
-    ]
-    multi_names = {ref.name for ref in multi}
-    specific_names = {ref.name for ref in at.enabled}
-    both = [ref for ref in at.enabled if ref.name in multi_names]
-    only_multi = [ref for ref in multi if ref.name not in specific_names]
-    return both + only_multi + [ref for ref in at.enabled if ref.name not in multi_names]
-
-
-def _calls(point: str, config: ProfileConfig, instances: Mapping[str, Plugin]) -> tuple[Call, ...]:
-    refs = _refs_at(point, config, instances)
-    unsupported = instances[UnsupportedPod.name]
-    if point in unsupported.points:
-        refs.append(PluginRef(unsupported.name))
+def _calls(
+    point: str, planned: Mapping[str, Sequence[PluginRef]], instances: Mapping[str, Plugin]
+) -> tuple[Call, ...]:
+    """Of the plugins that edged has. Some do their part of the work at fewer points than kube-scheduler's."""
+    refs = [*planned[point], PluginRef(UnsupportedPod.name)]
     return tuple(
-        Call(
-            ref.name, getattr(instances[ref.name], point),
-            instances[ref.name].awaits or point in instances[ref.name].awaits_at, instances[ref.name],
-            ref.weight or 1,
-        )
+        Call(ref.name, getattr(plugin, point), plugin.awaits or point in plugin.awaits_at, plugin, ref.weight or 1)
         for ref in refs
-    )  # fmt: skip
+        if (plugin := instances.get(ref.name)) is not None and point in plugin.points
+    )
 
 
-def _checked(config: ProfileConfig, calls: Mapping[str, tuple[Call, ...]]) -> Profile:
-    name = config.scheduler_name
-    sorters = len(calls["sort_key"])
-    if sorters != 1:
-        raise ConfigError(
-            f'only one queue sort plugin required for profile with scheduler name "{name}", but got {sorters}'
-        )
-    if not calls["bind"]:
-        raise ConfigError(f'at least one bind plugin is needed for profile with scheduler name "{name}"')
+def _joined(config: ProfileConfig, calls: Mapping[str, tuple[Call, ...]]) -> Profile:
     plugins = {call.name: call.plugin for point in calls.values() for call in point}
     return Profile(
-        scheduler_name=name,
+        scheduler_name=config.scheduler_name,
         percentage=config.percentage,
         plugins=tuple(plugins.values()),
         calls=calls,

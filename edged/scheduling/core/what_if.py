@@ -25,8 +25,9 @@ from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
 from edged.scheduling.core.plugin_status import Code, Status
+from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.preemption import Candidate, parse_budget
-from edged.scheduling.core.profile import Call, Profile, ProfileConfig, build
+from edged.scheduling.core.profile import Call, Profile, build
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodInfo

@@ -1,5 +1,5 @@
 """The native plugins, one file each, named as upstream names them; formulas and texts are kube-scheduler
 1.37's.
 
-`FACTORIES` and the default order and weights are in edged/scheduling/core/profile.py.
+`FACTORIES` is in edged/scheduling/core/profile.py, the default order and weights are in point_plan.py.
 """

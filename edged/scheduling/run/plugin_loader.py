@@ -26,7 +26,8 @@ from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core import profile
 from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
-from edged.scheduling.core.profile import Call, PluginRef, PointConfig, Profile, ProfileConfig
+from edged.scheduling.core.point_plan import PluginRef, PointConfig, ProfileConfig
+from edged.scheduling.core.profile import Call, Profile
 from edged.scheduling.guests.guest import GuestPlugin, load_failure, load_guest
 from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, GuestLog, GuestOptions, LoadedGuest
 from edged.telemetry.logs import GuestLines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.scheduling.config.profile_config import API_VERSION
+from edged.scheduling.config.document_shapes import API_VERSION
 
 
 def document(*profiles: dict[str, Any], **top: Any) -> dict[str, Any]:

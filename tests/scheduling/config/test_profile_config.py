@@ -4,10 +4,12 @@ from random import Random
 
 import pytest
 
-from edged.errors import ConfigError
+from edged import yaml_text
+from edged.errors import ConfigError, EdgedError
 from edged.scheduling.config.profile_config import parse
 from tests.hostile_values import mutations
 from tests.scheduling.config.documents import document
+from tests.scheduling.config.file_cases import CASES, HEADER
 
 
 def test_without_profiles_there_is_the_default_one():
@@ -32,15 +34,11 @@ def test_plugins_that_are_not_built_are_named_and_left_out():
         ),
         (
             {"plugins": {"score": {"enabled": [{"name": "ImageLocality", "weight": -1}]}}},
-            "profiles[0].plugins.score.enabled[0].weight: must be a positive number, not -1",
+            "profiles[0].plugins.score: total score of Score plugins could overflow",
         ),
         ({"plugins": {"filters": {}}}, "profiles[0].plugins.filters: unknown field"),
         ({"plugins": [1]}, "profiles[0].plugins: must be an object, not a list"),
         ({"percentageOfNodesToScore": 200}, "profiles[0].percentageOfNodesToScore: must be 0..100, not 200"),
-        (
-            {"pluginConfig": [{"name": "X", "args": {}}]},
-            "profiles[0].pluginConfig[0].args.guestURL: is required",
-        ),
         (
             {"pluginConfig": [{"name": "NodeResourcesFit", "args": {"scoringStrategy": {"type": "Best"}}}]},
             "profiles[0].pluginConfig[0].args.scoringStrategy.type: must be LeastAllocated",
@@ -48,10 +46,16 @@ def test_plugins_that_are_not_built_are_named_and_left_out():
         (
             {
                 "pluginConfig": [
-                    {"name": "NodeResourcesFit", "args": {"scoringStrategy": {"resources": [{"name": ""}]}}}
+                    {"name": "InterPodAffinity"},
+                    {
+                        "name": "NodeResourcesFit",
+                        "args": {
+                            "scoringStrategy": {"type": "MostAllocated", "resources": [{"name": "", "weight": 101}]}
+                        },
+                    },
                 ]
             },
-            "profiles[0].pluginConfig[0].args.scoringStrategy.resources[0]: must have a name",
+            "profiles[0].pluginConfig[1].args.scoringStrategy.resources[0].weight: must be 1..100, not 101",
         ),
     ],
 )
@@ -68,14 +72,37 @@ def test_errors_name_the_place(profile, problem):
         ({"kind": "Pod"}, "apiVersion and kind"),
         (document({}, {}), "profiles[0].schedulerName: must be a name"),
         (document({"schedulerName": "a"}, {"schedulerName": "a"}), "profiles[1].schedulerName: 'a' is taken"),
-        (document(extenders=[{}]), "extenders[0].urlPrefix: must be an http or https URL"),
-        (document(podMaxBackoffSeconds="1"), "podMaxBackoffSeconds: must be a number of seconds"),
+        (document(podMaxBackoffSeconds="1"), "podMaxBackoffSeconds: must be a whole number"),
+        (document(podInitialBackoffSeconds=0), "podInitialBackoffSeconds: must be a number of seconds above 0"),
+        (document({"schedulerName": ""}), "profiles[0].schedulerName: must be a name"),
+        (document(parallelism=0), "parallelism: must be a number above 0"),
+        (document(healthzBindAddress="x"), "healthzBindAddress: unknown field"),
     ],
 )
 def test_errors_of_the_document(text, problem):
     with pytest.raises(ConfigError) as caught:
         parse(text)
     assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(("text", "problem"), CASES)
+def test_files_are_taken_or_the_place_is_named(text, problem):
+    try:
+        parse(yaml_text.load(HEADER + text, strict=True))
+    except EdgedError as error:
+        assert problem and str(error).startswith(problem)
+    else:
+        assert not problem
+
+
+def test_what_nothing_reads_is_named():
+    config = [{"name": "Fit", "args": {}}, {"name": "NodeName", "args": {"a": 1}}, {"name": "NodeName2", "args": {}}]
+    assert parse(document({"pluginConfig": config})).ignored == (
+        "profiles[0].pluginConfig[0] (no plugin is called 'Fit', and a guest has a guestURL)",
+        "profiles[0].pluginConfig[1] (NodeName has no args)",
+        "profiles[0].pluginConfig[2] (no plugin is called 'NodeName2', and a guest has a guestURL; did you mean "
+        "NodeName?)",
+    )
 
 
 FULL = {
@@ -91,7 +118,10 @@ FULL = {
 PROFILE = {
     "schedulerName": "mine", "percentageOfNodesToScore": 50,
     "plugins": {
-        "multiPoint": {"enabled": [{"name": "NodeResourcesFit", "weight": 2}], "disabled": [{"name": "*"}]},
+        "multiPoint": {
+            "enabled": [{"name": "PrioritySort"}, {"name": "DefaultBinder"}, {"name": "NodeResourcesFit", "weight": 2}],
+            "disabled": [{"name": "*"}],
+        },
         "score": {"enabled": [{"name": "ImageLocality", "weight": 3}]},
     },
     "pluginConfig": [

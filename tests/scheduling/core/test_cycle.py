@@ -14,7 +14,8 @@ from edged.scheduling.core.cycle import (
 from edged.scheduling.core.framework import CycleState, Plugin, PostFilterResult
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.plugin_status import Code, Status
-from edged.scheduling.core.profile import PluginRef, ProfileConfig, build, default_profile, with_guests
+from edged.scheduling.core.point_plan import PluginRef, ProfileConfig
+from edged.scheduling.core.profile import build, default_profile, with_guests
 from edged.scheduling.core.snapshot import Snapshot
 from tests.scheduling.makers import node, pod
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.preemption import parse_budget, split_by_budgets
-from edged.scheduling.core.profile import ProfileConfig
 from edged.scheduling.core.what_if import preempt
 from tests.scheduling.makers import node, pod, pod_info
 

@@ -6,7 +6,8 @@ from edged.errors import ConfigError
 from edged.scheduling.config.profile_config import parse
 from edged.scheduling.core.cycle import OfflineHandle
 from edged.scheduling.core.framework import Plugin
-from edged.scheduling.core.profile import ProfileConfig, build, default_profile, with_guests
+from edged.scheduling.core.point_plan import ProfileConfig
+from edged.scheduling.core.profile import build, default_profile, with_guests
 from edged.scheduling.core.snapshot import Snapshot
 from tests.scheduling.config.documents import document
 

@@ -4,7 +4,7 @@ import pytest
 
 from edged.scheduling.core.cycle import OfflineHandle, evaluate
 from edged.scheduling.core.framework import ArgumentError
-from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodParser

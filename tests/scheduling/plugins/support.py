@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edged.scheduling.core.cycle import evaluate
-from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.core.point_plan import ProfileConfig
 from tests.scheduling.makers import pod
 
 

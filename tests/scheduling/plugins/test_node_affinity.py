@@ -1,7 +1,7 @@
 """NodeAffinity: what a Pod asks for, and what its profile adds."""
 
 from edged.scheduling.core.cycle import evaluate
-from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.core.point_plan import ProfileConfig
 from tests.scheduling.makers import node, pod
 from tests.scheduling.plugins.support import reason, scores
 

@@ -5,7 +5,7 @@ import pytest
 from edged.errors import ConfigError
 from edged.scheduling.core.cycle import evaluate
 from edged.scheduling.core.plugin_status import Code
-from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.core.point_plan import ProfileConfig
 from tests.scheduling.makers import node, pod
 from tests.scheduling.plugins.support import reason, scores
 

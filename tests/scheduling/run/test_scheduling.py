@@ -14,7 +14,8 @@ from edged.errors import ConfigError, PeerError
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import SchedulerConfig
-from edged.scheduling.core.profile import ProfileConfig, default_profile
+from edged.scheduling.core.point_plan import ProfileConfig
+from edged.scheduling.core.profile import default_profile
 from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin
 from edged.scheduling.run.scheduler_builder import NODES
 from edged.scheduling.run.scheduling import PAUSE_S, START_S, Scheduling

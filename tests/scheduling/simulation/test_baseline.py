@@ -8,7 +8,8 @@ import pytest
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.core.cycle import run_now
-from edged.scheduling.core.profile import ProfileConfig, build
+from edged.scheduling.core.point_plan import ProfileConfig
+from edged.scheduling.core.profile import build
 from edged.scheduling.explain.sentences import CHANCE
 from edged.scheduling.simulation import changes
 from edged.scheduling.simulation.baseline import KEPT, SPARED, Baseline, Choice
