@@ -84,8 +84,8 @@ async def select_victims(
 ) -> Candidate | Status:
     """The fewest Pods that must leave `node` so that `pod` fits, or why nothing helps.
 
-    All less important Pods go first. Then they come back one by one, as long as the Pod still fits: first those whose
-    eviction would violate a budget, then the others. There is at least one less important Pod
+    All less important Pods go first, mirror Pods excepted. Then they come back one by one, as long as the Pod still
+    fits: first those whose eviction would violate a budget, then the others. There is at least one that can go
     (`NodeInfo.has_lower_priority`).
     """
     tried = trial()
@@ -98,7 +98,8 @@ async def select_victims(
 async def _least(
     pod: PodInfo, tried: Trial, node: NodeInfo, budgets: Sequence[DisruptionBudget]
 ) -> Candidate | Status:
-    possible = sorted((p for p in node.pods.values() if p.spec.priority < pod.spec.priority), key=importance)
+    lower = (p for p in node.pods.values() if p.spec.priority < pod.spec.priority and not p.is_mirror)
+    possible = sorted(lower, key=importance)
     for victim in possible:
         await tried.remove(victim)
     status = await tried.verdict()

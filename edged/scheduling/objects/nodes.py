@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 REGION_LABELS = ("topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region")
+_ABOVE_ALL = 1 << 31  # no priority is as high
 
 
 class Node:
@@ -140,8 +141,8 @@ class NodeInfo:
 
     Hot fields of `node` are repeated here: plugins read them per node and Pod. `requested` is per resource;
     `assumed_cpu`/`assumed_memory` are the sums with assumed amounts where containers name none. `ports` maps
-    (protocol, port) to host IPs as a set, not counted: removing one of two Pods with a port frees it (as
-    upstream).
+    (protocol, port) to host IPs, each with the number of its holders. There can be two: a Pod that nobody scheduled
+    gets a port that is taken, and the kubelet turns it down. The port is not free when that Pod goes.
     """
 
     __slots__ = (
@@ -175,7 +176,7 @@ class NodeInfo:
         self.requested: dict[str, int] = {}
         self.assumed_cpu = 0
         self.assumed_memory = 0
-        self.ports: dict[tuple[str, int], set[str]] = {}
+        self.ports: dict[tuple[str, int], dict[str, int]] = {}
         self.image_states: Mapping[str, ImageState] = {}
         self.lowest_priority: int | None = None
         self.set_node(None)
@@ -212,17 +213,16 @@ class NodeInfo:
         copy.volume_pods = self.volume_pods.copy() if self.volume_pods else {}
         copy.requested = self.requested.copy()
         copy.assumed_cpu, copy.assumed_memory = self.assumed_cpu, self.assumed_memory
-        copy.ports = {key: set(ips) for key, ips in self.ports.items()} if self.ports else {}
+        copy.ports = {key: ips.copy() for key, ips in self.ports.items()} if self.ports else {}
         return copy
 
     def has_lower_priority(self, priority: int) -> bool:
-        """Some Pod on the node has a lower priority. The lowest priority is remembered, because nodes of a snapshot are
-        asked again and again."""
+        """Some Pod that an eviction removes from the node has a lower priority. The lowest one is remembered, because
+        nodes of a snapshot are asked again and again."""
         lowest = self.lowest_priority
         if lowest is None:
-            if not self.pods:
-                return False
-            lowest = self.lowest_priority = min(pod.spec.priority for pod in self.pods.values())
+            priorities = (pod.spec.priority for pod in self.pods.values() if not pod.is_mirror)
+            lowest = self.lowest_priority = min(priorities, default=_ABOVE_ALL)
         return lowest < priority
 
     def add_pod(self, pod: PodInfo) -> None:
@@ -235,7 +235,8 @@ class NodeInfo:
         self.assumed_cpu += spec.assumed_cpu
         self.assumed_memory += spec.assumed_memory
         for ip, protocol, port in spec.ports:
-            self.ports.setdefault((protocol, port), set()).add(ip)
+            holders = self.ports.setdefault((protocol, port), {})
+            holders[ip] = holders.get(ip, 0) + 1
         if has_affinity(pod):
             self.affinity_pods[pod.uid] = pod
         if spec.required_anti_affinity:
@@ -258,10 +259,11 @@ class NodeInfo:
         self.volume_pods.pop(uid, None)
 
     def _free_port(self, port: HostPort) -> None:
-        ips = self.ports.get((port.protocol, port.port))
-        if ips is not None:
-            ips.discard(port.ip)
-            if not ips:
+        holders = self.ports[(port.protocol, port.port)]
+        holders[port.ip] -= 1
+        if not holders[port.ip]:
+            del holders[port.ip]
+            if not holders:
                 del self.ports[(port.protocol, port.port)]
 
     def __repr__(self) -> str:

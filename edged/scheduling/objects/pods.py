@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 RESULT_PREFIX: Final = "kube-scheduler-simulator.sigs.k8s.io/"
 """Of annotations that tell how an attempt at the Pod went (explain/result_annotations.py)."""
 
+MIRROR: Final = "kubernetes.io/config.mirror"
+"""The annotation of Pods by which a kubelet tells of its static Pods."""
+
 ObjectSource = Callable[[NamespacedName], "dict[str, Any] | None"]
 LabelsOf = Callable[[str], "Mapping[str, str] | None"]
 
@@ -174,8 +177,8 @@ class PodInfo:
     """One Pod. `node_name` is "" while it waits; an assumed Pod is a copy with the node filled in."""
 
     __slots__ = (
-        "annotations_hash", "key", "labels", "node_name", "nominated_node", "owner", "scheduler_name", "source", "spec",
-        "start_time", "terminated", "terminating", "uid",
+        "annotations_hash", "is_mirror", "key", "labels", "node_name", "nominated_node", "owner", "scheduler_name",
+        "source", "spec", "start_time", "terminated", "terminating", "uid",
     )  # fmt: skip
 
     key: NamespacedName
@@ -183,6 +186,7 @@ class PodInfo:
     spec: PodSpec
     labels: Mapping[str, str]
     annotations_hash: int  # tells that annotations changed while the Pod waits; 0 without any and on a node
+    is_mirror: bool  # tells of a static Pod: deleting it stops nothing, and the kubelet makes it again
     node_name: str
     nominated_node: str
     owner: Owner | None  # its controller; None on a node
@@ -200,7 +204,7 @@ class PodInfo:
         copy.owner = None
         copy.node_name, copy.nominated_node = node_name, self.nominated_node
         copy.scheduler_name, copy.start_time, copy.source = self.scheduler_name, self.start_time, self.source
-        copy.terminating, copy.terminated = self.terminating, self.terminated
+        copy.terminating, copy.terminated, copy.is_mirror = self.terminating, self.terminated, self.is_mirror
         return copy
 
     def object(self) -> dict[str, Any]:
@@ -251,8 +255,9 @@ class PodParser:
         pod.uid = metadata.get("uid") or str(pod.key)
         pod.labels = self._shared_labels(metadata.get("labels"))
         pod.node_name = sys.intern(spec.get("nodeName") or "")
-        annotations = None if pod.node_name else metadata.get("annotations")
-        pod.annotations_hash = _hash_of(annotations) if annotations else 0
+        annotations = metadata.get("annotations")
+        pod.is_mirror = annotations is not None and MIRROR in annotations
+        pod.annotations_hash = _hash_of(annotations) if annotations and not pod.node_name else 0
         pod.nominated_node = sys.intern(status.get("nominatedNodeName") or "")
         pod.owner = None if pod.node_name else _controller(metadata.get("ownerReferences"))
         pod.scheduler_name = sys.intern(spec.get("schedulerName") or "default-scheduler")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
 from edged.scheduling.core.framework import NODE, POD, CycleState, Handle, Plugin
@@ -38,7 +38,7 @@ class NodePorts(Plugin):
         return _TAKEN if node.ports and conflict(pod.spec.ports, node.ports) else None
 
 
-def conflict(asked: Sequence[HostPort], used: Mapping[tuple[str, int], set[str]]) -> bool:
+def conflict(asked: Sequence[HostPort], used: Mapping[tuple[str, int], Collection[str]]) -> bool:
     """The address 0.0.0.0 clashes with every other one on the same protocol and port."""
     for ip, protocol, port in asked:
         taken = used.get((protocol, port))

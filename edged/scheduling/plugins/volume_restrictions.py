@@ -23,20 +23,21 @@ _NEEDS = frozenset({CLAIM})
 
 
 class InUse:
-    """How many uses of the Pod's ReadWriteOncePod claims by other Pods stand in its way; `names` are the claims'."""
+    """How often other Pods use the Pod's ReadWriteOncePod claims; `names` are the claims', all in `namespace`."""
 
-    __slots__ = ("names", "uses")
+    __slots__ = ("names", "namespace", "uses")
 
-    def __init__(self, names: frozenset[str], uses: int) -> None:
+    def __init__(self, names: frozenset[str], namespace: str, uses: int = 0) -> None:
         self.names = names
+        self.namespace = namespace
         self.uses = uses
 
     def clone(self) -> InUse:
-        return InUse(self.names, self.uses)
+        return InUse(self.names, self.namespace, self.uses)
 
     def count(self, other: PodInfo, step: int) -> None:
-        """By name alone, whatever the namespace, as upstream does."""
-        self.uses += step * sum(not c.ephemeral and c.name in self.names for c in other.spec.claims)
+        if other.key.namespace == self.namespace:
+            self.uses += step * sum(not c.ephemeral and c.name in self.names for c in other.spec.claims)
 
 
 class VolumeRestrictions(Plugin):
@@ -71,10 +72,13 @@ class VolumeRestrictions(Plugin):
                 return Status(Code.UNRESOLVABLE, (f'persistentvolumeclaim "{volume.name}" not found',), _NAME)
             if "ReadWriteOncePod" in claim.modes:
                 alone.add(volume.name)
-        uses = sum(_is_used(name, pod.key.namespace, nodes) for name in alone)
-        if not uses and not any(disk.exclusive for disk in pod.spec.disks):
+        in_use = InUse(frozenset(alone), pod.key.namespace)
+        for node in nodes if alone else ():
+            for other in node.volume_pods.values():
+                in_use.count(other, 1)
+        if not in_use.uses and not any(disk.exclusive for disk in pod.spec.disks):
             return _SKIP
-        state.data[_NAME] = InUse(frozenset(alone), uses)
+        state.data[_NAME] = in_use
         return None
 
     def add_pod(self, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo) -> None:
@@ -89,21 +93,15 @@ class VolumeRestrictions(Plugin):
         return _IN_USE if state.data[_NAME].uses > 0 else None
 
 
-def _is_used(claim: str, namespace: str, nodes: Sequence[NodeInfo]) -> bool:
-    return any(
-        other.key.namespace == namespace and any(not c.ephemeral and c.name == claim for c in other.spec.claims)
-        for node in nodes
-        for other in node.volume_pods.values()
-    )
-
-
 def _clash(pod: PodInfo, other: PodInfo) -> bool:
     return any(mine.clashes(theirs) for mine in pod.spec.disks for theirs in other.spec.disks)
 
 
 def _frees(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
-    """The deleted Pod used a disk or a claim of this Pod."""
-    if old is None or old.key.namespace != pod.key.namespace:
+    """The deleted Pod used a disk of this Pod, or a claim, which only Pods of one namespace share."""
+    if old is None:
         return False
+    if _clash(pod, old):
+        return True
     mine = {claim.name for claim in pod.spec.claims if not claim.ephemeral}
-    return _clash(pod, old) or any(not c.ephemeral and c.name in mine for c in old.spec.claims)
+    return old.key.namespace == pod.key.namespace and any(not c.ephemeral and c.name in mine for c in old.spec.claims)

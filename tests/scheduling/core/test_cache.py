@@ -20,9 +20,7 @@ def zoned(name, zone):
 
 
 def test_nodes_are_listed_round_robin_over_zones():
-    _, snapshot = cache_with(
-        zoned("a1", "a"), zoned("a2", "a"), zoned("a3", "a"), zoned("b1", "b"), zoned("c1", "c")
-    )
+    _, snapshot = cache_with(zoned("a1", "a"), zoned("a2", "a"), zoned("a3", "a"), zoned("b1", "b"), zoned("c1", "c"))
     assert snapshot.names == ("a1", "b1", "c1", "a2", "a3")
 
 
@@ -110,11 +108,13 @@ def test_images_are_counted_over_nodes_with_the_first_ones_size():
     assert state.nodes == 1
 
 
-def test_removing_one_of_two_pods_with_a_port_frees_it():
-    port = [{"containerPort": 80, "hostPort": 80}]
+def test_a_port_that_two_pods_hold_is_free_when_both_are_gone():
+    """The kubelet turns one of them down, and it ends as a failed Pod: the port is still the other one's."""
     cache, snapshot = cache_with(parsed_node("n"))
-    for name in ("p", "q"):
-        cache.set_pod(pod_info(name, node="n", ports=port))
-    cache.remove_pod("uid-p")
-    cache.update_snapshot(snapshot)
-    assert not snapshot.get("n").ports
+    ports = [{"containerPort": 80, "hostPort": 80}, {"containerPort": 81, "hostPort": 80, "hostIP": "10.0.0.1"}]
+    cache.set_pod(pod_info("p", node="n", ports=ports))
+    cache.set_pod(pod_info("q", node="n", ports=ports[:1]))
+    for gone, left in (("uid-p", {("TCP", 80): {"0.0.0.0": 1}}), ("uid-q", {})):
+        cache.remove_pod(gone)
+        cache.update_snapshot(snapshot)
+        assert snapshot.get("n").ports == left

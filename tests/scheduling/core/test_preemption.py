@@ -178,3 +178,27 @@ def test_enough_candidates_end_the_search():
     assert result.nominated_node == "n3"
     _, result, _ = preempt(None, nodes, pods, wanted(), choose=lambda n: 0)
     assert result.nominated_node == "n9"
+
+
+def test_nobody_goes_for_a_port_that_another_pod_holds_too():
+    port = [{"containerPort": 80, "hostPort": 80}]
+    pods = [running("low", "a", ports=port), running("vip", "a", 99, ports=port)]
+    chosen, victims, message = outcome([node("a")], pods, wanted(ports=port))
+    assert (chosen, victims) == ("", [])
+    assert message.endswith("1 node(s) didn't have free ports for the requested pod ports.")
+    assert outcome([node("a")], pods[:1], wanted(ports=port))[1] == ["low"]
+
+
+def mirror(*args, **fields):
+    made = running(*args, **fields)
+    made["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "0123"}
+    return made
+
+
+def test_a_mirror_pod_is_no_victim():
+    """Deleting it frees nothing: the static Pod runs on, and its kubelet tells of it again."""
+    assert outcome([node("a", cpu="1")], [mirror("static", "a")], wanted())[:2] == ("", [])
+    assert NO_VICTIMS in outcome([node("a", cpu="1")], [mirror("static", "a")], wanted())[2]
+    pods = [mirror("static", "a"), running("low", "a", 5)]
+    assert outcome([node("a", cpu="2")], pods, wanted())[:2] == ("a", ["low"])
+    assert outcome([node("a", cpu="2")], pods, wanted(cpu="2"))[:2] == ("", [])
