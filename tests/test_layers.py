@@ -14,9 +14,9 @@ ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
-    "kube/control", "kube/values", "abi", "toml", "errors.py", "json_text.py", "json_parts.py", "yaml_text",
-    "protobuf_wire.py", "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py", "wasm/purpose.py",
-    "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
+    "kube/control", "kube/values", "kube/defaults", "abi", "toml", "errors.py", "json_text.py", "json_parts.py",
+    "yaml_text", "protobuf_wire.py", "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
+    "wasm/purpose.py", "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
     "wasm/config.py", "daemon/protection.py", "tls/validity.py",
 )  # fmt: skip

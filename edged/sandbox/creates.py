@@ -48,6 +48,7 @@ class Creator:
         attributes = self._steps.attributes("CREATE", target, request, obj, warnings)
         obj = await self._steps.admission.mutate(attributes, obj, None)
         defaults.apply(resource, obj)
+        defaults.finish_create(resource, obj)
         obj = self._steps.pruned(resource, obj)
         object_validation.check_create(self._steps.cluster, resource, obj)
         await self._steps.admission.validate(attributes, obj, None)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from edged.kube.defaults import cluster_objects, pod_admission, pod_creation, pod_spec
+from edged.kube.defaults.pod_spec import set_missing
+from edged.kube.values.quantity import QuantityError
 from edged.sandbox import custom_definitions
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.resources import Resource
 
 DEFAULT_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
-_NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 # A client may set the status of these when it creates them: kubelets register Nodes with it.
 _STATUS_AT_CREATION = ("Node", "PersistentVolume", "PersistentVolumeClaim")
 
@@ -28,6 +31,10 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
     apply(resource, obj)
     if resource.kind == "Pod" and not resource.custom:
         _new_pod(cluster, obj)
+    elif resource.bucket == "persistentvolumeclaims":
+        classes = cluster.storage.list("storageclasses.storage.k8s.io")
+        if not cluster_objects.has_class(obj) and (name := cluster_objects.default_class(classes)):
+            obj["spec"]["storageClassName"] = name
     elif resource.bucket == "secrets" and obj.get("type") == SERVICE_ACCOUNT_TOKEN:
         # kube-controller-manager would do it, once the ServiceAccount is there. Any token is accepted here.
         obj["data"] = {"token": base64.b64encode(b"sandbox").decode(), **(obj.get("data") or {})}
@@ -49,6 +56,13 @@ def apply(resource: Resource, obj: Object) -> None:
     setter = _SETTERS.get(resource.bucket)
     if setter is not None:
         setter(obj)
+
+
+def finish_create(resource: Resource, obj: Object) -> None:
+    """After mutating admission: what is made of the whole Pod."""
+    if resource.bucket == "pods":
+        with suppress(QuantityError):  # the validation that follows says which amount is none
+            pod_creation.prepare(obj)
 
 
 def prepare_update(resource: Resource, subresource: str, old: Object, new: Object) -> None:
@@ -113,7 +127,8 @@ def _content(obj: Object) -> Object:
 
 def namespace(name: str, uid: str, timestamp: str) -> Object:
     """A Namespace as it is when the server starts."""
-    metadata = {"name": name, "uid": uid, "creationTimestamp": timestamp, "labels": {_NAMESPACE_LABEL: name}}
+    labels = {cluster_objects.NAMESPACE_LABEL: name}
+    metadata = {"name": name, "uid": uid, "creationTimestamp": timestamp, "labels": labels}
     spec, status = {"finalizers": ["kubernetes"]}, {"phase": "Active"}
     return {"kind": "Namespace", "apiVersion": "v1", "metadata": metadata, "spec": spec, "status": status}
 
@@ -121,123 +136,21 @@ def namespace(name: str, uid: str, timestamp: str) -> Object:
 # --- Pods
 
 
-def _image_policy(image: str) -> str:
-    """Always for `latest` and for images without tag or digest."""
-    name = image.rpartition("/")[2]
-    if "@" in name:
-        return "IfNotPresent"
-    _repository, _, tag = name.partition(":")
-    return "Always" if tag in ("", "latest") else "IfNotPresent"
-
-
-def _set_all(obj: Object, values: Object) -> None:
-    """setdefault for each value; null counts as absent."""
-    for key, value in values.items():
-        if obj.get(key) is None:
-            obj[key] = value
-
-
-def _containers(spec: Object) -> list[Object]:
-    containers: list[Object] = []
-    for field in ("initContainers", "containers", "ephemeralContainers"):
-        containers += [c for c in spec.get(field) or () if isinstance(c, dict)]
-    return containers
-
-
-def _container(container: Object) -> None:
-    _set_all(container, {
-        "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
-        "imagePullPolicy": _image_policy(container.get("image") or ""), "resources": {},
-    })  # fmt: skip
-    for port in container.get("ports") or ():
-        _set_all(port, {"protocol": "TCP"})
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if container.get(name):
-            _probe(container[name])
-    for variable in container.get("env") or ():
-        reference = (variable.get("valueFrom") or {}).get("fieldRef")
-        if reference:
-            _set_all(reference, {"apiVersion": "v1"})
-    resources = container["resources"]
-    if resources.get("limits"):
-        requests = resources.setdefault("requests", {})
-        for name, amount in resources["limits"].items():
-            requests.setdefault(name, amount)
-
-
-def _probe(probe: Object) -> None:
-    _set_all(probe, {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3})
-    if probe.get("httpGet"):
-        _set_all(probe["httpGet"], {"path": "/", "scheme": "HTTP"})
-
-
-_VOLUME_DEFAULTS: dict[str, Object] = {
-    "secret": {"defaultMode": 420}, "configMap": {"defaultMode": 420}, "projected": {"defaultMode": 420},
-    "downwardAPI": {"defaultMode": 420}, "hostPath": {"type": ""},
-}  # fmt: skip
-
-
-def pod_spec(spec: Object) -> None:
-    """Defaults of a PodSpec, in Pods and in templates."""
-    for container in _containers(spec):
-        _container(container)
-    _set_all(spec, {
-        "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst",
-        "securityContext": {}, "schedulerName": "default-scheduler",
-    })  # fmt: skip
-    for volume in spec.get("volumes") or ():
-        if set(volume) == {"name"}:
-            volume["emptyDir"] = {}
-        for source, values in _VOLUME_DEFAULTS.items():
-            if isinstance(volume.get(source), dict):
-                _set_all(volume[source], values)
-    if spec.get("serviceAccountName") and not spec.get("serviceAccount"):
-        spec["serviceAccount"] = spec["serviceAccountName"]
-
-
-def _pod(obj: Object) -> None:
-    spec = obj.setdefault("spec", {})
-    pod_spec(spec)
-    _set_all(spec, {"enableServiceLinks": True})
-
-
-_NOT_READY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-
-
 def _new_pod(cluster: Cluster, obj: Object) -> None:
-    """What admission plugins and the Pod strategy add to a new Pod."""
+    """What admission plugins and the Pod strategy add to a new Pod. Nothing is refused for a class that is missing."""
+    namespace = obj["metadata"].get("namespace") or ""
+    pod_admission.admit(obj, pod_admission.Surroundings(
+        cluster.storage.list("priorityclasses.scheduling.k8s.io"),
+        cluster.storage.list("runtimeclasses.node.k8s.io"),
+        cluster.storage.list("limitranges", namespace),
+    ))  # fmt: skip
     spec = obj["spec"]
-    priority, policy = _priority(cluster, spec)
-    _set_all(spec, {"priority": priority, "preemptionPolicy": policy})
-    tolerations = list(spec.get("tolerations") or ())
-    for key in _NOT_READY:
-        if not any(_tolerates(t, key) for t in tolerations):
-            entry = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-            tolerations.append(entry)
-    spec["tolerations"] = tolerations
-    _set_all(spec, {"serviceAccountName": "default", "serviceAccount": spec.get("serviceAccountName") or "default"})
     obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
     if spec.get("schedulingGates"):
         obj["status"]["conditions"] = [{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "lastProbeTime": None,
             "lastTransitionTime": None, "message": "Scheduling is blocked due to non-empty scheduling gates",
         }]  # fmt: skip
-
-
-def _tolerates(toleration: Object, key: str) -> bool:
-    effect = toleration.get("effect") or "NoExecute"
-    return toleration.get("key") in (key, None, "") and effect == "NoExecute"
-
-
-def _priority(cluster: Cluster, spec: Object) -> tuple[int, str]:
-    classes = cluster.storage.list("priorityclasses.scheduling.k8s.io")
-    name = spec.get("priorityClassName")
-    builtin = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-    for candidate in classes:
-        if candidate["metadata"]["name"] == name or (not name and candidate.get("globalDefault")):
-            spec["priorityClassName"] = candidate["metadata"]["name"]
-            return candidate.get("value", 0), candidate.get("preemptionPolicy") or "PreemptLowerPriority"
-    return builtin.get(name or "", 0), "PreemptLowerPriority"
 
 
 def qos_class(spec: Object) -> str:
@@ -260,52 +173,52 @@ def _template(obj: Object) -> Object:
     spec: Object = obj.setdefault("spec", {})
     template = spec.setdefault("template", {})
     if isinstance(template.get("spec"), dict):
-        pod_spec(template["spec"])
+        pod_spec.pod_spec(template["spec"])
     template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
     return spec
 
 
 def _deployment(obj: Object) -> None:
     spec = _template(obj)
-    _set_all(spec, {
+    set_missing(spec, {
         "replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600, "strategy": {},
     })  # fmt: skip
     strategy = spec["strategy"]
-    _set_all(strategy, {"type": "RollingUpdate"})
+    set_missing(strategy, {"type": "RollingUpdate"})
     if strategy["type"] == "RollingUpdate":
-        _set_all(strategy, {"rollingUpdate": {}})
-        _set_all(strategy["rollingUpdate"], {"maxUnavailable": "25%", "maxSurge": "25%"})
+        set_missing(strategy, {"rollingUpdate": {}})
+        set_missing(strategy["rollingUpdate"], {"maxUnavailable": "25%", "maxSurge": "25%"})
 
 
 def _replica_set(obj: Object) -> None:
-    _set_all(_template(obj), {"replicas": 1})
+    set_missing(_template(obj), {"replicas": 1})
 
 
 def _stateful_set(obj: Object) -> None:
     spec = _template(obj)
-    _set_all(spec, {
+    set_missing(spec, {
         "replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady", "updateStrategy": {},
     })  # fmt: skip
-    _set_all(spec["updateStrategy"], {"type": "RollingUpdate"})
+    set_missing(spec["updateStrategy"], {"type": "RollingUpdate"})
     if spec["updateStrategy"]["type"] == "RollingUpdate":
-        _set_all(spec["updateStrategy"], {"rollingUpdate": {"partition": 0}})
+        set_missing(spec["updateStrategy"], {"rollingUpdate": {"partition": 0}})
 
 
 def _daemon_set(obj: Object) -> None:
     spec = _template(obj)
-    _set_all(spec, {"revisionHistoryLimit": 10, "updateStrategy": {}})
-    _set_all(spec["updateStrategy"], {"type": "RollingUpdate"})
+    set_missing(spec, {"revisionHistoryLimit": 10, "updateStrategy": {}})
+    set_missing(spec["updateStrategy"], {"type": "RollingUpdate"})
     if spec["updateStrategy"]["type"] == "RollingUpdate":
-        _set_all(spec["updateStrategy"], {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
+        set_missing(spec["updateStrategy"], {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}})
 
 
 def _job_spec(spec: Object, labels: Object | None = None) -> None:
     pod = (spec.get("template") or {}).get("spec")
     if isinstance(pod, dict):
-        pod_spec(pod)
+        pod_spec.pod_spec(pod)
     if spec.get("completions") is None and spec.get("parallelism") is None:
-        _set_all(spec, {"completions": 1})
-    _set_all(spec, {
+        set_missing(spec, {"completions": 1})
+    set_missing(spec, {
         "parallelism": 1, "backoffLimit": 6, "completionMode": "NonIndexed", "suspend": False,
         "podReplacementPolicy": "TerminatingOrFailed",
     })  # fmt: skip
@@ -326,25 +239,25 @@ def _job(obj: Object) -> None:
 
 def _cron_job(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
-    _set_all(spec, {
+    set_missing(spec, {
         "concurrencyPolicy": "Allow", "suspend": False, "successfulJobsHistoryLimit": 3, "failedJobsHistoryLimit": 1,
     })  # fmt: skip
     pod = (((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}).get("spec")
     if isinstance(pod, dict):
-        pod_spec(pod)
+        pod_spec.pod_spec(pod)
 
 
 def _service(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
-    _set_all(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
+    set_missing(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
     if spec["type"] == "ExternalName":
         return
-    _set_all(spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
+    set_missing(spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
     if not spec.get("clusterIP"):
         spec["clusterIP"] = _cluster_ip(obj["metadata"].get("uid") or "")
     spec.setdefault("clusterIPs", [spec["clusterIP"]])
     for port in spec.get("ports") or ():
-        _set_all(port, {"protocol": "TCP", "targetPort": port.get("port")})
+        set_missing(port, {"protocol": "TCP", "targetPort": port.get("port")})
 
 
 def _cluster_ip(uid: str) -> str:
@@ -359,12 +272,7 @@ def _secret(obj: Object) -> None:
 
     for key, value in (obj.pop("stringData", None) or {}).items():
         obj.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
-    _set_all(obj, {"type": "Opaque"})
-
-
-def _namespace(obj: Object) -> None:
-    labels = obj["metadata"].get("labels") or {}
-    obj["metadata"]["labels"] = {**labels, _NAMESPACE_LABEL: obj["metadata"]["name"]}
+    set_missing(obj, {"type": "Opaque"})
 
 
 def _webhooks(mutating: bool) -> Callable[[Object], None]:
@@ -376,43 +284,17 @@ def _webhooks(mutating: bool) -> Callable[[Object], None]:
 
 
 def _webhook(webhook: Object, mutating: bool) -> None:
-    _set_all(webhook, {
+    set_missing(webhook, {
         "failurePolicy": "Fail", "matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {},
         "timeoutSeconds": 10,
     })  # fmt: skip
     if mutating:
-        _set_all(webhook, {"reinvocationPolicy": "Never"})
+        set_missing(webhook, {"reinvocationPolicy": "Never"})
     for rule in webhook.get("rules") or ():
-        _set_all(rule, {"scope": "*"})
+        set_missing(rule, {"scope": "*"})
     service = (webhook.get("clientConfig") or {}).get("service")
     if service:
-        _set_all(service, {"port": 443})
-
-
-def _storage_class(obj: Object) -> None:
-    _set_all(obj, {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"})
-
-
-def _claim(obj: Object) -> None:
-    _set_all(obj.setdefault("spec", {}), {"volumeMode": "Filesystem"})
-    _set_all(obj.setdefault("status", {}), {"phase": "Pending"})
-
-
-def _volume(obj: Object) -> None:
-    _set_all(obj.setdefault("spec", {}), {"volumeMode": "Filesystem", "persistentVolumeReclaimPolicy": "Retain"})
-    _set_all(obj.setdefault("status", {}), {"phase": "Pending"})
-
-
-def _priority_class(obj: Object) -> None:
-    _set_all(obj, {"preemptionPolicy": "PreemptLowerPriority"})
-
-
-def _node(obj: Object) -> None:
-    """allocatable equals capacity unless the kubelet says otherwise."""
-    obj.setdefault("spec", {})
-    status = obj.get("status")
-    if isinstance(status, dict) and status.get("capacity") and not status.get("allocatable"):
-        status["allocatable"] = dict(status["capacity"])
+        set_missing(service, {"port": 443})
 
 
 def _crd(obj: Object) -> None:
@@ -422,11 +304,14 @@ def _crd(obj: Object) -> None:
 
 _Setter = Callable[[Any], None]
 _SETTERS: dict[str, _Setter] = {
-    "pods": _pod, "namespaces": _namespace, "nodes": _node, "services": _service, "secrets": _secret,
-    "persistentvolumeclaims": _claim, "persistentvolumes": _volume, "replicationcontrollers": _replica_set,
+    "pods": pod_spec.pod, "namespaces": cluster_objects.namespace, "nodes": cluster_objects.node,
+    "services": _service, "secrets": _secret,
+    "persistentvolumeclaims": cluster_objects.claim, "persistentvolumes": cluster_objects.volume,
+    "replicationcontrollers": _replica_set,
     "deployments.apps": _deployment, "replicasets.apps": _replica_set, "statefulsets.apps": _stateful_set,
     "daemonsets.apps": _daemon_set, "jobs.batch": _job, "cronjobs.batch": _cron_job,
-    "storageclasses.storage.k8s.io": _storage_class, "priorityclasses.scheduling.k8s.io": _priority_class,
+    "storageclasses.storage.k8s.io": cluster_objects.storage_class,
+    "priorityclasses.scheduling.k8s.io": cluster_objects.priority_class,
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks(True),
     "validatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks(False),
     "customresourcedefinitions.apiextensions.k8s.io": _crd,

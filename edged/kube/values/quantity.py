@@ -103,6 +103,13 @@ def canonical(text: object) -> str:
     return _decimal_text(value, form)
 
 
+def text_of(nanos: int, *, binary: bool = False) -> str:
+    """Nano-units as Kubernetes prints them. `binary`: with Ki, Mi ... where it is a whole number of units."""
+    if binary and abs(nanos) >= 1024 * NANO and nanos % NANO == 0:
+        return _binary_text(nanos // NANO)
+    return _decimal_text(nanos, "decimal")
+
+
 def _binary_text(value: int) -> str:
     shift = 0
     while shift < 60 and value % 1024 == 0:

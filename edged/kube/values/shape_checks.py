@@ -23,8 +23,9 @@ SHAPES: Final[Mapping[str, type]] = {
     "PersistentVolumeClaim": shapes.PersistentVolumeClaim, "CSIStorageCapacity": shapes.CSIStorageCapacity,
     "PodDisruptionBudget": shapes.PodDisruptionBudget, "Service": shapes.PlainSelecting,
     "ReplicationController": shapes.PlainSelecting, "ReplicaSet": shapes.Workload, "StatefulSet": shapes.Workload,
+    "RuntimeClass": shapes.RuntimeClass, "LimitRange": shapes.LimitRange,
 }  # fmt: skip
-"""Kind -> what the scheduler reads of its objects."""
+"""Kind -> what the scheduler, or a simulation of it, reads of its objects."""
 
 _LONGEST_NAME: Final = 253
 _WORDS: Final[Mapping[type, str]] = {

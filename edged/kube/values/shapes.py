@@ -85,6 +85,7 @@ class PreferredSchedulingTerm(TypedDict, total=False):
 
 
 class ContainerPort(TypedDict, total=False):
+    containerPort: int
     hostIP: str
     hostPort: int
     protocol: str
@@ -129,6 +130,8 @@ class PodAffinityTerm(TypedDict, total=False):
     namespaces: list[str]
     namespaceSelector: LabelSelector
     topologyKey: str
+    matchLabelKeys: list[str]
+    mismatchLabelKeys: list[str]
 
 
 class WeightedPodAffinityTerm(TypedDict, total=False):
@@ -154,6 +157,7 @@ class Toleration(TypedDict, total=False):
     operator: str
     value: str
     effect: str
+    tolerationSeconds: int
 
 
 class SchedulingGate(TypedDict):
@@ -192,12 +196,26 @@ class DiskSource(TypedDict, total=False):
     volumeID: str
 
 
+class TemplateMeta(TypedDict, total=False):
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+
+class ClaimTemplate(TypedDict, total=False):
+    metadata: TemplateMeta
+    spec: ClaimSpec
+
+
+class EphemeralSource(TypedDict, total=False):
+    volumeClaimTemplate: ClaimTemplate
+
+
 class Volume(TypedDict, total=False):
     """The kinds of disks are read by name (scheduling/objects/pod_volumes.py)."""
 
     name: str
     persistentVolumeClaim: ClaimSource
-    ephemeral: dict[str, object]
+    ephemeral: EphemeralSource
     image: ImageSource
     awsElasticBlockStore: DiskSource
     azureDisk: DiskSource
@@ -218,6 +236,7 @@ class PodSpec(TypedDict, total=False):
     initContainers: list[Container]
     ephemeralContainers: list[Container]
     resources: Resources
+    runtimeClassName: str
     overhead: Quantities
     tolerations: list[Toleration]
     nodeSelector: dict[str, str]
@@ -267,6 +286,7 @@ class ContainerImage(TypedDict, total=False):
 
 
 class NodeStatus(TypedDict, total=False):
+    capacity: Quantities
     allocatable: Quantities
     conditions: list[Condition]
     images: list[ContainerImage]
@@ -362,6 +382,8 @@ class DriverLimit(TypedDict, total=False):
 class CSINodeDriver(TypedDict, total=False):
     name: Required[str]
     allocatable: DriverLimit
+    nodeID: str
+    topologyKeys: list[str]
 
 
 class CSINodeSpec(TypedDict, total=False):
@@ -445,10 +467,48 @@ class PodDisruptionBudget(TypedDict, total=False):
 class PriorityClass(TypedDict, total=False):
     metadata: Required[ObjectMeta]
     value: int
+    globalDefault: bool
+    preemptionPolicy: str
 
 
 class Namespace(TypedDict, total=False):
     metadata: Required[ObjectMeta]
+
+
+# --- what the API server completes Pods by
+
+
+class Overhead(TypedDict, total=False):
+    podFixed: Quantities
+
+
+class RuntimePlacement(TypedDict, total=False):
+    nodeSelector: dict[str, str]
+    tolerations: list[Toleration]
+
+
+class RuntimeClass(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    overhead: Overhead
+    scheduling: RuntimePlacement
+
+
+class LimitRangeItem(TypedDict, total=False):
+    type: str
+    max: Quantities
+    min: Quantities
+    default: Quantities
+    defaultRequest: Quantities
+    maxLimitRequestRatio: Quantities
+
+
+class LimitRangeSpec(TypedDict, total=False):
+    limits: list[LimitRangeItem]
+
+
+class LimitRange(TypedDict, total=False):
+    metadata: Required[ObjectMeta]
+    spec: LimitRangeSpec
 
 
 # --- answers

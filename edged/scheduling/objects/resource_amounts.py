@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from edged.kube.values.container_amounts import Amounts, add, raise_to, sum_of_containers
 from edged.kube.values.quantity import NANO, nano, to_milli, to_units
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     RequestOf = Callable[[Container], "Amounts"]
 
-Amounts = dict[str, int]  # resource name -> nano-units
 Resources = dict[str, int]  # resource name -> milli-units for cpu, units for all else
 
 # What scoring assumes for a container that does not say.
@@ -68,38 +68,6 @@ def allocatable(quantities: Mapping[str, object] | None) -> Resources:
     return result
 
 
-def _add(total: Amounts, more: Amounts) -> None:
-    for name, value in more.items():
-        total[name] = total.get(name, 0) + value
-
-
-def _maximum(total: Amounts, other: Amounts) -> None:
-    for name, value in other.items():
-        if name not in total or value > total[name]:
-            total[name] = value
-
-
-def _sum(spec: PodSpec, request_of: RequestOf) -> Amounts:
-    """Containers and sidecars together, or the peak while init containers run, whichever is more."""
-    total: Amounts = {}
-    for container in spec.get("containers") or ():
-        _add(total, request_of(container))
-    sidecars: Amounts = {}
-    peak: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        own = request_of(container)
-        if container.get("restartPolicy") == "Always":
-            _add(total, own)
-            _add(sidecars, own)
-            _maximum(peak, sidecars)
-        else:
-            own = dict(own)
-            _add(own, sidecars)
-            _maximum(peak, own)
-    _maximum(total, peak)
-    return total
-
-
 def _spec_request(container: Container) -> Amounts:
     return amounts((container.get("resources") or {}).get("requests"))
 
@@ -143,13 +111,13 @@ def _resized_statuses(status: PodStatus) -> dict[str, ContainerStatus]:
 def _container_sums(spec: PodSpec, status: PodStatus | None, assumed: Amounts) -> Amounts:
     """The sum from the spec alone, or for assigned Pods the largest of spec, actuated and allocated sums."""
     if not status or status_of_resources(status) is None:
-        return _sum(spec, _with_assumed(_spec_request, assumed))
+        return sum_of_containers(spec, _with_assumed(_spec_request, assumed))
     infeasible = _resize_infeasible(status)
     total: Amounts = {}
     for sums in _status_sums(spec, status, assumed, infeasible):
-        _maximum(total, sums)
+        raise_to(total, sums)
     if not infeasible:
-        _maximum(total, _sum(spec, _with_assumed(_spec_request, assumed)))
+        raise_to(total, sum_of_containers(spec, _with_assumed(_spec_request, assumed)))
     return total
 
 
@@ -175,7 +143,10 @@ def _status_sums(
         given = (told.get("resources") or {}).get("requests") if told else None
         return amounts(given) if given else allocated(container)
 
-    return _sum(spec, _with_assumed(allocated, assumed)), _sum(spec, _with_assumed(actuated, assumed))
+    return (
+        sum_of_containers(spec, _with_assumed(allocated, assumed)),
+        sum_of_containers(spec, _with_assumed(actuated, assumed)),
+    )
 
 
 def _pod_level(spec: PodSpec, status: PodStatus | None = None) -> Amounts:
@@ -186,8 +157,8 @@ def _pod_level(spec: PodSpec, status: PodStatus | None = None) -> Amounts:
     if not given or status is None or resources is None:
         return given
     total = {} if _resize_infeasible(status) else given
-    _maximum(total, _supported(resources.get("requests")))
-    _maximum(total, _supported(status.get("allocatedResources")))
+    raise_to(total, _supported(resources.get("requests")))
+    raise_to(total, _supported(status.get("allocatedResources")))
     return total
 
 
@@ -197,7 +168,7 @@ def _supported(quantities: Mapping[str, object] | None) -> Amounts:
 
 def _finish(total: Amounts, pod_level: Amounts, spec: PodSpec) -> Amounts:
     total.update(pod_level)
-    _add(total, amounts(spec.get("overhead")))
+    add(total, amounts(spec.get("overhead")))
     return total
 
 

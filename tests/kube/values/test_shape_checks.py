@@ -104,7 +104,8 @@ def test_what_passes_can_be_read() -> None:
 
 
 def test_every_kind_has_a_shape() -> None:
-    assert set(SHAPES) == {*PARSERS, "Node", "Pod", "PodDisruptionBudget", "PriorityClass"}
+    completing = {"PriorityClass", "RuntimeClass", "LimitRange"}
+    assert set(SHAPES) == {*PARSERS, "Node", "Pod", "PodDisruptionBudget", *completing}
 
 
 NODE = {"metadata": {"name": "n", "labels": {"cpu": "abc"}}, "status": {"allocatable": {"pods": "10", "cpu": "abc"}}}

@@ -1,0 +1,124 @@
+"""Defaults of the fields of a PodSpec, in Pods and in templates, and those that only Pods get. Pure; in place.
+
+What is not of the expected type stays as it is: to refuse it is the work of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+Object = dict[str, Any]
+
+
+def set_missing(obj: Object, values: Mapping[str, object]) -> None:
+    """setdefault for each value; null counts as absent."""
+    for key, value in values.items():
+        if obj.get(key) is None:
+            obj[key] = value
+
+
+def objects_in(value: object) -> Iterator[Object]:
+    """The objects in a list."""
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
+
+def object_at(obj: Object, key: str) -> Object:
+    """The object in a field; an empty one that belongs to nobody where there is none."""
+    value = obj.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+# --- every PodSpec
+
+
+def pod_spec(spec: Object) -> None:
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for container in objects_in(spec.get(field)):
+            _container(container)
+    set_missing(spec, {
+        "restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst",
+        "securityContext": {}, "schedulerName": "default-scheduler",
+    })  # fmt: skip
+    for volume in objects_in(spec.get("volumes")):
+        _volume(volume)
+    name = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if name:
+        spec["serviceAccountName"] = spec["serviceAccount"] = name
+
+
+def _container(container: Object) -> None:
+    set_missing(container, {
+        "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+        "imagePullPolicy": _image_policy(container.get("image")), "resources": {},
+    })  # fmt: skip
+    for port in objects_in(container.get("ports")):
+        set_missing(port, {"protocol": "TCP"})
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if object_at(container, name):
+            _probe(container[name])
+    for variable in objects_in(container.get("env")):
+        reference = object_at(object_at(variable, "valueFrom"), "fieldRef")
+        if reference:
+            set_missing(reference, {"apiVersion": "v1"})
+
+
+def _image_policy(image: object) -> str:
+    """Always for `latest` and for images without tag or digest."""
+    name = image.rpartition("/")[2] if isinstance(image, str) else ""
+    if "@" in name:
+        return "IfNotPresent"
+    tag = name.partition(":")[2]
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _probe(probe: Object) -> None:
+    set_missing(probe, {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3})
+    if object_at(probe, "httpGet"):
+        set_missing(probe["httpGet"], {"path": "/", "scheme": "HTTP"})
+
+
+_VOLUME_DEFAULTS: Final[dict[str, Object]] = {
+    "secret": {"defaultMode": 420}, "configMap": {"defaultMode": 420}, "projected": {"defaultMode": 420},
+    "downwardAPI": {"defaultMode": 420}, "hostPath": {"type": ""},
+}  # fmt: skip
+
+
+def _volume(volume: Object) -> None:
+    if set(volume) == {"name"}:
+        volume["emptyDir"] = {}
+    for source, values in _VOLUME_DEFAULTS.items():
+        if isinstance(volume.get(source), dict):
+            set_missing(volume[source], values)
+    template = object_at(object_at(volume, "ephemeral"), "volumeClaimTemplate")
+    if object_at(template, "spec"):
+        set_missing(template["spec"], {"volumeMode": "Filesystem"})
+
+
+# --- Pods alone
+
+
+def pod(obj: Object) -> None:
+    """A Pod: what its spec gets as every PodSpec does, requests of limits, ports of the host's network."""
+    spec: Object = obj.setdefault("spec", {})
+    pod_spec(spec)
+    set_missing(spec, {"enableServiceLinks": True})
+    for field in ("containers", "initContainers"):
+        for container in objects_in(spec.get(field)):
+            _requests_of_limits(container)
+            if spec.get("hostNetwork") is True:
+                _ports_of_the_host(container)
+
+
+def _requests_of_limits(container: Object) -> None:
+    resources = object_at(container, "resources")
+    if object_at(resources, "limits"):
+        set_missing(resources, {"requests": {}})
+        for name, amount in resources["limits"].items():
+            object_at(resources, "requests").setdefault(name, amount)
+
+
+def _ports_of_the_host(container: Object) -> None:
+    for port in objects_in(container.get("ports")):
+        if not port.get("hostPort") and port.get("containerPort"):
+            port["hostPort"] = port["containerPort"]
