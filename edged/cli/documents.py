@@ -6,7 +6,7 @@ Called by `edged schedule simulate` and `edged policy`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +18,59 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 MOST_BYTES: Final = 512 << 20
 
 
-def documents(names: Iterable[str]) -> Iterator[tuple[object, str]]:
-    """(document, where it is) of files, folders (their .yaml, .yml and .json, in order of name) and "-". Raises
-    ConfigError: file, document, problem."""
+def documents(names: Iterable[str], skip: Callable[[str, str], None] | None = None) -> Iterator[tuple[object, str]]:
+    """(document, where it is) of files, folders (their .yaml, .yml and .json and those of folders in them, in order of
+    name) and "-". Raises ConfigError: file, document, problem.
+
+    `skip(why, file)` is told of each file of a folder that cannot be read, and the others are read; without it such a
+    file is an error.
+    """
     for name in names:
         if name == "-":
             yield from parsed(read_stdin(), "stdin")
         elif Path(name).is_dir():
-            found = sorted(path for path in Path(name).iterdir() if path.suffix in SUFFIXES and path.is_file())
+            found = list(_files(Path(name), set(), skip))
             if not found:
                 raise ConfigError(f"{name}: no file in this folder ends in {', '.join(SUFFIXES)}")
             for path in found:
-                yield from parsed(read(path), str(path))
+                yield from _of_folder(path, skip)
         else:
             yield from parsed(read(Path(name)), name)
+
+
+def _files(folder: Path, seen: set[tuple[int, int]], skip: Callable[[str, str], None] | None) -> Iterator[Path]:
+    """Each file once, also where links lead to it twice or in a circle. What begins with a dot is left alone."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        _refuse(skip, error.strerror or "cannot be read", str(folder), error)
+        return
+    for path in entries:
+        is_folder = path.is_dir()
+        if path.name.startswith(".") or not (is_folder or (path.suffix in SUFFIXES and path.is_file())):
+            continue
+        status = path.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if is_folder:
+            yield from _files(path, seen, skip)
+        else:
+            yield path
+
+
+def _of_folder(path: Path, skip: Callable[[str, str], None] | None) -> Iterator[tuple[object, str]]:
+    """What stands before a mistake counts too, as with kubectl."""
+    try:
+        yield from parsed(read(path), str(path))
+    except ConfigError as error:
+        _refuse(skip, "skipped, because it cannot be read", str(error), error)
+
+
+def _refuse(skip: Callable[[str, str], None] | None, why: str, where: str, error: Exception) -> None:
+    if skip is None:
+        raise error if isinstance(error, ConfigError) else ConfigError(f"{where}: {why}") from error
+    skip(why, where)
 
 
 def read_stdin() -> bytes:

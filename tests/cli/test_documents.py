@@ -78,3 +78,29 @@ def test_objects_of_json_may_follow_each_other(tmp_path: Path):
     path = tmp_path / "a.json"
     path.write_text('{"x": 1}\n{"x": 2}\n{"x": 3}')
     assert [document for document, _ in read(path)] == [{"x": 1}, {"x": 2}, {"x": 3}]
+
+
+def test_folders_are_read_with_those_in_them_and_each_file_once(tmp_path: Path):
+    inner = tmp_path / "b" / "c"
+    inner.mkdir(parents=True)
+    (tmp_path / "a.yaml").write_text("x: 0")
+    (inner / "d.yaml").write_text("x: 1")
+    (inner / "back").symlink_to(tmp_path)
+    (tmp_path / "z.yaml").symlink_to(inner / "d.yaml")
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nothing")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "e.yaml").write_text("x: 2")
+    assert [document for document, _ in read(tmp_path)] == [{"x": 0}, {"x": 1}]
+
+
+def test_what_cannot_be_read_in_a_folder_is_skipped_by_who_can_say_so(tmp_path: Path):
+    (tmp_path / "a.yaml").write_bytes(b"\x00\xff\xfe")
+    (tmp_path / "b.yaml").write_text("x: 1\n---\n{{ .Values.x }}: [\n")
+    (tmp_path / "c.json").write_bytes(b'\xef\xbb\xbf{"x": 2}')
+    with pytest.raises(ConfigError, match=r"a\.yaml"):
+        read(tmp_path)
+    told: list[tuple[str, str]] = []
+    found = documents([str(tmp_path)], lambda why, where: told.append((why, where)))
+    assert [document for document, _ in found] == [{"x": 1}, {"x": 2}]
+    assert [why for why, _ in told] == ["skipped, because it cannot be read"] * 2
+    assert [where.split(":")[0] for _, where in told] == [f"{tmp_path}/a.yaml", f"{tmp_path}/b.yaml"]

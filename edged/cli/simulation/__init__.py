@@ -140,9 +140,7 @@ async def _run(args: argparse.Namespace, say: Progress) -> Comparison:
         state = inputs.read_state(args.files, say)
     if not state.nodes:
         raise ConfigError("the input has no Node; add the output of `kubectl get nodes -o yaml`")
-    if state.ignored:
-        told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
-        notes.append(f"ignored: {told}")
+    notes += inputs.told_of_ignored(state)
     profiles = Profiles(args, state, say)
     if profiles.plain.settings.extenders:
         notes.append(_not_called(len(profiles.plain.settings.extenders), profiles.plain.source))
@@ -157,7 +155,7 @@ async def _run(args: argparse.Namespace, say: Progress) -> Comparison:
     finally:
         profiles.close()
     say("comparing")
-    return Comparison(state, before, after, said, notes, wish.source)
+    return Comparison(state, before, after, said, notes + after_state.notes.lines(), wish.source)
 
 
 def _not_called(extenders: int, source: str) -> str:
@@ -166,16 +164,19 @@ def _not_called(extenders: int, source: str) -> str:
 
 def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     """What was changed, in words."""
-    from edged.cli.documents import documents
+    from edged.cli.simulation.inputs import added_documents
     from edged.scheduling.simulation import changes
+    from edged.scheduling.simulation.added_nodes import add_nodes
+    from edged.scheduling.simulation.added_objects import add_pods
+    from edged.scheduling.simulation.completion import complete_around_pods
 
     wanted: list[tuple[str, Callable[[], str]]] = [
         *(("--drain", partial(changes.drain, state, name)) for name in args.drain),
         *(("--cordon", partial(changes.cordon, state, name)) for name in args.cordon),
         *(("--remove-node", partial(changes.remove_node, state, name)) for name in args.remove_node),
-        *(("--add-nodes", partial(changes.add_nodes, state, count, name)) for count, name in args.add_nodes),
+        *(("--add-nodes", partial(add_nodes, state, count, name)) for count, name in args.add_nodes),
         *(("--scale", partial(changes.scale, state, name, count)) for name, count in args.scale),
-        *(("--add-pods", partial(changes.add_pods, state, documents([name]))) for name in args.add_pods),
+        *(("--add-pods", partial(add_pods, state, added_documents(name, state))) for name in args.add_pods),
         *(("--reschedule", partial(changes.reschedule, state, which)) for which in args.reschedule),
     ]
     said = []
@@ -187,6 +188,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
             raise ConfigError(f"{option}: {error.message + near if near else error}") from error
         except ConfigError as error:
             raise ConfigError(f"{option}: {error}") from error
+    complete_around_pods(state)
     return said
 
 

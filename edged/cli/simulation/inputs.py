@@ -6,7 +6,7 @@ Fills a ClusterState (edged/scheduling/simulation/cluster_state.py), which knows
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,8 @@ from edged.errors import PeerError
 from edged.kube.config import KubernetesConfig
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.completion import complete
+from edged.scheduling.simulation.workloads import MAKERS
 
 CHUNK: Final = 500
 LARGE_YAML: Final = 1 << 20
@@ -40,8 +42,16 @@ LIVE: Final = {
     "VolumeAttachment": GroupVersionResource("storage.k8s.io", "v1", "volumeattachments"),
     "PodDisruptionBudget": GroupVersionResource("policy", "v1", "poddisruptionbudgets"),
     "PriorityClass": GroupVersionResource("scheduling.k8s.io", "v1", "priorityclasses"),
+    "RuntimeClass": GroupVersionResource("node.k8s.io", "v1", "runtimeclasses"),
+    "LimitRange": GroupVersionResource("", "v1", "limitranges"),
 }
 NEEDED: Final = ("Node", "Pod")
+NOT_DONE: Final = {
+    "ResourceQuota": "not enforced: ResourceQuotas",
+    "MutatingWebhookConfiguration": "not called: mutating webhooks, which may change Pods that are added",
+    "MutatingAdmissionPolicyBinding": "not applied: mutating admission policies, which may change Pods that are added",
+}
+"""Kind -> what the API server would have done."""
 
 
 def read_state(names: Iterable[str], say: Progress) -> ClusterState:
@@ -49,11 +59,28 @@ def read_state(names: Iterable[str], say: Progress) -> ClusterState:
     state = ClusterState()
     for name in names:
         _announce(Path(name), say)
-        for document, where in documents([name]):
+        for document, where in documents([name], state.notes.add):
             say(f"reading {where}")
             state.add_document(document, where)
-    state.complete_pods()
+    complete(state)
     return state
+
+
+def added_documents(name: str, state: ClusterState) -> Iterator[tuple[object, str]]:
+    """The documents of a file whose objects are to be added."""
+    return documents([name], state.notes.add)
+
+
+def told_of_ignored(state: ClusterState) -> list[str]:
+    """What the objects mean that were not looked at."""
+    if not state.ignored:
+        return []
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
+    found = [f"ignored: {told}"]
+    if workloads := sorted(state.ignored.keys() & MAKERS.keys()):
+        found.append(f"no Pods are made of a {' or '.join(workloads)} of the input; --add-pods makes them")
+    found += [text for kind, text in NOT_DONE.items() if kind in state.ignored]
+    return found
 
 
 def _announce(path: Path, say: Progress) -> None:
@@ -86,7 +113,7 @@ async def read_live(kubernetes: KubernetesConfig, say: Progress) -> tuple[Cluste
                 problems.append(f"{resource} not read: {error}")
     finally:
         await client.aclose()
-    state.complete_pods()
+    complete(state)
     return state, problems
 
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.explain.records import nodes_of
-from edged.scheduling.simulation.cluster_state import ClusterState, node_of
+from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.pod_objects import node_of
 from edged.scheduling.simulation.simulation import Fate, Outcome, offline_summary
 
 CHANGES: Final = {

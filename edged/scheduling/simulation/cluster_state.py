@@ -1,33 +1,45 @@
 """A cluster as plain objects: what a simulation starts from. Pure: documents come decoded.
 
-Takes what people have: objects and Lists as `kubectl get -o yaml` prints them, and the export of
+Takes what people have: objects and Lists as `kubectl get -o yaml` prints them, arrays of objects, and the export of
 kube-scheduler-simulator (`{"pods": [...], "nodes": [...], "pvs": ...}`). Kinds that no scheduling decision looks at
-are counted in `ignored`. What-if changes are in changes.py.
+are counted in `ignored`; what is no object is skipped, and `notes` name it. What the API server would have filled in is
+added by completion.py, what-if changes are in changes.py.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName, key_of
 from edged.kube.values.shape_checks import SHAPES, problem
-
-Object = dict[str, Any]
+from edged.scheduling.simulation.notes import Notes
+from edged.scheduling.simulation.pod_objects import Object, has_ended, node_of
 
 CLUSTER_SCOPED: Final = frozenset(
     {"Node", "Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "CSINode", "CSIDriver",
-     "VolumeAttachment"}
+     "VolumeAttachment", "RuntimeClass"}
 )  # fmt: skip
 KINDS: Final = frozenset(SHAPES)
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(KINDS, ("",)),
+    **dict.fromkeys(("StorageClass", "CSINode", "CSIDriver", "CSIStorageCapacity", "VolumeAttachment"),
+                    ("storage.k8s.io",)),
+    **dict.fromkeys(("ReplicaSet", "StatefulSet", "Deployment", "DaemonSet"), ("apps", "extensions")),
+    **dict.fromkeys(("Job", "CronJob"), ("batch",)),
+    "PodTemplate": ("",),
+    "PodDisruptionBudget": ("policy",), "PriorityClass": ("scheduling.k8s.io",), "RuntimeClass": ("node.k8s.io",),
+}  # fmt: skip
+"""The API groups that a kind is known in: a Node of longhorn.io is none, a Service of serving.knative.dev neither."""
 EXPORT_KEYS: Final = {
     "pods": "Pod", "nodes": "Node", "pvs": "PersistentVolume", "pvcs": "PersistentVolumeClaim",
     "storageClasses": "StorageClass", "priorityClasses": "PriorityClass", "namespaces": "Namespace",
 }  # fmt: skip
 SCHEDULER_CONFIG: Final = "KubeSchedulerConfiguration"
-SYSTEM_PRIORITIES: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+NO_KIND: Final = "skipped, because it has no kind"
+TWICE: Final = "in the input more than once, with differences; the newest counts, or else the last"
 
 
 class ClusterState:
@@ -37,6 +49,7 @@ class ClusterState:
         self.objects: dict[str, dict[NamespacedName, Object]] = {kind: {} for kind in KINDS}
         self.scheduler_config: Object | None = None
         self.ignored: Counter[str] = Counter()
+        self.notes = Notes()
 
     def of(self, kind: str) -> dict[NamespacedName, Object]:
         return self.objects[kind]
@@ -54,76 +67,97 @@ class ClusterState:
         other = ClusterState()
         other.objects = {kind: dict(objects) for kind, objects in self.objects.items()}
         other.scheduler_config = self.scheduler_config
-        other.ignored = self.ignored.copy()
+        other.ignored, other.notes = self.ignored.copy(), self.notes.copy()
         return other
 
     def put(self, kind: str, obj: Object) -> None:
         self.objects[kind][key_of(obj)] = obj
 
     def add_document(self, document: object, where: str) -> None:
-        """An object, a List, or an export. A later object replaces one of the same name. Raises ConfigError that
-        starts with `where`."""
+        """An object, a List, an array of those, or an export. Raises ConfigError that starts with `where`."""
+        for obj, kind, place in self.objects_in(document, where):
+            self._add_object(obj, kind, place)
+
+    def objects_in(self, document: object, where: str) -> Iterator[tuple[Object, str, str]]:
+        """(object, kind, where) of a document; what is none is noted. Takes a configuration of the scheduler along."""
         if document is None:
             return
-        if not isinstance(document, dict):
-            raise ConfigError(f"{where}: not a Kubernetes object but {type(document).__name__}")
-        kind = document.get("kind")
-        if kind is None and not EXPORT_KEYS.keys().isdisjoint(document):
-            self._add_export(document, where)
-        elif not isinstance(kind, str):
-            raise ConfigError(f"{where}: no kind, and no export of kube-scheduler-simulator either")
+        if isinstance(document, list):
+            for number, item in enumerate(document):
+                yield from self.objects_in(item, f"{where}: [{number}]")
+            return
+        kind = document.get("kind") if isinstance(document, dict) else None
+        if not isinstance(document, dict) or (kind is not None and not isinstance(kind, str)):
+            self.notes.add(NO_KIND, where)
+        elif kind is None:
+            yield from self._exported(document, where)
         elif kind.endswith("List") and isinstance(document.get("items"), list | None):
             for number, item in enumerate(document.get("items") or ()):
-                self._add_item(item, kind.removesuffix("List"), f"{where}: items[{number}]")
+                yield from self._item(item, kind.removesuffix("List"), document, f"{where}: items[{number}]")
         elif kind == SCHEDULER_CONFIG:
             self.scheduler_config = document
         else:
-            self._add_object(document, kind, where)
+            yield document, kind, where
 
-    def _add_export(self, document: Mapping[str, Any], where: str) -> None:
-        for key, kind in EXPORT_KEYS.items():
-            items = document.get(key)
-            if not isinstance(items, list | None):
-                raise ConfigError(f"{where}: {key}: must be a list")
-            for number, item in enumerate(items or ()):
-                self._add_item(item, kind, f"{where}: {key}[{number}]")
+    def _exported(self, document: Object, where: str) -> Iterator[tuple[Object, str, str]]:
+        found = [key for key in EXPORT_KEYS if key in document]
+        if not found or not all(isinstance(document[key], list | None) for key in found):
+            self.notes.add(NO_KIND, where)
+            return
+        for key in found:
+            for number, item in enumerate(document[key] or ()):
+                yield from self._item(item, EXPORT_KEYS[key], {}, f"{where}: {key}[{number}]")
         if document.get("schedulerConfig"):
             self.scheduler_config = document["schedulerConfig"]
 
-    def _add_item(self, item: object, kind: str, where: str) -> None:
-        """Items of typed lists carry no kind of their own."""
+    def _item(self, item: object, kind: str, of: Object, where: str) -> Iterator[tuple[Object, str, str]]:
+        """Items of typed lists carry neither a kind nor a version of their own."""
         if not isinstance(item, dict):
             raise ConfigError(f"{where}: not an object")
         own = item.get("kind") or kind
-        if not own:
+        if not own or not isinstance(own, str):
             raise ConfigError(f"{where}.kind: is required")
-        self._add_object(item, own, where)
+        if kind and not item.get("apiVersion") and isinstance(of.get("apiVersion"), str):
+            item = {**item, "apiVersion": of["apiVersion"]}
+        yield item, own, where
 
     def _add_object(self, obj: Object, kind: str, where: str) -> None:
-        if kind not in KINDS:
-            self.ignored[kind] += 1
+        if kind not in KINDS or not is_of_its_group(obj, kind):
+            self.ignored[name_of_kind(obj, kind)] += 1
             return
-        metadata = obj.get("metadata")
-        if not isinstance(metadata, dict) or metadata.get("name") in (None, ""):
-            raise ConfigError(f"{where}: {kind} without metadata.name")
-        if kind not in CLUSTER_SCOPED and not metadata.get("namespace"):
-            obj = {**obj, "metadata": {**metadata, "namespace": "default"}}
-        check(obj, kind, where)
-        self.put(kind, complete(obj, self) if kind == "Pod" else obj)
-
-    def priority(self, class_name: str) -> int | None:
-        """What admission would resolve a priorityClassName to; None: no such class is known."""
-        obj = self.of("PriorityClass").get(NamespacedName("", class_name))
-        return SYSTEM_PRIORITIES.get(class_name) if obj is None else int(obj.get("value") or 0)
-
-    def complete_pods(self) -> None:
-        """Priorities of Pods that came before their PriorityClass did."""
-        for key, pod in self.pods.items():
-            self.pods[key] = complete(pod, self)
+        obj = checked(obj, kind, where)
+        there = self.of(kind).get(key_of(obj))
+        if there is not None and there != obj:
+            self.notes.add(TWICE, f"{kind} {key_of(obj)}")
+            obj = _newer(there, obj)
+        self.put(kind, obj)
 
     def waiting_pods(self) -> Iterator[Object]:
         """Pods without a node that have not ended."""
         return (pod for pod in self.pods.values() if not node_of(pod) and not has_ended(pod))
+
+
+def is_of_its_group(obj: Object, kind: str) -> bool:
+    """Objects without a version are what their kind says."""
+    version = obj.get("apiVersion")
+    return not isinstance(version, str) or version.rpartition("/")[0] in GROUPS.get(kind, ())
+
+
+def name_of_kind(obj: Object, kind: str) -> str:
+    """The kind, with its group where the kind alone would mislead."""
+    return kind if is_of_its_group(obj, kind) or kind not in GROUPS else f"{kind} of {obj['apiVersion']}"
+
+
+def checked(obj: Object, kind: str, where: str) -> Object:
+    """The object of one of KINDS, with its namespace. Raises ConfigError for one without a name, or that cannot be
+    read."""
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("name") in (None, ""):
+        raise ConfigError(f"{where}: {kind} without metadata.name")
+    if kind not in CLUSTER_SCOPED and not metadata.get("namespace"):
+        obj = {**obj, "metadata": {**metadata, "namespace": "default"}}
+    check(obj, kind, where)
+    return obj
 
 
 def check(obj: Object, kind: str, where: str) -> None:
@@ -135,54 +169,7 @@ def check(obj: Object, kind: str, where: str) -> None:
         raise ConfigError(f"{where}: {f'{kind} {called}'.rstrip()}: {found}")
 
 
-def node_of(pod: Mapping[str, Any]) -> str:
-    return (pod.get("spec") or {}).get("nodeName") or ""
-
-
-def has_ended(pod: Mapping[str, Any]) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-def owner(pod: Mapping[str, Any]) -> tuple[str, str]:
-    """(kind, name) of the controller; ("", "") for none."""
-    for reference in (pod.get("metadata") or {}).get("ownerReferences") or ():
-        if reference.get("controller"):
-            return reference.get("kind") or "", reference.get("name") or ""
-    return "", ""
-
-
-def is_daemon(pod: Mapping[str, object]) -> bool:
-    return owner(pod)[0] == "DaemonSet"
-
-
-def is_mirror(pod: Mapping[str, Any]) -> bool:
-    """The API server's picture of a Pod that the kubelet runs from a file."""
-    return "kubernetes.io/config.mirror" in ((pod.get("metadata") or {}).get("annotations") or {})
-
-
-def complete(pod: Object, state: ClusterState) -> Object:
-    """What the API server would have filled in, for Pods that were never there: spec and status, requests from
-    limits, the priority of a class."""
-    spec = pod.get("spec") or {}
-    changed: Object = {}
-    name = spec.get("priorityClassName")
-    if name and spec.get("priority") is None and (priority := state.priority(name)) is not None:
-        changed["priority"] = priority
-    for field in ("containers", "initContainers"):
-        containers = spec.get(field)
-        if containers and any(_lacks_requests(container) for container in containers):
-            changed[field] = [_with_requests(container) for container in containers]
-    if not changed and "spec" in pod and "status" in pod:
-        return pod
-    return {**pod, "spec": {**spec, **changed}, "status": pod.get("status") or {}}
-
-
-def _lacks_requests(container: Mapping[str, Any]) -> bool:
-    resources = container.get("resources") or {}
-    return not (resources.get("limits") or {}).keys() <= (resources.get("requests") or {}).keys()
-
-
-def _with_requests(container: Object) -> Object:
-    resources = container.get("resources") or {}
-    requests = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {**container, "resources": {**resources, "requests": requests}} if requests else container
+def _newer(there: Object, obj: Object) -> Object:
+    """Of two states of an object: the one that the API server wrote later, where both tell."""
+    old, new = (str(each["metadata"].get("resourceVersion") or "") for each in (there, obj))
+    return there if old.isdecimal() and new.isdecimal() and int(old) > int(new) else obj

@@ -39,8 +39,8 @@ from edged.scheduling.objects.nodes import NodeInfo, NodeParser
 from edged.scheduling.objects.other_objects import PARSERS, Objects
 from edged.scheduling.objects.pods import PodInfo, PodParser
 from edged.scheduling.simulation.baseline import Baseline, Choice, SteadyAlgorithm, SteadyPreemption
-from edged.scheduling.simulation.changes import ORIGIN
-from edged.scheduling.simulation.cluster_state import ClusterState, Object, has_ended, is_daemon, node_of, owner
+from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.pod_objects import ORIGIN, Object, has_ended, is_daemon, node_of, owner
 
 MOST_DETAIL: Final = 8_000_000
 """Cells (a node and a plugin, for one Pod) that are remembered: about 64 MiB. For later Pods only the outcome is

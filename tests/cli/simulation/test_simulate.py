@@ -237,6 +237,33 @@ def test_folders_stdin_and_exports(
     assert placed(data(capsys, "-f", "-")) == expected
 
 
+def test_a_folder_of_everything_and_what_is_said_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "dump" / "shop"
+    folder.mkdir(parents=True)
+    (tmp_path / "dump" / "nodes.json").write_bytes(orjson.dumps({"kind": "NodeList", "apiVersion": "v1", "items": [
+        node("a"), node("b")]}))  # fmt: skip
+    (folder / "pods.json").write_bytes(orjson.dumps([{**obj, "kind": "Pod"} for obj in objects()[2:]]))
+    (folder / "values.yaml").write_text("nodes: {}\nname: x\n")
+    (folder / "broken.yaml").write_text("a: [")
+    (folder / "others.yaml").write_text(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n---\n"
+        "apiVersion: longhorn.io/v1beta2\nkind: Node\nmetadata: {name: c}\n---\n"
+        "apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: q}\n"
+    )
+    found = data(capsys, "-f", str(tmp_path / "dump"))
+    assert set(placed(found)) == {"web-1", "new"}
+    assert [n["name"] for n in found["nodes"]] == ["a", "b"]
+    notes = [note.replace(f"{tmp_path}/dump/", "") for note in found["notes"]]
+    assert notes[:3] == [
+        "ignored: 1 Deployment, 1 Node of longhorn.io/v1beta2, 1 ResourceQuota",
+        "no Pods are made of a Deployment of the input; --add-pods makes them",
+        "not enforced: ResourceQuotas",
+    ]
+    assert notes[3].startswith("shop/broken.yaml: not valid YAML")
+    assert notes[3].endswith("skipped, because it cannot be read")
+    assert notes[4] == "shop/values.yaml: document 1: skipped, because it has no kind"
+
+
 def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     name = "simulate-live"
     waiting = {**pod("p", requests={"cpu": "1"}, namespace=name, scheduler="nobody"), "kind": "Pod", "apiVersion": "v1"}

@@ -10,8 +10,8 @@ import pytest
 from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation import changes
-from edged.scheduling.simulation.changes import ORIGIN
 from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.pod_objects import ORIGIN
 from tests.scheduling.makers import node, pod
 from tests.scheduling.simulation.test_simulation import owned, picture
 
@@ -65,19 +65,6 @@ def test_what_is_not_there_is_not_counted() -> None:
     assert changes.remove_node(state.copy(), "c") == "c removed: no Pod has to leave it"
 
 
-def test_adding_like_another() -> None:
-    state = busy()
-    changes.cordon(state, "a")
-    said = changes.add_nodes(state, 2, "a")
-    assert said == "2 nodes like a added: a-added-1, a-added-2"
-    added = state.nodes[NamespacedName("", "a-added-2")]
-    assert added["metadata"]["labels"] == {"kubernetes.io/hostname": "a-added-2"}
-    assert added["spec"] == {"taints": [{"key": "gpu", "effect": "NoSchedule"}]}  # ready, whatever the original is
-    assert names(state, "a-added-1") == ["agent-a-a-added-1"]
-    changes.add_nodes(state, 1, "a")
-    assert NamespacedName("", "a-added-3") in state.nodes
-
-
 def test_scaling() -> None:
     state = busy()
     assert changes.scale(state, "web", 4) == "default/web scaled from 2 to 4"  # a Deployment by its ReplicaSet's name
@@ -93,44 +80,14 @@ def test_placing_anew() -> None:
     assert names(state) == ["alone", "web-1", "web-2"]
 
 
-def test_adding_pods_and_what_makes_some() -> None:
-    state = busy()
-    state.add_document({"kind": "PriorityClass", "metadata": {"name": "high"}, "value": 77}, "x")
-    template = {"metadata": {"labels": {"app": "api"}}, "spec": {"priorityClassName": "high", "containers": [
-        {"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Gi"}}}]}}  # fmt: skip
-    deployment = {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 2, "template": template}}
-    assert changes.add_pods(state, [(deployment, "api.yaml"), (pod("one"), "one.yaml")][:1]) == "2 Pods added"
-    made = state.pods[NamespacedName("default", "api-1")]
-    assert made["spec"]["priority"] == 77
-    assert made["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "2", "memory": "1Gi"}
-    with pytest.raises(ConfigError, match="there is a Pod default/api-0 already"):
-        changes.add_pods(state, [(deployment, "api.yaml")])
-
-
-def of_kind(kind: str, spec: object) -> dict[str, Any]:
-    return {"kind": kind, "metadata": {"name": "x"}, "spec": spec}
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda s: changes.drain(s, "z"), "there is no node 'z'; there are a, b"),
-        (lambda s: changes.add_nodes(s, 1, "z"), "no node 'z'"),
         (lambda s: changes.scale(s, "shop/web", 2), "no Pod in namespace shop belongs to a workload 'web'"),
         (lambda s: changes.scale(s, "web-5d9", 2), "there are default/agent, default/web, default/web-5d8"),
         (lambda s: changes.scale(s, "shop/agent", 2), "belongs to a workload 'agent'; there is default/agent"),
         (lambda s: changes.reschedule(s, "shop/"), "no running Pod is meant by 'shop/'"),
-        (lambda s: changes.add_pods(s, [(of_kind("Pod", 3), "f")]), "f: Pod x: spec: must be an object"),
-        (lambda s: changes.add_pods(s, [(of_kind("Job", {"template": "t"}), "f")]), "f: Job x: spec.template: must be"),
-        (
-            lambda s: changes.add_pods(s, [({**pod("x", requests={"cpu": "lots"}), "kind": "Pod"}, "f")]),
-            "f: Pod default/x: spec.containers[0].resources.requests.cpu: 'lots' is not a",
-        ),
-        (
-            lambda s: changes.add_pods(s, [({"kind": "DaemonSet", "metadata": {"name": "x"}}, "f")]),
-            "f: no Pods are made",
-        ),
-        (lambda s: changes.add_pods(s, [("text", "f")]), "f: not an object"),
     ],
 )
 def test_what_is_not_there(change: Callable[[ClusterState], Any], said: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from edged.errors import ConfigError
+from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.completion import complete
 from tests.kube.values.test_shape_checks import places
 from tests.scheduling.makers import node, pod
 from tests.scheduling.simulation.test_simulation import simulate
@@ -25,9 +27,7 @@ def test_the_export_of_the_simulator() -> None:
     state.add_document(document, "export.json")
     assert [key.name for key in state.nodes] == ["a"]
     assert [str(key) for key in state.pods] == ["default/p"]
-    assert (state.priority("high"), state.priority("system-node-critical"), state.priority("x")) == (
-        5, 2_000_001_000, None,
-    )  # fmt: skip
+    assert [key.name for key in state.of("PriorityClass")] == ["high"]
     assert state.scheduler_config == configuration
 
 
@@ -42,21 +42,47 @@ def test_lists_and_kinds_that_do_not_matter() -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ("text", "f: not a Kubernetes object but str"),
-        ({"a": 1}, "f: no kind"),
         ({"kind": "Pod"}, "f: Pod without metadata.name"),
         ({"kind": "Pod", "metadata": {"name": "p"}, "spec": []}, "f: Pod default/p: spec: must be an object"),
         ({"kind": "Node", "metadata": {"name": False}}, "f: Node: metadata.name: must be a string, not a boolean; put"),
         ({"kind": "Node", "metadata": {"name": 7}}, "f: Node 7: metadata.name: must be a string, not an integer; put"),
         ({"kind": "List", "items": ["x"]}, "f: items[0]: not an object"),
         ({"kind": "List", "items": [{"metadata": {}}]}, "f: items[0].kind: is required"),
-        ({"pods": {}}, "f: pods: must be a list"),
     ],
 )
 def test_documents_that_are_none(document: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         ClusterState().add_document(document, "f")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("document", ["text", 7, {"a": 1}, {"kind": 7}, {"pods": {}}, {"nodes": "x", "pods": []}])
+def test_what_has_no_kind_is_skipped_and_named(document: Any) -> None:
+    state = ClusterState()
+    state.add_document([document, {**node("a"), "kind": "Node"}], "values.yaml")
+    assert state.notes.lines() == ["values.yaml: [0]: skipped, because it has no kind"]
+    assert len(state.nodes) == 1
+
+
+def test_kinds_of_other_groups_are_not_mistaken() -> None:
+    state = ClusterState()
+    for version, kind in (("longhorn.io/v1beta2", "Node"), ("serving.knative.dev/v1", "Service"), ("v1", "Node")):
+        state.add_document({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}}, "f")
+    state.add_document({"apiVersion": "longhorn.io/v1beta2", "kind": "NodeList", "items": [{"metadata": {}}]}, "f")
+    assert [key.name for key in state.nodes] == ["a"]
+    assert dict(state.ignored) == {"Node of longhorn.io/v1beta2": 2, "Service of serving.knative.dev/v1": 1}
+
+
+def test_of_an_object_that_comes_twice_the_newer_state_counts() -> None:
+    state = ClusterState()
+    for version, place in (("7", "a"), ("12", "b"), ("9", "c")):
+        obj = {**pod("p", node=place), "kind": "Pod"}
+        obj["metadata"]["resourceVersion"] = version
+        state.add_document(obj, "f")
+        state.add_document(obj, "again")
+    assert state.pods[NamespacedName("default", "p")]["spec"]["nodeName"] == "b"
+    (line,) = state.notes.lines()
+    assert line.startswith("Pod default/p: in the input more than once, with differences")
 
 
 EVERY_KIND: list[dict[str, Any]] = [
@@ -82,7 +108,17 @@ EVERY_KIND: list[dict[str, Any]] = [
      "status": {"disruptionsAllowed": 1, "disruptedPods": {"x": "2026"}}},
     {"kind": "Service", "metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}}},
     {"kind": "ReplicaSet", "metadata": {"name": "rs"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}},
-    {"kind": "PriorityClass", "metadata": {"name": "pc"}, "value": 3},
+    {"kind": "PriorityClass", "metadata": {"name": "pc"}, "value": 3, "globalDefault": True},
+    {"kind": "RuntimeClass", "metadata": {"name": "rc"}, "overhead": {"podFixed": {"cpu": "1"}}, "scheduling": {
+        "nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists", "tolerationSeconds": 3}]}},
+    {"kind": "LimitRange", "metadata": {"name": "lr"}, "spec": {"limits": [
+        {"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "1"}, "defaultRequest": {"cpu": "1"}}]}},
+    {"kind": "Pod", "metadata": {"name": "hand", "labels": {"a": "b"}}, "spec": {
+        "runtimeClassName": "rc", "hostNetwork": True, "resources": {"limits": {"cpu": "1"}}, "containers": [
+            {"name": "c", "ports": [{"containerPort": 80}], "resources": {"limits": {"cpu": "1"}}}],
+        "volumes": [{"name": "e", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "sc"}}}}],
+        "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"labelSelector": {"matchLabels": {"a": "b"}}, "topologyKey": "z", "matchLabelKeys": ["a"]}]}}}},
     {"kind": "Namespace", "metadata": {"name": "default", "labels": {"a": "b"}}},
 ]  # fmt: skip
 
@@ -91,7 +127,7 @@ def test_whatever_a_file_holds_is_refused_by_name_or_simulated() -> None:
     chance, refused = random.Random(5), 0
     odd = (None, 7, -1.5, True, "", "text", [], ["text"], [None], {}, {"a": 1}, {"a": {"b": []}})
     spots = [(n, place) for n, obj in enumerate(EVERY_KIND) for place in places(obj) if place]
-    for _ in range(600):
+    for _ in range(900):
         number, place = chance.choice(spots)
         objects = copy.deepcopy(EVERY_KIND)
         at: Any = objects[number]
@@ -102,10 +138,10 @@ def test_whatever_a_file_holds_is_refused_by_name_or_simulated() -> None:
         try:
             for obj in objects:
                 state.add_document(obj, "f")
-            state.complete_pods()
+            complete(state)
         except ConfigError as error:
             assert str(error).startswith("f: ")
             refused += 1
             continue
         simulate(state)
-    assert 300 < refused < 560
+    assert 450 < refused < 840

@@ -1,0 +1,80 @@
+"""Objects of files that are added to a picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edged.errors import ConfigError
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.simulation.added_objects import add_pods
+from tests.scheduling.makers import pod
+from tests.scheduling.simulation.test_changes import busy
+
+TEMPLATE = {"metadata": {"labels": {"app": "api"}}, "spec": {"priorityClassName": "high", "containers": [
+    {"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Gi"}}}]}}  # fmt: skip
+DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 2, "template": TEMPLATE}}
+
+
+def test_pods_and_what_makes_some() -> None:
+    state = busy()
+    state.add_document({"kind": "PriorityClass", "metadata": {"name": "high"}, "value": 77}, "x")
+    assert add_pods(state, [(DEPLOYMENT, "api.yaml")]) == "2 Pods added"
+    made = state.pods[NamespacedName("default", "api-1")]
+    assert made["spec"]["priority"] == 77
+    assert made["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "2", "memory": "1Gi"}
+    with pytest.raises(ConfigError, match="there is a Pod default/api-0 already"):
+        add_pods(state, [(DEPLOYMENT, "api.yaml")])
+
+
+def test_what_comes_in_one_file_is_added_together_in_any_order() -> None:
+    state = busy()
+    other = {"kind": "PriorityClass", "metadata": {"name": "high"}, "value": 7}
+    items = [DEPLOYMENT, {"kind": "ConfigMap", "metadata": {"name": "c"}}, other, {"a": 1}]
+    assert add_pods(state, [(items, "f")]) == "2 Pods, 1 PriorityClass added"
+    assert state.pods[NamespacedName("default", "api-0")]["spec"]["priority"] == 7
+    assert state.notes.lines() == [
+        "f: [3]: skipped, because it has no kind", "1 ConfigMap: not added, no placement depends on it",
+    ]  # fmt: skip
+
+
+def test_an_exported_pod_starts_anew_and_one_with_a_node_is_named() -> None:
+    state = busy()
+    done = {**pod("x"), "kind": "Pod", "status": {"phase": "Succeeded"}}
+    there = {**pod("y", node="b"), "kind": "Pod"}
+    generated = {"kind": "Pod", "metadata": {"generateName": "run-"}, "spec": {"containers": [{"name": "c"}]}}
+    assert add_pods(state, [(done, "f"), (there, "f"), (generated, "f"), (generated, "f")]) == "4 Pods added"
+    assert "default/x" in [f"default/{p['metadata']['name']}" for p in state.waiting_pods()]
+    assert [key.name for key in state.pods if key.name.startswith("run-")] == ["run-0", "run-1"]
+    assert "Pod default/y: names its node itself: the scheduler is not asked" in state.notes.lines()
+
+
+def of_kind(kind: str, spec: object) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "x"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (of_kind("Pod", 3), "f: Pod default/x: spec: must be an object"),
+        (of_kind("Job", {"template": "t"}), "f: Job x: spec.template: must be"),
+        ({**pod("x", requests={"cpu": "lots"}), "kind": "Pod"},
+         "f: Pod default/x: spec.containers[0].resources.requests.cpu: 'lots' is not a"),
+        (of_kind("DaemonSet", {"template": {"spec": {"tolerations": [3]}}}), "spec.tolerations[0]: must be an object"),
+        (of_kind("Deployment", {"replicas": "2", "template": {}}), "f: Deployment x: '2' Pods: not a number up to"),
+        (of_kind("StatefulSet", {"template": {}, "ordinals": {"start": -1}}), "spec.ordinals.start: -1"),
+        (of_kind("StatefulSet", {"template": {}, "volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {
+            "resources": {"requests": {"storage": "x"}}}}]}), "spec.resources.requests.storage: 'x' is not a"),
+        (of_kind("Deployment", {"template": {}, "selector": {"matchLabels": 7}}), "spec.selector.matchLabels: must be"),
+        ({"kind": "Pod", "metadata": {"name": False}}, "f: Pod: metadata.name: must be a string, not a boolean; put"),
+        ({"kind": "Pod", "metadata": {"labels": {}}}, "f: Pod without metadata.name"),
+        ({"kind": "Job", "metadata": {"name": "j", "namespace": 3}}, "f: Job: metadata.namespace: must be a string"),
+        (of_kind("Ingress", {}), "no Pods are made of a Ingress; Pod or one of CronJob, DaemonSet"),
+        ("text", "nothing can be added: no objects"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_added(document: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        add_pods(busy(), [(document, "f")])
+    assert said in str(caught.value)

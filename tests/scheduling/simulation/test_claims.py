@@ -1,0 +1,67 @@
+"""Claims that controllers would have made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edged.kube.values.names import NamespacedName
+from edged.scheduling.simulation import changes
+from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.completion import complete, complete_around_pods
+from tests.scheduling.makers import node, pod
+from tests.scheduling.simulation.test_simulation import fate, owned, simulate
+
+CLASS = {"kind": "StorageClass", "metadata": {"name": "local"}, "provisioner": "disk.example",
+         "volumeBindingMode": "WaitForFirstConsumer", "allowedTopologies": [
+             {"matchLabelExpressions": [{"key": "disk", "values": ["ssd"]}]}]}  # fmt: skip
+VOLUME = {"name": "e", "ephemeral": {"volumeClaimTemplate": {
+    "metadata": {"labels": {"a": "b"}, "finalizers": ["x"]}, "spec": {"storageClassName": "local"}}}}  # fmt: skip
+
+
+def state_of(*objects: dict[str, Any]) -> ClusterState:
+    state = ClusterState()
+    for obj in (*objects, {**node("a"), "kind": "Node"}, {**node("b", labels={"disk": "ssd"}), "kind": "Node"}):
+        state.add_document(obj, "f")
+    complete(state)
+    return state
+
+
+def claims(state: ClusterState) -> dict[NamespacedName, Any]:
+    return state.of("PersistentVolumeClaim")
+
+
+def test_an_ephemeral_volume_has_a_claim_and_its_class_decides_where_the_pod_goes() -> None:
+    state = state_of(CLASS, {**pod("p", volumes=[VOLUME]), "kind": "Pod"})
+    made = claims(state)[NamespacedName("default", "p-e")]
+    assert made["metadata"]["labels"] == {"a": "b"}
+    assert "finalizers" not in made["metadata"]
+    assert fate(simulate(state), "p").node == "b"
+    assert state.notes.lines() == []
+
+
+def test_claims_of_running_pods_are_not_made_and_those_of_moved_pods_are_made_anew() -> None:
+    runs = owned({**pod("p", node="a", volumes=[VOLUME]), "kind": "Pod"})
+    bound = {"kind": "PersistentVolumeClaim", "metadata": {"name": "p-e"}, "spec": {"volumeName": "v"}}
+    assert claims(state_of(CLASS, runs)) == {}
+    state = state_of(CLASS, runs, bound)
+    changes.drain(state, "a")
+    complete_around_pods(state)
+    assert claims(state)[NamespacedName("default", "p-e")]["spec"] == {
+        "storageClassName": "local", "volumeMode": "Filesystem",
+    }  # fmt: skip
+
+
+def test_claims_that_somebody_else_has_to_bind_first_are_named() -> None:
+    def using(name: str, claim: str) -> dict[str, Any]:
+        volumes = [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]
+        return {**pod(name, volumes=volumes), "kind": "Pod"}
+
+    state = state_of(
+        {"kind": "StorageClass", "metadata": {"name": "at-once"}}, using("p", "c"), using("q", "d"), using("r", "gone"),
+        {"kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": {"storageClassName": "at-once"}},
+        {"kind": "PersistentVolumeClaim", "metadata": {"name": "d"}, "spec": {"storageClassName": "unknown"}},
+    )  # fmt: skip
+    assert state.notes.lines() == [
+        "claim default/c: has no volume, and its class does not wait for a Pod: who makes volumes is not simulated",
+        "claim default/d: has no volume, and its StorageClass is not in the input",
+    ]
