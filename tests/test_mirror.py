@@ -86,6 +86,10 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "scheduling/run/test_scheduler_loop.py", "scheduling/run/test_preemption_loop.py",
         "scheduling/run/test_boundaries.py",
     ),
+    "scheduling/run/pod_bindings.py": (
+        "scheduling/run/test_scheduler_loop.py", "scheduling/run/test_guest_loop.py",
+        "scheduling/run/test_slow_profiles.py",
+    ),
     "scheduling/run/plugin_handle.py": ("scheduling/run/test_guest_loop.py", "cluster/test_scheduling_volumes.py"),
     "scheduling/run/scheduler_builder.py": ("scheduling/run/test_scheduling.py",),
     "scheduling/run/scheduler_writes.py": ("cluster/test_scheduling.py", "cluster/test_scheduling_volumes.py"),

@@ -41,21 +41,32 @@ POINTS = (
 AWAITED = frozenset(POINTS[2:]) | {"add_pod", "remove_pod", "unreserve", "end_cycle"}
 
 
+class Spent:
+    """What a Pod's plugins have taken of its cycle, all those together that compute beside the loop: guests."""
+
+    __slots__ = ("cpu_s", "wall_s")
+
+    def __init__(self) -> None:
+        self.cpu_s = self.wall_s = 0.0
+
+
 class CycleState:
     """What plugins remember between the points of one Pod's cycle.
 
     `data` is theirs (key: anything starting with the plugin's name). Values that `add_pod`/`remove_pod`
     change must have a `clone()`; all others are shared between clones. `skip_filter` and `skip_score` hold
     the names of plugins whose PreFilter or PreScore answered Skip. `what_ifs` is there from PostFilter on.
+    `spent` is one for the cycle and all clones.
     """
 
-    __slots__ = ("data", "skip_filter", "skip_score", "what_ifs")
+    __slots__ = ("data", "skip_filter", "skip_score", "spent", "what_ifs")
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
         self.skip_filter: set[str] = set()
         self.skip_score: set[str] = set()
         self.what_ifs: WhatIfs | None = None
+        self.spent = Spent()
 
     def clone(self) -> CycleState:
         """A state for "what if": the two-pass filter and preemption."""
@@ -63,6 +74,7 @@ class CycleState:
         copy.data = {k: v.clone() if hasattr(v, "clone") else v for k, v in self.data.items()}
         copy.skip_filter = self.skip_filter
         copy.skip_score = self.skip_score
+        copy.spent = self.spent
         return copy
 
 

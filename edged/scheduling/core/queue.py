@@ -15,7 +15,7 @@ date here, because a Pod is nominated exactly while it waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from edged.scheduling.core.cluster_events import Action, ClusterEvent
@@ -23,6 +23,7 @@ from edged.scheduling.core.counters import Metrics
 from edged.scheduling.core.in_flight import InFlight
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.profile import Profile
+from edged.scheduling.core.profile_turns import ProfileTurns
 from edged.scheduling.core.queue_events import (
     FORCE_ACTIVATE,
     UNSCHEDULABLE_TIMEOUT,
@@ -80,6 +81,7 @@ class SchedulingQueue:
         a hint that failed counts as true, a PreEnqueue plugin that failed holds the Pod back."""
         self._pods: dict[str, QueuedPod] = {}  # by uid, in flight included
         self._parked: dict[str, QueuedPod] = {}  # those in unschedulable
+        self._turns = ProfileTurns(len(profiles))
         self._active = QueueHeap(ACTIVE, self._pods)
         self._backoff = QueueHeap(BACKOFF, self._pods)
         self._errors = QueueHeap(ERROR_BACKOFF, self._pods)
@@ -143,11 +145,15 @@ class SchedulingQueue:
 
     # --- popping
 
-    def pop(self, now: float) -> QueuedPod | None:
-        """The next Pod to try, now in flight; None when there is none."""
-        queued = self._active.pop()
+    def pop(self, now: float, held: Collection[str] = ()) -> QueuedPod | None:
+        """The next Pod to try, now in flight; None when there is none. `held`: profiles that are to wait."""
+
+        def rank(profile: str) -> float | None:
+            return None if profile in held else self._turns.rests_until(profile, now)
+
+        queued = self._active.pop(rank)
         if queued is None:
-            queued = self._backoff.pop()
+            queued = self._backoff.pop(rank)
             if queued is None:
                 return None
             self.metrics.count("queue_incoming_pods_total", "active", "PopFromBackoffQ")
@@ -155,6 +161,10 @@ class SchedulingQueue:
         queued.place = IN_FLIGHT
         self._in_flight.start(queued.pod.uid)
         return queued
+
+    def took(self, profile: str, seconds: float, now: float) -> None:
+        """So long a Pod of the profile held up the others. See profile_turns.py."""
+        self._turns.took(profile, seconds, now)
 
     def done(self, uid: str) -> None:
         """A popped Pod is neither tried nor bound any more; upstream calls this when binding begins."""

@@ -1,12 +1,17 @@
-"""A heap of queued Pods whose outdated entries are dropped lazily. Pure."""
+"""A heap of queued Pods, apart for each profile, whose outdated entries are dropped lazily. Pure."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edged.scheduling.core.queued_pod import QueuedPod
+
+# Any: keys are whatever the profile's QueueSort plugin sorts by.
+Entry = tuple[Any, int, str]  # key, number, uid
+Rank = Callable[[str], float | None]
+"""Profile -> what comes before the keys of its Pods; None: not now."""
 
 
 class QueueHeap:
@@ -19,8 +24,7 @@ class QueueHeap:
     def __init__(self, place: str, pods: Mapping[str, QueuedPod]) -> None:
         self.place = place
         self._pods = pods
-        # Any: keys are whatever the profile's QueueSort plugin sorts by.
-        self._heap: list[tuple[Any, int, str]] = []
+        self._heaps: dict[str, list[Entry]] = {}  # by scheduler name
         self._entries = 0
 
     def push(self, key: Any, queued: QueuedPod) -> None:
@@ -28,19 +32,39 @@ class QueueHeap:
         self._entries += 1
         queued.place = self.place
         queued.entry = self._entries
-        heapq.heappush(self._heap, (key, queued.entry, queued.pod.uid))
+        heap = self._heaps.setdefault(queued.pod.scheduler_name, [])
+        heapq.heappush(heap, (key, queued.entry, queued.pod.uid))
 
-    def peek(self) -> QueuedPod | None:
-        while self._heap:
-            _, entry, uid = self._heap[0]
+    def peek(self, rank: Rank = lambda profile: 0.0) -> QueuedPod | None:
+        found = self._first(rank)
+        return None if found is None else found[1]
+
+    def pop(self, rank: Rank = lambda profile: 0.0) -> QueuedPod | None:
+        found = self._first(rank)
+        if found is None:
+            return None
+        heapq.heappop(self._heaps[found[0]])
+        return found[1]
+
+    def _first(self, rank: Rank) -> tuple[str, QueuedPod] | None:
+        """(profile, Pod) of the smallest rank and key."""
+        best: tuple[float, Any, int] | None = None
+        first: tuple[str, QueuedPod] | None = None
+        for profile, heap in self._heaps.items():
+            before = rank(profile)
+            queued = None if before is None else self._top(heap)
+            if before is None or queued is None:
+                continue
+            key, number, _ = heap[0]
+            if best is None or (before, key, number) < best:
+                best, first = (before, key, number), (profile, queued)
+        return first
+
+    def _top(self, heap: list[Entry]) -> QueuedPod | None:
+        while heap:
+            _, entry, uid = heap[0]
             queued = self._pods.get(uid)
             if queued is not None and queued.entry == entry and queued.place == self.place:
                 return queued
-            heapq.heappop(self._heap)
+            heapq.heappop(heap)
         return None
-
-    def pop(self) -> QueuedPod | None:
-        queued = self.peek()
-        if queued is not None:
-            heapq.heappop(self._heap)
-        return queued

@@ -92,9 +92,11 @@ class GuestPlugin(Plugin):
     def events_to_register(self) -> Iterable[EventRegistration]:
         return self._leases.guest.events
 
-    async def _status(self, pod: PodInfo, export: str, node_name: str = "", **inputs: object) -> Status | None:
+    async def _status(
+        self, state: CycleState, pod: PodInfo, export: str, node_name: str = "", **inputs: object
+    ) -> Status | None:
         """A call that gives a status code and nothing else."""
-        lease = self._leases.of(pod)
+        lease = self._leases.of(pod, state.spent)
         if export not in lease.guest.wired:
             return None
         call = Call(lease.encoded, node_name.encode(), **inputs)
@@ -109,7 +111,7 @@ class GuestPlugin(Plugin):
     async def pre_filter(
         self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]
     ) -> tuple[frozenset[str] | None, Status | None]:
-        lease = self._leases.begin(pod)
+        lease = self._leases.begin(pod, state.spent)
         lease.in_cycle = True
         if lease.guest.lists_nodes:
             try:
@@ -136,7 +138,7 @@ class GuestPlugin(Plugin):
                 await trio.lowlevel.checkpoint()
 
     async def add_pod(self, state: CycleState, pod: PodInfo, added: PodInfo, node: NodeInfo) -> Status | None:
-        return await self._status(pod, "addpod", node.name, target=partial(self._world.pod, added))
+        return await self._status(state, pod, "addpod", node.name, target=partial(self._world.pod, added))
 
     def begin_anew(self, pod: PodInfo) -> None:
         """The next call is preceded by a `prefilter`: guests reset themselves there."""
@@ -149,15 +151,15 @@ class GuestPlugin(Plugin):
     async def remove_pod(
         self, state: CycleState, pod: PodInfo, removed: PodInfo, node: NodeInfo
     ) -> Status | None:
-        return await self._status(pod, "removepod", node.name, target=partial(self._world.pod, removed))
+        return await self._status(state, pod, "removepod", node.name, target=partial(self._world.pod, removed))
 
     async def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
-        return await self._status(pod, "filter", node.name)
+        return await self._status(state, pod, "filter", node.name)
 
     async def post_filter(
         self, state: CycleState, pod: PodInfo, statuses: dict[str, Status]
     ) -> tuple[PostFilterResult | None, Status | None]:
-        lease = self._leases.of(pod)
+        lease = self._leases.of(pod, state.spent)
         call = Call(lease.encoded, statuses=lambda: {name: int(s.code) for name, s in statuses.items()})
         try:
             mode, code = exports.halves(await self._leases.call(lease, "postfilter", call))
@@ -169,10 +171,10 @@ class GuestPlugin(Plugin):
         return PostFilterResult(call.nominated, mode == 1), _status(code, call) if code else None
 
     async def pre_score(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> Status | None:
-        return await self._status(pod, "prescore", filtered=lambda: [node.name for node in nodes])
+        return await self._status(state, pod, "prescore", filtered=lambda: [node.name for node in nodes])
 
     async def score(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> int | Status:
-        lease = self._leases.of(pod)
+        lease = self._leases.of(pod, state.spent)
         call = Call(lease.encoded, node.name.encode())
         try:
             score, code = exports.halves(await self._leases.call(lease, "score", call))
@@ -183,7 +185,7 @@ class GuestPlugin(Plugin):
     async def normalize_score(
         self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo], scores: list[int]
     ) -> Status | None:
-        lease = self._leases.of(pod)
+        lease = self._leases.of(pod, state.spent)
         names = [node.name for node in nodes]
         call = Call(lease.encoded, scores=lambda: dict(zip(names, scores, strict=True)))
         try:
@@ -198,13 +200,13 @@ class GuestPlugin(Plugin):
         return _status(code, call) if code else None
 
     async def reserve(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
-        return await self._status(pod, "reserve", node_name)
+        return await self._status(state, pod, "reserve", node_name)
 
     async def unreserve(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
-        await self._tell(pod, "unreserve", node_name)
+        await self._tell(state, pod, "unreserve", node_name)
 
     async def permit(self, state: CycleState, pod: PodInfo, node_name: str) -> tuple[Status | None, float]:
-        lease = self._leases.of(pod)
+        lease = self._leases.of(pod, state.spent)
         call = Call(lease.encoded, node_name.encode())
         try:
             code, milliseconds = exports.permit_result(await self._leases.call(lease, "permit", call))
@@ -213,17 +215,17 @@ class GuestPlugin(Plugin):
         return _status(code, call) if code else None, milliseconds / 1000
 
     async def pre_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
-        return await self._status(pod, "prebind", node_name)
+        return await self._status(state, pod, "prebind", node_name)
 
     async def bind(self, state: CycleState, pod: PodInfo, node_name: str) -> Status | None:
-        return await self._status(pod, "bind", node_name)
+        return await self._status(state, pod, "bind", node_name)
 
     async def post_bind(self, state: CycleState, pod: PodInfo, node_name: str) -> None:
-        await self._tell(pod, "postbind", node_name)
+        await self._tell(state, pod, "postbind", node_name)
 
-    async def _tell(self, pod: PodInfo, export: str, node_name: str) -> None:
+    async def _tell(self, state: CycleState, pod: PodInfo, export: str, node_name: str) -> None:
         """A call without a result: its failure is only logged."""
-        status = await self._status(pod, export, node_name)
+        status = await self._status(state, pod, export, node_name)
         if status is not None:
             self._log.failure(f"failed {export}", status.message)
 

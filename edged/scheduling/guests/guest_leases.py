@@ -12,7 +12,7 @@ from typing import Final
 import trio
 
 from edged.errors import GuestError
-from edged.scheduling.core.framework import Handle
+from edged.scheduling.core.framework import Handle, Spent
 from edged.scheduling.guests.guest_world import GuestWorld
 from edged.scheduling.guests.imports import Call
 from edged.scheduling.guests.loaded_guest import CallFailed, GuestLog, LoadedGuest
@@ -21,26 +21,27 @@ from edged.scheduling.objects.pods import PodInfo
 from edged.wasm.instance import Instance
 
 CYCLE_CALLS: Final = 10
-"""A guest's calls for one Pod, from its pre_filter to its end_cycle, may take as much time as this many calls may. Far
-more than honest guests need on thousands of nodes, and little enough that other Pods have their turn."""
+"""The guests' calls for one Pod, from pre_filter to end_cycle, may take as much time as this many calls may: those of
+all guests together, with the making of instances and the wait for one. Far more than honest guests need on thousands
+of nodes, and little enough that other Pods have their turn."""
 UNDOING: Final = frozenset({"unreserve", "postbind"})
-"""What tells a guest of an end is called however long it took before."""
+"""What tells guests of an end may take the time of one call more, whatever was used before."""
 
 
 class Lease:
     """A Pod and the instance that serves it. `pod` is the Pod as the last call knew it."""
 
     __slots__ = (
-        "_encoded", "_encoded_pod", "_world", "cpu_s", "guest", "in_cycle", "instance", "pod", "started", "wall_s",
+        "_encoded", "_encoded_pod", "_world", "guest", "in_cycle", "instance", "pod", "spent", "started",
     )  # fmt: skip
 
-    def __init__(self, guest: LoadedGuest, world: GuestWorld, pod: PodInfo) -> None:
+    def __init__(self, guest: LoadedGuest, world: GuestWorld, pod: PodInfo, spent: Spent) -> None:
         self.guest = guest
         self.pod = pod
+        self.spent = spent  # by the calls of the Pod's cycle, other guests' included
         self.instance: Instance | None = None
         self.started = False  # prefilter was called for this Pod
         self.in_cycle = False  # began with pre_filter, and ends with end_cycle
-        self.cpu_s = self.wall_s = 0.0  # that the calls of this cycle took so far
         self._world = world
         self._encoded = b""
         self._encoded_pod: PodInfo | None = None
@@ -51,20 +52,29 @@ class Lease:
             self._encoded_pod = self.pod
         return self._encoded
 
-    def check_time(self) -> None:
-        """One call after the other, a guest could use what one call may use on every node. Raises CallFailed."""
-        options = self.guest.options
-        cpu_s, wall_s = CYCLE_CALLS * options.budget.cpu_s, CYCLE_CALLS * options.wall_timeout_s
-        if self.cpu_s >= cpu_s:
-            raise CallFailed(f"wasm: the guest's calls for this Pod took {cpu_s:g} s of CPU time")
-        if self.wall_s >= wall_s:
-            raise CallFailed(f"wasm: the guest's calls for this Pod took {wall_s:g} s")
+    def time_left(self, export: str) -> float:
+        """Seconds that this call may take at most. One call after the other, a guest could use what one call may use
+        on every node. Raises CallFailed."""
+        options, calls = self.guest.options, CYCLE_CALLS + (export in UNDOING)
+        cpu_s, wall_s = calls * options.budget.cpu_s, calls * options.wall_timeout_s
+        if self.spent.cpu_s >= cpu_s:
+            raise CallFailed(f"wasm: the guests' calls for this Pod took {cpu_s:g} s of CPU time")
+        if self.spent.wall_s >= wall_s:
+            raise CallFailed(f"wasm: the guests' calls for this Pod took {wall_s:g} s")
+        return wall_s - self.spent.wall_s
 
     def end(self) -> None:
         """Give the instance back."""
         if self.instance is not None:
             instance, self.instance = self.instance, None
             self.guest.pool.give(instance)
+
+    def give_up(self) -> None:
+        """The instance was not told of the end of what it remembers: nobody gets it any more."""
+        if self.instance is not None:
+            self.instance.dead = True
+        self.end()
+        self.started = False
 
 
 class GuestLeases:
@@ -92,15 +102,15 @@ class GuestLeases:
         self._leases.clear()
         self.guest.pool.retire()
 
-    def of(self, pod: PodInfo) -> Lease:
+    def of(self, pod: PodInfo, spent: Spent) -> Lease:
         """The Pod's lease; a new one where a verdict is asked for outside a cycle."""
         lease = self._leases.get(pod.uid)
         if lease is None or (lease.guest is not self.guest and not lease.in_cycle):
-            return self.begin(pod)
-        lease.pod = pod
+            return self.begin(pod, spent)
+        lease.pod, lease.spent = pod, spent
         return lease
 
-    def begin(self, pod: PodInfo) -> Lease:
+    def begin(self, pod: PodInfo, spent: Spent) -> Lease:
         """Begins a new cycle. Where no call follows the choice of a node, the instance of the Pod before serves this
         one too."""
         guest = self.guest
@@ -108,7 +118,7 @@ class GuestLeases:
             lease = self._leases.pop(uid, None)
             if lease is not None:
                 lease.end()
-        lease = self._leases[pod.uid] = Lease(guest, self._world, pod)
+        lease = self._leases[pod.uid] = Lease(guest, self._world, pod, spent)
         return lease
 
     def begin_anew(self, pod: PodInfo) -> None:
@@ -125,38 +135,53 @@ class GuestLeases:
 
     async def call(self, lease: Lease, export: str, call: Call) -> int:
         """Raises CallFailed. 0 for exports without a result."""
-        if export not in UNDOING:
-            lease.check_time()
-        instance = lease.instance
-        if instance is None or not lease.started:
-            instance = await self._instance_for(lease, export)
+        try:
+            left_s = lease.time_left(export)
+            instance = lease.instance
+            if instance is None or not lease.started:
+                instance = await self._instance_for(lease, export, left_s)
+                left_s = lease.time_left(export)
+        except CallFailed:
+            if export in UNDOING:
+                lease.give_up()
+            raise
         began_s = trio.current_time()
         try:
-            return await lease.guest.call(instance, export, call) or 0
+            return await lease.guest.call(instance, export, call, left_s) or 0
         except BaseException:  # CallFailed, or what left the guest in the middle of a call: an error of ours, the end
             lease.end()
             lease.started = False
             raise
         finally:
-            lease.cpu_s += instance.cpu_s
-            lease.wall_s += trio.current_time() - began_s
+            lease.spent.cpu_s += instance.cpu_s
+            lease.spent.wall_s += trio.current_time() - began_s
             if call.recorded or call.rejected:
                 self._carry_out(call)
 
-    async def _instance_for(self, lease: Lease, export: str) -> Instance:
+    async def _instance_for(self, lease: Lease, export: str, left_s: float) -> Instance:
         """An instance that knows the Pod: `prefilter` is called on it unless that is what comes now."""
         guest = lease.guest
-        try:
-            lease.instance = lease.instance or await guest.pool.take(guest.options.wall_timeout_s)
-        except CallFailed:
-            raise
-        except GuestError as error:
-            raise CallFailed(f"wasm: instantiate error: {error}") from error
+        if lease.instance is None:
+            lease.instance = await self._taken(lease, left_s)
         lease.started = True
         if export != "prefilter" and "prefilter" in guest.exported:
             await self.call(lease, "prefilter", Call(lease.encoded))
             assert lease.instance is not None
         return lease.instance
+
+    async def _taken(self, lease: Lease, left_s: float) -> Instance:
+        """An instance of the pool, made now if need be. Raises CallFailed."""
+        guest, began_s = lease.guest, trio.current_time()
+        try:
+            with trio.move_on_after(left_s):
+                return await guest.pool.take(guest.options.wall_timeout_s)
+            raise CallFailed(f"wasm: instantiate error: no instance within {left_s:.3g} s")
+        except CallFailed:
+            raise
+        except GuestError as error:
+            raise CallFailed(f"wasm: instantiate error: {error}") from error
+        finally:
+            lease.spent.wall_s += trio.current_time() - began_s
 
     def _carry_out(self, call: Call) -> None:
         """Does what the guest asked of the handle: first the rejections, then the events."""

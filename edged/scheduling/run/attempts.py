@@ -50,6 +50,14 @@ class PodAttempts:
 
     async def attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
         """The cycle of one Pod; its binding goes on in `nursery`, or with a binder."""
+        began_s = trio.current_time()
+        try:
+            await self._attempt(queued, nursery)
+        finally:
+            now = trio.current_time()
+            self._state.queue.took(queued.pod.scheduler_name, now - began_s, now)
+
+    async def _attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
         pod = queued.pod
         attempt = Attempt(queued, pod, self._state.profiles[pod.scheduler_name], CycleState(), time.perf_counter())
         with boundary(self._environment.log, "attempt", str(pod.key)) as unit:
@@ -64,7 +72,7 @@ class PodAttempts:
                 await self._failures.take_back(attempt, BROKEN, str(error))
                 return
             if waits is not None:
-                await self._bindings.take(attempt, waits, nursery)
+                self._bindings.take(attempt, waits, nursery)
         if unit.error is not None:
             if attempt.record is None:
                 with boundary(self._environment.log, "attempt", f"{pod.key} (record)"):

@@ -1,6 +1,7 @@
 """The binding cycle of one Pod: the wait for Permit, PreBind, the Binding itself, PostBind.
 
-Most Pods are bound by one of a few binder tasks. Those that wait in Permit, or for PreBind, have a task of their own.
+Most Pods are bound by one of a few binder tasks, which each profile has of its own: a plugin that takes its time there
+holds up no other profile. Pods that wait in Permit, or for PreBind, have a task of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from edged.scheduling.run.pod_events import PodEvents
 from edged.scheduling.run.scheduler_state import Environment, SchedulerState
 
 BINDING_BACKLOG = 64
-"""Pods chosen but not yet with a binder; then cycles wait. Bounds what guests hold per Pod."""
+"""Pods of a profile chosen but not yet with a binder; then its cycles wait. Bounds what guests hold per Pod."""
 RELEASE_S = 10.0
 """How long an eviction waits until a Pod that it turned down has left its node."""
 
@@ -40,9 +41,18 @@ class PodBindings:
         self._events = events
         self._permitting: dict[str, tuple[Attempt, Waiting]] = {}  # by uid
         self._pre_binding: dict[str, tuple[Attempt, trio.CancelScope]] = {}
-        self._backlog, self._to_bind = trio.open_memory_channel[Attempt](BINDING_BACKLOG)
+        self._to_binders: dict[str, trio.MemorySendChannel[Attempt]] = {}  # by profile
+        self.full: set[str] = set()
+        """The profiles that have as many chosen Pods as may wait for a binder."""
 
-    async def take(self, attempt: Attempt, waits: Mapping[str, float], nursery: trio.Nursery) -> None:
+    def start(self, nursery: trio.Nursery) -> None:
+        """The binders of all profiles, until cancelled."""
+        for profile in self._state.profiles:
+            self._to_binders[profile], backlog = trio.open_memory_channel[Attempt](BINDING_BACKLOG)
+            for _ in range(self._state.settings.binders):
+                nursery.start_soon(self._binder, profile, backlog)
+
+    def take(self, attempt: Attempt, waits: Mapping[str, float], nursery: trio.Nursery) -> None:
         """From now on the Pod's attempt is in the hands of a task of its own, or of a binder. `waits`: what Permit
         plugins asked for."""
         own_task = not waits and self._will_pre_bind(attempt)  # it may wait for minutes, and a binder must not
@@ -52,11 +62,21 @@ class PodBindings:
         elif own_task:
             nursery.start_soon(self._bind, attempt)
         else:
-            await self._backlog.send(attempt)
+            self._hand_over(attempt)
 
-    async def work(self) -> None:
-        """A binder, until cancelled."""
-        async for attempt in self._to_bind:
+    def _hand_over(self, attempt: Attempt) -> None:
+        """Never waits: no Pod of a profile in `full` is tried."""
+        profile = attempt.profile.scheduler_name
+        channel = self._to_binders[profile]
+        channel.send_nowait(attempt)
+        if channel.statistics().current_buffer_used >= BINDING_BACKLOG:
+            self.full.add(profile)
+
+    async def _binder(self, profile: str, backlog: trio.MemoryReceiveChannel[Attempt]) -> None:
+        async for attempt in backlog:
+            if profile in self.full:
+                self.full.discard(profile)
+                self._state.queue.wake()
             await self._bind(attempt)
 
     # --- Permit

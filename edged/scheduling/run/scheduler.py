@@ -93,8 +93,7 @@ class Scheduler:
         try:
             await self._feed.start()
             async with trio.open_nursery() as nursery:
-                for _ in range(self.state.settings.binders):
-                    nursery.start_soon(self._bindings.work)
+                self._bindings.start(nursery)
                 for _ in range(STATUS_WRITERS):
                     nursery.start_soon(self._statuses.work)
                 nursery.start_soon(self._tick)
@@ -109,7 +108,7 @@ class Scheduler:
         while True:
             with boundary(self._log, "loop", "scheduling cycles") as unit:
                 await self._breaks.wait()
-                queued = self.state.queue.pop(trio.current_time())
+                queued = self.state.queue.pop(trio.current_time(), self._bindings.full)
                 if queued is None:
                     await self._wake.wait()
                     self._wake = trio.Event()

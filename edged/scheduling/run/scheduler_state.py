@@ -56,8 +56,8 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:
-    """`instance`: the name in events. `binders`: bindings at a time. `records`: Pods whose last attempt is remembered.
-    `percentage`: percentageOfNodesToScore; None: kube-scheduler's default, which depends on the cluster's size."""
+    """`instance`: the name in events. `binders`: bindings of each profile at a time. `records`: Pods whose last attempt
+    is remembered. `percentage`: percentageOfNodesToScore; None: kube-scheduler's default, by the cluster's size."""
 
     instance: str = "edged"
     binders: int = BINDERS

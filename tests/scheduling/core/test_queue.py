@@ -38,6 +38,32 @@ def test_higher_priority_first_then_longer_waiting():
     assert names(queue, 4.0) == ["vip", "early", "late"]
 
 
+def of_two_profiles():
+    handle = OfflineHandle(Snapshot())
+    return SchedulingQueue({name: default_profile(name, handle) for name in ("edged", "other")})
+
+
+def test_a_profile_whose_cycle_took_long_goes_last_for_a_while():
+    queue = of_two_profiles()
+    for number, (name, scheduler) in enumerate((("slow", "edged"), ("slow-2", "edged"), ("quick", "other"))):
+        queue.add(pod_info(name, scheduler=scheduler, priority=9 if scheduler == "edged" else 0), now=float(number))
+    assert queue.pop(3.0).pod.key.name == "slow"
+    queue.took("edged", 10.0, now=13.0)
+    assert names(queue, 13.0) == ["quick", "slow-2"], "and it is tried while nothing else is ready"
+    queue.add(pod_info("slow-3", scheduler="edged", priority=9), now=14.0)
+    queue.add(pod_info("quick-2", scheduler="other"), now=14.0)
+    assert names(queue, 33.0) == ["slow-3", "quick-2"], "its rest is over"
+
+
+def test_a_profile_that_is_held_is_passed_over():
+    queue = of_two_profiles()
+    queue.add(pod_info("a", scheduler="edged"), now=0.0)
+    queue.add(pod_info("b", scheduler="other"), now=1.0)
+    assert queue.pop(2.0, {"edged"}).pod.key.name == "b"
+    assert queue.pop(2.0, {"edged"}) is None
+    assert names(queue, 2.0) == ["a"]
+
+
 def test_a_rejected_pod_waits_for_an_event_its_plugin_asked_for():
     queue = new_queue()
     queue.add(pod_info(requests={"cpu": "2"}), now=0.0)

@@ -14,7 +14,7 @@ import trio
 
 from edged.errors import GuestError
 from edged.scheduling.core.cluster_events import ALL_EVENTS
-from edged.scheduling.core.framework import PostFilterResult
+from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.guests.exports import POINTS
 from edged.scheduling.guests.guest import GuestPlugin
@@ -515,8 +515,8 @@ def test_a_module_that_cannot_be_used_is_not_swapped_in():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"budget": Budget(cpu_s=0.001)}, "wasm: the guest's calls for this Pod took 0.01 s of CPU time"),
-        ({"wall_timeout_s": 0.001, "budget": Budget(cpu_s=60)}, "wasm: the guest's calls for this Pod took 0.01 s"),
+        ({"budget": Budget(cpu_s=0.001)}, "wasm: the guests' calls for this Pod took 0.01 s of CPU time"),
+        ({"wall_timeout_s": 0.001, "budget": Budget(cpu_s=60)}, "wasm: the guests' calls for this Pod took 0.01 s"),
     ],
     ids=["CPU", "clock"],
 )
@@ -527,8 +527,8 @@ def test_a_guest_may_not_use_its_time_on_every_node(options: dict[str, Any], sai
         plugin = await bench.load(guest(function("filter"), '(func (export "unreserve"))', function("reserve")))
         p, q = bench.pods["p"], bench.pods["q"]
         await bench.begin(plugin, p)
-        lease = plugin._leases.of(p)
-        object.__setattr__(lease.guest, "options", replace(lease.guest.options, **options))
+        guest_of_p = plugin._leases.of(p, bench.state.spent).guest
+        object.__setattr__(guest_of_p, "options", replace(guest_of_p.options, **options))
         for _ in range(100_000):
             status = await plugin.filter(bench.state, p, bench.nodes[0])
             if status is not None and said in status.message:
@@ -536,11 +536,72 @@ def test_a_guest_may_not_use_its_time_on_every_node(options: dict[str, Any], sai
         assert status is not None and (status.code, status.message) == (Code.ERROR, said)
         await plugin.unreserve(bench.state, p, "node-1")
         await plugin.end_cycle(bench.state, p)
+        bench.state = CycleState()
         assert (await bench.begin(plugin, q))[1] is None
         assert await plugin.filter(bench.state, q, bench.nodes[0]) is None, "the next Pod has its own time"
         await plugin.end_cycle(bench.state, q)
 
     run(main, pods=[pod("p"), pod("q")])
+
+
+def test_all_guests_of_a_cycle_share_its_time_and_what_tells_of_the_end_has_a_call_more():
+    """Two guests in a profile would else take twice as long, and one without a name for its instance any time."""
+
+    async def main(bench: Bench) -> None:
+        made = guest(function("filter"), function("reserve"), '(func (export "unreserve"))')
+        one, two = await bench.load(made), await bench.load(made)
+        p, spent = bench.pods["p"], bench.state.spent
+        for plugin in (one, two):
+            await bench.begin(plugin, p)
+        assert await one.filter(bench.state, p, bench.nodes[0]) is None
+        assert 0 < spent.wall_s < 20 and spent.cpu_s < 10, "the making of instances counts"
+        spent.wall_s = 20.0
+        for plugin in (one, two):
+            status = await plugin.filter(bench.state.clone(), p, bench.nodes[0])
+            assert status is not None and status.message == "wasm: the guests' calls for this Pod took 20 s"
+        await one.unreserve(bench.state, p, "node-1")
+        assert bench.failures == []
+        spent.wall_s = 22.0
+        await one.unreserve(bench.state, p, "node-1")
+        assert bench.failures == [("failed unreserve", "wasm: the guests' calls for this Pod took 22 s")]
+        for plugin in (one, two):
+            await plugin.end_cycle(bench.state, p)
+        assert one._leases.guest.pool._free == [], "it was not told of the end of what it may remember"
+        assert len(two._leases.guest.pool._free) == 1
+
+    run(main)
+
+
+def test_the_wait_for_an_instance_and_its_start_end_with_the_cycle():
+    """The second instance never comes to an end of `_start`."""
+    second = (
+        '(module (import "k8s.io/klog" "severity" (func $severity (result i32))) (memory (export "memory") 1 1)'
+        ' (func (export "_start") (if (call $severity) (then (loop $on (br $on)))))'
+        ' (func (export "filter") (result i32) (i32.const 0)))'
+    )
+
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(second, wall_timeout_s=60.0, budget=Budget(cpu_s=60.0), idle_instances=0)
+        object.__setattr__(plugin._leases.guest.options, "log_severity", 1)
+        bench.state.spent.wall_s = 600.0 - 0.05
+        status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
+        assert status is not None and status.message.startswith("wasm: instantiate error: no instance within 0.0")
+        assert plugin._leases.guest.pool.in_use == 0
+        said = (await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])).message
+        assert said == "wasm: the guests' calls for this Pod took 600 s"
+
+    run(main)
+
+
+def test_a_call_may_take_no_more_than_what_is_left_of_the_cycle():
+    async def main(bench: Bench) -> None:
+        plugin = await bench.load(SPINS, wall_timeout_s=60.0, budget=Budget(cpu_s=60.0))
+        await bench.begin(plugin, bench.pods["p"])
+        bench.state.spent.wall_s = 600.0 - 0.5
+        status = await plugin.filter(bench.state, bench.pods["p"], bench.nodes[0])
+        assert status is not None and status.message.startswith("wasm: filter error: no answer within 0.")
+
+    run(main)
 
 
 SPINS = guest('(func (export "filter") (result i32) (loop $on (br $on)) (i32.const 0))')

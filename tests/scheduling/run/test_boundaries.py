@@ -455,11 +455,11 @@ def test_the_loops_survive_what_breaks_in_them():
         pop, flush, failures = queue.pop, queue.flush, []
 
         def once(method):
-            def call(now):
+            def call(*args):
                 if method not in failures:
                     failures.append(method)
                     raise ValueError("odd")
-                return method(now)
+                return method(*args)
 
             return call
 
