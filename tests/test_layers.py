@@ -51,7 +51,7 @@ DAEMON = (
     "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
     "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py", "protobuf_wire.py", "cli/__init__.py",
     "yaml_text/__init__.py", "yaml_text/scalars.py", "yaml_text/events.py", "yaml_text/values.py",
-    "yaml_text/writing.py",
+    "yaml_text/writing.py", "yaml_text/quick.py",
     "cli/run.py",
 )  # fmt: skip
 

@@ -86,10 +86,17 @@ def test_errors_in_a_file_name_the_document_and_the_line_of_the_file() -> None:
     assert [document.where for document in documents('{"a": 1}', what="f")] == ["f"]
 
 
+def test_keys_that_are_no_text_are_named_as_they_are() -> None:
+    with pytest.raises(DuplicateKeys) as caught:
+        load("8080: 1\n0x1F90: 2\ny: 1\ny: 2\n'1': 1\n'1': 2\n", strict=True)
+    assert caught.value.found == ((2, "8080"), (4, "true"), (6, '"1"'))
+
+
 def test_keys_that_are_there_twice_are_all_named_with_their_lines() -> None:
     with pytest.raises(DuplicateKeys) as caught:
         load("a: 1\nb:\n  c: 1\n  c: 2\na: 2\n", what="f", strict=True)
-    assert caught.value.found == ((4, "c"), (5, "a"))
+    assert caught.value.found == ((4, '"c"'), (5, '"a"'))
+    assert caught.value.value == {"a": 2, "b": {"c": 2}}
     assert str(caught.value) == 'f: not valid YAML: line 4: key "c" already set in map; remove one of the two'
 
 
@@ -163,6 +170,15 @@ def test_tag_of_a_document() -> None:
         ("- {<<: {a: 1}, <<: {a: 2, b: 2}}\n", [{"a": 1, "b": 2}]),
         ("18446744073709551615: 1\n", {"18446744073709551615": 1}),
         ("a: 0o-7\n", {"a": -7}),
+        ("[! 12, ! '12', ! ]", [12, "12", None]),
+        ("!!timestamp 2024-1-2", "2024-01-02T00:00:00Z"),
+        ("!!timestamp 2001-12-14t21:5:3,1200-05:00", "2001-12-14T21:05:03.12-05:00"),
+        ("!!timestamp 2001-12-14 21:59:43", "2001-12-14T21:59:43Z"),
+        ("a: !!int x\nb: {<<: 1}\nc: &c [*c]\na: 1\nb: 2\nc: 3\n", {"a": 1, "b": 2, "c": 3}),
+        ("a: !!int x\n", REFUSED),
+        ("b: {<<: 1}\n", REFUSED),
+        ("c: &c [*c]\n", REFUSED),
+        ("a: 1\n---\n*b\n", REFUSED),
         ("a: 1\n---\nb: [\n", REFUSED),
     ],
 )

@@ -87,6 +87,17 @@ _DOCUMENTS: Final[list[tuple[str, Any]]] = [
     ("a: |\t\n  x\n", {"a": "x\n"}), ("a: |x\n", REFUSED), ("a: x\n  y\n\n  z\n", {"a": "x y\nz"}),
     ('a: "x\n  y\\\n  z"\n', {"a": "x yz"}), ("a: 'x\n\n  y'\n", {"a": "x\ny"}), ("a: |\n  \tx\n", REFUSED),
     ("a: x\u2028 y\n", {"a": "x\u2028y"}), ("a: \x01\n", REFUSED), ("a: \x7f\n", REFUSED), ("a: \x85\n", {"a": None}),
+    # Tags may hold signs of flow style.
+    ("a: !t[ x\n", {"a": "x"}), ("a: !t] 1\n", {"a": "1"}), ("a: !t,\n- 1\n", {"a": [1]}), ("[!t, a]", ["a"]),
+    ("a: !t^ x\n", REFUSED),
+    # JSON, and what nearly is: as YAML.
+    ('{"a": 1.0, "b": 1E5, "c": -0, "d": 1e400}', {"a": 1, "b": 100000, "c": 0, "d": "1e400"}),
+    ('{"a": 18446744073709551616, "b": "\\u00e9"}', {"a": float(2**64), "b": "é"}),
+    ('{"a": "\\/"}', REFUSED), ('{"a": "\\ud83d\\ude00"}', REFUSED), ('{"a": "\U0001f600"}', {"a": "\U0001f600"}),
+    ('{"a": "b\u2028c"}', {"a": "b\u2028c"}), ('{"a": "\x7f"}', REFUSED), ('{"<<": {"a": 1}}', {"<<": {"a": 1}}),
+    ('{"a": 1, "a": 2}', {"a": 2}), ('{"a"\n: 1}', REFUSED), ("{" + '"k": 1, ' * 3 + "a: y}", {"k": 1, "a": True}),
+    ('{"' + "k" * 1021 + '": 1}', {"k" * 1021: 1}), ('{"' + "k" * 1023 + '": 1}', REFUSED),
+    ('{"a": NaN}', {"a": "NaN"}),
     # Keys that are there twice: the last one counts.
     ("a: 1\nb: 2\na: 3\n", {"a": 3, "b": 2}), ("{a: 1, a: 2}", {"a": 2}), ("? a\n: 1\n? b\n", {"a": 1, "b": None}),
     # Anchors, aliases, merges: a merge replaces what stands before it.
@@ -138,6 +149,8 @@ FILES: Final[list[tuple[str, Any]]] = [
     ('{"a": 1}', [{"a": 1}]), ('{"a": 1}{"b": 2}\n{"c": 3}', [{"a": 1}, {"b": 2}, {"c": 3}]),
     ('{"a": 1}\n---\n{"b": 2}\n---\nc: 3\n', [{"a": 1}, {"b": 2}, {"c": 3}]), ("{a: 1}\n", [{"a": 1}]),
     ('{"a": 1}\n---\nb: [\n', REFUSED), ('{"a": 1}{"b": 2}\n---\nc: 3\n', REFUSED), ("\ufeff---\na: 1\n", [{"a": 1}]),
+    ('      {"a": 1}\n  b: 2\n  c: 3\n', [{"a": 1}, {"b": 2, "c": 3}]), ("\t {a: 1}\n", [{"a": 1}]),
+    ('{"a": 1}\n\n  b: 2\nc: 3\n', [{"a": 1}, {"b": 2}]), ('{"a": 1}  \n\n\nb: 2\n', [{"a": 1}, {"b": 2}]),
     ('{"a": 1.0}', [{"a": 1.0}]), ("a: 1.0", [{"a": 1}]), ("- a: 1\n- 2\n", [[{"a": 1}, 2]]), ("\n \n{}\n", [{}]),
 ]  # fmt: skip
 """The documents of a file as kubectl reads it."""

@@ -23,7 +23,6 @@ from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged import yaml_text
 from edged.errors import ConfigError, did_you_mean_or_all
-from edged.json_text import loads
 from edged.kube.client import ApiClient, Session
 from edged.process.boundary import boundary
 from edged.process.files import FilesRead
@@ -141,7 +140,7 @@ def _read(path: Path, files: FilesRead) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from error
     try:
-        content = loads(text) if text.lstrip()[:1] == b"{" else yaml_text.load(text)
+        content = yaml_text.load(text)
     except ValueError as error:
         raise ConfigError(f"kubeconfig {path} is neither YAML nor JSON: {error}") from error
     if not isinstance(content, dict):

@@ -22,6 +22,7 @@ from typing import Any, Final
 from edged import json_text
 from edged.json_text import JsonError
 from edged.yaml_text.events import Events, Source, from_events
+from edged.yaml_text.quick import NOT_QUICK, as_json
 from edged.yaml_text.scalars import KUBERNETES, OPA, TEXT, DuplicateKeys, Rules, YamlError
 from edged.yaml_text.values import MOST_DEPTH, value_of
 
@@ -40,7 +41,10 @@ def load(
     """The first document of a text; None if there is none. `strict`: keys that are there twice raise DuplicateKeys,
     otherwise the last one counts. `what` says in messages what could not be read. `most_careful`: bytes that the slow
     parser may read (scanner.py), for texts of strangers."""
-    return _read(_utf8(text, what, most), Source(what), rules, strict=strict, most_careful=most_careful)
+    content = _utf8(text, what, most)
+    if not strict and rules is KUBERNETES and (value := as_json(content)) is not NOT_QUICK:
+        return value
+    return _read(content, Source(what), rules, strict=strict, most_careful=most_careful)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,19 @@ def _leading_json(text: bytes, what: str) -> tuple[list[Any], int]:
             if len(values) > 1:
                 raise YamlError(f"{_numbered(what, len(values) + 1)}: not valid JSON: {error}") from None
             break
-    return values, len(characters[:end].encode(errors="surrogateescape"))
+    if end == len(characters):
+        return values, len(text)
+    return values, _after_line_end(text, len(characters[:end].rstrip(_JSON_BLANKS).encode(errors="surrogateescape")))
+
+
+_JSON_BLANKS: Final = " \t\r\n"
+
+
+def _after_line_end(text: bytes, begin: int) -> int:
+    """Behind blanks, and behind the first line end among them: what else stands before YAML is its indentation."""
+    while text[begin : begin + 1] in (b" ", b"\t", b"\r", b"\v", b"\f"):
+        begin += 1
+    return begin + (text[begin : begin + 1] == b"\n")
 
 
 def _numbered(what: str, number: int) -> str:
@@ -202,9 +218,7 @@ def _utf8(text: bytes | str, what: str, most: int) -> bytes:
 def _read(
     content: bytes, source: Source, rules: Rules, *, strict: bool = False, most_careful: int | None = None
 ) -> Any:
-    return from_events(
-        content, source, lambda events: value_of(events, source, rules, strict=strict), most_careful
-    )
+    return from_events(content, source, lambda events: value_of(events, source, rules, strict=strict), most_careful)
 
 
 def dumps(value: object, *, sort: bool = False, indent_lists: bool = False) -> str:

@@ -31,9 +31,7 @@ class Source:
         return ": ".join(part for part in (self.what, "not valid YAML", places, problem) if part)
 
 
-def from_events(
-    content: bytes, source: Source, read: Callable[[Events], Any], most_careful: int | None = None
-) -> Any:
+def from_events(content: bytes, source: Source, read: Callable[[Events], Any], most_careful: int | None = None) -> Any:
     """`most_careful`: bytes that the slow parser may read; None: any number."""
     try:
         return read(Events(content, source, most_careful=most_careful))
@@ -83,8 +81,12 @@ class Events:
         return False
 
     def skip(self) -> None:
-        while self.take().__class__ is not self.document_end:
-            pass
+        """The next document is read and forgotten."""
+        anchors = set[str]()
+        while (event := self.take()).__class__ is not self.document_end:
+            if event.__class__ is self.alias and event.anchor not in anchors:
+                raise self.problem(event, f"unknown anchor '{event.anchor}' referenced")
+            anchors.add(getattr(event, "anchor", ""))
 
     def problem(self, event: Event, text: str) -> YamlError:
         return self._source.refused(self.line(event), text)
@@ -109,7 +111,9 @@ class ReadsOtherwise(Exception):
 
 _ELSEWHERE: Final = re.compile(rb"(?:^|\r|\xc2\x85|\xe2\x80[\xa8\xa9])(?:%YAML|\xef\xbb\xbf)", re.MULTILINE)
 """libyaml takes other versions than 1.1, and skips a byte order mark at the begin of any line."""
-_OTHER_REFUSALS: Final = ("found unexpected ':'", "found unknown escape character")
+_OTHER_REFUSALS: Final = (
+    "found unexpected ':'", "found unknown escape character", "did not find expected whitespace or line break",
+)  # fmt: skip
 """What libyaml refuses and they may take."""
 _ESCAPED_SLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 """In double quotes libyaml takes it and they refuse it."""

@@ -18,11 +18,12 @@ class YamlError(EdgedError, ValueError):
 
 
 class DuplicateKeys(YamlError):
-    """A strictly read document has keys twice: `found` has (line, key) of each further one."""
+    """A strictly read document has keys twice: `found` has (line, key as Go writes it) of each further one, `value` is
+    what is read without strictness."""
 
-    def __init__(self, message: str, found: tuple[tuple[int, str], ...]) -> None:
+    def __init__(self, message: str, found: tuple[tuple[int, str], ...], value: Any) -> None:
         super().__init__(message)
-        self.found = found
+        self.found, self.value = found, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ class Rules:
     """Whether integers of more than 63 bits can be keys."""
     whole_stream: bool
     """Whether what follows the first document must be YAML, too."""
+    lone_tag_is_text: bool = True
+    """Whether the tag `!` makes text of a plain scalar; otherwise it says nothing."""
+    replaced_may_be_wrong: bool = False
+    """Whether a value that a later key replaces may have tags and merges that do not fit."""
+    times_in_full: bool = False
+    """Whether the tag `!!timestamp` makes a time of RFC 3339 of a day or a time without zone."""
     only_text: bool = False
     """Whether every scalar is its text, as for readers that know which fields are text."""
 
@@ -59,7 +66,10 @@ KUBERNETES: Final = Rules(
     _WORDS | _WORDS_OF_YAML_1_1, {"0b": 2}, merges_override=True, unsigned_keys=False, whole_stream=False
 )
 """Those of sigs.k8s.io/yaml, which stands on version 2 of Go's YAML library."""
-OPA: Final = Rules(_WORDS, {"0b": 2, "0o": 8}, merges_override=False, unsigned_keys=True, whole_stream=True)
+OPA: Final = Rules(
+    _WORDS, {"0b": 2, "0o": 8}, merges_override=False, unsigned_keys=True, whole_stream=True, lone_tag_is_text=False,
+    replaced_may_be_wrong=True, times_in_full=True,
+)  # fmt: skip
 """Those of `yaml.unmarshal` in OPA, which stands on version 3."""
 TEXT: Final = Rules({}, {}, merges_override=True, unsigned_keys=False, whole_stream=False, only_text=True)
 """For fields that hold text: `1.10` is no number there, and nothing is empty text."""
@@ -138,7 +148,7 @@ def tagged(tag: str, text: str, rules: Rules) -> Any:
         return float(value)
     if kind != name:
         raise ValueError(f"cannot decode !!{kind} `{text}` as a !!{name}")
-    return value
+    return _in_full(text) if kind == "timestamp" and rules.times_in_full else value
 
 
 _KINDS: Final[dict[type, str]] = {type(None): "null", bool: "bool", int: "int", float: "float", str: "str"}
@@ -147,6 +157,16 @@ _KINDS: Final[dict[type, str]] = {type(None): "null", bool: "bool", int: "int", 
 def _is_timestamp(text: str) -> bool:
     match = re.fullmatch(_TIMESTAMP, text)
     return match is not None and 1 <= int(match[3]) <= _days(int(match[1]), int(match[2]))
+
+
+def _in_full(timestamp: str) -> str:
+    day, clock, zone = re.fullmatch(r"([0-9-]+)(?:[Tt ] *([0-9:.,]+)(.*))?", timestamp).groups("")  # type: ignore[union-attr]
+    year, month, of_month = day.split("-")
+    hour, minute, second = (clock or "0:0:0").replace(",", ".").split(":")
+    whole, _, fraction = second.partition(".")
+    fraction = fraction[:9].rstrip("0")
+    moment = f"{year}-{month:>02}-{of_month:>02}T{hour:>02}:{minute:>02}:{whole:>02}"
+    return moment + (f".{fraction}" if fraction else "") + ("Z" if zone[1:] in ("", "00:00") else zone)
 
 
 def _days(year: int, month: int) -> int:

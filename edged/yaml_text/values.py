@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from edged import json_text
 from edged.yaml_text.events import Events, ReadsOtherwise, Source, is_scalar_read_otherwise
 from edged.yaml_text.scalars import (
     PREFIX,
@@ -33,8 +34,8 @@ def value_of(events: Events, source: Source, rules: Rules, *, strict: bool) -> A
             events.skip()
     if strict and builder.duplicates:
         line, key = builder.duplicates[0]
-        message = source.message(line, f'key "{key}" already set in map; remove one of the two')
-        raise DuplicateKeys(message, tuple(builder.duplicates))
+        message = source.message(line, f"key {key} already set in map; remove one of the two")
+        raise DuplicateKeys(message, tuple(builder.duplicates), value)
     return value
 
 
@@ -91,6 +92,8 @@ class Builder:
         self._late: dict[int, list[dict[str, Any]]] = {}
         self._aliased = 0
         self._no_json = False
+        self._not_text: set[str] = set()
+        """Keys that are text only in JSON."""
         self.duplicates: list[tuple[int, str]] = []
 
     def document(self) -> Any:
@@ -157,7 +160,7 @@ class Builder:
                 key = None
             else:
                 if key in into:
-                    self.duplicates.append((events.line(event), str(key)))
+                    self._duplicate(event, key)
                 into[key] = value
                 key = None
 
@@ -167,6 +170,10 @@ class Builder:
         if depth == MOST_DEPTH:
             return self._events.problem(event, f"nested deeper than {MOST_DEPTH} levels")
         return self._events.problem(event, "a list or a mapping cannot be a key")
+
+    def _duplicate(self, event: Event, key: object) -> None:
+        shown = str(key) if key in self._not_text else _quoted(str(key))
+        self.duplicates.append((self._events.line(event), shown))
 
     def _opened(self, event: Any) -> _Anchor | None:
         """The anchor of a list or mapping that begins."""
@@ -228,24 +235,36 @@ class Builder:
         if value is None or (not self._rules.unsigned_keys and value.__class__ is int and value >> 63 > 0):
             shown = "null" if value is None else value
             return self._without_json(event, f"{shown} cannot be a key; quote it")  # type: ignore[return-value]
-        return value if isinstance(value, str) else text_of_key(value)
+        if isinstance(value, str | _NoJson):
+            return value  # type: ignore[return-value]
+        text = text_of_key(value)
+        self._not_text.add(text)
+        return text
 
     def _resolved(self, event: ScalarEvent) -> Any:
         if event.tag is None:
             return plain(event.value, self._rules) if event.implicit[0] else event.value
         if event.tag == "!":
-            return event.value
+            if event.style or self._rules.lone_tag_is_text:
+                return event.value
+            return plain(event.value, self._rules)
         try:
             return tagged(event.tag, event.value, self._rules)
         except ValueError as error:
-            raise self._events.problem(event, str(error)) from None
+            return self._wrong(event, str(error))
+
+    def _wrong(self, event: Event, problem: str) -> _NoJson:
+        """An error that counts at once or, by the rules, only if the value stays."""
+        if not self._rules.replaced_may_be_wrong:
+            raise self._events.problem(event, problem)
+        return self._without_json(event, problem)
 
     def _anchor(self, event: AliasEvent, count: int) -> _Anchor:
         anchor = self._anchors.get(str(event.anchor))
         if anchor is None:
             raise self._events.problem(event, f"unknown anchor '{event.anchor}' referenced")
         if not anchor.size:
-            raise self._events.problem(event, f"anchor '{event.anchor}' value contains itself")
+            return _Anchor(None, self._wrong(event, f"anchor '{event.anchor}' value contains itself"), 1)
         self._aliased += anchor.size
         self._bounded(event, count + anchor.size)
         return anchor
@@ -275,13 +294,21 @@ class Builder:
     def _merge(self, into: dict[str, Any], value: Any, event: Event) -> None:
         sources = value if isinstance(value, list) and event.__class__ is not self._events.alias else [value]
         if not all(isinstance(source, dict) for source in sources):
-            raise self._events.problem(event, "map merge requires map or sequence of maps as the value")
+            wrong: Any = self._wrong(event, "map merge requires map or sequence of maps as the value")
+            into[wrong] = None
+            return
         if not self._rules.merges_override:
             self._late.setdefault(id(into), []).extend(sources)
             return
         for source in reversed(sources):
-            self.duplicates += [(self._events.line(event), key) for key in source if key in into]
-            into.update(source)
+            for key, item in source.items():
+                if key in into:
+                    self._duplicate(event, key)
+                into[key] = item
+
+
+def _quoted(key: str) -> str:
+    return json_text.dumps(key).decode()
 
 
 def _most_aliased(count: int) -> float:

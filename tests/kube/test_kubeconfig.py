@@ -82,6 +82,17 @@ def test_names_of_files_are_relative_to_the_kubeconfig(tmp_path: Path) -> None:
     assert trio.run(session.authorization) == "Bearer t"
 
 
+def test_flow_style_is_yaml_too(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text(
+        "{current-context: a, clusters: [{name: a, cluster: {server: 'http://h:1'}}], users: [{name: a, user: {}}],\n"
+        " contexts: [{name: a, context: {cluster: a, user: a, namespace: 0o17}}]}\n"
+    )
+    with pytest.raises(ConfigError, match="namespace"):
+        opened(at(tmp_path / "k"))
+    (tmp_path / "k").write_text((tmp_path / "k").read_text().replace("0o17", "'0o17'"))
+    assert opened(at(tmp_path / "k")).namespace == "0o17"
+
+
 def test_user_may_be_left_out_and_json_is_fine(tmp_path: Path) -> None:
     content = config()
     del content["contexts"][0]["context"]["user"]
