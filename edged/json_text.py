@@ -40,6 +40,45 @@ def loads(text: bytes | bytearray | memoryview | str, *, what: str = "", most: i
         raise kind(f"{_named(what)}{error}") from None
 
 
+class Repeated(dict[str, Any]):
+    """An object that has a key more than once: the last value of each key; `pairs` has all of them in their order."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def loads_repeated(text: bytes | bytearray | memoryview | str, *, what: str = "", most: int = MOST_BYTES) -> Any:
+    """As `loads`, but objects that have a key more than once are Repeated. It takes several times as long."""
+    value = loads(text, what=what, most=most)
+    found: list[Repeated] = []
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        plain = dict(pairs)
+        if len(plain) == len(pairs):
+            return plain
+        found.append(Repeated(pairs))
+        return found[-1]
+
+    try:
+        again = json.loads(
+            bytes(text) if isinstance(text, memoryview) else text, object_pairs_hook=made, parse_int=_whole
+        )
+    except (RecursionError, ValueError):
+        return value
+    return again if found else value
+
+
+def _whole(digits: str) -> int | float:
+    """As orjson reads it: what has more than 64 bits is a float."""
+    if len(digits) > 20:
+        return float(digits)
+    value = int(digits)
+    return value if -(1 << 63) <= value < 1 << 64 else float(value)
+
+
 def leading(text: str, begin: int) -> tuple[Any, int]:
     """The value that stands at `begin`, and the place behind it and its blanks. For texts that hold several values.
     Raises JsonError."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edged.errors import EdgedError
-from edged.json_text import Fragment, JsonError, TooDeep, dumps, leading, loads
+from edged.json_text import Fragment, JsonError, Repeated, TooDeep, dumps, leading, loads, loads_repeated
 
 
 def nested(levels: int) -> Any:
@@ -50,6 +50,19 @@ def test_how_it_is_written() -> None:
     assert dumps(value) == b'{"b":[1],"a":[2]}'
     assert dumps(value, sort=True) == b'{"a":[2],"b":[1]}'
     assert dumps({"a": 1}, indent=True, newline=True) == b'{\n  "a": 1\n}\n'
+
+
+def test_keys_that_are_there_more_than_once() -> None:
+    text = b'{"a": [{"b": 1, "b": {"c": 18446744073709551616, "c": 2}}], "d": 1.0}'
+    value = loads_repeated(text)
+    assert value == loads(text) == {"a": [{"b": {"c": 2}}], "d": 1.0}
+    inner = value["a"][0]
+    assert isinstance(inner, Repeated) and inner.pairs == [("b", 1), ("b", {"c": 2})]
+    assert inner.pairs[1][1].pairs == [("c", float(2**64)), ("c", 2)]
+    assert type(loads_repeated('{"a": {"b": 1}}')) is dict and loads(dumps(value)) == value
+    assert type(loads_repeated("[" * 1000 + "]" * 1000)) is list
+    with pytest.raises(JsonError, match=r"^body: "):
+        loads_repeated('{"a": 1, "a": NaN}', what="body")
 
 
 def test_values_one_after_the_other() -> None:

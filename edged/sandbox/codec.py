@@ -1,55 +1,77 @@
-"""Request bodies -> objects: JSON, YAML and Kubernetes protobuf; unknown and mistyped fields found on the way.
+"""Request bodies -> objects: JSON, YAML and Kubernetes protobuf; unknown, mistyped and repeated fields are found.
 
-Pure. `decode` reads, `check_fields` compares with the kind's shape and drops what does not belong.
+Pure. `decode` and `read` read, `check_fields` compares with the kind's shape and drops what does not belong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edged import yaml_text
-from edged.json_text import JsonError, loads
+from edged.json_text import JsonError, Repeated, dumps, loads, loads_repeated
 from edged.sandbox import protobuf
 from edged.sandbox.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.go_types import Shape
 from edged.sandbox.request import Request
 from edged.sandbox.resources import Resource
+from edged.yaml_text import DuplicateKeys
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body that is an object, and what is to be said of how it is written."""
+
+    value: Object
+    """Of JSON: its objects that have a key more than once are Repeated, for check_fields."""
+    found: tuple[str, ...] = ()
+    """Keys that are there more than once in YAML, in one text."""
+
+
 def decode(cluster: Cluster, request: Request, kind: str) -> Object:
     """The body as an object. `kind` is what the URL expects, for error texts. Raises 400 and 415."""
+    obj: Object = plain(read(cluster, request, kind).value)
+    return obj
+
+
+def read(cluster: Cluster, request: Request, kind: str) -> Body:
+    """The same, for what is checked strictly."""
     media_type = request.media_type or JSON
     if media_type == PROTOBUF:
-        return protobuf.decode(request.body, cluster.types, cluster.registry)
+        return Body(protobuf.decode(request.body, cluster.types, cluster.registry))
     if media_type not in (JSON, YAML):
         raise unsupported_media_type([JSON, YAML, PROTOBUF])
-    return parse_text(request.body, kind, yaml=media_type == YAML)
+    return read_text(request.body, kind, yaml=media_type == YAML)
 
 
-def parse_text(body: bytes, kind: str, *, yaml: bool = False) -> Object:
+def read_text(body: bytes, kind: str, *, yaml: bool = False) -> Body:
     """JSON or YAML text -> one object."""
+    found: tuple[str, ...] = ()
     try:
-        value = _load_yaml(body) if yaml else loads(body)
+        value = yaml_text.load(body, strict=True) if yaml else loads_repeated(body)
+    except DuplicateKeys as error:
+        value, found = error.value, (yaml_problem(error),)
     except ValueError as error:
         raise _unrecognized(kind, f"json parse error: {error}") from error
     if not isinstance(value, dict):
         raise _unrecognized(kind, "json parse error: json: cannot unmarshal into Go value of type struct")
-    return value
+    return Body(value, found)
 
 
-def _load_yaml(body: bytes) -> Any:
-    """JSON is YAML, too: kubectl applies it, and it is read much faster as JSON."""
-    if body.lstrip().startswith(b"{"):
-        try:
-            return loads(body)
-        except JsonError:
-            pass
-    return yaml_text.load(body)
+def yaml_problem(error: DuplicateKeys) -> str:
+    """What Kubernetes' YAML library says of keys that are there twice."""
+    lines = (f"\n  line {line}: key {key} already set in map" for line, key in error.found)
+    return _YAML_PROBLEM + "".join(lines)
+
+
+_YAML_PROBLEM = "yaml: unmarshal errors:"
+MOST_LEVELS = 254
 
 
 def _unrecognized(kind: str, why: str) -> ApiStatus:
@@ -80,25 +102,74 @@ def check_kind(resource: Resource, obj: Object) -> None:
     )
 
 
-def check_fields(resource: Resource, obj: Object, mode: str) -> tuple[Object, list[str]]:
-    """Drops unknown fields of a built-in kind and returns the warnings. Strict: 400 instead. A wrong JSON type is
-    400 in every mode. Custom resources are checked by schemas.py."""
+def check_fields(resource: Resource, obj: Object, found: list[str]) -> Object:
+    """Drops unknown fields of a built-in kind. Adds to `found` what a strict decoder says: unknown fields, and keys
+    that are there more than once. A wrong JSON type is 400. schemas.py checks the fields of custom resources."""
     if resource.custom:
-        return obj, []
-    unknown: list[str] = []
+        find_repeated(obj, "", found)
+        once: Object = plain(obj)
+        return once
     try:
-        pruned = _checked(obj, resource.shape, "", unknown, resource.kind)
+        pruned: Object = _checked(obj, resource.shape, "", found, resource.kind)
     except _Mistyped as error:
         raise cannot_handle(resource, str(error)) from None
-    findings = [f'unknown field "{path}"' for path in unknown]
-    return pruned, strictness(resource, findings, mode)
+    return pruned
 
 
-def strictness(resource: Resource, findings: list[str], mode: str) -> list[str]:
+def strictness(resource: Resource, found: Sequence[str], mode: str) -> list[str]:
     """Applies fieldValidation to what was found: Strict raises, Warn returns warnings, Ignore drops it."""
-    if findings and mode == "Strict":
-        raise cannot_handle(resource, "strict decoding error: " + ", ".join(findings))
-    return findings if mode != "Ignore" else []
+    if found and mode == "Strict":
+        raise cannot_handle(resource, strict_problem(found))
+    return warnings_of(found) if mode != "Ignore" else []
+
+
+def strict_problem(found: Sequence[str]) -> str:
+    return "strict decoding error: " + ", ".join(_once(found))
+
+
+def warnings_of(found: Sequence[str]) -> list[str]:
+    """A warning for each finding; what YAML's library says is one for each line."""
+    said: list[str] = []
+    for text in _once(found):
+        said += (line.strip() for line in text.removeprefix(_YAML_PROBLEM).strip().split("\n"))
+    return said
+
+
+def _once(found: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(found))
+
+
+def find_repeated(value: object, path: str, found: list[str], levels: int = MOST_LEVELS) -> None:
+    """Adds to `found` the keys that are there more than once, in any object down to as many levels as are stored."""
+    if not levels:
+        return
+    if isinstance(value, dict):
+        seen = set[str]()
+        for key, item in _pairs(value):
+            where = f"{path}.{key}" if path else key
+            if key in seen:
+                found.append(_repeated(where))
+            seen.add(key)
+            find_repeated(item, where, found, levels - 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            find_repeated(item, f"{path}[{index}]", found, levels - 1)
+
+
+def plain(value: Any) -> Any:
+    """A copy without Repeated: the last value of each key counts. What is too deep to be stored stays as it is."""
+    try:
+        return loads(dumps(value))
+    except JsonError:
+        return value
+
+
+def _pairs(value: Object) -> Iterable[tuple[str, Any]]:
+    return value.pairs if isinstance(value, Repeated) else value.items()
+
+
+def _repeated(where: str) -> str:
+    return f"duplicate field {dumps(where).decode()}"
 
 
 def cannot_handle(resource: Resource, why: str) -> ApiStatus:
@@ -110,34 +181,62 @@ class _Mistyped(Exception):
     """A value of the wrong JSON type."""
 
 
-def _checked(value: object, shape: Shape, path: str, unknown: list[str], owner: str) -> Any:
+def _checked(value: object, shape: Shape, path: str, found: list[str], owner: str) -> Any:
     if value is None:
         return None
     if shape.kind == "struct":
-        return _checked_struct(_of_type(value, dict, shape, path, owner), shape, path, unknown)
+        return _checked_struct(_of_type(value, dict, shape, path, owner), shape, path, found)
     if shape.kind == "map":
-        items = _of_type(value, dict, shape, path, owner).items()
-        return {k: _checked(v, shape.element, f"{path}.{k}" if path else k, unknown, owner) for k, v in items}
+        return _checked_map(_of_type(value, dict, shape, path, owner), shape, path, found, owner)
     if shape.kind == "list":
         items = enumerate(_of_type(value, list, shape, path, owner))
-        return [_checked(v, shape.element, f"{path}[{i}]", unknown, owner) for i, v in items]
+        return [_checked(v, shape.element, f"{path}[{i}]", found, owner) for i, v in items]
     if shape.kind == "scalar":
         _check_scalar(value, shape, path, owner)
-    return value
+    return plain(value) if isinstance(value, dict | list) else value
 
 
-def _checked_struct(value: Object, shape: Shape, path: str, unknown: list[str]) -> Object:
-    children, result = shape.children(), {}
+def _checked_struct(value: Object, shape: Shape, path: str, found: list[str]) -> Object:
+    """A key that is there more than once: what its values say is joined, as Go's decoder fills in one value twice."""
+    children, seen = shape.children(), set[str]()
+    result: Object = {}
     owner = shape.go_type.rpartition(".")[2]
-    for key, item in value.items():
+    for key, item in _pairs(value):
         where = f"{path}.{key}" if path else key
         if key not in children:
-            unknown.append(where)
-        else:
-            checked = _checked(item, children[key], where, unknown, owner)
-            if checked is not None or key == "creationTimestamp":
-                result[key] = checked
+            found.append(f"unknown field {dumps(where).decode()}")
+            continue
+        if key in seen:
+            found.append(_repeated(where))
+        checked = _checked(item, children[key], where, found, owner)
+        if checked is not None or key == "creationTimestamp":
+            result[key] = _joined(result[key], checked, children[key]) if key in result else checked
+        seen.add(key)
     return result
+
+
+def _checked_map(value: Object, shape: Shape, path: str, found: list[str], owner: str) -> Object:
+    result: Object = {}
+    for key, item in _pairs(value):
+        where = f"{path}.{key}" if path else key
+        if key in result:
+            found.append(_repeated(where))
+        result[key] = _checked(item, shape.element, where, found, owner)
+    return result
+
+
+def _joined(before: Any, after: Any, shape: Shape) -> Any:
+    if before is None or after is None:
+        return after
+    if shape.kind == "struct":
+        children = shape.children()
+        return before | {key: _joined(before.get(key), item, children[key]) for key, item in after.items()}
+    if shape.kind == "map":
+        return before | after
+    if shape.kind == "list":
+        old = [*before[: len(after)], *[None] * (len(after) - len(before))]
+        return [_joined(one, other, shape.element) for one, other in zip(old, after, strict=True)]
+    return after
 
 
 _JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}

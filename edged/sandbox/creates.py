@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from edged.kube.values.names import key_of
-from edged.sandbox import codec, defaults, object_validation
+from edged.sandbox import defaults, object_validation
 from edged.sandbox.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
 from edged.sandbox.cluster import Object
 from edged.sandbox.request import Request, Response, Target
 from edged.sandbox.storage import KeyExists
-from edged.sandbox.write_options import check_dry_run, field_validation, set_namespace
+from edged.sandbox.write_options import check_dry_run, set_namespace
 from edged.sandbox.write_steps import WriteSteps
 
 
@@ -22,11 +22,7 @@ class Creator:
         if target.name:
             raise method_not_allowed()
         check_dry_run(request)
-        resource, warnings = target.resource, list[str]()
-        obj = codec.decode(self._steps.cluster, request, resource.kind)
-        codec.check_kind(resource, obj)
-        obj, unknown = codec.check_fields(resource, obj, field_validation(request))
-        warnings += unknown
+        obj, warnings = self._steps.body(target.resource, request)
         return await self.create_object(target, request, obj, warnings)
 
     async def create_object(

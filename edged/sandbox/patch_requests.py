@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edged.json_text import loads
+from edged.json_text import dumps, loads_repeated
 from edged.sandbox import codec, fieldsets, patches
 from edged.sandbox.api_status import (
     Cause,
@@ -21,7 +21,7 @@ from edged.sandbox.request import Request, Response, Target
 from edged.sandbox.resources import Resource
 from edged.sandbox.updates import Change, Updater
 from edged.sandbox.write_options import check_dry_run, check_identity, field_validation
-from edged.sandbox.write_steps import WriteSteps, copy_of
+from edged.sandbox.write_steps import WriteSteps, check_patched, copy_of
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -53,9 +53,10 @@ class Patcher:
         if media_type not in accepted:
             raise unsupported_media_type(accepted)
         try:
-            patch = loads(request.body)
+            written = loads_repeated(request.body)
         except ValueError as error:
             raise bad_request(f"error decoding patch: {error}") from error
+        mode, patch, of_patch = field_validation(request), codec.plain(written), _found_in(written, media_type)
 
         def change(old: Object) -> Object:
             current = self._steps.cluster.present(resource, copy_of(old))
@@ -69,9 +70,12 @@ class Patcher:
             ):
                 del new["metadata"]["resourceVersion"]
             codec.check_kind(resource, new)
-            warnings.clear()
-            new, unknown = codec.check_fields(resource, new, field_validation(request))
-            warnings.extend(unknown)
+            warnings[:] = of_patch
+            result = new
+            new = codec.check_fields(resource, result, warnings)
+            if not resource.custom:
+                check_patched(warnings, mode, lambda: _shown(patch, result, media_type))
+                warnings[:] = codec.warnings_of(warnings) if mode != "Ignore" else []
             return self._steps.custom_fields(resource, new, request, warnings, patched=True)
 
         return change
@@ -83,19 +87,21 @@ class Patcher:
             raise invalid(target.resource.named, target.name, [Cause("metadata.uid", why)])
 
     async def _apply(self, target: Target, request: Request) -> Response:
-        resource, warnings = target.resource, list[str]()
+        resource = target.resource
         manager = request.query.get("fieldManager", "")
         if not manager:
             why = "Required value: is required for apply patch"
             raise invalid_options("PatchOptions", [Cause("fieldManager", why, "FieldValueRequired")])
-        body = codec.parse_text(request.body, resource.kind, yaml=True)
+        read = codec.read_text(request.body, resource.kind, yaml=True)
+        body, warnings = read.value, self._repeated_in_apply(read, request)
         if not body.get("kind") or not body.get("apiVersion"):
             raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")
         codec.check_kind(resource, body)
         if (body.get("metadata") or {}).get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
-        body, unknown = codec.check_fields(resource, body, field_validation(request))
-        warnings += unknown
+        found: list[str] = []
+        body = codec.check_fields(resource, body, found)
+        warnings += codec.strictness(resource, found, field_validation(request))
         body = self._steps.custom_fields(resource, body, request, warnings, complete=False)
         metadata = body.setdefault("metadata", {})
         check_identity(target, metadata)
@@ -112,6 +118,42 @@ class Patcher:
             )  # fmt: skip
 
         return await self._updater.change(target, request, change, warnings, applied=body)
+
+    def _repeated_in_apply(self, body: codec.Body, request: Request) -> list[str]:
+        mode = field_validation(request)
+        if body.found and mode == "Strict":
+            raise bad_request(f"error strict decoding patch: error converting YAML to JSON: {body.found[0]}")
+        return codec.warnings_of(body.found) if mode != "Ignore" else []
+
+
+_OPERATION_KEYS = ("op", "path", "from", "value")
+
+
+def _found_in(patch: object, media_type: str) -> list[str]:
+    """What a strict decoder says of a patch in JSON."""
+    found: list[str] = []
+    if media_type == JSON_PATCH and isinstance(patch, list):
+        for index, operation in enumerate(patch):
+            codec.find_repeated(operation, f"[{index}]", found)
+            unknown = (key for key in operation if key not in _OPERATION_KEYS) if isinstance(operation, dict) else ()
+            found += (f'unknown field "[{index}].{key}"' for key in unknown)
+        return [f"json patch {text}" for text in found]
+    codec.find_repeated(patch, "", found)
+    return found
+
+
+def _shown(patch: object, result: Object, media_type: str) -> str:
+    """What an error of a patch shows: a strategic merge patch, of the others the result."""
+    return go_text(patch) if media_type == STRATEGIC else dumps(result).decode()
+
+
+def go_text(value: object) -> str:
+    """A value of JSON as Go prints it (`%+v`)."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_text, value))}]"
+    return "<nil>" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _patched(current: Object, patch: object, media_type: str, resource: Resource) -> Any:

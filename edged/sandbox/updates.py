@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edged.kube.values.names import key_of
-from edged.sandbox import codec, defaults, object_validation
+from edged.sandbox import defaults, object_validation
 from edged.sandbox.api_status import Cause, conflict, invalid, modified
 from edged.sandbox.cluster import Object
 from edged.sandbox.request import Request, Response, Target
 from edged.sandbox.resources import Resource
 from edged.sandbox.storage import KeyAbsent, VersionMismatch
-from edged.sandbox.write_options import check_dry_run, check_identity, field_validation
+from edged.sandbox.write_options import check_dry_run, check_identity
 from edged.sandbox.write_steps import WriteSteps, copy_of
 
 ATTEMPTS = 10
@@ -32,11 +32,8 @@ class Updater:
 
     async def update(self, target: Target, request: Request) -> Response:
         check_dry_run(request)
-        resource, warnings = target.resource, list[str]()
-        body = codec.decode(self._steps.cluster, request, resource.kind)
-        codec.check_kind(resource, body)
-        body, unknown = codec.check_fields(resource, body, field_validation(request))
-        warnings += unknown
+        resource = target.resource
+        body, warnings = self._steps.body(resource, request)
         body = self._steps.custom_fields(resource, body, request, warnings)
         metadata = body.setdefault("metadata", {})
         check_identity(target, metadata)

@@ -5,6 +5,8 @@ Called by creates.py, updates.py, patch_requests.py and deletes.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edged.json_text import dumps, loads
 from edged.kube.values.names import NamespacedName
 from edged.sandbox import codec, fieldsets, schemas
@@ -25,6 +27,14 @@ class WriteSteps:
         self.cluster = cluster
         self.admission = admission
         self.lifecycle = lifecycle
+
+    def body(self, resource: Resource, request: Request) -> tuple[Object, list[str]]:
+        """The object of a request, with the fields of its kind, and warnings; of custom resources see custom_fields."""
+        body = codec.read(self.cluster, request, resource.kind)
+        codec.check_kind(resource, body.value)
+        found = [*body.found]
+        obj = codec.check_fields(resource, body.value, found)
+        return obj, found if resource.custom else codec.strictness(resource, found, field_validation(request))
 
     def check_namespace(self, resource: Resource, obj: Object) -> None:
         if not resource.namespaced:
@@ -50,17 +60,16 @@ class WriteSteps:
         patched: bool = False,
         complete: bool = True,
     ) -> Object:
-        """Pruning and defaults of custom resources. `complete` False: an applied fragment gets no defaults."""
+        """Pruning and defaults of custom resources. `warnings` has what was found so far, and is judged with what is
+        found here. `complete` False: an applied fragment gets no defaults."""
         if not resource.custom:
             return obj
         obj, unknown = schemas.prune(obj, resource.schema or {})
-        findings = [f'unknown field "{path}"' for path in unknown]
+        found = [*warnings, *(f'unknown field "{path}"' for path in unknown)]
         mode = field_validation(request)
-        if findings and mode == "Strict" and patched:
-            why = "strict decoding error: " + ", ".join(findings)
-            text = dumps(obj).decode()
-            raise _invalid_patch(f"Invalid value: {dumps(text).decode()}: {why}")
-        warnings += codec.strictness(resource, findings, mode)
+        if patched:
+            check_patched(found, mode, lambda: dumps(obj).decode())
+        warnings[:] = codec.strictness(resource, found, mode)
         full: Object = schemas.with_defaults(obj, resource.schema or {}) if complete else obj
         return full
 
@@ -70,7 +79,7 @@ class WriteSteps:
             schema = resource.schema or {}
             full: Object = schemas.with_defaults(schemas.prune(obj, schema)[0], schema)
             return full
-        return codec.check_fields(resource, obj, "Ignore")[0]
+        return codec.check_fields(resource, obj, [])
 
     def attributes(
         self,
@@ -114,6 +123,12 @@ def copy_of(obj: Object) -> Object:
     """A deep copy; stored objects must not be changed in place."""
     result: Object = loads(dumps(obj))
     return result
+
+
+def check_patched(found: list[str], mode: str, shown: Callable[[], str]) -> None:
+    """Raises 422 if what was found in a patch and its result may not be; `shown` is what the error shows."""
+    if found and mode == "Strict":
+        raise _invalid_patch(f"Invalid value: {dumps(shown()).decode()}: {codec.strict_problem(found)}")
 
 
 def _invalid_patch(why: str) -> ApiStatus:

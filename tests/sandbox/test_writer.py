@@ -218,6 +218,27 @@ def test_eviction_and_budgets():
     scenario(body)
 
 
+def test_keys_of_custom_resources_that_are_there_twice():
+    """The last one counts, and the API server says so."""
+
+    async def body(call: Caller) -> None:
+        await call.ok("POST", CRDS, crd({"type": "object", "properties": {"size": {"type": "integer"}}}))
+        begin = b'{"apiVersion": "demo.example/v1", "kind": "Widget", "metadata": {"name": "a"}, '
+        text = begin + b'"spec": {"x": 1}, "spec": {"size": 1, "size": 2, "y": 3}}'
+        said = ['duplicate field "spec"', 'duplicate field "spec.size"', 'unknown field "spec.y"']
+        status = await call.refused(400, "POST", f"{WIDGETS}?fieldValidation=Strict", text)
+        assert status["message"].endswith("cannot be handled as a Widget: strict decoding error: " + ", ".join(said))
+        answer = await call.response("POST", WIDGETS, text)
+        warnings = [text.replace('\\"', '"') for name, text in answer.headers if name == "Warning"]
+        assert warnings == [f'299 - "{text}"' for text in said]
+        assert (await call.ok("GET", f"{WIDGETS}/a"))["spec"] == {"size": 2}
+        twice, kind = b'{"spec": {"size": 1, "size": 2}}', "application/merge-patch+json"
+        status = await call.refused(422, "PATCH", f"{WIDGETS}/a?fieldValidation=Strict", twice, content_type=kind)
+        assert status["message"].endswith('strict decoding error: duplicate field "spec.size"')
+
+    scenario(body)
+
+
 def test_custom_resources_live_and_die_with_their_definition():
     async def body(call: Caller) -> None:
         assert (await call.response("GET", WIDGETS)).status == 404

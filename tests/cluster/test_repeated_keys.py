@@ -1,0 +1,177 @@
+"""Bodies in JSON and YAML that say the same key twice: what edged's own API server answers, and the real one."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import ssl
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from tests.cluster.scheduling import Server
+
+_names = count(1)
+JSON, YAML = "application/json", "application/yaml"
+MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
+STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
+
+
+class Client:
+    """Raw requests: a status, the warnings, and the object."""
+
+    def __init__(self, server: Server) -> None:
+        self.kubectl = server.kubectl
+        config = orjson.loads(server.kubectl("config", "view", "--raw", "--flatten", "-o", "json").stdout)
+        cluster, user = config["clusters"][0]["cluster"], (config["users"] or [{"user": {}}])[0]["user"]
+        address = urlsplit(cluster["server"])
+        host, port = str(address.hostname), address.port
+        self._connection = http.client.HTTPConnection(host, port, timeout=60)
+        if address.scheme == "https":
+            authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+            context = ssl.create_default_context(cadata=authority)
+            self._connection = http.client.HTTPSConnection(host, port, timeout=60, context=context)
+        self._headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+
+    def __call__(self, method: str, path: str, text: str | bytes, kind: str) -> tuple[int, list[str], Any]:
+        content = text.encode() if isinstance(text, str) else text
+        self._connection.request(method, path, body=content, headers={**self._headers, "Content-Type": kind})
+        answer = self._connection.getresponse()
+        said = [warning_text(value) for name, value in answer.getheaders() if name.lower() == "warning"]
+        return answer.status, said, orjson.loads(answer.read())
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def warning_text(header: str) -> str:
+    """`299 - "text"` -> text"""
+    match = re.fullmatch(r'299 - "(.*)"', header, re.DOTALL)
+    assert match is not None, header
+    return re.sub(r"\\(.)", r"\1", match[1])
+
+
+@pytest.fixture
+def call(api_server: Server) -> Iterator[Client]:
+    client = Client(api_server)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def maps(call: Client) -> str:
+    """The path of the ConfigMaps of a namespace of its own."""
+    name = f"repeated-{next(_names)}"
+    call.kubectl("create", "namespace", name)
+    return f"/api/v1/namespaces/{name}/configmaps"
+
+
+TWICE = """{"metadata": {"name": "a"}, "data": {"k": "1", "k": "2"}, "dataa": 1, "dataa": 2,
+ "metadata": {"labels": {"x": "y"}}, "data": {"l": "3"}}"""
+OF_JSON = ['duplicate field "data.k"', 'unknown field "dataa"', 'duplicate field "metadata"', 'duplicate field "data"']
+TWICE_IN_YAML = "metadata:\n  name: a\ndata:\n  k: '1'\n  k: '2'\n  8080: a\n  8080: b\ndata:\n  l: '3'\ndataa: 1\n"
+OF_YAML = [
+    'line 5: key "k" already set in map', "line 7: key 8080 already set in map",
+    'line 9: key "data" already set in map',
+]  # fmt: skip
+
+
+def test_json_that_is_created(call: Client, maps: str) -> None:
+    """What kinds with fields say twice is joined."""
+    code, _, answer = call("POST", f"{maps}?fieldValidation=Strict", TWICE, JSON)
+    assert (code, answer["message"]) == (
+        400,
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: ' + ", ".join(OF_JSON),
+    )
+    assert call("POST", f"{maps}?fieldValidation=Warn&dryRun=All", TWICE, JSON)[:2] == (201, OF_JSON)
+    assert call("POST", f"{maps}?dryRun=All", TWICE, JSON)[:2] == (201, OF_JSON)
+    code, said, made = call("POST", f"{maps}?fieldValidation=Ignore", TWICE, JSON)
+    assert (code, said) == (201, [])
+    assert made["data"] == {"k": "2", "l": "3"} and made["metadata"]["labels"] == {"x": "y"}
+
+
+def test_yaml_that_is_created(call: Client, maps: str) -> None:
+    """The last value of a key counts."""
+    code, _, answer = call("POST", f"{maps}?fieldValidation=Strict", TWICE_IN_YAML, YAML)
+    assert code == 400
+    assert answer["message"] == (
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: yaml: unmarshal errors:'
+        + "".join(f"\n  {line}" for line in OF_YAML) + ', unknown field "dataa"'
+    )  # fmt: skip
+    code, said, made = call("POST", maps, TWICE_IN_YAML, YAML)
+    assert (code, said) == (201, [*OF_YAML, 'unknown field "dataa"'])
+    assert made["data"] == {"l": "3"}
+
+
+def test_what_replaces(call: Client, maps: str) -> None:
+    assert call("POST", maps, '{"metadata": {"name": "a"}}', JSON)[0] == 201
+    text = '{"metadata": {"name": "a"}, "immutable": true, "immutable": false}'
+    assert call("PUT", f"{maps}/a?fieldValidation=Strict", text, JSON)[0] == 400
+    assert call("PUT", f"{maps}/a", text, JSON)[:2] == (200, ['duplicate field "immutable"'])
+    text = "metadata: {name: a}\nimmutable: true\nimmutable: false\n"
+    assert call("PUT", f"{maps}/a?fieldValidation=Strict", text, YAML)[0] == 400
+    assert call("PUT", f"{maps}/a", text, YAML)[:2] == (200, ['line 3: key "immutable" already set in map'])
+
+
+LISTS = """{"metadata": {"name": "p"}, "spec": {"restartPolicy": "Never", "containers": [
+  {"name": "c", "image": "one", "env": [{"name": "A", "value": "1", "value": "2"}]}, {"name": "d", "image": "x"}],
+ "containers": [{"image": "two"}]}}"""
+
+
+def test_lists_that_are_there_twice(call: Client, maps: str) -> None:
+    """The items of the second list fill in those of the first."""
+    pods = maps.replace("configmaps", "pods") + "?dryRun=All"
+    code, said, made = call("POST", pods, LISTS, JSON)
+    assert (code, said) == (
+        201, ['duplicate field "spec.containers[0].env[0].value"', 'duplicate field "spec.containers"'],
+    )  # fmt: skip
+    (container,) = made["spec"]["containers"]
+    assert (container["name"], container["image"]) == ("c", "two")
+    assert container["env"] == [{"name": "A", "value": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "said", "shown"),
+    [
+        (MERGE, '{"data": {"k": "1", "k": "2"}, "x": 1}', ['duplicate field "data.k"', 'unknown field "x"'], '"x":1'),
+        (STRATEGIC, '{"data": {"k": "1", "k": "2"}, "x": [true, null]}',
+         ['duplicate field "data.k"', 'unknown field "x"'], '"map[data:map[k:2] x:[true <nil>]]"'),
+        (JSON_PATCH, '[{"op": "test", "op": "add", "path": "/data", "value": {"k": "2"}, "more": 1}]',
+         ['json patch duplicate field "[0].op"', 'json patch unknown field "[0].more"'], '"{'),
+    ],
+    ids=["merge", "strategic", "json"],
+)  # fmt: skip
+def test_patches(call: Client, maps: str, kind: str, patch: str, said: list[str], shown: str) -> None:
+    assert call("POST", maps, '{"metadata": {"name": "a"}}', JSON)[0] == 201
+    code, _, answer = call("PATCH", f"{maps}/a?fieldValidation=Strict", patch, kind)
+    assert code == 422 and answer["message"].startswith(' "" is invalid: patch: Invalid value: ')
+    assert answer["message"].endswith("strict decoding error: " + ", ".join(said))
+    assert shown in answer["message"].replace("\\", "")
+    code, warnings, changed = call("PATCH", f"{maps}/a", patch, kind)
+    assert (code, warnings, changed["data"]) == (200, said, {"k": "2"})
+    assert call("PATCH", f"{maps}/a?fieldValidation=Ignore", patch, kind)[:2] == (200, [])
+
+
+def test_what_is_applied(call: Client, maps: str) -> None:
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  k: '1'\n  k: '2'\n"
+    code, _, answer = call("PATCH", f"{maps}/a?fieldManager=m&fieldValidation=Strict", text, APPLY)
+    assert (code, answer["message"]) == (
+        400,
+        "error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n"
+        '  line 6: key "k" already set in map',
+    )
+    code, said, made = call("PATCH", f"{maps}/a?fieldManager=m", text, APPLY)
+    assert (code, said, made["data"]) == (201, ['line 6: key "k" already set in map'], {"k": "2"})
+    assert call("PATCH", f"{maps}/a?fieldManager=m&fieldValidation=Ignore", text, APPLY)[:2] == (200, [])
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\/"}', '{"a": "\\ud83d\\ude00"}', "a: .inf", "~: 1", "a: &b [*b]"])
+def test_json_that_is_no_yaml(call: Client, maps: str, text: str) -> None:
+    """A body that is said to be YAML is read as YAML, though it may be JSON."""
+    assert call("POST", maps, text, YAML)[0] == 400
+    assert call("PATCH", f"{maps}/a?fieldManager=m", text, APPLY)[0] == 400
