@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"edged: {path}: {_counted(len(error.problems), 'error')}", file=sys.stderr)
         return 2
     registered = check_findings.generated(config, config.admission) if config.admission else None
-    errors, warnings = check_findings.errors(config, registered), check_findings.warnings(config)
+    errors, warnings = check_findings.errors(config, registered), check_findings.warnings(config, registered)
     conditions = check_conditions.look(config, path, online=args.online)
     errors, warnings = [*conditions.errors, *errors], [*conditions.warnings, *warnings]
     summary = f"{path}: {_counted(len(errors), 'error')}, {_counted(len(warnings), 'warning')}"

@@ -67,14 +67,16 @@ def errors(config: Config, registered: Generated | None) -> list[str]:
     return found
 
 
-def warnings(config: Config) -> list[str]:
-    """What works differently from what somebody may expect."""
+def warnings(config: Config, registered: Generated | None) -> list[str]:
+    """What works differently from what somebody may expect. `registered`: from `generated`."""
     store = Store(Path(config.node.state_dir) / "modules")
     found = [
         f"{each.key}: {each.url} is not on this node yet: the daemon fetches it when it starts"
         for each in modules(config)
         if not each.url.startswith("file:") and not config.registry.offline and store.find(each.url) is None
     ]
+    left_out = registered.left_out if registered else {}
+    found += [f'[[admission.policy]] "{name}" rules: {text}' for name, text in left_out.items()]
     scheduler = config.scheduler
     if scheduler is not None and os.access(scheduler.config, os.R_OK):
         from edged.scheduling.run.plugin_loader import read_settings

@@ -149,7 +149,9 @@ class AdmissionPart:
             lambda: rfc3339(time.time()),
         )
         await self.policies.resources.start()
-        return ResourceReviews(config.policy_server, self._log, self.admission.memory.budget)
+        return ResourceReviews(
+            config.policy_server, self._log, self.admission.memory.budget, include_system=config.include_system
+        )
 
     def _listener(
         self, config: AdmissionConfig, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None

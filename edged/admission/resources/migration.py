@@ -16,7 +16,7 @@ from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
 from edged.admission.resources.kinds import DEFAULT_SERVER, KINDS, server_of
 from edged.admission.resources.module_places import source_problem
 from edged.admission.resources.plan import describe, make_plan
-from edged.admission.rules.webhooks import SYSTEM_NAMESPACES
+from edged.admission.rules.exemptions import SYSTEM_NAMESPACES
 
 Object = Mapping[str, Any]
 Needs = Callable[[str], tuple[str, ...] | None]
@@ -149,6 +149,8 @@ def _policy(obj: Object, server: Object | None, current: Current) -> Iterable[Fi
     namespace = obj["metadata"].get("namespace") or ""
     if namespace in SYSTEM_NAMESPACES and not current.include_system:
         yield Finding(ATTENTION, f"namespace {namespace} is left out unless [admission] include_system = true")
+    if text := validation.left_out(obj, include_system=current.include_system):
+        yield Finding(ATTENTION, text)
     longest = max(_timeouts(obj), default=0)
     if longest > current.limits.wall_timeout_s:
         text = f"timeoutEvalSeconds {longest}: cut to [engine] wall_timeout_s = {current.limits.wall_timeout_s:g}"

@@ -29,12 +29,13 @@ _NOTHING: AbstractContextManager[object] = nullcontext()
 
 
 class ResourceReviews:
-    """`server_name`: whose objects get the finalizer."""
+    """`server_name`: whose objects get the finalizer. `include_system`: whether cluster policies see nodes, too."""
 
     paths = frozenset(reviews.PATHS)
 
-    def __init__(self, server_name: str, log: Logger, memory: MemoryBudget) -> None:
+    def __init__(self, server_name: str, log: Logger, memory: MemoryBudget, *, include_system: bool = False) -> None:
         """`memory`: what decoded objects wait for."""
+        self._include_system = include_system
         self._server_name = server_name
         self._log = log
         self._memory = memory
@@ -104,7 +105,7 @@ class ResourceReviews:
         self, request: AdmissionRequest, obj: dict[str, Any], old: object, problems: Mapping[str, str], unchecked: str
     ) -> bytes:
         """`problems`: of its CEL expressions; `unchecked`: why they are not known, or ""."""
-        warnings = [*validation.warnings(obj), *([unchecked] if unchecked else ())]
+        warnings = [*validation.warnings(obj, include_system=self._include_system), *([unchecked] if unchecked else ())]
         findings = validation.validate(obj, old if isinstance(old, dict) else None, problems)
         response = AdmissionResponse(request.uid, not findings, warnings=warnings or None)
         if findings:

@@ -13,7 +13,8 @@ from typing import Any
 
 from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S, MAX_MATCH_CONDITIONS, MAX_TIMEOUT_S
 from edged.admission.resources.kinds import KINDS, Kind, server_of
-from edged.admission.rules import capabilities, groups
+from edged.admission.rules import capabilities, exemptions, groups
+from edged.admission.rules.webhook_check import rule_problem
 from edged.errors import ConfigError
 from edged.kube.values.name_checks import qualified_name_problem
 from edged.kube.values.selector_checks import label_selector_problem
@@ -282,13 +283,24 @@ IGNORED_FIELDS = {
 }
 
 
-def warnings(obj: Object) -> list[str]:
+def warnings(obj: Object, *, include_system: bool = False) -> list[str]:
     """What edged does differently with this object, for the one who applies it."""
     spec = _spec(obj)
     texts = [f"spec.{key} has no effect: {why}" for key, why in IGNORED_FIELDS.items() if spec.get(key)]
     if spec.get("allowInsideAdmissionControllerNamespace"):
         texts.append("spec.allowInsideAdmissionControllerNamespace has no effect: edged runs in no namespace")
+    if text := left_out(obj, include_system=include_system):
+        texts.append(f"spec.rules: {text}")
     return texts
+
+
+def left_out(obj: Object, *, include_system: bool) -> str:
+    """What a cluster policy's rules name and it never gets to see, and why; "" if there is nothing."""
+    kind, rules = KINDS.get(obj.get("kind", "")), _spec(obj).get("rules")
+    if kind is None or kind.namespaced or not isinstance(rules, list):
+        return ""
+    readable = [rule for rule in rules if not rule_problem(rule)]
+    return exemptions.named(readable, include_system=include_system)
 
 
 def summary(findings: Iterable[Finding]) -> str:

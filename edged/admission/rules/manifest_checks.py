@@ -14,9 +14,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from edged.admission.rules.exemptions import NAMESPACE_NAME
 from edged.admission.rules.webhooks import (
     GROUP_VERSION,
-    NAMESPACE_NAME,
     PLURALS,
     Target,
     Webhook,

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from edged.admission.rules import exemptions
+from edged.admission.rules.exemptions import NAMESPACE_NAME, SYSTEM_CONDITION, SYSTEM_NAMESPACES
 from edged.admission.rules.webhook_budget import MANIFEST_BYTES, OBJECT_BYTES, Entry, left_out
 from edged.admission.rules.webhook_check import (
     MAX_CONDITIONS,
@@ -42,32 +44,6 @@ STATIC_SUFFIX = ".static.k8s.io"
 OWNER = "edged.dev/owner"
 WEBHOOK_SUFFIX = "policy.edged.dev"
 RESOURCE_SUFFIX = "kubewarden.admission"  # of webhooks of policies that come from custom resources
-NAMESPACE_NAME = "kubernetes.io/metadata.name"
-SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
-SYSTEM_CONDITION = "edged.dev/not-system"
-SYSTEM_RESOURCES = (
-    ("", "nodes"),
-    ("certificates.k8s.io", "certificatesigningrequests"),
-    ("coordination.k8s.io", "leases"),
-    ("authentication.k8s.io", "tokenreviews"),
-    ("authorization.k8s.io", "subjectaccessreviews"),
-    ("authorization.k8s.io", "selfsubjectaccessreviews"),
-    ("authorization.k8s.io", "selfsubjectrulesreviews"),
-    ("authorization.k8s.io", "localsubjectaccessreviews"),
-    ("networking.k8s.io", "servicecidrs"),
-    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
-)
-"""Cluster-scoped or vital: a namespaceSelector does not keep them out, and a webhook that fails on them takes
-nodes, leases, logins or the way to remove the webhook itself."""
-BOOTSTRAP_GROUPS = (
-    "apiregistration.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-    "rbac.authorization.k8s.io",
-    "scheduling.k8s.io",
-)
-"""What kube-apiserver writes when it starts, and ends itself when it may not. Left out of what a wildcard reaches; a
-rule that names one of these groups means it."""
 COMPARED = (
     "name", "clientConfig", "rules", "failurePolicy", "matchPolicy", "namespaceSelector", "objectSelector",
     "sideEffects", "timeoutSeconds", "admissionReviewVersions", "reinvocationPolicy", "matchConditions",
@@ -119,10 +95,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """`objects` by kind (both kinds always present, perhaps without webhooks); `problems` by policy name."""
+    """`objects` by kind (both kinds always present, perhaps without webhooks); `problems` by policy name; `left_out`
+    by the name of a policy that is registered: what its rules name and it never gets to see."""
 
     objects: dict[str, dict[str, Any]]
     problems: dict[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def policies(self) -> list[str]:
@@ -153,7 +131,12 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
         problems |= crowded
         hooks = [hook for spec, hook in made if spec.name not in crowded]
         objects[kind] = _object(kind, name, target.owner, hooks)
-    return Generated(objects, problems)
+    partly = {spec.name: text for made in entries.values() for spec, _ in made if (text := _left_out(spec, target))}
+    return Generated(objects, problems, partly)
+
+
+def _left_out(spec: WebhookSpec, target: Target) -> str:
+    return "" if spec.namespace else exemptions.named(spec.rules or (), include_system=target.include_system)
 
 
 def _crowded(made: Sequence[tuple[WebhookSpec, Webhook]], whole: int) -> dict[str, str]:
@@ -268,24 +251,8 @@ def match_conditions(spec: WebhookSpec, target: Target) -> list[dict[str, Any]]:
     own = [dict(condition) for condition in spec.match_conditions]
     if target.include_system or spec.namespace:
         return own
-    terms = [f"!(request.resource.group == '{group}' && request.resource.resource == '{resource}')"
-             for group, resource in SYSTEM_RESOURCES if _may_match(spec.rules or (), group, resource)]
-    terms += [f"request.resource.group != '{group}'"
-              for group in BOOTSTRAP_GROUPS if _only_by_wildcard(spec.rules or (), group)]
-    return [{"name": SYSTEM_CONDITION, "expression": " && ".join(terms)}, *own] if terms else own
-
-
-def _only_by_wildcard(rules: Sequence[Mapping[str, Any]], group: str) -> bool:
-    groups = {name for rule in rules for name in rule["apiGroups"]}
-    return "*" in groups and group not in groups
-
-
-def _may_match(rules: Sequence[Mapping[str, Any]], group: str, resource: str) -> bool:
-    for rule in rules:
-        bases = {entry.split("/", 1)[0] for entry in rule["resources"]}
-        if {group, "*"} & set(rule["apiGroups"]) and {resource, "*"} & bases:
-            return True
-    return False
+    left_out = exemptions.condition(spec.rules or ())
+    return [left_out, *own] if left_out else own
 
 
 # --- what the API server would refuse
@@ -302,10 +269,17 @@ def problem(spec: WebhookSpec, target: Target) -> str:
             return f"rules[{index}]: scope Cluster in a policy that belongs to a namespace"
     return (
         _time_problem(spec, target)
-        or (f"namespace {spec.namespace} is left out: [admission] include_system is false"
-            if spec.namespace in SYSTEM_NAMESPACES and not target.include_system else "")
         or _own_problem(spec, target)
+        or _unreachable(spec, target)
     )
+
+
+def _unreachable(spec: WebhookSpec, target: Target) -> str:
+    """Why the API server would never call the webhook: the policy would look as if it were in force."""
+    if spec.namespace:
+        left_out = spec.namespace in SYSTEM_NAMESPACES and not target.include_system
+        return f"namespace {spec.namespace} is left out: {exemptions.SWITCHED_OFF}" if left_out else ""
+    return exemptions.unreachable(spec.rules or (), spec.namespace_selector, include_system=target.include_system)
 
 
 def _time_problem(spec: WebhookSpec, target: Target) -> str:

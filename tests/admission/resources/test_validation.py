@@ -149,3 +149,12 @@ def test_what_has_no_effect_is_said() -> None:
     )
     assert warnings(policy(allowInsideAdmissionControllerNamespace=True))
     assert warnings(policy()) == []
+
+
+def test_rules_that_no_review_comes_of_are_told_to_who_applies_them() -> None:
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["nodes", "pods"], "operations": ["CREATE"]}]
+    (text,) = warnings(policy(rules=rules))
+    assert text == "spec.rules: nodes are left out: [admission] include_system is false"
+    assert warnings(policy(rules=rules), include_system=True) == []
+    assert warnings(policy(rules=[*rules, {"resources": "nodes"}])) == [text]
+    assert warnings(namespaced(rules=rules)) == []
