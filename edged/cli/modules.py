@@ -270,13 +270,17 @@ def _registry_url(url: str) -> Any:
 
 
 def _annotations(binary: bytes, path: Path, *, required: bool) -> dict[str, str]:
-    """Annotations for the manifest: those of the metadata that have one line, as kwctl does."""
+    """Annotations for the manifest: those of the metadata that have one line, and the source under OCI's own name, by
+    which bots find updates. As kwctl does."""
     metadata = _metadata(binary, path)
     if metadata is None:
         if required:
             raise EdgedError(f"{path} has no metadata: `edged policy annotate` adds it; --force publishes it without")
         return {}
-    return {key: value for key, value in metadata.annotations.items() if isinstance(value, str) and "\n" not in value}
+    texts = {key: value.strip() for key, value in metadata.annotations.items() if isinstance(value, str)}
+    found = {key: value for key, value in texts.items() if len(value.splitlines()) <= 1}
+    source = found.get("io.kubewarden.policy.source")
+    return {"org.opencontainers.image.source": source, **found} if source else found
 
 
 def _metadata(binary: bytes, path: Path) -> Metadata | None:

@@ -26,10 +26,12 @@ METADATA = {
     "rules": [],
     "mutating": True,
     "contextAwareResources": [{"apiVersion": "v1", "kind": "Namespace"}],
-    "annotations": {"io.kubewarden.policy.title": "a title", "io.kubewarden.policy.usage": "two\nlines"},
+    "annotations": {"io.kubewarden.policy.title": "a title\n", "io.kubewarden.policy.usage": "two\nlines",
+                    "io.kubewarden.policy.source": "https://code.example/x"},
 }
 POLICY = binary.append_custom_section(PLAIN, METADATA_SECTION, json.dumps(METADATA).encode())
 SHA = hashlib.sha256(POLICY).hexdigest()
+SIZE = f"{len(POLICY) / 1000:.1f}"
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +97,11 @@ def test_a_policys_way(shell):
 def test_lists_for_people(shell):
     shell.good("policy", "push", str(shell.policy), shell.url("team/listed:v1"), network=True)
     shell.good("module", "pull", shell.url("team/listed:v1"), network=True)
-    assert shell.good("policy", "list").splitlines()[1].split() == [shell.url("team/listed:v1"), SHA[:12], "0.3", "kB"]
+    assert shell.good("policy", "list").splitlines()[1].split() == [shell.url("team/listed:v1"), SHA[:12], SIZE, "kB"]
     assert shell.good("policy", "list", "-o", "wide").splitlines()[1].split() == [
-        shell.url("team/listed:v1"), "yes", "yes", SHA, "0.3", "kB",
+        shell.url("team/listed:v1"), "yes", "yes", SHA, SIZE, "kB",
     ]  # fmt: skip
-    assert shell.good("module", "list").splitlines()[1].split() == [shell.url("team/listed:v1"), SHA[:12], "0.3", "kB"]
+    assert shell.good("module", "list").splitlines()[1].split() == [shell.url("team/listed:v1"), SHA[:12], SIZE, "kB"]
 
 
 def test_annotations_of_one_line_go_to_the_manifest(shell):
@@ -119,7 +121,11 @@ def test_annotations_of_one_line_go_to_the_manifest(shell):
     async def ask():
         return await modules.ask(reference, lambda registry, host: registry.manifest(reference, host))
 
-    assert trio.run(ask).document["annotations"] == {"io.kubewarden.policy.title": "a title"}
+    assert trio.run(ask).document["annotations"] == {
+        "io.kubewarden.policy.title": "a title",
+        "io.kubewarden.policy.source": "https://code.example/x",
+        "org.opencontainers.image.source": "https://code.example/x",
+    }
 
 
 def test_without_metadata(shell):

@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     module = read_module(path)
     metadata, notes = read_metadata(Path(args.metadata_path), args.usage_path)
     annotated, warnings = annotate(module, metadata, str(path), tool_config(args.config, args.cache_dir))
+    new_files.write(Path(args.output_path), annotated, force=args.force)
     for line in [*(f"note: {note}" for note in notes), *(f"warning: {warning}" for warning in warnings)]:
         print(f"edged: {line}", file=sys.stderr)
-    new_files.write(Path(args.output_path), annotated, force=args.force)
     return 0
 
 

@@ -19,6 +19,7 @@ from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
     from edged.admission.config import GroupConfig, PolicyConfig
+    from edged.admission.host.policy import Group, Policy
     from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
     from edged.cli.policy.requests import Circumstances
     from edged.cli.policy.sessions import Session
@@ -120,20 +121,25 @@ async def _run(args: argparse.Namespace) -> int:
     from edged.cli.policy.sources import policies
 
     config, wished = config_of(args), wishes(args)
-    asked = requests(args)
+    questions = Questions(args)
     replay, record = _sessions(args)
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
         async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
-            named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            found = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            named = [each.policy for each in found]
             if not args.allow_context_aware and replay is None:
                 refuse_cluster(named)
             lines = Lines()
-            admission = evaluator.admission(await evaluator.load(named, lines), lines, replay, record)
-            for policy in named:
-                for request, where in asked:
-                    response = await admission.review(policy.name, request)
-                    results.append(_result(policy.name, where, request, response, args.decode_patch))
+            loaded = await evaluator.load(named, lines)
+            admission = evaluator.admission(loaded, lines, replay, record)
+            asked = [(policy.name, questions.of(loaded[policy.name])) for policy in named]
+            for note in [*(each.note for each in found if each.note), *questions.notes]:
+                print(f"edged: note: {note}", file=sys.stderr)
+            for name, requests in asked:
+                for request, where in requests:
+                    response = await admission.review(name, request)
+                    results.append(_result(name, where, request, response, args.decode_patch))
     if record is not None:
         _write_session(Path(args.record), record)
     _print(results, args.output)
@@ -194,19 +200,49 @@ def wishes(args: argparse.Namespace) -> Wishes:
     )
 
 
-def requests(args: argparse.Namespace) -> list[tuple[AdmissionRequest, str]]:
-    """(request, where it is from) of the file. Raises ConfigError."""
-    from edged.cli.documents import documents
-    from edged.cli.policy.requests import objects_of, request_of
+class Questions:
+    """What the file asks. A policy of type raw gets each document as it is, as with `--raw`, which is known only when
+    the policy is loaded. `notes`: what was made of the file that is not in it."""
 
-    given = circumstances(args)
-    found = [pair for document, where in documents([args.request_path])
-             for pair in ([(document, where)] if args.raw else objects_of(document, where))]  # fmt: skip
-    if not args.raw:
-        found = [(document, where) for document, where in found if document is not None]
-    if not found:
-        raise ConfigError(f"{args.request_path}: holds nothing")
-    return [(request_of(document, where, given, raw=args.raw), where) for document, where in found]
+    def __init__(self, args: argparse.Namespace) -> None:
+        """Reads the file. Raises ConfigError."""
+        from edged.cli.documents import documents
+
+        self._raw: bool = args.raw
+        self._path: str = args.request_path
+        self._given = circumstances(args)
+        self._documents = list(documents([args.request_path]))
+        self.notes: list[str] = []
+        if not self._documents:
+            raise ConfigError(f"{self._path}: holds nothing")
+
+    def of(self, policy: Policy | Group) -> list[tuple[AdmissionRequest, str]]:
+        """(request, where it is from) for one policy. Raises ConfigError."""
+        metadata = getattr(policy, "metadata", None)
+        is_raw = metadata is not None and metadata.policy_type == "raw"
+        if is_raw and not self._raw:
+            self._note(f"policy {policy.name} is of type raw: it is asked about {self._path} as it is")
+        return self._requests(raw=self._raw or is_raw)
+
+    def _requests(self, *, raw: bool) -> list[tuple[AdmissionRequest, str]]:
+        from edged.cli.policy.requests import objects_of, request_and_added
+
+        if raw:
+            return [(request_and_added(document, where, raw=True)[0], where) for document, where in self._documents]
+        pairs = [pair for each in self._documents for pair in objects_of(*each) if pair[0] is not None]
+        if not pairs:
+            raise ConfigError(f"{self._path}: holds nothing")
+        made = []
+        for document, where in pairs:
+            request, added = request_and_added(document, where, self._given)
+            if added:
+                self._note(f"{where}: the request lacks {', '.join(added)}; edged fills in what the object tells")
+            made.append((request, where))
+        return made
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
 
 def circumstances(args: argparse.Namespace) -> Circumstances:

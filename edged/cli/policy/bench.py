@@ -63,29 +63,36 @@ async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
     from edged.cli.policy.sessions import load
     from edged.cli.policy.sources import policies
 
-    config, wished, asked = ask.config_of(args), ask.wishes(args), ask.requests(args)
+    config, wished, questions = ask.config_of(args), ask.wishes(args), ask.Questions(args)
     replay = load(Path(args.replay)) if args.replay else None
-    if len(asked) != 1:
-        raise ConfigError(f"{args.request_path}: holds {len(asked)} requests; one is measured at a time")
     results = []
     with tempfile.TemporaryDirectory(prefix="edged-policy-") as scratch:
         async with open_evaluator(config, cluster=args.allow_context_aware and replay is None) as evaluator:
-            named = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            found = await policies(args.policy, config, evaluator.modules, wished, Path(scratch))
+            named = [each.policy for each in found]
             if not args.allow_context_aware and replay is None:
                 ask.refuse_cluster(named)
             lines, failures = Lines(show=False, keep=False), Failures()
             before = rss_mib()
             loaded = await evaluator.load(named, lines)
             admission = evaluator.admission(loaded, lines, replay, observers=(failures,))
+            asked = {policy.name: _only(questions.of(loaded[policy.name]), args.request_path) for policy in named}
             for policy in named:
                 evaluator.say.begin(
                     f"{policy.name}: warming up for {args.warm_up_time:g} s, measuring for {args.measurement_time:g} s"
                 )
-                row = await measure(admission, policy.name, asked[0][0], args)
+                row = await measure(admission, policy.name, asked[policy.name], args)
                 evaluator.say.done()
                 row |= {"failure": failures.last, "rss_mib": rss_mib(), "rss_before_mib": before}
                 results.append(row)
     return results
+
+
+def _only(requests: list[tuple[AdmissionRequest, str]], path: str) -> AdmissionRequest:
+    """Raises ConfigError where there are several."""
+    if len(requests) != 1:
+        raise ConfigError(f"{path}: holds {len(requests)} requests; one is measured at a time")
+    return requests[0][0]
 
 
 async def measure(

@@ -1,7 +1,7 @@
 """Makes the request body that the API server would send, from what the author has. Pure, except for reading files.
 
-An AdmissionReview and a bare AdmissionRequest are used as they are. For a Kubernetes object the request is built as the
-API server builds it. Called by run, test, bench and scaffold.
+An AdmissionReview and a bare AdmissionRequest are used as they are; partial_reviews.py adds what they lack. For a
+Kubernetes object the request is built as the API server builds it. Called by run, test, bench and scaffold.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, TypeGuard
 
 from edged.admission.rules.review import AdmissionRequest, BadReview, parse_raw, parse_review
+from edged.cli.policy.partial_reviews import completed
 from edged.errors import ConfigError
 from edged.json_text import JsonError, dumps
 
@@ -58,12 +59,26 @@ def plural_of(api_version: str, kind: str) -> tuple[str, bool]:
 
 
 def is_review(document: object) -> bool:
-    return isinstance(document, dict) and isinstance(document.get("request"), dict)
+    """With a `request`; an object of another kind may have such a field, too."""
+    if not isinstance(document, dict):
+        return False
+    return document.get("kind") == "AdmissionReview" or (
+        isinstance(document.get("request"), dict) and not is_object(document)
+    )
 
 
 def is_request(document: object) -> bool:
-    """A bare AdmissionRequest: an object's `kind` is a string, a request's names group and version as well."""
-    return isinstance(document, dict) and isinstance(document.get("kind"), dict) and "operation" in document
+    """A bare AdmissionRequest: an object's `kind` is a text, a request's names group and version as well. One without a
+    kind has an object."""
+    if not isinstance(document, dict):
+        return False
+    if isinstance(document.get("kind"), dict):
+        return "operation" in document or "uid" in document or _has_object(document)
+    return not is_object(document) and document.get("kind") is None and _has_object(document)
+
+
+def _has_object(document: Mapping[str, object]) -> bool:
+    return isinstance(document.get("object"), dict) or isinstance(document.get("oldObject"), dict)
 
 
 def is_object(document: object) -> TypeGuard[dict[str, Any]]:
@@ -78,21 +93,39 @@ def request_of(
     document: object, where: str, circumstances: Circumstances = USUAL, *, raw: bool = False
 ) -> AdmissionRequest:
     """The request that a document is or stands for, read by the daemon's own parser. Raises ConfigError."""
+    return request_and_added(document, where, circumstances, raw=raw)[0]
+
+
+def request_and_added(
+    document: object, where: str, circumstances: Circumstances = USUAL, *, raw: bool = False
+) -> tuple[AdmissionRequest, list[str]]:
+    """As `request_of`, and the keys that a review or request lacked. Raises ConfigError."""
     try:
         if raw:
-            return parse_raw(encode({"request": document}, where))
+            return parse_raw(encode({"request": document}, where)), []
         if is_review(document) or is_request(document):
             if circumstances != USUAL:
                 raise ConfigError(f"{where} is a request already: options that describe one cannot change it")
-            return parse_review(encode(document if is_review(document) else {"request": document}, where))
+            return _of_request(document, where)
         if not is_object(document):
             raise ConfigError(
                 f"{where} is neither an AdmissionReview, nor an AdmissionRequest, nor a Kubernetes object "
                 "(with apiVersion and kind)" + (" (any JSON is taken with --raw)" if document is not None else "")
             )
-        return parse_review(encode({"request": build(document, where, circumstances)}, where))
+        return parse_review(encode({"request": build(document, where, circumstances)}, where)), []
     except BadReview as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _of_request(document: Any, where: str) -> tuple[AdmissionRequest, list[str]]:
+    """Of a review or a bare request."""
+    request = document.get("request") if is_review(document) else document
+    if not isinstance(request, dict):
+        raise ConfigError(f"{where}: an AdmissionReview without a request")
+    whole, added = completed(request, lambda *kind: plural_of(*kind)[0], lambda value: encode(value, where).decode())
+    if "kind" not in whole:
+        raise ConfigError(f"{where}: the request has no kind, and no object or oldObject that would tell it")
+    return parse_review(encode({"request": whole}, where)), added
 
 
 def encode(value: object, where: str) -> bytes:

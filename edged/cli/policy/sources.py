@@ -44,19 +44,28 @@ class Wishes:
     timeout_s: float | None = None
 
 
-async def policies(
-    name: str, config: ToolConfig, modules: Modules, wishes: Wishes, scratch: Path
-) -> list[PolicyConfig | GroupConfig]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One policy of a command. `note`: what of its configuration is not looked at; "" if there is nothing."""
+
+    policy: PolicyConfig | GroupConfig
+    note: str = ""
+
+
+async def policies(name: str, config: ToolConfig, modules: Modules, wishes: Wishes, scratch: Path) -> list[Found]:
     """The policies that `name` means; there may be several. `scratch`: a folder for changed copies of modules. Raises
     ConfigError, PeerError, GuestError."""
     configured = _configured(config).get(name)
     if configured is not None:
-        return [_adjusted(configured, wishes)]
+        from edged.cli.policy import unheeded
+
+        note = unheeded.told(f"policy {name}", unheeded.of_config(configured))
+        return [Found(_adjusted(configured, wishes), note)]
     path = Path(name)
     if path.suffix in documents.SUFFIXES and (path.is_file() or "://" not in name):
-        return [_adjusted(each, wishes) for each in _resources(name, config)]
+        return [replace(each, policy=_adjusted(each.policy, wishes)) for each in _resources(name, config)]
     found = await module_file(name, config, modules)
-    return [policy_of(found, wishes, config, scratch, display=name)]
+    return [Found(policy_of(found, wishes, config, scratch, display=name))]
 
 
 def _configured(config: ToolConfig) -> dict[str, PolicyConfig | GroupConfig]:
@@ -203,7 +212,7 @@ def _in_mode(path: Path, mode: str, scratch: Path) -> Path:
 # --- custom resources
 
 
-def _resources(name: str, config: ToolConfig) -> list[PolicyConfig | GroupConfig]:
+def _resources(name: str, config: ToolConfig) -> list[Found]:
     from edged.admission.resources.kinds import KINDS
 
     objects = [pair for document, where in documents.documents([name]) for pair in objects_of(document, where)]
@@ -214,12 +223,13 @@ def _resources(name: str, config: ToolConfig) -> list[PolicyConfig | GroupConfig
     return policies
 
 
-def _resource(obj: object, where: str, config: ToolConfig) -> PolicyConfig | GroupConfig | None:
+def _resource(obj: object, where: str, config: ToolConfig) -> Found | None:
     """A policy of a custom resource; None for what else is in a file of them. Modules may come from anywhere: it is the
     author's own file."""
     from edged.admission.resources import validation
     from edged.admission.resources.conversion import Limits, convert
     from edged.admission.resources.kinds import KINDS
+    from edged.cli.policy import unheeded
 
     if not isinstance(obj, dict):
         return None
@@ -233,13 +243,14 @@ def _resource(obj: object, where: str, config: ToolConfig) -> PolicyConfig | Gro
     if findings or not converted.table:
         what = validation.summary(findings) if findings else converted.problem
         raise ConfigError(f"{where}: {kind.kind} {obj['metadata']['name']}: {what}")
+    note = unheeded.told(f"{kind.kind} {obj['metadata']['name']}", unheeded.of_object(obj))
     table = {**converted.table, "origin": None}
     folder = Path(where.partition(": document")[0]).parent
     if converted.is_group:
         members: dict[str, dict[str, Any]] = table.pop("members")
         made = {name: GroupMemberConfig(**_located(member, folder)) for name, member in members.items()}
-        return GroupConfig(**table, members=made)
-    return PolicyConfig(**_located(table, folder))
+        return Found(GroupConfig(**table, members=made), note)
+    return Found(PolicyConfig(**_located(table, folder)), note)
 
 
 def _located(table: dict[str, Any], folder: Path) -> dict[str, Any]:

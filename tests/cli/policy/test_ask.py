@@ -7,12 +7,15 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from edged.wasm import binary
+from edged.wasm.compile import METADATA_SECTION
 from tests.cli.policy.support import POD, PRIVILEGED, Policy, fault, sample, write
 
 DEPLOYMENT = {
@@ -70,6 +73,42 @@ def test_reviews_and_bare_requests_are_taken_as_they_are(policy: Policy, tmp_pat
     assert (code, "is a request already" in err) == (2, True)
 
 
+@pytest.mark.parametrize("wrap", [lambda request: request, lambda request: {"request": request}])
+def test_reviews_as_gator_takes_them(policy: Policy, tmp_path: Path, wrap: Callable[[Any], Any]):
+    path = write(tmp_path / "review.json", wrap({"object": PRIVILEGED}))
+    code, out, err = policy("run", "-r", path, sample("pod-privileged"))
+    assert (code, json.loads(out)["status"]["code"]) == (1, 403)
+    assert "note: " in err and "review.json: the request lacks kind, operation, resource, uid, userInfo; " in err
+
+
+def test_a_policy_of_type_raw_gets_the_document_as_it_is(policy: Policy, tmp_path: Path):
+    """As with kwctl, also without --raw."""
+    old = {"protocolVersion": "v1", "rules": [], "mutating": False, "policyType": "raw"}
+    module = binary.replace_custom_section(
+        sample("pod-privileged").read_bytes(), METADATA_SECTION, json.dumps(old).encode()
+    )
+    module_path = write(tmp_path / "raw.wasm", module)
+    request = write(tmp_path / "raw.json", {"uid": "u-1", "user": "me"})
+    code, out, err = policy("run", "-r", request, module_path)
+    assert json.loads(out)["uid"] == "u-1"
+    assert "policy raw is of type raw: it is asked about" in err
+    with_option = policy("run", "--raw", "-r", request, module_path)
+    assert with_option[:2] == (code, out) and "of type raw" not in with_option[2]
+
+
+def test_what_a_custom_resource_says_in_vain_is_told(policy: Policy, tmp_path: Path):
+    resource = resources(
+        "ClusterAdmissionPolicy", module=f"file://{sample('pod-privileged')}", mutating=False, policyServer="default",
+        matchConditions=[{"name": "never", "expression": "false"}], failurePolicy="Ignore", timeoutSeconds=5,
+    )  # fmt: skip
+    request = write(tmp_path / "pod.json", PRIVILEGED)
+    code, _, err = policy("run", "-r", request, write(tmp_path / "policy.yaml", yaml.safe_dump(resource)))
+    said = "ClusterAdmissionPolicy clusteradmissionpolicy is asked whatever these say: "
+    assert code == 1 and f"edged: note: {said}" in err
+    (line,) = [line for line in err.splitlines() if said in line]
+    assert set(line.partition(said)[2].split(", ")) == {"rules", "matchConditions", "failurePolicy", "policyServer"}
+
+
 def test_several_objects_are_asked_about_one_by_one(policy: Policy, tmp_path: Path):
     objects = write(tmp_path / "list.json", {"apiVersion": "v1", "kind": "List", "items": [POD, PRIVILEGED]})
     code, out, _ = policy("run", "-r", objects, sample("pod-privileged"))
@@ -125,8 +164,8 @@ def test_a_policy_of_the_configuration_file_is_run_as_it_is_configured(policy: P
     entry = f'name = "watch"\nmodule = "file://{sample("pod-privileged")}"\nmode = "monitor"\n'
     path = config(tmp_path, f"[[admission.policy]]\n{entry}")
     request = write(tmp_path / "pod.json", PRIVILEGED)
-    code, out, _ = policy("run", "--config", path, "-r", request, "watch")
-    assert (code, json.loads(out)["allowed"]) == (0, True)
+    code, out, err = policy("run", "--config", path, "-r", request, "watch")
+    assert (code, json.loads(out)["allowed"], "note" in err) == (0, True, False)
     code, _, err = policy("run", "--config", path, "-r", request, "wach")
     assert code == 2
     assert "policies of the configuration file: watch" in err

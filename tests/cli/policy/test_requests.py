@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edged.cli.policy.requests import Circumstances, build, objects_of, plural_of, request_of
+from edged.cli.policy.requests import Circumstances, build, objects_of, plural_of, request_and_added, request_of
 from edged.errors import ConfigError
 from tests.cli.policy.support import POD
 
@@ -78,10 +78,29 @@ def test_lists_are_taken_apart():
         (None, "neither an AdmissionReview"),
         ([], "neither an AdmissionReview"),
         ({"apiVersion": "v1", "kind": "Pod"}, "metadata is missing"),
-        ({"request": {"uid": "u"}}, "missing field `kind`"),
+        ({"request": {"uid": "u"}}, "the request has no kind, and no object or oldObject that would tell it"),
+        ({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1"}, "an AdmissionReview without a request"),
+        ({"kind": "AdmissionReview", "request": None}, "an AdmissionReview without a request"),
+        ({"object": {"metadata": {}}}, "the request has no kind"),
+        ({"kind": {"kind": "Pod"}, "operation": 1}, "request.operation: not a string"),
         ({"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {1, 2}}, "cannot be written as JSON"),
     ],
 )
 def test_what_is_no_question(document: Any, said: str):
     with pytest.raises(ConfigError, match=said):
         request_of(document, "f")
+
+
+def test_partial_reviews_and_requests_are_completed():
+    partial = {"object": POD}
+    named = {"kind": {"version": "v1", "kind": "Pod"}, "object": POD}
+    for document in (partial, {"request": partial}, {"kind": "AdmissionReview", "request": partial}, named):
+        request, added = request_and_added(document, "f")
+        assert "uid" in added and "userInfo" in added
+        assert (request.kind, request.text("operation"), request.object) == ("Pod", "CREATE", POD)
+    assert request_and_added(POD, "f")[1] == []
+
+
+def test_an_object_with_a_field_named_request_is_an_object():
+    document = {"apiVersion": "x.example/v1", "kind": "Access", "metadata": {"name": "a"}, "request": {"for": "b"}}
+    assert request_of(document, "f").object["request"] == {"for": "b"}

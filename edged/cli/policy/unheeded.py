@@ -1,0 +1,48 @@
+"""What of a policy's configuration `edged policy run` does not look at. A policy is asked whatever its rules and
+selectors say: by them the API server decides whether to call it. Pure. Called by sources.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from edged.admission.config import GroupConfig, PolicyConfig, WebhookConfig
+
+_HEEDED = ("name", "mode", "origin")
+"""Of what says how the API server calls a policy."""
+_HEEDED_IN_SPEC = (
+    "module", "settings", "mode", "mutating", "message", "contextAwareResources", "timeoutEvalSeconds",
+    "timeoutSeconds", "policies", "expression",
+)  # fmt: skip
+
+
+def of_object(obj: Mapping[str, Any]) -> list[str]:
+    """Keys of a custom resource's spec."""
+    spec = obj.get("spec")
+    if not isinstance(spec, Mapping):
+        return []
+    return [str(key) for key, value in spec.items() if key not in _HEEDED_IN_SPEC and value not in (None, [], {})]
+
+
+def of_config(policy: PolicyConfig | GroupConfig) -> list[str]:
+    """Keys of a table of the configuration file that are not at their default."""
+    return [
+        each.name
+        for each in fields(WebhookConfig)
+        if each.name not in _HEEDED and getattr(policy, each.name) not in (_default(each, policy), None, ())
+    ]
+
+
+def _default(field: Any, policy: PolicyConfig | GroupConfig) -> object:
+    if field.name == "failure_policy" and policy.mode == "monitor":
+        return "Ignore"
+    return field.default if field.default is not MISSING else field.default_factory()
+
+
+def told(what: str, keys: Sequence[str]) -> str:
+    """A sentence about them; "" where there are none."""
+    if not keys:
+        return ""
+    return f"{what} is asked whatever these say: {', '.join(keys)}"
