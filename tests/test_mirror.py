@@ -65,6 +65,9 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "scheduling/core/binding.py": ("scheduling/run/test_scheduler_loop.py", "scheduling/run/test_guest_loop.py"),
     "scheduling/core/class_scores.py": ("scheduling/core/test_classes.py",),
     "scheduling/core/counters.py": ("scheduling/run/test_scheduler_metrics.py",),
+    "scheduling/core/extender_answers.py": (
+        "scheduling/run/test_extender_requests.py", "scheduling/run/test_extender_reference.py",
+    ),
     "scheduling/core/extenders.py": (
         "scheduling/run/test_extender_loop.py", "scheduling/run/test_extender_requests.py",
     ),

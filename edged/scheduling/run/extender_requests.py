@@ -2,8 +2,8 @@
 
 One `HttpExtender` per entry of `extenders` in a KubeSchedulerConfiguration. What its answers mean to a cycle
 is scheduling/core/extenders.py's. Requests are POSTs of JSON to `<urlPrefix>/<verb>`; each has the entry's
-timeout. Field names are Go's, capitalised, as extenders expect them. Errors about an extender's claims and
-its HTTP status are kube-scheduler's own words.
+timeout. Field names are Go's, capitalised, as extenders expect them; answers are read by core/extender_answers.py,
+whatever their capitals. Errors about an extender's claims and its HTTP status are kube-scheduler's own words.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 import httpx2
 import trio
 
-from edged.errors import ConfigError, PeerError, cut, shown
+from edged.errors import ConfigError, EdgedError, PeerError, cut, shown
 from edged.http.client import MOST_BYTES, Transport
-from edged.json_text import JsonError, dumps, loads
+from edged.json_text import JsonError, dumps
 from edged.kube.client import cause_of
 from edged.process.files import in_memory, read_file
-from edged.scheduling.config.config_sections import ExtenderConfig, ExtenderTls
+from edged.scheduling.config.config_sections import ExtenderConfig, ExtenderTls, is_http
+from edged.scheduling.core import extender_answers
 from edged.scheduling.core.framework import Handle
 from edged.scheduling.core.plugin_status import MOST_REASON_BYTES
 from edged.scheduling.core.preemption import Candidate
@@ -31,6 +32,7 @@ from edged.scheduling.objects.pods import PodInfo
 
 MOST_ANSWER_BYTES = 32 << 20
 IDLE_CONNECTIONS = 4
+MOST_REDIRECTS = 9
 _MOST_SHOWN_BYTES = 253
 
 
@@ -57,6 +59,7 @@ class HttpExtender:
         self._config = config
         self._handle = handle
         self._managed = frozenset(config.managed)
+        self._reachable = is_http(config.url)
         context, server_name = None, ""
         if config.tls is not None:
             context, server_name = tls_context(config.tls, f"{config.path}.tlsConfig"), config.tls.server_name
@@ -64,6 +67,8 @@ class HttpExtender:
             transport=Transport(context, keep=IDLE_CONNECTIONS, server_name=server_name),
             timeout=None,  # every request has its own deadline
             trust_env=False,
+            follow_redirects=True,  # as Go's client does
+            max_redirects=MOST_REDIRECTS,
             headers={"Content-Type": "application/json", "Accept-Encoding": "identity"},
         )
 
@@ -88,29 +93,30 @@ class HttpExtender:
 
     async def filter(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> FilterAnswer:
         """Raises PeerError."""
-        answer = _object(await self._send(self._config.filter_verb, self._about(pod, nodes)))
-        _refuse_error(answer)
-        with self._expected_shape():
-            failed = _texts(answer.get("FailedNodes"))
-            unresolvable = _texts(answer.get("FailedAndUnresolvableNodes"))
-            return FilterAnswer(self._names(answer, nodes), failed, unresolvable)
+        body = await self._send(self._config.filter_verb, self._about(pod, nodes))
+        with self._readable():
+            answer = extender_answers.filtered(body)
+        _refuse_error(answer["Error"])
+        failed, unresolvable = _reasons(answer["FailedNodes"]), _reasons(answer["FailedAndUnresolvableNodes"])
+        return FilterAnswer(self._names(answer, nodes), failed, unresolvable)
 
     @contextmanager
-    def _expected_shape(self) -> Iterator[None]:
-        """Whatever an answer of another shape does to the code that reads it is the extender's fault."""
+    def _readable(self) -> Iterator[None]:
+        """An answer that cannot be read is the extender's fault."""
         try:
             yield
-        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
+        except JsonError as error:
+            raise PeerError(f"extender {self.name}: the answer is not JSON: {error}") from error
+        except EdgedError as error:
             said = f"the answer has another shape than the protocol's: {cut(str(error), _MOST_SHOWN_BYTES)}"
             raise PeerError(f"extender {self.name}: {said}") from error
 
     def _names(self, answer: Mapping[str, Any], nodes: Sequence[NodeInfo]) -> tuple[str, ...]:
         asked = {node.name for node in nodes}
-        if self._config.node_cache_capable and answer.get("NodeNames") is not None:
+        if self._config.node_cache_capable and answer["NodeNames"] is not None:
             names = tuple(answer["NodeNames"])
         else:
-            items = (answer.get("Nodes") or {}).get("items") or ()
-            names = tuple(item["metadata"]["name"] for item in items)
+            names = tuple(item["metadata"]["name"] for item in (answer["Nodes"] or {"items": ()})["items"])
         for name in names:
             if name not in asked:
                 claim = f'extender "{self.name}" claims a filtered node "{_name(name)}"'
@@ -119,13 +125,9 @@ class HttpExtender:
 
     async def prioritize(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, int]:
         """Raises PeerError."""
-        answer = await self._send(self._config.prioritize_verb, self._about(pod, nodes))
-        if not isinstance(answer, list):
-            raise PeerError(f"extender {self.name}: a list of scores was expected")
-        try:
-            return dict(_score(entry) for entry in answer)
-        except (LookupError, TypeError) as error:
-            raise PeerError(f"extender {self.name}: entries need Host, and Score as a whole number") from error
+        body = await self._send(self._config.prioritize_verb, self._about(pod, nodes))
+        with self._readable():
+            return extender_answers.scores(body)
 
     async def preempt(self, pod: PodInfo, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Raises PeerError."""
@@ -135,33 +137,37 @@ class HttpExtender:
         else:
             whole = {c.node_name: _victims(c) for c in candidates}
             body = {"Pod": pod.object(), "NodeNameToVictims": whole, "NodeNameToMetaVictims": None}
-        answer = _object(await self._send(self._config.preempt_verb, body))
-        with self._expected_shape():
-            by_node = answer.get("NodeNameToMetaVictims") or {}
-            return [self._candidate(name, victims or {}) for name, victims in by_node.items()]
+        text = await self._send(self._config.preempt_verb, body)
+        with self._readable():
+            by_node = extender_answers.victims(text)
+        return [self._candidate(name, victims) for name, victims in by_node.items()]
 
-    def _candidate(self, node_name: str, victims: Mapping[str, Any]) -> Candidate:
+    def _candidate(self, node_name: str, victims: Mapping[str, Any] | None) -> Candidate:
         node = self._handle.snapshot.get(node_name)
         if node is None:
             raise PeerError(f'extender {self.name}: node "{_name(node_name)}" is not known')
+        if victims is None or None in victims["Pods"]:  # kube-scheduler breaks at these
+            raise PeerError(f'extender {self.name}: node "{_name(node_name)}": victims must not be null')
         pods = []
-        for entry in victims.get("Pods") or ():
-            uid = entry.get("UID", "")
+        for entry in victims["Pods"]:
+            uid = entry["UID"]
             if uid not in node.pods:
                 raise PeerError(
                     f"extender: {self.name} claims to preempt pod (UID: {_name(uid)}) on node: {node_name}, "
                     "but the pod is not found on that node"
                 )
             pods.append(node.pods[uid])
-        return Candidate(node_name, tuple(pods), _whole(victims.get("NumPDBViolations") or 0))
+        return Candidate(node_name, tuple(pods), victims["NumPDBViolations"])
 
     async def bind(self, pod: PodInfo, node_name: str) -> None:
         """Raises PeerError."""
         body = {
             "PodName": pod.key.name, "PodNamespace": pod.key.namespace, "PodUID": pod.uid, "Node": node_name,
         }  # fmt: skip
-        answer = _object(await self._send(self._config.bind_verb, body))
-        _refuse_error(answer)
+        text = await self._send(self._config.bind_verb, body)
+        with self._readable():
+            error = extender_answers.bind_error(text)
+        _refuse_error(error)
 
     def _about(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, Any]:
         if self._config.node_cache_capable:
@@ -169,9 +175,11 @@ class HttpExtender:
         items = [node.object() for node in nodes]
         return {"Pod": pod.object(), "Nodes": {"metadata": {}, "items": items}, "NodeNames": None}
 
-    async def _send(self, verb: str, body: dict[str, Any]) -> Any:
-        """Raises PeerError: no answer in time, another status than 200, no JSON."""
+    async def _send(self, verb: str, body: dict[str, Any]) -> bytes:
+        """Raises PeerError: no answer in time, another status than 200."""
         url = f"{self._config.url}/{verb}"
+        if not self._reachable:
+            raise PeerError(f"extender {shown(url)}: its urlPrefix is no http or https URL")
         with trio.move_on_after(self._config.timeout_s):
             try:
                 response = await self._http.post(url, content=dumps(body), extensions={MOST_BYTES: MOST_ANSWER_BYTES})
@@ -179,10 +187,7 @@ class HttpExtender:
                 raise PeerError(f"extender {url}: {cause_of(error)}") from error
             if response.status_code != 200:
                 raise PeerError(f"failed {verb} with extender at URL {url}, code {response.status_code}")
-            try:
-                return loads(response.content)
-            except JsonError as error:
-                raise PeerError(f"extender {url}: the answer is not JSON: {error}") from error
+            return response.content
         raise PeerError(f"extender {url}: no answer within {self._config.timeout_s:g} s")
 
 
@@ -196,50 +201,19 @@ def _meta_victims(candidate: Candidate) -> dict[str, Any]:
     return {"Pods": pods, "NumPDBViolations": candidate.violations}
 
 
-def _object(answer: Any) -> dict[str, Any]:
-    """Go decodes `null` into an empty answer."""
-    if answer is None:
-        return {}
-    if not isinstance(answer, dict):
-        raise PeerError("an extender's answer is not a JSON object")
-    return answer
-
-
-def _refuse_error(answer: Mapping[str, Any]) -> None:
+def _refuse_error(error: str) -> None:
     """Raises PeerError with the extender's own words."""
-    error = answer.get("Error")
     if error:
-        said = cut(error, MOST_REASON_BYTES) if isinstance(error, str) else f"extender: Error is {shown(error)}"
-        raise PeerError(said)
+        raise PeerError(cut(error, MOST_REASON_BYTES))
 
 
-def _texts(value: Any) -> dict[str, str]:
-    return {name: _reason(said) for name, said in (value or {}).items()}
+def _reasons(said: Mapping[str, str]) -> dict[str, str]:
+    return {name: cut(reason, MOST_REASON_BYTES) for name, reason in said.items()}
 
 
-def _reason(said: object) -> str:
-    if not isinstance(said, str):
-        raise TypeError(f"a reason is {shown(said)}")
-    return cut(said, MOST_REASON_BYTES)
-
-
-def _score(entry: Mapping[str, Any]) -> tuple[str, int]:
-    """A number has to be an int64, as where Go decodes it."""
-    host = entry["Host"]
-    if not isinstance(host, str):
-        raise TypeError("Host is no text")
-    return host, _whole(entry["Score"])
-
-
-def _whole(number: object) -> int:
-    if type(number) is not int or not -(2**63) <= number < 2**63:
-        raise TypeError(f"{shown(number)} is no whole number of 64 bits")
-    return number
-
-
-def _name(text: object) -> str:
+def _name(text: str) -> str:
     """Somebody's name for something, for a message."""
-    return cut(text, _MOST_SHOWN_BYTES) if isinstance(text, str) else shown(text)
+    return cut(text, _MOST_SHOWN_BYTES)
 
 
 def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:
@@ -252,7 +226,7 @@ def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:
         if tls.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if tls.cert_file or tls.cert_data:
+        if (tls.cert_file or tls.cert_data) and (tls.key_file or tls.key_data):  # one alone is not used
             _load_pair(context, tls)
     except (OSError, ssl.SSLError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error

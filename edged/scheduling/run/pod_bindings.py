@@ -26,6 +26,9 @@ BINDING_BACKLOG = 64
 """Pods of a profile chosen but not yet with a binder; then its cycles wait. Bounds what guests hold per Pod."""
 RELEASE_S = 10.0
 """How long an eviction waits until a Pod that it turned down has left its node."""
+SHOWN_S = 10.0
+"""How long a Pod may take to show its node, once an extender says that it has bound it."""
+SHOWN_POLL_S = 0.02
 
 
 class PodBindings:
@@ -194,9 +197,28 @@ class PodBindings:
             raise PeerError("this scheduler does not lead any more")
         if self._state.cache.labels_of(attempt.node) is None:  # the API server would bind to it all the same
             raise PeerError(f'node "{attempt.node}" is gone')
-        if await run_extender_bind(self._state.algorithm.extenders, attempt.pod, attempt.node):
+        if await self._bind_by_extender(attempt):
             return None
         return await binding.run_bind(attempt.profile, attempt.state, attempt.pod, attempt.node)
+
+    async def _bind_by_extender(self, attempt: Attempt) -> bool:
+        """Whether one did. What it says is not enough, either way: the Pod has to show a node. Raises EdgedError."""
+        pod = attempt.pod
+        try:
+            if not await run_extender_bind(self._state.algorithm.extenders, pod, attempt.node):
+                return False
+        except EdgedError as error:
+            if not self._environment.shows_node(pod):
+                raise
+            self._log.warning("an extender has bound a pod, and says otherwise", pod=str(pod.key), error=str(error))
+            return True
+        with trio.move_on_after(SHOWN_S):
+            while self._environment.still_waits(pod):
+                await trio.sleep(SHOWN_POLL_S)
+            if self._environment.shows_node(pod):
+                return True
+            raise PeerError(f'pod "{pod.key.name}" is gone')
+        raise PeerError(f"an extender says that it has bound the Pod, which has had no node for {SHOWN_S:.0f} s since")
 
     async def _nominate(self, attempt: Attempt) -> None:
         """Tells others where the Pod goes while Permit or PreBind take their time. Advice: failing costs

@@ -50,8 +50,18 @@ class Environment:
 
     def still_waits(self, pod: PodInfo) -> bool:
         """The Pod still exists and has no node."""
+        return self._node_of(pod) == ""
+
+    def shows_node(self, pod: PodInfo) -> bool:
+        """The Pod still exists and has a node."""
+        return bool(self._node_of(pod))
+
+    def _node_of(self, pod: PodInfo) -> str | None:
+        """None: the Pod does not exist any more."""
         obj = self.pods.get(pod.key)
-        return obj is not None and obj["metadata"].get("uid") == pod.uid and not (obj.get("spec") or {}).get("nodeName")
+        if obj is None or obj["metadata"].get("uid") != pod.uid:
+            return None
+        return (obj.get("spec") or {}).get("nodeName") or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,14 +57,59 @@ def fail(pod):
     raise PeerError("extender is away")
 
 
+class Binding(FakeExtender):
+    """Binds to `node`, if to any, when it is asked; then says what `answer` makes of it."""
+
+    def __init__(self, node, answer=lambda pod: None, **more):
+        super().__init__(bind=answer, **more)
+        self.node, self.world = node, None
+
+    async def bind(self, incoming, node_name):
+        if self.node:
+            self.world.pods.put(pod(incoming.key.name, node=self.node))
+        await super().bind(incoming, node_name)
+
+
+def bound_by(extender, *pods):
+    extender.world = Extended([node("a")], [pod("p"), *pods], extender)
+    return extender.world
+
+
 def test_an_extender_binds_instead_of_the_plugins():
-    extender = FakeExtender(bind=lambda pod: None)
-    world = Extended([node("a")], [pod("p"), pod("other")], extender)
+    extender = Binding("a")
+    world = bound_by(extender, pod("other"))
     play(world, settle)
     assert extender.bound == [("p", "a")]
     assert set(world.writes.bound) == {"default/other"}
     scheduled = {event["regarding"]["name"] for event in world.writes.events}
     assert scheduled == {"p", "other"}
+
+
+def test_a_binding_counts_when_the_pod_shows_a_node():
+    liar = Binding("")
+    world = bound_by(liar)
+
+    async def wait():
+        await trio.sleep(11)
+
+    play(world, wait)
+    assert world.condition("p")["message"].startswith("an extender says that it has bound the Pod, which")
+    assert not world.scheduler.state.cache.assumed
+    assert {event["reason"] for event in world.writes.events} == {"FailedScheduling"}
+
+    pessimist = Binding("a", fail)
+    world = bound_by(pessimist)
+    play(world, settle)
+    assert {event["reason"] for event in world.writes.events} == {"Scheduled"}
+    assert any(b"says otherwise" in line for line in world.lines)
+
+
+def test_a_pod_that_is_gone_was_not_bound():
+    extender = Binding("", lambda pod: extender.world.pods.remove(pod.key))
+    world = bound_by(extender)
+    play(world, settle)
+    assert world.writes.events == [] or {event["reason"] for event in world.writes.events} == {"FailedScheduling"}
+    assert not world.scheduler.state.cache.assumed
 
 
 def test_a_binding_extender_that_fails():
