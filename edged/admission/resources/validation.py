@@ -295,12 +295,12 @@ def warnings(obj: Object, *, include_system: bool = False) -> list[str]:
 
 
 def left_out(obj: Object, *, include_system: bool) -> str:
-    """What a cluster policy's rules name and it never gets to see, and why; "" if there is nothing."""
+    """What a policy's rules name and it never gets to see, and why; "" if there is nothing."""
     kind, rules = KINDS.get(obj.get("kind", "")), _spec(obj).get("rules")
-    if kind is None or kind.namespaced or not isinstance(rules, list):
+    if kind is None or not isinstance(rules, list):
         return ""
     readable = [rule for rule in rules if not rule_problem(rule)]
-    return exemptions.named(readable, include_system=include_system)
+    return exemptions.named(readable, include_system=include_system, namespaced=kind.namespaced)
 
 
 def summary(findings: Iterable[Finding]) -> str:

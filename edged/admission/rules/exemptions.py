@@ -1,4 +1,4 @@
-"""What the webhooks of cluster policies leave out, and what no webhook sees. Pure.
+"""What the webhooks of policies leave out, and what no webhook sees. Pure.
 
 A webhook that fails on nodes, leases or logins takes the cluster with it. So these are left out of what cluster
 policies review unless `include_system` is true; webhooks.py writes it into selectors and match conditions. A policy
@@ -46,8 +46,37 @@ UNREVIEWED = frozenset(
     )
 )  # fmt: skip
 """What the API server calls no webhook for, whatever a webhook's rules say."""
+_NAMESPACED = {
+    "": "bindings configmaps endpoints events limitranges persistentvolumeclaims pods podtemplates resourcequotas "
+        "replicationcontrollers secrets serviceaccounts services",
+    "apps": "controllerrevisions daemonsets deployments replicasets statefulsets",
+    "autoscaling": "horizontalpodautoscalers",
+    "batch": "cronjobs jobs",
+    "coordination.k8s.io": "leases",
+    "discovery.k8s.io": "endpointslices",
+    "events.k8s.io": "events",
+    "networking.k8s.io": "ingresses networkpolicies",
+    "policy": "poddisruptionbudgets",
+    "rbac.authorization.k8s.io": "rolebindings roles",
+    "resource.k8s.io": "resourceclaims resourceclaimtemplates",
+    "storage.k8s.io": "csistoragecapacities",
+}
+_CLUSTER_SCOPED = {
+    "": "namespaces nodes persistentvolumes",
+    "apiextensions.k8s.io": "customresourcedefinitions",
+    "apiregistration.k8s.io": "apiservices",
+    "certificates.k8s.io": "certificatesigningrequests",
+    "networking.k8s.io": "ingressclasses ipaddresses servicecidrs",
+    "node.k8s.io": "runtimeclasses",
+    "rbac.authorization.k8s.io": "clusterrolebindings clusterroles",
+    "resource.k8s.io": "deviceclasses resourceslices",
+    "scheduling.k8s.io": "priorityclasses",
+    "storage.k8s.io": "csidrivers csinodes storageclasses volumeattachments volumeattributesclasses",
+}
+"""What of Kubernetes' own is certainly in a namespace, and what certainly is not. Of all else nothing is said."""
 SWITCHED_OFF = "[admission] include_system is false"
 _NEVER = "the API server calls no webhook for them"
+_NOT_IN_A_NAMESPACE = "they are in no namespace, and the policy is"
 
 Rules = Sequence[Mapping[str, Any]]
 
@@ -73,21 +102,31 @@ def _may_match(rules: Rules, group: str, resource: str) -> bool:
     return False
 
 
-def named(rules: Rules, *, include_system: bool) -> str:
-    """What the rules name and no review comes of: `nodes are left out: why`; "" if there is nothing."""
-    found = [pair for rule in rules for pair in _pairs(rule) if _why(pair, include_system)]
-    return _sentence(found, include_system)
+def named(rules: Rules, *, include_system: bool, namespaced: bool = False) -> str:
+    """What the rules name and no review comes of: `nodes are left out: why`; "" if there is nothing. `namespaced`: the
+    policy belongs to a namespace."""
+    reasons = [(pair, _why(pair, include_system, namespaced)) for rule in rules for pair in _pairs(rule)]
+    return _sentence([(pair, why) for pair, why in reasons if why])
 
 
-def unreachable(rules: Rules, selector: Mapping[str, Any], *, include_system: bool) -> str:
-    """Why no request at all can reach a cluster policy with these rules and this namespaceSelector; "" if one can."""
-    pairs = [pair for rule in rules for pair in _pairs(rule)]
-    if pairs and all(_why(pair, include_system) for pair in pairs):
-        return _sentence(pairs, include_system)
-    only = _only_namespaces(selector)
-    if only and not include_system and only <= set(SYSTEM_NAMESPACES) and not _may_match(rules, "", "namespaces"):
+def unreachable(
+    rules: Rules, selector: Mapping[str, Any], *, include_system: bool, namespaced: bool = False
+) -> str:
+    """Why no request at all can reach a policy with these rules and this namespaceSelector; "" if one can."""
+    reasons = [(pair, _why(pair, include_system, namespaced)) for rule in rules for pair in _pairs(rule)]
+    if reasons and all(why for _, why in reasons):
+        return _sentence(reasons)
+    only = set() if include_system else _only_namespaces(selector)
+    if only and only <= set(SYSTEM_NAMESPACES) and all(_is_selected(pair) for pair, _ in reasons):
         return f"namespace_selector: {' and '.join(sorted(only))} left out: {SWITCHED_OFF}"
     return ""
+
+
+def _is_selected(pair: tuple[str, str]) -> bool:
+    """Whether a namespaceSelector certainly applies: to a Namespace by its own labels, to other cluster-scoped objects
+    never."""
+    group, resource = pair
+    return pair == ("", "namespaces") or resource in _NAMESPACED.get(group, "").split()
 
 
 def _pairs(rule: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -97,18 +136,20 @@ def _pairs(rule: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield group, entry.split("/", 1)[0]
 
 
-def _why(pair: tuple[str, str], include_system: bool) -> str:
+def _why(pair: tuple[str, str], include_system: bool, namespaced: bool) -> str:
+    group, resource = pair
     if pair in UNREVIEWED:
         return _NEVER
+    if namespaced:
+        return _NOT_IN_A_NAMESPACE if resource in _CLUSTER_SCOPED.get(group, "").split() else ""
     return SWITCHED_OFF if pair in SYSTEM_RESOURCES and not include_system else ""
 
 
-def _sentence(pairs: Iterable[tuple[str, str]], include_system: bool) -> str:
-    reasons: dict[str, list[str]] = {}
-    for group, resource in dict.fromkeys(pairs):
-        names = reasons.setdefault(_why((group, resource), include_system), [])
-        names.append(f"{resource}.{group}" if group else resource)
-    return "; ".join(f"{', '.join(names)} are left out: {why}" for why, names in reasons.items())
+def _sentence(reasons: Iterable[tuple[tuple[str, str], str]]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for (group, resource), why in dict.fromkeys(reasons):
+        by_reason.setdefault(why, []).append(f"{resource}.{group}" if group else resource)
+    return "; ".join(f"{', '.join(names)} are left out: {why}" for why, names in by_reason.items())
 
 
 def _only_namespaces(selector: Mapping[str, Any]) -> set[str]:

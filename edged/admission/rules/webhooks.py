@@ -136,7 +136,8 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
 
 
 def _left_out(spec: WebhookSpec, target: Target) -> str:
-    return "" if spec.namespace else exemptions.named(spec.rules or (), include_system=target.include_system)
+    namespaced = bool(spec.namespace)
+    return exemptions.named(spec.rules or (), include_system=target.include_system, namespaced=namespaced)
 
 
 def _crowded(made: Sequence[tuple[WebhookSpec, Webhook]], whole: int) -> dict[str, str]:
@@ -276,10 +277,11 @@ def problem(spec: WebhookSpec, target: Target) -> str:
 
 def _unreachable(spec: WebhookSpec, target: Target) -> str:
     """Why the API server would never call the webhook: the policy would look as if it were in force."""
-    if spec.namespace:
-        left_out = spec.namespace in SYSTEM_NAMESPACES and not target.include_system
-        return f"namespace {spec.namespace} is left out: {exemptions.SWITCHED_OFF}" if left_out else ""
-    return exemptions.unreachable(spec.rules or (), spec.namespace_selector, include_system=target.include_system)
+    if spec.namespace in SYSTEM_NAMESPACES and not target.include_system:
+        return f"namespace {spec.namespace} is left out: {exemptions.SWITCHED_OFF}"
+    selector = {} if spec.namespace else spec.namespace_selector
+    include_system, namespaced = target.include_system, bool(spec.namespace)
+    return exemptions.unreachable(spec.rules or (), selector, include_system=include_system, namespaced=namespaced)
 
 
 def _time_problem(spec: WebhookSpec, target: Target) -> str:

@@ -56,6 +56,12 @@ def by_name(*names: str) -> dict[str, Any]:
         ([rule("", "pods")], by_name("kube-system"), True, ""),
         ([rule("", "pods")], by_name("kube-system", "team-a"), False, ""),
         ([rule("", "pods")], {"matchLabels": {"team": "kube-system"}}, False, ""),
+        # A Namespace is selected by its own labels, other cluster-scoped objects never are.
+        ([rule("", "namespaces")], by_name("kube-system"), False, f"namespace_selector: kube-system left out: {OFF}"),
+        ([rule("", "pods", "persistentvolumes")], by_name("kube-system"), False, ""),
+        ([rule("rbac.authorization.k8s.io", "clusterroles")], by_name("kube-system"), False, ""),
+        ([rule("example.com", "things")], by_name("kube-system"), False, ""),
+        ([rule("*", "pods")], by_name("kube-system"), False, ""),
         ([rule("", "pods")], {"matchExpressions": [{"key": "a", "operator": "Exists"}]}, False, ""),
     ],
 )  # fmt: skip
@@ -63,6 +69,19 @@ def test_policies_that_no_request_can_reach(
     rules: list[Any], selector: dict[str, Any], include_system: bool, text: str
 ) -> None:
     assert unreachable(rules, selector, include_system=include_system) == text
+
+
+def test_policies_of_a_namespace_see_what_is_in_one() -> None:
+    why = "are left out: they are in no namespace, and the policy is"
+    both, only = [rule("", "pods", "namespaces")], [rule("", "namespaces"), rule("storage.k8s.io", "storageclasses")]
+    for include_system in (False, True):
+        assert named(both, include_system=include_system, namespaced=True) == f"namespaces {why}"
+        assert unreachable(both, {}, include_system=include_system, namespaced=True) == ""
+        found = unreachable(only, {}, include_system=include_system, namespaced=True)
+        assert found == f"namespaces, storageclasses.storage.k8s.io {why}"
+    assert unreachable([rule("coordination.k8s.io", "leases")], {}, include_system=False, namespaced=True) == ""
+    target = Target("https://127.0.0.1:8443", b"", "me")
+    assert generate([WebhookSpec("p", only, namespace="team")], target).problems == {"p": found}
 
 
 def test_an_unreachable_policy_is_not_registered_and_a_partly_reachable_one_is_told_of() -> None:
