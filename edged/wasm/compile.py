@@ -144,10 +144,10 @@ class Compiler:
         if bad is not None and trio.current_time() < bad.until:
             raise BadModule(bad.error)
 
-    async def load_bytes(self, wasm: bytes, name: str) -> Module:
+    async def load_bytes(self, wasm: bytes, name: str, author: str = "") -> Module:
         """As `load`, for a module that is in no file: one that this program wrote itself."""
         with in_memory(wasm) as path:
-            return await self.load(Path(path.replace("/self/", f"/{os.getpid()}/")), name)
+            return await self.load(Path(path.replace("/self/", f"/{os.getpid()}/")), name, author)
 
     async def _in_thread(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Reading, hashing and writing of files that may be large, or on a slow disk."""

@@ -38,7 +38,7 @@ def test_case(path: Path, compiler: Compiler) -> None:
 
     async def main() -> bytes:
         module = await compiler.load(folder / f"{folder.name}.wasm")
-        template = await rego.load(compiler, module, BUDGET)
+        template = await rego.load(compiler, module, BUDGET, "")
         data = b"".join(data_document(mode, settings, inventory))
         said: list[str] = []
         return await rego.evaluate(

@@ -60,12 +60,12 @@ UNKNOWN = (NotAsked, ContextFailure, GuestMemory, rego_results.NotJudged)
 """Failures that say nothing about the request: the guest was not asked, or not with what it needs to know."""
 
 
-async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget) -> Template:
-    """The module, linked for its execution mode. Raises BadModule."""
+async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget, author: str = "") -> Template:
+    """The module, linked for its execution mode. `author`: as for Compiler.load. Raises BadModule, GuestError."""
     if mode in REGO_MODES:
         from edged.admission.host import rego_policy
 
-        return await rego_policy.load(compiler, module, budget)
+        return await rego_policy.load(compiler, module, budget, author)
     return Template(compiler.engine, module, HOSTS[mode])
 
 

@@ -235,7 +235,9 @@ class PolicyLoader:
             found = templates.get(module.digest)
             if found is None:
                 mode = policy.metadata.execution_mode
-                templates[module.digest] = found = await load_template(self._compiler, module, mode, policy.budget)
+                author = _author(policy.config)
+                found = await load_template(self._compiler, module, mode, policy.budget, author)
+                templates[module.digest] = found
         return found
 
     async def _module(self, policy: Policy, fetch: bool) -> Path:

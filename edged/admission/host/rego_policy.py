@@ -49,10 +49,11 @@ class RegoTemplate(LinkedTemplate):
     values = False
 
 
-async def load(compiler: Compiler, module: Module, budget: Budget) -> RegoTemplate:
-    """Link a module and ask which builtins it needs. Raises BadModule with the names of all missing builtins."""
+async def load(compiler: Compiler, module: Module, budget: Budget, author: str) -> RegoTemplate:
+    """Link a module and ask which builtins it needs. `author`: for whom its companion is compiled (Compiler.load).
+    Raises BadModule with the names of all missing builtins."""
     text = opa.companion(module.imports, module.exports, budget.memory_mib)
-    companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)")
+    companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)", author)
     values = opa.takes_values(module.exports)
     builtins, entrypoints = await _describe(
         _template(compiler, module, companion, opa_companion.needed(describe=True)), budget

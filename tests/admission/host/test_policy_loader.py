@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
 
 from edged.admission.config import PolicyConfig
+from edged.registry.origin import Origin
+from edged.wasm.turns import Turns
 from tests.admission.host.support import MODULES, Rig
 
 
@@ -16,4 +20,29 @@ def test_a_scheduler_plugin_is_sent_to_its_table(tmp_path: Path) -> None:
     trio.run(rig.load, PolicyConfig(name="p", module=f"file://{plugin}"))
     error = rig.admission.policies["p"].error
     assert error == "the module is a scheduler plugin: write it under [[scheduler.plugin]]"
+    rig.engine.close()
+
+
+class _Recorded(Turns):
+    """Turns that say who had one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.authors: list[str] = []
+
+    @asynccontextmanager
+    async def turn(self, author: str = "") -> AsyncIterator[None]:
+        self.authors.append(author)
+        async with super().turn(author):
+            yield
+
+
+def test_all_that_is_compiled_for_a_custom_resource_waits_its_authors_turn(tmp_path: Path) -> None:
+    """Also the companion of a Rego policy: else it would end what is being compiled for others."""
+    rig = Rig(tmp_path)
+    rig.compiler._turns = turns = _Recorded()
+    module = f"file://{MODULES / 'admission/required-labels/required-labels.wasm'}"
+    trio.run(rig.load, PolicyConfig(name="p", module=module, origin=Origin("AdmissionPolicy", "team", "p")))
+    assert rig.admission.policies["p"].error is None
+    assert turns.authors == ["AdmissionPolicy/team"] * 2
     rig.engine.close()
