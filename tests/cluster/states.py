@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from tests.cluster.odd_states import nominate, odd_nodes, odd_pod, start_deletion
+from tests.cluster.sidecar_states import give_sidecars
 from tests.cluster.volume_states import Volumes, workloads
 
 Object = dict[str, Any]
@@ -81,6 +82,8 @@ class Features:
     """Services and workloads that select Pods: they are spread by default."""
     declared: bool = False
     """Nodes that declare features, Pods that need some."""
+    sidecars: bool = False
+    """Every Pod has init containers, most of them sidecars, and ports of the host are theirs as often as not."""
     odd: bool = False
     """Labels, addresses, amounts and selectors that are rare."""
     terminating: bool = False
@@ -336,6 +339,12 @@ def _host_ports(random: Random, pod: Object, _: Features, assigned: bool) -> Non
         random.choice(candidates)["ports"] = [entry]
 
 
+def _sidecars(random: Random, pod: Object, features: Features, assigned: bool) -> None:
+    if features.sidecars:
+        made = [_container(random, f"s{number}") for number in range(random.choice((1, 1, 2, 3)))]
+        give_sidecars(random, pod["spec"], made, PORTS)
+
+
 def _priority(random: Random, pod: Object, features: Features, assigned: bool) -> None:
     if features.priorities:
         pod["spec"]["priority"] = random.choice((-10, 0, 0, 10)) if assigned else random.choice((0, 10, 20))
@@ -490,6 +499,7 @@ POD_FEATURES: tuple[PodFeature, ...] = (
     _overhead,
     _pod_level_resources,
     _host_ports,
+    _sidecars,
     _priority,
     _node_selector,
     _node_affinity,

@@ -57,6 +57,7 @@ def make_case(seed: int) -> tuple[State, list[Object]]:
     features = Features(
         spread=seed % 2 == 1, pod_affinity=seed % 3 == 1, priorities=True,
         nominated=seed % 4 == 2, odd=seed % 5 == 3, volumes=seed % 6 == 5, namespace_labels=seed % 7 == 1,
+        sidecars=seed % 3 == 2, resized=seed % 9 == 2,
     )  # fmt: skip
     state = make_state(seed, features)
     assigned = copy.deepcopy(state.assigned)
@@ -89,6 +90,11 @@ def make_case(seed: int) -> tuple[State, list[Object]]:
     return dataclasses.replace(state, nodes=nodes, assigned=assigned, incoming=incoming), budgets
 
 
+def _of_host(port: Object) -> str:
+    """The API server fills it in where the Pod has the host's network."""
+    return str(port.get("hostPort") or port["containerPort"])
+
+
 def _one_holder_each(pods: Sequence[Object], others: Sequence[Object]) -> None:
     """Leaves each host port of a node, and each claim that one Pod may use, to one of the Pods. kube-scheduler takes
     them for free when one of several holders goes; edged does not (docs/scheduler-differences.md)."""
@@ -105,7 +111,7 @@ def _one_holder_each(pods: Sequence[Object], others: Sequence[Object]) -> None:
         for container in (*spec["containers"], *spec.get("initContainers", ())):
             container["ports"] = [
                 port for port in container.get("ports", ())
-                if is_first(spec["nodeName"], port.get("protocol", "TCP"), str(port["hostPort"]))
+                if is_first(spec["nodeName"], port.get("protocol", "TCP"), _of_host(port))
             ]  # fmt: skip
         claims = {v["name"]: v.get("persistentVolumeClaim", {}).get("claimName") for v in spec.get("volumes", ())}
         gone = {name for name, claim in claims.items() if claim in alone and not is_first(claim)}

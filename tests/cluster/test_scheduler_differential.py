@@ -31,6 +31,7 @@ from edged.scheduling.objects.nodes import NodeParser
 from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodInfo, PodParser
 from tests.cluster.differential import PROFILES, Observed, RealScheduler, as_json
+from tests.cluster.sidecar_states import asks_by_sidecars_alone
 from tests.cluster.states import NAMESPACES, Features, Object, State, make_state
 
 pytestmark = pytest.mark.timeout(1200)  # some hundred states, each put to kube-scheduler
@@ -45,6 +46,7 @@ KINDS = {
     "volumes": (160, Features(volumes=True)),
     "spread by default": (40, Features(services=True)),
     "declared": (20, Features(declared=True)),
+    "sidecars": (60, Features(sidecars=True, resized=True)),
     "odd": (40, Features(odd=True, spread=True, pod_affinity=True, namespace_labels=True)),
     "terminating": (20, Features(terminating=True, spread=True, pod_affinity=True, resized=True)),
     "nominated": (40, Features(nominated=True, spread=True, pod_affinity=True)),
@@ -52,7 +54,7 @@ KINDS = {
         30,
         Features(
             resized=True, spread=True, pod_affinity=True, namespace_labels=True,
-            volumes=True, services=True, declared=True, odd=True, terminating=True, nominated=True,
+            volumes=True, services=True, declared=True, sidecars=True, odd=True, terminating=True, nominated=True,
         ),
     ),
 }  # fmt: skip
@@ -230,6 +232,8 @@ def test_states_are_varied_enough_to_mean_something(observe: Observe) -> None:
     told = " ".join(one.message for kind in ("volumes", "declared") for one in (*stored, *observe(kind)))
     for reason in VOLUME_REASONS:
         assert reason in told, reason
+    taken = [one for one in observe("sidecars") if "free ports" in one.message]
+    assert any(asks_by_sidecars_alone(one.state.incoming["spec"]) for one in taken)
     for reason in ("pod topology spread constraints", "pod affinity rules", "pod anti-affinity rules"):
         assert reason in texts
     for reason in ("Insufficient cpu", "Too many pods", "untolerated taint", "unschedulable", "free ports"):

@@ -207,6 +207,21 @@ def test_a_module_without_configuration_reads_nothing(
     assert found["changes"] and "node" in found["pods"][0]
 
 
+def test_sidecars_of_the_hosts_network_have_their_ports_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their ports are the host's without a word, as the API server fills them in: for Pods that run and that come."""
+    sidecar = {"name": "s", "image": "s", "restartPolicy": "Always", "ports": [{"containerPort": 8081}]}
+    fields: dict[str, Any] = {"hostNetwork": True, "initContainers": [sidecar], "scheduler": "default-scheduler"}
+    items = [{**node(name), "kind": "Node"} for name in ("a", "b")]
+    items += [{**pod("p1", node="a", **fields), "kind": "Pod"}]
+    items += [{**pod(name, **fields), "kind": "Pod"} for name in ("p2", "p3")]
+    path = tmp_path / "c.json"
+    path.write_bytes(orjson.dumps({"kind": "List", "items": items}))
+    found = placed(data(capsys, "-f", str(path)))
+    assert sorted(found[name][0] for name in ("p2", "p3")) == ["", "b"]
+
+
 def test_the_profiles_of_a_kube_scheduler_configuration(
     cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

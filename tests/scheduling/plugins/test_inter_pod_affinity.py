@@ -130,6 +130,15 @@ def test_hints():
     )
 
 
+def test_a_pod_that_may_be_the_first_of_its_kind_is_woken_when_the_last_other_goes():
+    """A rolling update with one replica on a cordoned node: the old Pod is the only one that matches, until it is gone.
+    kube-scheduler's hint takes the end of a Pod for no help to affinity."""
+    concerns = InterPodAffinity({}, OfflineHandle(Snapshot()))._concerns
+    waiting = pod_info("new", labels=WEB, affinity=required("podAffinity", term()))
+    assert concerns(waiting, pod_info("old", node="a", labels=WEB), None)
+    assert not concerns(waiting, pod_info("other", node="a"), None)
+
+
 def test_hints_of_namespaces():
     """The loop's side of it is tested in tests/scheduling/run/test_object_feed.py."""
     concerns = InterPodAffinity({}, OfflineHandle(Snapshot()))._space_concerns

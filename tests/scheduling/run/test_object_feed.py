@@ -220,6 +220,26 @@ def test_a_namespace_that_is_labelled_while_a_pod_is_tried_is_not_missed():
     run(cluster, story)
 
 
+def test_a_pod_that_comes_or_goes_in_a_chosen_namespace_wakes_who_waits_for_it():
+    """kube-scheduler's hint does not look at the namespace's labels, and the Pod waits for the flush."""
+    cluster = Cluster([ZONED], [pod("near", **NEAR), ELSEWHERE, pod("away", **AWAY)], space("third", team="a"))
+
+    async def story():
+        await trio.sleep(20)
+        assert cluster.writes.bound == {"default/away": "n"}
+        cluster.pods.put(pod("web-2", node="n", namespace="third", labels=WEB))
+        await trio.sleep(2)
+        assert "default/near" in cluster.writes.bound
+        cluster.pods.put(pod("late", **AWAY))
+        await trio.sleep(20)
+        assert "default/late" not in cluster.writes.bound
+        cluster.pods.remove(NamespacedName("third", "web-2"))
+        await trio.sleep(2)
+        assert "default/late" in cluster.writes.bound
+
+    run(cluster, story)
+
+
 class Slow(Plugin):
     """Holds up each Pod before its PostFilter."""
 
