@@ -15,6 +15,7 @@ from edged.scheduling.simulation.completion import complete
 from tests.cluster.api import Api, ApiFailure
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.kube.defaults.pods import CLASSES, HEAVY, LIMITS, SPECS, Object, pod
+from tests.kube.defaults.test_limit_checks import REFUSED
 
 CLUSTER_WIDE = {
     "PriorityClass": "/apis/scheduling.k8s.io/v1/priorityclasses",
@@ -93,3 +94,20 @@ def test_of_an_answer_nothing_is_changed(api: Api) -> None:
         wanted = pod("p", copy.deepcopy(spec), NAMESPACES[0])
         told = {**wanted, "metadata": {**wanted["metadata"], "uid": "u"}, "spec": answered(api, wanted)}
         assert simulated(told) == told["spec"], name
+
+
+@pytest.mark.kube
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_limit_ranges_forbid_is_said_as_the_api_server_says_it(kube_cluster: Cluster, name: str) -> None:
+    (limits,), spec, said = REFUSED[name]
+    api, space = kube_cluster.api(), f"limits-{name.replace(' ', '-').lower()}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": space}})
+    api.create(f"/api/v1/namespaces/{space}/limitranges", {"metadata": {"name": "l"}, **limits})
+    wanted = pod("p", copy.deepcopy(spec), space)
+    if not said:
+        assert api.create(f"/api/v1/namespaces/{space}/pods?dryRun=All", wanted)
+    else:
+        with pytest.raises(ApiFailure) as refused:
+            api.create(f"/api/v1/namespaces/{space}/pods?dryRun=All", wanted)
+        assert str(refused.value) == f'403: pods "p" is forbidden: {said}'
+    api.close()

@@ -27,11 +27,13 @@ _TOLERATED_S: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the plugins look at beside the Pod. `limit_ranges`: those of the Pod's namespace."""
+    """What the plugins look at beside the Pod. `limit_ranges`: those of the Pod's namespace. `keep_priority`: a
+    priority that the Pod has was decided before."""
 
     priority_classes: Sequence[Object] = ()
     runtime_classes: Sequence[Object] = ()
     limit_ranges: Sequence[Object] = ()
+    keep_priority: bool = False
 
     def priority_class(self, name: str) -> Object | None:
         return next((each for each in (*self.priority_classes, *SYSTEM_CLASSES) if _name(each) == name), None)
@@ -108,6 +110,8 @@ def _above_limits(spec: Object) -> Iterator[str]:
 
 
 def _priority(spec: Object, around: Surroundings) -> Iterator[str]:
+    if around.keep_priority and spec.get("priority") is not None:
+        return
     name = spec.get("priorityClassName") or ""
     found = around.priority_class(name) if name else around.default_priority_class()
     if name and found is None:

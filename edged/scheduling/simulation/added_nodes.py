@@ -17,11 +17,17 @@ from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.completion import HOSTNAME, copied
 from edged.scheduling.simulation.pod_objects import Object, is_daemon, like, node_of
 
+FREE: Final = "nodes like it are added with as much storage as it has free now, though an empty one may have more"
 MOST_ADDED: Final = 10_000
 _SHARED: Final = ("zone", "region")
 """What a topology label that several nodes share is called, also where only one node is in a zone."""
-_OF_A_STATE: Final = "node.kubernetes.io/"
-"""Taints that begin so say how the original is, not what it is for."""
+_OF_A_STATE: Final = (
+    "node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "ToBeDeletedByClusterAutoscaler",
+    "DeletionCandidateOfClusterAutoscaler", "startup-taint.cluster-autoscaler.kubernetes.io/",
+    "status-taint.cluster-autoscaler.kubernetes.io/", "ignore-taint.cluster-autoscaler.kubernetes.io/",
+    "karpenter.sh/disrupted", "karpenter.sh/unregistered", "node.cilium.io/agent-not-ready",
+)  # fmt: skip
+"""Taints that begin so say how the original is (not ready, to be removed, just started), not what it is for."""
 
 
 def add_nodes(state: ClusterState, count: int, template: str) -> str:
@@ -107,6 +113,7 @@ def _copy_storage(
     for capacity in list(state.of("CSIStorageCapacity").values()):
         topology, changed = _moved(capacity.get("nodeTopology"), own, values)
         if changed:
+            state.notes.add(FREE, f"Node {template}")
             metadata = capacity["metadata"]
             named = {"namespace": metadata.get("namespace"), "name": f"{metadata['name']}-{name}"}
             state.put("CSIStorageCapacity", {**capacity, "metadata": named, "nodeTopology": topology})

@@ -23,6 +23,7 @@ from edged.scheduling.simulation.cluster_state import (
 from edged.scheduling.simulation.pod_objects import Object, marked, node_of, pods
 from edged.scheduling.simulation.workloads import MAKERS, pods_of
 
+_ALWAYS: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 BOUND: Final = "names its node itself: the scheduler is not asked"
 
 
@@ -89,9 +90,18 @@ def _has_pod(state: ClusterState, namespace: str, name: str) -> bool:
 def _add(state: ClusterState, pod: Object, where: str) -> None:
     pod = marked(pod, "added")
     check(pod, "Pod", where)
-    if key_of(pod) in state.pods:
-        raise ConfigError(f"{where}: there is a Pod {key_of(pod)} already")
+    key = key_of(pod)
+    if key in state.pods:
+        raise ConfigError(f"{where}: there is a Pod {key} already")
+    if state.namespaces and not _has_namespace(state, key.namespace):
+        reason = f'namespaces "{key.namespace}" not found'
+        state.notes.add(completion.REFUSED.format(reason), f"Pod {key}")
     state.put("Pod", completion.completed_pod(pod, state))
+
+
+def _has_namespace(state: ClusterState, name: str) -> bool:
+    """In the input, or added with the Pods, or made by every API server."""
+    return name in state.namespaces or NamespacedName("", name) in state.of("Namespace") or name in _ALWAYS
 
 
 def _said(added: int, others: Counter[str], claims: int) -> str:

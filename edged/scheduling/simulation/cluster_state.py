@@ -43,13 +43,15 @@ TWICE: Final = "in the input more than once, with differences; the newest counts
 
 
 class ClusterState:
-    """Objects by kind and key. `scheduler_config`: the KubeSchedulerConfiguration that came along, if any."""
+    """Objects by kind and key. `scheduler_config`: the KubeSchedulerConfiguration that came along, if any.
+    `namespaces`: names of those that the input has; none where it has no Namespaces at all."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[NamespacedName, Object]] = {kind: {} for kind in KINDS}
         self.scheduler_config: Object | None = None
         self.ignored: Counter[str] = Counter()
         self.notes = Notes()
+        self.namespaces: frozenset[str] = frozenset()
 
     def of(self, kind: str) -> dict[NamespacedName, Object]:
         return self.objects[kind]
@@ -68,6 +70,7 @@ class ClusterState:
         other.objects = {kind: dict(objects) for kind, objects in self.objects.items()}
         other.scheduler_config = self.scheduler_config
         other.ignored, other.notes = self.ignored.copy(), self.notes.copy()
+        other.namespaces = self.namespaces
         return other
 
     def put(self, kind: str, obj: Object) -> None:

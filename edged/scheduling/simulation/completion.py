@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from edged.kube.defaults import cluster_objects, pod_admission, pod_creation, pod_spec
+from edged.kube.defaults import cluster_objects, limit_checks, pod_admission, pod_creation, pod_spec
 from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.simulation.claims import add_missing_claims, note_unbound
 from edged.scheduling.simulation.cluster_state import ClusterState
@@ -23,10 +23,10 @@ HOSTNAME: Final = "kubernetes.io/hostname"
 UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 REFUSED: Final = "the API server would refuse it, it is simulated all the same: {}"
 _NOT_APPLIED: Final = (
-    "scheduler.alpha.kubernetes.io/node-selector",
-    "scheduler.alpha.kubernetes.io/defaultTolerations",
-)
-"""Annotations of namespaces that plugins read which are off by default."""
+    "scheduler.alpha.kubernetes.io/node-selector", "scheduler.alpha.kubernetes.io/defaultTolerations",
+    "openshift.io/node-selector",
+)  # fmt: skip
+"""Annotations of namespaces that plugins read which are off by default, or of another distribution."""
 _TAINTS: Final = {
     ("Ready", "False"): "not-ready", ("Ready", "Unknown"): "unreachable", ("MemoryPressure", "True"): "memory-pressure",
     ("DiskPressure", "True"): "disk-pressure", ("PIDPressure", "True"): "pid-pressure",
@@ -44,11 +44,13 @@ _SETTERS: Final[Mapping[str, Callable[[Object], None]]] = {
 
 def complete(state: ClusterState) -> None:
     """Once, when everything was read."""
+    state.namespaces = frozenset(key.name for key in state.of("Namespace"))
     for kind in _SETTERS:
         for obj in list(state.of(kind).values()):
             state.put(kind, completed(obj, kind))
     for pod in list(state.pods.values()):
-        state.put("Pod", _completed(pod, state) if was_seen(pod) else completed_pod(pod, state))
+        seen = was_seen(pod)
+        state.put("Pod", _completed(pod, state) if seen else completed_pod(pod, state, keep_priority=True))
     complete_around_pods(state)
     _note_nodes(state)
 
@@ -76,16 +78,22 @@ def complete_around_pods(state: ClusterState) -> None:
         # A controller gives the class also to claims that are older than it, while they have no volume.
         if name and not cluster_objects.has_class(claim) and not (claim.get("spec") or {}).get("volumeName"):
             state.put("PersistentVolumeClaim", {**claim, "spec": {**claim["spec"], "storageClassName": name}})
+    for key, claim in state.of("PersistentVolumeClaim").items():
+        limits = () if was_seen(claim) else _around(state, key.namespace).limit_ranges
+        for reason in limit_checks.refused_claim(claim, limits):
+            state.notes.add(REFUSED.format(reason), f"claim {key}")
     note_unbound(state)
 
 
-def completed_pod(pod: Object, state: ClusterState) -> Object:
-    """A Pod as the API server stores it when it is made."""
+def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = False) -> Object:
+    """A Pod as the API server stores it when it is made. `keep_priority`: as it stands in the spec, if it does. Pods of
+    exports have one, from before the classes of today."""
     pod = _completed(pod, state)
     key = key_of(pod)
-    refusals = pod_admission.admit(pod, _around(state, key.namespace))
+    around = _around(state, key.namespace, keep_priority=keep_priority)
+    refusals = pod_admission.admit(pod, around)
     pod_creation.prepare(pod)
-    for reason in refusals:
+    for reason in (*refusals, *limit_checks.refused_pod(pod, around.limit_ranges)):
         state.notes.add(REFUSED.format(reason), f"Pod {key}")
     annotations = (state.of("Namespace").get(NamespacedName("", key.namespace)) or {}).get("metadata") or {}
     for name in _NOT_APPLIED:
@@ -106,11 +114,12 @@ def _completed(pod: Object, state: ClusterState) -> Object:
     return pod
 
 
-def _around(state: ClusterState, namespace: str) -> pod_admission.Surroundings:
+def _around(state: ClusterState, namespace: str, *, keep_priority: bool = False) -> pod_admission.Surroundings:
     return pod_admission.Surroundings(
         list(state.of("PriorityClass").values()),
         list(state.of("RuntimeClass").values()),
         [obj for key, obj in state.of("LimitRange").items() if key.namespace == namespace],
+        keep_priority,
     )
 
 

@@ -35,6 +35,13 @@ def test_priority_is_that_of_the_class(fields: Object, expected: tuple[str, int,
     assert refusals == []
 
 
+def test_a_priority_that_was_decided_before_stays_where_it_is_told_so() -> None:
+    before = Surroundings(CLASSES, keep_priority=True)
+    assert admitted({"priority": 0}, before)[0].get("priorityClassName") is None
+    assert admitted({"priority": 0}, before)[1] == []
+    assert admitted({}, before)[0]["priority"] == 1000
+
+
 def test_without_a_class_for_all_priority_is_zero_and_of_two_the_lower_counts() -> None:
     spec, _ = admitted({}, Surroundings())
     assert (spec["priority"], "priorityClassName" in spec) == (0, False)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation import changes
-from edged.scheduling.simulation.added_nodes import add_nodes, own_labels
+from edged.scheduling.simulation.added_nodes import FREE, add_nodes, own_labels
 from edged.scheduling.simulation.cluster_state import ClusterState
 from tests.scheduling.makers import node
 from tests.scheduling.simulation.test_changes import busy, names
+from tests.scheduling.simulation.test_simulation import picture
 
 HOSTNAME = "kubernetes.io/hostname"
 
@@ -84,4 +85,14 @@ def test_capacity_that_is_selected_by_expressions_and_volumes_that_stay() -> Non
     add_nodes(state, 1, "a")
     added = state.of("CSIStorageCapacity")[NamespacedName("s", "x-a-added-1")]
     assert added["nodeTopology"]["matchExpressions"][0]["values"] == ["a-added-1"]
-    assert state.notes.lines() == ["Node a: has volumes of its own; nodes like it are added without any"]
+    assert state.notes.lines() == [
+        f"Node a: {FREE}", "Node a: has volumes of its own; nodes like it are added without any",
+    ]  # fmt: skip
+
+
+def test_taints_of_a_state_are_not_copied() -> None:
+    keys = ("gpu", "node.kubernetes.io/not-ready", "ToBeDeletedByClusterAutoscaler",
+            "node.cloudprovider.kubernetes.io/uninitialized")  # fmt: skip
+    state = picture(node("a", taints=[{"key": key, "effect": "NoSchedule"} for key in keys]))
+    add_nodes(state, 1, "a")
+    assert [taint["key"] for taint in state.nodes[NamespacedName("", "a-added-1")]["spec"]["taints"]] == ["gpu"]

@@ -9,6 +9,7 @@ import pytest
 from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.added_objects import add_pods
+from edged.scheduling.simulation.completion import complete
 from tests.scheduling.makers import pod
 from tests.scheduling.simulation.test_changes import busy
 
@@ -48,6 +49,17 @@ def test_an_exported_pod_starts_anew_and_one_with_a_node_is_named() -> None:
     assert "default/x" in [f"default/{p['metadata']['name']}" for p in state.waiting_pods()]
     assert [key.name for key in state.pods if key.name.startswith("run-")] == ["run-0", "run-1"]
     assert "Pod default/y: names its node itself: the scheduler is not asked" in state.notes.lines()
+
+
+def test_a_namespace_that_is_not_there_is_named_where_the_input_tells_of_namespaces() -> None:
+    state = busy()
+    state.add_document({"kind": "Namespace", "metadata": {"name": "shop"}}, "f")
+    complete(state)
+    for name in ("shop", "kube-system", "new"):
+        add_pods(state, [({**pod(f"of-{name}", namespace=name), "kind": "Pod"}, "f")])
+    assert [line for line in state.notes.lines() if "not found" in line] == [
+        'Pod new/of-new: the API server would refuse it, it is simulated all the same: namespaces "new" not found'
+    ]
 
 
 def of_kind(kind: str, spec: object) -> dict[str, Any]:

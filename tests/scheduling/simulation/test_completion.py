@@ -44,6 +44,22 @@ def test_what_an_api_server_stored_is_not_decided_again() -> None:
     assert (spec["priority"], spec["containers"][0]["resources"], "tolerations" in spec) == (0, {}, False)
 
 
+def test_pods_of_exports_keep_their_priority() -> None:
+    """They carry no uid, and were made before the class for all was."""
+    state = completed(pod("p", {"containers": [container()], "priority": 0}), *CLASSES)
+    assert (spec_of(state)["priority"], "priorityClassName" in spec_of(state), state.notes.lines()) == (0, False, [])
+
+
+def test_what_a_limit_range_forbids_is_said() -> None:
+    limits = {**LIMITS, "metadata": {"name": "l", "namespace": "default"}}
+    asks = {"containers": [container(resources={"requests": {"cpu": "9m"}})]}
+    (line,) = completed(pod("p", asks), limits).notes.lines()
+    assert line.endswith("minimum cpu usage per Container is 10m, but request is 9m")
+    storage = {**limits, "spec": {"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}]}}
+    (line,) = completed(claim("c", resources={"requests": {"storage": "2Gi"}}), storage).notes.lines()
+    assert line.startswith("claim default/c: the API server would refuse it")
+
+
 def test_what_would_be_refused_is_said_for_all_pods_together() -> None:
     wanted = [pod(f"p{n}", {"priorityClassName": "nope", "containers": []}) for n in range(5)]
     assert completed(*wanted).notes.lines() == [
