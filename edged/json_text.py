@@ -9,6 +9,7 @@ are what orjson makes: dict, list, str, int, float, bool, None; integers beyond 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -69,6 +70,27 @@ def loads_repeated(text: bytes | bytearray | memoryview | str, *, what: str = ""
     except (RecursionError, ValueError):
         return value
     return again if found else value
+
+
+def pairs_of(value: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Keys and values of an object; of a Repeated all of them."""
+    return value.pairs if isinstance(value, Repeated) else value.items()
+
+
+def repeated_paths(value: object, path: str = "", levels: int = 254) -> Iterator[str]:
+    """Each key that is there more than once, as `a.b[0].c`, in the order of the text; down to as many levels as are
+    written."""
+    if isinstance(value, dict) and levels:
+        seen = set[str]()
+        for key, item in pairs_of(value):
+            where = f"{path}.{key}" if path else key
+            if key in seen:
+                yield where
+            seen.add(key)
+            yield from repeated_paths(item, where, levels - 1)
+    elif isinstance(value, list) and levels:
+        for index, item in enumerate(value):
+            yield from repeated_paths(item, f"{path}[{index}]", levels - 1)
 
 
 def _whole(digits: str) -> int | float:

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from edged.errors import EdgedError
-from edged.json_text import Fragment, JsonError, Repeated, TooDeep, dumps, leading, loads, loads_repeated
+from edged.json_text import (
+    Fragment,
+    JsonError,
+    Repeated,
+    TooDeep,
+    dumps,
+    leading,
+    loads,
+    loads_repeated,
+    repeated_paths,
+)
 
 
 def nested(levels: int) -> Any:
@@ -59,6 +69,8 @@ def test_keys_that_are_there_more_than_once() -> None:
     inner = value["a"][0]
     assert isinstance(inner, Repeated) and inner.pairs == [("b", 1), ("b", {"c": 2})]
     assert inner.pairs[1][1].pairs == [("c", float(2**64)), ("c", 2)]
+    assert list(repeated_paths(value)) == ["a[0].b", "a[0].b.c"]
+    assert next(repeated_paths(value, "x")) == "x.a[0].b"
     assert type(loads_repeated('{"a": {"b": 1}}')) is dict and loads(dumps(value)) == value
     assert type(loads_repeated("[" * 1000 + "]" * 1000)) is list
     with pytest.raises(JsonError, match=r"^body: "):

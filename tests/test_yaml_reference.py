@@ -7,6 +7,7 @@ makes that many generated texts of each kind, others each time.
 from __future__ import annotations
 
 import base64
+import codecs
 import os
 import random
 import re
@@ -24,8 +25,8 @@ from edged.yaml_text import YamlError
 from tests.cluster import build
 from tests.fuzzing import EXAMPLES
 from tests.guests.rego import build as rego
-from tests.yaml_cases import FILES, ONE, REFUSED, STRICT
-from tests.yaml_makers import Make, composed, jsonish, soup
+from tests.yaml_cases import CONFIGURATIONS, FILES, ONE, REFUSED, STRICT
+from tests.yaml_makers import Make, composed, jsonish, soup, values
 
 COUNT = EXAMPLES or 4000
 SEED = random.SystemRandom().randrange(1 << 30) if EXAMPLES else 20260101
@@ -39,10 +40,11 @@ class Reference:
     def __init__(self, program: Path) -> None:
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def read(self, how: str, text: str) -> bytes | None:
+    def read(self, how: str, text: str | bytes) -> bytes | None:
         """The documents as one JSON list with keys in order; None if the text is refused."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        question = {"how": how, "text": base64.b64encode(text.encode()).decode()}
+        content = text.encode() if isinstance(text, str) else text
+        question = {"how": how, "text": base64.b64encode(content).decode()}
         self._process.stdin.write(json_text.dumps(question, newline=True))
         self._process.stdin.flush()
         answer = json_text.loads(self._process.stdout.readline())
@@ -80,9 +82,11 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(yaml, "__with_libyaml__", request.param)
 
 
-def ours(how: str, text: str) -> bytes | None:
+def ours(how: str, text: str | bytes) -> bytes | None:
     try:
-        if how == "files":
+        if how == "configuration":
+            found = [yaml_text.load_configuration(text)]
+        elif how == "files":
             found = [document.value for document in yaml_text.documents(text)]
         else:
             found = [yaml_text.load(text, strict=how == "strict")]
@@ -91,7 +95,9 @@ def ours(how: str, text: str) -> bytes | None:
     return json_text.dumps(found, sort=True)
 
 
-@pytest.mark.parametrize(("how", "cases"), [("one", ONE), ("strict", STRICT), ("files", FILES)])
+@pytest.mark.parametrize(
+    ("how", "cases"), [("one", ONE), ("strict", STRICT), ("files", FILES), ("configuration", CONFIGURATIONS)]
+)
 def test_the_written_cases_are_right(reference: Reference, how: str, cases: list[tuple[str, Any]]) -> None:
     wrong = []
     for text, value in cases:
@@ -133,7 +139,7 @@ def test_generated_texts(reference: Reference, make: Make) -> None:
     wrong, read = [], 0
     rng = random.Random(SEED)
     for text in _texts(make, rng, COUNT):
-        how = rng.choice(["one", "strict", "files"])
+        how = rng.choice(["one", "strict", "files", "configuration"])
         theirs, mine = reference.read(how, text), ours(how, text)
         read += theirs is not None
         if theirs != mine and not _has_reason(reference, make, how, text, theirs, mine):
@@ -144,6 +150,43 @@ def test_generated_texts(reference: Reference, make: Make) -> None:
 
 def _texts(make: Make, rng: random.Random, count: int) -> Iterable[str]:
     return (make(rng) for _ in range(count))
+
+
+def test_files_of_any_bytes(reference: Reference) -> None:
+    rng, wrong, read = random.Random(SEED), list[str](), 0
+    for _ in range(COUNT):
+        begin = rng.choice([b"", b"", b"", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+        parts = [rng.choice([b"a: b", b"# c", b"\n", "é".encode(), "😀".encode(), rng.randbytes(1), rng.randbytes(2)])
+                 for _ in range(rng.randrange(1, 8))]  # fmt: skip
+        content = begin + b"".join(parts)
+        if begin in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            code = "utf-16-le" if begin == codecs.BOM_UTF16_LE else "utf-16-be"
+            content = begin + b"".join(parts).decode(errors="replace").encode(code)
+        theirs, mine = reference.read("files", content), ours("files", content)
+        read += theirs is not None
+        if theirs != mine and not any(ours("files", content[:end]) == theirs for end in range(len(content))):
+            wrong.append(f"{content!r}: {theirs!r}, not {mine!r}")
+    assert not wrong, f"seed {SEED}: " + "\n".join(wrong[:20])
+    assert read > COUNT / 10
+
+
+def test_what_is_written_is_read_equal(reference: Reference) -> None:
+    """By kubectl, its library, OPA's rules and a reader of YAML 1.1."""
+    rng, wrong = random.Random(SEED), list[str]()
+    for _ in range(COUNT):
+        written = values(rng)
+        text = yaml_text.dumps(written, sort=rng.randrange(2) == 0, indent_lists=rng.randrange(2) == 0)
+        readers: dict[str, Any] = {how: reference.read(how, text) for how in ("one", "strict")}
+        found = {how: answer and json_text.loads(answer)[0] for how, answer in readers.items()}
+        found["files"] = json_text.loads(reference.read("files", text) or b"[]")[0] if written is not None else None
+        found["opa"] = yaml_text.load(text, rules=yaml_text.OPA)
+        found["1.1"] = yaml.load(text, Loader=yaml.SafeLoader)
+        wrong += [
+            f"{written!r} as {text!r}: {name} reads {value!r}"
+            for name, value in found.items()
+            if _of_floats(value) != _of_floats(written)
+        ]
+    assert not wrong, f"seed {SEED}: " + "\n".join(wrong[:20])
 
 
 # --- OPA

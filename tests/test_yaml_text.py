@@ -14,8 +14,8 @@ import yaml
 from edged import yaml_text
 from edged.errors import EdgedError
 from edged.json_text import dumps
-from edged.yaml_text import OPA, TEXT, DuplicateKeys, YamlError, documents, lines, load, tag_of
-from tests.yaml_cases import FILES, ONE, REFUSED, STRICT
+from edged.yaml_text import OPA, TEXT, DuplicateKeys, YamlError, documents, lines, load, load_configuration, tag_of
+from tests.yaml_cases import CONFIGURATIONS, FILES, ONE, REFUSED, STRICT
 
 
 @pytest.fixture(params=[True, False], ids=["libyaml", "python"])
@@ -34,9 +34,10 @@ def _all(text: str | bytes) -> list[Any]:
     [
         *((load, text, value) for text, value in ONE),
         *((lambda text: load(text, strict=True), text, value) for text, value in STRICT),
+        *((load_configuration, text, value) for text, value in CONFIGURATIONS),
         *((_all, text, value) for text, value in FILES),
     ],
-    ids=[repr(text) for text, _ in (*ONE, *STRICT, *FILES)],
+    ids=[repr(text) for text, _ in (*ONE, *STRICT, *CONFIGURATIONS, *FILES)],
 )
 def test_texts_are_read_as_the_programs_of_kubernetes_read_them(
     read: Callable[[str], Any], text: str, value: Any
@@ -143,8 +144,24 @@ def test_encodings_and_size() -> None:
         assert load(content) == {"a": "é"}
         assert _all(content) == [{"a": "é"}]
     assert load(codecs.BOM_UTF16_BE + text.encode("utf-16-be")) == {"a": "é"}
+    with pytest.raises(YamlError, match=r"^f: duplicate field \"b\.c\"; remove one of the two$"):
+        load_configuration('{"b": {"c": 1, "c": 2}}', what="f")
+    with pytest.raises(YamlError, match=r"^f: not valid JSON: "):
+        load_configuration("{b: 1}", what="f")
     with pytest.raises(YamlError, match="f: larger than 3 bytes"):
         load("a: 1", what="f", most=3)
+
+
+def test_files_may_hold_any_bytes() -> None:
+    """Comments of other encodings are no reason to refuse a manifest: kubectl reads U+FFFD there."""
+    assert _all(b"# gr\xfc\xdfe\na: b\xe2\x82c\n") == [{"a": "b\ufffdc"}]
+    assert _all(codecs.BOM_UTF16_LE + "a: b".encode("utf-16-le") + b"\x00\xd8") == [{"a": "b\ufffd"}]
+    for content in (codecs.BOM_UTF8 + b"# gr\xfc\na: b\n", b"a: \0\n"):
+        with pytest.raises(YamlError):
+            _all(content)
+    for read in (load, load_configuration):
+        with pytest.raises(YamlError):
+            read(b"# gr\xfc\na: b\n")
 
 
 def test_lines_of_values() -> None:

@@ -89,7 +89,7 @@ _DOCUMENTS: Final[list[tuple[str, Any]]] = [
     ("a: x\u2028 y\n", {"a": "x\u2028y"}), ("a: \x01\n", REFUSED), ("a: \x7f\n", REFUSED), ("a: \x85\n", {"a": None}),
     # Tags may hold signs of flow style.
     ("a: !t[ x\n", {"a": "x"}), ("a: !t] 1\n", {"a": "1"}), ("a: !t,\n- 1\n", {"a": [1]}), ("[!t, a]", ["a"]),
-    ("a: !t^ x\n", REFUSED),
+    ("a: !t^ x\n", REFUSED), ("a: !]!t x\n", {"a": "x"}), ("a: !t.u!v 1\n", {"a": "1"}),
     # JSON, and what nearly is: as YAML.
     ('{"a": 1.0, "b": 1E5, "c": -0, "d": 1e400}', {"a": 1, "b": 100000, "c": 0, "d": "1e400"}),
     ('{"a": 18446744073709551616, "b": "\\u00e9"}', {"a": float(2**64), "b": "é"}),
@@ -137,6 +137,14 @@ STRICT: Final[list[tuple[str, Any]]] = [
     ("<<: [{a: 1}, {a: 2}]\n", REFUSED), ("- {a: 1}\n- {a: 1}\n", [{"a": 1}, {"a": 1}]), ("true: 1\ny: 2\n", REFUSED),
 ]  # fmt: skip
 """The same, read strictly."""
+
+CONFIGURATIONS: Final[list[tuple[str, Any]]] = [
+    ("{a: 1}", REFUSED), ('{"a": "\\/"}', {"a": "/"}), (' \n\t{"a": 1.0}', {"a": 1.0}), ('{"a": 1} {}', REFUSED),
+    ('{"a": 1, "b": [{"c": 1, "c": 2}]}', REFUSED), ("a: 1.0\n", {"a": 1}), ("a: 1\na: 2\n", REFUSED),
+    ("[{a: 1}]", [{"a": 1}]), ("\u3000{a: 1}", REFUSED),
+    ("\ufeffa: 1", {"a": 1}), ('{"a": {"a": 1}}\n', {"a": {"a": 1}}), ("a: 1\n---\nb: 2\n", {"a": 1}),
+]  # fmt: skip
+"""The same, as configuration files are read."""
 
 FILES: Final[list[tuple[str, Any]]] = [
     ("", []), ("---\n---\n", []), ("# nothing", []), ("a: 1\n---\nb: 2\n", [{"a": 1}, {"b": 2}]),

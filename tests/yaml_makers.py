@@ -1,9 +1,10 @@
-"""Makers of random YAML texts, for tests/test_yaml_reference.py: each takes a random.Random and returns one text."""
+"""Makers of random YAML texts, and of values to write as YAML, for tests/test_yaml_reference.py."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from edged import json_text
 
@@ -158,3 +159,29 @@ def jsonish(rng: random.Random) -> str:
 
     text = blank() + mapping([value(1) for _ in range(rng.randrange(1, 4))])
     return text + rng.choice(["", "", "", "\n", "\n---\n", " # c", text, "\nb: 1\n", "\n  b: 1\n  c: 2\n"])
+
+
+SIGNS = [
+    *"yYnN=~.-+_:#,[]{}&*!|>'\"%@`?<\\/ \t\n0123456789eExXobABZT", *"\r\0\x07\x1b\x7f\x80\x85\xa0\xad", *"\u2028\u2029",
+    *"\ufeff\ufffe\ue000\U0001f600\U0010ffff\u200bé", "yes", "no", "on", "off", "true", "null", "NULL", ".inf", ".nan",
+    "1e3", "0o7", "0x1F", "0b1", "12:30", "2024-01-02", "---", "...", "<<", "--- ", "- ", "? ", ": ", " #", "\n ",
+    "\n\n", "\n\t", "%YAML", "!!str x", "  ", "a", "b", "x" * 80, "word " * 20,
+]  # fmt: skip
+NUMBERS = [None, True, False, 0, -1, 1.5, -0.0, 1e21, 1e300, 5e-324, 1e16, 2**63, 2**64 - 1, -(2**63), 0.1, 1e-7, 3.0]
+
+
+def values(rng: random.Random, depth: int = 0) -> Any:
+    """A value of JSON with texts that readers of YAML may take for something else."""
+
+    def text() -> str:
+        return "".join(rng.choice(SIGNS) for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3, 4, 6, 10])))
+
+    kind = rng.randrange(20)
+    if depth > 4 or kind < 11:
+        return text()
+    if kind == 11:
+        return rng.choice(NUMBERS)
+    count = rng.randrange(4)
+    if kind < 16:
+        return {text() if rng.randrange(3) else rng.choice("abc"): values(rng, depth + 1) for _ in range(count)}
+    return [values(rng, depth + 1) for _ in range(count)]

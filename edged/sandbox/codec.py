@@ -5,12 +5,12 @@ Pure. `decode` and `read` read, `check_fields` compares with the kind's shape an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edged import yaml_text
-from edged.json_text import JsonError, Repeated, dumps, loads, loads_repeated
+from edged.json_text import JsonError, dumps, loads, loads_repeated, pairs_of, repeated_paths
 from edged.sandbox import protobuf
 from edged.sandbox.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.cluster import Cluster, Object
@@ -71,7 +71,6 @@ def yaml_problem(error: DuplicateKeys) -> str:
 
 
 _YAML_PROBLEM = "yaml: unmarshal errors:"
-MOST_LEVELS = 254
 
 
 def _unrecognized(kind: str, why: str) -> ApiStatus:
@@ -139,21 +138,9 @@ def _once(found: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def find_repeated(value: object, path: str, found: list[str], levels: int = MOST_LEVELS) -> None:
-    """Adds to `found` the keys that are there more than once, in any object down to as many levels as are stored."""
-    if not levels:
-        return
-    if isinstance(value, dict):
-        seen = set[str]()
-        for key, item in _pairs(value):
-            where = f"{path}.{key}" if path else key
-            if key in seen:
-                found.append(_repeated(where))
-            seen.add(key)
-            find_repeated(item, where, found, levels - 1)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            find_repeated(item, f"{path}[{index}]", found, levels - 1)
+def find_repeated(value: object, path: str, found: list[str]) -> None:
+    """Adds to `found` the keys that are there more than once, in any object."""
+    found += map(_repeated, repeated_paths(value, path))
 
 
 def plain(value: Any) -> Any:
@@ -162,10 +149,6 @@ def plain(value: Any) -> Any:
         return loads(dumps(value))
     except JsonError:
         return value
-
-
-def _pairs(value: Object) -> Iterable[tuple[str, Any]]:
-    return value.pairs if isinstance(value, Repeated) else value.items()
 
 
 def _repeated(where: str) -> str:
@@ -201,7 +184,7 @@ def _checked_struct(value: Object, shape: Shape, path: str, found: list[str]) ->
     children, seen = shape.children(), set[str]()
     result: Object = {}
     owner = shape.go_type.rpartition(".")[2]
-    for key, item in _pairs(value):
+    for key, item in pairs_of(value):
         where = f"{path}.{key}" if path else key
         if key not in children:
             found.append(f"unknown field {dumps(where).decode()}")
@@ -217,7 +200,7 @@ def _checked_struct(value: Object, shape: Shape, path: str, found: list[str]) ->
 
 def _checked_map(value: Object, shape: Shape, path: str, found: list[str], owner: str) -> Object:
     result: Object = {}
-    for key, item in _pairs(value):
+    for key, item in pairs_of(value):
         where = f"{path}.{key}" if path else key
         if key in result:
             found.append(_repeated(where))

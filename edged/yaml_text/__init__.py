@@ -28,7 +28,7 @@ from edged.yaml_text.values import MOST_DEPTH, value_of
 
 __all__ = [
     "KUBERNETES", "MOST_BYTES", "MOST_DEPTH", "OPA", "TEXT", "Document", "DuplicateKeys", "Rules", "YamlError",
-    "documents", "dumps", "lines", "load", "tag_of",
+    "documents", "dumps", "lines", "load", "load_configuration", "tag_of",
 ]  # fmt: skip
 
 MOST_BYTES: Final = 256 << 20
@@ -47,6 +47,27 @@ def load(
     return _read(content, Source(what), rules, strict=strict, most_careful=most_careful)
 
 
+_JSON_BEGIN: Final = re.compile(
+    rb"(?:[ \t-\r]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)*\{"
+)
+"""Behind any blanks of Unicode."""
+
+
+def load_configuration(text: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> Any:
+    """One object, as Kubernetes' programs read their configuration files: JSON if it begins with `{`, YAML otherwise,
+    and no key twice."""
+    content = _utf8(text, what, most)
+    if _JSON_BEGIN.match(content) is None:
+        return load(content, what=what, strict=True, most=most)
+    try:
+        value = json_text.loads_repeated(content, most=most)
+    except JsonError as error:
+        raise YamlError(f"{what}: not valid JSON: {error}".removeprefix(": ")) from None
+    for path in json_text.repeated_paths(value):
+        raise YamlError(f"{what}: duplicate field {json_text.shown(path)}; remove one of the two".removeprefix(": "))
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document of a file."""
@@ -62,7 +83,7 @@ def documents(content: bytes | str, *, what: str = "", most: int = MOST_BYTES) -
     JSON is read as JSON, also several values one after the other. In YAML a line that begins with `---` and holds
     nothing else but a comment ends a document; what follows a line `...` within one is not read.
     """
-    text = _utf8(content, what, most)
+    text = _utf8(content, what, most, any_bytes=True)
     begin, number = 0, 0
     if text.lstrip()[:1] in (b"{", b"["):
         try:
@@ -201,15 +222,18 @@ class _Inside:
         return (*self.path, key), line
 
 
-def _utf8(text: bytes | str, what: str, most: int) -> bytes:
-    """UTF-8 without a byte order mark."""
+def _utf8(text: bytes | str, what: str, most: int, *, any_bytes: bool = False) -> bytes:
+    """UTF-8 without a byte order mark. `any_bytes`: what is neither UTF-8 nor UTF-16 becomes U+FFFD, as where kubectl
+    reads files."""
     if len(text) > most:
         raise YamlError(f"{what}: larger than {most} bytes".removeprefix(": "))
     try:
         if isinstance(text, str):
             text = text.encode()
         elif text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            text = text.decode("utf-16").encode()
+            text = text.decode("utf-16", "replace" if any_bytes else "strict").encode()
+        elif any_bytes and not text.isascii() and not text.startswith(codecs.BOM_UTF8):
+            text = text.decode(errors="replace").encode()
     except UnicodeError as error:
         raise Source(what).refused(None, str(error)) from None
     return text.removeprefix(codecs.BOM_UTF8)

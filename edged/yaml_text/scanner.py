@@ -75,8 +75,23 @@ class GoParser(Reader, Scanner, Parser):
         if self.peek(length) == "\t":
             at = self.pointer + length
             self.buffer = self.buffer[:at] + " " + self.buffer[at + 1 :]
-        token: TagToken = super().scan_tag()
-        return token
+        length = 1
+        while self.peek(length).isascii() and (self.peek(length).isalnum() or self.peek(length) in "-_"):
+            length += 1
+        if self.peek(length) in "<!" + _ENDS:
+            token: TagToken = super().scan_tag()
+            return token
+        return self._tag_without_handle()
+
+    def _tag_without_handle(self) -> TagToken:
+        """Where a handle does not end in `!`, later ones belong to the tag."""
+        start = self.get_mark()
+        self.forward()
+        suffix = self.scan_tag_uri("tag", start)
+        if self.peek() not in _ENDS:
+            raise ScannerError("while scanning a tag", start, "did not find expected whitespace or line break",
+                               self.get_mark())  # fmt: skip
+        return TagToken(("!", suffix), start, self.get_mark())
 
     def scan_plain(self) -> ScalarToken:
         """In flow style `?` ends it, and a colon only where a blank follows."""

@@ -279,7 +279,7 @@ class PluginLoader:
 def read_settings(path: Path) -> SchedulerFile:
     """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
     try:
-        return profile_config.parse(yaml_text.load(read_file(path), strict=True))
+        return profile_config.parse(yaml_text.load_configuration(read_file(path)))
     except OSError as error:
         raise ConfigError(f"[scheduler] config: {path}: {error.strerror}") from error
     except YamlError as error:

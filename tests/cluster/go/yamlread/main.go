@@ -1,8 +1,9 @@
 // Command yamlread reads YAML as the programs of Kubernetes do, for the tests that compare edged's reader with theirs.
 //
-// Each line of stdin is a question: {"how": "one" | "strict" | "files", "text": base64}. "one" and "strict" are
-// sigs.k8s.io/yaml's YAMLToJSON and YAMLToJSONStrict, "files" is the decoder that kubectl reads files with. Each line
-// of stdout is the answer: {"documents": [JSON as text, ...]} or {"error": text}.
+// Each line of stdin is a question: {"how": "one" | "strict" | "files" | "configuration", "text": base64}. "one" and
+// "strict" are sigs.k8s.io/yaml's YAMLToJSON and YAMLToJSONStrict, "files" is the decoder that kubectl reads files with,
+// "configuration" what the strict codecs of configuration files take before they look at fields. Each line of stdout is
+// the answer: {"documents": [JSON as text, ...]} or {"error": text}.
 package main
 
 import (
@@ -14,8 +15,11 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -44,14 +48,31 @@ func read(asked question) (documents []string, err error) {
 		return []string{string(found)}, err
 	case "files":
 		return files(asked.Text)
+	case "configuration":
+		return configuration(asked.Text)
 	}
 	return nil, fmt.Errorf("unknown way of reading: %s", asked.How)
 }
 
-// files is what k8s.io/cli-runtime's StreamVisitor does with a file.
+// configuration is what the codecs do with a configuration file: the first sign decides between JSON and YAML.
+func configuration(text []byte) ([]string, error) {
+	if !utilyaml.IsJSONBuffer(text) {
+		found, err := yaml.YAMLToJSONStrict(text)
+		return []string{string(found)}, err
+	}
+	found := map[string]any{}
+	strict, err := kjson.UnmarshalStrict(text, &found)
+	if err == nil && len(strict) > 0 {
+		err = errors.Join(strict...)
+	}
+	return []string{string(text)}, err
+}
+
+// files is what k8s.io/cli-runtime's FileVisitor does with a file.
 func files(text []byte) ([]string, error) {
 	documents := []string{}
-	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	decoded := transform.NewReader(bytes.NewReader(text), unicode.BOMOverride(unicode.UTF8.NewDecoder()))
+	decoder := utilyaml.NewYAMLOrJSONDecoder(decoded, 4096)
 	for {
 		found := runtime.RawExtension{}
 		if err := decoder.Decode(&found); errors.Is(err, io.EOF) {
