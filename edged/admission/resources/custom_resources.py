@@ -158,7 +158,8 @@ class CustomResources:
 
     async def _reconcile(self, nursery: trio.Nursery) -> float:
         """Seconds until the next look at the latest."""
-        if self._objects.known:
+        known = self._objects.known  # may become true below; the plan is of what was remembered then
+        if known:
             self._make_plan(self._objects.items())
             self._remembered = []
             self._known.set()
@@ -168,8 +169,8 @@ class CustomResources:
         with trio.move_on_after(PATIENCE_S):
             await self._loads.wait_idle()
         self._webhooks.publish(self._plan, kinds=self._has_kinds)
-        if not self._objects.known:
-            return AGAIN_S
+        if not known:
+            return SOON_S if self._objects.known else AGAIN_S
         try:
             waiting = await self._reports.write(self._plan)
         except PeerError as error:

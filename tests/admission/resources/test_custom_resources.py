@@ -18,12 +18,14 @@ from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.resources import custom_resources, resource_loads, resource_objects, resource_reports
 from edged.admission.resources.definitions import definitions
 from edged.admission.resources.kinds import KINDS
-from edged.admission.resources.resource_memory import FILE_NAME
+from edged.admission.resources.plan import trimmed
+from edged.admission.resources.resource_memory import FILE_NAME, Memory
 from edged.kube import writes
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
+from edged.telemetry.logs import Logger
 from tests.admission.resources.scene import CRD, MODULES, PRIVILEGED, SERVER, Host, Scene, policy, scene, until
-from tests.kube.support import quiet, session_for
+from tests.kube.support import QUICK, quiet, session_for
 from tests.kube.support import run as run_trio
 
 
@@ -92,6 +94,42 @@ def test_a_restart_without_the_api_server_keeps_the_policies(tmp_path: Path) -> 
 
     run_trio(main, within_s=60)
     run_trio(offline, within_s=60)
+
+
+def test_what_was_remembered_is_not_written_when_the_api_server_answers_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no version to write over: the plan of what was remembered is over once the objects are known."""
+    said: list[str] = []
+    log = Logger(write=lambda line: said.append(line.decode()))
+
+    async def main() -> None:
+        async with scene(tmp_path) as found:
+            await found.install()
+            await found.create(SERVER)
+            await found.create(policy("kept"))
+            objects = [trimmed(live) for each in (SERVER, policy("kept")) if (live := await found.live(each))]
+            await Memory(tmp_path / "state", log).remember(objects, ["clusterwide-kept"])
+            informers = Informers(found.client, times=QUICK, log=log)
+            await found.nursery.start(informers.run)
+            host = Host(tmp_path, found.client, informers, log)
+            await host.resources.start()
+            assert [planned.obj for planned, _ in host.resources.known()] == objects[1:]
+
+            async def until_known(loads: resource_loads.Loads) -> None:
+                await until(lambda: known())
+                await wait_idle(loads)
+
+            async def known() -> bool:
+                return host.resources._objects.known
+
+            wait_idle = resource_loads.Loads.wait_idle
+            monkeypatch.setattr(resource_loads.Loads, "wait_idle", until_known)
+            found.nursery.start_soon(host.resources.run)
+            await found.wait_phase(policy("kept"), "active")
+
+    run_trio(main, within_s=60)
+    assert [line for line in said if "internal error" in line] == []
 
 
 def test_a_registered_policy_without_its_module_rejects_after_a_restart(tmp_path: Path) -> None:
