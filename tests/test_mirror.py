@@ -117,6 +117,7 @@ OF_NO_FILE = {
     "registry/test_real.py",
     "sandbox/test_failures.py",
     "sandbox/test_kubectl.py",
+    "scheduling/core/test_missed_events.py",
     "scheduling/guests/test_guest_everything.py",
     "scheduling/run/test_growth.py",
     "scheduling/run/test_hostile_objects.py",

@@ -64,6 +64,11 @@ class ClusterEvent(NamedTuple):
 Hint = Callable[["PodInfo", Any, Any], bool]
 
 
+def begins_to_end(old: PodInfo | None, new: PodInfo | None) -> bool:
+    """The deletion of a running Pod begins; the Pod may take its time."""
+    return old is not None and new is not None and bool(new.node_name) and new.terminating and not old.terminating
+
+
 class EventRegistration(NamedTuple):
     """An event a plugin waits for after it rejected a Pod. No hint: always queue."""
 

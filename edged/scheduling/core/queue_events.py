@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent, EventRegistration, begins_to_end
 from edged.scheduling.core.outcome import EXTENDER
 from edged.scheduling.core.profile import Profile
 from edged.scheduling.core.queued_pod import QueuedPod
@@ -41,10 +41,10 @@ def event_label(event: ClusterEvent) -> str:
 def pod_update_events(old: PodInfo, new: PodInfo) -> list[ClusterEvent]:
     """What an update of a Pod means to plugins.
 
-    It is the generic update when it means nothing in particular, and nothing at all when only the status changed (as
-    it does by our own patch).
+    It is the generic update when it means nothing in particular, such as that a running Pod begins to end, and nothing
+    at all when only the status changed (as it does by our own patch).
     """
-    alike = old.spec is new.spec and old.labels is new.labels
+    alike = old.spec is new.spec and old.labels is new.labels and not begins_to_end(old, new)
     if alike and old.annotations_hash == new.annotations_hash:
         return []
     actions = []

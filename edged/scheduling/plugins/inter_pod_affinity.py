@@ -100,7 +100,8 @@ class InterPodAffinity(Plugin):
 
     def events_to_register(self) -> Iterable[EventRegistration]:
         pod = ClusterEvent("Pod", Action.ADD | Action.UPDATE_POD_LABEL | Action.DELETE)
-        node = ClusterEvent("Node", Action.ADD | Action.UPDATE_NODE_LABEL)
+        # With a Node the Pods on it go out of sight, long before they are deleted.
+        node = ClusterEvent("Node", Action.ADD | Action.DELETE | Action.UPDATE_NODE_LABEL)
         space = ClusterEvent(NAMESPACE, Action.ADD | Action.UPDATE | Action.DELETE)
         return (
             EventRegistration(pod, self._concerns), EventRegistration(node),

@@ -12,7 +12,7 @@ from edged.scheduling.objects.csi_migration import DRIVERS
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.other_objects import NOTHING, VOLUME_KINDS
 from edged.scheduling.objects.pods import PodInfo
-from edged.scheduling.objects.storage_objects import Attachment, Claim, CSINode
+from edged.scheduling.objects.storage_objects import Attachment, Claim, CSIDriver, CSINode
 
 _NAME = "NodeVolumeLimits"
 _FULL = Status(Code.UNSCHEDULABLE, ("node(s) exceed max volume count",), _NAME)
@@ -30,8 +30,11 @@ class NodeVolumeLimits(Plugin):
 
     def events_to_register(self) -> Iterable[EventRegistration]:
         return (
-            EventRegistration(ClusterEvent("storage.k8s.io/CSINode", Action.ADD)),
+            EventRegistration(ClusterEvent("storage.k8s.io/CSINode", Action.ADD | Action.DELETE)),
             EventRegistration(ClusterEvent("storage.k8s.io/CSINode", Action.UPDATE), _allows_more),
+            EventRegistration(ClusterEvent("storage.k8s.io/CSIDriver", Action.UPDATE | Action.DELETE), _asks_less),
+            EventRegistration(ClusterEvent("Node", Action.ADD)),  # kube-scheduler waits for its CSINode
+            EventRegistration(ClusterEvent("Pod", Action.ADD), _shares_a_claim),
             EventRegistration(ClusterEvent("Pod", Action.DELETE), _had_volumes),
             EventRegistration(ClusterEvent("PersistentVolumeClaim", Action.ADD), uses_claim),
             EventRegistration(ClusterEvent("storage.k8s.io/VolumeAttachment", Action.DELETE), _detached),
@@ -147,13 +150,26 @@ def uses_claim(pod: PodInfo, old: Claim | None, new: Claim | None) -> bool:
 
 
 def _allows_more(pod: PodInfo, old: CSINode | None, new: CSINode | None) -> bool:
-    if old is None or new is None:
+    """A limit was raised or is gone, or a driver was installed."""
+    if old is None or new is None or not new.drivers <= old.drivers:
         return True
-    return any(limit > old.limits.get(driver, 0) for driver, limit in new.limits.items())
+    return any(new.limits.get(driver, limit + 1) > limit for driver, limit in old.limits.items())
+
+
+def _asks_less(pod: PodInfo, old: CSIDriver | None, new: CSIDriver | None) -> bool:
+    return old is not None and old.must_be_installed and (new is None or not new.must_be_installed)
 
 
 def _had_volumes(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
     return old is not None and _counts(old)
+
+
+def _shares_a_claim(pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+    """The volume is on the other Pod's node already, and counts once."""
+    if new is None:
+        return False
+    there = {claim.key(new.key) for claim in new.spec.claims}
+    return any(claim.key(pod.key) in there for claim in pod.spec.claims)
 
 
 def _detached(pod: PodInfo, old: Attachment | None, new: Attachment | None) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from edged.kube.values.selectors import LabelSelector
-from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration
+from edged.scheduling.core.cluster_events import Action, ClusterEvent, EventRegistration, begins_to_end
 from edged.scheduling.core.framework import MAX_NODE_SCORE, NODE, POD, PODS, CycleState, Handle, Plugin
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.objects.default_spread import DefaultSelectors, kinds_for, parse_args, with_label_keys
@@ -76,6 +76,7 @@ class PodTopologySpread(Plugin):
         changes = Action.UPDATE_NODE_LABEL | Action.UPDATE_NODE_TAINT
         return (
             EventRegistration(pod, self._concerns),
+            EventRegistration(ClusterEvent("Pod", Action.UPDATE_POD_OTHER), self._counts_no_more),
             EventRegistration(ClusterEvent("Pod", Action.UPDATE_POD_TOLERATION), is_own_update),
             EventRegistration(ClusterEvent("Node", Action.ADD | Action.DELETE | changes)),
         )
@@ -175,6 +176,9 @@ class PodTopologySpread(Plugin):
             for other in (old, new)
             if other is not None
         )
+
+    def _counts_no_more(self, pod: PodInfo, old: PodInfo | None, new: PodInfo | None) -> bool:
+        return begins_to_end(old, new) and self._concerns(pod, old, new)
 
 
 class PodCounts:

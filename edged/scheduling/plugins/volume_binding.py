@@ -87,10 +87,13 @@ class VolumeBinding(Plugin):
         return (
             EventRegistration(ClusterEvent("storage.k8s.io/StorageClass", changed), _other_topologies),
             EventRegistration(ClusterEvent("PersistentVolumeClaim", changed), uses_claim),
-            EventRegistration(ClusterEvent("PersistentVolume", changed)),
+            # A volume that was meant for the claim may go, and another one come in its place.
+            EventRegistration(ClusterEvent("PersistentVolume", changed | Action.DELETE)),
             EventRegistration(ClusterEvent("Node", Action.ADD | Action.UPDATE_NODE_LABEL)),
             EventRegistration(ClusterEvent("storage.k8s.io/CSINode", changed), _migrated_otherwise),
-            EventRegistration(ClusterEvent("storage.k8s.io/CSIDriver", Action.UPDATE), _stopped_tracking),
+            EventRegistration(
+                ClusterEvent("storage.k8s.io/CSIDriver", Action.UPDATE | Action.DELETE), _stopped_tracking
+            ),
             EventRegistration(ClusterEvent("storage.k8s.io/CSIStorageCapacity", changed), _has_more_room),
         )
 
@@ -280,7 +283,7 @@ def _migrated_otherwise(pod: PodInfo, old: CSINode | None, new: CSINode | None) 
 
 def _stopped_tracking(pod: PodInfo, old: CSIDriver | None, new: CSIDriver | None) -> bool:
     """kube-scheduler wants an inline volume of the driver here, which never needed capacity; edged takes any claim."""
-    return old is None or new is None or (old.tracks_capacity and not new.tracks_capacity)
+    return old is None or (old.tracks_capacity and (new is None or not new.tracks_capacity))
 
 
 def _has_more_room(pod: PodInfo, old: Capacity | None, new: Capacity | None) -> bool:

@@ -52,7 +52,8 @@ class VolumeRestrictions(Plugin):
     def events_to_register(self) -> Iterable[EventRegistration]:
         return (
             EventRegistration(ClusterEvent("Pod", Action.DELETE), _frees),
-            EventRegistration(ClusterEvent("Node", Action.ADD)),
+            # With a Node the Pods on it go out of sight, long before they are deleted.
+            EventRegistration(ClusterEvent("Node", Action.ADD | Action.DELETE)),
             EventRegistration(ClusterEvent("PersistentVolumeClaim", Action.ADD), uses_by_name),
         )
 

@@ -25,3 +25,12 @@ def test_a_waiting_pod_that_changes_in_its_annotations_alone_tells_of_a_generic_
     assert pod_update_events(after, parser.parse(annotated)) == []
     patched = parser.parse(plain | {"status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}})
     assert pod_update_events(before, patched) == []
+
+
+def test_a_running_pod_that_begins_to_end_tells_of_a_generic_update():
+    parser = PodParser(lambda key: None)
+    running = pod("p", node="n")
+    ending = running | {"metadata": running["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    before, after = parser.parse(running), parser.parse(ending)
+    assert [event.action for event in pod_update_events(before, after)] == [Action.UPDATE_POD_OTHER]
+    assert pod_update_events(after, parser.parse(ending)) == []

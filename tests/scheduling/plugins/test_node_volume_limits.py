@@ -49,3 +49,28 @@ def test_a_higher_limit_wakes():
     _, (_, more) = hints(NodeVolumeLimits, "CSINode")
     one, two = parsed(csi_node("n", 1), csi_node("n", 2))
     assert more(waiting, one, two) and not more(waiting, two, one)
+
+
+def test_a_limit_that_is_gone_and_a_driver_that_is_installed_wake():
+    waiting = info(using("data"))
+    _, (_, changed) = hints(NodeVolumeLimits, "CSINode")
+    bare, unlimited = (made("CSINode", "n", spec={"drivers": some}) for some in ([], [{"name": "d", "nodeID": "n"}]))
+    none, limited, free = parsed(bare, csi_node("n", 1), unlimited)
+    assert changed(waiting, limited, free) and changed(waiting, none, free) and changed(waiting, none, limited)
+    assert not changed(waiting, free, limited) and not changed(waiting, free, none)
+
+
+def test_a_driver_that_need_not_be_installed_any_more_wakes():
+    waiting = info(using("data"))
+    ((_, asks_less),) = hints(NodeVolumeLimits, "CSIDriver")
+    needed, not_needed = parsed(
+        made("CSIDriver", "d", spec={"preventPodSchedulingIfMissing": True}), made("CSIDriver", "d", spec={})
+    )
+    assert asks_less(waiting, needed, not_needed) and asks_less(waiting, needed, None)
+    assert not asks_less(waiting, not_needed, None)
+
+
+def test_a_volume_that_came_to_a_node_by_another_pod_wakes():
+    (_, shared), _ = hints(NodeVolumeLimits, "Pod")
+    assert shared(info(using("data")), None, info(using("data", name="q")))
+    assert not shared(info(using("data")), None, info(using("other", name="q")))

@@ -234,3 +234,13 @@ def test_more_capacity_wakes():
     ((_, room),) = hints(VolumeBinding, "CSIStorageCapacity")
     small, large = (parsed(made("CSIStorageCapacity", "c", namespace="x", capacity=c))[0] for c in ("1Gi", "2Gi"))
     assert room(waiting, small, large) and not room(waiting, large, small) and room(waiting, None, small)
+
+
+def test_a_driver_that_does_not_track_capacity_any_more_wakes():
+    waiting = info(using("data"))
+    ((_, stopped),) = hints(VolumeBinding, "CSIDriver")
+    tracks, does_not = parsed(
+        made("CSIDriver", "d", spec={"storageCapacity": True}), made("CSIDriver", "d", spec={"storageCapacity": False})
+    )
+    assert stopped(waiting, tracks, does_not) and stopped(waiting, tracks, None)
+    assert not stopped(waiting, does_not, None) and not stopped(waiting, does_not, tracks)
