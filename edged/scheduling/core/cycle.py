@@ -303,7 +303,7 @@ class Algorithm:
         self, profile: Profile, state: CycleState, evaluation: Evaluation, names: frozenset[str] | None
     ) -> None:
         nominated = evaluation.pod.nominated_node
-        if nominated and nominated in self.snapshot:
+        if nominated and nominated in self.snapshot and (names is None or nominated in names):
             await self._filter(profile, state, evaluation, [self.snapshot.index(nominated)], 1)
             await run_extender_filters(self.extenders, evaluation, self.snapshot.nodes)
             if evaluation.feasible:

@@ -220,6 +220,16 @@ def test_a_nominated_pods_room_is_kept_for_it():
     assert cycle(nodes, waiting, pods=[waiting])[0].node_name == "a"
 
 
+def test_a_nominated_node_that_a_pre_filter_rules_out_by_now_is_not_tried():
+    """kube-scheduler tries it all the same, and a plugin that only names nodes is not asked again."""
+    named = Scripted("Named", pre_filter=lambda state, pod, nodes: (frozenset({"b"}), None))
+    nodes = [node("a"), node("b")]
+    assert cycle(nodes, pod("p", nominated="a"), named)[0].node_name == "b"
+    assert cycle(nodes, pod("p", nominated="b"), named)[0].node_name == "b"
+    result = cycle([node("a")], pod("p", nominated="a"), named)[0]
+    assert result.message() == "0/1 nodes are available: 1 node(s) didn't satisfy plugin(s) [Named]."
+
+
 def test_the_nominated_node_is_taken_when_it_still_fits():
     nodes = [node("roomy", cpu="64"), node("tight", cpu="1")]
     assert cycle(nodes, pod("p", requests={"cpu": "1"}, nominated="tight"))[0].node_name == "tight"
