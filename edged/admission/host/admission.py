@@ -174,7 +174,7 @@ class Admission:
         allowed = await groups.evaluate(group.expression, ask)
         if allowed is None:
             reason = "; ".join(f"{name}: {why}" for name, why in unknown.items())
-            return verdict.plain_rejection(request.uid, 500, reason), reason
+            return verdict.rejected_by(request.uid, group.name, reason), reason
         return groups.group_response(request.uid, allowed, group.config.message, asked), ""
 
     async def _evaluate(

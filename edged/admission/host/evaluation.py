@@ -22,6 +22,7 @@ from edged.admission.host.rego_context import ContextFailure
 from edged.admission.host.working_memory import LARGE, WorkingMemory
 from edged.admission.rules import rego as rego_results
 from edged.admission.rules import verdict
+from edged.admission.rules.mutations import BadMutation, BadReply
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
 from edged.wasm import wasi
@@ -56,8 +57,9 @@ class NotAsked(TimedOut):
     """Its time was over before the guest had said anything, because of others: there were too many requests."""
 
 
-UNKNOWN = (NotAsked, ContextFailure, GuestMemory, rego_results.NotJudged)
-"""Failures that say nothing about the request: the guest was not asked, or not with what it needs to know."""
+UNKNOWN = (NotAsked, ContextFailure, GuestMemory, rego_results.NotJudged, BadMutation)
+"""Failures that say nothing about the request: the guest was not asked, or not with what it needs to know, or it allows
+an object that cannot be made."""
 
 
 async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget, author: str = "") -> Template:
@@ -78,7 +80,7 @@ def question(policy: Policy, request: AdmissionRequest) -> Payload:
 
 
 def answer(policy: Policy, request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
-    """The answer in the guest's reply. Raises BadReply."""
+    """The answer in the guest's reply. Raises BadReply, BadMutation."""
     mode = policy.metadata.execution_mode
     if mode in REGO_MODES:
         return rego_results.from_result(mode, request, reply)
@@ -92,7 +94,9 @@ def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionRespon
         if is_rego:
             return verdict.internal_rejection(uid, rego_results.INTERRUPTED), verdict.TIMED_OUT
         return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
-    if isinstance(error, verdict.BadReply):
+    if isinstance(error, BadMutation):
+        return verdict.rejected_by(uid, policy.name, str(error)), str(error)
+    if isinstance(error, BadReply):
         return verdict.internal_rejection(uid, str(error)), str(error)
     reason = f"guest call failure: {error}"
     if isinstance(error, WasiFailure | ContextFailure):  # its own words, as they are

@@ -1,15 +1,31 @@
-"""RFC 6902: the difference of two JSON documents as a patch. Pure.
+"""RFC 6902: the difference of two JSON documents as a patch, and what a patch makes of a document. Pure.
 
-Made for what mutating policies do: a few added or changed members, seldom a changed list. Lists are compared with
-their common head and tail kept, so that one inserted container is one `add`, not a rewrite of the list.
+`diff` is made for what mutating policies do: a few added or changed members, seldom a changed list. Lists are compared
+with their common head and tail kept, so that one inserted container is one `add`, not a rewrite of the list.
+
+`applied` takes what the API server takes: `replace` may add a member of an object, and indices count from the end where
+they are negative. What the API server reads in a way of its own (a path without a leading `/`, an operation without its
+value) is refused.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edged.json_text import dumps, loads
+
 Patch = list[dict[str, Any]]
+MOST_COPIED = 3 << 20
+"""Bytes of JSON that `copy` may copy in one patch, as in the API server."""
+_INDEX = re.compile(r"[+-]?[0-9]{1,9}")
+_SHOWN = 80
+_WITH_VALUE, _WITH_FROM = ("add", "replace", "test"), ("move", "copy")
+
+
+class BadPatch(ValueError):
+    """The patch does not apply, or is none. Says which operation, and why."""
 
 
 def diff(old: object, new: object) -> Patch:
@@ -70,3 +86,123 @@ def _diff_lists(old: Sequence[object], new: Sequence[object], path: str, patch: 
         patch.append({"op": "remove", "path": f"{path}/{head + index}"})
     for index in range(common, len(middle_new)):
         patch.append({"op": "add", "path": f"{path}/{head + index}", "value": middle_new[index]})
+
+
+def applied(document: Any, patch: Sequence[object]) -> Any:
+    """The document with the patch, which changes it and takes values over. Raises BadPatch."""
+    copied = 0
+    for index, operation in enumerate(patch):
+        try:
+            found = _read(operation)
+            if found["op"] == "copy":
+                copied += len(dumps(_get(*_place(document, found["from"]))))
+                if copied > MOST_COPIED:
+                    raise BadPatch(f"more than {MOST_COPIED >> 20} MiB are copied")
+            document = _step(document, found)
+        except BadPatch as error:
+            raise BadPatch(f"operation {index}{_name_of(operation)}: {error}") from None
+    return document
+
+
+def _name_of(operation: object) -> str:
+    if not isinstance(operation, Mapping) or not isinstance(operation.get("op"), str):
+        return ""
+    path = operation.get("path")
+    where = f" {path[:_SHOWN]}" if isinstance(path, str) else ""
+    return f" ({operation['op'][:_SHOWN]}{where})"
+
+
+def _read(operation: object) -> Mapping[str, Any]:
+    if not isinstance(operation, Mapping):
+        raise BadPatch("it is not an object")
+    op = operation.get("op")
+    if op not in (*_WITH_VALUE, *_WITH_FROM, "remove"):
+        shown = repr(op[:_SHOWN]) if isinstance(op, str) else "missing" if op is None else "not a text"
+        raise BadPatch(f"op is {shown}; add, remove, replace, move, copy and test are known")
+    for key in ("path", "from") if op in _WITH_FROM else ("path",):
+        if not isinstance(operation.get(key), str):
+            raise BadPatch(f"{key} is missing or not a text")
+    if op in _WITH_VALUE and "value" not in operation:
+        raise BadPatch("value is missing")
+    return operation
+
+
+def _step(document: Any, operation: Mapping[str, Any]) -> Any:
+    op, path = operation["op"], operation["path"]
+    if path == "" and op == "replace":
+        return operation["value"]
+    if path == "" and op == "test":
+        _check_same(document, operation["value"])
+        return document
+    if op == "test":
+        _check_same(_get(*_place(document, path), absent=None), operation["value"])
+    elif op == "remove":
+        _remove(*_place(document, path))
+    elif op == "replace":
+        _replace(*_place(document, path), operation["value"])
+    elif op == "add":
+        _add(*_place(document, path), operation["value"])
+    else:
+        source = _place(document, operation["from"])
+        value = _get(*source)
+        if op == "move":
+            _remove(*source)
+        _add(*_place(document, path), value if op == "move" else loads(dumps(value)))
+    return document
+
+
+def _place(document: Any, path: str) -> tuple[Any, str]:
+    """(the object or list that the path leads into, the last part of the path)."""
+    first, *parts = path.split("/")
+    if first or not parts:
+        raise BadPatch("a path begins with /" if first else "the whole object is no place for it")
+    *way, last = (part.replace("~1", "/").replace("~0", "~") for part in parts)
+    for key in way:
+        document = _get(document, key)
+    if not isinstance(document, dict | list):
+        raise BadPatch("the path does not exist")
+    return document, last
+
+
+_REQUIRED = object()
+
+
+def _get(container: Any, key: str, absent: object = _REQUIRED) -> Any:
+    if isinstance(container, list):
+        return container[_index(key, len(container))]
+    if isinstance(container, dict) and key in container:
+        return container[key]
+    if absent is _REQUIRED or not isinstance(container, dict):
+        raise BadPatch("the path does not exist")
+    return absent
+
+
+def _remove(container: Any, key: str) -> None:
+    _get(container, key)
+    del container[key if isinstance(container, dict) else _index(key, len(container))]
+
+
+def _replace(container: Any, key: str, value: object) -> None:
+    container[key if isinstance(container, dict) else _index(key, len(container))] = value
+
+
+def _add(container: Any, key: str, value: object) -> None:
+    if isinstance(container, dict):
+        container[key] = value
+    else:
+        container.insert(len(container) if key == "-" else _index(key, len(container) + 1), value)
+
+
+def _index(key: str, length: int) -> int:
+    """Of a list with so many places."""
+    if not _INDEX.fullmatch(key):
+        raise BadPatch(f"{key[:_SHOWN]!r} is no index of a list")
+    index = int(key)
+    if not -length <= index < length:
+        raise BadPatch(f"the list has no index {index}")
+    return index % length
+
+
+def _check_same(found: object, expected: object) -> None:
+    if not same(found, expected):
+        raise BadPatch("the value is another one")

@@ -15,9 +15,9 @@ from typing import Any
 
 from edged.abi.rego import values
 from edged.abi.rego.values import BuiltinError
-from edged.admission.rules import verdict
+from edged.admission.rules import mutations, verdict
+from edged.admission.rules.mutations import BadMutation, BadReply
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
-from edged.admission.rules.verdict import BadReply
 from edged.json_parts import SHORT, decoded_size
 from edged.json_text import JsonError, dumps, loads
 
@@ -113,7 +113,7 @@ def _write_tree(node: dict[str, Any], parts: list[bytes]) -> None:
 
 
 def from_result(mode: str, request: AdmissionRequest, result: bytes) -> AdmissionResponse:
-    """The answer that an evaluation's result stands for. Raises BadReply."""
+    """The answer that an evaluation's result stands for. Raises BadReply, and BadMutation for an allowed request."""
     if len(result) > SHORT:
         verdict.check_size(decoded_size(result), "result")
     results = _read(result)
@@ -162,9 +162,13 @@ def _opa(request: AdmissionRequest, value: object) -> AdmissionResponse:
     warnings, annotations = _typed(response, "warnings", list), _typed(response, "auditAnnotations", dict)
     if not all(isinstance(text, str) for text in (*(warnings or ()), *(annotations or {}).values())):
         raise BadReply("the policy's response: warnings and auditAnnotations hold strings only")
-    status = _typed(response, "status", dict)
+    status, patch = _typed(response, "status", dict), _patch(response)
+    if patch and allowed:
+        size = request.decoded_size("object")
+        verdict.check_size(size and 2 * size, "patch with the object")
+        mutations.check_patch(request.object, patch, raw=request.raw)
     return AdmissionResponse(
-        request.uid, allowed, _patch(response), None if status is None else _status(status), warnings, annotations
+        request.uid, allowed, patch, None if status is None else _status(status), warnings, annotations
     )
 
 
@@ -183,7 +187,7 @@ def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
     """The operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen."""
     kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
     if kind not in (None, "JSONPatch"):
-        raise BadReply(f"the policy's response: patchType is {kind!r}, not JSONPatch")
+        raise BadMutation(f"The policy's response: patchType is {kind!r}, not JSONPatch.")
     if encoded is None:
         return None
     try:
@@ -191,9 +195,9 @@ def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
         verdict.check_size(decoded_size(text), "patch")
         operations = loads(text)
     except (binascii.Error, JsonError) as error:
-        raise BadReply("the policy's response: patch is not a base64 text of JSON") from error
+        raise BadMutation("The policy's response: patch is not a base64 text of JSON.") from error
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
-        raise BadReply("the policy's response: patch is not a list of operations")
+        raise BadMutation("The policy's response: patch is not a list of operations.")
     verdict.check_depth(operations, "patch")
     return operations or None
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from edged.admission.rules import jsonpatch
+from edged.admission.rules import jsonpatch, mutations
+from edged.admission.rules.mutations import MUTATION_OF_NOTHING, BadMutation, BadReply
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
-from edged.errors import EdgedError, GuestError
+from edged.errors import EdgedError
 from edged.json_parts import SHORT, decoded_size
 from edged.json_text import JsonError, dumps, loads
 
@@ -19,16 +20,16 @@ TIMED_OUT = "Policy execution interrupted because it exceeded the allowed execut
 MOST_DECODED_REPLY = 128 << 20
 """Bytes of memory that a reply, and the object that it changes, may take until the answer is made. Objects that an API
 server accepts take less, unless they are made to take much. Nobody else does anything in that moment."""
-MUTATION_OF_NOTHING = "Incorrect policy behaviour: a null object cannot be mutated"
-
-
-class BadReply(GuestError):
-    """The guest's reply does not have the shape of a PolicyValidationResponse."""
 
 
 def internal_rejection(uid: str, detail: str) -> AdmissionResponse:
     """The policy itself failed."""
     return plain_rejection(uid, 500, f"internal server error: {detail}")
+
+
+def rejected_by(uid: str, policy: str, reason: str) -> AdmissionResponse:
+    """A rejection that names the policy, in policy-server's words, where it is not the policy's own verdict."""
+    return plain_rejection(uid, 500, f"Request rejected by policy {policy}. {reason}")
 
 
 def unexpected(error: Exception) -> str:
@@ -76,7 +77,7 @@ def _texts(data: Mapping[str, object], key: str, kind: type) -> Any:
 
 
 def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
-    """What a `validate` reply says. Raises BadReply."""
+    """What a `validate` reply says. Raises BadReply, and BadMutation for an allowed request."""
     data = _parse(reply)
     if not isinstance(data.get("accepted"), bool):
         raise BadReply("the policy's reply lacks the boolean `accepted`")
@@ -92,7 +93,10 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
             return AdmissionResponse(request.uid, False, status={"message": MUTATION_OF_NOTHING})
         if size := request.decoded_size("object"):
             check_size(size + decoded_size(reply), "mutated_object with the object")
-        patch = _patch(request.object, mutated)
+        old = request.object
+        patch = _patch(old, mutated)
+        if data["accepted"] and not request.raw:
+            mutations.check_object(old, mutated)
     status: dict[str, Any] = {}
     if message is not None:
         status["message"] = message
@@ -108,11 +112,11 @@ def _patch(old: object, new: object) -> list[dict[str, Any]] | None:
 
 
 def check_depth(value: object, what: str) -> None:
-    """Raise BadReply for what can be read but not written again."""
+    """Raise BadMutation for what can be read but not written again."""
     try:
         dumps(value)
     except JsonError as error:
-        raise BadReply(f"the policy's reply: {what} is nested too deeply") from error
+        raise BadMutation(f"The policy's {what} is nested too deeply.") from error
 
 
 def settings_problem(reply: bytes) -> str | None:

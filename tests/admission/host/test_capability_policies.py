@@ -31,7 +31,7 @@ POLICY = """
   (data (i32.const 16) "{namespace}")
   (data (i32.const 32) "{operation}")
   (data (i32.const 64) {payload})
-  (data (i32.const 1024) "{{\\22accepted\\22:true,\\22mutated_object\\22:")
+  (data (i32.const 1024) {beginning})
   (data (i32.const 2048) "{{\\22valid\\22:true}}")
   (func (export "__guest_call") (param i32 i32) (result i32)
     (call $request (i32.const 60000) (i32.const 61000))
@@ -43,20 +43,28 @@ POLICY = """
         (call $host_error (i32.const 8192))
         (call $error (i32.const 8192) (call $error_len))
         (return (i32.const 0))))
-    (call $host_response (i32.const 1058))
-    (i32.store8 (i32.add (i32.const 1058) (call $response_len)) (i32.const 125))
-    (call $response (i32.const 1024) (i32.add (i32.const 35) (call $response_len)))
+    (call $host_response (i32.const {reply}))
+    (i32.store16 (i32.add (i32.const {reply}) (call $response_len)) (i32.const 32125))
+    (call $response (i32.const 1024) (i32.add (i32.const {around}) (call $response_len)))
     (i32.const 1)))
 """
 
 
+def quoted(text: str) -> str:
+    """For WAT."""
+    return '"' + text.replace('"', "\\22") + '"'
+
+
 def wat(path: str, payload) -> str:
-    """A policy that makes one host call, and replaces the object by the reply."""
+    """A policy that makes one host call, and replaces the object's spec by the reply."""
     namespace, _, operation = path.partition("/")
     body = json.dumps(payload)
+    pod = '"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"}'
+    beginning = f'{{"accepted":true,"mutated_object":{{{pod},"spec":'
     return POLICY.format(
         namespace=namespace, namespace_len=len(namespace), operation=operation, operation_len=len(operation),
-        payload=json.dumps(body.replace('"', "\\22")).replace("\\\\22", "\\22"), payload_len=len(body),
+        payload=quoted(body), payload_len=len(body), beginning=quoted(beginning),
+        reply=1024 + len(beginning), around=len(beginning) + 2,
     )  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from edged.admission.config import GroupConfig, GroupMemberConfig
 from tests.admission.host.support import Rig, request
 
 METADATA = {"protocolVersion": "Unknown", "executionMode": "wasi", "rules": [], "mutating": False}
-MUTATE = {"accepted": True, "mutated_object": {"metadata": {"name": "other"}}}
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+MUTATE = {"accepted": True, "mutated_object": POD}
+RENAME = {"accepted": True, "mutated_object": {**POD, "metadata": {"name": "other"}}}
 YES = {"accepted": True, "warnings": ["of a member"], "audit_annotations": {"k": "v"}}
 NO = {"accepted": False, "message": "no is no", "code": 403}
 
@@ -97,6 +99,15 @@ def test_a_mutating_member_does_not_accept(rig):
     answer = ask(rig, "mutate()")
     assert causes(answer) == {"spec.policies.mutate": "mutation is not allowed inside of policy group"}
     assert answer.patch is None
+
+
+@pytest.mark.parametrize("expression", ["renames()", "yes() && renames()", "!renames()"])
+def test_a_mutation_that_cannot_be_made_denies_whatever_the_expression_says(rig, expression):
+    answer = ask(rig, expression, renames=member(rig, "renames", RENAME))
+    assert (answer.allowed, answer.status["code"]) == (False, 500)
+    assert answer.status["message"].startswith(
+        "Request rejected by policy g. renames: The policy changed or removed metadata.name"
+    )
 
 
 def test_a_trapping_member_does_not_accept(rig):

@@ -133,7 +133,7 @@ def test_opa_response_becomes_the_answer(rig: Rig) -> None:
 def test_opa_patch_is_seen_by_the_mutation_rule(rig: Rig) -> None:
     async def work(review: Any) -> None:
         answer = await review(REQUESTS[0])
-        assert answer.patch == [{"op": "add", "path": "/metadata/labels/edged~1seen", "value": "yes"}]
+        assert answer.patch == [{"op": "add", "path": "/metadata/labels", "value": {"edged/seen": "yes"}}]
         assert answer.warnings == ["2 keys"]
         refused = await review(REQUESTS[0], "strict")
         assert not refused.allowed
@@ -141,6 +141,43 @@ def test_opa_patch_is_seen_by_the_mutation_rule(rig: Rig) -> None:
 
     sample = BY_NAME["mutate"]
     run(rig, work, config(rig, sample), config(rig, sample, "strict", allowed_to_mutate=False))
+
+
+PATCHES = """# settings: {{}}
+package policy
+import rego.v1
+patch := base64.encode(json.marshal({patch}))
+main := {{"response": {{"uid": "", "allowed": true, "patchType": "JSONPatch", "patch": patch}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("patch", "why"),
+    [
+        (
+            [{"op": "upsert", "path": "/metadata/labels", "value": {}}],
+            "operation 0 (upsert /metadata/labels): op is 'upsert'; "
+            "add, remove, replace, move, copy and test are known",
+        ),
+        ([{"op": "remove", "path": "/spec/nodeName"}], "operation 0 (remove /spec/nodeName): the path does not exist"),
+    ],
+)
+def test_a_patch_that_cannot_be_made_is_denied_with_the_policys_name(rig: Rig, patch: Any, why: str) -> None:
+    async def work(review: Any) -> None:
+        denied = await review(REQUESTS[0])
+        assert denied.status == {
+            "message": f"Request rejected by policy p. The policy's patch cannot be applied: {why}.", "code": 500
+        }  # fmt: skip
+        watched = await review(REQUESTS[0], "watched")
+        assert (watched.allowed, watched.patch) == (True, None)
+        assert watched.warnings == [f"policy watched failed: The policy's patch cannot be applied: {why}."]
+        assert (await review(REQUESTS[0], "strict")).status["message"].startswith("Request rejected by policy strict.")
+
+    sample = Sample("patches", "opa", PATCHES.format(patch=json.dumps(patch)))
+    run(
+        rig, work, config(rig, sample), config(rig, sample, "watched", mode="monitor"),
+        config(rig, sample, "strict", allowed_to_mutate=False),
+    )  # fmt: skip
 
 
 def test_gatekeeper_violations_deny_and_none_allow(rig: Rig) -> None:

@@ -1,11 +1,12 @@
 """RFC 6902 differences: applying what `diff` gives turns one document into the other, whatever they are."""
 
+import copy
 import random
 
 import jsonpatch as library
 import pytest
 
-from edged.admission.rules.jsonpatch import diff, same
+from edged.admission.rules.jsonpatch import BadPatch, applied, diff, same
 
 
 def _document(rng, depth=0):
@@ -47,6 +48,7 @@ def test_applying_the_difference_gives_the_other_document(seed):
     new = {"root": _mutated(rng, old["root"])} if seed % 3 else _mutated(rng, old)
     patch = diff(old, new)
     assert same(library.apply_patch(old, patch), new)
+    assert same(applied(copy.deepcopy(old), patch), new)
     assert bool(patch) == (not same(old, new))
 
 
@@ -70,3 +72,78 @@ def test_removals_go_from_the_end():
 
 def test_keys_are_escaped():
     assert diff({}, {"a/b~c": 1}) == [{"op": "add", "path": "/a~1b~0c", "value": 1}]
+
+
+def document():
+    return {"a": {"b": [1, 2, 3], "c/d": {"~": "x"}, "none": None}, "list": []}
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "expected"),
+    [
+        ({"op": "add", "path": "/a/b/-", "value": 4}, ["a", "b"], [1, 2, 3, 4]),
+        ({"op": "add", "path": "/a/b/0", "value": 4}, ["a", "b"], [4, 1, 2, 3]),
+        ({"op": "add", "path": "/a/b/3", "value": 4}, ["a", "b"], [1, 2, 3, 4]),
+        ({"op": "add", "path": "/a/b/-1", "value": 4}, ["a", "b"], [1, 2, 3, 4]),
+        ({"op": "add", "path": "/a/c~1d/~0", "value": None}, ["a", "c/d"], {"~": None}),
+        ({"op": "remove", "path": "/a/b/-1"}, ["a", "b"], [1, 2]),
+        ({"op": "remove", "path": "/a/none"}, ["a"], {"b": [1, 2, 3], "c/d": {"~": "x"}}),
+        ({"op": "replace", "path": "/a/new", "value": 1}, ["a", "new"], 1),
+        ({"op": "replace", "path": "/a/b/1", "value": "y"}, ["a", "b"], [1, "y", 3]),
+        ({"op": "replace", "path": "", "value": {"z": 1}}, [], {"z": 1}),
+        ({"op": "move", "from": "/a/b/0", "path": "/list/-"}, ["list"], [1]),
+        ({"op": "copy", "from": "/a/b", "path": "/a/c~1d/copy"}, ["a", "c/d", "copy"], [1, 2, 3]),
+        ({"op": "test", "path": "/a/b/1", "value": 2.0}, ["a", "b"], [1, 2, 3]),
+        ({"op": "test", "path": "/a/absent", "value": None}, ["list"], []),
+        ({"op": "test", "path": "", "value": document()}, ["list"], []),
+    ],
+)
+def test_operations_as_the_api_server_takes_them(operation, path, expected):
+    found = applied(document(), [operation])
+    for key in path:
+        found = found[key]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"),
+    [
+        ("x", "operation 0: it is not an object"),
+        ({}, "operation 0: op is missing"),
+        ({"op": 5}, "op is not a text"),
+        ({"op": "merge", "path": "/a"}, r"operation 0 \(merge /a\): op is 'merge'"),
+        ({"op": "add", "path": "/a"}, "value is missing"),
+        ({"op": "add", "value": 1}, "path is missing"),
+        ({"op": "move", "path": "/a", "from": None}, "from is missing"),
+        ({"op": "add", "path": "a", "value": 1}, "a path begins with /"),
+        ({"op": "add", "path": "", "value": 1}, "the whole object is no place"),
+        ({"op": "add", "path": "/x/y", "value": 1}, "does not exist"),
+        ({"op": "add", "path": "/a/b/0/c", "value": 1}, "does not exist"),
+        ({"op": "add", "path": "/a/b/4", "value": 1}, "no index 4"),
+        ({"op": "add", "path": "/a/b/x", "value": 1}, "'x' is no index"),
+        ({"op": "add", "path": "/a/none/x", "value": 1}, "does not exist"),
+        ({"op": "remove", "path": "/a/x"}, "does not exist"),
+        ({"op": "remove", "path": "/a/b/3"}, "no index 3"),
+        ({"op": "remove", "path": "/a/b/-4"}, "no index -4"),
+        ({"op": "replace", "path": "/list/0", "value": 1}, "no index 0"),
+        ({"op": "replace", "path": "/list/-", "value": 1}, "'-' is no index"),
+        ({"op": "copy", "path": "/b", "from": "/x"}, "does not exist"),
+        ({"op": "move", "path": "/a/b/x", "from": "/a"}, "does not exist"),
+        ({"op": "test", "path": "/a/b/0", "value": True}, "another one"),
+        ({"op": "test", "path": "/list/0", "value": None}, "no index 0"),
+    ],
+)
+def test_what_does_not_apply_says_which_operation_and_why(operation, why):
+    with pytest.raises(BadPatch, match=why):
+        applied(document(), [operation])
+
+
+def test_what_was_copied_is_a_value_of_its_own():
+    patch = [{"op": "copy", "from": "/a", "path": "/e"}, {"op": "add", "path": "/e/b/-", "value": 4}]
+    assert applied(document(), patch)["a"]["b"] == [1, 2, 3]
+
+
+def test_copies_of_copies_are_bounded():
+    patch = [{"op": "copy", "from": "/a", "path": f"/a/{n}"} for n in range(64)]
+    with pytest.raises(BadPatch, match="more than 3 MiB are copied"):
+        applied(document(), patch)

@@ -3,7 +3,7 @@ package policy
 
 import rego.v1
 
-patch := [{"op": "add", "path": sprintf("/metadata/labels/%s", [replace(data.label, "/", "~1")]), "value": "yes"}]
+patch := [{"op": "add", "path": "/metadata/labels", "value": {data.label: "yes"}}]
 
 main := {"response": {
 	"uid": input.request.uid,
