@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from edged.cli.policy import vap_expressions
 from tests.cluster.edged import (
     EVERYTHING,
     Edged,
@@ -35,6 +36,7 @@ MAY_READ = {
     "host_capabilities": ["kubernetes/get_resource", "kubernetes/list_resources_by_namespace"],
 }
 DEFAULTS = {"requests": {"cpu": "50m"}}
+GUARD, _ = vap_expressions.guard({"validations": [{"expression": "object.metadata.labels['team'] != 'x'"}]}, 0)
 POLICIES = [
     policy("no-privileged", "pod-privileged", namespace="a-deny"),
     policy("told", "pod-privileged", namespace="a-message", message="talk to the platform team"),
@@ -50,10 +52,11 @@ POLICIES = [
     policy("ungranted", "namespace-quota-hint", namespace="a-ungranted"),
     policy("no-kind", "namespace-quota-hint", namespace="a-no-kind",
            host_capabilities=MAY_READ["host_capabilities"]),
+    policy("guarded", "pod-privileged", namespace="a-guard", failure_policy="Ignore", match_conditions=[GUARD]),
 ]  # fmt: skip
 NAMESPACES = [f"a-{name}" for name in (
     "deny", "message", "monitor", "mutate", "constrained", "absent", "absent-monitor", "settings", "endless", "quota",
-    "quota-deny", "ungranted", "no-kind",
+    "quota-deny", "ungranted", "no-kind", "guard",
 )]  # fmt: skip
 
 Done = subprocess.CompletedProcess[str]
@@ -138,6 +141,14 @@ def test_mutated(setup: Setup) -> None:
     assert created["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "50m"}
     stored = get(setup.kubectl, "pod", "filled", "-n", "a-mutate")
     assert stored and stored["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "50m"}
+
+
+def test_a_converted_expression_that_fails_allows_with_ignore(setup: Setup) -> None:
+    """The policy denies each Pod that reaches it: one with the label, of which the expression has a value."""
+    labelled = pod("labelled", privileged=True, labels={"team": "a"})
+    denied = create(setup.kubectl, labelled, "-n", "a-guard", "--dry-run=server")
+    assert 'admission webhook "guarded.policy.edged.dev" denied the request' in denied.stderr
+    assert setup.create("a-guard", "bare", privileged=True).returncode == 0
 
 
 def test_mutation_without_permission_is_a_denial(setup: Setup) -> None:

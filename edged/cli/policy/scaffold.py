@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edged.cli import options
-from edged.cli.output import print_data
+from edged.cli.output import print_data, print_documents
 from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 
@@ -43,11 +43,12 @@ def _declare_toml(parser: Parser) -> None:
 
 
 def _declare_vap(parser: Parser) -> None:
-    parser.describe("The policy's expressions become settings of Kubewarden's CEL policy. What that policy cannot "
-                    "express is an error; nothing is left out silently.",
+    parser.describe("The policy's expressions become settings of Kubewarden's CEL policy, and each binding a policy of "
+                    "its own. What cannot be expressed is an error, and what gets lost is noted on stderr.",
                     "edged policy scaffold vap -p policy.yaml -b binding.yaml")
     parser.add_argument("-p", "--policy", metavar="FILE", required=True, help="the ValidatingAdmissionPolicy")
-    parser.add_argument("-b", "--binding", metavar="FILE", required=True, help="its ValidatingAdmissionPolicyBinding")
+    parser.add_argument("-b", "--binding", metavar="FILE", required=True, action="append",
+                        help="its ValidatingAdmissionPolicyBindings; repeatable")  # fmt: skip
     parser.add_argument("--cel-policy", metavar="MODULE", default=CEL_POLICY, help=f"default: {CEL_POLICY}")
     options.output(parser, "yaml", "json")
 
@@ -116,10 +117,11 @@ def run(args: argparse.Namespace) -> int:
 
         print(to_toml({"admission": {"policy": [_entry(args)]}}).replace("[admission]\n\n", ""), end="")
         return 0
+    if args.what == "vap":
+        return _vap(args)
     make: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
         "admission-request": _request,
         "manifest": _manifest,
-        "vap": _vap,
         "artifacthub": _artifacthub,
         "verification-config": lambda args: VERIFICATION,
     }
@@ -265,10 +267,23 @@ def _manifest(args: argparse.Namespace) -> dict[str, Any]:
     return made
 
 
-def _vap(args: argparse.Namespace) -> dict[str, Any]:
+def _vap(args: argparse.Namespace) -> int:
+    import sys
+
+    from edged.cli.documents import documents
     from edged.cli.policy.vap import converted
 
-    return converted(_object(args.policy), _object(args.binding), args.cel_policy)
+    bindings = [document for document, _ in documents(args.binding) if isinstance(document, dict)]
+    if not bindings:
+        raise ConfigError(f"{', '.join(args.binding)}: there is no object in it")
+    made = converted(_object(args.policy), bindings, args.cel_policy)
+    for note in made.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if len(made.objects) == 1:
+        print_data(made.objects[0], args.output)
+    else:
+        print_documents(made.objects, args.output)
+    return 0
 
 
 def _artifacthub(args: argparse.Namespace) -> dict[str, Any]:

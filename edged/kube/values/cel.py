@@ -40,6 +40,11 @@ def mentions(expression: str, variable: str) -> bool:
     return variable in _program(expression).variables()
 
 
+def names(expression: str) -> set[str]:
+    """The variables that an expression reads. Raises CelError."""
+    return set(_program(expression).variables())
+
+
 def evaluate(expression: str, variables: Mapping[str, object]) -> Any:
     """The value of the expression. Raises CelError."""
     program = _program(expression)

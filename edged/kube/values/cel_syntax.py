@@ -87,7 +87,9 @@ Node = Literal | Name | Select | Call | List | Map
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """`kind` as in the pattern, `end` for the last; `at`: where it begins."""
+
     kind: str
     text: str
     at: int
@@ -97,7 +99,7 @@ def parse(text: str) -> Node:
     """The tree of an expression. Raises Wrong and Unsure."""
     if len(text) > MAX_CHARACTERS:
         raise Unsure(f"it is longer than {MAX_CHARACTERS} characters")
-    node = _Parser(_tokens(text)).whole()
+    node = _Parser(tokens(text)).whole()
     level: list[Node] = [node]
     for _ in range(MAX_TREE):
         level = [inner for each in level for inner in _children(each)]
@@ -119,7 +121,8 @@ def _children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
-def _tokens(text: str) -> list[_Token]:
+def tokens(text: str) -> list[Token]:
+    """Of an expression, the end last. Raises Wrong and Unsure."""
     found, at = [], 0
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -131,15 +134,15 @@ def _tokens(text: str) -> list[_Token]:
         if kind == "name" and match[0] in _WORDS:
             kind = "sign"
         if kind != "blank":
-            found.append(_Token(kind, match[0], at))
+            found.append(Token(kind, match[0], at))
         at = match.end()
-    return [*found, _Token("end", "", len(text))]
+    return [*found, Token("end", "", len(text))]
 
 
 class _Parser:
     """Recursive descent, one method per rule of the grammar."""
 
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
         self._next = 0
         self._depth = 0
@@ -151,7 +154,7 @@ class _Parser:
         return node
 
     @property
-    def _token(self) -> _Token:
+    def _token(self) -> Token:
         return self._tokens[self._next]
 
     def _error(self) -> Wrong:
@@ -278,7 +281,7 @@ class _Parser:
             raise Unsure("names that begin with a dot are not checked here")
         raise self._error()
 
-    def _name(self, token: _Token) -> Node:
+    def _name(self, token: Token) -> Node:
         if token.text in RESERVED:
             raise Wrong(f"reserved identifier: {token.text}")
         if self._is("{"):
@@ -306,7 +309,7 @@ def _longer(chain: int) -> int:
     return chain + 1
 
 
-def _literal(token: _Token) -> Literal:
+def _literal(token: Token) -> Literal:
     if token.kind == "int":
         if int(token.text, 0 if "x" in token.text else 10) > _INT64_MAX:
             raise Unsure(f"{token.text} is a number beyond 64 bits")

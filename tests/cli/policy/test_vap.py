@@ -9,6 +9,9 @@ import pytest
 import yaml
 
 from edged.admission.resources import validation
+from edged.cli.policy import vap as vap_module
+from edged.cli.policy.vap import converted
+from edged.errors import ConfigError
 from tests.cli.policy.metadata import RULE
 from tests.cli.policy.support import Policy, write
 
@@ -33,6 +36,8 @@ BINDING = {
         "matchResources": {"namespaceSelector": {"matchLabels": {"env": "test"}}},
     },
 }
+PARAM_KIND = {"apiVersion": "v1", "kind": "ConfigMap"}
+PARAM_REF = {"name": "limits", "namespace": "default", "parameterNotFoundAction": "Deny"}
 
 
 def convert(policy: Policy, tmp_path: Path, vap: Any, binding: Any) -> tuple[int, str, str]:
@@ -57,7 +62,43 @@ def test_a_validating_admission_policy_becomes_a_policy(policy: Policy, tmp_path
 @pytest.mark.parametrize(
     ("spec", "bound", "said"),
     [
-        ({"paramKind": {"kind": "ConfigMap"}}, {}, "spec.paramKind cannot be converted"),
+        (
+            {"matchConditions": [{"name": "env", "expression": "namespaceObject.metadata.name == 'x'"}]},
+            {},
+            "spec.matchConditions[0] (env): the expression reads `namespaceObject`",
+        ),
+        (
+            {"matchConditions": [{"name": "max", "expression": "object.spec.replicas < int(params.data.max)"}]},
+            {},
+            "the expression reads `params`, which match conditions of a webhook do not have",
+        ),
+        ({"matchConditions": [{"name": "n", "expression": "variables.n > 1"}]}, {}, "reads `variables`"),
+        ({"matchConditions": [{"name": "n", "expression": "1 +"}]}, {}, "(n): the expression cannot be read"),
+        (
+            {"paramKind": PARAM_KIND, "validations": [{"expression": "params.data.a == 'b'"}]},
+            {},
+            "binding: spec.paramRef is missing, and an expression reads `params`",
+        ),
+        (
+            {"validations": [{"expression": "params.data.a == 'b'"}]},
+            {"paramRef": PARAM_REF},
+            "spec.paramKind is missing",
+        ),
+        ({"paramKind": {"kind": "ConfigMap"}}, {"paramRef": PARAM_REF}, "spec.paramKind.apiVersion is missing"),
+        ({"paramKind": PARAM_KIND}, {"paramRef": {**PARAM_REF, "selector": {}}}, "either a name or a selector"),
+        ({"paramKind": PARAM_KIND}, {"paramRef": {"name": "x"}}, "parameterNotFoundAction must be Allow or Deny"),
+        ({"validations": []}, {}, "spec.validations is empty"),
+        ({"validations": [{"expression": "true", "reason": "Gone"}]}, {}, "validations[0].reason: 'Gone'"),
+        (
+            {"validations": [{"expression": "true", "messageExpression": "string(authorizer)"}]},
+            {},
+            "spec.validations[0].messageExpression cannot be converted: the CEL policy has no authorizer",
+        ),
+        ({"variables": [{"name": "params", "expression": "1"}]}, {}, "no variable with the name `params`"),
+        ({"failurePolicy": "Maybe"}, {}, "spec.failurePolicy: 'Maybe'"),
+        ({"matchConstraints": "all"}, {}, "the policy or its binding is malformed"),
+        ({}, {"validationActions": ["Deny", "Warn"]}, "Deny and Warn exclude each other"),
+        ({}, {"odd": 1}, "binding: spec.odd cannot be converted: it is not known"),
         ({"auditAnnotations": [{"key": "a"}]}, {}, "spec.auditAnnotations"),
         ({"matchConstraints": {}}, {}, "resourceRules is empty"),
         ({}, {"policyName": "other"}, "of the policy 'other'"),
@@ -72,3 +113,102 @@ def test_what_cannot_be_converted_is_an_error(
     code, out, err = convert(policy, tmp_path, vap, binding)
     assert (code, out) == (2, "")
     assert said in err
+
+
+def changed(obj: Any, **spec: Any) -> Any:
+    return {**obj, "spec": {**obj["spec"], **spec}}
+
+
+def made_of(vap: Any, *bindings: Any) -> vap_module.Conversion:
+    return converted(vap, list(bindings), "file:///cel.wasm")
+
+
+def test_names_in_texts_and_of_macros_are_not_read() -> None:
+    """A search of the text would refuse these."""
+    conditions = [
+        {"name": "text", "expression": "object.metadata.name != 'params namespaceObject'"},
+        {"name": "field", "expression": "has(object.spec.params) && object.spec.namespaceObject == 1"},
+        {"name": "macro", "expression": "object.spec.list.all(params, params != 'x')"},
+    ]
+    [made] = made_of(changed(VAP, matchConditions=conditions), BINDING).objects
+    assert made["spec"]["matchConditions"] == conditions
+
+
+def test_parameters_are_settings_and_what_the_policy_may_read() -> None:
+    params = changed(VAP, paramKind=PARAM_KIND, validations=[{"expression": "variables.n <= int(params.data.max)"}])
+    for reference in (PARAM_REF, {"selector": {"matchLabels": {"a": "b"}}, "parameterNotFoundAction": "Allow"}):
+        made = made_of(params, changed(BINDING, paramRef=reference))
+        [policy] = made.objects
+        assert validation.validate(policy) == []
+        assert policy["spec"]["settings"]["paramKind"] == PARAM_KIND
+        assert policy["spec"]["settings"]["paramRef"] == reference
+        assert policy["spec"]["contextAwareResources"] == [PARAM_KIND]
+        allows = any("parameterNotFoundAction Allow" in note for note in made.notes)
+        assert allows == (reference["parameterNotFoundAction"] == "Allow")
+
+
+def test_parameters_that_nobody_reads_are_left_out() -> None:
+    made = made_of(changed(VAP, paramKind=PARAM_KIND), BINDING)
+    assert "paramKind" not in made.objects[0]["spec"]["settings"]
+    assert any("of use together only" in note for note in made.notes)
+
+
+def test_the_namespace_is_read_where_an_expression_does() -> None:
+    validations = [{"expression": "namespaceObject.metadata.name != 'x'"}]
+    [made] = made_of(changed(VAP, validations=validations), BINDING).objects
+    assert made["spec"]["contextAwareResources"] == [{"apiVersion": "v1", "kind": "Namespace"}]
+    assert "contextAwareResources" not in made_of(VAP, BINDING).objects[0]["spec"]
+
+
+def test_each_binding_is_a_policy() -> None:
+    other = {**changed(BINDING, validationActions=["Warn", "Audit"]), "metadata": {"name": "watching"}}
+    made = made_of(VAP, BINDING, other)
+    assert [(each["metadata"]["name"], each["spec"]["mode"]) for each in made.objects] == [
+        ("replicas-in-test", "protect"), ("watching", "monitor")
+    ]  # fmt: skip
+    assert [note for note in made.notes if note.startswith("binding")] == [
+        "binding watching: Warn: the client is not warned; edged logs what the policy says",
+        "binding watching: Audit: the audit log gets no annotation; edged logs what the policy says",
+    ]
+
+
+def test_with_ignore_each_validation_is_skipped_alone_where_it_fails() -> None:
+    ignore = changed(
+        VAP, failurePolicy="Ignore",
+        validations=[{"expression": "variables.n <= 5"}, {"expression": "object.metadata.name != 'x' // no"}],
+        matchConditions=[{"name": "mine", "expression": "true"}],
+    )  # fmt: skip
+    made = made_of(ignore, BINDING).objects
+    assert [each["metadata"]["name"] for each in made] == ["replicas-in-test-1", "replicas-in-test-2"]
+    for policy, expected in zip(
+        made,
+        ("((object.spec.replicas) <= 5) ? true : true", "(object.metadata.name != 'x' // no\n) ? true : true"),
+        strict=True,
+    ):
+        assert validation.validate(policy) == []
+        assert policy["spec"]["failurePolicy"] == policy["spec"]["settings"]["failurePolicy"] == "Ignore"
+        assert len(policy["spec"]["settings"]["validations"]) == 1
+        mine, guard = policy["spec"]["matchConditions"]
+        assert (mine["name"], guard["expression"]) == ("mine", expected)
+    [watching] = made_of(ignore, changed(BINDING, validationActions=["Audit"])).objects
+    assert len(watching["spec"]["matchConditions"]) == 1  # nothing is denied anyway
+
+
+@pytest.mark.parametrize("name", ["namespaceObject.metadata.name", "params.data.a"])
+def test_with_ignore_what_no_match_condition_can_evaluate_is_refused(name: str) -> None:
+    ignore = changed(
+        VAP, failurePolicy="Ignore", paramKind=PARAM_KIND,
+        variables=[{"name": "n", "expression": name}], validations=[{"expression": "variables.n == 'x'"}],
+    )  # fmt: skip
+    with pytest.raises(
+        ConfigError, match=rf"validations\[0\].expression: with failurePolicy: Ignore.*`{name.split('.')[0]}`"
+    ):
+        made_of(ignore, changed(BINDING, paramRef=PARAM_REF))
+
+
+def test_several_policies_are_documents(policy: Policy, tmp_path: Path) -> None:
+    both = "\n---\n".join(yaml.safe_dump({**BINDING, "metadata": {"name": name}}) for name in ("a", "b"))
+    vap, bindings = write(tmp_path / "vap.json", VAP), write(tmp_path / "bindings.yaml", both)
+    code, out, err = policy("scaffold", "vap", "-p", vap, "-b", bindings)
+    assert (code, [each["metadata"]["name"] for each in yaml.safe_load_all(out)]) == (0, ["a", "b"])
+    assert "note: edged leaves out kube-system" in err
