@@ -90,7 +90,7 @@ def test_a_binding_counts_when_the_pod_shows_a_node():
     world = bound_by(liar)
 
     async def wait():
-        await trio.sleep(11)
+        await trio.sleep(10.5)  # then it is tried again
 
     play(world, wait)
     assert world.condition("p")["message"].startswith("an extender says that it has bound the Pod, which")
