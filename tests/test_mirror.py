@@ -59,6 +59,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "sandbox/test_server.py", "sandbox/test_reads.py", "sandbox/test_writer.py", "sandbox/test_crd_deletion.py",
         "sandbox/test_webhook_admission.py",
     ),
+    "scheduling/config/assembly.py": ("scheduling/run/test_profile_trial.py", "scheduling/run/test_plugin_loader.py"),
     "scheduling/config/document_shapes.py": ("scheduling/config/test_profile_config.py",),
     "scheduling/config/plugin_args.py": ("scheduling/config/test_profile_config.py",),
     "scheduling/config/section.py": ("test_config.py",),

@@ -5,7 +5,7 @@ policies that cannot be registered. It reads files, never a cluster.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edged.admission.rules.webhooks import Generated
 from edged.cli.module_content import content_problem
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.process.files import read_file
 from edged.process.own_program import spelled
 from edged.registry.config import module_path
 from edged.registry.store import Store
@@ -145,11 +146,35 @@ def _named_files(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _scheduler_errors(config: Config) -> Iterator[str]:
-    """The problems of a KubeSchedulerConfiguration, with their paths in the file."""
-    from edged.scheduling.run.plugin_loader import read_settings
+    """What the scheduler would not start with, beyond its modules: with the place in a KubeSchedulerConfiguration."""
+    scheduler = config.scheduler
+    if scheduler is None or (scheduler.config and not os.access(scheduler.config, os.R_OK)):
+        return
+    from edged.scheduling.run import profile_trial
 
-    if config.scheduler and os.access(config.scheduler.config, os.R_OK):
+    if problem := profile_trial.problem(scheduler, _finder(config)):
+        yield f"[scheduler]{' config' if scheduler.config else ''}: {problem}"
+
+
+def _finder(config: Config) -> Callable[[str], bytes | None]:
+    """Reads the modules of a scheduler. What is told as a module's error is none on this node here."""
+    from edged.scheduling.run.plugin_loader import copy_of
+    from edged.wasm.compile import MAX_MODULE_BYTES
+
+    store = Store(Path(config.node.state_dir) / "modules")
+    named = {each.url: each for each in modules(config)}
+
+    def find(url: str) -> bytes | None:
+        path = Path(url.removeprefix("file://")) if url.startswith("file:") else store.find(url) or copy_of(store, url)
+        if url in named and (not path.exists() or _module_problem(path, named[url].wanted)):
+            return None
         try:
-            read_settings(Path(config.scheduler.config))
-        except ConfigError as error:
-            yield f"[scheduler] config: {error}"
+            return read_file(path, most_bytes=MAX_MODULE_BYTES)
+        except FileNotFoundError as error:
+            if not url.startswith("file:"):
+                return None
+            raise ConfigError(f"wasm: error reading guestURL {url}: {error.strerror}") from error
+        except OSError as error:
+            raise ConfigError(f"wasm: error reading guestURL {url}: {error.strerror}") from error
+
+    return find

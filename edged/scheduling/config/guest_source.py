@@ -67,18 +67,23 @@ async def read_guest(
         raise ConfigError(f"wasm: error reading guestURL {url}: {cause}") from error
 
 
+def check_url(url: str) -> str:
+    """Its scheme. Raises ConfigError for one of which nothing can be read."""
+    scheme, colon, _ = url.partition(":")
+    if not colon:
+        raise ConfigError(f"invalid URL: {url}")
+    if scheme not in ("file", "http", "https"):
+        raise ConfigError(f"unsupported URL scheme: {scheme}")
+    return scheme
+
+
 async def _read(
     url: str,
     read_file: Callable[[str], Awaitable[bytes]],
     fetch: Callable[[str], Awaitable[tuple[int, bytes]]],
 ) -> bytes:
-    scheme, colon, _ = url.partition(":")
-    if not colon:
-        raise ConfigError(f"invalid URL: {url}")
-    if scheme == "file":
+    if check_url(url) == "file":
         return await read_file(url[len("file://") :])
-    if scheme not in ("http", "https"):
-        raise ConfigError(f"unsupported URL scheme: {scheme}")
     status, body = await fetch(url)
     if status != 200:
         raise ConfigError(f'received {status} status code from "{url}"')

@@ -69,6 +69,11 @@ class GuestLog:
     failure: Callable[[str, str], None] = lambda message, error: None
 
 
+def points_of(wired: frozenset[str]) -> frozenset[str]:
+    """The extension points of exports that count. PreFilter is always one: it takes the instance for the Pod."""
+    return frozenset({"pre_filter", *(_POINT_OF[export] for export in wired if export in _POINT_OF)})
+
+
 class CallFailed(GuestError):
     """A call into a guest failed; the text is the message of the status that the scheduler gets."""
 
@@ -112,7 +117,7 @@ class LoadedGuest:
         try:
             exports.check_combination(self.exported)
             self.wired = exports.wired(self.exported, self.options.points)
-            self.points = frozenset({"pre_filter"} | {_POINT_OF[e] for e in self.wired if e in _POINT_OF})
+            self.points = points_of(self.wired)
             if "enqueue" in self.exported:
                 call = Call()
                 await self.call(instance, "enqueue", call)

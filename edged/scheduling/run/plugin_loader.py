@@ -21,12 +21,13 @@ from edged import yaml_text
 from edged.errors import ConfigError, EdgedError, PeerError, is_disk_error
 from edged.process.files import read_file
 from edged.registry.modules import Modules
+from edged.registry.store import Store
 from edged.scheduling.config import guest_source, profile_config
+from edged.scheduling.config.assembly import assembled, entries_of
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import PluginConfig, SchedulerConfig
-from edged.scheduling.core import profile
 from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
-from edged.scheduling.core.point_plan import PluginRef, PointConfig, ProfileConfig
+from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.profile import Call, Profile
 from edged.scheduling.guests.guest import GuestPlugin, load_failure, load_guest
 from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, GuestLog, GuestOptions, LoadedGuest
@@ -123,9 +124,7 @@ class PluginLoader:
 
     def settings(self, scheduler: SchedulerConfig) -> SchedulerFile:
         """What the configuration, or the file that it names, makes of the scheduler. Raises ConfigError."""
-        if scheduler.config:
-            return read_settings(Path(scheduler.config))
-        return SchedulerFile(tuple(ProfileConfig(name) for name in scheduler.names))
+        return settings_of(scheduler)
 
     async def load(
         self, scheduler: SchedulerConfig, settings: SchedulerFile, handle: Handle, old: Loaded | None = None
@@ -155,7 +154,6 @@ class PluginLoader:
         """As `load`; puts each guest into `guests` as soon as it is there."""
         for entry in scheduler.plugin:
             guests[entry.name] = await self._plugin(entry, handle, old)
-        extra = [(entry, guests[entry.name]) for entry in scheduler.plugin]
         profiles = []
         for number, config in enumerate(settings.profiles):
             where = f"{scheduler.config}: profiles[{number}]"
@@ -164,10 +162,10 @@ class PluginLoader:
             for plugin, args in config.guests.items():
                 key = f"{name}/{plugin}"
                 own_guests[plugin] = guests[key] = await self._named_guest(key, plugin, args, handle, where, old)
-            own = [(e, p) for e, p in extra if not e.profiles or name in e.profiles]
-            own_guests |= {entry.name: loaded for entry, loaded in own}
+            entries = entries_of(scheduler, name)
+            own_guests |= {entry.name: guests[entry.name] for entry in entries}
             try:
-                profiles.append(_build(config, own, own_guests, handle, old))
+                profiles.append(_build(config, entries, own_guests, handle, old))
             except ConfigError as error:
                 if not scheduler.config:
                     raise
@@ -245,7 +243,7 @@ class PluginLoader:
     async def _fetched(self, plugin: str, url: str) -> Path:
         """A file with what the URL names; the copy of last time where nobody answers: nodes start offline."""
         store = self._modules.store
-        copy = store.root / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
+        copy = copy_of(store, url)
         try:
             binary = await guest_source.read_guest(url, _read_file, self._fetch)
         except ConfigError as error:
@@ -276,6 +274,18 @@ class PluginLoader:
             raise PeerError(f"no answer within {FETCH_S:.0f} s") from error
 
 
+def settings_of(scheduler: SchedulerConfig) -> SchedulerFile:
+    """What the section, or the file that it names, makes of the scheduler. Raises ConfigError."""
+    if scheduler.config:
+        return read_settings(Path(scheduler.config))
+    return SchedulerFile(tuple(ProfileConfig(name) for name in scheduler.names))
+
+
+def copy_of(store: Store, url: str) -> Path:
+    """Where what a guestURL named is kept, for a start without a network."""
+    return store.root / f"url-{hashlib.sha256(url.encode()).hexdigest()}.wasm"
+
+
 def read_settings(path: Path) -> SchedulerFile:
     """A KubeSchedulerConfiguration file. Raises ConfigError: file, place in it, problem."""
     try:
@@ -290,7 +300,7 @@ def read_settings(path: Path) -> SchedulerFile:
 
 def _build(
     config: ProfileConfig,
-    own: Sequence[tuple[PluginConfig, LoadedPlugin]],
+    entries: Sequence[PluginConfig],
     guests: Mapping[str, LoadedPlugin],
     handle: Handle,
     old: Loaded,
@@ -299,9 +309,8 @@ def _build(
 
     Points are those of the prepared versions. Raises ConfigError.
     """
-    plugins: dict[str, Plugin] = _kept(config, old)
     shown = {name: _as_prepared(loaded) for name, loaded in guests.items()}
-    made = profile.build(_with_plugins(config, own, shown), handle, plugins | shown)
+    made = assembled(config, entries, shown, handle, _kept(config, old))
     return _with_real(made, {name: loaded.plugin for name, loaded in guests.items()})
 
 
@@ -330,28 +339,6 @@ def _with_real(made: Profile, plugins: Mapping[str, GuestPlugin]) -> Profile:
 
     calls = {point: tuple(real(call, point) for call in listed) for point, listed in made.calls.items()}
     return replace(made, plugins=tuple(plugins.get(p.name, p) for p in made.plugins), calls=calls)
-
-
-def _with_plugins(
-    config: ProfileConfig,
-    plugins: Sequence[tuple[PluginConfig, LoadedPlugin]],
-    shown: Mapping[str, GuestPlugin],
-) -> ProfileConfig:
-    """The profile with `[[scheduler.plugin]]` entries behind its own plugins, but binders first."""
-    taken = {ref.name for ref in config.multi_point} | set(config.guests)
-    taken |= {ref.name for point in config.points.values() for ref in point.enabled}
-    for entry, _ in plugins:
-        if entry.name in taken:
-            raise ConfigError(
-                f"[[scheduler.plugin]] {entry.name!r}: the profile has a plugin of that name: choose another name"
-            )
-    refs = tuple(PluginRef(entry.name, entry.weight) for entry, _ in plugins)
-    binders = tuple(PluginRef(entry.name) for entry, _ in plugins if "bind" in shown[entry.name].points)
-    points = dict(config.points)
-    if binders:
-        at = points.get("bind", PointConfig())
-        points["bind"] = PointConfig((*binders, *at.enabled), at.disabled)
-    return replace(config, multi_point=(*config.multi_point, *refs), points=points)
 
 
 async def _read_file(path: str) -> bytes:

@@ -16,8 +16,7 @@ from edged.registry.modules import Modules
 from edged.scheduling.config.profile_config import SchedulerFile
 from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core.cycle import OfflineHandle
-from edged.scheduling.core.point_plan import DEFAULT_MULTI_POINT, PluginRef
-from edged.scheduling.core.profile import ProfileConfig
+from edged.scheduling.core.point_plan import DEFAULT_MULTI_POINT, PluginRef, ProfileConfig
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.run.plugin_loader import Loaded, LoadedPlugin, PluginLoader, read_settings
 from edged.telemetry.logs import GuestLines, Logger
