@@ -51,15 +51,16 @@ def declare_inspect(parser: Parser) -> None:
     parser.add_argument("--no-compile", action="store_true", help="do not try to load it")
     options.config(parser, "take folders and engine from this edged.toml")
     options.cache_dir(parser)
+    options.registry(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     import trio
 
     from edged.cli.output import print_data
-    from edged.cli.tool_config import tool_config
+    from edged.cli.tool_config import tool_config, with_registry
 
-    found = trio.run(_inspect, args, tool_config(args.config, args.cache_dir))
+    found = trio.run(_inspect, args, with_registry(tool_config(args.config, args.cache_dir), args))
     if args.output == "text":
         for line in told(found):
             print(line)

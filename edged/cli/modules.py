@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from edged.cli import options
+from edged.cli import from_kwctl, options
 from edged.cli.parsing import Declare, Parser
 from edged.cli.progress import Progress, progress, told_fetching
 from edged.errors import ConfigError, EdgedError, PeerError, did_you_mean
@@ -54,6 +54,7 @@ def _declare_pull(parser: Parser, noun: str, in_store: str) -> None:
                     f"edged {noun} pull registry://ghcr.io/kubewarden/policies/pod-privileged:v1.0.0")
     parser.add_argument("uri", metavar="URL", help="registry://HOST/REPOSITORY[:TAG][@DIGEST] or https://...; without "
                                                    "a scheme: registry://")
+    parser.elsewhere(from_kwctl.SIGNATURES)
     options.output_path(parser, "write it there instead; -: standard output", required=False)
     options.force(parser)
     _store_options(parser)

@@ -44,6 +44,7 @@ class Parser(argparse.ArgumentParser):
         self.examples: tuple[str, ...] = ()
         self.notes = ""
         self._needed: dict[str, str] = {}
+        self._instead: Mapping[str, str] = {}
 
     # --- declaring
     def describe(self, text: str, *examples: str, notes: str = "") -> None:
@@ -65,6 +66,11 @@ class Parser(argparse.ArgumentParser):
         """An earlier spelling: it works, is not in the help, and says on stderr what it is called now."""
         self.add_argument(*names, action=_OldSpelling, instead=instead, dest=dest, default=argparse.SUPPRESS,
                           help=argparse.SUPPRESS, **options)
+
+    def elsewhere(self, instead: Mapping[str, str]) -> None:
+        """Words of another program that people may try here -> what to do instead. An option that means something else
+        here (`-o`) is explained where its value is not possible."""
+        self._instead = instead
 
     def need(self, dest: str, name: str) -> None:
         """`args.DEST` must be given, by an option or by its old spelling, which argparse's `required` cannot say."""
@@ -120,16 +126,23 @@ class Parser(argparse.ArgumentParser):
         choices = [str(choice) for choice in action.choices]
         if isinstance(action, argparse._SubParsersAction):
             text = f"there is no {str(action.metavar or 'command').lower()} {value!r} in `{self.prog}`"
-            raise argparse.ArgumentError(None, f"{text}{did_you_mean(str(value), choices)}")
+            raise argparse.ArgumentError(None, f"{text}{self._way_on(value, choices)}")
         close = did_you_mean(str(value), choices) or f"; possible: {', '.join(choices)}"
+        told = [self._instead[name] for name in action.option_strings if name in self._instead]
+        close += f"; {told[0]}" if told else ""
         raise argparse.ArgumentError(action, f"{value!r} is not possible{close}")
 
     def _unknown(self, words: Sequence[str]) -> str:
         names = [name for action in self.options() for name in action.option_strings]
         first = words[0].partition("=")[0]
         if first.startswith("-") and first != "-":
-            return f"{self.prog} has no option {first}{did_you_mean(first, names)}"
+            short = first[:2] if not first.startswith("--") and first not in self._instead else first
+            return f"{self.prog} has no option {short if short in self._instead else first}{self._way_on(short, names)}"
         return f"{self.prog} does not take {first!r}"
+
+    def _way_on(self, word: str, names: Sequence[str]) -> str:
+        """What to do instead, or the nearest name."""
+        return f": {self._instead[word]}" if word in self._instead else did_you_mean(word, names)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """As argparse's, which hides that a disk is full."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from edged.cli import modules
+from edged.cli import from_kwctl, modules
 from edged.cli.main import load
 from edged.cli.parsing import Declare, Parser
 
@@ -26,6 +26,7 @@ OPERATIONS = {
 def declare(parser: Parser) -> None:
     parser.describe("Admission policies: tools for their authors, registries and the local store. docs/policy-tools.md "
                     "describes them; names and options are those of kwctl.")
+    parser.elsewhere(from_kwctl.COMMANDS)
     own = {name: (summary, _declare(file)) for name, (file, summary) in OPERATIONS.items()}
     parser.commands("operation", "OPERATION", own | modules.operations("policy"))
 

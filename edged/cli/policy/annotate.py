@@ -20,8 +20,9 @@ ANNOTATED_BY = "dev.edged.annotate"
 
 def declare(parser: Parser) -> None:
     parser.describe("Checks the metadata, asks the module for its protocol version, and writes a copy of the module "
-                    "with the metadata. Older metadata is replaced; every other byte stays the same. Exit code 0: "
-                    "written; 1: the module does not fit the metadata; 2: usage, or the metadata is wrong.",
+                    "with the metadata. Older metadata is replaced; every other byte stays the same. An annotated "
+                    "module in the file to write is written over. Exit code 0: written; 1: the module does not fit "
+                    "the metadata; 2: usage, or the metadata is wrong.",
                     "edged policy annotate -m metadata.yml --output-path policy.wasm built.wasm")
     parser.add_argument("module", metavar="MODULE", help="a .wasm file")
     parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
@@ -41,10 +42,22 @@ def run(args: argparse.Namespace) -> int:
     module = read_module(path)
     metadata, notes = read_metadata(Path(args.metadata_path), args.usage_path)
     annotated, warnings = annotate(module, metadata, str(path), tool_config(args.config, args.cache_dir))
-    new_files.write(Path(args.output_path), annotated, force=args.force)
+    new_files.write(Path(args.output_path), annotated, force=args.force, ours=_is_annotated, what="an annotated module")
     for line in [*(f"note: {note}" for note in notes), *(f"warning: {warning}" for warning in warnings)]:
         print(f"edged: {line}", file=sys.stderr)
     return 0
+
+
+def _is_annotated(content: bytes) -> bool:
+    """Of a file that is there: builds annotate the same module again and again."""
+    from edged.wasm import binary
+    from edged.wasm.compile import METADATA_SECTION
+    from edged.wasm.errors import BadModule
+
+    try:
+        return content[:4] == binary.MAGIC and binary.custom_section(content, METADATA_SECTION) is not None
+    except BadModule:
+        return False
 
 
 def read_metadata(path: Path, usage: str | None = None) -> tuple[dict[str, Any], list[str]]:

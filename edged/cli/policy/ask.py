@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from edged.cli import options
+from edged.cli import from_kwctl, options
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
 from edged.errors import ConfigError
@@ -51,6 +51,7 @@ def declare(parser: Parser) -> None:
         "edged policy run -r review.json --allow-context-aware policy.wasm",
         notes=POLICIES,
     )
+    parser.elsewhere(from_kwctl.RUN)
     add_options(parser)
     options.output(parser, "json", "yaml", "table", "wide")
     parser.add_argument("--decode-patch", action="store_true",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli import options
+from edged.cli import from_kwctl, options
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
 from edged.cli.policy import ask
@@ -29,6 +29,7 @@ def declare(parser: Parser) -> None:
     parser.describe("Asks a policy about the same request many times, one after the other, and prints how long the "
                     "answers took. Exit code 0: measured; 1: the policy failed; 2: usage.",
                     "edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm", notes=ask.POLICIES)
+    parser.elsewhere(from_kwctl.BENCH)
     ask.add_options(parser)
     measure = parser.add_argument_group("the measurement")
     measure.add_argument("--warm-up-time", metavar="SECONDS", type=options.seconds(3600, zero=True), default=1.0,

@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from edged.cli import options
-from edged.cli.output import yes
+from edged.cli import from_kwctl, options
+from edged.cli.output import size, yes
 from edged.cli.parsing import Parser
 from edged.errors import EdgedError
 from edged.json_text import loads
@@ -45,6 +45,7 @@ def declare(parser: Parser) -> None:
                     "edged policy inspect pod-privileged.wasm",
                     "edged policy inspect registry://registry.example.com/policies/no-root:v1")
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
+    parser.elsewhere(from_kwctl.INSPECT)
     options.output(parser, "text", "yaml", "json")
     parser.add_argument("--metadata-only", action="store_true",
                         help="print only the metadata, in the format of annotate")  # fmt: skip
@@ -171,9 +172,9 @@ def _facts(
 ) -> Iterator[tuple[str, Any]]:
     yield "module", found["module"]
     yield "digest", f"sha256:{found['digest']}"
-    yield "size", _size(found["size"])
+    yield "size", size(found["size"])
     if found["compiledSize"] is not None:
-        yield "compiled", f"{_size(found['compiledSize'])} of native code and tables"
+        yield "compiled", f"{size(found['compiledSize'])} of native code and tables"
     for key in ("title", "version", "description", "author", "license", "url", "source", "severity", "category"):
         if value := annotations.pop(f"{PREFIX}{key}", None):
             yield key, _plain(value).replace("\n", " ")
@@ -216,7 +217,3 @@ def _rule(rule: Mapping[str, object]) -> str:
 def _plain(text: object) -> str:
     """Escapes control characters: a module must not control the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in str(text))
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edged.cli import options
+from edged.cli import from_kwctl, options
 from edged.cli.output import print_data, print_documents
 from edged.cli.parsing import Parser
 from edged.errors import ConfigError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KINDS = ("ClusterAdmissionPolicy", "AdmissionPolicy", "ClusterAdmissionPolicyGroup", "AdmissionPolicyGroup")
 PREFIX = "io.kubewarden.policy."
 HUB = "io.artifacthub."
+METADATA = ("metadata.yml", "metadata.yaml")
+QUESTIONS = ("questions-ui.yml", "questions-ui.yaml", "questions.yml", "questions.yaml")
+"""Names that kwctl looks for in the current folder."""
 CEL_POLICY = "registry://ghcr.io/kubewarden/policies/cel-policy:latest"
 
 
@@ -56,10 +59,12 @@ def _declare_vap(parser: Parser) -> None:
 def _declare_artifacthub(parser: Parser) -> None:
     parser.describe("Prints artifacthub-pkg.yml from metadata.",
                     "edged policy scaffold artifacthub -m metadata.yml > artifacthub-pkg.yml")
-    parser.add_argument("-m", "--metadata-path", metavar="FILE", required=True, help="metadata, YAML or JSON")
+    parser.elsewhere(from_kwctl.ARTIFACTHUB)
+    parser.add_argument("-m", "--metadata-path", metavar="FILE", help=f"metadata, YAML or JSON; default: {METADATA[0]}")
     parser.add_argument("-v", "--version", metavar="VERSION", dest="package_version",
                         help="default: the metadata's version")
-    parser.add_argument("-q", "--questions-path", metavar="FILE", help="questions for a form, YAML")
+    parser.add_argument("-q", "--questions-path", metavar="FILE",
+                        help=f"questions for a form, YAML; default: {QUESTIONS[0]}, if there is one")
     options.output(parser, "yaml", "json")
 
 
@@ -72,6 +77,7 @@ def _declare_verification(parser: Parser) -> None:
 def _declare_request(parser: Parser) -> None:
     parser.describe("Prints the request that the API server would send for the object.",
                     "edged policy scaffold admission-request --object pod.yaml > review.json")
+    parser.elsewhere(from_kwctl.REQUEST)
     parser.add_argument("--object", metavar="FILE", help="the object; for DELETE, --old-object is enough")
     parser.add_argument("--old-object", metavar="FILE", help="the object before an UPDATE or DELETE")
     operations = ("CREATE", "UPDATE", "DELETE", "CONNECT")
@@ -90,6 +96,7 @@ def _declare_request(parser: Parser) -> None:
 def _declare_manifest(parser: Parser) -> None:
     parser.describe("Prints a custom resource from a module's metadata.",
                     "edged policy scaffold manifest pod-privileged.wasm | kubectl apply -f -")
+    parser.elsewhere(from_kwctl.SIGNATURES)
     _add_policy_options(parser)
     parser.add_argument("-t", "--type", choices=KINDS, default=KINDS[0], metavar="KIND",
                         help=f"{', '.join(KINDS)}; default: {KINDS[0]}")
@@ -292,9 +299,19 @@ def _artifacthub(args: argparse.Namespace) -> dict[str, Any]:
     from edged.cli import documents
     from edged.cli.policy.annotate import read_metadata
 
-    metadata, _ = read_metadata(Path(args.metadata_path))
-    questions = documents.read(Path(args.questions_path)).decode(errors="replace") if args.questions_path else None
-    return artifacthub(metadata, args.package_version, args.metadata_path, questions, time.gmtime())
+    path = args.metadata_path or _first_here(METADATA)
+    if path is None:
+        raise ConfigError(f"there is no {METADATA[0]} in this folder: name the file with --metadata-path")
+    metadata, _ = read_metadata(Path(path))
+    asked = args.questions_path or _first_here(QUESTIONS)
+    questions = documents.read(Path(asked)).decode(errors="replace") if asked else None
+    return artifacthub(metadata, args.package_version, path, questions, time.gmtime())
+
+
+def _first_here(names: Sequence[str]) -> str | None:
+    from pathlib import Path
+
+    return next((name for name in names if Path(name).exists()), None)
 
 
 def artifacthub(
@@ -305,9 +322,7 @@ def artifacthub(
 
     annotations = metadata.get("annotations") or {}
     version = version or annotations.get(f"{PREFIX}version")
-    needed = {f"{PREFIX}{key}" for key in ("title", "description", "author")} | {
-        f"{HUB}{key}" for key in ("displayName", "resources", "keywords")
-    }
+    needed = {f"{PREFIX}title", f"{PREFIX}description", f"{HUB}displayName"}
     missing = sorted(needed - set(annotations)) + ([] if version else [f"{PREFIX}version (or --version)"])
     if missing:
         raise ConfigError("\n".join(f"{where}: annotations.{key} is missing" for key in missing))
@@ -319,34 +334,55 @@ def artifacthub(
         "description": annotations[f"{PREFIX}description"],
         "license": annotations.get(f"{PREFIX}license"),
         "homeURL": annotations.get(f"{PREFIX}url"),
-        "containersImages": _images(annotations),
-        "keywords": [word.strip() for word in annotations[f"{HUB}keywords"].split(",") if word.strip()],
-        "links": _links(annotations),
-        "maintainers": [_maintainer(each) for each in annotations[f"{PREFIX}author"].split(",")],
+        "containersImages": _images(annotations, str(version)),
+        "keywords": _listed(annotations, f"{HUB}keywords"),
+        "links": _links(annotations, str(version)),
+        "maintainers": [_maintainer(each) for each in _listed(annotations, f"{PREFIX}author")],
         "annotations": {
-            "kubewarden/resources": annotations[f"{HUB}resources"],
             "kubewarden/mutation": str(metadata["mutating"]).lower(),
-            "kubewarden/contextAwareResources": json.dumps(metadata.get("contextAwareResources") or []),
             "kubewarden/rules": json.dumps(metadata["rules"]),
         },
     }
+    if f"{HUB}resources" in annotations:
+        found["annotations"]["kubewarden/resources"] = annotations[f"{HUB}resources"]
+    if kinds := metadata.get("contextAwareResources"):
+        found["annotations"]["kubewarden/contextAwareResources"] = json.dumps(kinds)
+    if hidden := annotations.get("io.kubewarden.hidden-ui"):
+        found["annotations"]["kubewarden/hidden-ui"] = hidden
     if questions is not None:
         found["annotations"]["kubewarden/questions-ui"] = questions
     return {key: value for key, value in found.items() if value not in (None, [])}
 
 
-def _images(annotations: dict[str, str]) -> list[dict[str, str]]:
+def _listed(annotations: dict[str, str], key: str) -> list[str]:
+    """Of a text with commas."""
+    return [word.strip() for word in annotations.get(key, "").split(",") if word.strip()]
+
+
+def _images(annotations: dict[str, str], version: str) -> list[dict[str, str]]:
+    """Releases have the version as their tag."""
     url = annotations.get(f"{PREFIX}ociUrl")
-    return [{"name": "policy", "image": url}] if url else []
+    return [{"name": "policy", "image": f"{url}:v{version}"}] if url else []
 
 
-def _links(annotations: dict[str, str]) -> list[dict[str, str]]:
+def _links(annotations: dict[str, str], version: str) -> list[dict[str, str]]:
+    """The source, and the module of its release on GitHub."""
+    from urllib.parse import quote
+
     source = annotations.get(f"{PREFIX}source")
-    return [{"name": "source", "url": source}] if source else []
+    if not source:
+        return []
+    links = [{"name": "source", "url": source}]
+    if source.startswith("https://github.com/"):
+        tag = quote(annotations.get("com.github.release.tag") or f"v{version}", safe="")
+        links.insert(0, {"name": "policy", "url": f"{source.rstrip('/')}/releases/download/{tag}/policy.wasm"})
+    return links
 
 
 def _maintainer(author: str) -> dict[str, str]:
-    name, bracket, mail = author.strip().partition("<")
+    name, bracket, mail = author.partition("<")
+    if not bracket and "@" in author and " " not in author:
+        return {"name": "", "email": author}
     if not bracket or not mail.endswith(">"):
-        raise ConfigError(f"annotations.{PREFIX}author: {author.strip()!r} is not of the form name <email>")
-    return {"name": name.strip(), "email": mail[:-1].strip()}
+        raise ConfigError(f"annotations.{PREFIX}author: {author!r} is not of the form name <email>")
+    return {"name": name.strip().strip('"'), "email": mail[:-1].strip()}

@@ -45,6 +45,7 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--list", action="store_true", help="print the tests, run none")
     options.config(parser, "take limits and folders from this edged.toml")
     options.cache_dir(parser)
+    options.registry(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
         for case in chosen:
             print(f"{case.file}:{case.line}: {case.title}")
         return 2 if problems else 0
-    from edged.cli.tool_config import tool_config
+    from edged.cli.tool_config import tool_config, with_registry
 
     if args.junit:
         suite_report.check_junit(Path(args.junit))
-    results = trio.run(_run, tool_config(args.config, args.cache_dir), chosen, args)
+    results = trio.run(_run, with_registry(tool_config(args.config, args.cache_dir), args), chosen, args)
     suite_report.show(results, args.output, verbose=args.verbose)
     if args.junit:
         suite_report.write_junit(Path(args.junit), results)

@@ -84,6 +84,21 @@ def test_metadata_as_published_policies_have_it(policy: Policy, tmp_path: Path):
     assert policy("run", "--raw", "-r", write(tmp_path / "pod.json", PRIVILEGED), out)[0] in (0, 1)
 
 
+def test_an_annotated_module_is_written_over_and_nothing_else(policy: Policy, tmp_path: Path):
+    """Builds annotate the same module again and again."""
+    out = tmp_path / "annotated.wasm"
+    for mutating in (False, True):
+        metadata = write(tmp_path / "metadata.yml", yaml.safe_dump({**PLAIN, "mutating": mutating}))
+        assert policy("annotate", "-m", metadata, "--output-path", out, sample("pod-privileged"))[0] == 0
+        assert section(out)["mutating"] is mutating
+    bare = binary.remove_custom_sections(out.read_bytes(), METADATA_SECTION)
+    for other in (b"notes", bare, bare[:20]):
+        out.write_bytes(other)
+        code, _, err = policy("annotate", "-m", metadata, "--output-path", out, sample("pod-privileged"))
+        assert code == 2 and "is not an annotated module; --force writes over it" in err
+        assert out.read_bytes() == other
+
+
 def test_old_keys_in_a_published_module_are_told(policy: Policy, tmp_path: Path):
     old = {**PLAIN, "protocolVersion": "v1", "contextAware": True}
     module = binary.replace_custom_section(

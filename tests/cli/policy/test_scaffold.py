@@ -64,6 +64,20 @@ def test_manifests_are_valid_and_run(policy: Policy, tmp_path: Path, kind: str):
     assert (code, json.loads(out)["allowed"]) == (1, False)
 
 
+def test_artifacthub_finds_its_files_in_the_folder(policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = policy("scaffold", "artifacthub")
+    assert (code, "there is no metadata.yml in this folder" in err) == (2, True)
+    keys = [f"io.kubewarden.policy.{key}" for key in ("title", "description", "version")]
+    keys += [f"io.artifacthub.{key}" for key in ("displayName", "resources", "keywords")]
+    annotations = {**dict.fromkeys(keys, "1"), "io.kubewarden.policy.author": "A <a@example.com>"}
+    write(tmp_path / "metadata.yaml", {**PLAIN, "annotations": annotations})
+    code, out, _ = policy("scaffold", "artifacthub")
+    assert (code, "questions-ui" in out) == (0, False)
+    write(tmp_path / "questions.yml", "questions: []\n")
+    assert "kubewarden/questions-ui" in policy("scaffold", "artifacthub")[1]
+
+
 def test_artifacthub_packages():
     annotations = {
         "io.kubewarden.policy.title": "t", "io.kubewarden.policy.description": "d",
@@ -78,6 +92,7 @@ def test_artifacthub_packages():
     ]  # fmt: skip
     assert made["keywords"] == ["a", "b"]
     assert json.loads(made["annotations"]["kubewarden/rules"]) == [RULE]
+    assert "links" not in made and "kubewarden/contextAwareResources" not in made["annotations"]
     with pytest.raises(ConfigError, match=r"m.yml: annotations.io.artifacthub.displayName is missing"):
         artifacthub(PLAIN, None, "m.yml", None, time.gmtime(0))
 
@@ -97,3 +112,25 @@ def test_the_version_of_a_package_is_the_options(policy: Policy, tmp_path: Path)
 def test_a_verification_file(policy: Policy):
     code, out, _ = policy("scaffold", "verification-config")
     assert (code, yaml.safe_load(out)["apiVersion"]) == (0, "v1")
+
+
+def test_artifacthub_packages_need_no_more_than_kwctl_wants():
+    annotations = {
+        "io.kubewarden.policy.title": "t", "io.kubewarden.policy.description": "d", "io.artifacthub.displayName": "T",
+        "io.kubewarden.policy.version": "1.2.3", "io.kubewarden.policy.ociUrl": "ghcr.io/x/t",
+        "io.kubewarden.policy.source": "https://github.com/x/t", "io.kubewarden.hidden-ui": "true",
+        "io.kubewarden.policy.author": "a@example.com",
+    }  # fmt: skip
+    kinds = [{"apiVersion": "v1", "kind": "Pod"}]
+    metadata = {**PLAIN, "annotations": annotations, "contextAwareResources": kinds}
+    made = artifacthub(metadata, None, "m.yml", None, time.gmtime(0))
+    assert made["containersImages"] == [{"name": "policy", "image": "ghcr.io/x/t:v1.2.3"}]
+    release = "https://github.com/x/t/releases/download"
+    assert [link["url"] for link in made["links"]] == [f"{release}/v1.2.3/policy.wasm", "https://github.com/x/t"]
+    assert made["maintainers"] == [{"name": "", "email": "a@example.com"}]
+    assert made["annotations"]["kubewarden/hidden-ui"] == "true"
+    assert json.loads(made["annotations"]["kubewarden/contextAwareResources"]) == kinds
+    assert "keywords" not in made
+    annotations["com.github.release.tag"] = "t/v1"
+    tagged = artifacthub(metadata, None, "m.yml", None, time.gmtime(0))
+    assert tagged["links"][0]["url"] == f"{release}/t%2Fv1/policy.wasm"
