@@ -14,13 +14,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from edged.kube.defaults import cluster_objects, limit_checks, pod_admission, pod_creation, pod_spec
+from edged.kube.defaults.pod_spec import object_at, objects_in
 from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.simulation.claims import add_missing_claims, note_unbound
 from edged.scheduling.simulation.cluster_state import ClusterState
-from edged.scheduling.simulation.pod_objects import Object, has_ended
+from edged.scheduling.simulation.pod_objects import Object, has_ended, was_seen
+from edged.scheduling.simulation.volumes import bind_claims, make_available
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
+NO_STATUS: Final = "allows no disruption, because its status does not say how many"
+NO_LABELS: Final = "selects namespaces by labels, and the input has no Namespaces: only their names are known"
 REFUSED: Final = "the API server would refuse it, it is simulated all the same: {}"
 _NOT_APPLIED: Final = (
     "scheduler.alpha.kubernetes.io/node-selector", "scheduler.alpha.kubernetes.io/defaultTolerations",
@@ -45,6 +49,7 @@ _SETTERS: Final[Mapping[str, Callable[[Object], None]]] = {
 def complete(state: ClusterState) -> None:
     """Once, when everything was read."""
     state.namespaces = frozenset(key.name for key in state.of("Namespace"))
+    make_available(state)
     for kind in _SETTERS:
         for obj in list(state.of(kind).values()):
             state.put(kind, completed(obj, kind))
@@ -53,6 +58,9 @@ def complete(state: ClusterState) -> None:
         state.put("Pod", _completed(pod, state) if seen else completed_pod(pod, state, keep_priority=True))
     complete_around_pods(state)
     _note_nodes(state)
+    for key, budget in state.of("PodDisruptionBudget").items():
+        if not was_seen(budget) and (budget.get("status") or {}).get("disruptionsAllowed") is None:
+            state.notes.add(NO_STATUS, f"PodDisruptionBudget {key}")
 
 
 def completed(obj: Object, kind: str) -> Object:
@@ -67,7 +75,7 @@ def completed(obj: Object, kind: str) -> Object:
 
 
 def complete_around_pods(state: ClusterState) -> None:
-    """Namespaces that are only named, claims of ephemeral volumes, classes of claims."""
+    """Namespaces that are only named, claims of ephemeral volumes, classes and volumes of claims."""
     for namespace in sorted({key.namespace for key in state.pods} - {key.name for key in state.of("Namespace")}):
         obj: Object = {"metadata": {"name": namespace}}
         cluster_objects.namespace(obj)
@@ -78,11 +86,15 @@ def complete_around_pods(state: ClusterState) -> None:
         # A controller gives the class also to claims that are older than it, while they have no volume.
         if name and not cluster_objects.has_class(claim) and not (claim.get("spec") or {}).get("volumeName"):
             state.put("PersistentVolumeClaim", {**claim, "spec": {**claim["spec"], "storageClassName": name}})
+    bind_claims(state)
     for key, claim in state.of("PersistentVolumeClaim").items():
         limits = () if was_seen(claim) else _around(state, key.namespace).limit_ranges
         for reason in limit_checks.refused_claim(claim, limits):
             state.notes.add(REFUSED.format(reason), f"claim {key}")
     note_unbound(state)
+    for pod in () if state.namespaces else state.waiting_pods():
+        if any((term.get("namespaceSelector") or {}).values() for term in _affinity_terms(pod)):
+            state.notes.add(NO_LABELS, f"Pod {key_of(pod)}")
 
 
 def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = False) -> Object:
@@ -121,12 +133,6 @@ def _around(state: ClusterState, namespace: str, *, keep_priority: bool = False)
         [obj for key, obj in state.of("LimitRange").items() if key.namespace == namespace],
         keep_priority,
     )
-
-
-def was_seen(obj: Object) -> bool:
-    """Whether an API server has stored the object."""
-    metadata = obj["metadata"]
-    return any(metadata.get(field) for field in ("uid", "resourceVersion", "creationTimestamp"))
 
 
 def copied(value: Any) -> Any:
@@ -171,11 +177,14 @@ def _note_nodes(state: ClusterState) -> None:
 
 
 def _topology_keys(pod: Object) -> set[str]:
-    spec = pod.get("spec") or {}
-    keys = {each.get("topologyKey") for each in spec.get("topologySpreadConstraints") or ()}
+    spread = objects_in((pod.get("spec") or {}).get("topologySpreadConstraints"))
+    return {each.get("topologyKey") or "" for each in (*spread, *_affinity_terms(pod))}
+
+
+def _affinity_terms(pod: Object) -> Iterator[Object]:
+    """Of affinity and anti-affinity, required and preferred."""
     for name in ("podAffinity", "podAntiAffinity"):
-        terms = (spec.get("affinity") or {}).get(name) or {}
-        keys |= {each.get("topologyKey") for each in terms.get("requiredDuringSchedulingIgnoredDuringExecution") or ()}
-        for each in terms.get("preferredDuringSchedulingIgnoredDuringExecution") or ():
-            keys.add((each.get("podAffinityTerm") or {}).get("topologyKey"))
-    return {key for key in keys if key}
+        terms = object_at(object_at(object_at(pod, "spec"), "affinity"), name)
+        yield from objects_in(terms.get("requiredDuringSchedulingIgnoredDuringExecution"))
+        for each in objects_in(terms.get("preferredDuringSchedulingIgnoredDuringExecution")):
+            yield object_at(each, "podAffinityTerm")

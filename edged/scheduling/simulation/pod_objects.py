@@ -1,4 +1,4 @@
-"""What simulations ask of Pods as plain objects, and the mark on those that a change made. Pure."""
+"""What simulations ask of Pods (and other objects) as plain objects, and the mark on those that a change made. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ Object = dict[str, Any]
 
 ORIGIN: Final = "edged.simulate/origin"
 """Annotation on Pods that a change made: why there is such a Pod. Never leaves the simulation."""
+
+
+def was_seen(obj: Object) -> bool:
+    """Whether an API server has stored the object."""
+    metadata = obj["metadata"]
+    return any(metadata.get(field) for field in ("uid", "resourceVersion", "creationTimestamp"))
 
 
 def node_of(pod: Mapping[str, Any]) -> str:
