@@ -67,6 +67,18 @@ def test_policy_carries_its_metadata(sample: build.SampleModule) -> None:
     assert [json.loads(text) for text in found] == [json.loads(sample.metadata.read_text())]
 
 
+@pytest.mark.parametrize(
+    "sample", [s for s in SAMPLES if s.metadata.exists()], ids=lambda sample: sample.name
+)
+def test_a_policy_that_knows_ephemeral_containers_is_asked_when_one_comes(sample: build.SampleModule) -> None:
+    """They come by a subresource, which a rule for Pods does not cover."""
+    sources = [path.read_text() for path in sample.folder.glob("policy.*")]
+    if any("ephemeralContainers" in source for source in sources):
+        rules = json.loads(sample.metadata.read_text())["rules"]
+        resources = {name for rule in rules if "UPDATE" in rule["operations"] for name in rule["resources"]}
+        assert "pods/ephemeralcontainers" in resources
+
+
 def test_annotate_replaces_metadata_and_keeps_the_rest() -> None:
     plain = wasmtime.wat2wasm('(module (@custom "other" "x") (func (export "f") (result i32) i32.const 7))')
     once = annotate.annotate(bytes(plain), b'{"a": 1}')
