@@ -78,7 +78,8 @@ def test_errors_in_a_file_name_the_document_and_the_line_of_the_file() -> None:
         YamlError, match=r"^pods.yaml: not valid YAML: document 2, line 5: mapping values are not allowed"
     ):
         list(documents("a: 1\n---\n# second\nb:\n  c: d: e\n", what="pods.yaml"))
-    with pytest.raises(YamlError, match=r"^pods.yaml: not valid YAML: line 2: '---' is followed by '{a: 1}'; begin it"):
+    with pytest.raises(YamlError, match=r"^pods.yaml: not valid YAML: line 2: a line that begins with '---' ends a "
+                       r"document, also within a text, and here '{a: 1}' follows it; begin that on the next line"):
         list(documents("a: 1\n--- {a: 1}\n", what="pods.yaml"))
     assert [document.where for document in documents("a: 1\n---\n---\nb: 1\n", what="f")] == [
         "f: document 1",

@@ -10,7 +10,6 @@ account of a Pod.
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +36,11 @@ CHECK_EVERY_S = 5.0
 FILE_FIELDS = {  # of clusters and users: paths, relative to the kubeconfig
     "cluster": ("certificate-authority",),
     "user": ("client-certificate", "client-key", "tokenFile"),
+}
+TEXT_FIELDS = {  # what YAML may have taken for something else
+    "cluster": ("server", *FILE_FIELDS["cluster"]),
+    "context": ("cluster", "user", "namespace"),
+    "user": ("token", "username", "password", *FILE_FIELDS["user"]),
 }
 UNSUPPORTED = {"cluster": ("proxy-url", "tls-server-name"), "user": ("auth-provider", "as")}
 
@@ -175,16 +179,17 @@ def _entries(content: dict[str, Any], section: str, field: str, path: Path) -> l
     for entry in entries:
         if not (isinstance(entry, dict) and entry.get("name") and isinstance(entry.get(field), dict)):
             raise ConfigError(f"kubeconfig {path}: {section}: every entry needs a name and a {field}")
-        named = {"name": entry["name"], **{key: entry[field].get(key) for key in FILE_FIELDS.get(field, ())}}
+        named = {"name": entry["name"], **{f"{field}.{key}": entry[field].get(key) for key in TEXT_FIELDS[field]}}
         for name, value in named.items():
             if not isinstance(value, str | None):
-                raise ConfigError(f"kubeconfig {path}: {section}: {name}: must be a string{_in_quotes(value)}")
+                at = section if name == "name" else f"{section}: {entry['name']}"
+                raise ConfigError(f"kubeconfig {path}: {at}: {name}: must be a string{_in_quotes(value)}")
     return entries
 
 
 def _in_quotes(value: object) -> str:
     """YAML takes some unquoted texts for something else."""
-    return "; put it in quotes" if isinstance(value, bool | int | float | datetime.date) else ""
+    return "; put it in quotes" if isinstance(value, bool | int | float) else ""
 
 
 def _hint(merged: dict[str, Any], context: str) -> str:

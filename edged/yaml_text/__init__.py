@@ -148,7 +148,11 @@ def _pieces(text: bytes, begin: int, what: str) -> Iterator[slice]:
         rest = match[1].decode(errors="replace").strip()
         if rest and not rest.startswith("#"):
             line = text.count(b"\n", 0, match.start()) + 1
-            raise Source(what).refused(line, f"'---' is followed by {rest[:40]!r}; begin it on the next line")
+            raise Source(what).refused(
+                line,
+                f"a line that begins with '---' ends a document, also within a text, and here {rest[:40]!r} follows it;"
+                " begin that on the next line, or indent the text",
+            )
         if match.start() > begin:
             yield slice(begin, match.start())
             begin = match.end()

@@ -111,7 +111,14 @@ def test_user_may_be_left_out_and_json_is_fine(tmp_path: Path) -> None:
         (lambda c: c.update(clusters=[]), "a cluster or user that is not there: 'one'"),
         (lambda c: c.update(users=[]), "a cluster or user that is not there: 'one'"),
         (lambda c: c["clusters"][0].pop("cluster"), "clusters: every entry needs a name and a cluster"),
-        (lambda c: c["clusters"][0]["cluster"].update(server=7), "Expected `str`"),
+        (
+            lambda c: c["clusters"][0]["cluster"].update(server=7),
+            r"clusters: one: cluster\.server: must be a string; put it in quotes$",
+        ),
+        (lambda c: c["users"][0]["user"].update(password=83), r"users: one: user\.password: must be a string; put"),
+        (lambda c: c["users"][0]["user"].update(token=["t"]), r"users: one: user\.token: must be a string$"),
+        (lambda c: c["contexts"][0]["context"].update(user=True), r"contexts: one: context\.user: must be a string;"),
+        (lambda c: c["users"][0].update(name=1), "users: name: must be a string; put it in quotes$"),
         (
             lambda c: c["clusters"][0]["cluster"].update({"proxy-url": "http://p"}),
             "proxy-url is not supported",
