@@ -73,12 +73,18 @@ class Tracker:
 
     def _assigned(self, pod: PodInfo, now: float) -> None:
         confirmed = self._cache.is_assumed(pod.uid)
+        nominated = self._queue.nominator.node_of(pod.uid)
         self._queue.delete(pod.uid)
         old = self._cache.set_pod(pod)
         if old is None or confirmed:
             self._queue.assigned_pod_added(pod, now)
         else:
             self._queue.assigned_pod_updated(old, pod, now)
+        # Somebody else may have bound it elsewhere. The room that was assumed or promised is free then.
+        if old is not None and old.node_name != pod.node_name:
+            self._queue.assigned_pod_deleted(old, now)
+        elif nominated and nominated != pod.node_name:
+            self._queue.nomination_ended(pod, now)
 
     def _waiting(self, pod: PodInfo, now: float) -> None:
         queued = self._queue.get(pod.uid)

@@ -45,6 +45,7 @@ KINDS = {
     "affine": Features(spread=True, pod_affinity=True, namespace_labels=True, odd=True),
     "volumes": Features(volumes=True),
     "declared": Features(declared=True),
+    "nominated": Features(nominated=True, spread=True, pod_affinity=True),
 }
 
 
@@ -125,7 +126,7 @@ def state_objects(seed: int, features: Features) -> list[Object]:
     """Of a seed; names are those of the first."""
     state = make_state(seed, features)
     spaces = [{"kind": "Namespace", **copy.deepcopy(space)} for space in NAMESPACES]
-    found: list[Object] = [*spaces, *state.others, *state.nodes, *state.assigned, state.incoming]
+    found: list[Object] = [*spaces, *state.others, *state.nodes, *state.assigned, *state.waiting, state.incoming]
     for obj in found:
         obj["metadata"].setdefault("uid", obj["metadata"]["name"] if obj is state.incoming else f"{seed}/{key_of(obj)}")
     text = orjson.dumps(found).replace(str(seed).encode(), str(FIRST).encode())
@@ -180,7 +181,14 @@ def steps(random: Random, old: Object, new: Object) -> Iterator[tuple[str, Objec
 def ends(random: Random, old: Object) -> Iterator[tuple[str, Object]]:
     """An object goes. A Pod may lose labels or shrink first, and takes its time."""
     obj = copy.deepcopy(old)
-    if old["kind"] == "Pod":
+    if "nominatedNodeName" in obj.get("status", {}):
+        if random.random() < 0.6:
+            obj["status"]["nominatedNodeName"] = random.choice(("", "node-0", "node-1"))
+            yield "put", copy.deepcopy(obj)
+        if random.random() < 0.3:
+            obj["spec"]["nodeName"] = random.choice(("node-0", "node-2"))
+            yield "put", copy.deepcopy(obj)
+    elif old["kind"] == "Pod":
         if random.random() < 0.3:
             obj["metadata"]["labels"] = {"app": random.choice(("web", "db", "batch"))}
             yield "put", copy.deepcopy(obj)

@@ -88,3 +88,22 @@ def test_a_new_node_wakes_and_the_same_node_again_does_not(world):
     world.tracker.node_gone("n", 21.0)
     world.tracker.node_gone("n", 21.0)
     assert not world.cache.nodes
+
+
+def test_room_that_was_meant_for_a_pod_which_somebody_else_bound_elsewhere_is_told_of(world):
+    """Another scheduler was faster, or an operator bound the Pod by hand."""
+    for assumed in (True, False):
+        world.tracker.pod_is(pod_info("p", requests={"cpu": "1"}), 0.0)
+        world.reject("NodeResourcesFit")
+        fast = pod_info("fast", requests={"cpu": "1"}, nominated="" if assumed else "n")
+        world.tracker.pod_is(fast, 1.0)
+        if assumed:
+            world.queue.pop(1.0)
+            world.cache.assume(fast, "n")
+            world.queue.done(fast.uid)
+        world.tracker.pod_is(pod_info("fast", requests={"cpu": "1"}, node="m"), 20.0)
+        assert world.queue.pop(20.0).pod.key == KEY
+        assert world.cache.nodes.keys() == {"m"}
+        for name in ("p", "fast"):
+            world.tracker.pod_gone(NamespacedName("default", name), f"uid-{name}", 30.0)
+        world.queue.done("uid-p")
