@@ -118,20 +118,23 @@ class Members(list[tuple[str, Any]]):
     """An object whose members are as they stood in the text, also those that are there twice."""
 
 
-def first_with_members(text: bytes, *, most: int = MOST_BYTES) -> Any:
-    """The first value of a text, as Go's Decoder finds it: whatever follows is not looked at, and bytes that are no
-    UTF-8 are U+FFFD. Objects are Members; numbers with a fraction or an exponent, or of more than 64 bits, are float.
-    Slower than `loads`. Raises JsonError."""
+def first_with_members(text: bytes, *, alone: bool = False, most: int = MOST_BYTES) -> Any:
+    """The first value of a text, as Go's Decoder finds it: whatever follows is not looked at, but for `alone`. Bytes
+    that are no UTF-8 become lone surrogates. Objects are Members; numbers with a fraction or an exponent, or of more
+    than 64 bits, are float. Slower than `loads`. Raises JsonError."""
     if len(text) > most:
         raise JsonError(f"larger than {most} bytes")
     decoder = json.JSONDecoder(object_pairs_hook=Members, parse_int=_whole, parse_constant=_no_constant)
     given = text.decode(errors="surrogateescape")
     try:
-        return decoder.raw_decode(given, _after_blanks(given, 0))[0]
+        value, end = decoder.raw_decode(given, _after_blanks(given, 0))
     except RecursionError:
         raise TooDeep("too deeply nested") from None
     except ValueError as error:
         raise JsonError(str(error)) from None
+    if alone and _after_blanks(given, end) < len(given):
+        raise JsonError(f"something follows the value: column {end + 1}")
+    return value
 
 
 def _no_constant(name: str) -> None:

@@ -178,9 +178,10 @@ class Struct(Type):
         return {name: kind.plain(found[name]) for name, kind in self.fields.items()}
 
 
-def read(kind: Type, text: bytes) -> Any:
-    """Raises GoTypeError with the path of what is wrong, and JsonError."""
-    return kind.plain(kind.over(kind.zero(), first_with_members(text), ""))
+def read(kind: Type, text: bytes, *, alone: bool = False) -> Any:
+    """The first value of a text; `alone`: nothing may follow. Raises GoTypeError with the path of what is wrong, and
+    JsonError."""
+    return kind.plain(kind.over(kind.zero(), first_with_members(text, alone=alone), ""))
 
 
 def _fold(name: str) -> str:

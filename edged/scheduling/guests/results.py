@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edged.errors import GuestError, shown
+from edged.errors import EdgedError, GuestError, cut, shown
 from edged.json_text import JsonError, loads
+from edged.kube.values import go_json
 from edged.scheduling.core.cluster_events import WILDCARD, Action, ClusterEvent
 
 
@@ -104,31 +105,28 @@ _REFERENCE: Final = {
     "Kind": "kind", "APIVersion": "apiVersion", "Name": "name", "Namespace": "namespace", "UID": "uid",
     "ResourceVersion": "resourceVersion",
 }  # fmt: skip
+_OF_REFERENCE: Final = go_json.Struct(dict.fromkeys(_REFERENCE, go_json.TEXT))
+_EVENT: Final = go_json.Struct(
+    {
+        **dict.fromkeys(("RegardingReference", "RelatedReference"), _OF_REFERENCE),
+        **dict.fromkeys(("Eventtype", "Reason", "Action", "Note"), go_json.TEXT),
+    }
+)
+_MOST_SHOWN_BYTES: Final = 300
 
 
 def recorded_event(data: bytes) -> RecordedEvent:
-    """The JSON object of `handle.eventrecorder.eventf`. Raises BadResult."""
-    event = _json(data, "eventrecorder event")
-    if not isinstance(event, dict):
-        raise BadResult(f"eventrecorder event: {type(event).__name__} instead of an object")
-    related = _reference(event, "RelatedReference")
-    texts = [_text(event, key, "") for key in ("Eventtype", "Reason", "Action", "Note")]
-    return RecordedEvent(_reference(event, "RegardingReference"), related or None, *texts)
+    """The JSON object of `handle.eventrecorder.eventf`, read as the extension's Go reads it. Raises BadResult."""
+    try:
+        event = go_json.read(_EVENT, data, alone=True)
+    except EdgedError as error:
+        raise BadResult(f"eventrecorder event: {cut(str(error), _MOST_SHOWN_BYTES)}") from error
+    texts = [event[key] for key in ("Eventtype", "Reason", "Action", "Note")]
+    return RecordedEvent(_reference(event["RegardingReference"]), _reference(event["RelatedReference"]) or None, *texts)
 
 
-def _reference(event: Mapping[str, object], key: str) -> dict[str, str]:
-    reference = event.get(key) or {}
-    if not isinstance(reference, dict):
-        raise BadResult(f"eventrecorder event: {key} is not an object")
-    texts = {ours: _text(reference, theirs, key + ".") for theirs, ours in _REFERENCE.items()}
-    return {name: text for name, text in texts.items() if text}
-
-
-def _text(holder: Mapping[str, object], key: str, path: str) -> str:
-    text = holder.get(key)
-    if text is not None and not isinstance(text, str):
-        raise BadResult(f"eventrecorder event: {path}{key} is not a string")
-    return text or ""
+def _reference(reference: Mapping[str, str]) -> dict[str, str]:
+    return {ours: reference[theirs] for theirs, ours in _REFERENCE.items() if reference[theirs]}
 
 
 def _json(data: bytes, what: str) -> Any:

@@ -33,6 +33,12 @@ def test_fields_are_found_and_read_over_each_other(text, found):
     assert read(THING, text.encode()) == NOTHING | found
 
 
+def test_nothing_follows_a_value_that_has_to_be_alone():
+    assert read(THING, b"{} \n", alone=True) == NOTHING
+    with pytest.raises(JsonError, match="something follows"):
+        read(THING, b"{} {}", alone=True)
+
+
 def test_bytes_that_are_no_utf8_are_replaced_one_by_one():
     assert read(THING, b'{"Name": "\xff\xfea\xe2\x82"}')["Name"] == "\ufffd\ufffda\ufffd\ufffd"
 

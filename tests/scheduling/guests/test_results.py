@@ -99,13 +99,16 @@ def test_recorded_events():
     assert event.regarding == {"kind": "Pod", "apiVersion": "v1", "name": "p", "namespace": "ns", "uid": "u"}
     assert event.related is None
     assert (event.type, event.reason, event.action, event.note) == ("PreScore", "r", "a", "n")
+    assert recorded_event(b'{"regardingReference":{"kind":"Pod","apiversion":"v1"},"note":"n"}').regarding == {
+        "kind": "Pod", "apiVersion": "v1",
+    }  # fmt: skip
     sent["RelatedReference"] = empty | {"Name": "x"}
     assert recorded_event(orjson.dumps(sent)).related == {"name": "x"}
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"[]", b'{"Note":3}', b'{"RegardingReference":"x"}', b'{"RelatedReference":{"Name":1}}'],
+    [b"", b"{", b"[]", b'{"Note":3}', b'{"RegardingReference":"x"}', b'{"RelatedReference":{"Name":1}}', b"{}{}"],
 )
 def test_bad_recorded_events(data: bytes):
     with pytest.raises(BadResult, match=r"^eventrecorder event: "):
