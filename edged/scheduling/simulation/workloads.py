@@ -79,11 +79,14 @@ def pods_of(obj: Object, kind: str, state: ClusterState, where: str) -> Iterator
 
 
 def template_of(spec: Object, work: Work) -> Object:
+    """Raises ConfigError for one of which no Pods can be made."""
     template = spec.get("template")
     if not isinstance(template, dict) or not isinstance(template.get("metadata"), dict | None):
         raise ConfigError(
             f"{work.where}: {work.kind} {work.name}: spec.template: must be an object with metadata and spec"
         )
+    metadata = {**object_at(template, "metadata"), "name": work.name, "namespace": work.namespace}
+    check({**template, "metadata": metadata}, "Pod", f"{work.where}: {work.kind} {work.name}: spec.template")
     return template
 
 
@@ -156,7 +159,6 @@ def _mount_claims(pod: Object, key: NamespacedName, work: Work, state: ClusterSt
 def _daemon_set(work: Work, state: ClusterState) -> Iterator[Object]:
     """One for each node that its selectors and tolerations allow."""
     template = template_of(work.spec, work)
-    check({"metadata": {"name": work.name}, "spec": template.get("spec")}, "Pod", f"{work.where}: {work.called}")
     revision = {"controller-revision-hash": _fingerprint(template)}
     for node in nodes_for(object_at(template, "spec"), state):
         yield of_node(work.pod(node, revision), node)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import random
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.added_objects import add_pods
 from edged.scheduling.simulation.completion import complete
+from tests.kube.values.test_shape_checks import places
 from tests.scheduling.makers import pod
 from tests.scheduling.simulation.test_changes import busy
+from tests.scheduling.simulation.test_simulation import simulate
 
 TEMPLATE = {"metadata": {"labels": {"app": "api"}}, "spec": {"priorityClassName": "high", "containers": [
     {"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Gi"}}}]}}  # fmt: skip
@@ -90,3 +94,52 @@ def test_what_cannot_be_added(document: Any, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         add_pods(busy(), [(document, "f")])
     assert said in str(caught.value)
+
+
+EVERY_KIND: list[dict[str, Any]] = [
+    {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"a": "b"}},
+     "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"hostNetwork": True, "containers": [
+         {"name": "c", "ports": [{"containerPort": 80}], "resources": {"limits": {"cpu": "1"}}}]}}}},
+    {"kind": "StatefulSet", "metadata": {"name": "s", "namespace": "x"}, "spec": {
+        "ordinals": {"start": 1}, "selector": {"matchLabels": {"a": "b"}}, "template": {"spec": {
+            "containers": [{"name": "c"}], "volumes": [{"name": "v", "emptyDir": {}}]}}, "volumeClaimTemplates": [
+            {"metadata": {"name": "v", "labels": {"a": "b"}}, "spec": {"storageClassName": "sc"}}]}},
+    {"kind": "DaemonSet", "metadata": {"name": "e"}, "spec": {"template": {"spec": {
+        "containers": [{"name": "c"}], "tolerations": [{"operator": "Exists"}], "affinity": {"nodeAffinity": {}}}}}},
+    {"kind": "Job", "metadata": {"generateName": "j-"}, "spec": {"completions": 3, "parallelism": 2, "template": {
+        "metadata": {"annotations": {"a": "b"}}, "spec": {"containers": [{"name": "c"}], "runtimeClassName": "rc"}},
+        "completionMode": "Indexed", "suspend": False}},
+    {"kind": "CronJob", "metadata": {"name": "k"}, "spec": {"jobTemplate": {"spec": {"parallelism": 1, "template": {
+        "spec": {"containers": [{"name": "c"}], "priorityClassName": "pc"}}}}}},
+    {"kind": "PodTemplate", "metadata": {"name": "t"}, "template": {"spec": {"containers": [{"name": "c"}]}}},
+    {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"resources": {"limits": {"memory": "1Gi"}}, "containers": [
+        {"name": "c", "resources": {"requests": {"cpu": "1"}}}], "volumes": [
+        {"name": "e", "ephemeral": {"volumeClaimTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {}}}}]}},
+    {"kind": "RuntimeClass", "metadata": {"name": "rc"}, "overhead": {"podFixed": {"cpu": "1"}}},
+    {"kind": "LimitRange", "metadata": {"name": "lr"}, "spec": {"limits": [
+        {"type": "Container", "default": {"cpu": "1"}, "maxLimitRequestRatio": {"cpu": "2"}}]}},
+    {"kind": "PersistentVolume", "metadata": {"name": "v"}, "spec": {"capacity": {"storage": "1Gi"}, "claimRef": {
+        "namespace": "x", "name": "v-s-1"}}},
+]  # fmt: skip
+
+
+def test_whatever_is_added_is_refused_by_name_or_simulated() -> None:
+    chance, refused = random.Random(7), 0
+    odd = (None, 7, -1.5, True, "", "text", [], ["text"], [None], {}, {"a": 1}, {"a": {"b": []}}, 10**18)
+    spots = [(n, place) for n, obj in enumerate(EVERY_KIND) for place in places(obj) if place]
+    for _ in range(1200):
+        number, place = chance.choice(spots)
+        objects = copy.deepcopy(EVERY_KIND)
+        at: Any = objects[number]
+        for step in place[:-1]:
+            at = at[step]
+        at[place[-1]] = chance.choice(odd)
+        state = busy()
+        try:
+            add_pods(state, [(objects, "f")])
+        except ConfigError as error:
+            assert str(error).startswith("f: ")
+            refused += 1
+            continue
+        simulate(state)
+    assert 400 < refused < 1100
