@@ -19,7 +19,7 @@ from edged import yaml_text
 from edged.admission.config import AdmissionConfig
 from edged.admission.resources import migration
 from edged.admission.resources.conversion import Limits
-from edged.admission.resources.kinds import GROUP, KINDS, VERSION
+from edged.admission.resources.kinds import GROUP, KINDS, VERSION, is_foreign
 from edged.admission.resources.migration import Current, Report
 from edged.cli import documents, options
 from edged.cli.check import to_toml
@@ -166,7 +166,7 @@ def read_files(path: Path) -> Iterator[dict[str, Any]]:
     for document, _ in documents.parsed(documents.read(path), str(path)):
         items = document.get("items") if isinstance(document, dict) else None
         for obj in items if isinstance(items, list) else [document]:
-            if isinstance(obj, dict):
+            if isinstance(obj, dict) and not is_foreign(obj):
                 yield _checked(obj, path)
 
 

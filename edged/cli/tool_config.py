@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from edged.errors import ConfigError
 from edged.kube.config import KubernetesConfig
 from edged.process.config import NodeConfig
 from edged.registry.config import RegistryConfig
@@ -42,12 +43,16 @@ def tool_config(path: str | None, cache_dir: str | None = None, engine: Kind | N
 
 
 def with_registry(config: ToolConfig, args: argparse.Namespace) -> ToolConfig:
-    """With what `options.registry` declared, where it is given."""
+    """With what `options.registry` declared, where it is given. Raises ConfigError."""
     registry = config.registry
     if args.sources_path:
         registry = replace(registry, sources=os.path.abspath(args.sources_path))
-    if args.docker_config_json_path:
-        registry = replace(registry, docker_config=os.path.abspath(args.docker_config_json_path))
+    if folder := args.docker_config_json_path:
+        if not os.path.isfile(os.path.join(folder, "config.json")):
+            name = os.path.dirname(os.path.abspath(folder)) if os.path.isfile(folder) else ""
+            hint = f"; it names a folder: {name}" if name else ""
+            raise ConfigError(f"--docker-config-json-path {folder}: there is no config.json in it{hint}")
+        registry = replace(registry, docker_config=os.path.abspath(folder))
     return replace(config, registry=registry)
 
 

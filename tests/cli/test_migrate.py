@@ -42,6 +42,15 @@ def test_nothing_in_the_way(tmp_path: Path, ready: str, capsys: pytest.CaptureFi
     assert "STEPS\n1. " in said
 
 
+def test_kinds_of_another_program_are_none_of_ours(
+    tmp_path: Path, ready: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, OWNER, policy("x"), policy("y") | {"apiVersion": "policies.example.com/v1"})
+    assert cli.main(["migrate", "-f", str(path), "--config", ready]) == 0
+    said = capsys.readouterr().out
+    assert "ClusterAdmissionPolicy x" in said and "ClusterAdmissionPolicy y" not in said
+
+
 def test_what_needs_attention_is_exit_code_1(tmp_path: Path, ready: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, OWNER, policy(timeoutEvalSeconds=5))
     assert cli.main(["migrate", "-f", str(path), "--config", ready, "-o", "json"]) == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from edged.cli import options
-from edged.cli.tool_config import tool_config
+from edged.cli.tool_config import tool_config, with_registry
+from edged.errors import ConfigError
 from edged.process.config import NodeConfig
 
 
@@ -53,3 +56,15 @@ def someone(monkeypatch: pytest.MonkeyPatch, writes: Path | None = None) -> None
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) == str(writes))
     for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
+
+
+def test_a_folder_of_credentials_that_has_none_is_an_error(tmp_path: Path) -> None:
+    """Without it everything would be asked for anonymously, in silence."""
+    file = tmp_path / "config.json"
+    for given, hint in ((tmp_path, "there is no config.json in it"), (file, f"it names a folder: {tmp_path}")):
+        args = argparse.Namespace(sources_path=None, docker_config_json_path=str(given))
+        with pytest.raises(ConfigError, match=re.escape(hint)):
+            with_registry(tool_config(None), args)
+        file.write_text("{}")
+    args = argparse.Namespace(sources_path=None, docker_config_json_path=str(tmp_path))
+    assert with_registry(tool_config(None), args).registry.docker_config == str(tmp_path)

@@ -57,6 +57,12 @@ POLICY_GROUP = Kind("AdmissionPolicyGroup", "admissionpolicygroups", "apg", True
 KINDS = {kind.kind: kind for kind in (POLICY_SERVER, CLUSTER_POLICY, POLICY, CLUSTER_GROUP, POLICY_GROUP)}
 
 
+def is_foreign(obj: Mapping[str, object]) -> bool:
+    """Whether its kind has one of these names and belongs to another group: other programs have such kinds, too."""
+    group, _, _ = str(obj.get("apiVersion") or "").rpartition("/")
+    return str(obj.get("kind")) in KINDS and group not in ("", GROUP)
+
+
 def unique_name(kind: Kind, namespace: str, name: str) -> str:
     """What a policy of that kind answers to at /validate/NAME, and its name in metrics and logs."""
     return "-".join(part for part in (kind.prefix, namespace if kind.namespaced else "", name) if part)

@@ -228,16 +228,19 @@ def _resource(obj: object, where: str, config: ToolConfig) -> Found | None:
     author's own file."""
     from edged.admission.resources import validation
     from edged.admission.resources.conversion import Limits, convert
-    from edged.admission.resources.kinds import KINDS
+    from edged.admission.resources.kinds import GROUP, KINDS, is_foreign
     from edged.cli.policy import unheeded
 
     if not isinstance(obj, dict):
         return None
     kind = KINDS.get(str(obj.get("kind", "")))
-    if kind is None or not kind.is_policy:
+    if kind is None or not kind.is_policy or is_foreign(obj):
         return None
     if not isinstance(obj.get("metadata"), dict) or not isinstance(obj["metadata"].get("name"), str):
         raise ConfigError(f"{where}: {kind.kind} without metadata.name")
+    known = [f"{GROUP}/{version}" for version in kind.versions]
+    if obj.get("apiVersion") not in known:
+        raise ConfigError(f"{where}: {kind.kind} {obj['metadata']['name']}: apiVersion must be {' or '.join(known)}")
     findings = validation.validate(obj)
     converted = convert(obj, None, Limits(wall_timeout_s=config.engine.wall_timeout_s, namespaced_capabilities=("*",)))
     if findings or not converted.table:

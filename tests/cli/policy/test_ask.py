@@ -155,6 +155,46 @@ def test_a_custom_resource_that_is_wrong_is_told_by_field(policy: Policy, tmp_pa
     assert "policy.yaml: document 1: ClusterAdmissionPolicy clusteradmissionpolicy: spec.rules" in err
 
 
+@pytest.mark.parametrize(
+    ("api_version", "said"),
+    [
+        ("policies.kubewarden.io/v2", "must be policies.kubewarden.io/v1 or policies.kubewarden.io/v1alpha2"),
+        (None, "apiVersion must be policies.kubewarden.io/v1"),
+        ("policies.example.com/v1", "holds no policy"),
+    ],
+)
+def test_kinds_are_known_by_their_group(policy: Policy, tmp_path: Path, api_version: str | None, said: str):
+    """Other programs have an AdmissionPolicy, too."""
+    made = {**resources("AdmissionPolicy", module=f"file://{sample('pod-privileged')}"), "apiVersion": api_version}
+    request = write(tmp_path / "pod.json", POD)
+    code, _, err = policy("run", "-r", request, write(tmp_path / "policy.yaml", yaml.safe_dump(made)))
+    assert code == 2 and said in err
+
+
+def test_the_list_of_differences_from_kwctl(policy: Policy, tmp_path: Path):
+    """Exit codes and output as docs/kubewarden-differences.md has them."""
+    pod, both = write(tmp_path / "pod.json", POD), write(tmp_path / "both.json", {
+        "apiVersion": "v1", "kind": "List", "items": [POD, PRIVILEGED]})  # fmt: skip
+    module = sample("pod-privileged")
+    assert policy("run", "-r", pod, module)[0] == 0
+    code, out, _ = policy("run", "-r", pod, "--settings-json", "{allowed_images: 3}", module)
+    assert (code, json.loads(out)["status"]["code"]) == (1, 500)
+    assert "settings are invalid" in json.loads(out)["status"]["message"]
+    code, out, _ = policy("run", "-r", both, module)
+    assert code == 1 and set(json.loads(out)[0]) == {"policy", "request", "object", "response"}
+    assert policy("run", "-r", tmp_path / "absent.json", module)[0] == 2
+    assert policy("run", "-r", pod, tmp_path / "absent.wasm")[0] == 2
+    plain = write(tmp_path / "plain.wasm", binary.remove_custom_sections(module.read_bytes(), METADATA_SECTION))
+    code, out, _ = policy("run", "-r", pod, plain)
+    assert (code, json.loads(out)["status"]["code"]) == (1, 500)
+    assert policy("run", "-r", pod, "-e", "kubewarden", plain)[0] == 0
+    resource = write(tmp_path / "policy.yaml", yaml.safe_dump(
+        resources("ClusterAdmissionPolicy", module=f"file://{module}", mutating=False)))  # fmt: skip
+    assert policy("run", "-r", pod, "-e", "wasi", resource)[0] == 2
+    assert policy("run", "-r", pod, "--settings-json", "{allowed_images: 3}", resource)[0] == 1
+    assert policy("run", "-r", pod, "--raw", resource)[0] == 0
+
+
 def config(tmp_path: Path, text: str) -> str:
     folders = f'[node]\nstate_dir = "{tmp_path}/state"\ncache_dir = "{tmp_path}/cache"\n'
     return write(tmp_path / "edged.toml", f'{folders}[admission]\nregister = "none"\n{text}')
