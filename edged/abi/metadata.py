@@ -79,8 +79,14 @@ def check_loadable(metadata: Metadata, imported_modules: Iterable[str] = (), exp
             )
     if metadata.execution_mode != "kubewarden-wapc":
         return
+    exports = tuple(exports)
     if elsewhere := misplaced(purpose_of(imported_modules, exports), POLICY):
         raise BadMetadata(elsewhere)
+    if any(name.startswith("opa_") for name in exports):
+        raise BadMetadata(
+            "the module is compiled from Rego, and its metadata does not say executionMode opa or gatekeeper: "
+            "`edged policy annotate` writes it (to try it out: `edged policy run -e opa`)"
+        )
     if metadata.protocol_version != "v1":
         found = metadata.protocol_version or "none (the module carries no policy metadata)"
         raise BadMetadata(f"the policy must speak protocol version v1; found: {found}")

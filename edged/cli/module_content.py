@@ -25,7 +25,7 @@ def content_problem(content: bytes, wanted: Purpose) -> tuple[str, str]:
         return str(error), "fetch or build the module again"
     try:
         if said is not None:
-            metadata.check_loadable(said)
+            metadata.check_loadable(said, exports=interface.exports)
     except GuestError as error:
         return str(error), "add metadata with `edged policy annotate`, or use the module that its author published"
     return "", ""

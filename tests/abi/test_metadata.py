@@ -75,3 +75,10 @@ def test_which_policies_may_be_loaded(change: dict[str, Any], said: str):
             check_loadable(metadata)
     else:
         check_loadable(metadata)
+
+
+def test_a_rego_module_whose_metadata_does_not_say_so_is_told_what_it_lacks():
+    for section in (None, orjson.dumps(LEAST)):
+        with pytest.raises(BadMetadata, match="does not say executionMode opa or gatekeeper"):
+            check_loadable(parse(section), ["env"], ["opa_json_parse", "opa_eval_ctx_new"])
+    check_loadable(parse(orjson.dumps(LEAST | {"executionMode": "gatekeeper"})), ["env"], ["opa_json_parse"])

@@ -126,9 +126,19 @@ def read_module(path: Path) -> bytes:
     """A module's bytes. Raises ConfigError, BadModule."""
     content = documents.read(path)
     if content[:4] != binary.MAGIC:
-        hint = " (a text module? wat2wasm makes a binary of it)" if content.lstrip()[:1] == b"(" else ""
-        raise ConfigError(f"{path}: not a WebAssembly module: it does not begin with \\0asm{hint}")
+        raise ConfigError(f"{path}: not a WebAssembly module: it does not begin with \\0asm{_looks_like(content)}")
     return content
+
+
+def _looks_like(content: bytes) -> str:
+    """What a file may be that is no module, and what makes one of it; "" if nobody knows."""
+    if content.lstrip()[:1] == b"(":
+        return " (a text module? wat2wasm makes a binary of it)"
+    if content[:2] == b"\x1f\x8b":
+        return " (a bundle of OPA? `tar -xzf` takes /policy.wasm out of it)"
+    if re.search(rb"^package [\w.]+\s*$", content[:4096], re.MULTILINE):
+        return " (Rego? `opa build -t wasm -e policy/main` makes a bundle with a module of it)"
+    return ""
 
 
 def metadata_of(path: Path) -> Metadata:

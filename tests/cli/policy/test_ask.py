@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -275,6 +276,8 @@ def test_bad_settings_reject_with_what_the_policy_says(policy: Policy, tmp_path:
         (("-r", "{pod}", "absent.wasm"), "absent.wasm: no such file"),
         (("-r", "{pod}", "{pod}"), "holds no policy"),
         (("-r", "{pod}", "{text}"), "not a WebAssembly module"),
+        (("-r", "{pod}", "{rego}"), "`opa build -t wasm"),
+        (("-r", "{pod}", "{bundle}"), "a bundle of OPA"),
         (("-r", "{wat}", "{module}"), "not valid YAML"),
         (("-r", "{settings}", "{module}"), "neither an AdmissionReview"),
         (("-r", "{pod}", "--settings-json", "[1", "{module}"), "--settings-json: not valid YAML"),
@@ -290,6 +293,8 @@ def test_what_is_wrong_is_named(policy: Policy, tmp_path: Path, arguments: tuple
     files = {
         "pod": write(tmp_path / "pod.json", POD),
         "text": write(tmp_path / "text", "hello"),
+        "rego": write(tmp_path / "policy.rego", "# a policy\npackage policy.pods\n\nimport rego.v1\n"),
+        "bundle": write(tmp_path / "bundle.tar.gz", gzip.compress(b"a tar")),
         "wat": write(tmp_path / "bad.yaml", "a: ["),
         "settings": write(tmp_path / "settings.yaml", "a: 1"),
         "module": str(sample("pod-privileged")),
