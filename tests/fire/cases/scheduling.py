@@ -1,9 +1,11 @@
-"""Schedulers that are killed and stopped: two of them and one Lease, and one within each step of a binding."""
+"""Schedulers that are killed and stopped: two of them and one Lease, and one within each step of a binding. And plugins
+that never answer, beside a profile without them."""
 
 from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -11,7 +13,7 @@ import orjson
 from tests.cluster.api import Api
 from tests.cluster.differential import DISABLED_ADMISSION
 from tests.cluster.edged import wait_for
-from tests.cluster.scheduling import plugin, wat_module
+from tests.cluster.scheduling import plugin, pod, wat_module
 from tests.fire.context import Context, FireDaemon
 from tests.fire.pods import SPACE, add_nodes, add_pods, placement, wait_bound, wrong_bindings
 from tests.fire.rows import Row, Tally
@@ -141,7 +143,64 @@ def _stop_at(edged: FireDaemon, api: Api, tally: Tally, point: str, number: int,
     tally.check(not any(left.values()), f"stopped at {point}: pending {left}")
 
 
+# --- a profile that hangs beside another
+
+SPINNING = {
+    "prefilter": "i32", "filter": "i32", "score": "i64", "reserve": "i32", "permit": "i64", "bind": "i32",
+    "postbind": "",
+}  # fmt: skip
+QUICK_PODS = 5
+WITHIN_S = 20.0
+"""Two attempts of the profile that hangs take less, with room for a busy machine; one for each of its Pods takes far
+more."""
+
+
+def spinning(point: str) -> str:
+    result = f"(result {SPINNING[point]})" if SPINNING[point] else ""
+    value = f"({SPINNING[point]}.const 0)" if SPINNING[point] else ""
+    bind = '(func (export "bind") (result i32) (i32.const 5))' if point == "postbind" else ""
+    return f"""(module (memory (export "memory") 1 1) {bind}
+      (func (export "{point}") {result} (loop $on (br $on)) {value}))"""
+
+
+def hanging(context: Context, tally: Tally) -> None:
+    """At each point: many Pods of a profile whose guest never answers there, then some of another profile."""
+    many = context.scaled(200, 60)
+    with context.cluster(disable_admission=DISABLED_ADMISSION) as cluster:
+        api = cluster.api()
+        add_nodes(api, ("a", "b"), pods="1000", cpu="1000")
+        for point in SPINNING:
+            module = wat_module(spinning(point), context.folder / f"{point}.wasm")
+            points = [point, "bind"] if point == "postbind" else [point]
+            config = '[scheduler]\nnames = ["edged", "other"]\n'
+            config += plugin("hangs", module, points=points, profiles=["edged"])
+            add_pods(api, [f"{point}-{number}" for number in range(many)])
+            with context.edged(kubeconfig=cluster.kubeconfig, policies=(), toml=config):
+                quick = [f"{point}-quick-{number}" for number in range(QUICK_PODS)]
+                for name in quick:
+                    api.create(SPACE, pod(name, scheduler="other"))
+                tally.add_asked(QUICK_PODS)
+                _wait_for_these(api, tally, quick)
+            api.delete(SPACE, grace_period_s=0)
+
+
+def _wait_for_these(api: Api, tally: Tally, names: Sequence[str]) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        found = placement(api)
+        left = [name for name in names if not found[name]]
+        if not left or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    for name in left:
+        tally.add_late(f"{name} without a node after {WITHIN_S:.0f} s")
+
+
 ROWS = (
+    Row(
+        "hanging-profiles", "at each of seven points: 200 Pods whose plugin never answers, then 5 of another profile",
+        hanging, quick=True, timeout_s=600,
+    ),
     Row("two-schedulers", "660 Pods, the leader stopped for 40 s, killed ten times", two, quick=True, timeout_s=1500),
     Row("binding-stopped", "SIGSTOP for 40 s at each step of a binding", stopped_at_each_step, timeout_s=900),
 )
