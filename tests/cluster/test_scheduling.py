@@ -178,6 +178,32 @@ def test_host_ports_are_used_once_per_node(scene: Scene, plain: Daemon) -> None:
     scene.wait_bound("p2")
 
 
+def test_sidecars_on_the_hosts_network_have_their_ports_alone(scene: Scene, plain: Daemon) -> None:
+    """The API server says which ports of the host they have; kubelets would start both, and one would never run."""
+    sidecar = {"name": "s", "image": "s:1", "restartPolicy": "Always", "ports": [{"containerPort": 8081}]}
+    scene.apply(node("a"), node("b"))
+    scene.apply(*(pod(f"p{i}", hostNetwork=True, initContainers=[sidecar]) for i in range(2)))
+    assert sorted(scene.wait_bound().values()) == ["a", "b"]
+    scene.apply(pod("p2", ports=[8081]))
+    said = "2 node(s) didn't have free ports for the requested pod ports."
+    scene.wait_rejected("p2", f"0/2 nodes are available: {said}")
+
+
+def test_the_label_of_a_namespace_brings_pods_back(scene: Scene, plain: Daemon) -> None:
+    term = {
+        "topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "web"}},
+        "namespaceSelector": {"matchLabels": {"team": scene.namespace}},
+    }  # fmt: skip
+    near = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    scene.apply(node("a"), node("b"))
+    scene.apply(pod("web", labels={"app": "web"}))
+    web = scene.wait_bound("web")["web"]
+    scene.apply(pod("near", affinity=near))
+    scene.wait_rejected("near", "0/2 nodes are available: 2 node(s) didn't match pod affinity rules.")
+    scene.kubectl("label", "namespace", scene.namespace, f"team={scene.namespace}")
+    assert scene.wait_bound("near")["near"] == web  # long before the flush of five minutes
+
+
 def test_gates_hold_a_pod_back(scene: Scene, plain: Daemon) -> None:
     scene.apply(node("a"))
     scene.apply(pod("gated", schedulingGates=[{"name": "example.com/wait"}]), pod("free"))
