@@ -18,6 +18,7 @@ from random import Random
 
 import pytest
 
+from edged.scheduling.core.cycle import evaluate
 from edged.scheduling.core.what_if import preempt
 from tests.cluster.cluster import Cluster
 from tests.cluster.differential import DISABLED_ADMISSION, RealScheduler, _ends_cycle, _key, interpret
@@ -51,8 +52,9 @@ class Case:
     theirs: Outcome
 
 
-def make_case(seed: int) -> tuple[State, list[Object]]:
-    """A state in which the incoming Pod often fits nowhere, and its budgets."""
+def make_case(seed: int, *, shared: bool = False) -> tuple[State, list[Object]]:
+    """A state in which the incoming Pod often fits nowhere, and its budgets. `shared`: what is for one Pod may have
+    several holders."""
     random = Random(seed)
     features = Features(
         spread=seed % 2 == 1, pod_affinity=seed % 3 == 1, priorities=True,
@@ -69,7 +71,8 @@ def make_case(seed: int) -> tuple[State, list[Object]]:
         pod.setdefault("status", {"phase": "Running"})["startTime"] = started
         if pod["status"]["phase"] == "Running" and pod["spec"]["nodeName"] in held:
             held[pod["spec"]["nodeName"]] += 1
-    _one_holder_each(assigned, state.others)
+    if not shared:
+        _one_holder_each(assigned, state.others)
     nodes = copy.deepcopy(state.nodes)
     for node in nodes if not features.volumes else ():  # else volumes are seldom what decides
         if random.random() < 0.7:
@@ -225,6 +228,28 @@ def cases(kube_programs: object) -> Iterator[list[Case]]:
         PreemptingScheduler(cluster, (PROFILE,)) as scheduler,
     ):
         yield [scheduler.preemption(*make_case(seed)) for seed in range(SEEDS)]
+
+
+def test_no_victim_goes_in_vain_and_none_could_stay() -> None:
+    """Without the victims the Pod fits where it is nominated to; with any of them it does not."""
+    preempted = 0
+    for seed in range(2 * SEEDS):
+        state, budgets = make_case(seed, shared=True)
+        for number, pod in enumerate((*state.assigned, *state.waiting)):
+            pod["metadata"]["uid"] = f"uid-{number}"
+        pods, objects = [*state.assigned, *state.waiting], (*SPACES, *state.others)
+        _, result, candidate = preempt(
+            None, state.nodes, pods, state.incoming, budgets=budgets, objects=objects, choose=lambda count: 0
+        )
+        if candidate is None:
+            continue
+        preempted += 1
+        victims = {victim.uid for victim in candidate.victims}
+        for spared in (None, *victims):
+            left = [pod for pod in pods if pod["metadata"]["uid"] not in victims - {spared}]
+            after = evaluate(None, state.nodes, left, state.incoming, objects=objects)
+            assert (result.nominated_node in after.feasible_names()) == (spared is None), (seed, spared)
+    assert preempted > SEEDS / 5
 
 
 @pytest.mark.kube
