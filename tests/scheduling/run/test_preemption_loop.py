@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import trio
 
 from edged.kube.client import ApiError, NoAnswer
@@ -192,6 +193,34 @@ def test_a_last_victim_that_ends_while_others_are_being_evicted():
         assert world.writes.bound == {"default/p": "a"}
 
     play(world, script)
+
+
+@pytest.mark.parametrize("seen_after_s", [0.0, 1.0, 2.0, 3.0, 9.0])
+def test_a_victim_that_is_evicted_again_before_its_end_is_seen(seen_after_s):
+    """The watch is slow, something else wakes the Pod, and the second eviction finds that the victim is gone."""
+    pods = [running("low"), running("other", priority=20), pod("p", requests={"cpu": "1"}, priority=10)]
+    world = World([node("a", cpu="2")], pods)
+    evicted = []
+
+    async def script():
+        async def delete(pod_key, uid):
+            evicted.append(str(pod_key))
+            if len(evicted) > 1:
+                await trio.sleep(2)
+                raise ApiError(404, "NotFound", "gone")
+
+        world.writes.delete = delete
+        await trio.sleep(0.5)
+        assert evicted == ["default/low"]
+        world.pods.put(running("other", priority=20, cpu="500m"))
+        await trio.sleep(seen_after_s)
+        world.pods.remove(key("low"))
+        await trio.sleep(20)
+        assert world.writes.bound == {"default/p": "a"}
+
+    play(world, script)
+    assert set(evicted) == {"default/low"}
+    assert len(evicted) > 1 or seen_after_s < 2
 
 
 def test_room_that_was_promised_to_a_pod_which_went_elsewhere_is_told_of():
