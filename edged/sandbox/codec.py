@@ -5,6 +5,7 @@ Pure. `decode` and `read` read, `check_fields` compares with the kind's shape an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.go_types import Shape
 from edged.sandbox.request import Request
 from edged.sandbox.resources import Resource
-from edged.yaml_text import DuplicateKeys
+from edged.yaml_text import DuplicateKeys, YamlError
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -51,17 +52,73 @@ def read(cluster: Cluster, request: Request, kind: str) -> Body:
 
 
 def read_text(body: bytes, kind: str, *, yaml: bool = False) -> Body:
-    """JSON or YAML text -> one object."""
-    found: tuple[str, ...] = ()
+    """JSON or YAML text -> one object; null stands for an empty one."""
     try:
-        value = yaml_text.load(body, strict=True) if yaml else loads_repeated(body)
-    except DuplicateKeys as error:
-        value, found = error.value, (yaml_problem(error),)
+        read = _read_yaml(body) if yaml else Body(loads_repeated(_valid(body)))
+    except YamlError as error:
+        raise _unrecognized(kind, _yaml_error(error), body) from error
     except ValueError as error:
-        raise _unrecognized(kind, f"json parse error: {error}") from error
-    if not isinstance(value, dict):
-        raise _unrecognized(kind, "json parse error: json: cannot unmarshal into Go value of type struct")
-    return Body(value, found)
+        raise _unrecognized(kind, f"{_NO_VERSION}{_json_error(error)}", body) from error
+    if (wrong := _no_object(read.value, _TYPE_META)) or (wrong := _no_kind(read.value)):
+        raise _unrecognized(kind, _NO_VERSION + wrong, body)
+    return Body(read.value or {}, read.found)
+
+
+def _valid(body: bytes) -> bytes:
+    """Each byte that is not of UTF-8 becomes U+FFFD, as in Go's strings of JSON."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return re.sub("[\udc80-\udcff]", "\ufffd", body.decode(errors="surrogateescape")).encode()
+    return body
+
+
+def read_applied(body: bytes) -> Body:
+    """The YAML of a server-side apply -> one object."""
+    try:
+        read = _read_yaml(body)
+    except YamlError as error:
+        is_json = body.lstrip().startswith(b"{")
+        doing = "decoding patch: error converting YAML to JSON" if is_json else "encoding patch"
+        raise bad_request(f"error {doing}: {_yaml_error(error)}") from error
+    if wrong := _no_object(read.value, "map[string]interface {}"):
+        raise bad_request(f"error decoding patch: error unmarshaling JSON: while decoding JSON: {wrong}")
+    return Body(read.value or {}, read.found)
+
+
+def _read_yaml(body: bytes) -> Body:
+    try:
+        return Body(yaml_text.load(body, strict=True))
+    except DuplicateKeys as error:
+        return Body(error.value, (yaml_problem(error),))
+
+
+_NO_VERSION = "couldn't get version/kind; json parse error: "
+_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+
+
+def _no_object(value: object, go_type: str) -> str:
+    """What Go's decoder says of a value that is no object; empty for one, and for null."""
+    if value is None or isinstance(value, dict):
+        return ""
+    return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type {go_type}"
+
+
+def _no_kind(value: Object | None) -> str:
+    for name in ("apiVersion", "kind"):
+        found = (value or {}).get(name)
+        if not isinstance(found, str | None):
+            return f"json: cannot unmarshal {_JSON_NAMES[type(found)]} into Go struct field .{name} of type string"
+    return ""
+
+
+def _yaml_error(error: YamlError) -> str:
+    return f"yaml: {str(error).removeprefix('not valid YAML: ')}"
+
+
+def _json_error(error: ValueError) -> str:
+    ended = str(error).startswith(("unexpected end of data", "Input is a zero-length"))
+    return "unexpected end of JSON input" if ended else str(error)
 
 
 def yaml_problem(error: DuplicateKeys) -> str:
@@ -73,9 +130,17 @@ def yaml_problem(error: DuplicateKeys) -> str:
 _YAML_PROBLEM = "yaml: unmarshal errors:"
 
 
-def _unrecognized(kind: str, why: str) -> ApiStatus:
-    message = f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; {why}"
-    return bad_request(message)
+def _unrecognized(kind: str, why: str, body: bytes) -> ApiStatus:
+    return bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_begin_of(body)})")
+
+
+def _begin_of(body: bytes) -> str:
+    """The begin of a body, as error texts show it: as text only if it may be JSON."""
+    if not body:
+        return "<empty>"
+    begin = body[:30]
+    shown = begin.decode(errors="replace") if body.startswith(b"{") else begin.hex()
+    return shown if len(body) == len(begin) else f"{shown} ..."
 
 
 def check_kind(resource: Resource, obj: Object) -> None:
@@ -109,7 +174,7 @@ def check_fields(resource: Resource, obj: Object, found: list[str]) -> Object:
         once: Object = plain(obj)
         return once
     try:
-        pruned: Object = _checked(obj, resource.shape, "", found, resource.kind)
+        pruned: Object = _checked(obj, resource.shape, _At("", "", resource.kind), found)
     except _Mistyped as error:
         raise cannot_handle(resource, str(error)) from None
     return pruned
@@ -164,47 +229,69 @@ class _Mistyped(Exception):
     """A value of the wrong JSON type."""
 
 
-def _checked(value: object, shape: Shape, path: str, found: list[str], owner: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where a value stands: `path` names it for strict errors; `field` has the fields of structs alone, for errors of
+    type, in the struct `owner`."""
+
+    path: str
+    field: str
+    owner: str
+
+    def key(self, name: str) -> _At:
+        return _At(self.below(name), self.field, self.owner)
+
+    def below(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def struct_field(self, name: str, owner: str) -> _At:
+        return _At(self.below(name), f"{self.field}.{name}" if self.field else name, owner)
+
+    def item(self, index: int) -> _At:
+        return _At(f"{self.path}[{index}]", self.field, self.owner)
+
+
+def _checked(value: object, shape: Shape, at: _At, found: list[str]) -> Any:
     if value is None:
         return None
     if shape.kind == "struct":
-        return _checked_struct(_of_type(value, dict, shape, path, owner), shape, path, found)
+        return _checked_struct(_of_type(value, dict, shape, at), shape, at, found)
     if shape.kind == "map":
-        return _checked_map(_of_type(value, dict, shape, path, owner), shape, path, found, owner)
+        return _checked_map(_of_type(value, dict, shape, at), shape, at, found)
     if shape.kind == "list":
-        items = enumerate(_of_type(value, list, shape, path, owner))
-        return [_checked(v, shape.element, f"{path}[{i}]", found, owner) for i, v in items]
+        items = enumerate(_of_type(value, list, shape, at))
+        return [_checked(item, shape.element, at.item(index), found) for index, item in items]
     if shape.kind == "scalar":
-        _check_scalar(value, shape, path, owner)
+        _check_scalar(value, shape, at)
     return plain(value) if isinstance(value, dict | list) else value
 
 
-def _checked_struct(value: Object, shape: Shape, path: str, found: list[str]) -> Object:
+def _checked_struct(value: Object, shape: Shape, at: _At, found: list[str]) -> Object:
     """A key that is there more than once: what its values say is joined, as Go's decoder fills in one value twice."""
     children, seen = shape.children(), set[str]()
     result: Object = {}
     owner = shape.go_type.rpartition(".")[2]
     for key, item in pairs_of(value):
-        where = f"{path}.{key}" if path else key
         if key not in children:
-            found.append(f"unknown field {dumps(where).decode()}")
+            found.append(f"unknown field {dumps(at.below(key)).decode()}")
             continue
+        inner = at.struct_field(key, owner)
         if key in seen:
-            found.append(_repeated(where))
-        checked = _checked(item, children[key], where, found, owner)
+            found.append(_repeated(inner.path))
+        checked = _checked(item, children[key], inner, found)
         if checked is not None or key == "creationTimestamp":
             result[key] = _joined(result[key], checked, children[key]) if key in result else checked
         seen.add(key)
     return result
 
 
-def _checked_map(value: Object, shape: Shape, path: str, found: list[str], owner: str) -> Object:
+def _checked_map(value: Object, shape: Shape, at: _At, found: list[str]) -> Object:
     result: Object = {}
     for key, item in pairs_of(value):
-        where = f"{path}.{key}" if path else key
+        inner = at.key(key)
         if key in result:
-            found.append(_repeated(where))
-        result[key] = _checked(item, shape.element, where, found, owner)
+            found.append(_repeated(inner.path))
+        result[key] = _checked(item, shape.element, inner, found)
     return result
 
 
@@ -230,22 +317,20 @@ _EXPECTED: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _of_type(value: object, json_type: type, shape: Shape, path: str, owner: str) -> Any:
+def _of_type(value: object, json_type: type, shape: Shape, at: _At) -> Any:
     if not isinstance(value, json_type):
-        raise _mistyped(value, shape, path, owner)
+        raise _mistyped(value, shape, at)
     return value
 
 
-def _check_scalar(value: object, shape: Shape, path: str, owner: str) -> None:
+def _check_scalar(value: object, shape: Shape, at: _At) -> None:
     expected = _EXPECTED[shape.go_type]
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
-        raise _mistyped(value, shape, path, owner)
+        raise _mistyped(value, shape, at)
 
 
-def _mistyped(value: object, shape: Shape, path: str, owner: str) -> _Mistyped:
+def _mistyped(value: object, shape: Shape, at: _At) -> _Mistyped:
     go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time"}.get(shape.go_type, shape.go_type)
-    go_type = go_type.replace("{}", "map[string]")
+    go_type = go_type.replace("{}", "map[string]").replace("core/", "").replace("meta/", "")
     json_name = _JSON_NAMES.get(type(value), "value")
-    field = path.replace("[", ".").replace("]", "")
-    field = ".".join(part for part in field.split(".") if not part.isdigit())
-    return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {owner}.{field} of type {go_type}")
+    return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {at.owner}.{at.field} of type {go_type}")

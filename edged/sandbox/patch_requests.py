@@ -92,7 +92,7 @@ class Patcher:
         if not manager:
             why = "Required value: is required for apply patch"
             raise invalid_options("PatchOptions", [Cause("fieldManager", why, "FieldValueRequired")])
-        read = codec.read_text(request.body, resource.kind, yaml=True)
+        read = codec.read_applied(request.body)
         body, warnings = read.value, self._repeated_in_apply(read, request)
         if not body.get("kind") or not body.get("apiVersion"):
             raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")

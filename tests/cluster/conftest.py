@@ -10,7 +10,10 @@ import pytest
 
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.cluster.differential import DISABLED_ADMISSION, RealScheduler
+from tests.cluster.raw import Client
 from tests.cluster.scheduling import Scene, Server
+
+_raw_names = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,22 @@ def real_scheduler(kube_programs: dict[str, Path]) -> Iterator[RealScheduler]:
 def scene(api_server: Server, request: pytest.FixtureRequest) -> Iterator[Scene]:
     """A namespace and all Nodes, on edged's own API server and on the real one; cleaned up afterwards."""
     yield from _scene(api_server, request)
+
+
+@pytest.fixture
+def call(api_server: Server) -> Iterator[Client]:
+    """Raw requests to edged's own API server and to the real one."""
+    client = Client(api_server)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def maps(call: Client) -> str:
+    """The path of the ConfigMaps of a namespace of its own, for `call`."""
+    name = f"raw-{next(_raw_names)}"
+    call.kubectl("create", "namespace", name)
+    return f"/api/v1/namespaces/{name}/configmaps"
 
 
 @pytest.fixture

@@ -2,74 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
-import re
-import ssl
-from collections.abc import Iterator
-from itertools import count
-from typing import Any
-from urllib.parse import urlsplit
-
-import orjson
 import pytest
 
-from tests.cluster.scheduling import Server
-
-_names = count(1)
-JSON, YAML = "application/json", "application/yaml"
-MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
-STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
-
-
-class Client:
-    """Raw requests: a status, the warnings, and the object."""
-
-    def __init__(self, server: Server) -> None:
-        self.kubectl = server.kubectl
-        config = orjson.loads(server.kubectl("config", "view", "--raw", "--flatten", "-o", "json").stdout)
-        cluster, user = config["clusters"][0]["cluster"], (config["users"] or [{"user": {}}])[0]["user"]
-        address = urlsplit(cluster["server"])
-        host, port = str(address.hostname), address.port
-        self._connection = http.client.HTTPConnection(host, port, timeout=60)
-        if address.scheme == "https":
-            authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-            context = ssl.create_default_context(cadata=authority)
-            self._connection = http.client.HTTPSConnection(host, port, timeout=60, context=context)
-        self._headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
-
-    def __call__(self, method: str, path: str, text: str | bytes, kind: str) -> tuple[int, list[str], Any]:
-        content = text.encode() if isinstance(text, str) else text
-        self._connection.request(method, path, body=content, headers={**self._headers, "Content-Type": kind})
-        answer = self._connection.getresponse()
-        said = [warning_text(value) for name, value in answer.getheaders() if name.lower() == "warning"]
-        return answer.status, said, orjson.loads(answer.read())
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def warning_text(header: str) -> str:
-    """`299 - "text"` -> text"""
-    match = re.fullmatch(r'299 - "(.*)"', header, re.DOTALL)
-    assert match is not None, header
-    return re.sub(r"\\(.)", r"\1", match[1])
-
-
-@pytest.fixture
-def call(api_server: Server) -> Iterator[Client]:
-    client = Client(api_server)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def maps(call: Client) -> str:
-    """The path of the ConfigMaps of a namespace of its own."""
-    name = f"repeated-{next(_names)}"
-    call.kubectl("create", "namespace", name)
-    return f"/api/v1/namespaces/{name}/configmaps"
-
+from tests.cluster.raw import APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, YAML, Client
 
 TWICE = """{"metadata": {"name": "a"}, "data": {"k": "1", "k": "2"}, "dataa": 1, "dataa": 2,
  "metadata": {"labels": {"x": "y"}}, "data": {"l": "3"}}"""
@@ -168,10 +103,3 @@ def test_what_is_applied(call: Client, maps: str) -> None:
     code, said, made = call("PATCH", f"{maps}/a?fieldManager=m", text, APPLY)
     assert (code, said, made["data"]) == (201, ['line 6: key "k" already set in map'], {"k": "2"})
     assert call("PATCH", f"{maps}/a?fieldManager=m&fieldValidation=Ignore", text, APPLY)[:2] == (200, [])
-
-
-@pytest.mark.parametrize("text", ['{"a": "\\/"}', '{"a": "\\ud83d\\ude00"}', "a: .inf", "~: 1", "a: &b [*b]"])
-def test_json_that_is_no_yaml(call: Client, maps: str, text: str) -> None:
-    """A body that is said to be YAML is read as YAML, though it may be JSON."""
-    assert call("POST", maps, text, YAML)[0] == 400
-    assert call("PATCH", f"{maps}/a?fieldManager=m", text, APPLY)[0] == 400

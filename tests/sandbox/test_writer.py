@@ -44,7 +44,7 @@ def test_create_fills_metadata():
         (CM, pod("a"), 400, 'Pod in version "v1" cannot be handled as a ConfigMap: converting (v1.Pod) to '
          "(core.ConfigMap): unknown conversion"),
         (CM, b"{", 400, "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; "
-         "json parse error: unexpected end of data: line 1 column 2 (char 1)"),
+         "json parse error: unexpected end of JSON input ({)"),
         (f"{CM}?fieldValidation=Strict", {"metadata": {"name": "a"}, "dataa": {}, "spec": {}}, 400,
          'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field "dataa", '
          'unknown field "spec"'),
