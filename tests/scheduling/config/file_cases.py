@@ -137,3 +137,29 @@ CASES: Final = (
     (_args("PodTopologySpread", "{defaultingType: List, defaultConstraints: [{}]}"),
      f"{_ARGS}.defaultConstraints[0].maxSkew: must be a number above 0"),
 )  # fmt: skip
+
+JSON: Final = '{"apiVersion":"kubescheduler.config.k8s.io/v1","kind":"KubeSchedulerConfiguration"'
+TEXTS: Final[tuple[str, ...]] = (
+    "", "# nothing", "---", "null", "[]", "5", "{}", "\ufeff" + HEADER, HEADER.replace("\n",
+    "\r\n"), HEADER + "\tfoo: 1",
+    HEADER + "---\nfoo: 1\n", HEADER + "...\nfoo: 1\n", "---\n---\n" + HEADER, "# a\n---\n" + HEADER,
+    *(HEADER + f"parallelism: {value}" for value in (
+        "0x10", "010", "1_000", "+5", "0o17", "5.", "1e1", "~", "!!str 5", "!!int '5'", "1:30", ".inf", "'5",
+    "5\n  x: y",
+    )),
+    *(HEADER + f"enableProfiling: {value}" for value in ("yes", "on", "y", "'true'", "TRUE", "tRUE")),
+    *(HEADER + f"profiles: [{{schedulerName: {value}}}]" for value in (
+        "123", "yes", "2001-01-01", "~", "=", "52:54:00",
+    )),
+    HEADER + "profiles: [{<<: {schedulerName: a}}]",
+    HEADER + "profiles: [&p {schedulerName: a}, {<<: *p, schedulerName: b}]",
+    HEADER + "leaderElection: &a {leaderElect: false}", HEADER + "1: 2", HEADER + "? {a: b}\n: c",
+    HEADER + "profiles: [{pluginConfig: [{name: NodeAffinity, args: {addedAffinity: {}, addedAffinity: {}}}]}]",
+    HEADER + "profiles: [{pluginConfig: [{name: Foo, args: {a: 1, a: 2}}]}]", HEADER + "metadata: {name: x}",
+    JSON + "}", "  " + JSON + "}", JSON + ',"parallelism":5e1}', JSON + ',"parallelism":50.0}', JSON + '} {"a":1}',
+    JSON + ',"parallelism":5,"parallelism":6}', JSON + ",}", JSON + ',"Parallelism":5}', "{" + HEADER.replace("\n",
+    ",") + "}",
+    *HEADER.splitlines(), HEADER.replace("v1", "v1beta2"), HEADER.lower(), HEADER.replace("v1", "'v1 '"),
+    HEADER.replace("KubeSchedulerConfiguration", "NodeAffinityArgs"), "apiVersion: v1\nkind: ConfigMap\n",
+)  # fmt: skip
+"""Whole files. test_kube_scheduler.py asks whether they are taken."""

@@ -15,7 +15,7 @@ from edged.scheduling.core.known_plugins import PLUGIN_POINTS, POINT_NAMES
 from edged.scheduling.core.point_plan import plan
 from tests.cluster.scheduler_reference import Refused, SchedulerReference
 from tests.fuzzing import EXAMPLES
-from tests.scheduling.config.file_cases import CASES, HEADER
+from tests.scheduling.config.file_cases import CASES, HEADER, TEXTS
 from tests.scheduling.config.variations import document
 
 pytestmark = pytest.mark.toolchains("go")
@@ -35,7 +35,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SchedulerRef
 
 def read(text: str) -> SchedulerFile | str:
     try:
-        return parse(yaml_text.load(text, strict=True))
+        return parse(yaml_text.load_configuration(text))
     except EdgedError as error:
         return str(error)
 
@@ -71,6 +71,11 @@ def compared(reference: SchedulerReference, text: str) -> bool:
 @pytest.mark.parametrize(("text", "problem"), CASES)
 def test_written_files(reference, text, problem):
     assert compared(reference, HEADER + text) == (not problem)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_whole_files(reference, text):
+    compared(reference, text)
 
 
 def test_files_by_chance(reference):

@@ -88,7 +88,7 @@ def test_errors_of_the_document(text, problem):
 @pytest.mark.parametrize(("text", "problem"), CASES)
 def test_files_are_taken_or_the_place_is_named(text, problem):
     try:
-        parse(yaml_text.load(HEADER + text, strict=True))
+        parse(yaml_text.load_configuration(HEADER + text))
     except EdgedError as error:
         assert problem and str(error).startswith(problem)
     else:
