@@ -156,6 +156,12 @@ CASES: dict[str, Case] = {
          *local_storage("a", "0815", "5Gi"), pod("full", "a", containers=asks(cpu=2)),
          claim("d", storage="4Gi", storageClassName="disk"), claim("e", storage="6Gi", storageClassName="disk")],
         [pod("p", volumes=using("d"), containers=asks(cpu=1)), pod("q", volumes=using("e"))], clone="a"),
+    "Pods of a Deployment are spread by default": Case(
+        [node("small", 2), node("large", 64)],
+        [workload("Deployment", "web", {"containers": asks(cpu="100m")}, replicas=4)]),
+    "Pods of a ReplicaSet are spread by default": Case(
+        [node("small", 2), node("large", 64)],
+        [workload("ReplicaSet", "web", {"containers": asks(cpu="100m")}, replicas=3)]),
     "a namespace by its name": Case(
         [node("a"), node("b", 2), pod("old", "a", {"app": "w"})],
         [pod("p", affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term(

@@ -27,7 +27,7 @@ from tests.cluster.cluster import NO_SERVICE_ACCOUNTS, Cluster, KubeScheduler
 from tests.cluster.differential import collection
 from tests.cluster.scheduling import condition
 from tests.cluster.simulation_cases import CASES, SPACE, Case
-from tests.kube.defaults.pods import Object
+from tests.kube.defaults.pods import Object, container
 
 DISABLED = (*NO_SERVICE_ACCOUNTS, "TaintNodesByCondition", "StorageObjectInUseProtection")
 """Controllers that undo what the last two do are not there."""
@@ -35,8 +35,8 @@ SELECTED = "volume.kubernetes.io/selected-node"
 WITHIN_S = 60.0
 OF_CASES = (
     "api/v1/nodes", "api/v1/namespaces/{space}/pods", "api/v1/namespaces/{space}/persistentvolumeclaims",
-    "api/v1/namespaces/{space}/limitranges", "apis/storage.k8s.io/v1/storageclasses",
-    "apis/storage.k8s.io/v1/csinodes", "apis/storage.k8s.io/v1/csidrivers",
+    "api/v1/namespaces/{space}/limitranges", "apis/apps/v1/namespaces/{space}/replicasets",
+    "apis/storage.k8s.io/v1/storageclasses", "apis/storage.k8s.io/v1/csinodes", "apis/storage.k8s.io/v1/csidrivers",
     "apis/storage.k8s.io/v1/namespaces/{space}/csistoragecapacities", "apis/node.k8s.io/v1/runtimeclasses",
 )  # fmt: skip
 
@@ -44,22 +44,24 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def api(kube_programs: dict[str, Path]) -> Iterator[Api]:
-    with Cluster(disable_admission=DISABLED) as cluster, KubeScheduler(cluster, verbosity=2):
+def cluster(kube_programs: dict[str, Path]) -> Iterator[Cluster]:
+    with Cluster(disable_admission=DISABLED) as cluster:
         api = cluster.api()
         api.create("/api/v1/namespaces", {"metadata": {"name": SPACE}})
-        yield api
         api.close()
+        yield cluster
 
 
 @pytest.fixture
-def empty(api: Api) -> Iterator[Api]:
-    yield api
+def empty(cluster: Cluster) -> Iterator[Cluster]:
+    yield cluster
+    api = cluster.api()
     for path in OF_CASES:
         api.delete("/" + path.format(space=SPACE), grace_period_s=0)
     for found in api.get("/apis/scheduling.k8s.io/v1/priorityclasses")["items"]:
         if not found["metadata"]["name"].startswith("system-"):
             api.delete(f"/apis/scheduling.k8s.io/v1/priorityclasses/{found['metadata']['name']}")
+    api.close()
 
 
 # --- edged's side
@@ -99,23 +101,36 @@ def to_create(case: Case, state: ClusterState) -> list[Object]:
         known = {obj["metadata"]["name"] for obj in objects if obj["kind"] == kind}
         new = [obj for key, obj in state.of(kind).items() if key.name not in known]
         objects += [{"apiVersion": versions[kind], "kind": kind, **obj} for obj in new]
-    return sorted(objects, key=lambda obj: (obj["kind"] == "Pod", owner(obj)[0] == "Pod"))
+    objects += [with_template(obj) for obj in state.of("ReplicaSet").values()]
+    return sorted(objects, key=lambda obj: obj["kind"] == "Pod")
+
+
+def with_template(replica_set: Object) -> Object:
+    """What the simulation keeps of it selects Pods; the API server wants a template that makes such Pods."""
+    spec = replica_set["spec"]
+    template = {"metadata": {"labels": spec["selector"]["matchLabels"]}, "spec": {"containers": [container()]}}
+    return {"apiVersion": "apps/v1", "kind": "ReplicaSet", **replica_set, "spec": {**spec, "template": template}}
 
 
 # --- the real one
 
 
 def create(api: Api, objects: list[Object]) -> None:
-    """Pod after Pod: the next one comes when the last one has its place, or none."""
+    """What the scheduler finds when it starts."""
+    for obj in objects:
+        when_classes_are_known(api, obj)
+
+
+def create_pods(api: Api, objects: list[Object]) -> None:
+    """Pod after Pod: the next one comes when the last one has its place, or none. Then the claims that Pods own."""
     uids: dict[str, str] = {}
-    for obj in sorted(objects, key=lambda obj: owner(obj)[0] == "Pod"):
+    for obj in sorted(objects, key=lambda obj: obj["kind"] != "Pod"):
         for reference in obj["metadata"].get("ownerReferences") or ():
             reference["uid"] = uids.get(reference["name"], "0815")
         made = when_classes_are_known(api, obj)
         if obj["kind"] == "Pod":
             uids[obj["metadata"]["name"]] = made["metadata"]["uid"]
-            if not obj["spec"].get("nodeName") and not any("ephemeral" in v for v in obj["spec"].get("volumes", ())):
-                decided(api, obj["metadata"]["name"])
+            decided(api, obj["metadata"]["name"])
 
 
 def when_classes_are_known(api: Api, obj: Object) -> Object:
@@ -160,15 +175,25 @@ def observed(api: Api) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_pods_go_where_the_real_scheduler_puts_them(empty: Api, name: str) -> None:
-    case = CASES[name]
+def test_pods_go_where_the_real_scheduler_puts_them(empty: Cluster, name: str) -> None:
+    case, api = CASES[name], empty.api()
     expected, state = simulated(case)
     expected = {pod: in_their_words(told) for pod, told in expected.items()}
-    create(empty, copy.deepcopy(to_create(case, state)))
-    deadline = time.monotonic() + WITHIN_S
-    while (seen := observed(empty)) != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
+    objects = copy.deepcopy(to_create(case, state))
+    later = [obj for obj in objects if comes_later(obj)]
+    create(api, [obj for obj in objects if obj not in later])
+    with KubeScheduler(empty, verbosity=2):  # so it knows all of the picture from the start
+        create_pods(api, later)
+        deadline = time.monotonic() + WITHIN_S
+        while (seen := observed(api)) != expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+    api.close()
     assert seen == expected
+
+
+def comes_later(obj: Object) -> bool:
+    """Pods that are to be placed, and what belongs to them."""
+    return (obj["kind"] == "Pod" and not obj["spec"].get("nodeName")) or owner(obj)[0] == "Pod"
 
 
 def in_their_words(told: str) -> str:
