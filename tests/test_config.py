@@ -551,3 +551,12 @@ def test_a_bound_on_the_age_of_context(value: str, taken: float) -> None:
 def test_bounds_on_the_age_of_context_that_are_refused(value: str) -> None:
     with pytest.raises(ConfigError, match="context_max_age_s"):
         config.parse(f"[admission]\n{POLICY}context_max_age_s = {value}\n")
+
+
+def test_only_a_policy_that_may_mutate_is_asked_again() -> None:
+    again = 'reinvocation_policy = "IfNeeded"'
+    assert problems(f"[admission]\n{POLICY}{again}\n") == [
+        '5: [[admission.policy]] "p" reinvocation_policy: is of policies that change objects: set allowed_to_mutate'
+    ]
+    assert policy(f"{again}\nallowed_to_mutate = true").reinvocation_policy == "IfNeeded"
+    assert "one of" in problems(f'[admission]\n{POLICY}reinvocation_policy = "Always"\n')[0]

@@ -50,6 +50,7 @@ Mode = Literal["protect", "monitor"]
 FailurePolicy = Literal["Fail", "Ignore"]
 MatchPolicy = Literal["Equivalent", "Exact"]
 SideEffects = Literal["None", "NoneOnDryRun"]
+ReinvocationPolicy = Literal["Never", "IfNeeded"]
 Register = Literal["dynamic", "static", "none"]
 ClientAuth = Literal["auto", "require", "off"]
 AuditReports = Literal["auto", "policyreport", "openreports", "none"]
@@ -130,6 +131,7 @@ class PolicyConfig(GuestConfig, WebhookConfig):
 
     message: str = setting(text(), "")
     allowed_to_mutate: bool = setting(boolean, False)
+    reinvocation_policy: ReinvocationPolicy = setting(one_of(ReinvocationPolicy), "Never")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +217,8 @@ def check(admission: AdmissionConfig, engine: EngineConfig, reader: Reader) -> N
         at: Path = (*AT, "policy", index)
         _check_guest(policy, at, admission, engine, reader)
         _check_webhook_name(policy, at, admission, reader)
+        if policy.reinvocation_policy != "Never" and not policy.allowed_to_mutate:
+            reader.problem((*at, "reinvocation_policy"), "is of policies that change objects: set allowed_to_mutate")
     for index, group in enumerate(admission.group):
         at = (*AT, "group", index)
         _check_webhook_name(group, at, admission, reader)

@@ -6,6 +6,7 @@ real client's edits and a real server's watch.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from edged.wasm import binary, bindings
+from edged.wasm.compile import METADATA_SECTION
 from tests.cluster.edged import OBJECTS, Edged, Server, create, get, pod, policy, remove_objects, wait_for
 
 PODS = [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]
@@ -204,3 +207,62 @@ def test_a_policy_is_unregistered_before_its_route_goes(server: Server, edged: E
     assert seen == {True}
     edged.wait_registered()
     assert (registered(server), registered(server, MUTATING)) == ([], [])
+
+
+TWO = {
+    "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "two", "namespace": NAMESPACE},
+    "spec": {"containers": [{"name": "main", "image": "a:1"}, {"name": "sidecar", "image": "b:1"}]},
+}  # fmt: skip
+CONSTANT = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 1024) "{quoted}")
+  (func (export "_start")
+    (i32.store (i32.const 8) (i32.const 1024))
+    (i32.store (i32.const 12) (i32.const {length}))
+    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))))"""
+
+
+def adding_a_sidecar(folder: Path) -> dict[str, Any]:
+    """A policy that answers with that Pod, whatever it is asked. It is not registered by edged."""
+    text = json.dumps({"valid": True, "accepted": True, "mutated_object": TWO})
+    wasm = bindings.wat2wasm(CONSTANT.format(quoted=text.replace('"', '\\"'), length=len(text)))
+    metadata = {"executionMode": "wasi", "rules": [], "mutating": True}
+    path = folder / "sidecar.wasm"
+    path.write_bytes(binary.append_custom_section(wasm, METADATA_SECTION, json.dumps(metadata).encode()))
+    return {"name": "sidecar", "module": f"file://{path}", "allowed_to_mutate": True, "rules": []}
+
+
+def register_later(server: Server, url: str) -> None:
+    """The sidecar's webhook, as somebody else's: its object's name comes after edged's."""
+    found = get(server.kubectl, MUTATING, "edged")
+    assert found
+    (defaults,) = found["webhooks"]
+    hook = {**defaults, "name": "sidecar.example.org", "reinvocationPolicy": "Never"}
+    hook["clientConfig"] = {**defaults["clientConfig"], "url": url}
+    create(server.kubectl, {
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "z-sidecar"}, "webhooks": [hook],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(("again", "expected"), [("Never", [None, None]), ("IfNeeded", ["50m", "50m"])])
+def test_a_container_of_a_later_webhook_gets_its_defaults(
+    server: Server, tmp_path: Path, again: str, expected: list[str | None]
+) -> None:
+    first = {**DEFAULTS, "reinvocation_policy": again}
+    with Edged(kubeconfig=server.kubeconfig, policies=[first, adding_a_sidecar(tmp_path)]) as edged:
+        wait_for(lambda: edged.registration.get("policies") == ["defaults"], "registration")
+        register_later(server, f"https://127.0.0.1:{edged.port}/validate/sidecar")
+        try:
+            found = wait_for(lambda: with_sidecar(server), "a Pod with a sidecar")
+            requests = [each["resources"].get("requests", {}).get("cpu") for each in found["spec"]["containers"]]
+            assert requests == expected
+        finally:
+            server.kubectl("delete", MUTATING, "z-sidecar")
+
+
+def with_sidecar(server: Server) -> Any:
+    one = {**TWO, "spec": {"containers": TWO["spec"]["containers"][:1]}}  # type: ignore[index]
+    made = json.loads(create(server.kubectl, one, "--dry-run=server", "-o", "json").stdout)
+    return made if len(made["spec"]["containers"]) == 2 else None

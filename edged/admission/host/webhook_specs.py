@@ -28,6 +28,7 @@ def spec_of(
         failure_policy=config.failure_policy,
         match_policy=config.match_policy,
         side_effects=config.side_effects,
+        reinvocation_policy=config.reinvocation_policy if isinstance(config, PolicyConfig) else "Never",
         timeout_s=timeout_s,
         namespace_selector=config.namespace_selector,
         object_selector=config.object_selector,

@@ -80,6 +80,7 @@ def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
         modules = [spec.get("module")]
         table |= _module(spec, kind, granted, _timeout(spec, spec, limits))
         table["allowed_to_mutate"] = bool(spec.get("mutating"))
+        table["reinvocation_policy"] = _reinvocation(obj)
     problem = _problem(obj, server, modules, limits) or _take_deep_settings(table)
     return Converted(unique_name_of(obj), kind.is_group, table, problem)
 
@@ -167,10 +168,15 @@ def _common(obj: Object, spec: Mapping[str, Any], kind: Kind) -> Table:
     }
 
 
+def _reinvocation(obj: Object) -> str:
+    """What is wrong with it is the object's problem."""
+    value = validation.annotations_of(obj).get(validation.REINVOCATION)
+    return value if value in validation.REINVOCATION_POLICIES and (obj.get("spec") or {}).get("mutating") else "Never"
+
+
 def origin_of(obj: Object) -> Origin:
     """Which object a policy is of."""
-    metadata, spec = obj["metadata"], obj.get("spec") or {}
-    annotations = metadata.get("annotations") or {}
+    metadata, spec, annotations = obj["metadata"], obj.get("spec") or {}, obj["metadata"].get("annotations") or {}
     return Origin(
         kind=obj["kind"],
         namespace=metadata.get("namespace") or "",

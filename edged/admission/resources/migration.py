@@ -306,8 +306,9 @@ def _with_needed(table: dict[str, Any], needs: Needs, what: str, problems: list[
 
 _DEFAULTS = {
     "mode": "protect", "allowed_to_mutate": False, "settings": {}, "message": "", "context_aware": (),
-    "host_capabilities": (), "match_policy": "Equivalent", "side_effects": "None", "namespace_selector": {},
-    "object_selector": {}, "match_conditions": (), "background_audit": True, "failure_policy": "Fail",
+    "host_capabilities": (), "match_policy": "Equivalent", "side_effects": "None", "reinvocation_policy": "Never",
+    "namespace_selector": {}, "object_selector": {}, "match_conditions": (), "background_audit": True,
+    "failure_policy": "Fail",
 }  # fmt: skip
 
 

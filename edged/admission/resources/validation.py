@@ -26,6 +26,9 @@ RESERVED = {
     "let", "loop", "package", "namespace", "return", "var", "void", "while",
 }  # fmt: skip
 """Words that CEL keeps for itself: they cannot name a member of a group."""
+REINVOCATION = "edged.dev/reinvocation-policy"
+"""An annotation: Kubewarden's kinds have no field for it."""
+REINVOCATION_POLICIES = ("Never", "IfNeeded")
 SENSITIVE_GROUPS = {"wgpolicyk8s.io": ("policyreports",), "openreports.io": ("reports",)}
 
 
@@ -73,6 +76,7 @@ def validate(obj: Object, old: Object | None = None, cel: Mapping[str, str] | No
         *_selectors(spec),
         *_match_conditions(spec, cel or {}),
         *_timeouts(spec, kind),
+        *_reinvocation(obj, kind),
         *(_group(spec) if kind.is_group else _policy(spec)),
     ]
     if old is not None:
@@ -119,6 +123,24 @@ def _namespaced_rule(rule: Object, at: str) -> Iterator[Finding]:
         named = {each.split("/", 1)[0] for each in resources}
         if groups_named & {group} and named & {*names, "*"}:
             yield forbidden(f"{at}.resources", f"{names[0]} of {group} cannot be the target of a namespaced policy")
+
+
+def annotations_of(obj: Object) -> Mapping[str, Any]:
+    """{} where there are none that can be read."""
+    metadata = obj.get("metadata")
+    found = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _reinvocation(obj: Object, kind: Kind) -> Iterator[Finding]:
+    value, at = annotations_of(obj).get(REINVOCATION), f"metadata.annotations[{REINVOCATION}]"
+    if value is None:
+        return
+    if value not in REINVOCATION_POLICIES:
+        supported = ", ".join(f'"{each}"' for each in REINVOCATION_POLICIES)
+        yield Finding(at, f"Unsupported value: {value!r}: supported values: {supported}", "FieldValueNotSupported")
+    elif value != "Never" and (kind.is_group or not _spec(obj).get("mutating")):
+        yield forbidden(at, "only a policy that mutates can be asked again")
 
 
 def _texts(rule: Object, key: str) -> list[str]:

@@ -70,6 +70,7 @@ class WebhookSpec:
     failure_policy: str = "Fail"
     match_policy: str = "Equivalent"
     side_effects: str = "None"
+    reinvocation_policy: str = "Never"
     timeout_s: float = 2.0
     namespace_selector: Mapping[str, Any] = field(default_factory=dict)
     object_selector: Mapping[str, Any] = field(default_factory=dict)
@@ -206,7 +207,7 @@ def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
     if conditions:
         hook["matchConditions"] = conditions
     if spec.mutating:
-        hook["reinvocationPolicy"] = "Never"
+        hook["reinvocationPolicy"] = spec.reinvocation_policy
     return hook
 
 
@@ -295,7 +296,7 @@ def _time_problem(spec: WebhookSpec, target: Target) -> str:
 def _own_problem(spec: WebhookSpec, target: Target) -> str:
     """Of what the policy says itself, so that the message has its own places in it."""
     allowed = {"failure_policy": ("Fail", "Ignore"), "match_policy": ("Equivalent", "Exact"),
-               "side_effects": ("None", "NoneOnDryRun")}
+               "side_effects": ("None", "NoneOnDryRun"), "reinvocation_policy": ("Never", "IfNeeded")}
     for key, values in allowed.items():
         if (value := getattr(spec, key)) not in values:
             return f"{key} is {shown(value)}: expected {' or '.join(values)}"

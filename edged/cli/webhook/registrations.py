@@ -86,7 +86,8 @@ def _specs(
             mutating=policy.allowed_to_mutate and (metadata is None or metadata.mutating),
             monitor=policy.mode == "monitor",
             failure_policy=policy.failure_policy, match_policy=policy.match_policy,
-            side_effects=policy.side_effects, timeout_s=min(policy.timeout_s, config.engine.wall_timeout_s),
+            side_effects=policy.side_effects, reinvocation_policy=policy.reinvocation_policy,
+            timeout_s=min(policy.timeout_s, config.engine.wall_timeout_s),
             namespace_selector=policy.namespace_selector, object_selector=policy.object_selector,
             match_conditions=policy.match_conditions)
 

@@ -8,6 +8,7 @@ import pytest
 
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.webhook_specs import group_webhook
+from edged.admission.resources import validation
 from edged.admission.resources.conversion import Limits, common_patterns, convert
 from edged.admission.resources.kinds import KINDS, unique_name
 from edged.admission.rules import webhooks
@@ -33,6 +34,19 @@ def table(obj: dict[str, Any], owner: dict[str, Any] | None = None, limits: Limi
 )
 def test_unique_names(kind: str, namespace: str, name: str) -> None:
     assert unique_name(KINDS[kind], namespace, "x") == name
+
+
+@pytest.mark.parametrize(
+    ("annotations", "mutating", "expected"),
+    [
+        ({}, True, "Never"), ({validation.REINVOCATION: "IfNeeded"}, True, "IfNeeded"),
+        ({validation.REINVOCATION: "IfNeeded"}, False, "Never"), ({validation.REINVOCATION: "Often"}, True, "Never"),
+    ],
+)  # fmt: skip
+def test_an_annotation_says_whether_a_policy_is_asked_again(annotations: Any, mutating: bool, expected: str) -> None:
+    obj = policy(mutating=mutating)
+    obj["metadata"]["annotations"] = annotations
+    assert PolicyConfig(**convert(obj, None, Limits()).table).reinvocation_policy == expected
 
 
 def test_a_cluster_policy_becomes_a_policy() -> None:

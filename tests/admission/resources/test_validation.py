@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edged.admission.resources.validation import RESERVED, expressions, validate, warnings
+from edged.admission.resources.validation import REINVOCATION, RESERVED, expressions, validate, warnings
 from tests.admission.resources.objects import MODULE, PODS, group, namespaced, policy, resource, server
 
 
@@ -45,6 +45,21 @@ def test_good_objects(obj: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_policies(spec: dict[str, Any], expected: str) -> None:
     assert said(policy(**spec)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("obj", "value", "expected"),
+    [
+        (policy(mutating=True), "IfNeeded", []),
+        (policy(), "Never", []),
+        (policy(mutating=True), "Often", ['Unsupported value: \'Often\': supported values: "Never", "IfNeeded"']),
+        (policy(), "IfNeeded", ["Forbidden: only a policy that mutates can be asked again"]),
+        (group(), "IfNeeded", ["Forbidden: only a policy that mutates can be asked again"]),
+    ],
+)
+def test_the_annotation_about_reinvocation(obj: dict[str, Any], value: str, expected: list[str]) -> None:
+    obj["metadata"]["annotations"] = {REINVOCATION: value}
+    assert said(obj) == [f"metadata.annotations[{REINVOCATION}]: {each}" for each in expected]
 
 
 def test_too_many_conditions() -> None:

@@ -105,6 +105,13 @@ def test_a_namespaced_policy_sees_its_namespace_only():
     assert found["rules"][0]["scope"] == "Namespaced"
 
 
+@pytest.mark.parametrize("reinvocation", ["Never", "IfNeeded"])
+def test_only_a_mutating_webhook_is_asked_again(reinvocation):
+    spec = replace(SPEC, reinvocation_policy=reinvocation)
+    assert hook(replace(spec, mutating=True))["reinvocationPolicy"] == reinvocation
+    assert "reinvocationPolicy" not in hook(spec)
+
+
 @pytest.mark.parametrize(("change", "complaint"), [
     ({"name": "Upper"}, "DNS name"),
     ({"name": "a/b"}, "DNS name"),
@@ -112,6 +119,7 @@ def test_a_namespaced_policy_sees_its_namespace_only():
     ({"timeout_s": 3.0}, "from 4 to 30"),
     ({"failure_policy": "Maybe"}, "failure_policy"),
     ({"side_effects": "Some"}, "side_effects"),
+    ({"reinvocation_policy": "Always"}, "reinvocation_policy"),
     ({"match_conditions": [{"name": str(i), "expression": "true"} for i in range(64)]}, "63"),
     ({"rules": [{**PODS, "apiVersions": []}]}, "rules[0]: apiVersions"),
     ({"rules": [PODS, {**PODS, "resources": [""]}]}, "rules[1]: resources"),
