@@ -30,6 +30,8 @@ MAX_RESULT = 16 << 20
 MAX_LIST = 1 << 20  # of builtins or entrypoints, bytes
 MAX_ARGUMENTS = 4 << 20  # of one builtin call, all together, bytes
 MAX_MESSAGE = 4 << 10
+NO_MEMORY = "opa_malloc"
+"""How what a policy says begins when it gets no more memory."""
 
 
 class OpaFailure(GuestError):
@@ -201,6 +203,13 @@ def numbers(reply: bytes, what: str) -> dict[str, int]:
     if not isinstance(listed, dict) or not all(isinstance(n, int) and n >= 0 for n in listed.values()):
         raise BadModule(f"the module's list of {what} is not an object of numbers")
     return listed
+
+
+def gave_up(aborted: str, memory_mib: int) -> OpaFailure:
+    """What an abort of the policy means, given what memory it may have."""
+    full = aborted.startswith(NO_MEMORY)
+    why = f" ({memory_mib} MiB of memory were not enough: [engine] memory_limit_mib; docs/rego.md)" if full else ""
+    return OpaFailure(f"the policy aborted: {aborted}{why}")
 
 
 def evaluated(call: OpaCall, returned: int) -> bytes:

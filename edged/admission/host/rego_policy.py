@@ -16,7 +16,7 @@ from types import MappingProxyType
 import trio
 
 from edged.abi import opa, opa_companion
-from edged.abi.opa import OpaCall, OpaFailure
+from edged.abi.opa import OpaCall
 from edged.abi.rego import table
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
@@ -105,7 +105,7 @@ async def evaluate(
         return opa.evaluated(call, await instance.call("evaluate", len(data), len(document)) or 0)
     except GuestTrap as error:
         if call.aborted is not None:
-            raise OpaFailure(f"the policy aborted: {call.aborted}") from error
+            raise opa.gave_up(call.aborted, budget.memory_mib) from error
         raise
     finally:
         if instance is not None:

@@ -415,6 +415,17 @@ def test_failing_policies_raise_guest_errors_only(rig: Rig) -> None:
     trio.run(main)
 
 
+def test_a_policy_that_its_memory_does_not_hold_names_the_limit(rig: Rig) -> None:
+    async def main() -> None:
+        await rig.load(config(rig, BY_NAME["required-labels"]))
+        policy = rig.admission.policies["p"]
+        data = b'{"inventory":[' + b",".join([b'{"a":{"b":{}}}'] * 1_000_000) + b"]}"
+        with pytest.raises(GuestError, match=r"opa_malloc: failed \(64 MiB of memory were not enough: \[engine\]"):
+            await rego.evaluate(policy.template, data, b"{}", policy.budget, math.inf, rig.said.append)
+
+    trio.run(main)
+
+
 def test_long_arguments_are_worked_on_beside_the_event_loop(rig: Rig) -> None:
     """The same answer, and other tasks go on meanwhile."""
 
