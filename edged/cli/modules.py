@@ -248,10 +248,11 @@ async def _push(modules: Modules, url: str, args: argparse.Namespace, noun: str,
     annotations = _annotations(binary, path, required=noun == "policy" and not args.force)
     say.begin(f"sending {path} ({size(len(binary))}) to {reference.host}")
     digest = await modules.ask(reference, lambda registry, host: registry.push(reference, binary, annotations))
-    pinned = f"registry://{reference.at(digest)}"
+    immutable = str(reference.at(digest))  # as kwctl writes it: programs that sign images take it
+    url = f"registry://{immutable}"
     if args.output != "text":
-        return lambda: print_data({"immutable_ref": pinned}, args.output)
-    return lambda: print(pinned)
+        return lambda: print_data({"immutable_ref": immutable, "url": url}, args.output)
+    return lambda: print(url)
 
 
 async def _digest(modules: Modules, url: str, args: argparse.Namespace, noun: str, say: Progress) -> Callable[[], None]:

@@ -114,7 +114,8 @@ def test_annotations_of_one_line_go_to_the_manifest(shell):
 
     url = shell.url("team/annotated:v1")
     answer = json.loads(shell.good("policy", "push", str(shell.policy), url, "-o", "json", network=True))
-    reference = parse_url(answer["immutable_ref"])
+    assert answer["url"] == f"registry://{answer['immutable_ref']}"
+    reference = parse_url(answer["url"])
     config = RegistryConfig(sources=shell.registry.sources(), docker_config=shell.registry.docker_config())
     modules = Modules(config, shell.folder, Logger())
 

@@ -6,6 +6,7 @@ Everything goes to stdout. vap.py converts ValidatingAdmissionPolicies.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -264,6 +265,8 @@ def _manifest(args: argparse.Namespace) -> dict[str, Any]:
         module["contextAwareResources"] = [dict(each) for each in metadata.context_aware]
     spec: dict[str, Any] = {"policyServer": args.policy_server, "mode": "protect"}
     rules = [dict(rule) for rule in metadata.rules]
+    if not rules:
+        print("edged: note: the metadata has no rules; fill in spec.rules, which must not be empty", file=sys.stderr)
     if kind.is_group:
         member = name.replace("-", "_").replace(".", "_")
         member = member if member[0].isalpha() else f"p_{member}"

@@ -65,7 +65,19 @@ async def policies(name: str, config: ToolConfig, modules: Modules, wishes: Wish
     if path.suffix in documents.SUFFIXES and (path.is_file() or "://" not in name):
         return [replace(each, policy=_adjusted(each.policy, wishes)) for each in _resources(name, config)]
     found = await module_file(name, config, modules)
-    return [Found(policy_of(found, wishes, config, scratch, display=name))]
+    policy = policy_of(found, wishes, config, scratch, display=name)
+    return [Found(policy, _refused(policy, found, wishes))]
+
+
+def _refused(policy: PolicyConfig, path: Path, wishes: Wishes) -> str:
+    """A note on what the module says that it reads of the cluster, and will not get; "" where there is nothing."""
+    try:
+        kinds = [f"{each['apiVersion']} {each['kind']}" for each in metadata_of(path).context_aware]
+    except (GuestError, KeyError, TypeError):  # the loader says what is wrong
+        return ""
+    if not kinds or wishes.context_aware:
+        return ""
+    return f"policy {policy.name} reads {', '.join(kinds)}, which is refused without --allow-context-aware"
 
 
 def _configured(config: ToolConfig) -> dict[str, PolicyConfig | GroupConfig]:

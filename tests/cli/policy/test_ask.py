@@ -97,6 +97,12 @@ def test_a_policy_of_type_raw_gets_the_document_as_it_is(policy: Policy, tmp_pat
     assert with_option[:2] == (code, out) and "of type raw" not in with_option[2]
 
 
+def test_what_a_module_will_not_get_is_told(policy: Policy, tmp_path: Path):
+    request = write(tmp_path / "pod.json", POD)
+    _, _, err = policy("run", "-r", request, sample("namespace-quota-hint"))
+    assert "note: policy namespace-quota-hint reads v1 Namespace, v1 Pod, which is refused without --allow" in err
+
+
 def test_what_a_custom_resource_says_in_vain_is_told(policy: Policy, tmp_path: Path):
     resource = resources(
         "ClusterAdmissionPolicy", module=f"file://{sample('pod-privileged')}", mutating=False, policyServer="default",

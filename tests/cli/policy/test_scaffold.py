@@ -13,6 +13,8 @@ from edged import config as configuration
 from edged.admission.resources import validation
 from edged.cli.policy.scaffold import artifacthub
 from edged.errors import ConfigError
+from edged.wasm import binary
+from edged.wasm.compile import METADATA_SECTION
 from tests.cli.policy.metadata import PLAIN, RULE
 from tests.cli.policy.support import POD, PRIVILEGED, Policy, sample, write
 
@@ -62,6 +64,17 @@ def test_manifests_are_valid_and_run(policy: Policy, tmp_path: Path, kind: str):
     assert validation.validate(yaml.safe_load(out)) == []
     code, out, _ = policy("run", "-r", write(tmp_path / "pod.json", PRIVILEGED), write(tmp_path / "policy.yaml", out))
     assert (code, json.loads(out)["allowed"]) == (1, False)
+
+
+def test_a_manifest_without_rules_says_what_is_missing(policy: Policy, tmp_path: Path):
+    raw = {"protocolVersion": "v1", "rules": [], "mutating": False, "policyType": "raw"}
+    module = binary.replace_custom_section(
+        sample("pod-privileged").read_bytes(), METADATA_SECTION, json.dumps(raw).encode()
+    )
+    code, out, err = policy("scaffold", "manifest", write(tmp_path / "raw.wasm", module))
+    assert (code, yaml.safe_load(out)["spec"]["rules"]) == (0, [])
+    assert "fill in spec.rules, which must not be empty" in err
+    assert "note" not in policy("scaffold", "manifest", sample("pod-privileged"))[2]
 
 
 def test_artifacthub_finds_its_files_in_the_folder(policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
