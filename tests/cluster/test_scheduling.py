@@ -204,6 +204,27 @@ def test_the_label_of_a_namespace_brings_pods_back(scene: Scene, plain: Daemon) 
     assert scene.wait_bound("near")["near"] == web  # long before the flush of five minutes
 
 
+def test_a_pod_that_is_counted_no_more_and_a_node_that_goes_wake_those_that_wait(scene: Scene, plain: Daemon) -> None:
+    """kube-scheduler lets them sleep until the other Pods have been deleted, which on a dead node takes for ever."""
+    scene.apply(node("a", labels={"zone": "a"}), node("b", labels={"zone": "b"}, cpu="100m"))
+    web = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "zone"}
+    scene.apply(pod("counted", labels={"app": "web"}, nodeName="a", terminationGracePeriodSeconds=3600))
+    spread = {**web, "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    scene.apply(pod("spread", labels={"app": "web"}, cpu="1", topologySpreadConstraints=[spread]))
+    skewed = "1 Insufficient cpu, 1 node(s) didn't match pod topology spread constraints."
+    scene.wait_rejected("spread", f"0/2 nodes are available: {skewed}")
+    scene.kubectl("delete", "pod", "counted", "-n", scene.namespace, "--wait=false")
+    assert scene.wait_bound("spread")["spread"] == "a"
+
+    scene.apply(node("c", labels={"zone": "b"}))
+    scene.apply(pod("other", labels={"app": "web"}, nodeName="b"))
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [web]}}
+    scene.apply(pod("apart", affinity=apart))
+    scene.wait_rejected("apart", "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.")
+    scene.kubectl("delete", "node", "b")
+    assert scene.wait_bound("apart")["apart"] == "c"
+
+
 def test_gates_hold_a_pod_back(scene: Scene, plain: Daemon) -> None:
     scene.apply(node("a"))
     scene.apply(pod("gated", schedulingGates=[{"name": "example.com/wait"}]), pod("free"))
