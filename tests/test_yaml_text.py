@@ -157,6 +157,9 @@ def test_files_may_hold_any_bytes() -> None:
     """Comments of other encodings are no reason to refuse a manifest: kubectl reads U+FFFD there."""
     assert _all(b"# gr\xfc\xdfe\na: b\xe2\x82c\n") == [{"a": "b\ufffdc"}]
     assert _all(codecs.BOM_UTF16_LE + "a: b".encode("utf-16-le") + b"\x00\xd8") == [{"a": "b\ufffd"}]
+    large = "é😀" * 200_000
+    assert _all(f"a: x{large}\n".encode()) == [{"a": f"x{large}"}]
+    assert _all(f"a: x{large}".encode() + b"\xc3") == [{"a": f"x{large}\ufffd"}]
     for content in (codecs.BOM_UTF8 + b"# gr\xfc\na: b\n", b"a: \0\n"):
         with pytest.raises(YamlError):
             _all(content)

@@ -236,11 +236,23 @@ def _utf8(text: bytes | str, what: str, most: int, *, any_bytes: bool = False) -
             text = text.encode()
         elif text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = text.decode("utf-16", "replace" if any_bytes else "strict").encode()
-        elif any_bytes and not text.isascii() and not text.startswith(codecs.BOM_UTF8):
+        elif any_bytes and not text.startswith(codecs.BOM_UTF8) and not _is_utf8(text):
             text = text.decode(errors="replace").encode()
     except UnicodeError as error:
         raise Source(what).refused(None, str(error)) from None
     return text.removeprefix(codecs.BOM_UTF8)
+
+
+def _is_utf8(text: bytes, piece: int = 1 << 20) -> bool:
+    """Looked at in pieces: a file may be large, and as text it may be four times as large."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for begin in range(0, len(text), piece):
+            decoder.decode(text[begin : begin + piece])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _read(

@@ -79,7 +79,7 @@ _MOST_OF_KEY: Final = 120
 """A longer key is written behind `?`: readers look for its colon in so many characters only (1024 bytes)."""
 _WORD: Final = re.compile("|".join(re.escape(word) for word in sorted(KUBERNETES.words)) + "|=|<<", re.IGNORECASE)
 _LIKE_A_NUMBER: Final = re.compile(
-    r"[-+]?[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9_]+)?|[-+]?0[xXoObB][-+0-9a-fA-F_]+"
+    r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?|[-+]?0[xXoObB][-+0-9a-fA-F_]+"
     r"|[-+]?[0-9][0-9_]*(?::[0-9]{1,2})+(?:\.[0-9_]*)?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"
 )
 """For readers of YAML 1.1 or 1.2: numbers, those of base 60, times."""
