@@ -19,7 +19,7 @@ from edged.scheduling.simulation.pod_objects import Object, is_daemon, like, nod
 
 FREE: Final = "nodes like it are added with as much storage as it has free now, though an empty one may have more"
 MOST_ADDED: Final = 10_000
-_SHARED: Final = ("zone", "region")
+_SHARED: Final = ("zone", "region", "location", "datacenter", "rack", "outpost")
 """What a topology label that several nodes share is called, also where only one node is in a zone."""
 _OF_A_STATE: Final = (
     "node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "ToBeDeletedByClusterAutoscaler",
@@ -53,29 +53,31 @@ def add_nodes(state: ClusterState, count: int, template: str) -> str:
 
 
 def own_labels(state: ClusterState, node: Object) -> dict[str, str]:
-    """Labels whose value no other node can have: key -> value."""
-    labels: dict[str, str] = node["metadata"].get("labels") or {}
-    names = {node["metadata"]["name"], labels.get(HOSTNAME)}
+    """Labels whose value no other node can have: key -> value. Those that hold the node's name, and those by which
+    storage tells nodes apart: each node has a value of its own there."""
+    labels, name = _labels(node), node["metadata"]["name"]
+    names = {name, labels.get(HOSTNAME)}
     held = Counter((key, value) for each in state.nodes.values() for key, value in _labels(each).items())
-    topology = _topology_keys(state, node["metadata"]["name"])
-    return {
-        key: value
-        for key, value in labels.items()
-        if held[key, value] == 1
-        and (value in names or (key in topology and not any(word in key.lower() for word in _SHARED)))
-    }
+    shared = {key for (key, _), count in held.items() if count > 1}
+    apart = {key for key in _topology_keys(state, name) - shared if not any(word in key.lower() for word in _SHARED)}
+    return {key: value for key, value in labels.items() if held[key, value] == 1 and (value in names or key in apart)}
 
 
 def _labels(node: Object) -> Mapping[str, str]:
-    return node["metadata"].get("labels") or {}
+    labels: dict[str, str] = node["metadata"].get("labels") or {}
+    return labels
 
 
 def _topology_keys(state: ClusterState, name: str) -> set[str]:
-    """Labels by which the CSI drivers of a node tell where storage can be reached."""
+    """Labels by which the CSI drivers of a node, and what they have free, tell where storage can be reached."""
     csi = state.of("CSINode").get(NamespacedName("", name)) or {}
-    return {
-        key for driver in objects_in(object_at(csi, "spec").get("drivers")) for key in driver.get("topologyKeys") or ()
-    }
+    drivers = objects_in(object_at(csi, "spec").get("drivers"))
+    keys = {key for driver in drivers for key in driver.get("topologyKeys") or ()}
+    for capacity in state.of("CSIStorageCapacity").values():
+        selector = object_at(capacity, "nodeTopology")
+        keys |= object_at(selector, "matchLabels").keys()
+        keys |= {each.get("key") or "" for each in objects_in(selector.get("matchExpressions"))}
+    return keys
 
 
 def _value(old: str, template: str, name: str) -> str:

@@ -38,6 +38,8 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
         if kind in KINDS and kind not in MAKERS and kind != "Pod" and is_of_its_group(obj, kind):
             state.put(kind, completion.completed(checked(obj, kind, where), kind))
             others[kind] += 1
+            if kind == "Namespace" and state.namespaces:
+                state.namespaces |= {obj["metadata"]["name"]}
             claims += kind == "PersistentVolumeClaim"
     for obj, kind, where in found:
         if (kind == "Pod" or kind in MAKERS) and is_of_its_group(obj, kind):
@@ -93,15 +95,19 @@ def _add(state: ClusterState, pod: Object, where: str) -> None:
     key = key_of(pod)
     if key in state.pods:
         raise ConfigError(f"{where}: there is a Pod {key} already")
-    if state.namespaces and not _has_namespace(state, key.namespace):
-        reason = f'namespaces "{key.namespace}" not found'
+    if reason := _closed_namespace(state, key.namespace):
         state.notes.add(completion.REFUSED.format(reason), f"Pod {key}")
     state.put("Pod", completion.completed_pod(pod, state))
 
 
-def _has_namespace(state: ClusterState, name: str) -> bool:
-    """In the input, or added with the Pods, or made by every API server."""
-    return name in state.namespaces or NamespacedName("", name) in state.of("Namespace") or name in _ALWAYS
+def _closed_namespace(state: ClusterState, name: str) -> str:
+    """Why nothing can be made there: neither in the input, nor added with the Pods, nor made by every API server; or on
+    its way out."""
+    there = state.of("Namespace").get(NamespacedName("", name))
+    if there is not None and there["metadata"].get("deletionTimestamp"):
+        return f"unable to create new content in namespace {name} because it is being terminated"
+    known = not state.namespaces or name in state.namespaces or name in _ALWAYS
+    return "" if known else f'namespaces "{name}" not found'
 
 
 def _said(added: int, others: Counter[str], claims: int) -> str:

@@ -122,7 +122,7 @@ class ClusterState:
             raise ConfigError(f"{where}.kind: is required")
         if kind and not item.get("apiVersion") and isinstance(of.get("apiVersion"), str):
             item = {**item, "apiVersion": of["apiVersion"]}
-        yield item, own, where
+        yield from self.objects_in(item if item.get("kind") else {**item, "kind": own}, where)
 
     def _add_object(self, obj: Object, kind: str, where: str) -> None:
         if kind not in KINDS or not is_of_its_group(obj, kind):

@@ -300,6 +300,28 @@ def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pyte
         api_server.kubectl("delete", "node", f"{name}-node")
 
 
+def test_a_dump_of_kubectl_is_a_picture(
+    api_server: Sandbox | Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "simulate-dump"
+    waiting = {**pod("p", requests={"cpu": "1"}, namespace=name, scheduler="nobody"), "kind": "Pod", "apiVersion": "v1"}
+    del waiting["metadata"]["uid"]
+    for obj in (
+        {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}},
+        {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default", "namespace": name}},
+        {**node(f"{name}-node"), "kind": "Node", "apiVersion": "v1"}, waiting,
+    ):  # fmt: skip
+        api_server.kubectl("apply", "--server-side", "-f", "-", stdin=orjson.dumps(obj).decode())
+    try:
+        api_server.kubectl("cluster-info", "dump", "--namespaces", name, "--output-directory", str(tmp_path / "dump"))
+        found = data(capsys, "-f", str(tmp_path / "dump"))
+        assert [told["pod"] for told in found["pods"]] == [f"{name}/p"]
+        assert f"{name}-node" in [each["name"] for each in found["nodes"]]
+    finally:
+        api_server.kubectl("delete", "pod", "p", "-n", name, "--grace-period=0", "--force")
+        api_server.kubectl("delete", "node", f"{name}-node")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -59,6 +59,20 @@ def test_labels_that_only_one_node_has_get_values_of_their_own() -> None:
     )
 
 
+def test_a_label_that_some_nodes_share_is_nobodys_own() -> None:
+    state = with_storage()
+    for name in ("c", "d"):
+        labels = {"topology.disk.example/node": "both"}
+        state.add_document({**node(name, labels=labels), "kind": "Node"}, "f")
+    assert own_labels(state, state.nodes[NamespacedName("", "b")]).keys() == {HOSTNAME, "kind"}
+
+
+def test_what_tells_free_storage_apart_tells_nodes_apart_without_a_csi_node_too() -> None:
+    state = with_storage()
+    state.of("CSINode").clear()
+    assert "topology.disk.example/node" in own_labels(state, state.nodes[NamespacedName("", "b")])
+
+
 def test_storage_of_a_node_is_copied_with_it() -> None:
     state = with_storage()
     add_nodes(state, 1, "b")

@@ -58,11 +58,15 @@ def test_an_exported_pod_starts_anew_and_one_with_a_node_is_named() -> None:
 def test_a_namespace_that_is_not_there_is_named_where_the_input_tells_of_namespaces() -> None:
     state = busy()
     state.add_document({"kind": "Namespace", "metadata": {"name": "shop"}}, "f")
+    leaving = {"name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    state.add_document({"kind": "Namespace", "metadata": leaving}, "f")
     complete(state)
-    for name in ("shop", "kube-system", "new"):
+    for name in ("shop", "kube-system", "new", "old"):
         add_pods(state, [({**pod(f"of-{name}", namespace=name), "kind": "Pod"}, "f")])
-    assert [line for line in state.notes.lines() if "not found" in line] == [
-        'Pod new/of-new: the API server would refuse it, it is simulated all the same: namespaces "new" not found'
+    refused = "the API server would refuse it, it is simulated all the same"
+    assert [line for line in state.notes.lines() if refused in line] == [
+        f'Pod new/of-new: {refused}: namespaces "new" not found',
+        f"Pod old/of-old: {refused}: unable to create new content in namespace old because it is being terminated",
     ]
 
 

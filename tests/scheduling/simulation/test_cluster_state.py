@@ -37,6 +37,8 @@ def test_lists_and_kinds_that_do_not_matter() -> None:
     state.add_document({"kind": "List", "items": [{**pod("p"), "kind": "Pod"}, {"kind": "ConfigMap"}]}, "x")
     state.add_document(None, "an empty document")
     assert (len(state.nodes), len(state.pods), dict(state.ignored)) == (1, 1, {"ConfigMap": 1})
+    state.add_document({"kind": "List", "items": [{"kind": "NodeList", "items": [node("b"), node("c")]}]}, "x")
+    assert len(state.nodes) == 3
 
 
 @pytest.mark.parametrize(
