@@ -97,7 +97,8 @@ def trap(name: str, result: str = "i32") -> str:
 def test_what_a_guest_counts_goes_along_in_preemption_and_is_as_before_on_the_next_node():
     async def script(world):
         await until(lambda: world.writes.deleted)
-        assert world.message("p").startswith(
+        first = next(note for reason, note in world.writes.notes() if reason == "FailedScheduling")
+        assert first.startswith(
             "0/2 nodes are available: 2 no seat is free. preemption: found a potential placement for pod on node "
         )
 
