@@ -230,9 +230,12 @@ def test_a_scheduler_file_that_is_a_fifo_is_not_waited_for(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("profiles:\n- schedulerName: a\n  schedulerName: b\n", 'line 3: key "schedulerName" already set in map'),
-        ('{"parallelism": 4,\n "parallelism": 8}', 'line 2: key "parallelism" already set in map'),
-        ("profiles: [\n", "line 2: did not find expected node content"),
+        (
+            "profiles:\n- schedulerName: a\n  schedulerName: b\n",
+            'not valid YAML: line 3: key "schedulerName" already set in map',
+        ),
+        ('{"parallelism": 4,\n "parallelism": 8}', 'duplicate field "parallelism"'),  # JSON has a reader of its own
+        ("profiles: [\n", "not valid YAML: line 2: did not find expected node content"),
     ],
 )
 def test_a_scheduler_file_is_read_strictly(tmp_path, text, said):
@@ -240,5 +243,4 @@ def test_a_scheduler_file_is_read_strictly(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(ConfigError) as refused:
         read_settings(path)
-    assert str(refused.value).startswith(f"{path}: not valid YAML: ")
-    assert said in str(refused.value)
+    assert str(refused.value).startswith(f"{path}: {said}")
