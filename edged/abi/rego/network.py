@@ -17,6 +17,9 @@ MOST_ADDRESSES = 1 << 16
 MOST_PAIRS = 100_000
 _CIDR = re.compile(r"[0-9A-Fa-f:.]+/0*[0-9]{1,3}")
 _URI = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_USER = re.compile(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*")
+_PORT = re.compile(r":[0-9]*")
+_BAD_HOST = re.compile(r"%(?!25)[0-7][0-9A-Fa-f]|[\x00-\x20#/?@\\^`{|}\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -125,7 +128,7 @@ def _split_uri(text: str) -> dict[str, str]:
         raise BuiltinError("first path segment in URL cannot contain colon")
     parts = {"scheme": scheme.lower()} if scheme else {}
     if authority:
-        parts |= _authority(authority)
+        parts |= _authority(scheme, authority)
     if path and not (scheme and match[2] is None and not path.startswith("/")):  # else it is opaque, as of mailto:
         parts["path"] = _unescaped(path)
         is_plain = path == quote(parts["path"], safe="$&+,/:;=@")
@@ -145,13 +148,52 @@ def _unescaped(text: str) -> str:
     return unquote_to_bytes(text).decode(errors="replace")
 
 
-def _authority(text: str) -> dict[str, str]:
-    host = text.rpartition("@")[2]
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(?::([0-9]*))?", host)
-    if match is None or any(character in host for character in ' <>"\\^`{|}'):
-        raise BuiltinError(f"invalid host or port in {host!r}")
-    name = _unescaped(match[1].strip("[]"))
-    return ({"hostname": name} if name else {}) | ({"port": match[2]} if match[2] else {})
+def _authority(scheme: str, text: str) -> dict[str, str]:
+    user, at, host = text.rpartition("@")
+    if at and not _USER.fullmatch(user):
+        raise BuiltinError("invalid userinfo")
+    _unescaped(user)
+    whole = _host(scheme.lower(), host)
+    name, colon, port = whole.rpartition(":")
+    if not colon or not _PORT.fullmatch(colon + port):
+        name, port = whole, ""
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    return ({"hostname": name} if name else {}) | ({"port": port} if port else {})
+
+
+def _host(scheme: str, text: str) -> str:
+    """A host with its port, without escapes. Raises BuiltinError."""
+    opening, closing = text.rfind("["), text.rfind("]")
+    if opening > 0 or (opening == 0 and closing < 0):
+        raise BuiltinError(f"invalid IP-literal in {text!r}")
+    if opening == 0:
+        address, zone, rest = text[1:closing], "", text[closing + 1 :]
+        if "%25" in address:
+            address, _, zone = address.partition("%25")
+            zone = "%" + _unescaped(zone)
+        name = f"[{_address(_unescaped_host(address) + zone)}]"
+    else:
+        at = text.find(":") if scheme in ("http", "https") else text.rfind(":")
+        name, rest = ("", text[at:]) if at >= 0 else ("", "")
+    if rest and not _PORT.fullmatch(rest):
+        raise BuiltinError(f"invalid port {rest!r} after host")
+    return name + rest if name else _unescaped_host(text)
+
+
+def _address(text: str) -> str:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError as error:
+        raise BuiltinError(f"invalid host: {error}") from error
+    return text
+
+
+def _unescaped_host(text: str) -> str:
+    """Only bytes that are not ASCII may be escaped in a host, and the percent sign."""
+    if bad := _BAD_HOST.search(text):
+        raise BuiltinError(f"invalid host: {text[bad.start() : bad.start() + 3]!r}")
+    return _unescaped(text)
 
 
 def _uri_parse(_environment: Environment, text: str) -> dict[str, str]:

@@ -104,11 +104,16 @@ def _uuid(environment: Environment, key: Value) -> str:
     return str(environment.remembered.setdefault(("uuid", dump(key)), str(uuid.uuid4())))
 
 
+_FIVE = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_UUID = re.compile(rf"(?:(?i:urn:uuid:))?({_FIVE})|.({_FIVE}).|([0-9A-Fa-f]{{32}})", re.DOTALL)
+"""As Go's parser has it: between braces, or between any two characters."""
+
+
 def _uuid_parse(_environment: Environment, text: str) -> dict[str, Value]:
-    try:
-        parsed = uuid.UUID(text)
-    except ValueError as error:
-        raise BuiltinError(f"not a UUID: {text[:64]}") from error
+    match = _UUID.fullmatch(text) if text.isascii() else None
+    if match is None:
+        raise BuiltinError(f"not a UUID: {text[:64]}")
+    parsed = uuid.UUID(match[1] or match[2] or match[3])
     variants = {uuid.RFC_4122: "RFC4122", uuid.RESERVED_NCS: "Reserved", uuid.RESERVED_MICROSOFT: "Microsoft"}
     parts: dict[str, Value] = {
         "version": parsed.bytes[6] >> 4,

@@ -108,7 +108,10 @@ CASES: list[tuple[Any, ...]] = [
     *((name, text) for name in ("uri.parse", "uri.is_valid") for text in (
         "https://user:pw@example.com:8443/a%20b/c?x=1&y=2#frag", "/just/path", "mailto:a@b.c", "", "http://[::1]:80/",
         "http://a b/", "http://%zz/", "a:b", ":x", "http://h/%zz", "HTTP://H/", "//host/p", "http://h:abc/", "x?y", "ä/b",
-        "http://host\n/",
+        "http://host\n/", "http://exa%6dple.com/", "http://a<b@example.com/", "http://user name@example.com/", "http://u%zz@h/",
+        "http://example.com:٣٤/", "http://foo]bar/", "http://fo[o]/", "http://[::1", "http://[1.2.3.4]/", "http://[::ffff:1.2.3.4]:8/",
+        "http://[fe80::1%25en0]:80/", "http://[fe80::1%en0]/", "http://h:80:90/", "redis://h:80:90/", "http://h:/", "http://:80/",
+        'http://a"b<c>/', "http://a\\b/", "http://ä%C3%A4.example/", "http://a%25b/", "http://u:p@w@h/", "http://@h/", "http://h|/",
     )),
     *(("json.patch", document, patches) for document, patches in (
         ({"a": 1}, [{"op": "add", "path": "/b", "value": [1]}]), ({"a": [1, 2]}, [{"op": "add", "path": "/a/-", "value": 3}]),
@@ -143,7 +146,11 @@ CASES: list[tuple[Any, ...]] = [
     *((f"crypto.hmac.{name}", text, "key") for name in ("md5", "sha1", "sha256", "sha512") for text in ("", "häß")),
     ("crypto.hmac.equal", "a", "a"), ("crypto.hmac.equal", "a", "ab"),
     *(("numbers.range_step", *given) for given in ((1, 10, 3), (10, 1, 4), (1, 1, 1), (1, 5, 0), (1, 5, -1), (0, -3, 1), (1.5, 2, 1))),
-    *(("uuid.parse", text) for text in ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "00000000-0000-0000-0000-000000000000",
+    *(("uuid.parse", text) for text in (
+        "URN:UUID:000003e8-48b9-21ee-b200-325096b39f47", "(00000000-0000-4000-8000-000000000000)", "6ba7b8109dad11d180b400c04fd430c8",
+        "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}", "{6ba7b8109dad11d180b400c04fd430c8}", "6ba7b810-9dad11d1-80b4-00c04fd430c8",
+        "é6ba7b810-9dad-11d1-80b4-00c04fd430c8", "urn:6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "00000000-0000-0000-0000-000000000000",
        "f81d4fae-7dec-41d0-a765-00a0c91e6bf6", "x", "000003e8-9dad-21d1-8001-00c04fd430c8")),
     ("rand.intn", "k", 0), ("rand.intn", "k", 1), ("trace", "x"),
     *(("io.jwt.decode", token) for token in (
