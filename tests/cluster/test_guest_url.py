@@ -157,8 +157,9 @@ def test_the_backoff_of_the_file_counts(sandbox_scene: Scene, tmp_path: Path) ->
             "scheduler.yaml: profiles[0].plugins.score.enabled[0].name: plugin 'nobody' is not known",
         ),
         (
-            configuration({"schedulerName": "x", "pluginConfig": [{"name": "g", "args": {}}]}),
-            "scheduler.yaml: profiles[0].pluginConfig[0].args.guestURL: is required",
+            configuration(profile("x", {"g": {}})),
+            "scheduler.yaml: profiles[0].plugins.multiPoint.enabled: plugin 'g' is not known; a guest needs an entry "
+            "in pluginConfig, with guestURL",
         ),
         (
             configuration({"schedulerName": "x"}, podInitialBackoffSeconds=0),
