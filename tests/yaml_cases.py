@@ -118,6 +118,16 @@ _DOCUMENTS: Final[list[tuple[str, Any]]] = [
     ("apiVersion: v1\nkind: ConfigMap\ndata:\n  8080: http\n  true: yes\n  =: '='\n  enum: ['!=', =, =~]\n",
      {"apiVersion": "v1", "kind": "ConfigMap",
       "data": {"8080": "http", "true": True, "=": "=", "enum": ["!=", "=", "=~"]}}),
+    ("kind: List\nitems:\n- &item\n  kind: Pod\n  metadata: {name: a}\n  spec: &spec\n    nodeName: one\n"
+     "    containers:\n    - &c {name: c, image: x}\n- <<: *item\n  metadata: {name: b}\n  spec:\n    nodeName: two\n"
+     "    <<: *spec\n    containers:\n    - <<: *c\n      image: v\n    - image: w\n      <<: *c\n",
+     {"kind": "List", "items": [
+         {"kind": "Pod", "metadata": {"name": "a"},
+          "spec": {"nodeName": "one", "containers": [{"name": "c", "image": "x"}]}},
+         {"kind": "Pod", "metadata": {"name": "b"},
+          "spec": {"nodeName": "one", "containers": [{"name": "c", "image": "v"}, {"name": "c", "image": "x"}]}}]}),
+    ("data: {y: '1', n: '2', x: '3', on: '4'}\nmode: 0008\nother: 0o400\ntag: 20190612073634\nid: 356136738\n",
+     {"data": {"true": "4", "false": "2", "x": "3"}, "mode": 8, "other": 256, "tag": 20190612073634, "id": 356136738}),
     ("annotations:\n  net.example.org/mac: 52:54:00:12:34:56\nargs: [--at, 12:30:45, --since, 2024-01-02]\n",
      {"annotations": {"net.example.org/mac": "52:54:00:12:34:56"},
       "args": ["--at", "12:30:45", "--since", "2024-01-02"]}),

@@ -103,3 +103,46 @@ def test_what_is_applied(call: Client, maps: str) -> None:
     code, said, made = call("PATCH", f"{maps}/a?fieldManager=m", text, APPLY)
     assert (code, said, made["data"]) == (201, ['line 6: key "k" already set in map'], {"k": "2"})
     assert call("PATCH", f"{maps}/a?fieldManager=m&fieldValidation=Ignore", text, APPLY)[:2] == (200, [])
+
+
+DEFINITION = """apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: knobs.raw.example}
+spec:
+  group: raw.example
+  scope: Namespaced
+  names: {kind: Knob, plural: knobs}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties: {spec: {type: object, properties: {size: {type: integer}, more: {type: integer}}}}
+"""
+KNOB = """{"apiVersion": "raw.example/v1", "kind": "Knob", "metadata": {"name": "a"},
+ "spec": {"more": 1}, "spec": {"size": 1, "size": 2, "nope": 3}}"""
+OF_KNOB = ['duplicate field "spec"', 'duplicate field "spec.size"', 'unknown field "spec.nope"']
+
+
+def test_custom_resources(call: Client, maps: str) -> None:
+    """Nothing is joined: the last value of a key counts."""
+    call.kubectl("apply", "-f", "-", stdin=DEFINITION)
+    call.kubectl("wait", "--for=condition=Established", "crd/knobs.raw.example", "--timeout=30s")
+    knobs = maps.replace("/api/v1", "/apis/raw.example/v1").replace("configmaps", "knobs")
+    code, _, answer = call("POST", f"{knobs}?fieldValidation=Strict", KNOB, JSON)
+    assert code == 400
+    assert answer["message"].endswith("cannot be handled as a Knob: strict decoding error: " + ", ".join(OF_KNOB))
+    code, said, made = call("POST", knobs, KNOB, JSON)
+    assert (code, said, made["spec"]) == (201, OF_KNOB, {"size": 2})
+    patch = '{"spec": {"size": 3, "size": 4}}'
+    code, _, answer = call("PATCH", f"{knobs}/a?fieldValidation=Strict", patch, MERGE)
+    assert code == 422 and answer["message"].endswith('strict decoding error: duplicate field "spec.size"')
+    code, said, changed = call("PATCH", f"{knobs}/a", patch, MERGE)
+    assert (code, said, changed["spec"]) == (200, ['duplicate field "spec.size"'], {"size": 4})
+    text = "apiVersion: raw.example/v1\nkind: Knob\nmetadata: {name: b}\nspec: {size: 1, size: 2}\n"
+    code, _, answer = call("POST", f"{knobs}?fieldValidation=Strict", text, YAML)
+    assert code == 400
+    code, said, made = call("POST", knobs, text, YAML)
+    assert (code, said, made["spec"]) == (201, ['line 4: key "size" already set in map'], {"size": 2})
