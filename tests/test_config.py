@@ -560,3 +560,8 @@ def test_only_a_policy_that_may_mutate_is_asked_again() -> None:
     ]
     assert policy(f"{again}\nallowed_to_mutate = true").reinvocation_policy == "IfNeeded"
     assert "one of" in problems(f'[admission]\n{POLICY}reinvocation_policy = "Always"\n')[0]
+
+
+@pytest.mark.parametrize("name", ["Upper", "a b", "", "-a", "edged-trial-x", "a" * 240])
+def test_the_name_of_webhook_configurations(name: str) -> None:
+    assert "registration_name: must be a DNS name" in problems(f'[admission]\nregistration_name = "{name}"\n')[0]

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import OPERATIONS, PATHS
+from edged.admission.rules.manifest_checks import TRIAL
+from edged.admission.rules.webhooks import OBJECT_NAME, STATIC_SUFFIX
 from edged.kube.values import checks as kubernetes_checks
 from edged.registry.config import module_source, module_url
 from edged.registry.origin import Origin
@@ -55,6 +57,7 @@ Register = Literal["dynamic", "static", "none"]
 ClientAuth = Literal["auto", "require", "off"]
 AuditReports = Literal["auto", "policyreport", "openreports", "none"]
 LEAST_CONTEXT_AGE_S = 10.0
+LONGEST_NAME = 253 - len(STATIC_SUFFIX)
 _DAY_S = 86400.0
 _YEAR_S = 366 * 86400.0
 
@@ -74,6 +77,17 @@ def policy_server(value: object, reader: Reader, path: Path) -> str:
     value = expect(str, value)
     if value and (not is_dns_subdomain(value) or len(value) > 63):
         raise Bad(f'must be the name of a PolicyServer or "", not {quoted(value)}')
+    return str(value)
+
+
+def registration_name(value: object, reader: Reader, path: Path) -> str:
+    """The name of edged's webhook configurations; in manifests it gets a suffix."""
+    value = expect(str, value)
+    if not is_dns_subdomain(value) or len(value) > LONGEST_NAME or value.startswith(f"{TRIAL}-"):
+        raise Bad(
+            f"must be a DNS name in lower case of at most {LONGEST_NAME} characters that does not begin with {TRIAL}-, "
+            f"not {quoted(value)}"
+        )
     return str(value)
 
 
@@ -171,6 +185,7 @@ class AdmissionConfig:
     listen: str = setting(address(), "127.0.0.1:8443")
     url: str = setting(https_url, "")
     register: Register = setting(one_of(Register), "dynamic")
+    registration_name: str = setting(registration_name, OBJECT_NAME)
     static_dir: str = setting(absolute_path(empty=True), "/etc/edged/static")
     static_api_server: str = setting(https_url, "")
     tls: TlsConfig = setting(table_of(TlsConfig), factory=TlsConfig)

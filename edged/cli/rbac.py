@@ -19,11 +19,11 @@ from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.resources.kinds import GROUP as RESOURCE_GROUP
 from edged.admission.resources.kinds import KINDS
 from edged.admission.rules.manifest_checks import trial_name
-from edged.admission.rules.webhooks import OBJECT_NAME, PLURALS
+from edged.admission.rules.webhooks import PLURALS
 from edged.cli import options
 from edged.cli.output import print_documents
 from edged.cli.parsing import Parser
-from edged.cli.webhook.registrations import metadata_of
+from edged.cli.webhook.registrations import metadata_of, registered_names
 from edged.config import Config
 from edged.errors import ConfigError
 from edged.kube.config import KubernetesConfig
@@ -164,7 +164,10 @@ def _admission_rules(config: Config) -> list[Rule]:
     rules = []
     if admission.register == "dynamic":
         group = "admissionregistration.k8s.io"
-        rules.append(_rule(group, PLURALS.values(), ["get", "update"], [OBJECT_NAME]))
+        name = admission.registration_name
+        rules.append(_rule(group, PLURALS.values(), ["get", "update"], [name]))
+        if former := [each for each in registered_names(config, admission) if each != name]:
+            rules.append(_rule(group, PLURALS.values(), ["get", "update", "delete"], former))
     if admission.register == "static":
         # Whether the API server goes by the manifests is in its own metrics, and nowhere else.
         rules.append({"nonResourceURLs": ["/metrics"], "verbs": ["get"]})

@@ -178,6 +178,7 @@ class AdmissionPart:
             owner=owner_identity(self._base.config.node.name),
             timeout_s=config.webhook_timeout_s,
             include_system=config.include_system,
+            name=config.registration_name,
         )
         return make_registration(
             config.register,

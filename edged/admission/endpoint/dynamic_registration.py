@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import trio
 
 from edged.admission.endpoint import api_servers
+from edged.admission.endpoint.former_objects import FormerObjects, path_of
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.rules import webhooks
@@ -61,14 +62,20 @@ class DynamicRegistration(Polling):
         self._corrections: list[float] = []
         self._contested_until = -math.inf
         self._dropped: dict[str, str] = {}
+        remembered = memory.objects if memory is not None else ()
+        self._former = FormerObjects([name for name in remembered if name != target.name], target.owner, client)
+
+    def _object_names(self) -> tuple[str, ...]:
+        return (self.target.name, *self._former.names)
 
     async def settle(self) -> None:
         await self.check_endpoints()
         live = {kind: await self._get(kind) for kind in webhooks.PLURALS}
+        former = await self._former.find()
         for kind, obj in live.items():
             if obj is not None:
                 self._check_owner(kind, obj)
-        there = [obj for obj in live.values() if obj is not None]
+        there = [*former, *(obj for obj in live.values() if obj is not None)]
         self._found(there)
         update = self.revision
         specs = webhooks.recall(self._specs or (), there)
@@ -86,7 +93,10 @@ class DynamicRegistration(Polling):
         self._settled(update)
         self._went_by(revision, update)
         names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
-        self._say(State(self.mode, "registered", "",
+        if await self._former.retire(former, trio.current_time()) and self._memory is not None:
+            self._memory.objects = self._object_names()
+            await self._memory.remember(self._revisions.relied_on(trio.current_time()))
+        self._say(State(self.mode, "registered", self._former.problem,
                         tuple(name for name in names if name not in self._dropped), problems))
 
     async def prepare(self) -> list[str]:
@@ -112,7 +122,7 @@ class DynamicRegistration(Polling):
                 continue
             if not force:
                 self._check_owner(kind, live)
-            await self._client.request("DELETE", _path(kind, webhooks.OBJECT_NAME))
+            await self._client.request("DELETE", path_of(kind, self.target.name))
             removed.append(kind)
         return removed
 
@@ -148,9 +158,9 @@ class DynamicRegistration(Polling):
 
     async def _put(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> None:
         if live is None:
-            await self._client.request("POST", _path(kind), body=desired)
+            await self._client.request("POST", path_of(kind), body=desired)
         else:
-            path = _path(kind, desired["metadata"]["name"])
+            path = path_of(kind, desired["metadata"]["name"])
             await self._client.request("PUT", path, body=webhooks.merged(live, desired))
 
     def _may_write(self, kind: str, desired: WebhookConfiguration) -> bool:
@@ -169,8 +179,8 @@ class DynamicRegistration(Polling):
 
     async def _get(self, kind: str) -> WebhookConfiguration | None:
         try:
-            live = await self._client.request("GET", _path(kind, webhooks.OBJECT_NAME))
-            checked(live, shapes.WebhookObject, f"{kind} {webhooks.OBJECT_NAME}")
+            live = await self._client.request("GET", path_of(kind, self.target.name))
+            checked(live, shapes.WebhookObject, f"{kind} {self.target.name}")
             return live
         except PeerError as error:
             if getattr(error, "code", 0) == 404:
@@ -181,7 +191,7 @@ class DynamicRegistration(Polling):
         owner = webhooks.owner_of(live)
         if owner != self.target.owner:
             raise Refused(
-                f"{kind} {webhooks.OBJECT_NAME!r} belongs to {owner or 'somebody else'}, "
+                f"{kind} {self.target.name!r} belongs to {owner or 'somebody else'}, "
                 f"not to this node ({self.target.owner}); it is left alone. If that owner is gone, run "
                 "`edged webhook remove --force` and register again")
 
@@ -198,11 +208,6 @@ class DynamicRegistration(Polling):
             raise Refused(
                 f"{self.target.url} is a loopback URL, and {problem}: every API server would dial its own "
                 'host. Set [admission] url to an address of this node, or use register = "static"')
-
-
-def _path(kind: str, name: str = "") -> str:
-    path = f"/apis/{webhooks.GROUP_VERSION}/{webhooks.PLURALS[kind]}"
-    return f"{path}/{name}" if name else path
 
 
 _OF_INIT = "system:serviceaccount:kube-system:edged-"

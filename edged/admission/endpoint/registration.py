@@ -182,8 +182,13 @@ class Registration(ABC):
         names = [hook["name"] for obj in desired for hook in obj["webhooks"]]
         revision = self._revisions.offer([*names, *_certificates(ca_bundle)])
         if self._memory is not None:
+            self._memory.objects = self._object_names()
             await self._memory.remember(self._revisions.relied_on(trio.current_time()))
         return revision
+
+    def _object_names(self) -> tuple[str, ...]:
+        """Names of the webhook configurations that there may be."""
+        return (self.target.name,)
 
     def _settled(self, update: int) -> None:
         """The API server has been told of that update."""

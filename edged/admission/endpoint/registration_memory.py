@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edged.admission.endpoint.revisions import Key
+from edged.admission.rules.webhooks import OBJECT_NAME
 from edged.json_text import JsonError, dumps, loads
 from edged.process.remembered_file import RememberedFile
 from edged.telemetry.logs import Logger
+from edged.toml.reader import is_dns_subdomain
 
 FILE_NAME = "registration.json"
 
@@ -21,6 +23,8 @@ class RegistrationMemory:
     def __init__(self, state_dir: Path, log: Logger) -> None:
         self._file = RememberedFile(state_dir / FILE_NAME, log, "the registration is")
         self._log = log
+        self.objects: tuple[str, ...] = ()
+        """Names of the webhook configurations that there may be: after `recall` those of a former life."""
 
     def recall(self) -> list[Key]:
         """What was remembered last; [] where there is nothing that can be used."""
@@ -30,6 +34,8 @@ class RegistrationMemory:
             hooks, certificates = content["webhooks"], content["certificates"]
             keys: list[Key] = [hook for hook in hooks if isinstance(hook, str)]
             keys += [text.encode("ascii") for text in certificates if isinstance(text, str)]
+            objects = content.get("objects", [OBJECT_NAME])  # earlier versions had that one
+            self.objects = tuple(name for name in objects if isinstance(name, str) and is_dns_subdomain(name))
         except FileNotFoundError:
             return []
         except (OSError, JsonError, KeyError, TypeError, UnicodeEncodeError) as error:
@@ -39,17 +45,18 @@ class RegistrationMemory:
         return keys
 
     async def remember(self, keys: Iterable[Key]) -> None:
-        """Write the file if that changes it."""
+        """Write the file, with `objects`, if that changes it."""
         try:
-            data = encoded(keys)
+            data = encoded(keys, self.objects)
         except ValueError as error:  # what cannot be written as JSON must not keep anybody from registering
             self._file.failed(error)
             return
         await self._file.write(data)
 
 
-def encoded(keys: Iterable[Key]) -> bytes:
+def encoded(keys: Iterable[Key], objects: Iterable[str] = ()) -> bytes:
     """The file's content."""
     keys = list(keys)
     hooks = sorted(key for key in keys if isinstance(key, str))
-    return dumps({"webhooks": hooks, "certificates": [key.decode("ascii") for key in keys if isinstance(key, bytes)]})
+    certificates = [key.decode("ascii") for key in keys if isinstance(key, bytes)]
+    return dumps({"webhooks": hooks, "certificates": certificates, "objects": list(objects)})

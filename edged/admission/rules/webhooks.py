@@ -92,6 +92,8 @@ class Target:
     owner: str
     timeout_s: int = 3
     include_system: bool = False
+    name: str = OBJECT_NAME
+    """Of both objects. The API server calls mutating webhooks in the order of these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
             problems[spec.name] = found
             continue
         entries[MUTATING if spec.mutating else VALIDATING].append((spec, hook))
-    name = OBJECT_NAME + (STATIC_SUFFIX if static else "")
+    name = target.name + (STATIC_SUFFIX if static else "")
     objects = {}
     for kind, made in entries.items():
         crowded = _crowded(made, MANIFEST_BYTES if static else OBJECT_BYTES)

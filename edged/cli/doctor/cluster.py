@@ -152,7 +152,7 @@ async def _identity(client: ApiClient, config: Config, config_path: str) -> list
     missing = await _missing(client, needed)
     found = [rights.judge(who, needed, missing, rights.grant(who, name_of(config.node.name), config_path))]
     if config.admission is not None and config.admission.register == "dynamic":
-        found += await _own_objects(client)
+        found += await _own_objects(client, config.admission.registration_name)
     return found
 
 
@@ -194,20 +194,20 @@ async def _missing(client: ApiClient, asked: Sequence[Right]) -> list[Right]:
     return sorted(missing)
 
 
-async def _own_objects(client: ApiClient) -> list[Finding]:
+async def _own_objects(client: ApiClient, name: str) -> list[Finding]:
     """The objects that the daemon may update and not create."""
     absent, seen = [], 0
     for kind, plural in PLURALS.items():
         try:
-            await client.request("GET", f"/apis/{GROUP_VERSION}/{plural}/{OBJECT_NAME}", timeout_s=API_WITHIN_S)
+            await client.request("GET", f"/apis/{GROUP_VERSION}/{plural}/{name}", timeout_s=API_WITHIN_S)
             seen += 1
         except ApiError as error:
             if error.code == 404:
                 absent.append(kind)
     if not absent:
         # Without the right to read them they have no finding: "rights" says so.
-        return [Finding("webhook objects", OK, f"both objects {OBJECT_NAME} exist")] if seen else []
-    why = f"{' and '.join(absent)} {OBJECT_NAME}: not there, and the daemon has no right to create webhook objects"
+        return [Finding("webhook objects", OK, f"both objects {name} exist")] if seen else []
+    why = f"{' and '.join(absent)} {name}: not there, and the daemon has no right to create webhook objects"
     return [Finding("webhook objects", FAIL, why, "edged init, or as administrator: edged webhook install")]
 
 
@@ -219,11 +219,13 @@ def webhooks(config: Config, administrator: KubernetesConfig | None) -> list[Fin
 
 async def _webhooks(config: Config, administrator: KubernetesConfig | None) -> list[Finding]:
     kubernetes = administrator or config.kubernetes
+    name = config.admission.registration_name if config.admission is not None else OBJECT_NAME
     try:
         with trio.fail_after(ALL_WITHIN_S):
             async with _client(kubernetes) as client:
-                objects, all_seen = await _objects(client)
-                found = await _judged(client, webhook_targets.targets(objects), owner_identity(config.node.name))
+                objects, all_seen = await _objects(client, name)
+                targets = webhook_targets.targets(objects)
+                found = await _judged(client, targets, owner_identity(config.node.name), name)
     except (EdgedError, trio.TooSlowError) as error:
         if administrator is None:
             return []  # the API server's own finding says why
@@ -235,7 +237,7 @@ async def _webhooks(config: Config, administrator: KubernetesConfig | None) -> l
     return found
 
 
-async def _objects(client: ApiClient) -> tuple[list[dict[str, Any]], bool]:
+async def _objects(client: ApiClient, name: str) -> tuple[list[dict[str, Any]], bool]:
     """All webhook configurations, or without the right to list them edged's own two; whether these are all."""
     objects: list[dict[str, Any]] = []
     all_seen = True
@@ -248,15 +250,15 @@ async def _objects(client: ApiClient) -> tuple[list[dict[str, Any]], bool]:
                 raise
             all_seen, items = False, []
             with contextlib.suppress(ApiError):
-                items = [await client.request("GET", f"{path}/{OBJECT_NAME}", timeout_s=API_WITHIN_S)]
+                items = [await client.request("GET", f"{path}/{name}", timeout_s=API_WITHIN_S)]
         objects += [{**item, "kind": kind} for item in items]
     return objects, all_seen
 
 
-async def _judged(client: ApiClient, found: Sequence[Target], owner: str) -> list[Finding]:
+async def _judged(client: ApiClient, found: Sequence[Target], owner: str, name: str) -> list[Finding]:
     here = api_servers.is_loopback_url(client.server) or \
         api_servers.is_local_address(urlsplit(client.server).hostname or "")  # fmt: skip
-    findings = [finding for target in found if (finding := webhook_targets.foreign(target, owner)) is not None]
+    findings = [finding for target in found if (finding := webhook_targets.foreign(target, owner, name)) is not None]
     untried: list[Target] = []
     for target in found:
         if not webhook_targets.can_be_tried(target, owner, api_server_is_here=here):

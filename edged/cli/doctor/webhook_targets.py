@@ -59,7 +59,7 @@ def _origin(url: str) -> str:
 
 
 def is_own(target: Target, owner: str) -> bool:
-    return target.object == OBJECT_NAME and target.owner == owner
+    return bool(target.owner) and target.owner == owner
 
 
 def can_be_tried(target: Target, owner: str, *, api_server_is_here: bool) -> bool:
@@ -81,11 +81,11 @@ def dead(target: Target, why: str, owner: str) -> Finding:
     return Finding(CHECK, FAIL if target.strict else WARN, said, remedy)
 
 
-def foreign(target: Target, owner: str) -> Finding | None:
-    """edged's object, but another node's: this node then registers nothing."""
-    if target.object != OBJECT_NAME or not target.owner or target.owner == owner:
+def foreign(target: Target, owner: str, name: str = OBJECT_NAME) -> Finding | None:
+    """edged's object, but another node's: this node then registers nothing. `name`: which this node registers."""
+    if target.object != name or not target.owner or target.owner == owner:
         return None
-    why = f"{target.kind} {OBJECT_NAME} belongs to {target.owner}, not to this node ({owner})"
+    why = f"{target.kind} {name} belongs to {target.owner}, not to this node ({owner})"
     return Finding(CHECK, FAIL, why, "if that node is gone: edged webhook remove --force && systemctl restart edged")
 
 

@@ -14,6 +14,7 @@ import trio
 
 from edged.admission.endpoint.registration import Refused
 from edged.admission.rules import webhooks
+from edged.admission.rules.manifest_checks import TRIAL
 from edged.cli.installation import identity
 from edged.cli.installation.identity import NAMESPACE, RESOURCES, ClusterAddress, Object
 from edged.cli.installation.layout import USER
@@ -181,13 +182,13 @@ def webhook_resource(kind: str) -> GroupVersionResource:
 def check_webhook_owner(live: Object, owner: str) -> None:
     """Raises Refused: another node's daemon has registered itself."""
     there, name = webhooks.owner_of(live), live["metadata"]["name"]
-    if there != owner and name != webhooks.OBJECT_NAME:
+    if there != owner and name.startswith(f"{TRIAL}-"):
         raise Refused(f"{live.get('kind')} {name!r} belongs to {there or 'somebody else'}, not to this node ({owner}). "
                       "Do two machines have one node name? [node] name gives this one another; delete the object if "
                       "that owner is gone")
     if there != owner:
         raise Refused(
-            f"{live.get('kind')} {webhooks.OBJECT_NAME!r} belongs to {there or 'somebody else'}, not to this node "
+            f"{live.get('kind')} {name!r} belongs to {there or 'somebody else'}, not to this node "
             f'({owner}). One node of a cluster registers with "dynamic": use register = "static" here, or --only '
             "scheduler. "
             "If that owner is gone, run `edged webhook remove --force` and this again"

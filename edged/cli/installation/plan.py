@@ -175,7 +175,7 @@ class Planner:
         """Before anything is changed: what would keep the daemon from registering."""
         owner = owner_identity(config.node.name)
         for kind in webhooks.PLURALS:
-            live = await find(self._cluster.client, webhook_resource(kind), webhooks.OBJECT_NAME, None)
+            live = await find(self._cluster.client, webhook_resource(kind), admission.registration_name, None)
             if live is not None:
                 check_webhook_owner(live, owner)
         if not api_servers.is_loopback_url(admission.dialled):
@@ -248,7 +248,10 @@ class Planner:
         if not admission.tls.cert:
             steps.append(CertificatesStep(self._machine, config, admission))
         if admission.register == "dynamic":
-            target = webhooks.Target(url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name))
+            target = webhooks.Target(
+                url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name),
+                name=admission.registration_name,
+            )  # fmt: skip
             objects = webhooks.generate((), target).objects.values()
             steps += [CreateWebhookObject(self._cluster.client, obj) for obj in objects]
         if admission.register == "static":

@@ -44,6 +44,7 @@ from edged.cli.installation.removal_steps import (
 from edged.cli.installation.steps import Done, Report, Step, carry_out, changes
 from edged.cli.rbac import scheduler_lease
 from edged.cli.status_client import is_running
+from edged.cli.webhook.registrations import registered_names
 from edged.config import Config
 from edged.errors import EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError, Session
@@ -180,7 +181,9 @@ class Removal:
         if client is not None:
             if not self._options.dry_run:
                 # A daemon with the rights of an administrator may have registered again while it stopped.
-                await self._do(DeleteWebhookObject(client, kind, self._owners, True) for kind in webhooks.PLURALS)
+                await self._do(
+                    DeleteWebhookObject(client, kind, self._owners, True, name) for kind, name in self._registered
+                )
             await self._do(await self._cluster(client))
         else:
             await self._do([Unreachable("ServiceAccount, roles and Lease in the cluster", self._unreachable)])
@@ -211,14 +214,22 @@ class Removal:
         files = await self._do(self._static_files(admission or AdmissionConfig()))
         return await self._webhook_objects(client, own) and files
 
+    @property
+    def _registered(self) -> list[tuple[str, str]]:
+        """Kinds and names of the daemon's webhook objects."""
+        names = registered_names(self._config, self._config.admission or AdmissionConfig())
+        return [(kind, name) for name in names for kind in webhooks.PLURALS]
+
     async def _webhook_objects(self, client: ApiClient | None, own: ApiClient | None) -> bool:
         admission = self._config.admission
         if client is not None:
-            return await self._do(DeleteWebhookObject(client, kind, self._owners) for kind in webhooks.PLURALS)
+            return await self._do(
+                DeleteWebhookObject(client, kind, self._owners, name=name) for kind, name in self._registered
+            )
         if self._known and (admission is None or admission.register != "dynamic"):
             return True
         if own is not None and await self._can_be_asked(own):
-            return await self._do(EmptyWebhookObject(own, kind, self._owners) for kind in webhooks.PLURALS)
+            return await self._do(EmptyWebhookObject(own, kind, self._owners, name) for kind, name in self._registered)
         why, self._unreachable = self._unreachable, "the same"
         return await self._do([Unreachable("webhook objects in the cluster", why)])
 

@@ -284,13 +284,14 @@ class EmptyWebhookObject:
     client: ApiClient
     kind: str
     owners: Collection[str]
+    name: str = webhooks.OBJECT_NAME
 
     @property
     def what(self) -> str:
-        return f"{self.kind} {webhooks.OBJECT_NAME}"
+        return f"{self.kind} {self.name}"
 
     async def look(self) -> Finding:
-        live = await find(self.client, webhook_resource(self.kind), webhooks.OBJECT_NAME, None)
+        live = await find(self.client, webhook_resource(self.kind), self.name, None)
         if live is None:
             return NOTHING
         there = webhooks.owner_of(live)
@@ -300,7 +301,7 @@ class EmptyWebhookObject:
 
     async def apply(self, found: Finding) -> None:
         resource = webhook_resource(self.kind)
-        live = await find(self.client, resource, webhooks.OBJECT_NAME, None)
+        live = await find(self.client, resource, self.name, None)
         if live is not None:
             await writes.update(self.client, resource, {**live, "webhooks": []})
 

@@ -130,7 +130,7 @@ async def _install_registration(config: Config, admission: AdmissionConfig,
         dynamic = DynamicRegistration(target, lambda state: None, Logger(), client)
         with naming_an_administrator("install"):
             created = await dynamic.prepare()
-        rows += [("created" if kind in created else "unchanged", f"{kind} {webhooks.OBJECT_NAME}")
+        rows += [("created" if kind in created else "unchanged", f"{kind} {target.name}")
                  for kind in webhooks.PLURALS]
         return await _register(dynamic, config, admission, rows)
     finally:

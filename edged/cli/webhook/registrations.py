@@ -35,7 +35,17 @@ def target_of(config: Config, admission: AdmissionConfig) -> Target:
     from edged.admission.endpoint.registration_modes import owner_identity
 
     return Target(url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name),
-                  timeout_s=admission.webhook_timeout_s, include_system=admission.include_system)
+                  timeout_s=admission.webhook_timeout_s, include_system=admission.include_system,
+                  name=admission.registration_name)
+
+
+def registered_names(config: Config, admission: AdmissionConfig) -> list[str]:
+    """Names of the daemon's webhook configurations: the configured one, and those that it remembers."""
+    from edged.admission.endpoint.registration_memory import RegistrationMemory
+
+    memory = RegistrationMemory(Path(config.node.state_dir), Logger())
+    memory.recall()
+    return list(dict.fromkeys([admission.registration_name, *memory.objects]))
 
 
 @contextmanager

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig
-from edged.admission.rules import webhooks
 from edged.cli import options
 from edged.cli.output import print_table
 from edged.cli.status_client import is_running
-from edged.cli.webhook.registrations import naming_an_administrator, target_of
+from edged.cli.webhook.registrations import naming_an_administrator, registered_names, target_of
 from edged.config import Config
 from edged.errors import ConfigError, EdgedError
 from edged.telemetry.logs import Logger
@@ -64,11 +64,14 @@ async def _remove_objects(config: Config, admission: AdmissionConfig,
         return []
     client = await open_client(options.cluster(args, config.kubernetes))
     try:
-        registration = DynamicRegistration(target_of(config, admission), lambda state: None, Logger(), client)
+        removed = []
         with naming_an_administrator("remove"):
-            removed = await registration.remove(force=args.force)
+            for name in registered_names(config, admission):
+                target = replace(target_of(config, admission), name=name)
+                registration = DynamicRegistration(target, lambda state: None, Logger(), client)
+                removed += [f"{kind} {name}" for kind in await registration.remove(force=args.force)]
             tried = await trials.remove(client, target_of(config, admission).owner, force=args.force)
-        return [("deleted", name) for name in [*(f"{kind} {webhooks.OBJECT_NAME}" for kind in removed), *tried]]
+        return [("deleted", name) for name in [*removed, *tried]]
     finally:
         await client.aclose()
 
