@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict, cast
 
@@ -24,6 +25,7 @@ MAX_TOKEN = 64 << 10
 MOST_KEYS = 32
 _CURVES = {"P-256": ("SECP256R1", 32), "P-384": ("SECP384R1", 48), "P-521": ("SECP521R1", 66)}
 _EC_OF = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+_PEM_END = re.compile(rb"^-----END [^\n]*-----[ \t\r]*(?:\n|\Z)", re.MULTILINE)
 ALGORITHMS = (*(f"{kind}{bits}" for kind in ("RS", "PS", "ES", "HS") for bits in (256, 384, 512)), "EdDSA")
 
 
@@ -127,6 +129,9 @@ def _pem_key(pem: bytes) -> PublicKeyTypes:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
+    block = _PEM_END.search(pem)
+    if block and block.end() < len(pem):
+        raise BuiltinError("extra data after a PEM certificate block")
     try:
         if b"BEGIN CERTIFICATE" in pem:
             return x509.load_pem_x509_certificate(pem).public_key()

@@ -449,7 +449,11 @@ def test_tokens_verify_as_in_opa() -> None:
             (name, bent, key),
             (name, token, "other"),
             ("io.jwt.decode", token),
-        ]
+            *((name, token, around.replace("{}", key)) for around in ("{}\n", "{} ", "{}x", "{}{}", "x\n{}", "\n{}")
+              if algorithm != "HS512"),
+            (name, token, key.rstrip()),
+            (name, token, key.replace("\n", "\r\n")),
+        ]  # fmt: skip
         by = {"secret": key} if algorithm == "HS512" else {"cert": key}
         for extra in (
             {"aud": "a"}, {}, {"aud": "z"}, {"aud": "b", "iss": "me"}, {"aud": "a", "iss": "you"}, {"aud": "a", "alg": algorithm},
