@@ -108,6 +108,11 @@ class Edged:
             self.process.kill()
             self.process = None
 
+    def rename(self, name: str) -> None:
+        """`registration_name` of the next start."""
+        self._admission["registration_name"] = name
+        self._write()
+
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal and does not wait."""
         assert self.process is not None

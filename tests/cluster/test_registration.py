@@ -266,3 +266,25 @@ def with_sidecar(server: Server) -> Any:
     one = {**TWO, "spec": {"containers": TWO["spec"]["containers"][:1]}}  # type: ignore[index]
     made = json.loads(create(server.kubectl, one, "--dry-run=server", "-o", "json").stdout)
     return made if len(made["spec"]["containers"]) == 2 else None
+
+
+def test_another_name_takes_over_without_a_gap(server: Server) -> None:
+    """The former objects are there until the new ones are in force. A Pod that the policy denies never gets in."""
+    with Edged(kubeconfig=server.kubeconfig, policies=[NO_PRIVILEGED]) as edged:
+        edged.wait_registered()
+        wait_for(lambda: privileged_denied(server), "a denial")
+        edged.stop()
+        edged.rename("zz-edged")
+        edged.start()
+
+        def is_gone() -> bool:
+            assert not privileged_allowed(server)
+            return get(server.kubectl, VALIDATING, "edged") is None
+
+        wait_for(is_gone, "the former object gone")
+        assert get(server.kubectl, VALIDATING, "zz-edged") and privileged_denied(server)
+        server.kubectl("delete", VALIDATING, "zz-edged")
+
+
+def privileged_allowed(server: Server) -> bool:
+    return create(server.kubectl, pod("x", privileged=True), "-n", NAMESPACE, "--dry-run=server").returncode == 0
