@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edged.cli.demo.stage import free_port
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,13 +29,6 @@ class BenchError(Exception):
 def say(text: str) -> None:
     """Progress, on stderr: stdout ends with the result."""
     print(text, file=sys.stderr, flush=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def median(values: Sequence[float]) -> float:

@@ -22,10 +22,11 @@ from typing import Any, Self
 
 import orjson
 
+from edged.cli.demo.stage import free_port
 from tests.cluster.api import Api, ApiFailure
 from tests.cluster.build import programs
 from tests.cluster.certificates import Certificates, Pair, write_certificates
-from tests.cluster.process import Process, StartError, free_port, host_address
+from tests.cluster.process import Process, StartError, host_address
 
 TOKEN = "test-admin-token"
 # Pods may be created although nobody makes service accounts.

@@ -27,8 +27,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+from edged.cli.demo.stage import free_port
 from tests.cluster.cluster import Cluster, Kubectl, KubectlError, Sandbox
-from tests.cluster.process import Process, free_port
+from tests.cluster.process import Process
 
 MODULES = Path(__file__).parents[2] / "modules" / "admission"
 PROGRAM = Path(sys.executable).parent / "edged"

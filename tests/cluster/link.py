@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edged.cli.demo.stage import free_port
 from tests.cluster.cluster import Cluster
-from tests.cluster.process import free_port
 
 
 class Link:

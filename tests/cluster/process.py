@@ -130,13 +130,6 @@ def _death_signal() -> Callable[[], None] | None:
     return before_exec
 
 
-def free_port() -> int:
-    """A loopback TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def host_address() -> str:
     """An address of this host that is not loopback; one of the documentation range where there is no network.
 

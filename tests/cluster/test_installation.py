@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 import trio
 
+from edged.cli.demo.stage import free_port
 from edged.cli.installation.install import InitOptions, Place, install
 from edged.cli.installation.removal import Installed, UninstallOptions, uninstall
 from edged.cli.installation.steps import Report
 from tests.cli.installation.place import FakeMachine, files_below, place
 from tests.cluster.cluster import Cluster
 from tests.cluster.edged import OBJECTS, PROGRAM, create, pod, remove_objects, wait_for
-from tests.cluster.process import Process, free_port
+from tests.cluster.process import Process
 from tests.cluster.tokens import TokenController
 
 KINDS = ("serviceaccounts", "secrets", "clusterroles", "clusterrolebindings", "roles", "rolebindings", *OBJECTS)

@@ -18,9 +18,9 @@ from typing import Self
 
 import pytest
 
+from edged.cli.demo.stage import free_port
 from tests.cluster.cluster import Cluster, Sandbox
 from tests.cluster.edged import OBJECTS, Edged, Server, create, get, pod, policy, wait_for
-from tests.cluster.process import free_port
 
 QUOTA = policy(
     "quota",

@@ -13,8 +13,8 @@ from contextlib import closing
 
 import pytest
 
+from edged.cli.demo.stage import free_port
 from tests.cluster.edged import PROGRAM, Edged, pod, policy, wait_for
-from tests.cluster.process import free_port
 from tests.telemetry.otlp_receiver import Receiver, attributes
 
 POLICIES = [

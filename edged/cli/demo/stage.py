@@ -49,12 +49,19 @@ def modules_dir() -> Path:
     raise ConfigError(f"the sample modules are not installed; looked in {', '.join(map(str, places))}")
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody uses now, and that was not given before in this process: whoever asked first may not
+    listen there yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def configuration(folder: Path, modules: Path, admission_port: int, health_port: int) -> str:
