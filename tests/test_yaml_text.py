@@ -14,7 +14,18 @@ import yaml
 from edged import yaml_text
 from edged.errors import EdgedError
 from edged.json_text import dumps
-from edged.yaml_text import OPA, TEXT, DuplicateKeys, YamlError, documents, lines, load, load_configuration, tag_of
+from edged.yaml_text import (
+    OPA,
+    TEXT,
+    DuplicateKeys,
+    YamlError,
+    documents,
+    lines,
+    load,
+    load_configuration,
+    quick,
+    tag_of,
+)
 from tests.yaml_cases import CONFIGURATIONS, FILES, ONE, REFUSED, STRICT
 
 
@@ -285,3 +296,21 @@ def test_every_scalar_may_be_text():
     assert load(text, rules=TEXT, strict=True) == {
         "a": "1.10", "b": "yes", "c": "", "d": ["~", "0x10", "5", "2024-01-01"], "1.10": ".nan", "e": "x",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        (b'{"' + b'\\"' * 2000 + b'":1}', 1),  # one key: none begins at a quote that is part of it
+        (b'{"' + b"a" * 2000 + b'":1}', 1),
+        (b'{"' + b"a" * 900 + b'":1}', 0),
+        (b'{"a"' + b"\r\n" * 2000 + b":1}", 1),  # the last line end counts, not each of them
+        (b'{"a":"b"' + b"\r\n" * 2000 + b"}", 0),
+        (b'{"a":"' + b'\\"' * 2000 + b'"}', 0),
+    ],
+)
+def test_json_is_searched_once_for_what_yaml_reads_in_another_way(text: bytes, begins: int) -> None:
+    pattern = quick._READ_OTHERWISE
+    assert sum(pattern.match(text, at) is not None for at in range(len(text))) == begins
+    assert rb"\s*[\r\n]" not in pattern.pattern, "each line end would be tried as the last one"
+    assert (quick.as_json(text) is quick.NOT_QUICK) == bool(begins)
