@@ -62,8 +62,8 @@ class DynamicRegistration(Polling):
         self._corrections: list[float] = []
         self._contested_until = -math.inf
         self._dropped: dict[str, str] = {}
-        remembered = memory.objects if memory is not None else ()
-        self._former = FormerObjects([name for name in remembered if name != target.name], target.owner, client)
+        former = [name for name in self._objects_before if name != target.name]
+        self._former = FormerObjects(former, target.owner, client)
 
     def _object_names(self) -> tuple[str, ...]:
         return (self.target.name, *self._former.names)

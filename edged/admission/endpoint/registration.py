@@ -106,6 +106,7 @@ class Registration(ABC):
         self._is_compared = False
         if memory is not None and (remembered := [key for key in memory.recall() if _is_usable(key)]):
             self._revisions.offer(remembered)
+        self._objects_before = memory.objects if memory is not None else ()
         self._changed = trio.Event()
         self.revision = 0
         """How often `update` was called."""
@@ -187,8 +188,9 @@ class Registration(ABC):
         return revision
 
     def _object_names(self) -> tuple[str, ...]:
-        """Names of the webhook configurations that there may be."""
-        return (self.target.name,)
+        """Names of the webhook configurations that there may be. Most ways write none, and take away none of a former
+        life: `edged webhook remove` does, and must find their names."""
+        return self._objects_before
 
     def _settled(self, update: int) -> None:
         """The API server has been told of that update."""

@@ -14,6 +14,7 @@ from edged.admission.endpoint.dynamic_registration import DynamicRegistration
 from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.registration_memory import RegistrationMemory, encoded
 from edged.admission.endpoint.revisions import Key
+from edged.admission.endpoint.static_registration import StaticRegistration
 from tests.admission.endpoint.fake_server import MWC, OTHER, SPEC, TARGET, VWC, FakeServer, Status, run
 from tests.kube.support import quiet
 
@@ -114,5 +115,30 @@ def test_another_owners_objects_stay(tmp_path: Path) -> None:
         nursery.start_soon(registration.run)
         await trio.sleep(30)
         assert set(server.objects) == {VWC, *NEW}
+
+    run(main)
+
+
+def test_manifests_under_another_name_do_not_forget_the_objects(tmp_path: Path) -> None:
+    """They stay in the cluster until `edged webhook remove`, or until they are objects again."""
+
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        await first_life(server, tmp_path)
+        target = replace(TARGET, name="zz")
+        for _ in range(2):
+            manifests = StaticRegistration(
+                target, lambda state: None, quiet(), tmp_path / "static", memory=Remembered(tmp_path, quiet())
+            )
+            manifests.update(SPECS, b"")
+            await manifests.settle()
+            memory = RegistrationMemory(tmp_path, quiet())
+            memory.recall()
+            assert memory.objects == ("edged",)
+        again = named(server, tmp_path, "zz")
+        again.update(SPECS, b"")
+        nursery.start_soon(again.run)
+        await trio.sleep(12)
+        assert set(server.objects) == set(NEW)
 
     run(main)
