@@ -54,7 +54,8 @@ def generated(config: Config, admission: AdmissionConfig) -> Generated | None:
     if admission.register == "none":
         return None
     specs = [spec for spec in registrations.specs_of(config, admission, lambda text: None) if not spec.path]
-    return webhooks.generate(specs, registrations.target_of(config, admission)) if specs else None
+    target, static = registrations.target_of(config, admission), admission.register == "static"
+    return webhooks.generate(specs, target, static=static) if specs else None
 
 
 def errors(config: Config, registered: Generated | None) -> list[str]:

@@ -103,6 +103,7 @@ def current_of(config: Config, server: str | None) -> Current:
     return Current(
         server or admission.policy_server or "default", limits, admission.allow_secrets, admission.include_system,
         bool(config.registry.sources), bool(config.registry.docker_config),
+        admission.register == "static",
     )  # fmt: skip
 
 

@@ -150,7 +150,8 @@ class AdmissionPart:
         )
         await self.policies.resources.start()
         return ResourceReviews(
-            config.policy_server, self._log, self.admission.memory.budget, include_system=config.include_system
+            config.policy_server, self._log, self.admission.memory.budget,
+            include_system=config.include_system, static=config.register == "static",
         )
 
     def _listener(

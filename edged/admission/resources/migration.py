@@ -56,6 +56,8 @@ class Current:
     include_system: bool = False
     has_sources_file: bool = False
     has_docker_config: bool = False
+    is_static: bool = False
+    """Whether webhooks are in manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def _policy(obj: Object, server: Object | None, current: Current) -> Iterable[Fi
     namespace = obj["metadata"].get("namespace") or ""
     if namespace in SYSTEM_NAMESPACES and not current.include_system:
         yield Finding(ATTENTION, f"namespace {namespace} is left out unless [admission] include_system = true")
-    if text := validation.left_out(obj, include_system=current.include_system):
+    if text := validation.left_out(obj, include_system=current.include_system, static=current.is_static):
         yield Finding(ATTENTION, text)
     longest = max(_timeouts(obj), default=0)
     if longest > current.limits.wall_timeout_s:

@@ -29,13 +29,17 @@ _NOTHING: AbstractContextManager[object] = nullcontext()
 
 
 class ResourceReviews:
-    """`server_name`: whose objects get the finalizer. `include_system`: whether cluster policies see nodes, too."""
+    """`server_name`: whose objects get the finalizer. `include_system`: whether cluster policies see nodes, too.
+    `static`: whether webhooks are in manifests, not objects."""
 
     paths = frozenset(reviews.PATHS)
 
-    def __init__(self, server_name: str, log: Logger, memory: MemoryBudget, *, include_system: bool = False) -> None:
+    def __init__(
+        self, server_name: str, log: Logger, memory: MemoryBudget, *, include_system: bool = False, static: bool = False
+    ) -> None:
         """`memory`: what decoded objects wait for."""
         self._include_system = include_system
+        self._static = static
         self._server_name = server_name
         self._log = log
         self._memory = memory
@@ -105,7 +109,8 @@ class ResourceReviews:
         self, request: AdmissionRequest, obj: dict[str, Any], old: object, problems: Mapping[str, str], unchecked: str
     ) -> bytes:
         """`problems`: of its CEL expressions; `unchecked`: why they are not known, or ""."""
-        warnings = [*validation.warnings(obj, include_system=self._include_system), *([unchecked] if unchecked else ())]
+        warnings = validation.warnings(obj, include_system=self._include_system, static=self._static)
+        warnings += [unchecked] if unchecked else []
         findings = validation.validate(obj, old if isinstance(old, dict) else None, problems)
         response = AdmissionResponse(request.uid, not findings, warnings=warnings or None)
         if findings:

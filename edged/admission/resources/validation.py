@@ -305,24 +305,25 @@ IGNORED_FIELDS = {
 }
 
 
-def warnings(obj: Object, *, include_system: bool = False) -> list[str]:
+def warnings(obj: Object, *, include_system: bool = False, static: bool = False) -> list[str]:
     """What edged does differently with this object, for the one who applies it."""
     spec = _spec(obj)
     texts = [f"spec.{key} has no effect: {why}" for key, why in IGNORED_FIELDS.items() if spec.get(key)]
     if spec.get("allowInsideAdmissionControllerNamespace"):
         texts.append("spec.allowInsideAdmissionControllerNamespace has no effect: edged runs in no namespace")
-    if text := left_out(obj, include_system=include_system):
+    if text := left_out(obj, include_system=include_system, static=static):
         texts.append(f"spec.rules: {text}")
     return texts
 
 
-def left_out(obj: Object, *, include_system: bool) -> str:
-    """What a policy's rules name and it never gets to see, and why; "" if there is nothing."""
+def left_out(obj: Object, *, include_system: bool, static: bool) -> str:
+    """What a policy's rules name and it never gets to see, and why; "" if there is nothing. `static`: its webhook is
+    in a manifest."""
     kind, rules = KINDS.get(obj.get("kind", "")), _spec(obj).get("rules")
     if kind is None or not isinstance(rules, list):
         return ""
     readable = [rule for rule in rules if not rule_problem(rule)]
-    return exemptions.named(readable, include_system=include_system, namespaced=kind.namespaced)
+    return exemptions.named(readable, include_system=include_system, namespaced=kind.namespaced, static=static)
 
 
 def summary(findings: Iterable[Finding]) -> str:

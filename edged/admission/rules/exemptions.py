@@ -45,7 +45,8 @@ UNREVIEWED = frozenset(
         "mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
     )
 )  # fmt: skip
-"""What the API server calls no webhook for, whatever a webhook's rules say."""
+"""What the API server calls no registered webhook for, whatever its rules say: nobody shall lock himself out. Webhooks
+of static manifests are called for them, too."""
 _NAMESPACED = {
     "": "bindings configmaps endpoints events limitranges persistentvolumeclaims pods podtemplates resourcequotas "
         "replicationcontrollers secrets serviceaccounts services",
@@ -63,6 +64,9 @@ _NAMESPACED = {
 }
 _CLUSTER_SCOPED = {
     "": "namespaces nodes persistentvolumes",
+    "admissionregistration.k8s.io": "mutatingadmissionpolicies mutatingadmissionpolicybindings "
+        "mutatingwebhookconfigurations validatingadmissionpolicies validatingadmissionpolicybindings "
+        "validatingwebhookconfigurations",
     "apiextensions.k8s.io": "customresourcedefinitions",
     "apiregistration.k8s.io": "apiservices",
     "certificates.k8s.io": "certificatesigningrequests",
@@ -102,18 +106,18 @@ def _may_match(rules: Rules, group: str, resource: str) -> bool:
     return False
 
 
-def named(rules: Rules, *, include_system: bool, namespaced: bool = False) -> str:
+def named(rules: Rules, *, include_system: bool, namespaced: bool = False, static: bool = False) -> str:
     """What the rules name and no review comes of: `nodes are left out: why`; "" if there is nothing. `namespaced`: the
-    policy belongs to a namespace."""
-    reasons = [(pair, _why(pair, include_system, namespaced)) for rule in rules for pair in _pairs(rule)]
+    policy belongs to a namespace. `static`: it is in a manifest that the API server reads from disk."""
+    reasons = [(pair, _why(pair, include_system, namespaced, static)) for rule in rules for pair in _pairs(rule)]
     return _sentence([(pair, why) for pair, why in reasons if why])
 
 
 def unreachable(
-    rules: Rules, selector: Mapping[str, Any], *, include_system: bool, namespaced: bool = False
+    rules: Rules, selector: Mapping[str, Any], *, include_system: bool, namespaced: bool = False, static: bool = False
 ) -> str:
     """Why no request at all can reach a policy with these rules and this namespaceSelector; "" if one can."""
-    reasons = [(pair, _why(pair, include_system, namespaced)) for rule in rules for pair in _pairs(rule)]
+    reasons = [(pair, _why(pair, include_system, namespaced, static)) for rule in rules for pair in _pairs(rule)]
     if reasons and all(why for _, why in reasons):
         return _sentence(reasons)
     only = set() if include_system else _only_namespaces(selector)
@@ -136,9 +140,9 @@ def _pairs(rule: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield group, entry.split("/", 1)[0]
 
 
-def _why(pair: tuple[str, str], include_system: bool, namespaced: bool) -> str:
+def _why(pair: tuple[str, str], include_system: bool, namespaced: bool, static: bool) -> str:
     group, resource = pair
-    if pair in UNREVIEWED:
+    if pair in UNREVIEWED and not static:
         return _NEVER
     if namespaced:
         return _NOT_IN_A_NAMESPACE if resource in _CLUSTER_SCOPED.get(group, "").split() else ""

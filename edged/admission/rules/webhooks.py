@@ -113,7 +113,8 @@ class Generated:
 
 
 def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = False) -> Generated:
-    """Both objects for these policies, in the order of their names. `static`: named as manifests must be."""
+    """Both objects for these policies, in the order of their names. `static`: for manifests on disk, which
+    have names of their own, and are asked about more."""
     problems: dict[str, str] = {}
     entries: dict[str, list[tuple[WebhookSpec, Webhook]]] = {VALIDATING: [], MUTATING: []}
     for spec in sorted(specs, key=lambda spec: spec.name):
@@ -122,7 +123,7 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
             continue
         if not spec.rules:
             continue
-        found, hook = _entry(spec, target)
+        found, hook = _entry(spec, target, static=static)
         if found:
             problems[spec.name] = found
             continue
@@ -134,13 +135,15 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
         problems |= crowded
         hooks = [hook for spec, hook in made if spec.name not in crowded]
         objects[kind] = _object(kind, name, target.owner, hooks)
-    partly = {spec.name: text for made in entries.values() for spec, _ in made if (text := _left_out(spec, target))}
+    entered = (spec for made in entries.values() for spec, _ in made)
+    partly = {spec.name: text for spec in entered if (text := _left_out(spec, target, static=static))}
     return Generated(objects, problems, partly)
 
 
-def _left_out(spec: WebhookSpec, target: Target) -> str:
-    namespaced = bool(spec.namespace)
-    return exemptions.named(spec.rules or (), include_system=target.include_system, namespaced=namespaced)
+def _left_out(spec: WebhookSpec, target: Target, *, static: bool) -> str:
+    return exemptions.named(
+        spec.rules or (), include_system=target.include_system, namespaced=bool(spec.namespace), static=static
+    )
 
 
 def _crowded(made: Sequence[tuple[WebhookSpec, Webhook]], whole: int) -> dict[str, str]:
@@ -155,9 +158,9 @@ def _crowded(made: Sequence[tuple[WebhookSpec, Webhook]], whole: int) -> dict[st
     return problems | left_out(sizes, whole)
 
 
-def _entry(spec: WebhookSpec, target: Target) -> tuple[str, Webhook]:
+def _entry(spec: WebhookSpec, target: Target, *, static: bool) -> tuple[str, Webhook]:
     """(why the API server would not take it, the entry of `webhooks`)."""
-    if found := problem(spec, target):
+    if found := problem(spec, target, static=static):
         return found, {}
     hook = webhook(spec, target)
     return entry_problem(hook, mutating=spec.mutating), hook
@@ -260,7 +263,7 @@ def match_conditions(spec: WebhookSpec, target: Target) -> list[dict[str, Any]]:
 
 
 # --- what the API server would refuse
-def problem(spec: WebhookSpec, target: Target) -> str:
+def problem(spec: WebhookSpec, target: Target, *, static: bool = False) -> str:
     """Why the API server would not take this policy's webhook; "" when it would. (CEL only it can check.)"""
     if found := name_problem(name_of(spec)):
         return found
@@ -274,17 +277,18 @@ def problem(spec: WebhookSpec, target: Target) -> str:
     return (
         _time_problem(spec, target)
         or _own_problem(spec, target)
-        or _unreachable(spec, target)
+        or _unreachable(spec, target, static=static)
     )
 
 
-def _unreachable(spec: WebhookSpec, target: Target) -> str:
+def _unreachable(spec: WebhookSpec, target: Target, *, static: bool) -> str:
     """Why the API server would never call the webhook: the policy would look as if it were in force."""
     if spec.namespace in SYSTEM_NAMESPACES and not target.include_system:
         return f"namespace {spec.namespace} is left out: {exemptions.SWITCHED_OFF}"
     selector = {} if spec.namespace else spec.namespace_selector
-    include_system, namespaced = target.include_system, bool(spec.namespace)
-    return exemptions.unreachable(spec.rules or (), selector, include_system=include_system, namespaced=namespaced)
+    return exemptions.unreachable(
+        spec.rules or (), selector, include_system=target.include_system, namespaced=bool(spec.namespace), static=static
+    )
 
 
 def _time_problem(spec: WebhookSpec, target: Target) -> str:

@@ -93,3 +93,20 @@ def test_an_unreachable_policy_is_not_registered_and_a_partly_reachable_one_is_t
     assert made.left_out == {"partly": f"nodes are left out: {OFF}"}
     everything = generate([only, partly], Target("https://127.0.0.1:8443", b"", "me", include_system=True))
     assert (everything.problems, everything.left_out, len(everything.policies)) == ({}, {}, 2)
+
+
+def test_manifests_on_disk_are_asked_about_webhook_configurations_and_policies() -> None:
+    """kube-apiserver keeps these from registered webhooks only."""
+    group = "admissionregistration.k8s.io"
+    policies = [rule(group, "validatingadmissionpolicies", "mutatingadmissionpolicybindings")]
+    webhooks = [rule(group, "validatingwebhookconfigurations")]
+    for rules, include_system in ((policies, False), (policies, True), (webhooks, True)):
+        assert named(rules, include_system=include_system, static=True) == ""
+        assert unreachable(rules, {}, include_system=include_system, static=True) == ""
+        assert NEVER in unreachable(rules, {}, include_system=include_system)
+        target = Target("https://127.0.0.1:8443", b"", "me", include_system=include_system)
+        made = generate([WebhookSpec("p", rules)], target, static=True)
+        assert (made.policies, made.problems, made.left_out) == (["p.policy.edged.dev"], {}, {})
+    off = f"validatingwebhookconfigurations.{group} are left out: {OFF}"
+    assert unreachable(webhooks, {}, include_system=False, static=True) == off
+    assert "they are in no namespace" in unreachable(policies, {}, include_system=True, namespaced=True, static=True)
