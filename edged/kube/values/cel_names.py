@@ -40,15 +40,16 @@ def read(expression: str) -> Read:
     try:
         tree = cel_syntax.parse(text)
     except Unsure:
-        _read_tokens([token for token in tokens if token.text != "?" or not _is_optional(tokens, token)], found)
+        pairs = zip((None, *tokens), tokens, strict=False)  # each token after the one before it
+        _read_tokens([token for before, token in pairs if not _is_optional(before, token)], found)
     else:
         _walk(tree, frozenset(), found)
     return found
 
 
-def _is_optional(tokens: list[Token], token: Token) -> bool:
-    """Whether a `?` belongs to `.?` or `[?`."""
-    return any(each.at == token.at - 1 and each.text in (".", "[") for each in tokens)
+def _is_optional(before: Token | None, token: Token) -> bool:
+    """Whether it is the `?` of `.?` or `[?`."""
+    return token.text == "?" and before is not None and before.text in (".", "[")
 
 
 def _read_tokens(tokens: list[Token], found: Read) -> None:
@@ -56,8 +57,9 @@ def _read_tokens(tokens: list[Token], found: Read) -> None:
         before, after = tokens[index - 1].text if index else "", tokens[index + 1].text
         if token.kind == "name" and after == "(":
             found.functions.add(token.text)
-            if before == "." and token.text in _MACROS and tokens[index + 3].text == ",":
-                found.bound.add(tokens[index + 2].text)
+            variable = tokens[index + 2 : index + 4]  # and the comma; the text may end before
+            if before == "." and token.text in _MACROS and len(variable) == 2 and variable[1].text == ",":
+                found.bound.add(variable[0].text)
         elif token.kind == "name" and before != ".":
             found.names.add(token.text)
         sides = {before, after} if token.text in ("==", "!=") else set()

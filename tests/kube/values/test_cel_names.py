@@ -22,6 +22,7 @@ from edged.kube.values.cel_syntax import Unsure, Wrong
         ("a.?b.orValue(c) == {'x': ?d}", {"a", "c", "d"}),
         ("a.?b.c.all(e, e == f)", {"a", "f"}),
         ("x ? y : z.?w", {"x", "y", "z"}),
+        ("a. ?b.c[ ?'d'].e(f)", {"a", "f"}),
         ("'object' == \"params\" // namespaceObject", set()),
     ],
 )
@@ -33,6 +34,11 @@ def test_macros_functions_and_comparisons() -> None:
     found = read("a.all(i, v, v == null) && size(b) > 1 && c != null && null == d.e")
     assert found.functions >= {"all/2", "size"}
     assert (found.bound, found.compared) == ({"i", "v"}, {"c"})
+
+
+@pytest.mark.parametrize("expression", ["a.?b.exists(", "a.?b.exists(c", "a.?b.all(,", "a.?b.map"])
+def test_macros_that_the_text_breaks_off(expression: str) -> None:
+    assert read(expression).bound == set()
 
 
 def test_variables_are_written_out() -> None:
