@@ -283,10 +283,10 @@ def _vap(args: argparse.Namespace) -> int:
     from edged.cli.documents import documents
     from edged.cli.policy.vap import converted
 
-    bindings = [document for document, _ in documents(args.binding) if isinstance(document, dict)]
+    bindings = list(documents(args.binding))
     if not bindings:
         raise ConfigError(f"{', '.join(args.binding)}: there is no object in it")
-    made = converted(_object(args.policy), bindings, args.cel_policy)
+    made = converted((_object(args.policy), args.policy), bindings, args.cel_policy)
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     if len(made.objects) == 1:

@@ -1,21 +1,21 @@
 """A ValidatingAdmissionPolicy with its bindings as ClusterAdmissionPolicies of Kubewarden's CEL policy. Pure.
 
 Each binding becomes a policy of its own. A field that cannot be converted is an error that names it; what is converted
-but loses something is a note. vap_match.py joins what policy and binding match, vap_expressions.py looks at the
-expressions. Called by scaffold.py.
+but loses something is a note. vap_shapes.py looks at types and names first; vap_match.py joins what policy and binding
+match, vap_expressions.py looks at the expressions. Called by scaffold.py.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from edged.admission.resources.kinds import GROUP, VERSION
-from edged.cli.policy import vap_expressions, vap_match
+from edged.cli.policy import vap_expressions, vap_match, vap_shapes
 from edged.errors import ConfigError
 
-API = "admissionregistration.k8s.io/"
 _POLICY_FIELDS = {"failurePolicy", "matchConstraints", "matchConditions", "validations", "variables", "paramKind"}
 _BINDING_FIELDS = {"policyName", "validationActions", "matchResources", "paramRef"}
 _PARAM_KIND = {"apiVersion", "kind"}
@@ -30,6 +30,10 @@ _SYSTEM = (
 )
 
 
+Located = tuple[object, str]
+"""A document, and where it is."""
+
+
 @dataclass(slots=True)
 class Conversion:
     """The custom resources, and what they lose."""
@@ -38,42 +42,39 @@ class Conversion:
     notes: list[str] = field(default_factory=list)
 
 
-def converted(policy: dict[str, Any], bindings: Sequence[dict[str, Any]], cel_policy: str) -> Conversion:
+def converted(policy: Located, bindings: Sequence[Located], cel_policy: str) -> Conversion:
     """Raises ConfigError: a line for each field that cannot be converted."""
-    try:
-        return _converted(policy, bindings, cel_policy)
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
-        raise ConfigError(f"the policy or its binding is malformed: {type(error).__name__}: {error}") from error
-
-
-def _converted(policy: dict[str, Any], bindings: Sequence[dict[str, Any]], cel_policy: str) -> Conversion:
-    spec = _spec(policy, "ValidatingAdmissionPolicy")
-    name = policy["metadata"]["name"]
+    name, spec = vap_shapes.spec_of(policy[0], vap_shapes.POLICY, policy[1])
+    bound = [(where, *vap_shapes.spec_of(binding, vap_shapes.BINDING, where)) for binding, where in bindings]
     read, problems = vap_expressions.in_policy(spec)
-    problems = [*_problems_of(spec), *vap_expressions.in_conditions(spec.get("matchConditions") or ()), *problems]
+    own_problems = _problems_of(spec)
+    problems = [*own_problems, *vap_expressions.in_conditions(spec.get("matchConditions") or ()), *problems]
     made = Conversion(notes=[_SYSTEM, *_notes_of(spec, read.names)])
-    for binding in bindings:
-        bound = _spec(binding, "ValidatingAdmissionPolicyBinding")
-        if bound.get("policyName") != name:
-            raise ConfigError(f"the binding is of the policy {bound.get('policyName')!r}, not of {name!r}")
-        one = _Binding(spec, bound, str(binding["metadata"]["name"]), read.names)
-        problems += one.problems()
+    for where, own_name, own in bound:
+        if own["policyName"] != name:
+            raise ConfigError(f"{where}: the binding is of the policy {own['policyName']!r}, not of {name!r}")
+        one = _Binding(spec, own, own_name, read.names)
+        found = one.problems()
+        problems += found
+        if own_problems or found:
+            continue
         made.objects += one.objects(cel_policy)
         made.notes += one.notes()
         problems += one.found
+    problems += _same_names(made.objects)
     if problems:
         raise ConfigError("\n".join(f"{name}: {problem}" for problem in dict.fromkeys(problems)))
     made.notes = list(dict.fromkeys(made.notes))
     return made
 
 
-def _spec(obj: Mapping[str, object], kind: str) -> Mapping[str, Any]:
-    if obj.get("kind") != kind or not str(obj.get("apiVersion")).startswith(API):
-        raise ConfigError(f"must be a {kind}, not {obj.get('apiVersion')} {obj.get('kind')}")
-    metadata, spec = obj.get("metadata"), obj.get("spec")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not isinstance(spec, dict):
-        raise ConfigError(f"the {kind} has no metadata.name or no spec")
-    return spec
+def _same_names(objects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """With kubectl the last one would replace the others."""
+    counts = Counter(each["metadata"]["name"] for each in objects)
+    return [
+        f"{count} policies would have the name {name}: give the bindings other names"
+        for name, count in counts.items() if count > 1
+    ]  # fmt: skip
 
 
 def _left_out(where: str, given: Mapping[str, object], known: set[str]) -> list[str]:

@@ -8,6 +8,7 @@ Called by vap.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from edged.kube.values import cel, cel_names
@@ -123,7 +124,17 @@ def guard(spec: Mapping[str, Any], index: int) -> tuple[dict[str, str], str]:
     for name in _NOT_IN_CONDITIONS:
         if name in names:
             return {}, f"{cannot}, and that has no `{name}`: {_short(expression)}"
-    return {"name": GUARD, "expression": f"{cel_names.enclosed(text)} ? true : true"}, ""
+    return {
+        "name": _free_name(spec.get("matchConditions") or ()),
+        "expression": f"{cel_names.enclosed(text)} ? true : true",
+    }, ""
+
+
+def _free_name(conditions: Sequence[Mapping[str, Any]]) -> str:
+    """The API server takes each name of a condition once."""
+    taken = {condition["name"] for condition in conditions}
+    names = (GUARD if number == 1 else f"{GUARD}-{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _short(expression: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from edged.admission.rules.webhook_check import rule_problem
+
 FIELDS = {"resourceRules", "excludeResourceRules", "namespaceSelector", "objectSelector", "matchPolicy"}
 RULE_FIELDS = {"apiGroups", "apiVersions", "operations", "resources", "scope", "resourceNames"}
 _LISTS = ("apiGroups", "apiVersions", "operations", "resources")
@@ -34,7 +36,7 @@ def problems(where: str, match: Mapping[str, Any]) -> list[str]:
                 f"`request.name in [...]` into matchConditions"
             )
         found += [f"{place}.{key} is not known" for key in rule if key not in RULE_FIELDS and rule[key]]
-        found += [f"{place}.{key} is missing" for key in _LISTS if not rule.get(key)]
+        found += [f"{place}: {problem}" for problem in [rule_problem(rule)] if problem]
         found += _deletions(place, rule.get("operations") or ())
     return found
 

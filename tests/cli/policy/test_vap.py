@@ -10,6 +10,7 @@ import yaml
 
 from edged.admission.resources import validation
 from edged.cli.policy import vap as vap_module
+from edged.cli.policy import vap_expressions
 from edged.cli.policy.vap import converted
 from edged.errors import ConfigError
 from tests.cli.policy.metadata import RULE
@@ -96,7 +97,7 @@ def test_a_validating_admission_policy_becomes_a_policy(policy: Policy, tmp_path
         ),
         ({"variables": [{"name": "params", "expression": "1"}]}, {}, "no variable with the name `params`"),
         ({"failurePolicy": "Maybe"}, {}, "spec.failurePolicy: 'Maybe'"),
-        ({"matchConstraints": "all"}, {}, "the policy or its binding is malformed"),
+        ({"matchConstraints": "all"}, {}, "vap.json: replicas: spec.matchConstraints: must be an object, not a string"),
         ({}, {"validationActions": ["Deny", "Warn"]}, "Deny and Warn exclude each other"),
         ({}, {"odd": 1}, "binding: spec.odd cannot be converted: it is not known"),
         ({"auditAnnotations": [{"key": "a"}]}, {}, "spec.auditAnnotations"),
@@ -120,7 +121,7 @@ def changed(obj: Any, **spec: Any) -> Any:
 
 
 def made_of(vap: Any, *bindings: Any) -> vap_module.Conversion:
-    return converted(vap, list(bindings), "file:///cel.wasm")
+    return converted((vap, "vap.yaml"), [(binding, "b.yaml") for binding in bindings], "file:///cel.wasm")
 
 
 def test_names_in_texts_and_of_macros_are_not_read() -> None:
@@ -212,3 +213,41 @@ def test_several_policies_are_documents(policy: Policy, tmp_path: Path) -> None:
     code, out, err = policy("scaffold", "vap", "-p", vap, "-b", bindings)
     assert (code, [each["metadata"]["name"] for each in yaml.safe_load_all(out)]) == (0, ["a", "b"])
     assert "note: edged leaves out kube-system" in err
+
+
+def test_of_each_document_the_file_is_named(policy: Policy, tmp_path: Path) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": [BINDING]}
+    code, _, err = convert(policy, tmp_path, VAP, listed)
+    assert code == 2
+    assert "binding.json: must be a ValidatingAdmissionPolicyBinding, not v1 List" in err
+    code, _, err = convert(policy, tmp_path, listed, BINDING)
+    assert (code, "vap.json: must be a ValidatingAdmissionPolicy, not v1 List" in err) == (2, True)
+    code, _, err = convert(policy, tmp_path, VAP, [BINDING])
+    assert (code, "binding.json: must be a ValidatingAdmissionPolicyBinding, and is no object" in err) == (2, True)
+
+
+def test_no_two_policies_get_one_name() -> None:
+    with pytest.raises(ConfigError, match="2 policies would have the name replicas-in-test: give the bindings"):
+        made_of(VAP, BINDING, BINDING)
+    ignore = changed(VAP, failurePolicy="Ignore", validations=[{"expression": "true"}, {"expression": "false"}])
+    other = {**BINDING, "metadata": {"name": "replicas-in-test-1"}}
+    with pytest.raises(ConfigError, match="2 policies would have the name replicas-in-test-1"):
+        made_of(ignore, BINDING, changed(other, validationActions=["Audit"]))
+
+
+def test_a_condition_has_the_name_of_the_added_one() -> None:
+    conditions = [{"name": vap_expressions.GUARD, "expression": "true"}]
+    [made] = made_of(changed(VAP, failurePolicy="Ignore", matchConditions=conditions), BINDING).objects
+    assert validation.validate(made) == []
+    assert [each["name"] for each in made["spec"]["matchConditions"]] == [
+        vap_expressions.GUARD, f"{vap_expressions.GUARD}-2"
+    ]  # fmt: skip
+
+
+def test_a_malformed_rule_is_named_where_the_binding_has_rules_too() -> None:
+    bad = {key: value for key, value in RULE.items() if key != "apiGroups"}
+    with pytest.raises(ConfigError, match=r"resourceRules\[0\]: apiGroups must be a list of at least one string"):
+        made_of(
+            changed(VAP, matchConstraints={"resourceRules": [bad]}),
+            changed(BINDING, matchResources={"resourceRules": [RULE]}),
+        )

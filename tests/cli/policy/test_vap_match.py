@@ -80,7 +80,12 @@ def test_selectors_are_joined() -> None:
         ({"resourceRules": [rule(resourceNames=["x"])]}, "m.resourceRules[0].resourceNames cannot be converted"),
         ({"resourceRules": [rule(operations=["CREATE", "DELETE"])]}, "denies every deletion"),
         ({"resourceRules": [rule(operations=["*"])]}, "operations: * includes deletions"),
-        ({"resourceRules": [rule(resources=[])]}, "m.resourceRules[0].resources is missing"),
+        (
+            {"resourceRules": [rule(resources=[])]},
+            "m.resourceRules[0]: resources must be a list of at least one string",
+        ),
+        ({"resourceRules": [rule(scope="Namespace")]}, "m.resourceRules[0]: scope 'Namespace' is none of"),
+        ({"resourceRules": [rule(operations=["create"])]}, "m.resourceRules[0]: operation 'create' is none of"),
         ({"resourceRules": [rule(odd=1)]}, "m.resourceRules[0].odd is not known"),
         ({"matchPolicy": "Same"}, "m.matchPolicy: 'Same'"),
         ({"selector": {"a": 1}}, "m.selector is not known"),
