@@ -24,6 +24,7 @@ OLD_KEYS = {
 }
 """Keys that Kubewarden had once and ignores now, and what took their place. Many published policies still have them."""
 RULE_KEYS = ("apiGroups", "apiVersions", "resources", "operations")
+SCOPES = ("*", "Cluster", "Namespaced")
 USAGE = "io.kubewarden.policy.usage"
 SEVERITY = "io.kubewarden.policy.severity"
 SEVERITIES = ("critical", "high", "medium", "low", "info")
@@ -66,9 +67,18 @@ def with_texts(document: object, texts: object) -> object:
     for key in ("annotations", "contextAwareResources", "hostCapabilities", "rules"):
         if isinstance(found.get(key), dict | list) and key in texts:
             found[key] = texts[key]
+    if isinstance(found.get("rules"), list) and isinstance(document["rules"], list):
+        found["rules"] = [_without_scope(*pair) for pair in zip(document["rules"], found["rules"], strict=True)]
     if found.get("minimumKubewardenVersion") is not None:
         found["minimumKubewardenVersion"] = texts.get("minimumKubewardenVersion")
     return found
+
+
+def _without_scope(rule: object, texts: object) -> object:
+    """A rule's scope is text that may be missing: null stays null."""
+    if isinstance(rule, Mapping) and isinstance(texts, Mapping) and "scope" in rule and rule["scope"] is None:
+        return {**texts, "scope": None}
+    return texts
 
 
 def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
@@ -131,6 +141,8 @@ def _rules(rules: object) -> Iterator[str]:
 
 
 def _rule(rule: Mapping[str, object], where: str) -> Iterator[str]:
+    if rule.get("scope") is not None and rule["scope"] not in SCOPES:
+        yield f"{where}.scope: {rule['scope']!r} is none of {', '.join(SCOPES)}"
     for key in RULE_KEYS:
         values = rule.get(key)
         at = f"{where}.{key}"

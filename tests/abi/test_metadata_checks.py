@@ -108,6 +108,20 @@ def test_text_stays_as_it_was_written():
     assert checks.with_texts("text", "text") == "text"
 
 
+def test_no_scope_is_not_the_text_null():
+    for written in ("null", "~", ""):
+        read = {**PLAIN, "rules": [{**RULE, "scope": None}, RULE, {**RULE, "scope": "Cluster"}]}
+        texts = {**PLAIN, "rules": [{**RULE, "scope": written}, RULE, {**RULE, "scope": "Cluster"}]}
+        assert checks.with_texts(read, texts) == read
+        assert checks.problems(read) == []
+
+
+@pytest.mark.parametrize("scope", ["bogus", "", "cluster", 5, ["Cluster"]])
+def test_scopes_are_those_of_the_api_server(scope: object):
+    [problem] = checks.problems({**PLAIN, "rules": [{**RULE, "scope": scope}]})
+    assert problem == f"rules[0].scope: {scope!r} is none of *, Cluster, Namespaced"
+
+
 def test_strings_that_lie_side_by_side_are_told_apart():
     named = checks.capabilities_in([b"xxv1/oci_manifest_configkubernetesget_resource", b"v1/manifest_digest"])
     assert named == ["kubernetes/get_resource", "oci/v1/manifest_digest", "oci/v1/oci_manifest_config"]
