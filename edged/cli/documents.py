@@ -18,16 +18,18 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 MOST_BYTES: Final = 512 << 20
 
 
-def documents(names: Iterable[str], skip: Callable[[str, str], None] | None = None) -> Iterator[tuple[object, str]]:
+def documents(
+    names: Iterable[str], skip: Callable[[str, str], None] | None = None, *, nulls: bool = False
+) -> Iterator[tuple[object, str]]:
     """(document, where it is) of files, folders (their .yaml, .yml and .json and those of folders in them, in order of
     name) and "-". Raises ConfigError: file, document, problem.
 
     `skip(why, file)` is told of each file of a folder that cannot be read, and the others are read; without it such a
-    file is an error.
+    file is an error. `nulls`: as for `parsed`, but for folders.
     """
     for name in names:
         if name == "-":
-            yield from parsed(read_stdin(), "stdin")
+            yield from parsed(read_stdin(), "stdin", nulls=nulls)
         elif Path(name).is_dir():
             found = list(_files(Path(name), set(), skip))
             if not found:
@@ -35,7 +37,7 @@ def documents(names: Iterable[str], skip: Callable[[str, str], None] | None = No
             for path in found:
                 yield from _of_folder(path, skip)
         else:
-            yield from parsed(read(Path(name)), name)
+            yield from parsed(read(Path(name)), name, nulls=nulls)
 
 
 def _files(folder: Path, seen: set[tuple[int, int]], skip: Callable[[str, str], None] | None) -> Iterator[Path]:
@@ -86,10 +88,14 @@ def read(path: Path) -> bytes:
         raise ConfigError(f"{path}: {error.strerror}") from error
 
 
-def parsed(content: bytes, where: str) -> Iterator[tuple[object, str]]:
-    """(document, where it is) of one file's content; nulls are left out. Raises ConfigError."""
+def parsed(content: bytes, where: str, *, nulls: bool = False) -> Iterator[tuple[object, str]]:
+    """(document, where it is) of one file's content. Nulls are left out; with `nulls` content that is `null` and
+    nothing else is a document. Raises ConfigError."""
     if len(content) > MOST_BYTES:
         raise ConfigError(f"{where}: more than {MOST_BYTES >> 20} MiB")
+    if nulls and content.strip() == b"null":
+        yield None, where
+        return
     try:
         for document in yaml_text.documents(content, what=where, most=MOST_BYTES):
             yield document.value, document.where

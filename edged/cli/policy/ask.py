@@ -212,7 +212,7 @@ class Questions:
         self._raw: bool = args.raw
         self._path: str = args.request_path
         self._given = circumstances(args)
-        self._documents = list(documents([args.request_path]))
+        self._documents = list(documents([args.request_path], nulls=True))
         self.notes: list[str] = []
         if not self._documents:
             raise ConfigError(f"{self._path}: holds nothing")

@@ -9,9 +9,10 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from edged.admission.config import GroupConfig, PolicyConfig, WebhookConfig
+from edged.admission.resources.validation import REINVOCATION, annotations_of
 
-_HEEDED = ("name", "mode", "origin")
-"""Of what says how the API server calls a policy."""
+_OF_WEBHOOKS = {each.name for each in fields(WebhookConfig)} - {"name", "mode", "origin"} | {"reinvocation_policy"}
+"""What says how the API server calls a policy. A group is never called again."""
 _HEEDED_IN_SPEC = (
     "module", "settings", "mode", "mutating", "message", "contextAwareResources", "timeoutEvalSeconds",
     "timeoutSeconds", "policies", "expression",
@@ -19,19 +20,20 @@ _HEEDED_IN_SPEC = (
 
 
 def of_object(obj: Mapping[str, Any]) -> list[str]:
-    """Keys of a custom resource's spec."""
+    """Keys of a custom resource's spec, and the annotation that belongs to them."""
     spec = obj.get("spec")
     if not isinstance(spec, Mapping):
         return []
-    return [str(key) for key, value in spec.items() if key not in _HEEDED_IN_SPEC and value not in (None, [], {})]
+    found = [str(key) for key, value in spec.items() if key not in _HEEDED_IN_SPEC and value not in (None, [], {})]
+    return found if annotations_of(obj).get(REINVOCATION) in (None, "Never") else [*found, REINVOCATION]
 
 
 def of_config(policy: PolicyConfig | GroupConfig) -> list[str]:
     """Keys of a table of the configuration file that are not at their default."""
     return [
         each.name
-        for each in fields(WebhookConfig)
-        if each.name not in _HEEDED and getattr(policy, each.name) not in (_default(each, policy), None, ())
+        for each in fields(policy)
+        if each.name in _OF_WEBHOOKS and getattr(policy, each.name) not in (_default(each, policy), None, ())
     ]
 
 

@@ -242,6 +242,17 @@ def test_a_module_without_metadata_runs_in_the_mode_that_is_asked_for(policy: Po
     assert "protocol version" not in out
 
 
+def test_null_is_json_too(policy: Policy, tmp_path: Path):
+    """As for the daemon. Nothing at all is none."""
+    request = write(tmp_path / "raw.json", "null\n")
+    code, out, err = policy("run", "--raw", "-r", request, sample("pod-privileged"))
+    assert "holds nothing" not in err and "allowed" in out
+    for options, text in ((("--raw",), " \n"), ((), "null")):
+        request = write(tmp_path / "raw.json", text)
+        code, _, err = policy("run", *options, "-r", request, sample("pod-privileged"))
+        assert (code, "raw.json: holds nothing" in err) == (2, True)
+
+
 def test_raw_policies_get_any_json(policy: Policy, tmp_path: Path):
     request = write(tmp_path / "raw.json", {"uid": "mine", "anything": [1]})
     code, out, _ = policy("run", "--raw", "-r", request, sample("pod-privileged"))
