@@ -17,6 +17,7 @@ from edged.scheduling.core.binding import Waiting
 from edged.scheduling.core.cycle import CycleError
 from edged.scheduling.core.extenders import run_extender_bind
 from edged.scheduling.core.plugin_status import Status
+from edged.scheduling.objects.pods import PodInfo
 from edged.scheduling.run.attempt import Attempt
 from edged.scheduling.run.failed_attempts import BROKEN, FailedAttempts
 from edged.scheduling.run.pod_events import PodEvents
@@ -202,23 +203,31 @@ class PodBindings:
         return await binding.run_bind(attempt.profile, attempt.state, attempt.pod, attempt.node)
 
     async def _bind_by_extender(self, attempt: Attempt) -> bool:
-        """Whether one did. What it says is not enough, either way: the Pod has to show a node. Raises EdgedError."""
+        """Whether one did. What it says is not enough, either way: the Pod has to show the node. Raises EdgedError."""
         pod = attempt.pod
         try:
             if not await run_extender_bind(self._state.algorithm.extenders, pod, attempt.node):
                 return False
         except EdgedError as error:
-            if not self._environment.shows_node(pod):
+            if self._environment.node_of(pod) != attempt.node:
                 raise
             self._log.warning("an extender has bound a pod, and says otherwise", pod=str(pod.key), error=str(error))
             return True
         with trio.move_on_after(SHOWN_S):
             while self._environment.still_waits(pod):
                 await trio.sleep(SHOWN_POLL_S)
-            if self._environment.shows_node(pod):
-                return True
-            raise PeerError(f'pod "{pod.key.name}" is gone')
+            self._check_shown(pod, attempt.node)
+            return True
         raise PeerError(f"an extender says that it has bound the Pod, which has had no node for {SHOWN_S:.0f} s since")
+
+    def _check_shown(self, pod: PodInfo, node: str) -> None:
+        """Raises PeerError unless the Pod is on this node: its plugins have reserved there, and nowhere else."""
+        shown = self._environment.node_of(pod)
+        if shown is None:
+            raise PeerError(f'pod "{pod.key.name}" is gone')
+        if shown != node:
+            self._log.warning("an extender has bound a pod elsewhere", pod=str(pod.key), node=shown, chosen=node)
+            raise PeerError(f'an extender has bound the Pod to node "{shown}", not to "{node}"')
 
     async def _nominate(self, attempt: Attempt) -> None:
         """Tells others where the Pod goes while Permit or PreBind take their time. Advice: failing costs

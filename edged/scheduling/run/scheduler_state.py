@@ -50,14 +50,10 @@ class Environment:
 
     def still_waits(self, pod: PodInfo) -> bool:
         """The Pod still exists and has no node."""
-        return self._node_of(pod) == ""
+        return self.node_of(pod) == ""
 
-    def shows_node(self, pod: PodInfo) -> bool:
-        """The Pod still exists and has a node."""
-        return bool(self._node_of(pod))
-
-    def _node_of(self, pod: PodInfo) -> str | None:
-        """None: the Pod does not exist any more."""
+    def node_of(self, pod: PodInfo) -> str | None:
+        """The node that the Pod shows now, "" without one. None: the Pod does not exist any more."""
         obj = self.pods.get(pod.key)
         if obj is None or obj["metadata"].get("uid") != pod.uid:
             return None

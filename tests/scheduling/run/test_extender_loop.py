@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import trio
 
 from edged.errors import PeerError
@@ -102,6 +103,33 @@ def test_a_binding_counts_when_the_pod_shows_a_node():
     play(world, settle)
     assert {event["reason"] for event in world.writes.events} == {"Scheduled"}
     assert any(b"says otherwise" in line for line in world.lines)
+
+
+class Contrary(Binding):
+    """Binds to another node than it is told, after a while."""
+
+    async def bind(self, incoming, node_name):
+        await trio.sleep(1)
+        await super().bind(incoming, node_name)
+
+
+@pytest.mark.parametrize("answer", [lambda pod: None, fail])
+def test_a_pod_that_is_on_another_node_was_not_bound_by_us(answer):
+    """Nobody is told so, and who waits for the room on the node that was chosen gets it."""
+    extender, sizes = Contrary("b", answer), {"cpu": "1"}
+    nodes = [node("a", cpu="1"), node("b", cpu="1")]
+    waiting = [pod("p", requests=sizes, priority=1), pod("other", requests=sizes)]
+    world = extender.world = Extended(nodes, [pod("full", node="b", requests=sizes), *waiting], extender)
+
+    async def script():
+        await trio.sleep(10)
+
+    play(world, script)
+    assert extender.bound == [("p", "a")]
+    assert {event["regarding"]["name"] for event in world.writes.events if event["reason"] == "Scheduled"} == {"other"}
+    assert world.writes.bound == {"default/other": "a"}
+    assert not world.scheduler.state.cache.assumed
+    assert len(world.scheduler.state.queue) == 0
 
 
 def test_a_pod_that_is_gone_was_not_bound():
