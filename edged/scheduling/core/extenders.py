@@ -43,6 +43,9 @@ class Extender(Protocol):
     preempts: bool
     binds: bool
     weight: int
+    waited_s: float
+    """What scheduling cycles have waited for its answers, all together. Bindings, which hold up no cycle, are not in
+    it."""
 
     def interested(self, pod: PodInfo) -> bool:
         """Whether the Pod asks for a resource that the extender manages. An extender that manages none is interested in

@@ -1,11 +1,12 @@
-"""Whose turn it is, where a profile's cycles take long: profiles that hold up the others go last for a while. Pure.
+"""Whose turn it is, where a profile's plugins are slow: profiles that hold up the others go last for a while. Pure.
 
 Pods are tried one at a time, whatever profile they are of. A plugin that uses all the time that it may have takes it
-from the Pods of all other profiles, again for each Pod of its own. So a profile whose cycle took long rests: as long as
-it rests, the Pods of other profiles come first. With that a Pod waits for one such cycle, and not for as many as there
-are Pods.
+from the Pods of all other profiles, again for each Pod of its own. So a profile whose guests and extenders took long in
+a cycle rests: as long as it rests, the Pods of other profiles come first. With that a Pod waits for one such cycle, and
+not for as many as there are Pods.
 
-Profiles whose cycles are short are not touched: among them kube-scheduler's order holds.
+Other profiles are not touched: among them kube-scheduler's order holds. Nor are those that are native, however large
+the cluster is, and however long the API server takes to tell what a Pod needs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 from typing import Final
 
 LONG_CYCLE_S: Final = 0.1
-"""Natively, thousands of nodes are judged in less."""
 SHORTEST_REST_S: Final = 1.0
 
 
@@ -25,7 +25,8 @@ class ProfileTurns:
         self._until: dict[str, float] = {}
 
     def took(self, profile: str, seconds: float, now: float) -> None:
-        """A cycle is over. The rest is long enough for a cycle of each of the others, though they be as long."""
+        """A cycle is over, `seconds` of which guests and extenders took. The rest is long enough for a cycle of each of
+        the others, though they be as long."""
         if seconds > LONG_CYCLE_S and self._profiles > 1:
             self._until[profile] = now + max(SHORTEST_REST_S, seconds * self._profiles)
 

@@ -163,7 +163,7 @@ class SchedulingQueue:
         return queued
 
     def took(self, profile: str, seconds: float, now: float) -> None:
-        """So long a Pod of the profile held up the others. See profile_turns.py."""
+        """So long a Pod of the profile held up the others in guests and extenders. See profile_turns.py."""
         self._turns.took(profile, seconds, now)
 
     def done(self, uid: str) -> None:

@@ -6,6 +6,7 @@ What a cycle is stands in scheduling/core (pure). Here is what a cycle waits for
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import trio
 
@@ -14,6 +15,7 @@ from edged.process.boundary import boundary
 from edged.scheduling.core import binding
 from edged.scheduling.core.classes import Classes
 from edged.scheduling.core.cycle import CycleError
+from edged.scheduling.core.extenders import Extender
 from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.outcome import Evaluation
 from edged.scheduling.core.queued_pod import QueuedPod
@@ -50,16 +52,18 @@ class PodAttempts:
 
     async def attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
         """The cycle of one Pod; its binding goes on in `nursery`, or with a binder."""
-        began_s = trio.current_time()
+        profile, extenders = self._state.profiles[queued.pod.scheduler_name], self._state.algorithm.extenders
+        attempt = Attempt(queued, queued.pod, profile, CycleState(), time.perf_counter())
+        waited_before_s = _waited_s(extenders)
         try:
-            await self._attempt(queued, nursery)
+            await self._attempt(attempt, nursery)
         finally:
-            now = trio.current_time()
-            self._state.queue.took(queued.pod.scheduler_name, now - began_s, now)
+            # Neither what edged computes itself nor the API server counts: no profile is to blame for those.
+            seconds = attempt.state.spent.wall_s + _waited_s(extenders) - waited_before_s
+            self._state.queue.took(profile.scheduler_name, seconds, trio.current_time())
 
-    async def _attempt(self, queued: QueuedPod, nursery: trio.Nursery) -> None:
-        pod = queued.pod
-        attempt = Attempt(queued, pod, self._state.profiles[pod.scheduler_name], CycleState(), time.perf_counter())
+    async def _attempt(self, attempt: Attempt, nursery: trio.Nursery) -> None:
+        pod = attempt.pod
         with boundary(self._environment.log, "attempt", str(pod.key)) as unit:
             if self._is_pointless(pod):
                 self._state.queue.done(pod.uid)
@@ -154,3 +158,7 @@ class PodAttempts:
         attempts, clock = attempt.queued.attempts, self._environment.clock
         attempt.record = Record.of(evaluation, attempt.profile, attempt.state, attempts, clock(), error)
         self._state.records.add(attempt.record)
+
+
+def _waited_s(extenders: Sequence[Extender]) -> float:
+    return sum(extender.waited_s for extender in extenders)

@@ -56,6 +56,7 @@ class HttpExtender:
         self.preempts = bool(config.preempt_verb)
         self.binds = bool(config.bind_verb)
         self.weight = config.weight
+        self.waited_s = 0.0
         self._config = config
         self._handle = handle
         self._managed = frozenset(config.managed)
@@ -93,7 +94,7 @@ class HttpExtender:
 
     async def filter(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> FilterAnswer:
         """Raises PeerError."""
-        body = await self._send(self._config.filter_verb, self._about(pod, nodes))
+        body = await self._ask(self._config.filter_verb, self._about(pod, nodes))
         with self._readable():
             answer = extender_answers.filtered(body)
         _refuse_error(answer["Error"])
@@ -125,7 +126,7 @@ class HttpExtender:
 
     async def prioritize(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, int]:
         """Raises PeerError."""
-        body = await self._send(self._config.prioritize_verb, self._about(pod, nodes))
+        body = await self._ask(self._config.prioritize_verb, self._about(pod, nodes))
         with self._readable():
             return extender_answers.scores(body)
 
@@ -137,7 +138,7 @@ class HttpExtender:
         else:
             whole = {c.node_name: _victims(c) for c in candidates}
             body = {"Pod": pod.object(), "NodeNameToVictims": whole, "NodeNameToMetaVictims": None}
-        text = await self._send(self._config.preempt_verb, body)
+        text = await self._ask(self._config.preempt_verb, body)
         with self._readable():
             by_node = extender_answers.victims(text)
         return [self._candidate(name, victims) for name, victims in by_node.items()]
@@ -174,6 +175,14 @@ class HttpExtender:
             return {"Pod": pod.object(), "Nodes": None, "NodeNames": [node.name for node in nodes]}
         items = [node.object() for node in nodes]
         return {"Pod": pod.object(), "Nodes": {"metadata": {}, "items": items}, "NodeNames": None}
+
+    async def _ask(self, verb: str, body: dict[str, Any]) -> bytes:
+        """As `_send`, for a cycle: no other Pod is tried meanwhile."""
+        began_s = trio.current_time()
+        try:
+            return await self._send(verb, body)
+        finally:
+            self.waited_s += trio.current_time() - began_s
 
     async def _send(self, verb: str, body: dict[str, Any]) -> bytes:
         """Raises PeerError: no answer in time, another status than 200."""

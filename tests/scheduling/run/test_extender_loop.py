@@ -20,6 +20,7 @@ class FakeExtender:
 
     def __init__(self, *, filter=None, prioritize=None, preempt=None, bind=None, ignorable=False):
         self.name, self.ignorable, self.weight = "http://extender", ignorable, 1
+        self.waited_s = 0.0
         self.filters, self.prioritizes = filter is not None, prioritize is not None
         self.preempts, self.binds = preempt is not None, bind is not None
         self._filter, self._prioritize, self._preempt, self._bind = filter, prioritize, preempt, bind

@@ -313,6 +313,25 @@ def test_bind():
     run(test, bindVerb="bind")
 
 
+def test_what_cycles_wait_for_it_is_known_and_bindings_hold_up_no_cycle():
+    async def test(server, world, extender):
+        incoming, before = world.parser.parse(pod("p")), 0.0
+        for ask in (
+            lambda: extender.filter(incoming, world.snapshot.nodes),
+            lambda: extender.prioritize(incoming, world.snapshot.nodes),
+            lambda: extender.preempt(incoming, []),
+        ):
+            with pytest.raises(PeerError, match="code 404"):
+                await ask()
+            assert extender.waited_s > before
+            before = extender.waited_s
+        with pytest.raises(PeerError, match="code 404"):
+            await extender.bind(incoming, "b")
+        assert extender.waited_s == before
+
+    run(test, filterVerb="f", prioritizeVerb="p", weight=1, preemptVerb="e", bindVerb="b")
+
+
 # --- whatever it answers
 
 

@@ -1,7 +1,7 @@
 """A plugin that takes all its time, at whatever extension point, costs other profiles the rest of one cycle at most.
 
-Once with plugins that sleep, on virtual time; once with guests that spin, on the real clock: there attempts are
-counted.
+With plugins and extenders that sleep, on virtual time; once more with guests that spin, on the real clock: there
+attempts are counted.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import pytest
 import trio
 import trio.testing
 
+from edged.errors import PeerError
 from edged.scheduling.core.framework import Plugin
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.core.profile import default_profile, with_guests
+from edged.scheduling.run.object_feed import PATIENCE_S
 from edged.scheduling.run.pod_bindings import BINDING_BACKLOG
 from edged.wasm.account import Budget
 from tests.scheduling.makers import node, pod
+from tests.scheduling.run.test_extender_loop import FakeExtender
 from tests.scheduling.run.test_guest_loop import GuestWorld, engine, i32, i64, until, wat
+from tests.scheduling.run.test_object_feed import Cluster
 from tests.scheduling.run.test_scheduler_loop import World
 
 CALL_S = 20.0
@@ -27,7 +31,7 @@ NOMINATED = pod("n", priority=9, nominated="a", schedulingGates=[{"name": "later
 
 
 class Sleeps(Plugin):
-    """Answers after 20 s at one point, and fails there; at all others at once."""
+    """Answers after 20 s at one point, and fails there; at all others at once. Its time counts as a guest's does."""
 
     name = "Sleeps"
     awaits = True
@@ -43,9 +47,10 @@ class Sleeps(Plugin):
         if name.startswith("_") or name not in CALLS:
             raise AttributeError(name)
 
-        async def call(*_):
+        async def call(state, *_):
             if name == self.at:
                 await trio.sleep(CALL_S)
+                state.spent.wall_s += CALL_S
             return self.answers.get(name, CALLS[name])
 
         return call
@@ -133,6 +138,49 @@ def test_two_slow_profiles_do_not_take_turns_at_the_cost_of_a_third():
             world.pods.put(pod(name, scheduler="other"))
             await trio.sleep((2 if i == 0 else 1) * CALL_S + 1)
             assert f"default/{name}" in world.writes.bound, i
+
+    on_virtual_time(world, script)
+
+
+class SlowExtender(FakeExtender):
+    """For Pods of the profile `edged`."""
+
+    def interested(self, pod):
+        return pod.scheduler_name == "edged"
+
+    async def filter(self, pod, nodes):
+        await trio.sleep(CALL_S)
+        self.waited_s += CALL_S
+        raise PeerError("no answer")
+
+
+def test_pods_of_another_profile_wait_for_one_call_of_an_extender():
+    world = World(NODES, pods(12))
+    handle = world.scheduler.handle
+    world.scheduler.ask([SlowExtender(filter=lambda: None)])
+    world.scheduler.use([default_profile(name, handle) for name in ("edged", "other")])
+
+    async def script():
+        await trio.sleep(CALL_S + 1)
+        assert {f"default/{name}" for name in QUICK} <= world.writes.bound.keys()
+
+    on_virtual_time(world, script)
+
+
+def test_a_native_profile_that_waited_for_objects_does_not_rest():
+    """The API server may be slow; the order of Pods is by priority all the same."""
+    sizes = {"cpu": "4"}
+    first = pod("first", priority=9, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}])
+    rivals = [pod("important", priority=7, requests=sizes), pod("batch", scheduler="other", requests=sizes)]
+    world = Cluster(NODES[:1], [first, *rivals], problems={"PersistentVolumeClaim": "no answer"})
+    handle = world.scheduler.handle
+    world.scheduler.use([default_profile(name, handle) for name in ("edged", "other")])
+
+    async def script():
+        await trio.sleep(PATIENCE_S / 2)
+        assert world.writes.bound == {}
+        await trio.sleep(PATIENCE_S)
+        assert world.writes.bound == {"default/important": "a"}
 
     on_virtual_time(world, script)
 
