@@ -30,6 +30,12 @@ class ProfileTurns:
         if seconds > LONG_CYCLE_S and self._profiles > 1:
             self._until[profile] = now + max(SHORTEST_REST_S, seconds * self._profiles)
 
+    def all_ready(self, now: float) -> bool:
+        """No profile rests, as nearly always: then there is nothing to ask of each."""
+        if self._until and max(self._until.values()) <= now:
+            self._until.clear()
+        return not self._until
+
     def rests_until(self, profile: str, now: float) -> float:
         """0.0 for one that does not rest. Where all rest, the one whose rest ends first is next."""
         until = self._until.get(profile, 0.0)

@@ -33,7 +33,7 @@ from edged.scheduling.core.queue_events import (
     pod_update_events,
 )
 from edged.scheduling.core.queue_gates import QueueGates
-from edged.scheduling.core.queue_heap import QueueHeap
+from edged.scheduling.core.queue_heap import QueueHeap, Rank
 from edged.scheduling.core.queued_pod import (
     ACTIVE,
     BACKOFF,
@@ -147,10 +147,7 @@ class SchedulingQueue:
 
     def pop(self, now: float, held: Collection[str] = ()) -> QueuedPod | None:
         """The next Pod to try, now in flight; None when there is none. `held`: profiles that are to wait."""
-
-        def rank(profile: str) -> float | None:
-            return None if profile in held else self._turns.rests_until(profile, now)
-
+        rank = None if not held and self._turns.all_ready(now) else self._rank(now, held)
         queued = self._active.pop(rank)
         if queued is None:
             queued = self._backoff.pop(rank)
@@ -161,6 +158,9 @@ class SchedulingQueue:
         queued.place = IN_FLIGHT
         self._in_flight.start(queued.pod.uid)
         return queued
+
+    def _rank(self, now: float, held: Collection[str]) -> Rank:
+        return lambda profile: None if profile in held else self._turns.rests_until(profile, now)
 
     def took(self, profile: str, seconds: float, now: float) -> None:
         """So long a Pod of the profile held up the others in guests and extenders. See profile_turns.py."""

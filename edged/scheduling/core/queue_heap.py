@@ -11,7 +11,7 @@ from edged.scheduling.core.queued_pod import QueuedPod
 # Any: keys are whatever the profile's QueueSort plugin sorts by.
 Entry = tuple[Any, int, str]  # key, number, uid
 Rank = Callable[[str], float | None]
-"""Profile -> what comes before the keys of its Pods; None: not now."""
+"""Profile -> what comes before the keys of its Pods; None: not now. No rank at all: the keys alone count."""
 
 
 class QueueHeap:
@@ -35,23 +35,27 @@ class QueueHeap:
         heap = self._heaps.setdefault(queued.pod.scheduler_name, [])
         heapq.heappush(heap, (key, queued.entry, queued.pod.uid))
 
-    def peek(self, rank: Rank = lambda profile: 0.0) -> QueuedPod | None:
+    def peek(self, rank: Rank | None = None) -> QueuedPod | None:
         found = self._first(rank)
         return None if found is None else found[1]
 
-    def pop(self, rank: Rank = lambda profile: 0.0) -> QueuedPod | None:
+    def pop(self, rank: Rank | None = None) -> QueuedPod | None:
         found = self._first(rank)
         if found is None:
             return None
         heapq.heappop(self._heaps[found[0]])
         return found[1]
 
-    def _first(self, rank: Rank) -> tuple[str, QueuedPod] | None:
+    def _first(self, rank: Rank | None) -> tuple[str, QueuedPod] | None:
         """(profile, Pod) of the smallest rank and key."""
+        if rank is None and len(self._heaps) == 1:  # nothing to compare
+            ((profile, heap),) = self._heaps.items()
+            queued = self._top(heap)
+            return None if queued is None else (profile, queued)
         best: tuple[float, Any, int] | None = None
         first: tuple[str, QueuedPod] | None = None
         for profile, heap in self._heaps.items():
-            before = rank(profile)
+            before = 0.0 if rank is None else rank(profile)
             queued = None if before is None else self._top(heap)
             if before is None or queued is None:
                 continue

@@ -19,6 +19,17 @@ def test_a_short_cycle_changes_nothing_and_no_rest_is_too_short_to_matter():
     assert turns.rests_until("edged", 10.0) == 10.0 + SHORTEST_REST_S
 
 
+def test_nobody_is_asked_once_all_rests_are_over():
+    turns = ProfileTurns(profiles=2)
+    assert turns.all_ready(0.0)
+    turns.took("slow", 20.0, now=100.0)
+    turns.took("other", 10.0, now=100.0)
+    assert not turns.all_ready(120.0)
+    assert not turns.all_ready(139.0)
+    assert turns.all_ready(140.0)
+    assert turns.rests_until("slow", 140.0) == 0.0
+
+
 def test_a_profile_alone_never_rests():
     turns = ProfileTurns(profiles=1)
     turns.took("edged", 20.0, now=0.0)

@@ -55,6 +55,24 @@ def test_a_profile_whose_cycle_took_long_goes_last_for_a_while():
     assert names(queue, 33.0) == ["slow-3", "quick-2"], "its rest is over"
 
 
+def test_profiles_are_ranked_only_while_one_rests_or_is_held(monkeypatch):
+    """For each Pod that is popped, so it has to cost nothing where nothing is wrong."""
+    queue, asked = of_two_profiles(), []
+    monkeypatch.setattr(queue._turns, "rests_until", lambda profile, now: asked.append(profile) or 0.0)
+    for number in range(6):
+        queue.add(pod_info(f"p{number}", scheduler=("edged", "other")[number % 2]), now=0.0)
+    assert queue.pop(1.0).pod.key.name == "p0"
+    assert asked == []
+    assert queue.pop(1.0, held=["edged"]).pod.key.name == "p1"
+    assert asked == ["other"]
+    queue.took("edged", 10.0, now=11.0)
+    assert queue.pop(11.0).pod.key.name == "p2"
+    assert asked == ["other", "edged", "other"]
+    asked.clear()
+    assert queue.pop(100.0).pod.key.name == "p3"
+    assert asked == []
+
+
 def test_a_profile_that_is_held_is_passed_over():
     queue = of_two_profiles()
     queue.add(pod_info("a", scheduler="edged"), now=0.0)
