@@ -70,13 +70,24 @@ def _strategic_value(old: Any, new: Any, shape: Shape, patch: dict[str, Any], ke
     if isinstance(new, dict):
         return _strategic_map(old, new, shape)
     if isinstance(new, list) and shape.kind == "list" and shape.merge:
-        order = patch.get(f"$setElementOrder/{key}")
+        order = _list_of(patch, f"$setElementOrder/{key}")
         return _strategic_list(old if isinstance(old, list) else [], new, shape, order)
     return _clean(new)
 
 
+def _list_of(patch: dict[str, Any], directive: str) -> list[object]:
+    """What a directive lists; nothing where it is not there."""
+    value = patch.get(directive)
+    if not isinstance(value, list | None):
+        raise bad_request(f"invalid patch format of {directive}: it must be a list")
+    return value or []
+
+
 def _directives(result: dict[str, Any], patch: dict[str, Any], shape: Shape) -> None:
-    for directive, value in patch.items():
+    for directive in patch:
+        if not directive.startswith(("$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")):
+            continue
+        value = _list_of(patch, directive)
         head, _, key = directive.partition("/")
         if head == "$deleteFromPrimitiveList" and isinstance(result.get(key), list):
             result[key] = [item for item in result[key] if item not in value]
@@ -87,11 +98,11 @@ def _directives(result: dict[str, Any], patch: dict[str, Any], shape: Shape) -> 
                 del result[name]
 
 
-def _strategic_list(old: list[Any], new: list[Any], shape: Shape, order: list[object] | None) -> list[Any]:
+def _strategic_list(old: list[Any], new: list[Any], shape: Shape, order: list[object]) -> list[Any]:
     if not shape.merge_key:
         return _ordered(old + [item for item in new if item not in old], order, "")
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in new):
-        return [_clean(item) for item in new if item.get("$patch") != "replace"]
+        return [_clean(item) for item in new if not (isinstance(item, dict) and item.get("$patch") == "replace")]
     result = list(old)
     for item in new:
         _merge_element(result, item, shape)
@@ -111,7 +122,7 @@ def _merge_element(result: list[Any], item: object, shape: Shape) -> None:
         result[index] = _strategic_map(result[index], item, shape.element)
 
 
-def _ordered(items: list[object], order: list[object] | None, key: str) -> list[Any]:
+def _ordered(items: list[object], order: list[object], key: str) -> list[Any]:
     """Puts elements named in `order` into that order; every other element stays behind the one that it followed."""
     if not order:
         return items

@@ -67,3 +67,20 @@ def test_strategic_retain_keys_and_null():
     old = spec(volumes=[{"name": "v", "emptyDir": {}}], nodeName="n")
     patch = spec(volumes=[{"name": "v", "hostPath": {"path": "/"}, "$retainKeys": ["name", "hostPath"]}], nodeName=None)
     assert strategic_patch(old, patch, POD)["spec"] == {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}
+
+
+@pytest.mark.parametrize(
+    "directive",
+    ["$retainKeys", "$setElementOrder/containers", "$setElementOrder/tolerations", "$deleteFromPrimitiveList/x"],
+)
+@pytest.mark.parametrize("value", [5, "name", {"name": "a"}, True])
+def test_strategic_directives_that_list_nothing_are_refused(directive, value):
+    old = spec(containers=[{"name": "a"}], tolerations=[{"key": "k"}])
+    with pytest.raises(ApiStatus, match="it must be a list") as caught:
+        strategic_patch(old, spec(**{"containers": [{"name": "a"}], directive: value}), POD)
+    assert caught.value.code == 400
+
+
+def test_strategic_replacement_may_hold_anything():
+    patch = spec(containers=[5, {"$patch": "replace"}])
+    assert strategic_patch(spec(containers=[]), patch, POD) == spec(containers=[5])
