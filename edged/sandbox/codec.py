@@ -168,16 +168,30 @@ def check_kind(resource: Resource, obj: Object) -> None:
 
 def check_fields(resource: Resource, obj: Object, found: list[str]) -> Object:
     """Drops unknown fields of a built-in kind. Adds to `found` what a strict decoder says: unknown fields, and keys
-    that are there more than once. A wrong JSON type is 400. schemas.py checks the fields of custom resources."""
+    that are there more than once. A wrong JSON type is 400. Of custom resources it is the metadata alone; schemas.py
+    checks the rest."""
     if resource.custom:
         find_repeated(obj, "", found)
-        once: Object = plain(obj)
-        return once
+        return _with_metadata(resource, plain(obj), found)
     try:
         pruned: Object = _checked(obj, resource.shape, _At("", "", resource.kind), found)
     except _Mistyped as error:
         raise cannot_handle(resource, str(error)) from None
     return pruned
+
+
+def _with_metadata(resource: Resource, obj: Object, found: list[str]) -> Object:
+    shape, metadata = resource.shape.child("metadata"), obj.get("metadata")
+    if metadata is None or shape is None:
+        obj.pop("metadata", None)
+        return obj
+    if wrong := _no_object(metadata, "v1.ObjectMeta"):
+        raise cannot_handle(resource, wrong)
+    try:
+        obj["metadata"] = _checked(metadata, shape, _At("metadata", "", "ObjectMeta"), found)
+    except _Mistyped as error:
+        raise cannot_handle(resource, str(error)) from None
+    return obj
 
 
 def strictness(resource: Resource, found: Sequence[str], mode: str) -> list[str]:
@@ -260,10 +274,19 @@ def _checked(value: object, shape: Shape, at: _At, found: list[str]) -> Any:
         return _checked_map(_of_type(value, dict, shape, at), shape, at, found)
     if shape.kind == "list":
         items = enumerate(_of_type(value, list, shape, at))
-        return [_checked(item, shape.element, at.item(index), found) for index, item in items]
+        return [_checked_element(item, shape.element, at.item(index), found) for index, item in items]
     if shape.kind == "scalar":
         _check_scalar(value, shape, at)
     return plain(value) if isinstance(value, dict | list) else value
+
+
+def _checked_element(value: object, shape: Shape, at: _At, found: list[str]) -> Any:
+    """In lists and maps null stands for the empty value of their type."""
+    if value is not None:
+        return _checked(value, shape, at, found)
+    if shape.kind == "struct":
+        return {}
+    return _EMPTY.get(shape.go_type) if shape.kind == "scalar" else None
 
 
 def _checked_struct(value: Object, shape: Shape, at: _At, found: list[str]) -> Object:
@@ -291,7 +314,7 @@ def _checked_map(value: Object, shape: Shape, at: _At, found: list[str]) -> Obje
         inner = at.key(key)
         if key in result:
             found.append(_repeated(inner.path))
-        result[key] = _checked(item, shape.element, inner, found)
+        result[key] = _checked_element(item, shape.element, inner, found)
     return result
 
 
@@ -314,6 +337,12 @@ _EXPECTED: dict[str, tuple[type, ...]] = {
     "string": (str,), "bytes": (str,), "bool": (bool,), "int": (int,), "int32": (int,), "int64": (int,),
     "uint32": (int,), "uint8": (int,), "float32": (int, float), "float64": (int, float),
     "Quantity": (str, int, float), "IntOrString": (str, int), "Time": (str,), "MicroTime": (str,), "Duration": (str,),
+}  # fmt: skip
+
+
+_EMPTY = {
+    "string": "", "bool": False, "int": 0, "int32": 0, "int64": 0, "uint32": 0, "uint8": 0, "float32": 0, "float64": 0,
+    "Quantity": "0", "IntOrString": 0, "Duration": "0s",
 }  # fmt: skip
 
 

@@ -97,7 +97,7 @@ class Patcher:
         if not body.get("kind") or not body.get("apiVersion"):
             raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")
         codec.check_kind(resource, body)
-        if (body.get("metadata") or {}).get("managedFields"):
+        if isinstance(given := body.get("metadata"), dict) and given.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         found: list[str] = []
         body = codec.check_fields(resource, body, found)

@@ -301,3 +301,60 @@ def test_scale_and_dry_run():
         assert call.storage.version == version
 
     scenario(body)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        (5, "number into Go value of type v1.ObjectMeta"),
+        ([], "array into Go value of type v1.ObjectMeta"),
+        ({"name": 5}, "number into Go struct field ObjectMeta.name of type string"),
+        ({"name": "a", "labels": ["a"]}, "array into Go struct field ObjectMeta.labels of type map[string]string"),
+        ({"name": "a", "finalizers": -1}, "number into Go struct field ObjectMeta.finalizers of type []string"),
+        ({"name": "a", "ownerReferences": [5]},
+         "number into Go struct field ObjectMeta.ownerReferences of type v1.OwnerReference"),
+    ],
+)  # fmt: skip
+def test_metadata_of_custom_resources_has_its_types_too(metadata, why):
+    said = f'Widget in version "v1" cannot be handled as a Widget: json: cannot unmarshal {why}'
+
+    async def body(call: Caller) -> None:
+        await call.ok("POST", CRDS, crd({"type": "object"}))
+        await call.ok("POST", WIDGETS, widget("a"))
+        wrong, applied = {**widget("b"), "metadata": metadata}, "application/apply-patch+yaml"
+        assert (await call.refused(400, "POST", WIDGETS, wrong))["message"] == said
+        assert (await call.refused(400, "PUT", f"{WIDGETS}/a", wrong))["message"] == said
+        answer = await call.refused(400, "PATCH", f"{WIDGETS}/b?fieldManager=m", wrong, content_type=applied)
+        assert answer["message"] == said
+        merge = "application/merge-patch+json"
+        await call.refused(400, "PATCH", f"{WIDGETS}/a", {"metadata": metadata}, content_type=merge)
+        assert (await call.ok("GET", f"{WIDGETS}/a"))["metadata"]["name"] == "a"
+
+    scenario(body)
+
+
+def test_unknown_metadata_of_custom_resources_warns_and_goes():
+    async def body(call: Caller) -> None:
+        await call.ok("POST", CRDS, crd({"type": "object"}))
+        odd = {**widget("a"), "metadata": {"name": "a", "lables": {}}}
+        status = await call.refused(400, "POST", f"{WIDGETS}?fieldValidation=Strict", odd)
+        assert status["message"].endswith('strict decoding error: unknown field "metadata.lables"')
+        assert "lables" not in (await call.ok("POST", WIDGETS, odd))["metadata"]
+        await call.refused(422, "POST", WIDGETS, {**widget("b"), "metadata": None})
+
+    scenario(body)
+
+
+def test_null_in_lists_and_maps_is_the_empty_value():
+    async def body(call: Caller) -> None:
+        made = await call.ok("POST", CM, {"metadata": {"name": "a", "finalizers": None}, "data": {"k": None}})
+        assert made["data"] == {"k": ""}
+        for spec in ({"containers": [None]}, {"tolerations": [None], "initContainers": [None]}):
+            status = await call.refused(422, "POST", PODS, pod("a", **spec))
+            assert "name: Required value" in status["message"]
+        assert (await call.ok("POST", PODS, pod("a", nodeSelector={"k": None})))["spec"]["nodeSelector"] == {"k": ""}
+        service = {"metadata": {"name": "s"}, "spec": {"ports": [None]}}
+        assert (await call.ok("POST", f"{NS}/services", service))["spec"]["ports"] == [{"protocol": "TCP"}]
+        await call.refused(422, "POST", CRDS, crd({"type": "object", "properties": {"a": None}}))
+
+    scenario(body)
