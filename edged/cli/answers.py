@@ -68,7 +68,8 @@ AuditSummary = TypedDict(
     {
         "scanned": int, "namespaces": int, "pass": int, "fail": int, "error": int, "reports": str,
         "reports_written": int, "unasked_policies": dict[str, str], "skipped_policies": list[str],
-        "without_objects": NotRequired[dict[str, str]], "problems": list[str], "no_reports": NotRequired[str],
+        "partly_asked_policies": NotRequired[dict[str, str]], "without_objects": NotRequired[dict[str, str]],
+        "problems": list[str], "no_reports": NotRequired[str],
     },
 )  # fmt: skip
 

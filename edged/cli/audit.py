@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if summary is None:
         raise PeerError("the daemon ended before the audit did")
     _print(summary, reports, args)
-    whole = not (summary["problems"] or summary["unasked_policies"])
+    whole = not (summary["problems"] or summary["unasked_policies"] or summary.get("partly_asked_policies"))
     return 0 if whole and not (summary["fail"] or summary["error"]) else 1
 
 
@@ -127,6 +127,8 @@ def _print(summary: AuditSummary, reports: list[AuditReport], args: argparse.Nam
     print(_stored(summary, disabled=args.disable_store))
     for name, why in summary["unasked_policies"].items():
         print(f"policy {name} was not asked: {why}")
+    for name, why in summary.get("partly_asked_policies", {}).items():
+        print(f"policy {name} was not asked about all that its rules name: {why}")
     for name, what in summary.get("without_objects", {}).items():
         print(f"policy {name} names {what}: there are no objects to check, for it cannot be listed")
     if summary["skipped_policies"]:

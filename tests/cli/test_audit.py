@@ -115,6 +115,7 @@ def test_what_fails_is_a_row_and_exit_code_1(path: Path, capsys: pytest.CaptureF
         ({"error": 1}, "1 error"),
         ({"problems": ["pods.v1 not read"]}, "incomplete: pods.v1 not read"),
         ({"unasked_policies": {"p": "broken"}}, "policy p was not asked: broken"),
+        ({"partly_asked_policies": {"p": "no X"}}, "policy p was not asked about all that its rules name: no X"),
     ],
 )
 def test_what_is_not_whole_is_not_ok(

@@ -161,7 +161,7 @@ def test_rules_name_groups_and_versions_that_have_not_everything(server: Server,
         group = f"{prefix}.example.com"
         edged.configure([policy("later", "pod-privileged", rules=rules(["", group], ["pods", "gadgets"]), **selected)])
         assert edged.reload() == ""
-        said = f"policy later was not asked: the API server does not serve gadgets of v1, {group}/v1"
+        said = f"not asked about all that its rules name: the API server does not serve gadgets of v1, {group}/v1"
         assert said in audit(edged, code=1).stdout
         server.kubectl("create", "-f", "-", stdin=json.dumps(_definition(group)))
         server.kubectl("wait", "--for=condition=Established", f"crd/gadgets.{group}", "--timeout=30s")

@@ -82,6 +82,7 @@ class Tally:
     no_reports: str = ""
     skipped: set[str] = field(default_factory=set)
     unasked: dict[str, str] = field(default_factory=dict)
+    partly: dict[str, str] = field(default_factory=dict)
     unlistable: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     more_problems: int = 0
@@ -114,6 +115,7 @@ class Tally:
             "no_reports": self.no_reports,
             "skipped_policies": sorted(self.skipped),
             "unasked_policies": dict(sorted(self.unasked.items())),
+            "partly_asked_policies": dict(sorted(self.partly.items())),
             "without_objects": dict(sorted(self.unlistable.items())),
             "problems": [*self.problems, *([f"and {self.more_problems} more"] if self.more_problems else [])],
             "waiting": self.waiting,
@@ -253,6 +255,7 @@ class Run:
         plan = audit.plan(policies, self._served, namespaced=bool(namespace))
         self._tally.skipped |= plan.skipped
         self._tally.unasked |= plan.errored
+        self._tally.partly |= plan.partly
         self._tally.unlistable |= plan.unlistable
         whole = plan.whole
         for kind, asked in plan.kinds.items():
@@ -322,7 +325,7 @@ class Run:
             obj,
             results,
             skipped=len(plan.skipped),
-            errored=len(plan.errored),
+            errored=len(plan.errored) + len(plan.partly),
             run=self._tally.run,
         )
         await self._tell({"report": made})

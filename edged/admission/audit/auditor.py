@@ -150,7 +150,8 @@ class Auditor:
                 if name != "scanned":
                     results.set(value, name)
             ended.set(self.last.finished_at)
-            problems.set(len(self.last.problems) + self.last.more_problems + len(self.last.unasked))
+            not_asked = len(self.last.unasked) + len(self.last.partly)
+            problems.set(len(self.last.problems) + self.last.more_problems + not_asked)
 
         metrics.collectors.append(collect)
 
@@ -193,5 +194,6 @@ def _brief(tally: Tally) -> dict[str, Any]:
     shown = tally.to_dict()
     shown["skipped_policies"] = len(tally.skipped)
     shown["unasked_policies"] = [f"{name}: {why}" for name, why in sorted(tally.unasked.items())]
+    shown["partly_asked_policies"] = [f"{name}: {why}" for name, why in sorted(tally.partly.items())]
     del shown["without_objects"]
     return {key: value for key, value in shown.items() if value not in ("", [], {})}

@@ -8,7 +8,7 @@ admission/audit/audit_run.py reads objects and asks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from edged.admission.audit.reports import PolicyFacts
@@ -55,12 +55,14 @@ def selector(written: Mapping[str, object] | None) -> LabelSelector:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What one scan (of a namespace, or of the cluster-scoped objects) has to do: kinds, each with the policies to ask
-    about its objects; which policies are skipped, which cannot be asked (name -> why), and what some name that has no
-    objects (name -> resources). `whole`: nothing may be missing because the API server did not say what it has."""
+    about its objects; which policies are skipped, which cannot be asked (name -> why), which only about a part of what
+    they name (`partly`, name -> why), and what some name that has no objects (name -> resources). `whole`: nothing may
+    be missing because the API server did not say what it has."""
 
     kinds: dict[ServedKind, list[AuditPolicy]] = field(default_factory=dict)
     skipped: frozenset[str] = frozenset()
     errored: dict[str, str] = field(default_factory=dict)
+    partly: dict[str, str] = field(default_factory=dict)
     unlistable: dict[str, str] = field(default_factory=dict)
     whole: bool = True
 
@@ -72,11 +74,7 @@ def needed(policies: Iterable[AuditPolicy]) -> set[str]:
 
 def plan(policies: Iterable[AuditPolicy], served: Served, *, namespaced: bool) -> Plan:
     """Sorts policies of one scan: asked, skipped, not to be asked."""
-    kinds: dict[ServedKind, list[AuditPolicy]] = {}
-    skipped: set[str] = set()
-    errored: dict[str, str] = {}
-    unlistable: dict[str, str] = {}
-    whole = True
+    made, skipped, whole = Plan(), set[str](), True
     for policy in policies:
         name = policy.facts.id
         found = targets_of(policy.rules, served)
@@ -84,19 +82,21 @@ def plan(policies: Iterable[AuditPolicy], served: Served, *, namespaced: bool) -
             skipped.add(name)
             continue
         whole = whole and not found.unread
+        why = "; ".join(each for each in (policy.problem, found.problem) if each)
         if found.problem:
-            errored[name] = found.problem
+            asked = found.kinds and policy.active and not policy.problem
+            (made.partly if asked else made.errored)[name] = why
         if found.unlistable:
-            unlistable[name] = ", ".join(found.unlistable)
+            made.unlistable[name] = ", ".join(found.unlistable)
         here = [kind for kind in found.kinds if kind.namespaced == namespaced]
         if found.only_unlistable or (here and not policy.active):
             skipped.add(name)
         elif here and policy.problem:
-            errored[name] = policy.problem
+            made.errored[name] = why
         else:
             for kind in here:
-                kinds.setdefault(kind, []).append(policy)
-    return Plan(kinds, frozenset(skipped), errored, unlistable, whole)
+                made.kinds.setdefault(kind, []).append(policy)
+    return replace(made, skipped=frozenset(skipped), whole=whole)
 
 
 def of_namespace(policies: Iterable[AuditPolicy], name: str, labels: Mapping[str, str]) -> list[AuditPolicy]:

@@ -280,7 +280,9 @@ def test_groups_that_have_no_such_resource_are_no_problem():
 def test_a_group_that_appears_later_is_found_by_the_next_run():
     world = World(loaded(rules=(PODS | {"apiGroups": ["", "x.example"], "resources": ["pods", "gadgets"]},)))
     tally = world.scan()
-    assert (tally.scanned, tally.unasked) == (6, {"a": "the API server does not serve gadgets of v1, x.example/v1"})
+    missing = {"a": "the API server does not serve gadgets of v1, x.example/v1"}
+    assert (tally.scanned, tally.unasked, tally.partly) == (6, {}, missing)
+    assert tally.to_dict()["partly_asked_policies"] == missing
     assert min(report["summary"]["error"] for report in world.cluster.reports.values()) == 1
     world.cluster.served["/apis/x.example/v1"] = [("gadgets", "Gadget", True)]
     world.cluster.lists |= {f"/apis/x.example/v1/namespaces/{name}/gadgets": [] for name in ("one", "two")}

@@ -77,7 +77,17 @@ def test_subresources_are_left_out_and_the_rest_is_looked_at():
 def test_an_unknown_resource_is_an_error_beside_what_is_known():
     plan = planned(policy("a", rule(["pods", "gadgets"])))
     assert names(plan) == {"Pod": ["a"]}
-    assert plan.errored == {"a": "the API server does not serve gadgets.v1"}
+    assert (plan.errored, plan.partly) == ({}, {"a": "the API server does not serve gadgets.v1"})
+    alone = planned(policy("a", rule(["gadgets"])))
+    assert (alone.errored, alone.partly) == ({"a": "the API server does not serve gadgets.v1"}, {})
+
+
+def test_both_reasons_of_a_policy_that_cannot_be_asked_are_told():
+    for namespaced in (True, False):
+        broken = policy("a", rule(["pods", "gadgets"]), problem="no such module")
+        plan = planned(broken, namespaced=namespaced)
+        assert (plan.kinds, plan.partly) == ({}, {})
+        assert plan.errored == {"a": "no such module; the API server does not serve gadgets.v1"}
 
 
 def test_groups_and_versions_that_a_resource_is_not_in_are_no_error():
@@ -100,7 +110,7 @@ def test_what_the_api_server_did_not_say_keeps_old_reports():
     served = Served(SERVED.kinds, {"apps/v1": "503"})
     plan = audit.plan([policy("a", rule(["pods", "gadgets"], ("", "apps")))], served, namespaced=True)
     assert (names(plan), plan.whole) == ({"Pod": ["a"]}, False)
-    assert plan.errored == {"a": "it is not known whether the API server serves gadgets of v1, apps/v1"}
+    assert plan.partly == {"a": "it is not known whether the API server serves gadgets of v1, apps/v1"}
 
 
 def test_kinds_of_the_other_scope_are_neither_asked_nor_counted():
