@@ -36,9 +36,21 @@ class Body:
 
 
 def decode(cluster: Cluster, request: Request, kind: str) -> Object:
-    """The body as an object. `kind` is what the URL expects, for error texts. Raises 400 and 415."""
+    """The body as an object; null fields are absent. `kind` is what the URL expects. Raises 400 and 415, also for
+    fields of the wrong JSON type where the kind is one of _OF_SUBRESOURCES."""
     obj: Object = plain(read(cluster, request, kind).value)
-    return obj
+    go_type = _OF_SUBRESOURCES.get(kind)
+    if go_type is None:
+        return obj
+    try:
+        checked: Object = _checked(obj, cluster.types.shape(go_type), _At("", "", kind), [])
+    except _Mistyped as error:
+        raise bad_request(f'{kind} in version "v1" cannot be handled as a {kind}: {error}') from None
+    return checked
+
+
+_OF_SUBRESOURCES = {**protobuf.OTHER_KINDS, "Namespace": "core/v1.Namespace"}
+"""What `decode` reads, and its Go type."""
 
 
 def read(cluster: Cluster, request: Request, kind: str) -> Body:

@@ -21,7 +21,7 @@ from edged.sandbox.resources import Registry
 Object = dict[str, Any]
 MAGIC = b"k8s\0"
 # Kinds that are no resources of their own but are sent as bodies.
-_OTHER_KINDS = {
+OTHER_KINDS = {
     "DeleteOptions": "meta/v1.DeleteOptions",
     "Binding": "core/v1.Binding",
     "Eviction": "policy/v1.Eviction",
@@ -58,8 +58,8 @@ def _type_of(api_version: str, kind: str, registry: Registry) -> str:
     resource = registry.by_kind(api_version, kind)
     if resource is not None and resource.go_type:
         return resource.go_type
-    if kind in _OTHER_KINDS:
-        return _OTHER_KINDS[kind]
+    if kind in OTHER_KINDS:
+        return OTHER_KINDS[kind]
     raise bad_request(f'no kind "{kind}" is registered for version "{api_version}"')
 
 

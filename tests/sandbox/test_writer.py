@@ -358,3 +358,25 @@ def test_null_in_lists_and_maps_is_the_empty_value():
         await call.refused(422, "POST", CRDS, crd({"type": "object", "properties": {"a": None}}))
 
     scenario(body)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "where"),
+    [
+        ("POST", "binding", {"metadata": 5}, "Binding.metadata"),
+        ("POST", "binding", {"target": {"name": [5]}}, "ObjectReference.target.name"),
+        ("POST", "eviction", {"metadata": "x"}, "Eviction.metadata"),
+        ("DELETE", "", {"preconditions": "x"}, "DeleteOptions.preconditions"),
+        ("DELETE", "", {"gracePeriodSeconds": []}, "DeleteOptions.gracePeriodSeconds"),
+    ],
+)
+def test_bodies_of_subresources_have_their_types(method, path, body, where):
+    async def run(call: Caller) -> None:
+        await call.ok("POST", PODS, pod("p"))
+        status = await call.refused(400, method, f"{PODS}/p/{path}".rstrip("/"), body)
+        assert f"into Go struct field {where} of type" in status["message"]
+        await call.ok("GET", f"{PODS}/p")
+        target = {"metadata": None, "target": {"kind": "Node", "name": "n"}}
+        await call.ok("POST", f"{PODS}/p/binding", target)
+
+    scenario(run)
