@@ -56,6 +56,12 @@ def has_class(claim: Object) -> bool:
     return _CLASS_ANNOTATION in annotations or object_at(claim, "spec").get("storageClassName") is not None
 
 
+def class_of(claim: Object) -> str:
+    """The name of its class; "" for none."""
+    annotations = object_at(object_at(claim, "metadata"), "annotations")
+    return str(annotations.get(_CLASS_ANNOTATION, object_at(claim, "spec").get("storageClassName") or ""))
+
+
 def default_class(classes: Iterable[Object]) -> str | None:
     """The name of the StorageClass for claims that name none: of several the newest, then the first by name."""
     marked = [object_at(each, "metadata") for each in classes if _is_default(each)]

@@ -13,6 +13,8 @@ from edged.scheduling.simulation.cluster_state import ClusterState, check
 from edged.scheduling.simulation.pod_objects import Object
 
 NO_CLASS: Final = "has no volume, and its StorageClass is not in the input"
+NO_CLASS_NAMED: Final = "has no volume and no class, and no StorageClass of the input is the default one"
+CLASS_OF_NONE: Final = "has no volume and wants none of a class, and no volume of the input suits it"
 UNBOUND: Final = "has no volume, and its class does not wait for a Pod: who makes volumes is not simulated"
 
 
@@ -99,12 +101,15 @@ def note_unbound(state: ClusterState) -> None:
             key = used.key(key_of(pod))
             claim = state.of("PersistentVolumeClaim").get(key)
             if claim is not None and not object_at(claim, "spec").get("volumeName"):
-                _note_class(state, key, object_at(claim, "spec").get("storageClassName") or "")
+                _note_class(state, key, claim)
 
 
-def _note_class(state: ClusterState, key: NamespacedName, name: str) -> None:
+def _note_class(state: ClusterState, key: NamespacedName, claim: Object) -> None:
+    name = cluster_objects.class_of(claim)
     storage_class = state.of("StorageClass").get(NamespacedName("", name))
-    if name and storage_class is None:
+    if not name:
+        state.notes.add(CLASS_OF_NONE if cluster_objects.has_class(claim) else NO_CLASS_NAMED, f"claim {key}")
+    elif storage_class is None:
         state.notes.add(NO_CLASS, f"claim {key}")
-    elif storage_class is None or storage_class.get("volumeBindingMode") == "Immediate":
+    elif storage_class.get("volumeBindingMode") == "Immediate":
         state.notes.add(UNBOUND, f"claim {key}")

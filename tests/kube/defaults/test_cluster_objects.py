@@ -47,3 +47,6 @@ def test_an_empty_class_is_a_class() -> None:
     assert not cluster_objects.has_class({"metadata": {}, "spec": {}})
     old = {"annotations": {"volume.beta.kubernetes.io/storage-class": "x"}}
     assert cluster_objects.has_class({"metadata": old, "spec": {}})
+    assert cluster_objects.class_of({"metadata": old, "spec": {"storageClassName": "y"}}) == "x"
+    assert cluster_objects.class_of({"metadata": {}, "spec": {"storageClassName": "y"}}) == "y"
+    assert cluster_objects.class_of({"metadata": {}, "spec": {}}) == ""

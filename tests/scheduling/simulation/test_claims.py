@@ -58,10 +58,15 @@ def test_claims_that_somebody_else_has_to_bind_first_are_named() -> None:
 
     state = state_of(
         {"kind": "StorageClass", "metadata": {"name": "at-once"}}, using("p", "c"), using("q", "d"), using("r", "gone"),
+        using("s", "e"), using("t", "f"),
         {"kind": "PersistentVolumeClaim", "metadata": {"name": "c"}, "spec": {"storageClassName": "at-once"}},
         {"kind": "PersistentVolumeClaim", "metadata": {"name": "d"}, "spec": {"storageClassName": "unknown"}},
+        {"kind": "PersistentVolumeClaim", "metadata": {"name": "e"}, "spec": {}},
+        {"kind": "PersistentVolumeClaim", "metadata": {"name": "f"}, "spec": {"storageClassName": ""}},
     )  # fmt: skip
     assert state.notes.lines() == [
         "claim default/c: has no volume, and its class does not wait for a Pod: who makes volumes is not simulated",
         "claim default/d: has no volume, and its StorageClass is not in the input",
+        "claim default/e: has no volume and no class, and no StorageClass of the input is the default one",
+        "claim default/f: has no volume and wants none of a class, and no volume of the input suits it",
     ]
