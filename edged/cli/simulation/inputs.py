@@ -19,7 +19,6 @@ from edged.kube.config import KubernetesConfig
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.completion import complete
-from edged.scheduling.simulation.workloads import MAKERS
 
 CHUNK: Final = 500
 LARGE_YAML: Final = 1 << 20
@@ -77,8 +76,6 @@ def told_of_ignored(state: ClusterState) -> list[str]:
         return []
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(state.ignored.items()))
     found = [f"ignored: {told}"]
-    if workloads := sorted(state.ignored.keys() & MAKERS.keys()):
-        found.append(f"no Pods are made of a {' or '.join(workloads)} of the input; --add-pods makes them")
     found += [text for kind, text in NOT_DONE.items() if kind in state.ignored]
     return found
 

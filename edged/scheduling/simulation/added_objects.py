@@ -18,12 +18,15 @@ from edged.scheduling.simulation.cluster_state import (
     check,
     checked,
     is_of_its_group,
+    is_of_kubernetes,
     name_of_kind,
 )
+from edged.scheduling.simulation.counterparts import note_missing_node
 from edged.scheduling.simulation.pod_objects import Object, marked, node_of, pods
 from edged.scheduling.simulation.workloads import MAKERS, pods_of
 
-_ALWAYS: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+NOT_ADDED: Final = "not added, because a simulation does not look at it"
+UNKNOWN: Final = "not added: edged does not know what it makes, which may be Pods"
 BOUND: Final = "names its node itself: the scheduler is not asked"
 
 
@@ -31,6 +34,7 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
     """Pods, those that workloads make of their templates, and what they are placed by (claims, classes, Services ...).
     Takes (document, where). Raises ConfigError."""
     added, others, ignored = 0, Counter[str](), Counter[str]()
+    foreign: set[str] = set()
     claims = len(state.of("PersistentVolumeClaim"))
     found = [each for document, where in documents for each in state.objects_in(document, where)]
     # What Pods are placed by comes first: the order of a file does not matter to controllers that try again.
@@ -47,12 +51,15 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
                 _add(state, pod, where)
                 added += 1
         elif kind not in KINDS or not is_of_its_group(obj, kind):
-            ignored[name_of_kind(obj, kind)] += 1
+            name = name_of_kind(obj, kind)
+            ignored[name] += 1
+            if not is_of_kubernetes(obj):
+                foreign.add(name)
     if not added and not others:
         told = ", ".join(f"no Pods are made of a {kind}" for kind in sorted(ignored)) or "no objects"
         raise ConfigError(f"nothing can be added: {told}; Pod or one of {', '.join(sorted(MAKERS))}")
     for kind, number in sorted(ignored.items()):
-        state.notes.add("not added, no placement depends on it", f"{number} {kind}")
+        state.notes.add(UNKNOWN if kind in foreign else NOT_ADDED, f"{number} {kind}")
     completion.complete_around_pods(state)
     return _said(added, others, len(state.of("PersistentVolumeClaim")) - claims)
 
@@ -64,6 +71,7 @@ def _pods_of(obj: Object, kind: str, state: ClusterState, where: str) -> Iterato
     check(obj, "Pod", where)
     if node_of(obj):
         state.notes.add(BOUND, f"Pod {key_of(obj)}")
+        note_missing_node(state, obj)
     return iter([obj])
 
 
@@ -95,19 +103,7 @@ def _add(state: ClusterState, pod: Object, where: str) -> None:
     key = key_of(pod)
     if key in state.pods:
         raise ConfigError(f"{where}: there is a Pod {key} already")
-    if reason := _closed_namespace(state, key.namespace):
-        state.notes.add(completion.REFUSED.format(reason), f"Pod {key}")
     state.put("Pod", completion.completed_pod(pod, state))
-
-
-def _closed_namespace(state: ClusterState, name: str) -> str:
-    """Why nothing can be made there: neither in the input, nor added with the Pods, nor made by every API server; or on
-    its way out."""
-    there = state.of("Namespace").get(NamespacedName("", name))
-    if there is not None and there["metadata"].get("deletionTimestamp"):
-        return f"unable to create new content in namespace {name} because it is being terminated"
-    known = not state.namespaces or name in state.namespaces or name in _ALWAYS
-    return "" if known else f'namespaces "{name}" not found'
 
 
 def _said(added: int, others: Counter[str], claims: int) -> str:

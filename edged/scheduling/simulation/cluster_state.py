@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from edged.errors import ConfigError
+from edged.kube.defaults.pod_spec import object_at
 from edged.kube.values.names import NamespacedName, key_of
 from edged.kube.values.shape_checks import SHAPES, problem
 from edged.scheduling.simulation.notes import Notes
@@ -44,12 +45,15 @@ TWICE: Final = "in the input more than once, with differences; the newest counts
 
 class ClusterState:
     """Objects by kind and key. `scheduler_config`: the KubeSchedulerConfiguration that came along, if any.
-    `namespaces`: names of those that the input has; none where it has no Namespaces at all."""
+    `namespaces`: names of those that the input has; none where it has no Namespaces at all. `workloads`: those among
+    what is ignored (Deployments and the like), by kind and key."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[NamespacedName, Object]] = {kind: {} for kind in KINDS}
         self.scheduler_config: Object | None = None
         self.ignored: Counter[str] = Counter()
+        self.workloads: dict[tuple[str, NamespacedName], Object] = {}
+        self._counted: set[tuple[str, NamespacedName]] = set()
         self.notes = Notes()
         self.namespaces: frozenset[str] = frozenset()
 
@@ -70,7 +74,7 @@ class ClusterState:
         other.objects = {kind: dict(objects) for kind, objects in self.objects.items()}
         other.scheduler_config = self.scheduler_config
         other.ignored, other.notes = self.ignored.copy(), self.notes.copy()
-        other.namespaces = self.namespaces
+        other.namespaces, other.workloads = self.namespaces, dict(self.workloads)
         return other
 
     def put(self, kind: str, obj: Object) -> None:
@@ -126,7 +130,7 @@ class ClusterState:
 
     def _add_object(self, obj: Object, kind: str, where: str) -> None:
         if kind not in KINDS or not is_of_its_group(obj, kind):
-            self.ignored[name_of_kind(obj, kind)] += 1
+            self._ignore(obj, kind)
             return
         obj = checked(obj, kind, where)
         there = self.of(kind).get(key_of(obj))
@@ -134,6 +138,19 @@ class ClusterState:
             self.notes.add(TWICE, f"{kind} {key_of(obj)}")
             obj = _newer(there, obj)
         self.put(kind, obj)
+
+    def _ignore(self, obj: Object, kind: str) -> None:
+        """Counts it, once where the input has it more than once."""
+        called, metadata = name_of_kind(obj, kind), object_at(obj, "metadata")
+        name, namespace = metadata.get("name"), metadata.get("namespace") or "default"
+        if isinstance(name, str) and isinstance(namespace, str):
+            key = NamespacedName(namespace, name)
+            if kind in GROUPS and is_of_its_group(obj, kind):
+                self.workloads[kind, key] = obj
+            if (called, key) in self._counted:
+                return
+            self._counted.add((called, key))
+        self.ignored[called] += 1
 
     def waiting_pods(self) -> Iterator[Object]:
         """Pods without a node that have not ended."""
@@ -144,6 +161,12 @@ def is_of_its_group(obj: Object, kind: str) -> bool:
     """Objects without a version are what their kind says."""
     version = obj.get("apiVersion")
     return not isinstance(version, str) or version.rpartition("/")[0] in GROUPS.get(kind, ())
+
+
+def is_of_kubernetes(obj: Object) -> bool:
+    """Whether its API group is one of Kubernetes itself, whose kinds are known. Those of its side projects are not."""
+    group = str(obj.get("apiVersion") or "").rpartition("/")[0]
+    return "." not in group or (group.endswith(".k8s.io") and not group.endswith(".x-k8s.io"))
 
 
 def name_of_kind(obj: Object, kind: str) -> str:

@@ -18,6 +18,7 @@ from edged.kube.defaults.pod_spec import object_at, objects_in
 from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.simulation.claims import add_missing_claims, note_unbound
 from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.counterparts import note_counterparts
 from edged.scheduling.simulation.pod_objects import Object, has_ended, was_seen
 from edged.scheduling.simulation.volumes import bind_claims, make_available
 
@@ -26,6 +27,8 @@ UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 NO_STATUS: Final = "allows no disruption, because its status does not say how many"
 NO_LABELS: Final = "selects namespaces by labels, and the input has no Namespaces: only their names are known"
 REFUSED: Final = "the API server would refuse it, it is simulated all the same: {}"
+_ALWAYS: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+"""Namespaces that every API server makes."""
 _NOT_APPLIED: Final = (
     "scheduler.alpha.kubernetes.io/node-selector", "scheduler.alpha.kubernetes.io/defaultTolerations",
     "openshift.io/node-selector",
@@ -49,6 +52,7 @@ _SETTERS: Final[Mapping[str, Callable[[Object], None]]] = {
 def complete(state: ClusterState) -> None:
     """Once, when everything was read."""
     state.namespaces = frozenset(key.name for key in state.of("Namespace"))
+    note_counterparts(state)
     make_available(state)
     for kind in _SETTERS:
         for obj in list(state.of(kind).values()):
@@ -103,7 +107,8 @@ def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = Fal
     pod = _completed(pod, state)
     key = key_of(pod)
     around = _around(state, key.namespace, keep_priority=keep_priority)
-    refusals = pod_admission.admit(pod, around)
+    closed = _closed_namespace(state, key.namespace)
+    refusals = [*filter(None, [closed]), *pod_admission.admit(pod, around)]
     pod_creation.prepare(pod)
     for reason in (*refusals, *limit_checks.refused_pod(pod, around.limit_ranges)):
         state.notes.add(REFUSED.format(reason), f"Pod {key}")
@@ -112,6 +117,16 @@ def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = Fal
         if name in (annotations.get("annotations") or {}):
             state.notes.add(f"not applied: annotation {name}", f"Namespace {key.namespace}")
     return pod
+
+
+def _closed_namespace(state: ClusterState, name: str) -> str:
+    """Why nothing can be made there: neither in the input, nor added with the Pods, nor made by every API server; or on
+    its way out."""
+    there = state.of("Namespace").get(NamespacedName("", name))
+    if there is not None and there["metadata"].get("deletionTimestamp"):
+        return f"unable to create new content in namespace {name} because it is being terminated"
+    known = not state.namespaces or name in state.namespaces or name in _ALWAYS
+    return "" if known else f'namespaces "{name}" not found'
 
 
 def _completed(pod: Object, state: ClusterState) -> Object:

@@ -269,14 +269,17 @@ def test_a_folder_of_everything_and_what_is_said_of_it(tmp_path: Path, capsys: p
     assert set(placed(found)) == {"web-1", "new"}
     assert [n["name"] for n in found["nodes"]] == ["a", "b"]
     notes = [note.replace(f"{tmp_path}/dump/", "") for note in found["notes"]]
-    assert notes[:3] == [
+    assert notes[:2] == [
         "ignored: 1 Deployment, 1 Node of longhorn.io/v1beta2, 1 ResourceQuota",
-        "no Pods are made of a Deployment of the input; --add-pods makes them",
         "not enforced: ResourceQuotas",
     ]
-    assert notes[3].startswith("shop/broken.yaml: not valid YAML")
-    assert notes[3].endswith("skipped, because it cannot be read")
-    assert notes[4] == "shop/values.yaml: document 1: skipped, because it has no kind"
+    assert notes[2].startswith("shop/broken.yaml: not valid YAML")
+    assert notes[2].endswith("skipped, because it cannot be read")
+    assert notes[3:5] == [
+        "shop/values.yaml: document 1: skipped, because it has no kind",
+        "Deployment default/d: has no Pods in the input; --add-pods makes them, and their claims",
+    ]
+    assert data(capsys, "-f", str(tmp_path / "dump"), "-f", str(tmp_path / "dump"))["notes"] == found["notes"]
 
 
 def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pytest.CaptureFixture[str]) -> None:

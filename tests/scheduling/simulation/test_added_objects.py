@@ -10,8 +10,9 @@ import pytest
 
 from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName
-from edged.scheduling.simulation.added_objects import add_pods
+from edged.scheduling.simulation.added_objects import NOT_ADDED, UNKNOWN, add_pods
 from edged.scheduling.simulation.completion import complete
+from edged.scheduling.simulation.counterparts import NO_NODE
 from tests.kube.values.test_shape_checks import places
 from tests.scheduling.makers import pod
 from tests.scheduling.simulation.test_changes import busy
@@ -40,7 +41,7 @@ def test_what_comes_in_one_file_is_added_together_in_any_order() -> None:
     assert add_pods(state, [(items, "f")]) == "2 Pods, 1 PriorityClass added"
     assert state.pods[NamespacedName("default", "api-0")]["spec"]["priority"] == 7
     assert state.notes.lines() == [
-        "f: [3]: skipped, because it has no kind", "1 ConfigMap: not added, no placement depends on it",
+        "f: [3]: skipped, because it has no kind", f"1 ConfigMap: {NOT_ADDED}",
     ]  # fmt: skip
 
 
@@ -53,6 +54,20 @@ def test_an_exported_pod_starts_anew_and_one_with_a_node_is_named() -> None:
     assert "default/x" in [f"default/{p['metadata']['name']}" for p in state.waiting_pods()]
     assert [key.name for key in state.pods if key.name.startswith("run-")] == ["run-0", "run-1"]
     assert "Pod default/y: names its node itself: the scheduler is not asked" in state.notes.lines()
+    assert not any(NO_NODE in line for line in state.notes.lines())
+    add_pods(state, [({**pod("z", node="ghost"), "kind": "Pod"}, "f")])
+    assert f"Pod default/z on ghost: {NO_NODE}" in state.notes.lines()
+
+
+@pytest.mark.parametrize(("version", "note"), [
+    ("v1", NOT_ADDED), ("rbac.authorization.k8s.io/v1", NOT_ADDED), ("autoscaling/v2", NOT_ADDED),
+    ("argoproj.io/v1alpha1", UNKNOWN), ("jobset.x-k8s.io/v1alpha2", UNKNOWN),
+])  # fmt: skip
+def test_a_kind_of_others_may_make_pods(version: str, note: str) -> None:
+    state = busy()
+    items = [{"apiVersion": version, "kind": "Rollout", "metadata": {"name": "r"}}, {**pod("x"), "kind": "Pod"}]
+    add_pods(state, [(items, "f")])
+    assert f"1 Rollout: {note}" in state.notes.lines()
 
 
 def test_a_namespace_that_is_not_there_is_named_where_the_input_tells_of_namespaces() -> None:

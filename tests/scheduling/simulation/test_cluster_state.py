@@ -41,6 +41,14 @@ def test_lists_and_kinds_that_do_not_matter() -> None:
     assert len(state.nodes) == 3
 
 
+def test_what_is_ignored_is_counted_once() -> None:
+    state = ClusterState()
+    named = {"kind": "Deployment", "metadata": {"name": "d"}}
+    for obj in (named, named, {**named, "metadata": {"name": "d", "namespace": "x"}}, {"kind": "ConfigMap"}):
+        state.add_document(obj, "f")
+    assert dict(state.ignored) == {"Deployment": 2, "ConfigMap": 1}
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [

