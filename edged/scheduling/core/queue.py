@@ -29,6 +29,7 @@ from edged.scheduling.core.queue_events import (
     UNSCHEDULABLE_TIMEOUT,
     UNSCHEDULED_POD_ADD,
     EventInterests,
+    Registrations,
     event_label,
     pod_update_events,
 )
@@ -142,6 +143,10 @@ class SchedulingQueue:
 
     def get(self, uid: str) -> QueuedPod | None:
         return self._pods.get(uid)
+
+    def awaited(self, profile: str) -> Registrations:
+        """By whoever may reject its Pods: the events that may help these."""
+        return self._interests.of(profile)
 
     # --- popping
 

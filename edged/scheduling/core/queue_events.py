@@ -79,6 +79,10 @@ class EventInterests:
         self._on_error = on_error
         self._interested: dict[tuple[str, int], frozenset[str]] = {}
 
+    def of(self, profile: str) -> Registrations:
+        """What the Pods of a profile may wait for: by plugin, extenders among them."""
+        return self._events.get(profile, {})
+
     def interested(self, event: ClusterEvent) -> frozenset[str]:
         """The plugins of all profiles that wait for such an event."""
         key = (event.resource, event.action)
@@ -96,7 +100,7 @@ class EventInterests:
         """(try again, without backoff). A wildcard event that names a Pod is for that one only."""
         if event.resource == WILDCARD:
             return not isinstance(new, PodInfo) or new.uid == queued.pod.uid, False
-        registered = self._events.get(queued.pod.scheduler_name, {})
+        registered = self.of(queued.pod.scheduler_name)
         if queued.gated_by and not any(
             event.matches(registration.event) for registration in registered.get(queued.gated_by, ())
         ):

@@ -117,7 +117,7 @@ def queue_state(
     """Where a waiting Pod is, and what will wake it: {"place", "text", "attempts", "since_s", "backoff_s" (until it may
     be tried, 0 = now), "gated_by", "rejected_by", "wakes_on": {plugin: [event in words]}}.
 
-    `events`: plugin -> registrations, as Profile.events gives them.
+    `events`: plugin -> registrations, as SchedulingQueue.awaited gives them.
     """
     place = "gated" if queued.gated_by else queued.place
     rejectors = sorted(queued.unschedulable_plugins | queued.pending_plugins)

@@ -54,8 +54,7 @@ class Answers:
         queue, cache, profiles = self._state.queue, self._state.cache, self._state.profiles
         queued = queue.get(uid)
         if queued is not None:
-            events = profiles[queued.pod.scheduler_name].events()
-            return queue_state(queue, queued, trio.current_time(), events)
+            return queue_state(queue, queued, trio.current_time(), queue.awaited(queued.pod.scheduler_name))
         if uid in cache.pods:
             return {"place": "binding", "text": f"being bound to {cache.pods[uid].node_name}"}
         if scheduler not in profiles:

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from edged.errors import PeerError
+from edged.kube.values.names import NamespacedName
 from tests.scheduling.makers import node, pod
 from tests.scheduling.run.test_scheduler_loop import World, play, settle
 
@@ -159,6 +160,8 @@ def test_whom_an_extender_turned_down_anything_may_help():
     async def script():
         await settle()
         assert world.condition("p")["message"].startswith("0/1 nodes are available: 1 busy.")
+        told = world.scheduler.why(NamespacedName("default", "p"))
+        assert told["state"]["wakes_on"] == {"Extender": ["anything"]}
         closed.clear()
         world.pods.put(pod("other", node="a"))
         await trio.sleep(15)
