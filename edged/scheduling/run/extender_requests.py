@@ -97,7 +97,7 @@ class HttpExtender:
         body = await self._ask(self._config.filter_verb, self._about(pod, nodes))
         with self._readable():
             answer = extender_answers.filtered(body)
-        _refuse_error(answer["Error"])
+        self._refuse_error(answer["Error"])
         failed, unresolvable = _reasons(answer["FailedNodes"]), _reasons(answer["FailedAndUnresolvableNodes"])
         return FilterAnswer(self._names(answer, nodes), failed, unresolvable)
 
@@ -168,7 +168,7 @@ class HttpExtender:
         text = await self._send(self._config.bind_verb, body)
         with self._readable():
             error = extender_answers.bind_error(text)
-        _refuse_error(error)
+        self._refuse_error(error)
 
     def _about(self, pod: PodInfo, nodes: Sequence[NodeInfo]) -> dict[str, Any]:
         if self._config.node_cache_capable:
@@ -183,6 +183,11 @@ class HttpExtender:
             return await self._send(verb, body)
         finally:
             self.waited_s += trio.current_time() - began_s
+
+    def _refuse_error(self, error: str) -> None:
+        """Raises PeerError with the extender's own words, and its name: they rarely say whose they are."""
+        if error:
+            raise PeerError(f"extender {self.name}: {cut(error, MOST_REASON_BYTES)}")
 
     async def _send(self, verb: str, body: dict[str, Any]) -> bytes:
         """Raises PeerError: no answer in time, another status than 200."""
@@ -210,12 +215,6 @@ def _meta_victims(candidate: Candidate) -> dict[str, Any]:
     return {"Pods": pods, "NumPDBViolations": candidate.violations}
 
 
-def _refuse_error(error: str) -> None:
-    """Raises PeerError with the extender's own words."""
-    if error:
-        raise PeerError(cut(error, MOST_REASON_BYTES))
-
-
 def _reasons(said: Mapping[str, str]) -> dict[str, str]:
     return {name: cut(reason, MOST_REASON_BYTES) for name, reason in said.items()}
 
@@ -227,23 +226,45 @@ def _name(text: str) -> str:
 
 def tls_context(tls: ExtenderTls, path: str) -> ssl.SSLContext:
     """Raises ConfigError."""
-    context = ssl.create_default_context()
-    try:
-        if tls.ca_file or tls.ca_data:
-            with in_memory(tls.ca_data or read_file(tls.ca_file)) as authorities:
-                context = ssl.create_default_context(cafile=authorities)
-        if tls.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if (tls.cert_file or tls.cert_data) and (tls.key_file or tls.key_data):  # one alone is not used
-            _load_pair(context, tls)
-    except (OSError, ssl.SSLError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    has_authority = tls.ca_file or tls.ca_data
+    context = _trusting(tls, path) if has_authority else ssl.create_default_context()
+    if tls.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if (tls.cert_file or tls.cert_data) and (tls.key_file or tls.key_data):  # one alone is not used
+        _load_pair(context, tls, path)
     return context
 
 
-def _load_pair(context: ssl.SSLContext, tls: ExtenderTls) -> None:
-    cert = tls.cert_data or read_file(tls.cert_file)
-    key = tls.key_data or read_file(tls.key_file)
-    with in_memory(cert + b"\n" + key) as pair:
-        context.load_cert_chain(pair)
+def _trusting(tls: ExtenderTls, path: str) -> ssl.SSLContext:
+    pem = tls.ca_data or _file(tls.ca_file, f"{path}.caFile")
+    try:
+        with in_memory(pem) as authorities:
+            return ssl.create_default_context(cafile=authorities)
+    except (OSError, ValueError) as error:
+        where = f"{path}.caData" if tls.ca_data else f"{path}.caFile: {tls.ca_file}"
+        raise ConfigError(f"{where}: holds no certificate in PEM that can be read{_reason(error)}") from error
+
+
+def _load_pair(context: ssl.SSLContext, tls: ExtenderTls, path: str) -> None:
+    cert = tls.cert_data or _file(tls.cert_file, f"{path}.certFile")
+    key = tls.key_data or _file(tls.key_file, f"{path}.keyFile")
+    try:
+        with in_memory(cert + b"\n" + key) as pair:
+            context.load_cert_chain(pair)
+    except (OSError, ValueError) as error:
+        where = f"{path}.{'certData' if tls.cert_data else 'certFile'}, {'keyData' if tls.key_data else 'keyFile'}"
+        raise ConfigError(f"{where}: not a certificate in PEM and its private key{_reason(error)}") from error
+
+
+def _file(name: str, key: str) -> bytes:
+    try:
+        return read_file(name)
+    except OSError as error:
+        raise ConfigError(f"{key}: {name}: {error.strerror}") from error
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's own, without the place in Python's source."""
+    said = str(getattr(error, "reason", None) or "").replace("_", " ").lower()
+    return f" ({said})" if said else ""
