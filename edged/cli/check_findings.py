@@ -87,7 +87,7 @@ def warnings(config: Config, registered: Generated | None) -> list[str]:
             ignored = read_settings(Path(scheduler.config)).ignored
         except ConfigError:
             ignored = ()
-        found += [f"[scheduler] config: {scheduler.config}: {what} has no effect in edged" for what in ignored]
+        found += [f"[scheduler] config: {scheduler.config}: no effect in edged: {what}" for what in ignored]
     return found
 
 

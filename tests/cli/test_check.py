@@ -192,6 +192,11 @@ def test_a_schedulers_file_is_read_too(tmp_path: Path, capsys: pytest.CaptureFix
     head = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
     own.write_text(head)
     assert cli.main(["check", str(file), "-q"]) == 0
+    own.write_text(head + "parallelism: 4\nprofiles: [{pluginConfig: [{name: NodeName, args: {a: 1}}]}]\n")
+    assert cli.main(["check", str(file), "-q"]) == 0
+    said = capsys.readouterr().err
+    assert f"{own}: no effect in edged: parallelism\n" in said
+    assert f"{own}: no effect in edged: profiles[0].pluginConfig[0]: NodeName has no args\n" in said
     own.write_text(head + "leaderElection: {leaseDuration: 5s}\n")
     assert cli.main(["check", str(file), "-q"]) == 1
     said = capsys.readouterr().err

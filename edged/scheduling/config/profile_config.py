@@ -34,7 +34,8 @@ _OF_GUESTS: Final = frozenset(POINT_NAMES.values()) - {"pre_enqueue", "sort_key"
 
 @dataclass(frozen=True, slots=True)
 class SchedulerFile:
-    """`percentage` None: not set. `election` None: off. `ignored`: paths that have no effect here."""
+    """`percentage` None: not set. `election` None: off. `ignored`: what has no effect here, `path` or
+    `path: why`."""
 
     profiles: tuple[ProfileConfig, ...]
     percentage: int | None = None
@@ -59,7 +60,7 @@ def parse(document: object) -> SchedulerFile:
     _unique(profiles)
     extenders = parse_extenders(given.get("extenders"))
     ignored += [
-        f"{entry.path} (no request can be sent to this urlPrefix)" for entry in extenders if not is_http(entry.url)
+        f"{entry.path}: no request can be sent to this urlPrefix" for entry in extenders if not is_http(entry.url)
     ]
     initial, longest = _backoff(given)
     return SchedulerFile(
@@ -151,6 +152,7 @@ def _profile(profile: Mapping[str, Any], path: str, count: int, ignored: list[st
         args=args,
         guests=guests,
     )
+    _check_points_of_guests(plugins, guests, f"{path}.plugins")
     _check_plan(made, profile.get("pluginConfig", ()), path)
     enabled = frozenset(made.names())
     ignored += [f"{path}.pluginConfig: {guest} is not enabled" for guest in guests if guest not in enabled]
@@ -166,6 +168,17 @@ def _check_plan(made: ProfileConfig, entries: Sequence[Mapping[str, Any]], path:
     for i, entry in enumerate(entries):
         if (plugin := entry.get("name", "")) in plugin_args.LATE and plugin in made.names():
             plugin_args.check(plugin, made.args[plugin], f"{path}.pluginConfig[{i}].args")
+
+
+def _check_points_of_guests(plugins: Mapping[str, dict[str, Any]], guests: Mapping[str, object], path: str) -> None:
+    """What a module exports is not known yet, but at some points none can be."""
+    for key, point in plugins.items():
+        if key == "multiPoint" or POINT_NAMES.get(key) in _OF_GUESTS:
+            continue
+        for i, entry in enumerate(point.get("enabled", ())):
+            if entry.get("name", "") in guests:
+                here = f"{path}.{key}.enabled[{i}].name: plugin {shown(entry['name'])}"
+                raise ConfigError(f"{here} is a Wasm module, and none has this extension point")
 
 
 def _points_of_guest(guest: str, made: ProfileConfig) -> frozenset[str]:
@@ -220,9 +233,9 @@ def _is_read_anywhere(name: str, own: object, path: str) -> bool:
 
 def _unread(name: str) -> str:
     if name in PLUGIN_POINTS:
-        return f" ({name} has no args)"
+        return f": {name} has no args"
     near = did_you_mean(name, PLUGIN_POINTS)
-    return f" (no plugin is called {shown(name)}, and a guest has a guestURL{near})"
+    return f": no plugin is called {shown(name)}, and a guest has a guestURL{near}"
 
 
 def _native_args(name: str, given: object, path: str) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_what_is_wrong_with_an_extender_is_named(entry, problem):
 def test_an_extender_that_no_request_can_reach_is_taken_and_named():
     file = parse({**HEADER, "extenders": [None, {"urlPrefix": "ftp://x", "httpTimeout": "-1s"}]})
     assert [entry.timeout_s for entry in file.extenders] == [5.0, math.inf]
-    assert file.ignored == tuple(f"extenders[{i}] (no request can be sent to this urlPrefix)" for i in (0, 1))
+    assert file.ignored == tuple(f"extenders[{i}]: no request can be sent to this urlPrefix" for i in (0, 1))
 
 
 def test_extenders_must_not_contradict_each_other():

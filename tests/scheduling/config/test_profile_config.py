@@ -98,11 +98,21 @@ def test_files_are_taken_or_the_place_is_named(text, problem):
 def test_what_nothing_reads_is_named():
     config = [{"name": "Fit", "args": {}}, {"name": "NodeName", "args": {"a": 1}}, {"name": "NodeName2", "args": {}}]
     assert parse(document({"pluginConfig": config})).ignored == (
-        "profiles[0].pluginConfig[0] (no plugin is called 'Fit', and a guest has a guestURL)",
-        "profiles[0].pluginConfig[1] (NodeName has no args)",
-        "profiles[0].pluginConfig[2] (no plugin is called 'NodeName2', and a guest has a guestURL; did you mean "
-        "NodeName?)",
+        "profiles[0].pluginConfig[0]: no plugin is called 'Fit', and a guest has a guestURL",
+        "profiles[0].pluginConfig[1]: NodeName has no args",
+        "profiles[0].pluginConfig[2]: no plugin is called 'NodeName2', and a guest has a guestURL; did you mean "
+        "NodeName?",
     )
+
+
+@pytest.mark.parametrize("point", ["queueSort", "preEnqueue"])
+def test_a_guest_at_a_point_that_no_module_has(point):
+    guest = {"name": "spin", "args": {"guestURL": "file:///spin.wasm"}}
+    at = {"enabled": [{"name": "spin"}], "disabled": [{"name": "*"}]}
+    with pytest.raises(ConfigError) as caught:
+        parse(document({"plugins": {point: at}, "pluginConfig": [guest]}))
+    where = f"profiles[0].plugins.{point}.enabled[0].name"
+    assert str(caught.value) == f"{where}: plugin 'spin' is a Wasm module, and none has this extension point"
 
 
 FULL = {
