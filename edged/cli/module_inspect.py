@@ -134,7 +134,7 @@ def _examine_plugin(found: Inspection, interface: Interface) -> None:
     wired = exports.wired(names, ())
     called = wired | (names & {"enqueue", "prefilter"})
     found["called"] = [name for name in exports.EXPORTS if name in called]
-    found["points"] = [point for point, parts in exports.POINTS.items() if wired & set(parts)]
+    found["points"] = exports.points_in(wired)
     found["notCalled"] = {name: exports.why_not_called(name) for name in exports.EXPORTS if name in names - called}
     found["listsNodes"] = "k8s.io/api.nodeList" in found["imports"]
 

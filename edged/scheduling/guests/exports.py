@@ -7,7 +7,7 @@ users and tests of that project know are kept letter by letter. The functions th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from edged.errors import GuestError
@@ -91,7 +91,7 @@ def wired(exports: frozenset[str], points: Iterable[str]) -> frozenset[str]:
     for point in chosen:
         if not effective & set(POINTS[point]):
             raise WrongModule(
-                f"points: the module does not implement {point} (it has {_points_of(effective)})"
+                f"points: the module does not implement {point} (it has {', '.join(points_in(effective))})"
             )
     if "prescore" in chosen and "score" not in chosen:
         raise WrongModule("points: prescore has no effect without score")
@@ -105,8 +105,9 @@ def why_not_called(name: str) -> str:
     return f"only if the module also exports {' or '.join(sorted(OWNERS[name]))}"
 
 
-def _points_of(exports: set[str]) -> str:
-    return ", ".join(point for point, names in POINTS.items() if exports & set(names))
+def points_in(exports: Collection[str]) -> list[str]:
+    """The points that exports serve, by the names of POINTS and in its order."""
+    return [point for point, names in POINTS.items() if not set(names).isdisjoint(exports)]
 
 
 def halves(result: int) -> tuple[int, int]:

@@ -50,6 +50,7 @@ class GuestPlugin(Plugin):
         self.name = guest.options.name
         self.depends_on = guest.options.depends_on
         self.points = guest.points
+        self.wired = guest.wired
         self.pre_filter_extensions = bool(guest.wired & {"addpod", "removepod"})
 
     def use(self, guest: LoadedGuest) -> None:

@@ -29,6 +29,7 @@ from edged.scheduling.config.section import PluginConfig, SchedulerConfig
 from edged.scheduling.core.framework import UNKNOWN, Handle, Plugin
 from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.profile import Call, Profile
+from edged.scheduling.guests.exports import points_in
 from edged.scheduling.guests.guest import GuestPlugin, load_failure, load_guest
 from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, GuestLog, GuestOptions, LoadedGuest
 from edged.telemetry.logs import GuestLines
@@ -61,7 +62,8 @@ class LoadedPlugin:
 
 
 class Described(TypedDict):
-    """A guest: its name, the profiles and extension points it is at, and its module's digest."""
+    """A guest: its name, the profiles that it is in, the extension points at which it has a say, and its module's
+    digest. Points have the names that `edged module inspect` gives them."""
 
     plugin: str
     profiles: list[str]
@@ -83,7 +85,7 @@ class Loaded:
             {
                 "plugin": name,
                 "profiles": [made.scheduler_name for made in self.profiles if loaded.plugin in made.plugins],
-                "points": sorted(loaded.plugin.points),
+                "points": points_in(loaded.plugin.wired),
                 "digest": f"sha256:{loaded.digest}",
             }
             for name, loaded in self.guests.items()

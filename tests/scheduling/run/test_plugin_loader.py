@@ -212,7 +212,7 @@ def test_a_guest_without_configuration_reads_nothing(tmp_path, by):
 
     async def main():
         loaded = await load()
-        assert [plugin["points"] for plugin in loaded.describe()] == [["filter", "pre_filter"]]
+        assert [plugin["points"] for plugin in loaded.describe()] == [["filter"]]
         loaded.close()
         with pytest.raises(EdgedError, match="_start"):
             await load(config="{}")

@@ -210,7 +210,7 @@ def test_a_reload_does_not_wait_for_plugins_that_nobody_wants_any_more():
 
 def guests(**digests):
     """Guests at the extension point Filter, by name."""
-    plugins = {name: SimpleNamespace(points=frozenset({"filter"}), retire=lambda: None) for name in digests}
+    plugins = {name: SimpleNamespace(wired=frozenset({"filter"}), retire=lambda: None) for name in digests}
     return {name: LoadedPlugin(plugins[name], digest, None) for name, digest in digests.items()}
 
 
