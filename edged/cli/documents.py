@@ -15,6 +15,7 @@ from edged.errors import ConfigError
 from edged.yaml_text import YamlError
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
+CONFIGURATION: Final = ("kubescheduler.config.k8s.io/", "KubeSchedulerConfiguration")
 MOST_BYTES: Final = 512 << 20
 
 
@@ -98,6 +99,21 @@ def parsed(content: bytes, where: str, *, nulls: bool = False) -> Iterator[tuple
         return
     try:
         for document in yaml_text.documents(content, what=where, most=MOST_BYTES):
+            _check_configuration(document)
             yield document.value, document.where
     except YamlError as error:
         raise ConfigError(f"{error}; it is read as kubectl reads YAML") from error
+
+
+def _check_configuration(document: yaml_text.Document) -> None:
+    """Where kubectl would take the last of two equal keys, the scheduler refuses its configuration. Raises
+    ConfigError."""
+    value = document.value
+    if not isinstance(value, dict) or value.get("kind") != CONFIGURATION[1]:
+        return
+    if not str(value.get("apiVersion") or CONFIGURATION[0]).startswith(CONFIGURATION[0]):
+        return
+    try:
+        yaml_text.load_configuration(document.text, what=document.where, most=MOST_BYTES)
+    except YamlError as error:
+        raise ConfigError(f"{error}; it is read as kube-scheduler reads its configuration") from error

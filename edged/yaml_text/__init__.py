@@ -75,6 +75,8 @@ class Document:
     value: Any
     where: str
     """`what` and the document's number, for messages."""
+    text: bytes
+    """What it was read from."""
 
 
 def documents(content: bytes | str, *, what: str = "", most: int = MOST_BYTES) -> Iterator[Document]:
@@ -87,35 +89,38 @@ def documents(content: bytes | str, *, what: str = "", most: int = MOST_BYTES) -
     begin, number = 0, 0
     if text.lstrip()[:1] in (b"{", b"["):
         try:
-            yield Document(json_text.loads(text, most=most), what)
+            yield Document(json_text.loads(text, most=most), what, text)
             return
         except JsonError:
             values, begin = _leading_json(text, what)
-        for value in values:
+        for value, piece in values:
             number += 1
             if value is not None:
-                yield Document(value, _numbered(what, number))
+                yield Document(value, _numbered(what, number), piece.encode(errors="surrogateescape"))
     counted = lines_before = 0
-    for piece in _pieces(text, begin, what):
+    for part in _pieces(text, begin, what):
         number += 1
-        lines_before += text.count(b"\n", counted, piece.start)
-        counted = piece.start
+        lines_before += text.count(b"\n", counted, part.start)
+        counted = part.start
         source = Source(what, number, lines_before)
-        value = _read(_ended(text[piece]), source, KUBERNETES)
+        ended = _ended(text[part])
+        value = _read(ended, source, KUBERNETES)
         if value is not None:
-            yield Document(value, _numbered(what, number))
+            yield Document(value, _numbered(what, number), ended)
 
 
-def _leading_json(text: bytes, what: str) -> tuple[list[Any], int]:
-    """The objects in JSON that a file begins with, and where YAML begins: at most one object stands before YAML."""
+def _leading_json(text: bytes, what: str) -> tuple[list[tuple[Any, str]], int]:
+    """The objects in JSON that a file begins with, with their texts, and where YAML begins: at most one object stands
+    before YAML."""
     if not text.lstrip().startswith(b"{"):
         return [], 0
-    values: list[Any] = []
+    values: list[tuple[Any, str]] = []
     characters, end = text.decode(errors="surrogateescape"), 0
     while end < len(characters):
         try:
-            value, end = json_text.leading(characters, end)
-            values.append(value)
+            begin = end
+            value, end = json_text.leading(characters, begin)
+            values.append((value, characters[begin:end]))
         except JsonError as error:
             if len(values) > 1:
                 raise YamlError(f"{_numbered(what, len(values) + 1)}: not valid JSON: {error}") from None

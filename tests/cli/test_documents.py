@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edged.cli.documents import documents
+from edged.cli.documents import documents, parsed
 from edged.errors import ConfigError
 
 
@@ -104,3 +104,15 @@ def test_what_cannot_be_read_in_a_folder_is_skipped_by_who_can_say_so(tmp_path: 
     assert [document for document, _ in found] == [{"x": 1}, {"x": 2}]
     assert [why for why, _ in told] == ["skipped, because it cannot be read"] * 2
     assert [where.split(":")[0] for _, where in told] == [f"{tmp_path}/a.yaml", f"{tmp_path}/b.yaml"]
+
+
+@pytest.mark.parametrize("before", ["", '{"kind": "Pod"}', "kind: Pod\n---\n"])
+@pytest.mark.parametrize("version", ['"kubescheduler.config.k8s.io/v1"', "null", '"example.com/v1"'])
+def test_a_configuration_of_the_scheduler_is_read_as_the_scheduler_reads_it(before: str, version: str) -> None:
+    """One of another group is as any object: of two equal keys the last counts."""
+    text = f'{before}{{"apiVersion": {version}, "kind": "KubeSchedulerConfiguration", "a": {{"b": 1, "b": 2}}}}'
+    if "example" in version:
+        assert [document for document, _ in parsed(text.encode(), "f")][-1]["a"] == {"b": 2}
+        return
+    with pytest.raises(ConfigError, match="as kube-scheduler reads its configuration"):
+        list(parsed(text.encode(), "f"))

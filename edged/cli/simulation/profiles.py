@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from edged.scheduling.core.framework import Handle
 from edged.scheduling.core.point_plan import PluginRef, ProfileConfig
 from edged.scheduling.run.plugin_loader import Loaded, PluginLoader
 from edged.scheduling.simulation.cluster_state import ClusterState
+from edged.scheduling.simulation.pod_objects import Object
 from edged.telemetry.logs import GuestLines, Logger, LogStyle
 from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
@@ -62,14 +64,21 @@ class Profiles:
 
     def _wish(self, args: Namespace, state: ClusterState, path: str | None) -> Wish:
         scheduler = self._config.scheduler
+        if args.scheduler_config is not None or scheduler is not None:
+            _note_unused(state, state.scheduler_configs, args.scheduler_config or str(path))
         if args.scheduler_config is not None:
             file = str(Path(args.scheduler_config).absolute())
             scheduler = replace(scheduler or SchedulerConfig(), config=file, names=())
             return Wish(scheduler, self._loader.settings(scheduler), args.scheduler_config)
         if scheduler is not None:
             return Wish(scheduler, self._loader.settings(scheduler), str(path))
-        if state.scheduler_config is not None:
-            settings = profile_config.parse(state.scheduler_config)
+        if state.scheduler_configs:
+            *others, (document, where) = state.scheduler_configs
+            _note_unused(state, others, where)
+            try:
+                settings = profile_config.parse(document)
+            except ConfigError as error:
+                raise ConfigError(f"{where}: {error}") from error
             return Wish(SchedulerConfig(names=()), settings, "the configuration that came with the cluster")
         return Wish(SchedulerConfig(names=("default-scheduler",)),
                     SchedulerFile((ProfileConfig("default-scheduler"),)), "the defaults")  # fmt: skip
@@ -80,6 +89,11 @@ class Profiles:
 
     def close(self) -> None:
         self._engine.close()
+
+
+def _note_unused(state: ClusterState, configurations: Iterable[tuple[Object, str]], used: str) -> None:
+    for _, where in configurations:
+        state.notes.add(f"a KubeSchedulerConfiguration that is not used; {used} counts", where)
 
 
 def changed(wish: Wish, weights: list[tuple[str, int]], modules: list[tuple[str, Path]]) -> tuple[Wish, list[str]]:

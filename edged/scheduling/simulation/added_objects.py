@@ -14,6 +14,7 @@ from edged.kube.values.shape_checks import problem
 from edged.scheduling.simulation import completion
 from edged.scheduling.simulation.cluster_state import (
     KINDS,
+    SCHEDULER_CONFIG,
     ClusterState,
     check,
     checked,
@@ -27,6 +28,7 @@ from edged.scheduling.simulation.workloads import MAKERS, pods_of
 
 NOT_ADDED: Final = "not added, because a simulation does not look at it"
 UNKNOWN: Final = "not added: edged does not know what it makes, which may be Pods"
+NO_CONFIGURATION: Final = "not used: a configuration of the scheduler comes with --scheduler-config, or in the input"
 BOUND: Final = "names its node itself: the scheduler is not asked"
 
 
@@ -50,6 +52,8 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
             for pod in _pods_of(obj, kind, state, where):
                 _add(state, pod, where)
                 added += 1
+        elif kind == SCHEDULER_CONFIG and is_of_its_group(obj, kind):
+            state.notes.add(NO_CONFIGURATION, where)
         elif kind not in KINDS or not is_of_its_group(obj, kind):
             name = name_of_kind(obj, kind)
             ignored[name] += 1

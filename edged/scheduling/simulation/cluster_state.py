@@ -24,6 +24,7 @@ CLUSTER_SCOPED: Final = frozenset(
      "VolumeAttachment", "RuntimeClass"}
 )  # fmt: skip
 KINDS: Final = frozenset(SHAPES)
+SCHEDULER_CONFIG: Final = "KubeSchedulerConfiguration"
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(KINDS, ("",)),
     **dict.fromkeys(("StorageClass", "CSINode", "CSIDriver", "CSIStorageCapacity", "VolumeAttachment"),
@@ -31,6 +32,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("ReplicaSet", "StatefulSet", "Deployment", "DaemonSet"), ("apps", "extensions")),
     **dict.fromkeys(("Job", "CronJob"), ("batch",)),
     "PodTemplate": ("",),
+    SCHEDULER_CONFIG: ("kubescheduler.config.k8s.io",),
     "PodDisruptionBudget": ("policy",), "PriorityClass": ("scheduling.k8s.io",), "RuntimeClass": ("node.k8s.io",),
 }  # fmt: skip
 """The API groups that a kind is known in: a Node of longhorn.io is none, a Service of serving.knative.dev neither."""
@@ -38,19 +40,18 @@ EXPORT_KEYS: Final = {
     "pods": "Pod", "nodes": "Node", "pvs": "PersistentVolume", "pvcs": "PersistentVolumeClaim",
     "storageClasses": "StorageClass", "priorityClasses": "PriorityClass", "namespaces": "Namespace",
 }  # fmt: skip
-SCHEDULER_CONFIG: Final = "KubeSchedulerConfiguration"
 NO_KIND: Final = "skipped, because it has no kind"
 TWICE: Final = "in the input more than once, with differences; the newest counts, or else the last"
 
 
 class ClusterState:
-    """Objects by kind and key. `scheduler_config`: the KubeSchedulerConfiguration that came along, if any.
+    """Objects by kind and key. `scheduler_configs`: each KubeSchedulerConfiguration that came along, and where it is.
     `namespaces`: names of those that the input has; none where it has no Namespaces at all. `workloads`: those among
     what is ignored (Deployments and the like), by kind and key."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[NamespacedName, Object]] = {kind: {} for kind in KINDS}
-        self.scheduler_config: Object | None = None
+        self.scheduler_configs: list[tuple[Object, str]] = []
         self.ignored: Counter[str] = Counter()
         self.workloads: dict[tuple[str, NamespacedName], Object] = {}
         self._counted: set[tuple[str, NamespacedName]] = set()
@@ -72,7 +73,7 @@ class ClusterState:
         """Changes of the copy do not show here; the objects themselves are shared, and never changed in place."""
         other = ClusterState()
         other.objects = {kind: dict(objects) for kind, objects in self.objects.items()}
-        other.scheduler_config = self.scheduler_config
+        other.scheduler_configs = list(self.scheduler_configs)
         other.ignored, other.notes = self.ignored.copy(), self.notes.copy()
         other.namespaces, other.workloads = self.namespaces, dict(self.workloads)
         return other
@@ -86,7 +87,7 @@ class ClusterState:
             self._add_object(obj, kind, place)
 
     def objects_in(self, document: object, where: str) -> Iterator[tuple[Object, str, str]]:
-        """(object, kind, where) of a document; what is none is noted. Takes a configuration of the scheduler along."""
+        """(object, kind, where) of a document; what is none is noted."""
         if document is None:
             return
         if isinstance(document, list):
@@ -101,8 +102,6 @@ class ClusterState:
         elif kind.endswith("List") and isinstance(document.get("items"), list | None):
             for number, item in enumerate(document.get("items") or ()):
                 yield from self._item(item, kind.removesuffix("List"), document, f"{where}: items[{number}]")
-        elif kind == SCHEDULER_CONFIG:
-            self.scheduler_config = document
         else:
             yield document, kind, where
 
@@ -115,7 +114,7 @@ class ClusterState:
             for number, item in enumerate(document[key] or ()):
                 yield from self._item(item, EXPORT_KEYS[key], {}, f"{where}: {key}[{number}]")
         if document.get("schedulerConfig"):
-            self.scheduler_config = document["schedulerConfig"]
+            yield document["schedulerConfig"], SCHEDULER_CONFIG, f"{where}: schedulerConfig"
 
     def _item(self, item: object, kind: str, of: Object, where: str) -> Iterator[tuple[Object, str, str]]:
         """Items of typed lists carry neither a kind nor a version of their own."""
@@ -129,6 +128,9 @@ class ClusterState:
         yield from self.objects_in(item if item.get("kind") else {**item, "kind": own}, where)
 
     def _add_object(self, obj: Object, kind: str, where: str) -> None:
+        if kind == SCHEDULER_CONFIG and is_of_its_group(obj, kind):
+            self.scheduler_configs.append((obj, where))
+            return
         if kind not in KINDS or not is_of_its_group(obj, kind):
             self._ignore(obj, kind)
             return
@@ -157,9 +159,9 @@ class ClusterState:
         return (pod for pod in self.pods.values() if not node_of(pod) and not has_ended(pod))
 
 
-def is_of_its_group(obj: Object, kind: str) -> bool:
+def is_of_its_group(obj: object, kind: str) -> bool:
     """Objects without a version are what their kind says."""
-    version = obj.get("apiVersion")
+    version = obj.get("apiVersion") if isinstance(obj, dict) else None
     return not isinstance(version, str) or version.rpartition("/")[0] in GROUPS.get(kind, ())
 
 

@@ -236,6 +236,46 @@ def test_the_profiles_of_a_kube_scheduler_configuration(
     assert placed(found)["new"][2] == "placed"
 
 
+HEADER = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+
+
+def test_a_configuration_in_the_input_is_read_as_strictly_as_the_schedulers_own_file(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "scheduler.yaml"
+    for text, said in (
+        (f"a: b\n---\n{HEADER}profiles: []\nprofiles: []\n", "document 2: "),
+        (f"{HEADER}bogus: true\n", "document 1: bogus: unknown field"),
+        ('{"kind": "KubeSchedulerConfiguration", "kind": "KubeSchedulerConfiguration"}', 'duplicate field "kind"'),
+    ):
+        config.write_text(text)
+        assert cli.main(["schedule", "simulate", "-f", cluster, "-f", str(config)]) == 2
+        error = capsys.readouterr().err
+        assert f"{config}: " in error
+        assert said in error
+
+
+def test_configurations_that_are_not_used_are_named(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for name in ("first", "second"):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(f"{HEADER}profiles: [{{schedulerName: {name}}}]\n")
+    both = ["-f", cluster, *(word for file in files for word in ("-f", str(file)))]
+    found = data(capsys, *both)
+    unused = f"{files[0]}: document 1: a KubeSchedulerConfiguration that is not used; {files[1]}: document 1 counts"
+    assert unused in found["notes"]
+    assert found["profiles_from"] == "the configuration that came with the cluster"
+    notes = data(capsys, *both, "--scheduler-config", str(files[0]))["notes"]
+    assert any(note.endswith(f"a KubeSchedulerConfiguration that is not used; {files[0]} counts") for note in notes)
+    added = tmp_path / "added.yaml"
+    added.write_text(f"{HEADER}bogus: true\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: more}}\n"
+                     "spec: {containers: [{name: c, image: i}]}\n")  # fmt: skip
+    notes = data(capsys, "-f", cluster, "--add-pods", str(added))["notes"]
+    assert any(note.startswith(f"{added}: document 1: not used: a configuration of the scheduler") for note in notes)
+
+
 def test_folders_stdin_and_exports(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,14 @@ def test_the_export_of_the_simulator() -> None:
     assert [key.name for key in state.nodes] == ["a"]
     assert [str(key) for key in state.pods] == ["default/p"]
     assert [key.name for key in state.of("PriorityClass")] == ["high"]
-    assert state.scheduler_config == configuration
+    assert state.scheduler_configs == [(configuration, "export.json: schedulerConfig")]
+
+
+def test_a_configuration_of_another_group_is_none_of_the_scheduler() -> None:
+    state = ClusterState()
+    state.add_document({"apiVersion": "example.com/v1", "kind": "KubeSchedulerConfiguration"}, "x")
+    assert not state.scheduler_configs
+    assert dict(state.ignored) == {"KubeSchedulerConfiguration of example.com/v1": 1}
 
 
 def test_lists_and_kinds_that_do_not_matter() -> None:
