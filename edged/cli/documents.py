@@ -5,6 +5,9 @@ Called by `edged schedule simulate` and `edged policy`.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -31,7 +34,7 @@ def documents(
     for name in names:
         if name == "-":
             yield from parsed(read_stdin(), "stdin", nulls=nulls)
-        elif Path(name).is_dir():
+        elif os.path.isdir(name):
             found = list(_files(Path(name), set(), skip))
             if not found:
                 raise ConfigError(f"{name}: no file in this folder ends in {', '.join(SUFFIXES)}")
@@ -49,17 +52,25 @@ def _files(folder: Path, seen: set[tuple[int, int]], skip: Callable[[str, str], 
         _refuse(skip, error.strerror or "cannot be read", str(folder), error)
         return
     for path in entries:
-        is_folder = path.is_dir()
-        if path.name.startswith(".") or not (is_folder or (path.suffix in SUFFIXES and path.is_file())):
+        status = None if path.name.startswith(".") else _status(path, skip)
+        if status is None or (status.st_dev, status.st_ino) in seen:
             continue
-        status = path.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        if is_folder:
+        if stat.S_ISDIR(status.st_mode):
+            seen.add((status.st_dev, status.st_ino))
             yield from _files(path, seen, skip)
-        else:
+        elif stat.S_ISREG(status.st_mode) and path.suffix in SUFFIXES:
+            seen.add((status.st_dev, status.st_ino))
             yield path
+
+
+def _status(path: Path, skip: Callable[[str, str], None] | None) -> os.stat_result | None:
+    """None for a link to nothing; and, told of, for what cannot be looked at: it may be a folder."""
+    try:
+        return path.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            _refuse(skip, error.strerror or "cannot be read", str(path), error)
+        return None
 
 
 def _of_folder(path: Path, skip: Callable[[str, str], None] | None) -> Iterator[tuple[object, str]]:

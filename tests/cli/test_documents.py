@@ -116,3 +116,18 @@ def test_a_configuration_of_the_scheduler_is_read_as_the_scheduler_reads_it(befo
         return
     with pytest.raises(ConfigError, match="as kube-scheduler reads its configuration"):
         list(parsed(text.encode(), "f"))
+
+
+def test_what_cannot_be_looked_at_in_a_folder_does_not_end_it(tmp_path: Path):
+    """A link to a name that no file system has: like a file in a folder without the right to search it."""
+    (tmp_path / "a.yaml").write_text("x: 1")
+    (tmp_path / "b").symlink_to("n" * 300)
+    (tmp_path / "c.yaml").write_text("x: 2")
+    told: list[tuple[str, str]] = []
+    found = documents([str(tmp_path)], lambda why, where: told.append((why, where)))
+    assert [document for document, _ in found] == [{"x": 1}, {"x": 2}]
+    assert told == [("File name too long", f"{tmp_path}/b")]
+    with pytest.raises(ConfigError, match="/b: File name too long"):
+        read(tmp_path)
+    with pytest.raises(ConfigError, match="/b: File name too long"):
+        read(tmp_path / "b")
