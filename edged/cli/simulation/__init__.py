@@ -169,6 +169,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
     from edged.scheduling.simulation.added_nodes import add_nodes
     from edged.scheduling.simulation.added_objects import add_pods
     from edged.scheduling.simulation.completion import complete_around_pods
+    from edged.scheduling.simulation.gaps import note_gaps
 
     wanted: list[tuple[str, Callable[[], str]]] = [
         *(("--drain", partial(changes.drain, state, name)) for name in args.drain),
@@ -176,7 +177,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
         *(("--remove-node", partial(changes.remove_node, state, name)) for name in args.remove_node),
         *(("--add-nodes", partial(add_nodes, state, count, name)) for count, name in args.add_nodes),
         *(("--scale", partial(changes.scale, state, name, count)) for name, count in args.scale),
-        *(("--add-pods", partial(add_pods, state, added_documents(name, state))) for name in args.add_pods),
+        *([("--add-pods", partial(add_pods, state, added_documents(args.add_pods, state)))] if args.add_pods else ()),
         *(("--reschedule", partial(changes.reschedule, state, which)) for which in args.reschedule),
     ]
     said = []
@@ -189,6 +190,7 @@ def _change(state: ClusterState, args: argparse.Namespace) -> list[str]:
         except ConfigError as error:
             raise ConfigError(f"{option}: {error}") from error
     complete_around_pods(state)
+    note_gaps(state)
     return said
 
 

@@ -19,6 +19,7 @@ from edged.kube.config import KubernetesConfig
 from edged.kube.values.names import GroupVersionResource
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.completion import complete
+from edged.scheduling.simulation.notes import NOT_DONE
 
 CHUNK: Final = 500
 LARGE_YAML: Final = 1 << 20
@@ -45,12 +46,6 @@ LIVE: Final = {
     "LimitRange": GroupVersionResource("", "v1", "limitranges"),
 }
 NEEDED: Final = ("Node", "Pod")
-NOT_DONE: Final = {
-    "ResourceQuota": "not enforced: ResourceQuotas",
-    "MutatingWebhookConfiguration": "not called: mutating webhooks, which may change Pods that are added",
-    "MutatingAdmissionPolicyBinding": "not applied: mutating admission policies, which may change Pods that are added",
-}
-"""Kind -> what the API server would have done."""
 
 
 def read_state(names: Iterable[str], say: Progress) -> ClusterState:
@@ -65,9 +60,9 @@ def read_state(names: Iterable[str], say: Progress) -> ClusterState:
     return state
 
 
-def added_documents(name: str, state: ClusterState) -> Iterator[tuple[object, str]]:
-    """The documents of a file whose objects are to be added."""
-    return documents([name], state.notes.add)
+def added_documents(names: Iterable[str], state: ClusterState) -> Iterator[tuple[object, str]]:
+    """The documents of files whose objects are to be added."""
+    return documents(names, state.notes.add)
 
 
 def told_of_ignored(state: ClusterState) -> list[str]:

@@ -23,6 +23,7 @@ from edged.scheduling.simulation.cluster_state import (
     name_of_kind,
 )
 from edged.scheduling.simulation.counterparts import note_missing_node
+from edged.scheduling.simulation.notes import NOT_DONE
 from edged.scheduling.simulation.pod_objects import Object, marked, node_of, pods
 from edged.scheduling.simulation.workloads import MAKERS, pods_of
 
@@ -34,12 +35,13 @@ BOUND: Final = "names its node itself: the scheduler is not asked"
 
 def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> str:
     """Pods, those that workloads make of their templates, and what they are placed by (claims, classes, Services ...).
-    Takes (document, where). Raises ConfigError."""
+    Takes (document, where), of all files together: a class may come in another one than its Pods. Raises ConfigError.
+    """
     added, others, ignored = 0, Counter[str](), Counter[str]()
     foreign: set[str] = set()
     claims = len(state.of("PersistentVolumeClaim"))
     found = [each for document, where in documents for each in state.objects_in(document, where)]
-    # What Pods are placed by comes first: the order of a file does not matter to controllers that try again.
+    # What Pods are placed by comes first: the order of files and in them does not matter to controllers that try again.
     for obj, kind, where in found:
         if kind in KINDS and kind not in MAKERS and kind != "Pod" and is_of_its_group(obj, kind):
             state.put(kind, completion.completed(checked(obj, kind, where), kind))
@@ -64,6 +66,8 @@ def add_pods(state: ClusterState, documents: Iterable[tuple[object, str]]) -> st
         raise ConfigError(f"nothing can be added: {told}; Pod or one of {', '.join(sorted(MAKERS))}")
     for kind, number in sorted(ignored.items()):
         state.notes.add(UNKNOWN if kind in foreign else NOT_ADDED, f"{number} {kind}")
+        if kind in NOT_DONE:
+            state.notes.add(NOT_DONE[kind])
     completion.complete_around_pods(state)
     return _said(added, others, len(state.of("PersistentVolumeClaim")) - claims)
 

@@ -5,7 +5,7 @@
 
 Objects that an API server has seen (they have a uid or a version) keep what was decided when they were made: classes
 and limits of today do not change them. Defaults of fields are added to all, as the API server adds them to what it
-reads. Source of the rules: edged/kube/defaults. What is not done is noted.
+reads. Source of the rules: edged/kube/defaults. What is not done is noted; what is missing in the end, by gaps.py.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from edged.kube.defaults import cluster_objects, limit_checks, pod_admission, pod_creation, pod_spec
-from edged.kube.defaults.pod_spec import object_at, objects_in
 from edged.kube.values.names import NamespacedName, key_of
-from edged.scheduling.simulation.claims import add_missing_claims, note_unbound
+from edged.scheduling.simulation.claims import add_missing_claims
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.counterparts import note_counterparts
-from edged.scheduling.simulation.pod_objects import Object, has_ended, was_seen
+from edged.scheduling.simulation.pod_objects import Object, was_seen
 from edged.scheduling.simulation.volumes import bind_claims, make_available
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
-NO_STATUS: Final = "allows no disruption, because its status does not say how many"
-NO_LABELS: Final = "selects namespaces by labels, and the input has no Namespaces: only their names are known"
 REFUSED: Final = "the API server would refuse it, it is simulated all the same: {}"
 _ALWAYS: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 """Namespaces that every API server makes."""
@@ -61,10 +58,6 @@ def complete(state: ClusterState) -> None:
         seen = was_seen(pod)
         state.put("Pod", _completed(pod, state) if seen else completed_pod(pod, state, keep_priority=True))
     complete_around_pods(state)
-    _note_nodes(state)
-    for key, budget in state.of("PodDisruptionBudget").items():
-        if not was_seen(budget) and (budget.get("status") or {}).get("disruptionsAllowed") is None:
-            state.notes.add(NO_STATUS, f"PodDisruptionBudget {key}")
 
 
 def completed(obj: Object, kind: str) -> Object:
@@ -91,14 +84,6 @@ def complete_around_pods(state: ClusterState) -> None:
         if name and not cluster_objects.has_class(claim) and not (claim.get("spec") or {}).get("volumeName"):
             state.put("PersistentVolumeClaim", {**claim, "spec": {**claim["spec"], "storageClassName": name}})
     bind_claims(state)
-    for key, claim in state.of("PersistentVolumeClaim").items():
-        limits = () if was_seen(claim) else _around(state, key.namespace).limit_ranges
-        for reason in limit_checks.refused_claim(claim, limits):
-            state.notes.add(REFUSED.format(reason), f"claim {key}")
-    note_unbound(state)
-    for pod in () if state.namespaces else state.waiting_pods():
-        if any((term.get("namespaceSelector") or {}).values() for term in _affinity_terms(pod)):
-            state.notes.add(NO_LABELS, f"Pod {key_of(pod)}")
 
 
 def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = False) -> Object:
@@ -106,11 +91,11 @@ def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = Fal
     exports have one, from before the classes of today."""
     pod = _completed(pod, state)
     key = key_of(pod)
-    around = _around(state, key.namespace, keep_priority=keep_priority)
+    surroundings = around(state, key.namespace, keep_priority=keep_priority)
     closed = _closed_namespace(state, key.namespace)
-    refusals = [*filter(None, [closed]), *pod_admission.admit(pod, around)]
+    refusals = [*filter(None, [closed]), *pod_admission.admit(pod, surroundings)]
     pod_creation.prepare(pod)
-    for reason in (*refusals, *limit_checks.refused_pod(pod, around.limit_ranges)):
+    for reason in (*refusals, *limit_checks.refused_pod(pod, surroundings.limit_ranges)):
         state.notes.add(REFUSED.format(reason), f"Pod {key}")
     annotations = (state.of("Namespace").get(NamespacedName("", key.namespace)) or {}).get("metadata") or {}
     for name in _NOT_APPLIED:
@@ -135,13 +120,13 @@ def _completed(pod: Object, state: ClusterState) -> Object:
     pod["spec"], pod["status"] = pod.get("spec") or {}, pod.get("status") or {}
     pod_spec.pod(pod)
     spec, name = pod["spec"], pod["spec"].get("priorityClassName")
-    known = _around(state, "").priority_class(name) if name and spec.get("priority") is None else None
+    known = around(state, "").priority_class(name) if name and spec.get("priority") is None else None
     if known is not None and was_seen(pod):
         spec["priority"] = known.get("value") or 0
     return pod
 
 
-def _around(state: ClusterState, namespace: str, *, keep_priority: bool = False) -> pod_admission.Surroundings:
+def around(state: ClusterState, namespace: str, *, keep_priority: bool = False) -> pod_admission.Surroundings:
     return pod_admission.Surroundings(
         list(state.of("PriorityClass").values()),
         list(state.of("RuntimeClass").values()),
@@ -179,27 +164,3 @@ def _due_taints(node: Object) -> Iterator[tuple[str, str]]:
             yield f"node.kubernetes.io/{name}", "NoSchedule"
         if name and condition["type"] == "Ready":
             yield f"node.kubernetes.io/{name}", "NoExecute"
-
-
-def _note_nodes(state: ClusterState) -> None:
-    """What kubelets would have set."""
-    by_name = any(HOSTNAME in _topology_keys(pod) for pod in state.pods.values() if not has_ended(pod))
-    for key, node in state.nodes.items():
-        if "pods" not in ((node.get("status") or {}).get("allocatable") or {}):
-            state.notes.add("takes no Pod, because status.allocatable has no pods", f"Node {key}")
-        if by_name and HOSTNAME not in (node["metadata"].get("labels") or {}):
-            state.notes.add(f"has no label {HOSTNAME}, by which Pods are spread", f"Node {key}")
-
-
-def _topology_keys(pod: Object) -> set[str]:
-    spread = objects_in((pod.get("spec") or {}).get("topologySpreadConstraints"))
-    return {each.get("topologyKey") or "" for each in (*spread, *_affinity_terms(pod))}
-
-
-def _affinity_terms(pod: Object) -> Iterator[Object]:
-    """Of affinity and anti-affinity, required and preferred."""
-    for name in ("podAffinity", "podAntiAffinity"):
-        terms = object_at(object_at(object_at(pod, "spec"), "affinity"), name)
-        yield from objects_in(terms.get("requiredDuringSchedulingIgnoredDuringExecution"))
-        for each in objects_in(terms.get("preferredDuringSchedulingIgnoredDuringExecution")):
-            yield object_at(each, "podAffinityTerm")

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+NOT_DONE: Final[Mapping[str, str]] = {
+    "ResourceQuota": "not enforced: ResourceQuotas",
+    "MutatingWebhookConfiguration": "not called: mutating webhooks, which may change Pods that are added",
+    "ValidatingWebhookConfiguration": "not called: validating webhooks, which may refuse Pods that are added",
+    "MutatingAdmissionPolicyBinding": "not applied: mutating admission policies, which may change Pods that are added",
+    "ValidatingAdmissionPolicyBinding": "not applied: validating admission policies, which may refuse Pods that are "
+                                        "added",
+}  # fmt: skip
+"""Kind -> what the API server would have done."""
 _SHOWN = 3
 
 

@@ -322,6 +322,27 @@ def test_a_folder_of_everything_and_what_is_said_of_it(tmp_path: Path, capsys: p
     assert data(capsys, "-f", str(tmp_path / "dump"), "-f", str(tmp_path / "dump"))["notes"] == found["notes"]
 
 
+def test_files_that_are_added_are_added_together(
+    cluster: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = {"name": "d", "metadata": {"name": "d"}, "spec": {"storageClassName": "zonal"}}
+    template = {"spec": {"runtimeClassName": "heavy", "containers": [{"name": "c"}]}}
+    stateful = {"kind": "StatefulSet", "metadata": {"name": "s"}, "spec": {
+        "template": template, "volumeClaimTemplates": [claim]}}  # fmt: skip
+    storage = {"kind": "StorageClass", "metadata": {"name": "zonal"}, "provisioner": "disk.example",
+               "volumeBindingMode": "WaitForFirstConsumer"}  # fmt: skip
+    runtime = {"kind": "RuntimeClass", "metadata": {"name": "heavy"}, "overhead": {"podFixed": {"cpu": "3"}}}
+    files = []
+    for number, document in enumerate((stateful, storage, runtime)):
+        path = tmp_path / f"{number}.json"
+        path.write_bytes(orjson.dumps(document))
+        files += ["--add-pods", str(path)]
+    found = data(capsys, "-f", cluster, *files)
+    assert found["changes"] == ["1 Pod, 1 RuntimeClass, 1 StorageClass, 1 claim of their volumes added"]
+    assert not [note for note in found["notes"] if "StorageClass" in note or "RuntimeClass" in note]
+    assert placed(found)["s-0"][2] == "pending"  # its overhead counts
+
+
 def test_a_live_cluster_is_only_read(api_server: Sandbox | Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     name = "simulate-live"
     waiting = {**pod("p", requests={"cpu": "1"}, namespace=name, scheduler="nobody"), "kind": "Pod", "apiVersion": "v1"}

@@ -13,6 +13,7 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.added_objects import NOT_ADDED, UNKNOWN, add_pods
 from edged.scheduling.simulation.completion import complete
 from edged.scheduling.simulation.counterparts import NO_NODE
+from edged.scheduling.simulation.notes import NOT_DONE
 from tests.kube.values.test_shape_checks import places
 from tests.scheduling.makers import pod
 from tests.scheduling.simulation.test_changes import busy
@@ -43,6 +44,14 @@ def test_what_comes_in_one_file_is_added_together_in_any_order() -> None:
     assert state.notes.lines() == [
         "f: [3]: skipped, because it has no kind", f"1 ConfigMap: {NOT_ADDED}",
     ]  # fmt: skip
+
+
+def test_what_the_api_server_would_have_done_with_it_is_said_of_what_is_not_added() -> None:
+    state = busy()
+    kinds = [*NOT_DONE]
+    add_pods(state, [([DEPLOYMENT, *({"kind": kind, "metadata": {"name": "q"}} for kind in kinds)], "f")])
+    lines = state.notes.lines()
+    assert [line for line in lines if line in NOT_DONE.values()] == [NOT_DONE[kind] for kind in sorted(kinds)]
 
 
 def test_an_exported_pod_starts_anew_and_one_with_a_node_is_named() -> None:

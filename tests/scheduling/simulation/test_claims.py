@@ -8,6 +8,7 @@ from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation import changes
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.completion import complete, complete_around_pods
+from edged.scheduling.simulation.gaps import note_gaps
 from tests.scheduling.makers import node, pod
 from tests.scheduling.simulation.test_simulation import fate, owned, simulate
 
@@ -23,6 +24,7 @@ def state_of(*objects: dict[str, Any]) -> ClusterState:
     for obj in (*objects, {**node("a"), "kind": "Node"}, {**node("b", labels={"disk": "ssd"}), "kind": "Node"}):
         state.add_document(obj, "f")
     complete(state)
+    note_gaps(state)
     return state
 
 

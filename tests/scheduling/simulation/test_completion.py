@@ -6,7 +6,8 @@ from typing import Any
 
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.cluster_state import ClusterState
-from edged.scheduling.simulation.completion import NO_LABELS, NO_STATUS, complete
+from edged.scheduling.simulation.completion import complete
+from edged.scheduling.simulation.gaps import note_gaps
 from tests.kube.defaults.pods import CLASSES, HEAVY, LIMITS, SPECS, Object, container, pod
 
 
@@ -15,6 +16,7 @@ def completed(*objects: Object) -> ClusterState:
     for obj in objects:
         state.add_document(obj, "f")
     complete(state)
+    note_gaps(state)
     return state
 
 
@@ -87,33 +89,6 @@ def test_nodes_are_tainted_for_what_they_say_of_themselves() -> None:
         "d": [],
     }
     assert state.nodes[NamespacedName("", "b")]["status"]["allocatable"] == {"pods": "9"}
-
-
-def test_what_kubelets_would_have_said_is_missed_by_name() -> None:
-    spread = [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]
-    state = completed(
-        node("a"), node("b", status={}), pod("p", {"containers": [], "topologySpreadConstraints": spread})
-    )
-    assert state.notes.lines() == [
-        "Node a, Node b: has no label kubernetes.io/hostname, by which Pods are spread",
-        "Node b: takes no Pod, because status.allocatable has no pods",
-    ]
-    assert completed(node("a"), pod("p", {"containers": []})).notes.lines() == []
-
-
-def test_what_is_not_known_of_budgets_and_namespaces_is_said() -> None:
-    selector = {"matchLabels": {"team": "a"}}
-    apart = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
-        {"weight": 1, "podAffinityTerm": {"topologyKey": "zone", "namespaceSelector": selector}}]}}  # fmt: skip
-    wanted = pod("p", {"containers": [], "affinity": apart})
-    budget = {"kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": {"selector": selector}}
-    assert completed(wanted, budget).notes.lines() == [
-        f"Pod default/p: {NO_LABELS}",
-        f"PodDisruptionBudget default/b: {NO_STATUS}",
-    ]
-    spaces = {"kind": "Namespace", "metadata": {"name": "x"}}
-    told = {**budget, "status": {"disruptionsAllowed": 0}}
-    assert completed(wanted, told, spaces).notes.lines() == []
 
 
 def claim(name: str, **spec: Any) -> Object:

@@ -9,6 +9,7 @@ import pytest
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.completion import complete
+from edged.scheduling.simulation.gaps import note_gaps
 from tests.scheduling.makers import node, pod
 from tests.scheduling.simulation.test_simulation import fate, simulate
 
@@ -56,6 +57,7 @@ def test_a_claim_takes_the_smallest_volume_that_suits_and_no_volume_serves_two()
     outcome = simulate(state)
     assert fate(outcome, "p").node == "b"
     assert "unbound immediate PersistentVolumeClaims" in fate(outcome, "q").message
+    note_gaps(state)
     (line,) = state.notes.lines()
     assert line.startswith("claim default/e: has no volume")
 
