@@ -89,7 +89,7 @@ def _diff_lists(old: Sequence[object], new: Sequence[object], path: str, patch: 
 
 
 def applied(document: Any, patch: Sequence[object]) -> Any:
-    """The document with the patch, which changes it and takes values over. Raises BadPatch."""
+    """The document, changed as the patch says; the patch stays as it was. Raises BadPatch, JsonError."""
     copied = 0
     for index, operation in enumerate(patch):
         try:
@@ -130,7 +130,7 @@ def _read(operation: object) -> Mapping[str, Any]:
 def _step(document: Any, operation: Mapping[str, Any]) -> Any:
     op, path = operation["op"], operation["path"]
     if path == "" and op == "replace":
-        return operation["value"]
+        return _own(operation["value"])
     if path == "" and op == "test":
         _check_same(document, operation["value"])
         return document
@@ -139,16 +139,21 @@ def _step(document: Any, operation: Mapping[str, Any]) -> Any:
     elif op == "remove":
         _remove(*_place(document, path))
     elif op == "replace":
-        _replace(*_place(document, path), operation["value"])
+        _replace(*_place(document, path), _own(operation["value"]))
     elif op == "add":
-        _add(*_place(document, path), operation["value"])
+        _add(*_place(document, path), _own(operation["value"]))
     else:
         source = _place(document, operation["from"])
         value = _get(*source)
         if op == "move":
             _remove(*source)
-        _add(*_place(document, path), value if op == "move" else loads(dumps(value)))
+        _add(*_place(document, path), value if op == "move" else _own(value))
     return document
+
+
+def _own(value: Any) -> Any:
+    """A value that later operations may change."""
+    return loads(dumps(value)) if isinstance(value, dict | list) else value
 
 
 def _place(document: Any, path: str) -> tuple[Any, str]:

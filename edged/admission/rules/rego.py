@@ -162,10 +162,11 @@ def _opa(request: AdmissionRequest, value: object) -> AdmissionResponse:
     warnings, annotations = _typed(response, "warnings", list), _typed(response, "auditAnnotations", dict)
     if not all(isinstance(text, str) for text in (*(warnings or ()), *(annotations or {}).values())):
         raise BadReply("the policy's response: warnings and auditAnnotations hold strings only")
-    status, patch = _typed(response, "status", dict), _patch(response)
+    status = _typed(response, "status", dict)
+    patch, patch_size = _patch(response)
     if patch and allowed:
         size = request.decoded_size("object")
-        verdict.check_size(size and 2 * size, "patch with the object")
+        verdict.check_size(size and 2 * (size + patch_size), "patch with the object")
         mutations.check_patch(request.object, patch, raw=request.raw)
     return AdmissionResponse(
         request.uid, allowed, patch, None if status is None else _status(status), warnings, annotations
@@ -183,23 +184,24 @@ def _typed(data: Mapping[str, object], key: str, kind: type, *, required: bool =
     return value
 
 
-def _patch(response: Mapping[str, object]) -> list[dict[str, Any]] | None:
-    """The operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen."""
+def _patch(response: Mapping[str, object]) -> tuple[list[dict[str, Any]] | None, int]:
+    """(the operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen; the bytes
+    of memory that they take)."""
     kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
     if kind not in (None, "JSONPatch"):
         raise BadMutation(f"The policy's response: patchType is {kind!r}, not JSONPatch.")
     if encoded is None:
-        return None
+        return None, 0
     try:
         text = base64.b64decode(encoded, validate=True)
-        verdict.check_size(decoded_size(text), "patch")
+        verdict.check_size(size := decoded_size(text), "patch")
         operations = loads(text)
     except (binascii.Error, JsonError) as error:
         raise BadMutation("The policy's response: patch is not a base64 text of JSON.") from error
     if not isinstance(operations, list) or not all(isinstance(operation, dict) for operation in operations):
         raise BadMutation("The policy's response: patch is not a list of operations.")
     verdict.check_depth(operations, "patch")
-    return operations or None
+    return operations or None, size
 
 
 def _status(status: Mapping[str, object]) -> dict[str, Any]:

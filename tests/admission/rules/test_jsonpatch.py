@@ -7,6 +7,7 @@ import jsonpatch as library
 import pytest
 
 from edged.admission.rules.jsonpatch import BadPatch, applied, diff, same
+from edged.json_text import dumps
 
 
 def _document(rng, depth=0):
@@ -147,3 +148,17 @@ def test_copies_of_copies_are_bounded():
     patch = [{"op": "copy", "from": "/a", "path": f"/a/{n}"} for n in range(64)]
     with pytest.raises(BadPatch, match="more than 3 MiB are copied"):
         applied(document(), patch)
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        [{"op": "add", "path": "/x", "value": []}, {"op": "add", "path": "/x/-", "value": 1}],
+        [{"op": "replace", "path": "/a", "value": {"b": {}}}, {"op": "add", "path": "/a/b/c", "value": 1}],
+        [{"op": "replace", "path": "", "value": {"b": [1]}}, {"op": "remove", "path": "/b/0"}],
+    ],
+)
+def test_the_patch_stays_as_it_was_written(patch):
+    before = dumps(patch)
+    applied(document(), patch)
+    assert dumps(patch) == before

@@ -112,3 +112,11 @@ def test_a_result_that_cannot_be_written_is_refused() -> None:
     ]
     with pytest.raises(BadMutation, match="nested too deeply"):
         check_patch(POD, patch, raw=False)
+
+
+def test_the_patch_that_is_sent_is_the_one_that_the_policy_wrote() -> None:
+    patch = [
+        {"op": "add", "path": "/spec/tolerations", "value": []},
+        {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "a"}},
+    ]
+    assert from_rego(patch, review()).patch == patch
