@@ -19,6 +19,11 @@ from edged.json_text import dumps, loads
 Patch = list[dict[str, Any]]
 MOST_COPIED = 3 << 20
 """Bytes of JSON that `copy` may copy in one patch, as in the API server."""
+MOST_OPERATIONS = 10_000
+"""Of one patch, as the API server takes them in a PATCH."""
+MOST_SHIFTED = 100_000_000
+"""Places by which elements of lists may move in one patch: each `add` or `remove` at the front of a list moves all that
+is behind it. About a tenth of a second."""
 _INDEX = re.compile(r"[+-]?[0-9]{1,9}")
 _SHOWN = 80
 _WITH_VALUE, _WITH_FROM = ("add", "replace", "test"), ("move", "copy")
@@ -90,7 +95,9 @@ def _diff_lists(old: Sequence[object], new: Sequence[object], path: str, patch: 
 
 def applied(document: Any, patch: Sequence[object]) -> Any:
     """The document, changed as the patch says; the patch stays as it was. Raises BadPatch, JsonError."""
-    copied = 0
+    if len(patch) > MOST_OPERATIONS:
+        raise BadPatch(f"it has {len(patch)} operations (at most {MOST_OPERATIONS})")
+    copied = shifted = 0
     for index, operation in enumerate(patch):
         try:
             found = _read(operation)
@@ -98,7 +105,10 @@ def applied(document: Any, patch: Sequence[object]) -> Any:
                 copied += len(dumps(_get(*_place(document, found["from"]))))
                 if copied > MOST_COPIED:
                     raise BadPatch(f"more than {MOST_COPIED >> 20} MiB are copied")
-            document = _step(document, found)
+            document, behind = _step(document, found)
+            shifted += behind
+            if shifted > MOST_SHIFTED:
+                raise BadPatch(f"elements of lists are moved by more than {MOST_SHIFTED} places")
         except BadPatch as error:
             raise BadPatch(f"operation {index}{_name_of(operation)}: {error}") from None
     return document
@@ -127,28 +137,30 @@ def _read(operation: object) -> Mapping[str, Any]:
     return operation
 
 
-def _step(document: Any, operation: Mapping[str, Any]) -> Any:
+def _step(document: Any, operation: Mapping[str, Any]) -> tuple[Any, int]:
+    """(the document afterwards, how many elements of lists have another place in it)."""
     op, path = operation["op"], operation["path"]
     if path == "" and op == "replace":
-        return _own(operation["value"])
+        return _own(operation["value"]), 0
     if path == "" and op == "test":
         _check_same(document, operation["value"])
-        return document
+        return document, 0
+    behind = 0
     if op == "test":
         _check_same(_get(*_place(document, path), absent=None), operation["value"])
     elif op == "remove":
-        _remove(*_place(document, path))
+        behind = _remove(*_place(document, path))
     elif op == "replace":
         _replace(*_place(document, path), _own(operation["value"]))
     elif op == "add":
-        _add(*_place(document, path), _own(operation["value"]))
+        behind = _add(*_place(document, path), _own(operation["value"]))
     else:
         source = _place(document, operation["from"])
         value = _get(*source)
         if op == "move":
-            _remove(*source)
-        _add(*_place(document, path), value if op == "move" else _own(value))
-    return document
+            behind = _remove(*source)
+        behind += _add(*_place(document, path), value if op == "move" else _own(value))
+    return document, behind
 
 
 def _own(value: Any) -> Any:
@@ -182,20 +194,29 @@ def _get(container: Any, key: str, absent: object = _REQUIRED) -> Any:
     return absent
 
 
-def _remove(container: Any, key: str) -> None:
+def _remove(container: Any, key: str) -> int:
+    """How many elements have another place then."""
     _get(container, key)
-    del container[key if isinstance(container, dict) else _index(key, len(container))]
+    if isinstance(container, dict):
+        del container[key]
+        return 0
+    index = _index(key, len(container))
+    del container[index]
+    return len(container) - index
 
 
 def _replace(container: Any, key: str, value: object) -> None:
     container[key if isinstance(container, dict) else _index(key, len(container))] = value
 
 
-def _add(container: Any, key: str, value: object) -> None:
+def _add(container: Any, key: str, value: object) -> int:
+    """How many elements have another place then."""
     if isinstance(container, dict):
         container[key] = value
-    else:
-        container.insert(len(container) if key == "-" else _index(key, len(container) + 1), value)
+        return 0
+    behind = 0 if key == "-" else len(container) - _index(key, len(container) + 1)
+    container.insert(len(container) - behind, value)
+    return behind
 
 
 def _index(key: str, length: int) -> int:

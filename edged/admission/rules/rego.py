@@ -165,8 +165,7 @@ def _opa(request: AdmissionRequest, value: object) -> AdmissionResponse:
     status = _typed(response, "status", dict)
     patch, patch_size = _patch(response)
     if patch and allowed:
-        size = request.decoded_size("object")
-        verdict.check_size(size and 2 * (size + patch_size), "patch with the object")
+        verdict.check_size(2 * (request.decoded_size("object") + patch_size), "patch with the object")
         mutations.check_patch(request.object, patch, raw=request.raw)
     return AdmissionResponse(
         request.uid, allowed, patch, None if status is None else _status(status), warnings, annotations
@@ -185,8 +184,8 @@ def _typed(data: Mapping[str, object], key: str, kind: type, *, required: bool =
 
 
 def _patch(response: Mapping[str, object]) -> tuple[list[dict[str, Any]] | None, int]:
-    """(the operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen; the bytes
-    of memory that they take)."""
+    """(the operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen; bytes of
+    memory that they take)."""
     kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
     if kind not in (None, "JSONPatch"):
         raise BadMutation(f"The policy's response: patchType is {kind!r}, not JSONPatch.")

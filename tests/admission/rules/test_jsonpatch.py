@@ -6,6 +6,7 @@ import random
 import jsonpatch as library
 import pytest
 
+from edged.admission.rules import jsonpatch
 from edged.admission.rules.jsonpatch import BadPatch, applied, diff, same
 from edged.json_text import dumps
 
@@ -162,3 +163,45 @@ def test_the_patch_stays_as_it_was_written(patch):
     before = dumps(patch)
     applied(document(), patch)
     assert dumps(patch) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "shifted"),
+    [
+        ({"op": "add", "path": "/a/b/0", "value": 0}, 3),
+        ({"op": "remove", "path": "/a/b/0"}, 2),
+        ({"op": "move", "from": "/a/b/0", "path": "/a/b/0"}, 4),
+        ({"op": "copy", "from": "/list", "path": "/a/b/1"}, 2),
+        ({"op": "add", "path": "/a/b/-", "value": 0}, 0),
+        ({"op": "add", "path": "/a/b/-1", "value": 0}, 0),
+        ({"op": "remove", "path": "/a/b/-1"}, 0),
+        ({"op": "replace", "path": "/a/b/0", "value": 0}, 0),
+        ({"op": "add", "path": "/a/x", "value": 0}, 0),
+    ],
+)
+def test_elements_that_move_are_counted_and_bounded(monkeypatch, operation, shifted):
+    monkeypatch.setattr(jsonpatch, "MOST_SHIFTED", shifted)
+    applied(document(), [operation])
+    monkeypatch.setattr(jsonpatch, "MOST_SHIFTED", shifted - 1)
+    with pytest.raises(BadPatch, match=rf"operation 0 \({operation['op']} .*: elements of lists are moved"):
+        applied(document(), [operation])
+
+
+def test_a_patch_that_shifts_a_long_list_again_and_again_ends_early():
+    taken = []
+
+    class Counted(list):
+        def insert(self, index, value):
+            taken.append(index)
+            super().insert(index, value)
+
+    with pytest.raises(BadPatch, match="moved by more than 100000000 places"):
+        applied({"l": Counted([0] * 1_000_000)}, [{"op": "add", "path": "/l/0", "value": 0}] * 10_000)
+    assert len(taken) == 100
+
+
+def test_operations_are_bounded():
+    patch = [{"op": "test", "path": "/list", "value": []}] * jsonpatch.MOST_OPERATIONS
+    applied(document(), patch)
+    with pytest.raises(BadPatch, match=r"it has 10001 operations \(at most 10000\)"):
+        applied(document(), [*patch, patch[0]])
