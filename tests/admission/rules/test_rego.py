@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edged.admission.rules.rego import ContextTree, NotJudged, data_document, from_result, input_document
+from edged.admission.rules import rego
+from edged.admission.rules.rego import ContextTree, NotJudged, _read, data_document, from_result, input_document
 from edged.admission.rules.review import AdmissionRequest, parse_raw, parse_review
 from edged.admission.rules.verdict import BadReply
 from edged.json_text import dumps
@@ -88,3 +89,24 @@ def test_numbers_of_rego_that_are_no_json_are_read() -> None:
 def test_a_result_that_is_no_value_denies(result: bytes) -> None:
     with pytest.raises(BadReply, match="is not JSON"):
         from_result("gatekeeper", AdmissionRequest("u", {"uid": "u"}, None), result)
+
+
+def test_only_numbers_get_their_zero() -> None:
+    request = AdmissionRequest("u", {"uid": "u"}, None)
+    result = rb'[{"result":[{"msg":"over .5 \".5","a":[.5,-.25e1,1.5],"b.5":.7}]}]'
+    assert from_result("gatekeeper", request, result).status == {"message": 'over .5 ".5'}
+    assert _read(result) == [{"result": [{"msg": 'over .5 ".5', "a": [0.5, -2.5, 1.5], "b.5": 0.7}]}]
+
+
+@pytest.mark.parametrize("more", [b"", b',"d":.5'])
+def test_a_text_that_cannot_be_written_again_denies(more: bytes) -> None:
+    with pytest.raises(BadReply, match="is not JSON"):
+        from_result("gatekeeper", AdmissionRequest("u", {"uid": "u"}, None), rb'[{"result":[{"msg":"\ud800"%s}]}]' % more)
+
+
+def test_a_long_result_is_not_searched_for_such_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = b'[{"result":[{"msg":"no","d":.5}]}]'
+    monkeypatch.setattr(rego, "MOST_REWRITTEN", len(result))
+    assert _read(result) == [{"result": [{"msg": "no", "d": 0.5}]}]
+    with pytest.raises(BadReply, match="is not JSON"):
+        _read(result + b" ")
