@@ -176,7 +176,12 @@ def _opa(request: AdmissionRequest, value: object) -> AdmissionResponse:
     if not all(isinstance(text, str) for text in (*(warnings or ()), *(annotations or {}).values())):
         raise BadReply("the policy's response: warnings and auditAnnotations hold strings only")
     status = _typed(response, "status", dict)
-    patch, patch_size = _patch(response)
+    try:
+        patch, patch_size = _patch(response)
+    except BadMutation:
+        if allowed:
+            raise
+        patch = None  # a denial in the policy's own words, whatever it would have changed
     if patch and allowed:
         verdict.check_size(2 * (request.decoded_size("object") + patch_size), "patch with the object")
         mutations.check_patch(request.object, patch, raw=request.raw)
@@ -197,8 +202,8 @@ def _typed(data: Mapping[str, object], key: str, kind: type, *, required: bool =
 
 
 def _patch(response: Mapping[str, object]) -> tuple[list[dict[str, Any]] | None, int]:
-    """(the operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen; bytes of
-    memory that they take)."""
+    """(the operations of a patch that the policy wrote itself: mutation may be forbidden, so they must be seen; bytes
+    of memory that they take)."""
     kind, encoded = _typed(response, "patchType", str), _typed(response, "patch", str)
     if kind not in (None, "JSONPatch"):
         raise BadMutation(f"The policy's response: patchType is {kind!r}, not JSONPatch.")

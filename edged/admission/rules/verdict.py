@@ -88,15 +88,20 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     annotations = _texts(data, "audit_annotations", dict)
     mutated = data.get("mutated_object")
     patch = None
-    if mutated is not None:
-        if not request.has_object:
-            return AdmissionResponse(request.uid, False, status={"message": MUTATION_OF_NOTHING})
+    if mutated is not None and not request.has_object:
+        if data["accepted"]:
+            raise BadMutation(f"{MUTATION_OF_NOTHING}.")
+    elif mutated is not None:
         if size := request.decoded_size("object"):
             check_size(size + decoded_size(reply), "mutated_object with the object")
         old = request.object
-        patch = _patch(old, mutated)
-        if data["accepted"] and not request.raw:
-            mutations.check_object(old, mutated)
+        patch = jsonpatch.diff(old, mutated) or None
+        if not data["accepted"]:
+            patch = patch if _is_writable(patch) else None
+        else:
+            check_depth(patch, "mutated_object")
+            if not request.raw:
+                mutations.check_object(old, mutated)
     status: dict[str, Any] = {}
     if message is not None:
         status["message"] = message
@@ -105,10 +110,12 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     return AdmissionResponse(request.uid, data["accepted"], patch, status or None, warnings, annotations)
 
 
-def _patch(old: object, new: object) -> list[dict[str, Any]] | None:
-    patch = jsonpatch.diff(old, new) or None
-    check_depth(patch, "mutated_object")
-    return patch
+def _is_writable(value: object) -> bool:
+    try:
+        dumps(value)
+    except JsonError:
+        return False
+    return True
 
 
 def check_depth(value: object, what: str) -> None:

@@ -120,3 +120,10 @@ def test_the_patch_that_is_sent_is_the_one_that_the_policy_wrote() -> None:
         {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "a"}},
     ]
     assert from_rego(patch, review()).patch == patch
+
+
+@pytest.mark.parametrize("given", [{"patch": "%"}, {"patch": "W10="}, {"patch": "NQ=="}, {"patchType": "Merge"}])
+def test_a_denial_keeps_its_words_where_its_patch_is_none(given: dict[str, str]) -> None:
+    response = {"uid": "", "allowed": False, "patchType": "JSONPatch", "status": {"message": "no"}, **given}
+    answer = rego.from_result("opa", review(), dumps([{"result": {"response": response}}]))
+    assert (answer.allowed, answer.patch, answer.status) == (False, None, {"message": "no"})

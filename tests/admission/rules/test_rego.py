@@ -100,8 +100,9 @@ def test_only_numbers_get_their_zero() -> None:
 
 @pytest.mark.parametrize("more", [b"", b',"d":.5'])
 def test_a_text_that_cannot_be_written_again_denies(more: bytes) -> None:
+    result = rb'[{"result":[{"msg":"\ud800"%s}]}]' % more
     with pytest.raises(BadReply, match="is not JSON"):
-        from_result("gatekeeper", AdmissionRequest("u", {"uid": "u"}, None), rb'[{"result":[{"msg":"\ud800"%s}]}]' % more)
+        from_result("gatekeeper", AdmissionRequest("u", {"uid": "u"}, None), result)
 
 
 def test_a_long_result_is_not_searched_for_such_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from edged.admission.rules.mutations import BadMutation
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.verdict import BadReply, constrain, from_reply, settings_problem
 
@@ -33,9 +34,19 @@ def test_an_unchanged_object_is_no_mutation():
     assert _reply(accepted=True, mutated_object=OBJECT).patch is None
 
 
-def test_mutating_an_absent_object_is_a_rejection_without_code():
-    answer = _reply(None, accepted=True, mutated_object={}, warnings=["w"])
-    assert (answer.allowed, answer.warnings, set(answer.status)) == (False, None, {"message"})
+def test_mutating_an_absent_object_is_a_mutation_that_cannot_be_made():
+    with pytest.raises(BadMutation, match="a null object cannot be mutated"):
+        _reply(None, accepted=True, mutated_object={}, warnings=["w"])
+
+
+def test_a_denial_keeps_its_words_whatever_it_would_have_changed():
+    deep = b"[" * 300 + b"]" * 300
+    reply = b'{"accepted":false,"message":"no","mutated_object":{"a":%s}}' % deep
+    for obj in (OBJECT, None):
+        answer = from_reply(AdmissionRequest("u", {}, obj), reply)
+        assert (answer.allowed, answer.patch, answer.status) == (False, None, {"message": "no"})
+    with pytest.raises(BadMutation, match="nested too deeply"):
+        from_reply(AdmissionRequest("u", {}, OBJECT), reply.replace(b"false", b"true"))
 
 
 @pytest.mark.parametrize(
