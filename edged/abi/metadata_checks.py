@@ -23,6 +23,7 @@ OLD_KEYS = {
     "annotatedBy": "an annotation says what annotated the module",
 }
 """Keys that Kubewarden had once and ignores now, and what took their place. Many published policies still have them."""
+KIND_KEYS = ("apiVersion", "kind")
 RULE_KEYS = ("apiGroups", "apiVersions", "resources", "operations")
 SCOPES = ("*", "Cluster", "Namespaced")
 USAGE = "io.kubewarden.policy.usage"
@@ -85,7 +86,9 @@ def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
     for key in metadata:
         if key not in KEYS and key not in OLD_KEYS:
             yield f"{key}: unknown key{did_you_mean(str(key), KEYS)}"
-    if not isinstance(metadata.get("mutating"), bool):
+    if "mutating" not in metadata:
+        yield "mutating: is missing (true or false)"
+    elif not isinstance(metadata["mutating"], bool):
         yield "mutating: must be true or false"
     if metadata.get("executionMode", MODES[0]) not in MODES:
         yield f"executionMode: must be one of {', '.join(MODES)}"
@@ -115,9 +118,13 @@ def _grants(metadata: Mapping[str, object]) -> Iterator[str]:
     if not isinstance(kinds, list | None):
         yield "contextAwareResources: must be a list"
     for index, entry in enumerate(kinds if isinstance(kinds, list) else ()):
-        well_formed = isinstance(entry, Mapping) and set(entry) == {"apiVersion", "kind"}
-        if not well_formed or not all(isinstance(value, str) and value for value in entry.values()):
-            yield f"contextAwareResources[{index}]: must have apiVersion and kind, both texts"
+        where = f"contextAwareResources[{index}]"
+        given = entry if isinstance(entry, Mapping) else {}
+        for key in given:
+            if key not in KIND_KEYS:
+                yield f"{where}.{key}: unknown key{did_you_mean(str(key), KIND_KEYS)}"
+        if not all(isinstance(given.get(key), str) and given[key] for key in KIND_KEYS):
+            yield f"{where}: must have apiVersion and kind, both texts"
     patterns = metadata.get("hostCapabilities")
     if patterns is not None and not (isinstance(patterns, list) and all(isinstance(each, str) for each in patterns)):
         yield "hostCapabilities: must be a list of texts"

@@ -77,6 +77,13 @@ def test_what_kwctl_takes_and_what_is_told_of_it():
         ({"annotations": []}, "annotations: must be a mapping"),
         ({"annotations": {"a": ["b"]}}, "annotations.a: must be text"),
         ({"contextAwareResources": ""}, "contextAwareResources: must be a list"),
+        (
+            {"contextAwareResources": [{"apiVersion": "v1", "kind": "Pod", "name": "a"}]},
+            "contextAwareResources[0].name: unknown key",
+        ),
+        ({"contextAwareResources": ["Pod"]}, "contextAwareResources[0]: must have apiVersion and kind, both texts"),
+        ({"contextAwareResources": [{"apiVersion": "v1", "kind": ""}]},
+         "contextAwareResources[0]: must have apiVersion and kind, both texts"),
         ({"protocolVersion": "v2"}, "protocolVersion: must be v1 or Unknown"),
         ({"executionMode": None}, "executionMode: must be one of"),
         ({"executionMode": "Wasi"}, "executionMode: must be one of"),
@@ -93,6 +100,7 @@ def test_what_kwctl_refuses_too(changed: dict[str, object], said: str):
 
 
 def test_rules_must_be_named_even_if_they_are_empty():
+    assert checks.problems({"rules": [RULE]}) == ["mutating: is missing (true or false)"]
     assert checks.problems({"mutating": False}) == ["rules: is missing (an empty rules: for a policy of type raw)"]
     assert checks.problems({**PLAIN, "minimumKubewardenVersion": "1.11.0-rc1"}) == []
 

@@ -134,7 +134,7 @@ def test_metadata_in_json_that_is_no_yaml(policy: Policy, tmp_path: Path, text: 
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [
-        ({"rules": []}, "mutating: must be true or false"),
+        ({"rules": []}, "mutating: is missing (true or false)"),
         ({**PLAIN, "mutatin": True}, "did you mean mutating?"),
         ({**PLAIN, "rules": [{**RULE, "operations": []}]}, "rules[0].operations: must not be empty"),
         ({**PLAIN, "rules": [{**RULE, "operations": ["CREATE", "*"]}]}, '"*" must stand alone'),
