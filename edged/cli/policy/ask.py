@@ -135,7 +135,7 @@ async def _run(args: argparse.Namespace) -> int:
             loaded = await evaluator.load(named, lines)
             admission = evaluator.admission(loaded, lines, replay, record)
             asked = [(policy.name, questions.of(loaded[policy.name])) for policy in named]
-            for note in [*(each.note for each in found if each.note), *questions.notes]:
+            for note in [*(each.note for each in found if each.note), *_watching(named), *questions.notes]:
                 print(f"edged: note: {note}", file=sys.stderr)
             for name, requests in asked:
                 for request, where in requests:
@@ -145,6 +145,15 @@ async def _run(args: argparse.Namespace) -> int:
         _write_session(Path(args.record), record)
     _print(results, args.output)
     return 0 if all(result["response"]["allowed"] for result in results) else 1
+
+
+def _watching(policies: list[PolicyConfig | GroupConfig]) -> list[str]:
+    """Notes on the policies whose answers are not what they decide."""
+    return [
+        f"policy {policy.name} is in mode monitor: it allows all, and only the daemon logs what it would reject"
+        for policy in policies
+        if policy.mode == "monitor"
+    ]
 
 
 def _sessions(args: argparse.Namespace) -> tuple[Session | None, Session | None]:
@@ -210,7 +219,7 @@ class Questions:
         from edged.cli.documents import documents
 
         self._raw: bool = args.raw
-        self._path: str = args.request_path
+        self._path = "stdin" if args.request_path == "-" else args.request_path
         self._given = circumstances(args)
         self._documents = list(documents([args.request_path], nulls=True))
         self.notes: list[str] = []
