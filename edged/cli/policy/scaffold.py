@@ -280,13 +280,13 @@ def _manifest(args: argparse.Namespace) -> dict[str, Any]:
 def _vap(args: argparse.Namespace) -> int:
     import sys
 
-    from edged.cli.documents import documents
+    from edged.cli.policy import vap_shapes
     from edged.cli.policy.vap import converted
 
-    bindings = list(documents(args.binding))
-    if not bindings:
-        raise ConfigError(f"{', '.join(args.binding)}: there is no object in it")
-    made = converted((_object(args.policy), args.policy), bindings, args.cel_policy)
+    policies = _of_kind([args.policy], vap_shapes.POLICY)
+    if len(policies) > 1:
+        raise ConfigError(f"{args.policy}: must hold one {vap_shapes.POLICY}, not {len(policies)}")
+    made = converted(policies[0], _of_kind(args.binding, vap_shapes.BINDING), args.cel_policy)
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
     if len(made.objects) == 1:
@@ -294,6 +294,19 @@ def _vap(args: argparse.Namespace) -> int:
     else:
         print_documents(made.objects, args.output)
     return 0
+
+
+def _of_kind(names: list[str], kind: str) -> list[tuple[object, str]]:
+    """The objects of the kind, and where they are, in files that may hold others too. What is no object, or a List, is
+    not passed over: something of the kind may be meant. Without any of the kind it is all that there is."""
+    from edged.cli.documents import documents
+    from edged.cli.policy.requests import is_object
+
+    held = list(documents(names))
+    if not held:
+        raise ConfigError(f"{', '.join(names)}: there is no object in it")
+    found = [each for each in held if not is_object(each[0]) or each[0]["kind"] in (kind, "List")]
+    return found or held
 
 
 def _artifacthub(args: argparse.Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,19 @@ def test_of_each_document_the_file_is_named(policy: Policy, tmp_path: Path) -> N
     assert (code, "vap.json: must be a ValidatingAdmissionPolicy, not v1 List" in err) == (2, True)
     code, _, err = convert(policy, tmp_path, VAP, [BINDING])
     assert (code, "binding.json: must be a ValidatingAdmissionPolicyBinding, and is no object" in err) == (2, True)
+
+
+def test_policy_and_binding_may_be_in_one_file_with_others(policy: Policy, tmp_path: Path) -> None:
+    others = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+    file = write(tmp_path / "both.yaml", "\n---\n".join(map(json.dumps, (others, VAP, BINDING))))
+    code, out, _ = policy("scaffold", "vap", "-p", file, "-b", file)
+    assert (code, yaml.safe_load(out)["metadata"]["name"]) == (0, "replicas-in-test")
+    twice = write(tmp_path / "twice.yaml", "\n---\n".join(map(json.dumps, (VAP, VAP, BINDING))))
+    code, _, err = policy("scaffold", "vap", "-p", twice, "-b", file)
+    assert (code, "twice.yaml: must hold one ValidatingAdmissionPolicy, not 2" in err) == (2, True)
+    alone = write(tmp_path / "other.json", others)
+    code, _, err = policy("scaffold", "vap", "-p", alone, "-b", file)
+    assert (code, "other.json: must be a ValidatingAdmissionPolicy, not v1 ConfigMap" in err) == (2, True)
 
 
 def test_no_two_policies_get_one_name() -> None:
