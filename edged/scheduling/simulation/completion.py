@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from edged.kube.defaults import cluster_objects, limit_checks, pod_admission, pod_creation, pod_spec
+from edged.kube.defaults import cluster_objects, limit_checks, pod_admission, pod_checks, pod_creation, pod_spec
 from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.simulation.claims import add_missing_claims
 from edged.scheduling.simulation.cluster_state import ClusterState
@@ -89,13 +89,16 @@ def complete_around_pods(state: ClusterState) -> None:
 def completed_pod(pod: Object, state: ClusterState, *, keep_priority: bool = False) -> Object:
     """A Pod as the API server stores it when it is made. `keep_priority`: as it stands in the spec, if it does. Pods of
     exports have one, from before the classes of today."""
+    pod = copied(pod)
+    debts = [*pod_checks.without_debts(pod.get("spec") or {})]
     pod = _completed(pod, state)
     key = key_of(pod)
     surroundings = around(state, key.namespace, keep_priority=keep_priority)
     closed = _closed_namespace(state, key.namespace)
     refusals = [*filter(None, [closed]), *pod_admission.admit(pod, surroundings)]
     pod_creation.prepare(pod)
-    for reason in (*refusals, *limit_checks.refused_pod(pod, surroundings.limit_ranges)):
+    refusals += [*pod_checks.refused(pod), *limit_checks.refused_pod(pod, surroundings.limit_ranges)]
+    for reason in (*debts, *refusals):
         state.notes.add(REFUSED.format(reason), f"Pod {key}")
     annotations = (state.of("Namespace").get(NamespacedName("", key.namespace)) or {}).get("metadata") or {}
     for name in _NOT_APPLIED:

@@ -14,10 +14,12 @@ from typing import Final, NamedTuple
 
 from edged.errors import ConfigError
 from edged.json_text import dumps
+from edged.kube.defaults import workload_checks
 from edged.kube.defaults.pod_spec import object_at, objects_in
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.claims import claims_of_set, put_claim
 from edged.scheduling.simulation.cluster_state import ClusterState, check
+from edged.scheduling.simulation.completion import REFUSED
 from edged.scheduling.simulation.daemons import nodes_for, of_node
 from edged.scheduling.simulation.pod_objects import Object
 
@@ -75,7 +77,11 @@ def pods_of(obj: Object, kind: str, state: ClusterState, where: str) -> Iterator
         )
     owner = {"apiVersion": obj.get("apiVersion"), "kind": kind, "name": name, "controller": True}
     owner["uid"] = metadata.get("uid") or f"simulated-{kind.lower()}-{namespace}-{name}"
-    yield from MAKERS[kind](Work(kind, name, namespace, spec, where, owner, {}), state)
+    work = Work(kind, name, namespace, spec, where, owner, {})
+    job = object_at(object_at(spec, "jobTemplate"), "spec")
+    for reason in workload_checks.refused(kind, job if kind == "CronJob" else spec):
+        state.notes.add(REFUSED.format(reason), work.called)
+    yield from MAKERS[kind](work, state)
 
 
 def template_of(spec: Object, work: Work) -> Object:

@@ -21,7 +21,8 @@ from tests.scheduling.simulation.test_simulation import simulate
 
 TEMPLATE = {"metadata": {"labels": {"app": "api"}}, "spec": {"priorityClassName": "high", "containers": [
     {"name": "c", "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Gi"}}}]}}  # fmt: skip
-DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 2, "template": TEMPLATE}}
+DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {
+    "replicas": 2, "selector": {"matchLabels": {"app": "api"}}, "template": TEMPLATE}}  # fmt: skip
 
 
 def test_pods_and_what_makes_some() -> None:
@@ -52,6 +53,21 @@ def test_what_the_api_server_would_have_done_with_it_is_said_of_what_is_not_adde
     add_pods(state, [([DEPLOYMENT, *({"kind": kind, "metadata": {"name": "q"}} for kind in kinds)], "f")])
     lines = state.notes.lines()
     assert [line for line in lines if line in NOT_DONE.values()] == [NOT_DONE[kind] for kind in sorted(kinds)]
+
+
+def test_what_the_api_server_would_refuse_is_said_and_gives_no_room() -> None:
+    state = busy()
+    debt = {**pod("debt", requests={"cpu": "-30"}), "kind": "Pod"}
+    other = {**DEPLOYMENT, "spec": {**DEPLOYMENT["spec"], "selector": {"matchLabels": {"app": "x"}}}}
+    add_pods(state, [([debt, other], "f")])
+    refused = "the API server would refuse it, it is simulated all the same: spec."
+    assert [line.partition(refused) for line in state.notes.lines() if refused in line] == [
+        ("Pod default/debt: ", refused,
+         "containers[0].resources.requests[cpu]: -30 must be greater than or equal to 0"),
+        ("Deployment default/api: ", refused, "template.metadata.labels: the selector does not match them"),
+    ]  # fmt: skip
+    made = state.pods[NamespacedName("default", "debt")]
+    assert made["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "0"}
 
 
 def test_an_exported_pod_starts_anew_and_one_with_a_node_is_named() -> None:

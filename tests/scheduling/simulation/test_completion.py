@@ -63,7 +63,7 @@ def test_what_a_limit_range_forbids_is_said() -> None:
 
 
 def test_what_would_be_refused_is_said_for_all_pods_together() -> None:
-    wanted = [pod(f"p{n}", {"priorityClassName": "nope", "containers": []}) for n in range(5)]
+    wanted = [pod(f"p{n}", {"priorityClassName": "nope", "containers": [container()]}) for n in range(5)]
     assert completed(*wanted).notes.lines() == [
         "Pod default/p0, Pod default/p1, Pod default/p2 and 2 more: the API server would refuse it, it is simulated "
         "all the same: no PriorityClass with name nope was found"
@@ -106,7 +106,8 @@ def test_claims_without_a_class_get_the_usual_one_while_they_have_no_volume() ->
 def test_namespaces_have_their_name_as_a_label_also_those_that_are_only_named() -> None:
     own = {"kind": "Namespace", "metadata": {"name": "own", "labels": {"team": "a"}, "annotations": {
         "scheduler.alpha.kubernetes.io/node-selector": "a=b"}}}  # fmt: skip
-    state = completed(own, pod("p", {"containers": []}, "shop"), pod("q", {"containers": []}, "own"))
+    spec = {"containers": [container()]}
+    state = completed(own, pod("p", spec, "shop"), pod("q", spec, "own"))
     labels = {key.name: obj["metadata"]["labels"] for key, obj in state.of("Namespace").items()}
     assert labels == {
         "own": {"team": "a", "kubernetes.io/metadata.name": "own"}, "shop": {"kubernetes.io/metadata.name": "shop"},
@@ -118,10 +119,10 @@ def test_namespaces_have_their_name_as_a_label_also_those_that_are_only_named() 
 
 def test_pods_of_a_namespace_that_is_not_there_are_named_unless_an_api_server_made_them() -> None:
     def in_shop(name: str, **metadata: str) -> Object:
-        found = pod(name, {"containers": []}, "shop")
+        found = pod(name, {"containers": [container()]}, "shop")
         return {**found, "metadata": {**found["metadata"], **metadata}}
 
-    others = [pod("q", {"containers": []}), {"kind": "Namespace", "metadata": {"name": "own"}}]
+    others = [pod("q", {"containers": [container()]}), {"kind": "Namespace", "metadata": {"name": "own"}}]
     refused = 'the API server would refuse it, it is simulated all the same: namespaces "shop" not found'
     state = completed(in_shop("p"), in_shop("seen", creationTimestamp="2026-01-01T00:00:00Z"), *others)
     assert state.notes.lines() == [f"Pod shop/p: {refused}"]

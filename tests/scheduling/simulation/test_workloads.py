@@ -14,6 +14,7 @@ from tests.scheduling.makers import node
 from tests.scheduling.simulation.test_simulation import picture
 
 TEMPLATE = {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c"}]}}
+ENDING = {"spec": {"containers": [{"name": "c"}], "restartPolicy": "Never"}}
 
 
 def added(kind: str, state: ClusterState | None = None, **spec: Any) -> tuple[ClusterState, list[Any]]:
@@ -87,7 +88,7 @@ def test_a_claim_that_is_there_is_used() -> None:
 )
 def test_a_job_runs_as_many_as_it_may_at_once(spec: Any, count: int, note: str) -> None:
     state = picture(node("a"))
-    job = {"kind": "Job", "metadata": {"name": "x"}, "spec": {"template": TEMPLATE, **spec}}
+    job = {"kind": "Job", "metadata": {"name": "x"}, "spec": {"template": ENDING, **spec}}
     claim = {"kind": "Service", "metadata": {"name": "s"}}
     add_pods(state, [(job, "f"), (claim, "f")])
     assert len(state.pods) == count
@@ -102,7 +103,7 @@ def test_an_indexed_job_numbers_its_pods() -> None:
 
 
 def test_a_cron_job_runs_once_and_nothing_runs_while_it_is_suspended() -> None:
-    job = {"spec": {"template": TEMPLATE, "parallelism": 2, "completions": 2}}
+    job = {"spec": {"template": ENDING, "parallelism": 2, "completions": 2}}
     state, pods = added("CronJob", jobTemplate=job)
     assert [pod["metadata"]["name"] for pod in pods] == ["x-run-0", "x-run-1"]
     assert owner(pods[0]) == ("Job", "x-run")
