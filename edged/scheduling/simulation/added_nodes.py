@@ -60,6 +60,9 @@ def own_labels(state: ClusterState, node: Object) -> dict[str, str]:
     held = Counter((key, value) for each in state.nodes.values() for key, value in _labels(each).items())
     shared = {key for (key, _), count in held.items() if count > 1}
     apart = {key for key in _topology_keys(state, name) - shared if not any(word in key.lower() for word in _SHARED)}
+    # One value alone does not tell whether nodes are told apart by it, or are all in that zone.
+    several = {key for key, count in Counter(key for key, _ in held).items() if count > 1}
+    apart = {key for key in apart if key in several or name in labels.get(key, "")}
     return {key: value for key, value in labels.items() if held[key, value] == 1 and (value in names or key in apart)}
 
 

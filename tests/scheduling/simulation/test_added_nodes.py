@@ -110,3 +110,14 @@ def test_taints_of_a_state_are_not_copied() -> None:
     state = picture(node("a", taints=[{"key": key, "effect": "NoSchedule"} for key in keys]))
     add_nodes(state, 1, "a")
     assert [taint["key"] for taint in state.nodes[NamespacedName("", "a-added-1")]["spec"]["taints"]] == ["gpu"]
+
+
+def test_one_value_of_a_topology_key_may_be_a_zone() -> None:
+    """Of the only node that has such a label nobody can tell, unless the value names the node."""
+    state = ClusterState()
+    labels = {HOSTNAME: "node-1", "disk.example/az": "z1", "disk.example/place": "id-node-1"}
+    state.add_document({**node("node-1", labels=labels), "kind": "Node"}, "f")
+    drivers = [{"name": "disk.example", "nodeID": "x", "topologyKeys": ["disk.example/az", "disk.example/place"]}]
+    state.add_document({"kind": "CSINode", "metadata": {"name": "node-1"}, "spec": {"drivers": drivers}}, "f")
+    own = own_labels(state, state.nodes[NamespacedName("", "node-1")])
+    assert own == {HOSTNAME: "node-1", "disk.example/place": "id-node-1"}
