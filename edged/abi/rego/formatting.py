@@ -23,6 +23,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 _BASES = {"d": "d", "v": "d", "s": "d", "b": "b", "o": "o", "O": "o", "x": "x", "X": "X"}
 _PREFIXES = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}
 _LAST_RUNE = 0x10FFFF
+_LONE = re.compile("[\ud800-\udfff]")  # half a character, which Go reads as U+FFFD
 _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
 _VERB = re.compile(r"%([-+# 0]*)(\[\d+\])?(\*|\d+)?(?:\.(\*|\d+)?)?(\[\d+\])?(.)?", re.DOTALL)
 
@@ -286,7 +287,7 @@ def _scaled(value: float) -> tuple[int, int]:
 
 def _text(verb: str, spec: Spec, text: str) -> str | None:
     if verb in "xX":
-        return _hexadecimal(verb, spec, text.encode())
+        return _hexadecimal(verb, spec, _LONE.sub("\ufffd", text).encode())
     if verb not in "sqv":
         return None
     text = text if spec.precision is None else text[: spec.precision]

@@ -247,6 +247,7 @@ def test_sprintf_knows_each_verb_flag_width_and_precision_of_go() -> None:
     [
         # As Kubewarden's engine prints what is no plain value; OPA prints it as Rego.
         ("sprintf", ["%v", [["a", 1, None]]], "[a 1 null]"),
+        ("sprintf", ["%x", ["\ud800a"]], "efbfbd61"),
         ("sprintf", ["%v", [{"b": 1, "a": ["x"]}]], "map[a:[x] b:1]"),
         ("sprintf", ["%t", [True]], "true"),
         ("urlquery.encode", ["a b"], "a%20b"),
