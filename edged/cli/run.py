@@ -23,11 +23,11 @@ def run(args: argparse.Namespace) -> int:
     import trio
 
     from edged import config as configuration
-    from edged.daemon.daemon import Daemon, logger, until_terminated
+    from edged.daemon.daemon import Daemon, logger, termination
 
     path = args.config or configuration.DEFAULT_PATH
     config = configuration.load(path)
     daemon = Daemon(config, path, logger(config))
     # Signals end the daemon at a checkpoint of its own, never inside a host callback on a guest's stack.
-    trio.run(daemon.run, until_terminated, restrict_keyboard_interrupt_to_checkpoints=True)
+    trio.run(daemon.run, termination, restrict_keyboard_interrupt_to_checkpoints=True)
     return 0

@@ -16,8 +16,8 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ from edged.wasm.compile import CompileLimits
 if TYPE_CHECKING:
     from edged.scheduling.run.scheduling import Scheduling
 
+Stop = AbstractContextManager[Callable[[], Awaitable[object]]]
 STATUS_AGAIN_S = 30.0
 SHOW_S = 5.0
 EXTEND_S = CompileLimits().wall_s + 30.0
@@ -72,9 +73,10 @@ class Daemon:
         health_metrics(self._base.metrics, self._health)
 
     async def run(
-        self, stop: Callable[[], Awaitable[object]], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
+        self, stop: Callable[[], Stop], *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Until `stop()` returns. `started` when everything that is enabled answers."""
+        """Until what `stop` gives returns; `stop` is entered before anybody hears that the process is ready. `started`
+        when everything that is enabled answers."""
         notify = systemd.notifier()
         if notify.error:
             self._log.error("systemd hears nothing of this process", error=notify.error)
@@ -105,11 +107,12 @@ class Daemon:
                     async with trio.open_nursery() as intake:
                         self._base.progressed = partial(notify.extend_start, EXTEND_S)
                         await self._start(sockets, base, work, intake)
-                        self._say_ready(notify)
-                        base.start_soon(self._show_protection, notify)
-                        task_status.started(self)
-                        base.start_soon(self._reload.on_hangup, hangups, notify)
-                        await stop()
+                        with stop() as told:
+                            self._say_ready(notify)
+                            base.start_soon(self._show_protection, notify)
+                            task_status.started(self)
+                            base.start_soon(self._reload.on_hangup, hangups, notify)
+                            await told()
                         await self._drain(notify)
                         intake.cancel_scope.cancel()
                     work.cancel_scope.cancel()
@@ -195,12 +198,12 @@ def settle_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-async def until_terminated() -> None:
-    """Returns at SIGTERM or SIGINT. From then on SIGTERM is ignored: another one would cut off what is being drained.
-    Another SIGINT ends the process at once, as whoever presses Ctrl-C twice expects."""
+@contextmanager
+def termination() -> Iterator[Callable[[], Awaitable[object]]]:
+    """What it gives returns at SIGTERM or SIGINT. From then on SIGTERM is ignored: another one would cut off what is
+    being drained. Another SIGINT ends the process at once, as whoever presses Ctrl-C twice expects."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            break
+        yield signals.__anext__
         # trio raises again what came twice, when handlers are as they were before.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -189,7 +189,7 @@ listen = "127.0.0.1:{self.health}"
             await self.node("n-1")
             path = str(self.folder / "edged.toml")
             daemon = Daemon(configuration.load(path), path, self.log)
-            await nursery.start(daemon.run, stop.wait)
+            await nursery.start(daemon.run, lambda: nullcontext(stop.wait))
             self.reload = daemon._reload.reload
             yield
             stop.set()

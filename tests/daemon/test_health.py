@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ policy_server = ""
         path = str(self.folder / "edged.toml")
         self.daemon = Daemon(configuration.load(path), path, log)
         async with trio.open_nursery() as nursery:
-            await nursery.start(self.daemon.run, stop.wait)
+            await nursery.start(self.daemon.run, lambda: nullcontext(stop.wait))
             yield
             stop.set()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -295,7 +295,7 @@ class HostileWorld(World):
             (self.folder / "kubeconfig").write_text(text.replace(sandbox.url, f"http://127.0.0.1:{proxy.port}"))
             path = str(self.folder / "edged.toml")
             daemon = Daemon(configuration.load(path), path, self.log)
-            await nursery.start(daemon.run, stop.wait)
+            await nursery.start(daemon.run, lambda: nullcontext(stop.wait))
             yield proxy
             stop.set()
             await self.client.aclose()

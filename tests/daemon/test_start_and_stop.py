@@ -181,6 +181,17 @@ def test_files_of_its_own_that_a_power_cut_left_behind(world: World, damage: byt
     assert world.stop() == 0
 
 
+def test_who_is_told_that_it_is_ready_can_stop_it_at_once(world: World, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(READY_S)
+        world.start({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        while b"READY=1" not in told.recv(4096):
+            pass
+        assert world.stop() == 0, world.log.read_text()
+    assert "msg=stopping" in world.log.read_text()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 @pytest.mark.parametrize("used_before", [False, True], ids=["first start", "later start"])
 def test_a_disk_that_is_full_at_start_is_tried_again(world: World, used_before: bool) -> None:
