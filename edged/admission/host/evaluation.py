@@ -22,7 +22,7 @@ from edged.admission.host.rego_context import ContextFailure
 from edged.admission.host.working_memory import LARGE, WorkingMemory
 from edged.admission.rules import rego as rego_results
 from edged.admission.rules import verdict
-from edged.admission.rules.mutations import BadMutation, BadReply
+from edged.admission.rules.mutations import BadMutation, BadReply, MutationOfNothing
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
 from edged.wasm import wasi
@@ -94,6 +94,8 @@ def failed(policy: Policy, uid: str, error: GuestError) -> tuple[AdmissionRespon
         if is_rego:
             return verdict.internal_rejection(uid, rego_results.INTERRUPTED), verdict.TIMED_OUT
         return verdict.plain_rejection(uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
+    if isinstance(error, MutationOfNothing) and not is_rego:  # policy-server's answer, which has no code
+        return AdmissionResponse(uid, False, status={"message": str(error)}), str(error)
     if isinstance(error, BadMutation):
         return verdict.rejected_by(uid, policy.name, str(error)), str(error)
     if isinstance(error, BadReply):

@@ -15,10 +15,9 @@ from edged.errors import GuestError
 from edged.json_text import JsonError, dumps, loads
 
 MUTATION_OF_NOTHING = "Incorrect policy behaviour: a null object cannot be mutated"
-_IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"))
-_FILLED_IN = (("metadata", "namespace"), ("metadata", "uid"))
-"""What says which object it is; of `_FILLED_IN` the API server fills in what is gone. A policy may set what is not
-there yet, such as a name in place of `generateName`."""
+_IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"), ("metadata", "uid"))
+"""What says which object it is. A policy may set what is not there yet, such as a name in place of `generateName`; what
+is gone the API server fills in, or misses by name."""
 
 
 class BadReply(GuestError):
@@ -29,22 +28,29 @@ class BadMutation(BadReply):
     """What the policy made of the object cannot be handed on."""
 
 
+class MutationOfNothing(BadMutation):
+    """There is no object that could be changed, as with DELETE."""
+
+    def __init__(self) -> None:
+        super().__init__(MUTATION_OF_NOTHING)
+
+
 def check_object(old: object, new: object) -> None:
     """A whole object in place of another one. Raises BadMutation."""
     if not isinstance(new, dict):
         raise BadMutation(f"The policy's mutated object is {_kind_of(new)}, not an object.")
     if "metadata" in new and not isinstance(new["metadata"], dict):
         raise BadMutation(f"The policy's mutated object has a metadata that is {_kind_of(new['metadata'])}.")
-    for path in (*_IDENTITY, *_FILLED_IN):
+    for path in _IDENTITY:
         before, after = _at(old, path), _at(new, path)
-        if before and after != before and (after or path in _IDENTITY):
-            raise BadMutation(f"The policy changed or removed {'.'.join(path)}: that would be another object.")
+        if before and after and after != before:
+            raise BadMutation(f"The policy changed {'.'.join(path)}: that would be another object.")
 
 
 def check_patch(old: object, patch: Sequence[Mapping[str, Any]], *, raw: bool) -> None:
     """A patch of an object; `raw`: of any JSON. Raises BadMutation."""
     if old is None:
-        raise BadMutation(f"{MUTATION_OF_NOTHING}.")
+        raise MutationOfNothing
     try:
         own = loads(dumps(old))
         new = jsonpatch.applied(own, patch)

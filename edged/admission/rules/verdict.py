@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from edged.admission.rules import jsonpatch, mutations
-from edged.admission.rules.mutations import MUTATION_OF_NOTHING, BadMutation, BadReply
+from edged.admission.rules.mutations import BadMutation, BadReply, MutationOfNothing
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import EdgedError
 from edged.json_parts import SHORT, decoded_size
@@ -90,7 +90,7 @@ def from_reply(request: AdmissionRequest, reply: bytes) -> AdmissionResponse:
     patch = None
     if mutated is not None and not request.has_object:
         if data["accepted"]:
-            raise BadMutation(f"{MUTATION_OF_NOTHING}.")
+            raise MutationOfNothing
     elif mutated is not None:
         if size := request.decoded_size("object"):
             check_size(size + decoded_size(reply), "mutated_object with the object")

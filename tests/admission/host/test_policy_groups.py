@@ -5,7 +5,8 @@ import json
 import pytest
 import trio
 
-from edged.admission.config import GroupConfig, GroupMemberConfig
+from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
+from edged.admission.rules.mutations import MUTATION_OF_NOTHING
 from tests.admission.host.support import Rig, request
 
 METADATA = {"protocolVersion": "Unknown", "executionMode": "wasi", "rules": [], "mutating": False}
@@ -106,8 +107,22 @@ def test_a_mutation_that_cannot_be_made_denies_whatever_the_expression_says(rig,
     answer = ask(rig, expression, renames=member(rig, "renames", RENAME))
     assert (answer.allowed, answer.status["code"]) == (False, 500)
     assert answer.status["message"].startswith(
-        "Request rejected by policy g. renames: The policy changed or removed metadata.name"
+        "Request rejected by policy g. renames: The policy changed metadata.name"
     )
+
+
+def test_a_mutation_of_nothing_has_the_answer_of_policy_server_and_decides_no_group(rig):
+    mutate = member(rig, "mutate", MUTATE)
+
+    async def main():
+        policy = PolicyConfig(name="mutate", module=mutate.module, allowed_to_mutate=True)
+        await rig.load(policy, GroupConfig(name="g", expression="!m()", message="no", members={"m": mutate}))
+        gone = request(operation="DELETE", object=None, oldObject=POD)
+        return await rig.admission.review("mutate", gone), await rig.admission.review("g", gone)
+
+    alone, group = trio.run(main)
+    assert (alone.allowed, alone.status) == (False, {"message": MUTATION_OF_NOTHING})
+    assert (group.allowed, group.status["code"]) == (False, 500)
 
 
 def test_a_trapping_member_does_not_accept(rig):
