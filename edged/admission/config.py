@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import OPERATIONS, PATHS
-from edged.admission.rules.manifest_checks import TRIAL
-from edged.admission.rules.webhooks import OBJECT_NAME, STATIC_SUFFIX
+from edged.admission.rules.object_names import OBJECT_NAME, STATIC_SUFFIX, TRIAL
 from edged.kube.values import checks as kubernetes_checks
 from edged.registry.config import module_source, module_url
 from edged.registry.origin import Origin

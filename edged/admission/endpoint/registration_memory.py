@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edged.admission.endpoint.revisions import Key
-from edged.admission.rules.webhooks import OBJECT_NAME
+from edged.admission.rules.object_names import OBJECT_NAME
 from edged.json_text import JsonError, dumps, loads
 from edged.process.remembered_file import RememberedFile
 from edged.telemetry.logs import Logger

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from edged.admission.rules.exemptions import NAMESPACE_NAME
+from edged.admission.rules.object_names import TRIAL
 from edged.admission.rules.webhooks import (
     GROUP_VERSION,
     PLURALS,
@@ -30,7 +31,6 @@ from edged.kube.values.cel_syntax import MAX_CHARACTERS, MAX_DEPTH
 from edged.kube.values.cel_types import judge
 
 TRIED = "edged.dev/tried-conditions"
-TRIAL = "edged-trial"
 MAX_REMEMBERED = 4000
 """Conditions in the annotation; all annotations of an object have 256 KiB."""
 CHUNK = 64

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit
 
 from edged.admission.rules import exemptions
 from edged.admission.rules.exemptions import NAMESPACE_NAME, SYSTEM_CONDITION, SYSTEM_NAMESPACES
+from edged.admission.rules.object_names import OBJECT_NAME, STATIC_SUFFIX
 from edged.admission.rules.webhook_budget import MANIFEST_BYTES, OBJECT_BYTES, Entry, left_out
 from edged.admission.rules.webhook_check import (
     MAX_CONDITIONS,
@@ -39,8 +40,6 @@ GROUP_VERSION = "admissionregistration.k8s.io/v1"
 VALIDATING = "ValidatingWebhookConfiguration"
 MUTATING = "MutatingWebhookConfiguration"
 PLURALS = {VALIDATING: "validatingwebhookconfigurations", MUTATING: "mutatingwebhookconfigurations"}
-OBJECT_NAME = "edged"
-STATIC_SUFFIX = ".static.k8s.io"
 OWNER = "edged.dev/owner"
 WEBHOOK_SUFFIX = "policy.edged.dev"
 RESOURCE_SUFFIX = "kubewarden.admission"  # of webhooks of policies that come from custom resources

@@ -20,7 +20,8 @@ import trio
 from edged.admission.endpoint import api_servers
 from edged.admission.endpoint.registration_modes import owner_identity
 from edged.admission.endpoint.static_registration import MIN_VERSION, parse_version
-from edged.admission.rules.webhooks import GROUP_VERSION, OBJECT_NAME, PLURALS
+from edged.admission.rules.object_names import OBJECT_NAME
+from edged.admission.rules.webhooks import GROUP_VERSION, PLURALS
 from edged.cli import rbac
 from edged.cli.doctor import rights, webhook_targets
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.admission.endpoint.api_servers import is_loopback_url
-from edged.admission.rules.webhooks import OBJECT_NAME, owner_of
+from edged.admission.rules.object_names import OBJECT_NAME
+from edged.admission.rules.webhooks import owner_of
 from edged.cli.doctor.findings import FAIL, OK, WARN, Finding
 
 CHECK = "webhooks"

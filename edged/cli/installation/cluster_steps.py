@@ -14,7 +14,7 @@ import trio
 
 from edged.admission.endpoint.registration import Refused
 from edged.admission.rules import webhooks
-from edged.admission.rules.manifest_checks import TRIAL
+from edged.admission.rules.object_names import TRIAL
 from edged.cli.installation import identity
 from edged.cli.installation.identity import NAMESPACE, RESOURCES, ClusterAddress, Object
 from edged.cli.installation.layout import USER

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edged.admission.rules import webhooks
+from edged.admission.rules.object_names import OBJECT_NAME
 from edged.cli.installation import api_server_files, identity
 from edged.cli.installation.cluster_steps import find, webhook_resource
 from edged.cli.installation.identity import Object
@@ -258,7 +259,7 @@ class DeleteWebhookObject:
     kind: str
     owners: Collection[str]
     again: bool = False
-    name: str = webhooks.OBJECT_NAME
+    name: str = OBJECT_NAME
 
     @property
     def what(self) -> str:
@@ -284,7 +285,7 @@ class EmptyWebhookObject:
     client: ApiClient
     kind: str
     owners: Collection[str]
-    name: str = webhooks.OBJECT_NAME
+    name: str = OBJECT_NAME
 
     @property
     def what(self) -> str:

@@ -18,7 +18,8 @@ from edged.admission.endpoint.manifest_metrics import Loaded, content_hash
 from edged.admission.endpoint.manifest_reader import Answer
 from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.static_registration import StaticRegistration
-from edged.admission.rules.webhooks import FOLDERS, OBJECT_NAME, Target, WebhookSpec
+from edged.admission.rules.object_names import OBJECT_NAME
+from edged.admission.rules.webhooks import FOLDERS, Target, WebhookSpec
 from edged.errors import PeerError
 from tests.kube.support import quiet
 
