@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -82,6 +83,14 @@ def places(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
+def put(value: Any, place: Sequence[Any], new: object) -> None:
+    """Writes at one of the `places` of it."""
+    *way, last = place
+    for step in way:
+        value = value[step]
+    value[last] = new
+
+
 def test_what_passes_can_be_read() -> None:
     """Whatever is put at any place of a Pod: it is refused by name, or the scheduler can read it."""
     chance, whole = random.Random(3), whole_pod()
@@ -89,10 +98,7 @@ def test_what_passes_can_be_read() -> None:
     for place in [place for place in places(whole) if place]:
         for value in (None, 7, -1.5, True, "", "text", [], ["text"], [None], {}, {"a": 1}, {"a": {"b": []}}):
             wrong = whole_pod()
-            at: Any = wrong
-            for step in place[:-1]:
-                at = at[step]
-            at[place[-1]] = value
+            put(wrong, place, value)
             metadata = wrong["metadata"]
             if not isinstance(metadata, dict) or not metadata.get("name"):
                 continue  # refused before, see cluster_state.py

@@ -14,7 +14,7 @@ from edged.scheduling.simulation.added_objects import NOT_ADDED, UNKNOWN, add_po
 from edged.scheduling.simulation.completion import complete
 from edged.scheduling.simulation.counterparts import NO_NODE
 from edged.scheduling.simulation.notes import NOT_DONE
-from tests.kube.values.test_shape_checks import places
+from tests.kube.values.test_shape_checks import places, put
 from tests.scheduling.makers import pod
 from tests.scheduling.simulation.test_changes import busy
 from tests.scheduling.simulation.test_simulation import simulate
@@ -174,10 +174,7 @@ def test_whatever_is_added_is_refused_by_name_or_simulated() -> None:
     for _ in range(1200):
         number, place = chance.choice(spots)
         objects = copy.deepcopy(EVERY_KIND)
-        at: Any = objects[number]
-        for step in place[:-1]:
-            at = at[step]
-        at[place[-1]] = chance.choice(odd)
+        put(objects[number], place, chance.choice(odd))
         state = busy()
         try:
             add_pods(state, [(objects, "f")])

@@ -12,7 +12,7 @@ from edged.errors import ConfigError
 from edged.kube.values.names import NamespacedName
 from edged.scheduling.simulation.cluster_state import ClusterState
 from edged.scheduling.simulation.completion import complete
-from tests.kube.values.test_shape_checks import places
+from tests.kube.values.test_shape_checks import places, put
 from tests.scheduling.makers import node, pod
 from tests.scheduling.simulation.test_simulation import simulate
 
@@ -147,10 +147,7 @@ def test_whatever_a_file_holds_is_refused_by_name_or_simulated() -> None:
     for _ in range(900):
         number, place = chance.choice(spots)
         objects = copy.deepcopy(EVERY_KIND)
-        at: Any = objects[number]
-        for step in place[:-1]:
-            at = at[step]
-        at[place[-1]] = chance.choice(odd)
+        put(objects[number], place, chance.choice(odd))
         state = ClusterState()
         try:
             for obj in objects:
