@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from edged.admission.audit.auditor import Auditor
     from edged.admission.host.traces import Traces
 
-RESOURCES_S = 5.0
-"""How long the first registration waits to learn which custom resources there are."""
-
 
 class AdmissionPart:
     """`listener` and `auditor` are None until `start`, which is called only where [admission] is configured."""
@@ -102,12 +99,15 @@ class AdmissionPart:
         await intake.start(self.listener.serve)
         probes.probe_tls(intake, self.listener.addresses[0])
         self.policies.registration = self._registration(config)
-        work.start_soon(self._register, self.policies.registration)
+        self.policies.register()
+        work.start_soon(self.policies.registration.run)
         work.start_soon(self.policies.run, self._log)
         base.start_soon(self._outside.run)
         base.start_soon(self._context.run)
         if self.policies.resources is not None:
             work.start_soon(self.policies.resources.run)
+            if not self.policies.resources.is_settled:
+                work.start_soon(self.policies.register_resources, self.policies.resources)
         self._start_audits(config, work)
 
     def run_traces(self, nursery: trio.Nursery) -> None:
@@ -196,15 +196,6 @@ class AdmissionPart:
         """Asks the API server that reads the manifests: the one at `server`, else the kubeconfig's."""
         client = self._base.client
         return ManifestReader(DirectClient(client, server) if server else client, is_named=bool(server))
-
-    async def _register(self, registration: Registration) -> None:
-        """Nothing is registered before it is known which custom resources there are: what was registered for them
-        before the last stop would be withdrawn, and come back a moment later."""
-        if self.policies.resources is not None and self._base.client.configured:
-            with trio.move_on_after(RESOURCES_S):
-                await self.policies.resources.wait_known()
-        self.policies.register()
-        await registration.run()
 
     def _start_audits(self, config: AdmissionConfig, nursery: trio.Nursery) -> None:
         from edged.admission.audit.auditor import Auditor

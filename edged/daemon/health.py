@@ -1,8 +1,8 @@
 """What this process knows of itself, as protection.py judges it: for `edged status`, `/readyz` and the metrics.
 
-Only looks at what is known. `/readyz` is 503 until the policies answer and, with `register = "dynamic"`, until the API
-server was told of them once. What goes wrong after that is a warning line there, a metric and a problem of
-`edged status --check`: no restart would mend it (RATIONALE.md).
+Only looks at what is known. `/readyz` is 503 until the policies answer and, where edged registers them, until the API
+server was told of them once: by objects, or by manifests on its disk. What goes wrong after that is a warning line
+there, a metric and a problem of `edged status --check`: no restart would mend it (RATIONALE.md).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class DaemonHealth:
         self._probes = probes
         probes.ready["policies"] = self._loading
         admission = self._base.config.admission
-        if admission is not None and admission.register == "dynamic":
+        if admission is not None and admission.register != "none":
             probes.ready["registration"] = self._untold
         if admission is not None:
             probes.ready["certificate"] = self._unusable_certificate
@@ -124,7 +124,7 @@ class DaemonHealth:
 
     def _untold(self) -> str:
         registration = self._part.policies.registration
-        if registration is None or registration.mode != "dynamic" or registration.told_at is not None:
+        if registration is None or registration.mode == "none" or registration.told_at is not None:
             return ""
         message = registration.state.message
         return "the API server has not been told of the policies yet" + (f": {message}" if message else "")

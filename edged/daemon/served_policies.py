@@ -106,9 +106,15 @@ class ServedPolicies:
         """Tell the registration what is served now."""
         if self.registration is not None and self.certificates is not None:
             specs = [policy.webhook() for policy in self._configured.values()]
+            is_whole = self.resources is None or self.resources.is_settled
             if self.resources is not None:
                 specs += self.resources.specs()
-            self.registration.update(specs, self.certificates.bundle)
+            self.registration.update(specs, self.certificates.bundle, is_whole=is_whole)
+
+    async def register_resources(self, resources: CustomResources) -> None:
+        """Once it is known which custom resources there are, what a former life registered for others is withdrawn."""
+        await resources.wait_settled()
+        self.register()
 
     async def announce_certificates(self) -> None:
         """Let the API server know whom to trust before it is shown the new certificate. One that surely was not told,

@@ -7,6 +7,7 @@ names of its own.
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from edged.admission.resources.definitions import definitions
 from tests.cluster.cluster import Cluster
 from tests.cluster.edged import MODULES, OBJECTS, Edged, Server, create, get, pod, remove_objects, wait_for
 from tests.cluster.edged import policy as configured
+from tests.cluster.process import Process
 from tests.registry.fake import Fake, fake
 
 Done = subprocess.CompletedProcess[str]
@@ -549,6 +551,32 @@ def test_a_start_without_the_api_server_keeps_the_policies(setup: Setup) -> None
         setup.edged.start()
     setup.wait_status(kept, "active")
     setup.delete(kept)
+
+
+def test_a_start_that_remembers_nothing_withdraws_nothing(setup: Setup) -> None:
+    """Its state is lost, and with it what it served: until the policies are read and loaded again, their webhooks stay.
+    Every state of the object is looked at."""
+    setup.namespace("cr-forgotten")
+    forgotten = policy("forgotten")
+    setup.serve(forgotten)
+    name = "clusterwide-forgotten.kubewarden.admission"
+    edged = setup.edged
+    edged.stop()
+    shutil.rmtree(edged.state_dir)
+    seen = edged.folder / "watched"
+    watch = ["get", OBJECTS[0], "edged", "--watch", "-o", r"jsonpath={.webhooks[*].name}{'\n'}"]
+    watching = Process([str(setup.kubectl.program), *watch], seen, setup.kubectl._environment)
+    try:
+        wait_for(lambda: name in watching.output(), "the object as it was left")
+        edged.start()
+        wait_for(lambda: edged.status()["policies"].get("clusterwide-forgotten", {}).get("enforcement") == "in_force",
+                 "in force again")  # fmt: skip
+        setup.wait_denied("cr-forgotten")
+    finally:
+        watching.kill()
+    states = watching.output().splitlines()
+    assert len(states) > 1 and all(name in state for state in states), states
+    setup.delete(forgotten)
 
 
 def test_a_reload_keeps_both_sources(setup: Setup) -> None:

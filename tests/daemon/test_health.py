@@ -21,6 +21,7 @@ from edged.abi.metadata import Metadata
 from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.endpoint import registration as registration_file
 from edged.admission.host.policy import Group, Policy
+from edged.admission.resources import resource_objects
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.review import parse_review
 from edged.cli.demo.stage import free_port
@@ -75,7 +76,7 @@ class World:
                 "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}]}  # fmt: skip
         (folder / "kubeconfig").write_text(json.dumps(user))
 
-    def configure(self, policies: str, register: str = "dynamic") -> None:
+    def configure(self, policies: str, register: str = "dynamic", policy_server: str = "") -> None:
         (self.folder / "edged.toml").write_text(f"""
 [node]
 name = "n"
@@ -90,7 +91,8 @@ listen = "127.0.0.1:{self.health}"
 [admission]
 listen = "127.0.0.1:{self.listen}"
 register = "{register}"
-policy_server = ""
+static_dir = "{self.folder}/static"
+policy_server = "{policy_server}"
 {policies}""")
 
     @asynccontextmanager
@@ -195,6 +197,46 @@ def test_an_api_server_that_is_away_delays_readyz_and_not_systemd(world: World) 
             assert "[!]registration warning: what is registered cannot be verified" in body
 
     trio.run(main)
+
+
+def test_the_policies_of_the_file_do_not_wait_for_custom_resources(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an API server that has no such kinds that is known only after it was asked a few times."""
+    monkeypatch.setattr(resource_objects, "GONE_AFTER", 10**9)
+    world.configure(NO_PRIVILEGED, policy_server="default")
+
+    async def main() -> None:
+        async with world.api_server(), world.running():
+            await until(lambda: ready(world))
+            await until(lambda: says(world, "1 of 1 policy in force."))
+            resources = world.daemon._admission.policies.resources
+            assert resources is not None and not resources.is_settled
+
+    trio.run(main)
+
+
+def test_manifests_that_cannot_be_written_delay_readyz(world: World) -> None:
+    """Until they are there, an API server that starts now asks nobody."""
+    world.configure(NO_PRIVILEGED, register="static")
+    manifest = world.folder / "static/validating/edged.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+
+    async def main() -> None:
+        async with world.running():
+            assert "READY=1" in world.told_systemd()
+            await until(lambda: is_refused(world))
+            manifest.unlink()
+            await until(lambda: ready(world))
+            assert "no-privileged.policy.edged.dev" in manifest.read_text()
+
+    trio.run(main)
+
+
+async def is_refused(world: World) -> bool:
+    status, body = await world.probe()
+    return status == 503 and "[-]registration failed: " in body and "belongs to somebody else" in body
 
 
 def test_an_api_server_that_says_nothing_delays_no_start(world: World) -> None:

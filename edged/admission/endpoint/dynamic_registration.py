@@ -78,8 +78,7 @@ class DynamicRegistration(Polling):
         there = [*former, *(obj for obj in live.values() if obj is not None)]
         self._found(there)
         update = self.revision
-        specs = webhooks.recall(self._specs or (), there)
-        generated = webhooks.generate(specs, self._effective_target())
+        generated = self._generated(there)
         revision = await self._offer(generated.objects.values(), self.target.ca_bundle)
         self._dropped = {}
         contested = False

@@ -25,14 +25,18 @@ import trio
 
 from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.revisions import Key, Revisions
+from edged.admission.rules.kept_webhooks import keeping
 from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhooks import (
     RESOURCE_SUFFIX,
     WEBHOOK_SUFFIX,
+    Generated,
     Target,
     WebhookConfiguration,
     WebhookSpec,
+    generate,
     hooks_of,
+    recall,
 )
 from edged.errors import ConfigError, EdgedError
 from edged.process.boundary import boundary
@@ -101,6 +105,7 @@ class Registration(ABC):
         self._log = log
         self._memory = memory
         self._specs: tuple[WebhookSpec, ...] | None = None
+        self._is_whole = False
         self._wanted: frozenset[str] = frozenset()
         self._revisions = Revisions(self.grace_s)
         self._is_compared = False
@@ -132,10 +137,12 @@ class Registration(ABC):
         """Whether the API server surely does not go by the last update."""
         return self.settled_revision < self.revision
 
-    def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes) -> None:
-        """These policies are served from now on. Call it once they answer, and before others stop answering."""
+    def update(self, specs: Sequence[WebhookSpec], ca_bundle: bytes, *, is_whole: bool = True) -> None:
+        """These policies are served from now on. Call it once they answer, and before others stop answering. `is_whole`
+        False: nobody knows yet which custom resources there are, and what is registered for such stays."""
         self.target = replace(self.target, ca_bundle=ca_bundle)
         self._specs = tuple(specs)
+        self._is_whole = is_whole
         self._wanted = frozenset(spec.name for spec in specs)
         self.revision += 1
         self._wake()
@@ -148,11 +155,11 @@ class Registration(ABC):
         await trio.sleep(self.heard_s)
 
     def is_retired(self, name: str) -> bool:
-        """Whether a removed policy may still be called. Such a call is answered with "allowed". Before the first update
-        nobody knows which custom resources there are, so none of theirs is known to be removed."""
+        """Whether a removed policy may still be called. Such a call is answered with "allowed". Until an update is
+        whole nobody knows which custom resources there are, so none of theirs is known to be removed."""
         if name in self._wanted:
             return False
-        suffixes = (WEBHOOK_SUFFIX,) if self._specs is None else (WEBHOOK_SUFFIX, RESOURCE_SUFFIX)
+        suffixes = (WEBHOOK_SUFFIX, RESOURCE_SUFFIX) if self._is_whole else (WEBHOOK_SUFFIX,)
         now = trio.current_time()
         return any(self._revisions.is_relied_on(f"{name}.{suffix}", now) for suffix in suffixes)
 
@@ -165,6 +172,12 @@ class Registration(ABC):
         """One attempt, now. Raises EdgedError. For commands; the daemon uses `run`."""
 
     # --- for the ways themselves
+    def _generated(self, live: Sequence[WebhookConfiguration], *, static: bool = False) -> Generated:
+        """What is to be registered, where `live` is."""
+        target = self._effective_target()
+        generated = generate(recall(self._specs or (), live), target, static=static)
+        return generated if self._is_whole else keeping(generated, live, target)
+
     def _found(self, live: Iterable[WebhookConfiguration]) -> None:
         """These objects are there, so the API server may go by them, whoever wrote them: a former life, for one, whose
         CAs may sign what is shown."""

@@ -98,9 +98,8 @@ class StaticRegistration(Polling):
         for kind in webhooks.FOLDERS if is_first else ():
             self._look(kind, there.get(kind, {}), self._revisions.last)
         update = self.revision
-        specs = webhooks.recall(self._specs or (), live)
         own = self.target.ca_bundle  # an update may bring another one while the API server is asked
-        generated = await self._tried(webhooks.generate(specs, self._effective_target(), static=True), live)
+        generated = await self._tried(self._generated(live, static=True), live)
         revision = await self._offer(generated.objects.values(), own)
         changed = False
         for kind, obj in generated.objects.items():

@@ -83,7 +83,7 @@ class CustomResources:
         self._reports = ResourceReports(ObjectWriter(client, now, log), self._loads, self._webhooks, log)
         self._plan = Plan(None, ())
         self._remembered: list[Object] = []
-        self._known = trio.Event()
+        self._settled = trio.Event()
         self._changed = trio.Event()
 
     # --- for the daemon
@@ -99,14 +99,20 @@ class CustomResources:
         if recalled is None:
             return
         self._remembered, self._webhooks.was_registered = recalled
-        self._known.set()
         self._make_plan(self._remembered)
         await self._loads.load_all_remembered(self._plan)
         self._webhooks.published = self.specs()
+        if self._remembered:
+            self._settled.set()
 
-    async def wait_known(self) -> None:
-        """Returns when it is known which policies there are: remembered, read, or that there are none."""
-        await self._known.wait()
+    @property
+    def is_settled(self) -> bool:
+        """Whether `specs` is all that is to be registered. Until then it is not known which policies there are, or
+        those that were found are being loaded for the first time: a former life may have registered more."""
+        return self._settled.is_set()
+
+    async def wait_settled(self) -> None:
+        await self._settled.wait()
 
     def specs(self) -> list[WebhookSpec]:
         """What is to be registered of these: policies, and the webhooks of the kinds themselves."""
@@ -162,12 +168,13 @@ class CustomResources:
         if known:
             self._make_plan(self._objects.items())
             self._remembered = []
-            self._known.set()
         elif not self._remembered:
             return AGAIN_S
         self._loads.begin(self._plan, nursery)
         with trio.move_on_after(PATIENCE_S):
             await self._loads.wait_idle()
+        if known and not self._loads.busy:
+            self._settled.set()
         self._webhooks.publish(self._plan, kinds=self._has_kinds)
         if not known:
             return SOON_S if self._objects.known else AGAIN_S

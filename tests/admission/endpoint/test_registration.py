@@ -28,6 +28,7 @@ from tests.admission.endpoint.fake_server import (
     VWC,
     FakeServer,
     dynamic,
+    read,
     run,
     static,
 )
@@ -49,6 +50,34 @@ def test_a_policy_whose_rules_cannot_be_read_keeps_its_registration(tmp_path):
             assert registration.state.policies == ("a",) and list(registration.state.problems) == ["b"]
         assert server.names(MWC) == ["a.policy.edged.dev"]
         assert (tmp_path / "mutating/edged.json").exists()
+    run(main)
+
+
+def test_what_a_former_life_registered_for_custom_resources_stays_until_it_is_known_which_there_are(tmp_path):
+    """The file's policies are registered at once meanwhile, and those that left the file are withdrawn."""
+    def hooks(server: FakeServer) -> tuple[set[str], set[str]]:
+        manifests = {hook["name"] for path in tmp_path.glob("*/edged.json") for hook in read(path)["webhooks"]}
+        return {name for plural in server.objects for name in server.names(plural)}, manifests
+
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        resource = WebhookSpec("clusterwide-p", [PODS], hook_name=f"clusterwide-p.{RESOURCE_SUFFIX}")
+        for registration, _ in (dynamic(server), static(tmp_path)):
+            registration.update([OTHER, resource], ONE)
+            await registration.settle()
+        lives = [dynamic(server)[0], static(tmp_path)[0]]
+        for registration in lives:
+            registration.update([SPEC], TWO, is_whole=False)
+            await registration.settle()
+            assert registration.settled_revision == 1 and registration.told_at is not None
+            assert registration.is_retired("b") and not registration.is_retired("clusterwide-p")
+        wanted = {"a.policy.edged.dev", resource.hook_name}
+        assert hooks(server) == (wanted, wanted)
+        for registration in lives:
+            registration.update([SPEC], TWO)
+            await registration.settle()
+            assert registration.is_retired("clusterwide-p")
+        assert hooks(server) == ({"a.policy.edged.dev"}, {"a.policy.edged.dev"})
     run(main)
 
 

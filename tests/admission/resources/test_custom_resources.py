@@ -42,7 +42,7 @@ def test_definitions_that_appear_later_are_picked_up_and_may_go_again(tmp_path: 
     async def main() -> None:
         async with scene(tmp_path) as found:
             host = await found.host()
-            await host.resources.wait_known()
+            await host.resources.wait_settled()
             assert host.resources.describe()["definitions"] == "not installed"
             assert host.resources.specs() == []
             await found.install()

@@ -1,0 +1,52 @@
+"""Webhooks of custom resources that a former life registered, kept while nobody knows which custom resources there are.
+Pure.
+
+The configuration file's policies are known at once, custom resources only when the API server was asked or what was
+served last was loaded. The former must not wait for that, and the latter must not vanish meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from edged.admission.rules.webhook_check import entry_problem
+from edged.admission.rules.webhooks import (
+    COMPARED,
+    MUTATING,
+    WEBHOOK_SUFFIX,
+    Generated,
+    Target,
+    Webhook,
+    client_config,
+    hooks_of,
+)
+
+
+def keeping(generated: Generated, live: Iterable[Mapping[str, Any]], target: Target) -> Generated:
+    """The objects to be written, with every webhook of `live`, objects of this daemon, that is not of a policy of the
+    configuration file. `target`: whose certificates they are to trust from now on."""
+    objects = {kind: {**obj, "webhooks": list(obj["webhooks"])} for kind, obj in generated.objects.items()}
+    names = {hook["name"] for obj in objects.values() for hook in obj["webhooks"]}
+    for obj in live:
+        kind = obj.get("kind")
+        for hook in hooks_of(obj) if kind in objects else ():
+            name = str(hook["name"])
+            kept = _kept(hook, target)
+            if name in names or name.endswith(f".{WEBHOOK_SUFFIX}") or entry_problem(kept, mutating=kind == MUTATING):
+                continue  # somebody changed a manifest: what may be wrong in it keeps an API server from starting
+            names.add(name)
+            objects[str(kind)]["webhooks"].append(kept)
+    return replace(generated, objects=objects)
+
+
+def _kept(hook: Mapping[str, Any], target: Target) -> Webhook:
+    """The webhook as it is, with what an API server leaves out when it is empty. What answers it may have another
+    certificate by now."""
+    kept: Webhook = {"namespaceSelector": {}, "objectSelector": {}}
+    kept |= {key: hook[key] for key in COMPARED if key in hook}
+    config = kept.get("clientConfig")
+    if isinstance(config, Mapping) and (bundle := client_config("", target).get("caBundle")):
+        kept["clientConfig"] = {**config, "caBundle": bundle}
+    return kept
