@@ -71,8 +71,8 @@ class Interface:
     exports: dict[str, Export]
 
 
-class _Reader:
-    """A cursor over one section."""
+class Reader:
+    """A cursor over one section. Everything raises BadModule where the section ends too early."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -97,18 +97,21 @@ class _Reader:
                 raise BadModule("not a valid WebAssembly module: a number is too long")
 
     def take(self, length: int) -> bytes:
+        """The next bytes."""
         if length > len(self.data) - self.at:
             raise BadModule("not a valid WebAssembly module: a section ends too early")
         self.at += length
         return self.data[self.at - length : self.at]
 
     def name(self) -> str:
+        """A length and so much UTF-8."""
         try:
             return self.take(self.number()).decode()
         except UnicodeDecodeError as error:
             raise BadModule("not a valid WebAssembly module: a name is not UTF-8") from error
 
     def value_type(self) -> str:
+        """Its letter: i, I, f, F, v (v128), r and e for references, ? for others."""
         code = self.byte()
         if code in (0x63, 0x64):  # (ref null? heaptype): function references
             self.number()
@@ -116,6 +119,7 @@ class _Reader:
         return _VALUE_TYPES.get(code, "?")
 
     def limits(self) -> Limits:
+        """Of a memory or a table."""
         flags = self.byte()
         minimum = self.number()
         maximum = self.number() if flags & 1 else None
@@ -138,7 +142,7 @@ def sections(binary: Binary) -> Iterator[tuple[int, int, int]]:
         count += 1
         if count > MOST_SECTIONS:
             raise BadModule(f"not a valid WebAssembly module: more than {MOST_SECTIONS} sections")
-        header = _Reader(bytes(binary[at : at + 11]))
+        header = Reader(bytes(binary[at : at + 11]))
         kind, size = header.byte(), header.number()
         at += header.at
         if size > end - at:
@@ -153,7 +157,7 @@ def custom_section(binary: Binary, name: str, most_bytes: int | None = None) -> 
     """Payload of the first custom section of that name, None where there is none. Raises BadModule."""
     for kind, start, end in sections(binary):
         if kind == 0:
-            reader = _Reader(bytes(binary[start : min(end, start + 4096)]))
+            reader = Reader(bytes(binary[start : min(end, start + 4096)]))
             if reader.name() == name:
                 if most_bytes is not None and end - start - reader.at > most_bytes:
                     raise BadModule(f"its custom section {name} is larger than {most_bytes} bytes")
@@ -161,7 +165,7 @@ def custom_section(binary: Binary, name: str, most_bytes: int | None = None) -> 
     return None
 
 
-def _function_types(reader: _Reader) -> list[tuple[str, str]]:
+def _function_types(reader: Reader) -> list[tuple[str, str]]:
     types: list[tuple[str, str]] = []
     for _ in range(_count(reader, 1)):
         if reader.byte() != 0x60:
@@ -172,7 +176,7 @@ def _function_types(reader: _Reader) -> list[tuple[str, str]]:
     return types
 
 
-def _import(reader: _Reader, types: list[tuple[str, str]]) -> Import:
+def _import(reader: Reader, types: list[tuple[str, str]]) -> Import:
     module, name, kind = reader.name(), reader.name(), reader.byte()
     if kind == 0 or kind == 4:
         if kind == 4:
@@ -195,7 +199,7 @@ def _import(reader: _Reader, types: list[tuple[str, str]]) -> Import:
     return Import(module, name, _KINDS[kind], limits=limits)
 
 
-def _count(reader: _Reader, section: int) -> int:
+def _count(reader: Reader, section: int) -> int:
     """How many entries a section says it has."""
     count, most = reader.number(), MOST_ENTRIES[section]
     if count > most:
@@ -214,7 +218,7 @@ def interface(binary: Binary) -> Interface:
             continue
         if end - start > MOST_SECTION_BYTES:
             raise BadModule(f"its section {kind} has {end - start} bytes, more than {MOST_SECTION_BYTES}")
-        reader = _Reader(bytes(binary[start:end]))
+        reader = Reader(bytes(binary[start:end]))
         if kind == 1:
             types = _function_types(reader)
         elif kind == 2:
@@ -243,15 +247,15 @@ def interface(binary: Binary) -> Interface:
 
 def append_custom_section(binary: bytes, name: str, payload: bytes) -> bytes:
     """The module with one more custom section at its end."""
-    encoded = _leb(len(name.encode())) + name.encode() + payload
-    return binary + b"\0" + _leb(len(encoded)) + encoded
+    encoded = leb(len(name.encode())) + name.encode() + payload
+    return binary + b"\0" + leb(len(encoded)) + encoded
 
 
 def remove_custom_sections(binary: bytes, name: str) -> bytes:
     """The module without the custom sections of that name; every other byte stays as it is. Raises BadModule."""
     kept, begun = [binary[:8]], 8
     for kind, start, end in sections(binary):
-        if kind != 0 or _Reader(binary[start:end]).name() != name:
+        if kind != 0 or Reader(binary[start:end]).name() != name:
             kept.append(binary[begun:end])
         begun = end
     return b"".join(kept)
@@ -269,14 +273,14 @@ def rename_import_module(binary: bytes, old: str, new: str) -> bytes:
         section = binary[begun:end]
         if kind == 2:
             payload = _renamed_imports(binary[start:end], old.encode(), new.encode())
-            section = b"\x02" + _leb(len(payload)) + payload if payload != binary[start:end] else section
+            section = b"\x02" + leb(len(payload)) + payload if payload != binary[start:end] else section
         parts.append(section)
         begun = end
     return b"".join(parts)
 
 
 def _renamed_imports(payload: bytes, old: bytes, new: bytes) -> bytes:
-    reader = _Reader(payload)
+    reader = Reader(payload)
     count = reader.number()
     out = [payload[: reader.at]]
     for _ in range(count):
@@ -284,12 +288,12 @@ def _renamed_imports(payload: bytes, old: bytes, new: bytes) -> bytes:
         module = reader.take(reader.number())
         after_module = reader.at
         _skip_import(reader)
-        name = _leb(len(new)) + new if module == old else payload[begun:after_module]
+        name = leb(len(new)) + new if module == old else payload[begun:after_module]
         out += [name, payload[after_module : reader.at]]
     return b"".join([*out, payload[reader.at :]])
 
 
-def _skip_import(reader: _Reader) -> None:
+def _skip_import(reader: Reader) -> None:
     """From an import's name to its end."""
     reader.take(reader.number())
     kind = reader.byte()
@@ -315,7 +319,8 @@ def data_strings(binary: Binary) -> Iterator[bytes]:
             yield bytes(binary[start:end])
 
 
-def _leb(value: int) -> bytes:
+def leb(value: int) -> bytes:
+    """Unsigned LEB128."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
