@@ -93,6 +93,13 @@ def condition(rules: Rules) -> dict[str, str] | None:
     return {"name": SYSTEM_CONDITION, "expression": " && ".join(terms)} if terms else None
 
 
+def leaves_out(rules: Rules | None, group: str, resource: str) -> bool:
+    """Whether that condition keeps a resource which the rules match from the policy. None: rules that are not known."""
+    if group in BOOTSTRAP_GROUPS and _only_by_wildcard(rules or (), group):
+        return True
+    return (group, resource) in SYSTEM_RESOURCES
+
+
 def _only_by_wildcard(rules: Rules, group: str) -> bool:
     groups = {name for rule in rules for name in rule["apiGroups"]}
     return "*" in groups and group not in groups
