@@ -7,8 +7,14 @@ from functools import partial
 
 import trio
 
-from edged.admission.endpoint.policy_reviews import answer_within
-from edged.admission.endpoint.review_requests import FAILED, ONLY_POST, check_content_type, problem, refused
+from edged.admission.endpoint.review_requests import (
+    FAILED,
+    ONLY_POST,
+    answer_within,
+    check_content_type,
+    problem,
+    refused,
+)
 from edged.admission.host.admission import PATIENCE_S
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.review import BadReview, parse_review

@@ -7,17 +7,17 @@ no verdict by then answers its own 500 a moment before: a timeout of the API ser
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
 import trio
 
 from edged.admission.endpoint.review_requests import (
     FAILED,
     ONLY_POST,
+    answer_within,
     check_content_type,
     plainly_refused,
     problem,
@@ -57,7 +57,6 @@ ENDPOINTS: Mapping[str, _Endpoint] = {
 
 
 _PATHS = tuple(ENDPOINTS)
-_DURATION = re.compile(r"(?:([0-9]{1,2})m)?([0-9]{1,3}(?:\.[0-9]{1,9})?)s")
 
 
 class PolicyReviews:
@@ -101,13 +100,3 @@ class PolicyReviews:
         request.body = b""  # while the policy is asked, its objects are there once, not twice
         review.answer_by = (request.arrived or trio.current_time()) + self.patience(request)
         return Response(200, endpoint.render(await self._admission.review(name, review, audit=endpoint.audit)))
-
-
-def answer_within(query: str, timeout_s: float) -> float:
-    """Seconds after which an answer would come too late for whoever sent this query, less the time that it takes on its
-    way."""
-    stated = _DURATION.fullmatch(parse_qs(query).get("timeout", [""])[-1]) if query else None
-    if stated is not None:
-        timeout_s = int(stated[1] or 0) * 60 + float(stated[2]) or timeout_s
-    timeout_s = min(timeout_s, PATIENCE_S)
-    return timeout_s - min(max(timeout_s / 10, 0.1), 1.0)

@@ -87,27 +87,47 @@ class Admission:
             return AdmissionResponse(request.uid, True)
         if audit:
             return await self.audit(policy, request)
+        return await self.ask(policy, request)
+
+    async def ask(
+        self, policy: Policy | Group, request: AdmissionRequest, *, may_mutate: bool = True
+    ) -> AdmissionResponse:
+        """What goes out for a policy's answer. `may_mutate`: False where a patch would be lost, whatever the policy may
+        do otherwise."""
         self.in_flight += 1
         try:
-            with boundary(self._log, "review", name) as unit:
-                return await self._review(policy, request)
+            with boundary(self._log, "review", policy.name) as unit:
+                return await self._review(policy, request, may_mutate)
             assert unit.error is not None
-            return self._failed_review(policy, request, unit.error)
+            return self._failed_review(policy, request, *_failed(request, unit.error))
         finally:
             self.in_flight -= 1
             self.last_review_at = trio.current_time()
 
+    def unanswered(self, policy: Policy | Group, request: AdmissionRequest, seconds: float) -> AdmissionResponse:
+        """What goes out for a policy that was asked and is not waited for any longer, after so many seconds."""
+        own, reason = verdict.plain_rejection(request.uid, 500, verdict.TIMED_OUT), verdict.TIMED_OUT
+        if isinstance(policy, Policy):
+            own, reason = failed(policy, request.uid, NotAsked(verdict.TIMED_OUT))
+        return self._failed_review(policy, request, own, reason, seconds)
+
     def _failed_review(
-        self, policy: Policy | Group, request: AdmissionRequest, error: Exception
+        self,
+        policy: Policy | Group,
+        request: AdmissionRequest,
+        own: AdmissionResponse,
+        reason: str,
+        seconds: float = 0.0,
     ) -> AdmissionResponse:
-        own, reason = _failed(request, error)
         response = own
         if policy.monitor:
             response = AdmissionResponse(request.uid, True, warnings=[f"policy {policy.name} failed: {reason}"])
-        self._tell(Evaluation(policy, request, own, response, reason, "validate", 0.0))
+        self._tell(Evaluation(policy, request, own, response, reason, "validate", seconds))
         return response
 
-    async def _review(self, policy: Policy | Group, request: AdmissionRequest) -> AdmissionResponse:
+    async def _review(
+        self, policy: Policy | Group, request: AdmissionRequest, may_mutate: bool
+    ) -> AdmissionResponse:
         begun = trio.current_time()
         own, failure = await self._ask(policy, request)
         seconds = trio.current_time() - begun
@@ -116,7 +136,7 @@ class Admission:
             own,
             policy=policy.name,
             monitor=policy.monitor,
-            allowed_to_mutate=isinstance(config, PolicyConfig) and config.allowed_to_mutate,
+            allowed_to_mutate=may_mutate and isinstance(config, PolicyConfig) and config.allowed_to_mutate,
             message=config.message if isinstance(config, PolicyConfig) else "",  # a group's is in its answer
         )
         if policy.monitor and failure:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import trio
 
-from edged.admission.endpoint.policy_reviews import PolicyReviews, answer_within
+from edged.admission.endpoint.policy_reviews import PolicyReviews
+from edged.admission.endpoint.review_requests import answer_within
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.http.messages import Peer, Request
