@@ -10,17 +10,18 @@ from collections.abc import Sequence
 
 from edged.scheduling.core.cycle import (
     Algorithm,
-    active,
     check_range,
     maximum_at,
     run_pre_score,
     score_nodes,
     score_row,
 )
+from edged.scheduling.core.filtering import active
 from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.outcome import Evaluation, ScoreRow
 from edged.scheduling.core.pod_class import PodClass
 from edged.scheduling.core.profile import Call, Profile
+from edged.scheduling.objects.pods import PodInfo
 
 
 class ClassScores:
@@ -66,19 +67,19 @@ class ClassScores:
     async def _score_anew(self, profile: Profile, state: CycleState, evaluation: Evaluation) -> dict[str, ScoreRow]:
         """The rows of plugins whose score depends on more than the Pod and the node."""
         nodes, feasible, pod = self._algorithm.snapshot.nodes, evaluation.feasible, evaluation.pod
-        rows = {}
-        for call in profile.calls["score"]:
-            scores_anew = call.plugin.scores_anew
-            if scores_anew is None or not scores_anew(pod):
-                continue
-            before = [each for each in profile.calls["pre_score"] if each.name == call.name]
-            state.skip_score = set(state.skip_score)  # a copy: the class keeps its own set
-            await run_pre_score(before, state, pod, [nodes[i] for i in feasible])
-            if call.name not in state.skip_score:
-                raw = [0] * len(nodes)
-                await score_nodes(call, state, pod, nodes, feasible, raw)
-                rows[call.name] = await score_row(call, state, pod, nodes, feasible, raw)
-        return rows
+        calls = [call for call in profile.calls["score"] if _scores_anew(call, profile, pod)]
+        names = {call.name for call in calls}
+        # Guests may have PreScore without Score.
+        before = [call for call in profile.calls["pre_score"] if call.name in names | profile.anew]
+        if not before and not calls:
+            return {}
+        state.skip_score = set(state.skip_score)  # a copy: the class keeps its own set
+        await run_pre_score(before, state, pod, [nodes[i] for i in feasible])
+        calls = active(calls, state.skip_score)
+        raws = {call.name: [0] * len(nodes) for call in calls}
+        for call in calls:
+            await score_nodes(call, state, pod, nodes, feasible, raws[call.name])
+        return {call.name: await score_row(call, state, pod, nodes, feasible, raws[call.name]) for call in calls}
 
     async def _totals(
         self,
@@ -145,6 +146,13 @@ def _with(totals: list[int], rows: Sequence[ScoreRow], positions: Sequence[int])
     return result
 
 
+def _scores_anew(call: Call, profile: Profile, pod: PodInfo) -> bool:
+    scores_anew = call.plugin.scores_anew
+    return call.name in profile.anew or (scores_anew is not None and scores_anew(pod))
+
+
 def _lasting(profile: Profile, point: str) -> list[Call]:
     """All calls but those of plugins that score each Pod anew."""
-    return [call for call in profile.calls[point] if call.plugin.scores_anew is None]
+    return [
+        call for call in profile.calls[point] if call.plugin.scores_anew is None and call.name not in profile.anew
+    ]

@@ -2,7 +2,8 @@
 
 A class keeps each node's Filter status and raw scores. A verdict stands until its node's NodeInfo is replaced
 in the snapshot (which a placement does to one node), so the next Pod of the class costs one node's plugins
-instead of all. pod_class.py holds what a class knows, class_scores.py makes its scores.
+instead of all. pod_class.py holds what a class knows, class_scores.py makes its scores. Guests whose verdict may rest
+on more than Pod and node (`Profile.anew`) are asked for each Pod, beside what the class knows of all other plugins.
 
 The outcome must equal that of the plain cycle (Algorithm.schedule), which runs instead where a verdict may
 rest on more than Pod and node: `Profile.shares_verdicts` is false, the Pod names or is nominated to a node,
@@ -17,12 +18,8 @@ from typing import Any
 
 from edged.json_text import dumps
 from edged.scheduling.core.class_scores import ClassScores
-from edged.scheduling.core.cycle import (
-    Algorithm,
-    filter_natively,
-    filter_node,
-    run_pre_filter,
-)
+from edged.scheduling.core.cycle import Algorithm, run_pre_filter
+from edged.scheduling.core.filtering import Search, active, filter_natively, filter_node, filter_nodes
 from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation
 from edged.scheduling.core.plugin_status import Status
@@ -74,7 +71,10 @@ class Classes:
         shared = await self._bring_up_to_date(key, profile, state, evaluation)
         if evaluation.pre_filter_status is not None:
             return evaluation
-        await self._filter(shared, profile, state, evaluation)
+        if profile.anew:
+            await self._filter_anew(shared, profile, state, evaluation)
+        else:
+            await self._filter(shared, profile, state, evaluation)
         if len(evaluation.feasible) > 1:
             await self._scores.score(shared, profile, state, evaluation)
         elif evaluation.feasible:
@@ -93,7 +93,7 @@ class Classes:
                 self._classes.popitem(last=False)
         self._classes.move_to_end(key)
         shared.outdate(snapshot)
-        if fresh:
+        if fresh or profile.anew:
             shared.names = await run_pre_filter(profile, state, evaluation, snapshot.nodes)
             shared.take_pre_filter(profile, state, evaluation)
             return shared
@@ -126,25 +126,68 @@ class Classes:
             told[i] = statuses[i]
         evaluation.statuses = told
 
+    async def _filter_anew(
+        self, shared: PodClass, profile: Profile, state: CycleState, evaluation: Evaluation
+    ) -> None:
+        """What the class knows of each node, then the plugins that are asked for each Pod."""
+        algorithm, pod = self._algorithm, evaluation.pod
+        calls = [call for call in active(profile.calls["filter"], state.skip_filter) if call.name in profile.anew]
+        positions = algorithm.positions(shared.names)
+        told: list[Status | None] = [NOT_VISITED] * len(shared.statuses)
+        enough = algorithm.wanted(profile, len(positions))
+        search = Search(calls, state, pod, algorithm.snapshot.nodes, enough, told.__setitem__)
+        for i in positions:
+            if search.over:
+                break
+            await search.look(i, self._known(shared, state, pod, i))
+        await search.catch_up()
+        evaluation.statuses, evaluation.feasible = told, search.feasible
+        algorithm.advance(evaluation)
+
+    async def _known(self, shared: PodClass, state: CycleState, pod: PodInfo, position: int) -> Status | None:
+        if not shared.judged[position]:
+            await self._judge(shared, state, pod, position)
+        return shared.statuses[position]
+
     async def _visit_unknown(self, shared: PodClass, state: CycleState, pod: PodInfo) -> None:
+        unknown = []
         i = shared.judged.find(0)
         while i >= 0:
-            await self._judge(shared, state, pod, i)
+            unknown.append(i)
             i = shared.judged.find(0, i + 1)
+        await self._judge_all(shared, state, pod, unknown)
 
     async def _visit(
         self, shared: PodClass, state: CycleState, pod: PodInfo, positions: Sequence[int], enough: int
     ) -> Sequence[int]:
         """Looks at nodes in order, until enough of them are feasible. Returns the positions that it looked at."""
-        feasible = 0
+        feasible, unknown = 0, []
         for count, i in enumerate(positions, 1):
             if not shared.judged[i]:
-                await self._judge(shared, state, pod, i)
-            if shared.statuses[i] is None:
+                unknown.append(i)
+            elif shared.statuses[i] is None:
                 feasible += 1
+            if feasible + len(unknown) >= enough:
+                await self._judge_all(shared, state, pod, unknown)
+                feasible += sum(shared.statuses[k] is None for k in unknown)
+                unknown = []
                 if feasible >= enough:
                     return positions[:count]
+        await self._judge_all(shared, state, pod, unknown)
         return positions
+
+    async def _judge_all(self, shared: PodClass, state: CycleState, pod: PodInfo, positions: Sequence[int]) -> None:
+        if not shared.replays or len(positions) < 2:
+            for i in positions:
+                await self._judge(shared, state, pod, i)
+            return
+        nodes = self._algorithm.snapshot.nodes
+        statuses, problem = await filter_nodes(shared.filters, state, pod, [nodes[i] for i in positions])
+        if problem is not None:
+            raise problem
+        for i, status in zip(positions, statuses, strict=True):
+            shared.statuses[i] = status
+            shared.judged[i] = 1
 
     async def _judge(self, shared: PodClass, state: CycleState, pod: PodInfo, position: int) -> None:
         node = self._algorithm.snapshot.nodes[position]

@@ -25,10 +25,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, TypeVar
 
-from edged.errors import EdgedError
 from edged.kube.values.names import NamespacedName, key_of
 from edged.scheduling.core.cache import Cache
 from edged.scheduling.core.extenders import Extender, run_extender_filters, run_extender_scores
+from edged.scheduling.core.filtering import CycleError as CycleError
+from edged.scheduling.core.filtering import Search, active, filter_node, split
 from edged.scheduling.core.framework import (
     MAX_NODE_SCORE,
     MIN_NODE_SCORE,
@@ -51,15 +52,6 @@ from edged.scheduling.objects.pods import PodInfo, PodParser
 T = TypeVar("T")
 MIN_FEASIBLE_NODES = 100
 MIN_PERCENTAGE = 5
-
-
-class CycleError(EdgedError):
-    """A plugin broke, as opposed to rejecting the Pod (reason SchedulerError). `plugin` is whose fault it
-    was."""
-
-    def __init__(self, message: str, plugin: str = "") -> None:
-        super().__init__(message)
-        self.plugin = plugin
 
 
 def nodes_to_find(total: int, percentage: int | None) -> int:
@@ -131,38 +123,6 @@ def _disjoint(plugins: set[str]) -> Status:
     return Status(Code.UNRESOLVABLE, (said,))
 
 
-def active(calls: Sequence[Call], skip: set[str]) -> list[Call]:
-    return [call for call in calls if call.name not in skip] if skip else list(calls)
-
-
-def filter_natively(calls: Sequence[Call], state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
-    """First failing filter's status. For calls of which none awaits. Raises CycleError."""
-    for call in calls:
-        status = call.method(state, pod, node)
-        if status is not None and status[0] != 0:
-            return _filter_verdict(call.name, status)
-    return None
-
-
-async def filter_node(
-    calls: Sequence[Call], state: CycleState, pod: PodInfo, node: NodeInfo
-) -> Status | None:
-    """First failing filter's status; None: the node is feasible. Raises CycleError."""
-    for call in calls:
-        status = call.method(state, pod, node)
-        if call.awaits:
-            status = await status
-        if status is not None and status[0] != 0:
-            return _filter_verdict(call.name, status)
-    return None
-
-
-def _filter_verdict(plugin: str, status: Status) -> Status:
-    if not status.rejected:
-        raise CycleError(f'running "{plugin}" filter plugin: {status.message}', plugin)
-    return status.by(plugin)
-
-
 async def run_pre_score(
     calls: Sequence[Call], state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]
 ) -> None:
@@ -187,16 +147,26 @@ async def score_nodes(
     raw: list[int],
 ) -> None:
     """Writes raw[i] for each position. Raises CycleError."""
-    method = call.method
+    method, many = call.method, call.plugin.score_all
+    if many is not None:
+        positions = list(positions)
+        scores = await many(state, pod, [nodes[i] for i in positions])
+        if isinstance(scores, Status):
+            raise _score_failed(call.name, scores)
+        for i, score in zip(positions, scores, strict=True):
+            raw[i] = score
+        return
     for i in positions:
         score = method(state, pod, nodes[i])
         if call.awaits:
             score = await score
         if isinstance(score, Status):
-            raise CycleError(
-                f'running Score plugins: plugin "{call.name}" failed with: {score.message}', call.name
-            )
+            raise _score_failed(call.name, score)
         raw[i] = score
+
+
+def _score_failed(plugin: str, status: Status) -> CycleError:
+    return CycleError(f'running Score plugins: plugin "{plugin}" failed with: {status.message}', plugin)
 
 
 async def score_row(
@@ -343,18 +313,24 @@ class Algorithm:
         positions: Sequence[int],
         enough: int,
     ) -> None:
-        calls = active(profile.calls["filter"], state.skip_filter)
+        calls, pod, nodes = active(profile.calls["filter"], state.skip_filter), evaluation.pod, self.snapshot.nodes
+        single, many = split(calls)
         statuses: list[Status | None] = list(evaluation.statuses)
-        feasible = []
+        search = Search(many, state, pod, nodes, enough, statuses.__setitem__)
         for i in positions:
-            node = self.snapshot.nodes[i]
-            status = statuses[i] = await self.filter_twice(profile, calls, state, evaluation.pod, node)
-            if status is None:
-                feasible.append(i)
-                if len(feasible) >= enough:
-                    break
+            if search.over:
+                break
+            if not many:
+                search.settled(i, await self.filter_twice(profile, calls, state, pod, nodes[i]))
+            elif self.nominator and self._nominated(pod, nodes[i].name):
+                await search.catch_up()
+                if not search.over:
+                    search.settled(i, await self.filter_twice(profile, calls, state, pod, nodes[i]))
+            else:
+                await search.look(i, filter_node(single, state, pod, nodes[i]))
+        await search.catch_up()
         evaluation.statuses = statuses
-        evaluation.feasible = feasible
+        evaluation.feasible = search.feasible
 
     async def filter_twice(
         self, profile: Profile, calls: Sequence[Call], state: CycleState, pod: PodInfo, node: NodeInfo

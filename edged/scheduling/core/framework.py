@@ -12,7 +12,7 @@ Success is `None` wherever a Status is asked for: nothing is built on the hot pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from edged.errors import ConfigError
@@ -207,7 +207,8 @@ class Plugin:
     "node": the node under evaluation, its own Pods included, and facts that change only with Node objects;
     "pods": Pods anywhere; "time": the clock or the plugin's own memory; "unknown": anything.
     Verdicts are shared between Pods only when nothing but "pod" and "node" is named by every plugin of a
-    profile that does not say by `skips` that it leaves the Pod alone.
+    profile that does not say by `skips` that it leaves the Pod alone. Guests that name more are asked anew for each
+    Pod, beside the shared verdicts of the others (`Profile.anew`).
 
     The methods below are signatures, called only for points listed in `points`; there is no default
     behaviour. `pod` is the Pod to schedule, `node` a NodeInfo of the snapshot; both are read-only.
@@ -230,6 +231,11 @@ class Plugin:
     """The kinds of objects that improve the plugin's score. A cycle goes on without them."""
     pre_binds: Callable[[CycleState, PodInfo, str], bool] | None = None
     """Whether PreBind has anything to do for the Pod on this node. None: always."""
+    filter_all: Callable[[CycleState, PodInfo, Sequence[NodeInfo]], Awaitable[Sequence[Status | None]]] | None = None
+    """For plugins to which many nodes in one go are cheaper than one after the other: the statuses that `filter` gives
+    to each in turn. The list ends with the first that is neither success nor a rejection."""
+    score_all: Callable[[CycleState, PodInfo, Sequence[NodeInfo]], Awaitable[Sequence[int] | Status]] | None = None
+    """The same for `score`: all scores, or the first Status."""
     begin_anew: Callable[[PodInfo], None] | None = None
     """For plugins that keep a cycle's state where CycleState.clone does not reach it: forget what `add_pod` and
     `remove_pod` have changed for this Pod."""

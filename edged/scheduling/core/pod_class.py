@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edged.scheduling.core.cycle import active
+from edged.scheduling.core.filtering import active
 from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.outcome import Evaluation
 from edged.scheduling.core.plugin_status import Status
@@ -72,7 +72,8 @@ class PodClass:
         self.rejected, self.message = evaluation.pre_filter_status, evaluation.pre_filter_message
         self.absent, self.narrowing, self.limits = evaluation.absent, evaluation.narrowing, evaluation.limits
         self.skip_filter = state.skip_filter
-        self.filters = active(profile.calls["filter"], state.skip_filter)
+        filters = active(profile.calls["filter"], state.skip_filter)
+        self.filters = [call for call in filters if call.name not in profile.anew] if profile.anew else filters
         if not self.replays:
             self.data = dict(state.data)
 

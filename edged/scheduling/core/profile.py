@@ -71,7 +71,9 @@ class Profile:
     skips: tuple[Callable[[PodInfo], bool], ...]
     """Of the plugins that look at Pods elsewhere: whether they will have nothing to do with a Pod."""
     guests_read_pods: bool
-    """Some awaiting plugin's verdict depends on more of the Pod than PodSpec holds."""
+    """Some awaiting plugin's shared verdict depends on more of the Pod than PodSpec holds."""
+    anew: frozenset[str] = frozenset()
+    """Where verdicts are shared: the awaiting plugins that are asked for each Pod nevertheless."""
     needs: tuple[Callable[[PodInfo], frozenset[str]], ...] = ()
     """Of the plugins that need more than Pods and Nodes for some Pods: which kinds of objects."""
     wishes: tuple[Callable[[PodInfo], frozenset[str]], ...] = ()
@@ -157,26 +159,34 @@ def _calls(
 
 def _joined(config: ProfileConfig, calls: Mapping[str, tuple[Call, ...]]) -> Profile:
     plugins = {call.name: call.plugin for point in calls.values() for call in point}
+    anew = _anew(calls)
     return Profile(
         scheduler_name=config.scheduler_name,
         percentage=config.percentage,
         plugins=tuple(plugins.values()),
         calls=calls,
-        shares_verdicts=_shares(calls),
+        shares_verdicts=anew is not None,
         skips=tuple(p.skips for p in plugins.values() if p.skips is not None),
         wishes=tuple(p.wishes for p in plugins.values() if p.wishes is not None),
         needs=tuple(p.needs for p in plugins.values() if p.needs is not None),
-        guests_read_pods=any(p.awaits and POD in p.depends_on for p in plugins.values()),
+        guests_read_pods=any(
+            p.awaits and POD in p.depends_on for name, p in plugins.items() if anew is None or name not in anew
+        ),
+        anew=anew or frozenset(),
     )
 
 
-def _shares(calls: Mapping[str, tuple[Call, ...]]) -> bool:
-    """Only if all verdicts rest on Pod and node, and no plugin needs to see every Pod's whole cycle."""
-    judging = [call for point in ("pre_filter", "filter", "pre_score", "score") for call in calls[point]]
-    for plugin in (call.plugin for call in judging):
-        if plugin.skips is None and not plugin.depends_on <= {POD, NODE}:
-            return False
-    acting = {
-        c.name for point in ("reserve", "permit", "pre_bind", "bind", "post_bind") for c in calls[point]
-    }
-    return not any(call.awaits and call.name in acting for call in judging)
+def _anew(calls: Mapping[str, tuple[Call, ...]]) -> frozenset[str] | None:
+    """The plugins to ask for each Pod, while the verdicts of all others rest on Pod and node and are shared; None where
+    they cannot be."""
+    anew: set[str] = set()
+    acting = {c.name for point in ("reserve", "permit", "pre_bind", "bind", "post_bind") for c in calls[point]}
+    for call in (call for point in ("pre_filter", "filter", "pre_score", "score") for call in calls[point]):
+        plugin = call.plugin
+        if plugin.awaits and (call.name in acting or not plugin.depends_on <= {POD, NODE}):
+            anew.add(call.name)  # one that acts needs to see every Pod's whole cycle
+        elif plugin.skips is None and not plugin.depends_on <= {POD, NODE}:
+            return None
+    # The first failing filter's status is the node's: a shared verdict after one that is not shared could not be told.
+    filters = [call.name in anew for call in calls["filter"]]
+    return frozenset(anew) if filters == sorted(filters) else None

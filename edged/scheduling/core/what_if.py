@@ -13,7 +13,6 @@ from edged.scheduling.core.cycle import (
     Algorithm,
     OfflineHandle,
     OfflinePreemption,
-    active,
     add_to_state,
     begin_anew,
     offline,
@@ -21,6 +20,7 @@ from edged.scheduling.core.cycle import (
     run_now,
     run_post_filter,
 )
+from edged.scheduling.core.filtering import active
 from edged.scheduling.core.framework import CycleState, PostFilterResult
 from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.outcome import NOT_VISITED, Evaluation

@@ -157,6 +157,15 @@ class GuestPlugin(Plugin):
     async def filter(self, state: CycleState, pod: PodInfo, node: NodeInfo) -> Status | None:
         return await self._status(state, pod, "filter", node.name)
 
+    async def filter_all(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[Status | None]:
+        statuses: list[Status | None] = []
+        for node in nodes:
+            status = await self.filter(state, pod, node)
+            statuses.append(status)
+            if status is not None and not status.rejected:
+                break
+        return statuses
+
     async def post_filter(
         self, state: CycleState, pod: PodInfo, statuses: dict[str, Status]
     ) -> tuple[PostFilterResult | None, Status | None]:
@@ -182,6 +191,15 @@ class GuestPlugin(Plugin):
         except CallFailed as error:
             return error.status
         return _status(code, call) if code else score
+
+    async def score_all(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[int] | Status:
+        scores = []
+        for node in nodes:
+            score = await self.score(state, pod, node)
+            if isinstance(score, Status):
+                return score
+            scores.append(score)
+        return scores
 
     async def normalize_score(
         self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo], scores: list[int]

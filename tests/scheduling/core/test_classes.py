@@ -222,6 +222,103 @@ def test_normalizing_over_all_nodes_is_done_for_every_pod(seed):
         cluster.step(pod(f"p{number}", **rng.choice(templates(rng)[3:8])))
 
 
+class Anew(Plugin):
+    """A guest of which nothing is known: it counts its calls, and its verdicts depend on the count. `many`: it takes
+    nodes in one go; `breaks_at`: the call that it breaks on."""
+
+    awaits = True
+    points = frozenset({"pre_filter", "filter", "pre_score", "score", "normalize_score"})
+
+    def __init__(self, name, seed, *, many=False, breaks_at=0):
+        self.name, self._seed, self._breaks_at = name, seed, breaks_at
+        self.calls = 0
+        if many:
+            self.filter_all, self.score_all = self._filter_all, self._score_all
+
+    def _roll(self, pod, node=""):
+        self.calls += 1
+        return random.Random(f"{self._seed} {self.calls} {pod.key} {node}").random()
+
+    async def pre_filter(self, state, pod, nodes):
+        self.calls = 0
+        roll = self._roll(pod)
+        if roll < 0.1:
+            return None, Status(Code.SKIP if roll < 0.05 else Code.UNSCHEDULABLE, ("not now",))
+        return frozenset(each.name for each in nodes[1:]) if roll < 0.3 else None, None
+
+    async def filter(self, state, pod, node):
+        roll = self._roll(pod, node.name)
+        if self.calls == self._breaks_at:
+            return Status(Code.ERROR, ("broke on " + node.name,))
+        return Status(Code.UNSCHEDULABLE, (f"{self.name} said {self.calls % 3}",)) if roll < 0.4 else None
+
+    async def _filter_all(self, state, pod, nodes):
+        statuses = []
+        for each in nodes:
+            statuses.append(await self.filter(state, pod, each))
+            if statuses[-1] is not None and not statuses[-1].rejected:
+                break
+        return statuses
+
+    async def pre_score(self, state, pod, nodes):
+        return Status(Code.SKIP) if self._roll(pod) < 0.1 else None
+
+    async def score(self, state, pod, node):
+        return int(100 * self._roll(pod, node.name))
+
+    async def _score_all(self, state, pod, nodes):
+        return [await self.score(state, pod, each) for each in nodes]
+
+    async def normalize_score(self, state, pod, nodes, scores):
+        scores[:] = [100 - score for score in scores]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_may_depend_on_anything_is_asked_anew_beside_shared_verdicts(seed):
+    rng = random.Random(seed)
+
+    def profile(name, handle):
+        return with_guests(name, handle, [(Anew("a", seed), 1), (Anew("b", -seed, many=seed % 2 == 1), 3)])
+
+    cluster = Cluster(rng, 260 if seed == 0 else rng.choice([2, 20, 60]), profile)
+    assert cluster.profile.anew == {"a", "b"}
+    kinds = templates(rng)
+    most = 0
+    for number in range(100):
+        cluster.disturb()
+        cluster.step(pod(f"p{number}", **rng.choice(kinds[5:])))
+        most = max(most, len(cluster.classes))
+    assert most
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_many_nodes_in_one_go_are_judged_as_one_after_the_other(shared):
+    """Statuses, where the search ends, and which error of several is told."""
+    for seed in range(150):
+        outcomes = []
+        for many in (False, True):
+            rng = random.Random(seed)
+            breaks = [rng.choice([0, 0, rng.randrange(2, 30)]) for _ in range(2)]
+
+            def profile(name, handle, breaks=breaks, many=many, seed=seed):
+                guests = [Anew("a", seed, many=many, breaks_at=breaks[0]), Anew("b", -seed, breaks_at=breaks[1])]
+                return with_guests(name, handle, [(guest, 1) for guest in guests], percentage=50)
+
+            cluster = Cluster(rng, rng.choice([3, 30, 210]), profile)
+            cluster.disturb()
+            cluster.nominator.add(pod_info("vip", priority=5, requests={"cpu": "1"}), "n1")
+            if shared:
+                cluster.nominator.remove("uid-vip")
+            way, kind = cluster.classes if shared else cluster.algorithm, templates(rng)[rng.randrange(5, 12)]
+            try:
+                found = run_now(way.schedule(cluster.profile, CycleState(), cluster.pod_parser.parse(pod("p", **kind))))
+                told = (found.node_name, list(found.statuses), found.feasible_names(), found.raw_scores())
+            except CycleError as error:
+                told = (str(error), error.plugin)
+            outcomes.append((told, cluster.algorithm.start))
+        assert outcomes[0] == outcomes[1], seed
+
+
 def test_an_unknown_dependency_means_the_plain_cycle():
     plugin = Counting(depends_on=frozenset({"unknown"}))
     cluster = cluster_with(plugin)

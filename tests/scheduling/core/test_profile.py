@@ -78,7 +78,6 @@ def test_guests_come_last_except_that_a_binder_comes_first():
     assert order(profile, "filter")[-1] == "g"
     assert order(profile, "bind") == ["g", "DefaultBinder"]
     assert profile.calls["score"][-1].weight == 5
-    assert not profile.shares_verdicts
 
 
 def test_a_guest_that_names_its_dependencies_can_share_verdicts():
@@ -87,6 +86,26 @@ def test_a_guest_that_names_its_dependencies_can_share_verdicts():
     profile = with_guests("edged", handle(), [(guest, 1)])
     assert profile.shares_verdicts
     assert profile.guests_read_pods
+    assert not profile.anew
+
+
+@pytest.mark.parametrize("acts", [False, True])
+def test_a_guest_that_names_none_or_acts_later_is_asked_anew_beside_shared_verdicts(acts):
+    guest = Guest("g", "filter", "score", *(["bind"] if acts else []))
+    guest.depends_on = frozenset({"pod", "node"} if acts else {"unknown"})
+    profile = with_guests("edged", handle(), [(guest, 1)])
+    assert profile.shares_verdicts
+    assert not profile.guests_read_pods
+    assert profile.anew == {"g"}
+
+
+def test_nothing_is_shared_where_a_guest_is_asked_before_another_filter():
+    enabled = {"enabled": [{"name": "g"}]}
+    points = {"multiPoint": enabled, "filter": enabled}
+    config = parse(document({"plugins": points, "pluginConfig": [{"name": "g", "args": {"guestURL": "file://g"}}]}))
+    profile = build(config.profiles[0], handle(), {"g": Guest("g", "filter")})
+    assert order(profile, "filter")[0] == "g"
+    assert not profile.shares_verdicts
 
 
 def test_a_default_named_again_keeps_its_place():
