@@ -44,9 +44,10 @@ VAL_SIZE = 32  # wasmtime_val_t: kind (1 byte), 7 bytes of padding, 24 bytes of 
 RAW_SIZE = 16  # wasmtime_val_raw_t
 EXTERN_SIZE = 32  # wasmtime_extern_t: kind, padding, union at offset 8
 KIND_I32, KIND_I64 = 0, 1
+KIND_V128 = 4  # the last of the kinds that are numbers
 KIND_FUNCREF = 5
 VAL = Struct("<B7xQ16x")  # a wasmtime_val_t that holds an integer
-EXTERN_FUNC, EXTERN_TABLE, EXTERN_MEMORY = 0, 2, 3
+EXTERN_FUNC, EXTERN_GLOBAL, EXTERN_TABLE, EXTERN_MEMORY = 0, 1, 2, 3
 
 UncheckedCallback = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
@@ -101,6 +102,8 @@ DECLARATIONS: dict[str, tuple[object, list[object]]] = {
     "wasm_config_new": (_P, []),
     "wasm_engine_delete": (None, [_P]),
     "wasm_engine_new_with_config": (_P, [_P]),
+    "wasm_exporttype_name": (_P, [_P]),
+    "wasm_exporttype_vec_delete": (None, [_P]),
     "wasm_functype_delete": (None, [_P]),
     "wasm_functype_new": (_P, [_P, _P]),
     "wasm_trap_delete": (None, [_P]),
@@ -124,6 +127,8 @@ DECLARATIONS: dict[str, tuple[object, list[object]]] = {
     "wasmtime_error_delete": (None, [_P]),
     "wasmtime_error_message": (None, [_P, _P]),
     "wasmtime_func_call_async": (_P, [_P, _P, _P, _Z, _P, _Z, _P, _P]),
+    "wasmtime_global_get": (None, [_P, _P, _P]),
+    "wasmtime_global_set": (_P, [_P, _P, _P]),
     "wasmtime_instance_export_get": (_B, [_P, _P, _S, _Z, _P]),
     "wasmtime_instance_pre_delete": (None, [_P]),
     "wasmtime_instance_pre_instantiate_async": (_P, [_P, _P, _P, _P, _P]),
@@ -139,8 +144,10 @@ DECLARATIONS: dict[str, tuple[object, list[object]]] = {
     "wasmtime_linker_new": (_P, [_P]),
     "wasmtime_memory_data": (_P, [_P, _P]),
     "wasmtime_memory_data_size": (_Z, [_P, _P]),
+    "wasmtime_memory_grow": (_P, [_P, _P, _U64, _P]),
     "wasmtime_module_delete": (None, [_P]),
     "wasmtime_module_deserialize_file": (_P, [_P, _S, _P]),
+    "wasmtime_module_exports": (None, [_P, _P]),
     "wasmtime_module_image_range": (None, [_P, _P, _P]),
     "wasmtime_module_new": (_P, [_P, _P, _Z, _P]),
     "wasmtime_module_serialize": (_P, [_P, _P]),

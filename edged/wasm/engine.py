@@ -79,7 +79,10 @@ class Engine:
         before = stacks.guard_ends() if pooled else set()
         native: int = holding.wasm_engine_new_with_config(config)
         self.handles = Handles(
-            native, stacks.find(before, ASYNC_STACK, SLOTS) if pooled else stacks.Stacks(), SLOTS
+            native,
+            stacks.find(before, ASYNC_STACK, SLOTS) if pooled else stacks.Stacks(),
+            SLOTS,
+            pooled=pooled,
         )
         self.ticker = Ticker(native)
         self.slices = Slices()

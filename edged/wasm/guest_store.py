@@ -6,15 +6,17 @@ Nothing here waits: calls of functions give futures, which the driver polls (dri
 from __future__ import annotations
 
 import ctypes
+import os
 from struct import Struct
 
-from edged.wasm import bindings
+from edged.wasm import bindings, image_memory
 from edged.wasm.account import Budget
 from edged.wasm.bindings import holding
 from edged.wasm.errors import BadModule, GuestTrap, MemoryFault
 from edged.wasm.handles import Handles
 
 MAX_ARGUMENTS = 16
+WASM_PAGE = 64 << 10
 FIRST_SLICE_TICKS = 2
 """One to two milliseconds: an honest review (0.2 ms) is not cut by a tick that comes early."""
 LATER_SLICE_TICKS = 1
@@ -30,10 +32,11 @@ OtherInstance = ctypes.c_char * 16  # wasmtime_instance_t
 class Store:
     """One native store, the instance in it, and copies to and from that instance's memory."""
 
-    __slots__ = ("_functions", "_has_memory", "_store", "address", "budget", "context", "scratch")
+    __slots__ = ("_functions", "_handles", "_has_memory", "_store", "address", "budget", "context", "scratch")
 
     def __init__(self, handles: Handles, budget: Budget) -> None:
         self.budget = budget
+        self._handles = handles
         self._functions: dict[str, bytes] = {}
         self._has_memory = False
         self.scratch = _Scratch()
@@ -71,6 +74,51 @@ class Store:
             raise MemoryFault(f"out of bounds: {len(data)} bytes at {pointer} of {self.memory_size()}")
         base = holding.wasmtime_memory_data(self.context, self.address + MEMORY)
         ctypes.memmove(base + pointer, data, len(data))
+
+    def grow_memory(self, size: int) -> None:
+        """Make linear memory that large, in whole pages of 64 KiB; new ones are zero. Raises MemoryFault."""
+        more = size - self.memory_size()
+        if more > 0:
+            error = holding.wasmtime_memory_grow(
+                self.context, self.address + MEMORY, more // WASM_PAGE, self.address + RESULT
+            )
+            if error:
+                raise MemoryFault(bindings.take_error(error))
+
+    def memory_base(self) -> int:
+        """Where linear memory begins, until it grows."""
+        if not self._has_memory:
+            self._find_memory()
+        base: int = holding.wasmtime_memory_data(self.context, self.address + MEMORY) or 0
+        return base
+
+    def show(self, offset: int, size: int, descriptor: int, at: int) -> None:
+        """Let memory from `offset` on show a file's content from `at` on; what the guest writes stays its own. Once for
+        an instance, and only for memory that it grew by. Raises OSError."""
+        base = self.memory_base()
+        if self._handles.pooled:  # there memory never moves
+            self._handles.shown[self._store] = (base + offset, size)
+            image_memory.show(base + offset, size, descriptor, at)
+        else:
+            ctypes.memmove(base + offset, os.pread(descriptor, size, at), size)
+
+    def global_value(self, name: bytes) -> bytes:
+        """An exported global's value as a `wasmtime_val_t`."""
+        value = ctypes.create_string_buffer(bindings.VAL_SIZE)
+        holding.wasmtime_global_get(self.context, self._find_global(name), ctypes.addressof(value))
+        return value.raw
+
+    def set_global(self, name: bytes, value: bytes) -> None:
+        """Give an exported mutable global a value that `global_value` gave."""
+        error = holding.wasmtime_global_set(self.context, self._find_global(name), value)
+        if error:
+            raise RuntimeError(f"the global {name.decode()} does not take its value: {bindings.take_error(error)}")
+
+    def _find_global(self, name: bytes) -> int:
+        """Address of a `wasmtime_global_t`, which lasts until something else is looked up."""
+        if not self._find(name) or self.scratch[EXTERN] != bytes([bindings.EXTERN_GLOBAL]):
+            raise RuntimeError(f"the instance exports no global {name.decode()}")
+        return self.address + EXTERN + 8
 
     def _find_memory(self) -> None:
         if not self._find(b"memory") or self.scratch[EXTERN] != bytes([bindings.EXTERN_MEMORY]):

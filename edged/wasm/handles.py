@@ -11,6 +11,7 @@ from collections import deque
 import trio
 
 from edged.wasm.bindings import holding, releasing
+from edged.wasm.image_memory import make_blank
 from edged.wasm.stack_check import without_check
 from edged.wasm.stacks import Stacks
 
@@ -22,8 +23,10 @@ free_future = without_check(holding.wasmtime_call_future_delete)
 class Handles:
     """The native engine, and the futures, linkers and stores that live in it."""
 
-    def __init__(self, engine: int, stacks: Stacks, slots: int) -> None:
+    def __init__(self, engine: int, stacks: Stacks, slots: int, *, pooled: bool) -> None:
         self.engine = engine
+        self.pooled = pooled  # whether instances live in reserved slots
+        self.shown: dict[int, tuple[int, int]] = {}  # by store, where its memory shows an image: (address, size)
         self.stacks = stacks
         self.free_slots = trio.Semaphore(slots)  # one for each store that has instances
         self._doomed: deque[tuple[int, int, int]] = deque()  # (future, linker, store), 0 where there is none
@@ -41,6 +44,7 @@ class Handles:
 
     def delete_store(self, store: int) -> None:
         """Free a store and its slot. Only between polls, on the trio side."""
+        self._hide_image(store)
         holding.wasmtime_store_delete(store)
         self.free_slots.release()
 
@@ -48,11 +52,18 @@ class Handles:
         """Free what was doomed, a future before its store. Only between polls, on the trio side."""
         while self._doomed:
             future, linker, store = self._doomed.popleft()
+            self._hide_image(store)
             _free(future, linker, store)
             if future:
                 self.stacks.call_ended()
             if store:
                 self.free_slots.release()
+
+    def _hide_image(self, store: int) -> None:
+        """Before a slot is another store's. Raises OSError where that is not possible: then the slot stays taken."""
+        if store in self.shown:
+            make_blank(*self.shown[store])
+            del self.shown[store]
 
     def close(self) -> None:
         """Let the native engine go; it ends with the last module that is still referenced."""

@@ -55,6 +55,19 @@ def map_compiled(engine: Engine, path: str) -> int:
     return out.value
 
 
+def export_names(module: Module) -> list[str]:
+    """What the compiled form exports: the module's exports, and what was added before it was compiled."""
+    vec = bindings.ByteVec()  # a wasm_exporttype_vec_t has the same shape
+    holding.wasmtime_module_exports(module.handle, ctypes.addressof(vec))
+    names = []
+    for number in range(vec.size):
+        kind = ctypes.c_void_p.from_address(vec.data + 8 * number).value
+        name = bindings.ByteVec.from_address(holding.wasm_exporttype_name(kind))
+        names.append(ctypes.string_at(name.data, name.size).decode())
+    holding.wasm_exporttype_vec_delete(ctypes.addressof(vec))
+    return names
+
+
 def compile_here(engine: Engine, binary: bytes) -> bytes:
     """Compile in this process: for the compiling child, tests and short commands, never the daemon."""
     out = ctypes.c_void_p()

@@ -34,7 +34,7 @@ def freed(monkeypatch: pytest.MonkeyPatch) -> Freed:
 
 @pytest.fixture
 def handles(freed: Freed) -> Handles:
-    handles = Handles(9, Stacks(), 2)
+    handles = Handles(9, Stacks(), 2, pooled=True)
     handles.free_slots.acquire_nowait()  # of the store 7
     handles.stacks.call_begins()  # of the future 5
     return handles

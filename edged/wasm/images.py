@@ -1,0 +1,123 @@
+"""Images: what an initialised instance holds, as data that fresh instances of the same module can begin from.
+
+An image is linear memory as far as it differs from a fresh instance's, and the values of mutable globals, which the
+exposed form of a module exports (rewriting.py, which also says for which modules that is all an instance holds). It may
+hold settings, so it is in memory of this process alone, gone with its last user, and never near the cache of compiled
+modules.
+
+Memory that the instance grew by is mapped (image_memory.py), page by page when the guest touches it. Pages of the
+module's own memory, which wasmtime maps from the module, are copied.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+from collections.abc import Iterable, Iterator
+
+from edged.wasm import bindings, image_memory
+from edged.wasm.errors import BadModule, MemoryFault
+from edged.wasm.guest_store import Store
+from edged.wasm.image_memory import Vector
+
+PAGE = mmap.PAGESIZE
+_ZERO = bytes(PAGE)
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+Run = tuple[int, bytes]
+"""(offset in linear memory, content): whole pages of the machine."""
+
+
+class Image:
+    """What fresh instances of one module begin from."""
+
+    __slots__ = ("_copied", "_descriptor", "_globals", "_grown", "_vectors", "held_bytes", "memory_size")
+
+    def __init__(
+        self, memory_size: int, fresh_size: int, runs: Iterable[Run], values: tuple[tuple[bytes, bytes], ...]
+    ) -> None:
+        """`memory_size`: bytes of linear memory, `fresh_size` of a fresh instance's. `values`: (export name,
+        `wasmtime_val_t`) of mutable globals."""
+        self.memory_size = memory_size
+        self._globals = values
+        self._copied: tuple[tuple[int, int], ...] = ()  # (offset, size), one after the other in the file
+        self._grown = (fresh_size, memory_size - fresh_size, 0)  # offset, size, and where it stands in the file
+        self._vectors: dict[int, ctypes.Array[Vector]] = {}  # by where a slot's memory begins
+        self.held_bytes = 0
+        """Of this process's memory, for its pages."""
+        self._descriptor = os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self._write([*runs])
+
+    def _write(self, runs: list[Run]) -> None:
+        fresh_size = self._grown[0]
+        copied = [run for run in runs if run[0] < fresh_size]
+        self._copied = tuple((offset, len(content)) for offset, content in copied)
+        at = 0
+        for _, content in copied:
+            at += _put(self._descriptor, content, at)
+        self._grown = (fresh_size, self.memory_size - fresh_size, at)
+        for offset, content in runs:
+            if offset >= fresh_size:
+                _put(self._descriptor, content, at + offset - fresh_size)
+        os.ftruncate(self._descriptor, at + self.memory_size - fresh_size)
+        fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        self.held_bytes = sum(len(content) for _, content in runs)
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            os.close(self._descriptor)
+
+    def put(self, instance: Store) -> None:
+        """Let an instance go on from here. It must be fresh: of the same module, and not called yet. Raises
+        MemoryFault where it may not have so much memory."""
+        try:
+            instance.grow_memory(self.memory_size)
+            base = instance.memory_base()
+            if self._copied:
+                image_memory.fill(self._vectors.get(base) or self._places(base), self._descriptor, self._grown[2])
+            offset, size, at = self._grown
+            if size:
+                instance.show(offset, size, self._descriptor, at)
+        except OSError as error:
+            raise MemoryFault(f"the instance cannot begin from an image: {error.strerror or error}") from error
+        for name, value in self._globals:
+            instance.set_global(name, value)
+
+    def _places(self, base: int) -> ctypes.Array[Vector]:
+        places = (Vector * len(self._copied))(*(Vector(base + offset, size) for offset, size in self._copied))
+        self._vectors[base] = places
+        return places
+
+
+def _put(descriptor: int, content: bytes, at: int) -> int:
+    done = 0
+    while done < len(content):
+        done += os.pwrite(descriptor, content[done:], at + done)
+    return done
+
+
+def take(initialised: Store, fresh: Store, exposed: Iterable[str]) -> Image:
+    """The image of an instance. `fresh`: another one of the same module that was never called; `exposed`: the names of
+    all mutable globals. Neither may be in a call. Raises BadModule."""
+    values = tuple((name.encode(), initialised.global_value(name.encode())) for name in exposed)
+    for name, value in values:
+        if value[0] > bindings.KIND_V128:
+            raise BadModule(f"the global {name.decode()} holds a reference")
+    return Image(initialised.memory_size(), fresh.memory_size(), _differences(initialised, fresh), values)
+
+
+def _differences(initialised: Store, fresh: Store) -> Iterator[Run]:
+    """Pages in a row are one run, but none reaches over the end of a fresh instance's memory."""
+    size, known = initialised.memory_size(), fresh.memory_size()
+    base, fresh_base, read = initialised.memory_base(), fresh.memory_base(), ctypes.string_at
+    begun = -1
+    for at in range(0, size, PAGE):
+        same = read(base + at, PAGE) == (read(fresh_base + at, PAGE) if at < known else _ZERO)
+        if begun >= 0 and (same or at == known):
+            yield begun, read(base + begun, at - begun)
+            begun = -1
+        if not same and begun < 0:
+            begun = at
+    if begun >= 0:
+        yield begun, read(base + begun, size - begun)

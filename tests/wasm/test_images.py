@@ -1,0 +1,195 @@
+"""Images: an instance goes on from one exactly as the one it was taken of, and leaves nothing of it in its slot."""
+
+import os
+from contextlib import closing
+
+import pytest
+import trio
+
+from edged.wasm import engine as engine_module
+from edged.wasm import images
+from edged.wasm.account import Budget
+from edged.wasm.engine import Engine
+from edged.wasm.errors import BadModule, GuestTrap, MemoryFault
+from edged.wasm.hostcalls import HostFunction
+from edged.wasm.instance import Template
+from edged.wasm.module import export_names
+from tests.wasm.support import module
+
+INSTANCES = int(os.environ.get("EDGED_IMAGES", "0")) or 400
+FEW_SLOTS = 4
+
+STATE = """(module (memory (export "memory") 2 64)
+  (data (i32.const 1024) "own data of the module")
+  (global $i (export "i") (mut i32) (i32.const 1)) (global $I (export "I") (mut i64) (i64.const 2))
+  (global $f (export "f") (mut f32) (f32.const 3)) (global $F (export "F") (mut f64) (f64.const 4))
+  (global $v (export "v") (mut v128) (v128.const i64x2 5 6))
+  (func (export "init")
+    (global.set $i (i32.const -7)) (global.set $I (i64.const -0x123456789abc))
+    (global.set $f (f32.const nan:0x200001)) (global.set $F (f64.const -1e300))
+    (global.set $v (v128.const i64x2 0x1122334455667788 -1))
+    (memory.fill (i32.const 1024) (i32.const 0) (i32.const 3))
+    (i32.store (i32.const 0x1fffc) (i32.const 0x0a0b0c0d))
+    (drop (memory.grow (i32.const 6)))
+    (i32.store (i32.const 0x20000) (i32.const 0x01020304))
+    (i32.store (i32.const 0x5fff0) (i32.const 0x05060708)))
+  (func (export "write") (param i32) (memory.fill (i32.const 0) (local.get 0) (i32.const 0x80000)))
+  (func (export "pages") (result i32) (memory.size))
+  (func (export "grow") (result i32) (memory.grow (i32.const 1)))
+  (func (export "numbers") (result i64)
+    (i64.xor (i64.xor (i64.extend_i32_s (global.get $i)) (global.get $I))
+      (i64.xor (i64.xor (i64.extend_i32_u (i32.reinterpret_f32 (global.get $f)))
+        (i64.reinterpret_f64 (global.get $F)))
+        (i64.xor (i64x2.extract_lane 0 (global.get $v))
+          (i64.rotl (i64x2.extract_lane 1 (global.get $v)) (i64.const 9))))))
+  (func (export "spin") (loop $l (br $l)))
+  (func (export "trap") unreachable))"""
+EXPOSED = ("i", "I", "f", "F", "v")
+READER = """(module (memory (export "memory") 9))"""
+
+
+async def _image(template: Template, exposed: tuple[str, ...] = EXPOSED, budget: Budget | None = None) -> images.Image:
+    budget = budget or Budget()
+    with closing(await template.instantiate(None, budget)) as instance:
+        await instance.call("init")
+        with closing(await template.instantiate(None, budget)) as fresh:
+            return images.take(instance, fresh, exposed)
+
+
+@pytest.fixture(params=[True, False], ids=["slots", "no slots"])
+def engine(request):
+    with closing(Engine(pooled=request.param)) as engine:
+        yield engine
+
+
+def test_an_instance_goes_on_as_the_one_that_the_image_is_of(engine):
+    async def main():
+        template = Template(engine, module(engine, STATE), {})
+        image = await _image(template)
+        with closing(await template.instantiate(None, Budget())) as first:
+            await first.call("init")
+            memory, numbers = first.read(0, first.memory_size()), await first.call("numbers")
+        for _ in range(3):
+            with closing(await template.instantiate(None, Budget())) as instance:
+                image.put(instance)
+                assert instance.memory_size() == len(memory) == 8 << 16
+                assert instance.read(0, len(memory)) == memory
+                assert await instance.call("numbers") == numbers
+                assert await instance.call("pages") == 8
+                assert await instance.call("grow") == 8
+                assert instance.read(8 << 16, 1 << 16) == bytes(1 << 16)
+                await instance.call("write", 0xEE)
+                assert instance.read(0x20000, 4) == b"\xee" * 4
+        with closing(await template.instantiate(None, Budget())) as fresh:
+            assert fresh.read(1024, 22) == b"own data of the module"
+            assert fresh.memory_size() == 2 << 16
+
+    trio.run(main)
+
+
+def test_only_pages_that_differ_are_held(engine):
+    async def main():
+        image = await _image(Template(engine, module(engine, STATE), {}))
+        assert image.held_bytes == 4 * images.PAGE
+        assert image.memory_size == 8 << 16
+
+    trio.run(main)
+
+
+def test_an_image_with_more_memory_than_an_instance_may_have_is_refused(engine):
+    async def main():
+        template = Template(engine, module(engine, '(module (memory (export "memory") 0 64))'), {})
+        image = images.Image(8 << 16, 0, [(0, b"a" * images.PAGE)], ())
+        with closing(await template.instantiate(None, Budget(memory_mib=0))) as instance, pytest.raises(MemoryFault):
+            image.put(instance)
+
+    trio.run(main)
+
+
+def test_a_global_that_holds_a_reference_is_refused(engine):
+    text = """(module (memory (export "memory") 1) (global (export "g") (mut funcref) (ref.null func))
+      (func (export "init")))"""
+
+    async def main():
+        with pytest.raises(BadModule, match="the global g holds a reference"):
+            await _image(Template(engine, module(engine, text), {}), ("g",))
+
+    trio.run(main)
+
+
+def test_a_slot_is_blank_for_the_next_instance_however_the_one_before_ended(monkeypatch):
+    """Returned, trapped, cancelled, forgotten, never called: what an image showed is never seen by another module."""
+    monkeypatch.setattr(engine_module, "SLOTS", FEW_SLOTS)
+
+    async def end(template, image, number):
+        instance = await template.instantiate(None, Budget())
+        image.put(instance)
+        if number % 50 == 0:
+            with trio.move_on_after(0.001):
+                await instance.call("spin")
+        elif number % 5 == 1:
+            await instance.call("write", 0xAB)
+        elif number % 5 == 2:
+            with pytest.raises(GuestTrap):
+                await instance.call("trap")
+        elif number % 5 == 3:
+            return  # without being closed: the collector frees it
+        instance.close()
+
+    async def main(engine):
+        template, reader = Template(engine, module(engine, STATE), {}), Template(engine, module(engine, READER), {})
+        image = await _image(template)
+        for number in range(INSTANCES):
+            await end(template, image, number)
+            engine.handles.bury()
+            if number % FEW_SLOTS == 0 or number < 20:
+                found = [await reader.instantiate(None, Budget()) for _ in range(FEW_SLOTS)]  # all that there are
+                for instance in found:
+                    assert instance.read(0, 9 << 16) == bytes(9 << 16)
+                    instance.close()
+        assert not engine.handles.shown
+
+    with closing(Engine()) as engine:
+        trio.run(main, engine)
+
+
+def test_an_image_ends_while_an_instance_still_shows_it(engine):
+    async def main():
+        template = Template(engine, module(engine, STATE), {})
+        image = await _image(template)
+        before = len(os.listdir("/proc/self/fd"))
+        with closing(await template.instantiate(None, Budget())) as instance:
+            image.put(instance)
+            del image
+            assert len(os.listdir("/proc/self/fd")) == before - 1
+            assert instance.read(0x5FFF0, 4) == bytes.fromhex("08070605")
+
+    trio.run(main)
+
+
+def test_a_call_that_is_cancelled_in_a_host_function_leaves_no_image(monkeypatch):
+    monkeypatch.setattr(engine_module, "SLOTS", FEW_SLOTS)
+    text = STATE.replace('(module (memory', '(module (import "h" "wait" (func $wait)) (memory')
+    text = text.replace('(func (export "trap") unreachable)', '(func (export "trap") (call $wait))')
+
+    async def main(engine):
+        wait = HostFunction("", "", lambda _instance: trio.sleep_forever, waits=True)
+        template = Template(engine, module(engine, text), {("h", "wait"): wait})
+        reader = Template(engine, module(engine, READER), {})
+        image = await _image(template)
+        with trio.move_on_after(0.01):
+            with closing(await template.instantiate(None, Budget())) as instance:
+                image.put(instance)
+                await instance.call("trap")
+        found = [await reader.instantiate(None, Budget()) for _ in range(FEW_SLOTS)]
+        for each in found:
+            assert each.read(0, 9 << 16) == bytes(9 << 16)
+            each.close()
+
+    with closing(Engine()) as engine:
+        trio.run(main, engine)
+
+
+def test_a_compiled_module_names_all_its_exports(engine):
+    assert export_names(module(engine, STATE))[:6] == ["memory", "i", "I", "f", "F", "v"]
+    assert export_names(module(engine, "(module)")) == []
