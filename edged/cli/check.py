@@ -22,7 +22,7 @@ from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
-    from edged.admission.rules.webhooks import Generated
+    from edged.admission.rules.webhook_objects import Generated
 
 
 def declare(parser: Parser) -> None:

@@ -78,13 +78,13 @@ def _asked(config: Config, admission: AdmissionConfig) -> tuple[dict[str, str], 
 
 async def _ask(config: Config, admission: AdmissionConfig) -> tuple[dict[str, str], str]:
     from edged.admission.endpoint.trials import Trials
-    from edged.admission.rules import webhooks
+    from edged.admission.rules import webhook_objects, webhooks
     from edged.cli.webhook import registrations
     from edged.kube.kubeconfig import open_client
 
     target = registrations.target_of(config, admission)
     specs = [spec for spec in registrations.specs_of(config, admission, lambda text: None) if not spec.path]
-    objects = webhooks.generate(specs, target, static=True).objects
+    objects = webhook_objects.generate(specs, target, static=True).objects
     try:
         client = await open_client(config.kubernetes)
     except EdgedError as error:

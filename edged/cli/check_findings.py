@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edged.admission.config import AdmissionConfig
-from edged.admission.rules.webhooks import Generated
+from edged.admission.rules.webhook_objects import Generated
 from edged.cli.module_content import content_problem
 from edged.config import Config
 from edged.errors import ConfigError
@@ -48,14 +48,14 @@ def modules(config: Config) -> Iterator[Named]:
 def generated(config: Config, admission: AdmissionConfig) -> Generated | None:
     """The webhooks of the configured policies; None where edged registers none. Modules that cannot be read are in
     `errors`."""
-    from edged.admission.rules import webhooks
+    from edged.admission.rules import webhook_objects
     from edged.cli.webhook import registrations
 
     if admission.register == "none":
         return None
     specs = [spec for spec in registrations.specs_of(config, admission, lambda text: None) if not spec.path]
     target, static = registrations.target_of(config, admission), admission.register == "static"
-    return webhooks.generate(specs, target, static=static) if specs else None
+    return webhook_objects.generate(specs, target, static=static) if specs else None
 
 
 def errors(config: Config, registered: Generated | None) -> list[str]:

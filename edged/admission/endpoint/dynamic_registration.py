@@ -17,7 +17,7 @@ from edged.admission.endpoint import api_servers
 from edged.admission.endpoint.former_objects import FormerObjects, path_of
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
-from edged.admission.rules import webhooks
+from edged.admission.rules import webhook_objects, webhooks
 from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
 from edged.errors import PeerError
 from edged.kube.values import shapes
@@ -91,7 +91,7 @@ class DynamicRegistration(Polling):
             return
         self._settled(update)
         self._went_by(revision, update)
-        names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
+        names = tuple(generated.policies)
         if await self._former.retire(former, trio.current_time()) and self._memory is not None:
             self._memory.objects = self._object_names()
             await self._memory.remember(self._revisions.relied_on(trio.current_time()))
@@ -102,7 +102,7 @@ class DynamicRegistration(Polling):
         """Create the objects without webhooks where they are absent, so that the daemon itself needs no
         right to create any; their kinds. Raises EdgedError."""
         created = []
-        for kind, obj in webhooks.generate((), self.target).objects.items():
+        for kind, obj in webhook_objects.generate((), self.target).objects.items():
             live = await self._get(kind)
             if live is None:
                 await self._put(kind, obj, None)

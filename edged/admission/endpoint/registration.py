@@ -27,14 +27,13 @@ from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.revisions import Key, Revisions
 from edged.admission.rules.kept_webhooks import keeping
 from edged.admission.rules.verdict import unexpected
+from edged.admission.rules.webhook_objects import Generated, generate
 from edged.admission.rules.webhooks import (
     RESOURCE_SUFFIX,
     WEBHOOK_SUFFIX,
-    Generated,
     Target,
     WebhookConfiguration,
     WebhookSpec,
-    generate,
     hooks_of,
     recall,
 )

@@ -18,7 +18,8 @@ from edged.admission.endpoint.static_evidence import Evidence
 from edged.admission.endpoint.trials import Trials
 from edged.admission.rules import manifest_checks, webhooks
 from edged.admission.rules.verdict import unexpected
-from edged.admission.rules.webhooks import Generated, Target, WebhookConfiguration
+from edged.admission.rules.webhook_objects import Generated
+from edged.admission.rules.webhooks import Target, WebhookConfiguration
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary
@@ -111,7 +112,7 @@ class StaticRegistration(Polling):
         if self._evidence is None or self._evidence.is_current:
             self._went_by(revision, update)
         settled_at = trio.current_time() + self.grace_s if changed else self.state.settled_at
-        names = tuple(sorted(webhooks.policy_of({"name": name}) for name in generated.policies))
+        names = tuple(generated.policies)
         state = State(self.mode, "registered", "", names, generated.problems, settled_at=settled_at)
         self._say(self._with_evidence(state))
 
@@ -190,7 +191,8 @@ class StaticRegistration(Polling):
                 tried[hook["name"]] = manifest_checks.tried_conditions(hook)
             objects[kind] = manifest_checks.remembering({**obj, "webhooks": kept}, tried)
         problems.update({webhooks.policy_of({"name": name}): why for name, why in left_out.items()})
-        return Generated(objects, problems)
+        members = {name: called for name, called in generated.members.items() if name not in left_out}
+        return Generated(objects, problems, members=members)
 
     def remove(self, *, force: bool = False) -> list[Path]:
         """Delete the files that this node owns; with `force`, also those of others. Raises EdgedError."""

@@ -47,7 +47,7 @@ UNREVIEWED = frozenset(
 )  # fmt: skip
 """What the API server calls no registered webhook for, whatever its rules say: nobody shall lock himself out. Webhooks
 of static manifests are called for them, too."""
-_NAMESPACED = {
+NAMESPACED = {
     "": "bindings configmaps endpoints events limitranges persistentvolumeclaims pods podtemplates resourcequotas "
         "replicationcontrollers secrets serviceaccounts services",
     "apps": "controllerrevisions daemonsets deployments replicasets statefulsets",
@@ -62,7 +62,7 @@ _NAMESPACED = {
     "resource.k8s.io": "resourceclaims resourceclaimtemplates",
     "storage.k8s.io": "csistoragecapacities",
 }
-_CLUSTER_SCOPED = {
+CLUSTER_SCOPED = {
     "": "namespaces nodes persistentvolumes",
     "admissionregistration.k8s.io": "mutatingadmissionpolicies mutatingadmissionpolicybindings "
         "mutatingwebhookconfigurations validatingadmissionpolicies validatingadmissionpolicybindings "
@@ -137,7 +137,7 @@ def _is_selected(pair: tuple[str, str]) -> bool:
     """Whether a namespaceSelector certainly applies: to a Namespace by its own labels, to other cluster-scoped objects
     never."""
     group, resource = pair
-    return pair == ("", "namespaces") or resource in _NAMESPACED.get(group, "").split()
+    return pair == ("", "namespaces") or resource in NAMESPACED.get(group, "").split()
 
 
 def _pairs(rule: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -152,7 +152,7 @@ def _why(pair: tuple[str, str], include_system: bool, namespaced: bool, static: 
     if pair in UNREVIEWED and not static:
         return _NEVER
     if namespaced:
-        return _NOT_IN_A_NAMESPACE if resource in _CLUSTER_SCOPED.get(group, "").split() else ""
+        return _NOT_IN_A_NAMESPACE if resource in CLUSTER_SCOPED.get(group, "").split() else ""
     return SWITCHED_OFF if pair in SYSTEM_RESOURCES and not include_system else ""
 
 

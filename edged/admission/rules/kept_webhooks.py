@@ -12,15 +12,18 @@ from dataclasses import replace
 from typing import Any
 
 from edged.admission.rules.webhook_check import entry_problem
+from edged.admission.rules.webhook_objects import Generated
 from edged.admission.rules.webhooks import (
     COMPARED,
     MUTATING,
+    RESOURCE_SUFFIX,
     WEBHOOK_SUFFIX,
-    Generated,
     Target,
     Webhook,
+    WebhookSpec,
     client_config,
     hooks_of,
+    policy_of,
 )
 
 
@@ -28,6 +31,7 @@ def keeping(generated: Generated, live: Iterable[Mapping[str, Any]], target: Tar
     """The objects to be written, with every webhook of `live`, objects of this daemon, that is not of a policy of the
     configuration file. `target`: whose certificates they are to trust from now on."""
     objects = {kind: {**obj, "webhooks": list(obj["webhooks"])} for kind, obj in generated.objects.items()}
+    members = dict(generated.members)
     names = {hook["name"] for obj in objects.values() for hook in obj["webhooks"]}
     for obj in live:
         kind = obj.get("kind")
@@ -38,7 +42,9 @@ def keeping(generated: Generated, live: Iterable[Mapping[str, Any]], target: Tar
                 continue  # somebody changed a manifest: what may be wrong in it keeps an API server from starting
             names.add(name)
             objects[str(kind)]["webhooks"].append(kept)
-    return replace(generated, objects=objects)
+            if name.endswith(f".{RESOURCE_SUFFIX}"):
+                members[name] = (WebhookSpec(policy_of(hook), kept["rules"], hook_name=name),)
+    return replace(generated, objects=objects, members=members)
 
 
 def _kept(hook: Mapping[str, Any], target: Target) -> Webhook:

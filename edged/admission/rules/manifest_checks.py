@@ -16,13 +16,13 @@ from typing import Any
 
 from edged.admission.rules.exemptions import NAMESPACE_NAME
 from edged.admission.rules.object_names import TRIAL
+from edged.admission.rules.webhook_objects import generate
 from edged.admission.rules.webhooks import (
     GROUP_VERSION,
     PLURALS,
     Target,
     Webhook,
     WebhookConfiguration,
-    generate,
     hooks_of,
     refused_webhooks,
 )

@@ -1,10 +1,7 @@
-"""Policies -> what the API server must know to call them: webhook configuration objects and static
-manifests. Pure.
+"""A policy -> its webhook, as the API server must know it to call it, and comparing with what is there. Pure.
 
-One `ValidatingWebhookConfiguration` and one `MutatingWebhookConfiguration` per daemon, with every field that
-Kubernetes would default written out, so that `drifted` can compare. A policy whose webhook the API server
-would refuse is left out and reported, because one bad webhook makes it refuse the whole object, or not start.
-They are written by `admission/endpoint/dynamic_registration.py`, `static_registration.py` and `cli/webhook/`.
+Every field that Kubernetes would default is written out, so that `drifted` can compare. shared_webhooks.py joins
+policies that are asked in the same way; webhook_objects.py makes the objects of all of them.
 """
 
 from __future__ import annotations
@@ -19,16 +16,13 @@ from urllib.parse import quote, urlsplit
 
 from edged.admission.rules import exemptions
 from edged.admission.rules.exemptions import NAMESPACE_NAME, SYSTEM_CONDITION, SYSTEM_NAMESPACES
-from edged.admission.rules.object_names import OBJECT_NAME, STATIC_SUFFIX
-from edged.admission.rules.webhook_budget import MANIFEST_BYTES, OBJECT_BYTES, Entry, left_out
+from edged.admission.rules.object_names import OBJECT_NAME
 from edged.admission.rules.webhook_check import (
     MAX_CONDITIONS,
     conditions_problem,
-    entry_problem,
     name_problem,
     rule_problem,
 )
-from edged.json_text import dumps
 from edged.kube.values.selector_checks import label_selector_problem, shown
 
 Webhook = dict[str, Any]
@@ -79,7 +73,9 @@ class WebhookSpec:
     hook_name: str = ""
     """The webhook's name where it is not NAME.policy.edged.dev: of custom resources, whose names are Kubewarden's."""
     path: str = ""
-    """Where it is not /validate/NAME: webhooks that are no policy."""
+    """Where it is not /validate/NAME: webhooks that are no policy, and shared ones."""
+    is_own: bool = False
+    """Whether it is to have a webhook of its own, where others share one (shared_webhooks.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,82 +89,8 @@ class Target:
     include_system: bool = False
     name: str = OBJECT_NAME
     """Of both objects. The API server calls mutating webhooks in the order of these names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Generated:
-    """`objects` by kind (both kinds always present, perhaps without webhooks); `problems` by policy name; `left_out`
-    by the name of a policy that is registered: what its rules name and it never gets to see."""
-
-    objects: dict[str, dict[str, Any]]
-    problems: dict[str, str]
-    left_out: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def policies(self) -> list[str]:
-        """Names of the policies' webhooks that made it, over both objects."""
-        names = [hook["name"] for obj in self.objects.values() for hook in obj["webhooks"]]
-        return [name for name in names if name.endswith((f".{WEBHOOK_SUFFIX}", f".{RESOURCE_SUFFIX}"))]
-
-
-def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = False) -> Generated:
-    """Both objects for these policies, in the order of their names. `static`: for manifests on disk, which
-    have names of their own, and are asked about more."""
-    problems: dict[str, str] = {}
-    entries: dict[str, list[tuple[WebhookSpec, Webhook]]] = {VALIDATING: [], MUTATING: []}
-    for spec in sorted(specs, key=lambda spec: spec.name):
-        if spec.rules is None:
-            problems[spec.name] = "not enforced: the rules are in the module, and the module cannot be read"
-            continue
-        if not spec.rules:
-            continue
-        found, hook = _entry(spec, target, static=static)
-        if found:
-            problems[spec.name] = found
-            continue
-        entries[MUTATING if spec.mutating else VALIDATING].append((spec, hook))
-    name = target.name + (STATIC_SUFFIX if static else "")
-    objects = {}
-    for kind, made in entries.items():
-        crowded = _crowded(made, MANIFEST_BYTES if static else OBJECT_BYTES)
-        problems |= crowded
-        hooks = [hook for spec, hook in made if spec.name not in crowded]
-        objects[kind] = _object(kind, name, target.owner, hooks)
-    entered = (spec for made in entries.values() for spec, _ in made)
-    partly = {spec.name: text for spec in entered if (text := _left_out(spec, target, static=static))}
-    return Generated(objects, problems, partly)
-
-
-def _left_out(spec: WebhookSpec, target: Target, *, static: bool) -> str:
-    return exemptions.named(
-        spec.rules or (), include_system=target.include_system, namespaced=bool(spec.namespace), static=static
-    )
-
-
-def _crowded(made: Sequence[tuple[WebhookSpec, Webhook]], whole: int) -> dict[str, str]:
-    """Policies whose webhooks have no room, or would have the name of another one."""
-    problems: dict[str, str] = {}
-    names: dict[str, str] = {}
-    for spec, hook in sorted(made, key=lambda each: bool(each[0].namespace)):  # an administrator's keep their names
-        if hook["name"] in names:
-            problems[spec.name] = f"policy {names[hook['name']]} has the webhook's name {hook['name']} already"
-        names.setdefault(hook["name"], spec.name)
-    sizes = [Entry(spec.name, spec.namespace, len(dumps(hook))) for spec, hook in made if spec.name not in problems]
-    return problems | left_out(sizes, whole)
-
-
-def _entry(spec: WebhookSpec, target: Target, *, static: bool) -> tuple[str, Webhook]:
-    """(why the API server would not take it, the entry of `webhooks`)."""
-    if found := problem(spec, target, static=static):
-        return found, {}
-    hook = webhook(spec, target)
-    return entry_problem(hook, mutating=spec.mutating), hook
-
-
-def _object(kind: str, name: str, owner: str, hooks: list[dict[str, Any]]) -> dict[str, Any]:
-    labels = {"app.kubernetes.io/managed-by": "edged"}
-    metadata = {"name": name, "labels": labels, "annotations": {OWNER: owner}}
-    return {"apiVersion": GROUP_VERSION, "kind": kind, "metadata": metadata, "webhooks": hooks}
+    is_sharing: bool = False
+    """Whether validating policies share webhooks, where they are asked in the same way."""
 
 
 def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> list[WebhookSpec]:
@@ -197,7 +119,7 @@ def webhook(spec: WebhookSpec, target: Target) -> dict[str, Any]:
     hook: dict[str, Any] = {
         "name": name_of(spec),
         "clientConfig": client_config(spec.name, target, spec.path),
-        "rules": [_rule(rule, spec) for rule in spec.rules or ()],
+        "rules": rules_of(spec),
         # A policy that only watches must not stop anything by being away.
         "failurePolicy": "Ignore" if spec.monitor else spec.failure_policy,
         "matchPolicy": spec.match_policy,
@@ -233,6 +155,11 @@ def policy_of(hook: Mapping[str, object]) -> str:
 def name_of(spec: WebhookSpec) -> str:
     """The webhook's name: what a denial is quoted with."""
     return spec.hook_name or f"{spec.name}.{WEBHOOK_SUFFIX}"
+
+
+def rules_of(spec: WebhookSpec) -> list[dict[str, Any]]:
+    """The policy's rules as they are registered."""
+    return [_rule(rule, spec) for rule in spec.rules or ()]
 
 
 def _rule(rule: Mapping[str, Any], spec: WebhookSpec) -> dict[str, Any]:

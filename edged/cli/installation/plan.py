@@ -13,7 +13,7 @@ from edged import config as configuration
 from edged.admission.config import AdmissionConfig
 from edged.admission.endpoint import api_servers
 from edged.admission.endpoint.registration_modes import owner_identity
-from edged.admission.rules import manifest_checks, webhooks
+from edged.admission.rules import manifest_checks, webhook_objects, webhooks
 from edged.cli import rbac
 from edged.cli.installation import api_server_files, default_config, identity, unit_file
 from edged.cli.installation import program as program_places
@@ -252,7 +252,7 @@ class Planner:
                 url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name),
                 name=admission.registration_name,
             )  # fmt: skip
-            objects = webhooks.generate((), target).objects.values()
+            objects = webhook_objects.generate((), target).objects.values()
             steps += [CreateWebhookObject(self._cluster.client, obj) for obj in objects]
         if admission.register == "static":
             why = "empty: the daemon tries webhooks in it, by dry runs"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edged.admission.config import AdmissionConfig
-from edged.admission.rules import webhooks
-from edged.admission.rules.webhooks import Generated
+from edged.admission.rules import webhook_objects, webhooks
+from edged.admission.rules.webhook_objects import Generated
 from edged.cli.installation import api_server_files
 from edged.cli.output import print_data, print_documents
 from edged.cli.webhook.registrations import known_bundle, load, specs_of, target_of
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     config, admission = load(args.config)
     specs = specs_of(config, admission)
     target = replace(target_of(config, admission), ca_bundle=known_bundle(config, admission))
-    generated = webhooks.generate(specs, target, static=admission.register == "static")
+    generated = webhook_objects.generate(specs, target, static=admission.register == "static")
     if args.selectors:
         shown = [webhooks.describe(hook) for obj in generated.objects.values() for hook in obj["webhooks"]]
         print_data(shown, args.output)

@@ -16,7 +16,8 @@ from edged.admission.endpoint.dynamic_registration import GRACE_S, DynamicRegist
 from edged.admission.endpoint.registration import join_bundles
 from edged.admission.endpoint.registration_memory import FILE_NAME, RegistrationMemory, encoded
 from edged.admission.endpoint.revisions import Key
-from edged.admission.rules.webhooks import RESOURCE_SUFFIX, VALIDATING, WebhookSpec, generate
+from edged.admission.rules.webhook_objects import generate
+from edged.admission.rules.webhooks import RESOURCE_SUFFIX, VALIDATING, WebhookSpec
 from edged.errors import ConfigError, PeerError
 from tests.admission.endpoint.fake_server import (
     MWC,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from edged.admission.resources import reviews
 from edged.admission.resources.validation import validate
-from edged.admission.rules import webhooks
+from edged.admission.rules import webhook_objects, webhooks
 from tests.admission.resources.objects import group, policy, server
 
 TARGET = webhooks.Target("https://127.0.0.1:8443", b"", "o")
 
 
 def test_they_are_registered_under_kubewardens_names_and_paths() -> None:
-    generated = webhooks.generate(reviews.specs(), TARGET)
+    generated = webhook_objects.generate(reviews.specs(), TARGET)
     assert generated.problems == {}
     mutating = {hook["name"]: hook for hook in generated.objects[webhooks.MUTATING]["webhooks"]}
     validating = {hook["name"]: hook for hook in generated.objects[webhooks.VALIDATING]["webhooks"]}

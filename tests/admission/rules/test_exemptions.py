@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from edged.admission.rules.exemptions import named, unreachable
-from edged.admission.rules.webhooks import Target, WebhookSpec, generate
+from edged.admission.rules.webhook_objects import generate
+from edged.admission.rules.webhooks import Target, WebhookSpec
 
 OFF = "[admission] include_system is false"
 NEVER = "the API server calls no webhook for them"
@@ -88,7 +89,7 @@ def test_an_unreachable_policy_is_not_registered_and_a_partly_reachable_one_is_t
     target = Target("https://127.0.0.1:8443", b"", "me")
     only, partly = WebhookSpec("only", [rule("", "nodes")]), WebhookSpec("partly", [rule("", "nodes", "pods")])
     made = generate([only, partly], target)
-    assert made.policies == ["partly.policy.edged.dev"]
+    assert made.policies == ["partly"]
     assert made.problems == {"only": f"nodes are left out: {OFF}"}
     assert made.left_out == {"partly": f"nodes are left out: {OFF}"}
     everything = generate([only, partly], Target("https://127.0.0.1:8443", b"", "me", include_system=True))
@@ -106,7 +107,7 @@ def test_manifests_on_disk_are_asked_about_webhook_configurations_and_policies()
         assert NEVER in unreachable(rules, {}, include_system=include_system)
         target = Target("https://127.0.0.1:8443", b"", "me", include_system=include_system)
         made = generate([WebhookSpec("p", rules)], target, static=True)
-        assert (made.policies, made.problems, made.left_out) == (["p.policy.edged.dev"], {}, {})
+        assert (made.policies, made.problems, made.left_out) == (["p"], {}, {})
     off = f"validatingwebhookconfigurations.{group} are left out: {OFF}"
     assert unreachable(webhooks, {}, include_system=False, static=True) == off
     assert "they are in no namespace" in unreachable(policies, {}, include_system=True, namespaced=True, static=True)

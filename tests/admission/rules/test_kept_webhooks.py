@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edged.admission.rules.kept_webhooks import keeping
+from edged.admission.rules.webhook_objects import generate
 from edged.admission.rules.webhooks import (
     MUTATING,
     RESOURCE_SUFFIX,
@@ -16,7 +17,6 @@ from edged.admission.rules.webhooks import (
     Webhook,
     WebhookSpec,
     drifted,
-    generate,
 )
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
@@ -51,7 +51,7 @@ def test_all_but_the_policies_of_the_file_stay_as_they_are() -> None:
     assert base64.b64decode(after["clientConfig"].pop("caBundle")) == b"former and new", "it has another one"
     del before["clientConfig"]["caBundle"]
     assert after == before
-    assert kept.policies == ["a.policy.edged.dev", RESOURCE.hook_name, CHANGES.hook_name]
+    assert kept.policies == sorted(["a", RESOURCE.name, CHANGES.name])
 
 
 def test_what_was_written_once_is_right_the_next_time() -> None:
@@ -84,4 +84,4 @@ def test_what_somebody_broke_in_a_manifest_is_not_written_again(key: str, value:
 
 @pytest.mark.parametrize("obj", [{}, {"kind": 3}, {"kind": VALIDATING}, {"kind": VALIDATING, "webhooks": [3, {}]}])
 def test_what_is_no_object_of_ours_has_nothing_to_keep(obj: dict[str, Any]) -> None:
-    assert keeping(generate([FILE], NOW), [obj], NOW).policies == ["a.policy.edged.dev"]
+    assert keeping(generate([FILE], NOW), [obj], NOW).policies == ["a"]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from edged.admission.rules import manifest_checks as checks
-from edged.admission.rules.webhooks import PLURALS, VALIDATING, Target, WebhookSpec, generate, owner_of
+from edged.admission.rules.webhook_objects import generate
+from edged.admission.rules.webhooks import PLURALS, VALIDATING, Target, WebhookSpec, owner_of
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 TARGET = Target("https://127.0.0.1:8443", b"PEM", "edge-1/abc")
