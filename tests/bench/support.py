@@ -59,6 +59,12 @@ def rss_mib(pid: int) -> float:
         return 0.0
 
 
+def cpu_s(pid: int) -> float:
+    """User and system time of a process, its children's not included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def children(pid: int) -> list[int]:
     """Processes below it, grandchildren included."""
     found: list[int] = []
@@ -73,10 +79,19 @@ def children(pid: int) -> list[int]:
 
 
 class Edged:
-    """`edged run` with this configuration; node and observability tables are added. Use as a context manager."""
+    """`edged run` with this configuration; node and observability tables are added. `python`: an interpreter that has
+    what edged depends on. Use as a context manager."""
 
-    def __init__(self, folder: Path, config: str, *, cache: Path | None = None, log_level: str = "warning") -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        *,
+        cache: Path | None = None,
+        log_level: str = "warning",
+        python: str = sys.executable,
+    ) -> None:
+        self.folder, self._python = folder, python
         self.port, self.health = free_port(), free_port()
         self.config = folder / f"edged-{self.port}.toml"
         self.socket = folder / f"edged-{self.port}.sock"
@@ -107,7 +122,8 @@ class Edged:
         """Start the process and return at once; `stop` ends it."""
         environment = {key: value for key, value in os.environ.items() if key not in ("KUBECONFIG", "NOTIFY_SOCKET")}
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "edged"), "run", "--config", str(self.config)],
+            [self._python, "-m", "edged", "run", "--config", str(self.config)],
+            cwd=ROOT,  # this checkout's edged, and not another one that may be installed
             stdout=self.log.open("wb"),
             stderr=subprocess.STDOUT,
             env=environment,
