@@ -19,10 +19,10 @@ from tests.bench.support import BenchError, require_wrk, say
 from tests.cluster.build import BuildError
 
 SECTIONS = (
-    "commands", "yaml_reading", "guesthost", "admission", "rego", "large", "fleet", "cycles", "scheduling",
-    "cluster", "audit",
+    "commands", "yaml_reading", "guesthost", "admission", "rego", "large", "fleet",
+    "cycles", "scheduling", "cluster", "added", "audit",
 )  # fmt: skip
-WITHOUT_WRK = {"commands", "yaml_reading", "guesthost", "large", "cycles"}
+WITHOUT_WRK = {"commands", "yaml_reading", "guesthost", "large", "cycles", "scheduling"}
 
 
 def main() -> int:

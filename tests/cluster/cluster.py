@@ -140,6 +140,11 @@ class Cluster:
         """SIGSTOP: it takes connections and answers nothing. SIGCONT ends that."""
         os.kill(self._processes["kube-apiserver"].pid, number)
 
+    @property
+    def apiserver_pid(self) -> int:
+        """The process id of the running kube-apiserver."""
+        return self._processes["kube-apiserver"].pid
+
     def restart_apiserver(self, *, arguments: Sequence[str] | None = None) -> None:
         """A new kube-apiserver process on the same address, with other extra flags where given."""
         self.stop_apiserver()
@@ -229,7 +234,7 @@ class KubeScheduler:
     """The real kube-scheduler on a cluster. Its log, at verbosity 10 by default, tells every decision.
 
     `profiles`: the field of that name of a KubeSchedulerConfiguration; `settings`: further top-level fields.
-    Ends with the cluster at the latest.
+    `program`: another scheduler with the same command line. Ends with the cluster at the latest.
     """
 
     def __init__(
@@ -241,8 +246,9 @@ class KubeScheduler:
         feature_gates: Mapping[str, bool] | None = None,
         verbosity: int = 10,
         arguments: Sequence[str] = (),
+        program: Path | None = None,
     ) -> None:
-        self._program = programs(("kube-scheduler",))["kube-scheduler"]
+        self._program = program or programs(("kube-scheduler",))["kube-scheduler"]
         self._cluster = cluster
         self._feature_gates = dict(feature_gates or {})
         self._verbosity = verbosity
