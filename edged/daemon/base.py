@@ -13,6 +13,7 @@ from edged.config import Config
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
 from edged.kube.kubeconfig import ClientSource, Location
+from edged.process import room
 from edged.registry.modules import Modules
 from edged.telemetry.logs import GuestLines, Logger
 from edged.telemetry.metrics import MetricRegistry, internal_error_metrics, process_metrics, task_metrics
@@ -38,7 +39,11 @@ class Base:
         engine = config.engine
         self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
         self.compiler = Compiler(
-            self.engine, Path(config.node.cache_dir), on_progress=self._say_compiling, memory_mib=UNCACHED_MIB
+            self.engine,
+            Path(config.node.cache_dir),
+            on_progress=self._say_compiling,
+            memory_mib=UNCACHED_MIB,
+            may_start=lambda running_mib, mib: room.may_start(room.measure(), running_mib, mib),
         )
         self.source = ClientSource(Location(config.kubernetes.kubeconfig, config.kubernetes.context), log=log)
         self.informers = Informers(self.source.client, log=log)

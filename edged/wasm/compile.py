@@ -23,9 +23,10 @@ from edged.errors import ConfigError, GuestError
 from edged.process import children
 from edged.process.files import in_memory
 from edged.wasm.code_cache import CacheUntrusted as CacheUntrusted
-from edged.wasm.code_cache import CodeCache, NewCode
+from edged.wasm.code_cache import CodeCache
 from edged.wasm.code_cache import check_folder as check_folder
 from edged.wasm.compile_child import EXIT_BAD_MODULE
+from edged.wasm.compile_output import MemoryRoom, Output
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 from edged.wasm.module import Module, map_compiled
@@ -40,6 +41,7 @@ FILES_AT_ONCE = 4
 FIRST_PAUSE_S = 120.0
 LONGEST_PAUSE_S = 3600.0
 MOST_BAD = 256
+CHILD_MIB, MIB_PER_MIB = 32.0, 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,15 @@ class _Bad:
     pause_s: float
 
 
+def needed_mib(size: int) -> float:
+    """What the child takes at most, about, for a module of so many bytes: measured with Rust, Go and Rego policies."""
+    return CHILD_MIB + MIB_PER_MIB * size / (1 << 20)
+
+
+class OutOfLimits(BadModule):
+    """Compiling ended without a word of the compiler: it had no more memory or time."""
+
+
 class Compiler:
     """Loads modules for one engine through one cache folder."""
 
@@ -82,18 +93,20 @@ class Compiler:
         on_progress: Callable[[str, str], None] = lambda event, module: None,
         *,
         memory_mib: int = 0,
+        may_start: Callable[[list[float], float], bool] = lambda running_mib, mib: False,
     ) -> None:
-        """`memory_mib`: how much compiled code may stay in memory where the cache takes none, all modules together."""
+        """`memory_mib`: how much compiled code may stay in memory where the cache takes none, all modules together.
+        `may_start`: whether a child that needs so many MiB may run beside others; one always may run alone."""
         self.engine = engine
         self.cache_dir = cache_dir.absolute()
         self.limits = limits or CompileLimits()
         # ("compiling" | "compiled" | "failed" | "cached", path), ("discarded" | "uncached", reason)
         self._on_progress = on_progress
         self._cache = CodeCache(self.cache_dir)
-        self._turns = Turns()  # one compiler at a time: its memory is the peak of the whole tree
+        self._turns = Turns(lambda running, size: may_start([needed_mib(each) for each in running], needed_mib(size)))
         self._bad: dict[str, _Bad] = {}  # by key
         self._files = trio.CapacityLimiter(FILES_AT_ONCE)
-        self._memory_left = memory_mib << 20
+        self._memory = MemoryRoom(memory_mib << 20)
         self._features = cpu_features()
 
     def key(self, digest: str) -> str:
@@ -114,22 +127,32 @@ class Compiler:
         if module.handle:
             self._on_progress("cached", name)
             return module
-        async with self._turns.turn(author):
-            module.handle = 0 if refusal else await self._map_cached(key)  # another task may have compiled it meanwhile
-            if module.handle:
-                return module
-            if author:
-                self._raise_known(key)
-            self._on_progress("compiling", name)
-            try:
-                await self._compile(path, module, key, refusal)
-            except BaseException as error:
-                self._on_progress("failed", name)
-                if author and isinstance(error, BadModule):
-                    self._remember(key, error)
-                raise
-            self._on_progress("compiled", name)
+        for alone in (False, True):
+            async with self._turns.turn(author, size=found.size, key=key, alone=alone) as turn:
+                try:
+                    await self._take_turn(path, module, key, refusal, author)
+                    break
+                except OutOfLimits:
+                    if not turn.had_company:
+                        raise
+                    # Together they may have taken more than there is. By itself it has all the room that there is.
         return module
+
+    async def _take_turn(self, path: Path, module: Module, key: str, refusal: OSError | None, author: str) -> None:
+        module.handle = 0 if refusal else await self._map_cached(key)  # another task may have compiled it meanwhile
+        if module.handle:
+            return
+        if author:
+            self._raise_known(key)
+        self._on_progress("compiling", module.name)
+        try:
+            await self._compile(path, module, key, refusal)
+        except BaseException as error:
+            self._on_progress("failed", module.name)
+            if author and isinstance(error, BadModule):
+                self._remember(key, error)
+            raise
+        self._on_progress("compiled", module.name)
 
     def _remember(self, key: str, error: BadModule) -> None:
         """A stranger's module that does not compile is tried again, ever more rarely: each try may take minutes."""
@@ -164,7 +187,7 @@ class Compiler:
 
     def _refused(self, error: OSError, what: str) -> OSError:
         """The error, if there is memory instead of the cache. Raises ConfigError."""
-        if self._memory_left <= 0:
+        if self._memory.left <= 0:
             raise ConfigError(f"{what} {self.cache_dir}: {error.strerror or error}") from error
         return error
 
@@ -185,8 +208,7 @@ class Compiler:
     async def _compile(self, path: Path, module: Module, key: str, refusal: OSError | None) -> None:
         """Give the module its handle, by way of the cache where that is possible. Nothing is left behind where that
         fails."""
-        # One module is compiled at a time, so the room in memory does not become less meanwhile.
-        output = _Output(self._cache, key, refusal, self._refused, self._memory_left)
+        output = Output(self._cache, key, refusal, self._refused, self._memory)
         try:
             await self._in_thread(output.begin)
             await self._run_child(path, module, output)
@@ -200,19 +222,14 @@ class Compiler:
         if not module.handle:
             raise GuestError(f"the compiled form of {module.name} vanished from {self.cache_dir}")
 
-    def _use_from_memory(self, module: Module, output: _Output) -> None:
+    def _use_from_memory(self, module: Module, output: Output) -> None:
         """Takes its room until the module is freed. Raises BadModule."""
-        size = output.size
         module.handle = map_compiled(self.engine, f"/proc/self/fd/{output.sealed()}")
-        self._memory_left -= size
-        weakref.finalize(module, self._give_back, size).atexit = False
+        weakref.finalize(module, self._memory.give, output.hand_over()).atexit = False
         stays = "it stays in memory, and is compiled again next time"
         self._on_progress("uncached", f"{module.name}: {output.why}; {stays}")
 
-    def _give_back(self, size: int) -> None:
-        self._memory_left += size
-
-    async def _run_child(self, path: Path, module: Module, output: _Output) -> None:
+    async def _run_child(self, path: Path, module: Module, output: Output) -> None:
         """Compile what is in the file into `output`. Raises BadModule when that fails or takes too long."""
         limits = self.limits
         with opened(path) as source:
@@ -246,92 +263,6 @@ class Compiler:
         return [sys.executable, "-I", "-c", code, str(root), *settings]
 
 
-class _Output:
-    """Where one compiled module goes: into the cache, or into memory from the moment that the cache takes no more.
-    `refusal`: why it takes no more. Its methods block."""
-
-    def __init__(
-        self,
-        cache: CodeCache,
-        key: str,
-        refusal: OSError | None,
-        refused: Callable[[OSError, str], OSError],
-        room: int,
-    ) -> None:
-        """`refused` raises ConfigError where there is no memory to go to. `room`: how many bytes may go there."""
-        self.refusal = refusal
-        self._room = room
-        self._cache = cache
-        self._key = key
-        self._refused = refused
-        self._code: NewCode | None = None
-
-    @property
-    def size(self) -> int:
-        return self._begun.size
-
-    @property
-    def why(self) -> str:
-        """Why it is in memory."""
-        text = (self.refusal.strerror or str(self.refusal)) if self.refusal is not None else ""
-        return f"cannot write the compiled module to {self._cache.folder}: {text}"
-
-    @property
-    def _begun(self) -> NewCode:
-        if self._code is None:
-            raise ValueError("nothing was begun")
-        return self._code
-
-    def begin(self) -> None:
-        if self.refusal is None:
-            try:
-                self._code = self._cache.create()
-            except OSError as error:
-                self.refusal = self._refused(error, "cannot write to cache_dir")
-        self._code = self._code or NewCode.in_memory()
-
-    def write(self, data: bytes) -> None:
-        """Raises ConfigError before there is more in memory than it has room for, and BadModule."""
-        try:
-            self._write(data)
-        except OSError as error:
-            self._move(error)
-            self._write(data)
-
-    def _write(self, data: bytes) -> None:
-        if self._begun.is_in_memory:
-            self._check(self.size + len(data))
-        self._begun.write(data)
-
-    def _check(self, size: int) -> None:
-        """Whether memory has room for so much."""
-        if size > self._room:
-            raise ConfigError(f"{self.why}; and with {size} bytes or more it is too large to stay in memory, which "
-                              f"has room for {self._room}") from self.refusal
-
-    def keep(self) -> None:
-        if self.refusal is not None:
-            return
-        try:
-            self._begun.keep(self._cache.folder, self._key)
-        except OSError as error:
-            self._move(error)
-
-    def _move(self, error: OSError) -> None:
-        if self._begun.is_in_memory:
-            raise ConfigError(f"no memory for a compiled module: {error.strerror or error}") from error
-        self.refusal = self._refused(error, "cannot write the compiled module to")
-        self._check(self.size)
-        self._code = self._begun.moved_to_memory()
-
-    def sealed(self) -> int:
-        return self._begun.sealed()
-
-    def drop(self) -> None:
-        if self._code is not None:
-            self._code.drop()
-
-
 def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
     """Raise the error that the child's exit code and messages stand for; none when it succeeded."""
     if code == 0:
@@ -342,6 +273,6 @@ def _judge(path: Path, code: int, stderr: bytes, limits: CompileLimits) -> None:
         raise BadModule(f"module {path} does not compile: {text}")
     last = text.splitlines()[-1] if text else "no message"
     what = f"signal {-code}" if code < 0 else f"exit code {code}"
-    raise BadModule(
+    raise OutOfLimits(
         f"compiling {path} failed within {limits.memory_mib} MiB and {limits.cpu_s} s of CPU ({what}): {last}"
     )

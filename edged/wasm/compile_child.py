@@ -22,18 +22,17 @@ EXIT_BAD_MODULE = 3
 def main(argv: list[str]) -> int:
     """`argv` is [engine kind, "wide" or "narrow" addresses, memory limit in MiB, CPU limit in seconds]."""
     from edged.errors import GuestError
-    from edged.wasm.engine import Engine
-    from edged.wasm.module import compile_here
+    from edged.wasm.compilation import compile_with, configuration, new_engine
 
     kind_name, addresses, memory_mib, cpu_s = argv
     kind: Kind = "pulley" if kind_name == "pulley" else "native"
     binary = sys.stdin.buffer.read()
     confine(int(memory_mib), int(cpu_s))
+    output = sys.stdout.buffer
     try:
-        compiled = compile_here(Engine(kind, wide=addresses == "wide", pooled=False), binary)
+        compile_with(new_engine(configuration(kind, wide=addresses == "wide")), binary, output.write)
     except GuestError as error:
         print(error, file=sys.stderr)
         return EXIT_BAD_MODULE
-    sys.stdout.buffer.write(compiled)
-    sys.stdout.buffer.flush()
+    output.flush()
     return 0

@@ -8,10 +8,19 @@ from __future__ import annotations
 import mmap
 from typing import TYPE_CHECKING
 
-from edged.errors import ConfigError
 from edged.wasm import bindings, stacks
 from edged.wasm.account import GuestsMemory
 from edged.wasm.bindings import holding
+from edged.wasm.compilation import (
+    ASYNC_STACK,
+    MAX_WASM_STACK,
+    NARROW_GUARD,
+    NARROW_RESERVATION,
+    WIDE_GUARD,
+    WIDE_RESERVATION,
+    configuration,
+    new_engine,
+)
 from edged.wasm.handles import Handles, free_orphans
 from edged.wasm.hostcalls import Guest
 from edged.wasm.idle import Idle
@@ -22,16 +31,8 @@ from edged.wasm.ticker import Ticker
 if TYPE_CHECKING:
     from edged.wasm.config import Kind
 
-# Where addresses are plenty, each memory reserves all that 32 bits can name: then no access needs a check (code is a
-# quarter smaller and a tenth faster) and growing moves nothing. With 39 bits of addresses, as on small ARM boards, a
-# few of these would use them up: there memories reserve the usual limit, and accesses are checked.
-WIDE_RESERVATION, WIDE_GUARD = 4 << 30, 32 << 20
-NARROW_RESERVATION, NARROW_GUARD = 64 << 20, 0
-GROWTH_RESERVATION = 16 << 20
 MAP_NORESERVE = 0x4000
 GUESTS_MEMORY_MIB = 192
-MAX_WASM_STACK = 512 << 10
-ASYNC_STACK = 2 << 20
 
 # Instances live in slots that are reserved once: making one maps nothing and ending one unmaps nothing, a quarter of a
 # review's time. More instances than slots wait for one. What an instance had in memory is given back when it ends.
@@ -72,12 +73,12 @@ class Engine:
         plenty = SLOTS * (WIDE_RESERVATION + WIDE_GUARD) + SPARE_ADDRESSES
         self.wide = wide if wide is not None else kind == "native" and can_reserve(plenty)
         reservation, guard = (WIDE_RESERVATION, WIDE_GUARD) if self.wide else (NARROW_RESERVATION, NARROW_GUARD)
-        config = _configuration(kind, reservation, guard)
+        config = configuration(kind, wide=self.wide)
         pooled = pooled and memory_limit_mib << 20 <= reservation and _has_room_for_slots(reservation + guard)
         if pooled:
             _use_slots(config, reservation)
         before = stacks.guard_ends() if pooled else set()
-        native: int = holding.wasm_engine_new_with_config(config)
+        native = new_engine(config)
         self.handles = Handles(
             native,
             stacks.find(before, ASYNC_STACK, SLOTS) if pooled else stacks.Stacks(),
@@ -107,24 +108,6 @@ class Engine:
         for linker, _ in self.linkers.values():
             linker.close()
         self.handles.close()
-
-
-def _configuration(kind: Kind, reservation: int, guard: int) -> int:
-    """A new `wasm_config_t`. Raises ConfigError where this wasmtime has no engine of that kind."""
-    config: int = holding.wasm_config_new()
-    holding.wasmtime_config_epoch_interruption_set(config, True)
-    holding.wasmtime_config_parallel_compilation_set(config, False)
-    holding.wasmtime_config_wasm_function_references_set(config, True)
-    holding.wasmtime_config_memory_reservation_set(config, reservation)
-    holding.wasmtime_config_memory_reservation_for_growth_set(config, GROWTH_RESERVATION)
-    holding.wasmtime_config_memory_guard_size_set(config, guard)
-    holding.wasmtime_config_max_wasm_stack_set(config, MAX_WASM_STACK)
-    holding.wasmtime_config_async_stack_size_set(config, ASYNC_STACK)
-    if kind == "pulley":
-        error = holding.wasmtime_config_target_set(config, b"pulley64")
-        if error:
-            raise ConfigError(f"this wasmtime has no interpreter: {bindings.take_error(error)}")
-    return config
 
 
 def _has_room_for_slots(memory: int) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from edged.wasm import bindings
 from edged.wasm.binary import Export, Import
 from edged.wasm.bindings import holding, releasing
+from edged.wasm.compilation import compile_with
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 
@@ -69,16 +70,7 @@ def export_names(module: Module) -> list[str]:
 
 
 def compile_here(engine: Engine, binary: bytes) -> bytes:
-    """Compile in this process: for the compiling child, tests and short commands, never the daemon."""
-    out = ctypes.c_void_p()
-    error = releasing.wasmtime_module_new(engine.handles.engine, binary, len(binary), ctypes.addressof(out))
-    if error:
-        raise BadModule(bindings.take_error(error))
-    vec = bindings.ByteVec()
-    error = holding.wasmtime_module_serialize(out.value, ctypes.addressof(vec))
-    holding.wasmtime_module_delete(out.value)
-    if error:
-        raise BadModule(bindings.take_error(error))
-    serialized = ctypes.string_at(vec.data, vec.size)
-    holding.wasm_byte_vec_delete(ctypes.addressof(vec))
-    return serialized
+    """Compile in this process: for tests and short commands, never the daemon. Raises BadModule."""
+    compiled = bytearray()
+    compile_with(engine.handles.engine, binary, compiled.extend)
+    return bytes(compiled)

@@ -26,9 +26,10 @@ _SLICE = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is known of a module without compiling it. `digest`: SHA-256, hexadecimal."""
+    """What is known of a module without compiling it. `digest`: SHA-256, hexadecimal. `size`: in bytes."""
 
     digest: str
+    size: int
     interface: Interface
     metadata: bytes | None
 
@@ -67,7 +68,7 @@ def describe(path: Path, name: str) -> Description:
             raise BadModule(f"module {name}: {error}") from error
         if digest_of(descriptor) != digest:
             raise BadModule(f"module {name} changed while it was being loaded")
-        return Description(digest, interface, metadata)
+        return Description(digest, len(view), interface, metadata)
 
 
 def is_whole(descriptor: int) -> bool:

@@ -15,8 +15,9 @@ from edged.errors import ConfigError, GuestError, is_disk_error
 from edged.wasm import binary, bindings
 from edged.wasm.account import Budget
 from edged.wasm.code_cache import CodeCache, NewCode
-from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, _Output, check_folder
-from edged.wasm.engine import SLOTS, WIDE_RESERVATION, Engine, can_reserve
+from edged.wasm.compilation import WIDE_RESERVATION
+from edged.wasm.compile import CacheUntrusted, CompileLimits, Compiler, OutOfLimits, check_folder
+from edged.wasm.engine import SLOTS, Engine, can_reserve
 from edged.wasm.errors import BadModule, GuestTrap
 from edged.wasm.instance import Template
 from edged.wasm.turns import GaveWay
@@ -186,8 +187,8 @@ def test_a_missing_module_is_named(compiler, tmp_path):
 
 
 def test_a_module_that_takes_too_much_memory(engine, tmp_path, wasm):
-    compiler = Compiler(engine, tmp_path / "cache", CompileLimits(memory_mib=40))
-    with pytest.raises(BadModule, match="within 40 MiB"):
+    compiler = Compiler(engine, tmp_path / "cache", CompileLimits(memory_mib=16))
+    with pytest.raises(BadModule, match="within 16 MiB"):
         trio.run(compiler.load, wasm)
 
 
@@ -235,14 +236,14 @@ def test_without_room_in_the_cache_the_module_works_from_memory(engine, tmp_path
         async def main():
             assert await _ask(engine, await compiler.load(wasm)) == 42
             loaded = await compiler.load(wasm)
-            assert compiler._memory_left < 4 << 20
+            assert compiler._memory.left < 4 << 20
             assert await _ask(engine, loaded) == 42
             del loaded
 
         trio.run(main)
         assert [event for event, _ in events] == ["compiling", "uncached", "compiled"] * 2
         assert str(small) in events[1][1] and "stays in memory" in events[1][1]
-        assert compiler._memory_left == 4 << 20, "what was freed gives its room back"
+        assert compiler._memory.left == 4 << 20, "what was freed gives its room back"
         if "ro" in options:
             return
         assert [path.name for path in small.iterdir()] == ["filler"]
@@ -257,7 +258,7 @@ def test_memory_instead_of_the_cache_has_a_bound(engine, tmp_path, wasm, monkeyp
     with small_disk(tmp_path / "small", "4k") as small:
         (small / "filler").write_bytes(b"x")
         compiler = Compiler(engine, small, memory_mib=1)
-        monkeypatch.setattr(compiler, "_memory_left", 100)
+        monkeypatch.setattr(compiler._memory, "left", 100)
         with pytest.raises(ConfigError, match=TOO_LARGE):
             trio.run(compiler.load, wasm)
         assert len(os.listdir("/proc/self/fd")) < 200 and is_disk_error_of(compiler, wasm)
@@ -279,47 +280,12 @@ def test_a_module_that_is_too_large_for_memory_is_not_collected_there_first(engi
     monkeypatch.setattr(NewCode, "in_memory", in_memory)
     monkeypatch.setattr(CodeCache, "create", full)
     compiler = Compiler(engine, tmp_path / "cache", memory_mib=1)
-    monkeypatch.setattr(compiler, "_memory_left", 5000)
+    monkeypatch.setattr(compiler._memory, "left", 5000)
     with pytest.raises(ConfigError, match=TOO_LARGE):
         trio.run(compiler.load, wasm)
     assert len(made) == 1 and made[0].size <= 5000
     assert is_disk_error_of(compiler, wasm)
-    assert compiler._memory_left == 5000
-
-
-@pytest.mark.parametrize("room", [99, 100, 101])
-def test_what_is_in_memory_never_has_more_than_its_room(tmp_path, room):
-    output = _Output(CodeCache(tmp_path), "key", no_space(), lambda error, what: error, room)
-    output.begin()
-    try:
-        while output.size + 10 <= room:
-            output.write(b"x" * 10)
-        with pytest.raises(ConfigError, match=f"has room for {room}"):
-            output.write(b"x" * 10)
-        assert output.size == room // 10 * 10
-    finally:
-        output.drop()
-
-
-@pytest.mark.parametrize("fits", [True, False])
-def test_what_came_so_far_moves_to_memory_only_if_it_fits(tmp_path, monkeypatch, fits):
-    folder = tmp_path / "cache"
-    folder.mkdir()
-    output = _Output(CodeCache(folder), "key", None, lambda error, what: error, 1000 if fits else 999)
-    output.begin()
-    output.write(b"x" * 1000)
-    (moved,) = folder.iterdir()
-    moved.rename(tmp_path / "away")  # so that it cannot get its name
-    try:
-        if fits:
-            output.keep()
-            assert output.size == 1000 and output.refusal is not None
-            return
-        monkeypatch.setattr(NewCode, "in_memory", lambda: pytest.fail("copied"))
-        with pytest.raises(ConfigError, match="1000 bytes or more it is too large"):
-            output.keep()
-    finally:
-        output.drop()
+    assert compiler._memory.left == 5000
 
 
 def is_disk_error_of(compiler, wasm):
@@ -432,6 +398,45 @@ def test_a_module_of_the_configuration_file_does_not_wait_for_a_strangers(engine
     trio.run(main)
     assert ended == ["stranger", "administrator"]
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".cwasm"]
+
+
+def test_what_had_no_memory_beside_others_is_tried_by_itself(engine, tmp_path, wasm, monkeypatch):
+    """The kernel ends the largest child where two together take too much."""
+    other = tmp_path / "other.wasm"
+    other.write_bytes(bindings.wat2wasm('(module (func (export "g")))'))
+    running, failed = [], []
+    met = trio.Event()
+
+    async def run_child(self, path, module, output):
+        running.append(path)
+        try:
+            if len(running) == 2:
+                met.set()
+                failed.append(path)
+                raise OutOfLimits("signal 9")
+            await met.wait()
+            await real(self, path, module, output)
+        finally:
+            running.remove(path)
+
+    real = Compiler._run_child
+    monkeypatch.setattr(Compiler, "_run_child", run_child)
+    compiler = Compiler(engine, tmp_path / "cache", may_start=lambda running_mib, mib: True)
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            for path in (wasm, other):
+                nursery.start_soon(compiler.load, path)
+
+    trio.run(main)
+    assert len(failed) == 1 and len(list((tmp_path / "cache").iterdir())) == 2
+
+    async def starved(self, path, module, output):
+        raise OutOfLimits("signal 9")
+
+    monkeypatch.setattr(Compiler, "_run_child", starved)
+    with pytest.raises(OutOfLimits):
+        trio.run(Compiler(engine, tmp_path / "another").load, wasm)
 
 
 def test_pulley_modules_have_their_own_cache_entries(tmp_path, wasm):

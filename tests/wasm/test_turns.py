@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 import trio
@@ -42,7 +43,7 @@ def run(main: Callable[[Scene, trio.Nursery], Awaitable[None]]) -> Scene:
             await main(scene, nursery)
 
     trio.run(whole, clock=trio.testing.MockClock(autojump_threshold=0))
-    assert scene.turns._running is None and not scene.turns._waiting
+    assert not scene.turns._running and not scene.turns._waiting
     return scene
 
 
@@ -75,6 +76,41 @@ def test_the_administrators_own_do_not_give_way() -> None:
 
     scene = run(main)
     assert scene.ended == ["mine1", "mine2", "a1"] and not scene.gave_way
+
+
+def test_as_many_at_once_as_there_is_room_for() -> None:
+    """The largest first, so that none is left alone at the end; one of each author, and what is alone is alone."""
+    running: list[str] = []
+    seen: list[list[str]] = []
+    company: dict[str, bool] = {}
+
+    async def main() -> None:
+        turns = Turns(lambda sizes, size: len(sizes) < 2 and sum(sizes) + size <= 10)
+
+        async def one(name: str, size: int, author: str = "", *, key: str = "", alone: bool = False) -> None:
+            async with turns.turn(author, size=size, key=key, alone=alone) as turn:
+                running.append(name)
+                seen.append(sorted(running))
+                await trio.sleep(size)
+                running.remove(name)
+            company[name] = turn.had_company
+
+        async with trio.open_nursery() as nursery:
+            for arguments in (("first", 3), ("small", 2), ("large", 7), ("huge", 9), ("same", 2)):
+                nursery.start_soon(partial(one, key="same" if arguments[1] == 2 else ""), *arguments)
+                await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(partial(one, alone=True), "alone", 1)
+            nursery.start_soon(one, "a1", 1, "a")
+            nursery.start_soon(one, "a2", 1, "a")
+            nursery.start_soon(one, "b1", 1, "b")
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert all(len(names) <= 2 for names in seen) and ["small", "same"] not in seen
+    assert [names for names in seen if "alone" in names] == [["alone"]]
+    assert company["first"] and company["small"] and not company["huge"] and not company["alone"]
+    assert not any({"a1", "b1"} <= {*names} or {"a1", "a2"} <= {*names} for names in seen)
+    assert seen[:2] == [["first"], ["first", "small"]]
+    assert seen[2] == ["huge"], "who is next waits for room, and nobody overtakes"
 
 
 def test_what_is_cancelled_or_fails_passes_the_turn_on() -> None:

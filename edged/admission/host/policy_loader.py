@@ -111,32 +111,38 @@ class PolicyLoader:
     async def load(
         self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None, *, fetch: bool = True
     ) -> PolicySet:
-        """All of them, each loaded or carrying its error. Compiles what is not in the cache.
+        """All of them beside each other, each loaded or carrying its error. Compiles what is not in the cache.
 
         `fetch` False: does not wait for modules from the network; a policy whose module is missing says so.
         """
-        templates = templates_of(previous or {})
-        loaded: PolicySet = {}
-        for config in policies:
-            loaded[config.name] = await self.load_one(config, templates, fetch=fetch)
-            await trio.lowlevel.checkpoint()
-        return loaded
+        return await self._load_all(policies, previous or {}, fetch=fetch)
 
     async def load_until(
         self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet, scope: trio.CancelScope
     ) -> PolicySet:
-        """All of them beside each other, until the scope's deadline; without those that take longer."""
+        """As `load`, until the scope's deadline; without those that take longer."""
+        return await self._load_all(policies, previous, scope=scope)
+
+    async def _load_all(
+        self,
+        policies: Sequence[PolicyConfig | GroupConfig],
+        previous: PolicySet,
+        *,
+        fetch: bool = True,
+        scope: trio.CancelScope | None = None,
+    ) -> PolicySet:
+        """In the order of their configurations."""
         templates = templates_of(previous)
         loaded: PolicySet = {}
 
         async def load(config: PolicyConfig | GroupConfig) -> None:
-            loaded[config.name] = await self.load_one(config, templates)
+            loaded[config.name] = await self.load_one(config, templates, fetch=fetch)
 
-        with scope:
+        with scope or trio.CancelScope():
             async with trio.open_nursery() as nursery:
                 for config in policies:
                     nursery.start_soon(load, config)
-        return loaded
+        return {config.name: loaded[config.name] for config in policies if config.name in loaded}
 
     def waiting(self, config: PolicyConfig | GroupConfig, previous: Policy | Group | None, why: str) -> Policy | Group:
         """What answers until a policy can be loaded: the one of before if that is possible."""

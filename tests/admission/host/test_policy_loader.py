@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import trio
 
 from edged.admission.config import PolicyConfig
 from edged.registry.origin import Origin
-from edged.wasm.turns import Turns
+from edged.wasm.turns import Turn, Turns
 from tests.admission.host.support import MODULES, Rig
 
 
@@ -31,10 +32,10 @@ class _Recorded(Turns):
         self.authors: list[str] = []
 
     @asynccontextmanager
-    async def turn(self, author: str = "") -> AsyncIterator[None]:
+    async def turn(self, author: str = "", **keys: Any) -> AsyncIterator[Turn]:
         self.authors.append(author)
-        async with super().turn(author):
-            yield
+        async with super().turn(author, **keys) as turn:
+            yield turn
 
 
 def test_all_that_is_compiled_for_a_custom_resource_waits_its_authors_turn(tmp_path: Path) -> None:
