@@ -16,7 +16,7 @@ PURE = (
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
     "kube/control", "kube/values", "kube/defaults", "abi", "toml", "errors.py", "json_text.py", "json_parts.py",
     "yaml_text", "protobuf_wire.py", "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
-    "wasm/instructions.py", "wasm/rewriting.py", "wasm/purpose.py",
+    "wasm/instructions.py", "wasm/rewriting.py", "wasm/companion.py", "wasm/merging.py", "wasm/purpose.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
     "wasm/config.py", "daemon/protection.py", "tls/validity.py",

@@ -11,8 +11,8 @@ ROOT = TESTS.parent / "edged"
 
 THROUGH: dict[str, tuple[str, ...]] = {
     "__main__.py": ("test_main.py",),
-    "abi/opa.py": ("wasm/test_linked.py", "admission/host/test_rego_policy.py"),
-    "abi/opa_companion.py": ("wasm/test_linked.py",),
+    "abi/opa.py": ("wasm/test_merging.py", "admission/host/test_rego_policy.py"),
+    "abi/opa_companion.py": ("wasm/test_merging.py",),
     "abi/rego/": ("abi/rego/test_builtins.py",),
     "abi/wapc.py": ("admission/host/test_faults.py", "admission/host/test_capability_policies.py"),
     "abi/wasi_policy.py": ("admission/host/test_wasi_policies.py",),
@@ -101,7 +101,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "toml/reader.py": ("test_config.py",),
     "wasm/compile_child.py": ("wasm/test_compile.py",),
     "wasm/": (
-        "wasm/test_invariants.py", "wasm/test_slots.py", "wasm/test_linked.py", "wasm/test_background.py",
+        "wasm/test_invariants.py", "wasm/test_slots.py", "wasm/test_merging.py", "wasm/test_background.py",
     ),
     "yaml_text/": ("test_yaml_text.py", "test_yaml_reference.py"),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """OPA's WebAssembly ABI: what a Rego policy needs of its host, one evaluation's state, builtins in bytes. Pure.
 
-The policy is linked to a module of ours (opa_companion.py), which hands the host plain bytes: the documents are
+The policy is merged with a module of ours (opa_companion.py), which hands the host plain bytes: the documents are
 fetched, the result is taken, a builtin gets the texts of its arguments and leaves the text of its result. Which
 builtins there are is edged/abi/rego; when to instantiate and what the documents are is
 edged/admission/host/rego_policy.py.
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from edged.abi import opa_companion
-from edged.abi.opa_companion import DOCUMENTS
+from edged.abi.opa_companion import DATA, DOCUMENTS, INPUT
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
 from edged.abi.rego.values import BuiltinError
@@ -98,7 +98,7 @@ def _fetch(guest: Guest, what: int, at: int, input_at: int) -> None:
         guest.write(at, call.data)
         guest.write(input_at, call.input)
     else:
-        guest.write(at, call.text)
+        guest.write(at, {DATA: call.data, INPUT: call.input}.get(what, call.text))
 
 
 def _take(guest: Guest, at: int, length: int) -> None:

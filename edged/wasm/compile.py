@@ -25,14 +25,15 @@ from edged.process.files import in_memory
 from edged.wasm.code_cache import CacheUntrusted as CacheUntrusted
 from edged.wasm.code_cache import CodeCache
 from edged.wasm.code_cache import check_folder as check_folder
+from edged.wasm.companion import Companion
 from edged.wasm.compile_child import EXIT_BAD_MODULE
 from edged.wasm.compile_output import MemoryRoom, Output
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
-from edged.wasm.module import Module, map_compiled
+from edged.wasm.module import Merged, Module, map_compiled
 from edged.wasm.module_file import MAX_MODULE_BYTES as MAX_MODULE_BYTES
 from edged.wasm.module_file import METADATA_SECTION as METADATA_SECTION
-from edged.wasm.module_file import describe, digest_of, opened
+from edged.wasm.module_file import Description, describe, digest_of, opened
 from edged.wasm.turns import Turns
 
 T = TypeVar("T")
@@ -62,6 +63,19 @@ def cpu_features() -> str:
     except OSError:
         lines = []
     return f"{platform.machine()} " + " ".join(lines)
+
+
+CompanionFor = Callable[[Description], Companion | None]
+"""Which companion a module is merged with. Raises BadModule where it cannot be."""
+
+
+def _no_companion(_found: Description) -> None:
+    return None
+
+
+def _argument(companion: Companion) -> str:
+    """As the compiling child gets it."""
+    return f"{companion.imports_from} {companion.functions_from} {companion.binary.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +123,28 @@ class Compiler:
         self._memory = MemoryRoom(memory_mib << 20)
         self._features = cpu_features()
 
-    def key(self, digest: str) -> str:
+    def key(self, digest: str, companion: Companion | None = None) -> str:
         """Name of a compiled module in the cache: what its code depends on."""
-        text = f"{digest}\n{self.engine.settings}\n{self._features}\n"
+        merged = f"{_argument(companion)}\n" if companion is not None else ""
+        text = f"{digest}\n{self.engine.settings}\n{self._features}\n{merged}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
-    async def load(self, path: Path, name: str = "", author: str = "") -> Module:
+    async def load(
+        self, path: Path, name: str = "", author: str = "", companion_for: CompanionFor = _no_companion
+    ) -> Module:
         """The module of that file, compiled if need be; `name` for messages. `author`: of the custom resource that
-        names it, "" for what the administrator wants. Raises BadModule, GuestError, ConfigError."""
+        names it, "" for what the administrator wants. `companion_for`: what it is merged with (merging.py). Raises
+        BadModule, GuestError, ConfigError."""
         name = name or str(path)
         found = await self._in_thread(describe, path, name)
-        imports, exports = found.interface.imports, found.interface.exports
-        module = Module(name, found.digest, imports, exports, found.metadata, self.engine)
+        companion = companion_for(found)
+        interface = found.interface if companion is None else companion.interface()
+        merged = None if companion is None else Merged(found.interface.exports, companion)
+        module = Module(
+            name, found.digest, interface.imports, interface.exports, found.metadata, self.engine, merged=merged
+        )
         refusal = await self._in_thread(self._prepare)
-        key = self.key(module.digest)
+        key = self.key(module.digest, companion)
         module.handle = 0 if refusal else await self._map_cached(key)
         if module.handle:
             self._on_progress("cached", name)
@@ -167,10 +189,12 @@ class Compiler:
         if bad is not None and trio.current_time() < bad.until:
             raise BadModule(bad.error)
 
-    async def load_bytes(self, wasm: bytes, name: str, author: str = "") -> Module:
+    async def load_bytes(
+        self, wasm: bytes, name: str, author: str = "", companion_for: CompanionFor = _no_companion
+    ) -> Module:
         """As `load`, for a module that is in no file: one that this program wrote itself."""
         with in_memory(wasm) as path:
-            return await self.load(Path(path.replace("/self/", f"/{os.getpid()}/")), name, author)
+            return await self.load(Path(path.replace("/self/", f"/{os.getpid()}/")), name, author, companion_for)
 
     async def _in_thread(self, work: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
         """Reading, hashing and writing of files that may be large, or on a slow disk."""
@@ -241,7 +265,7 @@ class Compiler:
 
             try:
                 ended = await children.pour(
-                    self._command(), source, take, within_s=limits.wall_s, environment={"LC_ALL": "C.UTF-8"}
+                    self._command(module), source, take, within_s=limits.wall_s, environment={"LC_ALL": "C.UTF-8"}
                 )
             except children.ChildTooSlow as error:
                 raise BadModule(f"compiling {path} took longer than {limits.wall_s:.0f} s") from error
@@ -251,7 +275,7 @@ class Compiler:
             if await self._in_thread(digest_of, source) != module.digest:
                 raise BadModule(f"module {path} changed while it was being compiled")
 
-    def _command(self) -> list[str]:
+    def _command(self, module: Module) -> list[str]:
         root = Path(__file__).parent.parent.parent
         code = (
             "import sys; sys.path.insert(0, sys.argv.pop(1)); "
@@ -260,6 +284,7 @@ class Compiler:
         engine, limits = self.engine, self.limits
         addresses = "wide" if engine.wide else "narrow"
         settings = [engine.kind, addresses, str(limits.memory_mib), str(limits.cpu_s)]
+        settings += [_argument(module.merged.companion)] if module.merged is not None else []
         return [sys.executable, "-I", "-c", code, str(root), *settings]
 
 

@@ -1,4 +1,5 @@
-"""Decodes function bodies, and says whether an instance can do to itself what no image of it would hold. Pure.
+"""Decodes function bodies: says whether an instance can do to itself what no image of it would hold, and gives
+functions other indices (merging.py). Pure.
 
 An image is an instance's memory and its globals (rewriting.py). Tables, and which segments were dropped, are in none,
 so an instruction that changes those stands against one. What is not in the tables here counts as such an instruction:
@@ -55,19 +56,22 @@ PREFIXED = {
 }
 """Conversions and copies, vectors, atomics."""
 REFUSED = {
-    (0x26, None): "table.set",
-    (0xFC, 8): "memory.init",
-    (0xFC, 9): "data.drop",
-    (0xFC, 12): "table.init",
-    (0xFC, 13): "elem.drop",
-    (0xFC, 14): "table.copy",
-    (0xFC, 15): "table.grow",
-    (0xFC, 17): "table.fill",
+    (0x26, None): ("table.set", NUMBER),
+    (0xFC, 8): ("memory.init", NUMBER + NUMBER),
+    (0xFC, 9): ("data.drop", NUMBER),
+    (0xFC, 12): ("table.init", NUMBER + NUMBER),
+    (0xFC, 13): ("elem.drop", NUMBER),
+    (0xFC, 14): ("table.copy", NUMBER + NUMBER),
+    (0xFC, 15): ("table.grow", NUMBER),
+    (0xFC, 17): ("table.fill", NUMBER),
 }
 """What changes more of an instance than its memory and its globals. Whatever else is missing above counts like it."""
 
 _MEMORY_INDEX = 0x40  # a bit beside the alignment: the index of a memory follows
 _END = 0x0B
+_NAME_FUNCTIONS = frozenset({0x10, 0x12, 0xD2})
+"""call, return_call, ref.func."""
+_FUNCTION_OPCODES = (b"\x10", b"\x12", b"\xd2")
 _LOCAL_TYPES = range(0x69, 0x80)  # of one byte
 
 
@@ -103,9 +107,7 @@ def _body(reader: Reader, size: int) -> None:
     end = reader.at + size
     if end > len(reader.data):
         raise BadModule("not a valid WebAssembly module: a function is longer than its section")
-    for _ in range(reader.number()):  # locals: so many of one type
-        reader.number()
-        _value_type(reader)
+    _locals(reader)
     data, step = reader.data, _most_instructions().match
     while reader.at < end:
         stepped = step(data, reader.at, end)
@@ -116,7 +118,38 @@ def _body(reader: Reader, size: int) -> None:
         raise BadModule("not a valid WebAssembly module: a function ends within an instruction")
 
 
-def _instruction(reader: Reader) -> None:
+def renumbered_body(body: bytes, function: Callable[[int], int]) -> bytes:
+    """A function's body, without its length, with other indices of functions in it. Raises BadModule, also where an
+    instruction is not known."""
+    reader = Reader(body)
+    parts, kept, end = [], 0, len(body)
+    step = _most_instructions(without=_NAME_FUNCTIONS).match
+    try:
+        _locals(reader)
+        while reader.at < end:
+            stepped = step(body, reader.at)
+            reader.at = stepped.end() if stepped is not None else reader.at
+            if body[reader.at : reader.at + 1] in _FUNCTION_OPCODES:
+                parts.append(body[kept : reader.at + 1])
+                reader.at += 1
+                parts.append(leb(function(reader.number())))
+                kept = reader.at
+            elif reader.at < end:
+                _instruction(reader, refuse=False)
+    except _Unsafe as found:
+        raise BadModule(f"a function has {found}") from found
+    return b"".join((*parts, body[kept:]))
+
+
+def _locals(reader: Reader) -> None:
+    """So many of one type, several times."""
+    for _ in range(reader.number()):
+        reader.number()
+        _value_type(reader)
+
+
+def _instruction(reader: Reader, *, refuse: bool = True) -> None:
+    """Over one instruction. `refuse`: those that stand against an image; others are refused in any case."""
     opcode, number = reader.byte(), None
     shapes = OPCODES
     if opcode in PREFIXED:
@@ -124,7 +157,9 @@ def _instruction(reader: Reader) -> None:
     shape = shapes.get(opcode if number is None else number)
     if shape is None:
         code = f"0x{opcode:02x}" if number is None else f"0x{opcode:02x} {number}"
-        raise _Unsafe(REFUSED.get((opcode, number), f"the instruction {code}, which edged does not know"))
+        name, shape = REFUSED.get((opcode, number), (f"the instruction {code}, which edged does not know", None))
+        if refuse or shape is None:
+            raise _Unsafe(name)
     for part in shape:
         _SKIP[part](reader)
 
@@ -198,9 +233,10 @@ _PATTERNS = {
 
 
 @cache
-def _most_instructions() -> re.Pattern[bytes]:
+def _most_instructions(without: frozenset[int] = frozenset()) -> re.Pattern[bytes]:
     """Matches as many whole instructions as it can. Made when it is first needed: the daemon decodes no code."""
-    choices = [_class(opcodes) + after for opcodes, after in _by_pattern(OPCODES)]
+    opcodes = {opcode: shape for opcode, shape in OPCODES.items() if opcode not in without}
+    choices = [_class(group) + after for group, after in _by_pattern(opcodes)]
     for prefix, shapes in PREFIXED.items():
         for numbers, after in _by_pattern(shapes):
             encoded = [leb(number) for number in numbers]

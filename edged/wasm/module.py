@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 from edged.wasm import bindings
 from edged.wasm.binary import Export, Import
 from edged.wasm.bindings import holding, releasing
+from edged.wasm.companion import Companion
 from edged.wasm.compilation import compile_with
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a module was made of: a guest's exports, and the companion that it was compiled with."""
+
+    exports: dict[str, Export]
+    companion: Companion
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -24,6 +33,7 @@ class Module:
     metadata: bytes | None  # payload of the custom section io.kubewarden.metadata
     engine: Engine
     handle: int = 0
+    merged: Merged | None = None  # then imports and exports are the companion's
     linked: dict[int, int] = field(default_factory=dict)  # linker handle -> wasmtime_instance_pre_t
     usual_cpu_s: float = 0.0  # CPU of one call, a moving average: slices.py goes by it
     called: bool = False  # since idle.py looked last

@@ -37,8 +37,9 @@ def test_case(path: Path, compiler: Compiler) -> None:
     inventory = json.dumps(case["inventory"]).encode() if "inventory" in case else None
 
     async def main() -> bytes:
-        module = await compiler.load(folder / f"{folder.name}.wasm")
-        template = await rego.load(compiler, module, BUDGET, "")
+        path = folder / f"{folder.name}.wasm"
+        module = await compiler.load(path, companion_for=lambda found: rego.companion(found, BUDGET.memory_mib))
+        template = await rego.load(module, BUDGET)
         data = b"".join(data_document(mode, settings, inventory))
         said: list[str] = []
         return await rego.evaluate(

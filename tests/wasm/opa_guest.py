@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edged.abi import opa, opa_companion
+from edged.abi import opa
 from edged.abi.opa import OpaCall
 from edged.abi.rego.environment import Environment
 from edged.abi.rego.signature import Builtin
-from edged.wasm import bindings
+from edged.wasm import binary, bindings
+from edged.wasm.companion import Companion, check_imports
 from edged.wasm.engine import Engine
-from edged.wasm.linked import LinkedTemplate
+from edged.wasm.instance import Template
+from edged.wasm.merging import merged
 from tests.wasm.support import module
 
 WAT = """(module
@@ -94,11 +96,12 @@ async def beside(work: Callable[[], bytes], size: int = 0) -> bytes:
     return work()
 
 
-def template(engine: Engine, memory: str = "2", memory_mib: int = 64, text: str = WAT) -> LinkedTemplate:
-    guest = module(engine, text.replace("MEMORY", memory))
-    companion = module(engine, bindings.wat2wasm(opa.companion(guest.imports, guest.exports, memory_mib)))
-    functions = opa_companion.GUEST_FUNCTIONS
-    return LinkedTemplate(engine, guest, companion, opa.HOSTS, imports_from="env", functions=functions)
+def template(engine: Engine, memory: str = "2", memory_mib: int = 64, text: str = WAT) -> Template:
+    guest = bindings.wat2wasm(text.replace("MEMORY", memory))
+    found = binary.interface(guest)
+    companion = Companion(bindings.wat2wasm(opa.companion(found.imports, found.exports, memory_mib)), "env", "guest")
+    check_imports(found.imports, companion)
+    return Template(engine, module(engine, merged(guest, companion)), opa.HOSTS)
 
 
 def call(

@@ -11,7 +11,7 @@ from hypothesis import given
 from edged.wasm import binary, bindings
 from edged.wasm.binary import Reader, leb
 from edged.wasm.errors import BadModule
-from edged.wasm.instructions import OPCODES, PREFIXED, REFUSED, skip_constant, unsafe_instruction
+from edged.wasm.instructions import OPCODES, PREFIXED, REFUSED, renumbered_body, skip_constant, unsafe_instruction
 from tests.fuzzing import bounded, broken
 
 FIELDS = """(type $t (func)) (type $m (func (param i32) (result i32)))
@@ -82,7 +82,7 @@ def body(text: bytes) -> bytes:
 
 
 def test_what_is_refused_is_what_is_tried() -> None:
-    assert set(UNSAFE) == set(REFUSED.values())
+    assert set(UNSAFE) == {name for name, _ in REFUSED.values()}
 
 
 @pytest.mark.parametrize("family", SAFE)
@@ -163,6 +163,17 @@ def test_a_body_that_ends_within_an_instruction_is_no_module(cut: int) -> None:
     else:
         with pytest.raises(BadModule):
             unsafe_instruction(found, 0)
+
+
+@pytest.mark.parametrize("text", [*SAFE.values(), *UNSAFE.values()], ids=[*SAFE, *UNSAFE])
+def test_a_body_with_other_indices_of_functions_differs_in_them_alone(text: str) -> None:
+    reader = Reader(code(text))
+    bodies = [reader.take(reader.number()) for _ in range(reader.number())]
+    names = 2 * text.count("$f)") + text.count("call $f")
+    assert [renumbered_body(body, lambda index: index) for body in bodies] == bodies
+    longer = [renumbered_body(body, lambda index: index + 200) for body in bodies]
+    assert (longer == bodies) == (names == 0)
+    assert [renumbered_body(body, lambda index: index - 200) for body in longer] == bodies
 
 
 def test_constants_are_read_to_their_end() -> None:

@@ -27,7 +27,6 @@ from edged.wasm.engine import Engine
 from edged.wasm.errors import GuestBudget, GuestTimeout, GuestTrap, HostFailure, MemoryFault
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Instance, Template
-from edged.wasm.linked import LinkedTemplate
 from tests.wasm import opa_guest
 from tests.wasm.support import module, rss_mib
 
@@ -114,7 +113,7 @@ class Torture:
             ("h", "read"): HostFunction("ii", "i", lambda instance, at, n: len(instance.read(at, n))),
         }
         self.templates: list[tuple[int, Template]] = []
-        self.linked: LinkedTemplate
+        self.policies: Template
         self.swap()
 
     def swap(self) -> None:
@@ -122,7 +121,7 @@ class Torture:
         salt = self.random.randrange(1, 1000)
         fresh = Template(self.engine, module(self.engine, WAT.replace("SALT", str(salt))), self.hosts)
         self.templates = [*self.templates[-1:], (salt, fresh)]
-        self.linked = opa_guest.template(self.engine)
+        self.policies = opa_guest.template(self.engine)
 
     def _wait(self, _instance: Instance, n: int) -> Callable[[], Awaitable[int]]:
         async def work() -> int:
@@ -239,7 +238,7 @@ class Torture:
             self.expect(kind, result, wanted.get(kind))
 
     async def policy(self) -> None:
-        """A guest linked to a companion, whose builtin answers at once, later, never, badly, or collects garbage."""
+        """A guest with a companion, whose builtin answers at once, later, never, badly, or collects garbage."""
         n = self.random.randrange(1, 3000)
         kind = self.random.choice(["quick", "beside", "fail", "collect", "abort"])
 
@@ -261,7 +260,7 @@ class Torture:
         with trio.move_on_after(self.random.choice([0.0005, 0.003, 0.01, 0.05, 5.0])) as scope:
             instance = None
             try:
-                instance = await self.linked.instantiate(state, budget)
+                instance = await self.policies.instantiate(state, budget)
                 await instance.call("evaluate", len(state.data), len(question))
                 self.expect(f"policy {kind}", state.result, question + b"!")
             except GuestTrap:

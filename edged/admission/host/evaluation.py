@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import trio
 
+from edged.abi import metadata as policy_metadata
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
 from edged.admission.host.context import HostServices
@@ -27,11 +28,13 @@ from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
 from edged.wasm import wasi
 from edged.wasm.account import Budget
-from edged.wasm.compile import Compiler
+from edged.wasm.companion import Companion
+from edged.wasm.compile import CompanionFor
 from edged.wasm.errors import BadModule, GuestBudget, GuestExit, GuestMemory, GuestTimeout, GuestTrap, NoSlot
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
+from edged.wasm.module_file import Description
 from edged.wasm.output import Output
 
 T = TypeVar("T")
@@ -62,13 +65,26 @@ UNKNOWN = (NotAsked, ContextFailure, GuestMemory, rego_results.NotJudged, BadMut
 an object that cannot be made."""
 
 
-async def load_template(compiler: Compiler, module: Module, mode: str, budget: Budget, author: str = "") -> Template:
-    """The module, linked for its execution mode. `author`: as for Compiler.load. Raises BadModule, GuestError."""
+def companion_for(memory_mib: int, mode: str = "") -> CompanionFor:
+    """What Compiler.load merges a policy with. `mode`: its execution mode, "" for what its metadata says."""
+
+    def find(found: Description) -> Companion | None:
+        if (mode or policy_metadata.parse(found.metadata).execution_mode) not in REGO_MODES:
+            return None
+        from edged.admission.host import rego_policy
+
+        return rego_policy.companion(found, memory_mib)
+
+    return find
+
+
+async def load_template(module: Module, mode: str, budget: Budget) -> Template:
+    """The module, linked for its execution mode. Raises BadModule, GuestError."""
     if mode in REGO_MODES:
         from edged.admission.host import rego_policy
 
-        return await rego_policy.load(compiler, module, budget, author)
-    return Template(compiler.engine, module, HOSTS[mode])
+        return await rego_policy.load(module, budget)
+    return Template(module.engine, module, HOSTS[mode])
 
 
 def question(policy: Policy, request: AdmissionRequest) -> Payload:

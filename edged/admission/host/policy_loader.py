@@ -14,7 +14,7 @@ import trio
 from edged.abi import metadata as policy_metadata
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.context import HostServices
-from edged.admission.host.evaluation import TimedOut, call_guest, load_template
+from edged.admission.host.evaluation import TimedOut, call_guest, companion_for, load_template
 from edged.admission.host.policy import Group, Policy, PolicySet, awaiting, templates_of
 from edged.admission.rules import capabilities, groups, verdict
 from edged.admission.rules.capabilities import Grants
@@ -216,7 +216,11 @@ class PolicyLoader:
         try:
             check_config(config, self._allow_secrets)
             policy.settings, policy.grants = _settings_of(config), _grants_of(config)
-            module = await self._compiler.load(await self._module(policy, fetch), author=_author(config))
+            module = await self._compiler.load(
+                await self._module(policy, fetch),
+                author=_author(config),
+                companion_for=companion_for(policy.budget.memory_mib),
+            )
             policy.metadata = policy_metadata.parse(module.metadata)
             policy_metadata.check_loadable(
                 policy.metadata, (item.module for item in module.imports), module.exports
@@ -241,8 +245,7 @@ class PolicyLoader:
             found = templates.get(module.digest)
             if found is None:
                 mode = policy.metadata.execution_mode
-                author = _author(policy.config)
-                found = await load_template(self._compiler, module, mode, policy.budget, author)
+                found = await load_template(module, mode, policy.budget)
                 templates[module.digest] = found
         return found
 

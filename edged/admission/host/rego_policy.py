@@ -1,4 +1,4 @@
-"""Rego policies: links a compiled module, and evaluates it.
+"""Rego policies: which companion a module is merged with, its template, and its evaluation.
 
 Called by admission/host/policy_loader.py at load and by admission/host/evaluation.py for each review. The imports and
 the exchange are abi/opa.py, the documents admission/rules/rego.py, the builtins edged/abi/rego.
@@ -24,10 +24,11 @@ from edged.abi.rego.values import BuiltinError
 from edged.http.budget import MemoryBudget
 from edged.wasm import bindings
 from edged.wasm.account import Budget
-from edged.wasm.compile import Compiler
+from edged.wasm.companion import Companion, check_imports
 from edged.wasm.errors import BadModule, GuestTrap
-from edged.wasm.linked import LinkedTemplate
+from edged.wasm.instance import Template
 from edged.wasm.module import Module
+from edged.wasm.module_file import Description
 
 HOSTS = opa.HOSTS
 WORKERS = 2  # threads for builtins with long arguments, so that they do not hold up the event loop
@@ -42,36 +43,38 @@ class _Workers:
     memory: MemoryBudget
 
 
-class RegoTemplate(LinkedTemplate):
+class RegoTemplate(Template):
     """A Rego policy whose builtins are all available: what all its evaluations share."""
 
     builtins: Mapping[int, Builtin] = MappingProxyType({})
     values = False
 
 
-async def load(compiler: Compiler, module: Module, budget: Budget, author: str) -> RegoTemplate:
-    """Link a module and ask which builtins it needs. `author`: for whom its companion is compiled (Compiler.load).
-    Raises BadModule with the names of all missing builtins."""
-    text = opa.companion(module.imports, module.exports, budget.memory_mib)
-    companion = await compiler.load_bytes(bindings.wat2wasm(text), f"{module.name} (companion)", author)
-    values = opa.takes_values(module.exports)
-    builtins, entrypoints = await _describe(
-        _template(compiler, module, companion, opa_companion.needed(describe=True)), budget
+def companion(found: Description, memory_mib: int) -> Companion:
+    """What a Rego policy is merged with. Raises BadModule where it is none."""
+    imports, exports = found.interface.imports, found.interface.exports
+    made = Companion(
+        bindings.wat2wasm(opa.companion(imports, exports, memory_mib)), opa.IMPORTS_FROM, opa_companion.GUEST
     )
+    check_imports(imports, made)
+    return made
+
+
+async def load(module: Module, budget: Budget) -> RegoTemplate:
+    """Link a module that was merged with its companion, and ask which builtins it needs. Raises BadModule with the
+    names of all missing builtins."""
+    if module.merged is None:
+        raise BadModule("the module was not loaded as a Rego policy")
+    template = RegoTemplate(module.engine, module, HOSTS)
+    builtins, entrypoints = await _describe(template, budget)
     missing = sorted(name for name in builtins if name not in table.TABLE)
     if missing:
         raise BadModule(table.explain_missing(missing))
     if 0 not in entrypoints.values():
         raise BadModule("the policy has no entrypoint with number 0 (opa build -e names it)")
-    needed = opa_companion.needed(values=values and bool(builtins))
-    template = _template(compiler, module, companion, needed)
     template.builtins = {number: table.TABLE[name] for name, number in builtins.items()}
-    template.values = values
+    template.values = opa.takes_values(module.merged.exports)
     return template
-
-
-def _template(compiler: Compiler, module: Module, companion: Module, functions: tuple[str | None, ...]) -> RegoTemplate:
-    return RegoTemplate(compiler.engine, module, companion, HOSTS, imports_from=opa.IMPORTS_FROM, functions=functions)
 
 
 async def _describe(template: RegoTemplate, budget: Budget) -> tuple[dict[str, int], dict[str, int]]:

@@ -149,7 +149,7 @@ async def _ask_version(module: bytes, name: str, config: ToolConfig) -> str:
             metadata=Metadata(),
         )  # fmt: skip
         loaded = await evaluator.compiler.load_bytes(module, name)
-        policy.template = await load_template(evaluator.compiler, loaded, "kubewarden-wapc", budget)
+        policy.template = await load_template(loaded, "kubewarden-wapc", budget)
         services = HostServices(name, "", Grants(), None, Lines())
         deadline = trio.current_time() + policy.timeout_s
         try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.tool_config import ToolConfig
     from edged.wasm.compile import Compiler
+    from edged.wasm.module import Module
 
 PREFIX = "io.kubewarden.policy."
 
@@ -127,16 +128,17 @@ def examine(content: bytes, name: str) -> Inspection:
 
 async def _load(evaluator: Evaluator, content: bytes, mode: str, found: Inspection) -> None:
     """Compile and link it, as the daemon would. Settings are not checked."""
-    from edged.admission.host.evaluation import load_template
+    from edged.admission.host.evaluation import companion_for, load_template
     from edged.admission.host.rego_policy import RegoTemplate
     from edged.wasm.account import Budget
 
     limits = evaluator.config.engine
     budget = Budget(memory_mib=limits.memory_limit_mib, cpu_s=limits.cpu_budget_ms / 1000)
     try:
-        module = await evaluator.compiler.load_bytes(content, found["module"])
-        found["compiledSize"] = compiled_size(evaluator.compiler, found["digest"])
-        template = await load_template(evaluator.compiler, module, mode, budget)
+        companion = companion_for(budget.memory_mib, mode)
+        module = await evaluator.compiler.load_bytes(content, found["module"], companion_for=companion)
+        found["compiledSize"] = compiled_size(evaluator.compiler, module)
+        template = await load_template(module, mode, budget)
     except EdgedError as error:
         found["problem"] = str(error)
         return
@@ -144,9 +146,10 @@ async def _load(evaluator: Evaluator, content: bytes, mode: str, found: Inspecti
         found["builtins"] = sorted(builtin.name for builtin in template.builtins.values())
 
 
-def compiled_size(compiler: Compiler, digest: str) -> int | None:
+def compiled_size(compiler: Compiler, module: Module) -> int | None:
     """Bytes of the module's compiled form in the cache."""
-    files = compiler.cache_dir.glob(f"{compiler.key(digest)}-*")
+    companion = module.merged.companion if module.merged is not None else None
+    files = compiler.cache_dir.glob(f"{compiler.key(module.digest, companion)}-*")
     return next((path.stat().st_size for path in files), None)
 
 

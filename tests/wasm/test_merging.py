@@ -1,4 +1,4 @@
-"""A guest linked to a companion: builtins that re-enter it, under ticks, cancellations and faults."""
+"""A guest merged with a companion: builtins that re-enter it, under ticks, cancellations and faults."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
 
 from edged.abi import opa
 from edged.abi.opa import OpaCall, OpaFailure
@@ -17,10 +18,15 @@ from edged.errors import GuestError
 from edged.wasm import binary, bindings
 from edged.wasm.account import Budget
 from edged.wasm.binary import Limits
+from edged.wasm.companion import Companion, check_imports
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule, GuestBudget, GuestTimeout, GuestTrap
-from edged.wasm.linked import LinkedTemplate
+from edged.wasm.hostcalls import HostFunction
+from edged.wasm.instance import Template
+from edged.wasm.merging import merged
+from tests.fuzzing import bounded, broken
 from tests.wasm.opa_guest import WAT, call, template, text_builtin
+from tests.wasm.support import module
 
 BUDGET = Budget(cpu_s=30)
 SLOW = 24_000  # rounds of 1,000 that parsing a builtin's result takes: some twenty milliseconds
@@ -32,7 +38,7 @@ def engine() -> Iterator[Engine]:
         yield made
 
 
-async def evaluate(linked: LinkedTemplate, state: OpaCall, budget: Budget = BUDGET, **more: Any) -> bytes:
+async def evaluate(linked: Template, state: OpaCall, budget: Budget = BUDGET, **more: Any) -> bytes:
     instance = await linked.instantiate(state, budget, **more)
     try:
         return opa.evaluated(state, await instance.call("evaluate", len(state.data), len(state.input)) or 0)
@@ -270,3 +276,89 @@ def test_policies_whose_functions_lie(engine: Engine, before: str, after: str, w
             await evaluate(linked, call(b"{}", b"x", {7: text_builtin("slow", 1, bytes.upper)}), Budget(cpu_s=0.05))
 
     trio.run(main)
+
+
+NAMED = """(module
+  (type $get (func (result i32)))
+  (import "env" "hundred" (func $hundred (result i32)))
+  (import "env" "memory" (memory 1 4))
+  (func $one (result i32) (i32.const 1))
+  (func $two (result i32) (i32.const 2))
+  (func $three (result i32) (i32.const 3))
+  (table $t 8 funcref) (table $u 2 (ref null $get) (ref.func $three))
+  (global $g funcref (ref.func $two))
+  (elem (table $t) (i32.const 0) func $hundred $one $two)
+  (elem (table $t) (i32.const 3) funcref (ref.func $three) (ref.func $hundred) (global.get $g))
+  (elem $passive func $one) (elem $expressions funcref (ref.func $two)) (elem declare func $one $hundred)
+  (start $begin)
+  (func $begin (i32.store (i32.const 64) (call $three)))
+  (func $tail (result i32) (return_call $hundred))
+  (func (export "told") (param $what i32) (result i32)
+    (if (i32.lt_u (local.get $what) (i32.const 6)) (then (return (call_indirect $t (type $get) (local.get $what)))))
+    (if (i32.eq (local.get $what) (i32.const 6)) (then (return (call_ref $get (ref.func $one)))))
+    (if (i32.eq (local.get $what) (i32.const 7)) (then (return (call $tail))))
+    (if (i32.eq (local.get $what) (i32.const 8)) (then (return (i32.load (i32.const 64)))))
+    (if (i32.eq (local.get $what) (i32.const 9)) (then (return (call_indirect $u (type $get) (i32.const 1)))))
+    (if (i32.eq (local.get $what) (i32.const 10)) (then
+      (table.init $t $passive (i32.const 7) (i32.const 0) (i32.const 1))
+      (return (call_indirect $t (type $get) (i32.const 7)))))
+    (table.init $t $expressions (i32.const 7) (i32.const 0) (i32.const 1))
+    (call_indirect $t (type $get) (i32.const 7))))"""
+BESIDE = Companion(
+    bindings.wat2wasm("""(module
+      (import "host" "add" (func $add (param i32) (result i32)))
+      (import "guest" "told" (func $told (param i32) (result i32)))
+      (memory (export "memory") 1 4)
+      (func $unused) (func (export "hundred") (result i32) (i32.const 100))
+      (func (export "ask") (param i32) (result i32) (call $add (call $told (local.get 0)))))"""),
+    "env",
+    "guest",
+)
+TOLD = [100, 1, 2, 3, 100, 2, 1, 100, 3, 3, 1, 2]
+
+
+def test_every_place_that_names_a_function_names_the_same_one(engine: Engine) -> None:
+    hosts = {("host", "add"): HostFunction("i", "i", lambda _guest, number: number + 1000)}
+    made = Template(engine, module(engine, merged(bindings.wat2wasm(NAMED), BESIDE)), hosts)
+
+    async def main() -> None:
+        instance = await made.instantiate(None, BUDGET)
+        assert [await instance.call("ask", what) for what in range(12)] == [1000 + number for number in TOLD]
+        instance.close()
+
+    trio.run(main)
+
+
+def test_the_merged_module_shows_what_the_companion_shows() -> None:
+    found = binary.interface(merged(bindings.wat2wasm(NAMED), BESIDE))
+    assert found == BESIDE.interface()
+    assert [(item.module, item.name) for item in found.imports] == [("host", "add")]
+    assert set(found.exports) == {"memory", "hundred", "ask"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ('"told"', '"said"', "does not export a function told of its own"),
+        ('"env" "hundred"', '"env" "ask"', "wrong signature"),
+        ('"env" "hundred"', '"env" "memory"', "unknown import: function env.memory"),
+        ('"env" "hundred"', '"other" "hundred"', "unknown import: function other.hundred"),
+        ('(import "env" "memory"', '(import "env" "g" (global i32)) (import "env" "memory"', "unknown import"),
+        ("(type $get (func", "(type $s (struct)) (type $get (func", "not a function type"),
+    ],
+)
+def test_guests_that_do_not_fit_their_companion(before: str, after: str, why: str) -> None:
+    assert NAMED.count(before) == 1
+    guest = bindings.wat2wasm(NAMED.replace(before, after))
+    with pytest.raises(BadModule, match=why):
+        check_imports(binary.interface(guest).imports, BESIDE)
+        merged(guest, BESIDE)
+
+
+@bounded
+@given(broken([bindings.wat2wasm(NAMED)]))
+def test_broken_guests_are_merged_or_refused(data: bytes) -> None:
+    try:
+        assert merged(data, BESIDE).startswith(b"\0asm")
+    except BadModule as error:
+        assert str(error)
