@@ -31,7 +31,7 @@ SHELLS = {
     "admission/audit/auditor.py", "admission/audit/audit_run.py", "admission/audit/audit_requests.py",
     "admission/audit/audit_conditions.py",
     "scheduling/guests/guest.py", "scheduling/guests/guest_leases.py", "scheduling/guests/guest_pool.py",
-    "scheduling/guests/loaded_guest.py",
+    "scheduling/guests/guest_template.py", "scheduling/guests/loaded_guest.py", "scheduling/guests/node_loop.py",
 }  # fmt: skip
 """I/O that sits beside the pure core it serves: the task of a subject, guests as scheduler plugins."""
 FORBIDDEN = {

@@ -81,6 +81,8 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "scheduling/core/volume_binder.py": ("scheduling/plugins/test_volume_binding.py",),
     "scheduling/core/what_if.py": ("scheduling/core/test_preemption.py",),
     "scheduling/guests/guest_leases.py": ("scheduling/guests/test_guest.py",),
+    "scheduling/guests/guest_template.py": ("scheduling/guests/test_node_loop.py",),
+    "scheduling/guests/loop_modules.py": ("scheduling/guests/test_node_loop.py",),
     "scheduling/guests/loaded_guest.py": ("scheduling/guests/test_guest.py",),
     "scheduling/objects/features.py": ("scheduling/plugins/test_node_declared_features.py",),
     "scheduling/objects/nodes.py": ("scheduling/core/test_cache.py", "scheduling/core/test_classes.py"),
@@ -104,6 +106,8 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "wasm/test_invariants.py", "wasm/test_slots.py", "wasm/test_merging.py", "wasm/test_background.py",
     ),
     "yaml_text/": ("test_yaml_text.py", "test_yaml_reference.py"),
+    "wasm/surrounded.py": ("scheduling/guests/test_node_loop.py",),
+    "wasm/window.py": ("scheduling/guests/test_node_loop.py",),
 }  # fmt: skip
 """A file of edged/, or a folder (with a slash at its end: what is in it, and has neither a test nor a line of its own)
 -> the tests through which it is tested. Ways that start real Kubernetes programs (cluster/) are named where there are

@@ -37,6 +37,7 @@ class Driver:
         "doomed",
         "failure",
         "future",
+        "on_cut",
         "waiting",
     )
 
@@ -47,6 +48,7 @@ class Driver:
         self.deadline = deadline  # on trio's clock; past it calls raise GuestTimeout
         self.counts_memory = False  # there is an instance and it has a memory
         self.future = 0  # of the call that is pending
+        self.on_cut: Callable[[], None] | None = None  # told of each poll that did not end the call
         self.doomed = False  # a future of this guest is to be freed later: so is the store, after it (rule 5)
         # What host functions leave here (hostcalls.Handover).
         self.failure: BaseException | None = None  # the first of the call: raised on the trio side (rule 4)
@@ -178,6 +180,8 @@ class Driver:
             engine.running = None
         self._account.charge_cpu(spent)
         if not done:
+            if self.on_cut is not None:
+                self.on_cut()
             self._account.check_cpu()
             if self.counts_memory:
                 self._account.count_memory(guest.memory_size())

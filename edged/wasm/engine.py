@@ -37,6 +37,7 @@ GUESTS_MEMORY_MIB = 192
 # Instances live in slots that are reserved once: making one maps nothing and ending one unmaps nothing, a quarter of a
 # review's time. More instances than slots wait for one. What an instance had in memory is given back when it ends.
 SLOTS = 256
+MEMORIES = 2 * SLOTS  # a scheduler guest has two: its own, and the window of its gate
 WARM_SLOTS = 16
 KEPT_TABLE = 16 << 10
 TABLE_ELEMENTS = 100_000
@@ -70,7 +71,7 @@ class Engine:
         """`memory_limit_mib`: the most that any instance will be allowed. `pooled` False: for compiling only."""
         free_orphans()
         self.kind = kind
-        plenty = SLOTS * (WIDE_RESERVATION + WIDE_GUARD) + SPARE_ADDRESSES
+        plenty = MEMORIES * (WIDE_RESERVATION + WIDE_GUARD) + SPARE_ADDRESSES
         self.wide = wide if wide is not None else kind == "native" and can_reserve(plenty)
         reservation, guard = (WIDE_RESERVATION, WIDE_GUARD) if self.wide else (NARROW_RESERVATION, NARROW_GUARD)
         config = configuration(kind, wide=self.wide)
@@ -112,15 +113,15 @@ class Engine:
 
 def _has_room_for_slots(memory: int) -> bool:
     """Asked first, since the library ends the process where it cannot have what it was told to take."""
-    return can_reserve(SLOTS * memory + SPARE_ADDRESSES) and can_reserve(TABLES_AND_STACKS, writable=True)
+    return can_reserve(MEMORIES * memory + SPARE_ADDRESSES) and can_reserve(TABLES_AND_STACKS, writable=True)
 
 
 def _use_slots(config: int, memory_size: int) -> None:
     """Let the engine take memories, tables and stacks from slots of these sizes. Limits of a store stay below them."""
     pool = holding.wasmtime_pooling_allocation_config_new()
     for name, value in (
-        ("total_core_instances", 2 * SLOTS),
-        ("total_memories", SLOTS),
+        ("total_core_instances", 3 * SLOTS),
+        ("total_memories", MEMORIES),
         ("total_tables", 2 * SLOTS),
         ("total_stacks", SLOTS),
         ("total_component_instances", 0),

@@ -140,10 +140,10 @@ class Store:
         )
         return future
 
-    def start_call(self, export: str, params: str, results: str, args: tuple[int, ...]) -> int:
-        """Call an exported function of that signature, which the caller has checked."""
+    def start_call(self, function: bytes, params: str, results: str, args: tuple[int, ...]) -> int:
+        """Call a function (`wasmtime_func_t`) of that signature, which the caller has checked."""
         address = self.address
-        ctypes.memmove(address + FUNC, self._functions.get(export) or self._find_function(export), 16)
+        ctypes.memmove(address + FUNC, function, 16)
         at = ARGS
         for letter, value in zip(params, args, strict=True):
             if letter == "I":

@@ -26,12 +26,13 @@ from edged.wasm.linker import Linker
 from edged.wasm.module import Module
 from edged.wasm.output import Output
 from edged.wasm.wasi import Wasi
+from edged.wasm.window import Window
 
 
 class Instance(Store):
     """A module's instance in a store of its own. Serves one call at a time; made by `Template.instantiate`."""
 
-    __slots__ = ("account", "dead", "driver", "engine", "module", "output", "state", "wasi")
+    __slots__ = ("account", "beside", "dead", "driver", "engine", "module", "output", "state", "wasi", "window")
 
     def __init__(self, module: Module, state: Any, budget: Budget, wasi: Wasi | None, deadline: float) -> None:
         self.module = module
@@ -42,6 +43,8 @@ class Instance(Store):
         self.dead = False
         self.account = Account(budget, engine.guests_memory)
         self.driver = Driver(module, self.account, deadline)
+        self.window: Window | None = None  # of a guest that is surrounded (surrounded.py), as is `beside`
+        self.beside: dict[str, bytes] = {}  # functions of other modules in this store
         Store.__init__(self, engine.handles, budget)
 
     @property
@@ -76,12 +79,20 @@ class Instance(Store):
         params, results = signature.params, signature.results
         if len(params) != len(args) or len(results) > 1:
             raise BadModule(f"the module exports {export} with another signature")
+        function = self._functions.get(export) or self._find_function(export)
+        return await self._call(function, params, results, args)
+
+    async def call_beside(self, name: str, *args: int) -> int:
+        """Call a function of `beside` with i32 arguments and one i32 result. Raises as `call`."""
+        return await self._call(self.beside[name], "i" * len(args), "i", args) or 0
+
+    async def _call(self, function: bytes, params: str, results: str, args: tuple[int, ...]) -> int | None:
         if self.driver.future:
             raise BrokenInvariant("a guest was called while it serves another call")
         if self.dead:
             raise RuntimeError("a guest was called whose last call failed or was cancelled")
         self.begin()
-        await self.finish(self.start_call(export, params, results, args))
+        await self.finish(self.start_call(function, params, results, args))
         return self.result(results) if results else None
 
     async def start(self, export: str) -> None:
@@ -145,7 +156,11 @@ class Template:
         self.digest = module.digest
         self.hosts = hosts
         linker = linker_for(engine, hosts)
-        _offer(engine, linker, module, hosts)
+        check_offered(module, hosts)
+        for item in module.imports:
+            if (item.module, item.name) not in linker.defined:
+                function = hosts[item.module, item.name]
+                callbacks.define(engine, linker, item.module, item.name, function)
         key = linker.handle
         if key not in module.linked:
             prepared, why = linker.prepare(module.handle)
@@ -200,8 +215,8 @@ def linker_for(engine: Engine, hosts: HostTable) -> Linker:
     return engine.linkers[id(hosts)][0]
 
 
-def _offer(engine: Engine, linker: Linker, module: Module, hosts: HostTable) -> None:
-    """Link what the module imports. Raises BadModule where the table has no such function."""
+def check_offered(module: Module, hosts: HostTable) -> None:
+    """Raises BadModule where the module imports what the table does not have."""
     for item in module.imports:
         if item.kind != "func":
             raise BadModule(f"unknown import: {item.kind} {item.module}.{item.name}")
@@ -213,5 +228,3 @@ def _offer(engine: Engine, linker: Linker, module: Module, hosts: HostTable) -> 
                 f"import {item.module}.{item.name} has the wrong signature: "
                 f"({item.params}) -> ({item.results}) instead of ({offered.params}) -> ({offered.results})"
             )
-        if (item.module, item.name) not in linker.defined:
-            callbacks.define(engine, linker, item.module, item.name, offered)

@@ -23,6 +23,7 @@ from edged.scheduling.core.nominator import Nominator
 from edged.scheduling.core.profile import Profile, default_profile, with_guests
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.guests.guest import GuestPlugin, load_guest
+from edged.scheduling.guests.guest_template import companions_of
 from edged.scheduling.guests.loaded_guest import GuestOptions
 from edged.scheduling.objects.nodes import NodeParser
 from edged.scheduling.objects.pods import PodInfo, PodParser
@@ -62,7 +63,8 @@ class Bench:
         module = path.stem
         loaded = await compiler.load(path)
         options = GuestOptions(name=module, depends_on=frozenset(depends_on))
-        plugin = await load_guest(compiler.engine, loaded, options, self.handle)
+        companions = await companions_of(compiler, loaded)
+        plugin = await load_guest(compiler.engine, loaded, options, self.handle, companions=companions)
         self.profile = with_guests("edged", self.handle, [(plugin, 1)])
         return plugin
 

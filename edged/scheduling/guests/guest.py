@@ -21,9 +21,10 @@ from edged.scheduling.core.framework import CycleState, Handle, Plugin, PostFilt
 from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.guests import exports
 from edged.scheduling.guests.guest_leases import GuestLeases
+from edged.scheduling.guests.guest_template import Companions, guest_template
 from edged.scheduling.guests.guest_world import GuestWorld
 from edged.scheduling.guests.imports import Call
-from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, CallFailed, GuestLog, GuestOptions, LoadedGuest
+from edged.scheduling.guests.loaded_guest import CallFailed, GuestLog, GuestOptions, LoadedGuest
 from edged.scheduling.guests.results import normalized_scores, nul_terminated
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
@@ -158,11 +159,17 @@ class GuestPlugin(Plugin):
         return await self._status(state, pod, "filter", node.name)
 
     async def filter_all(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[Status | None]:
+        lease = self._leases.of(pod, state.spent)
         statuses: list[Status | None] = []
-        for node in nodes:
-            status = await self.filter(state, pod, node)
-            statuses.append(status)
-            if status is not None and not status.rejected:
+        if "filter" not in lease.guest.wired:
+            return [None] * len(nodes)
+        while len(statuses) < len(nodes):
+            judged, problem = await self._leases.judge(lease, "filter", nodes[len(statuses) :])
+            statuses += [Status(code, (reason,) if reason else ()) if code else None for code, reason in judged]
+            if problem is not None:
+                statuses.append(problem.status)
+            last = statuses[-1]
+            if last is not None and not last.rejected:
                 break
         return statuses
 
@@ -193,12 +200,17 @@ class GuestPlugin(Plugin):
         return _status(code, call) if code else score
 
     async def score_all(self, state: CycleState, pod: PodInfo, nodes: Sequence[NodeInfo]) -> list[int] | Status:
-        scores = []
-        for node in nodes:
-            score = await self.score(state, pod, node)
-            if isinstance(score, Status):
-                return score
-            scores.append(score)
+        lease = self._leases.of(pod, state.spent)
+        scores: list[int] = []
+        while len(scores) < len(nodes):
+            judged, problem = await self._leases.judge(lease, "score", nodes[len(scores) :])
+            for result, reason in judged:
+                score, code = exports.halves(result)
+                if code:
+                    return Status(code, (reason,) if reason else ())
+                scores.append(score)
+            if problem is not None:
+                return problem.status
         return scores
 
     async def normalize_score(
@@ -259,12 +271,14 @@ async def load_guest(
     options: GuestOptions,
     handle: Handle,
     log: GuestLog | None = None,
+    companions: Companions | None = None,
 ) -> GuestPlugin:
-    """A plugin of that module, its first instance made and `enqueue` called. Raises GuestError naming it."""
+    """A plugin of that module, its first instance made and `enqueue` called. `companions`: as `guest_template` takes
+    them. Raises GuestError naming it."""
     log = log or GuestLog()
     world = GuestWorld(handle)
     try:
-        guest = LoadedGuest(Template(engine, module, GUEST_HOSTS), options, world, log)
+        guest = LoadedGuest(guest_template(engine, module, companions), options, world, log)
         await guest.start()
     except EdgedError as error:
         raise load_failure(options.name, module, error) from error

@@ -7,6 +7,7 @@ whatever else is wired. When a call fails, its instance is given up, and the nex
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -16,7 +17,9 @@ from edged.scheduling.core.framework import Handle, Spent
 from edged.scheduling.guests.guest_world import GuestWorld
 from edged.scheduling.guests.imports import Call
 from edged.scheduling.guests.loaded_guest import CallFailed, GuestLog, LoadedGuest
+from edged.scheduling.guests.node_loop import Judged
 from edged.scheduling.guests.results import recorded_event
+from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
 from edged.wasm.instance import Instance
 
@@ -51,6 +54,10 @@ class Lease:
             self._encoded = self._world.pod(self.pod)
             self._encoded_pod = self.pod
         return self._encoded
+
+    def known_encoding(self) -> bytes | None:
+        """What `encoded` gives, where the guest has asked for it already."""
+        return self._encoded if self._encoded_pod is self.pod else None
 
     def time_left(self, export: str) -> float:
         """Seconds that this call may take at most. One call after the other, a guest could use what one call may use
@@ -135,16 +142,7 @@ class GuestLeases:
 
     async def call(self, lease: Lease, export: str, call: Call) -> int:
         """Raises CallFailed. 0 for exports without a result."""
-        try:
-            left_s = lease.time_left(export)
-            instance = lease.instance
-            if instance is None or not lease.started:
-                instance = await self._instance_for(lease, export, left_s)
-                left_s = lease.time_left(export)
-        except CallFailed:
-            if export in UNDOING:
-                lease.give_up()
-            raise
+        instance, left_s = await self._ready(lease, export)
         began_s = trio.current_time()
         try:
             return await lease.guest.call(instance, export, call, left_s) or 0
@@ -157,6 +155,54 @@ class GuestLeases:
             lease.spent.wall_s += trio.current_time() - began_s
             if call.recorded or call.rejected:
                 self._carry_out(call)
+
+    async def judge(
+        self, lease: Lease, export: str, nodes: Sequence[NodeInfo]
+    ) -> tuple[list[Judged], CallFailed | None]:
+        """`call` of `filter` or `score` for each node: what was returned for the first of them, one at least, or why it
+        was not returned for the one after those."""
+        try:
+            instance, left_s = await self._ready(lease, export)
+        except CallFailed as error:
+            return [], error
+        loop = instance.state.loop
+        if loop is None or len(nodes) == 1 or not loop.begin(export, nodes, lease.encoded, lease.known_encoding()):
+            call = Call(lease.encoded, nodes[0].name.encode())
+            try:
+                return [(await self.call(lease, export, call), call.reason)], None
+            except CallFailed as error:
+                return [], error
+        began_s = trio.current_time()
+        problem = None
+        try:
+            problem = await lease.guest.judge(instance, loop, left_s)
+            return loop.judged(), problem
+        except BaseException:
+            problem = CallFailed("left in the middle of a call")
+            raise
+        finally:
+            if problem is not None:
+                lease.end()
+                lease.started = False
+            lease.spent.cpu_s += loop.cpu_s
+            lease.spent.wall_s += trio.current_time() - began_s
+            for call in loop.calls.values():
+                if call.recorded or call.rejected:
+                    self._carry_out(call)
+
+    async def _ready(self, lease: Lease, export: str) -> tuple[Instance, float]:
+        """An instance that knows the Pod, and how many seconds a call may take. Raises CallFailed."""
+        try:
+            left_s = lease.time_left(export)
+            instance = lease.instance
+            if instance is None or not lease.started:
+                instance = await self._instance_for(lease, export, left_s)
+                left_s = lease.time_left(export)
+        except CallFailed:
+            if export in UNDOING:
+                lease.give_up()
+            raise
+        return instance, left_s
 
     async def _instance_for(self, lease: Lease, export: str, left_s: float) -> Instance:
         """An instance that knows the Pod: `prefilter` is called on it unless that is what comes now."""

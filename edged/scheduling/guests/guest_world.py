@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from edged.scheduling.core.framework import Handle
+from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.guests.object_encoding import NodeEncodings, NodeSource, PodEncodings
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.scheduling.objects.pods import PodInfo
@@ -22,6 +23,10 @@ class GuestWorld:
         self._handle = handle
         self._nodes = NodeEncodings()
         self._pods = PodEncodings()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._handle.snapshot
 
     def node(self, name: str) -> bytes:
         info = self._handle.snapshot.get(name)

@@ -92,7 +92,7 @@ class Call:
 class GuestState:
     """What host functions see through `instance.state`. `log(severity, text)` gets klog lines one by one."""
 
-    __slots__ = ("call", "config", "kept", "lines", "log", "log_severity", "world")
+    __slots__ = ("call", "config", "kept", "lines", "log", "log_severity", "loop", "reads_nodes", "world")
 
     def __init__(
         self,
@@ -106,6 +106,8 @@ class GuestState:
         self.config = config.encode()
         self.log_severity = log_severity
         self.log = log
+        self.reads_nodes = False  # it asked for the Node that it judges
+        self.loop: Loop | None = None  # the guest can be asked about many nodes in one go
         self.begin(Call())
 
     def begin(self, call: Call) -> None:
@@ -113,6 +115,14 @@ class GuestState:
         self.call = call
         self.kept: dict[str, bytes] = {}  # values that this call has read: they must not change before it ends
         self.lines = 0
+
+
+class Loop(Protocol):
+    """What runs while a guest judges one node after the other (node_loop.py)."""
+
+    def tell(self, number: int) -> None:
+        """The guest judges that node, and a host function is about to be called."""
+        ...
 
 
 class Caller(Protocol):
@@ -171,6 +181,7 @@ def _node(instance: Caller, name: int, name_len: int, buffer: int, limit: int) -
     state = instance.state
     node_name = _take_name(instance, name, name_len, "nodeName")
     data = state.kept.get("node " + node_name)
+    state.reads_nodes = True
     if data is None:
         data = state.world.node(node_name)
         if data:  # names that do not exist are not kept: a guest could ask for any number of them

@@ -17,16 +17,13 @@ from edged.scheduling.core.plugin_status import Code, Status
 from edged.scheduling.guests import exports
 from edged.scheduling.guests.guest_pool import InstancePool
 from edged.scheduling.guests.guest_world import GuestWorld
-from edged.scheduling.guests.imports import HOSTS, Call, GuestState
+from edged.scheduling.guests.imports import Call, GuestState
+from edged.scheduling.guests.node_loop import NodeLoop
 from edged.scheduling.guests.results import cluster_events
 from edged.wasm import wasi
 from edged.wasm.account import Budget
 from edged.wasm.errors import GuestExit, GuestTimeout, GuestTrap
-from edged.wasm.hostcalls import HostTable
 from edged.wasm.instance import Instance, Template
-
-GUEST_HOSTS: Final[HostTable] = {**wasi.HOSTS, **HOSTS}
-"""Everything a scheduler guest may import."""
 
 # Short calls follow each other for about so long before other tasks have a turn.
 MOST_WITHOUT_CHECKPOINT_S = 0.001
@@ -153,6 +150,27 @@ class LoadedGuest:
             output = instance.output.take()  # only error messages contain it
         raise CallFailed(exports.call_error(export, output, problem))
 
+    async def judge(self, instance: Instance, loop: NodeLoop, within_s: float = math.inf) -> CallFailed | None:
+        """The guest about the nodes with which the loop began, within a slice: `loop.judged` has the results. Why it
+        failed on the next one, if it did; then the instance is dead."""
+        within_s = min(self.options.wall_timeout_s, within_s)
+        problem = ""
+        try:
+            instance.deadline = trio.current_time() + within_s
+            await loop.run()
+            self._used_s += loop.cpu_s + CALL_OVERHEAD_S
+            if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
+                self._used_s = 0.0
+                await trio.lowlevel.checkpoint()
+            return None
+        except GuestTimeout:
+            problem = f"no answer within {within_s:.3g} s"
+        except GuestError as error:
+            problem = engine_error(error)
+        finally:
+            output = instance.output.take()
+        return CallFailed(exports.call_error(loop.export, output if loop.told else b"", problem))
+
     async def _new_instance(self) -> Instance:
         """Instantiates and runs `_start`, or `_initialize` of modules that have no `_start`."""
         options = self.options
@@ -168,6 +186,8 @@ class LoadedGuest:
             deadline = trio.current_time() + options.wall_timeout_s
             instance = await self.template.instantiate(state, options.budget, system, deadline)
             await instance.start(start)
+            if instance.window is not None:
+                state.loop = NodeLoop(instance, instance.window, self._world)
             return instance
         except GuestTimeout:
             problem = f"no answer within {options.wall_timeout_s:g} s"

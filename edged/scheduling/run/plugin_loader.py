@@ -31,12 +31,12 @@ from edged.scheduling.core.point_plan import ProfileConfig
 from edged.scheduling.core.profile import Call, Profile
 from edged.scheduling.guests.exports import points_in
 from edged.scheduling.guests.guest import GuestPlugin, load_failure, load_guest
-from edged.scheduling.guests.loaded_guest import GUEST_HOSTS, GuestLog, GuestOptions, LoadedGuest
+from edged.scheduling.guests.guest_template import companions_of, guest_template
+from edged.scheduling.guests.loaded_guest import GuestLog, GuestOptions, LoadedGuest
 from edged.telemetry.logs import GuestLines
 from edged.wasm.account import Budget
 from edged.wasm.compile import MAX_MODULE_BYTES, Compiler
 from edged.wasm.config import EngineConfig
-from edged.wasm.instance import Template
 from edged.wasm.module import Module
 from edged.yaml_text import YamlError
 
@@ -188,14 +188,14 @@ class PluginLoader:
         self, key: str, module: Module, options: GuestOptions, handle: Handle, old: Loaded
     ) -> LoadedPlugin:
         before = old.guests.get(key)
-        if before is None:
-            plugin = await load_guest(self._compiler.engine, module, options, handle, self._log(options.name))
-            return LoadedPlugin(plugin, module.digest, options)
-        if (before.digest, before.options) == (module.digest, options):
+        if before is not None and (before.digest, before.options) == (module.digest, options):
             return replace(before, prepared=None)
-        template = Template(self._compiler.engine, module, GUEST_HOSTS)
+        engine, companions = self._compiler.engine, await companions_of(self._compiler, module)
+        if before is None:
+            plugin = await load_guest(engine, module, options, handle, self._log(options.name), companions)
+            return LoadedPlugin(plugin, module.digest, options)
         try:
-            prepared = await before.plugin.prepare(template, options)
+            prepared = await before.plugin.prepare(guest_template(engine, module, companions), options)
         except EdgedError as error:
             raise load_failure(options.name, module, error) from error
         return LoadedPlugin(before.plugin, module.digest, options, prepared)

@@ -13,11 +13,13 @@ from edged.scheduling.core.cycle import offline
 from edged.scheduling.core.framework import CycleState, Preemption, WaitingPod
 from edged.scheduling.core.snapshot import Snapshot
 from edged.scheduling.guests.guest import GuestPlugin, load_guest
+from edged.scheduling.guests.guest_template import Companions, companion_texts
 from edged.scheduling.guests.loaded_guest import GuestLog, GuestOptions
-from edged.scheduling.objects.nodes import NodeInfo
+from edged.scheduling.objects.nodes import NodeInfo, NodeParser
 from edged.scheduling.objects.other_objects import Objects
 from edged.scheduling.objects.pods import PodInfo
 from edged.wasm.engine import Engine
+from edged.wasm.module import Module
 from tests.wasm.support import module
 
 
@@ -65,6 +67,17 @@ class FakeHandle:
         self.events.append({"regarding": regarding, **fields})
 
 
+def companions_here(engine: Engine, guest: Module, compiled: dict[str, Module]) -> Companions | None:
+    """As companions_of, compiled in this process; `compiled` keeps them by their text."""
+    texts = companion_texts(guest)
+    if texts is None:
+        return None
+    for text in texts:
+        if text not in compiled:
+            compiled[text] = module(engine, text)
+    return Companions(*(compiled[text] for text in texts))
+
+
 class Bench:
     """One engine, a few nodes, and guests on them."""
 
@@ -76,14 +89,22 @@ class Bench:
         self.lines: list[tuple[int, str]] = []
         self.failures: list[tuple[str, str]] = []
         self.state = CycleState()
+        self._compiled: dict[str, Module] = {}
         self._log = GuestLog(
             lambda severity, text: self.lines.append((severity, text)),
             lambda message, error: self.failures.append((message, error)),
         )
 
-    async def load(self, guest: str | bytes, **options: Any) -> GuestPlugin:
-        wanted = replace(GuestOptions(name="test"), **options)
-        return await load_guest(self.engine, module(self.engine, guest), wanted, self.handle, self._log)
+    async def load(self, guest: str | bytes, *, looped: bool = True, **options: Any) -> GuestPlugin:
+        """`looped`: as the daemon loads it, to be asked about many nodes in one go."""
+        wanted, made = replace(GuestOptions(name="test"), **options), module(self.engine, guest)
+        companions = companions_here(self.engine, made, self._compiled) if looped else None
+        return await load_guest(self.engine, made, wanted, self.handle, self._log, companions)
+
+    def change(self, obj: dict[str, Any]) -> None:
+        """Another version of a Node."""
+        self.cache.set_node(NodeParser(lambda key: obj).parse(obj))
+        self.cache.update_snapshot(self.snapshot)
 
     @property
     def nodes(self) -> list[NodeInfo]:
