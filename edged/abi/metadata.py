@@ -13,6 +13,8 @@ from edged.wasm.purpose import POLICY, misplaced, purpose_of
 
 # The Kubewarden release whose behaviour edged's admission follows: what minimumKubewardenVersion is compared with.
 KUBEWARDEN_VERSION = (1, 36)
+MATCH_CONDITIONS = "io.edged.match-conditions"
+"""The annotation with the requests that can matter to a policy; edged/admission/rules/module_conditions.py reads it."""
 MODES = ("kubewarden-wapc", "wasi", "opa", "gatekeeper")
 OPERATIONS = ("CREATE", "UPDATE", "DELETE", "CONNECT", "*")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from edged.abi.metadata import MODES, OPERATIONS
+from edged.abi.metadata import MATCH_CONDITIONS, MODES, OPERATIONS
 from edged.errors import did_you_mean
 
 KEYS = (
@@ -108,7 +108,7 @@ def _shape(metadata: Mapping[str, object]) -> Iterator[str]:
         yield "annotations: must be a mapping"
         return
     for key, value in (annotations or {}).items():
-        if not isinstance(value, str):
+        if not isinstance(value, str) and not (key == MATCH_CONDITIONS and isinstance(value, list)):
             yield f"annotations.{key}: must be text"
     yield from _grants(metadata)
 

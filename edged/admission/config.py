@@ -145,6 +145,7 @@ class PolicyConfig(GuestConfig, WebhookConfig):
     message: str = setting(text(), "")
     allowed_to_mutate: bool = setting(boolean, False)
     reinvocation_policy: ReinvocationPolicy = setting(one_of(ReinvocationPolicy), "Never")
+    module_conditions: bool = setting(boolean, True)
 
 
 @dataclass(frozen=True, kw_only=True)

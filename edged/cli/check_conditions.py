@@ -37,6 +37,7 @@ def look(config: Config, path: str, *, online: bool = False) -> Findings:
         elif admission.register == "static" and not online:
             found.warnings.append(_placed(path, at, f"{text}. With static registration the policy waits until the API "
                                                     "server has tried it; `edged check --online` asks it"))
+    found.warnings.extend(_placed(path, at, text) for at, text in _of_modules(config, admission))
     if online:
         refused, why_not = _asked(config, admission)
         found.errors.extend(_placed(path, at, refused[policy.name]) for at, policy in _policies(admission)
@@ -67,6 +68,17 @@ def _judged(admission: AdmissionConfig) -> Iterator[tuple[Path, str, str]]:
             what = "does not compile" if judgement.kind == "wrong" else "may not compile"
             if judgement.kind != "fine":
                 yield (*at, "match_conditions", index, "expression"), judgement.kind, f"{what}: {judgement.text}"
+
+
+def _of_modules(config: Config, admission: AdmissionConfig) -> Iterator[tuple[Path, str]]:
+    """(where, why a module's own conditions are left out). What cannot be read is an error elsewhere."""
+    from edged.admission.rules.module_conditions import conditions_of
+    from edged.cli.webhook.registrations import metadata_of
+
+    for index, policy in enumerate(admission.policy):
+        metadata = metadata_of(policy, config.node.state_dir, lambda text: None) if policy.module_conditions else None
+        if metadata is not None and (problem := conditions_of(metadata.annotations).problem):
+            yield ("admission", "policy", index, "module"), f"the policy is asked about everything: {problem}"
 
 
 def _asked(config: Config, admission: AdmissionConfig) -> tuple[dict[str, str], str]:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edged import __version__
+from edged.admission.host.policy import Group, Policy
+from edged.admission.rules.module_conditions import own_names
 from edged.daemon.admission_part import AdmissionPart, rfc3339
 from edged.daemon.base import Base
 from edged.daemon.health import DaemonHealth
@@ -116,6 +118,7 @@ class Operations:
                 "enforcement": judged[name].state if name in judged else "unregistered",
                 "error": policy.error or policy.successor_error,
                 "digest": ", ".join(policy.digests),
+                **_described_conditions(policy),
                 **{key: getattr(counters, key) for key in counters.__slots__},
             }
             for name, policy in self._part.policies.served().items()
@@ -135,3 +138,12 @@ class Operations:
             "problems": dict(state.problems),
             "waiting": dict(state.waiting),
         }
+
+
+def _described_conditions(policy: Policy | Group) -> dict[str, Any]:
+    """What its module keeps from it, and why it keeps nothing from it though it says so."""
+    found = policy.found_conditions if isinstance(policy, Policy) and policy.config.module_conditions else None
+    return {
+        "module_conditions": own_names(policy.module_conditions or ()),
+        "module_conditions_problem": found.problem if found is not None else "",
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from edged import config
+from edged.abi.metadata import MATCH_CONDITIONS
 from edged.cli import main as cli
 from edged.cli.check import to_toml
 from edged.errors import ConfigError
+from edged.wasm import binary
+from edged.wasm.compile import METADATA_SECTION
 from tests.admission.endpoint.fake_server import VWC, Status
 from tests.cli.test_webhook import Api, Files, in_thread
 
@@ -208,3 +212,29 @@ def test_null_is_a_key_that_is_not_set_and_impossible_in_a_list() -> None:
     assert tomllib.loads(shown) == {"admission": {"policy": [{"settings": {"b": {"d": 1}}}]}}
     with pytest.raises(ConfigError, match="a list holds null"):
         to_toml({"admission": {"policy": [{"settings": {"a": [None]}}]}})
+
+
+def test_conditions_of_a_module_that_are_left_out_are_a_warning(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = file.parent / "m.wasm"
+    wrong = json.dumps([{"name": "a", "expression": "object.spec"}])
+    metadata = {"protocolVersion": "v1", "rules": [], "mutating": False, "annotations": {MATCH_CONDITIONS: wrong}}
+    said = binary.replace_custom_section(module.read_bytes(), METADATA_SECTION, json.dumps(metadata).encode())
+    module.write_bytes(said)
+    assert cli.main(["check", "-q", str(file)]) == 0
+    shown = capsys.readouterr().err
+    assert f'{file}:6: [[admission.policy]] "p" module: the policy is asked about everything: ' in shown
+    assert "condition a does not compile" in shown
+    file.write_text(file.read_text().replace('name = "p"', 'name = "p"\nmodule_conditions = false'))
+    assert cli.main(["check", "-q", str(file)]) == 0 and capsys.readouterr().err == ""
+
+
+def test_check_shows_the_conditions_that_a_module_adds(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = file.parent / "m.wasm"
+    own = json.dumps([{"name": "new", "expression": "request.operation == 'CREATE'"}])
+    metadata = {"protocolVersion": "v1", "rules": [], "mutating": False, "annotations": {MATCH_CONDITIONS: own}}
+    module.write_bytes(
+        binary.replace_custom_section(module.read_bytes(), METADATA_SECTION, json.dumps(metadata).encode())
+    )
+    file.write_text(file.read_text().replace('"none"', '"dynamic"', 1))
+    assert cli.main(["check", str(file)]) in (0, 1)
+    assert "name: module.edged.dev/new" in capsys.readouterr().out

@@ -406,7 +406,7 @@ def audit_policy(policy: Policy | Group) -> AuditPolicy:
         rules=tuple(rules),
         namespace_selector=audit.selector(config.namespace_selector),
         object_selector=audit.selector(config.object_selector),
-        match_conditions=config.match_conditions,
+        match_conditions=(*config.match_conditions, *(policy.module_conditions or ())),
         background=background,
         problem=policy.error or "",
         ask=policy,

@@ -5,7 +5,7 @@ Values only. admission/host/policy_loader.py makes them, admission/host/evaluati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edged.abi.metadata import Metadata
@@ -13,6 +13,7 @@ from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.host.webhook_specs import group_webhook, spec_of
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import Grants
+from edged.admission.rules.module_conditions import ModuleConditions
 from edged.admission.rules.webhooks import Rules, WebhookSpec
 from edged.wasm.account import Budget
 from edged.wasm.instance import Template
@@ -29,6 +30,8 @@ class Policy:
     budget: Budget
     template: Template | None = None
     metadata: Metadata = field(default_factory=Metadata)
+    found_conditions: ModuleConditions | None = None
+    """What its module says about the requests that can matter to it; None: the module was not read."""
     error: str | None = None
     is_waiting: bool = False
     """Whether its module is still to be fetched from the network, for the first time or again."""
@@ -52,6 +55,16 @@ class Policy:
         return self.metadata.rules if self.config.rules is None else self.config.rules
 
     @property
+    def module_conditions(self) -> Sequence[Mapping[str, str]] | None:
+        """Those in force: none where the configuration does not want them, nor for a policy that rejects everything,
+        whose author promised nothing about that. None where its module could not be read: the present ones stay."""
+        if not self.config.module_conditions:
+            return ()
+        if self.error is not None:
+            return None if self.found_conditions is None else ()
+        return self.found_conditions.conditions if self.found_conditions is not None else ()
+
+    @property
     def digests(self) -> tuple[str, ...]:
         return (self.template.digest,) if self.template is not None else ()
 
@@ -64,7 +77,7 @@ class Policy:
             # The module's own rules are unknown now: the present registration stays, and requests are denied.
             rules = None
         mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
-        return spec_of(config, rules, self.timeout_s, mutating=mutating)
+        return spec_of(config, rules, self.timeout_s, mutating=mutating, module_conditions=self.module_conditions)
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +109,11 @@ class Group:
     @property
     def digests(self) -> tuple[str, ...]:
         return tuple(digest for member in self.members.values() for digest in member.digests)
+
+    @property
+    def module_conditions(self) -> tuple[()]:
+        """None, whatever its members' modules say: where a member would allow, the expression may still reject."""
+        return ()
 
     def webhook(self) -> WebhookSpec:
         """Its registration: a group never mutates."""

@@ -16,8 +16,9 @@ from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.context import HostServices
 from edged.admission.host.evaluation import TimedOut, call_guest, companion_for, load_template
 from edged.admission.host.policy import Group, Policy, PolicySet, awaiting, templates_of
-from edged.admission.rules import capabilities, groups, verdict
+from edged.admission.rules import capabilities, groups, module_conditions, verdict
 from edged.admission.rules.capabilities import Grants
+from edged.admission.rules.module_conditions import ModuleConditions
 from edged.errors import ConfigError, EdgedError, GuestError, is_disk_error
 from edged.json_text import JsonError, dumps
 from edged.process.boundary import boundary
@@ -225,6 +226,7 @@ class PolicyLoader:
             policy_metadata.check_loadable(
                 policy.metadata, (item.module for item in module.imports), module.exports
             )
+            policy.found_conditions = self._conditions(policy)
             policy.template = await self._template(module, policy, templates)
             async with self._checks:
                 await self._validate_settings(policy)
@@ -237,6 +239,13 @@ class PolicyLoader:
                 "policy loaded", policy=config.name, elapsed_ms=round((trio.current_time() - begun) * 1000, 1)
             )
         return policy
+
+    def _conditions(self, policy: Policy) -> ModuleConditions:
+        """Of its module, with a line in the log where they are wrong: then the policy is asked about everything."""
+        found = module_conditions.conditions_of(policy.metadata.annotations)
+        if found.problem and policy.config.module_conditions:
+            self._log.warning("match conditions of a module left out", policy=policy.name, problem=found.problem)
+        return found
 
     async def _template(self, module: Module, policy: Policy, templates: dict[str, Template]) -> Template:
         """One for equal bytes, also where several policies load them at once."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.rules import webhooks
 from edged.admission.rules.webhooks import Rules, WebhookSpec
@@ -14,10 +16,15 @@ def group_webhook(config: GroupConfig) -> WebhookSpec:
 
 
 def spec_of(
-    config: PolicyConfig | GroupConfig, rules: Rules | None, timeout_s: float, *, mutating: bool = False
+    config: PolicyConfig | GroupConfig,
+    rules: Rules | None,
+    timeout_s: float,
+    *,
+    mutating: bool = False,
+    module_conditions: Sequence[Mapping[str, str]] | None = (),
 ) -> WebhookSpec:
     """Registration of a policy or group with these rules. One made of a custom resource has Kubewarden's webhook name,
-    its object's namespace and its object's timeout."""
+    its object's namespace and its object's timeout. `module_conditions`: None where they are not known."""
     origin = config.origin
     return WebhookSpec(
         name=config.name,
@@ -33,6 +40,7 @@ def spec_of(
         namespace_selector=config.namespace_selector,
         object_selector=config.object_selector,
         match_conditions=config.match_conditions,
+        module_conditions=module_conditions,
         webhook_timeout_s=origin.webhook_timeout_s if origin is not None else None,
         hook_name=f"{config.name}.{webhooks.RESOURCE_SUFFIX}" if origin is not None else "",
     )

@@ -81,6 +81,7 @@ def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
         table |= _module(spec, kind, granted, _timeout(spec, spec, limits))
         table["allowed_to_mutate"] = bool(spec.get("mutating"))
         table["reinvocation_policy"] = _reinvocation(obj)
+        table["module_conditions"] = validation.annotations_of(obj).get(validation.MODULE_CONDITIONS) != "false"
     problem = _problem(obj, server, modules, limits) or _take_deep_settings(table)
     return Converted(unique_name_of(obj), kind.is_group, table, problem)
 

@@ -29,6 +29,8 @@ RESERVED = {
 REINVOCATION = "edged.dev/reinvocation-policy"
 """An annotation: Kubewarden's kinds have no field for it."""
 REINVOCATION_POLICIES = ("Never", "IfNeeded")
+MODULE_CONDITIONS = "edged.dev/module-conditions"
+"""An annotation, as above: "false" leaves out the match conditions that the policy's module carries."""
 SENSITIVE_GROUPS = {"wgpolicyk8s.io": ("policyreports",), "openreports.io": ("reports",)}
 
 
@@ -77,6 +79,7 @@ def validate(obj: Object, old: Object | None = None, cel: Mapping[str, str] | No
         *_match_conditions(spec, cel or {}),
         *_timeouts(spec, kind),
         *_reinvocation(obj, kind),
+        *_module_conditions(obj, kind),
         *(_group(spec) if kind.is_group else _policy(spec)),
     ]
     if old is not None:
@@ -141,6 +144,16 @@ def _reinvocation(obj: Object, kind: Kind) -> Iterator[Finding]:
         yield Finding(at, f"Unsupported value: {value!r}: supported values: {supported}", "FieldValueNotSupported")
     elif value != "Never" and (kind.is_group or not _spec(obj).get("mutating")):
         yield forbidden(at, "only a policy that mutates can be asked again")
+
+
+def _module_conditions(obj: Object, kind: Kind) -> Iterator[Finding]:
+    value, at = annotations_of(obj).get(MODULE_CONDITIONS), f"metadata.annotations[{MODULE_CONDITIONS}]"
+    if value is None:
+        return
+    if value not in ("true", "false"):
+        yield Finding(at, f'Unsupported value: {value!r}: supported values: "true", "false"', "FieldValueNotSupported")
+    elif kind.is_group and value == "true":
+        yield forbidden(at, "a group is asked without the conditions of its members' modules")
 
 
 def _texts(rule: Object, key: str) -> list[str]:

@@ -43,6 +43,7 @@ def key_of(spec: WebhookSpec, target: Target) -> str | None:
         "namespaceSelector": says["namespaceSelector"],
         "objectSelector": says["objectSelector"],
         "matchConditions": list(spec.match_conditions),
+        "moduleConditions": list(spec.module_conditions or ()),
         "sideEffects": says["sideEffects"],
         "timeoutSeconds": says["timeoutSeconds"],
         "versions": signature(spec.rules) if says["matchPolicy"] == "Equivalent" else [],

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from edged.admission.rules import exemptions
 from edged.admission.rules.exemptions import NAMESPACE_NAME, SYSTEM_CONDITION, SYSTEM_NAMESPACES
+from edged.admission.rules.module_conditions import added, of_webhook
 from edged.admission.rules.object_names import OBJECT_NAME
 from edged.admission.rules.webhook_check import (
     MAX_CONDITIONS,
@@ -68,6 +69,8 @@ class WebhookSpec:
     namespace_selector: Mapping[str, Any] = field(default_factory=dict)
     object_selector: Mapping[str, Any] = field(default_factory=dict)
     match_conditions: Sequence[Mapping[str, Any]] = ()
+    module_conditions: Sequence[Mapping[str, str]] | None = ()
+    """Its module's own (module_conditions.py); None: not known, as with `rules`."""
     webhook_timeout_s: int | None = None
     """None: the target's."""
     hook_name: str = ""
@@ -94,15 +97,18 @@ class Target:
 
 
 def recall(specs: Iterable[WebhookSpec], live: Iterable[Mapping[str, Any]]) -> list[WebhookSpec]:
-    """Fill in unknown rules from the objects as they are registered now, so that a module which cannot be
-    read today does not make its policy vanish: it goes on being called, and answers with its error."""
-    registered = {policy_of(hook): (hook.get("rules") or (), obj.get("kind") == MUTATING)
-                  for obj in live for hook in hooks_of(obj)}
+    """Fill in unknown rules, and a module's unknown conditions, from the objects as they are registered now, so that a
+    module which cannot be read today does not make its policy vanish: it goes on being called, for what it was called
+    for, and answers with its error."""
+    registered = {policy_of(hook): (hook, obj.get("kind") == MUTATING) for obj in live for hook in hooks_of(obj)}
     filled = []
     for spec in specs:
-        if spec.rules is None and spec.name in registered:
-            rules, mutating = registered[spec.name]
-            spec = replace(spec, rules=rules, mutating=mutating)
+        if spec.name in registered:
+            hook, mutating = registered[spec.name]
+            if spec.rules is None:
+                spec = replace(spec, rules=hook.get("rules") or (), mutating=mutating)
+            if spec.module_conditions is None:
+                spec = replace(spec, module_conditions=of_webhook(hook))
         filled.append(spec)
     return filled
 
@@ -179,9 +185,9 @@ def namespace_selector(spec: WebhookSpec, target: Target) -> dict[str, Any]:
 
 
 def match_conditions(spec: WebhookSpec, target: Target) -> list[dict[str, Any]]:
-    """The policy's own conditions, after one that leaves the system's resources out where a rule may match
-    them."""
-    own = [dict(condition) for condition in spec.match_conditions]
+    """The policy's own conditions and its module's, after one that leaves the system's resources out where a rule may
+    match them."""
+    own = added(spec.match_conditions, spec.module_conditions or (), MAX_CONDITIONS - 1)
     if target.include_system or spec.namespace:
         return own
     left_out = exemptions.condition(spec.rules or ())

@@ -70,10 +70,25 @@ def read_metadata(path: Path, usage: str | None = None) -> tuple[dict[str, Any],
     if problems or not isinstance(document, dict):
         raise ConfigError("\n".join(f"{path}: {problem}" for problem in problems))
     metadata = metadata_checks.cleaned(document)
+    if (annotations := metadata.get("annotations")) is not None:
+        metadata["annotations"] = {**annotations, **_match_conditions(annotations, path)}
     if usage is not None:
         text = documents.read(Path(usage)).decode(errors="replace")
         metadata["annotations"] = {**(metadata.get("annotations") or {}), metadata_checks.USAGE: text}
     return metadata, [f"{path}: {note}" for note in metadata_checks.notes(document)]
+
+
+def _match_conditions(annotations: dict[str, Any], path: Path) -> dict[str, str]:
+    """The annotation with the module's own conditions, where there is one, as JSON: an author may write a list, or text
+    in YAML. Raises ConfigError: an author should know at once, while a loaded module is merely asked more often."""
+    from edged.abi.metadata import MATCH_CONDITIONS
+    from edged.admission.rules import module_conditions
+
+    found = module_conditions.conditions_of(annotations)
+    if found.problem:
+        raise ConfigError(f"{path}: annotations.{found.problem}")
+    written = dumps(module_conditions.own_names(found.conditions)).decode()
+    return {MATCH_CONDITIONS: written} if found.conditions else {}
 
 
 def _document(path: Path) -> object:

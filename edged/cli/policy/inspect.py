@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from edged.abi.metadata import MATCH_CONDITIONS
 from edged.cli import from_kwctl, options
 from edged.cli.output import size, yes
 from edged.cli.parsing import Parser
@@ -30,6 +31,7 @@ class Inspection(TypedDict):
     digest: str
     size: int
     metadata: dict[str, Any] | None
+    matchConditions: list[dict[str, str]]
     mode: str | None
     problem: str | None
     warnings: list[str]
@@ -91,6 +93,7 @@ def examine(content: bytes, name: str) -> Inspection:
     """Everything that is known without compiling. Raises BadModule if it is not a module."""
     from edged.abi import metadata as policy_metadata
     from edged.abi import metadata_checks
+    from edged.admission.rules import module_conditions
     from edged.wasm import binary
     from edged.wasm.compile import METADATA_SECTION
 
@@ -101,6 +104,7 @@ def examine(content: bytes, name: str) -> Inspection:
         "digest": hashlib.sha256(content).hexdigest(),
         "size": len(content),
         "metadata": None,
+        "matchConditions": [],
         "mode": None,
         "problem": None,
         "warnings": [],
@@ -114,6 +118,10 @@ def examine(content: bytes, name: str) -> Inspection:
         metadata = policy_metadata.parse(section)
         found["mode"] = metadata.execution_mode
         found["metadata"] = loads(section) if section is not None else None
+        conditions = module_conditions.conditions_of(metadata.annotations)
+        found["matchConditions"] = module_conditions.own_names(conditions.conditions)
+        if conditions.problem:
+            found["warnings"].append(f"annotations.{conditions.problem}; the policy is asked about everything")
         policy_metadata.check_loadable(metadata, (item.module for item in interface.imports), interface.exports)
         found["problem"] = metadata_checks.mode_problem(metadata.execution_mode, interface.exports) or None
     except EdgedError as error:
@@ -158,6 +166,8 @@ def told(found: Inspection) -> Iterator[str]:
     metadata = found["metadata"] or {}
     annotations = dict(metadata.get("annotations") or {})
     usage = annotations.pop(f"{PREFIX}usage", None)
+    if found["matchConditions"]:
+        annotations.pop(MATCH_CONDITIONS, None)
     for key, value in _facts(found, metadata, annotations):
         yield f"{key + ':':<22}{value}".rstrip()
     for title, lines in _lists(found, metadata, annotations):
@@ -197,6 +207,7 @@ def _lists(
     found: Inspection, metadata: dict[str, Any], annotations: dict[str, str]
 ) -> Iterator[tuple[str, list[str]]]:
     yield "rules", [_rule(rule) for rule in metadata.get("rules") or () if isinstance(rule, dict)]
+    yield "asked only where", [f"{each['name']}: {_plain(each['expression'])}" for each in found["matchConditions"]]
     kinds = metadata.get("contextAwareResources") or ()
     yield "reads of the cluster", [f"{each.get('apiVersion')} {each.get('kind')}" for each in kinds]
     yield "declares capabilities", list(metadata.get("hostCapabilities") or ())

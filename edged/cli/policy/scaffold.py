@@ -227,7 +227,10 @@ def _needs_grants(args: argparse.Namespace, metadata: Metadata) -> bool:
 
 
 def _entry(args: argparse.Namespace) -> dict[str, Any]:
+    from edged.cli.policy import condition_notes
+
     url, metadata = _metadata(args)
+    condition_notes.tell(metadata, "module_conditions = false")
     entry: dict[str, Any] = {"name": _name(args, url, metadata), "module": url}
     if metadata.mutating:
         entry["allowed_to_mutate"] = True
@@ -248,9 +251,13 @@ def _entry(args: argparse.Namespace) -> dict[str, Any]:
 
 def _manifest(args: argparse.Namespace) -> dict[str, Any]:
     from edged.admission.resources.kinds import GROUP, KINDS, VERSION
+    from edged.admission.resources.validation import MODULE_CONDITIONS
+    from edged.cli.policy import condition_notes
 
     url, metadata = _metadata(args)
     kind, name = KINDS[args.type], _name(args, url, metadata)
+    if not kind.is_group:
+        condition_notes.tell(metadata, f'the annotation {MODULE_CONDITIONS}: "false"')
     made: dict[str, Any] = {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind.kind, "metadata": {"name": name}}
     if kind.namespaced:
         made["metadata"]["namespace"] = args.namespace
@@ -278,8 +285,6 @@ def _manifest(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _vap(args: argparse.Namespace) -> int:
-    import sys
-
     from edged.cli.policy import vap_shapes
     from edged.cli.policy.vap import converted
 

@@ -9,9 +9,12 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from edged.admission.config import GroupConfig, PolicyConfig, WebhookConfig
-from edged.admission.resources.validation import REINVOCATION, annotations_of
+from edged.admission.resources.validation import MODULE_CONDITIONS, REINVOCATION, annotations_of
 
-_OF_WEBHOOKS = {each.name for each in fields(WebhookConfig)} - {"name", "mode", "origin"} | {"reinvocation_policy"}
+_OF_WEBHOOKS = {
+    *({each.name for each in fields(WebhookConfig)} - {"name", "mode", "origin"}),
+    "reinvocation_policy", "module_conditions",
+}  # fmt: skip
 """What says how the API server calls a policy. A group is never called again."""
 _HEEDED_IN_SPEC = (
     "module", "settings", "mode", "mutating", "message", "contextAwareResources", "timeoutEvalSeconds",
@@ -20,12 +23,14 @@ _HEEDED_IN_SPEC = (
 
 
 def of_object(obj: Mapping[str, Any]) -> list[str]:
-    """Keys of a custom resource's spec, and the annotation that belongs to them."""
+    """Keys of a custom resource's spec, and the annotations that belong to them."""
     spec = obj.get("spec")
     if not isinstance(spec, Mapping):
         return []
     found = [str(key) for key, value in spec.items() if key not in _HEEDED_IN_SPEC and value not in (None, [], {})]
-    return found if annotations_of(obj).get(REINVOCATION) in (None, "Never") else [*found, REINVOCATION]
+    usual = {REINVOCATION: "Never", MODULE_CONDITIONS: "true"}
+    said = annotations_of(obj)
+    return [*found, *(key for key, value in usual.items() if said.get(key) not in (None, value))]
 
 
 def of_config(policy: PolicyConfig | GroupConfig) -> list[str]:

@@ -6,10 +6,10 @@ Used by the commands of this folder, by `edged check` and by `edged rbac`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig, PolicyConfig
@@ -20,6 +20,9 @@ from edged.errors import ConfigError, EdgedError, PeerError
 from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.telemetry.logs import Logger
+
+if TYPE_CHECKING:
+    from edged.abi.metadata import Metadata
 
 
 def load(path: str | None) -> tuple[Config, AdmissionConfig]:
@@ -99,7 +102,24 @@ def _specs(
             side_effects=policy.side_effects, reinvocation_policy=policy.reinvocation_policy,
             timeout_s=min(policy.timeout_s, config.engine.wall_timeout_s),
             namespace_selector=policy.namespace_selector, object_selector=policy.object_selector,
-            match_conditions=policy.match_conditions)
+            match_conditions=policy.match_conditions,
+            module_conditions=_module_conditions(policy, metadata, tell))
+
+
+def _module_conditions(
+    policy: PolicyConfig, metadata: Metadata | None, tell: Callable[[str], None]
+) -> Sequence[Mapping[str, str]] | None:
+    """None where the module could not be read."""
+    from edged.admission.rules import module_conditions
+
+    if not policy.module_conditions:
+        return ()
+    if metadata is None:
+        return None
+    found = module_conditions.conditions_of(metadata.annotations)
+    if found.problem:
+        tell(f"policy {policy.name}: it is asked about everything: {found.problem}")
+    return found.conditions
 
 
 def metadata_of(policy: PolicyConfig, state_dir: str, tell: Callable[[str], None] = say) -> Any:

@@ -19,6 +19,7 @@ from edged.admission.audit.auditor import Auditor, asked_scan
 from edged.admission.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.host.policy import Group, Policy
 from edged.admission.rules.capabilities import Grants
+from edged.admission.rules.module_conditions import ModuleConditions
 from edged.admission.rules.review import AdmissionResponse
 from edged.errors import ConfigError
 from edged.kube.client import ApiError, NoAnswer
@@ -479,6 +480,24 @@ def test_what_match_conditions_leave_out_is_left_out():
     results = [event["report"]["results"] for event in world.events if "report" in event]
     assert results[0] == [] and [entry["result"] for entry in results[2]] == ["pass", "error"]
     assert results[2][1]["message"].startswith("match condition broken could not be evaluated: ")
+
+
+def test_a_modules_own_conditions_leave_out_the_same_objects():
+    not_p0 = {"name": "module.edged.dev/not-p0", "expression": "object.metadata.name != 'p0'"}
+    asked, everything = loaded("a"), loaded("b", module_conditions=False)
+    for policy in (asked, everything):
+        policy.found_conditions = ModuleConditions((not_p0,))
+    world = World(asked, everything)
+
+    async def main() -> Tally:  # a child answers: real time
+        return await world.auditor.scan(Scan(namespace="one", reports="none"), tell)
+
+    async def tell(event: dict[str, Any]) -> None:
+        world.events.append(event)
+
+    trio.run(main)
+    assert [name for policy, name in world.admission.asked if policy == "a"] == [f"p{n}" for n in range(1, 5)]
+    assert [name for policy, name in world.admission.asked if policy == "b"] == [f"p{n}" for n in range(5)]
 
 
 def test_a_child_that_ends_or_hangs_costs_one_answer(monkeypatch: pytest.MonkeyPatch):

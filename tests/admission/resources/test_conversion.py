@@ -49,6 +49,13 @@ def test_an_annotation_says_whether_a_policy_is_asked_again(annotations: Any, mu
     assert PolicyConfig(**convert(obj, None, Limits()).table).reinvocation_policy == expected
 
 
+@pytest.mark.parametrize(("value", "expected"), [(None, True), ("true", True), ("false", False)])
+def test_an_annotation_leaves_out_the_conditions_of_the_module(value: str | None, expected: bool) -> None:
+    obj = policy()
+    obj["metadata"]["annotations"] = {validation.MODULE_CONDITIONS: value} if value else {}
+    assert PolicyConfig(**convert(obj, None, Limits()).table).module_conditions is expected
+
+
 def test_a_cluster_policy_becomes_a_policy() -> None:
     obj = policy(
         mutating=True, mode="monitor", settings={"a": 1}, message="m", failurePolicy="Ignore", matchPolicy="Exact",

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from edged.admission.resources.validation import REINVOCATION, RESERVED, expressions, validate, warnings
+from edged.admission.resources.validation import (
+    MODULE_CONDITIONS,
+    REINVOCATION,
+    RESERVED,
+    expressions,
+    validate,
+    warnings,
+)
 from tests.admission.resources.objects import MODULE, PODS, group, namespaced, policy, resource, server
 
 
@@ -60,6 +67,21 @@ def test_policies(spec: dict[str, Any], expected: str) -> None:
 def test_the_annotation_about_reinvocation(obj: dict[str, Any], value: str, expected: list[str]) -> None:
     obj["metadata"]["annotations"] = {REINVOCATION: value}
     assert said(obj) == [f"metadata.annotations[{REINVOCATION}]: {each}" for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("obj", "value", "expected"),
+    [
+        (policy(), "false", []),
+        (namespaced(), "true", []),
+        (group(), "false", []),
+        (policy(), "no", ['Unsupported value: \'no\': supported values: "true", "false"']),
+        (group(), "true", ["Forbidden: a group is asked without the conditions of its members' modules"]),
+    ],
+)
+def test_the_annotation_about_conditions_of_modules(obj: dict[str, Any], value: str, expected: list[str]) -> None:
+    obj["metadata"]["annotations"] = {MODULE_CONDITIONS: value}
+    assert said(obj) == [f"metadata.annotations[{MODULE_CONDITIONS}]: {each}" for each in expected]
 
 
 def test_too_many_conditions() -> None:

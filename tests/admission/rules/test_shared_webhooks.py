@@ -41,8 +41,9 @@ def test_policies_that_are_asked_in_the_same_way_share_one_webhook_whatever_else
 @pytest.mark.parametrize("change", [
     {"failure_policy": "Ignore"}, {"monitor": True}, {"match_policy": "Exact"}, {"side_effects": "NoneOnDryRun"},
     {"namespace_selector": {"matchLabels": {"a": "b"}}}, {"object_selector": {"matchLabels": {"a": "b"}}},
-    {"match_conditions": ({"name": "c", "expression": "true"},)}, {"webhook_timeout_s": 5}, {"namespace": "team"},
-    {"hook_name": "a.kubewarden.admission"},
+    {"match_conditions": ({"name": "c", "expression": "true"},)},
+    {"module_conditions": ({"name": "module.edged.dev/c", "expression": "true"},)}, {"webhook_timeout_s": 5},
+    {"namespace": "team"}, {"hook_name": "a.kubewarden.admission"},
 ])  # fmt: skip
 def test_all_but_the_rules_has_to_be_equal(change: dict[str, Any]) -> None:
     assert key(replace(SPEC, **change)) != key(SPEC)

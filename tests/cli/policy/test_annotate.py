@@ -38,6 +38,25 @@ def test_annotate_replaces_the_section_and_finds_the_protocol_version(policy: Po
     assert policy("run", "-r", write(tmp_path / "pod.json", PRIVILEGED), out)[0] == 1
 
 
+@pytest.mark.parametrize("form", ["list", "text"])
+def test_annotate_writes_match_conditions_as_json(policy: Policy, tmp_path: Path, form: str):
+    conditions = [{"name": "new", "expression": "request.operation == 'CREATE'"}]
+    written = conditions if form == "list" else yaml.safe_dump(conditions)
+    metadata = {**PLAIN, "annotations": {"io.edged.match-conditions": written}}
+    path, out = write(tmp_path / "metadata.yml", yaml.safe_dump(metadata)), tmp_path / "out.wasm"
+    assert policy("annotate", "-m", path, "-o", out, sample("pod-privileged"))[0] == 0
+    assert json.loads(section(out)["annotations"]["io.edged.match-conditions"]) == conditions
+
+
+def test_annotate_refuses_conditions_that_would_be_left_out(policy: Policy, tmp_path: Path):
+    wrong = {"name": "new", "expression": "request.operation = 'CREATE'"}
+    metadata = {**PLAIN, "annotations": {"io.edged.match-conditions": [wrong]}}
+    path, out = write(tmp_path / "metadata.yml", yaml.safe_dump(metadata)), tmp_path / "out.wasm"
+    code, _, err = policy("annotate", "-m", path, "-o", out, sample("pod-privileged"))
+    assert code == 2 and not out.exists()
+    assert f"{path}: annotations.io.edged.match-conditions: condition new does not compile: Syntax error" in err
+
+
 def test_annotate_warns_of_capabilities_that_are_not_declared(policy: Policy, tmp_path: Path):
     metadata = write(tmp_path / "metadata.yml", yaml.safe_dump({**PLAIN, "hostCapabilities": ["oci/*"]}))
     code, _, err = policy("annotate", "-m", metadata, "-o", tmp_path / "o.wasm", sample("namespace-quota-hint"))

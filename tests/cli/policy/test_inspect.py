@@ -39,6 +39,28 @@ def test_inspect_says_why_a_module_cannot_be_loaded(policy: Policy, tmp_path: Pa
     assert last.startswith("edged can load it:    no: ") and said in last
 
 
+def with_conditions(tmp_path: Path, written: str) -> str:
+    said = {**PLAIN, "protocolVersion": "v1", "annotations": {"io.edged.match-conditions": written}}
+    module = binary.replace_custom_section(fault("reply-not-json"), METADATA_SECTION, json.dumps(said).encode())
+    return write(tmp_path / "m.wasm", module)
+
+
+def test_inspect_shows_which_requests_a_module_is_asked_about(policy: Policy, tmp_path: Path):
+    condition = {"name": "deletions", "expression": "request.operation == 'DELETE'"}
+    module = with_conditions(tmp_path, json.dumps([condition]))
+    _, out, _ = policy("inspect", module)
+    assert "asked only where:\n  deletions: request.operation == 'DELETE'\n" in out
+    assert "io.edged.match-conditions" not in out
+    found = json.loads(policy("inspect", module, "-o", "json")[1])
+    assert found["matchConditions"] == [condition] and found["warnings"] == []
+
+
+def test_inspect_warns_of_conditions_that_are_left_out(policy: Policy, tmp_path: Path):
+    code, out, _ = policy("inspect", with_conditions(tmp_path, "- {name: a, expression: object.spec}"))
+    assert code == 0 and "asked only where" not in out
+    assert "condition a does not compile: must evaluate to bool" in out and "asked about everything" in out
+
+
 def test_what_a_module_says_does_not_steer_the_terminal(policy: Policy, tmp_path: Path):
     said = {**PLAIN, "protocolVersion": "v1", "annotations": {"io.kubewarden.policy.title": "\x1b[2J"}}
     module = binary.replace_custom_section(fault("reply-not-json"), METADATA_SECTION, json.dumps(said).encode())

@@ -16,7 +16,7 @@ from edged.errors import ConfigError
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
 from tests.cli.policy.metadata import PLAIN, RULE
-from tests.cli.policy.support import POD, PRIVILEGED, Policy, sample, write
+from tests.cli.policy.support import POD, PRIVILEGED, Policy, fault, sample, write
 
 
 def test_requests_for_all_operations(policy: Policy, tmp_path: Path):
@@ -147,3 +147,14 @@ def test_artifacthub_packages_need_no_more_than_kwctl_wants():
     annotations["com.github.release.tag"] = "t/v1"
     tagged = artifacthub(metadata, None, "m.yml", None, time.gmtime(0))
     assert tagged["links"][0]["url"] == f"{release}/t%2Fv1/policy.wasm"
+
+
+@pytest.mark.parametrize(("what", "otherwise"), [("toml", "module_conditions = false"),
+                                                 ("manifest", 'edged.dev/module-conditions: "false"')])  # fmt: skip
+def test_scaffold_tells_what_a_module_is_not_asked_about(policy: Policy, tmp_path: Path, what: str, otherwise: str):
+    conditions = [{"name": "new", "expression": "request.operation == 'CREATE'"}]
+    said = {**PLAIN, "protocolVersion": "v1", "annotations": {"io.edged.match-conditions": json.dumps(conditions)}}
+    module = binary.replace_custom_section(fault("reply-not-json"), METADATA_SECTION, json.dumps(said).encode())
+    code, _, err = policy("scaffold", what, write(tmp_path / "m.wasm", module))
+    assert code == 0
+    assert "only where its condition new holds: request.operation == 'CREATE'; " in err and otherwise in err

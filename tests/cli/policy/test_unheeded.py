@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
-from edged.admission.resources.validation import REINVOCATION
+from edged.admission.resources.validation import MODULE_CONDITIONS, REINVOCATION
 from edged.cli.policy import unheeded
 
 RULE = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
@@ -42,8 +42,13 @@ def test_policies_of_the_configuration_file(policy: PolicyConfig | GroupConfig):
 def test_whether_a_policy_is_asked_again():
     again = PolicyConfig(name="a", module="file:///m", allowed_to_mutate=True, reinvocation_policy="IfNeeded")
     assert unheeded.of_config(again) == ["reinvocation_policy"]
+    assert unheeded.of_config(PolicyConfig(name="a", module="file:///m", module_conditions=False)) == [
+        "module_conditions"
+    ]
     obj = {"metadata": {"annotations": {REINVOCATION: "IfNeeded"}}, "spec": {"mutating": True, "rules": [RULE]}}
     assert unheeded.of_object(obj) == ["rules", REINVOCATION]
+    without = {"metadata": {"annotations": {MODULE_CONDITIONS: "false"}}, "spec": {}}
+    assert unheeded.of_object(without) == [MODULE_CONDITIONS]
     never = {"metadata": {"annotations": {REINVOCATION: "Never"}}, "spec": {}}
     assert unheeded.of_object(never) == unheeded.of_object({"metadata": 5, "spec": {}}) == []
 
