@@ -15,14 +15,16 @@ from typing import Any
 
 import orjson
 
-from tests.bench.support import BenchError, require_wrk, say
+from tests.bench.support import BenchError, compile_edged, require_wrk, say
 from tests.cluster.build import BuildError
 
 SECTIONS = (
-    "commands", "yaml_reading", "guesthost", "admission", "rego", "large", "fleet",
-    "cycles", "scheduling", "cluster", "added", "audit",
+    "commands", "yaml_reading", "guesthost", "memory", "admission", "rego", "policy_server_reviews", "large", "fleet",
+    "cycles", "scheduling", "upstream_guest", "cluster", "added", "whole", "audit",
 )  # fmt: skip
-WITHOUT_WRK = {"commands", "yaml_reading", "guesthost", "large", "cycles", "scheduling"}
+WITHOUT_WRK = {
+    "commands", "yaml_reading", "guesthost", "memory", "large", "cycles", "scheduling", "upstream_guest", "whole"
+}  # fmt: skip
 
 
 def main() -> int:
@@ -37,6 +39,7 @@ def main() -> int:
     try:
         if set(sections) - WITHOUT_WRK:
             require_wrk()
+        compile_edged(sys.executable)
         result = measure(sections, quick=options.quick)
     except (BenchError, BuildError) as error:
         print(error, file=sys.stderr)

@@ -43,7 +43,7 @@ def many(folder: Path, paths: list[Path], quick: bool) -> dict[str, Any]:
         with Edged(folder, config):
             pass  # compiles what is not in the cache
         with Edged(folder, config) as edged:
-            use_all(edged, count)
+            use_all(edged.url, count)
             rss[count], _ = edged.memory()
             ready_s = edged.ready_s
             reload_s = [reload(edged, config, number) for number in range(1 if quick else 3)] if count == MANY else []

@@ -13,12 +13,11 @@ import orjson
 
 from edged.cli.demo.stage import free_port
 from tests.bench.peers import absence, find
-from tests.bench.support import BenchError, memory_mib
+from tests.bench.support import READY_WITHIN_S, BenchError, memory_mib
 from tests.cluster.certificates import Certificates
 from tests.cluster.process import Process, StartError
 
 NAME = "policy-server"
-READY_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
