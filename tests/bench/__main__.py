@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import sys
+import time
 from typing import Any
 
 import orjson
@@ -19,8 +20,8 @@ from tests.bench.support import BenchError, compile_edged, require_wrk, say
 from tests.cluster.build import BuildError
 
 SECTIONS = (
-    "commands", "yaml_reading", "guesthost", "memory", "admission", "rego", "policy_server_reviews", "large", "fleet",
-    "cycles", "scheduling", "upstream_guest", "cluster", "added", "whole", "audit",
+    "commands", "yaml_reading", "guesthost", "memory", "admission", "heavy_init", "rego", "policy_server_reviews",
+    "large", "fleet", "cycles", "scheduling", "upstream_guest", "cluster", "added", "whole", "audit",
 )  # fmt: skip
 WITHOUT_WRK = {
     "commands", "yaml_reading", "guesthost", "memory", "large", "cycles", "scheduling", "upstream_guest", "whole"
@@ -55,8 +56,9 @@ def measure(sections: list[str], *, quick: bool) -> dict[str, Any]:
         load = os.getloadavg()[0]
         say(f"{section}: load average {load:.2f}")
         result[f"{section}_load_before"] = round(load, 2)
+        begun = time.monotonic()
         figures = importlib.import_module(f"tests.bench.{section}").run(quick=quick)
-        say(f"{section}: {orjson.dumps(figures).decode()}")
+        say(f"{section}, {time.monotonic() - begun:.0f} s: {orjson.dumps(figures).decode()}")
         result |= figures
     return result
 

@@ -26,7 +26,7 @@ from tests.bench.support import ROOT, BenchError, Edged, cpu_s, say
 from tests.cluster.api import Api
 from tests.cluster.cluster import Cluster
 
-ROUNDS, SECONDS, MANY = 5, 2, 10
+ROUNDS, SECONDS, MANY = 3, 2, 10
 REGO = ROOT / "modules" / "admission" / "required-labels" / "required-labels.wasm"
 REGO_SETTINGS = {"labels": [{"key": "app"}]}
 PRIVILEGED = f"!({creations.NOT_PRIVILEGED})"

@@ -22,7 +22,7 @@ from tests.bench.support import ROOT, BenchError, Edged, Load, median, pod_revie
 from tests.cluster.cluster import Cluster
 
 PODS = 1000
-ROUNDS, SECONDS = 7, 5
+ROUNDS, SECONDS = 3, 5
 PODS_PATH = "/api/v1/namespaces/default/pods"
 CRDS = ROOT / "config" / "crds" / "reports" / "policyreports.yaml"
 RULES = 'rules = [{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }]'

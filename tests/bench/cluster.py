@@ -31,7 +31,7 @@ from tests.bench.support import BenchError, Edged, Load, median, pod_review, say
 from tests.cluster.api import Api
 from tests.cluster.cluster import Cluster
 
-ROUNDS, SECONDS = 7, 2
+ROUNDS, SECONDS, BESIDE_ROUNDS = 3, 2, 2
 RELISTED = 3000
 RELIST_ATTEMPTS = 4
 OUTAGE_S = 5.0
@@ -58,7 +58,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
     policy = generate(1)[0]
     with tempfile.TemporaryDirectory(prefix="edged-bench-") as name:
         folder = Path(name)
-        return added(folder, policy, 2 if quick else ROUNDS) | beside(folder, policy, 1 if quick else 3)
+        return added(folder, policy, 2 if quick else ROUNDS) | beside(folder, policy, 1 if quick else BESIDE_ROUNDS)
 
 
 # --- what admission adds

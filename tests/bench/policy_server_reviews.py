@@ -18,8 +18,8 @@ from tests.bench.policy_server import Policy, PolicyServer
 from tests.bench.support import BenchError, Edged, Load, cpu_s, median, pod_review, say
 from tests.cluster.certificates import write_certificates
 
-ROUNDS, SECONDS = 5, 2
-STARTS = 2
+ROUNDS, SECONDS = 3, 2
+STARTS = 1
 LABELS = 'settings = { labels = [{ key = "app" }] }'
 PATHS = {"wapc": "p0", "rego": "rego"}
 WHAT = (("cpu", "cpu_ms", 1), ("p50", "p50_ms", 1), ("p99", "p99_ms", 1), ("rate", "per_s", 8))

@@ -23,7 +23,7 @@ from tests.cluster.cluster import Cluster
 
 SCHEDULER = "kube-scheduler-with-wasm"
 GUEST = "nodenumber.wasm"
-ROUNDS = 3
+ROUNDS = 2
 
 
 def run(*, quick: bool = False) -> dict[str, Any]:
