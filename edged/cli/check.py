@@ -82,10 +82,7 @@ def _show(config: Config, registered: Generated | None, output: str, summary: st
 
 def selectors(registered: Generated) -> str:
     """As comments: which requests the API server sends to each policy, with edged's own exemptions."""
-    from edged.admission.rules import webhooks
-
-    hooks = [hook for obj in registered.objects.values() for hook in obj["webhooks"]]
-    shown = [loads(dumps(webhooks.describe(hook))) for hook in hooks]
+    shown = loads(dumps(registered.describe()))
     text = "\nWhich requests the API server sends to edged, with edged's own exemptions:\n"
     text += yaml_text.dumps(shown) if shown else "nothing\n"
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())

@@ -7,7 +7,7 @@ that the daemon makes with static registration (admission/endpoint/trials.py), w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edged import config as configuration
 from edged.admission.config import AdmissionConfig, GroupConfig, PolicyConfig
@@ -94,7 +94,7 @@ async def _ask(config: Config, admission: AdmissionConfig) -> tuple[dict[str, st
     from edged.cli.webhook import registrations
     from edged.kube.kubeconfig import open_client
 
-    target = registrations.target_of(config, admission)
+    target = replace(registrations.target_of(config, admission), is_sharing=False)  # each is asked about alone
     specs = [spec for spec in registrations.specs_of(config, admission, lambda text: None) if not spec.path]
     objects = webhook_objects.generate(specs, target, static=True).objects
     try:

@@ -8,8 +8,8 @@ ping-pong of writes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import trio
 
@@ -17,7 +17,9 @@ from edged.admission.endpoint import api_servers
 from edged.admission.endpoint.former_objects import FormerObjects, path_of
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
+from edged.admission.endpoint.split_webhooks import ROUNDS
 from edged.admission.rules import webhook_objects, webhooks
+from edged.admission.rules.webhook_objects import Generated
 from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
 from edged.errors import PeerError
 from edged.kube.values import shapes
@@ -31,14 +33,12 @@ CORRECTIONS_WITHIN_S = 60.0
 CONTESTED_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The last write of one object: the webhooks that should be in it, what was sent, and which policies (with reasons)
-    the API server refused."""
+class WebhooksRefused(PeerError):
+    """The API server does not take an object. `webhooks`: by name, those that are the reason."""
 
-    desired: list[Webhook]
-    sent: WebhookConfiguration
-    refused: dict[str, str]
+    def __init__(self, message: str, webhooks: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.webhooks = webhooks
 
 
 class DynamicRegistration(Polling):
@@ -58,10 +58,9 @@ class DynamicRegistration(Polling):
     ) -> None:
         super().__init__(target, report, log, memory)
         self._client = client
-        self._written: dict[str, Written] = {}  # by kind
+        self._written: dict[str, list[Webhook]] = {}  # by kind: the last write
         self._corrections: list[float] = []
         self._contested_until = -math.inf
-        self._dropped: dict[str, str] = {}
         former = [name for name in self._objects_before if name != target.name]
         self._former = FormerObjects(former, target.owner, client)
 
@@ -78,25 +77,28 @@ class DynamicRegistration(Polling):
         there = [*former, *(obj for obj in live.values() if obj is not None)]
         self._found(there)
         update = self.revision
-        generated = self._generated(there)
-        revision = await self._offer(generated.objects.values(), self.target.ca_bundle)
-        self._dropped = {}
-        contested = False
-        for kind, obj in generated.objects.items():
-            contested |= not await self._settle_object(kind, obj, live[kind])
-        problems = {**generated.problems, **self._dropped}
+        for is_last in (*[False] * (ROUNDS - 1), True):
+            generated = self._generated(there)
+            revision = await self._offer(generated, self.target.ca_bundle)
+            try:
+                contested = [kind for kind in webhooks.PLURALS if not await self._settle_object(kind, generated, live)]
+                break
+            except WebhooksRefused as error:
+                if not self._splits.learn(generated, error.webhooks, trio.current_time()) or is_last:
+                    raise
+        problems = generated.problems
         if contested:
             message = "something keeps changing our webhook objects; their managedFields name it"
-            self._say(State(self.mode, "contested", message, self.state.policies, problems))
+            self._say(replace(self.state, phase="contested", message=message, problems=problems))
             return
         self._settled(update)
         self._went_by(revision, update)
-        names = tuple(generated.policies)
-        if await self._former.retire(former, trio.current_time()) and self._memory is not None:
-            self._memory.objects = self._object_names()
-            await self._memory.remember(self._revisions.relied_on(trio.current_time()))
-        self._say(State(self.mode, "registered", self._former.problem,
-                        tuple(name for name in names if name not in self._dropped), problems))
+        if await self._former.retire(former, trio.current_time()):
+            await self._remember()
+        policies = tuple(generated.policies)
+        self._say(State(
+            self.mode, "registered", self._former.problem, policies, problems, webhooks=generated.called
+        ))  # fmt: skip
 
     async def prepare(self) -> list[str]:
         """Create the objects without webhooks where they are absent, so that the daemon itself needs no
@@ -125,47 +127,41 @@ class DynamicRegistration(Polling):
             removed.append(kind)
         return removed
 
-    async def _settle_object(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> bool:
-        """False when it is wrong but must stay so, because correcting it has become a fight."""
-        if live is None:
-            return not desired["webhooks"] or await self._write(kind, desired, None)
-        written = self._written.get(kind)
-        if written is not None and written.desired == desired["webhooks"]:
-            self._dropped.update(written.refused)
-            right = not webhooks.drifted(live, written.sent)
-        else:
-            right = not webhooks.drifted(live, desired)
-        return right or await self._write(kind, desired, live)
-
-    async def _write(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> bool:
+    async def _settle_object(
+        self, kind: str, generated: Generated, live: dict[str, WebhookConfiguration | None]
+    ) -> bool:
+        """False when it is wrong but must stay so, because correcting it has become a fight. Raises WebhooksRefused:
+        one webhook that the API server does not take must not keep the others out."""
+        desired, there = generated.objects[kind], live[kind]
+        is_right = not desired["webhooks"] if there is None else not webhooks.drifted(there, desired)
+        if is_right:
+            return True
         if not self._may_write(kind, desired):
             return False
-        sent, names = desired, {}
         try:
-            await self._put(kind, sent, live)
+            live[kind] = await self._put(kind, desired, there)
         except PeerError as error:
             refused = webhooks.refused_webhooks(getattr(error, "body", None) or {})
             if getattr(error, "code", 0) != 422 or not refused:
                 raise _explained(error) from error
-            # One webhook that the API server does not take must not keep the others out.
-            names = {webhooks.policy_of(desired["webhooks"][i]): text for i, text in refused.items()}
-            sent = webhooks.without_webhooks(desired, refused)
-            await self._put(kind, sent, live)
-        self._dropped.update(names)
-        self._written[kind] = Written(desired["webhooks"], sent, names)
+            names = [hook["name"] for hook in desired["webhooks"]]
+            found = {names[index]: text for index, text in refused.items() if index < len(names)}
+            raise WebhooksRefused(str(error), found) from error
+        self._written[kind] = desired["webhooks"]
         return True
 
-    async def _put(self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None) -> None:
+    async def _put(
+        self, kind: str, desired: WebhookConfiguration, live: WebhookConfiguration | None
+    ) -> WebhookConfiguration:
         if live is None:
-            await self._client.request("POST", path_of(kind), body=desired)
-        else:
-            path = path_of(kind, desired["metadata"]["name"])
-            await self._client.request("PUT", path, body=webhooks.merged(live, desired))
+            return await self._client.request("POST", path_of(kind), body=desired)
+        path = path_of(kind, desired["metadata"]["name"])
+        return await self._client.request("PUT", path, body=webhooks.merged(live, desired))
 
     def _may_write(self, kind: str, desired: WebhookConfiguration) -> bool:
         """Count corrections of what we wrote ourselves; writes of something new are always allowed."""
         written, now = self._written.get(kind), trio.current_time()
-        if written is None or written.desired != desired["webhooks"]:
+        if written != desired["webhooks"]:
             return True
         if now < self._contested_until:
             return False

@@ -13,6 +13,7 @@ true now, for status and readiness.
 from __future__ import annotations
 
 import base64
+import math
 import re
 import time
 from abc import ABC, abstractmethod
@@ -23,14 +24,18 @@ from typing import Protocol
 
 import trio
 
+from edged.admission.endpoint.memberships import Memberships
 from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.revisions import Key, Revisions
+from edged.admission.endpoint.split_webhooks import Splits
 from edged.admission.rules.kept_webhooks import keeping
+from edged.admission.rules.shared_webhooks import hook_name, key_in
 from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhook_objects import Generated, generate
 from edged.admission.rules.webhooks import (
     RESOURCE_SUFFIX,
     WEBHOOK_SUFFIX,
+    Rules,
     Target,
     WebhookConfiguration,
     WebhookSpec,
@@ -42,6 +47,9 @@ from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 POLL_S = 10.0
+CALLED_S = 1.0
+"""How long whom a shared webhook calls is remembered: what is relied on ends with time."""
+MOST_CALLED = 1024
 RETRY_MAX_S = 60.0
 CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----\s*[A-Za-z0-9+/=][A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
 """With base64 inside. Nothing else is taken from a live object, whose bundle may hold anything."""
@@ -72,8 +80,9 @@ class Refused(EdgedError):
 @dataclass(frozen=True, slots=True)
 class State:
     """`phase`: off, pending, registered, refused, contested, failing. `policies`: what the API server calls now, as far
-    as is known. `problems`: policy -> why it is not registered. `waiting` (static): policy -> why it is not known to be
-    called, though it is written. `settled_at`: when the API server has surely noticed (static; trio's clock)."""
+    as is known; `webhooks`: by which webhook. `problems`: policy -> why it is not registered. `waiting` (static):
+    policy -> why it is not known to be called, though it is written. `settled_at`: when the API server has surely
+    noticed (static; trio's clock)."""
 
     mode: str
     phase: str = "pending"
@@ -82,6 +91,7 @@ class State:
     problems: Mapping[str, str] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
     settled_at: float | None = None
+    webhooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
 
 class Registration(ABC):
@@ -107,9 +117,15 @@ class Registration(ABC):
         self._is_whole = False
         self._wanted: frozenset[str] = frozenset()
         self._revisions = Revisions(self.grace_s)
+        self._memberships = Memberships()
+        self._splits = Splits()
+        self._joined: Generated | None = None
+        self._called: dict[str, tuple[WebhookSpec, ...] | None] = {}  # what `members` says, until something changes
+        self._called_until = -math.inf
         self._is_compared = False
         if memory is not None and (remembered := [key for key in memory.recall() if _is_usable(key)]):
             self._revisions.offer(remembered)
+            self._memberships.recall(remembered, memory.policies)
         self._objects_before = memory.objects if memory is not None else ()
         self._changed = trio.Event()
         self.revision = 0
@@ -143,6 +159,8 @@ class Registration(ABC):
         self._specs = tuple(specs)
         self._is_whole = is_whole
         self._wanted = frozenset(spec.name for spec in specs)
+        self._joined = None
+        self._called = {}
         self.revision += 1
         self._wake()
 
@@ -162,6 +180,39 @@ class Registration(ABC):
         now = trio.current_time()
         return any(self._revisions.is_relied_on(f"{name}.{suffix}", now) for suffix in suffixes)
 
+    def members(self, key: str) -> tuple[WebhookSpec, ...] | None:
+        """Whom the shared webhook with that key calls, in the order of the last update; None where there is no such
+        webhook as far as is known. Besides those that are to be in it, it calls whom the API server may believe to be
+        in it: policies that were, by the rules that they had there. Of those that are gone nobody is left, and until an
+        update is whole, custom resources are not known to be gone."""
+        now = trio.current_time()
+        if self._specs is None:
+            return None
+        if key not in self._called or self._called_until <= now:
+            if self._called_until <= now or len(self._called) > MOST_CALLED:
+                self._called, self._called_until = {}, now + CALLED_S
+            self._called[key] = self._members(key, now)
+        return self._called[key]
+
+    def _members(self, key: str, now: float) -> tuple[WebhookSpec, ...] | None:
+        hook = hook_name(key)
+        if self._joined is None:
+            self._joined = generate(self._known_specs(), self.target)
+        joined = {spec.name for spec in self._joined.members.get(hook, ())}
+        relied_on = self._memberships.of(hook, lambda each: self._revisions.is_relied_on(each, now))
+        if not joined and not relied_on:
+            return None
+        found = []
+        for spec in self._known_specs():
+            former = relied_on.pop(spec.name, None)
+            if spec.name in joined and (former is not None or spec.name not in self.state.problems):
+                found.append(spec)
+            elif former is not None:
+                found.append(replace(spec, rules=_all_rules(former)))
+        if not self._is_whole:
+            found += [specs[-1] for _, specs in sorted(relied_on.items()) if not _is_of_the_file(specs)]
+        return tuple(found)
+
     @abstractmethod
     async def run(self) -> None:
         """Register and keep it right, for ever."""
@@ -173,9 +224,16 @@ class Registration(ABC):
     # --- for the ways themselves
     def _generated(self, live: Sequence[WebhookConfiguration], *, static: bool = False) -> Generated:
         """What is to be registered, where `live` is."""
-        target = self._effective_target()
-        generated = generate(recall(self._specs or (), live), target, static=static)
+        target, now = self._effective_target(), trio.current_time()
+        known = self._memberships.filled(recall(self._specs or (), live), self._revisions.relied_on(now))
+        specs, refused = self._splits.applied(known, now)
+        generated = generate(specs, target, static=static)
+        generated.problems.update(refused)
         return generated if self._is_whole else keeping(generated, live, target)
+
+    def _known_specs(self) -> list[WebhookSpec]:
+        """The policies, with the rules that they were last registered with where those are not known now."""
+        return self._memberships.filled(self._specs or (), self._revisions.relied_on(trio.current_time()))
 
     def _found(self, live: Iterable[WebhookConfiguration]) -> None:
         """These objects are there, so the API server may go by them, whoever wrote them: a former life, for one, whose
@@ -188,16 +246,28 @@ class Registration(ABC):
         elif any(isinstance(key, str) and not self._revisions.is_relied_on(key, now) for key in there):
             self._revisions.offer(there)
 
-    async def _offer(self, desired: Iterable[WebhookConfiguration], ca_bundle: bytes) -> int:
+    async def _offer(self, desired: Generated, ca_bundle: bytes) -> int:
         """The API server may go by these from now on, besides what it went by; the number of that revision. Call it
         before writing: a write that fails may have been done. `ca_bundle`: the one that they were made with, without
         those of former lives. That of the target may be a later one."""
-        names = [hook["name"] for obj in desired for hook in obj["webhooks"]]
-        revision = self._revisions.offer([*names, *_certificates(ca_bundle)])
+        names = [hook["name"] for obj in desired.objects.values() for hook in obj["webhooks"]]
+        shared = [name for name in names if key_in(name)]
+        members = self._memberships.keys({name: desired.members.get(name, ()) for name in shared})
+        if not self._is_whole:  # what is kept of them has its members still
+            members += [key for name in shared for key in self._memberships.keys_of(name)]
+        revision = self._revisions.offer([*names, *members, *_certificates(ca_bundle)])
+        self._called = {}
+        await self._remember()
+        return revision
+
+    async def _remember(self) -> None:
+        """For the next life, as far as there is a memory."""
+        relied_on = self._revisions.relied_on(trio.current_time())
+        self._memberships.keep(relied_on)
         if self._memory is not None:
             self._memory.objects = self._object_names()
-            await self._memory.remember(self._revisions.relied_on(trio.current_time()))
-        return revision
+            self._memory.policies = self._memberships.encoded()
+            await self._memory.remember(relied_on)
 
     def _object_names(self) -> tuple[str, ...]:
         """Names of the webhook configurations that there may be. Most ways write none, and take away none of a former
@@ -228,6 +298,7 @@ class Registration(ABC):
     def _say(self, state: State) -> None:
         changed = state != self.state
         self.state = state
+        self._called = {}
         if changed:
             self._report(state)
 
@@ -263,6 +334,17 @@ class Polling(Registration):
 def _pause_s(failures: int) -> float:
     """How long to wait after so many failures in a row."""
     return min(2.0 ** min(failures - 1, 16), RETRY_MAX_S)
+
+
+def _all_rules(specs: Sequence[WebhookSpec]) -> Rules | None:
+    """None: of one of them the rules are not known, so it is asked about everything."""
+    rules = [spec.rules for spec in specs]
+    return None if None in rules else [rule for each in rules for rule in each or ()]
+
+
+def _is_of_the_file(specs: Sequence[WebhookSpec]) -> bool:
+    """As far as is known: of what cannot be read it may not be."""
+    return all(spec.rules is not None and not spec.hook_name for spec in specs)
 
 
 def _keys_of(obj: WebhookConfiguration) -> list[Key]:

@@ -3,7 +3,7 @@ answering for the policies of its former life, and trusts the CAs of that. Used 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edged.admission.endpoint.revisions import Key
@@ -14,17 +14,21 @@ from edged.telemetry.logs import Logger
 from edged.toml.reader import is_dns_subdomain
 
 FILE_NAME = "registration.json"
+MOST_BYTES = 4 << 20
+"""Of the registrations of policies. All webhooks together have less."""
 
 
 class RegistrationMemory:
-    """STATE_DIR/registration.json: names of webhooks, and certificates of CAs. Without it a restart forgets; nothing
-    else depends on it."""
+    """STATE_DIR/registration.json: names of webhooks and their members, certificates of CAs, and how policies that
+    share webhooks were registered. Without it a restart forgets; nothing else depends on it."""
 
     def __init__(self, state_dir: Path, log: Logger) -> None:
         self._file = RememberedFile(state_dir / FILE_NAME, log, "the registration is")
         self._log = log
         self.objects: tuple[str, ...] = ()
         """Names of the webhook configurations that there may be: after `recall` those of a former life."""
+        self.policies: Mapping[str, object] = {}
+        """Registrations of policies that share webhooks, as memberships.py encodes them."""
 
     def recall(self) -> list[Key]:
         """What was remembered last; [] where there is nothing that can be used."""
@@ -36,6 +40,8 @@ class RegistrationMemory:
             keys += [text.encode("ascii") for text in certificates if isinstance(text, str)]
             objects = content.get("objects", [OBJECT_NAME])  # earlier versions had that one
             self.objects = tuple(name for name in objects if isinstance(name, str) and is_dns_subdomain(name))
+            policies = content.get("policies")
+            self.policies = policies if isinstance(policies, dict) else {}
         except FileNotFoundError:
             return []
         except (OSError, JsonError, KeyError, TypeError, UnicodeEncodeError) as error:
@@ -47,16 +53,23 @@ class RegistrationMemory:
     async def remember(self, keys: Iterable[Key]) -> None:
         """Write the file, with `objects`, if that changes it."""
         try:
-            data = encoded(keys, self.objects)
+            data = encoded(keys, self.objects, self.policies)
         except ValueError as error:  # what cannot be written as JSON must not keep anybody from registering
             self._file.failed(error)
             return
         await self._file.write(data)
 
 
-def encoded(keys: Iterable[Key], objects: Iterable[str] = ()) -> bytes:
-    """The file's content."""
+def encoded(keys: Iterable[Key], objects: Iterable[str] = (), policies: Mapping[str, object] | None = None) -> bytes:
+    """The file's content. Of registrations more than MOST_BYTES are not kept: what was added first goes first."""
+    kept: dict[str, object] = {}
+    size = 0
+    for name, policy in reversed((policies or {}).items()):
+        size += len(dumps(policy))
+        if size > MOST_BYTES:
+            break
+        kept[name] = policy
     keys = list(keys)
     hooks = sorted(key for key in keys if isinstance(key, str))
     certificates = [key.decode("ascii") for key in keys if isinstance(key, bytes)]
-    return dumps({"webhooks": hooks, "certificates": certificates, "objects": list(objects)})
+    return dumps({"webhooks": hooks, "certificates": certificates, "objects": list(objects), "policies": kept})

@@ -1,8 +1,9 @@
 """Reviews by several policies at once: `/shared/KEY`, the path of a webhook that policies share.
 
-The body is read once. Members that the request does not concern, and those that are not served any more, say nothing.
-All others are asked together, until four fifths of the time that the API server waits: so a member that has no answer
-then is that member's failure, and the verdicts of the others arrive.
+The body is read once. Members that the request does not concern say nothing. One that is not there, because after a
+restart it is not known yet which custom resources there are, refuses, unless its failurePolicy is Ignore. All others
+are asked together, until four fifths of the time that the API server waits: so a member that has no answer then is that
+member's failure, and the verdicts of the others arrive.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from edged.admission.endpoint.review_requests import (
 )
 from edged.admission.host.admission import PATIENCE_S, Admission
 from edged.admission.host.asked_together import ask_together
-from edged.admission.host.policy import Group, Policy
+from edged.admission.rules import verdict
 from edged.admission.rules.concerns import concerns, subject_of
-from edged.admission.rules.review import AdmissionRequest, BadReview, parse_review, review_body
+from edged.admission.rules.review import BadReview, parse_review, review_body
 from edged.admission.rules.shared_answer import join
 from edged.admission.rules.webhooks import WebhookSpec
 from edged.http.connection import Handler
@@ -37,6 +38,8 @@ from edged.telemetry.logs import Logger
 PATH = "/shared/"
 SHARE = 0.8
 """Of the time that the API server waits, what members have for their answers."""
+
+NOT_THERE = "this policy is not loaded yet"
 
 Members = Callable[[str], Sequence[WebhookSpec] | None]
 """Of the webhook with a key, in the order in which they answer, as webhooks.problem takes them. None: there is no such
@@ -92,14 +95,15 @@ class SharedReviews:
         arrived = request.arrived or trio.current_time()
         review.answer_by = arrived + self.patience(request)
         until = arrived + answer_within(request.query, self._timeout_s)
-        asked = self._concerned(members, review)
-        answers = await ask_together(self._admission, asked, review, until)
+        subject, served = subject_of(review), self._admission.policies
+        asked = [spec for spec in members if concerns(spec, subject, include_system=self._include_system)]
+        policies = [served[spec.name] for spec in asked if spec.name in served]
+        answers = await ask_together(self._admission, policies, review, until)
+        answers += [(spec.name, verdict.plain_rejection(review.uid, 500, NOT_THERE))
+                    for spec in asked if spec.name not in served and not _may_be_left_out(spec)]
         return Response(200, review_body(join(review.uid, answers)))
 
-    def _concerned(self, members: Sequence[WebhookSpec], review: AdmissionRequest) -> list[Policy | Group]:
-        subject, served = subject_of(review), self._admission.policies
-        return [
-            served[spec.name]
-            for spec in members
-            if spec.name in served and concerns(spec, subject, include_system=self._include_system)
-        ]
+
+def _may_be_left_out(spec: WebhookSpec) -> bool:
+    """As the API server does with a webhook that fails."""
+    return spec.monitor or spec.failure_policy == "Ignore"

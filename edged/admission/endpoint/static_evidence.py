@@ -2,8 +2,9 @@
 
 A revision of a manifest is known by the hash of its folder. `wrote` tells what there is on disk, `heard` what the API
 server went by after `asking`, `went_wrong` why it could not be asked. Since it was asked, it may have gone on to
-whatever was on disk meanwhile. A policy is known to be in force if its webhook is as it should be in all of that; so
-what one policy waits for makes no other one wait.
+whatever was on disk meanwhile. A policy is known to be in force if in all of that its webhook is as it should be, but
+for other policies' rules, and has its rules. So what one policy waits for makes no other one wait, and a policy that
+asks for what its webhook has already waits for nothing.
 
 Used by static_registration.py.
 """
@@ -11,11 +12,13 @@ Used by static_registration.py.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from edged.admission.endpoint.manifest_metrics import Loaded
-from edged.admission.rules.webhooks import FOLDERS, policy_of
+from edged.admission.rules import exemptions
+from edged.admission.rules.webhooks import FOLDERS
 from edged.json_text import dumps
 
 MAX_CONTENTS = 16
@@ -26,8 +29,24 @@ UNREAD = "the API server has not read the last change of {folder} yet"
 
 _FORGOTTEN = "forgotten"
 Hook = Mapping[str, object]
-Digests = dict[str, bytes]
+Wanted = Mapping[str, tuple[str, Sequence[object]]]
+"""Policy -> the webhook that calls it, and its rules in there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hook:
+    """Digests of a webhook: of each rule, and of all else but the CAs and what follows from the rules. `is_narrowed`:
+    whether edged's own condition is there, if the rules need one."""
+
+    rules: frozenset[bytes]
+    rest: bytes
+    is_narrowed: bool
+
+
+Hooks = dict[str, _Hook]
 """Webhooks by name."""
+_Place = tuple[str, frozenset[bytes]]
+"""A policy's webhook, and its rules in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +59,14 @@ class OnDisk:
 
 @dataclass(slots=True)
 class _Folder:
-    """`contents`: hash -> (revision, webhooks), the last one last. `served`: the hash that the API server went by when
-    it was asked, None where that is not known. `since`: what was on disk since then; `asking`: since it was asked what
-    it has not answered yet. `problem`: why it does not go by
-    the last one; "": it may read it any moment."""
+    """`contents`: hash -> (revision, webhooks), the last one last; `wanted`: whom that one calls. `served`: the hash
+    that the API server went by when it was asked, None where that is not known. `since`: what was on disk since then;
+    `asking`: since it was asked what it has not answered yet. `problem`: why it does not go by the last one; "": it may
+    read it any moment."""
 
     path: str
-    contents: dict[str, tuple[int, Digests]] = field(default_factory=dict)
+    contents: dict[str, tuple[int, Hooks]] = field(default_factory=dict)
+    wanted: dict[str, _Place] = field(default_factory=dict)
     changed_at: float = 0.0
     served: str | None = None
     since: set[str] = field(default_factory=set)
@@ -65,7 +85,7 @@ class _Folder:
                 hashes.remove(content)
                 hashes.add(_FORGOTTEN)
 
-    def possible(self) -> list[tuple[int, Digests]]:
+    def possible(self) -> list[tuple[int, Hooks]]:
         """Every content that the API server may go by; revision 0 without webhooks for one that is not known."""
         if self.served is None:
             return [(0, {})]
@@ -84,13 +104,15 @@ class Evidence:
         self._folders = {kind: _Folder(f"{static_dir}/{name}") for kind, name in FOLDERS.items()}
 
     # --- what happens
-    def wrote(self, kind: str, on_disk: OnDisk, revision: int, hooks: Iterable[Hook]) -> None:
-        """This is in the folder now, and was offered to the API server as that revision."""
+    def wrote(self, kind: str, on_disk: OnDisk, revision: int, hooks: Iterable[Hook], wanted: Wanted) -> None:
+        """This is in the folder now, and was offered to the API server as that revision. `wanted`: whom it is to
+        call."""
         folder = self._folders[kind]
         if folder.contents.pop(on_disk.hash, None) is None and folder.served is not None:
             folder.problem = ""  # it was about another content
         folder.changed_at = on_disk.changed_at
-        folder.contents[on_disk.hash] = (revision, {str(hook["name"]): _digest(hook) for hook in hooks})
+        folder.contents[on_disk.hash] = (revision, {str(hook["name"]): _digests(hook) for hook in hooks})
+        folder.wanted = {policy: (name, _digests_of(rules)) for policy, (name, rules) in wanted.items()}
         folder.since.add(on_disk.hash)
         folder.asking.add(on_disk.hash)
         for known in [known for known in folder.contents if known != folder.served][:-MAX_CONTENTS]:
@@ -172,12 +194,12 @@ class Evidence:
         for folder in self._folders.values():
             if folder.is_current or not folder.contents:
                 continue
-            _, wanted = folder.contents[next(reversed(folder.contents))]
+            _, last = folder.contents[next(reversed(folder.contents))]
             possible = [hooks for _, hooks in folder.possible()]
             why = folder.problem or UNREAD.format(folder=folder.path)
-            for name, digest in wanted.items():
-                if any(hooks.get(name) != digest for hooks in possible):
-                    waiting[policy_of({"name": name})] = why
+            for policy, (name, rules) in folder.wanted.items():
+                if not all(_calls(hooks.get(name), last[name], rules) for hooks in possible):
+                    waiting[policy] = why
         return waiting
 
 
@@ -195,8 +217,39 @@ def _lag(folder: _Folder, said: Loaded, now: float) -> str:
     return ""
 
 
-def _digest(hook: Hook) -> bytes:
-    """Of everything but the CAs: while they change, the API server trusts both."""
-    config = hook.get("clientConfig")
+def _calls(there: _Hook | None, wanted: _Hook, rules: frozenset[bytes]) -> bool:
+    """Whether a webhook as it may be calls a policy as it is to be called."""
+    return (
+        there is not None
+        and there.rest == wanted.rest
+        and there.is_narrowed == wanted.is_narrowed
+        and rules <= there.rules
+    )
+
+
+def _digests(hook: Hook) -> _Hook:
+    """Without the CAs: while they change, the API server trusts both. Where edged's own condition is what edged makes
+    of the webhook's rules, it follows from them; another one is compared as it is."""
+    config, rules, conditions = hook.get("clientConfig"), hook.get("rules"), hook.get("matchConditions")
+    rules = rules if isinstance(rules, list) else []
     kept = {key: value for key, value in config.items() if key != "caBundle"} if isinstance(config, Mapping) else None
-    return hashlib.blake2b(dumps({**hook, "clientConfig": kept}, sort=True), digest_size=16).digest()
+    conditions = conditions if isinstance(conditions, list) else []
+    own = _own_condition(rules)
+    others = [each for each in conditions if each != own]
+    rest = {**hook, "clientConfig": kept, "rules": None, "matchConditions": others}
+    return _Hook(_digests_of(rules), _digest_of(rest), own is None or own in conditions)
+
+
+def _own_condition(rules: Sequence[Any]) -> dict[str, str] | None:
+    try:
+        return exemptions.condition(rules)
+    except (TypeError, KeyError, AttributeError):  # of a file that somebody changed
+        return None
+
+
+def _digests_of(rules: Iterable[object]) -> frozenset[bytes]:
+    return frozenset(map(_digest_of, rules))
+
+
+def _digest_of(value: object) -> bytes:
+    return hashlib.blake2b(dumps(value, sort=True), digest_size=16).digest()

@@ -14,12 +14,14 @@ import trio
 from edged.admission.endpoint.manifest_reader import Answer, folder_on_disk
 from edged.admission.endpoint.registration import Client, Polling, Refused, State
 from edged.admission.endpoint.registration_memory import RegistrationMemory
+from edged.admission.endpoint.split_webhooks import ROUNDS
 from edged.admission.endpoint.static_evidence import Evidence
 from edged.admission.endpoint.trials import Trials
 from edged.admission.rules import manifest_checks, webhooks
+from edged.admission.rules.shared_webhooks import key_of
 from edged.admission.rules.verdict import unexpected
 from edged.admission.rules.webhook_objects import Generated
-from edged.admission.rules.webhooks import Target, WebhookConfiguration
+from edged.admission.rules.webhooks import Target, WebhookConfiguration, WebhookSpec
 from edged.errors import ConfigError, PeerError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary
@@ -100,20 +102,20 @@ class StaticRegistration(Polling):
             self._look(kind, there.get(kind, {}), self._revisions.last)
         update = self.revision
         own = self.target.ca_bundle  # an update may bring another one while the API server is asked
-        generated = await self._tried(self._generated(live, static=True), live)
-        revision = await self._offer(generated.objects.values(), own)
+        generated = await self._tried(live)
+        revision = await self._offer(generated, own)
         changed = False
         for kind, obj in generated.objects.items():
             changed |= self._settle_file(kind, obj)
-            changed |= self._look(kind, obj, revision)
+            changed |= self._look(kind, obj, revision, generated)
             if changed:
                 self._rewritten.set()
         self._settled(update)
         if self._evidence is None or self._evidence.is_current:
             self._went_by(revision, update)
         settled_at = trio.current_time() + self.grace_s if changed else self.state.settled_at
-        names = tuple(generated.policies)
-        state = State(self.mode, "registered", "", names, generated.problems, settled_at=settled_at)
+        policies, problems = tuple(generated.policies), generated.problems
+        state = State(self.mode, "registered", "", policies, problems, settled_at=settled_at, webhooks=generated.called)
         self._say(self._with_evidence(state))
 
     # --- what the API server goes by
@@ -165,8 +167,11 @@ class StaticRegistration(Polling):
         settled_at = state.settled_at if is_fresh else None
         return replace(state, message=evidence.problem, waiting=evidence.waiting(), settled_at=settled_at)
 
-    def _look(self, kind: str, obj: WebhookConfiguration, revision: int) -> bool:
-        """Take note of a folder as it is, which holds this object; whether that is news."""
+    def _look(
+        self, kind: str, obj: WebhookConfiguration, revision: int, generated: Generated | None = None
+    ) -> bool:
+        """Take note of a folder as it is, which holds this object; whether that is news. `generated`: what it was made
+        of, where it is from this life."""
         if self._evidence is None:
             return False
         was_current = self._evidence.is_current
@@ -175,13 +180,26 @@ class StaticRegistration(Polling):
             on_disk = folder_on_disk(folder)
         except OSError as error:
             raise ConfigError(f"{error.filename or folder}: {error.strerror}") from error
-        self._evidence.wrote(kind, on_disk, revision, webhooks.hooks_of(obj))
+        hooks = webhooks.hooks_of(obj)
+        members = generated.members if generated is not None else {}
+        wanted = {spec.name: (name, webhooks.rules_of(spec))
+                  for name in (str(hook["name"]) for hook in hooks) for spec in members.get(name, ())}
+        self._evidence.wrote(kind, on_disk, revision, hooks, wanted)
         return was_current and not self._evidence.is_current
 
-    async def _tried(self, generated: Generated, live: list[WebhookConfiguration]) -> Generated:
+    async def _tried(self, live: list[WebhookConfiguration]) -> Generated:
         """Without the webhooks that the API server does not take, or may not take and cannot be asked about: one of
-        them in a manifest, and it does not start."""
-        left_out = await self._trials.left_out(generated.objects, manifest_checks.remembered(live))
+        them in a manifest, and it does not start. A shared one that it does not take is split, and all are tried
+        again."""
+        for is_last in (*[False] * (ROUNDS - 1), True):
+            generated = self._generated(live, static=True)
+            left_out = await self._trials.left_out(generated.objects, manifest_checks.remembered(live))
+            refused = self._trials.refused(generated.objects)
+            split = {name: why for name, why in refused.items() if 
+                     any(self._may_share(spec) for spec in generated.members.get(name, ()))}
+            if is_last or not split:
+                break
+            self._splits.learn(generated, split, trio.current_time())
         objects, problems = {}, dict(generated.problems)
         for kind, obj in generated.objects.items():
             kept = [hook for hook in obj["webhooks"] if hook["name"] not in left_out]
@@ -190,9 +208,13 @@ class StaticRegistration(Polling):
                 await trio.lowlevel.checkpoint()  # looking at conditions takes time, and there may be many
                 tried[hook["name"]] = manifest_checks.tried_conditions(hook)
             objects[kind] = manifest_checks.remembering({**obj, "webhooks": kept}, tried)
-        problems.update({webhooks.policy_of({"name": name}): why for name, why in left_out.items()})
+        problems.update({spec.name: why for name, why in left_out.items() for spec in generated.members.get(name, ())})
         members = {name: called for name, called in generated.members.items() if name not in left_out}
         return Generated(objects, problems, members=members)
+
+    def _may_share(self, spec: WebhookSpec) -> bool:
+        """Whether the policy would share a webhook, unless its former one had been split."""
+        return key_of(replace(spec, is_own=False), self.target) is not None
 
     def remove(self, *, force: bool = False) -> list[Path]:
         """Delete the files that this node owns; with `force`, also those of others. Raises EdgedError."""
@@ -258,7 +280,8 @@ class StaticRegistration(Polling):
             version = parse_version(answer)
         except PeerError:
             return
-        self._trials.server_is(str(answer.get("gitVersion") or version))
+        if self._trials.server_is(str(answer.get("gitVersion") or version)):
+            self._splits.forget()
         if version < MIN_VERSION:
             raise Refused(f"API server {version[0]}.{version[1]} does not read static manifests; it takes "
                           "1.36 with the feature gate ManifestBasedAdmissionControlConfig, or 1.37")

@@ -93,13 +93,15 @@ class Trials:
         self._undecided: dict[str, tuple[str, float]] = {}  # the same: tried alone, it was not answered, or with 500
         self._version = ""
 
-    def server_is(self, version: str) -> None:
-        """The API server's version: what another one said does not hold for it."""
-        if version and version != self._version:
+    def server_is(self, version: str) -> bool:
+        """The API server's version; whether it is news: what another one said does not hold for it."""
+        is_news = bool(version) and version != self._version
+        if is_news:
             self._taken.clear()
             self._refused.clear()
             self._undecided.clear()
             self._version = version
+        return is_news
 
     async def left_out(
         self, objects: Mapping[str, WebhookConfiguration], remembered: frozenset[str]

@@ -42,7 +42,9 @@ class ResourceWebhooks:
     def specs(self, plan: Plan, *, kinds: bool) -> list[WebhookSpec]:
         """What is to be registered: policies, and with `kinds` the webhooks of the custom resources themselves."""
         policies = [self._spec(plan, name) for name in self._loads.policies]
-        policies += [WebhookSpec(name, None, hook_name=f"{name}.{RESOURCE_SUFFIX}") for name in self._lost(plan)]
+        policies += [
+            WebhookSpec(name, None, hook_name=f"{name}.{RESOURCE_SUFFIX}", is_lost=True) for name in self._lost(plan)
+        ]
         return [*policies, *reviews.specs()] if kinds else policies
 
     def publish(self, plan: Plan, *, kinds: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from edged.admission.rules.shared_webhooks import key_in, shared_webhook
 from edged.admission.rules.webhook_check import entry_problem
 from edged.admission.rules.webhook_objects import Generated
 from edged.admission.rules.webhooks import (
@@ -29,18 +30,26 @@ from edged.admission.rules.webhooks import (
 
 def keeping(generated: Generated, live: Iterable[Mapping[str, Any]], target: Target) -> Generated:
     """The objects to be written, with every webhook of `live`, objects of this daemon, that is not of a policy of the
-    configuration file. `target`: whose certificates they are to trust from now on."""
+    configuration file, and with all that a shared one of custom resources is called for. `target`: whose certificates
+    they are to trust from now on."""
     objects = {kind: {**obj, "webhooks": list(obj["webhooks"])} for kind, obj in generated.objects.items()}
     members = dict(generated.members)
-    names = {hook["name"] for obj in objects.values() for hook in obj["webhooks"]}
+    names = {hook["name"]: (kind, index) for kind, obj in objects.items() for index, hook in enumerate(obj["webhooks"])}
     for obj in live:
         kind = obj.get("kind")
         for hook in hooks_of(obj) if kind in objects else ():
             name = str(hook["name"])
             kept = _kept(hook, target)
-            if name in names or name.endswith(f".{WEBHOOK_SUFFIX}") or entry_problem(kept, mutating=kind == MUTATING):
+            if name.endswith(f".{WEBHOOK_SUFFIX}") or entry_problem(kept, mutating=kind == MUTATING):
                 continue  # somebody changed a manifest: what may be wrong in it keeps an API server from starting
-            names.add(name)
+            if name in names:
+                key, known = key_in(name), members.get(name, ())
+                if key is not None and any(spec.hook_name for spec in known):  # others may have been in it, too
+                    others = replace(known[0], rules=kept["rules"])
+                    at, index = names[name]
+                    objects[at]["webhooks"][index] = shared_webhook(key, [*known, others], target)
+                continue
+            names[name] = str(kind), len(objects[str(kind)]["webhooks"])
             objects[str(kind)]["webhooks"].append(kept)
             if name.endswith(f".{RESOURCE_SUFFIX}"):
                 members[name] = (WebhookSpec(policy_of(hook), kept["rules"], hook_name=name),)

@@ -25,6 +25,7 @@ from edged.admission.rules.webhooks import (
     Webhook,
     WebhookConfiguration,
     WebhookSpec,
+    describe,
     problem,
     webhook,
 )
@@ -48,6 +49,18 @@ class Generated:
     def policies(self) -> list[str]:
         """Names of the policies that are called, over both objects. Webhooks that are no policy are left out."""
         return sorted(spec.name for members in self.members.values() for spec in members if not spec.path)
+
+    @property
+    def called(self) -> dict[str, tuple[str, ...]]:
+        """Name of each webhook -> the policies that it calls. Webhooks that are no policy are left out."""
+        named = {hook: tuple(spec.name for spec in specs if not spec.path) for hook, specs in self.members.items()}
+        return {hook: names for hook, names in named.items() if names}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """What each webhook is called for, for people, with those that it calls."""
+        called = self.called
+        hooks = [hook for obj in self.objects.values() for hook in obj["webhooks"]]
+        return [describe(hook, called.get(hook["name"], ())) for hook in hooks]
 
 
 @dataclass(slots=True)

@@ -77,6 +77,8 @@ class WebhookSpec:
     """The webhook's name where it is not NAME.policy.edged.dev: of custom resources, whose names are Kubewarden's."""
     path: str = ""
     """Where it is not /validate/NAME: webhooks that are no policy, and shared ones."""
+    is_lost: bool = False
+    """Whether nothing but the names are known: of a custom resource that could not even be refused."""
     is_own: bool = False
     """Whether it is to have a webhook of its own, where others share one (shared_webhooks.py)."""
 
@@ -280,12 +282,6 @@ def merged(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any
     return {**desired, "metadata": metadata}
 
 
-def without_webhooks(obj: Mapping[str, Any], indexes: Iterable[int]) -> dict[str, Any]:
-    """The object less some of its webhooks."""
-    dropped = set(indexes)
-    return {**obj, "webhooks": [hook for i, hook in enumerate(obj["webhooks"]) if i not in dropped]}
-
-
 def refused_webhooks(status: Mapping[str, Any]) -> dict[int, str]:
     """Index -> message of the webhooks that a 422 Status complains about."""
     refused: dict[int, str] = {}
@@ -320,8 +316,10 @@ def caller_kubeconfig(url: str, certificate: str, key: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Config", "users": users}
 
 
-def describe(hook: Mapping[str, object]) -> dict[str, Any]:
-    """What a webhook applies to, for people: the effective selectors."""
+def describe(hook: Mapping[str, object], policies: Sequence[str]) -> dict[str, Any]:
+    """What a webhook applies to, for people: whom it calls, and the effective selectors."""
     shown = ("rules", "namespaceSelector", "objectSelector", "matchConditions", "failurePolicy",
              "timeoutSeconds")
-    return {"policy": policy_of(hook), **{key: hook[key] for key in shown if hook.get(key)}}
+    who = {"policy": policy_of(hook)} if len(policies) < 2 and policy_of(hook) != hook["name"] else \
+        {"webhook": hook["name"], "policies": list(policies)}  # fmt: skip
+    return {**who, **{key: hook[key] for key in shown if hook.get(key)}}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edged.admission.config import AdmissionConfig
-from edged.admission.rules import webhook_objects, webhooks
+from edged.admission.rules import webhook_objects
 from edged.admission.rules.webhook_objects import Generated
 from edged.cli.installation import api_server_files
 from edged.cli.output import print_data, print_documents
@@ -23,8 +23,7 @@ def run(args: argparse.Namespace) -> int:
     target = replace(target_of(config, admission), ca_bundle=known_bundle(config, admission))
     generated = webhook_objects.generate(specs, target, static=admission.register == "static")
     if args.selectors:
-        shown = [webhooks.describe(hook) for obj in generated.objects.values() for hook in obj["webhooks"]]
-        print_data(shown, args.output)
+        print_data(generated.describe(), args.output)
     else:
         print_documents(_documents(config, admission, generated), args.output)
     return _report(generated)

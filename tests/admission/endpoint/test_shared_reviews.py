@@ -171,19 +171,35 @@ def test_the_systems_resources_concern_nobody_unless_they_are_included(stage: St
     assert [response["allowed"] for response in trio.run(main)] == [True, False]
 
 
-def test_members_that_are_gone_say_nothing(stage: Stage) -> None:
+def test_where_no_member_is_left_nothing_is_said(stage: Stage) -> None:
     async def main() -> None:
         await stage.serve(stage.policy("p", denies("no")))
-        stage.members["k"] = [WebhookSpec("gone", [PODS])]
+        stage.members["k"] = []
         assert await stage.response() == {
             "uid": "705ab4f5-6393-11e8-b7cc-42010a800002", "allowed": True, "auditAnnotations": None, "warnings": None,
         }  # fmt: skip
-        stage.members["k"] = []
-        assert (await stage.response())["allowed"] is True
         assert (await stage.ask(path="/shared/other")).status == 404
 
     trio.run(main)
     assert stage.heard.names == []
+
+
+def test_a_member_that_is_not_there_yet_refuses_what_concerns_it(stage: Stage) -> None:
+    async def main() -> None:
+        await stage.serve(stage.policy("p", ACCEPTS))
+        there = WebhookSpec("p", [PODS])
+        stage.members["k"] = [there, WebhookSpec("later", [PODS])]
+        response = await stage.response()
+        assert response["status"] == {"code": 500, "message": "[later] this policy is not loaded yet"}
+        for spec in (
+            WebhookSpec("later", [SERVICES]),
+            WebhookSpec("later", [PODS], monitor=True),
+            WebhookSpec("later", [PODS], failure_policy="Ignore"),
+        ):
+            stage.members["k"] = [there, spec]
+            assert (await stage.response())["allowed"] is True
+
+    trio.run(main)
 
 
 def test_one_that_fails_refuses_for_itself_alone(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edged.admission.endpoint.manifest_metrics import Loaded
 from edged.admission.endpoint.static_evidence import MAX_CONTENTS, SLOW_S, Evidence, OnDisk
+from edged.admission.rules.exemptions import condition
 from edged.admission.rules.webhooks import MUTATING, VALIDATING
 
 HERE, ELSEWHERE = "sha256:here", "sha256:elsewhere"
@@ -19,6 +20,16 @@ SERVER = "https://10.0.0.1:6443"
 def hook(name: str, version: int = 1, ca: str = "") -> dict[str, Any]:
     config = {"url": "https://127.0.0.1:8443", "caBundle": ca}
     return {"name": f"{name}.policy.edged.dev", "clientConfig": config, "rules": [version]}
+
+
+def wanted(hooks: tuple[dict[str, Any], ...]) -> dict[str, tuple[str, list[object]]]:
+    """Each webhook calls the policy that its name begins with, a shared one those of its rules: `POLICY RULE`."""
+    found: dict[str, tuple[str, list[object]]] = {}
+    for each in hooks:
+        for rule in each["rules"]:
+            policy = rule.split()[0] if isinstance(rule, str) else each["name"].split(".")[0]
+            found.setdefault(policy, (each["name"], []))[1].append(rule)
+    return found
 
 
 class Scene:
@@ -32,9 +43,9 @@ class Scene:
         """The hash of the validating folder."""
         self.revision += 1
         content = f"sha256:{sorted(map(str, hooks))}"
-        self.evidence.wrote(VALIDATING, OnDisk(content, at), self.revision, hooks)
+        self.evidence.wrote(VALIDATING, OnDisk(content, at), self.revision, hooks, wanted(hooks))
         self.evidence.wrote(MUTATING, OnDisk(f"{sorted(map(str, mutating))}" if mutating else "", at), self.revision,
-                            mutating)
+                            mutating, wanted(mutating))
         return content
 
     def hear(self, content: str, *, mutating: str = "", server: str = HERE, refused_at: float | None = None,
@@ -60,6 +71,46 @@ def test_a_policy_is_known_when_what_is_served_has_it_as_it_should_be() -> None:
     scene.hear(second)
     assert scene.evidence.waiting() == {} and scene.evidence.revision == 2 and not scene.evidence.problem
     assert not scene.evidence.is_behind
+
+
+def test_a_policy_whose_rules_its_shared_webhook_has_already_waits_for_nothing() -> None:
+    scene = Scene()
+
+    def shared(*rules: str, policy: str = "Fail") -> dict[str, Any]:
+        return {**hook("shared"), "rules": list(rules), "failurePolicy": policy}
+
+    first = scene.write(shared("a pods", "b pods", "b services"))
+    scene.hear(first)
+    scene.write(shared("a pods", "b services", "c pods"))
+    assert list(scene.evidence.waiting()) == ["c"]  # b has one rule less, and is asked for that already
+    second = scene.write(shared("a pods", policy="Ignore"))
+    assert list(scene.evidence.waiting()) == ["a"]  # all but the rules is equal, or it waits
+    scene.hear(second)
+    assert scene.evidence.waiting() == {}
+
+
+def test_edgeds_own_condition_follows_from_the_rules_and_a_former_one_does_not() -> None:
+    """A member with wildcards brings the condition along; that makes no other member wait."""
+    scene = Scene()
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
+    everything = {**pods, "apiGroups": ["*"], "resources": ["*"]}
+
+    def write(rules: list[dict[str, Any]], *conditions: object) -> str:
+        scene.revision += 1
+        made = {"name": "shared", "clientConfig": {}, "rules": rules, "matchConditions": list(conditions)}
+        content = f"sha256:{made}"
+        scene.evidence.wrote(VALIDATING, OnDisk(content, 0), scene.revision, [made], {"a": ("shared", [pods])})
+        scene.evidence.wrote(MUTATING, OnDisk("", 0), scene.revision, [], {})
+        return content
+
+    scene.hear(write([pods]))
+    both = [pods, everything]
+    write(both, condition(both))
+    assert scene.evidence.waiting() == {}
+    scene.hear(write(both, {"name": "edged.dev/not-system", "expression": "false"}))
+    assert scene.evidence.waiting() == {}
+    write(both, condition(both))
+    assert list(scene.evidence.waiting()) == ["a"]
 
 
 def test_a_refusal_of_what_was_there_before_is_none_of_what_is_there_now() -> None:
@@ -186,7 +237,7 @@ def test_nothing_is_known_that_is_not_so(steps: list[tuple[str, Any]]) -> None:
             if not value:
                 scene.revision += 1
                 for kind in (VALIDATING, MUTATING):
-                    scene.evidence.wrote(kind, OnDisk("", 0.0), scene.revision, ())
+                    scene.evidence.wrote(kind, OnDisk("", 0.0), scene.revision, (), {})
             disk = (scene.revision, content, dict(value))
             if content == served[1]:
                 served = disk

@@ -96,7 +96,7 @@ def test_own_selectors_and_conditions_are_kept():
     assert [e["operator"] for e in found["namespaceSelector"]["matchExpressions"]] == ["NotIn", "Exists"]
     assert found["objectSelector"] == {"matchLabels": {"d": "e"}}
     assert [c["name"] for c in found["matchConditions"]] == ["edged.dev/not-system", "x"]
-    described = webhooks.describe(found)
+    described = webhooks.describe(found, ["a"])
     assert described["policy"] == "no-privileged" and described["matchConditions"] == found["matchConditions"]
 
 
