@@ -53,6 +53,8 @@ MatchPolicy = Literal["Equivalent", "Exact"]
 SideEffects = Literal["None", "NoneOnDryRun"]
 ReinvocationPolicy = Literal["Never", "IfNeeded"]
 Register = Literal["dynamic", "static", "none"]
+Webhooks = Literal["shared", "each"]
+Webhook = Literal["shared", "own"]
 ClientAuth = Literal["auto", "require", "off"]
 AuditReports = Literal["auto", "policyreport", "openreports", "none"]
 LEAST_CONTEXT_AGE_S = 10.0
@@ -120,6 +122,7 @@ class WebhookConfig:
     object_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     match_conditions: tuple[dict[str, str], ...] = setting(kubernetes_checks.match_conditions, ())
     background_audit: bool = setting(boolean, True)
+    webhook: Webhook = setting(one_of(Webhook), "shared")
     origin: Origin | None = None
 
 
@@ -186,6 +189,7 @@ class AdmissionConfig:
     url: str = setting(https_url, "")
     register: Register = setting(one_of(Register), "dynamic")
     registration_name: str = setting(registration_name, OBJECT_NAME)
+    webhooks: Webhooks = setting(one_of(Webhooks), "shared")
     static_dir: str = setting(absolute_path(empty=True), "/etc/edged/static")
     static_api_server: str = setting(https_url, "")
     tls: TlsConfig = setting(table_of(TlsConfig), factory=TlsConfig)
@@ -210,6 +214,12 @@ class AdmissionConfig:
     def dialled(self) -> str:
         """The URL that the API server dials."""
         return self.url or f"https://{self.listen}"
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether policies share webhooks. Not where somebody else registers them: paths would change behind his
+        back."""
+        return self.webhooks == "shared" and self.register != "none"
 
     @property
     def client_certificates(self) -> Literal["require", "off"]:

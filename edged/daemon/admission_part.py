@@ -17,6 +17,7 @@ from edged.admission.endpoint.object_reviews import ObjectReviews
 from edged.admission.endpoint.policy_reviews import PolicyReviews
 from edged.admission.endpoint.registration import Registration, State
 from edged.admission.endpoint.registration_modes import make_registration, owner_identity
+from edged.admission.endpoint.shared_reviews import SharedReviews
 from edged.admission.host.admission import Admission
 from edged.admission.host.context import ClusterContext
 from edged.admission.host.observers import Observer
@@ -95,11 +96,11 @@ class AdmissionPart:
         self.policies.configure(await self.policies.loader().load((*config.policy, *config.group), fetch=False))
         reviews = await self._start_resources(config)
         self.policies.swap()
+        self.policies.registration = self._registration(config)
+        self.policies.register()  # it knows who shares webhooks, which may be called at once
         self.listener = self._listener(config, sockets, tls, reviews)
         await intake.start(self.listener.serve)
         probes.probe_tls(intake, self.listener.addresses[0])
-        self.policies.registration = self._registration(config)
-        self.policies.register()
         work.start_soon(self.policies.registration.run)
         work.start_soon(self.policies.run, self._log)
         base.start_soon(self._outside.run)
@@ -158,7 +159,14 @@ class AdmissionPart:
         self, config: AdmissionConfig, sockets: Sequence[socket.socket], tls: ServerTls, reviews: ResourceReviews | None
     ) -> Listener:
         policy_reviews = PolicyReviews(self.admission, self._log, config.webhook_timeout_s)
-        routes = dict(policy_reviews.routes())
+        shared_reviews = SharedReviews(
+            self.admission,
+            self._log,
+            self.policies.members,
+            config.webhook_timeout_s,
+            include_system=config.include_system,
+        )
+        routes = {**policy_reviews.routes(), **shared_reviews.routes()}
         if reviews is not None:
             routes |= ObjectReviews(reviews, self._log).routes()
         return Listener(
@@ -169,7 +177,7 @@ class AdmissionPart:
             log=self._log,
             refusals=self._refusals,
             is_behind=self._base.engine.slices.is_behind,
-            patience=policy_reviews.patience,
+            patience=lambda request: min(policy_reviews.patience(request), shared_reviews.patience(request)),
         )
 
     def _registration(self, config: AdmissionConfig) -> Registration:
@@ -180,6 +188,7 @@ class AdmissionPart:
             timeout_s=config.webhook_timeout_s,
             include_system=config.include_system,
             name=config.registration_name,
+            is_sharing=config.is_sharing,
         )
         return make_registration(
             config.register,

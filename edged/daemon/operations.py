@@ -135,6 +135,7 @@ class Operations:
             "phase": state.phase,
             "message": state.message,
             "policies": list(state.policies),
+            "webhooks": {name: list(called) for name, called in state.webhooks.items()},
             "problems": dict(state.problems),
             "waiting": dict(state.waiting),
         }

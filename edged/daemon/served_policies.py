@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -13,6 +13,7 @@ from edged.admission.host.admission import Admission
 from edged.admission.host.policy import Group, Policy, PolicySet
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.admission.resources.custom_resources import CustomResources
+from edged.admission.rules.webhooks import WebhookSpec
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 from edged.tls.serving_certificate import Certificates
@@ -108,7 +109,7 @@ class ServedPolicies:
             specs = [policy.webhook() for policy in self._configured.values()]
             is_whole = self.resources is None or self.resources.is_settled
             if self.resources is not None:
-                specs += self.resources.specs()
+                specs += sorted(self.resources.specs(), key=lambda spec: spec.name)
             self.registration.update(specs, self.certificates.bundle, is_whole=is_whole)
 
     async def register_resources(self, resources: CustomResources) -> None:
@@ -135,6 +136,10 @@ class ServedPolicies:
         tls = self.certificates.tls if self.certificates is not None else None
         times = validity(tls.certificate) if tls is not None else None
         return times[1] - self._now() if times is not None and times[0] <= self._now() else 0.0
+
+    def members(self, key: str) -> Sequence[WebhookSpec] | None:
+        """Whom the shared webhook with that key calls, in order; None: there is no such webhook."""
+        return self.registration.members(key) if self.registration is not None else None
 
     def is_retired(self, name: str) -> bool:
         """Whether the API server may still call a policy of that name which is not served any more."""

@@ -187,7 +187,8 @@ def test_the_effective_selectors_are_comments(file: Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert tomllib.loads(out)["admission"]["register"] == "dynamic"
     comments = "".join(line[2:] + "\n" for line in out.splitlines() if line.startswith("# "))
-    assert "- policy: p\n" in comments and "kube-system" in comments and "resources:\n    - pods" in comments
+    assert "- webhook: shared-" in comments and "policies:\n" in comments and "- p\n" in comments
+    assert "kube-system" in comments and "resources:\n    - pods" in comments
 
 
 def test_a_schedulers_file_is_read_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,7 +187,7 @@ def registry() -> Iterator[Fake | None]:
 
 
 def daemon(server: Server, registry: Fake | None = None, **keys: Any) -> Edged:
-    admission = {"module_dirs": [str(MODULES)], **keys}
+    admission = {"module_dirs": [str(MODULES)], "webhooks": "each", **keys}
     if registry is not None:
         admission["module_sources"] = [registry.host]
     return Daemon(registry, kubeconfig=server.kubeconfig, admission=admission)

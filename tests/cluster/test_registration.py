@@ -37,7 +37,8 @@ def server(api_server: Server) -> Iterator[Server]:
 
 @pytest.fixture
 def edged(server: Server) -> Iterator[Edged]:
-    with Edged(kubeconfig=server.kubeconfig, policies=[NO_PRIVILEGED, DEFAULTS]) as edged:
+    policies = [NO_PRIVILEGED, DEFAULTS]
+    with Edged(kubeconfig=server.kubeconfig, policies=policies, admission={"webhooks": "each"}) as edged:
         edged.wait_registered()
         yield edged
 

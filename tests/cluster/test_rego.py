@@ -65,7 +65,7 @@ def ingress(name: str, host: str) -> dict[str, Any]:
 
 
 def test_violations_deny_in_the_policys_words(server: Server) -> None:
-    assert "labels.policy.edged.dev" in made(server, "r-labels", pod("bare"))
+    assert "[labels]" in made(server, "r-labels", pod("bare"))
     assert "these labels are missing: owner" in made(server, "r-labels", pod("bare"))
     assert 'label owner is "Jane", which does not match ^[a-z]+$' in made(
         server, "r-labels", labelled("p", owner="Jane")

@@ -44,7 +44,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.static = folder / "static"
         self.cluster = Cluster(admission_config=self.static / "admission-configuration.json")
-        admission = {"static_dir": str(self.static), "module_dirs": [str(MODULES)]}
+        admission = {"static_dir": str(self.static), "module_dirs": [str(MODULES)], "webhooks": "each"}
         self.edged = Edged(kubeconfig=self.cluster.kubeconfig, register="static", admission=admission,
                            policies=[configured("file", "pod-privileged", namespace="of-file")])
         self.setup = Setup(self.cluster, self.edged)

@@ -229,7 +229,7 @@ def test_manifests_that_cannot_be_written_delay_readyz(world: World) -> None:
             await until(lambda: is_refused(world))
             manifest.unlink()
             await until(lambda: ready(world))
-            assert "no-privileged.policy.edged.dev" in manifest.read_text()
+            assert ".webhooks.edged.dev" in manifest.read_text()
 
     trio.run(main)
 

@@ -64,7 +64,7 @@ def encoded(keys: Iterable[Key], objects: Iterable[str] = (), policies: Mapping[
     """The file's content. Of registrations more than MOST_BYTES are not kept: what was added first goes first."""
     kept: dict[str, object] = {}
     size = 0
-    for name, policy in reversed((policies or {}).items()):
+    for name, policy in reversed(list((policies or {}).items())):
         size += len(dumps(policy))
         if size > MOST_BYTES:
             break

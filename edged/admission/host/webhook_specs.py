@@ -42,5 +42,6 @@ def spec_of(
         match_conditions=config.match_conditions,
         module_conditions=module_conditions,
         webhook_timeout_s=origin.webhook_timeout_s if origin is not None else None,
+        is_own=config.webhook == "own",
         hook_name=f"{config.name}.{webhooks.RESOURCE_SUFFIX}" if origin is not None else "",
     )

@@ -165,6 +165,7 @@ def _common(obj: Object, spec: Mapping[str, Any], kind: Kind) -> Table:
         "object_selector": _selector(spec.get("objectSelector")),
         "match_conditions": tuple(dict(each) for each in spec.get("matchConditions") or ()),
         "background_audit": spec.get("backgroundAudit") is not False,
+        "webhook": "own" if validation.annotations_of(obj).get(validation.WEBHOOK) == "own" else "shared",
         "origin": origin_of(obj),
     }
 

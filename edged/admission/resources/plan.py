@@ -14,7 +14,7 @@ from edged.admission.resources.kinds import DEFAULT_SERVER, KINDS, is_deleting, 
 
 Object = Mapping[str, Any]
 Convert = Callable[[Object, Object | None, Limits], Converted]
-KEPT_ANNOTATIONS = ("io.kubewarden.policy.", "io.artifacthub.")
+KEPT_ANNOTATIONS = ("edged.dev/", "io.kubewarden.policy.", "io.artifacthub.")
 
 
 @dataclass(frozen=True, slots=True)

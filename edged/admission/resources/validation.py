@@ -31,6 +31,8 @@ REINVOCATION = "edged.dev/reinvocation-policy"
 REINVOCATION_POLICIES = ("Never", "IfNeeded")
 MODULE_CONDITIONS = "edged.dev/module-conditions"
 """An annotation, as above: "false" leaves out the match conditions that the policy's module carries."""
+WEBHOOK = "edged.dev/webhook"
+WEBHOOKS = ("shared", "own")
 SENSITIVE_GROUPS = {"wgpolicyk8s.io": ("policyreports",), "openreports.io": ("reports",)}
 
 
@@ -80,6 +82,7 @@ def validate(obj: Object, old: Object | None = None, cel: Mapping[str, str] | No
         *_timeouts(spec, kind),
         *_reinvocation(obj, kind),
         *_module_conditions(obj, kind),
+        *_webhook(obj),
         *(_group(spec) if kind.is_group else _policy(spec)),
     ]
     if old is not None:
@@ -154,6 +157,14 @@ def _module_conditions(obj: Object, kind: Kind) -> Iterator[Finding]:
         yield Finding(at, f'Unsupported value: {value!r}: supported values: "true", "false"', "FieldValueNotSupported")
     elif kind.is_group and value == "true":
         yield forbidden(at, "a group is asked without the conditions of its members' modules")
+
+
+def _webhook(obj: Object) -> Iterator[Finding]:
+    value = annotations_of(obj).get(WEBHOOK)
+    if value is not None and value not in WEBHOOKS:
+        supported = ", ".join(f'"{each}"' for each in WEBHOOKS)
+        at = f"metadata.annotations[{WEBHOOK}]"
+        yield Finding(at, f"Unsupported value: {value!r}: supported values: {supported}", "FieldValueNotSupported")
 
 
 def _texts(rule: Object, key: str) -> list[str]:

@@ -39,7 +39,7 @@ def target_of(config: Config, admission: AdmissionConfig) -> Target:
 
     return Target(url=admission.dialled, ca_bundle=b"", owner=owner_identity(config.node.name),
                   timeout_s=admission.webhook_timeout_s, include_system=admission.include_system,
-                  name=admission.registration_name)
+                  name=admission.registration_name, is_sharing=admission.is_sharing)
 
 
 def registered_names(config: Config, admission: AdmissionConfig) -> list[str]:
@@ -103,7 +103,7 @@ def _specs(
             timeout_s=min(policy.timeout_s, config.engine.wall_timeout_s),
             namespace_selector=policy.namespace_selector, object_selector=policy.object_selector,
             match_conditions=policy.match_conditions,
-            module_conditions=_module_conditions(policy, metadata, tell))
+            module_conditions=_module_conditions(policy, metadata, tell), is_own=policy.webhook == "own")
 
 
 def _module_conditions(

@@ -84,7 +84,7 @@ def tenants(context: Context, tally: Tally) -> None:
             time.sleep(context.scaled(75.0, 15.0))  # a read of the files at least
             edged.configure([NO_PRIVILEGED, policy("second", "pod-privileged", message="the second")])
             tally.check((error := edged.reload()) == "", f"reload: {error}")
-            second = _soon(lambda: "second.policy.edged.dev" in _said(cluster, "default"), READ_S)
+            second = _soon(lambda: "[second]" in _said(cluster, "default"), READ_S)
             tally.check(second, "a later change of the files does not reach the API server")
         for number in taken:
             found = _status(cluster, f"tenant-{number}", "mine")
