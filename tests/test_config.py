@@ -116,6 +116,15 @@ def test_a_port_chosen_at_start_has_no_url() -> None:
     assert parsed.admission.url == ""
 
 
+def test_webhooks_are_shared_unless_somebody_says_otherwise() -> None:
+    for text, expected in (("", True), ('webhooks = "each"', False), ('register = "none"', False)):
+        parsed = config.parse(f"[admission]\n{text}\n")
+        assert parsed.admission is not None and parsed.admission.is_sharing is expected
+    assert "webhooks: must be" in problems('[admission]\nwebhooks = "shared-mutating"\n')[0]
+    own = POLICY + 'webhook = "each"\n'
+    assert "webhook: must be" in problems(own)[0]
+
+
 def test_all_problems_are_told_at_once_in_line_order() -> None:
     text = (
         "[node]\ndrain = 1\n[engine]\nkind = 'fast'\ncpu_budget_ms = 1.5\n[admission]\nlisten = '8443'\n"

@@ -29,7 +29,9 @@ def report(sentence: str, *problems: dict[str, str]) -> dict[str, Any]:
         "policies": {"gone": policy | counts}, "rejections": [rejection] * 12, "reloads": 0, "reload_error": "",
         "configured_at": "2026-11-29T10:00:00Z", "certificates": {"serving": "2027-02-27T14:49:37Z"},
         "kubernetes": {"server": "https://127.0.0.1:6443", "last_contact": "2026-11-29T10:00:00Z"},
-        "registration": {"mode": "dynamic", "phase": "registered"},
+        "registration": {"mode": "dynamic", "phase": "registered", "webhooks": {
+            "shared-0123456789abcdef0123.webhooks.edged.dev": ["gone", "stays"], "alone.policy.edged.dev": ["alone"],
+        }},
         "custom_resources": {"resources": [
             {"object": "ClusterAdmissionPolicy x", "policy": "clusterwide-x", "status": "pending", "why": LONG},
         ]},
@@ -50,8 +52,9 @@ def test_a_summary_fits(width: int, capsys: pytest.CaptureFixture[str], monkeypa
     assert "policies: gone: not enforced: a; b next: mend it" in text
     for shown in ("not enforced", "device-fit", "ClusterAdmissionPolicy", "default/", "2h", "0.1.0", "by edge-1"):
         assert shown in text, shown
+    assert "gone, stays" in text
     assert "u" * 36 not in text and DIGEST not in text, "no UIDs, short digests"
-    assert text.count(" ago ") == 10
+    assert text.count(" ago ") == 10 and "alone" not in text
 
 
 def test_wide_has_everything(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,10 +83,10 @@ class Memberships:
         """With the rules that were offered last, where they are not known. `keys`: what is relied on, the last one
         last."""
         specs = list(specs)
-        if all(spec.rules is not None for spec in specs):
+        if not any(map(_is_unknown, specs)):
             return specs
         last = {found[1]: self._specs[found[2]] for key in keys if (found := _parts(key)) and found[2] in self._specs}
-        return [_filled(spec, last.get(spec.name)) if spec.rules is None else spec for spec in specs]
+        return [_filled(spec, last.get(spec.name)) if _is_unknown(spec) else spec for spec in specs]
 
     def _index(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -104,11 +104,18 @@ def _parts(key: Key) -> tuple[str, str, str] | None:
     return (hook, name, digest) if slash and name and key_in(hook) else None
 
 
+def _is_unknown(spec: WebhookSpec) -> bool:
+    """Whether the module says something of it that nobody could read."""
+    return spec.rules is None or spec.module_conditions is None
+
+
 def _filled(spec: WebhookSpec, known: WebhookSpec | None) -> WebhookSpec:
     """Only what the module says is taken over; all of it for a policy of which there is only the name."""
-    if known is None:
-        return spec
-    return known if spec.is_lost else replace(spec, rules=known.rules, mutating=known.mutating)
+    if known is None or spec.is_lost:
+        return known or spec
+    if spec.rules is None:
+        spec = replace(spec, rules=known.rules, mutating=known.mutating)
+    return replace(spec, module_conditions=known.module_conditions) if spec.module_conditions is None else spec
 
 
 def _digest(spec: WebhookSpec) -> str:
@@ -124,6 +131,7 @@ def _decoded(content: object) -> WebhookSpec | None:
     if not isinstance(content, dict) or content.keys() != set(_FIELDS):
         return None
     rules, conditions = content["rules"], content["match_conditions"]
+    of_module = content["module_conditions"]
     timeout_s, webhook_timeout_s = content["timeout_s"], content["webhook_timeout_s"]
     is_right = (
         all(isinstance(content[name], str) for name in _TEXTS)
@@ -133,7 +141,11 @@ def _decoded(content: object) -> WebhookSpec | None:
         and isinstance(rules, list)
         and not any(map(rule_problem, rules))
         and not conditions_problem(conditions)
+        and (of_module is None or not conditions_problem(of_module))
         and not label_selector_problem(content["namespace_selector"])
         and not label_selector_problem(content["object_selector"])
     )
-    return WebhookSpec(**{**content, "match_conditions": tuple(conditions)}) if is_right else None
+    if not is_right:
+        return None
+    of_module = None if of_module is None else tuple(of_module)
+    return WebhookSpec(**{**content, "match_conditions": tuple(conditions), "module_conditions": of_module})

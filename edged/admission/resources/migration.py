@@ -310,7 +310,7 @@ _DEFAULTS = {
     "mode": "protect", "allowed_to_mutate": False, "settings": {}, "message": "", "context_aware": (),
     "host_capabilities": (), "match_policy": "Equivalent", "side_effects": "None", "reinvocation_policy": "Never",
     "namespace_selector": {}, "object_selector": {}, "match_conditions": (), "background_audit": True,
-    "failure_policy": "Fail", "module_conditions": True,
+    "failure_policy": "Fail", "module_conditions": True, "webhook": "shared",
 }  # fmt: skip
 
 

@@ -152,6 +152,23 @@ def test_a_policy_whose_module_cannot_be_read_after_a_restart_keeps_its_rules(tm
     run(main)
 
 
+def test_a_policy_whose_module_cannot_be_read_keeps_the_conditions_of_its_module(tmp_path: Path) -> None:
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        condition = {"name": "module.edged.dev/c", "expression": "true"}
+        before = replace(SPEC, module_conditions=(condition,))
+        first = remembering(server, tmp_path)
+        first.update([before], b"")
+        await first.settle()
+        second = remembering(server, tmp_path)
+        second.update([replace(SPEC, module_conditions=None)], b"")
+        await second.settle()
+        assert server.objects[VWC]["webhooks"][0]["matchConditions"] == [condition]
+        assert second.members(key(before)) == (before,)
+
+    run(main)
+
+
 def test_until_it_is_known_which_custom_resources_there_are_none_of_theirs_turns_silent(tmp_path: Path) -> None:
     async def main(nursery: trio.Nursery) -> None:
         server = FakeServer()
@@ -243,7 +260,8 @@ def test_whatever_happens_no_webhook_that_may_be_called_forgets_a_member(tmp_pat
 @pytest.mark.parametrize("mangle", [
     lambda policy: policy.pop("rules"), lambda policy: policy.update(more=1),
     lambda policy: policy.update(rules=[{"apiGroups": 5}]), lambda policy: policy.update(rules=None),
-    lambda policy: policy.update(match_conditions=[{}]), lambda policy: policy.update(namespace_selector=[]),
+    lambda policy: policy.update(match_conditions=[{}]), lambda policy: policy.update(module_conditions=5),
+    lambda policy: policy.update(namespace_selector=[]),
     lambda policy: policy.update(monitor="no"), lambda policy: policy.update(timeout_s="2"),
 ])  # fmt: skip
 def test_of_what_cannot_be_read_nothing_is_known_and_its_policy_is_asked_about_everything(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
-from edged.admission.host.webhook_specs import group_webhook
+from edged.admission.host.webhook_specs import group_webhook, spec_of
 from edged.admission.resources import validation
 from edged.admission.resources.conversion import Limits, common_patterns, convert
 from edged.admission.resources.kinds import KINDS, unique_name
@@ -54,6 +54,16 @@ def test_an_annotation_leaves_out_the_conditions_of_the_module(value: str | None
     obj = policy()
     obj["metadata"]["annotations"] = {validation.MODULE_CONDITIONS: value} if value else {}
     assert PolicyConfig(**convert(obj, None, Limits()).table).module_conditions is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, "shared"), ("shared", "shared"), ("own", "own"), ("x", "shared")]
+)
+def test_an_annotation_says_whether_a_policy_may_share_a_webhook(value: Any, expected: str) -> None:
+    obj = policy()
+    obj["metadata"]["annotations"] = {} if value is None else {validation.WEBHOOK: value}
+    made = PolicyConfig(**convert(obj, None, Limits()).table)
+    assert made.webhook == expected and spec_of(made, (), 1.0).is_own is (expected == "own")
 
 
 def test_a_cluster_policy_becomes_a_policy() -> None:

@@ -42,10 +42,11 @@ def test_the_oldest_keeps_a_contested_name() -> None:
 
 def test_what_is_remembered_serves_the_same_policy() -> None:
     obj = policy("a", settings={"k": 1})
-    obj["metadata"] |= {"annotations": {"io.kubewarden.policy.severity": "low", "kubectl/last": "x"}, "finalizers": []}
+    ours = {"io.kubewarden.policy.severity": "low", "edged.dev/webhook": "own"}
+    obj["metadata"] |= {"annotations": {**ours, "kubectl/last": "x"}, "finalizers": []}
     obj["status"] = {"policyStatus": "active"}
     kept = trimmed(obj)
     assert "status" not in kept and "resourceVersion" not in kept["metadata"]
-    assert kept["metadata"]["annotations"] == {"io.kubewarden.policy.severity": "low"}
+    assert kept["metadata"]["annotations"] == ours
     before, after = (make_plan([each], "default", LIMITS, ()).served["clusterwide-a"] for each in (obj, kept))
     assert before.converted == after.converted

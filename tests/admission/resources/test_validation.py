@@ -10,6 +10,7 @@ from edged.admission.resources.validation import (
     MODULE_CONDITIONS,
     REINVOCATION,
     RESERVED,
+    WEBHOOK,
     expressions,
     validate,
     warnings,
@@ -82,6 +83,14 @@ def test_the_annotation_about_reinvocation(obj: dict[str, Any], value: str, expe
 def test_the_annotation_about_conditions_of_modules(obj: dict[str, Any], value: str, expected: list[str]) -> None:
     obj["metadata"]["annotations"] = {MODULE_CONDITIONS: value}
     assert said(obj) == [f"metadata.annotations[{MODULE_CONDITIONS}]: {each}" for each in expected]
+
+
+@pytest.mark.parametrize("obj", [policy(), group()])
+def test_the_annotation_about_webhooks(obj: dict[str, Any]) -> None:
+    for value, expected in (("own", []), ("shared", []), ("each", ["Unsupported value: 'each'"])):
+        obj["metadata"]["annotations"] = {WEBHOOK: value}
+        assert [text.partition(": supported")[0] for text in said(obj)] == [
+            f"metadata.annotations[{WEBHOOK}]: {each}" for each in expected]
 
 
 def test_too_many_conditions() -> None:
