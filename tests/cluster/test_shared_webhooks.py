@@ -15,6 +15,8 @@ from edged.wasm.compile import METADATA_SECTION
 from tests.cluster.cluster import Cluster
 from tests.cluster.edged import MODULES, Edged, create, get, pod, policy, wait_for
 from tests.cluster.raw import JSON, Client
+from tests.cluster.test_custom_resources import PRIVILEGED, Setup, install, resource, uninstall
+from tests.cluster.test_custom_resources import policy as custom_policy
 
 NAMESPACE = "sharing"
 RECORDER = """(module
@@ -217,3 +219,41 @@ def test_members_of_a_webhook_that_is_refused_are_named_and_nobody_else_is_touch
         edged.configure([])
         assert edged.reload() == ""
         edged.wait_registered()
+
+
+@pytest.mark.kube
+def test_custom_resources_share_with_those_of_their_own_origin(cluster: Cluster) -> None:
+    """Those of the cluster, those of each namespace, and those of the file: a mistake of one touches no other."""
+    one, two, alone = (custom_policy(name, namespaceSelector={}) for name in ("s-one", "s-two", "s-alone"))
+    alone["metadata"]["annotations"] = {"edged.dev/webhook": "own"}
+    rules = [PODS]
+    theirs = [resource("AdmissionPolicy", name, space, module=PRIVILEGED, rules=rules, mutating=False)
+              for name, space in (("a", "team-1"), ("b", "team-1"), ("a", "team-2"))]  # fmt: skip
+    install(cluster)
+    policies, admission = [policy("of-file", "pod-privileged")], {"module_dirs": [str(MODULES)]}
+    with Edged(kubeconfig=cluster.kubeconfig, policies=policies, admission=admission) as edged:
+        setup = Setup(cluster, edged)
+        try:
+            setup.namespace("team-1", "team-2")
+            wait_for(lambda: "vpolicyserver.kb.io" in setup.hooks(), "webhooks of the kinds")
+            assert setup.apply(resource("PolicyServer", "default")).returncode == 0
+            setup.serve(one, two, alone, *theirs)
+            webhooks = edged.registration["webhooks"]
+            together = sorted(webhooks.values())
+            assert together == [
+                ["clusterwide-s-alone"], ["clusterwide-s-one", "clusterwide-s-two"],
+                ["namespaced-team-1-a", "namespaced-team-1-b"], ["namespaced-team-2-a"], ["of-file"],
+            ]  # fmt: skip
+            assert webhooks["clusterwide-s-alone.kubewarden.admission"] == ["clusterwide-s-alone"]
+            wait_for(lambda: "is privileged" in setup.try_pod("team-1").stderr, "denial")
+            setup.delete(one)
+            assert ["clusterwide-s-two"] in edged.registration["webhooks"].values()
+            edged.kill()
+            edged.start()
+            for obj in (two, alone, *theirs):
+                setup.wait_status(obj, "active")
+            wait_for(lambda: "denied" in setup.try_pod("team-2").stderr, "denial")
+            setup.delete(theirs[0])
+            wait_for(lambda: ["namespaced-team-1-b"] in edged.registration["webhooks"].values(), "one less")
+        finally:
+            uninstall(cluster)

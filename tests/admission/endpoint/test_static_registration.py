@@ -13,6 +13,7 @@ import trio
 from edged.admission.endpoint import registration as r
 from edged.admission.endpoint.registration import State
 from edged.admission.endpoint.static_registration import GRACE_S, parse_version
+from edged.admission.rules.shared_webhooks import hook_name, key_of
 from edged.admission.rules.webhook_check import entry_problem
 from edged.admission.rules.webhooks import MUTATING, WebhookSpec, owner_of
 from edged.errors import ConfigError, PeerError
@@ -249,6 +250,31 @@ def test_a_policy_is_called_when_the_api_server_says_so_and_not_before(tmp_path)
         reader.reads = False
         await trio.sleep(310)
         assert list(registration.state.waiting) == ["a", "b"] and "reads no manifests" in registration.state.message
+    run(main)
+
+
+def test_a_policy_whose_shared_webhook_has_its_rules_already_is_in_force_at_once(tmp_path):
+    async def main(nursery: trio.Nursery) -> None:
+        reader = ReadingServer(tmp_path)
+        registration, _ = static(tmp_path, reader=reader, target=replace(TARGET, is_sharing=True))
+        nursery.start_soon(registration.run)
+        registration.update([SPEC], BUNDLE)
+        await trio.sleep(5)
+        reader.read()
+        await trio.sleep(30)
+        assert registration.state.waiting == {}
+        key = str(key_of(SPEC, registration.target))
+        more = WebhookSpec("c", [{**PODS, "resources": ["services"]}])
+        registration.update([SPEC, OTHER, more], BUNDLE)
+        await trio.sleep(5)
+        assert registration.state.policies == ("a", "b", "c") and list(registration.state.waiting) == ["c"]
+        assert registration.members(key) == (SPEC, OTHER, more)
+        registration.update([OTHER, more], BUNDLE)
+        await trio.sleep(5)
+        assert registration.members(key) == (OTHER, more) and list(registration.state.waiting) == ["c"]
+        reader.read()
+        await trio.sleep(30)
+        assert registration.state.waiting == {} and list(reader.hooks) == [hook_name(key)]
     run(main)
 
 
