@@ -21,10 +21,11 @@ from tests.cluster.build import BuildError
 
 SECTIONS = (
     "commands", "yaml_reading", "guesthost", "memory", "admission", "heavy_init", "rego", "policy_server_reviews",
-    "large", "fleet", "cycles", "scheduling", "upstream_guest", "cluster", "added", "whole", "audit",
+    "large", "fleet", "cycles", "growth", "scheduling", "upstream_guest", "cluster", "added", "whole", "audit",
 )  # fmt: skip
 WITHOUT_WRK = {
-    "commands", "yaml_reading", "guesthost", "memory", "large", "cycles", "scheduling", "upstream_guest", "whole"
+    "commands", "yaml_reading", "guesthost", "memory", "large", "cycles", "growth", "scheduling", "upstream_guest",
+    "whole",
 }  # fmt: skip
 
 

@@ -89,6 +89,11 @@ class Cache:
         self._drop_if_empty(info)
         return old
 
+    def node_of(self, name: str) -> Node | None:
+        """The Node object as it is now; None where there is none."""
+        info = self.nodes.get(name)
+        return info.node if info is not None else None
+
     def labels_of(self, name: str) -> Mapping[str, str] | None:
         """Of the Node object as it is now; None where there is none."""
         info = self.nodes.get(name)

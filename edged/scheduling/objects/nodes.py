@@ -77,12 +77,16 @@ class NodeParser:
     def __init__(self, source: ObjectSource) -> None:
         self._source = source
 
-    def parse(self, obj: Mapping[str, Any]) -> Node:
-        """Raises EdgedError, mostly a ShapeError that names the object and the field, for what is no Node."""
+    def parse(self, obj: Mapping[str, Any], known: Node | None = None) -> Node:
+        """Raises EdgedError, mostly a ShapeError that names the object and the field, for what is no Node. `known` is
+        the node as it was before: it is given back where only a heartbeat came, as most changes of Nodes are."""
         check_object("Node", obj)
         metadata: ObjectMeta = obj["metadata"]
         spec: NodeSpec = obj["spec"] if obj.get("spec") else {}
         status: NodeStatus = obj["status"] if obj.get("status") else {}
+        fingerprint = _fingerprint(metadata, spec, status)
+        if known is not None and known.fingerprint == fingerprint:
+            return known
         node = Node()
         node.name = sys.intern(metadata["name"])
         node.labels = {
@@ -104,7 +108,7 @@ class NodeParser:
         node.conditions = tuple((c["type"], c.get("status") or "") for c in status.get("conditions") or ())
         node.features = tuple(status.get("declaredFeatures") or ())
         node.annotations_hash = hash(dumps(metadata.get("annotations"), sort=True))
-        node.fingerprint = _fingerprint(metadata, spec, status)
+        node.fingerprint = fingerprint
         node.source = self._source
         return node
 

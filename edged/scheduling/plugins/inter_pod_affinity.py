@@ -162,24 +162,28 @@ class InterPodAffinity(Plugin):
         if not own and (self._ignore_existing or not self._handle.snapshot.affinity_nodes):
             return _SKIP
         scores: dict[str, dict[str, int]] = {}
+        labels_of = self._labels.for_own_terms
+        terms = [(term, term.weight) for term in pod.spec.preferred_affinity]
+        terms += [(term, -term.weight) for term in pod.spec.preferred_anti_affinity]
         for node in self._handle.snapshot.nodes:
-            for other in (node.pods if own else node.affinity_pods).values():
+            for other in node.affinity_pods.values():
                 self._weigh(scores, pod, other, node)
+            for term, weight in terms:
+                if term.topology_key in node.labels:
+                    found = sum(term.matches(other, labels_of) for other in node.pods.values())
+                    if found:
+                        _credit(scores, node, term.topology_key, found * weight)
         if not scores:
             return _SKIP
         state.data[_SCORES] = scores
         return None
 
     def _weigh(self, scores: dict[str, dict[str, int]], pod: PodInfo, other: PodInfo, node: NodeInfo) -> None:
-        mine, theirs, (own_labels, their_labels) = pod.spec, other.spec, self._labels
-        for terms, to, labels_of, sign in (
-            (mine.preferred_affinity, other, own_labels, 1),
-            (mine.preferred_anti_affinity, other, own_labels, -1),
-            (theirs.preferred_affinity, pod, their_labels, 1),
-            (theirs.preferred_anti_affinity, pod, their_labels, -1),
-        ):
+        """What a Pod that runs makes of this one, by its own terms."""
+        theirs, their_labels = other.spec, self._labels.for_terms_of_others
+        for terms, sign in ((theirs.preferred_affinity, 1), (theirs.preferred_anti_affinity, -1)):
             for term in terms:
-                if term.matches(to, labels_of):
+                if term.matches(pod, their_labels):
                     _credit(scores, node, term.topology_key, sign * term.weight)
         for term in theirs.required_affinity if self._hard_weight else ():
             if term.matches(pod, their_labels):

@@ -111,12 +111,13 @@ class PodTopologySpread(Plugin):
         if not constraints:
             return _SKIP
         spread = Spread(constraints)
+        tables = [self._counts.table(constraint, pod.key.namespace) for constraint in constraints]
         for node in nodes:
             if has_all_keys(constraints, node.labels):
-                for constraint, counts in zip(constraints, spread.counts, strict=True):
+                for constraint, counts, table in zip(constraints, spread.counts, tables, strict=True):
                     if included(constraint, pod, node):
                         value = node.labels[constraint.topology_key]
-                        counts[value] = counts.get(value, 0) + matching_pods(constraint, pod, node)
+                        counts[value] = counts.get(value, 0) + _count_on(table, constraint, pod, node)
         state.data[_NAME] = spread
         return None
 

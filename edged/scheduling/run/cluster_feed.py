@@ -82,7 +82,10 @@ class ClusterFeed:
             return unit.error is not None
         with boundary(self._log, "object", f"node {change.key.name}") as reading:
             try:
-                node = self._node_parser.parse(change.object)
+                known = self._state.cache.node_of(change.key.name)
+                node = self._node_parser.parse(change.object, known)
+                if node is known:
+                    return False
             except EdgedError as error:
                 self._log.warning("node cannot be read", node=change.key.name, error=str(error))
                 return False

@@ -4,13 +4,14 @@ import pytest
 
 from edged.scheduling.core.cache import Cache, CacheError
 from edged.scheduling.core.snapshot import Snapshot
-from tests.scheduling.makers import parsed_node, pod_info
+from edged.scheduling.objects.nodes import NodeParser
+from tests.scheduling.makers import node, nothing, parsed_node, pod_info
 
 
 def cache_with(*nodes):
     cache, snapshot = Cache(), Snapshot()
-    for node in nodes:
-        cache.set_node(node)
+    for each in nodes:
+        cache.set_node(each)
     cache.update_snapshot(snapshot)
     return cache, snapshot
 
@@ -98,6 +99,21 @@ def test_a_heartbeat_changes_nothing_and_an_image_voids_the_layout():
     cache.set_node(parsed_node("n", images={"a:1": 5}))
     cache.update_snapshot(snapshot)
     assert snapshot.layout > layout
+
+
+def test_a_heartbeat_is_known_before_the_node_is_read():
+    parser, obj = NodeParser(nothing), node("n")
+    obj["status"]["conditions"] = [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}]
+    obj["metadata"]["resourceVersion"] = "1"
+    known = parser.parse(obj)
+    obj["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-01-01T00:00:10Z"
+    obj["metadata"]["resourceVersion"] = "2"
+    assert parser.parse(obj, known) is known
+    for place, value in ((obj["status"]["conditions"][0], {"reason": "x"}), (obj["metadata"], {"uid": "other"})):
+        place |= value
+        changed = parser.parse(obj, known)
+        assert changed is not known
+        known = changed
 
 
 def test_images_are_counted_over_nodes_with_the_first_ones_size():

@@ -1,7 +1,9 @@
 """PodTopologySpread: skew, domains, inclusion policies, scores."""
 
-from edged.scheduling.core.cycle import OfflineHandle, evaluate
+from edged.scheduling.core.cycle import OfflineHandle, evaluate, offline
+from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.plugins import pod_topology_spread
 from edged.scheduling.plugins.pod_topology_spread import PodTopologySpread
 from tests.scheduling.makers import pod, pod_info
 from tests.scheduling.plugins.topology import HOST, SELECTOR, WEB, ZONE, cluster, on, verdicts
@@ -71,3 +73,23 @@ def test_it_says_when_it_has_nothing_to_do():
     handle = OfflineHandle(Snapshot())
     assert PodTopologySpread({}, handle).skips(pod_info())
     assert not PodTopologySpread({}, handle).skips(pod_info(topologySpreadConstraints=spread()))
+
+
+def test_the_pods_of_a_node_are_counted_again_only_when_it_changed(monkeypatch):
+    """Else each Pod would cost as much as there are Pods in the cluster."""
+    counted = []
+    matching = pod_topology_spread.matching_pods
+    monkeypatch.setattr(
+        pod_topology_spread, "matching_pods",
+        lambda constraint, waiting, node: counted.append(node.name) or matching(constraint, waiting, node),
+    )  # fmt: skip
+    cache, _, snapshot = offline(cluster(a="x", b="x", c="y"), [on("a", "q")])
+    plugin = PodTopologySpread({}, OfflineHandle(snapshot))
+    for number in range(3):
+        waiting, state = pod_info(f"p{number}", labels=WEB, topologySpreadConstraints=spread()), CycleState()
+        plugin.pre_filter(state, waiting, snapshot.nodes)
+        skewed = [node.name for node in snapshot.nodes if plugin.filter(state, waiting, node)]
+        assert skewed == (["a", "b"] if number != 1 else [])
+        cache.assume(waiting, "c" if number != 1 else "b")
+        cache.update_snapshot(snapshot)
+    assert counted == ["a", "c", "b", "c", "b"]  # all, then the nodes of the Pods placed
