@@ -176,7 +176,7 @@ def sides_of_one(
         for number, path in enumerate(paths):
             text = POLICY.replace("NAME", f"{namespace}-{number}").replace("MODULE", str(path))
             config += text.replace("SIDE", namespace) + settings + "\n"
-    edged = stack.enter_context(Edged(folder, config))
+    edged = stack.enter_context(Edged(folder, config, cache=folder.parent / "cache"))
     for name, (paths, _) in sides.items():
         clients = (1, 4) if name.startswith(("wapc10", "rego10")) else (1,)
         yield Side(name, clients, edged.process.pid, partial(asked, edged), 0 if name == "skipped10" else len(paths))
