@@ -158,7 +158,7 @@ class Known:
     """edged with a kubeconfig, so that it can ask which manifests the API server goes by."""
 
     def __init__(self, cluster: Cluster, folder: Path, *, kubeconfig: Path | None = None, server: str = "") -> None:
-        admission = {"static_dir": str(folder), "audit_interval_s": 0, "policy_server": ""}
+        admission = {"static_dir": str(folder), "audit_interval_s": 0, "policy_server": "", "webhooks": "each"}
         admission |= {"static_api_server": server} if server else {}
         self.edged = Edged(
             kubeconfig=kubeconfig or cluster.kubeconfig,
@@ -221,7 +221,7 @@ def _check_before_and_after_the_first_read(known: Known, cluster: Cluster) -> No
     cluster.start()
     known.wait_waiting(set())
     assert edged.command("status", "--check").stdout.startswith("1 of 1 policy in force")
-    assert "[first]" in known.denial()
+    assert "first.policy.edged.dev" in known.denial()
 
     edged.configure([policy("first", "pod-privileged"), SECOND])
     assert edged.reload() == ""
@@ -230,7 +230,7 @@ def _check_before_and_after_the_first_read(known: Known, cluster: Cluster) -> No
     edged.configure([SECOND])
     assert edged.reload() == ""
     known.wait_waiting(set())
-    assert "[second]" in known.denial()
+    assert "second.policy.edged.dev" in known.denial()
 
 
 def _check_what_the_api_server_refuses(known: Known, folder: Path) -> None:
@@ -250,7 +250,7 @@ def _check_what_the_api_server_refuses(known: Known, folder: Path) -> None:
     assert "failed calling webhook" not in known.denial(), "what the API server still calls is answered"
     other.unlink()
     known.wait_waiting(set())
-    assert "[third]" in known.denial()
+    assert "third.policy.edged.dev" in known.denial()
 
 
 def _check_an_api_server_that_is_restarted(known: Known, cluster: Cluster, folder: Path) -> None:
@@ -262,7 +262,7 @@ def _check_an_api_server_that_is_restarted(known: Known, cluster: Cluster, folde
     known.edged.configure([SECOND])
     assert known.edged.reload() == ""
     known.wait_waiting(set())
-    assert "[second]" in known.denial()
+    assert "second.policy.edged.dev" in known.denial()
 
 
 def test_of_two_api_servers_the_one_that_reads_the_folder_counts(
@@ -284,7 +284,7 @@ def test_of_two_api_servers_the_one_that_reads_the_folder_counts(
             with Known(reading, folder, kubeconfig=kubeconfig) as known:
                 known.edged.start()
                 known.wait_waiting({"first"}, f"{other.url} reads no manifests")
-                assert "[first]" in known.denial(), "the one that reads them goes by them all the same"
+                assert "first.policy.edged.dev" in known.denial(), "the one that reads them goes by them all the same"
                 other._admission_config = configuration
                 other.restart_apiserver()
                 known.wait_waiting(set())
@@ -311,7 +311,7 @@ def test_without_the_right_to_ask_policies_are_written_and_wait(kube_programs: d
             config.write_text(json.dumps(found))
             known.edged.start()
             known.wait_waiting({"first"}, "; run `edged rbac render` and apply the output")
-            assert "[first]" in known.denial()
+            assert "first.policy.edged.dev" in known.denial()
             cluster.kubectl("apply", "-f", "-", stdin=roles)
             known.wait_waiting(set())
         finally:
