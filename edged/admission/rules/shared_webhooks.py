@@ -5,7 +5,9 @@ way share a webhook: only their rules are joined, all else is equal among them. 
 and the path of the webhook come from it and from nothing else, so that a policy that comes or goes moves no other one.
 
 Which members a request concerns is decided by edged (concerns.py), from their rules. Selectors and match conditions are
-evaluated by the API server alone, therefore they have to be equal. Used by webhook_objects.py and by registration.
+evaluated by the API server alone, therefore they have to be equal; only conditions that members' modules carry are
+joined (joined_conditions.py), and not with members that have none, for whom the webhook is called always. Used by
+webhook_objects.py and by registration.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from edged.admission.rules import webhooks
+from edged.admission.rules.joined_conditions import joined_conditions
 from edged.admission.rules.resource_versions import signature
 from edged.admission.rules.webhooks import Target, Webhook, WebhookSpec
 from edged.json_text import dumps
@@ -43,7 +46,7 @@ def key_of(spec: WebhookSpec, target: Target) -> str | None:
         "namespaceSelector": says["namespaceSelector"],
         "objectSelector": says["objectSelector"],
         "matchConditions": list(spec.match_conditions),
-        "moduleConditions": list(spec.module_conditions or ()),
+        "hasModuleConditions": bool(spec.module_conditions),
         "sideEffects": says["sideEffects"],
         "timeoutSeconds": says["timeoutSeconds"],
         "versions": signature(spec.rules) if says["matchPolicy"] == "Equivalent" else [],
@@ -71,8 +74,12 @@ def key_in(name: str) -> str | None:
 
 def shared_webhook(key: str, members: Sequence[WebhookSpec], target: Target) -> Webhook:
     """The entry of `webhooks` for members with this key, at least one. Its condition leaves out what all of them leave
-    out: a group that one of them names by its name is let through, and not meant by the others' wildcards."""
-    joined = replace(members[0], rules=union(members), hook_name=hook_name(key), path=f"{PATH}{key}")
+    out: a group that one of them names by its name is let through, and not meant by the others' wildcards. Where the
+    conditions of their modules cannot be joined it has none of them: the key, and with it the webhook, must not depend
+    on who else is there."""
+    conditions = joined_conditions([spec.module_conditions or () for spec in members])
+    joined = replace(members[0], rules=union(members), hook_name=hook_name(key), path=f"{PATH}{key}",
+                     module_conditions=conditions or ())
     return webhooks.webhook(joined, target)
 
 

@@ -19,15 +19,22 @@ from edged.cli import from_kwctl, options
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
 from edged.cli.policy import ask
-from edged.errors import ConfigError
+from edged.errors import ConfigError, EdgedError
 
 if TYPE_CHECKING:
     from edged.admission.host.admission import Admission
+    from edged.admission.host.policy import PolicySet
     from edged.admission.rules.review import AdmissionRequest
+    from edged.cli.policy.evaluator import Evaluator
+
+GENERATED = 100
+"""Objects of each kind and operation that a module's match conditions are tried with."""
+
 
 def declare(parser: Parser) -> None:
     parser.describe("Asks a policy about the same request many times, one after the other, and prints how long the "
-                    "answers took. Exit code 0: measured; 1: the policy failed; 2: usage.",
+                    "answers took. Exit code 0: measured; 1: the policy failed, or its module's match "
+                    "conditions keep a request from it that it would not let pass; 2: usage.",
                     "edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm", notes=ask.POLICIES)
     parser.elsewhere(from_kwctl.BENCH)
     ask.add_options(parser)
@@ -77,6 +84,7 @@ async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
             before = rss_mib()
             loaded = await evaluator.load(named, lines)
             admission = evaluator.admission(loaded, lines, replay, observers=(failures,))
+            await _check_conditions(evaluator, loaded, args)
             asked = {policy.name: _only(questions.of(loaded[policy.name]), args.request_path) for policy in named}
             for policy in named:
                 evaluator.say.begin(
@@ -87,6 +95,24 @@ async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
                 row |= {"failure": failures.last, "rss_mib": rss_mib(), "rss_before_mib": before}
                 results.append(row)
     return results
+
+
+async def _check_conditions(evaluator: Evaluator, loaded: PolicySet, args: argparse.Namespace) -> None:
+    """Raises PeerError for a policy that is faster than it may be: its module keeps requests from it that matter."""
+    for policy in loaded.values():
+        if policy.error is not None or not policy.module_conditions:
+            continue
+        from edged.admission.host.policy import Policy
+        from edged.cli.policy import counterexamples
+
+        assert isinstance(policy, Policy)
+        tried = [*counterexamples.recorded([args.request_path], policy), *counterexamples.generated(policy, GENERATED)]
+        if found := await counterexamples.search(evaluator, policy, tried):
+            raise WrongConditions(f"counterexample: {found}")
+
+
+class WrongConditions(EdgedError):
+    """A module's match conditions are wrong: its policy would be asked less than it has to be."""
 
 
 def _only(requests: list[tuple[AdmissionRequest, str]], path: str) -> AdmissionRequest:

@@ -20,6 +20,7 @@ from edged.errors import ConfigError, EdgedError
 if TYPE_CHECKING:
     from edged.admission.config import GroupConfig, PolicyConfig
     from edged.admission.host.policy import Group, Policy
+    from edged.cli.policy.counterexamples import Asked, Counterexample
     from edged.cli.policy.evaluator import Evaluator
     from edged.cli.policy.suite_files import Case
     from edged.cli.policy.suite_report import Result
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 def declare(parser: Parser) -> None:
     parser.describe(
         "Asks policies many questions and compares the answers with expected ones. Exit code 0: all as expected; 1: "
-        "some are not; 2: a file is wrong, or there is nothing to test.",
+        "some are not, or a module's match conditions keep a request from its policy that it would not let pass; 2: a "
+        "file is wrong, or there is nothing to test.",
         "edged policy test", "edged policy test modules/admission --filter privileged",
         "edged policy test tests/ -o json --junit report.xml",
         notes="In a folder, the command searches for files named edged-test.yaml, NAME.edged-test.yaml (or .yml, "
@@ -42,6 +44,12 @@ def declare(parser: Parser) -> None:
     options.output(parser, "text", "json", "yaml")
     parser.add_argument("--junit", metavar="FILE", 
                         help="also write a JUnit XML report; an existing report is written over, no other file is")
+    conditions = parser.add_argument_group("match conditions of the modules (docs/match-conditions.md)")
+    conditions.add_argument("--generated", metavar="N", type=options.whole(0, 100_000), default=100,
+                            help="look for a request that they wrongly keep from the policy among N generated objects "
+                                 "of each kind and operation, besides the tests; default: 100")  # fmt: skip
+    conditions.add_argument("--reviews", metavar="FILE", action="append", default=[],
+                            help="and among these recorded reviews (`edged reviews --request`); repeatable")
     parser.add_argument("--list", action="store_true", help="print the tests, run none")
     options.config(parser, "take limits and folders from this edged.toml")
     options.cache_dir(parser)
@@ -69,13 +77,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.junit:
         suite_report.check_junit(Path(args.junit))
-    results = trio.run(_run, with_registry(tool_config(args.config, args.cache_dir), args), chosen, args)
+    results, wrong = trio.run(_run, with_registry(tool_config(args.config, args.cache_dir), args), chosen, args)
     suite_report.show(results, args.output, verbose=args.verbose)
     if args.junit:
         suite_report.write_junit(Path(args.junit), results)
+    for each in wrong:
+        print(f"edged: counterexample: {each}", file=sys.stderr)
     if problems:
         return 2
-    return 0 if all(result.outcome in ("passed", "skipped") for result in results) else 1
+    return 0 if not wrong and all(result.outcome in ("passed", "skipped") for result in results) else 1
 
 
 def _pattern(text: str | None) -> re.Pattern[str]:
@@ -119,7 +129,9 @@ def discover(paths: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-async def _run(config: ToolConfig, cases: list[Case], args: argparse.Namespace) -> list[Result]:
+async def _run(
+    config: ToolConfig, cases: list[Case], args: argparse.Namespace
+) -> tuple[list[Result], list[Counterexample]]:
     from edged.cli.policy.evaluator import open_evaluator
 
     results: list[Result] = []
@@ -128,7 +140,38 @@ async def _run(config: ToolConfig, cases: list[Case], args: argparse.Namespace) 
         for number, case in enumerate(cases, 1):
             evaluator.say(f"test {number} of {len(cases)}: {case.title}")
             results.append(await ask(loaded, case))
-    return results
+        return results, await _counterexamples(loaded, cases, args)
+
+
+async def _counterexamples(loaded: Loaded, cases: list[Case], args: argparse.Namespace) -> list[Counterexample]:
+    """One for each policy that has any."""
+    found = []
+    for policy in loaded.policies:
+        if not _has_conditions(policy):
+            continue
+        from edged.admission.host.policy import Policy
+        from edged.cli.policy import counterexamples
+
+        assert isinstance(policy, Policy)
+        loaded.evaluator.say(f"match conditions of {policy.name}")
+        tried = [*await _asked(loaded, policy, cases), *counterexamples.recorded(args.reviews, policy),
+                 *counterexamples.generated(policy, args.generated)]
+        wrong = await counterexamples.search(loaded.evaluator, policy, tried)
+        found += [wrong] if wrong else []
+    return found
+
+
+def _has_conditions(policy: Policy | Group) -> bool:
+    return policy.error is None and bool(policy.module_conditions)
+
+
+async def _asked(loaded: Loaded, policy: Policy | Group, cases: list[Case]) -> list[Asked]:
+    """The requests of this policy's tests, but for those that expect it to fail: no API server sends them."""
+    from edged.cli.policy.counterexamples import Asked
+
+    return [Asked(case.request, f"{case.file}:{case.line}: {case.title}", case.session)
+            for case in cases if case.request is not None and not case.skip and case.expect.error is None
+            and await loaded.policy(case) is policy]
 
 
 class Loaded:
@@ -137,6 +180,11 @@ class Loaded:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._known: list[tuple[PolicyConfig | GroupConfig, Policy | Group]] = []
+
+    @property
+    def policies(self) -> list[Policy | Group]:
+        """Those that were asked, or could not be loaded."""
+        return [policy for _, policy in self._known]
 
     async def policy(self, case: Case) -> Policy | Group:
         """The policy of a case, loaded or carrying its error."""

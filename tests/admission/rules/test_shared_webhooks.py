@@ -17,6 +17,7 @@ TARGET = Target("https://127.0.0.1:8443", b"", "o", is_sharing=True)
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 SPEC = WebhookSpec("a", [PODS])
 ALL = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]}
+USER = {"name": "users", "expression": "request.namespace != 'x'"}
 
 
 def key(spec: WebhookSpec, target: Target = TARGET) -> str:
@@ -77,3 +78,19 @@ def test_what_is_left_out_is_what_every_member_leaves_out() -> None:
     assert "rbac" not in joined["expression"] and "'scheduling.k8s.io'" in joined["expression"]
     assert joined == condition([ALL, roles])
     assert "request.resource.resource == 'nodes'" in joined["expression"]
+
+
+def test_conditions_of_modules_are_joined_and_a_users_are_not() -> None:
+    def spec(name: str, expression: str) -> WebhookSpec:
+        own = {"name": "module.edged.dev/own", "expression": expression}
+        return replace(SPEC, name=name, match_conditions=(USER,), module_conditions=(own,))
+
+    members = [spec("a", "has(object.a)"), spec("b", "has(object.b)"), spec("c", "has(object.a)")]
+    assert len({key(each) for each in members}) == 1
+    assert key(members[0]) != key(replace(members[0], match_conditions=()))
+    hook = shared_webhook("0" * 20, members, TARGET)
+    joined = {"name": "module.edged.dev/any", "expression": "(has(object.a)) || (has(object.b))"}
+    assert hook["matchConditions"] == [USER, joined]
+    assert shared_webhook("0" * 20, members[::2], TARGET)["matchConditions"] == [USER, *members[0].module_conditions]
+    long = spec("d", "object.d == '" + "x" * 4000 + "' || object.e == '" + "x" * 60 + "'")
+    assert shared_webhook("0" * 20, [*members, long], TARGET)["matchConditions"] == [USER]
