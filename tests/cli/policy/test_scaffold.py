@@ -74,7 +74,7 @@ def test_a_manifest_without_rules_says_what_is_missing(policy: Policy, tmp_path:
     code, out, err = policy("scaffold", "manifest", write(tmp_path / "raw.wasm", module))
     assert (code, yaml.safe_load(out)["spec"]["rules"]) == (0, [])
     assert "fill in spec.rules, which must not be empty" in err
-    assert "note" not in policy("scaffold", "manifest", sample("pod-privileged"))[2]
+    assert "no rules" not in policy("scaffold", "manifest", sample("pod-privileged"))[2]
 
 
 def test_artifacthub_finds_its_files_in_the_folder(policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
