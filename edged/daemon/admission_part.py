@@ -75,6 +75,8 @@ class AdmissionPart:
         self.policies = ServedPolicies(self.admission, lambda: base.policy_loader(base.config, base.modules))
         self.listener: Listener | None = None
         self.auditor: Auditor | None = None
+        self.first_revision = 0
+        """Of the registration: the first one with all policies that a start loads. 0 until then."""
 
     def _observers(self, policy_server: str) -> tuple[Observer, ...]:
         """What is told of every evaluation."""
@@ -91,10 +93,11 @@ class AdmissionPart:
         work: trio.Nursery,
         intake: trio.Nursery,
     ) -> None:
-        """Load policies, listen, then register what is served. Raises ConfigError."""
+        """Listen, then load policies, and register each as soon as it is served. Returns when all are loaded or have a
+        reason why not. Raises ConfigError."""
         tls = await self._start_certificates(config, base)
-        self.policies.configure(await self.policies.loader().load((*config.policy, *config.group), fetch=False))
-        reviews = await self._start_resources(config)
+        self.policies.expect((*config.policy, *config.group))
+        reviews = self._make_resources(config)
         self.policies.swap()
         self.policies.registration = self._registration(config)
         self.policies.register()  # it knows who shares webhooks, which may be called at once
@@ -102,14 +105,23 @@ class AdmissionPart:
         await intake.start(self.listener.serve)
         probes.probe_tls(intake, self.listener.addresses[0])
         work.start_soon(self.policies.registration.run)
-        work.start_soon(self.policies.run, self._log)
         base.start_soon(self._outside.run)
         base.start_soon(self._context.run)
+        await self._load(config)
+        self.first_revision = self.policies.registration.revision
+        work.start_soon(self.policies.run, self._log)
         if self.policies.resources is not None:
             work.start_soon(self.policies.resources.run)
             if not self.policies.resources.is_settled:
                 work.start_soon(self.policies.register_resources, self.policies.resources)
         self._start_audits(config, work)
+
+    async def _load(self, config: AdmissionConfig) -> None:
+        """The configuration file's first: what is compiled for others would give way to it."""
+        await self.policies.load((*config.policy, *config.group))
+        if self.policies.resources is not None:
+            await self.policies.resources.start()
+        self.policies.swap()
 
     def run_traces(self, nursery: trio.Nursery) -> None:
         """Send traces from now on, where they are wanted."""
@@ -135,7 +147,7 @@ class AdmissionPart:
         nursery.start_soon(self.policies.certificates.run)
         return tls
 
-    async def _start_resources(self, config: AdmissionConfig) -> ResourceReviews | None:
+    def _make_resources(self, config: AdmissionConfig) -> ResourceReviews | None:
         """Custom resources as the other source of policies, with what was served before the last stop."""
         if not config.policy_server:
             return None
@@ -149,7 +161,7 @@ class AdmissionPart:
             self._log,
             lambda: rfc3339(time.time()),
         )
-        await self.policies.resources.start()
+        self.policies.resources.recall()
         return ResourceReviews(
             config.policy_server, self._log, self.admission.memory.budget,
             include_system=config.include_system, static=config.register == "static",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import trio
@@ -35,6 +35,8 @@ class Base:
         self.log = log
         self.progressed: Callable[[], None] = lambda: None
         """Called when a module begins or ends to be compiled."""
+        self.compiling: list[str] = []
+        """File names of modules that are being compiled."""
         self.lines = GuestLines(log)
         engine = config.engine
         self.engine = Engine(engine.kind, engine.guests_memory_mib, memory_limit_mib=engine.memory_limit_mib)
@@ -87,6 +89,11 @@ class Base:
         return PluginLoader(config.engine, self.compiler, self.lines, modules)
 
     def _say_compiling(self, event: str, what: str) -> None:
+        name = PurePath(what).name
+        if event == "compiling":
+            self.compiling.append(name)
+        elif event in ("compiled", "failed") and name in self.compiling:
+            self.compiling.remove(name)
         self.progressed()
         if event == "discarded":
             self.log.warning("compiled module discarded", reason=what)

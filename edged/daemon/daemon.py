@@ -4,7 +4,8 @@
       work     loops that write: registration, the scheduler
         intake the listeners
 
-Start: bind sockets first (callers queue instead of being refused), load policies, serve, register, say READY.
+Start: bind sockets first (callers queue instead of being refused), listen, load policies, serve and register each as
+soon as it is loaded, say READY. Who asks for a policy that is being loaded waits.
 Stop: unregister nothing (the API server must not fall open because a node restarts), stop accepting, let requests
 under way finish for `node.drain_s`, then stop what the rest leans on.
 """
@@ -105,7 +106,7 @@ class Daemon:
                 base.start_soon(contact_check.run, self._base.client, self._log)
                 async with trio.open_nursery() as work:
                     async with trio.open_nursery() as intake:
-                        self._base.progressed = partial(notify.extend_start, EXTEND_S)
+                        self._base.progressed = partial(self._go_on_starting, notify)
                         await self._start(sockets, base, work, intake)
                         with stop() as told:
                             self._say_ready(notify)
@@ -165,6 +166,9 @@ class Daemon:
                     self._log.warning("no status socket", error=str(error))
                     return
             await trio.sleep(STATUS_AGAIN_S)
+
+    def _go_on_starting(self, notify: systemd.Notifier) -> None:
+        notify.extend_start(EXTEND_S, self._health.starting())
 
     def _say_ready(self, notify: systemd.Notifier) -> None:
         self._base.progressed = lambda: None

@@ -117,14 +117,22 @@ class DaemonHealth:
 
     def _loading(self) -> str:
         if not self.is_serving:
-            return NOT_SERVING.text
+            return self.starting() or NOT_SERVING.text
         policies = self._part.policies
         missing = [policy.name for policy in policies.configured().values() if policy.error and policy.is_waiting]
         return f"modules are being fetched: {', '.join(missing)}" if missing and policies.is_fetching else ""
 
+    def starting(self) -> str:
+        """How far a start is, "" where it does not load policies."""
+        progress, compiling = self._part.policies.progress, self._base.compiling
+        if not progress:
+            return ""
+        return f"edged is starting: {progress}" + f"; compiling {', '.join(compiling)}" * bool(compiling)
+
     def _untold(self) -> str:
         registration = self._part.policies.registration
-        if registration is None or registration.mode == "none" or registration.told_at is not None:
+        first = self._part.first_revision
+        if registration is None or (first and registration.settled_revision >= first):
             return ""
         message = registration.state.message
         return "the API server has not been told of the policies yet" + (f": {message}" if message else "")
@@ -148,6 +156,7 @@ class DaemonHealth:
         return Facts(
             now=self._now(),
             serving=self.is_serving,
+            starting=self.starting(),
             listener=self._listener(),
             policies=[*self._configured(), *self._resources()],
             registration=_registration(registration) if registration is not None else None,

@@ -114,7 +114,7 @@ class Operations:
         return {
             name: {
                 "mode": policy.config.mode,
-                "state": "failed" if policy.error else "loaded",
+                "state": "loading" if policy.is_loading else "failed" if policy.error else "loaded",
                 "enforcement": judged[name].state if name in judged else "unregistered",
                 "error": policy.error or policy.successor_error,
                 "digest": ", ".join(policy.digests),

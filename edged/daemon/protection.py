@@ -8,7 +8,7 @@ answer does, is said to be unknown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from edged.kube.values.names import holder_name
@@ -120,6 +120,8 @@ class Facts:
 
     now: float
     serving: bool = True
+    starting: str = ""
+    """How far a start is that loads policies."""
     listener: str = ""
     policies: Sequence[PolicyFacts] = ()
     registration: RegistrationFacts | None = None
@@ -188,8 +190,9 @@ def judge(facts: Facts) -> Protection:
     registration = facts.registration
     judged = (_judged(policy, registration, facts.listener) for policy in facts.policies) if registration else ()
     policies = tuple(judged)
-    problems = tuple(_problems(facts, policies)) if facts.serving else (NOT_SERVING,)
-    parts = [NOT_SERVING.text] if not facts.serving else [*_head(facts, policies), *_phrases(problems)]
+    waits = replace(NOT_SERVING, text=facts.starting) if facts.starting else NOT_SERVING
+    problems = tuple(_problems(facts, policies)) if facts.serving else (waits,)
+    parts = [waits.text] if not facts.serving else [*_head(facts, policies), *_phrases(problems)]
     sentence = "; ".join(part for part in parts if part)
     end = "" if sentence.endswith("…") else "."
     return Protection(f"{sentence[:1].upper()}{sentence[1:]}{end}", problems, policies)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import trio
 
+from edged.admission.config import GroupConfig, PolicyConfig
 from edged.admission.endpoint.registration import Registration
 from edged.admission.host import arrivals
 from edged.admission.host.admission import Admission
@@ -25,6 +26,8 @@ LAST_S = 3600.0
 """How long before the end of the present certificate a new one waits no longer."""
 LOOK_S = 5.0
 
+SWAP_S = 0.1
+"""So long a policy waits for others that are loaded meanwhile, before it is served."""
 AGAIN_S = 10.0
 """After an unexpected error."""
 
@@ -71,6 +74,41 @@ class ServedPolicies:
         self._configured = policies
         self._changed.set()
         self.swap()
+
+    def expect(self, configs: Sequence[PolicyConfig | GroupConfig]) -> None:
+        """The configuration file's policies before they are loaded: who asks for one waits until it is there."""
+        loader = self._loader()
+        self.configure({config.name: loader.loading(config) for config in configs})
+
+    async def load(self, configs: Sequence[PolicyConfig | GroupConfig]) -> None:
+        """Load them, and serve and register each as soon as it is loaded."""
+        loaded = trio.Event()
+        taken: PolicySet = {}
+
+        def take(policy: Policy | Group) -> None:
+            taken[policy.name] = policy
+            loaded.set()
+
+        async def serve() -> None:
+            nonlocal loaded
+            while True:
+                await loaded.wait()
+                loaded = trio.Event()
+                self.configure({**self._configured, **taken})
+                await trio.sleep(SWAP_S)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            policies = await self._loader().load(configs, fetch=False, take=take)
+            nursery.cancel_scope.cancel()
+        self.configure(policies)
+
+    @property
+    def progress(self) -> str:
+        """How far a start is with loading; "" when it is not, or not any more."""
+        policies = [*self._configured.values(), *(self.resources.policies.values() if self.resources else ())]
+        left = sum(policy.is_loading for policy in policies)
+        return f"{len(policies) - left} of {len(policies)} policies are loaded" if left else ""
 
     async def run(self, log: Logger) -> None:
         """For ever: load what could not be loaded yet, after the start and after each reload."""

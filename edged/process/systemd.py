@@ -46,9 +46,9 @@ class Notifier:
         """Every listener that is enabled answers. Also ends a reload."""
         self._send("READY=1", *_status(status))
 
-    def extend_start(self, seconds: float) -> None:
+    def extend_start(self, seconds: float, status: str = "") -> None:
         """The start goes on: systemd waits for so long from now, even beyond TimeoutStartSec=. Of no effect later."""
-        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}")
+        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1_000_000)}", *_status(status))
 
     def reloading(self, status: str = "") -> None:
         """A reload began. systemd waits for `ready`; it needs the time to tell this reload from an earlier

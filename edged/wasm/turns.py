@@ -57,7 +57,7 @@ class Turns:
         self._begin()
         if not author and not turn.mine.is_set():
             for other in self._running:
-                if other.author:
+                if other.author and (not key or other.key != key):  # else it is what is wanted, and half done
                     other.scope.cancel()
         try:
             await turn.mine.wait()

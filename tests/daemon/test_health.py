@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from edged import config as configuration
 from edged.abi.metadata import Metadata
@@ -29,10 +30,11 @@ from edged.cli.status_client import ask
 from edged.daemon import daemon as daemon_file
 from edged.daemon.daemon import Daemon
 from edged.daemon.health import rules_of
+from edged.process import room
 from edged.sandbox.server import serve
 from edged.telemetry.logs import Logger, LogStyle
 from edged.wasm.account import Budget
-from edged.wasm.compile import CompileLimits
+from edged.wasm.compile import CompileLimits, Compiler
 from tests.cluster.edged import PROGRAM, pod, review_of
 from tests.packaging.test_alerts import metrics_of, rules
 
@@ -41,6 +43,11 @@ PRIVILEGED = ROOT / "modules/admission/pod-privileged/pod-privileged.wasm"
 PATIENCE_S = 60.0
 RULE = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
 NO_PRIVILEGED = f'[[admission.policy]]\nname = "no-privileged"\nmodule = "file://{PRIVILEGED}"\n'
+LABELS = f"""[[admission.policy]]
+name = "labels"
+module = "file://{ROOT}/modules/admission/required-labels/required-labels.wasm"
+settings = {{ labels = [{{ key = "team" }}] }}
+"""
 GONE = '[[admission.policy]]\nname = "gone"\nmodule = "file:///srv/gone.wasm"\n'
 SCHEDULER = f'''[scheduler]
 names = ["edged"]
@@ -370,3 +377,63 @@ def test_a_guest_that_fails_every_time_is_said(world: World) -> None:
             assert (await world.status())["policies"]["endless"]["enforcement"] == "failing"
 
     trio.run(main)
+
+
+def test_policies_answer_and_are_registered_while_others_are_compiled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for one that is compiled waits, and hears why when its patience ends; then it answers."""
+    go_on = trio.Event()
+    run_child = Compiler._run_child
+
+    async def slow(self: Compiler, path: Path, module: Any, output: Any) -> None:
+        if path.name == "required-labels.wasm":
+            await go_on.wait()
+        await run_child(self, path, module, output)
+
+    monkeypatch.setattr(Compiler, "_run_child", slow)
+    monkeypatch.setattr(room, "may_start", lambda room, running_mib, mib: True)
+    world.configure(f"{NO_PRIVILEGED}{LABELS}")
+
+    async def main() -> None:
+        async with world.api_server(), trio.open_nursery() as nursery:
+            stop = trio.Event()
+            log = Logger(LogStyle("json", journal=False), write=lambda line: world.lines.append(json.loads(line)))
+            daemon = Daemon(configuration.load(str(world.folder / "edged.toml")), None, log)
+            nursery.start_soon(daemon.run, lambda: nullcontext(stop.wait))
+            policies, admission = daemon._admission.policies, daemon._admission.admission
+            await until(lambda: registered(daemon, ("no-privileged",)))
+            early = parse_review(review_of(pod("x", privileged=True)))
+            assert not (await admission.review("no-privileged", early)).allowed
+            early.answer_by = trio.current_time() + 0.05
+            answer = await admission.review("labels", early)
+            assert not answer.allowed and answer.status is not None and answer.status["code"] == 500
+            assert "still being fetched or compiled" in answer.status["message"]
+            sentence = (await world.status())["protection"]["sentence"]
+            said = "dged is starting: 1 of 2 policies are loaded; compiling required-labels.wasm"
+            assert sentence == f"E{said}."
+            status, body = await world.probe()
+            assert status == 503 and f"[-]policies failed: e{said}\n" in body
+            told = world.told_systemd()
+            assert "STATUS=edged is starting: " in told and "READY" not in told
+            waiting: list[bool] = []
+
+            async def ask() -> None:
+                patient = parse_review(review_of(pod("x")))
+                waiting.append((await admission.review("labels", patient)).allowed)
+
+            nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked()
+            assert waiting == []
+            go_on.set()
+            await until(lambda: registered(daemon, ("labels", "no-privileged")))
+            await until(lambda: ready(world))
+            assert waiting == [False] and policies.progress == "", "it lacks the label"
+            stop.set()
+
+    trio.run(main)
+
+
+async def registered(daemon: Daemon, names: tuple[str, ...]) -> bool:
+    registration = daemon._admission.policies.registration
+    return registration is not None and registration.state.policies == names

@@ -126,7 +126,7 @@ def test_sockets_that_are_none_are_refused_by_number(world: World) -> None:
 def test_a_log_that_cannot_be_written_costs_the_lines(world: World) -> None:
     """A full disk behind stderr, for all lines from the first to the last."""
     world.start(stderr="/dev/full")
-    assert world.wait(lambda: "p " in world.status())
+    assert world.wait(lambda: "1 of 1 policy answer" in world.status())
     assert world.process is not None
     world.process.send_signal(signal.SIGHUP)
     time.sleep(0.5)

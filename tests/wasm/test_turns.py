@@ -21,9 +21,9 @@ class Scene:
         self.gave_way: list[str] = []
         self.busy = 0
 
-    async def one(self, name: str, author: str, takes_s: float = 1.0) -> None:
+    async def one(self, name: str, author: str, takes_s: float = 1.0, *, key: str = "") -> None:
         try:
-            async with self.turns.turn(author):
+            async with self.turns.turn(author, key=key):
                 assert not self.busy, "alone"
                 self.busy += 1
                 try:
@@ -68,6 +68,20 @@ def test_the_administrator_waits_for_nobody_else() -> None:
 
     scene = run(main)
     assert scene.gave_way == ["a1"] and scene.ended == ["mine1", "mine2", "a2", "mine3"]
+
+
+def test_who_compiles_what_the_administrator_wants_goes_on() -> None:
+    async def main(scene: Scene, nursery: trio.Nursery) -> None:
+        async def mine() -> None:
+            async with scene.turns.turn("", key="module"):
+                scene.ended.append("mine")
+
+        nursery.start_soon(partial(scene.one, "a1", "a", key="module"))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(mine)
+
+    scene = run(main)
+    assert scene.ended == ["a1", "mine"] and not scene.gave_way
 
 
 def test_the_administrators_own_do_not_give_way() -> None:

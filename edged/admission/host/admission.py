@@ -52,6 +52,7 @@ class Admission:
         """`memory`: shared with whoever else decodes large objects."""
         self.memory = memory or WorkingMemory()
         self.policies: PolicySet = {}
+        self._swapped = trio.Event()
         self.decisions = Decisions(log, time.time)
         self.in_flight = 0  # reviews being answered, audits not counted
         self.last_review_at = -math.inf  # on trio's clock
@@ -67,6 +68,8 @@ class Admission:
     def swap(self, policies: PolicySet) -> None:
         """Take a new set whole. Calls that began go on with the policy they began with."""
         self.policies = policies
+        swapped, self._swapped = self._swapped, trio.Event()
+        swapped.set()
         for observer in self._observers:
             with boundary(self._log, "observer", type(observer).__name__):
                 observer.loaded(policies.values())
@@ -86,7 +89,7 @@ class Admission:
         if policy is None:  # the API server reads static files about once a minute: it still asks
             return AdmissionResponse(request.uid, True)
         if audit:
-            return await self.audit(policy, request)
+            return await self.audit(await self._once_loaded(policy, request), request)
         return await self.ask(policy, request)
 
     async def ask(
@@ -103,6 +106,14 @@ class Admission:
         finally:
             self.in_flight -= 1
             self.last_review_at = trio.current_time()
+
+    async def _once_loaded(self, policy: Policy | Group, request: AdmissionRequest) -> Policy | Group:
+        """The policy when it is loaded; as it is, where whoever asks does not wait for that."""
+        with trio.move_on_at(min(request.answer_by, trio.current_time() + PATIENCE_S)):
+            while policy.is_loading:
+                await self._swapped.wait()
+                policy = self.policies.get(policy.name, policy)
+        return policy
 
     def unanswered(self, policy: Policy | Group, request: AdmissionRequest, seconds: float) -> AdmissionResponse:
         """What goes out for a policy that was asked and is not waited for any longer, after so many seconds."""
@@ -128,6 +139,8 @@ class Admission:
     async def _review(
         self, policy: Policy | Group, request: AdmissionRequest, may_mutate: bool
     ) -> AdmissionResponse:
+        if policy.is_loading:
+            policy = await self._once_loaded(policy, request)
         begun = trio.current_time()
         own, failure = await self._ask(policy, request)
         seconds = trio.current_time() - begun

@@ -35,6 +35,8 @@ class Policy:
     error: str | None = None
     is_waiting: bool = False
     """Whether its module is still to be fetched from the network, for the first time or again."""
+    is_loading: bool = False
+    """Whether it is being loaded by a start: who asks waits until it is there. What is registered of it stays."""
     successor: PolicyConfig | None = None
     """The configuration that is in force by now, where this policy, an earlier version of it, answers until the new one
     can be loaded."""
@@ -76,6 +78,8 @@ class Policy:
         if self.error is not None and not rules and config.rules is None:
             # The module's own rules are unknown now: the present registration stays, and requests are denied.
             rules = None
+        if self.is_loading:
+            rules = None
         mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
         return spec_of(config, rules, self.timeout_s, mutating=mutating, module_conditions=self.module_conditions)
 
@@ -90,6 +94,8 @@ class Group:
     error: str | None = None
     is_retried: bool = False
     """Whether it is to be loaded again although no member's module is still to come."""
+    is_loading: bool = False
+    """As in Policy."""
     successor: GroupConfig | None = None
     """As in Policy."""
     successor_error: str = ""
@@ -117,7 +123,8 @@ class Group:
 
     def webhook(self) -> WebhookSpec:
         """Its registration: a group never mutates."""
-        return group_webhook(self.config)
+        spec = group_webhook(self.config)
+        return replace(spec, rules=None) if self.is_loading else spec
 
 
 PolicySet = dict[str, Policy | Group]

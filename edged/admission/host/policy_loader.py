@@ -6,7 +6,7 @@ A new set is built whole and then swapped in (edged/daemon), so that a reload ne
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -110,13 +110,19 @@ class PolicyLoader:
         self._checks = checks or trio.CapacityLimiter(CHECKS_AT_ONCE)
 
     async def load(
-        self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet | None = None, *, fetch: bool = True
+        self,
+        policies: Sequence[PolicyConfig | GroupConfig],
+        previous: PolicySet | None = None,
+        *,
+        fetch: bool = True,
+        take: Callable[[Policy | Group], None] = lambda policy: None,
     ) -> PolicySet:
         """All of them beside each other, each loaded or carrying its error. Compiles what is not in the cache.
 
-        `fetch` False: does not wait for modules from the network; a policy whose module is missing says so.
+        `fetch` False: does not wait for modules from the network; a policy whose module is missing says so. `take` is
+        called with each as soon as it is loaded.
         """
-        return await self._load_all(policies, previous or {}, fetch=fetch)
+        return await self._load_all(policies, previous or {}, fetch=fetch, take=take)
 
     async def load_until(
         self, policies: Sequence[PolicyConfig | GroupConfig], previous: PolicySet, scope: trio.CancelScope
@@ -131,13 +137,15 @@ class PolicyLoader:
         *,
         fetch: bool = True,
         scope: trio.CancelScope | None = None,
+        take: Callable[[Policy | Group], None] = lambda policy: None,
     ) -> PolicySet:
         """In the order of their configurations."""
         templates = templates_of(previous)
         loaded: PolicySet = {}
 
         async def load(config: PolicyConfig | GroupConfig) -> None:
-            loaded[config.name] = await self.load_one(config, templates, fetch=fetch)
+            policy = loaded[config.name] = await self.load_one(config, templates, fetch=fetch)
+            take(policy)
 
         with scope or trio.CancelScope():
             async with trio.open_nursery() as nursery:
@@ -173,6 +181,12 @@ class PolicyLoader:
             return await self._load_one(config, templates, fetch)
         assert unit.error is not None
         return self.refused(config, verdict.unexpected(unit.error), again=True)
+
+    def loading(self, config: PolicyConfig | GroupConfig) -> Policy | Group:
+        """What stands in a policy's place while it is being loaded for the first time."""
+        policy = self.refused(config, NOT_YET)
+        policy.is_loading = True
+        return policy
 
     def refused(self, config: PolicyConfig | GroupConfig, error: str, *, again: bool = False) -> Policy | Group:
         """One that is not loaded at all: it rejects everything with this reason. `again`: until it was tried again."""

@@ -80,7 +80,7 @@ class PolicyMetrics:
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
         """A new set of policies: those that cannot answer are counted with their reason."""
         for policy in policies:
-            if policy.error is not None:
+            if policy.error is not None and not policy.is_loading:
                 nothing = [""] * (len(EVALUATION_LABELS) - 2)
                 self._total.inc(policy.name, *nothing, policy.error[:ERROR_CHARACTERS])
 

@@ -93,13 +93,16 @@ class CustomResources:
         """What is served of them now."""
         return self._loads.policies
 
+    def recall(self) -> None:
+        """Expect what was served last: who asks for it waits until `start` has loaded it."""
+        recalled = self._memory.recall()
+        if recalled is not None:
+            self._remembered, self._webhooks.was_registered = recalled
+            self._make_plan(self._remembered)
+            self._loads.expect_remembered(self._plan)
+
     async def start(self) -> None:
         """Load what was served last, before anything is asked of the API server."""
-        recalled = self._memory.recall()
-        if recalled is None:
-            return
-        self._remembered, self._webhooks.was_registered = recalled
-        self._make_plan(self._remembered)
         await self._loads.load_all_remembered(self._plan)
         self._webhooks.published = self.specs()
         if self._remembered:

@@ -129,6 +129,14 @@ class Loads:
         self.policies = {name: policy for name, policy in self.policies.items() if name in names}
         return gone
 
+    def expect_remembered(self, plan: Plan) -> None:
+        """Who asks for one of these waits until it is loaded."""
+        loader = self._host.loader()
+        for planned in plan.served.values():
+            config = config_of(planned)
+            if config is not None:
+                self.policies[planned.name] = loader.loading(config)
+
     async def load_all_remembered(self, plan: Plan) -> None:
         """Without the network: what has to be fetched is fetched when the loop runs. Beside each other and within a
         bound: what somebody's module takes to be compiled must not keep a start from answering for all the others."""
@@ -138,8 +146,8 @@ class Loads:
                 for planned in plan.served.values():
                     nursery.start_soon(self.load_remembered, planned, loader, templates)
         for planned in plan.served.values():
-            config = config_of(planned) if planned.name not in self.policies else None
-            if config is not None:
+            config, present = config_of(planned), self.policies.get(planned.name)
+            if config is not None and (present is None or present.is_loading):
                 self.policies[planned.name] = loader.refused(config, NOT_YET, again=True)
 
     async def load_remembered(self, planned: Planned, loader: PolicyLoader, templates: dict[str, Template]) -> None:

@@ -91,6 +91,7 @@ class Scene:
         informers = Informers(self.client, times=QUICK, log=quiet())
         await self.nursery.start(informers.run)
         host = Host(self.folder, self.client, informers, quiet(), **keys)
+        host.resources.recall()
         await host.resources.start()
         self.nursery.start_soon(host.resources.run)
         return host

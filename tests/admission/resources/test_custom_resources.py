@@ -87,6 +87,7 @@ def test_a_restart_without_the_api_server_keeps_the_policies(tmp_path: Path) -> 
     async def offline() -> None:
         client = ApiClient(session_for("http://127.0.0.1:1"))
         host = Host(tmp_path, client, Informers(client, log=quiet()), quiet())
+        host.resources.recall()
         await host.resources.start()
         assert host.resources.policies["clusterwide-kept"].error is None
         kept = next(spec for spec in host.resources.specs() if spec.name == "clusterwide-kept")
@@ -113,6 +114,7 @@ def test_what_was_remembered_is_not_written_when_the_api_server_answers_meanwhil
             informers = Informers(found.client, times=QUICK, log=log)
             await found.nursery.start(informers.run)
             host = Host(tmp_path, found.client, informers, log)
+            host.resources.recall()
             await host.resources.start()
             assert [planned.obj for planned, _ in host.resources.known()] == objects[1:]
 
@@ -157,6 +159,7 @@ def test_a_registered_policy_without_its_module_rejects_after_a_restart(tmp_path
         module.unlink()
         client = ApiClient(session_for("http://127.0.0.1:1"))
         host = Host(tmp_path, client, Informers(client, log=quiet()), quiet(), module_dirs=(str(module.parent),))
+        host.resources.recall()
         await host.resources.start()
         assert "the module file is missing" in (host.resources.policies["clusterwide-lost"].error or "")
         assert any(spec.name == "clusterwide-lost" and spec.rules for spec in host.resources.specs())
