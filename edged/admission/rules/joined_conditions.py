@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from edged.admission.rules.module_conditions import MOST_CHARACTERS, MOST_COST, PREFIX, Condition
-from edged.kube.values.cel_names import enclosed
 
 NAME: Final = f"{PREFIX}any"
 
@@ -45,5 +44,7 @@ def joined_conditions(members: Sequence[Sequence[Condition]]) -> list[dict[str, 
 
 
 def _all_of(expressions: Sequence[str]) -> str:
+    from edged.kube.values.cel_names import enclosed
+
     enclosing = [enclosed(each) for each in expressions]
     return enclosing[0] if len(enclosing) == 1 else f"({' && '.join(enclosing)})"
