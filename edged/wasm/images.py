@@ -5,8 +5,8 @@ exposed form of a module exports (rewriting.py, which also says for which module
 hold settings, so it is in memory of this process alone, gone with its last user, and never near the cache of compiled
 modules.
 
-Memory that the instance grew by is mapped (image_memory.py), page by page when the guest touches it. Pages of the
-module's own memory, which wasmtime maps from the module, are copied.
+Where an instance grew by much, that memory is mapped (image_memory.py), page by page when the guest touches it. Few pages
+are copied, and so are those of the module's own memory, which wasmtime maps from the module.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from edged.wasm.image_memory import Vector
 PAGE = mmap.PAGESIZE
 _ZERO = bytes(PAGE)
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+MAPPED_FROM = 16 * PAGE
+"""What is more than that is mapped: mapping and unmapping cost as much as copying ten pages does."""
 Run = tuple[int, bytes]
 """(offset in linear memory, content): whole pages of the machine."""
 
@@ -41,28 +43,30 @@ class Image:
         `wasmtime_val_t`) of mutable globals."""
         self.memory_size = memory_size
         self._globals = values
-        self._copied: tuple[tuple[int, int], ...] = ()  # (offset, size), one after the other in the file
-        self._grown = (fresh_size, memory_size - fresh_size, 0)  # offset, size, and where it stands in the file
         self._vectors: dict[int, ctypes.Array[Vector]] = {}  # by where a slot's memory begins
-        self.held_bytes = 0
+        copied, mapped = [*runs], []
+        if sum(len(content) for offset, content in copied if offset >= fresh_size) > MAPPED_FROM:
+            mapped = [run for run in copied if run[0] >= fresh_size]
+            copied = [run for run in copied if run[0] < fresh_size]
+        if len(copied) > image_memory.MOST_VECTORS:
+            raise BadModule(f"its memory differs from a fresh instance's in {len(copied)} places")
+        self._copied = tuple((offset, len(content)) for offset, content in copied)  # one after the other in the file
+        self._grown = (fresh_size, memory_size - fresh_size if mapped else 0, sum(size for _, size in self._copied))
+        """Offset and size of what is mapped, and where it stands in the file."""
+        self.held_bytes = sum(len(content) for _, content in copied + mapped)
         """Of this process's memory, for its pages."""
         self._descriptor = os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        self._write([*runs])
+        self._write(copied, mapped)
 
-    def _write(self, runs: list[Run]) -> None:
-        fresh_size = self._grown[0]
-        copied = [run for run in runs if run[0] < fresh_size]
-        self._copied = tuple((offset, len(content)) for offset, content in copied)
-        at = 0
+    def _write(self, copied: list[Run], mapped: list[Run]) -> None:
+        end = 0
         for _, content in copied:
-            at += _put(self._descriptor, content, at)
-        self._grown = (fresh_size, self.memory_size - fresh_size, at)
-        for offset, content in runs:
-            if offset >= fresh_size:
-                _put(self._descriptor, content, at + offset - fresh_size)
-        os.ftruncate(self._descriptor, at + self.memory_size - fresh_size)
+            end += _put(self._descriptor, content, end)
+        start, size, at = self._grown
+        for offset, content in mapped:
+            _put(self._descriptor, content, at + offset - start)
+        os.ftruncate(self._descriptor, at + size)
         fcntl.fcntl(self._descriptor, fcntl.F_ADD_SEALS, _SEALS)
-        self.held_bytes = sum(len(content) for _, content in runs)
 
     def __del__(self) -> None:
         if getattr(self, "_descriptor", -1) >= 0:

@@ -34,7 +34,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ANNOTATE = HERE.parents[2] / "modules" / "annotate.py"
-POLICIES = ("context", "endless", "hog", "label", "pods", "raw")
+POLICIES = ("context", "endless", "hog", "label", "patterns", "pods", "raw")
 TARGET = "wasm32-unknown-unknown"
 
 
