@@ -43,6 +43,8 @@ FIRST_PAUSE_S = 120.0
 LONGEST_PAUSE_S = 3600.0
 MOST_BAD = 256
 CHILD_MIB, MIB_PER_MIB = 32.0, 24.0
+PREPARED = "prepared 1"
+"""Which form of a module is compiled: another number where rewriting.py: prepared makes another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class Compiler:
     def key(self, digest: str, companion: Companion | None = None) -> str:
         """Name of a compiled module in the cache: what its code depends on."""
         merged = f"{_argument(companion)}\n" if companion is not None else ""
-        text = f"{digest}\n{self.engine.settings}\n{self._features}\n{merged}"
+        text = f"{digest}\n{self.engine.settings}\n{self._features}\n{PREPARED}\n{merged}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     async def load(

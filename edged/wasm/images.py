@@ -5,8 +5,8 @@ exposed form of a module exports (rewriting.py, which also says for which module
 hold settings, so it is in memory of this process alone, gone with its last user, and never near the cache of compiled
 modules.
 
-Where an instance grew by much, that memory is mapped (image_memory.py), page by page when the guest touches it. Few pages
-are copied, and so are those of the module's own memory, which wasmtime maps from the module.
+Where an instance grew by much, that memory is mapped (image_memory.py): what the guest does not touch costs nothing.
+Few pages are copied, and so are those of the module's own memory, which wasmtime maps from the module.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from edged.wasm.companion import Companion
 from edged.wasm.compilation import compile_with
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
+from edged.wasm.image_exports import image_support
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,17 @@ class Module:
     usual_cpu_s: float = 0.0  # CPU of one call, a moving average: slices.py goes by it
     called: bool = False  # since idle.py looked last
     warm: bool = False  # its code may be mapped
+    _image_support: tuple[str, tuple[str, ...]] | None = None
 
     def __post_init__(self) -> None:
         self.engine.idle.add(self)
+
+    @property
+    def image_support(self) -> tuple[str, tuple[str, ...]]:
+        """(why no image of its instances is possible or "", the names of all its mutable globals)."""
+        if self._image_support is None:
+            self._image_support = image_support(export_names(self), self.exports)
+        return self._image_support
 
     def note_call(self, cpu_s: float) -> None:
         """A call ended, in whatever way, after using this much CPU."""

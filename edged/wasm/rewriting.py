@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 from edged.wasm import binary
 from edged.wasm.binary import Binary, Reader, leb
 from edged.wasm.errors import BadModule
+from edged.wasm.image_exports import GLOBAL_NAME, MEMORY_NAME, POSSIBLE, REFUSED, RESERVED
 from edged.wasm.instructions import skip_constant, unsafe_instruction
 
-RESERVED = "edged.image."
-"""How the names begin under which this module exports what an image holds."""
-MEMORY_NAME = f"{RESERVED}memory"
 MOST_GLOBALS = 1_000
 """Each mutable one is set in each review. Compilers make one to ten."""
 NUMBERS = "iIfFv"
 """Types of globals that can be carried: i32, i64, f32, f64, v128."""
-_IMPORTS, _MEMORIES, _GLOBALS, _EXPORTS, _CODE = 2, 5, 6, 7, 10
+_IMPORTS, _FUNCTIONS, _MEMORIES, _GLOBALS, _EXPORTS, _CODE = 2, 3, 5, 6, 7, 10
 _AFTER_EXPORTS = (8, 9, 12, 10, 11)
 _FUNCTION, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 
@@ -76,8 +74,26 @@ def exposed(module: bytes) -> bytes:
     return _with_exports(module, added) if added else module
 
 
+def prepared(module: bytes) -> bytes:
+    """What is compiled of a module: its exposed form, or itself where no image is possible. The name of one export more
+    says which (image_exports.py). As it is where it has no function or is broken."""
+    try:
+        reason = reasons_against_image(module)
+        form = module if reason else exposed(module)
+        if not _has_functions(module):
+            return form
+        return _with_exports(form, [_export(f"{REFUSED}{reason}" if reason else POSSIBLE, _FUNCTION, 0)])
+    except BadModule:
+        return module
+
+
+def _has_functions(module: Binary) -> bool:
+    own = any(kind == _FUNCTIONS and module[start : start + 1] != b"\0" for kind, start, _ in binary.sections(module))
+    return own or _parts(module).functions > 0
+
+
 def _name(index: int) -> str:
-    return f"{RESERVED}global.{index}"
+    return f"{GLOBAL_NAME}{index}"
 
 
 def _export(name: str, kind: int, index: int) -> bytes:

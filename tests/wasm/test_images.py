@@ -56,6 +56,13 @@ async def _image(template: Template, exposed: tuple[str, ...] = EXPOSED, budget:
             return images.take(instance, fresh, exposed)
 
 
+@pytest.fixture(autouse=True, params=[0, images.MAPPED_FROM], ids=["mapped", "copied"])
+def mapped_from(request, monkeypatch):
+    """Whether the few pages of these tests are mapped."""
+    monkeypatch.setattr(images, "MAPPED_FROM", request.param)
+    return request.param
+
+
 @pytest.fixture(params=[True, False], ids=["slots", "no slots"])
 def engine(request):
     with closing(Engine(pooled=request.param)) as engine:

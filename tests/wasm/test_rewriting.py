@@ -10,7 +10,8 @@ from hypothesis import given
 
 from edged.wasm import binary, bindings, rewriting
 from edged.wasm.errors import BadModule
-from edged.wasm.rewriting import exposed, exposed_globals, exposed_memory, reasons_against_image
+from edged.wasm.image_exports import image_support
+from edged.wasm.rewriting import exposed, exposed_globals, exposed_memory, prepared, reasons_against_image
 from tests.fuzzing import bounded, broken
 
 ROOT = Path(__file__).parents[2]
@@ -204,3 +205,24 @@ def _is_valid(engine: wasmtime.Engine, module: bytes) -> bool:
 def test_the_names_are_those_that_are_reserved() -> None:
     assert exposed_memory(wasm("(memory 1)")) == rewriting.MEMORY_NAME
     assert rewriting.MEMORY_NAME.startswith(rewriting.RESERVED)
+
+
+@pytest.mark.parametrize("path", [*SAMPLES, *FAULTS], ids=lambda path: path.stem)
+def test_what_is_compiled_says_whether_an_image_is_possible(path: Path, engine: wasmtime.Engine) -> None:
+    original = path.read_bytes() if path.suffix == ".wasm" else bindings.wat2wasm(path.read_text())
+    compiled = wasmtime.Module(engine, prepared(original))
+    reason, names = image_support([item.name or "" for item in compiled.exports], binary.interface(original).exports)
+    if all(kind != 10 for kind, *_ in binary.sections(original)):
+        assert reason == "it has no code that edged can decode"
+        return
+    assert reason == reasons_against_image(original)
+    assert names == (() if reason else tuple(name for name, _ in exposed_globals(original)))
+
+
+@pytest.mark.parametrize("fields", ["", "(memory 2)", "(global (mut i32) (i32.const 1))", "(memory 1) (memory 1)"])
+def test_a_module_without_functions_stays_valid(fields: str, engine: wasmtime.Engine) -> None:
+    wasmtime.Module(engine, prepared(bindings.wat2wasm(f"(module {fields})")))
+
+
+def test_bytes_that_are_no_module_are_left_to_the_compiler() -> None:
+    assert prepared(b"no module") == b"no module"
