@@ -52,6 +52,7 @@ FailurePolicy = Literal["Fail", "Ignore"]
 MatchPolicy = Literal["Equivalent", "Exact"]
 SideEffects = Literal["None", "NoneOnDryRun"]
 ReinvocationPolicy = Literal["Never", "IfNeeded"]
+Preinitialize = Literal["auto", "never", "always"]
 Register = Literal["dynamic", "static", "none"]
 Webhooks = Literal["shared", "each"]
 Webhook = Literal["shared", "own"]
@@ -139,6 +140,7 @@ class GuestConfig:
     host_capabilities: tuple[str, ...] = setting(_capabilities, ())
     context_max_age_s: float = setting(context_age, 0.0)
     timeout_s: float = setting(number(0, 30, above=True), 2.0)
+    preinitialize: Preinitialize = setting(one_of(Preinitialize), "auto")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from edged.admission.host.context import ClusterContext
 from edged.admission.host.observers import Observer
 from edged.admission.host.outside import HostCapabilities
 from edged.admission.host.policy_metrics import PolicyMetrics
+from edged.admission.host.preinitialization import Preinitialization
 from edged.admission.host.review_watch import ReviewWatch
 from edged.admission.host.working_memory import WorkingMemory
 from edged.admission.resources.custom_resources import CustomResources
@@ -62,6 +63,7 @@ class AdmissionPart:
         self._refusals.measure(base.metrics)
         self.traces = make_traces(config.observability.otlp_endpoint, base.log)
         self.review_watch = ReviewWatch()
+        self._preinitialization = Preinitialization(base.log)
         self._context = ClusterContext(base.client, base.informers, base.log)
         self.admission = Admission(
             base.log,
@@ -81,7 +83,8 @@ class AdmissionPart:
     def _observers(self, policy_server: str) -> tuple[Observer, ...]:
         """What is told of every evaluation."""
         metrics = PolicyMetrics(self._base.metrics, lambda: self.admission.policies.values(), policy_server)
-        return (metrics, self.review_watch) if self.traces is None else (metrics, self.review_watch, self.traces)
+        traces = () if self.traces is None else (self.traces,)
+        return (metrics, self.review_watch, self._preinitialization, *traces)
 
     async def start(
         self,
@@ -110,6 +113,7 @@ class AdmissionPart:
         await self._load(config)
         self.first_revision = self.policies.registration.revision
         work.start_soon(self.policies.run, self._log)
+        base.start_soon(self._preinitialization.run)
         if self.policies.resources is not None:
             work.start_soon(self.policies.resources.run)
             if not self.policies.resources.is_settled:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edged import __version__
-from edged.admission.host.policy import Group, Policy
+from edged.admission.host.policy import Group, Policy, fresh_because, guests_of
 from edged.admission.rules.module_conditions import own_names
 from edged.daemon.admission_part import AdmissionPart, rfc3339
 from edged.daemon.base import Base
@@ -119,6 +119,8 @@ class Operations:
                 "error": policy.error or policy.successor_error,
                 "digest": ", ".join(policy.digests),
                 **_described_conditions(policy),
+                "image_kib": sum(guest.beginning.held_kib for guest in guests_of(policy)),
+                "fresh_because": "; ".join(dict.fromkeys(filter(None, map(fresh_because, guests_of(policy))))),
                 **{key: getattr(counters, key) for key in counters.__slots__},
             }
             for name, policy in self._part.policies.served().items()

@@ -1,9 +1,9 @@
 """The short-lived process that compiles one module: `python -I -c ... main()` (compile.py starts it).
 
 Reads the module from standard input, writes the compiled form to standard output, with what images of its instances
-need exported (rewriting.py); messages go to standard error, and exit code 3 says that the module is at fault. A stranger's module could exploit the compiler, so this process has
-limits of address space and CPU time, is first in line for the out-of-memory killer, and may ask little of the kernel:
-no sockets, no file to write (seccomp).
+need exported (rewriting.py); messages go to standard error, and exit code 3 says that the module is at fault. A
+stranger's module could exploit the compiler, so this process has limits of address space and CPU time, is first in line
+for the out-of-memory killer, and may ask little of the kernel: no sockets, no file to write (seccomp).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import trio
 from edged.abi import metadata as policy_metadata
 from edged.abi import wapc, wasi_policy
 from edged.abi.wasi_policy import WasiFailure
+from edged.admission.host import wapc_policy
 from edged.admission.host.context import HostServices
 from edged.admission.host.policy import Policy
 from edged.admission.host.rego_context import ContextFailure
@@ -188,12 +189,8 @@ async def _run_wapc(asked: _Call) -> bytes:
             instance = await asked.policy.template.instantiate(
                 call, asked.policy.budget, None, asked.deadline, asked.seconds
             )
-            await instance.start("_start")
-            await instance.start("wapc_init")
-            payload = b"".join(asked.payload)
-            call.begin(asked.operation, payload)
-            returned = await instance.call("__guest_call", len(asked.operation), len(payload))
-            return call.result(returned or 0)
+            await wapc_policy.begin(instance, asked.policy.beginning.image)
+            return await wapc_policy.ask(instance, call, asked.operation, b"".join(asked.payload))
         finally:
             if instance is not None:
                 output = instance.output.take()

@@ -5,6 +5,7 @@ Values only. admission/host/policy_loader.py makes them, admission/host/evaluati
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,26 @@ from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.module_conditions import ModuleConditions
 from edged.admission.rules.webhooks import Rules, WebhookSpec
 from edged.wasm.account import Budget
+from edged.wasm.images import Image
 from edged.wasm.instance import Template
+
+
+@dataclass(slots=True, eq=False)
+class Beginning:
+    """What a policy's reviews begin from: an image of an instance that is initialised, or a fresh start."""
+
+    image: Image | None = None
+    reason: str = "no image was made yet"
+    """Why there is no image."""
+    due_at: float = -math.inf
+    """When the next one is to be made, on trio's clock."""
+    pause_s: float = 0.0
+    """Until then, where the last one could not be made in peace."""
+
+    @property
+    def held_kib(self) -> int:
+        """What the image takes of this process's memory."""
+        return 0 if self.image is None else self.image.held_bytes >> 10
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +62,7 @@ class Policy:
     can be loaded."""
     successor_error: str = ""
     """Why it cannot be loaded yet."""
+    beginning: Beginning = field(default_factory=Beginning)
 
     @property
     def name(self) -> str:
@@ -150,6 +171,11 @@ def guests_of(policy: Policy | Group) -> Iterator[Policy]:
         yield from policy.members.values()
     else:
         yield policy
+
+
+def fresh_because(policy: Policy) -> str:
+    """Why its reviews do not begin from an image; "" where they do, or where it has none because it is not loaded."""
+    return "" if policy.beginning.image is not None or policy.error is not None else policy.beginning.reason
 
 
 def templates_of(policies: Mapping[str, Policy | Group]) -> dict[str, Template]:

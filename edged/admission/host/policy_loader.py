@@ -79,6 +79,7 @@ def member_policy(group: GroupConfig, name: str, member: GroupMemberConfig) -> P
         host_capabilities=member.host_capabilities,
         context_max_age_s=member.context_max_age_s,
         timeout_s=member.timeout_s,
+        preinitialize=member.preinitialize,
         rules=(),
         origin=group.origin,
     )

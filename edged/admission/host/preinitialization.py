@@ -1,0 +1,100 @@
+"""Gives policies images to begin their reviews from (wasm/images.py), in the background and one at a time.
+
+A policy answers from the moment on at which it is loaded; its reviews start fresh until there is an image. What an
+image may be, and whether it pays, is decided by image_trials.py. A new one is made every day and after each start, so
+that what a guest made of the moment in which it was initialised does not grow old.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import trio
+
+from edged.admission.host.evaluation import REGO_MODES, question
+from edged.admission.host.image_trials import NoImage, NotNow, Trials
+from edged.admission.host.observers import Evaluation
+from edged.admission.host.policy import Beginning, Group, Policy, guests_of
+from edged.admission.rules import synthetic_requests
+from edged.errors import GuestError
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
+from edged.wasm.images import Image
+
+RENEWED_S = 86400.0
+AGAIN_S = 600.0
+"""Where the trials did not come to an end, or failed unexpectedly."""
+OFF = 'preinitialize = "never"'
+COMMAND = "a WASI command begins at its start each time"
+REGO = "images of Rego policies are not made"
+
+
+class Preinitialization:
+    """An observer of admission: it is told of each new set of policies."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._policies: list[Policy] = []
+        self._changed = trio.Event()
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Nothing is learned from requests."""
+
+    def loaded(self, policies: Iterable[Policy | Group]) -> None:
+        """Images of policies that are gone go with them."""
+        self._policies = [guest for policy in policies for guest in guests_of(policy)]
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            policy = next((each for each in self._policies if due_at(each) <= trio.current_time()), None)
+            if policy is not None:
+                await self._prepare(policy)
+                continue
+            self._changed = trio.Event()
+            with trio.move_on_at(min(map(due_at, self._policies), default=math.inf)):
+                await self._changed.wait()
+
+    async def _prepare(self, policy: Policy) -> None:
+        beginning = policy.beginning
+        beginning.due_at = trio.current_time() + RENEWED_S
+        with boundary(self._log, "preinitialization", policy.name) as unit:
+            try:
+                image = await image_of(policy)
+            except NoImage as error:
+                beginning.image, beginning.reason = None, str(error)
+                self._log.debug("policy starts fresh", policy=policy.name, reason=str(error))
+            except (NotNow, GuestError) as error:  # what there is stays
+                beginning.reason = str(error)
+                self._again(beginning)
+            else:
+                beginning.image, beginning.reason, beginning.pause_s = image, "", 0.0
+                self._log.info("policy preinitialized", policy=policy.name, image_kib=image.held_bytes >> 10)
+        if unit.error is not None:
+            self._again(beginning)
+
+    def _again(self, beginning: Beginning) -> None:
+        """Later, and ever more rarely: the trials cost as much as some reviews."""
+        beginning.pause_s = min(max(AGAIN_S, 2 * beginning.pause_s), RENEWED_S)
+        beginning.due_at = trio.current_time() + beginning.pause_s
+
+
+def due_at(policy: Policy) -> float:
+    """When an image is to be made, on trio's clock; never for a policy that is not loaded."""
+    return math.inf if policy.error is not None or policy.template is None else policy.beginning.due_at
+
+
+async def image_of(policy: Policy) -> Image:
+    """The image from which this policy's reviews are to begin. Raises NoImage, NotNow, GuestError."""
+    mode = policy.metadata.execution_mode
+    if policy.config.preinitialize == "never":
+        raise NoImage(OFF)
+    if policy.template is None or mode == "wasi":
+        raise NoImage(COMMAND)
+    if mode in REGO_MODES:
+        raise NoImage(REGO)
+    asked = synthetic_requests.requests(policy.rules, raw=policy.metadata.policy_type == "raw")
+    questions = [b"".join(question(policy, request)) for request in asked]
+    return await Trials(policy, policy.template, questions, always=policy.config.preinitialize == "always").image()
