@@ -82,6 +82,8 @@ def _convert(obj: Object, server: Object | None, limits: Limits) -> Converted:
         table["allowed_to_mutate"] = bool(spec.get("mutating"))
         table["reinvocation_policy"] = _reinvocation(obj)
         table["module_conditions"] = validation.annotations_of(obj).get(validation.MODULE_CONDITIONS) != "false"
+    for each in (table["members"].values() if kind.is_group else (table,)):
+        each["preinitialize"] = _preinitialize(obj)
     problem = _problem(obj, server, modules, limits) or _take_deep_settings(table)
     return Converted(unique_name_of(obj), kind.is_group, table, problem)
 
@@ -174,6 +176,12 @@ def _reinvocation(obj: Object) -> str:
     """What is wrong with it is the object's problem."""
     value = validation.annotations_of(obj).get(validation.REINVOCATION)
     return value if value in validation.REINVOCATION_POLICIES and (obj.get("spec") or {}).get("mutating") else "Never"
+
+
+def _preinitialize(obj: Object) -> str:
+    """As `_reinvocation`; for a group it holds for each member."""
+    value = validation.annotations_of(obj).get(validation.PREINITIALIZE)
+    return value if value in validation.PREINITIALIZE_VALUES else "auto"
 
 
 def origin_of(obj: Object) -> Origin:

@@ -33,6 +33,9 @@ MODULE_CONDITIONS = "edged.dev/module-conditions"
 """An annotation, as above: "false" leaves out the match conditions that the policy's module carries."""
 WEBHOOK = "edged.dev/webhook"
 WEBHOOKS = ("shared", "own")
+PREINITIALIZE = "edged.dev/preinitialize"
+"""An annotation, as above: whether reviews may begin from images."""
+PREINITIALIZE_VALUES = ("auto", "never", "always")
 SENSITIVE_GROUPS = {"wgpolicyk8s.io": ("policyreports",), "openreports.io": ("reports",)}
 
 
@@ -83,6 +86,7 @@ def validate(obj: Object, old: Object | None = None, cel: Mapping[str, str] | No
         *_reinvocation(obj, kind),
         *_module_conditions(obj, kind),
         *_webhook(obj),
+        *_preinitialize(obj),
         *(_group(spec) if kind.is_group else _policy(spec)),
     ]
     if old is not None:
@@ -165,6 +169,14 @@ def _webhook(obj: Object) -> Iterator[Finding]:
         supported = ", ".join(f'"{each}"' for each in WEBHOOKS)
         at = f"metadata.annotations[{WEBHOOK}]"
         yield Finding(at, f"Unsupported value: {value!r}: supported values: {supported}", "FieldValueNotSupported")
+
+
+def _preinitialize(obj: Object) -> Iterator[Finding]:
+    value = annotations_of(obj).get(PREINITIALIZE)
+    if value is not None and value not in PREINITIALIZE_VALUES:
+        supported = ", ".join(f'"{each}"' for each in PREINITIALIZE_VALUES)
+        text = f"Unsupported value: {value!r}: supported values: {supported}"
+        yield Finding(f"metadata.annotations[{PREINITIALIZE}]", text, "FieldValueNotSupported")
 
 
 def _texts(rule: Object, key: str) -> list[str]:

@@ -66,6 +66,15 @@ def test_an_annotation_says_whether_a_policy_may_share_a_webhook(value: Any, exp
     assert made.webhook == expected and spec_of(made, (), 1.0).is_own is (expected == "own")
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [(None, "auto"), ("never", "never"), ("always", "always"), ("x", "auto")]
+)
+def test_an_annotation_says_whether_reviews_begin_from_images(value: str | None, expected: str) -> None:
+    obj = policy()
+    obj["metadata"]["annotations"] = {validation.PREINITIALIZE: value} if value else {}
+    assert PolicyConfig(**convert(obj, None, Limits()).table).preinitialize == expected
+
+
 def test_a_cluster_policy_becomes_a_policy() -> None:
     obj = policy(
         mutating=True, mode="monitor", settings={"a": 1}, message="m", failurePolicy="Ignore", matchPolicy="Exact",

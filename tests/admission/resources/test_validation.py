@@ -8,6 +8,7 @@ import pytest
 
 from edged.admission.resources.validation import (
     MODULE_CONDITIONS,
+    PREINITIALIZE,
     REINVOCATION,
     RESERVED,
     WEBHOOK,
@@ -205,3 +206,12 @@ def test_rules_that_no_review_comes_of_are_told_to_who_applies_them() -> None:
     assert warnings(policy(rules=[*rules, {"resources": "nodes"}])) == [text]
     (text,) = warnings(namespaced(rules=rules))
     assert text == "spec.rules: nodes are left out: they are in no namespace, and the policy is"
+
+
+@pytest.mark.parametrize(("value", "right"), [("auto", True), ("never", True), ("always", True), ("Never", False)])
+def test_the_annotation_about_images(value: str, right: bool) -> None:
+    for obj in (policy(), group()):
+        obj["metadata"]["annotations"] = {PREINITIALIZE: value}
+        wrong = f'Unsupported value: {value!r}: supported values: "auto", "never", "always"'
+        found = [f"metadata.annotations[{PREINITIALIZE}]: {wrong}"]
+        assert said(obj) == ([] if right else found)
