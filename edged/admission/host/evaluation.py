@@ -235,15 +235,18 @@ async def _run_rego(asked: _Call) -> bytes:
 
     policy, services = asked.policy, asked.services
     assert isinstance(policy.template, rego_policy.RegoTemplate)
+    mode = policy.metadata.execution_mode
     if asked.operation == b"validate_settings":
-        if policy.metadata.execution_mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
+        if mode == "opa" and policy.grants.kinds and "kubernetes" in policy.config.settings:
             services.log("the setting `kubernetes` is hidden by what the policy reads of the cluster", level="warning")
         for kind in policy.metadata.context_aware:
             if isinstance(kind, dict) and (kind.get("apiVersion"), kind.get("kind")) not in policy.grants.kinds:
                 text = f"the policy wants to read {kind}, which context_aware does not grant: it will see none"
                 services.log(text, level="warning")
+        if not policy.grants.kinds and policy.config.preinitialize != "never":
+            settings = b"".join(rego_results.data_document(mode, policy.settings, None))
+            policy.parsed = await rego_policy.parse_data(policy.template, settings, policy.budget, asked.deadline)
         return b'{"valid":true}'
-    mode = policy.metadata.execution_mode
     size = await _in_time(asked, services.rego_size(mode)) if policy.grants.kinds else 0
     with await asked.room(size):
         data = rego_results.data_document(mode, policy.settings, None)
@@ -251,7 +254,7 @@ async def _run_rego(asked: _Call) -> bytes:
             data = await _in_time(asked, services.rego_data(mode, policy.settings))
         return await rego_policy.evaluate(
             policy.template,
-            b"".join(data),
+            policy.parsed or b"".join(data),
             b"".join(asked.payload),
             policy.budget,
             asked.deadline,

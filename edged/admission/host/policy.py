@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from edged.abi.metadata import Metadata
 from edged.admission.config import GroupConfig, PolicyConfig
@@ -19,6 +20,9 @@ from edged.admission.rules.webhooks import Rules, WebhookSpec
 from edged.wasm.account import Budget
 from edged.wasm.images import Image
 from edged.wasm.instance import Template
+
+if TYPE_CHECKING:  # Rego's builtins take long to import
+    from edged.admission.host.rego_policy import ParsedData
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +56,8 @@ class Policy:
     metadata: Metadata = field(default_factory=Metadata)
     found_conditions: ModuleConditions | None = None
     """What its module says about the requests that can matter to it; None: the module was not read."""
+    parsed: ParsedData | None = None
+    """A Rego policy's settings, where they are its data and parsing them once pays."""
     error: str | None = None
     is_waiting: bool = False
     """Whether its module is still to be fetched from the network, for the first time or again."""

@@ -27,7 +27,7 @@ AGAIN_S = 600.0
 """Where the trials did not come to an end, or failed unexpectedly."""
 OFF = 'preinitialize = "never"'
 COMMAND = "a WASI command begins at its start each time"
-REGO = "images of Rego policies are not made"
+REGO = "of a Rego policy only long settings are kept parsed (docs/rego.md)"
 
 
 class Preinitialization:

@@ -516,3 +516,92 @@ def test_groups_of_rego_policies(rig: Rig) -> None:
         assert "mutation is not allowed inside of policy group" in str(patched.status["details"]["causes"])
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample.mode}/{sample.name}")
+def test_results_are_the_same_from_data_that_were_parsed_before(
+    sample: Sample, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rego, "WORTH_PARSING", 0)
+    data = json.dumps(sample.settings if sample.mode == "opa" else {}).encode()
+    asked = [json.dumps(document(sample, payload)).encode() for payload in REQUESTS] + [b"{", b"[]", b"null"]
+
+    async def result(policy: Any, data: Any, question: bytes) -> tuple[bytes, str, list[str]]:
+        rig.said.clear()
+        try:
+            reply = await rego.evaluate(policy.template, data, question, policy.budget, math.inf, rig.said.append)
+        except GuestError as error:
+            return b"", str(error), list(rig.said)
+        return reply, "", list(rig.said)
+
+    async def main() -> None:
+        await rig.load(config(rig, sample))
+        policy = rig.admission.policies["p"]
+        assert policy.parsed is not None
+        for question in asked * 2:
+            assert await result(policy, policy.parsed, question) == await result(policy, data, question)
+
+    trio.run(main)
+
+
+LISTED = """# settings: {{}}
+package policy
+import rego.v1
+main := {{"response": {{"uid": "", "allowed": count(denied) == 0, "status": {{"message": concat(", ", denied)}}}}}}
+denied contains c.image if {{ some c in input.request.object.spec.containers; c.image in data.images{more} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "is_parsed"),
+    [
+        ({"images": [f"registry.example.com/team/app-{number}" for number in range(400)]}, "", True),
+        ({"images": ["registry.example.com/team/app-7"]}, "", False),  # it would take longer than parsing it
+    ],
+)
+def test_long_settings_are_parsed_once(settings: Any, more: str, is_parsed: bool, rig: Rig) -> None:
+    sample = Sample("listed", "opa", LISTED.format(more=more).replace("{}", json.dumps(settings), 1))
+
+    async def work(review: Any) -> None:
+        assert (rig.admission.policies["p"].parsed is not None) == is_parsed
+        for image, allowed in (("registry.example.com/team/app-7", False), ("other", True)) * 3:
+            request = corpus.REQUESTS[0] | {"object": corpus.pod(containers=[corpus.container("c", image)])}
+            answer = await review(request)
+            assert answer.allowed == allowed
+            assert allowed or image in answer.status["message"]
+
+    run(rig, work, config(rig, sample))
+
+
+@pytest.mark.parametrize(
+    "more", [{"context_aware": ({"apiVersion": "v1", "kind": "Namespace"},)}, {"preinitialize": "never"}]
+)
+def test_data_of_the_cluster_are_not_parsed_before(
+    more: dict[str, Any], rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rego, "WORTH_PARSING", 0)
+
+    async def main() -> None:
+        await rig.load(config(rig, BY_NAME["privileged"], **more))
+        policy = rig.admission.policies["p"]
+        assert policy.error is None
+        assert policy.parsed is None
+
+    trio.run(main)
+
+
+def test_settings_that_cannot_be_parsed_fail_each_review_as_before(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guest runs out of memory over them: the policy loads, and its reviews say why they fail."""
+    monkeypatch.setattr(rego, "WORTH_PARSING", 0)
+    sample = BY_NAME["privileged"]
+
+    async def main() -> None:
+        await rig.load(config(rig, sample))
+        policy = rig.admission.policies["p"]
+        assert isinstance(policy.template, rego.RegoTemplate)
+        for data in (b"{", b"[1,"):
+            assert await rego.parse_data(policy.template, data, policy.budget, math.inf) is None
+        long = b'{"a":"' + b"x" * (70 << 20) + b'"}'
+        assert await rego.parse_data(policy.template, long, policy.budget, math.inf) is None
+
+    trio.run(main)
