@@ -47,13 +47,13 @@ class Unit:
         return self.repeats >= STUBBORN
 
 
-class boundary:
+class boundary(Unit):
     """Context manager around one unit of work. `unit` is its sort (a metric's label: few values), `name` which one.
 
     `failed` is called with the error, for what has to happen at once wherever the block is left. It must not raise.
     """
 
-    __slots__ = ("_failed", "_log", "_name", "_sort", "_unit")
+    __slots__ = ("_failed", "_log", "_name", "_sort")
 
     def __init__(
         self, log: Logger, unit: str, name: str = "", *, failed: Callable[[Exception], None] | None = None
@@ -62,10 +62,11 @@ class boundary:
         self._sort = unit
         self._name = name
         self._failed = failed
-        self._unit = Unit()
+        self.error = None
+        self.repeats = 0
 
     def __enter__(self) -> Unit:
-        return self._unit
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -82,10 +83,10 @@ class boundary:
         raise rest
 
     def _take(self, error: Exception) -> None:
-        unit, log = self._unit, self._log
-        unit.error = error
+        log = self._log
+        self.error = error
         place = _place(error)
-        unit.repeats = log.internal_errors.failed(self._sort, self._name, f"{type(error).__name__} {place}")
+        self.repeats = log.internal_errors.failed(self._sort, self._name, f"{type(error).__name__} {place}")
         said = describe(error)
         try:
             if _is_on_purpose(error):
@@ -98,7 +99,7 @@ class boundary:
                     name=self._name,
                     error=said,
                     place=place,
-                    repeats=unit.repeats,
+                    repeats=self.repeats,
                     traceback=_traceback(error),
                 )
         finally:

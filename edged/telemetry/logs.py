@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edged.telemetry.internal_errors import InternalErrors
@@ -21,9 +24,8 @@ VALUE_LIMIT = 4096
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 _CUT = "...[cut]"
-_BARE = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@+*,%#~()[]{}<>&;!?|$^'"
-)
+_BARE = re.compile(r"[a-zA-Z0-9\-_./:@+*,%#~()\[\]{}<>&;!?|$^']+").fullmatch
+"""Of a value that needs no quotes in a logfmt line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Logger:
         self._fields = fields or {}
         self._threshold = _PRIORITIES[self.style.level]
         self.internal_errors = internal_errors or InternalErrors()
+        self._second = -1
+        self._shown_second = ""
 
     def bind(self, **fields: object) -> Logger:
         return Logger(
@@ -85,6 +89,19 @@ class Logger:
             fields={**self._fields, **fields},
             internal_errors=self.internal_errors,
         )
+
+    @contextmanager
+    def in_one_write(self) -> Iterator[None]:
+        """What is logged in the block is written after it, as much at once as a pipe takes in one piece. The block must
+        not wait: lines of others would be held up."""
+        lines: list[bytes] = []
+        write, self._write = self._write, lines.append
+        try:
+            yield
+        finally:
+            self._write = write
+            for piece in _joined(lines):
+                write(piece)
 
     def now(self) -> float:
         """Unix time, by the clock that stamps the lines."""
@@ -110,11 +127,21 @@ class Logger:
         priority = _PRIORITIES[level]
         if priority > self._threshold:
             return
-        head: dict[str, object] = {} if self.style.journal else {"time": _rfc3339(self._clock())}
-        event = {**head, "level": level, "msg": message, **self._fields, **fields}
-        line = _json(event) if self.style.format == "json" else _logfmt(event)
+        head = "" if self.style.journal else self._time()
+        event = {"level": level, "msg": message, **self._fields, **fields}
+        if self.style.format == "json":
+            line = _json({"time": head, **event} if head else event)
+        else:
+            line = _logfmt(event, f"time={head} " if head else "")
         prefix = f"<{priority}>" if self.style.journal else ""
         self._write(f"{prefix}{line}\n".encode())
+
+    def _time(self) -> str:
+        now = self._clock()
+        second = int(now)
+        if second != self._second:
+            self._second, self._shown_second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._shown_second}.{int((now - second) * 1000):03d}Z"
 
 
 class GuestLines:
@@ -175,10 +202,16 @@ class _Allowance:
     dropped: int = 0
 
 
-def _rfc3339(seconds: float) -> str:
-    whole = int(seconds)
-    millis = int((seconds - whole) * 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{millis:03d}Z"
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines, in pieces of at most PIPE_BUF bytes where a line is not longer itself."""
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > select.PIPE_BUF:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece
 
 
 def _json(event: Mapping[str, object]) -> str:
@@ -186,8 +219,17 @@ def _json(event: Mapping[str, object]) -> str:
     return json.dumps({name: _bounded(value) for name, value in event.items()}, separators=(",", ":"))
 
 
-def _logfmt(event: Mapping[str, object]) -> str:
-    return " ".join(f"{name}={_logfmt_value(_bounded(value))}" for name, value in event.items())
+def _logfmt(event: Mapping[str, object], head: str) -> str:
+    """The fields behind `head`. Most values are short words and numbers: those take the quick way."""
+    parts = []
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) * 4 <= VALUE_LIMIT and _BARE(value):
+            parts.append(f"{name}={value}")
+        elif isinstance(value, bool):
+            parts.append(f"{name}=true" if value else f"{name}=false")
+        else:
+            parts.append(f"{name}={_logfmt_value(_bounded(value))}")
+    return head + " ".join(parts)
 
 
 def _bounded(value: object) -> str | float | None:
@@ -217,7 +259,7 @@ def _logfmt_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    if text and _BARE.issuperset(text):
+    if _BARE(text):
         return text
     return '"' + "".join(map(_escaped, text)) + '"' if not _is_plain(text) else f'"{text}"'
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import socket
 from typing import Any
 
@@ -52,6 +53,32 @@ def test_levels() -> None:
     log.warning("c")
     assert len(lines) == 1
     assert log.enabled("error") and not log.enabled("info")
+
+
+def test_lines_of_a_block_are_one_write() -> None:
+    log, written_ = written(LogStyle())
+    with log.in_one_write():
+        log.info("a")
+        log.info("b", text="x y")
+        assert written_ == []
+    log.info("c")
+    assert [piece.count("\n") for piece in written_] == [2, 1] and "msg=a\n" in written_[0]
+
+
+def test_a_write_is_no_longer_than_a_pipe_takes_at_once() -> None:
+    """Else lines of child processes, which write to the same pipe, come in between."""
+    log, written_ = written(LogStyle())
+    with pytest.raises(ValueError, match="odd"), log.in_one_write():
+        for number in range(50):
+            log.info("event", number=number, text="x" * 300)
+        log.info("long", text="y" * 4096)
+        raise ValueError("odd")
+    assert max(len(piece) for piece in written_[:-1]) <= select.PIPE_BUF < len(written_[-1])
+    assert all(piece.endswith("\n") for piece in written_) and 5 <= len(written_) <= 8
+    lines = "".join(written_).splitlines()
+    assert [f"number={number} " in line for number, line in enumerate(lines[:50])] == [True] * 50
+    log.info("after")
+    assert "msg=after" in written_[-1]
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
