@@ -48,6 +48,7 @@ IN_RUN, IN_SCHEDULING = "tests/scheduling/run/test_boundaries.py", "tests/schedu
 ELSEWHERE = {
     "admission/endpoint/static_registration.py:StaticRegistration._confirm":
         "tests/admission/endpoint/test_static_registration.py",
+    "admission/endpoint/shared_reviews.py:SharedReviews._answer": "tests/admission/endpoint/test_boundaries.py",
     "admission/host/arrivals.py:_load": IN_HOST,
     "admission/host/certificate_trust.py:CertificateTrust._answer": IN_HOST,
     "admission/host/traces.py:Traces._batch": IN_HOST,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import trio
 
 from edged.admission.host.admission import Admission
+from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Group, Policy
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 
@@ -37,34 +38,53 @@ class _Asking:
         self._admission = admission
         self._policies = policies
         self._request = request
-        self._answers: list[AdmissionResponse | None] = [None] * len(policies)
+        self._evaluations: list[Evaluation | None] = [None] * len(policies)
+        self._untold: list[Evaluation] = []
         self._asked = 0
 
     async def run(self, until: float) -> list[tuple[str, AdmissionResponse]]:
         begun = trio.current_time()
-        async with trio.open_nursery() as self._nursery:
-            self._nursery.cancel_scope.deadline = until
-            await self._ask_those_left()
-        seconds = trio.current_time() - begun
-        return [
-            (policy.name, answer or self._admission.unanswered(policy, self._request, seconds))
-            for policy, answer in zip(self._policies, self._answers, strict=True)
-        ]
+        try:
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.cancel_scope.deadline = until
+                await self._ask_those_left()
+            self._give_up(trio.current_time() - begun)
+        finally:
+            self._tell()
+        return [(each.policy.name, each.response) for each in self._evaluations if each is not None]
 
     async def _ask_those_left(self) -> None:
         begun = trio.current_time()
         while self._asked < len(self._policies):
             index = self._asked
             self._asked += 1
-            asking = self._admission.ask(self._policies[index], self._request, may_mutate=False)
-            self._answers[index] = await _noticing(asking, self._go_on)
+            asking = self._admission.evaluate(self._policies[index], self._request, may_mutate=False)
+            self._evaluations[index] = evaluation = await _noticing(asking, self._go_on)
+            self._untold.append(evaluation)
             if trio.current_time() - begun > MOST_WITHOUT_YIELD_S:
+                self._tell()
                 await trio.lowlevel.checkpoint()
                 begun = trio.current_time()
+        self._tell()
 
     def _go_on(self) -> None:
+        self._tell()
         if self._asked < len(self._policies):
             self._nursery.start_soon(self._ask_those_left)
+
+    def _tell(self) -> None:
+        """Observers are told before anybody waits, so that their times are right."""
+        untold, self._untold = self._untold, []
+        if untold:
+            self._admission.tell(untold)
+
+    def _give_up(self, seconds: float) -> None:
+        """Those that have no answer, after so many seconds, have failed."""
+        for index, evaluation in enumerate(self._evaluations):
+            if evaluation is None:
+                late = self._admission.unanswered(self._policies[index], self._request, seconds)
+                self._evaluations[index] = late
+                self._untold.append(late)
 
 
 @coroutine

@@ -7,7 +7,7 @@ needs another one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edged.admission.host.policy import Group, Policy
@@ -19,10 +19,11 @@ RequestOrigin = Literal["validate", "audit"]
 Word = Literal["accepted", "mutated", "rejected", "timeout", "error"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Evaluation:
     """One request that a policy was asked about. `own` is what the policy itself said, `response` what went out,
-    `failure` why it could not say anything, or ""."""
+    `failure` why it could not say anything, or "". `verdict`: the policy's own answer in one word. Nobody changes it;
+    it is not frozen because there is one for each policy and request, and each observer reads all of it."""
 
     policy: Policy | Group
     request: AdmissionRequest
@@ -31,15 +32,15 @@ class Evaluation:
     failure: str
     origin: RequestOrigin
     seconds: float
+    verdict: Word = field(init=False)
 
-    @property
-    def verdict(self) -> Word:
-        """The policy's own answer in one word."""
+    def __post_init__(self) -> None:
         if self.failure:
-            return "timeout" if self.failure == verdict.TIMED_OUT else "error"
-        if not self.own.allowed:
-            return "rejected"
-        return "mutated" if self.own.patch else "accepted"
+            self.verdict = "timeout" if self.failure == verdict.TIMED_OUT else "error"
+        elif not self.own.allowed:
+            self.verdict = "rejected"
+        else:
+            self.verdict = "mutated" if self.own.patch else "accepted"
 
 
 class Observer(Protocol):

@@ -145,7 +145,7 @@ class AdmissionRequest:
 
     def field(self, key: str) -> Any:
         """A field of the payload that is not an object of the cluster, None where it is absent."""
-        return self._fields.get(key) if isinstance(self._fields, Mapping) else None
+        return self._fields.get(key) if isinstance(self._fields, dict) else None
 
     def text(self, key: str) -> str:
         """A text field of the payload, "" where it is absent."""

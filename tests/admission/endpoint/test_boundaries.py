@@ -11,10 +11,12 @@ import trio
 from edged.admission.endpoint.object_reviews import ObjectReviews
 from edged.admission.endpoint.policy_reviews import PolicyReviews
 from edged.admission.endpoint.registration import RETRY_MAX_S
+from edged.admission.endpoint.shared_reviews import SharedReviews
 from edged.admission.resources import reviews
 from edged.admission.resources.kinds import KINDS
 from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.admission.rules.webhooks import WebhookSpec
 from edged.http.budget import MemoryBudget
 from edged.http.messages import Peer, Request
 from edged.http.routes import Routes
@@ -107,6 +109,21 @@ def test_a_request_for_a_policy(error: Exception) -> None:
     statuses = [trio.run(routes, post(f"/validate/{name}", REVIEW)).status for name in ("bad", "deep", "good")]
     assert statuses == [500, 500, 200]
     assert log.internal_errors.counts == {"review": 1}  # what is too deep for JSON is an error of ours
+
+
+@each_error
+def test_a_request_for_a_shared_webhook(error: Exception) -> None:
+    def members(key: str) -> list[WebhookSpec]:
+        if key == "bad":
+            raise error
+        return []
+
+    log = Logger(write=lambda line: None)
+    anything: Any = Answering(error)
+    anything.policies = {}
+    routes = Routes(SharedReviews(anything, log, members).routes())
+    assert [trio.run(routes, post(f"/shared/{key}", REVIEW)).status for key in ("bad", "good")] == [500, 200]
+    assert log.internal_errors.counts == {"review": 1}
 
 
 @each_error

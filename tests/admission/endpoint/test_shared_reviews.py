@@ -13,7 +13,7 @@ import trio
 
 from edged.admission.config import GroupConfig, GroupMemberConfig, PolicyConfig
 from edged.admission.endpoint.shared_reviews import SharedReviews
-from edged.admission.host.admission import CONCURRENT_REVIEWS
+from edged.admission.host.admission import CONCURRENT_REVIEWS, Admission
 from edged.admission.host.observers import Evaluation
 from edged.admission.rules.webhooks import WebhookSpec
 from edged.http.messages import Peer, Request, Response
@@ -71,7 +71,7 @@ class Stage:
     def __init__(self, folder: Path, **engine: Any) -> None:
         self.rig = Rig(folder, **engine)
         self.heard = Heard()
-        self.rig.admission._observers += (self.heard,)
+        self.rig.admission = Admission(self.rig.log, self.rig.lines, None, (self.heard,))
         self.members: dict[str, list[WebhookSpec]] = {"k": []}
         self.shared = SharedReviews(self.rig.admission, self.rig.log, self.members.get, 10.0)
         self.routes = Routes(self.shared.routes())
@@ -279,12 +279,12 @@ def test_a_denial_arrives_whatever_the_others_do(tmp_path: Path) -> None:
 def test_members_have_four_fifths_of_the_time(stage: Stage, query: str, expected: float) -> None:
     asked: list[float] = []
 
-    async def ask(policy: Any, request: Any, *, may_mutate: bool) -> Any:
+    async def evaluate(policy: Any, request: Any, *, may_mutate: bool) -> Any:
         asked.append(request.answer_by - trio.current_time())
         return await real(policy, request, may_mutate=may_mutate)
 
-    real = stage.rig.admission.ask
-    stage.rig.admission.ask = ask  # type: ignore[method-assign]
+    real = stage.rig.admission.evaluate
+    stage.rig.admission.evaluate = evaluate  # type: ignore[method-assign]
 
     async def main() -> None:
         await stage.serve(stage.policy("p", ACCEPTS))
@@ -305,8 +305,8 @@ def test_who_is_not_done_when_the_answer_is_due_fails(stage: Stage) -> None:
             await trio.sleep_forever()
         return await real(policy, request)
 
-    real = stage.rig.admission._ask
-    stage.rig.admission._ask = never  # type: ignore[method-assign, assignment]
+    real = stage.rig.admission._evaluate
+    stage.rig.admission._evaluate = never  # type: ignore[method-assign, assignment]
 
     async def main() -> dict[str, Any]:
         await stage.serve(stage.policy("stuck", ACCEPTS), stage.policy("denies", denies("no")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +12,19 @@ from trio.testing import MockClock
 
 from edged.admission.host import asked_together
 from edged.admission.host.asked_together import ask_together
+from edged.admission.host.observers import Evaluation
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 
 REQUEST = AdmissionRequest("u", {}, None)
-UNANSWERED = AdmissionResponse("u", False, status={"message": "unanswered"})
 Work = Callable[[], Any]
 
 
+def evaluation(policy: Any, answer: AdmissionResponse) -> Evaluation:
+    return Evaluation(policy, REQUEST, answer, answer, "", "validate", 0.0)
+
+
 class Asked:
-    """Stands in for Admission: each policy does what its test says. `order`: who began and who ended."""
+    """Stands in for Admission: each policy does what its test says. `order`: who began, who ended and who was told."""
 
     def __init__(self, **work: Work) -> None:
         self.work = work
@@ -28,17 +32,20 @@ class Asked:
         self.tasks: set[trio.lowlevel.Task] = set()
         self.unanswered_after: dict[str, float] = {}
 
-    async def ask(self, policy: Any, request: AdmissionRequest, *, may_mutate: bool) -> AdmissionResponse:
+    async def evaluate(self, policy: Any, request: AdmissionRequest, *, may_mutate: bool) -> Evaluation:
         assert not may_mutate  # a patch of one would be lost
         self.tasks.add(trio.lowlevel.current_task())
         self.order.append(f"+{policy.name}")
         await self.work[policy.name]()
         self.order.append(f"-{policy.name}")
-        return AdmissionResponse(request.uid, True, warnings=[policy.name])
+        return evaluation(policy, AdmissionResponse(request.uid, True, warnings=[policy.name]))
 
-    def unanswered(self, policy: Any, request: AdmissionRequest, seconds: float) -> AdmissionResponse:
+    def unanswered(self, policy: Any, request: AdmissionRequest, seconds: float) -> Evaluation:
         self.unanswered_after[policy.name] = seconds
-        return UNANSWERED
+        return evaluation(policy, AdmissionResponse("u", False))
+
+    def tell(self, evaluations: Iterable[Evaluation]) -> None:
+        self.order.append("told " + " ".join(each.policy.name for each in evaluations))
 
     async def all(self, until: float = 100.0) -> dict[str, AdmissionResponse]:
         anything: Any = self
@@ -67,7 +74,7 @@ def test_who_never_waits_needs_no_task() -> None:
     asked = Asked(a=at_once, b=at_once, c=at_once)
     answers = run(asked.all)
     assert [answer.warnings for answer in answers.values()] == [["a"], ["b"], ["c"]]
-    assert asked.order == ["+a", "-a", "+b", "-b", "+c", "-c"] and len(asked.tasks) == 1
+    assert asked.order == ["+a", "-a", "+b", "-b", "+c", "-c", "told a b c"] and len(asked.tasks) == 1
 
 
 def test_nobody_waits_for_another_ones_guest() -> None:
@@ -79,7 +86,8 @@ def test_nobody_waits_for_another_ones_guest() -> None:
         return trio.current_time() - begun
 
     assert run(main) == pytest.approx(3)
-    assert asked.order == ["+a", "+b", "-b", "+c", "+d", "+e", "-e", "-d", "-c", "-a"]
+    begun = ["+a", "+b", "-b", "+c", "told b", "+d", "+e", "-e", "told e"]
+    assert asked.order == [*begun, "-d", "told d", "-c", "told c", "-a", "told a"]
     assert len(asked.tasks) == 4  # three wait at once, and somebody asks on
 
 
@@ -87,7 +95,6 @@ def test_who_has_no_answer_in_time_fails_alone() -> None:
     asked = Asked(a=waiting(1), endless=trio.sleep_forever, b=at_once, late=waiting(6), c=waiting(4))
     answers = run(lambda: asked.all(5.0))
     assert [name for name, answer in answers.items() if not answer.allowed] == ["endless", "late"]
-    assert answers["endless"] is UNANSWERED
     assert asked.unanswered_after == {"endless": pytest.approx(5), "late": pytest.approx(5)}
 
 
@@ -100,7 +107,7 @@ def test_a_client_that_leaves_ends_all() -> None:
         assert left.cancelled_caught and not asked.unanswered_after
 
     run(main)
-    assert asked.order == ["+a", "+b", "+c", "-c"]
+    assert asked.order == ["+a", "+b", "+c", "-c", "told c"]
 
 
 def test_scopes_and_errors_inside_are_as_if_it_was_awaited() -> None:
@@ -133,7 +140,7 @@ def test_others_have_a_turn_between_two_that_take_long(monkeypatch: pytest.Monke
         async with trio.open_nursery() as nursery:
 
             async def other() -> None:
-                while len(asked.order) < 6:
+                while "-c" not in asked.order:
                     turns.append(len(asked.order))
                     await trio.lowlevel.checkpoint()
 
@@ -141,7 +148,7 @@ def test_others_have_a_turn_between_two_that_take_long(monkeypatch: pytest.Monke
             await asked.all()
 
     run(main)
-    assert {2, 4} & set(turns)
+    assert {3, 6} & set(turns)  # who had answered was told of first
 
 
 def test_nobody_is_asked() -> None:
