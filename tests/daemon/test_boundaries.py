@@ -25,6 +25,7 @@ import trio
 
 from edged import config as configuration
 from edged.admission.resources.definitions import definitions
+from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.cli.demo.stage import free_port
 from edged.cli.status_client import ask
 from edged.daemon import daemon as daemon_file
@@ -251,7 +252,12 @@ async def until(done: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def registered(world: World) -> bool:
-    return bool((await world.asked("status"))["registration"]["phase"] == "registered")
+    """Whether the API server calls for custom resources, too: those webhooks come after the ones of the file."""
+    if (await world.asked("status"))["registration"]["phase"] != "registered":
+        return False
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    hooks = [hook for item in (await world.client.request("GET", path))["items"] for hook in item["webhooks"]]
+    return any(hook["clientConfig"]["url"].endswith(tuple(ResourceReviews.paths)) for hook in hooks)
 
 
 async def refused(world: World, name: str) -> bool:

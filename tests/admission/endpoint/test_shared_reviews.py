@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def logged(stage: Stage) -> list[tuple[str, str, str]]:
     """Policy, verdict and what went out, of each log line of a review."""
-    fields = [dict(part.partition("=")[::2] for part in line.split()) for line in stage.rig.said]
+    fields = [dict(part.partition("=")[::2] for part in line.split()) for line in "".join(stage.rig.said).splitlines()]
     return [(line["policy"], line["verdict"], line["allowed"]) for line in fields if line.get("msg") == "review"]
 
 
@@ -134,8 +135,9 @@ def test_all_are_asked_and_all_refusals_come_back(stage: Stage) -> None:
         "warnings": ["w1", "w2"],
         "auditAnnotations": {"c.why": "c"},
     }
-    assert stage.heard.names == ["c", "a", "b"]
-    assert logged(stage) == [("c", "rejected", "false"), ("a", "accepted", "true"), ("b", "rejected", "false")]
+    assert sorted(stage.heard.names) == ["a", "b", "c"]  # on a busy machine in another order
+    expected = [("a", "accepted", "true"), ("b", "rejected", "false"), ("c", "rejected", "false")]
+    assert sorted(logged(stage)) == expected
     counters = stage.rig.admission.decisions.counters
     assert [(counters[name].accepted, counters[name].rejected) for name in "abc"] == [(1, 0), (0, 1), (0, 1)]
     assert stage.rig.admission.in_flight == 0
@@ -231,46 +233,49 @@ def test_a_patch_that_would_be_lost_is_a_refusal(stage: Stage) -> None:
     response = trio.run(main)
     assert "patch" not in response and response["allowed"] is False
     assert "attempted to mutate the request" in response["status"]["message"]
-    assert [allowed for _, _, allowed in logged(stage)] == ["false", "true"]
+    assert sorted(logged(stage)) == [("p", "mutated", "false"), ("q", "accepted", "true")]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_denial_arrives_whatever_the_others_do(tmp_path: Path) -> None:
-    """In 100 of 100: one guest never ends, one policy has no place left, and one has its webhook's time used up."""
-    stage = Stage(tmp_path, wall_timeout_s=2.5, cpu_budget_ms=60_000)
+    """In 100 of 100: two guests never end, and one policy has no place until all denials are there."""
+    stage = Stage(tmp_path, wall_timeout_s=30.0, cpu_budget_ms=60_000)
+    arrived: list[dict[str, Any]] = []
 
-    async def hold_all_places(name: str) -> None:
+    async def check() -> None:
+        response = await stage.response("timeout=30s")
+        assert response["status"]["message"] == f"[endless] {TIMED_OUT}\n[denies] because"
+        assert response["status"]["code"] == 500
+        assert response["warnings"] == [f"policy watched failed: {TIMED_OUT}"]
+        arrived.append(response)
+
+    async def ask_25(places: trio.Semaphore) -> None:
         for _ in range(CONCURRENT_REVIEWS):
-            await stage.rig.admission._slots[name].acquire()
+            await places.acquire()
+        wanted = stage.heard.names.count("denies") + 25
+        async with trio.open_nursery() as nursery:
+            for _ in range(25):
+                nursery.start_soon(check)
+            while stage.heard.names.count("denies") < wanted:
+                await trio.sleep(0.01)
+            for _ in range(CONCURRENT_REVIEWS):
+                places.release()
 
     async def main() -> None:
-        spin = stage.rig.wat("endless", (FAULTS / "spin.wat").read_text())
-        await stage.serve(
-            spin,
-            stage.policy("crowded", ACCEPTS),
-            PolicyConfig(name="endless-watched", module=spin.module, mode="monitor"),
-            PolicyConfig(name="denies", module=stage.policy("denies", denies("because")).module, timeout_s=2.5),
-        )
-        await hold_all_places("crowded")
-
-        async def check() -> None:
-            response = await stage.response("timeout=2s")
-            assert response["status"]["message"] == f"[endless] {TIMED_OUT}\n[crowded] {TIMED_OUT}\n[denies] because"
-            assert response["status"]["code"] == 500
-            assert response["warnings"] == [f"policy endless-watched failed: {TIMED_OUT}"]
-            arrived.append(response)
-
-        arrived: list[dict[str, Any]] = []
+        module = stage.rig.wat("endless", (FAULTS / "spin.wat").read_text()).module
+        endless = PolicyConfig(name="endless", module=module, timeout_s=1.0)
+        watched = PolicyConfig(name="watched", module=module, timeout_s=1.0, mode="monitor")
+        denying = stage.policy("denies", denies("because"), timeout_s=30.0)
+        await stage.serve(endless, stage.policy("crowded", ACCEPTS, timeout_s=30.0), watched, denying)
         for _ in range(4):
-            async with trio.open_nursery() as nursery:
-                for _ in range(25):
-                    nursery.start_soon(check)
-        assert len(arrived) == 100
+            await ask_25(stage.rig.admission._slots["crowded"])
 
     trio.run(main)
-    words = [evaluation.verdict for evaluation in stage.heard.evaluations if evaluation.policy.name != "denies"]
-    assert words == ["timeout"] * 300
     stage.rig.close()
+    assert len(arrived) == 100
+    verdicts = Counter((each.policy.name, each.verdict) for each in stage.heard.evaluations)
+    assert verdicts == {("endless", "timeout"): 100, ("watched", "timeout"): 100, ("crowded", "accepted"): 100,
+                        ("denies", "rejected"): 100}  # fmt: skip
 
 
 @pytest.mark.parametrize(
