@@ -169,6 +169,7 @@ module = "file://{PRIVILEGED}"
 name = "joined"
 expression = "a()"
 message = "joined"
+webhook = "own"
 rules = [{{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }}]
 members.a = {{ module = "file://{PRIVILEGED}" }}
 [scheduler]
