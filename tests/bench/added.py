@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edged.admission.config import AdmissionConfig
 from edged.wasm import binary
 from tests.bench import creations
 from tests.bench.added_figures import EACH, figures
@@ -151,15 +150,14 @@ def cel_sides(api: Api) -> Iterator[Side]:
 def edged_sides(
     stack: ExitStack, folder: Path, cluster: Cluster, api: Api, wapc: list[Path], rego: list[Path]
 ) -> Iterator[Side]:
-    """One edged as it comes, and one where each policy has a webhook of its own, if this edged knows the setting."""
+    """One edged as it comes, and one where each policy has a webhook of its own."""
     skip = f'match_conditions = [{{ name = "privileged", expression = "{PRIVILEGED}" }}]'
     labels = 'settings = { labels = [{ key = "app" }] }'
     sides = {"wapc1": (wapc[:1], ""), "wapc10": (wapc, ""), "rego10": (rego, labels), "skipped10": (wapc, skip)}
     yield from sides_of_one(stack, folder / "default", cluster, api, "", sides)
-    if "webhooks" in AdmissionConfig.__dataclass_fields__:
-        sides = {name + EACH: sides[name] for name in ("wapc10", "rego10")}
-        more = 'webhooks = "each"\nregistration_name = "each"\n'
-        yield from sides_of_one(stack, folder / "each", cluster, api, more, sides)
+    sides = {name + EACH: sides[name] for name in ("wapc10", "rego10")}
+    more = 'webhooks = "each"\nregistration_name = "each"\n'
+    yield from sides_of_one(stack, folder / "each", cluster, api, more, sides)
 
 
 def sides_of_one(
