@@ -228,7 +228,7 @@ class Trials:
                 await wapc_policy.begin(instance, image)
                 spent_s = perf_counter() - begun
             else:
-                for export in wapc_policy.STARTS:
+                for export in filter(instance.has, wapc_policy.STARTS):
                     await instance.start(export)
                     spent_s += instance.cpu_s
             trial.forget()

@@ -7,6 +7,7 @@ import trio
 
 from edged.admission.host import image_trials
 from edged.admission.host.image_trials import NoImage, Trials
+from edged.wasm.instance import Instance
 from tests.admission.host.image_guests import SLOW, guest
 from tests.admission.host.support import Rig
 
@@ -140,15 +141,43 @@ def test_no_instance_is_left(rig):
     assert not rig.engine.handles.shown
 
 
-@pytest.mark.parametrize("saved", [True, False])
-def test_the_cost_of_an_answer_is_measured(rig, saved, monkeypatch):
-    """A guest that is slow once costs less from an image, by far more than what a busy machine adds."""
+def trials_of(rig):
+    policy = rig.admission.policies["p"]
+    return Trials(policy, policy.template, QUESTIONS, always=False)
+
+
+@pytest.mark.parametrize(
+    ("tries", "least"),
+    [([0.009, 0.008, 0.007, 0.005, 0.006, 0.009, 0.009, 0.009, 0.009], 0.005), ([0.09, 0.02], 0.02), ([0.2], 0.2)],
+)
+def test_the_least_of_some_tries_counts(tries, least, rig, monkeypatch):
+    """A guest that is quick is asked nine times, a slow one until a tenth of a second is spent."""
     monkeypatch.undo()
+    left = iter(tries)
+
+    async def answer(*_):
+        return None, next(left)
+
+    monkeypatch.setattr(Trials, "_answer", answer)
 
     async def main():
-        await rig.load(patient=[rig.wat("p", guest("(call $spin (i32.const 30000000))"))])
-        policy = rig.admission.policies["p"]
-        trials = Trials(policy, policy.template, QUESTIONS, always=False)
-        return await trials._cost(await trials.image() if saved else None)
+        await rig.load(patient=[rig.wat("p", guest())])
+        return await trials_of(rig)._cost(None)
 
-    assert (trio.run(main) < 0.004) == saved
+    assert trio.run(main) == least
+    assert next(left, None) is None
+
+
+def test_an_answer_costs_what_the_guest_takes_and_what_an_image_does(rig, monkeypatch):
+    """Each call of the guest takes a second here, and putting the image in half a second. It exports no _start."""
+    found = image(rig, guest("", at_start=SLOW))
+    monkeypatch.setattr(image_trials, "perf_counter", iter([3.0, 3.5]).__next__)
+    monkeypatch.setattr(Instance, "cpu_s", 1.0)
+
+    async def main():
+        trials = trials_of(rig)
+        for begin, spent_s in ((None, 2.0), (found, 1.5)):
+            trial = trials._trial(image_trials.PLAIN, bytes)
+            assert (await trials._answer(trial, begin, QUESTIONS[0]))[1] == spent_s
+
+    trio.run(main)
