@@ -23,25 +23,28 @@ class Budget:
 class GuestsMemory:
     """Linear memory of all guests of an engine together, in bytes, and the most that it may become.
 
-    Many guests that are each within their own limit could still take the whole node.
+    Many guests that are each within their own limit could still take the whole node. So could windows beside guests,
+    which may take a quarter of the limit: what has no room there is asked for as without a window.
     """
 
-    __slots__ = ("limit", "used")
+    __slots__ = ("limit", "used", "windows")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0  # by guests whose calls did not end within a slice
+        self.windows = 0
 
 
 class Account:
     """What one guest has used of its budget in the present call."""
 
-    __slots__ = ("_counted", "_cpu_left", "_host_calls_left", "budget", "cpu_s", "guests_memory")
+    __slots__ = ("_counted", "_cpu_left", "_host_calls_left", "_window", "budget", "cpu_s", "guests_memory")
 
     def __init__(self, budget: Budget, guests_memory: GuestsMemory) -> None:
         self.budget = budget
         self.guests_memory = guests_memory
         self._counted = 0  # bytes of this guest in guests_memory
+        self._window = 0  # bytes of its window there
         self.cpu_s = 0.0  # CPU that guest code used in this call, seconds
         self._cpu_left = budget.cpu_s
         self._host_calls_left = budget.host_calls
@@ -80,7 +83,17 @@ class Account:
         if total.used > total.limit and size > total.limit // 8:
             raise GuestMemory(f"all guests together use more than {total.limit >> 20} MiB, this one {size >> 20}")
 
+    def count_window(self, size: int) -> bool:
+        """Whether this guest's window may have that size beside the others'; then it counts as such."""
+        total = self.guests_memory
+        windows = total.windows + size - self._window
+        if windows > total.limit // 4:
+            return False
+        total.windows, self._window = windows, size
+        return True
+
     def close(self) -> None:
-        """The guest's memory no longer counts among that of all guests."""
+        """The guest's memory and its window no longer count among those of all guests."""
         self.guests_memory.used -= self._counted
-        self._counted = 0
+        self.guests_memory.windows -= self._window
+        self._counted = self._window = 0

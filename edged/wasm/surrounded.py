@@ -66,7 +66,7 @@ class SurroundedTemplate(Template):
     async def _surround(self, instance: Instance) -> None:
         instance.driver.counts_memory = False  # until the guest's is there
         gate = OtherInstance.from_buffer_copy(instance.scratch.raw[INSTANCE : INSTANCE + 16])
-        instance.window = Window(instance.context, _exported_memory(instance, b"window"))
+        instance.window = Window(instance.context, _exported_memory(instance, b"window"), instance.account)
         guest = await _instantiate_beside(instance, self.module, [(name, gate) for name in self._imports_from])
         last = await _instantiate_beside(instance, self.last, [("gate", gate), ("guest", guest)])
         for name, item in self.last.exports.items():

@@ -71,3 +71,17 @@ def test_memory_is_counted_once_and_given_back_once() -> None:
     one.close()
     one.close()
     assert total.used == 0
+
+
+def test_windows_may_take_a_quarter_and_nothing_fails_for_them() -> None:
+    total = GuestsMemory(64 * MIB)
+    one, other = Account(Budget(), total), Account(Budget(), total)
+    assert one.count_window(10 * MIB)
+    assert not other.count_window(7 * MIB)
+    assert other.count_window(6 * MIB)
+    assert not one.count_window(11 * MIB)
+    assert (total.windows, total.used) == (16 * MIB, 0)
+    one.close()
+    one.close()
+    assert total.windows == 6 * MIB
+    assert other.count_window(16 * MIB)

@@ -35,6 +35,10 @@ class GuestWorld:
         self._nodes.keep(self._handle.snapshot.names)
         return self._nodes.node(_source(info))
 
+    def is_encoded(self, info: NodeInfo) -> bool:
+        """Whether `node` would only look it up."""
+        return self._nodes.known(_source(info))
+
     def node_list(self) -> bytes:
         return self._nodes.node_list([_source(info) for info in self._handle.snapshot.nodes])
 

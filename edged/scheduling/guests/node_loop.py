@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
+from itertools import islice
 from struct import Struct
 from typing import Final
 
@@ -28,6 +29,9 @@ MOST_WINDOW: Final = 16 << 20
 """Bytes. Nodes that do not fit are asked for one by one, as without a window."""
 MOST_AT_ONCE: Final = 256
 """Nodes written before a call: the others' turn comes with the next."""
+LEAST_NODES, MORE_NODES = 16, 4
+"""A call gets so many times the nodes that the one before it judged: what is prepared for a call must not cost more
+than it, where a slice is enough for a few of thousands."""
 ROOM_FOR_REASONS: Final = 64 << 10
 ROOM_FOR_POD: Final = 64 << 10
 _ENTRY = Struct("<IIII")
@@ -59,17 +63,19 @@ class NodeLoop:
         self._done = 0
         self._cut = False
         self._cpu_before_s = 0.0
+        self._most = MOST_AT_ONCE
 
     # --- before
 
     def begin(
         self, export: str, nodes: Sequence[NodeInfo], encoded: Callable[[], bytes], known_pod: bytes | None
     ) -> bool:
-        """Whether the window holds the names of the nodes. The Pod is `encoded()`; `known_pod` is the same where it was
-        encoded already."""
+        """Whether the window holds the names of the first nodes, one at least. The Pod is `encoded()`; `known_pod` is
+        the same where it was encoded already."""
         snapshot = self._world.snapshot
         if self._too_large == snapshot.layout:
             return False
+        nodes = nodes[: self._most]
         self.export, self._nodes, self._encoded = export, nodes, encoded
         self.calls = {}
         self._last_told, self._cut, self._cpu_before_s = -1, False, 0.0
@@ -88,9 +94,7 @@ class NodeLoop:
         self._mark = snapshot.mark
         positions = [snapshot.index(node.name) for node in nodes]
         if state.reads_nodes:
-            unknown = [position for position in positions if self._known[position] is None]
-            for position in unknown[:MOST_AT_ONCE]:
-                self._put_node(position, snapshot.nodes[position])
+            self._put_nodes(positions)
         entries = self._entries
         order = [entries + places.ENTRY * position for position in positions]
         self._write(self._order, Struct(f"<{len(order)}I").pack(*order))
@@ -133,6 +137,14 @@ class NodeLoop:
             self._pod_data = data
         return len(data)
 
+    def _put_nodes(self, positions: Sequence[int]) -> None:
+        """Those that are encoded. Encoding takes half a millisecond per Node, and nobody else has a turn before the
+        call: so a Node is encoded when the guest asks for it, within its slice."""
+        nodes, world = self._world.snapshot.nodes, self._world
+        ready = (i for i in positions if self._known[i] is None and world.is_encoded(nodes[i]))
+        for position in islice(ready, MOST_AT_ONCE):
+            self._put_node(position, nodes[position])
+
     def _put_node(self, position: int, node: NodeInfo) -> None:
         data = self._world.node(node.name)
         at, room = self._places[position]
@@ -173,6 +185,7 @@ class NodeLoop:
             instance.driver.on_cut = None
             if not instance.dead:
                 self._write(places.LOOPING, bytes(4))
+            self._most = max(LEAST_NODES, MORE_NODES * self._done)
 
     def _slice_ended(self) -> None:
         """The node that is being judged is the last of this call, and has all of the budget from here on."""

@@ -516,7 +516,7 @@ def test_a_module_that_cannot_be_used_is_not_swapped_in():
     ("options", "said"),
     [
         ({"budget": Budget(cpu_s=0.001)}, "wasm: the guests' calls for this Pod took 0.01 s of CPU time"),
-        ({"wall_timeout_s": 0.001, "budget": Budget(cpu_s=60)}, "wasm: the guests' calls for this Pod took 0.01 s"),
+        ({"wall_timeout_s": 0.02, "budget": Budget(cpu_s=60)}, "wasm: the guests' calls for this Pod took 0.2 s"),
     ],
     ids=["CPU", "clock"],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ import trio
 
 from edged.scheduling.core.framework import CycleState
 from edged.scheduling.core.plugin_status import Code, Status
-from edged.scheduling.guests import node_loop
+from edged.scheduling.core.snapshot import Snapshot
+from edged.scheduling.guests import node_loop, object_encoding
 from edged.scheduling.guests.guest import GuestPlugin
 from edged.scheduling.objects.nodes import NodeInfo
 from edged.wasm import driver
@@ -171,6 +173,64 @@ def test_other_tasks_have_their_turn_between_two_slices() -> None:
 
     run(main, nodes=[node(f"n{number:02}-x") for number in range(20)])
     assert turns > 20
+
+
+def test_nodes_are_encoded_within_the_guests_slices_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a review would wait until all are: half a millisecond for each of them."""
+    encoded, within = 0, 0
+
+    async def main(bench: Bench) -> None:
+        _, plugin = await pair(bench)
+
+        def encode(message: str, obj: Mapping[str, Any]) -> bytes:
+            nonlocal encoded, within
+            encoded += 1
+            within += bench.engine.running is not None
+            return object_encoding.encode(message, obj)
+
+        monkeypatch.setattr(object_encoding, "encode_what_can_be", encode)
+        await asked(bench, plugin, "filter", bench.nodes[:2])  # from here on it is known to read Nodes
+        found = [(await asked(bench, plugin, "filter", bench.nodes))["found"] for _ in range(3)]
+        assert found[0] == found[1] == found[2]
+
+    run(main, nodes=[node(f"n{number:02}-o") for number in range(40)])
+    assert encoded == within == 40
+
+
+def test_what_is_prepared_for_a_call_grows_with_what_a_slice_is_enough_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest that takes a slice for each node must not have all of them prepared for each."""
+    looked_up = 0
+    index = Snapshot.index
+
+    def counted(self: Snapshot, name: str) -> int:
+        nonlocal looked_up
+        looked_up += 1
+        return index(self, name)
+
+    monkeypatch.setattr(Snapshot, "index", counted)
+
+    async def main(bench: Bench) -> None:
+        _, plugin = await pair(bench, budget=Budget(cpu_s=60.0), wall_timeout_s=60.0)
+        assert (await asked(bench, plugin, "filter", bench.nodes))["found"] == [None] * 300
+
+    run(main, nodes=[node(f"n{number:03}-x") for number in range(300)])
+    assert looked_up <= node_loop.MOST_AT_ONCE + node_loop.LEAST_NODES * 300
+
+
+def test_windows_have_a_limit_together() -> None:
+    async def main(bench: Bench) -> None:
+        memory = bench.engine.guests_memory
+        memory.limit = 4 * (256 << 10)  # enough for one of them
+        first, *plugins = [*await pair(bench), *await pair(bench)][1:]
+        await both(bench, "filter", bench.nodes, [*plugins])
+        assert 0 < memory.windows <= memory.limit // 4
+        await both(bench, "filter", bench.nodes, [plugins[0], first])
+        assert memory.windows <= memory.limit // 4
+        for plugin in (first, *plugins):
+            plugin.close()
+        assert memory.windows == 0
+
+    run(main, nodes=[node(f"n{number}-o", extra="x" * 900) for number in range(20)])
 
 
 def test_nodes_that_have_no_room_in_the_window_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
