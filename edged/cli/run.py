@@ -6,9 +6,10 @@ import argparse
 
 from edged.cli import options
 from edged.cli.parsing import Parser
-from edged.process.deferred import defer
+from edged.process.deferred import defer, defer_package
 
-DEFERRED = ("asyncio", "asyncio.subprocess", "yaml")
+DEFERRED = ("asyncio", "asyncio.subprocess", "yaml", "lightkube.core.exceptions")
+DEFERRED_PACKAGE = "lightkube"
 
 
 def declare(parser: Parser) -> None:
@@ -20,6 +21,7 @@ def declare(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     defer(*DEFERRED)
+    defer_package(DEFERRED_PACKAGE)
     import trio
 
     from edged import config as configuration

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import trio
-from lightkube.config import client_adapter
-from lightkube.core.exceptions import ConfigError as LightkubeConfigError
 
 from edged.errors import ConfigError, PeerError
 from edged.http.client import MOST_BYTES, AnswerTooLarge, Transport
@@ -26,7 +24,7 @@ from edged.json_text import JsonError, dumps, loads
 from edged.kube import client_tls
 from edged.kube.contact import Contact
 from edged.kube.control import listwatch
-from edged.kube.credentials import ExecAuth, TokenFileAuth
+from edged.kube.credentials import ExecAuth, TokenAuth, TokenFileAuth
 from edged.process.files import FilesRead
 
 if TYPE_CHECKING:
@@ -636,7 +634,8 @@ def _authentication(config: SingleConfig) -> httpx2.Auth | None:
         return TokenFileAuth(config.abs_file(config.user.token_file))  # lightkube's own would wait for a FIFO
     if config.user.exec is not None and config.user.token is None:
         return ExecAuth(config.user.exec)  # lightkube's own needs asyncio
-    try:
-        return client_adapter.user_auth(config.user)
-    except LightkubeConfigError as error:
-        raise ConfigError(f"kubeconfig context {config.context_name}: {error}") from error
+    if config.user.token is not None:
+        return TokenAuth(config.user.token)  # lightkube's own is in a file that imports the models of all objects
+    if config.user.username and config.user.password:
+        return httpx2.BasicAuth(config.user.username, config.user.password)
+    return None

@@ -1,7 +1,7 @@
-"""Credentials that change while the process runs: tokens in files, and credential plugins (`users[].user.exec`).
+"""Credentials: tokens, also in files that change while the process runs, and credential plugins (`users[].user.exec`).
 
 lightkube runs plugins under asyncio only, and not for `client.authentication.k8s.io/v1`; it reads files in a way that
-waits for FIFOs. Everything else about authentication is lightkube's. client.py is the user.
+waits for FIFOs; and its code for them imports what edged does not use. client.py is the user.
 """
 
 from __future__ import annotations
@@ -29,6 +29,17 @@ RENEW_BEFORE_S = 10.0
 MOST_TOKEN_BYTES = 64 << 10
 MOST_OUTPUT_BYTES = 1 << 20
 """Of a plugin; an ExecCredential has a few kilobytes."""
+
+
+class TokenAuth(httpx2.Auth):
+    """A bearer token that stays the same."""
+
+    def __init__(self, token: str) -> None:
+        self._header = f"Bearer {token}"
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        request.headers["Authorization"] = self._header
+        yield request
 
 
 class TokenFileAuth(httpx2.Auth):

@@ -2,7 +2,7 @@
 
 `open_client` is for commands: read once, fail with a ConfigError. `ClientSource` is for the daemon: waits for
 a kubeconfig to appear, reads it again when it, or a certificate it names, changes (k3s rotates them) or the
-server answers 401, and swaps the session of its ApiClient. Parsing and credentials are lightkube's.
+server answers 401, and swaps the session of its ApiClient. Parsing is lightkube's.
 
 Search order: the configured path (then nothing else); the files of $KUBECONFIG; ~/.kube/config; the service
 account of a Pod.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from lightkube.config import kubeconfig as lightkube_kubeconfig
 from lightkube.config import models as lightkube_models
-from lightkube.core.exceptions import ConfigError as LightkubeConfigError
+from lightkube.core import exceptions as lightkube_exceptions
 
 from edged import yaml_text
 from edged.errors import ConfigError, did_you_mean_or_all
@@ -101,7 +101,7 @@ class Location:
             config = lightkube_kubeconfig.KubeConfig.from_dict(merged, fname=paths[0]).get(
                 self.context or None
             )
-        except LightkubeConfigError as error:
+        except lightkube_exceptions.ConfigError as error:
             raise ConfigError(f"{where}: {error}{_hint(merged, self.context)}") from error
         except KeyError as error:
             raise ConfigError(
@@ -119,7 +119,7 @@ class Location:
         """The token is read again by itself when it is renewed, so it is of interest only while it is not there."""
         try:
             config = lightkube_kubeconfig.KubeConfig.from_service_account(self._service_account).get()
-        except (LightkubeConfigError, KeyError, OSError) as error:
+        except (lightkube_exceptions.ConfigError, KeyError, OSError) as error:
             for name in ("token", "namespace"):
                 files.note(Path(self._service_account, name))
             raise ConfigError(f"service account {self._service_account}: {error}") from error

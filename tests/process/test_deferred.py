@@ -37,9 +37,38 @@ def test_a_name_that_is_not_there_is_the_usual_error():
 def test_the_daemon_starts_without_them():
     said = run(
         "from edged.process.deferred import defer\n"
-        "from edged.cli.run import DEFERRED\n"
+        "from edged.process.deferred import defer_package\n"
+        "from edged.cli.run import DEFERRED, DEFERRED_PACKAGE\n"
         "defer(*DEFERRED)\n"
+        "defer_package(DEFERRED_PACKAGE)\n"
         "import sys, edged.daemon.daemon\n"
-        "print(*(name in sys.modules for name in ('asyncio.events', 'yaml.loader')))\n"
+        "print(*sys.modules)\n"
     )
-    assert said == ["False", "False"]
+    assert "lightkube.config.kubeconfig" in said
+    assert not {"asyncio.events", "yaml.loader", "lightkube.core.client", "lightkube.models.core_v1"} & set(said)
+
+
+def test_of_a_package_only_what_is_asked_for_is_imported():
+    said = run(
+        "from edged.process.deferred import defer, defer_package\n"
+        "defer('lightkube.core.exceptions')\n"
+        "defer_package('lightkube')\n"
+        "import sys\n"
+        "from lightkube.config import kubeconfig\n"
+        "print('lightkube.core.client' in sys.modules)\n"
+        "try: kubeconfig.KubeConfig.from_dict({'clusters': [], 'contexts': [], 'users': []}, fname='f').get('gone')\n"
+        "except kubeconfig.exceptions.ConfigError as error: print(type(error).__name__)\n"
+        "import lightkube\n"
+        "print(lightkube.Client.__name__, lightkube.KubeConfig is kubeconfig.KubeConfig)\n"
+    )
+    assert said == ["False", "ConfigError", "Client", "True"]
+
+
+def test_a_package_that_is_not_there_is_the_usual_error():
+    said = run(
+        "from edged.process.deferred import defer_package\n"
+        "defer_package('no_such_package')\n"
+        "try: import no_such_package.part\n"
+        "except ModuleNotFoundError as error: print(error.name)\n"
+    )
+    assert said == ["no_such_package"]
