@@ -11,6 +11,10 @@ wins over an error in `&&`, true wins over it in `||`. So the joined condition i
   - an error where no list is all true and one has an error and nothing false: as that member alone;
   - false where every list has something false: no member would have been called.
 
+One error is not like that: an object so large that the expression costs more than the API server allows ends all of it,
+whatever the other terms say. Under Fail the request is refused; for webhooks with Ignore conditions that differ are not
+joined (shared_webhooks.py), because then one member's costly condition would let pass what another one refuses.
+
 A member that is asked although its own condition is false allows, or the condition is wrong (docs/match-conditions.md).
 That holds for modules' conditions alone: what a user wrote has to be equal for all members, and stands beside the
 joined one. Called by shared_webhooks.py.

@@ -6,8 +6,8 @@ and the path of the webhook come from it and from nothing else, so that a policy
 
 Which members a request concerns is decided by edged (concerns.py), from their rules. Selectors and match conditions are
 evaluated by the API server alone, therefore they have to be equal; only conditions that members' modules carry are
-joined (joined_conditions.py), and not with members that have none, for whom the webhook is called always. Used by
-webhook_objects.py and by registration.
+joined (joined_conditions.py) under failurePolicy Fail, and not with members that have none, for whom the webhook is
+called always. Used by webhook_objects.py and by registration.
 """
 
 from __future__ import annotations
@@ -46,12 +46,21 @@ def key_of(spec: WebhookSpec, target: Target) -> str | None:
         "namespaceSelector": says["namespaceSelector"],
         "objectSelector": says["objectSelector"],
         "matchConditions": list(spec.match_conditions),
-        "hasModuleConditions": bool(spec.module_conditions),
+        "moduleConditions": _joinable(spec, says["failurePolicy"]),
         "sideEffects": says["sideEffects"],
         "timeoutSeconds": says["timeoutSeconds"],
         "versions": signature(spec.rules) if says["matchPolicy"] == "Equivalent" else [],
     }
     return hashlib.sha256(dumps(equal, sort=True)).hexdigest()[:20]
+
+
+def _joinable(spec: WebhookSpec, failure_policy: str) -> object:
+    """What its module's conditions have to have in common with the other members'. Under Fail only that there are some.
+    An expression that costs too much for a huge object is an error whatever its other half says: under Ignore nobody
+    would be asked, so there one module's conditions are never joined with another's."""
+    if failure_policy != "Ignore":
+        return bool(spec.module_conditions)
+    return [condition["expression"] for condition in spec.module_conditions or ()]
 
 
 def _origin(spec: WebhookSpec) -> str:

@@ -80,6 +80,18 @@ def test_what_is_left_out_is_what_every_member_leaves_out() -> None:
     assert "request.resource.resource == 'nodes'" in joined["expression"]
 
 
+def test_where_an_error_lets_pass_conditions_that_differ_are_not_joined() -> None:
+    """One that costs too much would be an error of all."""
+
+    def spec(expression: str, **keys: Any) -> WebhookSpec:
+        return replace(SPEC, module_conditions=({"name": "module.edged.dev/own", "expression": expression},), **keys)
+
+    for keys in ({"failure_policy": "Ignore"}, {"monitor": True}):
+        one, other, without = spec("has(object.a)", **keys), spec("has(object.b)", **keys), replace(SPEC, **keys)
+        assert len({key(one), key(other), key(without)}) == 3
+        assert key(one) == key(replace(one, name="another"))
+
+
 def test_conditions_of_modules_are_joined_and_a_users_are_not() -> None:
     def spec(name: str, expression: str) -> WebhookSpec:
         own = {"name": "module.edged.dev/own", "expression": expression}
