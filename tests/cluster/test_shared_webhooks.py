@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edged.admission.resources.definitions import definitions
 from edged.wasm import binary, bindings
 from edged.wasm.compile import METADATA_SECTION
 from tests.cluster.cluster import Cluster
@@ -172,7 +173,11 @@ def test_a_policy_that_moves_between_webhooks_lets_nothing_pass(cluster: Cluster
 
 
 @pytest.mark.kube
-def test_a_policy_whose_module_is_gone_after_a_restart_keeps_its_rules(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_policy_whose_module_is_gone_after_a_restart_keeps_its_rules(
+    cluster: Cluster, tmp_path: Path, is_lost: bool
+) -> None:
+    """Also where the state directory is lost: the object says who is in it."""
     module = tmp_path / "gone.wasm"
     module.write_bytes((MODULES / "pod-privileged" / "pod-privileged.wasm").read_bytes())
     keeps = policy("keeps", "pod-privileged", namespace=NAMESPACE)
@@ -190,6 +195,8 @@ def test_a_policy_whose_module_is_gone_after_a_restart_keeps_its_rules(cluster: 
         wait_for(lambda: "[keeps]" in said() and "[goes]" in said(), "denials of both")
         edged.stop()
         module.unlink()
+        if is_lost:
+            (edged.state_dir / "registration.json").unlink()
         edged.start()
         edged.wait_registered()
         assert hooks(cluster) == before
@@ -257,3 +264,6 @@ def test_custom_resources_share_with_those_of_their_own_origin(cluster: Cluster)
             wait_for(lambda: ["namespaced-team-1-b"] in edged.registration["webhooks"].values(), "one less")
         finally:
             uninstall(cluster)
+            for name in definitions():
+                crd = f"{name.removesuffix('.yaml')}.policies.kubewarden.io"
+                cluster.kubectl("delete", "crd", crd, "--timeout=20s")

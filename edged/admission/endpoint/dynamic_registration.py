@@ -20,7 +20,7 @@ from edged.admission.endpoint.registration_memory import RegistrationMemory
 from edged.admission.endpoint.split_webhooks import ROUNDS
 from edged.admission.rules import webhook_objects, webhooks
 from edged.admission.rules.webhook_objects import Generated
-from edged.admission.rules.webhooks import Target, Webhook, WebhookConfiguration
+from edged.admission.rules.webhooks import Target, WebhookConfiguration
 from edged.errors import PeerError
 from edged.kube.values import shapes
 from edged.kube.values.shape_checks import checked
@@ -58,7 +58,7 @@ class DynamicRegistration(Polling):
     ) -> None:
         super().__init__(target, report, log, memory)
         self._client = client
-        self._written: dict[str, list[Webhook]] = {}  # by kind: the last write
+        self._written: dict[str, WebhookConfiguration] = {}  # by kind: the last write
         self._corrections: list[float] = []
         self._contested_until = -math.inf
         former = [name for name in self._objects_before if name != target.name]
@@ -147,7 +147,7 @@ class DynamicRegistration(Polling):
             names = [hook["name"] for hook in desired["webhooks"]]
             found = {names[index]: text for index, text in refused.items() if index < len(names)}
             raise WebhooksRefused(str(error), found) from error
-        self._written[kind] = desired["webhooks"]
+        self._written[kind] = desired
         return True
 
     async def _put(
@@ -161,7 +161,7 @@ class DynamicRegistration(Polling):
     def _may_write(self, kind: str, desired: WebhookConfiguration) -> bool:
         """Count corrections of what we wrote ourselves; writes of something new are always allowed."""
         written, now = self._written.get(kind), trio.current_time()
-        if written != desired["webhooks"]:
+        if written != desired:
             return True
         if now < self._contested_until:
             return False

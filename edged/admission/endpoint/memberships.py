@@ -18,6 +18,7 @@ from typing import Any
 from edged.admission.endpoint.revisions import Key
 from edged.admission.rules.shared_webhooks import key_in
 from edged.admission.rules.webhook_check import conditions_problem, rule_problem
+from edged.admission.rules.webhook_members import members_in
 from edged.admission.rules.webhooks import WebhookSpec
 from edged.json_text import dumps
 from edged.kube.values.selector_checks import label_selector_problem
@@ -54,6 +55,14 @@ class Memberships:
             spec = _decoded(content)
             if spec is not None:
                 self._specs[digest] = spec
+
+    def found(self, live: Iterable[Mapping[str, Any]]) -> list[str]:
+        """What these objects say of members that nothing is known of, as keys: the state directory may be lost."""
+        return self.keys({hook: [spec for spec in specs if spec.name not in self._names_in(hook)]
+                          for hook, specs in members_in(live).items()})  # fmt: skip
+
+    def _names_in(self, hook: str) -> set[str]:
+        return {name for name, _ in self._keys.get(hook, {}).values()}
 
     def keep(self, keys: Iterable[Key]) -> None:
         """The API server may go by these, and by no others."""

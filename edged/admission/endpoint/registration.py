@@ -122,10 +122,12 @@ class Registration(ABC):
         self._joined: Generated | None = None
         self._called: dict[str, tuple[WebhookSpec, ...] | None] = {}  # what `members` says, until something changes
         self._called_until = -math.inf
-        self._is_compared = False
+        self._is_compared = False  # with the objects that are there
+        self._is_remembered = False
         if memory is not None and (remembered := [key for key in memory.recall() if _is_usable(key)]):
             self._revisions.offer(remembered)
             self._memberships.recall(remembered, memory.policies)
+            self._is_remembered = True
         self._objects_before = memory.objects if memory is not None else ()
         self._changed = trio.Event()
         self.revision = 0
@@ -182,11 +184,12 @@ class Registration(ABC):
 
     def members(self, key: str) -> tuple[WebhookSpec, ...] | None:
         """Whom the shared webhook with that key calls, in the order of the last update; None where there is no such
-        webhook as far as is known. Besides those that are to be in it, it calls whom the API server may believe to be
-        in it: policies that were, by the rules that they had there. Of those that are gone nobody is left, and until an
-        update is whole, custom resources are not known to be gone."""
+        webhook as far as is known, or where nothing is known yet: a former life may have left one. Besides those that
+        are to be in it, it calls whom the API server may believe to be in it: policies that were, by the rules that
+        they had there. Of those that are gone nobody is left, and until an update is whole, custom resources are not
+        known to be gone."""
         now = trio.current_time()
-        if self._specs is None:
+        if self._specs is None or not (self._is_remembered or self._is_compared):
             return None
         if key not in self._called or self._called_until <= now:
             if self._called_until <= now or len(self._called) > MOST_CALLED:
@@ -239,10 +242,12 @@ class Registration(ABC):
         """These objects are there, so the API server may go by them, whoever wrote them: a former life, for one, whose
         CAs may sign what is shown."""
         now = trio.current_time()
+        live = list(live)
         there = [key for obj in live for key in _keys_of(obj)]
         if not self._is_compared:
-            self._revisions.offer([*self._revisions.relied_on(now), *there])
+            self._revisions.offer([*self._revisions.relied_on(now), *there, *self._memberships.found(live)])
             self._is_compared = True
+            self._called = {}
         elif any(isinstance(key, str) and not self._revisions.is_relied_on(key, now) for key in there):
             self._revisions.offer(there)
 

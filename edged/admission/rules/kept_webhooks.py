@@ -13,6 +13,7 @@ from typing import Any
 
 from edged.admission.rules.shared_webhooks import key_in, shared_webhook
 from edged.admission.rules.webhook_check import entry_problem
+from edged.admission.rules.webhook_members import annotated, named_by, named_in
 from edged.admission.rules.webhook_objects import Generated
 from edged.admission.rules.webhooks import (
     COMPARED,
@@ -35,8 +36,9 @@ def keeping(generated: Generated, live: Iterable[Mapping[str, Any]], target: Tar
     objects = {kind: {**obj, "webhooks": list(obj["webhooks"])} for kind, obj in generated.objects.items()}
     members = dict(generated.members)
     names = {hook["name"]: (kind, index) for kind, obj in objects.items() for index, hook in enumerate(obj["webhooks"])}
+    named = named_by(members)
     for obj in live:
-        kind = obj.get("kind")
+        kind, said = obj.get("kind"), named_in(obj)
         for hook in hooks_of(obj) if kind in objects else ():
             name = str(hook["name"])
             kept = _kept(hook, target)
@@ -48,11 +50,19 @@ def keeping(generated: Generated, live: Iterable[Mapping[str, Any]], target: Tar
                     others = replace(known[0], rules=kept["rules"])
                     at, index = names[name]
                     objects[at]["webhooks"][index] = shared_webhook(key, [*known, others], target)
+                    named[name] = list(dict.fromkeys([*named[name], *said.get(name, ())]))
                 continue
             names[name] = str(kind), len(objects[str(kind)]["webhooks"])
             objects[str(kind)]["webhooks"].append(kept)
+            if name in said:
+                named[name] = said[name]
             if name.endswith(f".{RESOURCE_SUFFIX}"):
                 members[name] = (WebhookSpec(policy_of(hook), kept["rules"], hook_name=name),)
+    for kind, obj in objects.items():
+        there = {hook["name"] for hook in obj["webhooks"]}
+        found = annotated({name: names for name, names in named.items() if name in there})
+        metadata = obj["metadata"]
+        objects[kind] = {**obj, "metadata": {**metadata, "annotations": {**metadata["annotations"], **found}}}
     return replace(generated, objects=objects, members=members)
 
 

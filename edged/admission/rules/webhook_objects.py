@@ -16,6 +16,7 @@ from edged.admission.rules.object_names import STATIC_SUFFIX
 from edged.admission.rules.shared_webhooks import hook_name, key_of, shared_webhook
 from edged.admission.rules.webhook_budget import MANIFEST_BYTES, OBJECT_BYTES, Entry, left_out
 from edged.admission.rules.webhook_check import entry_problem
+from edged.admission.rules.webhook_members import annotated, named_by
 from edged.admission.rules.webhooks import (
     GROUP_VERSION,
     MUTATING,
@@ -101,7 +102,7 @@ def generate(specs: Iterable[WebhookSpec], target: Target, *, static: bool = Fal
         kept = [entry for entry in made if entry.spec.name not in crowded]
         hooks, called = _joined(kept, target)
         members |= called
-        objects[kind] = _object(kind, name, target.owner, hooks)
+        objects[kind] = _object(kind, name, target.owner, hooks, annotated(named_by(called)))
         partly |= {entry.spec.name: text for entry in made if (text := _left_out(entry.spec, target, static=static))}
     return Generated(objects, problems, partly, members)
 
@@ -144,7 +145,9 @@ def _crowded(made: Sequence[_Entry], whole: int) -> dict[str, str]:
     return problems | left_out(sizes, whole)
 
 
-def _object(kind: str, name: str, owner: str, hooks: list[Webhook]) -> WebhookConfiguration:
+def _object(
+    kind: str, name: str, owner: str, hooks: list[Webhook], annotations: Mapping[str, str]
+) -> WebhookConfiguration:
     labels = {"app.kubernetes.io/managed-by": "edged"}
-    metadata: Mapping[str, Any] = {"name": name, "labels": labels, "annotations": {OWNER: owner}}
+    metadata: Mapping[str, Any] = {"name": name, "labels": labels, "annotations": {OWNER: owner, **annotations}}
     return {"apiVersion": GROUP_VERSION, "kind": kind, "metadata": metadata, "webhooks": hooks}

@@ -36,6 +36,8 @@ VALIDATING = "ValidatingWebhookConfiguration"
 MUTATING = "MutatingWebhookConfiguration"
 PLURALS = {VALIDATING: "validatingwebhookconfigurations", MUTATING: "mutatingwebhookconfigurations"}
 OWNER = "edged.dev/owner"
+MEMBERS = "edged.dev/members"
+"""Annotation: whom the shared webhooks of an object call (webhook_members.py)."""
 WEBHOOK_SUFFIX = "policy.edged.dev"
 RESOURCE_SUFFIX = "kubewarden.admission"  # of webhooks of policies that come from custom resources
 COMPARED = (
@@ -256,9 +258,13 @@ def _own_problem(spec: WebhookSpec, target: Target) -> str:
 # --- comparing with what is there
 def owner_of(obj: Mapping[str, Any]) -> str:
     """Who wrote this object; "" when it was not edged."""
+    return _annotation(obj, OWNER)
+
+
+def _annotation(obj: Mapping[str, Any], name: str) -> str:
     metadata = obj.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    return str(annotations.get(OWNER, "")) if isinstance(annotations, Mapping) else ""
+    return str(annotations.get(name, "")) if isinstance(annotations, Mapping) else ""
 
 
 def drifted(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
@@ -270,7 +276,11 @@ def drifted(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
         hook["namespaceSelector"] = hook["namespaceSelector"] or {}
         hook["objectSelector"] = hook["objectSelector"] or {}
         hook["matchConditions"] = hook["matchConditions"] or None
-    return hooks != desired_hooks or owner_of(live) != owner_of(desired)
+    return (
+        hooks != desired_hooks
+        or owner_of(live) != owner_of(desired)
+        or _annotation(desired, MEMBERS) not in ("", _annotation(live, MEMBERS))
+    )
 
 
 def merged(live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:

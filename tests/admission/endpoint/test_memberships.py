@@ -15,7 +15,7 @@ from edged.admission.endpoint.dynamic_registration import GRACE_S, DynamicRegist
 from edged.admission.endpoint.memberships import Memberships
 from edged.admission.endpoint.registration_memory import FILE_NAME, MOST_BYTES, RegistrationMemory, encoded
 from edged.admission.rules.shared_webhooks import hook_name, key_in, key_of
-from edged.admission.rules.webhooks import RESOURCE_SUFFIX, WebhookSpec
+from edged.admission.rules.webhooks import RESOURCE_SUFFIX, WebhookSpec, rules_of
 from edged.errors import PeerError
 from edged.json_text import loads
 from tests.admission.endpoint.fake_server import PODS, SPEC, TARGET, VWC, FakeServer, dynamic, run
@@ -86,7 +86,7 @@ def test_a_removed_policy_says_nothing_and_its_webhook_is_answered_until_the_api
         registration, _ = dynamic(server, SHARING)
         nursery.start_soon(registration.run)
         registration.update([SPEC, OTHER], b"")
-        assert asked(registration, key(SPEC)) == {"a": SPEC.rules, "b": OTHER.rules}  # before it is written
+        assert asked(registration, key(SPEC)) is None  # what a former life may have left is not known yet
         await trio.sleep(1)
         assert server.names() == [hook_name(key(SPEC))] and asked(registration, "0" * 20) is None
         server.deny = away
@@ -165,6 +165,39 @@ def test_a_policy_whose_module_cannot_be_read_keeps_the_conditions_of_its_module
         await second.settle()
         assert server.objects[VWC]["webhooks"][0]["matchConditions"] == [condition]
         assert second.members(key(before)) == (before,)
+
+    run(main)
+
+
+def test_without_a_state_directory_the_objects_say_whom_the_api_server_relies_on(tmp_path: Path) -> None:
+    """A module that is not read yet, a policy that moved meanwhile, one that is gone, a custom resource."""
+
+    async def main(nursery: trio.Nursery) -> None:
+        server = FakeServer()
+        theirs = replace(THEIRS, rules=[SERVICES])
+        first = remembering(server, tmp_path / "first")
+        first.update([SPEC, OTHER, replace(OTHER, name="c"), replace(OTHER, name="gone"), theirs], b"")
+        await first.settle()
+        before = server.objects[VWC]["webhooks"]
+        moved = replace(OTHER, name="c", side_effects="NoneOnDryRun")
+        second = remembering(server, tmp_path / "second")
+        second.update([SPEC, replace(OTHER, rules=None), moved], b"", is_whole=False)
+        assert asked(second, key(SPEC)) is None, "nobody knows whom it calls"
+        server.deny = lambda method, path, body: away(method, path, body) if method == "PUT" else None
+        with pytest.raises(PeerError):
+            await second.settle()
+        everything = rules_of(replace(SPEC, rules=[PODS, SERVICES]))
+        assert asked(second, key(SPEC)) == {"a": [PODS], "b": everything, "c": everything}
+        assert asked(second, key(theirs)) == {THEIRS.name: rules_of(theirs)}
+        server.deny = present
+        await second.settle()
+        assert second.state.policies == ("a", "b", "c")
+        by_name = {hook["name"]: hook for hook in before}
+        for hook in server.objects[VWC]["webhooks"]:
+            assert hook["name"] == hook_name(key(moved)) or hook == by_name[hook["name"]]
+        second.update([SPEC, OTHER, moved], b"")
+        await second.settle()
+        assert asked(second, key(SPEC)) == {"a": [PODS], "b": [SERVICES], "c": everything}
 
     run(main)
 
