@@ -35,6 +35,7 @@ def print_summary(report: Report) -> None:
         _print_text(f"{problem['subject']}: {_line(problem['text'])}", width, hang="  ")
         _print_text(f"  next: {problem['next_step']}", width, hang="    ")
     _print_rows(("POLICY", "STATE", "MODE", "ACCEPTED", "REJECTED", "FAILED"), _policies(report))
+    _print_rows(("SLOW POLICY", "STARTS FRESH EACH TIME BECAUSE"), _costly(report), wrap=True)
     _print_rows(("SHARED WEBHOOK", "POLICIES"), _shared_webhooks(report), wrap=True)
     _print_rows(("CUSTOM RESOURCE", "STATUS", "WHY"), _resources(report))
     _print_rows(("PLUGIN", "PROFILES", "POINTS", "DIGEST"), _plugins(report))
@@ -66,6 +67,13 @@ def _policies(report: Report) -> Iterator[tuple[object, ...]]:
     for name, policy in report["policies"].items():
         state, failed = policy["enforcement"].replace("_", " "), policy["failed"] + policy["timed_out"]
         yield name, state, policy["mode"], policy["accepted"], policy["rejected"], failed
+
+
+def _costly(report: Report) -> Iterator[tuple[object, ...]]:
+    """Those that an image (docs/images.md) could make much faster, if they let it."""
+    for name, policy in report["policies"].items():
+        if policy.get("costly_because"):
+            yield name, _line(policy["costly_because"])
 
 
 def _shared_webhooks(report: Report) -> Iterator[tuple[object, ...]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edged import __version__
-from edged.admission.host.policy import Group, Policy, fresh_because, guests_of
+from edged.admission.host.policy import Group, Policy, costly_because, fresh_because, guests_of
 from edged.admission.rules.module_conditions import own_names
 from edged.daemon.admission_part import AdmissionPart, rfc3339
 from edged.daemon.base import Base
@@ -120,7 +120,8 @@ class Operations:
                 "digest": ", ".join(policy.digests),
                 **_described_conditions(policy),
                 "image_kib": sum(guest.beginning.held_kib for guest in guests_of(policy)),
-                "fresh_because": "; ".join(dict.fromkeys(filter(None, map(fresh_because, guests_of(policy))))),
+                "fresh_because": _of_guests(fresh_because, policy),
+                "costly_because": _of_guests(costly_because, policy),
                 **{key: getattr(counters, key) for key in counters.__slots__},
             }
             for name, policy in self._part.policies.served().items()
@@ -141,6 +142,10 @@ class Operations:
             "problems": dict(state.problems),
             "waiting": dict(state.waiting),
         }
+
+
+def _of_guests(reason: Callable[[Policy], str], policy: Policy | Group) -> str:
+    return "; ".join(dict.fromkeys(filter(None, map(reason, guests_of(policy)))))
 
 
 def _described_conditions(policy: Policy | Group) -> dict[str, Any]:

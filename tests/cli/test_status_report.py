@@ -16,7 +16,8 @@ LONG = "container \"web\" is privileged, which is not allowed in this cluster, a
 def report(sentence: str, *problems: dict[str, str]) -> dict[str, Any]:
     """What a daemon with one policy answers; tests/daemon/test_health.py has real ones."""
     counts = {"accepted": 3, "rejected": 1, "mutated": 0, "timed_out": 1, "failed": 2}
-    policy = {"mode": "protect", "state": "failed", "enforcement": "not_enforced", "error": LONG, "digest": DIGEST}
+    policy = {"mode": "protect", "state": "failed", "enforcement": "not_enforced", "error": LONG, "digest": DIGEST,
+              "costly_because": "it calls kubernetes/can_i"}
     rejection = {
         "at": "2026-11-29T10:00:00Z", "policy": "p", "mode": "protect", "verdict": "rejected", "uid": "u" * 36,
         "operation": "CREATE", "kind": "Pod", "namespace": "default", "name": "web", "message": LONG,
@@ -52,7 +53,7 @@ def test_a_summary_fits(width: int, capsys: pytest.CaptureFixture[str], monkeypa
     assert "policies: gone: not enforced: a; b next: mend it" in text
     for shown in ("not enforced", "device-fit", "ClusterAdmissionPolicy", "default/", "2h", "0.1.0", "by edge-1"):
         assert shown in text, shown
-    assert "gone, stays" in text
+    assert "gone, stays" in text and "gone it calls kubernetes/can_i" in text
     assert "u" * 36 not in text and DIGEST not in text, "no UIDs, short digests"
     assert text.count(" ago ") == 10 and "alone" not in text
 

@@ -40,6 +40,10 @@ class NoImage(Exception):
     """The policy's reviews start fresh: why."""
 
 
+class NoNeed(NoImage):
+    """And nothing would be gained: the user wants it so, or all the time goes into the answer itself."""
+
+
 class NotNow(Exception):
     """The trials did not come to an end: why."""
 
@@ -163,7 +167,7 @@ class Trials:
         self._began = time_ns(), monotonic_ns()
 
     async def image(self) -> Image:
-        """The image to begin reviews from. Raises NoImage, NotNow."""
+        """The image to begin reviews from. Raises NoImage, NoNeed, NotNow."""
         reason, exposed = self._template.module.image_support
         if reason:
             raise NoImage(reason)
@@ -190,7 +194,7 @@ class Trials:
         spent_s, best = min(found, key=lambda each: each[0])
         if spent_s > (1 - LEAST_SAVING) * fresh_s and not self._always:
             saving = f"no image saves CPU time: {spent_s * 1000:.2f} ms with the best, {fresh_s * 1000:.2f} ms fresh"
-            raise NoImage("; ".join([saving, *reasons]))
+            raise (NoImage if reasons else NoNeed)("; ".join([saving, *reasons]))
         return best
 
     async def _compare(self, image: Image, fresh: list[Answer], *, read_clock: bool) -> None:

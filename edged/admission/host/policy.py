@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # Rego's builtins take long to import
     from edged.admission.host.rego_policy import ParsedData
 
 
+SLOW_S = 0.005
+"""CPU time of an answer from which on it is worth telling why there is no image. Ordinary policies take a tenth."""
+
+
 @dataclass(slots=True, eq=False)
 class Beginning:
     """What a policy's reviews begin from: an image of an instance that is initialised, or a fresh start."""
@@ -32,6 +36,8 @@ class Beginning:
     image: Image | None = None
     reason: str = "no image was made yet"
     """Why there is no image."""
+    is_loss: bool = False
+    """Whether an image could save time, for all that is known."""
     due_at: float = -math.inf
     """When the next one is to be made, on trio's clock."""
     pause_s: float = 0.0
@@ -182,6 +188,12 @@ def guests_of(policy: Policy | Group) -> Iterator[Policy]:
 def fresh_because(policy: Policy) -> str:
     """Why its reviews do not begin from an image; "" where they do, or where it has none because it is not loaded."""
     return "" if policy.beginning.image is not None or policy.error is not None else policy.beginning.reason
+
+
+def costly_because(policy: Policy) -> str:
+    """Why it starts fresh, where an image could save time and its answers take so much that people should know."""
+    is_slow = policy.template is not None and policy.template.module.usual_cpu_s >= SLOW_S
+    return fresh_because(policy) if is_slow and policy.beginning.is_loss else ""
 
 
 def templates_of(policies: Mapping[str, Policy | Group]) -> dict[str, Template]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import trio
 
 from edged.admission.host.evaluation import REGO_MODES, question
-from edged.admission.host.image_trials import NoImage, NotNow, Trials
+from edged.admission.host.image_trials import NoImage, NoNeed, NotNow, Trials
 from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Beginning, Group, Policy, guests_of
 from edged.admission.rules import synthetic_requests
@@ -21,6 +21,7 @@ from edged.errors import GuestError
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 from edged.wasm.images import Image
+from edged.wasm.module import Module
 
 RENEWED_S = 86400.0
 AGAIN_S = 600.0
@@ -65,9 +66,10 @@ class Preinitialization:
                 image = await image_of(policy)
             except NoImage as error:
                 beginning.image, beginning.reason = None, str(error)
+                beginning.is_loss = not isinstance(error, NoNeed)
                 self._log.debug("policy starts fresh", policy=policy.name, reason=str(error))
             except (NotNow, GuestError) as error:  # what there is stays
-                beginning.reason = str(error)
+                beginning.reason, beginning.is_loss = str(error), True
                 self._again(beginning)
             else:
                 beginning.image, beginning.reason, beginning.pause_s = image, "", 0.0
@@ -86,15 +88,21 @@ def due_at(policy: Policy) -> float:
     return math.inf if policy.error is not None or policy.template is None else policy.beginning.due_at
 
 
+def reason_against_image(mode: str, module: Module) -> str:
+    """Why no policy of this execution mode with this module gets an image, "" where one may."""
+    if mode == "wasi":
+        return COMMAND
+    return REGO if mode in REGO_MODES else module.image_support[0]
+
+
 async def image_of(policy: Policy) -> Image:
-    """The image from which this policy's reviews are to begin. Raises NoImage, NotNow, GuestError."""
+    """The image from which this policy's reviews are to begin. Raises NoImage, NoNeed, NotNow, GuestError."""
+    assert policy.template is not None
     mode = policy.metadata.execution_mode
     if policy.config.preinitialize == "never":
-        raise NoImage(OFF)
-    if policy.template is None or mode == "wasi":
-        raise NoImage(COMMAND)
-    if mode in REGO_MODES:
-        raise NoImage(REGO)
+        raise NoNeed(OFF)
+    if reason := reason_against_image(mode, policy.template.module):
+        raise (NoNeed if mode in REGO_MODES else NoImage)(reason)
     asked = synthetic_requests.requests(policy.rules, raw=policy.metadata.policy_type == "raw")
     questions = [b"".join(question(policy, request)) for request in asked]
     return await Trials(policy, policy.template, questions, always=policy.config.preinitialize == "always").image()

@@ -40,6 +40,7 @@ class Inspection(TypedDict):
     namedCapabilities: list[str]
     builtins: list[str] | None
     compiledSize: int | None
+    image: str | None
 
 
 def declare(parser: Parser) -> None:
@@ -113,6 +114,7 @@ def examine(content: bytes, name: str) -> Inspection:
         "namedCapabilities": [],
         "builtins": None,
         "compiledSize": None,
+        "image": None,
     }
     try:
         metadata = policy_metadata.parse(section)
@@ -137,6 +139,7 @@ def examine(content: bytes, name: str) -> Inspection:
 async def _load(evaluator: Evaluator, content: bytes, mode: str, found: Inspection) -> None:
     """Compile and link it, as the daemon would. Settings are not checked."""
     from edged.admission.host.evaluation import companion_for, load_template
+    from edged.admission.host.preinitialization import reason_against_image
     from edged.admission.host.rego_policy import RegoTemplate
     from edged.wasm.account import Budget
 
@@ -150,6 +153,8 @@ async def _load(evaluator: Evaluator, content: bytes, mode: str, found: Inspecti
     except EdgedError as error:
         found["problem"] = str(error)
         return
+    reason = reason_against_image(mode, module)
+    found["image"] = f"none: {reason}" if reason else "possible"
     if isinstance(template, RegoTemplate):
         found["builtins"] = sorted(builtin.name for builtin in template.builtins.values())
 
@@ -188,6 +193,8 @@ def _facts(
     yield "size", size(found["size"])
     if found["compiledSize"] is not None:
         yield "compiled", f"{size(found['compiledSize'])} of native code and tables"
+    if found["image"] is not None:
+        yield "pre-initialised", f"image {found['image']}"
     for key in ("title", "version", "description", "author", "license", "url", "source", "severity", "category"):
         if value := annotations.pop(f"{PREFIX}{key}", None):
             yield key, _plain(value).replace("\n", " ")

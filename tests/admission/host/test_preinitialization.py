@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from edged.admission.host import preinitialization
-from edged.admission.host.image_trials import NoImage, NotNow, Trials
-from edged.admission.host.policy import fresh_because
+from edged.admission.host.image_trials import NoImage, NoNeed, NotNow, Trials
+from edged.admission.host.policy import SLOW_S, costly_because, fresh_because
 from edged.admission.host.preinitialization import AGAIN_S, RENEWED_S, Preinitialization, due_at, image_of
 from tests.admission.host.image_guests import guest
 from tests.admission.host.support import Rig, request
@@ -111,6 +111,31 @@ def test_what_fails_costs_this_policy_its_image_only_where_it_is_not_safe(rig, e
     tried: list[object] = []
     known = Known()
     monkeypatch.setattr(preinitialization, "image_of", fail)
+    trio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("error", "usual_cpu_s", "said"),
+    [
+        (NoImage("it draws random bytes"), SLOW_S, "it draws random bytes"),
+        (NotNow("busy"), SLOW_S, "busy"),
+        (NoImage("it draws random bytes"), SLOW_S / 2, ""),
+        (NoNeed("no image saves CPU time"), SLOW_S, ""),
+    ],
+)
+def test_people_are_told_why_a_slow_policy_starts_fresh(error, usual_cpu_s, said, rig, monkeypatch):
+    async def fail(_policy):
+        raise error
+
+    async def main():
+        policy = await load(rig, guest())
+        monkeypatch.setattr(policy.template.module, "usual_cpu_s", usual_cpu_s)
+        assert costly_because(policy) == "", "not before it was tried"
+        monkeypatch.setattr(preinitialization, "image_of", fail)
+        await Preinitialization(rig.log)._prepare(policy)
+        assert costly_because(policy) == said
+        assert fresh_because(policy) == str(error)
+
     trio.run(main)
 
 

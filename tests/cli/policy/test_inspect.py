@@ -39,6 +39,21 @@ def test_inspect_says_why_a_module_cannot_be_loaded(policy: Policy, tmp_path: Pa
     assert last.startswith("edged can load it:    no: ") and said in last
 
 
+@pytest.mark.parametrize(
+    ("module", "image"),
+    [
+        (sample("pod-privileged"), "possible"),
+        (sample("required-labels"), "none: of a Rego policy only long settings are kept parsed (docs/rego.md)"),
+        ("table-bomb", "none: function 2 has table.grow"),
+    ],
+)
+def test_inspect_says_whether_an_image_is_possible(module: Path | str, image: str, policy: Policy, tmp_path: Path):
+    path = write(tmp_path / "fault.wasm", fault(module)) if isinstance(module, str) else module
+    assert json.loads(policy("inspect", path, "-o", "json")[1])["image"] == image
+    assert f"pre-initialised:      image {image}\n" in policy("inspect", path)[1]
+    assert "pre-initialised" not in policy("inspect", path, "--no-compile")[1]
+
+
 def with_conditions(tmp_path: Path, written: str) -> str:
     said = {**PLAIN, "protocolVersion": "v1", "annotations": {"io.edged.match-conditions": written}}
     module = binary.replace_custom_section(fault("reply-not-json"), METADATA_SECTION, json.dumps(said).encode())
