@@ -135,6 +135,7 @@ class AdmissionPart:
 
     async def drain(self, seconds: float) -> None:
         """Take no new requests, and let those under way finish."""
+        self.policies.load_no_more()
         if self.listener is not None and not await self.listener.drain(seconds):
             self._log.warning("requests under way were cut off", after_s=seconds)
 

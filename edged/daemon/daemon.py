@@ -107,13 +107,19 @@ class Daemon:
                 async with trio.open_nursery() as work:
                     async with trio.open_nursery() as intake:
                         self._base.progressed = partial(self._go_on_starting, notify)
-                        await self._start(sockets, base, work, intake)
-                        with stop() as told:
+
+                        async def serve() -> None:
+                            await self._start(sockets, base, work, intake)
                             self._say_ready(notify)
                             base.start_soon(self._show_protection, notify)
                             task_status.started(self)
                             base.start_soon(self._reload.on_hangup, hangups, notify)
-                            await told()
+
+                        with stop() as told:
+                            async with trio.open_nursery() as serving:
+                                serving.start_soon(serve)
+                                await told()  # also while modules are compiled: others answer by then
+                                serving.cancel_scope.cancel()
                         await self._drain(notify)
                         intake.cancel_scope.cancel()
                     work.cancel_scope.cancel()

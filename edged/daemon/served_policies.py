@@ -103,6 +103,13 @@ class ServedPolicies:
             nursery.cancel_scope.cancel()
         self.configure(policies)
 
+    def load_no_more(self) -> None:
+        """A start that loads policies was ended: who waits for one hears that it is not there. Nothing is registered
+        anew."""
+        for policy in self.served().values():
+            policy.is_loading = False
+        self._admission.swap(self.served())
+
     @property
     def progress(self) -> str:
         """How far a start is with loading; "" when it is not, or not any more."""

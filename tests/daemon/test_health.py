@@ -434,6 +434,42 @@ def test_policies_answer_and_are_registered_while_others_are_compiled(
     trio.run(main)
 
 
+def test_a_start_that_is_stopped_answers_who_waits_and_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies answer while others are compiled, so there is something to drain."""
+    compiling: list[Path] = []
+
+    async def endless(self: Compiler, path: Path, module: Any, output: Any) -> None:
+        compiling.append(path)
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Compiler, "_run_child", endless)
+    world.configure(NO_PRIVILEGED)
+
+    async def main() -> None:
+        answers = []
+        async with world.api_server(), trio.open_nursery() as nursery:
+            stop = trio.Event()
+            log = Logger(LogStyle("json", journal=False), write=lambda line: world.lines.append(json.loads(line)))
+            daemon = Daemon(configuration.load(str(world.folder / "edged.toml")), None, log)
+            nursery.start_soon(daemon.run, lambda: nullcontext(stop.wait))
+            while not compiling:
+                await trio.sleep(0.01)
+
+            async def ask() -> None:
+                request = parse_review(review_of(pod("x")))
+                answers.append(await daemon._admission.admission.review("no-privileged", request))
+
+            nursery.start_soon(ask)
+            await trio.sleep(0.05)
+            assert not answers
+            stop.set()
+        assert [answer.status["code"] for answer in answers if answer.status is not None] == [500]
+        messages = [line["msg"] for line in world.lines]
+        assert "stopping" in messages and "ready" not in messages
+
+    trio.run(main)
+
+
 async def registered(daemon: Daemon, names: tuple[str, ...]) -> bool:
     registration = daemon._admission.policies.registration
     return registration is not None and registration.state.policies == names
