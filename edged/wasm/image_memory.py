@@ -19,6 +19,9 @@ _map.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, c
 _preadv = _libc.preadv
 _preadv.restype = ctypes.c_ssize_t
 _preadv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_long]
+_memcmp = _libc.memcmp
+_memcmp.restype = ctypes.c_int
+_memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
 
 _ACCESS = mmap.PROT_READ | mmap.PROT_WRITE
 _FIXED, _NORESERVE = 0x10, 0x4000
@@ -29,6 +32,12 @@ class Vector(ctypes.Structure):
     """`struct iovec`."""
 
     _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
+
+
+def equal(address: int, other: int | bytes, size: int) -> bool:
+    """Whether so many bytes of memory are as those at another address."""
+    found: int = _memcmp(address, other, size)
+    return found == 0
 
 
 def show(address: int, size: int, descriptor: int, offset: int) -> None:

@@ -6,7 +6,8 @@ hold settings, so it is in memory of this process alone, gone with its last user
 modules.
 
 Where an instance grew by much, that memory is mapped (image_memory.py): what the guest does not touch costs nothing.
-Few pages are copied, and so are those of the module's own memory, which wasmtime maps from the module.
+Few pages are copied, and so are those of the module's own memory, which wasmtime maps from the module. Nothing else
+goes on while an image is put into an instance, so one of which much would be copied is refused.
 """
 
 from __future__ import annotations
@@ -15,18 +16,31 @@ import ctypes
 import fcntl
 import mmap
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+
+import trio
 
 from edged.wasm import bindings, image_memory
-from edged.wasm.errors import BadModule, MemoryFault
+from edged.wasm.errors import BadModule, GuestMemory, MemoryFault
 from edged.wasm.guest_store import Store
 from edged.wasm.image_memory import Vector
 
 PAGE = mmap.PAGESIZE
-_ZERO = bytes(PAGE)
+CHUNK = 16 * PAGE
+"""Is compared at once: most are equal, and a step in Python takes longer than comparing a page."""
+PAUSE = 16 * CHUNK
+"""Of memory, after which others go on: memory that was never touched takes long to compare, some ms for each MiB."""
+_ZERO = bytes(CHUNK)
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 MAPPED_FROM = 16 * PAGE
 """What is more than that is mapped: mapping and unmapping cost as much as copying ten pages does."""
+MOST_MEMORY = 64 << 20
+"""Of an instance."""
+MOST_COPIED = 4 << 20
+"""For each review: 2 ms, as long as a guest's first slice."""
+MOST_HELD = 16 << 20
+MOST_KNOWN = 64
+"""Slots of which the places of all pages are remembered."""
 Run = tuple[int, bytes]
 """(offset in linear memory, content): whole pages of the machine."""
 
@@ -50,13 +64,18 @@ class Image:
             copied = [run for run in copied if run[0] < fresh_size]
         if len(copied) > image_memory.MOST_VECTORS:
             raise BadModule(f"its memory differs from a fresh instance's in {len(copied)} places")
+        if (size := sum(len(content) for _, content in copied)) > MOST_COPIED:
+            raise BadModule(f"{size >> 10} KiB would be copied for each review, more than {MOST_COPIED >> 10}")
         self._copied = tuple((offset, len(content)) for offset, content in copied)  # one after the other in the file
         self._grown = (fresh_size, memory_size - fresh_size if mapped else 0, sum(size for _, size in self._copied))
         """Offset and size of what is mapped, and where it stands in the file."""
         self.held_bytes = sum(len(content) for _, content in copied + mapped)
         """Of this process's memory, for its pages."""
-        self._descriptor = os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        self._write(copied, mapped)
+        try:
+            self._descriptor = os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            self._write(copied, mapped)
+        except OSError as error:
+            raise GuestMemory(f"there is no room for an image: {error.strerror or error}") from error
 
     def _write(self, copied: list[Run], mapped: list[Run]) -> None:
         end = 0
@@ -89,6 +108,8 @@ class Image:
             instance.set_global(name, value)
 
     def _places(self, base: int) -> ctypes.Array[Vector]:
+        if len(self._vectors) >= MOST_KNOWN:
+            self._vectors.clear()
         places = (Vector * len(self._copied))(*(Vector(base + offset, size) for offset, size in self._copied))
         self._vectors[base] = places
         return places
@@ -101,27 +122,42 @@ def _put(descriptor: int, content: bytes, at: int) -> int:
     return done
 
 
-def take(initialised: Store, fresh: Store, exposed: Iterable[str]) -> Image:
+async def take(initialised: Store, fresh: Store, exposed: Iterable[str]) -> Image:
     """The image of an instance. `fresh`: another one of the same module that was never called; `exposed`: the names of
-    all mutable globals. Neither may be in a call. Raises BadModule."""
+    all mutable globals. Neither may be in a call until this returns. Raises BadModule where there can be none, and
+    GuestMemory."""
     values = tuple((name.encode(), initialised.global_value(name.encode())) for name in exposed)
     for name, value in values:
         if value[0] > bindings.KIND_V128:
             raise BadModule(f"the global {name.decode()} holds a reference")
-    return Image(initialised.memory_size(), fresh.memory_size(), _differences(initialised, fresh), values)
+    if initialised.memory_size() > MOST_MEMORY:
+        raise BadModule(f"its memory has {initialised.memory_size() >> 20} MiB, more than {MOST_MEMORY >> 20}")
+    return Image(initialised.memory_size(), fresh.memory_size(), await _differences(initialised, fresh), values)
 
 
-def _differences(initialised: Store, fresh: Store) -> Iterator[Run]:
-    """Pages in a row are one run, but none reaches over the end of a fresh instance's memory."""
-    size, known = initialised.memory_size(), fresh.memory_size()
-    base, fresh_base, read = initialised.memory_base(), fresh.memory_base(), ctypes.string_at
-    begun = -1
-    for at in range(0, size, PAGE):
-        same = read(base + at, PAGE) == (read(fresh_base + at, PAGE) if at < known else _ZERO)
-        if begun >= 0 and (same or at == known):
-            yield begun, read(base + begun, at - begun)
-            begun = -1
-        if not same and begun < 0:
-            begun = at
+async def _differences(initialised: Store, fresh: Store) -> list[Run]:
+    """Pages in a row are one run, but none reaches over the end of a fresh instance's memory. Raises BadModule."""
+    known, base, fresh_base = fresh.memory_size(), initialised.memory_base(), fresh.memory_base()
+
+    def same(at: int, size: int) -> bool:
+        return image_memory.equal(base + at, fresh_base + at if at < known else _ZERO, size)
+
+    runs: list[Run] = []
+    begun, held = -1, 0
+    for chunk in range(0, initialised.memory_size(), CHUNK):  # a memory is as large as some of them
+        is_same = same(chunk, CHUNK)
+        for at in (chunk,) if is_same else range(chunk, chunk + CHUNK, PAGE):
+            differs = not is_same and not same(at, PAGE)
+            if begun >= 0 and (not differs or at == known):
+                runs.append((begun, ctypes.string_at(base + begun, at - begun)))
+                begun = -1
+            if differs and begun < 0:
+                begun = at
+            held += PAGE if differs else 0
+            if held > MOST_HELD:
+                raise BadModule(f"more than {MOST_HELD >> 20} MiB of its memory differ from a fresh instance's")
+        if chunk % PAUSE == 0:
+            await trio.lowlevel.checkpoint()
     if begun >= 0:
-        yield begun, read(base + begun, size - begun)
+        runs.append((begun, ctypes.string_at(base + begun, initialised.memory_size() - begun)))
+    return runs

@@ -10,7 +10,7 @@ from edged.wasm import engine as engine_module
 from edged.wasm import images
 from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
-from edged.wasm.errors import BadModule, GuestTrap, MemoryFault
+from edged.wasm.errors import BadModule, GuestMemory, GuestTrap, MemoryFault
 from edged.wasm.hostcalls import HostFunction
 from edged.wasm.instance import Template
 from edged.wasm.module import export_names
@@ -53,7 +53,7 @@ async def _image(template: Template, exposed: tuple[str, ...] = EXPOSED, budget:
     with closing(await template.instantiate(None, budget)) as instance:
         await instance.call("init")
         with closing(await template.instantiate(None, budget)) as fresh:
-            return images.take(instance, fresh, exposed)
+            return await images.take(instance, fresh, exposed)
 
 
 @pytest.fixture(autouse=True, params=[0, images.MAPPED_FROM], ids=["mapped", "copied"])
@@ -109,6 +109,77 @@ def test_an_image_with_more_memory_than_an_instance_may_have_is_refused(engine):
         image = images.Image(8 << 16, 0, [(0, b"a" * images.PAGE)], ())
         with closing(await template.instantiate(None, Budget(memory_mib=0))) as instance, pytest.raises(MemoryFault):
             image.put(instance)
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("pages", "content", "reason"),
+    [
+        (1, "(memory.fill (i32.const 0x100000) (i32.const 1) (i32.const 0x410000))", "would be copied for each review"),
+        (1, "(memory.fill (i32.const 0x100000) (i32.const 1) (i32.const 0x1100000))", "more than 16 MiB of its memory"),
+        (1025, "", "its memory has 64 MiB, more than"),
+    ],
+)
+def test_what_is_large_has_no_image(pages, content, reason, engine):
+    """Copied, it would hold up everything else at each review; held, it would take memory for ever."""
+    first = 0x120 if pages == 1 else pages
+    text = f'(module (memory (export "memory") {first}) (func (export "init") {content}))'
+
+    async def main():
+        with pytest.raises(BadModule, match=reason):
+            await _image(Template(engine, module(engine, text), {}), (), Budget(memory_mib=80))
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("place", [0, 15, 16, 17, 40, 63])
+def test_each_page_that_differs_is_found(place, engine):
+    text = f"""(module (memory (export "memory") 4)
+      (func (export "init") (i32.store8 (i32.const {place * images.PAGE + 4095}) (i32.const 1))))"""
+
+    async def main():
+        template = Template(engine, module(engine, text), {})
+        image = await _image(template, ())
+        assert image.held_bytes == images.PAGE
+        with closing(await template.instantiate(None, Budget())) as instance:
+            image.put(instance)
+            content = bytearray(4 << 16)
+            content[place * images.PAGE + 4095] = 1
+            assert instance.read(0, 4 << 16) == content
+
+    trio.run(main)
+
+
+def test_without_a_descriptor_there_is_no_image(engine, monkeypatch):
+    def refuse(*_arguments):
+        raise OSError(24, "Too many open files")
+
+    async def main():
+        monkeypatch.setattr(os, "memfd_create", refuse)
+        with pytest.raises(GuestMemory, match="Too many open files"):
+            await _image(Template(engine, module(engine, STATE), {}))
+
+    trio.run(main)
+
+
+def test_others_go_on_while_a_large_memory_is_compared(engine):
+    async def main():
+        template = Template(engine, module(engine, '(module (memory (export "memory") 64) (func (export "init")))'), {})
+        steps = []
+
+        async def step():
+            while True:
+                steps.append(1)
+                await trio.lowlevel.checkpoint()
+
+        one, other = [await template.instantiate(None, Budget()) for _ in range(2)]
+        with closing(one), closing(other):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(step)
+                await images.take(one, other, ())
+                nursery.cancel_scope.cancel()
+        assert len(steps) > 2
 
     trio.run(main)
 

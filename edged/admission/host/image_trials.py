@@ -6,6 +6,7 @@ would read the cluster or a registry fail. So nothing of a request, and nothing 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +19,11 @@ import trio
 from edged.abi.wapc import HostCallError, WapcCall, WapcFailure
 from edged.admission.host import wapc_policy
 from edged.admission.host.policy import Policy
+from edged.admission.rules.capabilities import PATHS
 from edged.errors import GuestError
 from edged.wasm import images
 from edged.wasm.account import Budget
-from edged.wasm.errors import GuestBudget, GuestMemory, GuestTimeout, GuestTrap
+from edged.wasm.errors import BadModule, GuestBudget, GuestMemory, GuestTimeout, GuestTrap
 from edged.wasm.images import Image
 from edged.wasm.instance import Instance, Template
 from edged.wasm.output import Output
@@ -66,12 +68,12 @@ DEPTHS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """All that the host sees of a guest that is asked: reply or error, host calls, what it logged and wrote."""
+    """All that the host sees of a guest that is asked, as digests: there is no end to what a guest can say."""
 
     reply: bytes
-    error: str
-    calls: tuple[tuple[str, str, str, bytes], ...]
-    said: tuple[str, ...]
+    error: bytes
+    said: bytes
+    """Its host calls and what it logged, in order."""
     output: bytes
 
 
@@ -90,23 +92,27 @@ class Trial:
         self.drew_random = self.read_clock = False
         self.is_plain = clock == PLAIN
         self.asked = ""  # the first host call that was refused
-        self._calls: list[tuple[str, str, str, bytes]] = []
-        self._said: list[str] = []
+        self._said = hashlib.blake2b()
         self._output = Output()
         self._clock, self._random, self._began = replace(clock), random, began
-        self.call = WapcCall(self._dispatch, self._said.append)
+        self.call = WapcCall(self._dispatch, lambda text: self._note(text.encode()))
         self.wasi = Wasi(
             output=self._output, realtime_ns=self._realtime, monotonic_ns=self._monotonic, random=self._draw
         )
 
     def forget(self) -> None:
         """What came until now was of the initialisation."""
-        self._calls.clear()
-        self._said.clear()
+        self._said = hashlib.blake2b()
         self._output.take()
 
     def answer(self, reply: bytes, error: str = "") -> Answer:
-        return Answer(reply, error, tuple(self._calls), tuple(self._said), self._output.take())
+        return Answer(_digest(reply), _digest(error.encode()), self._said.digest(), _digest(self._output.take()))
+
+    def _note(self, *parts: bytes) -> None:
+        self._said.update(b"%d" % len(parts))
+        for part in parts:
+            self._said.update(b" %d " % len(part))
+            self._said.update(part)
 
     def _realtime(self) -> int:
         self.read_clock = True
@@ -121,11 +127,16 @@ class Trial:
         return self._random(length)
 
     def _dispatch(self, binding: str, namespace: str, operation: str, payload: bytes) -> bytes:
-        self._calls.append((binding, namespace, operation, payload))
+        self._note(binding.encode(), namespace.encode(), operation.encode(), payload)
         if (binding, namespace, operation) == ("kubewarden", "tracing", "log"):
             return b""
-        self.asked = self.asked or f"{namespace}/{operation}"
+        called = f"{namespace}/{operation}"
+        self.asked = self.asked or (called if called in PATHS else "the host")
         raise HostCallError("not available before the first review")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content).digest()
 
 
 @dataclass(slots=True)
@@ -265,7 +276,7 @@ class Trials:
                 raise NoImage('it draws random bytes, which would be the same in every review (preinitialize = "always"'
                               " allows that)")
             fresh = await self._instance(self._trial(Clock(0, 1000), urandom))
-            return images.take(instance, fresh, exposed), trial.read_clock
+            return await _image(instance, fresh, exposed), trial.read_clock
         except (GuestTimeout, GuestBudget, GuestMemory) as error:
             raise NotNow(str(error)) from error
         except GuestError as error:
@@ -282,3 +293,11 @@ class Trials:
         return await self._template.instantiate(
             trial.call, self._budget, trial.wasi, trio.current_time() + PATIENCE_S
         )
+
+
+async def _image(initialised: Instance, fresh: Instance, exposed: Sequence[str]) -> Image:
+    """Raises NoImage, GuestMemory."""
+    try:
+        return await images.take(initialised, fresh, exposed)
+    except BadModule as error:
+        raise NoImage(str(error)) from error

@@ -26,6 +26,8 @@ from edged.wasm.module import Module
 RENEWED_S = 86400.0
 AGAIN_S = 600.0
 """Where the trials did not come to an end, or failed unexpectedly."""
+MOST_HELD = 64 << 20
+"""Bytes of all policies' images: anybody who may write a custom resource may have some."""
 OFF = 'preinitialize = "never"'
 COMMAND = "a WASI command begins at its start each time"
 REGO = "of a Rego policy only long settings are kept parsed (docs/rego.md)"
@@ -38,13 +40,16 @@ class Preinitialization:
         self._log = log
         self._policies: list[Policy] = []
         self._changed = trio.Event()
+        self._present: tuple[Beginning, trio.CancelScope] | None = None  # which is tried now
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Nothing is learned from requests."""
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
-        """Images of policies that are gone go with them."""
+        """Images of policies that are gone go with them, and nobody waits for the trials of one."""
         self._policies = [guest for policy in policies for guest in guests_of(policy)]
+        if self._present is not None and all(each.beginning is not self._present[0] for each in self._policies):
+            self._present[1].cancel()
         self._changed.set()
 
     async def run(self) -> None:
@@ -61,9 +66,11 @@ class Preinitialization:
     async def _prepare(self, policy: Policy) -> None:
         beginning = policy.beginning
         beginning.due_at = trio.current_time() + RENEWED_S
-        with boundary(self._log, "preinitialization", policy.name) as unit:
+        with boundary(self._log, "preinitialization", policy.name) as unit, trio.CancelScope() as scope:
+            self._present = beginning, scope
             try:
                 image = await image_of(policy)
+                self._check_room(beginning, image)
             except NoImage as error:
                 beginning.image, beginning.reason = None, str(error)
                 beginning.is_loss = not isinstance(error, NoNeed)
@@ -74,8 +81,16 @@ class Preinitialization:
             else:
                 beginning.image, beginning.reason, beginning.pause_s = image, "", 0.0
                 self._log.info("policy preinitialized", policy=policy.name, image_kib=image.held_bytes >> 10)
+        self._present = None
         if unit.error is not None:
             self._again(beginning)
+
+    def _check_room(self, beginning: Beginning, image: Image) -> None:
+        """Raises NoImage where all images together would take too much."""
+        held = sum(each.image.held_bytes for each in {policy.beginning for policy in self._policies} - {beginning}
+                   if each.image is not None)
+        if held + image.held_bytes > MOST_HELD:
+            raise NoImage(f"all images together would take more than {MOST_HELD >> 20} MiB")
 
     def _again(self, beginning: Beginning) -> None:
         """Later, and ever more rarely: the trials cost as much as some reviews."""

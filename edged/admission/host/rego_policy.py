@@ -117,7 +117,7 @@ async def parse_data(template: RegoTemplate, data: bytes, budget: Budget, deadli
             made.append(await template.instantiate(call, budget, deadline=deadline))
         parsed, fresh = made
         place = await parsed.call("parse_data", len(data))
-        return ParsedData(images.take(parsed, fresh, names), place) if place else None
+        return ParsedData(await images.take(parsed, fresh, names), place) if place else None
     except GuestError:
         return None
     finally:

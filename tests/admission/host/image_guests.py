@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 REPLY = '{\\"accepted\\":true,\\"valid\\":true,\\"message\\":\\"0000000000000000\\"}'
-"""At 1024; its sixteen digits are at 1063."""
-LENGTH, DIGITS = 59, 1063 - 1024 + 1024
+"""At 1024."""
+LENGTH, DIGITS = len(REPLY.replace("\\", "")), 1024 + REPLY.replace("\\", "").index("0")
 
 SLOW = "(call $spin (i32.const 3000000))"
 """Some milliseconds of CPU."""

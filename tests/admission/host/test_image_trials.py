@@ -1,6 +1,8 @@
 """Which policies get an image, how far it goes, and that nothing of the host is in it."""
 
 import dataclasses
+import hashlib
+import tracemalloc
 
 import pytest
 import trio
@@ -8,7 +10,7 @@ import trio
 from edged.admission.host import image_trials
 from edged.admission.host.image_trials import NoImage, Trials
 from edged.wasm.instance import Instance
-from tests.admission.host.image_guests import SLOW, guest
+from tests.admission.host.image_guests import REPLY, SLOW, guest
 from tests.admission.host.support import Rig
 
 QUESTIONS = [b'{"request":{},"settings":{}}', b'{"request":{"operation":"UPDATE"},"settings":{}}']
@@ -82,13 +84,14 @@ def test_an_image_goes_only_as_far_as_is_safe(rig, cost):
     """What the start does once is saved, although an image after the first review would answer otherwise."""
     cost["start"] = 0.5
     found = image(rig, guest("", COUNT, at_start=SLOW))
+    reply = REPLY.replace("\\", "").replace("00000000", "baaaaaaa", 1).encode()
 
     async def main():
         policy = rig.admission.policies["p"]
         trials = Trials(policy, policy.template, QUESTIONS, always=False)
         for begin in (None, found):
             (answer, _) = await trials._answer(trials._trial(image_trials.PLAIN, bytes), begin, QUESTIONS[0])
-            assert b"baaaaaaa" in answer.reply
+            assert answer.reply == hashlib.blake2b(reply).digest()
 
     trio.run(main)
 
@@ -123,14 +126,48 @@ def test_an_image_that_saves_nothing_is_not_used(rig, cost):
 
 
 def test_what_differs_is_not_only_the_reply(rig):
+    def answer(reply=b"", error="", logged=(), called=(), output=b""):
+        trial = image_trials.Trial(image_trials.PLAIN, bytes, (0, 0))
+        for line in logged:
+            trial.call.log(line)
+        for payload in called:
+            trial.call.dispatch("kubewarden", "tracing", "log", payload)
+        trial.wasi.output.add(output)
+        return trial.answer(reply, error)
+
     answers = [
-        image_trials.Answer(b"", "", (), (), b""),
-        image_trials.Answer(b"", "", (("kubewarden", "tracing", "log", b""),), (), b""),
-        image_trials.Answer(b"", "", (), ("a",), b""),
-        image_trials.Answer(b"", "", (), (), b"a"),
-        image_trials.Answer(b"", "trap", (), (), b""),
-    ]
-    assert len(set(answers)) == len(answers) == len(dataclasses.fields(image_trials.Answer))
+        answer(), answer(reply=b"a"), answer(error="trap"), answer(output=b"a"), answer(logged=["a"]),
+        answer(logged=["", "a"]), answer(logged=["a", ""]), answer(called=[b""]), answer(called=[b"", b""]),
+        answer(called=[b"a"]), answer(logged=["kubewarden", "tracing", "log", ""]),
+    ]  # fmt: skip
+    assert len(set(answers)) == len(answers)
+    assert answer(called=[b"a"]) == answer(called=[b"a"])
+    assert all(field.type == "bytes" for field in dataclasses.fields(image_trials.Answer))
+
+
+def test_what_a_guest_says_takes_no_memory():
+    """In a second of CPU time it could say some GiB."""
+    trial = image_trials.Trial(image_trials.PLAIN, bytes, (0, 0))
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            trial.call.dispatch("kubewarden", "tracing", "log", bytes(1 << 20))
+            trial.call.log("a" * 4096)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_reason_holds_no_words_of_the_guest(rig):
+    """They could be its settings, and of any kind."""
+    text = guest(f"{SLOW} (call $read_cluster)").replace("list_resources_all", "secret\\1b[31mxxxxxxx")
+    assert "it calls the host" in image(rig, text)
+
+
+def test_the_reason_against_an_image_that_is_too_large_is_told(rig):
+    text = guest(f"{SLOW} (memory.fill (i32.const 0x10000) (i32.const 1) (i32.const 0x500000))")
+    text = text.replace('(memory (export "memory") 4)', '(memory (export "memory") 100)')
+    assert "would be copied for each review" in image(rig, text)
 
 
 def test_no_instance_is_left(rig):

@@ -1,9 +1,11 @@
 """When policies get images, which do not and why, and that reviews go on meanwhile."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import trio
+import trio.testing
 
 from edged.admission.host import preinitialization
 from edged.admission.host.image_trials import NoImage, NoNeed, NotNow, Trials
@@ -136,6 +138,49 @@ def test_people_are_told_why_a_slow_policy_starts_fresh(error, usual_cpu_s, said
         assert costly_because(policy) == said
         assert fresh_because(policy) == str(error)
 
+    trio.run(main)
+
+
+def test_all_images_together_are_bounded(rig, monkeypatch):
+    async def taken(policy):
+        return SimpleNamespace(held_bytes=preinitialization.MOST_HELD // 2)
+
+    async def main():
+        first, second, third = [await load(rig, guest()) for _ in range(3)]
+        told = Preinitialization(rig.log)
+        told.loaded([first, second, third])
+        for policy in (first, second, third):
+            await told._prepare(policy)
+        assert fresh_because(third) == "all images together would take more than 64 MiB"
+        await told._prepare(first)
+        assert fresh_because(first) == fresh_because(second) == ""
+
+    monkeypatch.setattr(preinitialization, "image_of", taken)
+    trio.run(main)
+
+
+def test_nobody_waits_for_the_trials_of_a_policy_that_is_gone(rig, monkeypatch):
+    async def endless(policy):
+        tried.append(policy)
+        await trio.sleep_forever()
+
+    async def main():
+        old, new = await load(rig, guest()), await load(rig, guest())
+
+        async def check():
+            told.loaded([old])
+            await until(lambda: tried == [old])
+            told.loaded([replace(old)])  # the same one, in another set
+            await trio.testing.wait_all_tasks_blocked()
+            assert tried == [old]
+            told.loaded([new])
+            await until(lambda: tried == [old, new])
+
+        told = Preinitialization(rig.log)
+        await run(rig, told, check)
+
+    tried: list[object] = []
+    monkeypatch.setattr(preinitialization, "image_of", endless)
     trio.run(main)
 
 
