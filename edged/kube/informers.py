@@ -20,6 +20,7 @@ from edged.errors import PeerError
 from edged.json_text import dumps, loads
 from edged.kube.client import ApiClient
 from edged.kube.control.comparison import Comparison, Result, State
+from edged.kube.control.heartbeats import NODES, Heartbeats
 from edged.kube.control.store import Difference, Store
 from edged.kube.paths import collection_path
 from edged.kube.values.kind_shapes import shape_of
@@ -66,10 +67,14 @@ class Missed:
 
 class Subscription:
     """One handler of an informer. `pending`: keys that it has yet to be told of; None once it knows them all.
-    `missed`: what it is told again; `tries`: how often that was in vain; `repeating`: whether a task sees to it."""
+    `missed`: what it is told again; `tries`: how often that was in vain; `repeating`: whether a task sees to it.
+    `heartbeats`: whether it is told of them."""
 
-    def __init__(self, handler: Handler, pending: dict[NamespacedName, None] | None) -> None:
+    def __init__(
+        self, handler: Handler, pending: dict[NamespacedName, None] | None, *, heartbeats: bool = True
+    ) -> None:
         self.handler = handler
+        self.heartbeats = heartbeats
         self.pending = pending
         self.missed: dict[NamespacedName, Missed] = {}
         self.tries: dict[NamespacedName, int] = {}
@@ -145,6 +150,7 @@ class Informer:
         self._start_repeats = start_repeats
         self._shape = shape_of(selection.resource)
         self._store = Store()
+        self._heartbeats = Heartbeats(self._store) if selection.resource == NODES else None
         self.unreadable = Unreadable()
         self._listed_unreadable: Unreadable | None = None  # of the list that is being read
         self._synced = trio.Event()
@@ -226,10 +232,11 @@ class Informer:
 
     # --- handlers
 
-    def add_handler(self, handler: Handler) -> Subscription:
+    def add_handler(self, handler: Handler, *, heartbeats: bool = True) -> Subscription:
         """Call `handler` with every change from now on, on the event loop; it must not block. What is already
-        there is replayed as "added", in slices, later; no change of an object comes before its "added"."""
-        subscription = Subscription(handler, dict.fromkeys(self._store.keys()))
+        there is replayed as "added", in slices, later; no change of an object comes before its "added".
+        `heartbeats` False: it need not be told where only heartbeats of Nodes differ, which saves decoding them."""
+        subscription = Subscription(handler, dict.fromkeys(self._store.keys()), heartbeats=heartbeats)
         self._subscriptions.append(subscription)
         if subscription.pending:
             self._start_replay(subscription)
@@ -290,11 +297,25 @@ class Informer:
         if unit.error is not None:
             self._store.keep(key, revision)
             self.pass_over(key, describe(unit.error))
+            if self._heartbeats is not None:
+                self._heartbeats.forget(key)
             return
         self._is_readable(key)
         change = self._store.put(key, revision, data)
+        if self._heartbeats is not None:
+            self._heartbeats.stored(change, obj)
         if change is not None:
             self._tell(change, obj)
+
+    def take_heartbeat(self, line: bytes) -> str:
+        """The resourceVersion that a line of the watch brings, which is stored, and nothing was to be decoded for it;
+        "" where it has to be read."""
+        if self._heartbeats is None or any(each.heartbeats for each in self._subscriptions):
+            return ""
+        revision = self._heartbeats.take(line)
+        if revision:
+            self.generation += 1
+        return revision
 
     def pass_over(self, key: NamespacedName | None, why: str) -> None:
         """An object that cannot be read."""
@@ -315,6 +336,8 @@ class Informer:
     def remove(self, key: NamespacedName, obj: dict[str, Any]) -> None:
         """Handlers are told the last state. Where that is no good, it is the one that was known."""
         change = self._store.remove(key)
+        if self._heartbeats is not None:
+            self._heartbeats.forget(key)
         self._is_readable(key)
         if change is None or change.before is None:
             return
@@ -327,6 +350,8 @@ class Informer:
     async def finish_replace(self) -> None:
         for number, change in enumerate(self._store.finish_replace(), 1):
             assert change.before is not None
+            if self._heartbeats is not None:
+                self._heartbeats.forget(change.key)
             self._tell(change, loads(change.before))
             if number % SLICE_ITEMS == 0:
                 await trio.lowlevel.checkpoint()

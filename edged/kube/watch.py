@@ -75,6 +75,7 @@ class Sink(Protocol):
     def compare(self, revision: str, explained: Collection[State]) -> Comparison: ...
     def put(self, key: NamespacedName, revision: str, obj: dict[str, object]) -> None: ...
     def remove(self, key: NamespacedName, obj: dict[str, object]) -> None: ...
+    def take_heartbeat(self, line: bytes) -> str: ...
     def pass_over(self, key: NamespacedName | None, why: str) -> None: ...
     def forget_unnamed(self) -> None: ...
 
@@ -457,9 +458,16 @@ class Watcher:
 
     async def _lines(self, lines: Iterable[bytes]) -> bool:
         for line in lines:
-            if await self._feed(_event_of(line)):
+            if await self._feed(self._heartbeat_of(line) or _event_of(line)):
                 return True
         return False
+
+    def _heartbeat_of(self, line: bytes) -> listwatch.Heartbeat | None:
+        """Most lines of a watch of Nodes are done with here."""
+        if not isinstance(self._state, listwatch.Watching) or isinstance(line, CutLine):
+            return None
+        revision = self._sink.take_heartbeat(line)
+        return listwatch.Heartbeat(revision) if revision else None
 
     async def _feed(self, given: listwatch.Input) -> bool:
         """Step and carry out; True when a request, or a pause before one, is now due in `_effects`."""

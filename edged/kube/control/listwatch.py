@@ -115,6 +115,13 @@ class WatchEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A line of a watch whose object was stored without being decoded: only its revision matters here."""
+
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class Garbage:
     """A page or a line that is not what Kubernetes sends."""
 
@@ -174,7 +181,7 @@ class MetadataRead:
     outcome: Outcome | None = None
 
 
-Input = Item | PageRead | WatchEvent | Garbage | Ended | Stalled | Failed | Opened | Doubtful | MetadataRead
+Input = Item | PageRead | WatchEvent | Heartbeat | Garbage | Ended | Stalled | Failed | Opened | Doubtful | MetadataRead
 
 
 # --- effects
@@ -281,6 +288,8 @@ def step(state: State, given: Input) -> Step:
 def _watching(state: Watching, given: Input) -> Step:
     if isinstance(given, WatchEvent):
         return _watch_event(state, given)
+    if isinstance(given, Heartbeat):
+        return _advance(state, given.revision), _progress(state, afresh=not state.expirations)
     if isinstance(given, Ended):
         if given.agreed or not state.fresh:
             return _resume(replace(state, expirations=0), [])

@@ -47,7 +47,7 @@ class ClusterFeed:
         state.queue.plugin_failed = self._plugin_failed
         for informer, handler in self._handlers:
             await informer.wait_synced()
-            await informer.add_handler(handler).wait_replayed()
+            await informer.add_handler(handler, heartbeats=False).wait_replayed()
 
     def close(self) -> None:
         """Hears of no changes any more."""

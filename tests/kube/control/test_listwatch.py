@@ -128,6 +128,15 @@ def test_watch_moves_its_revision() -> None:
     assert effects == [OpenWatch("8", initial=False)]
 
 
+def test_a_heartbeat_moves_the_revision_as_the_change_itself_would() -> None:
+    for expirations in (0, 1):
+        for fresh in (True, False):
+            state = Watching("4", True, opened=True, fresh=fresh, failures=1, expirations=expirations)
+            after, effects = step(state, WatchEvent("MODIFIED", pod("5")))
+            assert step(state, lw.Heartbeat("5")) == (after, effects[:-1])
+            assert effects[-1] == Put(KEY, "5", pod("5"))
+
+
 def test_empty_watch_is_opened_again_after_a_pause_but_never_listed_for_that() -> None:
     state: lw.State = Watching("5", streams=True)
     for _ in range(10):

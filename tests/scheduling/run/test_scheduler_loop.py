@@ -41,7 +41,7 @@ class FakeInformer:
     async def wait_synced(self):
         await trio.lowlevel.checkpoint()
 
-    def add_handler(self, handler):
+    def add_handler(self, handler, *, heartbeats=True):
         self.handlers.append(handler)
         for key, obj in list(self.objects.items()):
             handler(Change("added", key, copy.deepcopy(obj), None))
