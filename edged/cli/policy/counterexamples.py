@@ -31,46 +31,56 @@ SEED: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request to try, and where it is from. `session`: answers to the policy's host calls."""
+    """A request to try, and where it is from. `session`: answers to the policy's host calls. `is_whole`: whether an API
+    server would send it; in objects that people write fields are missing, or null, that never are."""
 
     request: AdmissionRequest
     source: str
     session: Session | None = None
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """`condition` does not hold for the request, and the policy `says` something."""
+    """`condition` does not hold for the request, or cannot be evaluated because of an `error`, and the policy `says`
+    something."""
 
     policy: str
     condition: str
     says: str
     asked: Asked
+    error: str = ""
 
     def __str__(self) -> str:
-        return (f"policy {self.policy}: condition {self.condition} keeps a request from it, but the policy {self.says} "
-                f"({self.asked.source}): {dumps(self.asked.request.payload).decode()}")  # fmt: skip
+        failed = f" where the failure policy is Ignore, because it cannot be evaluated: {self.error};"
+        why = failed if self.error else ","
+        return (f"policy {self.policy}: condition {self.condition} keeps a request from it{why} but the policy "
+                f"{self.says} ({self.asked.source}): {dumps(self.asked.request.payload).decode()}")  # fmt: skip
 
 
 async def search(evaluator: Evaluator, policy: Policy, tried: Iterable[Asked]) -> Counterexample | None:
     """The first one; None where there is none among these."""
     conditions = own_names(policy.module_conditions or ())
     for asked in tried:
-        name = false_condition(conditions, variables_of(asked.request))
+        name, error = kept_away(conditions, variables_of(asked.request))
+        if error and not asked.is_whole:
+            continue
         if name and (says := await _says(evaluator, policy, asked)):
-            return Counterexample(policy.name, name, says, asked)
+            return Counterexample(policy.name, name, says, asked, error)
     return None
 
 
-def false_condition(conditions: Sequence[Mapping[str, str]], variables: Mapping[str, object]) -> str:
-    """The name of one that is false. One that cannot be evaluated leaves nothing out by itself."""
+def kept_away(conditions: Sequence[Mapping[str, str]], variables: Mapping[str, object]) -> tuple[str, str]:
+    """The name of a condition that keeps the request from the policy, and why it could not be evaluated or "". One that
+    is false wins over those that fail, which do so under failurePolicy Ignore. ("", "") where the policy is asked."""
+    failed = ("", "")
     for condition in conditions:
         try:
-            if cel.evaluate(condition["expression"], variables) is False:
-                return condition["name"]
-        except cel.CelError:
-            continue
-    return ""
+            if cel.evaluate(condition["expression"], variables) is not True:
+                return condition["name"], ""
+        except cel.CelError as error:
+            failed = failed if failed[0] else (condition["name"], str(error))
+    return failed
 
 
 def variables_of(request: AdmissionRequest) -> dict[str, Any]:
@@ -138,7 +148,7 @@ def generated(policy: Policy, number: int) -> Iterator[Asked]:
         for count, obj in enumerate(islice(made, number), 1):
             circumstances = Circumstances(operation=operation, subresource=subresource, namespace="team")
             what = f"a generated {kind}, {operation}, number {count}"
-            yield Asked(request_of(obj, what, circumstances), what)
+            yield Asked(request_of(obj, what, circumstances), what, is_whole=True)
 
 
 def targets(rules: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, str]]:

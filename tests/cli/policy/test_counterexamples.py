@@ -75,6 +75,17 @@ def test_what_a_condition_forgets_is_found(
     assert "(a generated Pod, CREATE, number " in err
 
 
+def test_a_condition_that_fails_for_a_request_that_the_policy_rejects_is_found(policy: Policy, tmp_path: Path):
+    """Under failurePolicy Ignore the API server would let it pass."""
+    whole = condition_of("pod-privileged")
+    module = changed(tmp_path, "pod-privileged", f"{whole} && object.metadata.labels.app != ''")
+    pod = write(tmp_path / "pod.json", PRIVILEGED)
+    code, out, err = policy("bench", "-r", pod, "--measurement-time", "0.01", "--warm-up-time", "0", module)
+    assert code == 1 and out == ""
+    assert "keeps a request from it where the failure policy is Ignore, because it cannot be evaluated" in err
+    assert "; but the policy rejects it: Pod " in err
+
+
 def test_tests_and_recorded_reviews_are_tried(policy: Policy, tmp_path: Path):
     module = changed(tmp_path, "pod-privileged", "request.operation == 'UPDATE'")
     suite = module.parent / "edged-test.yaml"
