@@ -10,14 +10,13 @@ parsed and checked like the rest and then refused, never ignored. Checks that ne
 not made here: a policy that cannot be loaded answers for itself (edged/cli/check.py looks ahead).
 """
 
-# ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
+
 
 from __future__ import annotations
 
 import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from edged.admission import config as admission_section
@@ -28,6 +27,7 @@ from edged.kube.values.checks import access_rule
 from edged.process.config import NodeConfig
 from edged.process.files import read_file
 from edged.process.own_program import spelled
+from edged.records import dataclass
 from edged.registry.config import RegistryConfig, SignaturesConfig, module_url
 from edged.scheduling.config import section as scheduler_section
 from edged.scheduling.config.section import SchedulerConfig

@@ -52,6 +52,7 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 DAEMON = (
     "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
     "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py", "protobuf_wire.py", "cli/__init__.py",
+    "records.py",
     "yaml_text/__init__.py", "yaml_text/scalars.py", "yaml_text/events.py", "yaml_text/values.py",
     "yaml_text/writing.py", "yaml_text/quick.py",
     "cli/run.py",
@@ -66,27 +67,28 @@ OTHER_JSON = {
 }  # fmt: skip
 """Files that read or write JSON by themselves, and why."""
 
-GROUND = {"errors", "json_text", "json_parts", "yaml_text", "process", "telemetry", "toml"}
+GROUND = {"errors", "records", "json_text", "json_parts", "yaml_text", "process", "telemetry", "toml"}
 MAY_IMPORT = {
     "errors": set(),
-    "toml": {"errors"},
-    "json_text": {"errors"},
-    "json_parts": {"errors", "json_text"},
-    "yaml_text": {"errors", "json_text"},
-    "process": {"errors", "json_text", "telemetry", "toml"},
+    "records": set(),
+    "toml": {"errors", "records"},
+    "json_text": {"errors", "records"},
+    "json_parts": {"errors", "json_text", "records"},
+    "yaml_text": {"errors", "json_text", "records"},
+    "process": {"errors", "json_text", "telemetry", "toml", "records"},
     "protobuf_wire": set(),
-    "telemetry": {"errors", "protobuf_wire", "toml"},
-    "wasm": {"errors", "process", "toml"},
+    "telemetry": {"errors", "protobuf_wire", "toml", "records"},
+    "wasm": {"errors", "process", "toml", "records"},
     "http": GROUND,
     "tls": GROUND,
-    "abi": {"errors", "json_text", "json_parts", "yaml_text", "wasm"},
+    "abi": {"errors", "json_text", "json_parts", "yaml_text", "wasm", "records"},
     "kube": {*GROUND, "http"},
     "registry": {*GROUND, "http", "wasm"},
     "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},
     "scheduling": {*GROUND, "http", "protobuf_wire", "wasm", "kube", "registry"},
     "config": {*GROUND, "wasm", "kube", "registry", "admission", "scheduling"},
     "daemon": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "scheduling", "config"},
-    "sandbox": {"errors", "json_text", "yaml_text", "kube", "process", "telemetry"},
+    "sandbox": {"errors", "json_text", "yaml_text", "kube", "process", "telemetry", "records"},
     "__main__": {"cli"},
 }
 """Room (the first folder or file below edged/): the rooms that it may import. `cli` may import every room."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from edged.errors import GuestError
 from edged.json_text import JsonError, loads
+from edged.records import dataclass
 from edged.wasm.purpose import POLICY, misplaced, purpose_of
 
 # The Kubewarden release whose behaviour edged's admission follows: what minimumKubewardenVersion is compared with.

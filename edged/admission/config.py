@@ -3,19 +3,19 @@
 Checks that need the disk, a cluster or a guest are not made here: a policy that cannot be loaded answers for itself.
 """
 
-# ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
+
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import OPERATIONS, PATHS
 from edged.admission.rules.object_names import OBJECT_NAME, STATIC_SUFFIX, TRIAL
 from edged.kube.values import checks as kubernetes_checks
+from edged.records import dataclass
 from edged.registry.config import module_source, module_url
 from edged.registry.origin import Origin
 from edged.tls.config import TlsConfig

@@ -8,10 +8,11 @@ answer does, is said to be unknown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, NamedTuple
 
 from edged.kube.values.names import holder_name
+from edged.records import dataclass
 
 State = Literal["in_force", "answers", "outdated", "failing", "refusing", "unconfirmed", "not_enforced", "unregistered"]
 """Of one policy:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 
 import httpx2
 import trio
 
 from edged.http.answers import BODY_BYTES, Answer, BadAnswer, TooLarge
+from edged.records import dataclass
 
 CONNECT_TIMEOUT_S = 10.0
 RECEIVE_BYTES = 64 << 10

@@ -12,7 +12,7 @@ import math
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 
 import trio
@@ -24,6 +24,7 @@ from edged.http.transport import SocketTransport
 from edged.http.turns import Turns
 from edged.json_text import dumps
 from edged.process.boundary import boundary
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -11,9 +11,10 @@ import math
 import select
 import socket
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 
 import trio
+
+from edged.records import dataclass
 
 EVENTS = select.EPOLLIN | select.EPOLLRDHUP
 

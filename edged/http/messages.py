@@ -8,13 +8,14 @@ answer goes out first, in order. `connection.py` calls the parser; handlers see 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
+
+from edged.records import dataclass
 
 REASONS = {int(status): status.phrase for status in HTTPStatus}
 

@@ -11,7 +11,7 @@ import math
 import random as random_numbers
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import trio
@@ -28,6 +28,7 @@ from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.kube.values.shape_checks import problem
 from edged.kube.watch import SLICE_ITEMS, Watcher, WatchTimes
 from edged.process.boundary import boundary, describe
+from edged.records import dataclass
 from edged.telemetry.internal_errors import STUBBORN
 from edged.telemetry.logs import Logger
 

@@ -12,7 +12,6 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import trio
@@ -37,6 +36,7 @@ from edged.kube.control.proofs import Proofs
 from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName
 from edged.process.boundary import Unit, boundary, describe
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 SLICE_ITEMS = 50

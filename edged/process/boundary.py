@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 
 from edged.errors import EdgedError
+from edged.records import dataclass
 from edged.telemetry.internal_errors import STUBBORN, InternalError
 from edged.telemetry.logs import Logger
 

@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -23,6 +22,7 @@ from trio.abc import ReceiveStream
 
 from edged.errors import PeerError
 from edged.json_text import JsonError, dumps, loads
+from edged.records import dataclass
 
 MOST_BYTES = 1 << 20
 ERROR_BYTES = 4096

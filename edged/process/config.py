@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
 
+from edged.records import dataclass
 from edged.toml.lines import Path
 from edged.toml.reader import Bad, Reader, absolute_path, dns_subdomain, number, setting
 

@@ -7,8 +7,9 @@ limit anything. `may_start` is pure.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from edged.records import dataclass
 
 SYSTEM = Path("/")
 MACHINE_MIB_PER_CHILD = 768

@@ -3,14 +3,14 @@
 Called by edged/config.py, and by the sections of the subjects that load modules.
 """
 
-# ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
+
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from edged.errors import ConfigError
+from edged.records import dataclass
 from edged.registry import reference
 from edged.toml.lines import Path
 from edged.toml.reader import Bad, Reader, absolute_path, boolean, expect, list_of, quoted, setting, split_url, text

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO
 
 import trio
+
+from edged.records import dataclass
 
 MAGIC = b"\0asm"
 HEAD_BYTES = 8

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
@@ -20,6 +20,7 @@ import trio
 
 from edged.errors import ConfigError, PeerError, is_disk_error
 from edged.http.lookups import Lookups
+from edged.records import dataclass
 from edged.registry.config import RegistryConfig, module_path
 from edged.registry.download import Download
 from edged.registry.origin import TRUSTED, Restrictions

@@ -7,7 +7,9 @@ category, uid) and by `edged status`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from edged.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

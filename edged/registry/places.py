@@ -12,11 +12,12 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import trio
 
 from edged.errors import PeerError
+from edged.records import dataclass
 
 PER_HOST = 2
 IN_ALL = 8

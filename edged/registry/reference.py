@@ -7,9 +7,9 @@ people write them (`nginx`, `team/app:1`), which Docker's conventions complete.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from edged.errors import ConfigError
+from edged.records import dataclass
 
 DEFAULT_HOST = "docker.io"
 HUB = "registry-1.docker.io"  # host of docker.io's API

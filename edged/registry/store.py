@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from edged.process.files import (
     temporary_file,
     write_atomically,
 )
+from edged.records import dataclass
 from edged.registry.config import meant, unkeepable
 from edged.registry.download import Download
 from edged.registry.reference import parse_url

@@ -1,12 +1,12 @@
 """[observability] of the configuration file: health, metrics, log lines, traces. Pure; called by edged/config.py."""
 
-# ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
+
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from edged.records import dataclass
 from edged.toml.reader import address, http_url, one_of, setting
 
 LogFormat = Literal["logfmt", "json"]

@@ -6,8 +6,10 @@ process/boundary.py notes them. `edged status` shows them, the metric is `edged_
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
+
+from edged.records import dataclass
 
 STUBBORN: Final = 5
 """A unit that failed this often in the same way waits as long as its back-off ever does."""

@@ -15,8 +15,8 @@ import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from edged.records import dataclass
 from edged.telemetry.internal_errors import InternalErrors
 
 VALUE_LIMIT = 4096

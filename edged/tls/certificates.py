@@ -26,7 +26,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from edged.errors import ConfigError, EdgedError, may_pass
 from edged.json_text import dumps, loads
 from edged.process import children
 from edged.process.files import make_folder, read_file, write_atomically
+from edged.records import dataclass
 
 if TYPE_CHECKING:
     from cryptography import x509

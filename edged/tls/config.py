@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from edged.records import dataclass
 from edged.toml.reader import absolute_path, setting
 
 

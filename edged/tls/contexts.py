@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edged.errors import ConfigError
 from edged.process.files import in_memory, read_file
+from edged.records import dataclass
 from edged.tls.validity import chain_bytes
 
 ClientAuth = Literal["require", "request", "off"]

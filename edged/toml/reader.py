@@ -11,11 +11,11 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from edged.errors import did_you_mean_or_all, shown
+from edged.records import dataclass
 from edged.toml.lines import Path
 
 T = TypeVar("T")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from edged.records import dataclass
 from edged.wasm.errors import GuestBudget, GuestMemory
 
 HOST_CALL_FLOOR_S = 2e-6  # charged to the guest's CPU budget for each host call (rule 7)

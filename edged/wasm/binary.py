@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from edged.records import dataclass
 from edged.wasm.errors import BadModule
 
 MAGIC = b"\0asm"

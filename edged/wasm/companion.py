@@ -8,8 +8,7 @@ child makes one module of both (merging.py), so that they take one instance and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from edged.records import dataclass
 from edged.wasm import binary
 from edged.wasm.binary import Import, Interface
 from edged.wasm.errors import BadModule

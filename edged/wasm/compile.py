@@ -13,7 +13,6 @@ import platform
 import sys
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -22,6 +21,7 @@ import trio
 from edged.errors import ConfigError, GuestError
 from edged.process import children
 from edged.process.files import in_memory
+from edged.records import dataclass
 from edged.wasm.code_cache import CacheUntrusted as CacheUntrusted
 from edged.wasm.code_cache import CodeCache
 from edged.wasm.code_cache import check_folder as check_folder

@@ -1,12 +1,12 @@
 """[engine] of the configuration file: what one guest may use. Pure; called by edged/config.py."""
 
-# ruff: noqa: RUF009  (`setting` is dataclasses.field with a check)
+
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from edged.records import dataclass
 from edged.toml.reader import integer, number, one_of, setting
 
 Kind = Literal["native", "pulley"]

@@ -6,9 +6,9 @@ ABIs (edged/abi) and WASI (wasi.py) make such tables; instance.py links them, ca
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edged.records import dataclass
 from edged.wasm.account import Account
 
 

@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from edged.records import dataclass
 from edged.wasm import binary
 from edged.wasm.binary import Interface
 from edged.wasm.errors import BadModule

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from edged.records import dataclass
 
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+ *$")
 _madvise = ctypes.CDLL(None, use_errno=True).madvise

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import trio
 
 from edged.errors import GuestError
+from edged.records import dataclass
 
 MOST_AUTHORS = 1000
 """So many are remembered."""

@@ -16,11 +16,11 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from edged import json_text
 from edged.json_text import JsonError
+from edged.records import dataclass
 from edged.yaml_text.events import Events, Source, from_events
 from edged.yaml_text.quick import NOT_QUICK, as_json
 from edged.yaml_text.scalars import KUBERNETES, OPA, TEXT, DuplicateKeys, Rules, YamlError

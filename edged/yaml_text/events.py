@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from edged.records import dataclass
 from edged.yaml_text.scalars import YamlError
 
 if TYPE_CHECKING:

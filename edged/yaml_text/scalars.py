@@ -7,10 +7,10 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from edged.errors import EdgedError
+from edged.records import dataclass
 
 
 class YamlError(EdgedError, ValueError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from edged import json_text
+from edged.records import dataclass
 from edged.yaml_text.events import Events, ReadsOtherwise, Source, is_scalar_read_otherwise
 from edged.yaml_text.scalars import (
     PREFIX,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -24,6 +24,7 @@ from edged.kube.client import ApiClient
 from edged.kube.lean import LeanPool
 from edged.kube.values.names import ServedKind
 from edged.process.boundary import boundary
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ reports keep working. admission/audit/audit_run.py writes them; admission/audit/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Required, TypedDict
 
 from edged.kube.values.names import GroupVersionResource
+from edged.records import dataclass
 
 if TYPE_CHECKING:
     from edged.kube.values.shapes import KubernetesObject

@@ -8,7 +8,7 @@ admission/audit/audit_run.py reads objects and asks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from edged.admission.audit.reports import PolicyFacts
@@ -16,6 +16,7 @@ from edged.admission.audit.targets import Served, named, targets_of
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.kube.values.names import GroupVersionResource, ServedKind
 from edged.kube.values.selectors import LabelSelector, parse_label_selector
+from edged.records import dataclass
 
 if TYPE_CHECKING:
     from edged.kube.values import shapes

@@ -9,10 +9,11 @@ never missing: it has no objects that exist.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from edged.kube.values.names import GroupVersionResource, ServedKind
+from edged.records import dataclass
 
 Rule = Mapping[str, Any]
 

@@ -11,9 +11,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from edged.admission.rules.webhooks import PLUGINS
+from edged.records import dataclass
 
 _PREFIX = "apiserver_manifest_admission_config_controller_"
 _INFO = f"{_PREFIX}last_config_info"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from edged.admission.endpoint.manifest_metrics import NAMES, Loaded, MetricsRead
 from edged.admission.endpoint.static_evidence import OnDisk
 from edged.errors import PeerError
 from edged.process.files import read_file
+from edged.records import dataclass
 
 PATH = "/metrics"
 TIMEOUT_S = 20.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
 
@@ -36,6 +35,7 @@ from edged.admission.rules.review import (
 from edged.http.connection import Handler
 from edged.http.messages import Request, Response
 from edged.process.boundary import boundary
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 

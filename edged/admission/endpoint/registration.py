@@ -19,7 +19,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 import trio
@@ -44,6 +44,7 @@ from edged.admission.rules.webhooks import (
 )
 from edged.errors import ConfigError, EdgedError
 from edged.process.boundary import boundary
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 POLL_S = 10.0

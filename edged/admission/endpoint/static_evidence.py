@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from edged.admission.endpoint.manifest_metrics import Loaded
 from edged.admission.rules import exemptions
 from edged.admission.rules.webhooks import FOLDERS
 from edged.json_text import dumps
+from edged.records import dataclass
 
 MAX_CONTENTS = 16
 """Contents of one folder that are remembered, besides the one that the API server goes by."""

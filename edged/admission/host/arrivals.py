@@ -9,7 +9,7 @@ wanted ends the attempts that nobody wants any more. edged/daemon runs it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import trio
@@ -17,6 +17,7 @@ import trio
 from edged.admission.host.policy import Group, Policy, PolicySet, awaiting, templates_of, wanted
 from edged.admission.host.policy_loader import PolicyLoader
 from edged.process.boundary import boundary
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 FIRST_PAUSE_S = 1.0

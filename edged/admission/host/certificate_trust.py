@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import trio
@@ -21,6 +21,7 @@ from edged.admission.rules.verdict import unexpected
 from edged.json_text import dumps
 from edged.process.boundary import boundary
 from edged.process.children import Child, ChildFailed
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 IDLE_S = 30.0

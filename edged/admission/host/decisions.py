@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from edged.admission.host.observers import Evaluation
 from edged.admission.host.policy import Group, Policy
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 REMEMBERED_REJECTIONS = 50

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TypeVar
 
 import trio
@@ -27,6 +26,7 @@ from edged.admission.rules import verdict
 from edged.admission.rules.mutations import BadMutation, BadReply, MutationOfNothing
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.errors import GuestError
+from edged.records import dataclass
 from edged.wasm import wasi
 from edged.wasm.account import Budget
 from edged.wasm.companion import Companion

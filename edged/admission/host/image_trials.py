@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import urandom
 from random import Random
 from time import monotonic_ns, perf_counter, time_ns
@@ -21,6 +21,7 @@ from edged.admission.host import wapc_policy
 from edged.admission.host.policy import Policy
 from edged.admission.rules.capabilities import PATHS
 from edged.errors import GuestError
+from edged.records import dataclass
 from edged.wasm import images
 from edged.wasm.account import Budget
 from edged.wasm.errors import BadModule, GuestBudget, GuestMemory, GuestTimeout, GuestTrap

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from edged.admission.rules.capabilities import ListRequest
 from edged.http.budget import MemoryBudget, OverBudget, Reservation
 from edged.json_parts import SHORT, decoded_size
 from edged.json_text import dumps, loads
+from edged.records import dataclass
 
 if TYPE_CHECKING:
     from edged.kube.informers import Informer

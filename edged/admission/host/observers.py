@@ -7,12 +7,13 @@ needs another one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from edged.admission.host.policy import Group, Policy
 from edged.admission.rules import verdict
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
+from edged.records import dataclass
 
 RequestOrigin = Literal["validate", "audit"]
 """As Kubewarden's metrics call it: who asked, the API server or an audit."""

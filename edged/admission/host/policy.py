@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from edged.abi.metadata import Metadata
@@ -17,6 +17,7 @@ from edged.admission.rules import groups
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.module_conditions import ModuleConditions
 from edged.admission.rules.webhooks import Rules, WebhookSpec
+from edged.records import dataclass
 from edged.wasm.account import Budget
 from edged.wasm.images import Image
 from edged.wasm.instance import Template

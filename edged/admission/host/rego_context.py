@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,6 +17,7 @@ from edged.admission.host.context_age import ContextTooOld, check_age
 from edged.admission.rules.rego import ContextTree
 from edged.errors import GuestError, PeerError
 from edged.kube.values.names import ServedKind
+from edged.records import dataclass
 
 if TYPE_CHECKING:
     from edged.kube.informers import Informer

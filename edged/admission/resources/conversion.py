@@ -8,7 +8,7 @@ still becomes a table, with its problem: its policy then answers for itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from edged.admission.resources import validation
@@ -16,6 +16,7 @@ from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S
 from edged.admission.resources.kinds import KINDS, Kind, unique_name_of
 from edged.admission.resources.module_places import source_problem
 from edged.admission.resources.resource_shapes import spec_problem
+from edged.records import dataclass
 from edged.registry.origin import Origin
 
 Object = Mapping[str, Any]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from edged.kube.values.names import GroupVersionResource
+from edged.records import dataclass
 
 GROUP = "policies.kubewarden.io"
 VERSION = "v1"

@@ -6,11 +6,11 @@ Pure: objects in, plans out. admission/resources/custom_resources.py loads, regi
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from edged.admission.resources.conversion import Converted, Limits, convert
 from edged.admission.resources.kinds import DEFAULT_SERVER, KINDS, is_deleting, server_of
+from edged.records import dataclass
 
 Object = Mapping[str, Any]
 Convert = Callable[[Object, Object | None, Limits], Converted]

@@ -7,7 +7,7 @@ load is tried again, ever more rarely. Used by admission/resources/custom_resour
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import trio
@@ -19,6 +19,7 @@ from edged.admission.resources.plan import Object, Plan, Planned
 from edged.admission.resources.resource_configs import config_of, links_problem
 from edged.admission.rules.verdict import unexpected
 from edged.process.boundary import Unit, boundary
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 from edged.wasm.instance import Template
 

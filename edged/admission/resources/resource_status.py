@@ -8,7 +8,6 @@ Used by admission/resources/custom_resources.py only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -17,6 +16,7 @@ from edged.admission.resources.kinds import FINALIZER, KINDS, OLD_FINALIZER
 from edged.admission.resources.plan import Object, describe
 from edged.kube import writes
 from edged.kube.client import ApiClient, ApiError
+from edged.records import dataclass
 from edged.telemetry.logs import Logger
 
 AGAIN_S = 60.0

@@ -7,8 +7,9 @@ again changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from edged.records import dataclass
 
 Object = Mapping[str, Any]
 MAX_MESSAGE = 2048

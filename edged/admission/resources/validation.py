@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from edged.admission.resources.definitions import DEFAULT_TIMEOUT_S, MAX_MATCH_CONDITIONS, MAX_TIMEOUT_S
@@ -18,6 +17,7 @@ from edged.admission.rules.webhook_check import rule_problem
 from edged.errors import ConfigError
 from edged.kube.values.name_checks import qualified_name_problem
 from edged.kube.values.selector_checks import label_selector_problem
+from edged.records import dataclass
 
 Object = Mapping[str, Any]
 MEMBER_NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from edged.abi.wapc import HostCallError
 from edged.errors import ConfigError
 from edged.json_text import JsonError, dumps, loads
+from edged.records import dataclass
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "oci": ("v1/verify", "v2/verify", "v1/manifest_digest", "v1/oci_manifest", "v1/oci_manifest_config"),

@@ -17,12 +17,12 @@ nothing among them. Deciding by `requestResource` would skip whoever was to see 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from edged.admission.rules import exemptions
 from edged.admission.rules.review import AdmissionRequest
 from edged.admission.rules.webhooks import WebhookSpec
+from edged.records import dataclass
 
 _NAMESPACES = ("", "v1", "namespaces")
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from edged.admission.rules.review import AdmissionResponse
+from edged.records import dataclass
 
 MUTATION_IN_GROUP = "mutation is not allowed inside of policy group"
 """Kubewarden's own words."""

@@ -12,13 +12,13 @@ Read by admission/host for each module that is loaded, and by cli for the module
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from edged.abi.metadata import MATCH_CONDITIONS
 from edged.admission.rules.webhook_check import is_unicode
 from edged.json_text import JsonError, loads
 from edged.kube.values.name_checks import qualified_name_problem
+from edged.records import dataclass
 
 Condition = Mapping[str, str]
 """`name` and `expression`."""

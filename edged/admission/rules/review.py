@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from edged.errors import PeerError
@@ -29,6 +28,7 @@ from edged.json_parts import (
     written,
 )
 from edged.json_text import JsonError, TooDeep, dumps, loads
+from edged.records import dataclass
 
 _KIND_KEYS = ("group", "version", "kind")
 _RESOURCE_KEYS = ("group", "version", "resource")

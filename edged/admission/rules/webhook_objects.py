@@ -8,7 +8,7 @@ They are written by `admission/endpoint/dynamic_registration.py`, `static_regist
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from edged.admission.rules import exemptions
@@ -31,6 +31,7 @@ from edged.admission.rules.webhooks import (
     webhook,
 )
 from edged.json_text import dumps
+from edged.records import dataclass
 
 UNREADABLE = "not enforced: the rules are in the module, and the module cannot be read"
 

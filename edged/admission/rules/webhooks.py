@@ -10,7 +10,7 @@ import base64
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +25,7 @@ from edged.admission.rules.webhook_check import (
     rule_problem,
 )
 from edged.kube.values.selector_checks import label_selector_problem, shown
+from edged.records import dataclass
 
 Webhook = dict[str, Any]
 WebhookConfiguration = dict[str, Any]

@@ -8,11 +8,11 @@ decides what the outcome means.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from edged.kube.control.store import Store
 from edged.kube.values.names import NamespacedName
+from edged.records import dataclass
 
 MOST_DIGITS = 40  # of a revision that is compared as a number
 MOST_MISSING = 100  # states that are remembered to be explained

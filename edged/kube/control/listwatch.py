@@ -24,13 +24,14 @@ logging; kube/watch.py drives it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from edged.json_text import shown
 from edged.kube.control.comparison import Outcome
 from edged.kube.control.pages import Undecodable
 from edged.kube.values.names import NamespacedName, is_segment
+from edged.records import dataclass
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 LONGEST_RETRY_S = 30.0

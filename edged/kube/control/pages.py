@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from edged.json_text import JsonError, TooDeep, loads
+from edged.records import dataclass
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 _ITEMS = re.compile(rb'\s*:\s*\[')

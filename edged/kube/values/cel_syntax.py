@@ -8,10 +8,10 @@ all is `Wrong`. Both are raised. Used by cel_types.py, which looks at the types.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from edged.errors import EdgedError
+from edged.records import dataclass
 
 MAX_CHARACTERS: Final = 4096
 MAX_DEPTH: Final = 24

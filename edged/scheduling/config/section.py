@@ -8,10 +8,10 @@ A daemon without a scheduler loads this file, too, so it imports nothing of the 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Literal
 
 from edged.errors import did_you_mean_or_all
+from edged.records import dataclass
 from edged.registry.config import module_url
 from edged.toml.lines import Path
 from edged.toml.reader import (
