@@ -46,8 +46,14 @@ class Preinitialization:
         """Nothing is learned from requests."""
 
     def loaded(self, policies: Iterable[Policy | Group]) -> None:
-        """Images of policies that are gone go with them, and nobody waits for the trials of one."""
+        """Images of policies that are gone go with them, and nobody waits for the trials of one. A policy that was
+        loaded anew and is what it was keeps its image: a reload for another one's sake costs it nothing."""
+        former = {policy.name: policy for policy in self._policies}
         self._policies = [guest for policy in policies for guest in guests_of(policy)]
+        for policy in self._policies:
+            before = former.get(policy.name)
+            if before is not None and _begins_alike(policy, before):
+                policy.beginning = before.beginning
         if self._present is not None and all(each.beginning is not self._present[0] for each in self._policies):
             self._present[1].cancel()
         self._changed.set()
@@ -96,6 +102,18 @@ class Preinitialization:
         """Later, and ever more rarely: the trials cost as much as some reviews."""
         beginning.pause_s = min(max(AGAIN_S, 2 * beginning.pause_s), RENEWED_S)
         beginning.due_at = trio.current_time() + beginning.pause_s
+
+
+def _begins_alike(policy: Policy, other: Policy) -> bool:
+    """Whether what an image of one is made of is the same for the other."""
+    return (
+        policy.error is None
+        and policy.template is other.template
+        and policy.settings == other.settings
+        and policy.budget == other.budget
+        and policy.config.preinitialize == other.config.preinitialize
+        and policy.rules == other.rules
+    )
 
 
 def due_at(policy: Policy) -> float:

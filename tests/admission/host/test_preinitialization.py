@@ -62,6 +62,29 @@ def test_a_policy_answers_before_and_after_it_has_an_image(rig):
     trio.run(main)
 
 
+def test_a_reload_keeps_the_image_of_a_policy_that_is_what_it_was(rig):
+    async def main():
+        told = Preinitialization(rig.log)
+        text = guest("(call $spin (i32.const 30000000))")
+        policy = await load(rig, text)
+
+        async def check():
+            told.loaded([policy])
+            await until(lambda: policy.beginning.image is not None)
+            same = await load(rig, text)
+            told.loaded([same])
+            assert same is not policy and same.beginning is policy.beginning
+            for change in ({"settings": {"a": 1}}, {"preinitialize": "never"}):
+                other = await load(rig, text, **change)
+                told.loaded([other])
+                assert other.beginning is not policy.beginning and other.beginning.image is None
+                told.loaded([policy])
+
+        await run(rig, told, check)
+
+    trio.run(main)
+
+
 def test_an_image_is_renewed_every_day(rig):
     async def main():
         told = Preinitialization(rig.log)
@@ -165,7 +188,7 @@ def test_nobody_waits_for_the_trials_of_a_policy_that_is_gone(rig, monkeypatch):
         await trio.sleep_forever()
 
     async def main():
-        old, new = await load(rig, guest()), await load(rig, guest())
+        old, new = await load(rig, guest()), await load(rig, guest(), settings={"other": True})
 
         async def check():
             told.loaded([old])
