@@ -17,7 +17,7 @@ PURE = (
     "kube/control", "kube/values", "kube/defaults", "abi", "toml", "errors.py", "json_text.py", "json_parts.py",
     "yaml_text", "protobuf_wire.py", "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
     "wasm/instructions.py", "wasm/image_exports.py", "wasm/rewriting.py", "wasm/companion.py", "wasm/merging.py",
-    "wasm/purpose.py",
+    "wasm/purpose.py", "records.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
     "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
     "wasm/config.py", "daemon/protection.py", "tls/validity.py",
