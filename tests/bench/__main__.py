@@ -20,12 +20,13 @@ from tests.bench.support import BenchError, compile_edged, require_wrk, say
 from tests.cluster.build import BuildError
 
 SECTIONS = (
-    "commands", "yaml_reading", "guesthost", "memory", "admission", "heavy_init", "rego", "policy_server_reviews",
-    "large", "fleet", "cycles", "growth", "scheduling", "upstream_guest", "cluster", "added", "whole", "audit",
+    "commands", "yaml_reading", "guesthost", "memory", "memory_map", "admission", "heavy_init", "rego",
+    "policy_server_reviews", "large", "fleet", "cycles", "growth", "scheduling", "upstream_guest", "cluster", "added",
+    "whole", "audit",
 )  # fmt: skip
 WITHOUT_WRK = {
-    "commands", "yaml_reading", "guesthost", "memory", "large", "cycles", "growth", "scheduling", "upstream_guest",
-    "whole",
+    "commands", "yaml_reading", "guesthost", "memory", "memory_map", "large", "cycles", "growth", "scheduling",
+    "upstream_guest", "whole",
 }  # fmt: skip
 
 
