@@ -209,21 +209,25 @@ def test_until_it_is_known_which_custom_resources_there_are_none_of_theirs_turns
         def life() -> DynamicRegistration:
             return remembering(server, tmp_path)
 
+        def rules_called_for() -> Any:
+            [theirs] = [hook for hook in server.objects[VWC]["webhooks"] if hook["name"] == hook_name(key(THEIRS))]
+            return theirs["rules"]
+
         other = replace(OTHER, name="clusterwide-y", hook_name=f"clusterwide-y.{RESOURCE_SUFFIX}")
         first = life()
         first.update([SPEC, THEIRS, other], b"")
         await first.settle()
-        before = server.objects[VWC]["webhooks"]
+        before = rules_called_for()
         second = life()
         second.update([THEIRS], b"", is_whole=False)
         assert asked(second, key(THEIRS)) == {THEIRS.name: THEIRS.rules, other.name: other.rules}
         assert asked(second, key(SPEC)) == {}  # of the file, and gone
         await second.settle()
-        assert server.objects[VWC]["webhooks"][-1]["rules"] == before[-1]["rules"]
+        assert rules_called_for() == before
         assert asked(second, key(THEIRS)) == {THEIRS.name: THEIRS.rules, other.name: other.rules}
         second.update([THEIRS], b"")
         await second.settle()
-        assert [rule["resources"] for rule in server.objects[VWC]["webhooks"][-1]["rules"]] == [["pods"]]
+        assert [rule["resources"] for rule in rules_called_for()] == [["pods"]]
         assert asked(second, key(THEIRS)) == {THEIRS.name: THEIRS.rules}
 
     run(main)
