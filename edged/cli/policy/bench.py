@@ -1,6 +1,7 @@
 """`edged policy bench`: measures how long one answer takes, in this process: without network, TLS and API server.
 
-Every evaluation is a review as the daemon makes it, with a fresh instance. Host calls can be replayed.
+Every evaluation is a review as the daemon makes it, with a fresh instance: first one that starts anew, then one that
+begins from an image, where the daemon would have one. Host calls can be replayed.
 """
 
 from __future__ import annotations
@@ -19,21 +20,23 @@ from edged.cli import from_kwctl, options
 from edged.cli.output import is_table, print_data, print_table
 from edged.cli.parsing import Parser
 from edged.cli.policy import ask
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError, EdgedError, GuestError
 
 if TYPE_CHECKING:
     from edged.admission.host.admission import Admission
-    from edged.admission.host.policy import PolicySet
+    from edged.admission.host.policy import Group, Policy, PolicySet
     from edged.admission.rules.review import AdmissionRequest
     from edged.cli.policy.evaluator import Evaluator
 
+COLUMNS = ("policy", "start", "n", "p50_ms", "p95_ms", "p99_ms", "max_ms", "per_s", "rss_mib")
 GENERATED = 100
 """Objects of each kind and operation that a module's match conditions are tried with."""
 
 
 def declare(parser: Parser) -> None:
     parser.describe("Asks a policy about the same request many times, one after the other, and prints how long the "
-                    "answers took. Exit code 0: measured; 1: the policy failed, or its module's match "
+                    "answers took: with a fresh start, and from an image of the initialised guest where there can be "
+                    "one. Exit code 0: measured; 1: the policy failed, or its module's match "
                     "conditions keep a request from it that it would not let pass; 2: usage.",
                     "edged policy bench -r pod.yaml --measurement-time 5 pod-privileged.wasm", notes=ask.POLICIES)
     parser.elsewhere(from_kwctl.BENCH)
@@ -55,14 +58,15 @@ def run(args: argparse.Namespace) -> int:
 
     results = trio.run(_run, args)
     if is_table(args.output):
-        rows = [[row[key] for key in ("policy", "n", "p50_ms", "p95_ms", "p99_ms", "max_ms", "per_s", "rss_mib")]
-                for row in results]  # fmt: skip
-        print_table(("POLICY", "N", "P50 MS", "P95 MS", "P99 MS", "MAX MS", "PER S", "RSS MIB"), rows, args.output)
+        rows = [[{**row, **each}[key] for key in COLUMNS] for row in results for each in _starts(row)]
+        print_table([name.upper().replace("_", " ") for name in COLUMNS], rows, args.output)
     else:
         print_data(results, args.output)
     for row in results:
         if row["failure"]:
             print(f"edged: policy {row['policy']} failed: {row['failure']}", file=sys.stderr)
+        elif row["fresh_because"]:
+            print(f"edged: policy {row['policy']} starts fresh each time: {row['fresh_because']}", file=sys.stderr)
     return 1 if any(row["failure"] for row in results) else 0
 
 
@@ -91,10 +95,38 @@ async def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
                     f"{policy.name}: warming up for {args.warm_up_time:g} s, measuring for {args.measurement_time:g} s"
                 )
                 row = await measure(admission, policy.name, asked[policy.name], args)
-                evaluator.say.done()
                 row |= {"failure": failures.last, "rss_mib": rss_mib(), "rss_before_mib": before}
+                row["image"], row["fresh_because"] = None, ""
+                if not failures.last and not (why := await _begin_from_images(loaded[policy.name])):
+                    image = await measure(admission, policy.name, asked[policy.name], args)
+                    row |= {"image": image, "failure": failures.last}
+                elif not failures.last:
+                    row["fresh_because"] = why
+                evaluator.say.done()
                 results.append(row)
     return results
+
+
+def _starts(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the table shows of a policy: a line for each way in which its evaluations begin."""
+    image = [{**row["image"], "start": "image"}] if row["image"] is not None else []
+    return [{"start": "fresh"}, *image]
+
+
+async def _begin_from_images(policy: Policy | Group) -> str:
+    """Let the guests begin as in a daemon that runs for a while; why they all start fresh, or ""."""
+    from edged.admission.host.image_trials import NoImage, NotNow
+    from edged.admission.host.policy import guests_of
+    from edged.admission.host.preinitialization import image_of
+
+    reasons = []
+    guests = list(guests_of(policy))
+    for guest in guests:
+        try:
+            guest.beginning.image = await image_of(guest)
+        except (NoImage, NotNow, GuestError) as error:
+            reasons.append(str(error))
+    return reasons[0] if len(reasons) == len(guests) else ""
 
 
 async def _check_conditions(evaluator: Evaluator, loaded: PolicySet, args: argparse.Namespace) -> None:
