@@ -193,9 +193,8 @@ class Stage:
             report = self.status()
         except PeerError:
             return False
-        broken = [
-            f"{name}: {policy['error']}" for name, policy in report["policies"].items() if policy["error"]
-        ]
+        broken = [f"{name}: {policy['error']}" for name, policy in report["policies"].items()
+                  if policy["error"] and policy["state"] != "loading"]
         if broken or report["scheduler"].get("error"):
             raise StepFailed("; ".join([*broken, report["scheduler"].get("error", "")]))
         return bool(report["ready"]) and report["registration"]["phase"] == "registered"
