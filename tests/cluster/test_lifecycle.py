@@ -125,7 +125,7 @@ def registered(server: Server) -> bool:
 
 def denied_by_edged(server: Server) -> bool:
     done = create(server.kubectl, pod("x", privileged=True), "-n", "default", "--dry-run=server")
-    return "denied the request: Pod x" in done.stderr
+    return "denied the request: [no-privileged] Pod x" in done.stderr
 
 
 def test_the_api_server_comes_later_and_dies_and_comes_back(server: Server) -> None:

@@ -145,7 +145,9 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.events: list[dict[str, Any]] = []
-        self.log = Logger(LogStyle("json", journal=False), write=lambda line: self.events.append(json.loads(line)))
+        self.log = Logger(
+            LogStyle("json", journal=False), write=lambda said: self.events.extend(map(json.loads, said.splitlines()))
+        )
         self.health = free_port()
         self.client: ApiClient
         (folder / "edged.toml").write_text(f"""

@@ -102,10 +102,14 @@ static_dir = "{self.folder}/static"
 policy_server = "{policy_server}"
 {policies}""")
 
+    def take(self, said: bytes) -> None:
+        """One line of the log, or several in one write."""
+        self.lines.extend(map(json.loads, said.splitlines()))
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         stop = trio.Event()
-        log = Logger(LogStyle("json", journal=False), write=lambda line: self.lines.append(json.loads(line)))
+        log = Logger(LogStyle("json", journal=False), write=self.take)
         path = str(self.folder / "edged.toml")
         self.daemon = Daemon(configuration.load(path), path, log)
         async with trio.open_nursery() as nursery:
@@ -398,7 +402,7 @@ def test_policies_answer_and_are_registered_while_others_are_compiled(
     async def main() -> None:
         async with world.api_server(), trio.open_nursery() as nursery:
             stop = trio.Event()
-            log = Logger(LogStyle("json", journal=False), write=lambda line: world.lines.append(json.loads(line)))
+            log = Logger(LogStyle("json", journal=False), write=world.take)
             daemon = Daemon(configuration.load(str(world.folder / "edged.toml")), None, log)
             nursery.start_soon(daemon.run, lambda: nullcontext(stop.wait))
             policies, admission = daemon._admission.policies, daemon._admission.admission
@@ -449,7 +453,7 @@ def test_a_start_that_is_stopped_answers_who_waits_and_ends(world: World, monkey
         answers = []
         async with world.api_server(), trio.open_nursery() as nursery:
             stop = trio.Event()
-            log = Logger(LogStyle("json", journal=False), write=lambda line: world.lines.append(json.loads(line)))
+            log = Logger(LogStyle("json", journal=False), write=world.take)
             daemon = Daemon(configuration.load(str(world.folder / "edged.toml")), None, log)
             nursery.start_soon(daemon.run, lambda: nullcontext(stop.wait))
             while not compiling:

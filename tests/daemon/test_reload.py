@@ -37,7 +37,9 @@ class Rig:
         self.file = folder / "edged.toml"
         self.file.write_text(EMPTY)
         self.events: list[dict[str, Any]] = []
-        log = Logger(LogStyle("json", journal=False), write=lambda line: self.events.append(json.loads(line)))
+        log = Logger(
+            LogStyle("json", journal=False), write=lambda said: self.events.extend(map(json.loads, said.splitlines()))
+        )
         self.base = Base(configuration.load(self.file), log)
         self.part = AdmissionPart(self.base)
         self.reload = Reload(self.base, self.part.policies, str(self.file))
