@@ -57,7 +57,7 @@ def test_a_cluster_starts_while_edged_is_down_and_is_guarded_when_it_is_back(clu
         assert kubectl("label", "node", "a", "x=y").returncode == 0
         assert create(kubectl, pod("agent"), "-n", "kube-system", "--dry-run=server").returncode == 0
         # Users' objects do, and the message names who is missing.
-        assert "[no-privileged]" in attempt(cluster, "harmless")
+        assert ".webhooks.edged.dev" in attempt(cluster, "harmless")
         edged.start()
         wait_for(lambda: attempt(cluster, "harmless") == "", "edged to be back", seconds=60)
         assert "denied" in attempt(cluster, "x", privileged=True)
