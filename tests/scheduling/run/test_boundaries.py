@@ -336,10 +336,10 @@ def test_a_reader_that_breaks_costs_the_object_only(make):
     world, lines = world_with_log([node("bad"), node("a")], [pod("bad"), pod("good")])
 
     def breaking(parse):
-        def read(obj):
+        def read(obj, *known):
             if obj["metadata"]["name"] == "bad":
                 raise make()
-            return parse(obj)
+            return parse(obj, *known)
 
         return read
 
