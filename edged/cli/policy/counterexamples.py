@@ -18,7 +18,7 @@ from edged.admission.rules.module_conditions import own_names
 from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.cli.documents import documents
 from edged.cli.policy.evaluator import Evaluator, Failures, Lines
-from edged.cli.policy.generated_objects import go_type_of, named_in, objects
+from edged.cli.policy.generated_objects import named_in, objects
 from edged.cli.policy.requests import Circumstances, objects_of, plural_of, request_of
 from edged.cli.policy.sessions import Session
 from edged.json_text import dumps
@@ -174,5 +174,4 @@ def _kinds(rule: Mapping[str, Any], plural: str) -> Iterator[tuple[str, str]]:
         if not {group, "*"} & set(rule["apiGroups"]) or not {version, "*"} & set(rule["apiVersions"]):
             continue
         if plural_of(api_version, kind)[0] == plural or (plural == "*" and kind in ("Pod", "Deployment")):
-            assert go_type_of(api_version, kind)
             yield api_version, kind
