@@ -9,7 +9,6 @@ from edged.wasm import bindings
 from edged.wasm.binary import Export, Import
 from edged.wasm.bindings import holding, releasing
 from edged.wasm.companion import Companion
-from edged.wasm.compilation import compile_with
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule
 from edged.wasm.image_exports import image_support
@@ -86,10 +85,3 @@ def export_names(module: Module) -> list[str]:
         names.append(ctypes.string_at(name.data, name.size).decode())
     holding.wasm_exporttype_vec_delete(ctypes.addressof(vec))
     return names
-
-
-def compile_here(engine: Engine, binary: bytes) -> bytes:
-    """Compile in this process: for tests and short commands, never the daemon. Raises BadModule."""
-    compiled = bytearray()
-    compile_with(engine.handles.engine, binary, compiled.extend)
-    return bytes(compiled)

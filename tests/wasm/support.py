@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 from edged.wasm import binary, bindings
+from edged.wasm.compilation import compile_with
 from edged.wasm.engine import Engine
-from edged.wasm.module import Module, compile_here, map_compiled
+from edged.wasm.module import Module, map_compiled
 
 FAULTS = Path(__file__).parents[2] / "modules" / "faults"
 
@@ -16,9 +17,8 @@ FAULTS = Path(__file__).parents[2] / "modules" / "faults"
 def module(engine: Engine, text: str | bytes) -> Module:
     """A module compiled in this process, from WAT or binary."""
     wasm = bindings.wat2wasm(text) if isinstance(text, str) else text
-    compiled = compile_here(engine, wasm)
     with tempfile.NamedTemporaryFile(suffix=".cwasm") as file:
-        file.write(compiled)
+        compile_with(engine.handles.engine, wasm, file.write)
         file.flush()
         handle = map_compiled(engine, file.name)
     interface = binary.interface(wasm)
