@@ -137,10 +137,7 @@ class LoadedGuest:
         try:
             instance.deadline = trio.current_time() + within_s
             result = await instance.call(export)
-            self._used_s += instance.cpu_s + CALL_OVERHEAD_S
-            if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
-                self._used_s = 0.0
-                await trio.lowlevel.checkpoint()
+            await self._let_others_run(instance.cpu_s)
             return result
         except GuestTimeout:
             problem = f"no answer within {within_s:.3g} s"
@@ -158,10 +155,7 @@ class LoadedGuest:
         try:
             instance.deadline = trio.current_time() + within_s
             await loop.run()
-            self._used_s += loop.cpu_s + CALL_OVERHEAD_S
-            if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
-                self._used_s = 0.0
-                await trio.lowlevel.checkpoint()
+            await self._let_others_run(loop.cpu_s)
             return None
         except GuestTimeout:
             problem = f"no answer within {within_s:.3g} s"
@@ -170,6 +164,13 @@ class LoadedGuest:
         finally:
             output = instance.output.take()
         return CallFailed(exports.call_error(loop.export, output if loop.told else b"", problem))
+
+    async def _let_others_run(self, cpu_s: float) -> None:
+        """After a call that used so much CPU, once calls took long enough together."""
+        self._used_s += cpu_s + CALL_OVERHEAD_S
+        if self._used_s > MOST_WITHOUT_CHECKPOINT_S:
+            self._used_s = 0.0
+            await trio.lowlevel.checkpoint()
 
     async def _new_instance(self) -> Instance:
         """Instantiates and runs `_start`, or `_initialize` of modules that have no `_start`."""
