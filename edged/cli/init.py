@@ -20,7 +20,7 @@ def declare(parser: Parser) -> None:
         "What is there already is kept: a configuration file that exists decides about everything else. So run it "
         "again after changing that file and after upgrading edged.",
         "edged init", "edged init --dry-run", "edged init --only scheduler",
-        "edged init --admin-kubeconfig /root/admin.conf",
+        "edged init --admin-kubeconfig /etc/kubernetes/admin.conf",
     )  # fmt: skip
     cluster_options(parser)
     options.config(parser)
