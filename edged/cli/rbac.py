@@ -44,7 +44,7 @@ def _declare_render(parser: Parser) -> None:
     parser.describe("Prints the identity and the smallest roles for what the configuration enables. With --output-path "
                     "it writes the ServiceAccount's kubeconfig instead, once these objects have been applied.",
                     "edged rbac render | kubectl apply -f -",
-                    "edged rbac render --kubeconfig /etc/kubernetes/admin.conf --output-path kubeconfig")
+                    "edged rbac render --kubeconfig admin.conf --output-path kubeconfig")
     options.config(parser)
     parser.add_argument("-n", "--namespace", metavar="NAME", default="kube-system",
                         help="namespace of the ServiceAccount; default: %(default)s")
