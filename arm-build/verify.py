@@ -34,6 +34,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 CPU = "cortex-a53"
+# Small boards have addresses of 39 bits. qemu keeps a note of every page that is reserved: of what edged reserves
+# where there are more, that is more than 20 GB.
+ADDRESSES = "512G"
 HERE = Path(__file__).resolve().parent
 _START_TIMEOUT_S = 900.0
 _MAGIC = r":edged-aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:"
@@ -43,11 +46,13 @@ _MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\x
 _START_C = """
 #include <unistd.h>
 int main(int argc, char **argv) {
-    char *arguments[argc + 4];
+    char *arguments[argc + 6];
     int count = 0;
     arguments[count++] = "qemu-aarch64";
     arguments[count++] = "-cpu";
     arguments[count++] = CPU;
+    arguments[count++] = "-R";
+    arguments[count++] = ADDRESSES;
     for (int i = 1; i < argc; i++) arguments[count++] = argv[i];
     arguments[count] = 0;
     execv("/.verify/qemu", arguments);
@@ -154,7 +159,7 @@ def install_emulator(root: Path, work: Path) -> None:
     source = work / "start.c"
     source.write_text(_START_C)
     program = str(root / ".verify" / "start")
-    arguments = ["-static", "-O1", f'-DCPU="{CPU}"', "-o", program, str(source)]
+    arguments = ["-static", "-O1", f'-DCPU="{CPU}"', f'-DADDRESSES="{ADDRESSES}"', "-o", program, str(source)]
     for compiler in (["cc"], [sys.executable, "-m", "ziglang", "cc", "--target=x86_64-linux-musl"]):
         if (
             shutil.which(compiler[0])
