@@ -56,8 +56,9 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "process/config.py": ("cli/test_check.py",),
     "registry/config.py": ("test_config.py",),
     "sandbox/": (
-        "sandbox/test_server.py", "sandbox/test_reads.py", "sandbox/test_writer.py", "sandbox/test_crd_deletion.py",
-        "sandbox/test_webhook_admission.py",
+        "sandbox/test_server.py", "sandbox/reading/test_reads.py", "sandbox/writing/test_writer.py",
+        "sandbox/custom/test_crd_deletion.py",
+        "sandbox/admission/test_webhook_admission.py",
     ),
     "scheduling/config/assembly.py": ("scheduling/run/test_profile_trial.py", "scheduling/run/test_plugin_loader.py"),
     "scheduling/config/document_shapes.py": ("scheduling/config/test_profile_config.py",),

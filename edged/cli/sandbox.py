@@ -16,8 +16,8 @@ from edged.cli.parsing import Parser
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edged.sandbox.admission.webhookcall import WebhookClient
     from edged.sandbox.server import Sandbox
-    from edged.sandbox.webhookcall import WebhookClient
 
 
 _KUBECONFIG = "a kubeconfig of a sandbox"
@@ -75,7 +75,7 @@ def _said(error: BaseException, host: str, port: int) -> str:
 
 
 def _webhook_client(args: argparse.Namespace) -> WebhookClient | None:
-    from edged.sandbox.webhookcall import WebhookClient
+    from edged.sandbox.admission.webhookcall import WebhookClient
 
     if (args.webhook_client_cert is None) != (args.webhook_client_key is None):
         raise ConfigError("--webhook-client-cert and --webhook-client-key go together")

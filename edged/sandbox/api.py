@@ -6,14 +6,16 @@ tests.
 
 from __future__ import annotations
 
-from edged.sandbox import api_discovery, openapi, reads, subresources, watches
-from edged.sandbox.api_status import ApiStatus, method_not_allowed, no_such_resource
+from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.lifecycle import Lifecycle
-from edged.sandbox.request import Request, Response, Target, json_response, parse_target
-from edged.sandbox.resources import Registry
-from edged.sandbox.webhook_admission import Admission
-from edged.sandbox.writer import Writer
+from edged.sandbox.kinds.resources import Registry
+from edged.sandbox.protocol import api_discovery, openapi
+from edged.sandbox.protocol.api_status import ApiStatus, method_not_allowed, no_such_resource
+from edged.sandbox.protocol.request import Request, Response, Target, json_response, parse_target
+from edged.sandbox.reading import reads, watches
+from edged.sandbox.writing import subresources
+from edged.sandbox.writing.lifecycle import Lifecycle
+from edged.sandbox.writing.writer import Writer
 
 
 class Api:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from edged.sandbox.go_types import GoTypes
-from edged.sandbox.resources import Registry, Resource
+from edged.sandbox.kinds.go_types import GoTypes
+from edged.sandbox.kinds.resources import Registry, Resource
 from edged.sandbox.storage import Storage
 
 Object = dict[str, Any]

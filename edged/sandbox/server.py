@@ -22,17 +22,17 @@ import trio
 from edged import yaml_text
 from edged.process.boundary import Unit, boundary, describe
 from edged.process.files import write_atomically
-from edged.sandbox import defaults
+from edged.sandbox.admission.webhook_admission import Admission, WebhookClient
 from edged.sandbox.api import Api
-from edged.sandbox.api_status import ApiStatus, internal_error
 from edged.sandbox.authority import Authority
 from edged.sandbox.cluster import Cluster
-from edged.sandbox.go_types import GoTypes
-from edged.sandbox.request import Request, Response, json_response
-from edged.sandbox.resources import builtin_registry
+from edged.sandbox.kinds import defaults
+from edged.sandbox.kinds.go_types import GoTypes
+from edged.sandbox.kinds.resources import builtin_registry
+from edged.sandbox.protocol.api_status import ApiStatus, internal_error
+from edged.sandbox.protocol.request import Request, Response, json_response
+from edged.sandbox.reading.watches import encode_line
 from edged.sandbox.storage import Storage
-from edged.sandbox.watches import encode_line
-from edged.sandbox.webhook_admission import Admission, WebhookClient
 from edged.telemetry.logs import Logger
 
 MAX_BODY = 3 * 1024 * 1024  # as kube-apiserver

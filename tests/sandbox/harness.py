@@ -14,7 +14,7 @@ import trio
 
 from edged.sandbox.api import Api
 from edged.sandbox.authority import Authority
-from edged.sandbox.request import Request, Response
+from edged.sandbox.protocol.request import Request, Response
 from edged.sandbox.server import new_api
 
 Object = dict[str, Any]

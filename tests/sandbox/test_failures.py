@@ -10,8 +10,10 @@ import orjson
 import pytest
 import trio
 
-from edged.sandbox import creates, server, watches
+from edged.sandbox import server
+from edged.sandbox.reading import watches
 from edged.sandbox.server import Sandbox
+from edged.sandbox.writing import creates
 from edged.telemetry.logs import Logger, LogStyle
 from tests.sandbox.harness import config_map
 from tests.sandbox.test_server import CM, Client, Connect, scenario

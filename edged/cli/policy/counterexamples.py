@@ -138,7 +138,7 @@ def recorded(paths: Sequence[str], policy: Policy) -> Iterator[Asked]:
 def generated(policy: Policy, number: int) -> Iterator[Asked]:
     """So many requests for each kind and operation that the rules of module and policy name; none for kinds that are
     not built in."""
-    from edged.sandbox.go_types import GoTypes
+    from edged.sandbox.kinds.go_types import GoTypes
 
     named = named_in(each["expression"] for each in policy.module_conditions or ())
     types = GoTypes.load()
@@ -167,7 +167,7 @@ def targets(rules: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str, str
 
 
 def _kinds(rule: Mapping[str, Any], plural: str) -> Iterator[tuple[str, str]]:
-    from edged.sandbox.builtin_kinds import builtin_plurals
+    from edged.sandbox.kinds.builtin_kinds import builtin_plurals
 
     for api_version, kind in builtin_plurals():
         group, _, version = api_version.rpartition("/")

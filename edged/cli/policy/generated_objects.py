@@ -14,8 +14,8 @@ from random import Random
 from typing import Any, Final
 
 from edged.kube.values import cel_syntax
-from edged.sandbox.builtin_kinds import ROWS
-from edged.sandbox.go_types import GoTypes
+from edged.sandbox.kinds.builtin_kinds import ROWS
+from edged.sandbox.kinds.go_types import GoTypes
 
 MOST_FIELDS: Final = 300
 """Of one object; what comes after them is left out, unless Go always writes it, and all of it after twice as many."""

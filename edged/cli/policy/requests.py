@@ -42,7 +42,7 @@ USUAL = Circumstances()
 
 @cache
 def _builtin() -> dict[tuple[str, str], tuple[str, bool]]:
-    from edged.sandbox.builtin_kinds import builtin_plurals
+    from edged.sandbox.kinds.builtin_kinds import builtin_plurals
 
     return builtin_plurals()
 

@@ -10,8 +10,8 @@ import pytest
 
 from edged.cli.policy.generated_objects import go_type_of, named_in, objects
 from edged.json_text import dumps
-from edged.sandbox.builtin_kinds import builtin_plurals
-from edged.sandbox.go_types import GoTypes, Shape
+from edged.sandbox.kinds.builtin_kinds import builtin_plurals
+from edged.sandbox.kinds.go_types import GoTypes, Shape
 
 TYPES = GoTypes.load()
 NAMED = named_in(["object.spec.hostNetwork && object.metadata.labels['team'] == 'a'"])

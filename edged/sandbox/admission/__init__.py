@@ -1,0 +1,1 @@
+"""What stands between a write and the storage: admission webhooks and built-in admission."""

@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions: their resources, schemas, conditions. Pure."""

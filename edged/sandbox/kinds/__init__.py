@@ -1,0 +1,1 @@
+"""What the built-in kinds are: their types, names, defaults, as tables and data. Pure."""

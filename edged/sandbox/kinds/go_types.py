@@ -1,0 +1,251 @@
+"""What an object's fields look like: names, types, how lists merge; the same for Go types and for CRD schemas.
+
+Go types come from types.json (written by tests/sandbox/kinds/types from the Kubernetes sources), CRD schemas from the
+CustomResourceDefinition. Used for pruning, strict field validation, strategic merge, server-side apply, protobuf and
+openapi. Pure but for reading types.json once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edged.json_text import loads
+
+Kind = Literal["struct", "map", "list", "scalar", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class WireField:
+    """A field as the Go source declares it. `name` is "" for an embedded struct, `number` 0 without protobuf."""
+
+    name: str
+    number: int
+    type: str
+    flags: str
+    merge_key: str = ""
+    map_keys: tuple[str, ...] = ()
+
+    @property
+    def inline(self) -> bool:
+        return "i" in self.flags
+
+    @property
+    def omit_empty(self) -> bool:
+        return "o" in self.flags
+
+
+class Shape:
+    """What one place in an object may hold. Immutable; children are made when they are first asked for."""
+
+    __slots__ = (
+        "_source",
+        "atomic",
+        "go_type",
+        "keys",
+        "kind",
+        "list_type",
+        "merge",
+        "merge_key",
+        "retain_keys",
+    )
+
+    def __init__(
+        self,
+        kind: Kind,
+        source: _Source,
+        go_type: str = "",
+        *,
+        list_type: str = "atomic",
+        keys: tuple[str, ...] = (),
+        merge: bool = False,
+        merge_key: str = "",
+        retain_keys: bool = False,
+        atomic: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.go_type = go_type
+        self.list_type = list_type
+        self.keys = keys
+        self.merge = merge
+        self.merge_key = merge_key
+        self.retain_keys = retain_keys
+        self.atomic = atomic
+        self._source = source
+
+    def child(self, name: str) -> Shape | None:
+        """The shape of a struct's field, or of a map's values; None for a field that does not exist."""
+        if self.kind == "struct":
+            return self._source.children().get(name)
+        if self.kind == "map":
+            return self._source.element()
+        return ANY if self.kind == "any" else None
+
+    def children(self) -> dict[str, Shape]:
+        """All fields of a struct."""
+        return self._source.children() if self.kind == "struct" else {}
+
+    @property
+    def element(self) -> Shape:
+        """The shape of a list's or a map's elements."""
+        return self._source.element() if self.kind in ("list", "map") else ANY
+
+
+class _Source:
+    """Where a shape's children come from; this one has none."""
+
+    def children(self) -> dict[str, Shape]:
+        return {}
+
+    def element(self) -> Shape:
+        return ANY
+
+
+ANY = Shape("any", _Source(), atomic=True)
+_SCALARS = {
+    "string", "bool", "bytes", "int", "int32", "int64", "uint32", "uint8", "float32", "float64", "Quantity", "Time",
+    "MicroTime", "Duration", "IntOrString",
+}  # fmt: skip
+_OPEN = {
+    "JSON", "RawJSON", "RawExtension", "apiextensions/v1.JSONSchemaPropsOrArray",
+    "apiextensions/v1.JSONSchemaPropsOrBool", "apiextensions/v1.JSONSchemaPropsOrStringArray",
+}  # fmt: skip
+
+
+class GoTypes:
+    """Every Go type of types.json, by a name such as `core/v1.Pod`."""
+
+    def __init__(self, table: dict[str, list[list[Any]]]) -> None:
+        self._table = {name: [_wire_field(row) for row in rows or ()] for name, rows in table.items()}
+        self._children: dict[str, dict[str, Shape]] = {}
+
+    @classmethod
+    def load(cls) -> GoTypes:
+        """Reads the table that ships with the package."""
+        from importlib import resources
+
+        return cls(loads(resources.files(__package__).joinpath("types.json").read_bytes()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._table
+
+    def wire_fields(self, name: str) -> list[WireField]:
+        return self._table[name]
+
+    def flat_fields(self, name: str) -> Iterator[WireField]:
+        """Fields as JSON has them: those of embedded structs stand among the struct's own."""
+        for field in self._table[name]:
+            if field.inline and field.type in self._table:
+                yield from self.flat_fields(field.type)
+            elif not field.inline:
+                yield field
+
+    def shape(self, go_type: str, field: WireField | None = None) -> Shape:
+        """The shape of a Go type, with the merge rules of the field that holds it."""
+        flags = field.flags if field else ""
+        if go_type.startswith("[]"):
+            return self._list(go_type, field, flags)
+        if go_type.startswith("{}"):
+            return Shape("map", _GoElement(self, go_type[2:]), go_type, atomic="A" in flags)
+        if go_type in _SCALARS:
+            return Shape("scalar", _Source(), go_type, atomic=True)
+        if go_type in _OPEN or go_type not in self._table:
+            return ANY
+        atomic = "A" in flags or go_type in _ATOMIC_STRUCTS
+        return Shape("struct", _GoStruct(self, go_type), go_type, atomic=atomic, retain_keys="r" in flags)
+
+    def _list(self, go_type: str, field: WireField | None, flags: str) -> Shape:
+        merge = "m" in flags
+        list_type = "map" if "M" in flags else "set" if "S" in flags else "atomic"
+        keys = field.map_keys if field else ()
+        if list_type == "atomic" and merge and "A" not in flags:
+            list_type = "map" if field and field.merge_key else "set"
+            keys = keys or ((field.merge_key,) if field and field.merge_key else ())
+        return Shape(
+            "list",
+            _GoElement(self, go_type[2:]),
+            go_type,
+            list_type=list_type,
+            keys=keys,
+            merge=merge,
+            merge_key=field.merge_key if field else "",
+            retain_keys="r" in flags,
+            atomic=list_type == "atomic",
+        )
+
+    def children_of(self, name: str) -> dict[str, Shape]:
+        if name not in self._children:
+            self._children[name] = {f.name: self.shape(f.type, f) for f in self.flat_fields(name)}
+        return self._children[name]
+
+
+# Selectors are replaced as a whole; their Go types say so by a marker on the type, not on the field.
+_ATOMIC_STRUCTS = {
+    "meta/v1.LabelSelector", "core/v1.NodeSelector", "core/v1.NodeSelectorTerm", "core/v1.LocalObjectReference",
+    "core/v1.ObjectReference", "core/v1.ObjectFieldSelector", "core/v1.ResourceFieldSelector",
+    "core/v1.SecretKeySelector", "core/v1.ConfigMapKeySelector", "core/v1.TypedLocalObjectReference",
+    "core/v1.SecretReference", "meta/v1.OwnerReference",
+}  # fmt: skip
+
+
+class _GoStruct(_Source):
+    def __init__(self, types: GoTypes, name: str) -> None:
+        self._types, self._name = types, name
+
+    def children(self) -> dict[str, Shape]:
+        return self._types.children_of(self._name)
+
+
+class _GoElement(_Source):
+    def __init__(self, types: GoTypes, name: str) -> None:
+        self._types, self._name = types, name
+
+    def element(self) -> Shape:
+        return self._types.shape(self._name)
+
+
+def _wire_field(row: list[Any]) -> WireField:
+    keys = tuple(row[5]) if len(row) > 5 else ()
+    return WireField(row[0], row[1], row[2], row[3], row[4] if len(row) > 4 else "", keys)
+
+
+class _SchemaNode(_Source):
+    """A structural schema of a CRD. `root` adds apiVersion, kind and ObjectMeta."""
+
+    def __init__(self, schema: dict[str, Any], metadata: Shape | None) -> None:
+        self._schema, self._metadata = schema, metadata
+        self._cache: dict[str, Shape] | None = None
+
+    def children(self) -> dict[str, Shape]:
+        if self._cache is None:
+            properties = self._schema.get("properties") or {}
+            self._cache = {name: schema_shape(sub) for name, sub in properties.items()}
+            if self._metadata is not None:
+                text = Shape("scalar", _Source(), "string", atomic=True)
+                self._cache |= {"apiVersion": text, "kind": text, "metadata": self._metadata}
+        return self._cache
+
+    def element(self) -> Shape:
+        inner = self._schema.get("items") or self._schema.get("additionalProperties")
+        return schema_shape(inner) if isinstance(inner, dict) else ANY
+
+
+def schema_shape(schema: dict[str, Any], metadata: Shape | None = None) -> Shape:
+    """The shape of an OpenAPI v3 structural schema; `metadata` is given for the root only."""
+    node = _SchemaNode(schema, metadata)
+    kind = schema.get("type")
+    if kind == "array":
+        list_type = schema.get("x-kubernetes-list-type", "atomic")
+        keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+        return Shape("list", node, list_type=list_type, keys=keys, atomic=list_type == "atomic")
+    if kind == "object" or (metadata is not None):
+        atomic = schema.get("x-kubernetes-map-type") == "atomic"
+        if schema.get("properties") or metadata is not None:
+            return Shape("struct", node, atomic=atomic)
+        if isinstance(schema.get("additionalProperties"), dict):
+            return Shape("map", node, atomic=atomic)
+        return Shape("map", _Source(), atomic=atomic)
+    if kind is None or schema.get("x-kubernetes-int-or-string"):
+        return ANY
+    return Shape("scalar", _Source(), str(kind), atomic=True)

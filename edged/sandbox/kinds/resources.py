@@ -1,0 +1,183 @@
+"""The resources that are served: built-in kinds and, at run time, those of CustomResourceDefinitions.
+
+Pure. `Registry` answers "which resource is this URL about"; api_discovery.py and openapi.py list it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from edged.kube.values.names import GroupVersionResource
+from edged.sandbox.kinds.builtin_kinds import ROWS
+from edged.sandbox.kinds.go_types import ANY, GoTypes, Shape, schema_shape
+from edged.sandbox.protocol.api_status import Named
+
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource in one API version. `bucket` is where its objects are stored, whatever the version."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    bucket: str
+    namespaced: bool
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ALL_VERBS
+    generation: bool = False  # metadata.generation counts changes of spec
+    go_type: str = ""  # "" for custom resources
+    list_kind: str = ""
+    shape: Shape = ANY
+    schema: dict[str, Any] | None = None  # custom resources: the structural schema
+    columns: tuple[dict[str, Any], ...] = ()  # custom resources: additionalPrinterColumns
+    scale: dict[str, str] | None = None  # custom resources: subresources.scale
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def named(self) -> Named:
+        return Named(self.group, self.kind, self.plural)
+
+    @property
+    def gvr(self) -> GroupVersionResource:
+        return GroupVersionResource(self.group, self.version, self.plural)
+
+    @property
+    def custom(self) -> bool:
+        return not self.go_type
+
+    @property
+    def has_status(self) -> bool:
+        return "status" in self.subresources
+
+
+@dataclass(slots=True)
+class Registry:
+    """Resources by group, version and plural. `revision` rises with every change (etags, openapi hashes)."""
+
+    types: GoTypes
+    revision: int = 0
+    _resources: dict[GroupVersionResource, Resource] = field(default_factory=dict)
+
+    def add(self, resource: Resource) -> None:
+        self._resources[resource.gvr] = resource
+        self.revision += 1
+
+    def remove(self, resource: Resource) -> None:
+        if self._resources.pop(resource.gvr, None) is not None:
+            self.revision += 1
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        return self._resources.get(GroupVersionResource(group, version, plural))
+
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        return next((r for r in self if r.api_version == api_version and r.kind == kind), None)
+
+    def has_version(self, group: str, version: str) -> bool:
+        return any(r.group == group and r.version == version for r in self)
+
+    def has_group(self, group: str) -> bool:
+        return any(r.group == group for r in self)
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(list(self._resources.values()))
+
+    def group_versions(self) -> list[tuple[str, str]]:
+        """(group, version) in a stable order, core first."""
+        return sorted({(r.group, r.version) for r in self}, key=lambda gv: (gv[0] != "", gv[0], _age(gv[1])))
+
+    def in_version(self, group: str, version: str) -> list[Resource]:
+        return sorted((r for r in self if (r.group, r.version) == (group, version)), key=lambda r: r.plural)
+
+
+def _age(version: str) -> tuple[int, str]:
+    """Sorts v1 before v1beta1 before v1alpha1: the first version of a group is the preferred one."""
+    return (2 if "alpha" in version else 1 if "beta" in version else 0, version)
+
+
+# Kinds that are only ever POSTed and answered at once: authorization and authentication reviews.
+_REVIEWS = (
+    ("authentication.k8s.io", "v1", "authentication/v1", (
+        ("TokenReview", "tokenreviews", False),
+        ("SelfSubjectReview", "selfsubjectreviews", False),
+    )),
+    ("authorization.k8s.io", "v1", "authorization/v1", (
+        ("LocalSubjectAccessReview", "localsubjectaccessreviews", True),
+        ("SelfSubjectAccessReview", "selfsubjectaccessreviews", False),
+        ("SelfSubjectRulesReview", "selfsubjectrulesreviews", False),
+        ("SubjectAccessReview", "subjectaccessreviews", False),
+    )),
+)  # fmt: skip
+
+
+def builtin_registry(types: GoTypes) -> Registry:
+    """A registry of every built-in kind."""
+    registry = Registry(types)
+    for group, version, package, rows in ROWS:
+        for row in rows:
+            registry.add(_builtin(types, group, version, package, row))
+    for group, version, package, reviews in _REVIEWS:
+        for kind, plural, namespaced in reviews:
+            registry.add(_review(types, group, version, f"{package}.{kind}", plural, namespaced))
+    return registry
+
+
+def _builtin(types: GoTypes, group: str, version: str, package: str, row: tuple[str, str, str, str, str]) -> Resource:
+    kind, plural, short, flags, subresources = row
+    bucket = "events" if kind == "Event" else f"{plural}.{group}" if group else plural
+    categories = (["all"] if "a" in flags else []) + (["api-extensions"] if "x" in flags else [])
+    return Resource(
+        group, version, kind, plural, kind.lower(), bucket, "n" in flags,
+        short_names=tuple(short.split()), categories=tuple(categories), subresources=tuple(subresources.split()),
+        generation="g" in flags, go_type=f"{package}.{kind}", list_kind=f"{kind}List",
+        shape=_rooted(types, f"{package}.{kind}"),
+    )  # fmt: skip
+
+
+def _review(types: GoTypes, group: str, version: str, go_type: str, plural: str, namespaced: bool) -> Resource:
+    kind = go_type.rpartition(".")[2]
+    return Resource(
+        group, version, kind, plural, kind.lower(), "", namespaced, verbs=("create",), go_type=go_type,
+        shape=_rooted(types, go_type),
+    )  # fmt: skip
+
+
+def _rooted(types: GoTypes, go_type: str) -> Shape:
+    """Adds the fields of TypeMeta, which types.json leaves out because every root has them."""
+    shape = types.shape(go_type)
+    children = types.children_of(go_type)
+    text = types.shape("string")
+    children.setdefault("apiVersion", text)
+    children.setdefault("kind", text)
+    return shape
+
+
+def custom_resources(crd: dict[str, Any], types: GoTypes) -> list[Resource]:
+    """One Resource per served version of a CustomResourceDefinition (spec as stored, with its defaults)."""
+    spec, resources = crd["spec"], []
+    names = spec["names"]
+    metadata = types.shape("meta/v1.ObjectMeta")
+    for version in spec["versions"]:
+        if not version.get("served"):
+            continue
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        subresources = version.get("subresources") or {}
+        resources.append(Resource(
+            spec["group"], version["name"], names["kind"], names["plural"], names["singular"],
+            f"{names['plural']}.{spec['group']}", spec["scope"] == "Namespaced",
+            short_names=tuple(names.get("shortNames") or ()), categories=tuple(names.get("categories") or ()),
+            subresources=tuple(s for s in ("status", "scale") if s in subresources), generation=True,
+            list_kind=names["listKind"], shape=schema_shape(schema, metadata), schema=schema,
+            columns=tuple(version.get("additionalPrinterColumns") or ()), scale=subresources.get("scale"),
+        ))  # fmt: skip
+    return resources

@@ -1,0 +1,120 @@
+"""One API request and its answer as values, and what a URL means. Pure.
+
+server.py builds requests from HTTP, api.py answers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+
+from edged.json_text import dumps
+from edged.kube.values.names import NamespacedName
+from edged.sandbox.kinds.resources import Registry, Resource
+from edged.sandbox.protocol.api_status import no_such_resource
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. The sandbox authenticates nobody: everyone is the same administrator."""
+
+    username: str = "sandbox-admin"
+    uid: str = ""
+    groups: tuple[str, ...] = ("system:masters", "system:authenticated")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`headers` have lower-case names; `query` keeps the last value of each parameter."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    user: User = User()
+
+    @property
+    def media_type(self) -> str:
+        """Content-Type without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def dry_run(self) -> bool:
+        return self.query.get("dryRun") == "All"
+
+
+@dataclass(slots=True)
+class Response:
+    """A whole body, or a `stream` of chunks (a watch) that the server flushes one by one."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    stream: AsyncGenerator[bytes, None] | None = None
+
+
+def json_response(status: int, body: object, warnings: list[str] | None = None) -> Response:
+    headers = [("Warning", f'299 - "{quoted(text)}"') for text in warnings or ()]
+    return Response(status, dumps(body) + b"\n", headers=headers)
+
+
+def quoted(text: str) -> str:
+    """Text for a quoted-string of a header: one line, escaped."""
+    one_line = "".join(c if c.isprintable() else " " for c in text)
+    return one_line.replace("\\", "\\\\").replace('"', '\\"')
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a resource URL is about. `namespace` None: cluster scope or all namespaces; `name` "": collection."""
+
+    resource: Resource
+    namespace: str | None
+    name: str
+    subresource: str = ""
+    watch: bool = False
+
+    @property
+    def key(self) -> NamespacedName:
+        return NamespacedName(self.namespace or "", self.name)
+
+
+def parse_target(registry: Registry, path: str) -> Target | None:
+    """None: not under a group and version that are served. Raises 404 for an unknown resource in a known one."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) >= 3:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) >= 4:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    if not registry.has_version(group, version):
+        return None
+    watch = rest[0] == "watch" and len(rest) > 1
+    return _resource_target(registry, group, version, rest[1:] if watch else rest, watch)
+
+
+def _resource_target(registry: Registry, group: str, version: str, parts: list[str], watch: bool) -> Target:
+    namespace: str | None = None
+    if parts[0] == "namespaces" and len(parts) > 2 and not _names_namespace(registry, group, version, parts):
+        namespace, parts = parts[1], parts[2:]
+    if group == "" and parts == ["bindings"]:
+        parts = ["pods", "", "binding"]
+    resource = registry.find(group, version, parts[0])
+    if resource is None or len(parts) > 4 or (namespace is not None and not resource.namespaced):
+        raise no_such_resource()
+    name = parts[1] if len(parts) > 1 else ""
+    subresource = parts[2] if len(parts) > 2 else ""
+    if subresource and subresource not in resource.subresources:
+        raise no_such_resource()
+    if name and resource.namespaced and namespace is None:
+        raise no_such_resource()
+    return Target(resource, namespace, name, subresource, watch)
+
+
+def _names_namespace(registry: Registry, group: str, version: str, parts: list[str]) -> bool:
+    """`namespaces/x/status` is about the Namespace, `namespaces/x/pods` about Pods in it."""
+    namespaces = registry.find(group, version, "namespaces")
+    return namespaces is not None and len(parts) == 3 and parts[2] in namespaces.subresources

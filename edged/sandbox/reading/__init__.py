@@ -1,0 +1,1 @@
+"""Gets, lists, watches, selectors, and the tables that kubectl prints."""

@@ -1,0 +1,82 @@
+"""POST: an object is created."""
+
+from __future__ import annotations
+
+from edged.kube.values.names import key_of
+from edged.sandbox.cluster import Object
+from edged.sandbox.kinds import defaults
+from edged.sandbox.protocol.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
+from edged.sandbox.protocol.request import Request, Response, Target
+from edged.sandbox.protocol.write_options import check_dry_run, set_namespace
+from edged.sandbox.storage import KeyExists
+from edged.sandbox.validation import object_validation
+from edged.sandbox.writing.write_steps import WriteSteps
+
+
+class Creator:
+    """Gives a new object its identity, has it admitted, and stores it."""
+
+    def __init__(self, steps: WriteSteps) -> None:
+        self._steps = steps
+
+    async def create(self, target: Target, request: Request) -> Response:
+        if target.name:
+            raise method_not_allowed()
+        check_dry_run(request)
+        obj, warnings = self._steps.body(target.resource, request)
+        return await self.create_object(target, request, obj, warnings)
+
+    async def create_object(
+        self,
+        target: Target,
+        request: Request,
+        obj: Object,
+        warnings: list[str],
+        *,
+        applied: Object | None = None,
+    ) -> Response:
+        """`applied`: the body, where a server-side apply creates the object; its fields are the manager's."""
+        resource = target.resource
+        self._new_identity(target, obj)
+        obj = self._steps.custom_fields(resource, obj, request, warnings)
+        self._steps.check_namespace(resource, obj)
+        defaults.prepare_create(self._steps.cluster, resource, obj)
+        self._steps.manage(request, target, None, obj, applied)
+        attributes = self._steps.attributes("CREATE", target, request, obj, warnings)
+        obj = await self._steps.admission.mutate(attributes, obj, None)
+        defaults.apply(resource, obj)
+        defaults.finish_create(resource, obj)
+        obj = self._steps.pruned(resource, obj)
+        object_validation.check_create(self._steps.cluster, resource, obj)
+        await self._steps.admission.validate(attributes, obj, None)
+        self._steps.check_namespace(resource, obj)
+        if request.dry_run:
+            if self._steps.cluster.storage.get(resource.bucket, key_of(obj)) is not None:
+                raise already_exists(resource.named, obj["metadata"]["name"])
+            return self._steps.answer(201, resource, obj, request, warnings)
+        try:
+            stored = self._steps.cluster.storage.create(resource.bucket, self._steps.cluster.stored(resource, obj))
+        except KeyExists:
+            raise already_exists(resource.named, obj["metadata"]["name"]) from None
+        self._steps.lifecycle.written(resource, stored)
+        return self._steps.answer(201, resource, stored, request, warnings)
+
+    def _new_identity(self, target: Target, obj: Object) -> None:
+        """Fills metadata as the registry does before admission. Raises the errors of BeforeCreate."""
+        metadata = obj.setdefault("metadata", {}) or {}
+        obj["metadata"] = metadata
+        if metadata.get("resourceVersion"):
+            raise ApiStatus(500, "", "resourceVersion should not be set on objects to be created")
+        set_namespace(target, metadata)
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = metadata["generateName"] + self._steps.cluster.name_suffix()
+        for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+            metadata.pop(field, None)
+        metadata["uid"] = self._steps.cluster.new_uid()
+        metadata["creationTimestamp"] = self._steps.cluster.timestamp()
+        metadata.pop("generation", None)
+        if target.resource.generation:
+            metadata["generation"] = 1
+        if not metadata.get("name"):
+            cause = Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired")
+            raise invalid(target.resource.named, "", [cause])

@@ -1,0 +1,339 @@
+"""status, scale, binding, eviction, log, finalize, approval, token, and the reviews that are answered at once.
+
+Called by api.py. Everything that changes a stored object goes through writer.Writer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from edged.json_text import dumps, loads
+from edged.kube.values.names import NamespacedName
+from edged.sandbox.admission.webhook_admission import Attributes
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.protocol import codec
+from edged.sandbox.protocol.api_status import (
+    ApiStatus,
+    bad_request,
+    conflict,
+    method_not_allowed,
+    not_found,
+    success,
+    unsupported_media_type,
+)
+from edged.sandbox.protocol.request import Request, Response, Target, json_response
+from edged.sandbox.protocol.write_options import check_dry_run, request_options
+from edged.sandbox.reading.tables import dig
+from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
+from edged.sandbox.writing.patches import json_patch, merge_patch
+from edged.sandbox.writing.write_steps import copy_of
+from edged.sandbox.writing.writer import Writer
+
+
+async def handle(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
+    """One request on a subresource."""
+    match target.subresource:
+        case "scale":
+            return await _scale(cluster, writer, target, request)
+        case "binding" if request.method == "POST":
+            return await _bind(cluster, writer, target, request)
+        case "eviction" if request.method == "POST":
+            return await _evict(cluster, writer, target, request)
+        case "log" if request.method == "GET":
+            return _log(cluster, target)
+        case "finalize" if request.method == "PUT":
+            return _finalize(cluster, target, request)
+        case "status" | "approval" | "ephemeralcontainers" | "resize":
+            return await _part(cluster, writer, target, request)
+    raise method_not_allowed()
+
+
+async def _part(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
+    from edged.sandbox.reading import reads
+
+    match request.method:
+        case "GET":
+            return reads.get(cluster, target, request)
+        case "PUT":
+            return await writer.update(target, request)
+        case "PATCH":
+            return await writer.patch(target, request)
+    raise method_not_allowed()
+
+
+def _existing(cluster: Cluster, target: Target) -> Object:
+    obj = cluster.storage.get(target.resource.bucket, target.key)
+    if obj is None:
+        raise not_found(target.resource.named, target.name)
+    return obj
+
+
+# --- scale
+
+
+def _scale_paths(target: Target) -> tuple[str, str, str]:
+    """Paths of spec.replicas, status.replicas and of the selector in the scaled object."""
+    custom = target.resource.scale
+    if custom is None:
+        return "spec.replicas", "status.replicas", "spec.selector"
+    return (
+        custom.get("specReplicasPath", "").lstrip("."),
+        custom.get("statusReplicasPath", "").lstrip("."),
+        custom.get("labelSelectorPath", "").lstrip("."),
+    )
+
+
+def _scale_of(target: Target, obj: Object) -> Object:
+    spec_path, status_path, selector_path = _scale_paths(target)
+    metadata = {
+        key: obj["metadata"][key]
+        for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in obj["metadata"]
+    }  # fmt: skip
+    status: Object = {"replicas": dig(obj, status_path) or 0}
+    selector = dig(obj, selector_path) if selector_path else None
+    if selector:
+        labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else None
+        text = ",".join(f"{k}={v}" for k, v in sorted(labels.items()) if isinstance(v, str)) if labels else selector
+        status["selector"] = text
+    spec = {"replicas": dig(obj, spec_path) or 0}
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": spec,
+        "status": status,
+    }
+
+
+async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
+    if request.method == "GET":
+        return json_response(200, _scale_of(target, _existing(cluster, target)))
+    if request.method not in ("PUT", "PATCH"):
+        raise method_not_allowed()
+    check_dry_run(request)
+    path = _scale_paths(target)[0].split(".")
+
+    def change(old: Object) -> Object:
+        scale = _changed_scale(cluster, target, request, old)
+        replicas = dig(scale, "spec.replicas") or 0
+        if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+            raise bad_request(f"spec.replicas: {replicas!r} is not a number of replicas")
+        new = cluster.present(target.resource, copy_of(old))
+        node = new
+        for part in path[:-1]:
+            node = node.setdefault(part, {})
+        node[path[-1]] = replicas
+        version = dig(scale, "metadata.resourceVersion")
+        if version == old["metadata"]["resourceVersion"]:
+            version = None
+        new["metadata"].pop("resourceVersion", None)
+        if version:
+            new["metadata"]["resourceVersion"] = version
+        return new
+
+    plain = Request(
+        request.method, request.path, request.query, {**request.headers, "accept": "*/*"}, b"", request.user
+    )
+    response = await writer.change(target, plain, change, [])
+    response.body = dumps(_scale_of(target, loads(response.body)))
+    return response
+
+
+def _changed_scale(cluster: Cluster, target: Target, request: Request, old: Object) -> Object:
+    if request.method == "PUT":
+        return codec.decode(cluster, request, "Scale")
+    current = _scale_of(target, old)
+    try:
+        patch = loads(request.body)
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if request.media_type == JSON_PATCH:
+        changed: Any = json_patch(current, patch)
+    elif request.media_type in (MERGE, STRATEGIC):
+        changed = merge_patch(current, patch)
+    else:
+        raise unsupported_media_type([JSON_PATCH, MERGE])
+    if not isinstance(changed, dict):
+        raise bad_request("the patch leaves no object")
+    return changed
+
+
+# --- binding and eviction
+
+
+def _pod_target(target: Target, name: str) -> Target:
+    return Target(target.resource, target.namespace, name, target.subresource)
+
+
+async def _bind(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
+    check_dry_run(request)
+    binding = codec.decode(cluster, request, "Binding")
+    metadata = binding.setdefault("metadata", {})
+    name = metadata.get("name") or target.name
+    if target.name and name != target.name:
+        raise bad_request("name in URL does not match name in Binding object")
+    stated = metadata.get("namespace")
+    if stated and stated != target.namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    metadata |= {"name": name, "namespace": target.namespace}
+    binding = {"kind": "Binding", "apiVersion": "v1", **binding}
+    target = _pod_target(target, name)
+    attributes = _attributes(target, request, ("", "v1", "Binding"))
+    binding = await writer.admission.mutate(attributes, binding, None)
+    _check_target(binding)
+    await writer.admission.validate(attributes, binding, None)
+    pod = _existing(cluster, target)
+    _check_bindable(target, pod, binding)
+    if not request.dry_run:
+        cluster.storage.update("pods", _bound(cluster, pod, binding), expected=pod)
+    return json_response(201, success(201), attributes.warnings)
+
+
+def _attributes(target: Target, request: Request, kind: tuple[str, str, str]) -> Attributes:
+    options = request_options("CREATE", request)
+    return Attributes(
+        operation="CREATE", resource=target.resource, subresource=target.subresource,
+        namespace=target.namespace or "", name=target.name, user=request.user, dry_run=request.dry_run,
+        options=options, kind=kind,
+    )  # fmt: skip
+
+
+_NODE_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+
+
+def _check_target(binding: Object) -> None:
+    node = dig(binding, "target.name")
+    if not node:
+        raise ApiStatus(500, "", "target.name: Required value")
+    if not re.fullmatch(_NODE_NAME, str(node)):
+        why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
+        raise ApiStatus(500, "", f'target.name: Invalid value: "{node}": {why}')
+    kind = dig(binding, "target.kind")
+    if kind and kind != "Node":
+        raise ApiStatus(500, "", f'target.kind: Unsupported value: "{kind}": supported values: "Node", "<empty>"')
+
+
+def _check_bindable(target: Target, pod: Object, binding: Object) -> None:
+    named, name = target.resource.named, target.name
+
+    def refused(why: str) -> ApiStatus:
+        failure = conflict(named, name, why)
+        failure.message = failure.message.replace(f'on pods "{name}"', f'on pods/binding "{name}"')
+        return failure
+
+    uid = dig(binding, "metadata.uid")
+    if uid and uid != pod["metadata"]["uid"]:
+        raise refused(f"Precondition failed: UID in precondition: {uid}, UID in object meta: {pod['metadata']['uid']}")
+    if pod["metadata"].get("deletionTimestamp"):
+        raise refused(f"pod {name} is being deleted, cannot be assigned to a host")
+    node = dig(pod, "spec.nodeName")
+    if node:
+        raise refused(f'pod {name} is already assigned to node "{node}"')
+    if dig(pod, "spec.schedulingGates"):
+        raise refused(f"pod {name} has non-empty .spec.schedulingGates")
+
+
+def _bound(cluster: Cluster, pod: Object, binding: Object) -> Object:
+    new = copy_of(pod)
+    new["spec"]["nodeName"] = binding["target"]["name"]
+    annotations = dig(binding, "metadata.annotations")
+    if annotations:
+        new["metadata"]["annotations"] = {**(new["metadata"].get("annotations") or {}), **annotations}
+    status = new.setdefault("status", {})
+    others = [c for c in status.get("conditions") or [] if c.get("type") != "PodScheduled"]
+    condition = {
+        "type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": cluster.timestamp(),
+    }  # fmt: skip
+    status["conditions"] = [*others, condition]
+    return new
+
+
+async def _evict(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
+    check_dry_run(request)
+    eviction = codec.decode(cluster, request, "Eviction")
+    metadata = eviction.setdefault("metadata", {})
+    if (metadata.get("name") or target.name) != target.name:
+        raise bad_request("name in URL does not match name in Eviction object")
+    metadata |= {"name": target.name, "namespace": target.namespace}
+    attributes = _attributes(target, request, ("policy", "v1", "Eviction"))
+    eviction = await writer.admission.mutate(attributes, eviction, None)
+    await writer.admission.validate(attributes, eviction, None)
+    pod = _existing(cluster, target)
+    _check_budget(cluster, pod)
+    if not request.dry_run:
+        writer.lifecycle.delete(target.resource, pod)
+    return json_response(201, success(201), attributes.warnings)
+
+
+def _check_budget(cluster: Cluster, pod: Object) -> None:
+    """A PodDisruptionBudget whose status allows no disruption keeps the Pod. No controller computes that status here,
+    so a budget without one allows the eviction."""
+    from edged.sandbox.reading import list_selectors
+
+    for budget in cluster.storage.list("poddisruptionbudgets.policy", pod["metadata"]["namespace"]):
+        requirements = list_selectors.from_object(dig(budget, "spec.selector"))
+        allowed = dig(budget, "status.disruptionsAllowed")
+        if list_selectors.matches(requirements, pod["metadata"].get("labels")) and allowed == 0:
+            message = "Cannot evict pod as it would violate the pod's disruption budget."
+            cause = {
+                "reason": "DisruptionBudget",
+                "message": f"The disruption budget {budget['metadata']['name']} needs more healthy pods",
+            }
+            raise ApiStatus(429, "TooManyRequests", message, {"causes": [cause]})
+
+
+# --- log, finalize
+
+
+def _log(cluster: Cluster, target: Target) -> Response:
+    pod = _existing(cluster, target)
+    node = dig(pod, "spec.nodeName")
+    if not node:
+        return Response(204, b"", "text/plain")
+    obj = cluster.storage.get("nodes", NamespacedName("", node))
+    if obj is None:
+        nodes = cluster.registry.find("", "v1", "nodes")
+        assert nodes is not None
+        raise not_found(nodes.named, node)
+    raise ApiStatus(500, "", "no preferred addresses found; known addresses: []")
+
+
+def _finalize(cluster: Cluster, target: Target, request: Request) -> Response:
+    """Does nothing with spec.finalizers: here namespaces end by themselves (lifecycle.py)."""
+    body = codec.decode(cluster, request, "Namespace")
+    obj = _existing(cluster, target)
+    spec = {**(obj.get("spec") or {}), "finalizers": dig(body, "spec.finalizers") or []}
+    stored = cluster.storage.update(target.resource.bucket, {**obj, "spec": spec})
+    return json_response(200, cluster.present(target.resource, stored))
+
+
+# --- reviews
+
+
+def review(cluster: Cluster, target: Target, request: Request) -> Response:
+    """Reviews of who the client is and what it may do: it is the administrator, and everything is allowed."""
+    if request.method != "POST" or target.name:
+        raise method_not_allowed()
+    resource, user = target.resource, request.user
+    body = codec.decode(cluster, request, resource.kind)
+    info = {"username": user.username, "groups": list(user.groups)}
+    status: Object
+    match resource.kind:
+        case "SelfSubjectReview":
+            status = {"userInfo": info}
+        case "TokenReview":
+            token = dig(body, "spec.token")
+            status = {"authenticated": True, "user": info} if token else {"error": "no token"}
+        case "SelfSubjectRulesReview":
+            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+            paths = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+            status = {"resourceRules": [everything], "nonResourceRules": [paths], "incomplete": False}
+        case _:
+            status = {"allowed": True, "reason": "the sandbox allows everything"}
+    answer = {
+        "kind": resource.kind, "apiVersion": resource.api_version,
+        "metadata": body.get("metadata") or {"creationTimestamp": None},
+        "spec": body.get("spec") or {}, "status": status,
+    }  # fmt: skip
+    return json_response(201, answer)

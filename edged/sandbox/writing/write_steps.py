@@ -1,0 +1,138 @@
+"""What the writes have in common on their way from a request to the storage.
+
+Called by creates.py, updates.py, patch_requests.py and deletes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edged.json_text import dumps, loads
+from edged.kube.values.names import NamespacedName
+from edged.sandbox.admission.webhook_admission import Admission, Attributes
+from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.custom import schemas
+from edged.sandbox.kinds.resources import Resource
+from edged.sandbox.protocol import codec
+from edged.sandbox.protocol.api_status import ApiStatus, Cause, forbidden, not_found
+from edged.sandbox.protocol.request import Request, Response, Target, json_response
+from edged.sandbox.protocol.write_options import field_validation, request_options
+from edged.sandbox.reading.reads import negotiate, shown
+from edged.sandbox.writing import fieldsets
+from edged.sandbox.writing.lifecycle import Lifecycle
+
+
+class WriteSteps:
+    """The steps that more than one verb takes, and what they work on."""
+
+    def __init__(self, cluster: Cluster, admission: Admission, lifecycle: Lifecycle) -> None:
+        self.cluster = cluster
+        self.admission = admission
+        self.lifecycle = lifecycle
+
+    def body(self, resource: Resource, request: Request) -> tuple[Object, list[str]]:
+        """The object of a request, with the fields of its kind, and warnings; of custom resources see custom_fields."""
+        body = codec.read(self.cluster, request, resource.kind)
+        codec.check_kind(resource, body.value)
+        found = [*body.found]
+        obj = codec.check_fields(resource, body.value, found)
+        return obj, found if resource.custom else codec.strictness(resource, found, field_validation(request))
+
+    def check_namespace(self, resource: Resource, obj: Object) -> None:
+        if not resource.namespaced:
+            return
+        name = obj["metadata"]["namespace"]
+        namespaces = self.cluster.registry.find("", "v1", "namespaces")
+        assert namespaces is not None
+        namespace = self.cluster.storage.get("namespaces", NamespacedName("", name))
+        if namespace is None:
+            raise not_found(namespaces.named, name)
+        if namespace["metadata"].get("deletionTimestamp"):
+            why = f"unable to create new content in namespace {name} because it is being terminated"
+            cause = Cause("metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating")
+            raise forbidden(resource.named, obj["metadata"]["name"], why, [cause])
+
+    def custom_fields(
+        self,
+        resource: Resource,
+        obj: Object,
+        request: Request,
+        warnings: list[str],
+        *,
+        patched: bool = False,
+        complete: bool = True,
+    ) -> Object:
+        """Pruning and defaults of custom resources. `warnings` has what was found so far, and is judged with what is
+        found here. `complete` False: an applied fragment gets no defaults."""
+        if not resource.custom:
+            return obj
+        obj, unknown = schemas.prune(obj, resource.schema or {})
+        found = [*warnings, *(f'unknown field "{path}"' for path in unknown)]
+        mode = field_validation(request)
+        if patched:
+            check_patched(found, mode, lambda: dumps(obj).decode())
+        warnings[:] = codec.strictness(resource, found, mode)
+        full: Object = schemas.with_defaults(obj, resource.schema or {}) if complete else obj
+        return full
+
+    def pruned(self, resource: Resource, obj: Object) -> Object:
+        """What a mutating webhook left: unknown fields go, defaults come back."""
+        if resource.custom:
+            schema = resource.schema or {}
+            full: Object = schemas.with_defaults(schemas.prune(obj, schema)[0], schema)
+            return full
+        return codec.check_fields(resource, obj, [])
+
+    def attributes(
+        self,
+        operation: str,
+        target: Target,
+        request: Request,
+        obj: Object | None,
+        warnings: list[str],
+        options: Object | None = None,
+    ) -> Attributes:
+        resource = target.resource
+        name = obj["metadata"]["name"] if obj is not None else target.name
+        namespace = (obj["metadata"].get("namespace") if obj is not None else target.namespace) or ""
+        if resource.bucket == "namespaces":
+            namespace = name
+        return Attributes(
+            operation=operation, resource=resource, subresource=target.subresource, namespace=namespace, name=name,
+            user=request.user, dry_run=request.dry_run, options=request_options(operation, request, options),
+            warnings=warnings,
+        )  # fmt: skip
+
+    def manage(self, request: Request, target: Target, old: Object | None, new: Object, applied: Object | None) -> None:
+        agent = request.headers.get("user-agent", "").partition("/")[0] or "unknown"
+        fieldsets.track(
+            old, new, target.resource.shape, manager=request.query.get("fieldManager") or agent,
+            api_version=target.resource.api_version, subresource=target.subresource, applied=applied,
+            time=self.cluster.timestamp(),
+        )  # fmt: skip
+
+    def answer(self, code: int, resource: Resource, obj: Object, request: Request, warnings: list[str]) -> Response:
+        return json_response(code, shown(self.cluster, resource, obj, negotiate(request)), warnings)
+
+    def existing(self, target: Target) -> Object:
+        old = self.cluster.storage.get(target.resource.bucket, target.key)
+        if old is None:
+            raise not_found(target.resource.named, target.name)
+        return old
+
+
+def copy_of(obj: Object) -> Object:
+    """A deep copy; stored objects must not be changed in place."""
+    result: Object = loads(dumps(obj))
+    return result
+
+
+def check_patched(found: list[str], mode: str, shown: Callable[[], str]) -> None:
+    """Raises 422 if what was found in a patch and its result may not be; `shown` is what the error shows."""
+    if found and mode == "Strict":
+        raise _invalid_patch(f"Invalid value: {dumps(shown()).decode()}: {codec.strict_problem(found)}")
+
+
+def _invalid_patch(why: str) -> ApiStatus:
+    details = {"causes": [{"reason": "FieldValueInvalid", "message": why, "field": "patch"}]}
+    return ApiStatus(422, "Invalid", f' "" is invalid: patch: {why}', details)
