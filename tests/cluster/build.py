@@ -1,4 +1,4 @@
-"""Builds the real Kubernetes programs that tests run against: etcd, kube-apiserver, kube-scheduler, kubectl.
+"""Builds the real Kubernetes programs that tests run against: etcd, kubectl and those of the control plane.
 
 They come from their own Go modules through the small module in go/ (its go.sum pins every source). The
 results go to a cache folder outside the checkout and are built again only when that module or the way of
@@ -32,6 +32,7 @@ PACKAGES = {
     "etcd": "./etcd",
     "kubectl": "k8s.io/kubernetes/cmd/kubectl",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
     "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
 }
 

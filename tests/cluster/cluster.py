@@ -75,6 +75,7 @@ class Cluster:
 
     `disable_admission`: admission plugins to switch off. `arguments`: further kube-apiserver flags; they win
     over ours. `admission_config`: path for `--admission-control-config-file`. `feature_gates`: name -> on.
+    `controllers`: kube-controller-manager runs too.
     `port`: where it listens; a free one if not given. RBAC is on; the administrator is in system:masters, by bearer
     token (`kubeconfig`, `token`) and by client certificate (`certificate_kubeconfig`).
     """
@@ -87,8 +88,10 @@ class Cluster:
         admission_config: Path | None = None,
         feature_gates: Mapping[str, bool] | None = None,
         port: int | None = None,
+        controllers: bool = False,
     ) -> None:
-        self._programs = programs(("etcd", "kube-apiserver", "kubectl"))
+        manager = ("kube-controller-manager",) if controllers else ()
+        self._programs = programs(("etcd", "kube-apiserver", "kubectl", *manager))
         self._arguments = list(arguments)
         self._disable_admission = list(disable_admission)
         self._admission_config = admission_config
@@ -110,6 +113,8 @@ class Cluster:
         if "etcd" not in self._processes:
             self._processes["etcd"] = Process(self._etcd_command(), self.folder / "etcd.log")
         self.start_apiserver()
+        if "kube-controller-manager" in self._programs:
+            self._start_controllers()
         return self
 
     def stop(self) -> None:
@@ -181,6 +186,33 @@ class Cluster:
         finally:
             api.close()
         return True
+
+    def _start_controllers(self) -> None:
+        """Returns when the ServiceAccount of the namespace `default` is there, which a controller makes."""
+        process = Process(self._controllers_command(), self.folder / "kube-controller-manager.log")
+        self._processes["kube-controller-manager"] = process
+        process.wait_until(self._has_service_account)
+
+    def _has_service_account(self) -> bool:
+        found = self.kubectl("get", "serviceaccount", "default", "-n", "default", check=False)
+        return found.returncode == 0
+
+    def _controllers_command(self) -> list[str]:
+        return [
+            str(self._programs["kube-controller-manager"]),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--authentication-kubeconfig={self.kubeconfig}",
+            f"--authorization-kubeconfig={self.kubeconfig}",
+            f"--service-account-private-key-file={self.certificates.service_account_key}",
+            f"--root-ca-file={self.certificates.authority}",
+            f"--cert-dir={self.folder}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={free_port()}",
+            "--leader-elect=false",
+            "--kube-api-qps=500",
+            "--kube-api-burst=500",
+            "--use-service-account-credentials=false",
+        ]
 
     def _etcd_command(self) -> list[str]:
         url = f"http://127.0.0.1:{self._etcd_port}"

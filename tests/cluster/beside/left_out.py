@@ -1,0 +1,7 @@
+"""Why answers of the sandbox differ and stay so. docs/sandbox.md has these reasons; `left_out` of a step names one."""
+
+from __future__ import annotations
+
+REASONS: dict[str, str] = {
+}  # fmt: skip
+"""Key -> what a user should know, in a sentence or two."""
