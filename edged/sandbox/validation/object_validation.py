@@ -10,41 +10,30 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from edged.json_text import dumps
 from edged.kube.values import cel as celrules
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.custom import schemas
 from edged.sandbox.kinds.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.api_status import Cause, forbidden, invalid
-
-_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_SUBDOMAIN_TEXT = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    f"'{_SUBDOMAIN}')"
-)
-_LABEL_TEXT = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    f"an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
-)
-_QUALIFIED = r"(([a-z0-9]([-a-z0-9.]*[a-z0-9])?)/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_VALUE = r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?"
-_NAME_AS_LABEL = ("namespaces", "services")
+from edged.sandbox.protocol import api_status
+from edged.sandbox.protocol.api_status import Cause
+from edged.sandbox.validation.causes import duplicate, immutable, invalid, not_supported, required
+from edged.sandbox.validation.formats import dns_subdomain, joined
+from edged.sandbox.validation.metadata import changed_metadata, new_metadata
+from edged.sandbox.validation.pods import changed_pod, pod, pod_spec
 
 
 def check_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
     """Raises 422 with everything that is wrong with a new object."""
-    causes = [*_metadata(resource, obj), *_kind_causes(resource, obj, None)]
+    causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None)]
     _refuse(resource, obj, causes)
 
 
 def check_update(cluster: Cluster, resource: Resource, subresource: str, old: Object, new: Object) -> None:
     """Raises 422 with everything that is wrong with a changed object."""
-    causes = [*_metadata(resource, new), *_finalizers(old, new), *_kind_causes(resource, new, old)]
+    causes = [*changed_metadata(old, new), *_kind_causes(resource, new, old)]
     if resource.bucket == "pods" and subresource == "":
-        causes += _pod_update(old, new)
+        causes += changed_pod(old, new)
     check = _UPDATES.get(resource.bucket)
     if check is not None:
         causes += check(old, new)
@@ -55,85 +44,12 @@ def check_delete(resource: Resource, obj: Object) -> None:
     """Raises 403 for objects that may not be deleted."""
     name = obj["metadata"]["name"]
     if resource.bucket == "namespaces" and name in DEFAULT_NAMESPACES:
-        raise forbidden(resource.named, name, "this namespace may not be deleted")
+        raise api_status.forbidden(resource.named, name, "this namespace may not be deleted")
 
 
 def _refuse(resource: Resource, obj: Object, causes: list[Cause]) -> None:
     if causes:
-        raise invalid(resource.named, obj["metadata"].get("name") or "", causes)
-
-
-def _required(field: str, why: str = "") -> Cause:
-    return Cause(field, f"Required value: {why}" if why else "Required value", "FieldValueRequired")
-
-
-def _unsupported(field: str, value: object, allowed: tuple[str, ...]) -> Cause:
-    names = ", ".join(f'"{name}"' for name in allowed)
-    return Cause(field, f'Unsupported value: "{value}": supported values: {names}', "FieldValueNotSupported")
-
-
-def _bad(field: str, value: object, why: str) -> Cause:
-    return Cause(field, f"Invalid value: {dumps(value).decode()}: {why}")
-
-
-def _immutable(field: str, value: object) -> Cause:
-    return _bad(field, value, "field is immutable")
-
-
-# --- every kind
-
-
-def _metadata(resource: Resource, obj: Object) -> Iterator[Cause]:
-    metadata = obj["metadata"]
-    name = metadata.get("name")
-    if not name:
-        yield _required("metadata.name", "name or generateName is required")
-    elif resource.group == "rbac.authorization.k8s.io":
-        if name in (".", "..") or "/" in name or "%" in name:
-            yield _bad("metadata.name", name, "may not contain '/'")
-    elif resource.bucket in _NAME_AS_LABEL:
-        if not re.fullmatch(_LABEL, name) or len(name) > 63:
-            yield _bad("metadata.name", name, _LABEL_TEXT)
-    elif not re.fullmatch(_SUBDOMAIN, name) or len(name) > 253:
-        yield _bad("metadata.name", name, _SUBDOMAIN_TEXT)
-    yield from _labels(metadata.get("labels") or {})
-    for key in metadata.get("annotations") or {}:
-        if not re.fullmatch(_QUALIFIED, key, re.IGNORECASE):
-            yield _bad("metadata.annotations", key, _QUALIFIED_TEXT)
-
-
-_QUALIFIED_TEXT = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-_VALUE_TEXT = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-
-
-def _labels(labels: Object) -> Iterator[Cause]:
-    for key, value in labels.items():
-        if not re.fullmatch(_QUALIFIED, key) or len(key.rpartition("/")[2]) > 63:
-            yield _bad("metadata.labels", key, _QUALIFIED_TEXT)
-        if not isinstance(value, str) or not re.fullmatch(_VALUE, value) or len(value) > 63:
-            yield _bad("metadata.labels", value, _VALUE_TEXT)
-
-
-def _finalizers(old: Object, new: Object) -> Iterator[Cause]:
-    if not old["metadata"].get("deletionTimestamp"):
-        return
-    before = old["metadata"].get("finalizers") or []
-    added = [f for f in new["metadata"].get("finalizers") or [] if f not in before]
-    if added:
-        names = ", ".join(f'"{name}"' for name in added)
-        why = (
-            "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
-            f"[]string{{{names}}}"
-        )
-        yield Cause("metadata.finalizers", why, "FieldValueForbidden")
+        raise api_status.invalid(resource.named, obj["metadata"].get("name") or "", causes)
 
 
 def _kind_causes(resource: Resource, obj: Object, old: Object | None) -> Iterator[Cause]:
@@ -145,95 +61,7 @@ def _kind_causes(resource: Resource, obj: Object, old: Object | None) -> Iterato
         yield from check(obj)
 
 
-# --- Pods and templates
-
-
-def _pod(obj: Object) -> Iterator[Cause]:
-    yield from _pod_spec(obj.get("spec") or {}, "spec")
-
-
-def _pod_spec(spec: Object, path: str) -> Iterator[Cause]:
-    containers = spec.get("containers")
-    if not containers:
-        yield _required(f"{path}.containers")
-    names: set[str] = set()
-    for field in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(field) or ()):
-            yield from _container(container, f"{path}.{field}[{index}]", names)
-    policies = ("Always", "OnFailure", "Never")
-    if spec.get("restartPolicy") not in policies:
-        yield _unsupported(f"{path}.restartPolicy", spec.get("restartPolicy"), policies)
-    node = spec.get("nodeName")
-    if node and not re.fullmatch(_SUBDOMAIN, node):
-        yield _bad(f"{path}.nodeName", node, _SUBDOMAIN_TEXT)
-
-
-def _container(container: Object, path: str, names: set[str]) -> Iterator[Cause]:
-    name = container.get("name")
-    if not name:
-        yield _required(f"{path}.name")
-    elif not re.fullmatch(_LABEL, name):
-        yield _bad(f"{path}.name", name, _LABEL_TEXT)
-    elif name in names:
-        yield Cause(f"{path}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
-    names.add(name or "")
-    if not container.get("image"):
-        yield _required(f"{path}.image")
-    policies = ("Always", "IfNotPresent", "Never")
-    if container.get("imagePullPolicy") not in policies:
-        yield _unsupported(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), policies)
-    yield from _quantities(container.get("resources") or {}, f"{path}.resources")
-
-
-QUANTITY = r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?"
-
-
-def _quantities(resources: Object, path: str) -> Iterator[Cause]:
-    for field in ("limits", "requests"):
-        for name, amount in (resources.get(field) or {}).items():
-            if not re.fullmatch(QUANTITY, str(amount)):
-                why = f"quantities must match the regular expression '{QUANTITY}'"
-                yield _bad(f"{path}.{field}[{name}]", amount, why)
-
-
-def _pod_update(old: Object, new: Object) -> Iterator[Cause]:
-    if _fixed_part(old["spec"]) == _fixed_part(new["spec"]) and _tolerations_grew(old["spec"], new["spec"]):
-        return
-    why = (
-        "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-        "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-        "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
-    )
-    yield Cause("spec", why + _difference(_fixed_part(old["spec"]), _fixed_part(new["spec"])), "FieldValueForbidden")
-
-
-def _fixed_part(spec: Object) -> Object:
-    """A Pod's spec without what may change; scheduling gates may go, and with them node selectors may tighten."""
-    loose = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
-    fixed = {key: value for key, value in spec.items() if key not in loose}
-    for field in ("containers", "initContainers"):
-        if spec.get(field):
-            fixed[field] = [{k: v for k, v in c.items() if k != "image"} for c in spec[field]]
-    if spec.get("schedulingGates"):
-        fixed.pop("nodeSelector", None)
-        fixed.pop("affinity", None)
-    return fixed
-
-
-def _tolerations_grew(old: Object, new: Object) -> bool:
-    after = new.get("tolerations") or []
-    return all(toleration in after for toleration in old.get("tolerations") or [])
-
-
-def _difference(old: Object, new: Object) -> str:
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            lines += [
-                f"- {key}: {dumps(old.get(key)).decode()}",
-                f"+ {key}: {dumps(new.get(key)).decode()}",
-            ]
-    return "\n".join(lines)
+# --- workloads
 
 
 def _workload(obj: Object) -> Iterator[Cause]:
@@ -241,27 +69,27 @@ def _workload(obj: Object) -> Iterator[Cause]:
     selector = spec.get("selector")
     template = spec.get("template") or {}
     if not selector:
-        yield _required("spec.selector")
+        yield required("spec.selector")
     else:
         labels = (template.get("metadata") or {}).get("labels") or {}
         match_labels = selector.get("matchLabels") or {} if isinstance(selector, dict) else {}
         if any(labels.get(key) != value for key, value in match_labels.items()):
             why = "`selector` does not match template `labels`"
-            yield _bad("spec.template.metadata.labels", labels, why)
-    yield from _pod_spec(template.get("spec") or {}, "spec.template.spec")
+            yield invalid("spec.template.metadata.labels", labels, why)
+    yield from pod_spec(template.get("spec") or {}, "spec.template.spec")
 
 
 def _job(obj: Object) -> Iterator[Cause]:
     spec = ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
-    yield from _pod_spec(spec, "spec.template.spec")
+    yield from pod_spec(spec, "spec.template.spec")
     if spec.get("restartPolicy") == "Always":
-        yield _unsupported("spec.template.spec.restartPolicy", "Always", ("OnFailure", "Never"))
+        yield not_supported("spec.template.spec.restartPolicy", "Always", ("OnFailure", "Never"))
 
 
 def _selector_fixed(old: Object, new: Object) -> Iterator[Cause]:
     selector = (new.get("spec") or {}).get("selector")
     if (old.get("spec") or {}).get("selector") != selector:
-        yield _immutable("spec.selector", selector)
+        yield immutable("spec.selector", selector)
 
 
 # --- the rest
@@ -287,7 +115,7 @@ def _config_data(old: Object, new: Object) -> Iterator[Cause]:
 def _service(obj: Object) -> Iterator[Cause]:
     spec = obj.get("spec") or {}
     if not spec.get("ports") and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
-        yield _required("spec.ports")
+        yield required("spec.ports")
 
 
 def _webhooks(mutating: bool) -> Callable[[Object], Iterator[Cause]]:
@@ -298,7 +126,7 @@ def _webhooks(mutating: bool) -> Callable[[Object], Iterator[Cause]]:
             yield from _webhook(webhook, path, mutating)
             name = webhook.get("name") or ""
             if name in seen:
-                yield Cause(f"{path}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
+                yield duplicate(f"{path}.name", name)
             seen.add(name)
 
     return check
@@ -307,17 +135,17 @@ def _webhooks(mutating: bool) -> Callable[[Object], Iterator[Cause]]:
 def _webhook(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
     name = webhook.get("name") or ""
     if not name:
-        yield _required(f"{path}.name")
-    elif not re.fullmatch(_SUBDOMAIN, name):
-        yield _bad(f"{path}.name", name, _SUBDOMAIN_TEXT)
+        yield required(f"{path}.name")
+    elif wrong := dns_subdomain(name):
+        yield invalid(f"{path}.name", name, joined(wrong))
     elif name.count(".") < 2:
-        yield _bad(f"{path}.name", name, "should be a domain with at least three segments separated by dots")
+        yield invalid(f"{path}.name", name, "should be a domain with at least three segments separated by dots")
     for index, rule in enumerate(webhook.get("rules") or ()):
         yield from _rule(rule, f"{path}.rules[{index}]")
     yield from _enumerated(webhook, path, mutating)
     timeout = webhook.get("timeoutSeconds")
     if not isinstance(timeout, int) or not 1 <= timeout <= 30:
-        yield _bad(f"{path}.timeoutSeconds", timeout, "the timeout value must be between 1 and 30 seconds")
+        yield invalid(f"{path}.timeoutSeconds", timeout, "the timeout value must be between 1 and 30 seconds")
     yield from _client_config(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
     yield from _review_versions(webhook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions")
     yield from _match_conditions(webhook.get("matchConditions") or [], f"{path}.matchConditions")
@@ -326,15 +154,15 @@ def _webhook(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
 def _enumerated(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
     effects = ("None", "NoneOnDryRun")
     if not webhook.get("sideEffects"):
-        yield _required(f"{path}.sideEffects", f"must specify one of {', '.join(effects)}")
+        yield required(f"{path}.sideEffects", f"must specify one of {', '.join(effects)}")
     elif webhook["sideEffects"] not in effects:
-        yield _unsupported(f"{path}.sideEffects", webhook["sideEffects"], effects)
+        yield not_supported(f"{path}.sideEffects", webhook["sideEffects"], effects)
     choices = {"failurePolicy": ("Fail", "Ignore"), "matchPolicy": ("Equivalent", "Exact")}
     if mutating:
         choices["reinvocationPolicy"] = ("IfNeeded", "Never")
     for field, allowed in choices.items():
         if webhook.get(field) not in allowed:
-            yield _unsupported(f"{path}.{field}", webhook.get(field), allowed)
+            yield not_supported(f"{path}.{field}", webhook.get(field), allowed)
 
 
 def _rule(rule: Object, path: str) -> Iterator[Cause]:
@@ -342,58 +170,58 @@ def _rule(rule: Object, path: str) -> Iterator[Cause]:
     for field in ("operations", "apiGroups", "apiVersions", "resources"):
         values = rule.get(field)
         if not values:
-            yield _required(f"{path}.{field}")
+            yield required(f"{path}.{field}")
         elif len(values) > 1 and "*" in values:
-            yield _bad(f"{path}.{field}", values, f"if '*' is present, must not specify other {field}")
+            yield invalid(f"{path}.{field}", values, f"if '*' is present, must not specify other {field}")
     for index, operation in enumerate(rule.get("operations") or ()):
         if operation not in operations:
-            yield _unsupported(f"{path}.operations[{index}]", operation, operations)
+            yield not_supported(f"{path}.operations[{index}]", operation, operations)
     scopes = ("*", "Cluster", "Namespaced")
     if rule.get("scope") not in scopes:
-        yield _unsupported(f"{path}.scope", rule.get("scope"), scopes)
+        yield not_supported(f"{path}.scope", rule.get("scope"), scopes)
 
 
 def _client_config(config: Object, path: str) -> Iterator[Cause]:
     url, service = config.get("url"), config.get("service")
     if bool(url) == bool(service):
-        yield _required(path, "exactly one of url or service is required")
+        yield required(path, "exactly one of url or service is required")
         return
     if service:
         for field in ("name", "namespace"):
             if not service.get(field):
-                yield _required(f"{path}.service.{field}", f"service {field} is required")
+                yield required(f"{path}.service.{field}", f"service {field} is required")
         return
     form, parts = "desired format: https://host[/path]", urlsplit(str(url))
     if parts.scheme != "https":
-        yield _bad(f"{path}.url", parts.scheme, f"'https' is the only allowed URL scheme; {form}")
+        yield invalid(f"{path}.url", parts.scheme, f"'https' is the only allowed URL scheme; {form}")
     if not parts.netloc:
-        yield _bad(f"{path}.url", url, f"host must be specified; {form}")
+        yield invalid(f"{path}.url", url, f"host must be specified; {form}")
     if parts.username or parts.password:
-        yield _bad(f"{path}.url", url, f"user information is not permitted in the URL; {form}")
+        yield invalid(f"{path}.url", url, f"user information is not permitted in the URL; {form}")
     if parts.fragment or "#" in str(url):
-        yield _bad(f"{path}.url", parts.fragment, f"fragments are not permitted in the URL; {form}")
+        yield invalid(f"{path}.url", parts.fragment, f"fragments are not permitted in the URL; {form}")
     if parts.query or "?" in str(url):
-        yield _bad(f"{path}.url", parts.query, f"query parameters are not permitted in the URL; {form}")
+        yield invalid(f"{path}.url", parts.query, f"query parameters are not permitted in the URL; {form}")
 
 
 def _review_versions(versions: list[str] | None, path: str) -> Iterator[Cause]:
     if not versions:
-        yield _required(path, "must specify one of v1, v1beta1")
+        yield required(path, "must specify one of v1, v1beta1")
     elif not {"v1", "v1beta1"} & set(versions):
-        yield _bad(path, versions, "must include at least one of v1, v1beta1")
+        yield invalid(path, versions, "must include at least one of v1, v1beta1")
 
 
 def _match_conditions(conditions: list[Object], path: str) -> Iterator[Cause]:
     for index, condition in enumerate(conditions):
         if not condition.get("name"):
-            yield _required(f"{path}[{index}].name")
+            yield required(f"{path}[{index}].name")
         expression = (condition.get("expression") or "").strip()
         if not expression:
-            yield _required(f"{path}[{index}].expression")
+            yield required(f"{path}[{index}].expression")
             continue
         problem = celrules.problem(expression)
         if problem:
-            yield _bad(f"{path}[{index}].expression", expression, f"compilation failed: {problem}")
+            yield invalid(f"{path}[{index}].expression", expression, f"compilation failed: {problem}")
 
 
 def _crd(obj: Object) -> Iterator[Cause]:
@@ -402,20 +230,20 @@ def _crd(obj: Object) -> Iterator[Cause]:
     full_name = f"{names.get('plural', '')}.{group}"
     if obj["metadata"].get("name") != full_name:
         why = 'must be spec.names.plural+"."+spec.group'
-        yield _bad("metadata.name", obj["metadata"].get("name"), why)
+        yield invalid("metadata.name", obj["metadata"].get("name"), why)
     if "." not in group:
-        yield _bad("spec.group", group, "should be a domain with at least one dot")
+        yield invalid("spec.group", group, "should be a domain with at least one dot")
     for field in ("plural", "kind"):
         if not names.get(field):
-            yield _required(f"spec.names.{field}")
+            yield required(f"spec.names.{field}")
     if spec.get("scope") not in ("Cluster", "Namespaced"):
-        yield _unsupported("spec.scope", spec.get("scope") or "", ("Cluster", "Namespaced"))
+        yield not_supported("spec.scope", spec.get("scope") or "", ("Cluster", "Namespaced"))
     yield from _crd_versions(spec.get("versions") or [])
 
 
 def _crd_versions(versions: list[Object]) -> Iterator[Cause]:
     if sum(1 for version in versions if version.get("storage")) != 1:
-        yield _bad(
+        yield invalid(
             "spec.versions",
             [v.get("name") for v in versions],
             "must have exactly one version marked as storage version",
@@ -423,17 +251,17 @@ def _crd_versions(versions: list[Object]) -> Iterator[Cause]:
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         if not version.get("name"):
-            yield _required(f"{path}.name")
+            yield required(f"{path}.name")
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
         if not isinstance(schema, dict):
-            yield _required(f"{path}.schema.openAPIV3Schema", "schemas are required")
+            yield required(f"{path}.schema.openAPIV3Schema", "schemas are required")
             continue
         if schema.get("type") != "object":
             where = f"{path}.schema.openAPIV3Schema.type"
             yield (
-                _required(where, "must not be empty at the root")
+                required(where, "must not be empty at the root")
                 if not schema.get("type")
-                else _bad(where, schema["type"], "must be object at the root")
+                else invalid(where, schema["type"], "must be object at the root")
             )
         yield from _structural(schema, f"{path}.schema.openAPIV3Schema")
 
@@ -444,14 +272,14 @@ def _structural(schema: Object, path: str) -> Iterator[Cause]:
     kind = schema.get("type")
     kinds = ("object", "array", "string", "boolean", "integer", "number")
     if kind is None and not free:
-        yield _required(f"{path}.type", "must not be empty for specified object fields")
+        yield required(f"{path}.type", "must not be empty for specified object fields")
     elif kind is not None and kind not in kinds:
-        yield _unsupported(f"{path}.type", kind, kinds)
+        yield not_supported(f"{path}.type", kind, kinds)
     if schema.get("pattern"):
         try:
             re.compile(schema["pattern"])
         except re.error as error:
-            yield _bad(
+            yield invalid(
                 f"{path}.pattern",
                 schema["pattern"],
                 f"must be a valid regular expression, but isn't: {error}",
@@ -462,7 +290,7 @@ def _structural(schema: Object, path: str) -> Iterator[Cause]:
             celrules.problem(rule.get("rule") or ""),
         )
         if problem:
-            yield _bad(where, rule.get("rule"), f"compilation failed: {problem}")
+            yield invalid(where, rule.get("rule"), f"compilation failed: {problem}")
     for name, inner in (schema.get("properties") or {}).items():
         yield from _structural(inner, f"{path}.properties[{name}]")
     for field in ("items", "additionalProperties"):
@@ -473,12 +301,12 @@ def _structural(schema: Object, path: str) -> Iterator[Cause]:
 def _crd_update(old: Object, new: Object) -> Iterator[Cause]:
     for path in ("group", "scope"):
         if old["spec"].get(path) != new["spec"].get(path):
-            yield _immutable(f"spec.{path}", new["spec"].get(path))
+            yield immutable(f"spec.{path}", new["spec"].get(path))
 
 
 _ADMISSION = "admissionregistration.k8s.io"
 _CHECKS: dict[str, Callable[[Object], Iterator[Cause]]] = {
-    "pods": _pod, "deployments.apps": _workload, "replicasets.apps": _workload, "statefulsets.apps": _workload,
+    "pods": pod, "deployments.apps": _workload, "replicasets.apps": _workload, "statefulsets.apps": _workload,
     "daemonsets.apps": _workload, "jobs.batch": _job, "events": _event, "services": _service,
     f"mutatingwebhookconfigurations.{_ADMISSION}": _webhooks(True),
     f"validatingwebhookconfigurations.{_ADMISSION}": _webhooks(False),
