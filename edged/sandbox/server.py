@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -224,8 +225,8 @@ class _Connection:
         return response
 
     async def _respond(self, response: Response, *, head: bool) -> None:
-        headers = [*_headers(response), ("Content-Length", str(len(response.body)))]
-        parts: list[h11.Event] = [h11.Response(status_code=response.status, headers=headers)]
+        headers = [*_headers(response), (b"Content-Length", b"%d" % len(response.body))]
+        parts: list[h11.Event] = [_head_of(response, headers)]
         if response.body and not head:
             parts.append(h11.Data(data=response.body))
         await self._send(*parts, h11.EndOfMessage())
@@ -234,12 +235,12 @@ class _Connection:
         self, request: Request, response: Response, chunks: AsyncGenerator[bytes, None]
     ) -> None:
         """Sends chunks as they come. At the same time it reads, which is how a hang-up is noticed."""
-        headers = [*_headers(response), ("Transfer-Encoding", "chunked")]
+        headers = [*_headers(response), (b"Transfer-Encoding", b"chunked")]
         async with trio.open_nursery() as nursery, aclosing(chunks):
             # First of all: closing a generator that has not begun would not end its subscription.
             chunk = await self._next_chunk(request, chunks)
             nursery.start_soon(self._until_hang_up, nursery.cancel_scope)
-            await self._send(h11.Response(status_code=response.status, headers=headers))
+            await self._send(_head_of(response, headers))
             while chunk is not None:
                 if chunk:
                     await self._send(h11.Data(data=chunk))
@@ -272,8 +273,19 @@ class _Connection:
         await self._stream.send_all(data)
 
 
-def _headers(response: Response) -> list[tuple[str, str]]:
-    return [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private"), *response.headers]
+def _head_of(response: Response, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+    """Status line and headers, with the usual reason phrase, which clients show to their users."""
+    reason = _REASONS.get(response.status, "")
+    return h11.Response(status_code=response.status, headers=headers, reason=reason)
+
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {413: "Request Entity Too Large"}
+
+
+def _headers(response: Response) -> list[tuple[bytes, bytes]]:
+    """As bytes, because a warning may hold UTF-8."""
+    headers = [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private"), *response.headers]
+    return [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
 def _failure(unit: Unit) -> dict[str, Any]:

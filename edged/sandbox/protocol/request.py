@@ -12,6 +12,7 @@ from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.kinds.resources import Registry, Resource
 from edged.sandbox.protocol.api_status import no_such_resource
+from edged.sandbox.protocol.warning_headers import warning_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,7 @@ class Response:
 
 
 def json_response(status: int, body: object, warnings: list[str] | None = None) -> Response:
-    headers = [("Warning", f'299 - "{quoted(text)}"') for text in warnings or ()]
-    return Response(status, dumps(body) + b"\n", headers=headers)
-
-
-def quoted(text: str) -> str:
-    """Text for a quoted-string of a header: one line, escaped."""
-    one_line = "".join(c if c.isprintable() else " " for c in text)
-    return one_line.replace("\\", "\\\\").replace('"', '\\"')
+    return Response(status, dumps(body) + b"\n", headers=warning_headers(warnings or ()))
 
 
 @dataclass(frozen=True, slots=True)
