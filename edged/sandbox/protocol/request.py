@@ -47,13 +47,15 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A whole body, or a `stream` of chunks (a watch) that the server flushes one by one."""
+    """A whole body, or a `stream` of chunks (a watch) that the server flushes one by one. `cut`: the connection ends
+    without the answer, or after the stream without its end: a fault on purpose."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: list[tuple[str, str]] = field(default_factory=list)
     stream: AsyncGenerator[bytes, None] | None = None
+    cut: bool = False
 
 
 def json_response(status: int, body: object, warnings: list[str] | None = None) -> Response:
