@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from edged.kube.values import cel as celrules
 from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.custom import schemas
+from edged.sandbox.custom.object_checks import custom_causes
 from edged.sandbox.kinds.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import api_status
@@ -23,15 +23,17 @@ from edged.sandbox.validation.metadata import changed_metadata, new_metadata
 from edged.sandbox.validation.pods import changed_pod, pod, pod_spec
 
 
-def check_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
-    """Raises 422 with everything that is wrong with a new object."""
-    causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None)]
+def check_create(cluster: Cluster, resource: Resource, obj: Object, warnings: list[str]) -> None:
+    """Raises 422 with everything that is wrong with a new object; adds what is only worth a warning."""
+    causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None, warnings)]
     _refuse(resource, obj, causes)
 
 
-def check_update(cluster: Cluster, resource: Resource, subresource: str, old: Object, new: Object) -> None:
-    """Raises 422 with everything that is wrong with a changed object."""
-    causes = [*changed_metadata(old, new), *_kind_causes(resource, new, old)]
+def check_update(
+    cluster: Cluster, resource: Resource, subresource: str, old: Object, new: Object, warnings: list[str]
+) -> None:
+    """Raises 422 with everything that is wrong with a changed object; adds what is only worth a warning."""
+    causes = [*changed_metadata(old, new), *_kind_causes(resource, new, old, warnings, subresource)]
     if resource.bucket == "pods" and subresource == "":
         causes += changed_pod(old, new)
     check = _UPDATES.get(resource.bucket)
@@ -52,9 +54,11 @@ def _refuse(resource: Resource, obj: Object, causes: list[Cause]) -> None:
         raise api_status.invalid(resource.named, obj["metadata"].get("name") or "", causes)
 
 
-def _kind_causes(resource: Resource, obj: Object, old: Object | None) -> Iterator[Cause]:
+def _kind_causes(
+    resource: Resource, obj: Object, old: Object | None, warnings: list[str], subresource: str = ""
+) -> Iterator[Cause]:
     if resource.custom:
-        yield from schemas.validate(obj, resource.schema or {}, old)
+        yield from custom_causes(resource, obj, old, warnings, subresource)
         return
     check = _CHECKS.get(resource.bucket)
     if check is not None:

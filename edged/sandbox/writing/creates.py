@@ -47,7 +47,7 @@ class Creator:
         defaults.apply(resource, obj)
         defaults.finish_create(resource, obj)
         obj = self._steps.pruned(resource, obj)
-        object_validation.check_create(self._steps.cluster, resource, obj)
+        object_validation.check_create(self._steps.cluster, resource, obj, warnings)
         await self._steps.admission.validate(attributes, obj, None)
         self._steps.check_namespace(resource, obj)
         if request.dry_run:

@@ -103,7 +103,7 @@ class Updater:
         defaults.apply(resource, new)
         new = self._steps.pruned(resource, new)
         defaults.set_generation(resource, before, new)
-        object_validation.check_update(self._steps.cluster, resource, target.subresource, before, new)
+        object_validation.check_update(self._steps.cluster, resource, target.subresource, before, new, warnings)
         await self._steps.admission.validate(attributes, new, before)
         return new
 

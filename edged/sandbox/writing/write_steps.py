@@ -11,7 +11,7 @@ from edged.json_text import dumps, loads
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.admission.webhook_admission import Admission, Attributes
 from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.custom import schemas
+from edged.sandbox.custom import whole_objects
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, forbidden, not_found
@@ -66,21 +66,19 @@ class WriteSteps:
         found here. `complete` False: an applied fragment gets no defaults."""
         if not resource.custom:
             return obj
-        obj, unknown = schemas.prune(obj, resource.schema or {})
+        obj, unknown = whole_objects.pruned(obj, resource.schema or {})
         found = [*warnings, *(f'unknown field "{path}"' for path in unknown)]
         mode = field_validation(request)
         if patched:
             check_patched(found, mode, lambda: dumps(obj).decode())
         warnings[:] = codec.strictness(resource, found, mode)
-        full: Object = schemas.with_defaults(obj, resource.schema or {}) if complete else obj
-        return full
+        return whole_objects.completed(obj, resource.schema or {}) if complete else obj
 
     def pruned(self, resource: Resource, obj: Object) -> Object:
         """What a mutating webhook left: unknown fields go, defaults come back."""
         if resource.custom:
             schema = resource.schema or {}
-            full: Object = schemas.with_defaults(schemas.prune(obj, schema)[0], schema)
-            return full
+            return whole_objects.completed(whole_objects.pruned(obj, schema)[0], schema)
         return codec.check_fields(resource, obj, [])
 
     def attributes(
