@@ -49,6 +49,7 @@ NOT_RUN = {
     r"edged policy run .*--allow-context-aware": "reads a cluster; tests/cli/policy/test_sessions.py replays one",
     r"make |python -m tests\.|python modules/build|python3\.11 arm-build": "builds or tests this checkout",
     r"(/opt/edged/bin/)?pip install |python3 -m venv |npm ci |apt-get ": "installs packages",
+    r"edged sandbox ": "serves until it is ended; tests/cli/test_sandbox.py runs it",
     r"install -m |edged check (.*systemctl|/etc/)|systemctl |\S*edged init\b": "installs edged",
     r"git clone |go mod |go vet |tinygo ": "needs TinyGo and a checkout of kube-scheduler-wasm-extension",
 }

@@ -6,6 +6,8 @@ tests.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Registry
@@ -16,6 +18,12 @@ from edged.sandbox.reading import reads, watches
 from edged.sandbox.writing import subresources
 from edged.sandbox.writing.lifecycle import Lifecycle
 from edged.sandbox.writing.writer import Writer
+
+
+class Answers(Protocol):
+    """Whatever answers requests: the API, or what stands before it."""
+
+    async def handle(self, request: Request) -> Response: ...
 
 
 class Api:

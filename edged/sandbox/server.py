@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -23,9 +24,12 @@ from edged import yaml_text
 from edged.process.boundary import Unit, boundary, describe
 from edged.process.files import write_atomically
 from edged.sandbox.admission.webhook_admission import Admission, WebhookClient
-from edged.sandbox.api import Api
+from edged.sandbox.api import Answers, Api
 from edged.sandbox.authority import Authority
+from edged.sandbox.clock import Clock, ClockedApi
 from edged.sandbox.cluster import Cluster
+from edged.sandbox.faults.injection import FaultyApi
+from edged.sandbox.faults.rules import Faults
 from edged.sandbox.kinds import defaults
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import builtin_registry
@@ -107,14 +111,20 @@ async def serve(
     tls: bool = False,
     history: int = 10_000,
     webhook_client: WebhookClient | None = None,
+    faults: Faults | None = None,
+    clock: Clock | None = None,
     log: Logger | None = None,
     task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until cancelled. `history`: writes kept for watches; older versions get 410. `webhook_client`: how
-    admission webhooks are called (client certificate). `log` gets unexpected errors, each of which fails one request,
+    admission webhooks are called (client certificate). `faults`: how requests fail on purpose. `clock`: a time that
+    requests move, in place of the real one. `log` gets unexpected errors, each of which fails one request,
     one watch or one connection. Raises OSError when the address cannot be bound."""
     logger = log or Logger()
-    api = new_api(history=history, webhook_client=webhook_client)
+    api = new_api(history=history, webhook_client=webhook_client, now=clock or time.time)
+    answers: Answers = FaultyApi(api, faults) if faults is not None else api
+    if clock is not None:
+        answers = ClockedApi(answers, clock)
     authority = Authority("edged sandbox") if tls else None
     context = authority.server_context(host) if authority else None
     listeners = await trio.open_tcp_listeners(port, host=host)
@@ -124,14 +134,14 @@ async def serve(
     sandbox = Sandbox(url, api.cluster.storage, api, authority.ca_pem if authority else None)
 
     async def handle(stream: trio.SocketStream) -> None:
-        await _serve_stream(api, stream, context, logger)
+        await _serve_stream(answers, stream, context, logger)
 
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handle, listeners)
         task_status.started(sandbox)
 
 
-async def _serve_stream(api: Api, raw: trio.SocketStream, context: ssl.SSLContext | None, log: Logger) -> None:
+async def _serve_stream(api: Answers, raw: trio.SocketStream, context: ssl.SSLContext | None, log: Logger) -> None:
     """One connection until it ends. Owns the stream; whatever goes wrong ends this connection only."""
     stream: trio.abc.Stream = raw
     if context is not None:
@@ -157,7 +167,7 @@ _PEER_ERRORS = (
 class _Connection:
     """Requests of one connection, one after another."""
 
-    def __init__(self, api: Api, stream: trio.abc.Stream, log: Logger) -> None:
+    def __init__(self, api: Answers, stream: trio.abc.Stream, log: Logger) -> None:
         self._api = api
         self._stream = stream
         self._log = log
@@ -211,6 +221,8 @@ class _Connection:
         response = await self._answer(request)
         if response.stream is not None:
             await self._respond_stream(request, response, response.stream)
+        elif response.cut:
+            raise trio.BrokenResourceError("cut on purpose")
         else:
             await self._respond(response, head=request.method == "HEAD")
 
@@ -224,8 +236,8 @@ class _Connection:
         return response
 
     async def _respond(self, response: Response, *, head: bool) -> None:
-        headers = [*_headers(response), ("Content-Length", str(len(response.body)))]
-        parts: list[h11.Event] = [h11.Response(status_code=response.status, headers=headers)]
+        headers = [*_headers(response), (b"Content-Length", b"%d" % len(response.body))]
+        parts: list[h11.Event] = [_head_of(response, headers)]
         if response.body and not head:
             parts.append(h11.Data(data=response.body))
         await self._send(*parts, h11.EndOfMessage())
@@ -234,16 +246,18 @@ class _Connection:
         self, request: Request, response: Response, chunks: AsyncGenerator[bytes, None]
     ) -> None:
         """Sends chunks as they come. At the same time it reads, which is how a hang-up is noticed."""
-        headers = [*_headers(response), ("Transfer-Encoding", "chunked")]
+        headers = [*_headers(response), (b"Transfer-Encoding", b"chunked")]
         async with trio.open_nursery() as nursery, aclosing(chunks):
             # First of all: closing a generator that has not begun would not end its subscription.
             chunk = await self._next_chunk(request, chunks)
             nursery.start_soon(self._until_hang_up, nursery.cancel_scope)
-            await self._send(h11.Response(status_code=response.status, headers=headers))
+            await self._send(_head_of(response, headers))
             while chunk is not None:
                 if chunk:
                     await self._send(h11.Data(data=chunk))
                 chunk = await self._next_chunk(request, chunks)
+            if response.cut:
+                raise trio.BrokenResourceError("cut on purpose")
             await self._send(h11.EndOfMessage())
             nursery.cancel_scope.cancel()
 
@@ -272,8 +286,19 @@ class _Connection:
         await self._stream.send_all(data)
 
 
-def _headers(response: Response) -> list[tuple[str, str]]:
-    return [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private"), *response.headers]
+def _head_of(response: Response, headers: list[tuple[bytes, bytes]]) -> h11.Response:
+    """Status line and headers, with the usual reason phrase, which clients show to their users."""
+    reason = _REASONS.get(response.status, "")
+    return h11.Response(status_code=response.status, headers=headers, reason=reason)
+
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus} | {413: "Request Entity Too Large"}
+
+
+def _headers(response: Response) -> list[tuple[bytes, bytes]]:
+    """As bytes, because a warning may hold UTF-8."""
+    headers = [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private"), *response.headers]
+    return [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
 def _failure(unit: Unit) -> dict[str, Any]:

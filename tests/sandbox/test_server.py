@@ -75,6 +75,16 @@ class Client:
         return head.status_code, content
 
 
+def test_the_status_line_has_a_reason_phrase():
+    async def body(server: Sandbox, connect: Connect) -> None:
+        client = Client(await connect())
+        await client.send("GET", f"{CM}/nope")
+        head = await client.next()
+        assert (head.status_code, head.reason) == (404, b"Not Found")
+
+    scenario(body)
+
+
 def test_one_connection_many_requests_and_a_watch_that_ends():
     async def body(server: Sandbox, connect: Connect) -> None:
         client = Client(await connect())

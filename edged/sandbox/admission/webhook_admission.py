@@ -22,6 +22,7 @@ from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, internal_error
 from edged.sandbox.protocol.request import User
+from edged.sandbox.protocol.warning_headers import warning_headers
 from edged.sandbox.reading import list_selectors
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Admission:
         for answer in answers:
             refusal = answer.denial if isinstance(answer, _Answer) else answer
             if refusal is not None:
-                refusal.headers += tuple(("Warning", text) for text in _headers(attributes.warnings))
+                refusal.headers += tuple(warning_headers(attributes.warnings))
                 raise refusal
 
     # --- which
@@ -265,12 +266,6 @@ class Admission:
         return f"https://{service['name']}.{service['namespace']}.svc:{service.get('port') or 443}/{path}"
 
 
-def _headers(warnings: list[str]) -> list[str]:
-    from edged.sandbox.protocol.request import quoted
-
-    return [f'299 - "{quoted(text)}"' for text in warnings]
-
-
 def _rule_matches(rule: Object, attributes: Attributes) -> bool:
     resource = attributes.resource
     operations, scope = rule.get("operations") or (), rule.get("scope") or "*"
@@ -359,8 +354,7 @@ def _denial(name: str, status: Object, warnings: list[str]) -> ApiStatus:
     reason, why = str(status.get("reason") or ""), status.get("message") or status.get("reason")
     message = f'admission webhook "{name}" denied the request'
     message += f": {why}" if why else " without explanation"
-    headers = [("Warning", text) for text in _headers(warnings)]
-    return ApiStatus(code, reason, message, status.get("details"), headers=headers)
+    return ApiStatus(code, reason, message, status.get("details"), headers=warning_headers(warnings))
 
 
 def _apply(patch: list[Object], obj: Object) -> Object:

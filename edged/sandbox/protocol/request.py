@@ -12,6 +12,7 @@ from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.kinds.resources import Registry, Resource
 from edged.sandbox.protocol.api_status import no_such_resource
+from edged.sandbox.protocol.warning_headers import warning_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +47,19 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """A whole body, or a `stream` of chunks (a watch) that the server flushes one by one."""
+    """A whole body, or a `stream` of chunks (a watch) that the server flushes one by one. `cut`: the connection ends
+    without the answer, or after the stream without its end: a fault on purpose."""
 
     status: int
     body: bytes = b""
     content_type: str = "application/json"
     headers: list[tuple[str, str]] = field(default_factory=list)
     stream: AsyncGenerator[bytes, None] | None = None
+    cut: bool = False
 
 
 def json_response(status: int, body: object, warnings: list[str] | None = None) -> Response:
-    headers = [("Warning", f'299 - "{quoted(text)}"') for text in warnings or ()]
-    return Response(status, dumps(body) + b"\n", headers=headers)
-
-
-def quoted(text: str) -> str:
-    """Text for a quoted-string of a header: one line, escaped."""
-    one_line = "".join(c if c.isprintable() else " " for c in text)
-    return one_line.replace("\\", "\\\\").replace('"', '\\"')
+    return Response(status, dumps(body) + b"\n", headers=warning_headers(warnings or ()))
 
 
 @dataclass(frozen=True, slots=True)

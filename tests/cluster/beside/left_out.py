@@ -5,3 +5,8 @@ from __future__ import annotations
 REASONS: dict[str, str] = {
 }  # fmt: skip
 """Key -> what a user should know, in a sentence or two."""
+
+
+def page() -> str:
+    """The part of docs/sandbox.md that has them."""
+    return "".join(f"- {text}\n" for _, text in sorted(REASONS.items()))

@@ -18,7 +18,9 @@ from tests.cluster.beside.normal import normal
 from tests.cluster.beside.steps import Client, Http, Kubectl, Step, Story, Watch
 from tests.cluster.cluster import Kubectl as KubectlProgram
 
-COMPARED_HEADERS = ("content-type", "warning", "retry-after", "allow", "vary", "etag", "location")
+COMPARED_HEADERS = (
+    "content-type", "warning", "retry-after", "allow", "vary", "etag", "location", "x-content-type-options",
+)  # fmt: skip
 WAIT_S = 20.0
 
 
@@ -164,7 +166,10 @@ def _holds(step: Step, content: Any) -> bool:
 
 def _found(content: Any, path: str) -> str:
     for part in path.split("."):
-        content = content[int(part)] if isinstance(content, list) else (content or {}).get(part, "")
+        if isinstance(content, list):
+            content = content[int(part)] if part.isdigit() and int(part) < len(content) else ""
+        else:
+            content = content.get(part, "") if isinstance(content, dict) else ""
     return str(content)
 
 

@@ -1,0 +1,87 @@
+"""Stands between the server and the API and lets requests fail as the rules say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import trio
+
+from edged.sandbox.api import Api
+from edged.sandbox.faults.rules import Asked, Fault, Faults
+from edged.sandbox.protocol.api_status import ApiStatus
+from edged.sandbox.protocol.request import Request, Response, json_response, parse_target
+from edged.sandbox.reading.watches import encode_line
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get"}
+
+
+class FaultyApi:
+    """An Api that answers some requests with faults."""
+
+    def __init__(self, api: Api, faults: Faults) -> None:
+        self.cluster = api.cluster
+        self._api = api
+        self._faults = faults
+
+    async def handle(self, request: Request) -> Response:
+        asked = self._asked(request)
+        fault = self._faults.of(asked)
+        if fault is None:
+            return await self._api.handle(request)
+        await trio.sleep(fault.delay_s)
+        if asked.verb == "watch" and (fault.code == 410 or fault.end or fault.events is not None):
+            return await self._watch(request, fault)
+        if fault.code:
+            return _refusal(fault)
+        if fault.end == "drop":
+            return Response(0, cut=True)
+        response = await self._api.handle(request)
+        response.cut = fault.end == "drop-after"
+        return response
+
+    async def _watch(self, request: Request, fault: Fault) -> Response:
+        """A watch that begins as always and meets its fault within the stream."""
+        response = await self._api.handle(request)
+        if response.stream is not None:
+            response.stream = _interrupted(response.stream, fault)
+            response.cut = fault.end in ("drop", "drop-after")
+        return response
+
+    def _asked(self, request: Request) -> Asked:
+        agent = request.headers.get("user-agent", "")
+        try:
+            target = parse_target(self.cluster.registry, request.path)
+        except ApiStatus:
+            target = None
+        if target is None:
+            return Asked(_VERBS.get(request.method, "delete"), request.path, agent=agent)
+        verb = _VERBS.get(request.method, "delete")
+        if not target.name and verb in ("get", "delete"):
+            watches = target.watch or request.query.get("watch") in ("true", "1")
+            verb = "deletecollection" if verb == "delete" else "watch" if watches else "list"
+        named = target.resource.named.resource
+        resource = f"{named}/{target.subresource}" if target.subresource else named
+        return Asked(verb, resource, target.namespace or "", target.name, agent)
+
+
+def _refusal(fault: Fault) -> Response:
+    status = fault.status()
+    response = json_response(status.code, status.body())
+    response.headers += status.headers
+    return response
+
+
+async def _interrupted(stream: AsyncGenerator[bytes, None], fault: Fault) -> AsyncGenerator[bytes, None]:
+    """The first events of a watch, then an ERROR event with the fault's code, if it has one."""
+    left = fault.events or 0
+    async with aclosing(stream):
+        # Begun in any case: closing a generator that has not begun would not end its subscription.
+        chunk = await anext(stream, None)
+        while left and chunk is not None:
+            events = chunk.splitlines(keepends=True)[:left]
+            left -= len(events)
+            yield b"".join(events)
+            chunk = await anext(stream, None) if left else chunk
+    if chunk is not None and fault.code:
+        yield encode_line("ERROR", fault.status().body())
