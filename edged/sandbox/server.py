@@ -30,7 +30,7 @@ from edged.sandbox.clock import Clock, ClockedApi
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.faults.injection import FaultyApi
 from edged.sandbox.faults.rules import Faults
-from edged.sandbox.kinds import defaults
+from edged.sandbox.kinds import initial_objects
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import builtin_registry
 from edged.sandbox.protocol.api_status import ApiStatus, internal_error
@@ -93,14 +93,13 @@ def is_sandbox_kubeconfig(content: bytes) -> bool:
 def new_api(
     *, history: int = 10_000, webhook_client: WebhookClient | None = None, now: Callable[[], float] = time.time
 ) -> Api:
-    """An empty cluster with its four namespaces, without a network. `now`: seconds since the epoch."""
+    """A cluster with nothing but what is there at the start, without a network. `now`: seconds since the epoch."""
     types = GoTypes.load()
     storage = Storage(history=history)
     cluster = Cluster(
         storage, builtin_registry(types), types, now, lambda: str(uuid.uuid4()), random.SystemRandom().choice
     )
-    for name in defaults.DEFAULT_NAMESPACES:
-        storage.create("namespaces", defaults.namespace(name, cluster.new_uid(), cluster.timestamp()))
+    initial_objects.create(cluster)
     return Api(cluster, Admission(cluster, webhook_client or WebhookClient()))
 
 

@@ -63,13 +63,19 @@ def class_of(claim: Object) -> str:
 
 
 def default_class(classes: Iterable[Object]) -> str | None:
-    """The name of the StorageClass for claims that name none: of several the newest, then the first by name."""
-    marked = [object_at(each, "metadata") for each in classes if _is_default(each)]
+    """The name of the StorageClass for claims that name none."""
+    return newest_marked(classes, _DEFAULT_CLASS)
+
+
+def newest_marked(classes: Iterable[Object], annotations: Iterable[str]) -> str | None:
+    """The name of the class with one of these annotations: of several the newest, then the first by name."""
+    keys = list(annotations)
+    marked = [object_at(each, "metadata") for each in classes if _is_marked(each, keys)]
     marked.sort(key=lambda metadata: str(metadata.get("name") or ""))
     marked.sort(key=lambda metadata: str(metadata.get("creationTimestamp") or ""), reverse=True)
     return str(marked[0]["name"]) if marked else None
 
 
-def _is_default(storage_class: Object) -> bool:
-    annotations = object_at(object_at(storage_class, "metadata"), "annotations")
-    return any(annotations.get(key) == "true" for key in _DEFAULT_CLASS)
+def _is_marked(obj: Object, keys: Iterable[str]) -> bool:
+    annotations = object_at(object_at(obj, "metadata"), "annotations")
+    return any(annotations.get(key) == "true" for key in keys)

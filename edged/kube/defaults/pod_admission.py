@@ -54,7 +54,7 @@ def admit(pod: Object, around: Surroundings) -> list[str]:
         _limit_defaults(spec, limit_range)
     set_missing(spec, {"serviceAccountName": "default", "serviceAccount": spec.get("serviceAccountName") or "default"})
     refusals = [*_priority(spec, around)]
-    _tolerate_lost_nodes(spec)
+    tolerate_lost_nodes(spec)
     refusals += _runtime(spec, around)
     return [*refusals, *_above_limits(spec)]
 
@@ -133,7 +133,8 @@ def _priority(spec: Object, around: Surroundings) -> Iterator[str]:
 # --- DefaultTolerationSeconds
 
 
-def _tolerate_lost_nodes(spec: Object) -> None:
+def tolerate_lost_nodes(spec: Object) -> None:
+    """Tolerations of nodes that are not ready or not reachable, for five minutes."""
     tolerations = list(spec.get("tolerations") or ())
     for key in _NOT_READY:
         if not any(_speaks_of(each, key) for each in objects_in(tolerations)):

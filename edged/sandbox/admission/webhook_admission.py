@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -17,69 +17,22 @@ import trio
 from edged.json_text import dumps, loads
 from edged.kube.values import cel as celrules
 from edged.kube.values.names import NamespacedName
+from edged.sandbox.admission import plugins
+from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.admission.webhookcall import CallFailed, WebhookClient
 from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, internal_error
-from edged.sandbox.protocol.request import User
 from edged.sandbox.protocol.warning_headers import warning_headers
 from edged.sandbox.reading import list_selectors
 
 if TYPE_CHECKING:
     from edged.kube.values.shapes import LabelSelector
 
-__all__ = ["Admission", "Attributes", "WebhookClient"]
+__all__ = ["Admission", "WebhookClient"]
 
 _GROUP = "admissionregistration.k8s.io"
 MUTATING = f"mutatingwebhookconfigurations.{_GROUP}"
 VALIDATING = f"validatingwebhookconfigurations.{_GROUP}"
-
-
-@dataclass(slots=True)
-class Attributes:
-    """One write as webhooks see it. `kind` is (group, version, kind) of the object when it is not the resource's own
-    (Binding, Eviction, Scale). `warnings` collects what webhooks say."""
-
-    operation: str
-    resource: Resource
-    subresource: str
-    namespace: str
-    name: str
-    user: User
-    dry_run: bool
-    options: Object
-    warnings: list[str] = field(default_factory=list)
-    kind: tuple[str, str, str] | None = None
-
-    def request(self, uid: str, obj: Object | None, old: Object | None) -> Object:
-        """AdmissionReview.request."""
-        group, version, kind = self.kind or (self.resource.group, self.resource.version, self.resource.kind)
-        gvk = {"group": group, "version": version, "kind": kind}
-        gvr = {
-            "group": self.resource.group,
-            "version": self.resource.version,
-            "resource": self.resource.plural,
-        }
-        request: Object = {
-            "uid": uid,
-            "kind": gvk,
-            "resource": gvr,
-            "requestKind": gvk,
-            "requestResource": gvr,
-        }
-        if self.subresource:
-            request |= {"subResource": self.subresource, "requestSubResource": self.subresource}
-        if self.name:
-            request["name"] = self.name
-        if self.namespace:
-            request["namespace"] = self.namespace
-        user: Object = {"username": self.user.username, "groups": list(self.user.groups)}
-        if self.user.uid:
-            user["uid"] = self.user.uid
-        return request | {
-            "operation": self.operation, "userInfo": user, "object": obj, "oldObject": old,
-            "dryRun": self.dry_run, "options": self.options,
-        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +69,9 @@ class Admission:
         self._client = client
 
     async def mutate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> Any:
-        """The object after all mutating webhooks (None for deletions). Raises ApiStatus for a denial."""
+        """The object after built-in admission, which changes it in place, and all mutating webhooks (None for
+        deletions). Raises ApiStatus for a denial."""
+        plugins.admit(self._cluster, attributes, obj, old)
         called: list[_Hook] = []
         changed_after: dict[int, bool] = {}
         for hook in self._hooks(MUTATING, attributes):
@@ -145,7 +100,13 @@ class Admission:
         return obj if answer.patch is None or obj is None else _apply(answer.patch, obj)
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        """Asks all validating webhooks at once. Raises the first refusal in configuration order."""
+        """Built-in admission, then all validating webhooks at once, then quotas. Raises the first refusal, that of
+        webhooks in configuration order."""
+        plugins.validate(self._cluster, attributes, obj, old)
+        await self._ask_validating(attributes, obj, old)
+        plugins.validate_last(self._cluster, attributes, obj, old)
+
+    async def _ask_validating(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         hooks = [h for h in self._hooks(VALIDATING, attributes) if self._wanted(h, attributes, obj, old)]
         if not hooks:
             return

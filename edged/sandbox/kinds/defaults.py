@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from edged.kube.defaults import cluster_objects, pod_admission, pod_creation, pod_spec
+from edged.kube.defaults import cluster_objects, pod_creation, pod_spec
 from edged.kube.defaults.pod_spec import set_missing
 from edged.kube.values.quantity import QuantityError
 from edged.sandbox.cluster import Cluster, Object
@@ -29,13 +29,7 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
     if resource.has_status and resource.kind not in _STATUS_AT_CREATION:
         obj.pop("status", None)
     apply(resource, obj)
-    if resource.kind == "Pod" and not resource.custom:
-        _new_pod(cluster, obj)
-    elif resource.bucket == "persistentvolumeclaims":
-        classes = cluster.storage.list("storageclasses.storage.k8s.io")
-        if not cluster_objects.has_class(obj) and (name := cluster_objects.default_class(classes)):
-            obj["spec"]["storageClassName"] = name
-    elif resource.bucket == "secrets" and obj.get("type") == SERVICE_ACCOUNT_TOKEN:
+    if resource.bucket == "secrets" and obj.get("type") == SERVICE_ACCOUNT_TOKEN:
         # kube-controller-manager would do it, once the ServiceAccount is there. Any token is accepted here.
         obj["data"] = {"token": base64.b64encode(b"sandbox").decode(), **(obj.get("data") or {})}
     elif resource.bucket == "namespaces":
@@ -63,6 +57,7 @@ def finish_create(resource: Resource, obj: Object) -> None:
     if resource.bucket == "pods":
         with suppress(QuantityError):  # the validation that follows says which amount is none
             pod_creation.prepare(obj)
+        obj["status"] = _new_status(obj["spec"])
 
 
 def prepare_update(resource: Resource, subresource: str, old: Object, new: Object) -> None:
@@ -136,21 +131,15 @@ def namespace(name: str, uid: str, timestamp: str) -> Object:
 # --- Pods
 
 
-def _new_pod(cluster: Cluster, obj: Object) -> None:
-    """What admission plugins and the Pod strategy add to a new Pod. Nothing is refused for a class that is missing."""
-    namespace = obj["metadata"].get("namespace") or ""
-    pod_admission.admit(obj, pod_admission.Surroundings(
-        cluster.storage.list("priorityclasses.scheduling.k8s.io"),
-        cluster.storage.list("runtimeclasses.node.k8s.io"),
-        cluster.storage.list("limitranges", namespace),
-    ))  # fmt: skip
-    spec = obj["spec"]
-    obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+def _new_status(spec: Object) -> Object:
+    """The status that a Pod begins with."""
+    status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
     if spec.get("schedulingGates"):
-        obj["status"]["conditions"] = [{
+        status["conditions"] = [{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "lastProbeTime": None,
             "lastTransitionTime": None, "message": "Scheduling is blocked due to non-empty scheduling gates",
         }]  # fmt: skip
+    return status
 
 
 def qos_class(spec: Object) -> str:

@@ -12,6 +12,11 @@ from edged.sandbox.storage import KeyExists
 from edged.sandbox.validation import object_validation
 from edged.sandbox.writing.write_steps import WriteSteps
 
+_SYSTEM_FIELDS = (
+    "uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+    "generation",
+)  # fmt: skip
+
 
 class Creator:
     """Gives a new object its identity, has it admitted, and stores it."""
@@ -37,19 +42,18 @@ class Creator:
     ) -> Response:
         """`applied`: the body, where a server-side apply creates the object; its fields are the manager's."""
         resource = target.resource
-        self._new_identity(target, obj)
+        self._clear_identity(target, obj)
         obj = self._steps.custom_fields(resource, obj, request, warnings)
-        self._steps.check_namespace(resource, obj)
         defaults.prepare_create(self._steps.cluster, resource, obj)
         self._steps.manage(request, target, None, obj, applied)
         attributes = self._steps.attributes("CREATE", target, request, obj, warnings)
         obj = await self._steps.admission.mutate(attributes, obj, None)
+        self._new_identity(target, obj)
         defaults.apply(resource, obj)
         defaults.finish_create(resource, obj)
         obj = self._steps.pruned(resource, obj)
         object_validation.check_create(self._steps.cluster, resource, obj, warnings)
         await self._steps.admission.validate(attributes, obj, None)
-        self._steps.check_namespace(resource, obj)
         if request.dry_run:
             if self._steps.cluster.storage.get(resource.bucket, key_of(obj)) is not None:
                 raise already_exists(resource.named, obj["metadata"]["name"])
@@ -61,20 +65,25 @@ class Creator:
         self._steps.lifecycle.written(resource, stored)
         return self._steps.answer(201, resource, stored, request, warnings)
 
-    def _new_identity(self, target: Target, obj: Object) -> None:
-        """Fills metadata as the registry does before admission. Raises the errors of BeforeCreate."""
+    def _clear_identity(self, target: Target, obj: Object) -> None:
+        """Before admission: takes out what clients cannot set, and sets the namespace of the URL."""
         metadata = obj.setdefault("metadata", {}) or {}
         obj["metadata"] = metadata
         if metadata.get("resourceVersion"):
             raise ApiStatus(500, "", "resourceVersion should not be set on objects to be created")
         set_namespace(target, metadata)
+        for field in _SYSTEM_FIELDS:
+            metadata.pop(field, None)
+
+    def _new_identity(self, target: Target, obj: Object) -> None:
+        """Fills metadata as the registry does after admission. Raises the errors of BeforeCreate."""
+        metadata = obj["metadata"]
+        for field in _SYSTEM_FIELDS:
+            metadata.pop(field, None)
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"] + self._steps.cluster.name_suffix()
-        for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
-            metadata.pop(field, None)
         metadata["uid"] = self._steps.cluster.new_uid()
         metadata["creationTimestamp"] = self._steps.cluster.timestamp()
-        metadata.pop("generation", None)
         if target.resource.generation:
             metadata["generation"] = 1
         if not metadata.get("name"):

@@ -10,7 +10,7 @@ from typing import Any
 
 from edged.json_text import dumps, loads
 from edged.kube.values.names import NamespacedName
-from edged.sandbox.admission.webhook_admission import Attributes
+from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edged.json_text import dumps, loads
-from edged.kube.values.names import NamespacedName
-from edged.sandbox.admission.webhook_admission import Admission, Attributes
+from edged.sandbox.admission.attributes import Attributes
+from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.custom import whole_objects
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
-from edged.sandbox.protocol.api_status import ApiStatus, Cause, forbidden, not_found
+from edged.sandbox.protocol.api_status import ApiStatus, not_found
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.protocol.write_options import field_validation, request_options
 from edged.sandbox.reading.reads import negotiate, shown
@@ -37,20 +37,6 @@ class WriteSteps:
         found = [*body.found]
         obj = codec.check_fields(resource, body.value, found)
         return obj, found if resource.custom else codec.strictness(resource, found, field_validation(request))
-
-    def check_namespace(self, resource: Resource, obj: Object) -> None:
-        if not resource.namespaced:
-            return
-        name = obj["metadata"]["namespace"]
-        namespaces = self.cluster.registry.find("", "v1", "namespaces")
-        assert namespaces is not None
-        namespace = self.cluster.storage.get("namespaces", NamespacedName("", name))
-        if namespace is None:
-            raise not_found(namespaces.named, name)
-        if namespace["metadata"].get("deletionTimestamp"):
-            why = f"unable to create new content in namespace {name} because it is being terminated"
-            cause = Cause("metadata.namespace", f"namespace {name} is being terminated", "NamespaceTerminating")
-            raise forbidden(resource.named, obj["metadata"]["name"], why, [cause])
 
     def custom_fields(
         self,
@@ -91,7 +77,7 @@ class WriteSteps:
         options: Object | None = None,
     ) -> Attributes:
         resource = target.resource
-        name = obj["metadata"]["name"] if obj is not None else target.name
+        name = str(obj["metadata"].get("name") or "") if obj is not None else target.name
         namespace = (obj["metadata"].get("namespace") if obj is not None else target.namespace) or ""
         if resource.bucket == "namespaces":
             namespace = name
