@@ -22,6 +22,7 @@ from edged.sandbox.admission import (
     toleration_seconds,
 )
 from edged.sandbox.admission.attributes import Attributes
+from edged.sandbox.admission.pod_security import plugin as pod_security
 from edged.sandbox.cluster import Cluster, Object
 
 PLUGINS = (
@@ -29,6 +30,7 @@ PLUGINS = (
     limit_ranger.PLUGIN,
     service_account.PLUGIN,
     node_taint.PLUGIN,
+    pod_security.PLUGIN,
     priority.PODS,
     priority.CLASSES,
     toleration_seconds.PLUGIN,

@@ -49,6 +49,7 @@ class Creator:
         attributes = self._steps.attributes("CREATE", target, request, obj, warnings)
         obj = await self._steps.admission.mutate(attributes, obj, None)
         self._new_identity(target, obj)
+        attributes.name = obj["metadata"]["name"]
         defaults.apply(resource, obj)
         defaults.finish_create(resource, obj)
         obj = self._steps.pruned(resource, obj)

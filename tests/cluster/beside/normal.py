@@ -15,6 +15,7 @@ _TEXTS = (
     (re.compile(r"\b3[0-2]\d{3}(?=/(TCP|UDP|SCTP))"), "<node-port>"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"(?<=\s)(\d+[smhd]){1,2}(?=\s|$)"), "<age>"),
+    (re.compile(r"\bgen-[bcdfghjklmnpqrstvwxz2456789]{5}\b"), "gen-<random>"),
     (re.compile(r"(too old resource version: )\d+ \(\d+\)"), r"\1<rv> (<rv>)"),
     (re.compile(r"(Too large resource version: )\d+, current: \d+"), r"\1<rv>, current: <rv>"),
 )
@@ -22,13 +23,18 @@ _BY_KEY = {
     "resourceVersion": "<rv>", "uid": "<uid>", "continue": "<continue>", "nodePort": "<node-port>",
     "healthCheckNodePort": "<node-port>", "pod-template-hash": "<hash>",
 }  # fmt: skip
+# Without kube-controller-manager the real server runs without its ServiceAccount plugin.
+_ACCOUNT = ("serviceAccount", "serviceAccountName")
 _RANDOM = re.compile(r"[bcdfghjklmnpqrstvwxz2456789]{5}")
 
 
 def normal(value: Any, namespace: str) -> Any:
     """The same with marks such as <uid> in place of what differs by chance; `namespace` becomes <ns>."""
     if isinstance(value, dict):
-        return {text(key, namespace): _entry(key, inner, value, namespace) for key, inner in value.items()}
+        return {
+            text(key, namespace): _entry(key, inner, value, namespace) for key, inner in value.items()
+            if not (key in _ACCOUNT and inner == "default")
+        }  # fmt: skip
     if isinstance(value, list):
         return [normal(inner, namespace) for inner in value]
     return text(value, namespace) if isinstance(value, str) else value
