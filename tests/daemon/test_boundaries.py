@@ -207,7 +207,8 @@ listen = "127.0.0.1:{self.health}"
     async def node(self, name: str) -> None:
         allocatable = {"cpu": "4", "memory": "4Gi", "pods": "110"}
         metadata = {"name": name}
-        status = {"allocatable": allocatable, "capacity": allocatable}
+        ready = [{"type": "Ready", "status": "True"}]
+        status = {"allocatable": allocatable, "capacity": allocatable, "conditions": ready}
         await self.post("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status})
 
     async def pod(self, name: str, *, privileged: bool = False) -> Any:

@@ -347,7 +347,10 @@ class HostileWorld(World):
         allocatable = {"cpu": "4", "memory": "4Gi", "pods": "110"}
         await self.post("/api/v1/nodes", {
             "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"good": name}},
-            "status": {"allocatable": allocatable, "capacity": allocatable},
+            "status": {
+                "allocatable": allocatable, "capacity": allocatable,
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
         })  # fmt: skip
 
     async def posted_pod(self, name: str, node: str, claim: str, owners: Sequence[dict[str, Any]] = ()) -> None:

@@ -1,6 +1,6 @@
 """TaintNodesByCondition: a new Node takes no Pods until it is ready. Pure.
 
-Who takes the taint off again is in writing/controllers: in a cluster it is kube-controller-manager.
+controllers/nodes.py takes the taint off again, as kube-controller-manager does in a cluster.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from edged.kube.values.names import NamespacedName, key_of
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.controllers import nodes
 from edged.sandbox.custom import custom_definitions
 from edged.sandbox.kinds.resources import Resource
 
@@ -24,6 +25,8 @@ class Lifecycle:
 
     def written(self, resource: Resource, obj: Object) -> None:
         """After a create or an update of any object."""
+        if resource.bucket == "nodes":
+            nodes.settle(self.cluster, obj)
         if resource.kind == "CustomResourceDefinition":
             custom_definitions.register(self.cluster, obj)
 

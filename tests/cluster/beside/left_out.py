@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 REASONS: dict[str, str] = {
+    "ready-nodes": "A new Node has the taint node.kubernetes.io/not-ready. Once its status says that it is ready, the "
+    "sandbox takes the taint off, as kube-controller-manager does. It makes no other taints of conditions.",
 }  # fmt: skip
 """Key -> what a user should know, in a sentence or two."""
 

@@ -68,8 +68,8 @@ def test_limit_ranges():
     [
         ({"priority": 5}, "the integer value of priority (5) must not be provided in pod spec; priority admission "
          "controller computed 0 from the given PriorityClass name"),
-        ({"preemptionPolicy": "Never"}, "the string value of PreemptionPolicy (Never) must not be provided in pod spec; "
-         "priority admission controller computed PreemptLowerPriority from the given PriorityClass name"),
+        ({"preemptionPolicy": "Never"}, "the string value of PreemptionPolicy (Never) must not be provided in pod "
+         "spec; priority admission controller computed PreemptLowerPriority from the given PriorityClass name"),
         ({"runtimeClassName": "none"}, 'pod rejected: RuntimeClass "none" not found'),
         ({"overhead": {"cpu": "1"}},
          "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"),
@@ -107,7 +107,8 @@ def test_runtime_classes_place_pods():
         assert made["spec"]["overhead"] == {"cpu": "100m"} and made["spec"]["nodeSelector"] == {"a": "b"}
         assert {"key": "k", "operator": "Exists"} in made["spec"]["tolerations"]
         status = await call.refused(403, "POST", PODS, pod("b", runtimeClassName="r", nodeSelector={"a": "c"}))
-        assert "conflict: runtimeClass.scheduling.nodeSelector[a] = b; pod.spec.nodeSelector[a] = c" in status["message"]
+        said = "conflict: runtimeClass.scheduling.nodeSelector[a] = b; pod.spec.nodeSelector[a] = c"
+        assert said in status["message"]
 
     scenario(body)
 
@@ -117,6 +118,9 @@ def test_new_nodes_are_not_ready():
         taints = [{"key": "own", "effect": "NoExecute"}]
         made = await call.ok("POST", "/api/v1/nodes", named("n", spec={"taints": taints}))
         assert made["spec"]["taints"] == [*taints, {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        await call.merge("/api/v1/nodes/n/status", ready)
+        assert (await call.ok("GET", "/api/v1/nodes/n"))["spec"]["taints"] == taints
 
     scenario(body)
 

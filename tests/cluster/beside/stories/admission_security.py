@@ -33,7 +33,8 @@ def secure(**context: Any) -> dict[str, Any]:
 
 
 def deployment(name: str, container: dict[str, Any]) -> dict[str, Any]:
-    template = {"metadata": {"labels": {"a": name}}, "spec": {"containers": [{"name": "c", "image": "a:1", **container}]}}
+    pod_spec = {"containers": [{"name": "c", "image": "a:1", **container}]}
+    template = {"metadata": {"labels": {"a": name}}, "spec": pod_spec}
     spec = {"selector": {"matchLabels": {"a": name}}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 

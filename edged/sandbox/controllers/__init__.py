@@ -1,0 +1,1 @@
+"""What kube-controller-manager does by itself and clients wait for, as far as the sandbox does it. Pure."""
