@@ -55,6 +55,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "kube/watch.py": ("kube/test_informers.py",),
     "process/config.py": ("cli/test_check.py",),
     "registry/config.py": ("test_config.py",),
+    "sandbox/reading/cells/": ("sandbox/reading/cells/test_kinds.py",),
     "sandbox/": (
         "sandbox/test_server.py", "sandbox/reading/test_reads.py", "sandbox/writing/test_writer.py",
         "sandbox/custom/test_crd_deletion.py",

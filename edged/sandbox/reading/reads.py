@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edged.json_text import dumps, loads
 from edged.sandbox.cluster import Cluster, Object
@@ -25,24 +25,24 @@ from edged.sandbox.protocol.api_status import (
 )
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.reading import list_selectors
-from edged.sandbox.reading.tables import partial, table
+from edged.sandbox.reading.tables import PLAIN, TableForm, columns_of, metadata_only, scale_columns, table
 from edged.sandbox.storage import TooOld
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How objects are shown: `kind` is "plain", "table" or "partial"; `include` is for tables."""
+    """How objects are shown: `kind` is "plain", "table", "partial" or "partials" (a list of them); `table` is for
+    tables and has the version of meta.k8s.io for all."""
 
     kind: str = "plain"
-    include: str = "Metadata"
+    table: TableForm = PLAIN
 
 
-_KINDS = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMetadataList": "partial"}
+_KINDS = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMetadataList": "partials"}
 
 
 def negotiate(request: Request) -> Form:
     """The first media type of Accept that the server has. Raises 406."""
-    include = request.query.get("includeObject", "Metadata")
     for offer in request.headers.get("accept", "*/*").split(","):
         media_type, *pieces = (piece.strip() for piece in offer.split(";"))
         parameters = dict(piece.partition("=")[::2] for piece in pieces)
@@ -51,26 +51,75 @@ def negotiate(request: Request) -> Form:
         kind = parameters.get("as")
         if kind is None:
             return Form()
-        if kind in _KINDS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") == "v1":
-            return Form(_KINDS[kind], include)
+        if kind == "Table" and not _has_tables(request.path):
+            continue
+        if kind in _KINDS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1"):
+            return Form(_KINDS[kind], TableForm(_include(request), parameters["v"]))
     raise not_acceptable(["application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"])
 
 
+# Subresources that the API server cannot show as Tables.
+_NO_TABLES = frozenset((
+    "resourceclaims/status", "customresourcedefinitions/status", "pods/ephemeralcontainers", "pods/resize",
+    "certificatesigningrequests/approval", "namespaces/finalize", "pods/binding", "pods/eviction",
+    "serviceaccounts/token",
+))  # fmt: skip
+
+
+def _has_tables(path: str) -> bool:
+    parts = path.rsplit("/", 3)
+    return len(parts) < 4 or f"{parts[1]}/{parts[3]}" not in _NO_TABLES
+
+
+def _include(request: Request) -> str:
+    include = request.query.get("includeObject") or "Metadata"
+    if include not in ("Metadata", "Object", "None"):
+        why = f'includeObject: Invalid value: "{include}": must be \'Metadata\', \'Object\', \'None\', or empty'
+        raise bad_request(f"Unable to convert to Table as requested: {why}")
+    return include
+
+
 def get(cluster: Cluster, target: Target, request: Request) -> Response:
-    resource = target.resource
+    resource, form = target.resource, negotiate(request)
     obj = cluster.storage.get(resource.bucket, target.key)
     if obj is None:
         raise not_found(resource.named, target.name)
-    return json_response(200, shown(cluster, resource, obj, negotiate(request)))
+    return json_response(200, shown(cluster, resource, obj, form))
 
 
 def shown(cluster: Cluster, resource: Resource, obj: Object, form: Form) -> Object:
-    """One stored object as the client wants it."""
-    obj = cluster.present(resource, obj)
+    """One stored object as the client wants it. Raises 406 for a list of one."""
+    return _shown(cluster, resource, cluster.present(resource, obj), form)
+
+
+def shown_scale(cluster: Cluster, resource: Resource, scale: Object, form: Form) -> Object:
+    """The Scale of an object of `resource` as the client wants it."""
+    return _shown(cluster, resource, scale, form, scale=True)
+
+
+def _shown(cluster: Cluster, resource: Resource, obj: Object, form: Form, *, scale: bool = False) -> Object:
     if form.kind == "table":
-        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        return table(resource, [obj], metadata, cluster.now(), form.include)
-    return partial(obj) if form.kind == "partial" else obj
+        version = obj["metadata"].get("resourceVersion")
+        columns = scale_columns(resource) if scale else columns_of(resource)
+        metadata = {"resourceVersion": version} if version else {}
+        return table(columns, obj["kind"], [obj], metadata, cluster.now(), form.table)
+    if form.kind == "partials" and resource.custom and not scale:
+        raise ApiStatus(500, "", "content is not a list")
+    if form.kind == "partials":
+        go_type = "autoscaling.Scale" if scale else _internal_type(resource, resource.kind)
+        raise _wrong_form("PartialObjectMetadataList", f"the requested object is not a list (*{go_type})")
+    return metadata_only(obj, form.table.version) if form.kind == "partial" else obj
+
+
+def _wrong_form(wanted: str, why: str) -> ApiStatus:
+    return ApiStatus(406, "NotAcceptable", f"you requested {wanted}, but {why}")
+
+
+def _internal_type(resource: Resource, kind: str) -> str:
+    """The type of the kind inside the API server: its messages have it."""
+    if resource.custom:
+        return "unstructured.UnstructuredList" if kind == resource.list_kind else "unstructured.Unstructured"
+    return f"{resource.go_type.partition('/')[0]}.{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +181,12 @@ def list_objects(cluster: Cluster, target: Target, request: Request) -> Response
         )
     chosen = selection(target, query)
     page = _page(cluster, target, chosen, query)
-    return json_response(200, _list_body(cluster, target.resource, page, form))
+    metadata: Object = {"resourceVersion": str(page.version)}
+    if page.token:
+        metadata["continue"] = page.token
+        if page.remaining is not None:
+            metadata["remainingItemCount"] = page.remaining
+    return json_response(200, shown_list(cluster, target.resource, page.objects, metadata, form))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,19 +261,22 @@ def _read_token(token: str) -> tuple[int, str]:
         raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error
 
 
-def _list_body(cluster: Cluster, resource: Resource, page: _Page, form: Form) -> Object:
-    metadata: Object = {"resourceVersion": str(page.version)}
-    if page.token:
-        metadata["continue"] = page.token
-        if page.remaining is not None:
-            metadata["remainingItemCount"] = page.remaining
-    objects = [cluster.present(resource, obj) for obj in page.objects]
+def shown_list(cluster: Cluster, resource: Resource, stored: list[Object], metadata: Object, form: Form) -> Object:
+    """A list of stored objects as the client wants it; `metadata` is that of the list. Raises 406 for a single one."""
+    objects = [cluster.present(resource, obj) for obj in stored]
     if form.kind == "table":
-        return table(resource, objects, metadata, cluster.now(), form.include)
+        listed = replace(form.table, listed=True)
+        return table(columns_of(resource), resource.kind, objects, metadata, cluster.now(), listed)
     if form.kind == "partial":
-        items = [partial(obj) for obj in objects]
-        kind, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
-        return {"kind": kind, "apiVersion": version, "metadata": metadata, "items": items}
+        go_type = _internal_type(resource, resource.list_kind)
+        raise _wrong_form("PartialObjectMetadata", f"the requested object is a list (*{go_type})")
+    if form.kind == "partials":
+        version = form.table.version
+        items = [metadata_only(obj, version) for obj in objects]
+        return {
+            "kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata,
+            "items": items or None,
+        }  # fmt: skip
     return {
         "kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": objects,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -17,6 +17,7 @@ from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, expired, invalid_options
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.reading.reads import Form, Selection, negotiate, parse_version, selection, shown
+from edged.sandbox.reading.tables import INITIAL_EVENTS_END
 from edged.sandbox.storage import Event, Subscription, TooOld
 
 BOOKMARK_EVERY_S = 60.0
@@ -46,7 +47,10 @@ class _Watch:
         self.wake.set()
 
     def line(self, kind: str, obj: Object) -> bytes:
-        return encode_line(kind, shown(self.cluster, self.resource, obj, self.form))
+        """Only the first Table has columns."""
+        line = encode_line(kind, shown(self.cluster, self.resource, obj, self.form))
+        self.form = replace(self.form, table=replace(self.form.table, headers=False))
+        return line
 
     def take(self) -> Iterator[bytes]:
         """Lines for everything that is pending."""
@@ -58,23 +62,10 @@ class _Watch:
                 yield self.line(*edge)
 
     def bookmark(self, *, initial_end: bool = False) -> bytes:
-        metadata: Object = {"resourceVersion": str(self.version), "creationTimestamp": None}
+        metadata: Object = {"resourceVersion": str(self.version)}
         if initial_end:
-            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
-        kind, version = self.resource.kind, self.resource.api_version
-        if self.form.kind == "partial":
-            kind, version = "PartialObjectMetadata", "meta.k8s.io/v1"
-        obj: Object = {"kind": kind, "apiVersion": version, "metadata": metadata}
-        if self.form.kind == "table":
-            row = {
-                "cells": [],
-                "object": {**obj, "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"},
-            }
-            obj = {
-                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": str(self.version)},
-                "columnDefinitions": None, "rows": [row],
-            }  # fmt: skip
-        return encode_line("BOOKMARK", obj)
+            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+        return self.line("BOOKMARK", {"metadata": metadata})
 
 
 def encode_line(kind: str, obj: Object) -> bytes:
@@ -113,6 +104,8 @@ def start(cluster: Cluster, target: Target, request: Request) -> Response:
     initial = _check_options(query)
     version = parse_version(query.get("resourceVersion", ""), watch=True)
     chosen, form = selection(target, query), negotiate(request)
+    if form.kind == "partials":
+        return Response(200, stream=_only(b""))  # an event is no list: the API server ends such a watch, too
     bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
     watch = _Watch(cluster, target.resource, chosen, form, bookmarks, cluster.storage.version)
     skip_existing = query.get("sendInitialEvents") is not None and not initial

@@ -10,9 +10,17 @@ from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import bad_request, conflict, success
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.protocol.write_options import check_dry_run
-from edged.sandbox.reading.reads import selection
+from edged.sandbox.reading.reads import negotiate, selection, shown_list
 from edged.sandbox.validation import object_validation
 from edged.sandbox.writing.write_steps import WriteSteps
+
+# Of these kinds DELETE answers with the object that was, of others with a Status: ReturnDeletedObject in pkg/registry
+# of Kubernetes, and definitions, which are there until their finalizer has run.
+_RETURNED = frozenset((
+    "CSIDriver", "CSINode", "CustomResourceDefinition", "DeviceClass", "Namespace", "PersistentVolume",
+    "PersistentVolumeClaim", "Pod", "PodTemplate", "ResourceClaim", "ResourceClaimTemplate", "ResourceQuota",
+    "ResourceSlice", "Service", "ServiceAccount", "StorageClass", "VolumeAttachment", "VolumeAttributesClass",
+))  # fmt: skip
 
 
 class Deleter:
@@ -27,7 +35,7 @@ class Deleter:
         old = self._steps.existing(target)
         removed, gone = await self._delete_one(target, request, old, options)
         resource = target.resource
-        if gone and resource.kind not in ("Pod", "Namespace", "CustomResourceDefinition"):
+        if gone and (resource.custom or resource.kind not in _RETURNED):
             details = {"name": target.name, "kind": resource.plural, "uid": old["metadata"]["uid"]}
             if resource.group:
                 details["group"] = resource.group
@@ -44,12 +52,10 @@ class Deleter:
                 continue
             one = Target(resource, old["metadata"].get("namespace"), old["metadata"]["name"])
             last, _gone = await self._delete_one(one, request, old, options, collection=True)
-            removed.append(self._steps.cluster.present(resource, last))
-        metadata = {"resourceVersion": str(self._steps.cluster.storage.version)}
-        body = {
-            "kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": removed,
-        }  # fmt: skip
-        return json_response(200, body)
+            removed.append(last)
+        cluster = self._steps.cluster
+        metadata = {"resourceVersion": str(cluster.storage.version)}
+        return json_response(200, shown_list(cluster, resource, removed, metadata, negotiate(request)))
 
     async def _delete_one(
         self, target: Target, request: Request, old: Object, options: Object, *, collection: bool = False

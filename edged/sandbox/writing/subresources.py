@@ -24,7 +24,8 @@ from edged.sandbox.protocol.api_status import (
 )
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.protocol.write_options import check_dry_run, request_options
-from edged.sandbox.reading.tables import dig
+from edged.sandbox.reading.cells.values import dig, labels_text, selector_text
+from edged.sandbox.reading.reads import negotiate, shown_scale
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
 from edged.sandbox.writing.write_steps import copy_of
@@ -92,11 +93,12 @@ def _scale_of(target: Target, obj: Object) -> Object:
     }  # fmt: skip
     status: Object = {"replicas": dig(obj, status_path) or 0}
     selector = dig(obj, selector_path) if selector_path else None
+    if isinstance(selector, dict) and target.resource.kind == "ReplicationController":
+        selector = labels_text(selector)
     if selector:
-        labels = selector.get("matchLabels", selector) if isinstance(selector, dict) else None
-        text = ",".join(f"{k}={v}" for k, v in sorted(labels.items()) if isinstance(v, str)) if labels else selector
-        status["selector"] = text
-    spec = {"replicas": dig(obj, spec_path) or 0}
+        status["selector"] = selector_text(selector) if isinstance(selector, dict) else selector
+    replicas = dig(obj, spec_path)
+    spec = {"replicas": replicas} if replicas else {}
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -108,7 +110,8 @@ def _scale_of(target: Target, obj: Object) -> Object:
 
 async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
     if request.method == "GET":
-        return json_response(200, _scale_of(target, _existing(cluster, target)))
+        scale = _scale_of(target, _existing(cluster, target))
+        return json_response(200, shown_scale(cluster, target.resource, scale, negotiate(request)))
     if request.method not in ("PUT", "PATCH"):
         raise method_not_allowed()
     check_dry_run(request)
@@ -136,7 +139,8 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
         request.method, request.path, request.query, {**request.headers, "accept": "*/*"}, b"", request.user
     )
     response = await writer.change(target, plain, change, [])
-    response.body = dumps(_scale_of(target, loads(response.body)))
+    scale = _scale_of(target, loads(response.body))
+    response.body = dumps(shown_scale(cluster, target.resource, scale, negotiate(request)))
     return response
 
 

@@ -1,0 +1,1 @@
+"""Cells of tables, by subject."""
