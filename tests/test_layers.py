@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
+    "kube/cel",
     "kube/control", "kube/values", "kube/defaults", "abi", "toml", "errors.py", "json_text.py", "json_parts.py",
     "yaml_text", "protobuf_wire.py", "wasm/hostcalls.py", "wasm/account.py", "wasm/errors.py", "wasm/binary.py",
     "wasm/instructions.py", "wasm/image_exports.py", "wasm/rewriting.py", "wasm/companion.py", "wasm/merging.py",
