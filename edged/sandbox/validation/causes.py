@@ -28,6 +28,11 @@ def invalid(field: str, value: object, why: str) -> Cause:
     return Cause(field, _told(f"Invalid value: {shown(value)}", why), "FieldValueInvalid")
 
 
+def invalid_text(field: str, shown_value: str, why: str) -> Cause:
+    """As `invalid`, of a value that is text already."""
+    return Cause(field, _told(f"Invalid value: {shown_value}", why), "FieldValueInvalid")
+
+
 def type_invalid(field: str, value: object, why: str) -> Cause:
     """A value of another type than the field's."""
     return Cause(field, _told(f"Invalid value: {shown(value)}", why), "FieldValueTypeInvalid")
@@ -110,8 +115,12 @@ def shown(value: object) -> str:
 
 
 def go_json(value: object) -> str:
-    """JSON as encoding/json writes it: without blanks, with `<`, `>` and `&` escaped, the keys of maps in order."""
-    text = dumps(value).decode()
+    """JSON as encoding/json writes it: without blanks, with `<`, `>` and `&` escaped, the keys of maps as they are."""
+    return go_escaped(dumps(value).decode())
+
+
+def go_escaped(text: str) -> str:
+    """JSON with the characters escaped that encoding/json escapes, too."""
     for letter, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"),
                          ("\u2029", "\\u2029")):  # fmt: skip
         text = text.replace(letter, code)

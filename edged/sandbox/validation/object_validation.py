@@ -20,7 +20,9 @@ from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation.causes import duplicate, immutable, invalid, not_supported, required
 from edged.sandbox.validation.formats import dns_subdomain, joined
 from edged.sandbox.validation.metadata import changed_metadata, new_metadata
-from edged.sandbox.validation.pods import changed_pod, pod, pod_spec
+from edged.sandbox.validation.pod_templates import pod_template
+from edged.sandbox.validation.pod_updates import changed_ephemeral_containers, changed_pod
+from edged.sandbox.validation.pods import pod
 
 
 def check_create(cluster: Cluster, resource: Resource, obj: Object, warnings: list[str]) -> None:
@@ -33,9 +35,11 @@ def check_update(
     cluster: Cluster, resource: Resource, subresource: str, old: Object, new: Object, warnings: list[str]
 ) -> None:
     """Raises 422 with everything that is wrong with a changed object; adds what is only worth a warning."""
-    causes = [*changed_metadata(old, new), *_kind_causes(resource, new, old, warnings, subresource)]
-    if resource.bucket == "pods" and subresource == "":
-        causes += changed_pod(old, new)
+    causes = [*changed_metadata(old, new)]
+    if resource.bucket == "pods":
+        causes += _POD_CHANGES[subresource](old, new) if subresource in _POD_CHANGES else ()
+    else:
+        causes += _kind_causes(resource, new, old, warnings, subresource)
     check = _UPDATES.get(resource.bucket)
     if check is not None:
         causes += check(old, new)
@@ -80,12 +84,13 @@ def _workload(obj: Object) -> Iterator[Cause]:
         if any(labels.get(key) != value for key, value in match_labels.items()):
             why = "`selector` does not match template `labels`"
             yield invalid("spec.template.metadata.labels", labels, why)
-    yield from pod_spec(template.get("spec") or {}, "spec.template.spec")
+    yield from pod_template(template, "spec.template")
 
 
 def _job(obj: Object) -> Iterator[Cause]:
-    spec = ((obj.get("spec") or {}).get("template") or {}).get("spec") or {}
-    yield from pod_spec(spec, "spec.template.spec")
+    template = (obj.get("spec") or {}).get("template") or {}
+    yield from pod_template(template, "spec.template")
+    spec = template.get("spec") or {}
     if spec.get("restartPolicy") == "Always":
         yield not_supported("spec.template.spec.restartPolicy", "Always", ("OnFailure", "Never"))
 
@@ -308,6 +313,8 @@ def _crd_update(old: Object, new: Object) -> Iterator[Cause]:
             yield immutable(f"spec.{path}", new["spec"].get(path))
 
 
+_POD_CHANGES = {"": changed_pod, "ephemeralcontainers": changed_ephemeral_containers}
+"""Subresource -> what is checked of a changed Pod."""
 _ADMISSION = "admissionregistration.k8s.io"
 _CHECKS: dict[str, Callable[[Object], Iterator[Cause]]] = {
     "pods": pod, "deployments.apps": _workload, "replicasets.apps": _workload, "statefulsets.apps": _workload,

@@ -1,0 +1,129 @@
+"""PersistentVolumeClaims, and the access modes that volumes have, too. Pure.
+
+Facts from kubernetes' pkg/apis/core/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edged.kube.values import quantity
+from edged.sandbox.cluster import Object
+from edged.sandbox.protocol.api_status import Cause
+from edged.sandbox.validation.causes import each_invalid, forbidden, invalid, not_supported, part, required
+from edged.sandbox.validation.formats import dns_label, dns_subdomain
+from edged.sandbox.validation.selectors import label_selector
+
+MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+VOLUME_MODES = ("Block", "Filesystem")
+_FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"
+
+
+def claim(obj: Object, old: Object | None) -> Iterator[Cause]:
+    yield from claim_spec(part(obj, "spec"), "spec")
+    if old is not None:
+        yield from _changed(obj, old)
+
+
+def claim_status(obj: Object, old: Object | None) -> Iterator[Cause]:
+    for name, value in part(obj, "status", "capacity").items():
+        yield from not_negative_amount(f"status.capacity[{name}]", value)
+
+
+def claim_spec(spec: Object, field: str) -> Iterator[Cause]:
+    """A PersistentVolumeClaimSpec, which templates have, too."""
+    if not spec.get("accessModes"):
+        yield required(f"{field}.accessModes", "at least 1 access mode is required")
+    yield from label_selector(spec.get("selector"), f"{field}.selector")
+    yield from access_modes(spec.get("accessModes") or [], f"{field}.accessModes")
+    requests = part(spec, "resources", "requests")
+    if "storage" not in requests:
+        yield required(f"{field}.resources[storage]")
+    else:
+        yield from positive_amount(f"{field}.resources[storage]", requests["storage"])
+    name = spec.get("storageClassName")
+    if name:
+        yield from each_invalid(f"{field}.storageClassName", name, dns_subdomain(name))
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in VOLUME_MODES:
+        yield not_supported(f"{field}.volumeMode", mode, VOLUME_MODES)
+    yield from _sources(spec, field)
+    attributes = spec.get("volumeAttributesClassName")
+    if attributes:
+        yield from each_invalid(f"{field}.volumeAttributesClassName", attributes, dns_subdomain(attributes))
+
+
+def access_modes(modes: list[str], field: str) -> Iterator[Cause]:
+    for mode in modes:
+        if mode not in MODES:
+            yield not_supported(field, mode, MODES)
+    if "ReadWriteOncePod" in modes and set(modes) & set(MODES[:3]):
+        yield forbidden(field, "may not use ReadWriteOncePod with other access modes")
+
+
+def positive_amount(field: str, value: object) -> Iterator[Cause]:
+    if (nanos := _nanos(value)) is not None and nanos <= 0:
+        yield invalid(field, quantity.canonical(value), "must be greater than zero")
+
+
+def not_negative_amount(field: str, value: object) -> Iterator[Cause]:
+    if (nanos := _nanos(value)) is not None and nanos < 0:
+        yield invalid(field, quantity.canonical(value), "must be a valid resource quantity")
+
+
+def _nanos(value: object) -> int | None:
+    try:
+        return quantity.nano(value)
+    except quantity.QuantityError:
+        return None
+
+
+def _sources(spec: Object, field: str) -> Iterator[Cause]:
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    for name, given in (("dataSource", source), ("dataSourceRef", reference)):
+        if given is not None:
+            yield from _source(given, f"{field}.{name}")
+    path = f"{field}.dataSource"
+    if (reference or {}).get("namespace"):
+        if source is not None:
+            yield invalid(field, {}, "may not be specified when dataSourceRef.namespace is specified")
+    elif source is not None and reference is not None:
+        keys = ("apiGroup", "kind", "name")
+        if any(source.get(key) != reference.get(key) for key in keys):
+            yield invalid(field, {}, "must match dataSourceRef")
+    del path
+
+
+def _source(given: Object, field: str) -> Iterator[Cause]:
+    for name in ("name", "kind"):
+        if not given.get(name):
+            yield required(f"{field}.{name}")
+    group, kind = given.get("apiGroup") or "", given.get("kind") or ""
+    if not group and kind != "PersistentVolumeClaim":
+        yield invalid(field, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
+    if group:
+        yield from each_invalid(f"{field}.apiGroup", group, dns_subdomain(group))
+    if given.get("namespace"):
+        yield from each_invalid(f"{field}.namespace", given["namespace"], dns_label(given["namespace"]))
+
+
+def _changed(obj: Object, old: Object) -> Iterator[Cause]:
+    after, before = dict(part(obj, "spec")), dict(part(old, "spec"))
+    bound = part(obj, "status").get("phase") == "Bound"
+    if not before.get("volumeName"):
+        before.pop("volumeName", None)
+        after.pop("volumeName", None)
+    if before.get("storageClassName") is None:
+        after.pop("storageClassName", None)
+    for spec in (before, after):
+        if bound:
+            spec.pop("volumeAttributesClassName", None)
+            spec["resources"] = {**part(spec, "resources"), "requests": None}
+    if after != before:
+        yield forbidden("spec", _FIXED)
+    new_size, old_size = (_nanos(part(o, "spec", "resources", "requests").get("storage", 0)) for o in (obj, old))
+    status = _nanos(part(old, "status", "capacity").get("storage", 0))
+    if new_size is not None and old_size is not None and new_size < old_size and new_size <= (status or 0):
+        yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
+    if part(obj, "spec").get("volumeMode") != part(old, "spec").get("volumeMode"):
+        yield invalid("volumeMode", part(obj, "spec").get("volumeMode"), "field is immutable")

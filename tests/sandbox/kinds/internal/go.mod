@@ -1,0 +1,3 @@
+module edged.invalid/internal
+
+go 1.24
