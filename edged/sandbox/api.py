@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from edged.sandbox.admission.webhook_admission import Admission
+from edged.sandbox.authorization import reviews
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Registry
 from edged.sandbox.protocol import api_discovery, openapi
@@ -83,7 +84,7 @@ class Api:
         if target.subresource:
             return await subresources.handle(self.cluster, self.writer, target, request)
         if "get" not in target.resource.verbs:
-            return subresources.review(self.cluster, target, request)
+            return reviews.answer(self.cluster, target, request)
         match request.method:
             case "GET" | "HEAD" if target.watch or (not target.name and _wants_watch(request)):
                 return watches.start(self.cluster, target, request)

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import Registry, Resource
 from edged.sandbox.storage import Storage
+
+if TYPE_CHECKING:
+    from edged.sandbox.authorization.rules import Rbac
 
 Object = dict[str, Any]
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -20,7 +23,8 @@ SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 @dataclass(slots=True)
 class Cluster:
-    """`now` gives seconds since the epoch, `new_uid` a UUID, `choose` one character of a text at random."""
+    """`now` gives seconds since the epoch, `new_uid` a UUID, `choose` one character of a text at random. `rights` says
+    who may do what; None: everybody may do everything."""
 
     storage: Storage
     registry: Registry
@@ -28,6 +32,7 @@ class Cluster:
     now: Callable[[], float]
     new_uid: Callable[[], str]
     choose: Callable[[str], str]
+    rights: Rbac | None = None
 
     def timestamp(self) -> str:
         """The time in the form of creationTimestamp."""

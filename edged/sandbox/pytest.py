@@ -23,7 +23,7 @@ from edged.sandbox.threaded import ThreadedSandbox
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "sandbox(load, faults, seed, clock, tls): what the fixture `sandbox` starts with"
+        "markers", "sandbox(load, faults, seed, clock, tls, rbac): what the fixture `sandbox` starts with"
     )
 
 

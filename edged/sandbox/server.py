@@ -26,6 +26,8 @@ from edged.process.files import write_atomically
 from edged.sandbox.admission.webhook_admission import Admission, WebhookClient
 from edged.sandbox.api import Answers, Api
 from edged.sandbox.authority import Authority
+from edged.sandbox.authorization.front import GuardedApi
+from edged.sandbox.authorization.users import ADMINISTRATOR
 from edged.sandbox.clock import Clock, ClockedApi
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.faults.injection import FaultyApi
@@ -34,7 +36,7 @@ from edged.sandbox.kinds import initial_objects
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import builtin_registry
 from edged.sandbox.protocol.api_status import ApiStatus, internal_error
-from edged.sandbox.protocol.request import Request, Response, json_response
+from edged.sandbox.protocol.request import Request, Response, User, json_response
 from edged.sandbox.reading.watches import encode_line
 from edged.sandbox.storage import Storage
 from edged.telemetry.logs import Logger
@@ -112,24 +114,28 @@ async def serve(
     webhook_client: WebhookClient | None = None,
     faults: Faults | None = None,
     clock: Clock | None = None,
+    rbac: bool = False,
     log: Logger | None = None,
     task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serves until cancelled. `history`: writes kept for watches; older versions get 410. `webhook_client`: how
     admission webhooks are called (client certificate). `faults`: how requests fail on purpose. `clock`: a time that
-    requests move, in place of the real one. `log` gets unexpected errors, each of which fails one request,
+    requests move, in place of the real one. `rbac`: users have the rights that roles give them,
+    and https, since clients send no tokens otherwise. `log` gets unexpected errors, each of which fails one request,
     one watch or one connection. Raises OSError when the address cannot be bound."""
     logger = log or Logger()
     api = new_api(history=history, webhook_client=webhook_client, now=clock or time.time)
-    answers: Answers = FaultyApi(api, faults) if faults is not None else api
+    answers: Answers = GuardedApi(api, _token_owner) if rbac else api
+    if faults is not None:
+        answers = FaultyApi(answers, api.cluster, faults)
     if clock is not None:
         answers = ClockedApi(answers, clock)
-    authority = Authority("edged sandbox") if tls else None
+    authority = Authority("edged sandbox") if tls or rbac else None
     context = authority.server_context(host) if authority else None
     listeners = await trio.open_tcp_listeners(port, host=host)
     bound = listeners[0].socket.getsockname()[1]
     shown_host = f"[{host}]" if ":" in host else host
-    url = f"{'https' if tls else 'http'}://{shown_host}:{bound}"
+    url = f"{'https' if authority else 'http'}://{shown_host}:{bound}"
     sandbox = Sandbox(url, api.cluster.storage, api, authority.ca_pem if authority else None)
 
     async def handle(stream: trio.SocketStream) -> None:
@@ -138,6 +144,11 @@ async def serve(
     async with trio.open_nursery() as nursery:
         await nursery.start(trio.serve_listeners, handle, listeners)
         task_status.started(sandbox)
+
+
+def _token_owner(token: str) -> User | None:
+    """Whose a bearer token is: that of the kubeconfig is the administrator's."""
+    return ADMINISTRATOR if token == "sandbox" else None
 
 
 async def _serve_stream(api: Answers, raw: trio.SocketStream, context: ssl.SSLContext | None, log: Logger) -> None:
@@ -308,6 +319,10 @@ def _failure(unit: Unit) -> dict[str, Any]:
 def to_request(head: h11.Request, body: bytes) -> Request:
     """An h11 request as the API sees it."""
     url = urlsplit(head.target.decode("latin-1"))
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        several = name in headers and name.startswith("impersonate-")
+        headers[name] = f"{headers[name]}\n{value}" if several else value
     query = dict(parse_qsl(url.query, keep_blank_values=True))
     return Request(head.method.decode("latin-1"), unquote(url.path), query, headers, body)

@@ -11,7 +11,7 @@ import http.client
 import ssl
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -36,14 +36,22 @@ class NotStarted(EdgedError):
 
 class ThreadedSandbox:
     """`faults`: rules, `seed` decides whom their chances hit; `clock`: the time at which it stands still, None for the
-    real one; `tls`: https. All methods may be called from any thread."""
+    real one; `tls`: https; `rbac`: users have the rights that roles give them, and requests without a token those of
+    nobody. All methods may be called from any thread."""
 
     def __init__(
-        self, *, faults: Iterable[str] = (), seed: int = 0, clock: str | None = None, tls: bool = False
+        self,
+        *,
+        faults: Iterable[str] = (),
+        seed: int = 0,
+        clock: str | None = None,
+        tls: bool = False,
+        rbac: bool = False,
     ) -> None:
         self.faults = Faults(parse(faults), seed)
         self.clock = None if clock is None else Clock(parse_time(clock))
         self._tls = tls
+        self._rbac = rbac
         self._folder = tempfile.TemporaryDirectory(prefix="edged-sandbox-")
         self.kubeconfig = Path(self._folder.name) / "kubeconfig"
         self._started = threading.Event()
@@ -94,18 +102,25 @@ class ThreadedSandbox:
         return found
 
     def request(
-        self, method: str, path: str, body: object = None, *, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """(status, the answer's object or text) of one request. Raises OSError and HTTPException where a fault cuts the
-        connection."""
+        """(status, the answer's object or text) of one request by the administrator. Raises OSError and HTTPException
+        where a fault cuts the connection."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
-        if self._tls:
-            context = ssl.create_default_context(cadata=(self._server.ca_pem or b"").decode())
+        if self._server.ca_pem is not None:
+            context = ssl.create_default_context(cadata=self._server.ca_pem.decode())
             connection = http.client.HTTPSConnection(str(address.hostname), address.port, timeout=60, context=context)
         try:
             data = None if body is None else dumps(body)
-            connection.request(method, path, body=data, headers={"Content-Type": content_type})
+            sent = {"Content-Type": content_type, "Authorization": "Bearer sandbox", **(headers or {})}
+            connection.request(method, path, body=data, headers=sent)
             answer = connection.getresponse()
             content = answer.read()
         finally:
@@ -130,7 +145,9 @@ class ThreadedSandbox:
         async with trio.open_nursery() as nursery:
 
             async def start(task_status: trio.TaskStatus[Sandbox] = trio.TASK_STATUS_IGNORED) -> None:
-                await serve(tls=self._tls, faults=self.faults, clock=self.clock, task_status=task_status)
+                await serve(
+                    tls=self._tls, faults=self.faults, clock=self.clock, rbac=self._rbac, task_status=task_status
+                )
 
             self._server = await nursery.start(start)
             self._server.write_kubeconfig(self.kubeconfig)

@@ -38,14 +38,26 @@ def sandbox(kube_programs: dict[str, Path]) -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
+def guarded_sandbox(kube_programs: dict[str, Path]) -> Iterator[Sandbox]:
+    with Sandbox(sys.executable, kube_programs["kubectl"], arguments=("--rbac",)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def real(kube_programs: dict[str, Path]) -> Iterator[Cluster]:
     with Cluster() as cluster:
         yield cluster
 
 
-@pytest.mark.parametrize("story", [s for s in ALL if not s.controllers], ids=lambda story: story.name)
+@pytest.mark.parametrize("story", [s for s in ALL if not (s.controllers or s.rbac)], ids=lambda story: story.name)
 def test_beside_the_api_server(story: Story, sandbox: Sandbox, real: Cluster, suffix: str) -> None:
     results = compare(story, Player(sandbox, suffix), Player(real, suffix))
+    assert [each.fault for each in results if each.fault] == []
+
+
+@pytest.mark.parametrize("story", [s for s in ALL if s.rbac], ids=lambda story: story.name)
+def test_rights_beside_the_api_server(story: Story, guarded_sandbox: Sandbox, real: Cluster, suffix: str) -> None:
+    results = compare(story, Player(guarded_sandbox, suffix), Player(real, suffix))
     assert [each.fault for each in results if each.fault] == []
 
 

@@ -59,6 +59,10 @@ def declare(parser: Parser) -> None:
     parser.add_argument("--clock", metavar="TIME",
                         help="let the time stand still at TIME, such as 2030-01-01T00:00:00Z; a POST to /sandbox/clock "
                              "moves it")
+    parser.add_argument("--rbac", action="store_true",
+                        help="give users the rights that roles and bindings give them; the kubeconfig's user may do "
+                             "everything, and be others with kubectl --as. Serves https, as with --tls: clients send "
+                             "no tokens over http")
     parser.add_argument("--history", type=options.whole(1, 10_000_000), default=10_000, metavar="N",
                         help="how many past writes a watch can start from; older versions get 410 Gone; default: 10000")
     parser.add_argument("--webhook-client-cert", type=Path, metavar="FILE",
@@ -100,6 +104,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         "host": args.host, "port": args.port, "tls": args.tls, "history": args.history,
         "webhook_client": _webhook_client(args),
         "faults": Faults(parse(rules), args.seed) if rules else None,
+        "rbac": args.rbac,
         "clock": None if args.clock is None else Clock(parse_time(args.clock)),
     }  # fmt: skip
 

@@ -7,7 +7,8 @@ from contextlib import aclosing
 
 import trio
 
-from edged.sandbox.api import Api
+from edged.sandbox.api import Answers
+from edged.sandbox.cluster import Cluster
 from edged.sandbox.faults.rules import Asked, Fault, Faults
 from edged.sandbox.protocol.api_status import ApiStatus
 from edged.sandbox.protocol.request import Request, Response, json_response, parse_target
@@ -17,10 +18,10 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HE
 
 
 class FaultyApi:
-    """An Api that answers some requests with faults."""
+    """An API that answers some requests with faults."""
 
-    def __init__(self, api: Api, faults: Faults) -> None:
-        self.cluster = api.cluster
+    def __init__(self, api: Answers, cluster: Cluster, faults: Faults) -> None:
+        self._cluster = cluster
         self._api = api
         self._faults = faults
 
@@ -51,7 +52,7 @@ class FaultyApi:
     def _asked(self, request: Request) -> Asked:
         agent = request.headers.get("user-agent", "")
         try:
-            target = parse_target(self.cluster.registry, request.path)
+            target = parse_target(self._cluster.registry, request.path)
         except ApiStatus:
             target = None
         if target is None:

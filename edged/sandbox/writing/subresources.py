@@ -310,34 +310,3 @@ def _finalize(cluster: Cluster, target: Target, request: Request) -> Response:
     spec = {**(obj.get("spec") or {}), "finalizers": dig(body, "spec.finalizers") or []}
     stored = cluster.storage.update(target.resource.bucket, {**obj, "spec": spec})
     return json_response(200, cluster.present(target.resource, stored))
-
-
-# --- reviews
-
-
-def review(cluster: Cluster, target: Target, request: Request) -> Response:
-    """Reviews of who the client is and what it may do: it is the administrator, and everything is allowed."""
-    if request.method != "POST" or target.name:
-        raise method_not_allowed()
-    resource, user = target.resource, request.user
-    body = codec.decode(cluster, request, resource.kind)
-    info = {"username": user.username, "groups": list(user.groups)}
-    status: Object
-    match resource.kind:
-        case "SelfSubjectReview":
-            status = {"userInfo": info}
-        case "TokenReview":
-            token = dig(body, "spec.token")
-            status = {"authenticated": True, "user": info} if token else {"error": "no token"}
-        case "SelfSubjectRulesReview":
-            everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-            paths = {"verbs": ["*"], "nonResourceURLs": ["*"]}
-            status = {"resourceRules": [everything], "nonResourceRules": [paths], "incomplete": False}
-        case _:
-            status = {"allowed": True, "reason": "the sandbox allows everything"}
-    answer = {
-        "kind": resource.kind, "apiVersion": resource.api_version,
-        "metadata": body.get("metadata") or {"creationTimestamp": None},
-        "spec": body.get("spec") or {}, "status": status,
-    }  # fmt: skip
-    return json_response(201, answer)

@@ -61,20 +61,21 @@ def _play(names: list[str], kubeconfig: Path | None) -> list[Compared]:
     chosen = [s for s in stories() if not names or any(s.name.startswith(name) for name in names)]
     suffix = secrets.token_hex(3)
     results: list[Compared] = []
-    for controllers in (False, True):
-        part = [s for s in chosen if s.controllers is controllers]
+    for controllers, rbac in ((False, False), (False, True), (True, False)):
+        part = [s for s in chosen if (s.controllers, s.rbac) == (controllers, rbac)]
         if not part:
             continue
         if kubeconfig is not None:
-            results += _both(part, Running(kubeconfig), suffix)
+            results += _both(part, Running(kubeconfig), suffix, rbac)
         else:
             with Cluster(controllers=controllers, disable_admission=() if controllers else ("ServiceAccount",)) as real:
-                results += _both(part, real, suffix)
+                results += _both(part, real, suffix, rbac)
     return results
 
 
-def _both(chosen: list[Story], real: Server, suffix: str) -> list[Compared]:
-    with Sandbox(sys.executable, programs(("kubectl",))["kubectl"]) as sandbox:
+def _both(chosen: list[Story], real: Server, suffix: str, rbac: bool) -> list[Compared]:
+    arguments = ("--rbac",) if rbac else ()
+    with Sandbox(sys.executable, programs(("kubectl",))["kubectl"], arguments=arguments) as sandbox:
         ours, theirs = Player(sandbox, suffix), Player(real, suffix)
         return [each for story in chosen for each in compare(story, ours, theirs)]
 

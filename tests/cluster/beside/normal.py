@@ -49,6 +49,8 @@ def _entry(key: str, value: Any, around: dict[str, Any], namespace: str) -> Any:
             return text(prefix, namespace) + "<random>"
     if key == "cells" and isinstance(value, list):
         return [_cell(inner, namespace) for inner in value]
+    if key in ("resourceRules", "nonResourceRules") and isinstance(value, list):
+        return sorted((normal(inner, namespace) for inner in value), key=repr)  # in no order on the real server
     return normal(value, namespace)
 
 

@@ -88,7 +88,8 @@ class Player:
     def _request(self, step: Http, saved: Mapping[str, str]) -> tuple[Any, Any]:
         connection = self._connection(60.0)
         body = _body(step.body, saved)
-        headers = {**self._headers, **({"Content-Type": step.kind} if body is not None else {}), **step.headers}
+        headers = {**self._headers, **({"Content-Type": step.kind} if body is not None else {})}
+        headers |= {name: str(_filled(value, saved)) for name, value in step.headers.items()}
         try:
             connection.request(step.method, _filled(step.path, saved), body=body, headers=headers)
             answer = connection.getresponse()

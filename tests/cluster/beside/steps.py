@@ -80,11 +80,13 @@ class Client(Step):
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """`controllers`: the real side has kube-controller-manager. `namespace`: whether one is made for it."""
+    """`controllers`: the real side has kube-controller-manager. `rbac`: the sandbox has --rbac, as the real side has it
+    always. `namespace`: whether one is made for it."""
 
     name: str
     steps: tuple[Step, ...]
     controllers: bool = False
+    rbac: bool = False
     namespace: bool = True
 
 
