@@ -180,7 +180,7 @@ def check_kind(resource: Resource, obj: Object) -> None:
 
 def check_fields(resource: Resource, obj: Object, found: list[str]) -> Object:
     """Drops unknown fields of a built-in kind. Adds to `found` what a strict decoder says: unknown fields, and keys
-    that are there more than once. A wrong JSON type is 400. Of custom resources it is the metadata alone; schemas.py
+    that are there more than once. A wrong JSON type is 400. Of custom resources it is the metadata alone; pruning.py
     checks the rest."""
     if resource.custom:
         find_repeated(obj, "", found)
