@@ -122,10 +122,10 @@ def scale_columns(resource: Resource) -> Columns:
 
 
 def _builtin(key: str) -> Columns:
-    said = _said().get(key)
-    if said is None:
+    said, cells = _said().get(key), CELLS.get(key)
+    if said is None or cells is None:
         return Columns([_NAME, _CREATED], DEFAULT)
-    return Columns(said, CELLS.get(key, DEFAULT))
+    return Columns(said, cells)
 
 
 def _custom(columns: tuple[Object, ...]) -> Columns:

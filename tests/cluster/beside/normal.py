@@ -15,6 +15,8 @@ _TEXTS = (
     (re.compile(r"\b3[0-2]\d{3}(?=/(TCP|UDP|SCTP))"), "<node-port>"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"(?<=\s)(\d+[smhd]){1,2}(?=\s|$)"), "<age>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC"), "<time>"),
+    (re.compile(r"(Resource Version: +)\d+"), r"\1<rv>"),
     (re.compile(r"\bgen-[bcdfghjklmnpqrstvwxz2456789]{5}\b"), "gen-<random>"),
     (re.compile(r"(too old resource version: )\d+ \(\d+\)"), r"\1<rv> (<rv>)"),
     (re.compile(r"(Too large resource version: )\d+, current: \d+"), r"\1<rv>, current: <rv>"),

@@ -54,7 +54,7 @@ FORMS = (
         "/apis/autoscaling/v2/namespaces/{ns}/horizontalpodautoscalers",
     )),
     kubectl("get", "configmaps"),
-    kubectl("get", "all", "-o", "wide"),
+    kubectl("get", "pods,services,deployments.apps", "-o", "wide"),
 )  # fmt: skip
 
 WATCHES = (

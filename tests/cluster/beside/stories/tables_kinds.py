@@ -215,7 +215,34 @@ OTHERS = (
     ),
 )  # fmt: skip
 
+CLASSES, DEFAULT = f"{STORAGE}/storageclasses", "is-default-class"
+INGRESS_CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
+
+
+def default(path: str, name: str, key: str, value: str = "true", **content: Any) -> list[Step]:
+    return made(path, f"{{ns}}-{name}", metadata={
+        "annotations": {f"{key}/{DEFAULT}": value}, "labels": {"story": "{ns}"},
+    }, **content)  # fmt: skip
+
+
+DEFAULTS = (
+    *default(CLASSES, "b", "storageclass.kubernetes.io", provisioner="example.com/p"),
+    *default(CLASSES, "a", "storageclass.beta.kubernetes.io", provisioner="example.com/p"),
+    *default(CLASSES, "c", "storageclass.kubernetes.io", "false", provisioner="example.com/p"),
+    shown("GET", f"{CLASSES}?labelSelector=story={{ns}}"),
+    shown("GET", f"{CLASSES}/{{ns}}-a"),
+    kubectl("get", "sc", "-l", "story={ns}"),
+    *default(INGRESS_CLASSES, "a", "ingressclass.kubernetes.io", spec={"controller": "example.com/c"}),
+    *default(INGRESS_CLASSES, "b", "ingressclass.kubernetes.io", "false", spec={"controller": "example.com/c"}),
+    shown("GET", f"{INGRESS_CLASSES}?labelSelector=story={{ns}}"),
+    kubectl("get", "ingressclass", "-l", "story={ns}"),
+    *at_end(
+        *(f"{CLASSES}/{{ns}}-{name}" for name in "abc"), *(f"{INGRESS_CLASSES}/{{ns}}-{name}" for name in "ab"),
+    ),
+)  # fmt: skip
+
 STORIES = (
+    Story("tables-defaults", DEFAULTS),
     Story("tables-volumes", VOLUMES),
     Story("tables-basics", BASICS),
     Story("tables-access", ACCESS),
