@@ -15,6 +15,7 @@ from edged.sandbox.kinds.resources import Registry
 from edged.sandbox.protocol import api_discovery, openapi
 from edged.sandbox.protocol.api_status import ApiStatus, method_not_allowed, no_such_resource
 from edged.sandbox.protocol.request import Request, Response, Target, json_response, parse_target
+from edged.sandbox.protocol.warning_headers import warning_headers
 from edged.sandbox.reading import reads, watches
 from edged.sandbox.writing import subresources
 from edged.sandbox.writing.lifecycle import Lifecycle
@@ -45,6 +46,8 @@ class Api:
 
     async def _route(self, request: Request) -> Response:
         target = parse_target(self.cluster.registry, request.path)
+        if target is not None and target.resource.deprecation:
+            return await self._deprecated(target, request)
         if target is not None:
             return await self._resource(target, request)
         if request.method not in ("GET", "HEAD"):
@@ -79,6 +82,16 @@ class Api:
             case [""]:
                 return json_response(200, {"paths": _paths(registry.group_versions())})
         return _not_found_page()
+
+    async def _deprecated(self, target: Target, request: Request) -> Response:
+        """Every answer in a deprecated version says so, refusals too."""
+        try:
+            response = await self._resource(target, request)
+        except ApiStatus as refusal:
+            response = json_response(refusal.code, refusal.body())
+            response.headers += refusal.headers
+        response.headers[:0] = warning_headers([target.resource.deprecation])
+        return response
 
     async def _resource(self, target: Target, request: Request) -> Response:
         if target.subresource:

@@ -54,12 +54,15 @@ class Event:
 
 
 class Subscription:
-    """A watch on one bucket; `close()` ends the calls."""
+    """A watch on one bucket; `close()` ends the calls. `on_end` is called when the server ends it."""
 
-    def __init__(self, storage: Storage, bucket: str, callback: Callable[[Event], None]) -> None:
+    def __init__(
+        self, storage: Storage, bucket: str, callback: Callable[[Event], None], on_end: Callable[[], None]
+    ) -> None:
         self._storage = storage
         self.bucket = bucket
         self.callback = callback
+        self.on_end = on_end
 
     def close(self) -> None:
         self._storage._subscriptions.discard(self)
@@ -143,11 +146,19 @@ class Storage:
             raise TooOld(version, self._compacted)
         return iter([e for e in self._history if e.version > version and e.bucket == bucket])
 
-    def subscribe(self, bucket: str, callback: Callable[[Event], None]) -> Subscription:
+    def subscribe(
+        self, bucket: str, callback: Callable[[Event], None], on_end: Callable[[], None] = lambda: None
+    ) -> Subscription:
         """Calls `callback` for every later write to the bucket, within that write: it must not write itself."""
-        subscription = Subscription(self, bucket, callback)
+        subscription = Subscription(self, bucket, callback, on_end)
         self._subscriptions.add(subscription)
         return subscription
+
+    def end_watches(self, bucket: str) -> None:
+        """Says to all watches of a bucket that they end: the resource is no longer what it was."""
+        for subscription in list(self._subscriptions):
+            if subscription.bucket == bucket:
+                subscription.on_end()
 
     def compact(self, version: int | None = None) -> None:
         """Forgets the history up to `version` (default: all of it)."""

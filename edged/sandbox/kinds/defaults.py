@@ -36,9 +36,7 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
         obj["spec"] = {**(obj.get("spec") or {}), "finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
     elif resource.bucket == "customresourcedefinitions.apiextensions.k8s.io":
-        versions = (obj.get("spec") or {}).get("versions")
-        if isinstance(versions, list) and all(isinstance(v, dict) and "name" in v for v in versions):
-            obj["status"] = custom_definitions.established(obj, cluster.timestamp())
+        obj["status"] = custom_definitions.first_status(obj)
     elif resource.bucket == "nodes" or (resource.has_status and not resource.custom):
         obj.setdefault("status", {})
 
@@ -77,6 +75,8 @@ def prepare_update(resource: Resource, subresource: str, old: Object, new: Objec
         _carry(metadata, before, "managedFields")
     if subresource == "status":
         _status_only(resource, old, new)
+    elif resource.bucket == custom_definitions.BUCKET:
+        custom_definitions.carry_status(old, new)
     elif resource.has_status:
         _carry(new, old, "status")
     if resource.bucket == "namespaces":

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edged.kube.values.names import GroupVersionResource
+from edged.sandbox.custom.versions import Versions, deprecation_warning, priority
 from edged.sandbox.kinds.builtin_kinds import ROWS
 from edged.sandbox.kinds.go_types import ANY, GoTypes, Shape, schema_shape
 from edged.sandbox.protocol.api_status import Named
@@ -39,6 +40,10 @@ class Resource:
     schema: dict[str, Any] | None = None  # custom resources: the structural schema
     columns: tuple[dict[str, Any], ...] = ()  # custom resources: additionalPrinterColumns
     scale: dict[str, str] | None = None  # custom resources: subresources.scale
+    versions: Versions | None = None  # custom resources: all versions of the definition
+    selectable: tuple[str, ...] = ()  # custom resources: selectableFields, `spec.color`
+    deprecation: str = ""  # custom resources: what requests in a deprecated version are told
+    definition: Any = None  # custom resources: what of the definition decides how they are served
 
     @property
     def api_version(self) -> str:
@@ -93,16 +98,11 @@ class Registry:
         return iter(list(self._resources.values()))
 
     def group_versions(self) -> list[tuple[str, str]]:
-        """(group, version) in a stable order, core first."""
-        return sorted({(r.group, r.version) for r in self}, key=lambda gv: (gv[0] != "", gv[0], _age(gv[1])))
+        """(group, version) in a stable order, core first; the first version of a group is the preferred one."""
+        return sorted({(r.group, r.version) for r in self}, key=lambda gv: (gv[0] != "", gv[0], priority(gv[1])))
 
     def in_version(self, group: str, version: str) -> list[Resource]:
         return sorted((r for r in self if (r.group, r.version) == (group, version)), key=lambda r: r.plural)
-
-
-def _age(version: str) -> tuple[int, str]:
-    """Sorts v1 before v1beta1 before v1alpha1: the first version of a group is the preferred one."""
-    return (2 if "alpha" in version else 1 if "beta" in version else 0, version)
 
 
 # Kinds that are only ever POSTed and answered at once: authorization and authentication reviews.
@@ -162,22 +162,37 @@ def _rooted(types: GoTypes, go_type: str) -> Shape:
     return shape
 
 
-def custom_resources(crd: dict[str, Any], types: GoTypes) -> list[Resource]:
-    """One Resource per served version of a CustomResourceDefinition (spec as stored, with its defaults)."""
-    spec, resources = crd["spec"], []
-    names = spec["names"]
-    metadata = types.shape("meta/v1.ObjectMeta")
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+_TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
+
+
+def custom_resources(crd: dict[str, Any], types: GoTypes, *, terminating: bool = False) -> list[Resource]:
+    """One Resource per served version of a CustomResourceDefinition as stored, by its accepted names."""
+    spec, names = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or crd["spec"]["names"]
+    metadata, versions = types.shape("meta/v1.ObjectMeta"), _versions(spec)
+    resources = []
     for version in spec["versions"]:
         if not version.get("served"):
             continue
-        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-        subresources = version.get("subresources") or {}
+        schema, subresources = versions.schemas[version["name"]], version.get("subresources") or {}
         resources.append(Resource(
-            spec["group"], version["name"], names["kind"], names["plural"], names["singular"],
-            f"{names['plural']}.{spec['group']}", spec["scope"] == "Namespaced",
+            spec["group"], version["name"], names["kind"], spec["names"]["plural"], names.get("singular") or "",
+            f"{spec['names']['plural']}.{spec['group']}", spec["scope"] == "Namespaced",
             short_names=tuple(names.get("shortNames") or ()), categories=tuple(names.get("categories") or ()),
-            subresources=tuple(s for s in ("status", "scale") if s in subresources), generation=True,
-            list_kind=names["listKind"], shape=schema_shape(schema, metadata), schema=schema,
+            subresources=tuple(s for s in ("status", "scale") if subresources.get(s) is not None), generation=True,
+            verbs=_TERMINATING_VERBS if terminating else _CUSTOM_VERBS,
+            list_kind=names.get("listKind") or "", shape=schema_shape(schema, metadata), schema=schema,
             columns=tuple(version.get("additionalPrinterColumns") or ()), scale=subresources.get("scale"),
+            versions=versions, deprecation=deprecation_warning(spec, version), definition=(spec, names),
+            selectable=tuple(f["jsonPath"].removeprefix(".") for f in version.get("selectableFields") or ()),
         ))  # fmt: skip
     return resources
+
+
+def _versions(spec: dict[str, Any]) -> Versions:
+    conversion = spec.get("conversion") or {}
+    return Versions(
+        spec["group"], next((each["name"] for each in spec["versions"] if each.get("storage")), ""),
+        {each["name"]: (each.get("schema") or {}).get("openAPIV3Schema") or {} for each in spec["versions"]},
+        conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None,
+    )  # fmt: skip

@@ -68,12 +68,16 @@ def resource_list(registry: Registry, group: str, version: str) -> Object:
     items: list[Object] = []
     for resource in registry.in_version(group, version):
         items.append(_legacy_entry(resource))
-        items += [_legacy_subresource(resource, name) for name in sorted(resource.subresources)]
+        items += [_legacy_subresource(resource, name) for name in _subresources(resource)]
     if group == "":
         binding = {"name": "bindings", "singularName": "binding", "namespaced": True, "kind": "Binding"}
         items.insert(0, {**binding, "verbs": ["create"]})
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": items}
+
+
+def _subresources(resource: Resource) -> list[str]:
+    return list(resource.subresources) if resource.custom else sorted(resource.subresources)
 
 
 def _legacy_entry(resource: Resource) -> Object:
@@ -85,6 +89,8 @@ def _legacy_entry(resource: Resource) -> Object:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
+    if resource.versions is not None:
+        entry["storageVersionHash"] = resource.versions.storage_hash(resource.kind)
     return entry
 
 
@@ -140,7 +146,7 @@ def _aggregated_entry(resource: Resource) -> Object:
     if resource.categories:
         entry["categories"] = list(resource.categories)
     if resource.subresources:
-        entry["subresources"] = [_aggregated_subresource(resource, name) for name in sorted(resource.subresources)]
+        entry["subresources"] = [_aggregated_subresource(resource, name) for name in _subresources(resource)]
     return entry
 
 

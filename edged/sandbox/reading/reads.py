@@ -130,6 +130,7 @@ class Selection:
     name: str
     labels: list[list_selectors.Requirement]
     fields: list[list_selectors.FieldTerm]
+    view: Callable[[Object], Object] = lambda obj: obj
 
     def matches(self, obj: Object) -> bool:
         metadata = obj["metadata"]
@@ -139,7 +140,7 @@ class Selection:
             return False
         if not list_selectors.matches(self.labels, metadata.get("labels")):
             return False
-        return list_selectors.matches_fields(self.fields, obj)
+        return not self.fields or list_selectors.matches_fields(self.fields, self.view(obj))
 
     @property
     def filtered(self) -> bool:
@@ -149,10 +150,13 @@ class Selection:
 def selection(target: Target, query: Mapping[str, str]) -> Selection:
     """Raises 400 for selectors that cannot be read."""
     resource = target.resource
-    kind = "" if resource.custom else resource.kind
+    kind, versions = "" if resource.custom else resource.kind, resource.versions
     labels = list_selectors.parse_labels(query.get("labelSelector", ""))
-    fields = list_selectors.parse_fields(query.get("fieldSelector", ""), kind)
-    return Selection(target.namespace, target.name, labels, fields)
+    fields = list_selectors.parse_fields(query.get("fieldSelector", ""), kind, resource.selectable)
+    if versions is None:
+        return Selection(target.namespace, target.name, labels, fields)
+    view = lambda obj: versions.presented(obj, resource.version)  # noqa: E731
+    return Selection(target.namespace, target.name, labels, fields, view)
 
 
 def parse_version(text: str, *, watch: bool = False) -> int | None:
@@ -277,6 +281,8 @@ def shown_list(cluster: Cluster, resource: Resource, stored: list[Object], metad
             "kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata,
             "items": items or None,
         }  # fmt: skip
+    if resource.custom:  # lists without a Go type have it always
+        metadata.setdefault("continue", "")
     return {
         "kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": objects,
     }  # fmt: skip

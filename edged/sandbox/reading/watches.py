@@ -38,12 +38,18 @@ class _Watch:
     pending: deque[Event] = field(default_factory=deque)
     wake: trio.Event = field(default_factory=trio.Event)
     overrun: bool = False
+    ended: bool = False
 
     def push(self, event: Event) -> None:
         if len(self.pending) >= MAX_PENDING:
             self.overrun = True
         else:
             self.pending.append(event)
+        self.wake.set()
+
+    def end(self) -> None:
+        """What is pending is still sent."""
+        self.ended = True
         self.wake.set()
 
     def line(self, kind: str, obj: Object) -> bytes:
@@ -113,7 +119,7 @@ def start(cluster: Cluster, target: Target, request: Request) -> Response:
         head = _head(watch, None if initial else version, bookmarks, skip_existing)
     except TooOld as error:
         return Response(200, stream=_only(encode_line("ERROR", expired(str(error)).body())))
-    subscription = cluster.storage.subscribe(target.resource.bucket, watch.push)
+    subscription = cluster.storage.subscribe(target.resource.bucket, watch.push, watch.end)
     timeout = int(query["timeoutSeconds"]) if query.get("timeoutSeconds", "").isdigit() else 0
     return Response(200, stream=_stream(watch, subscription, head, timeout))
 
@@ -149,6 +155,8 @@ async def _stream(
             if lines:
                 yield lines
                 continue
+            if watch.ended:
+                return
             watch.wake = trio.Event()
             with trio.move_on_at(min(deadline, trio.current_time() + BOOKMARK_EVERY_S)) as scope:
                 await watch.wake.wait()

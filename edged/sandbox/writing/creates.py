@@ -5,6 +5,7 @@ from __future__ import annotations
 from edged.kube.values.names import key_of
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults
+from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_dry_run, set_namespace
@@ -44,6 +45,7 @@ class Creator:
         resource = target.resource
         self._clear_identity(target, obj)
         obj = self._steps.custom_fields(resource, obj, request, warnings)
+        self._steps.check_definition(resource, obj)
         defaults.prepare_create(self._steps.cluster, resource, obj)
         self._steps.manage(request, target, None, obj, applied)
         attributes = self._steps.attributes("CREATE", target, request, obj, warnings)
@@ -57,14 +59,21 @@ class Creator:
         await self._steps.admission.validate(attributes, obj, None)
         if request.dry_run:
             if self._steps.cluster.storage.get(resource.bucket, key_of(obj)) is not None:
-                raise already_exists(resource.named, obj["metadata"]["name"])
+                raise self._exists(resource, obj)
             return self._steps.answer(201, resource, obj, request, warnings)
         try:
             stored = self._steps.cluster.storage.create(resource.bucket, self._steps.cluster.stored(resource, obj))
         except KeyExists:
-            raise already_exists(resource.named, obj["metadata"]["name"]) from None
+            raise self._exists(resource, obj) from None
         self._steps.lifecycle.written(resource, stored)
         return self._steps.answer(201, resource, stored, request, warnings)
+
+    def _exists(self, resource: Resource, obj: Object) -> ApiStatus:
+        refusal = already_exists(resource.named, obj["metadata"]["name"])
+        present = self._steps.cluster.storage.get(resource.bucket, key_of(obj))
+        if present is not None and present["metadata"].get("deletionTimestamp"):
+            refusal.message = f"object is being deleted: {refusal.message}"
+        return refusal
 
     def _clear_identity(self, target: Target, obj: Object) -> None:
         """Before admission: takes out what clients cannot set, and sets the namespace of the URL."""

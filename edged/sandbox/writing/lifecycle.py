@@ -28,7 +28,7 @@ class Lifecycle:
         if resource.bucket == "nodes":
             nodes.settle(self.cluster, obj)
         if resource.kind == "CustomResourceDefinition":
-            custom_definitions.register(self.cluster, obj)
+            custom_definitions.settle(self.cluster, obj)
 
     def delete(self, resource: Resource, obj: Object, propagation: str = "Background") -> tuple[Object, bool]:
         """Begins a deletion, and finishes it where no finalizer holds the object. Returns the object to answer with and
@@ -40,6 +40,8 @@ class Lifecycle:
         finalizers = list(obj["metadata"].get("finalizers") or ())
         finalizer = _FINALIZERS.get(propagation)
         if finalizers:
+            if resource.kind == "CustomResourceDefinition":
+                obj = {**obj, "metadata": {**obj["metadata"], "deletionGracePeriodSeconds": 0}}
             if finalizer and finalizer not in finalizers and not obj["metadata"].get("deletionTimestamp"):
                 finalizers.append(finalizer)
             marked = self._mark(resource, obj, finalizers)
@@ -135,31 +137,52 @@ class Lifecycle:
     # --- CustomResourceDefinitions
 
     def _delete_crd(self, resource: Resource, obj: Object) -> tuple[Object, bool]:
-        finalizers = list(obj["metadata"].get("finalizers") or ())
-        marked = self._mark(resource, obj, [*finalizers, CRD_FINALIZER])
-        for custom in custom_definitions.resources_of(self.cluster, obj)[:1]:
+        """Marks it, then does what the finalizer's controller does."""
+        finalizers = [each for each in obj["metadata"].get("finalizers") or () if each != CRD_FINALIZER]
+        now = self.cluster.timestamp()
+        metadata = {**obj["metadata"], "deletionTimestamp": now, "finalizers": [*finalizers, CRD_FINALIZER]}
+        text = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+        pending = ("Terminating", "True", "InstanceDeletionPending", text)
+        marked = custom_definitions.with_condition({**obj, "metadata": metadata}, now, *pending)
+        marked = self.cluster.storage.update(resource.bucket, marked)
+        pending = ("Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
+        begun = custom_definitions.with_condition(marked, now, *pending)
+        begun = custom_definitions.write_status(self.cluster, begun)
+        custom_definitions.register(self.cluster, begun)
+        customs = custom_definitions.resources_of(self.cluster, obj)[:1]
+        for custom in customs:
             for content in self.cluster.storage.list(custom.bucket):
-                self.delete(custom, content)
-            if self.cluster.storage.list(custom.bucket):
-                return marked, False  # a finalizer of a custom resource holds it
-        if self.cluster.storage.get(resource.bucket, key_of(obj)) is None:
-            return marked, True  # it went with the last of its objects
-        if finalizers:
-            return self._mark(resource, marked, finalizers), False
-        self.remove(resource, key_of(obj))
-        return marked, True
+                if self.cluster.storage.get(custom.bucket, key_of(content)) is not None:
+                    self.delete(custom, content)
+        if not customs or not self.cluster.storage.list(customs[0].bucket):
+            self._finish_crd(resource, key_of(obj))
+        return marked, False
+
+    def _finish_crd(self, resource: Resource, key: NamespacedName) -> None:
+        """No object is left: the finalizer goes, and with the last one the definition."""
+        crd = self.cluster.storage.get(resource.bucket, key)
+        if crd is None or CRD_FINALIZER not in (crd["metadata"].get("finalizers") or ()):
+            return
+        finalizers = [each for each in crd["metadata"]["finalizers"] if each != CRD_FINALIZER]
+        if not finalizers:
+            self.remove(resource, key)
+            return
+        done = ("False", "InstanceDeletionCompleted", "removed all instances")
+        if not custom_definitions.is_true(crd, "Established"):
+            done = ("False", "NeverEstablished", "resource was never established")
+        done_crd = custom_definitions.with_condition(crd, self.cluster.timestamp(), "Terminating", *done)
+        metadata = {**crd["metadata"], "finalizers": finalizers}
+        custom_definitions.register(
+            self.cluster, custom_definitions.write_status(self.cluster, {**done_crd, "metadata": metadata})
+        )
 
     def _settle_crd(self, custom: Resource) -> None:
         """Removes a definition that is being deleted together with the last of its objects."""
         resource = self.cluster.registry.by_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
         assert resource is not None
-        definition = self.cluster.storage.get(resource.bucket, NamespacedName("", custom.bucket))
+        key = NamespacedName("", custom.bucket)
+        definition = self.cluster.storage.get(resource.bucket, key)
         if definition is None or not definition["metadata"].get("deletionTimestamp"):
             return
-        if self.cluster.storage.list(custom.bucket):
-            return
-        finalizers = [each for each in definition["metadata"]["finalizers"] if each != CRD_FINALIZER]
-        if finalizers:
-            self._mark(resource, definition, finalizers)
-        else:
-            self.remove(resource, key_of(definition))
+        if not self.cluster.storage.list(custom.bucket):
+            self._finish_crd(resource, key)

@@ -12,7 +12,7 @@ from edged.kube.values.names import key_of
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.api_status import Cause, conflict, invalid, modified
+from edged.sandbox.protocol.api_status import Cause, Named, conflict, invalid, modified
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_dry_run, check_identity
 from edged.sandbox.storage import KeyAbsent, VersionMismatch
@@ -44,7 +44,8 @@ class Updater:
     def _require_version(self, resource: Resource, target: Target, metadata: Object) -> None:
         if resource.custom and not metadata.get("resourceVersion"):
             why = "Invalid value: 0: must be specified for an update"
-            raise invalid(resource.named, target.name, [Cause("metadata.resourceVersion", why)])
+            named = Named(resource.group, resource.plural, resource.plural)
+            raise invalid(named, target.name, [Cause("metadata.resourceVersion", why)])
 
     async def change(
         self,

@@ -11,10 +11,10 @@ from edged.json_text import dumps, loads
 from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.custom import whole_objects
+from edged.sandbox.custom import custom_definitions, whole_objects
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
-from edged.sandbox.protocol.api_status import ApiStatus, not_found
+from edged.sandbox.protocol.api_status import ApiStatus, forbidden, not_found
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.protocol.write_options import field_validation, request_options
 from edged.sandbox.reading.reads import negotiate, shown
@@ -37,6 +37,13 @@ class WriteSteps:
         found = [*body.found]
         obj = codec.check_fields(resource, body.value, found)
         return obj, found if resource.custom else codec.strictness(resource, found, field_validation(request))
+
+    def check_definition(self, resource: Resource, obj: Object) -> None:
+        """No custom resource is created while its definition is being deleted."""
+        crd = custom_definitions.definition_of(self.cluster, resource)
+        if crd is not None and crd["metadata"].get("deletionTimestamp"):
+            why = "create not allowed while custom resource definition is terminating"
+            raise forbidden(resource.named, obj["metadata"].get("name") or "", why)
 
     def custom_fields(
         self,
