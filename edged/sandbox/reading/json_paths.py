@@ -1,11 +1,12 @@
 """The JSONPath of client-go, as the printer columns of custom resources use it. Pure.
 
 Fields, ['quoted'] ones, indices and slices, [*] and .*, [a,b], [?(@.type=="Ready")], `..`. Evaluation is bounded: a
-path that finds more than MOST values has none.
+path that looks at more than MOST values finds none.
 """
 
 from __future__ import annotations
 
+import operator as op
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 from edged.errors import EdgedError
 
-MOST = 10_000
+MOST = 100_000
 _DEEPEST = 8
 _NUMBER = re.compile(r"[+-]?[\d.]*")
 _SLICE = re.compile(r"(-?\d*)(:-?\d*)?(:-?\d*)?")
@@ -45,16 +46,27 @@ def parse(path: str) -> Path:
     return _Parser(path, 0).nodes()
 
 
+class _Budget:
+    """How many values may still be looked at."""
+
+    def __init__(self) -> None:
+        self._left = MOST
+
+    def spend(self, values: int) -> None:
+        self._left -= values
+        if self._left < 0:
+            raise JsonPathError(f"more than {MOST} values")
+
+
 def find(obj: object, path: Path) -> list[Any]:
     """The values at a path, in order. Raises JsonPathError where it does not fit: an index out of bounds."""
-    return _walk([obj], path)
+    return _walk([obj], path, _Budget())
 
 
-def _walk(values: list[Any], path: Path) -> list[Any]:
+def _walk(values: list[Any], path: Path, budget: _Budget) -> list[Any]:
     for node in path:
-        values = _EVALUATE[node.kind](values, node.value)
-        if len(values) > MOST:
-            raise JsonPathError(f"more than {MOST} values")
+        values = _EVALUATE[node.kind](values, node.value, budget)
+        budget.spend(len(values) + 1)
     return values
 
 
@@ -154,10 +166,8 @@ class _Parser:
         text = self._text[start:end]
         self._at = end + 2
         match = _COMPARISON.fullmatch(text)
-        if match is None:
-            self._nodes.append(_Node("filter", (self._inner(text), "exists", ())))
-        else:
-            self._nodes.append(_Node("filter", (self._inner(match[1]), match[2], self._inner(match[3]))))
+        left, operator, right = match.groups() if match else (text, "exists", "")
+        self._nodes.append(_Node("filter", (self._inner(left), operator, self._inner(right))))
 
 
 def _filter_end(text: str, at: int) -> int:
@@ -193,15 +203,15 @@ def _slice_of(text: str) -> tuple[int, int | None, int | None, bool]:
 # --- evaluation
 
 
-def _field(values: list[Any], name: Any) -> list[Any]:
+def _field(values: list[Any], name: Any, _budget: _Budget) -> list[Any]:
     return [value[name] for value in values if isinstance(value, dict) and name in value]
 
 
-def _constant(values: list[Any], value: Any) -> list[Any]:
+def _constant(values: list[Any], value: Any, _budget: _Budget) -> list[Any]:
     return [value] * len(values) if not isinstance(value, str) else [value]
 
 
-def _sliced(values: list[Any], bounds: Any) -> list[Any]:
+def _sliced(values: list[Any], bounds: Any, budget: _Budget) -> list[Any]:
     start, stop, step, single = bounds
     found: list[Any] = []
     for value in values:
@@ -217,15 +227,17 @@ def _sliced(values: list[Any], bounds: Any) -> list[Any]:
             return found
         if not (0 <= first < length and 0 <= last <= length and first < last) or (step is not None and step <= 0):
             raise JsonPathError("array index out of bounds")
+        budget.spend(last - first)
         found += value[first : last : step or 1]
     return found
 
 
-def _union(values: list[Any], paths: Any) -> list[Any]:
-    return [value for path in paths for value in _walk(values, path)]
+def _union(values: list[Any], paths: Any, budget: _Budget) -> list[Any]:
+    return [value for path in paths for value in _walk(values, path, budget)]
 
 
-def _every(values: list[Any], _nothing: Any) -> list[Any]:
+def _every(values: list[Any], _nothing: Any, budget: _Budget) -> list[Any]:
+    budget.spend(sum(len(_inside(value)) for value in values))
     return [inner for value in values for inner in _inside(value)]
 
 
@@ -233,7 +245,7 @@ def _inside(value: Any) -> list[Any]:
     return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
 
 
-def _below(values: list[Any], _nothing: Any) -> list[Any]:
+def _below(values: list[Any], _nothing: Any, budget: _Budget) -> list[Any]:
     """Every map and list at and under the values that has something in it, from the top."""
     found: list[Any] = []
     waiting = list(reversed(values))
@@ -241,30 +253,30 @@ def _below(values: list[Any], _nothing: Any) -> list[Any]:
         value = waiting.pop()
         inner = _inside(value)
         if inner:
+            budget.spend(len(inner))
             found.append(value)
             waiting += reversed(inner)
-        if len(found) > MOST:
-            raise JsonPathError(f"more than {MOST} values")
     return found
 
 
-def _filtered(values: list[Any], condition: Any) -> list[Any]:
+def _filtered(values: list[Any], condition: Any, budget: _Budget) -> list[Any]:
     left, operator, right = condition
     found: list[Any] = []
     for value in values:
         if not isinstance(value, list):
             raise JsonPathError("is not array or slice and cannot be filtered")
-        found += [item for item in value if _passes(item, left, operator, right)]
+        found += [item for item in value if _passes(item, left, operator, right, budget)]
     return found
 
 
-def _passes(item: Any, left: Path, operator: str, right: Path) -> bool:
+def _passes(item: Any, left: Path, operator: str, right: Path, budget: _Budget) -> bool:
+    budget.spend(1)
     if operator == "exists":
         try:
-            return bool(find(item, left))
+            return bool(_walk([item], left, budget))
         except JsonPathError:
             return False
-    lefts, rights = find(item, left), find(item, right)
+    lefts, rights = _walk([item], left, budget), _walk([item], right, budget)
     if not lefts or not rights:
         return False
     if len(lefts) > 1 or len(rights) > 1:
@@ -272,25 +284,21 @@ def _passes(item: Any, left: Path, operator: str, right: Path) -> bool:
     return _compared(lefts[0], operator, rights[0])
 
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b, ">": lambda a, b: a > b,
-    "<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b,
-}  # fmt: skip
+_COMPARE = {"==": op.eq, "!=": op.ne, "<": op.lt, ">": op.gt, "<=": op.le, ">=": op.ge}
 
 
 def _compared(left: Any, operator: str, right: Any) -> bool:
-    if operator not in _COMPARE or type(left) is not type(right) or not isinstance(left, str | int | float):
+    ordered = isinstance(left, str | int | float) and not (isinstance(left, bool) and operator not in ("==", "!="))
+    if operator not in _COMPARE or type(left) is not type(right) or not ordered:
         raise JsonPathError("cannot be compared")
-    if isinstance(left, bool) and operator not in ("==", "!="):
-        raise JsonPathError("cannot be compared")
-    return _COMPARE[operator](left, right)
+    return bool(_COMPARE[operator](left, right))
 
 
-def _unknown(_values: list[Any], word: Any) -> list[Any]:
+def _unknown(_values: list[Any], word: Any, _budget: _Budget) -> list[Any]:
     raise JsonPathError(f"unrecognized identifier {word}")
 
 
-_EVALUATE: dict[str, Callable[[list[Any], Any], list[Any]]] = {
+_EVALUATE: dict[str, Callable[[list[Any], Any, _Budget], list[Any]]] = {
     "field": _field, "text": _constant, "slice": _sliced, "union": _union, "every": _every, "below": _below,
     "filter": _filtered, "unknown": _unknown,
 }  # fmt: skip

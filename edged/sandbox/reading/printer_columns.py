@@ -21,11 +21,11 @@ def definitions(columns: tuple[Object, ...]) -> list[Object]:
     """The columns that can be read, as a Table defines them."""
     return [
         {
-            "name": column["name"],
-            "type": column["type"],
+            "name": column.get("name") or "",
+            "type": column.get("type") or "",
             "format": column.get("format") or "",
             "description": column.get("description")
-            or f"Custom resource definition column (in JSONPath format): {column['jsonPath']}",
+            or f"Custom resource definition column (in JSONPath format): {column.get('jsonPath')}",
             "priority": column.get("priority") or 0,
         }
         for column in readable(columns)
@@ -37,7 +37,7 @@ def readable(columns: tuple[Object, ...]) -> list[Object]:
     found = []
     for column in columns:
         try:
-            parse(column["jsonPath"])
+            parse(str(column.get("jsonPath")))
         except JsonPathError:
             break
         found.append(column)
@@ -47,12 +47,13 @@ def readable(columns: tuple[Object, ...]) -> list[Object]:
 def cell(column: Object, obj: Object, now: float) -> Any:
     """What a column shows of an object; None for nothing. `now`: seconds since the epoch."""
     try:
-        values = find(obj, parse(column["jsonPath"]))
+        values = find(obj, parse(str(column.get("jsonPath"))))
     except JsonPathError:
         return None
     if not values:
         return None
-    return as_text(values[0]) if column["type"] == "string" else _typed(column["type"], values[0], now)
+    kind = column.get("type") or ""
+    return as_text(values[0]) if kind == "string" else _typed(kind, values[0], now)
 
 
 def _typed(kind: str, value: Any, now: float) -> Any:
@@ -62,7 +63,9 @@ def _typed(kind: str, value: Any, now: float) -> Any:
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if kind == "integer" else _json_number(value) if kind == "number" else None
+    if kind == "integer":
+        return int(value) if abs(value) < 2**63 else None
+    return _json_number(value) if kind == "number" else None
 
 
 def _json_number(value: float) -> float:

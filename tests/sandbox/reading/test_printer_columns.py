@@ -34,3 +34,8 @@ def test_the_first_unreadable_path_ends_the_columns() -> None:
         "name": ".a", "type": "string", "format": "", "priority": 0,
         "description": "Custom resource definition column (in JSONPath format): .a",
     }]  # fmt: skip
+
+
+def test_a_column_that_lacks_what_it_must_have_shows_nothing() -> None:
+    assert cell({}, {"spec": SPEC}, NOW) is None
+    assert [each["name"] for each in definitions(({"name": "a", "jsonPath": ".a"}, {"jsonPath": "."}))] == ["a", ""]
