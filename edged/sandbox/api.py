@@ -11,6 +11,7 @@ from typing import Protocol
 from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.authorization import reviews
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.controllers.controllers import Controllers
 from edged.sandbox.kinds.resources import Registry
 from edged.sandbox.protocol import api_discovery, openapi
 from edged.sandbox.protocol.api_status import ApiStatus, method_not_allowed, no_such_resource
@@ -35,14 +36,16 @@ class Api:
         self.cluster = cluster
         self.lifecycle = Lifecycle(cluster)
         self.writer = Writer(cluster, admission, self.lifecycle)
+        self.controllers = Controllers(cluster, self.lifecycle)
 
     async def handle(self, request: Request) -> Response:
         try:
-            return await self._route(request)
+            response = await self._route(request)
         except ApiStatus as refusal:
             response = json_response(refusal.code, refusal.body())
             response.headers += refusal.headers
-            return response
+        self.controllers.run()
+        return response
 
     async def _route(self, request: Request) -> Response:
         target = parse_target(self.cluster.registry, request.path)

@@ -34,9 +34,9 @@ class Cluster:
     choose: Callable[[str], str]
     rights: Rbac | None = None
 
-    def timestamp(self) -> str:
-        """The time in the form of creationTimestamp."""
-        return datetime.fromtimestamp(self.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    def timestamp(self, later_s: float = 0) -> str:
+        """The time, or one that is later, in the form of creationTimestamp."""
+        return datetime.fromtimestamp(self.now() + later_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def name_suffix(self) -> str:
         """The five characters that follow generateName."""

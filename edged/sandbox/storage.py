@@ -78,6 +78,7 @@ class Storage:
         self._limit = history
         self._compacted = first_version
         self._subscriptions: set[Subscription] = set()
+        self._observers: list[Callable[[Event], None]] = []
 
     @property
     def oldest(self) -> int:
@@ -160,12 +161,20 @@ class Storage:
             if subscription.bucket == bucket:
                 subscription.on_end()
 
+    def observe(self, callback: Callable[[Event], None]) -> None:
+        """Calls `callback` for every later write to any bucket, within that write: it must not write itself."""
+        self._observers.append(callback)
+
     def compact(self, version: int | None = None) -> None:
         """Forgets the history up to `version` (default: all of it)."""
         upto = self.version if version is None else version
         while self._history and self._history[0].version <= upto:
             self._history.popleft()
         self._compacted = max(self._compacted, min(upto, self.version))
+
+    def check(self, bucket: str, expected: Object) -> None:
+        """Raises KeyAbsent or VersionMismatch if somebody has written the object since the caller read it."""
+        self._present(bucket, key_of(expected), expected)
 
     def _present(self, bucket: str, key: NamespacedName, expected: Object | None) -> Object:
         old = self.get(bucket, key)
@@ -191,6 +200,8 @@ class Storage:
         self._history.append(event)
         while len(self._history) > self._limit:
             self._compacted = self._history.popleft().version
+        for observer in self._observers:
+            observer(event)
         for subscription in list(self._subscriptions):
             if subscription.bucket == bucket:
                 subscription.callback(event)

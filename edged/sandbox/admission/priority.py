@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.admission.attributes import Attributes
-from edged.sandbox.admission.plugin import CREATE, UPDATE, Plugin
+from edged.sandbox.admission.plugin import CREATE, DELETE, UPDATE, Plugin
 from edged.sandbox.cluster import Cluster, Object
 
 BUCKET = "priorityclasses.scheduling.k8s.io"
+SYSTEM = ("system-node-critical", "system-cluster-critical")
 _COMPUTED = "must not be provided in pod spec; priority admission controller computed"
 
 
@@ -59,5 +60,11 @@ def validate_class(cluster: Cluster, attributes: Attributes, obj: Object, _old: 
         raise attributes.forbidden(obj, why)
 
 
+def keep_system_class(_cluster: Cluster, attributes: Attributes, _obj: Object, old: Object) -> None:
+    """What the registry of kube-apiserver refuses, not its plugin."""
+    if attributes.operation == DELETE and old["metadata"]["name"] in SYSTEM:
+        raise attributes.forbidden(old, "this is a system priority class and cannot be deleted")
+
+
 PODS = Plugin("Priority", ("pods",), (CREATE, UPDATE), admit=admit)
-CLASSES = Plugin("Priority", (BUCKET,), (CREATE, UPDATE), validate=validate_class)
+CLASSES = Plugin("Priority", (BUCKET,), (CREATE, UPDATE, DELETE), admit=keep_system_class, validate=validate_class)

@@ -7,17 +7,28 @@ from __future__ import annotations
 
 from edged.kube.defaults.pod_spec import object_at, objects_in
 from edged.sandbox.admission.node_taint import NOT_READY
-from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.cluster import Object
+from edged.sandbox.controllers.writing import Hands
+from edged.sandbox.storage import Event
 
 
-def settle(cluster: Cluster, node: Object) -> None:
-    """After a write of the Node."""
-    taints = list(objects_in(object_at(node, "spec").get("taints")))
-    kept = [taint for taint in taints if (taint.get("key"), taint.get("effect")) != tuple(NOT_READY.values())]
-    if len(kept) == len(taints) or not _is_ready(node):
-        return
-    spec = {key: value for key, value in node["spec"].items() if key != "taints"}
-    cluster.storage.update("nodes", {**node, "spec": {**spec, "taints": kept} if kept else spec})
+class Nodes:
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+
+    def handle(self, event: Event) -> None:
+        """After any write."""
+        if event.bucket != "nodes" or event.type == "DELETED":
+            return
+        node = self._hands.get("nodes", event.key, event.object["metadata"].get("uid"))
+        if node is None or not _is_ready(node):
+            return
+        taints = list(objects_in(object_at(node, "spec").get("taints")))
+        kept = [taint for taint in taints if (taint.get("key"), taint.get("effect")) != tuple(NOT_READY.values())]
+        if len(kept) < len(taints):
+            spec = {key: value for key, value in node["spec"].items() if key != "taints"}
+            spec |= {"taints": kept} if kept else {}
+            self._hands.update("nodes", node, {**node, "metadata": dict(node["metadata"]), "spec": spec})
 
 
 def _is_ready(node: Object) -> bool:

@@ -51,8 +51,8 @@ class Deleter:
             if not chosen.matches(old):
                 continue
             one = Target(resource, old["metadata"].get("namespace"), old["metadata"]["name"])
-            last, _gone = await self._delete_one(one, request, old, options, collection=True)
-            removed.append(last)
+            await self._delete_one(one, request, old, options, collection=True)
+            removed.append(old)
         cluster = self._steps.cluster
         metadata = {"resourceVersion": str(cluster.storage.version)}
         return json_response(200, shown_list(cluster, resource, removed, metadata, negotiate(request)))
@@ -70,12 +70,10 @@ class Deleter:
         before = self._steps.cluster.present(resource, old)
         await self._steps.admission.mutate(attributes, None, before)
         await self._steps.admission.validate(attributes, None, before)
-        if request.dry_run:
-            return old, not old["metadata"].get("finalizers")
         current = self._steps.cluster.storage.get(resource.bucket, target.key)
         if current is None:
             return old, True
-        return self._steps.lifecycle.delete(resource, current, options.get("propagationPolicy") or "Background")
+        return self._steps.lifecycle.delete(resource, current, options, dry_run=request.dry_run)
 
     def _delete_options(self, request: Request) -> Object:
         body = codec.decode(self._steps.cluster, request, "DeleteOptions") if request.body.strip() else {}

@@ -1,138 +1,86 @@
-"""How objects end, and what the controllers of a real cluster do that clients wait for.
+"""How objects begin to end and when they go: grace periods, finalizers, namespaces, CustomResourceDefinitions.
 
-Deletion with finalizers, dependents of owners, namespaces that empty themselves, CustomResourceDefinitions that come
-and go with their resources. Pure. Called by the verbs of writer.py and by subresources.py after every write. What is
-removed here is not shown to webhooks: in a cluster the controllers would do it, not the client.
+Pure. Called by the verbs of writer.py, by subresources.py, and by controllers/ for what happens by itself afterwards.
+What controllers remove is not shown to webhooks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from edged.kube.values.names import NamespacedName, key_of
 from edged.sandbox.cluster import Cluster, Object
-from edged.sandbox.controllers import nodes
 from edged.sandbox.custom import custom_definitions
 from edged.sandbox.kinds.resources import Resource
+from edged.sandbox.writing import graceful
 
 CRD_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
-_FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 
 
 class Lifecycle:
-    """Deletes objects and settles what a deletion leaves behind."""
+    """Deletes objects, and removes those that nothing holds any more."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
     def written(self, resource: Resource, obj: Object) -> None:
         """After a create or an update of any object."""
-        if resource.bucket == "nodes":
-            nodes.settle(self.cluster, obj)
         if resource.kind == "CustomResourceDefinition":
             custom_definitions.settle(self.cluster, obj)
 
-    def delete(self, resource: Resource, obj: Object, propagation: str = "Background") -> tuple[Object, bool]:
-        """Begins a deletion, and finishes it where no finalizer holds the object. Returns the object to answer with and
-        whether it is gone."""
+    def delete(
+        self, resource: Resource, obj: Object, options: Mapping[str, object] | None = None, *, dry_run: bool = False
+    ) -> tuple[Object, bool]:
+        """Begins a deletion with DeleteOptions, and finishes it where nothing holds the object. Returns the object to
+        answer with and whether it is gone."""
+        options = options or {}
         if resource.kind == "Namespace":
-            return self._delete_namespace(resource, obj), False
+            return self._delete_namespace(resource, obj, options, dry_run=dry_run)
         if resource.kind == "CustomResourceDefinition" and not obj["metadata"].get("deletionTimestamp"):
-            return self._delete_crd(resource, obj)
-        finalizers = list(obj["metadata"].get("finalizers") or ())
-        finalizer = _FINALIZERS.get(propagation)
-        if finalizers:
-            if resource.kind == "CustomResourceDefinition":
-                obj = {**obj, "metadata": {**obj["metadata"], "deletionGracePeriodSeconds": 0}}
-            if finalizer and finalizer not in finalizers and not obj["metadata"].get("deletionTimestamp"):
-                finalizers.append(finalizer)
-            marked = self._mark(resource, obj, finalizers)
-            if finalizer:
-                self._settle_dependents(marked, propagation)
-            return marked, False
-        if finalizer:
-            self._settle_dependents(self._mark(resource, obj, [finalizer]), propagation)
-        return self.remove(resource, key_of(obj), propagation), True
+            return (obj, True) if dry_run else self._delete_crd(resource, obj)
+        beginning = graceful.begin(self.cluster, resource, obj, options)
+        if dry_run:
+            return beginning.changed or obj, beginning.gone
+        if beginning.changed is not None:
+            obj = self.cluster.storage.update(resource.bucket, beginning.changed)
+        return (self.remove(resource, key_of(obj)) if beginning.gone else obj), beginning.gone
 
-    def remove(self, resource: Resource, key: NamespacedName, propagation: str = "Background") -> Object:
+    def remove(self, resource: Resource, key: NamespacedName) -> Object:
         """Removes the object from the storage, then does what had to wait for that."""
         last = self.cluster.storage.delete(resource.bucket, key)
         if resource.kind == "CustomResourceDefinition":
             custom_definitions.unregister(self.cluster, last)
-        if propagation == "Background":
-            self._settle_dependents(last, propagation)
-        if resource.namespaced:
-            self._settle_namespace(key.namespace)
         if resource.custom:
             self._settle_crd(resource)
         return last
 
-    def _mark(self, resource: Resource, obj: Object, finalizers: list[str]) -> Object:
-        metadata = {**obj["metadata"], "finalizers": finalizers}
-        if not metadata.get("deletionTimestamp"):
-            metadata["deletionTimestamp"] = self.cluster.timestamp()
-            metadata["deletionGracePeriodSeconds"] = 0
-            if "generation" in metadata:
-                metadata["generation"] += 1
-        return self.cluster.storage.update(resource.bucket, {**obj, "metadata": metadata})
+    def store(self, resource: Resource, old: Object, new: Object) -> Object:
+        """Stores an update; one that empties the finalizers of an object that ends removes it, and is returned without
+        having been stored. Raises VersionMismatch and KeyAbsent."""
+        if ends(old, new):
+            self.cluster.storage.check(resource.bucket, old)
+            self.remove(resource, key_of(old))
+            return new
+        return self.cluster.storage.update(resource.bucket, new, expected=old)
 
-    # --- owners
-
-    def _settle_dependents(self, owner: Object, propagation: str) -> None:
-        uid = owner["metadata"]["uid"]
-        for resource, obj in self._dependents(uid):
-            references = [r for r in obj["metadata"]["ownerReferences"] if r.get("uid") != uid]
-            current = self.cluster.storage.get(resource.bucket, key_of(obj))
-            if current is None or current["metadata"].get("deletionTimestamp"):
-                continue
-            if propagation == "Orphan" or references:
-                metadata = {**current["metadata"], "ownerReferences": references}
-                self.cluster.storage.update(resource.bucket, {**current, "metadata": metadata})
-            else:
-                self.delete(resource, current, propagation)
-
-    def _dependents(self, uid: str) -> list[tuple[Resource, Object]]:
-        dependents = []
-        for resource in self._stored_resources():
-            for obj in self.cluster.storage.list(resource.bucket):
-                references = obj["metadata"].get("ownerReferences") or ()
-                if any(reference.get("uid") == uid for reference in references):
-                    dependents.append((resource, obj))
-        return dependents
-
-    def _stored_resources(self) -> list[Resource]:
-        """One resource per bucket that holds objects."""
-        buckets: set[str] = set(self.cluster.storage.buckets())
-        by_bucket = {r.bucket: r for r in self.cluster.registry if r.bucket in buckets}
-        return list(by_bucket.values())
-
-    # --- namespaces
-
-    def _delete_namespace(self, resource: Resource, obj: Object) -> Object:
+    def _delete_namespace(
+        self, resource: Resource, obj: Object, options: Mapping[str, object], *, dry_run: bool
+    ) -> tuple[Object, bool]:
+        """Its content goes by itself (controllers/namespaces.py)."""
         if obj["metadata"].get("deletionTimestamp"):
-            return obj
+            if (obj.get("spec") or {}).get("finalizers") or dry_run:
+                return obj, False
+            plain = replace(resource, kind="")
+            return self.delete(plain, obj, options)
+        finalizers = graceful.wanted_finalizers(resource, obj["metadata"], options)
         metadata = {**obj["metadata"], "deletionTimestamp": self.cluster.timestamp()}
+        metadata.pop("finalizers", None)
+        if finalizers:
+            metadata["finalizers"] = finalizers
         status = {**(obj.get("status") or {}), "phase": "Terminating"}
-        marked = self.cluster.storage.update(resource.bucket, {**obj, "metadata": metadata, "status": status})
-        name = obj["metadata"]["name"]
-        for other in self._stored_resources():
-            if other.namespaced:
-                for content in self.cluster.storage.list(other.bucket, name):
-                    if self.cluster.storage.get(other.bucket, key_of(content)) is not None:
-                        self.delete(other, content)
-        self._settle_namespace(name)
-        return marked
-
-    def _settle_namespace(self, name: str) -> None:
-        """Removes a namespace that is being deleted once it is empty and no finalizer holds it."""
-        key = NamespacedName("", name)
-        namespace = self.cluster.storage.get("namespaces", key)
-        if namespace is None or not namespace["metadata"].get("deletionTimestamp"):
-            return
-        buckets = [r.bucket for r in self._stored_resources() if r.namespaced]
-        if any(self.cluster.storage.list(bucket, name) for bucket in buckets):
-            return
-        if namespace["metadata"].get("finalizers"):
-            return
-        self.cluster.storage.delete("namespaces", key)
+        new = {**obj, "metadata": metadata, "status": status}
+        return (new if dry_run else self.cluster.storage.update(resource.bucket, new)), False
 
     # --- CustomResourceDefinitions
 
@@ -186,3 +134,11 @@ class Lifecycle:
             return
         if not self.cluster.storage.list(custom.bucket):
             self._finish_crd(resource, key)
+
+
+def ends(old: Object, new: Object) -> bool:
+    """Whether an update is the last one: nothing holds the object, and its grace period is over or was none."""
+    before, after = old["metadata"], new["metadata"]
+    if after.get("finalizers") or not before.get("deletionTimestamp") or before.get("deletionGracePeriodSeconds"):
+        return False
+    return old["kind"] != "Namespace" or not (new.get("spec") or {}).get("finalizers")

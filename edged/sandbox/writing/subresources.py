@@ -44,7 +44,7 @@ async def handle(cluster: Cluster, writer: Writer, target: Target, request: Requ
         case "log" if request.method == "GET":
             return _log(cluster, target)
         case "finalize" if request.method == "PUT":
-            return _finalize(cluster, target, request)
+            return _finalize(cluster, writer, target, request)
         case "status" | "approval" | "ephemeralcontainers" | "resize":
             return await _part(cluster, writer, target, request)
     raise method_not_allowed()
@@ -266,7 +266,7 @@ async def _evict(cluster: Cluster, writer: Writer, target: Target, request: Requ
     pod = _existing(cluster, target)
     _check_budget(cluster, pod)
     if not request.dry_run:
-        writer.lifecycle.delete(target.resource, pod)
+        writer.lifecycle.delete(target.resource, pod, dig(eviction, "deleteOptions") or {})
     return json_response(201, success(201), attributes.warnings)
 
 
@@ -303,10 +303,10 @@ def _log(cluster: Cluster, target: Target) -> Response:
     raise ApiStatus(500, "", "no preferred addresses found; known addresses: []")
 
 
-def _finalize(cluster: Cluster, target: Target, request: Request) -> Response:
-    """Does nothing with spec.finalizers: here namespaces end by themselves (lifecycle.py)."""
+def _finalize(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
+    """Sets spec.finalizers; a namespace that ends and has none left goes."""
     body = codec.decode(cluster, request, "Namespace")
     obj = _existing(cluster, target)
     spec = {**(obj.get("spec") or {}), "finalizers": dig(body, "spec.finalizers") or []}
-    stored = cluster.storage.update(target.resource.bucket, {**obj, "spec": spec})
+    stored = writer.lifecycle.store(target.resource, obj, {**obj, "spec": spec})
     return json_response(200, cluster.present(target.resource, stored))

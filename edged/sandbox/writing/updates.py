@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edged.kube.values.names import key_of
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults
 from edged.sandbox.kinds.resources import Resource
@@ -17,6 +16,7 @@ from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_dry_run, check_identity
 from edged.sandbox.storage import KeyAbsent, VersionMismatch
 from edged.sandbox.validation import object_validation
+from edged.sandbox.writing.lifecycle import ends
 from edged.sandbox.writing.write_steps import WriteSteps, copy_of
 
 ATTEMPTS = 10
@@ -110,18 +110,7 @@ class Updater:
 
     def _store(self, resource: Resource, old: Object, new: Object) -> Object:
         """Stores a finished update; one that empties the finalizers of a dying object removes it."""
-        stored = self._steps.cluster.stored(resource, new)
-        metadata = stored["metadata"]
-        if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and not _terminating(stored):
-            written = self._steps.cluster.storage.update(resource.bucket, stored, expected=old)
-            self._steps.lifecycle.remove(resource, key_of(written))
-            return written
-        written = self._steps.cluster.storage.update(resource.bucket, stored, expected=old)
-        if written is not old:
+        written = self._steps.lifecycle.store(resource, old, self._steps.cluster.stored(resource, new))
+        if written is not old and not ends(old, written):
             self._steps.lifecycle.written(resource, written)
         return written
-
-
-def _terminating(obj: Object) -> bool:
-    """Namespaces are held by spec.finalizers, not by metadata."""
-    return obj["kind"] == "Namespace" and bool(obj["spec"].get("finalizers"))

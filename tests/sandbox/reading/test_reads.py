@@ -43,7 +43,7 @@ def test_pages_share_a_version():
     [
         ("resourceVersion=abc", 400, 'invalid resource version: resourceVersion: Invalid value: "abc": '
          'strconv.ParseUint: parsing "abc": invalid syntax'),
-        ("resourceVersion=999", 504, "Timeout: Too large resource version: 999, current: 13"),
+        ("resourceVersion=999", 504, "Timeout: Too large resource version: 999, current: 17"),
         ("resourceVersionMatch=Exact", 422, 'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
          "resourceVersionMatch is forbidden unless resourceVersion is provided"),
         ("sendInitialEvents=true", 422, 'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: '

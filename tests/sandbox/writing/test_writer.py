@@ -196,7 +196,8 @@ def test_binding():
         assert status["message"] == text
         await call.refused(500, "POST", f"{PODS}/p/binding", {"metadata": {}, "target": {}})
         await call.refused(404, "POST", f"{PODS}/q/binding", {"target": {"name": "n1"}})
-        await call.ok("DELETE", f"{PODS}/p")
+        assert (await call.ok("DELETE", f"{PODS}/p"))["metadata"]["deletionGracePeriodSeconds"] == 30
+        await call.ok("DELETE", f"{PODS}/p?gracePeriodSeconds=0")
         await call.refused(404, "GET", f"{PODS}/p")
 
     scenario(body)
