@@ -22,11 +22,11 @@ from tests.cluster.build import BuildError
 SECTIONS = (
     "commands", "yaml_reading", "guesthost", "memory", "memory_map", "admission", "heavy_init", "rego",
     "policy_server_reviews", "large", "fleet", "cycles", "growth", "scheduling", "upstream_guest", "cluster", "added",
-    "whole", "audit",
+    "whole", "audit", "sandbox",
 )  # fmt: skip
 WITHOUT_WRK = {
     "commands", "yaml_reading", "guesthost", "memory", "memory_map", "large", "cycles", "growth", "scheduling",
-    "upstream_guest", "whole",
+    "upstream_guest", "whole", "sandbox",
 }  # fmt: skip
 
 

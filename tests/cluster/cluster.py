@@ -146,6 +146,11 @@ class Cluster:
         os.kill(self._processes["kube-apiserver"].pid, number)
 
     @property
+    def pids(self) -> list[int]:
+        """The process ids of etcd and the API server, and of the controllers where they run."""
+        return [process.pid for process in self._processes.values()]
+
+    @property
     def apiserver_pid(self) -> int:
         """The process id of the running kube-apiserver."""
         return self._processes["kube-apiserver"].pid
@@ -418,6 +423,11 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def pids(self) -> list[int]:
+        """The process id, as a list: see Cluster."""
+        return [] if self._process is None else [self._process.pid]
 
     @property
     def logs(self) -> dict[str, str]:

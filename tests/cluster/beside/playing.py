@@ -45,7 +45,7 @@ class Player:
         self._context = ssl.create_default_context(
             cadata=base64.b64decode(authority).decode() if authority else None
         )
-        self._headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+        self.headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
 
     def play(self, story: Story) -> list[Any]:
         """What came out of each step, normalised."""
@@ -87,9 +87,9 @@ class Player:
         return answer, answer
 
     def _request(self, step: Http, saved: Mapping[str, str]) -> tuple[Any, Any]:
-        connection = self._connection(60.0)
+        connection = self.connection(60.0)
         body = _body(step.body, saved)
-        headers = {**self._headers, **({"Content-Type": step.kind} if body is not None else {})}
+        headers = {**self.headers, **({"Content-Type": step.kind} if body is not None else {})}
         headers |= {name: str(_filled(value, saved)) for name, value in step.headers.items()}
         try:
             connection.request(step.method, _filled(step.path, saved), body=body, headers=headers)
@@ -123,10 +123,10 @@ class Player:
         return outcome, content
 
     def _watch(self, step: Watch, saved: Mapping[str, str]) -> list[Any]:
-        connection = self._connection(step.quiet_s)
+        connection = self.connection(step.quiet_s)
         events: list[Any] = []
         try:
-            connection.request("GET", _filled(step.path, saved), headers={**self._headers, **step.headers})
+            connection.request("GET", _filled(step.path, saved), headers={**self.headers, **step.headers})
             answer = connection.getresponse()
             if answer.status != 200:
                 return [{"status": answer.status, "body": _decoded(answer.read(), "application/json")}]
@@ -142,7 +142,7 @@ class Player:
             connection.close()
         return events
 
-    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+    def connection(self, timeout_s: float) -> http.client.HTTPConnection:
         host, port = str(self._address.hostname), self._address.port
         if self._address.scheme == "https":
             return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._context)
