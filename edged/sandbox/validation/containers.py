@@ -41,6 +41,8 @@ _NOT_EPHEMERAL = (
     "startupProbe", "lifecycle",
 )  # fmt: skip
 """What ephemeral containers may not have, in the order of the type."""
+_VALUES = ("ports", "resources", "resizePolicy", "restartPolicyRules")
+"""Those of them that are no pointers: empty is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def ephemeral_containers(around: Around) -> Iterator[Cause]:
         if target and target not in others:
             yield not_found(f"{field}.targetContainerName", target)
         for name in _NOT_EPHEMERAL:
-            if given.get(name):
+            if given.get(name) or (name not in _VALUES and given.get(name) is not None):
                 yield forbidden(f"{field}.{name}", why)
         for index, mount in enumerate(given.get("volumeMounts") or ()):
             for name in ("subPath", "subPathExpr"):

@@ -38,7 +38,7 @@ def internal_equal(go_type: str, one: object, other: object) -> bool:
 def _without_empty(value: object) -> object:
     """Empty lists and maps as null."""
     if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items()}
+        return {key: _without_empty(item) for key, item in value.items()} or None
     if isinstance(value, list):
         return [_without_empty(item) for item in value] or None
     return value

@@ -20,15 +20,19 @@ from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation.causes import duplicate, immutable, invalid, not_supported, required
 from edged.sandbox.validation.formats import dns_subdomain, joined
 from edged.sandbox.validation.metadata import changed_metadata, new_metadata
+from edged.sandbox.validation.pod_resizes import resized_pod
+from edged.sandbox.validation.pod_statuses import changed_status, status_warnings
 from edged.sandbox.validation.pod_templates import pod_template
 from edged.sandbox.validation.pod_updates import changed_ephemeral_containers, changed_pod
 from edged.sandbox.validation.pods import pod
+from edged.sandbox.validation.template_warnings import workload_warnings
 
 
 def check_create(cluster: Cluster, resource: Resource, obj: Object, warnings: list[str]) -> None:
     """Raises 422 with everything that is wrong with a new object; adds what is only worth a warning."""
     causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None, warnings)]
     _refuse(resource, obj, causes)
+    warnings += workload_warnings(resource.bucket, obj, None)
 
 
 def check_update(
@@ -44,6 +48,10 @@ def check_update(
     if check is not None:
         causes += check(old, new)
     _refuse(resource, new, causes)
+    if not subresource:
+        warnings += workload_warnings(resource.bucket, new, old)
+    if resource.bucket == "pods" and subresource == "status":
+        warnings += status_warnings(new)
 
 
 def check_delete(resource: Resource, obj: Object) -> None:
@@ -54,8 +62,10 @@ def check_delete(resource: Resource, obj: Object) -> None:
 
 
 def _refuse(resource: Resource, obj: Object, causes: list[Cause]) -> None:
+    """Of what is found twice about built-in kinds one finding is told."""
     if causes:
-        raise api_status.invalid(resource.named, obj["metadata"].get("name") or "", causes)
+        told = causes if resource.custom else list(dict.fromkeys(causes))
+        raise api_status.invalid(resource.named, obj["metadata"].get("name") or "", told)
 
 
 def _kind_causes(
@@ -313,7 +323,10 @@ def _crd_update(old: Object, new: Object) -> Iterator[Cause]:
             yield immutable(f"spec.{path}", new["spec"].get(path))
 
 
-_POD_CHANGES = {"": changed_pod, "ephemeralcontainers": changed_ephemeral_containers}
+_POD_CHANGES = {
+    "": changed_pod, "ephemeralcontainers": changed_ephemeral_containers, "status": changed_status,
+    "resize": resized_pod,
+}  # fmt: skip
 """Subresource -> what is checked of a changed Pod."""
 _ADMISSION = "admissionregistration.k8s.io"
 _CHECKS: dict[str, Callable[[Object], Iterator[Cause]]] = {

@@ -9,6 +9,8 @@ from tests.cluster.beside.steps import Http, Story, http
 Object = dict[str, Any]
 PODS = "/api/v1/namespaces/{ns}/pods?dryRun=All"
 LONG = "a" * 64
+ACCOUNT = {"serviceAccountName": "x", "automountServiceAccountToken": False}
+"""Who has an account gets none by admission, which one of the servers may not do."""
 
 
 def pod(spec: Object | None = None, container: Object | None = None, **metadata: Any) -> Object:
@@ -16,7 +18,7 @@ def pod(spec: Object | None = None, container: Object | None = None, **metadata:
     one = {"name": "c", "image": "i", **(container or {})}
     return {
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", **metadata},
-        "spec": {"containers": [one], **(spec or {})},
+        "spec": {"containers": [one], **ACCOUNT, **(spec or {})},
     }  # fmt: skip
 
 
