@@ -15,6 +15,8 @@ from edged.sandbox.controllers.controllers import Controllers
 from edged.sandbox.kinds.resources import Registry
 from edged.sandbox.protocol import api_discovery, openapi
 from edged.sandbox.protocol.api_status import ApiStatus, method_not_allowed, no_such_resource
+from edged.sandbox.protocol.negotiation import check_route, encoded, negotiate
+from edged.sandbox.protocol.query_options import flag
 from edged.sandbox.protocol.request import Request, Response, Target, json_response, parse_target
 from edged.sandbox.protocol.warning_headers import warning_headers
 from edged.sandbox.reading import reads, watches
@@ -45,7 +47,7 @@ class Api:
             response = json_response(refusal.code, refusal.body())
             response.headers += refusal.headers
         self.controllers.run()
-        return response
+        return encoded(request, response)
 
     async def _route(self, request: Request) -> Response:
         target = parse_target(self.cluster.registry, request.path)
@@ -101,14 +103,16 @@ class Api:
             return await subresources.handle(self.cluster, self.writer, target, request)
         if "get" not in target.resource.verbs:
             return reviews.answer(self.cluster, target, request)
+        watched = request.method == "GET" and (target.watch or bool(flag(request.query, "watch")))
+        _check_accept(target, request)
+        if watched and (not target.name or target.watch):
+            return watches.start(self.cluster, target, request)
         match request.method:
-            case "GET" | "HEAD" if target.watch or (not target.name and _wants_watch(request)):
-                return watches.start(self.cluster, target, request)
-            case "GET" | "HEAD" if target.name:
+            case "GET" if target.name:
                 return reads.get(self.cluster, target, request)
-            case "GET" | "HEAD":
+            case "GET":
                 return reads.list_objects(self.cluster, target, request)
-            case "POST":
+            case "POST" if target.in_one_place:
                 return await self.writer.create(target, request)
             case "PUT" if target.name:
                 return await self.writer.update(target, request)
@@ -116,13 +120,18 @@ class Api:
                 return await self.writer.patch(target, request)
             case "DELETE" if target.name:
                 return await self.writer.delete(target, request)
-            case "DELETE":
+            case "DELETE" if target.in_one_place and "deletecollection" in target.resource.verbs:
                 return await self.writer.delete_collection(target, request)
         raise method_not_allowed()
 
 
-def _wants_watch(request: Request) -> bool:
-    return request.query.get("watch", "") in ("true", "1")
+def _check_accept(target: Target, request: Request) -> None:
+    """Before anything happens, because a write must not be refused after it was stored. Raises 406."""
+    custom = target.resource.custom
+    if not custom:
+        check_route(request, streams=request.method == "GET" and not target.name)
+    if request.method != "GET":
+        negotiate(request, custom=custom)
 
 
 def _openapi_v2(request: Request) -> Response:

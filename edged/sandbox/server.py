@@ -35,7 +35,7 @@ from edged.sandbox.faults.rules import Faults
 from edged.sandbox.kinds import initial_objects
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import builtin_registry
-from edged.sandbox.protocol.api_status import ApiStatus, internal_error
+from edged.sandbox.protocol.api_status import ApiStatus, internal_error, too_large
 from edged.sandbox.protocol.request import Request, Response, User, json_response
 from edged.sandbox.reading.watches import encode_line
 from edged.sandbox.storage import Storage
@@ -223,8 +223,7 @@ class _Connection:
             elif size > MAX_DISCARDED:
                 break
         if size > MAX_BODY:
-            message = f"Request entity too large: limit is {MAX_BODY}"
-            refusal = ApiStatus(413, "RequestEntityTooLarge", message)
+            refusal = too_large(f"limit is {MAX_BODY}")
             await self._respond(json_response(413, refusal.body()), head=False)
             return
         request = to_request(head, bytes(body))

@@ -86,6 +86,34 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], ..
 )  # fmt: skip
 
 
+CREATED_BY_PUT = {
+    "ClusterRole", "ClusterRoleBinding", "Endpoints", "Event", "Lease", "LimitRange", "Role", "RoleBinding",
+    "RuntimeClass", "Service",
+}  # fmt: skip
+"""Kinds of which a PUT creates what is not there. Source: AllowCreateOnUpdate of each strategy.go in pkg/registry."""
+
+NEEDS_VERSION = {
+    "APIService", "CSIDriver", "CSINode", "CSIStorageCapacity", "CustomResourceDefinition", "Lease",
+    "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "PodDisruptionBudget",
+    "RuntimeClass", "StorageVersionMigration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration", "VolumeAttachment",
+}  # fmt: skip
+"""Kinds of which a PUT has to name the resourceVersion. Source: AllowUnconditionalUpdate there."""
+
+RETURNED_WHEN_DELETED = {
+    "CSIDriver", "CSINode", "CustomResourceDefinition", "DeviceClass", "Namespace", "PersistentVolume",
+    "PersistentVolumeClaim", "Pod", "PodTemplate", "ResourceClaim", "ResourceClaimTemplate", "ResourceQuota",
+    "ResourceSlice", "Service", "ServiceAccount", "StorageClass", "VolumeAttachment", "VolumeAttributesClass",
+}  # fmt: skip
+"""Kinds of which DELETE answers with the object instead of a Status. Source: ReturnDeletedObject of each storage.go."""
+
+REGISTRY_PREFIXES = {
+    "customresourcedefinitions": "apiextensions.k8s.io/customresourcedefinitions", "endpoints": "services/endpoints",
+    "ingresses": "ingress", "nodes": "minions", "replicationcontrollers": "controllers", "services": "services/specs",
+}  # fmt: skip
+"""Where objects lie in etcd, which some errors show, if it is not under their plural."""
+
+
 def builtin_plurals() -> dict[tuple[str, str], tuple[str, bool]]:
     """(apiVersion, kind) -> (plural, whether it is namespaced) of every built-in kind that has objects."""
     return {

@@ -140,6 +140,7 @@ def _builtin(types: GoTypes, group: str, version: str, package: str, row: tuple[
         group, version, kind, plural, kind.lower(), bucket, "n" in flags,
         short_names=tuple(short.split()), categories=tuple(categories), subresources=tuple(subresources.split()),
         generation="g" in flags, go_type=f"{package}.{kind}", list_kind=f"{kind}List",
+        verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection" or kind != "Namespace"),
         shape=_rooted(types, f"{package}.{kind}"),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged.errors import EdgedError
+from edged.sandbox.kinds.builtin_kinds import REGISTRY_PREFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,15 @@ def modified(named: Named, name: str) -> ApiStatus:
     return conflict(named, name, why)
 
 
+def uid_differs(named: Named, name: str, namespace: str, *, wanted: str, found: str) -> ApiStatus:
+    """409 for an update that names another uid than the object has, with the key of the object in etcd."""
+    prefix = REGISTRY_PREFIXES.get(named.plural, named.plural)
+    key = "/".join(filter(None, ("/registry", prefix, namespace, name)))
+    failed = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    why = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: {failed}"
+    return conflict(named, name, why)
+
+
 def invalid(named: Named, name: str, causes: Iterable[Cause]) -> ApiStatus:
     """422 with every cause in `details.causes`; several texts are joined as `[a, b]`."""
     listed = list(causes)
@@ -153,12 +163,16 @@ def method_not_allowed() -> ApiStatus:
 
 def unsupported_media_type(accepted: Sequence[str]) -> ApiStatus:
     message = "the body of the request was in an unknown format - accepted media types include: "
-    return ApiStatus(415, "UnsupportedMediaType", message + ", ".join(accepted), {})
+    return ApiStatus(415, "UnsupportedMediaType", message + ", ".join(accepted))
 
 
 def not_acceptable(offered: Sequence[str]) -> ApiStatus:
     message = "only the following media types are accepted: " + ", ".join(offered)
-    return ApiStatus(406, "NotAcceptable", message, {})
+    return ApiStatus(406, "NotAcceptable", message)
+
+
+def too_large(message: str) -> ApiStatus:
+    return ApiStatus(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
 
 
 def expired(message: str, metadata: Mapping[str, object] | None = None) -> ApiStatus:

@@ -17,6 +17,7 @@ from edged.sandbox.kinds.go_types import Shape
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import protobuf
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, unsupported_media_type
+from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.request import Request
 from edged.yaml_text import DuplicateKeys, YamlError
 
@@ -56,9 +57,13 @@ _OF_SUBRESOURCES = {**protobuf.OTHER_KINDS, "Namespace": "core/v1.Namespace"}
 def read(cluster: Cluster, request: Request, kind: str) -> Body:
     """The same, for what is checked strictly."""
     media_type = request.media_type or JSON
+    if media_type == PROTOBUF and not request.body.startswith(protobuf.MAGIC):
+        why = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        raise _unrecognized(kind, why if request.body else "empty data", request.body)
     if media_type == PROTOBUF:
         return Body(protobuf.decode(request.body, cluster.types, cluster.registry))
-    if media_type not in (JSON, YAML):
+    # An empty parameter is no media type for Go.
+    if media_type not in (JSON, YAML) or ";;" in request.headers.get("content-type", ""):
         raise unsupported_media_type([JSON, YAML, PROTOBUF])
     return read_text(request.body, kind, yaml=media_type == YAML)
 
@@ -70,9 +75,11 @@ def read_text(body: bytes, kind: str, *, yaml: bool = False) -> Body:
     except YamlError as error:
         raise _unrecognized(kind, _yaml_error(error), body) from error
     except ValueError as error:
-        raise _unrecognized(kind, f"{_NO_VERSION}{_json_error(error)}", body) from error
+        raise _unrecognized(kind, f"{_NO_VERSION}{_json_error(body, error)}", body) from error
     if (wrong := _no_object(read.value, _TYPE_META)) or (wrong := _no_kind(read.value)):
         raise _unrecognized(kind, _NO_VERSION + wrong, body)
+    if str((read.value or {}).get("apiVersion")).count("/") > 1:
+        raise _unrecognized(kind, f"unexpected GroupVersion string: {read.value['apiVersion']}", body)
     return Body(read.value or {}, read.found)
 
 
@@ -113,14 +120,14 @@ def _no_object(value: object, go_type: str) -> str:
     """What Go's decoder says of a value that is no object; empty for one, and for null."""
     if value is None or isinstance(value, dict):
         return ""
-    return f"json: cannot unmarshal {_JSON_NAMES[type(value)]} into Go value of type {go_type}"
+    return f"json: cannot unmarshal {JSON_NAMES[type(value)]} into Go value of type {go_type}"
 
 
 def _no_kind(value: Object | None) -> str:
     for name in ("apiVersion", "kind"):
         found = (value or {}).get(name)
         if not isinstance(found, str | None):
-            return f"json: cannot unmarshal {_JSON_NAMES[type(found)]} into Go struct field .{name} of type string"
+            return f"json: cannot unmarshal {JSON_NAMES[type(found)]} into Go struct field .{name} of type string"
     return ""
 
 
@@ -128,9 +135,31 @@ def _yaml_error(error: YamlError) -> str:
     return f"yaml: {str(error).removeprefix('not valid YAML: ')}"
 
 
-def _json_error(error: ValueError) -> str:
-    ended = str(error).startswith(("unexpected end of data", "Input is a zero-length"))
-    return "unexpected end of JSON input" if ended else str(error)
+def _json_error(body: bytes, error: ValueError) -> str:
+    return syntax_error(body) or str(error)
+
+
+def delete_options(cluster: Cluster, request: Request) -> Object:
+    """The body of a DELETE, which is not empty. Raises 400 and 415, in words of its own."""
+    try:
+        body = read(cluster, request, "DeleteOptions")
+    except ApiStatus as refusal:
+        refusal.message = refusal.message.removeprefix(_UNRECOGNIZED.format("DeleteOptions")).rpartition(" (")[0]
+        raise
+    kind, version = body.value.get("kind") or "DeleteOptions", body.value.get("apiVersion") or "v1"
+    if kind != "DeleteOptions":
+        raise bad_request(not_registered(kind, version))
+    try:
+        shape = cluster.types.shape(_OF_SUBRESOURCES["DeleteOptions"])
+        options: Object = _checked(plain(body.value), shape, _At("", "", "DeleteOptions"), [])
+    except _Mistyped as error:
+        raise bad_request(str(error)) from None
+    return options
+
+
+def not_registered(kind: str, version: str) -> str:
+    """What Go's table of types says of a kind that it lacks."""
+    return f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
 
 
 def yaml_problem(error: DuplicateKeys) -> str:
@@ -143,7 +172,10 @@ _YAML_PROBLEM = "yaml: unmarshal errors:"
 
 
 def _unrecognized(kind: str, why: str, body: bytes) -> ApiStatus:
-    return bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_begin_of(body)})")
+    return bad_request(f"{_UNRECOGNIZED.format(kind)}{why} ({_begin_of(body)})")
+
+
+_UNRECOGNIZED = "the object provided is unrecognized (must be of type {}): "
 
 
 def _begin_of(body: bytes) -> str:
@@ -155,7 +187,7 @@ def _begin_of(body: bytes) -> str:
     return shown if len(body) == len(begin) else f"{shown} ..."
 
 
-def check_kind(resource: Resource, obj: Object) -> None:
+def check_kind(cluster: Cluster, resource: Resource, obj: Object) -> None:
     """The body's kind and apiVersion are those of the URL; absent ones are filled in for typed kinds."""
     kind, api_version = obj.get("kind") or "", obj.get("apiVersion") or ""
     if not resource.custom:
@@ -165,17 +197,23 @@ def check_kind(resource: Resource, obj: Object) -> None:
         raise bad_request("Object 'Kind' is missing in body")
     if (kind, api_version) == (resource.kind, resource.api_version):
         return
-    if resource.custom or api_version != resource.api_version:
+    if resource.custom:
         raise bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version "
             f"({resource.api_version})" if api_version != resource.api_version
             else f"{resource.named.qualified_kind}: the kind in the data ({kind}) does not match {resource.kind}"
         )  # fmt: skip
-    package = (resource.go_type.partition("/")[0]) or "core"
-    raise bad_request(
-        f'{kind} in version "{api_version}" cannot be handled as a {resource.kind}: converting '
-        f"(v1.{kind}) to ({package}.{resource.kind}): unknown conversion"
-    )
+    head = f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+    raise bad_request(head + unconvertible(cluster, resource, kind, api_version))
+
+
+def unconvertible(cluster: Cluster, resource: Resource, kind: str, api_version: str) -> str:
+    """What is said of a body of another kind than the URL's: whether that kind is known decides."""
+    known = cluster.registry.by_kind(api_version, kind)
+    if known is None or known.custom:
+        return not_registered(kind, api_version)
+    package = resource.go_type.partition("/")[0]
+    return f"converting (v1.{kind}) to ({package}.{resource.kind}): unknown conversion"
 
 
 def check_fields(resource: Resource, obj: Object, found: list[str]) -> Object:
@@ -344,7 +382,7 @@ def _joined(before: Any, after: Any, shape: Shape) -> Any:
     return after
 
 
-_JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 _EXPECTED: dict[str, tuple[type, ...]] = {
     "string": (str,), "bytes": (str,), "bool": (bool,), "int": (int,), "int32": (int,), "int64": (int,),
     "uint32": (int,), "uint8": (int,), "float32": (int, float), "float64": (int, float),
@@ -373,5 +411,5 @@ def _check_scalar(value: object, shape: Shape, at: _At) -> None:
 def _mistyped(value: object, shape: Shape, at: _At) -> _Mistyped:
     go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time"}.get(shape.go_type, shape.go_type)
     go_type = go_type.replace("{}", "map[string]").replace("core/", "").replace("meta/", "")
-    json_name = _JSON_NAMES.get(type(value), "value")
+    json_name = JSON_NAMES.get(type(value), "value")
     return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {at.owner}.{at.field} of type {go_type}")

@@ -73,13 +73,19 @@ class Target:
     watch: bool = False
 
     @property
+    def in_one_place(self) -> bool:
+        """Whether objects can be created and deleted there: not in all namespaces at once."""
+        return self.namespace is not None or not self.resource.namespaced
+
+    @property
     def key(self) -> NamespacedName:
         return NamespacedName(self.namespace or "", self.name)
 
 
 def parse_target(registry: Registry, path: str) -> Target | None:
     """None: not under a group and version that are served. Raises 404 for an unknown resource in a known one."""
-    parts = path.strip("/").split("/")
+    # One slash at the end is no difference to kube-apiserver's router; an empty part in the middle is no name.
+    parts = path[1:].removesuffix("/").split("/")
     if parts[0] == "api" and len(parts) >= 3:
         group, version, rest = "", parts[1], parts[2:]
     elif parts[0] == "apis" and len(parts) >= 4:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edged.sandbox.cluster import Object
-from edged.sandbox.protocol.api_status import Cause, bad_request, invalid_options
+from edged.sandbox.protocol.api_status import bad_request
+from edged.sandbox.protocol.query_options import check_write
 from edged.sandbox.protocol.request import Request, Target
 
 
@@ -20,27 +21,17 @@ def request_options(operation: str, request: Request, options: Object | None = N
 
 
 def field_validation(request: Request) -> str:
-    """Strict, Warn (the default) or Ignore. Raises 422."""
-    mode = request.query.get("fieldValidation") or "Warn"
-    if mode not in ("Strict", "Warn", "Ignore"):
-        why = f'Unsupported value: "{mode}": supported values: "Ignore", "Strict", "Warn"'
-        raise invalid_options("CreateOptions", [Cause("fieldValidation", why, "FieldValueNotSupported")])
-    return mode
+    """Strict, Warn (the default) or Ignore; check_options refuses others."""
+    return request.query.get("fieldValidation") or "Warn"
 
 
-def check_dry_run(request: Request) -> None:
-    value = request.query.get("dryRun")
-    if value and value != "All":
-        kinds = {
-            "POST": "CreateOptions",
-            "PUT": "UpdateOptions",
-            "PATCH": "PatchOptions",
-            "DELETE": "DeleteOptions",
-        }
-        why = f'Unsupported value: ["{value}"]: supported values: "All"'
-        raise invalid_options(
-            kinds.get(request.method, "CreateOptions"), [Cause("dryRun", why, "FieldValueNotSupported")]
-        )
+def check_options(request: Request) -> None:
+    """The options in the query of a POST, PUT or PATCH. Raises 422."""
+    kind = {"PUT": "UpdateOptions", "PATCH": "PatchOptions"}.get(request.method, "CreateOptions")
+    check_write(kind, request.query, apply=request.media_type == APPLY)
+
+
+APPLY = "application/apply-patch+yaml"
 
 
 def set_namespace(target: Target, metadata: Object) -> None:
@@ -56,10 +47,14 @@ def set_namespace(target: Target, metadata: Object) -> None:
         raise bad_request("an empty namespace may not be set during creation")
 
 
-def check_identity(target: Target, metadata: Object, *, patched: bool = False) -> None:
-    """Name and namespace of a body that updates are those of the URL; absent ones are filled in."""
-    name = metadata.get("name") or ("" if patched else target.name)
-    if name != target.name:
+def check_identity(target: Target, metadata: Object, *, complete: bool = True) -> None:
+    """Name and namespace of a body that updates are those of the URL; an absent namespace is filled in. `complete`
+    False: an absent name, too."""
+    name = metadata.get("name")
+    if not name and complete:
+        why = f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+        raise bad_request(why)
+    if name and name != target.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
-    metadata["name"] = name
+    metadata["name"] = target.name
     set_namespace(target, metadata)

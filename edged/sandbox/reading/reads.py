@@ -13,74 +13,20 @@ from dataclasses import dataclass, replace
 from edged.json_text import dumps, loads
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.api_status import (
-    ApiStatus,
-    Cause,
-    bad_request,
-    expired,
-    invalid_options,
-    not_acceptable,
-    not_found,
-    version_too_large,
-)
+from edged.sandbox.protocol.api_status import ApiStatus, bad_request, expired, not_found, version_too_large
+from edged.sandbox.protocol.negotiation import Form, negotiate
+from edged.sandbox.protocol.query_options import check_list, go_quoted, number
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.reading import list_selectors
-from edged.sandbox.reading.tables import PLAIN, TableForm, columns_of, metadata_only, scale_columns, table
+from edged.sandbox.reading.tables import columns_of, metadata_only, scale_columns, table
 from edged.sandbox.storage import TooOld
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """How objects are shown: `kind` is "plain", "table", "partial" or "partials" (a list of them); `table` is for
-    tables and has the version of meta.k8s.io for all."""
-
-    kind: str = "plain"
-    table: TableForm = PLAIN
-
-
-_KINDS = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMetadataList": "partials"}
-
-
-def negotiate(request: Request) -> Form:
-    """The first media type of Accept that the server has. Raises 406."""
-    for offer in request.headers.get("accept", "*/*").split(","):
-        media_type, *pieces = (piece.strip() for piece in offer.split(";"))
-        parameters = dict(piece.partition("=")[::2] for piece in pieces)
-        if media_type not in ("application/json", "*/*", "application/*"):
-            continue
-        kind = parameters.get("as")
-        if kind is None:
-            return Form()
-        if kind == "Table" and not _has_tables(request.path):
-            continue
-        if kind in _KINDS and parameters.get("g") == "meta.k8s.io" and parameters.get("v") in ("v1", "v1beta1"):
-            return Form(_KINDS[kind], TableForm(_include(request), parameters["v"]))
-    raise not_acceptable(["application/json", "application/json;as=Table;v=v1;g=meta.k8s.io"])
-
-
-# Subresources that the API server cannot show as Tables.
-_NO_TABLES = frozenset((
-    "resourceclaims/status", "customresourcedefinitions/status", "pods/ephemeralcontainers", "pods/resize",
-    "certificatesigningrequests/approval", "namespaces/finalize", "pods/binding", "pods/eviction",
-    "serviceaccounts/token",
-))  # fmt: skip
-
-
-def _has_tables(path: str) -> bool:
-    parts = path.rsplit("/", 3)
-    return len(parts) < 4 or f"{parts[1]}/{parts[3]}" not in _NO_TABLES
-
-
-def _include(request: Request) -> str:
-    include = request.query.get("includeObject") or "Metadata"
-    if include not in ("Metadata", "Object", "None"):
-        why = f'includeObject: Invalid value: "{include}": must be \'Metadata\', \'Object\', \'None\', or empty'
-        raise bad_request(f"Unable to convert to Table as requested: {why}")
-    return include
-
-
 def get(cluster: Cluster, target: Target, request: Request) -> Response:
-    resource, form = target.resource, negotiate(request)
+    resource = target.resource
+    form, version = negotiate(request, custom=resource.custom), parse_version(request.query.get("resourceVersion", ""))
+    if version is not None and version > cluster.storage.version:
+        raise version_too_large(version, cluster.storage.version)
     obj = cluster.storage.get(resource.bucket, target.key)
     if obj is None:
         raise not_found(resource.named, target.name)
@@ -159,32 +105,23 @@ def selection(target: Target, query: Mapping[str, str]) -> Selection:
     return Selection(target.namespace, target.name, labels, fields, view)
 
 
-def parse_version(text: str, *, watch: bool = False) -> int | None:
-    """None for "" (newest). Raises 400, for watches a 500 without reason, as kube-apiserver does."""
+def parse_version(text: str, *, listed: bool = False) -> int | None:
+    """None for "" (newest). Raises a 500 without reason, for lists 400, as kube-apiserver does."""
     if text == "":
         return None
-    if re.fullmatch(r"\d+", text):
-        return int(text)
-    why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-    message = f"invalid resource version: resourceVersion: {why}"
-    raise ApiStatus(500, "", message) if watch else bad_request(message)
+    if re.fullmatch(r"[0-9]+", text) and int(text[:30]) < 2**64:
+        return int(text[:30])
+    wrong = "value out of range" if re.fullmatch(r"[0-9]+", text) else "invalid syntax"
+    why = f"Invalid value: {go_quoted(text)}: strconv.ParseUint: parsing {go_quoted(text)}: {wrong}"
+    if listed:
+        raise bad_request(f"invalid resource version: resourceVersion: {why}")
+    raise ApiStatus(500, "", f"resourceVersion: {why}")
 
 
 def list_objects(cluster: Cluster, target: Target, request: Request) -> Response:
-    form, query = negotiate(request), request.query
-    if query.get("sendInitialEvents"):
-        raise invalid_options(
-            "ListOptions",
-            [
-                Cause(
-                    "sendInitialEvents",
-                    "Forbidden: sendInitialEvents is forbidden for list",
-                    "FieldValueForbidden",
-                )
-            ],
-        )
-    chosen = selection(target, query)
-    page = _page(cluster, target, chosen, query)
+    form, query = negotiate(request, custom=target.resource.custom), request.query
+    check_list(query, watch=False)
+    page = _page(cluster, target, selection(target, query), query)
     metadata: Object = {"resourceVersion": str(page.version)}
     if page.token:
         metadata["continue"] = page.token
@@ -202,14 +139,16 @@ class _Page:
 
 
 def _page(cluster: Cluster, target: Target, chosen: Selection, query: Mapping[str, str]) -> _Page:
-    limit = int(query["limit"]) if query.get("limit", "").isdigit() else 0
-    token = query.get("continue", "")
+    limit, token = max(0, number(query, "limit") or 0), query.get("continue", "")
     if token:
+        if query.get("resourceVersion", "0") not in ("", "0"):
+            raise bad_request("specifying resource version is not allowed when using continue")
         version, after = _read_token(token)
         objects = _state_at(cluster, target, version, _expired_page)
         objects = [obj for obj in objects if _storage_key(obj) > after]
     else:
         objects, version = _first_page(cluster, target, query)
+        limit = 0 if query.get("resourceVersion") == "0" else limit  # from the cache, which has no pages
     objects = [obj for obj in objects if chosen.matches(obj)]
     if not limit or len(objects) <= limit:
         return _Page(objects, version)
@@ -220,13 +159,13 @@ def _page(cluster: Cluster, target: Target, chosen: Selection, query: Mapping[st
 
 def _first_page(cluster: Cluster, target: Target, query: Mapping[str, str]) -> tuple[list[Object], int]:
     storage, bucket = cluster.storage, target.resource.bucket
-    match, version = query.get("resourceVersionMatch", ""), parse_version(query.get("resourceVersion", ""))
-    if match and version is None:
-        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-        raise invalid_options("ListOptions", [Cause("resourceVersionMatch", why, "FieldValueForbidden")])
+    match = query.get("resourceVersionMatch", "")
+    version = parse_version(query.get("resourceVersion", ""), listed=True)
     if version is not None and version > storage.version:
         raise version_too_large(version, storage.version)
-    if match == "Exact" and version is not None:
+    # Without a match, a page at a version is exactly that version's.
+    paged = not match and (number(query, "limit") or 0) > 0
+    if version and (match == "Exact" or paged):
         return _state_at(cluster, target, version, _expired_list), version
     return storage.list(bucket, target.namespace), storage.version
 
@@ -266,7 +205,8 @@ def _read_token(token: str) -> tuple[int, str]:
 
 
 def shown_list(cluster: Cluster, resource: Resource, stored: list[Object], metadata: Object, form: Form) -> Object:
-    """A list of stored objects as the client wants it; `metadata` is that of the list. Raises 406 for a single one."""
+    """A list of stored objects as the client wants it; `metadata` is that of the list. Items of built-in kinds have no
+    kind and apiVersion. Raises 406 for a single one."""
     objects = [cluster.present(resource, obj) for obj in stored]
     if form.kind == "table":
         listed = replace(form.table, listed=True)
@@ -283,6 +223,9 @@ def shown_list(cluster: Cluster, resource: Resource, stored: list[Object], metad
         }  # fmt: skip
     if resource.custom:  # lists without a Go type have it always
         metadata.setdefault("continue", "")
+    else:
+        for obj in objects:
+            del obj["kind"], obj["apiVersion"]
     return {
         "kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata, "items": objects,
     }  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 from edged.json_text import loads
 from edged.sandbox.cluster import event_core
 from edged.sandbox.kinds.resources import Resource
+from edged.sandbox.protocol.negotiation import PLAIN, TableForm
 from edged.sandbox.reading import printer_columns
 from edged.sandbox.reading.cells import CELLS, DEFAULT
 from edged.sandbox.reading.cells.pods import row_conditions
@@ -30,20 +31,6 @@ class Columns:
 
     definitions: list[Object]
     cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TableForm:
-    """`include`: Metadata, Object or None, as the query parameter includeObject. `version`: of meta.k8s.io. `headers`:
-    a watch has them in its first event only. `listed`: the objects are a list, not one that was asked for by name."""
-
-    include: str = "Metadata"
-    version: str = "v1"
-    headers: bool = True
-    listed: bool = False
-
-
-PLAIN = TableForm()
 
 
 def table(

@@ -6,7 +6,7 @@ The first part is pure (initial events, selector edges, bookmarks); `stream` wai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field, replace
 
 import trio
@@ -14,13 +14,17 @@ import trio
 from edged.json_text import dumps
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.api_status import ApiStatus, Cause, expired, invalid_options
+from edged.sandbox.protocol.api_status import ApiStatus, expired
+from edged.sandbox.protocol.negotiation import Form, negotiate
+from edged.sandbox.protocol.query_options import check_list, flag, number
 from edged.sandbox.protocol.request import Request, Response, Target
-from edged.sandbox.reading.reads import Form, Selection, negotiate, parse_version, selection, shown
+from edged.sandbox.reading.reads import Selection, parse_version, selection, shown
 from edged.sandbox.reading.tables import INITIAL_EVENTS_END
 from edged.sandbox.storage import Event, Subscription, TooOld
 
 BOOKMARK_EVERY_S = 60.0
+LAST_BOOKMARK_S = 2.0
+"""How long before its end a watch gets its last bookmark."""
 # A client that lets this many events pile up gets 410 and has to list again.
 MAX_PENDING = 20_000
 
@@ -91,36 +95,26 @@ def edge_of(event: Event, chosen: Selection) -> tuple[str, Object] | None:
     return "DELETED", {**event.old, "metadata": metadata}
 
 
-def _check_options(query: Mapping[str, str]) -> bool:
-    """Whether the initial events are asked for. Raises 422 for contradictions."""
-    initial, match = query.get("sendInitialEvents"), query.get("resourceVersionMatch", "")
-    if initial is None and match:
-        why = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        raise invalid_options("ListOptions", [Cause("resourceVersionMatch", why, "FieldValueForbidden")])
-    if initial is not None and match != "NotOlderThan":
-        why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        raise invalid_options("ListOptions", [Cause("resourceVersionMatch", why, "FieldValueForbidden")])
-    return initial in ("true", "1")
-
-
 def start(cluster: Cluster, target: Target, request: Request) -> Response:
     """Answers a watch request. The subscription begins here, so nothing between this call and the first read of
     the stream is lost. A version that is too old is an ERROR line in a 200 answer."""
     query = request.query
-    initial = _check_options(query)
-    version = parse_version(query.get("resourceVersion", ""), watch=True)
-    chosen, form = selection(target, query), negotiate(request)
+    form = negotiate(request, custom=target.resource.custom, watch=True)
+    check_list(query, watch=True)
+    chosen, initial = selection(target, query), flag(query, "sendInitialEvents")
+    version = parse_version(query.get("resourceVersion", ""))
     if form.kind == "partials":
         return Response(200, stream=_only(b""))  # an event is no list: the API server ends such a watch, too
-    bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
-    watch = _Watch(cluster, target.resource, chosen, form, bookmarks, cluster.storage.version)
-    skip_existing = query.get("sendInitialEvents") is not None and not initial
+    watch = _Watch(cluster, target.resource, chosen, form, bool(flag(query, "allowWatchBookmarks")), 0)
+    watch.version = cluster.storage.version
     try:
-        head = _head(watch, None if initial else version, bookmarks, skip_existing)
+        head = _head(watch, version, initial)
     except TooOld as error:
         return Response(200, stream=_only(encode_line("ERROR", expired(str(error)).body())))
+    if (timeout := number(query, "timeoutSeconds") or 0) < 0:
+        ended = ApiStatus(500, "InternalError", "context deadline exceeded")
+        return Response(200, stream=_only(encode_line("ERROR", ended.body())))
     subscription = cluster.storage.subscribe(target.resource.bucket, watch.push, watch.end)
-    timeout = int(query["timeoutSeconds"]) if query.get("timeoutSeconds", "").isdigit() else 0
     return Response(200, stream=_stream(watch, subscription, head, timeout))
 
 
@@ -128,18 +122,19 @@ async def _only(line: bytes) -> AsyncGenerator[bytes, None]:
     yield line
 
 
-def _head(watch: _Watch, version: int | None, bookmarks: bool, skip_existing: bool) -> list[bytes]:
-    """The lines before the live events: present objects, or the history since `version`."""
+def _head(watch: _Watch, version: int | None, initial: bool | None) -> list[bytes]:
+    """The lines before the live events: present objects, or the history since `version`. `initial`:
+    sendInitialEvents, None if it was not said."""
     storage = watch.cluster.storage
-    if version:
+    if version and not initial:
         events = storage.events_since(watch.resource.bucket, version) if version <= storage.version else ()
         edges = (edge_of(event, watch.chosen) for event in events)
         return [watch.line(*edge) for edge in edges if edge is not None]
-    if skip_existing:
+    if initial is False:
         return []
     present = storage.list(watch.resource.bucket, watch.chosen.namespace)
     lines = [watch.line("ADDED", obj) for obj in present if watch.chosen.matches(obj)]
-    if bookmarks:
+    if initial and watch.bookmarks:
         lines.append(watch.bookmark(initial_end=True))
     return lines
 
@@ -158,9 +153,10 @@ async def _stream(
             if watch.ended:
                 return
             watch.wake = trio.Event()
-            with trio.move_on_at(min(deadline, trio.current_time() + BOOKMARK_EVERY_S)) as scope:
+            bookmark_at = _next_bookmark(trio.current_time(), deadline)
+            with trio.move_on_at(min(deadline, bookmark_at)) as scope:
                 await watch.wake.wait()
-            if scope.cancelled_caught and watch.bookmarks:
+            if scope.cancelled_caught and watch.bookmarks and bookmark_at < deadline:
                 watch.version = watch.cluster.storage.version
                 yield watch.bookmark()
         if watch.overrun:
@@ -168,3 +164,9 @@ async def _stream(
             yield encode_line("ERROR", status.body())
     finally:
         subscription.close()
+
+
+def _next_bookmark(now: float, deadline: float) -> float:
+    """One each minute, and one shortly before a watch ends, so that its client can go on from there."""
+    last = deadline - LAST_BOOKMARK_S
+    return min(now + BOOKMARK_EVERY_S, last) if last > now else now + BOOKMARK_EVERY_S

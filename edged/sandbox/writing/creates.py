@@ -8,7 +8,7 @@ from edged.sandbox.kinds import defaults
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
 from edged.sandbox.protocol.request import Request, Response, Target
-from edged.sandbox.protocol.write_options import check_dry_run, set_namespace
+from edged.sandbox.protocol.write_options import check_options, set_namespace
 from edged.sandbox.storage import KeyExists
 from edged.sandbox.validation import object_validation
 from edged.sandbox.writing.write_steps import WriteSteps
@@ -28,7 +28,7 @@ class Creator:
     async def create(self, target: Target, request: Request) -> Response:
         if target.name:
             raise method_not_allowed()
-        check_dry_run(request)
+        check_options(request)
         obj, warnings = self._steps.body(target.resource, request)
         return await self.create_object(target, request, obj, warnings)
 
@@ -43,7 +43,7 @@ class Creator:
     ) -> Response:
         """`applied`: the body, where a server-side apply creates the object; its fields are the manager's."""
         resource = target.resource
-        self._clear_identity(target, obj)
+        self._clear_identity(target, obj, applied=applied is not None)
         obj = self._steps.custom_fields(resource, obj, request, warnings)
         self._steps.check_definition(resource, obj)
         defaults.prepare_create(self._steps.cluster, resource, obj)
@@ -70,16 +70,16 @@ class Creator:
 
     def _exists(self, resource: Resource, obj: Object) -> ApiStatus:
         refusal = already_exists(resource.named, obj["metadata"]["name"])
-        present = self._steps.cluster.storage.get(resource.bucket, key_of(obj))
-        if present is not None and present["metadata"].get("deletionTimestamp"):
+        old = self._steps.cluster.storage.get(resource.bucket, key_of(obj))
+        if old is not None and old["metadata"].get("deletionTimestamp"):
             refusal.message = f"object is being deleted: {refusal.message}"
         return refusal
 
-    def _clear_identity(self, target: Target, obj: Object) -> None:
+    def _clear_identity(self, target: Target, obj: Object, *, applied: bool) -> None:
         """Before admission: takes out what clients cannot set, and sets the namespace of the URL."""
         metadata = obj.setdefault("metadata", {}) or {}
         obj["metadata"] = metadata
-        if metadata.get("resourceVersion"):
+        if metadata.get("resourceVersion") and not applied:
             raise ApiStatus(500, "", "resourceVersion should not be set on objects to be created")
         set_namespace(target, metadata)
         for field in _SYSTEM_FIELDS:

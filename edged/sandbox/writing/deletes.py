@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 from edged.sandbox.cluster import Object
+from edged.sandbox.kinds.builtin_kinds import RETURNED_WHEN_DELETED
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
-from edged.sandbox.protocol.api_status import bad_request, conflict, success
+from edged.sandbox.protocol.api_status import conflict, invalid_options, success
+from edged.sandbox.protocol.negotiation import negotiate
+from edged.sandbox.protocol.query_options import check_list, dry_run_causes, flag, number, propagation_causes
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
-from edged.sandbox.protocol.write_options import check_dry_run
-from edged.sandbox.reading.reads import negotiate, selection, shown_list
+from edged.sandbox.reading.reads import selection, shown_list
 from edged.sandbox.validation import object_validation
 from edged.sandbox.writing.write_steps import WriteSteps
 
+
 # Of these kinds DELETE answers with the object that was, of others with a Status: ReturnDeletedObject in pkg/registry
 # of Kubernetes, and definitions, which are there until their finalizer has run.
-_RETURNED = frozenset((
-    "CSIDriver", "CSINode", "CustomResourceDefinition", "DeviceClass", "Namespace", "PersistentVolume",
-    "PersistentVolumeClaim", "Pod", "PodTemplate", "ResourceClaim", "ResourceClaimTemplate", "ResourceQuota",
-    "ResourceSlice", "Service", "ServiceAccount", "StorageClass", "VolumeAttachment", "VolumeAttributesClass",
-))  # fmt: skip
-
-
 class Deleter:
     """Checks the preconditions of a deletion, has it admitted, and hands the object to the lifecycle."""
 
@@ -30,21 +27,21 @@ class Deleter:
         self._steps = steps
 
     async def delete(self, target: Target, request: Request) -> Response:
-        check_dry_run(request)
-        options = self._delete_options(request)
+        options, request = self._delete_options(request)
         old = self._steps.existing(target)
         removed, gone = await self._delete_one(target, request, old, options)
         resource = target.resource
-        if gone and (resource.custom or resource.kind not in _RETURNED):
+        if gone and (resource.custom or resource.kind not in RETURNED_WHEN_DELETED):
             details = {"name": target.name, "kind": resource.plural, "uid": old["metadata"]["uid"]}
             if resource.group:
                 details["group"] = resource.group
             return json_response(200, success(details=details))
-        return self._steps.answer(200, resource, removed, request, [])
+        status = 202 if not gone and options.get("orphanDependents") is False else 200
+        return self._steps.answer(status, resource, removed, request, [])
 
     async def delete_collection(self, target: Target, request: Request) -> Response:
-        check_dry_run(request)
-        options = self._delete_options(request)
+        check_list(request.query, watch=False)
+        options, request = self._delete_options(request)
         chosen, resource = selection(target, request.query), target.resource
         removed = []
         for old in self._steps.cluster.storage.list(resource.bucket, target.namespace):
@@ -55,7 +52,8 @@ class Deleter:
             removed.append(old)
         cluster = self._steps.cluster
         metadata = {"resourceVersion": str(cluster.storage.version)}
-        return json_response(200, shown_list(cluster, resource, removed, metadata, negotiate(request)))
+        form = negotiate(request, custom=resource.custom)
+        return json_response(200, shown_list(cluster, resource, removed, metadata, form))
 
     async def _delete_one(
         self, target: Target, request: Request, old: Object, options: Object, *, collection: bool = False
@@ -75,14 +73,20 @@ class Deleter:
             return old, True
         return self._steps.lifecycle.delete(resource, current, options, dry_run=request.dry_run)
 
-    def _delete_options(self, request: Request) -> Object:
-        body = codec.decode(self._steps.cluster, request, "DeleteOptions") if request.body.strip() else {}
-        for field in ("propagationPolicy", "gracePeriodSeconds"):
-            if field in request.query:
-                body[field] = request.query[field]
-        if "gracePeriodSeconds" in body:
-            body["gracePeriodSeconds"] = _seconds(body["gracePeriodSeconds"])
-        return body
+    def _delete_options(self, request: Request) -> tuple[Object, Request]:
+        """DeleteOptions of the body or, without one, of the query; and the request with their dryRun. Raises 400, 415
+        and 422."""
+        options = codec.delete_options(self._steps.cluster, request) if request.body else _of_query(request.query)
+        causes = [
+            *propagation_causes(
+                options.get("propagationPolicy"), orphan_dependents=options.get("orphanDependents") is not None
+            ),
+            *dry_run_causes(options.get("dryRun") or []),
+        ]
+        if causes:
+            raise invalid_options("DeleteOptions", causes)
+        query = {key: value for key, value in request.query.items() if key != "dryRun"}
+        return options, replace(request, query=query | ({"dryRun": "All"} if options.get("dryRun") else {}))
 
     def _preconditions(self, resource: Resource, old: Object, options: Object) -> None:
         metadata, name = old["metadata"], old["metadata"]["name"]
@@ -102,8 +106,14 @@ class Deleter:
             raise conflict(resource.named, name, why, by_kind=True)
 
 
-def _seconds(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise bad_request(f"gracePeriodSeconds: {value!r} is not a number") from None
+def _of_query(query: Mapping[str, str]) -> Object:
+    options: Object = {}
+    if "propagationPolicy" in query:
+        options["propagationPolicy"] = query["propagationPolicy"]
+    if (seconds := number(query, "gracePeriodSeconds")) is not None:
+        options["gracePeriodSeconds"] = seconds
+    if (orphan := flag(query, "orphanDependents")) is not None:
+        options["orphanDependents"] = orphan
+    if "dryRun" in query:
+        options["dryRun"] = [query["dryRun"]]
+    return options

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from edged.json_text import dumps, loads_repeated
 from edged.sandbox.cluster import Object
+from edged.sandbox.kinds.go_types import ANY, Shape
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (
+    ApiStatus,
     Cause,
     bad_request,
     invalid,
-    invalid_options,
     method_not_allowed,
     not_found,
+    too_large,
     unsupported_media_type,
 )
+from edged.sandbox.protocol.json_errors import syntax_error
+from edged.sandbox.protocol.query_options import flag
 from edged.sandbox.protocol.request import Request, Response, Target
-from edged.sandbox.protocol.write_options import check_dry_run, check_identity, field_validation
+from edged.sandbox.protocol.write_options import check_identity, check_options, field_validation
 from edged.sandbox.writing import fieldsets, patches
 from edged.sandbox.writing.creates import Creator
 from edged.sandbox.writing.updates import Change, Updater
-from edged.sandbox.writing.write_steps import WriteSteps, check_patched, copy_of
+from edged.sandbox.writing.write_steps import WriteSteps, check_patched, copy_of, invalid_patch
 
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -39,7 +44,7 @@ class Patcher:
         self._updater = updater
 
     async def patch(self, target: Target, request: Request) -> Response:
-        check_dry_run(request)
+        check_options(request)
         if not target.name:
             raise method_not_allowed()
         media_type, warnings = request.media_type, list[str]()
@@ -52,30 +57,38 @@ class Patcher:
         resource = target.resource
         accepted = [JSON_PATCH, MERGE, APPLY] if resource.custom else [JSON_PATCH, MERGE, STRATEGIC, APPLY]
         if media_type not in accepted:
-            raise unsupported_media_type(accepted)
-        try:
-            written = loads_repeated(request.body)
-        except ValueError as error:
-            raise bad_request(f"error decoding patch: {error}") from error
+            # Of built-in kinds the router refuses, in its own words.
+            message = "415: Unsupported Media Type"
+            raise unsupported_media_type(accepted) if resource.custom else ApiStatus(
+                415, "UnsupportedMediaType", message, {}
+            )
+        written = _read_patch(request.body, media_type)
         mode, patch, of_patch = field_validation(request), codec.plain(written), _found_in(written, media_type)
 
         def change(old: Object) -> Object:
             current = self._steps.cluster.present(resource, copy_of(old))
             new = _patched(current, patch, media_type, resource)
-            if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
+            if not isinstance(new, dict):
                 raise bad_request("the patch leaves no object")
-            check_identity(target, new["metadata"], patched=True)
+            if not isinstance(new.get("metadata"), dict):
+                new["metadata"] = {}
+            check_identity(target, new["metadata"])
             self._check_patched_uid(target, current, new)
             if new["metadata"].get("resourceVersion") == current["metadata"]["resourceVersion"] and not (
                 _names_version(patch)
             ):
                 del new["metadata"]["resourceVersion"]
-            codec.check_kind(resource, new)
             warnings[:] = of_patch
             result = new
-            new = codec.check_fields(resource, result, warnings)
+            shown = partial(_shown, patch, result, media_type, resource)
+            try:
+                codec.check_kind(self._steps.cluster, resource, new)
+                new = codec.check_fields(resource, result, warnings)
+            except ApiStatus as refusal:
+                why = refusal.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or refusal.message
+                raise invalid_patch(shown(), why) from None
             if not resource.custom:
-                check_patched(warnings, mode, lambda: _shown(patch, result, media_type))
+                check_patched(warnings, mode, shown)
                 warnings[:] = codec.warnings_of(warnings) if mode != "Ignore" else []
             return self._steps.custom_fields(resource, new, request, warnings, patched=True)
 
@@ -90,27 +103,24 @@ class Patcher:
     async def _apply(self, target: Target, request: Request) -> Response:
         resource = target.resource
         manager = request.query.get("fieldManager", "")
-        if not manager:
-            why = "Required value: is required for apply patch"
-            raise invalid_options("PatchOptions", [Cause("fieldManager", why, "FieldValueRequired")])
         read = codec.read_applied(request.body)
         body, warnings = read.value, self._repeated_in_apply(read, request)
         if not body.get("kind") or not body.get("apiVersion"):
             raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")
-        codec.check_kind(resource, body)
-        if isinstance(given := body.get("metadata"), dict) and given.get("managedFields"):
+        codec.check_kind(self._steps.cluster, resource, body)
+        if isinstance(given := body.get("metadata"), dict) and given.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
         found: list[str] = []
         body = codec.check_fields(resource, body, found)
         warnings += codec.strictness(resource, found, field_validation(request))
         body = self._steps.custom_fields(resource, body, request, warnings, complete=False)
         metadata = body.setdefault("metadata", {})
-        check_identity(target, metadata)
+        check_identity(target, metadata, complete=False)
         if self._steps.cluster.storage.get(resource.bucket, target.key) is None:
             if target.subresource:
                 raise not_found(resource.named, target.name)
             return await self._creator.create_object(target, request, copy_of(body), warnings, applied=body)
-        force = request.query.get("force") == "true"
+        force = bool(flag(request.query, "force"))
 
         def change(old: Object) -> Object:
             return fieldsets.apply(
@@ -127,6 +137,7 @@ class Patcher:
         return codec.warnings_of(body.found) if mode != "Ignore" else []
 
 
+MAX_OPERATIONS = 10_000
 _OPERATION_KEYS = ("op", "path", "from", "value")
 
 
@@ -143,9 +154,47 @@ def _found_in(patch: object, media_type: str) -> list[str]:
     return found
 
 
-def _shown(patch: object, result: Object, media_type: str) -> str:
+def _read_patch(body: bytes, media_type: str) -> Any:
+    """The JSON of a patch that is of the right kind. Raises 400 and 413."""
+    try:
+        patch = loads_repeated(body)
+    except ValueError as error:
+        said = syntax_error(body) or str(error)
+        raise bad_request(said if media_type == STRATEGIC else "invalid JSON patch") from error
+    wanted = list if media_type == JSON_PATCH else dict
+    if patch is None and media_type == MERGE:
+        raise bad_request("Invalid JSON Patch")
+    if patch is not None and not isinstance(patch, wanted):
+        go_type = "[]handlers.jsonPatchOp" if wanted is list else "map[string]interface {}"
+        why = f"json: cannot unmarshal {codec.JSON_NAMES[type(patch)]} into Go value of type {go_type}"
+        raise bad_request(why if media_type == STRATEGIC else f"error decoding patch: {why}")
+    if isinstance(patch, list) and len(patch) > MAX_OPERATIONS:
+        most = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}"
+        raise too_large(f"{most}, got {len(patch)}")
+    return wanted() if patch is None else patch
+
+
+def _shown(patch: object, result: Object, media_type: str, resource: Resource) -> str:
     """What an error of a patch shows: a strategic merge patch, of the others the result."""
-    return go_text(patch) if media_type == STRATEGIC else dumps(result).decode()
+    if media_type == STRATEGIC:
+        return go_text(patch)
+    metadata = {key: value for key, value in result["metadata"].items() if key != "managedFields"}
+    merged = patch if media_type == MERGE else {}
+    shown: object = _in_order({**result, "metadata": metadata}, resource.shape, merged)
+    return dumps(shown).decode()
+
+
+def _in_order(value: object, shape: Shape, merged: object) -> object:
+    """With the keys in the order of the Go struct; what a patch was merged into is a map there, and sorted."""
+    if not isinstance(value, dict):
+        return value
+    children = shape.children()
+    if isinstance(merged, dict) or not children:
+        names = sorted(value)
+    else:
+        names = sorted(value, key=list(children).index if value.keys() <= children.keys() else None)
+    inner = merged if isinstance(merged, dict) else {}
+    return {name: _in_order(value[name], children.get(name) or ANY, inner.get(name)) for name in names}
 
 
 def go_text(value: object) -> str:
@@ -160,8 +209,6 @@ def go_text(value: object) -> str:
 def _patched(current: Object, patch: object, media_type: str, resource: Resource) -> Any:
     if media_type == JSON_PATCH:
         return patches.json_patch(current, patch)
-    if not isinstance(patch, dict):
-        raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
     if media_type == MERGE:
         return patches.merge_patch(current, patch)
     return patches.strategic_patch(current, patch, resource.shape)

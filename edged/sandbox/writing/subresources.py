@@ -22,10 +22,11 @@ from edged.sandbox.protocol.api_status import (
     success,
     unsupported_media_type,
 )
+from edged.sandbox.protocol.negotiation import negotiate
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
-from edged.sandbox.protocol.write_options import check_dry_run, request_options
+from edged.sandbox.protocol.write_options import check_options, request_options
 from edged.sandbox.reading.cells.values import dig, labels_text, selector_text
-from edged.sandbox.reading.reads import negotiate, shown_scale
+from edged.sandbox.reading.reads import shown_scale
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
 from edged.sandbox.writing.write_steps import copy_of
@@ -114,7 +115,7 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
         return json_response(200, shown_scale(cluster, target.resource, scale, negotiate(request)))
     if request.method not in ("PUT", "PATCH"):
         raise method_not_allowed()
-    check_dry_run(request)
+    check_options(request)
     path = _scale_paths(target)[0].split(".")
 
     def change(old: Object) -> Object:
@@ -171,7 +172,7 @@ def _pod_target(target: Target, name: str) -> Target:
 
 
 async def _bind(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
-    check_dry_run(request)
+    check_options(request)
     binding = codec.decode(cluster, request, "Binding")
     metadata = binding.setdefault("metadata", {})
     name = metadata.get("name") or target.name
@@ -254,7 +255,7 @@ def _bound(cluster: Cluster, pod: Object, binding: Object) -> Object:
 
 
 async def _evict(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
-    check_dry_run(request)
+    check_options(request)
     eviction = codec.decode(cluster, request, "Eviction")
     metadata = eviction.setdefault("metadata", {})
     if (metadata.get("name") or target.name) != target.name:

@@ -6,16 +6,20 @@ state.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults
+from edged.sandbox.kinds.builtin_kinds import CREATED_BY_PUT, NEEDS_VERSION
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.api_status import Cause, Named, conflict, invalid, modified
+from edged.sandbox.protocol.api_status import ApiStatus, Cause, Named, invalid, modified, uid_differs
+from edged.sandbox.protocol.query_options import go_quoted
 from edged.sandbox.protocol.request import Request, Response, Target
-from edged.sandbox.protocol.write_options import check_dry_run, check_identity
+from edged.sandbox.protocol.write_options import check_identity, check_options
 from edged.sandbox.storage import KeyAbsent, VersionMismatch
 from edged.sandbox.validation import object_validation
+from edged.sandbox.writing.creates import Creator
 from edged.sandbox.writing.lifecycle import ends
 from edged.sandbox.writing.write_steps import WriteSteps, copy_of
 
@@ -28,24 +32,30 @@ Change = Callable[[Object], Object]
 class Updater:
     """Reads an object, changes it, has the new state admitted, and stores it where nobody else wrote meanwhile."""
 
-    def __init__(self, steps: WriteSteps) -> None:
+    def __init__(self, steps: WriteSteps, creator: Creator) -> None:
         self._steps = steps
+        self._creator = creator
 
     async def update(self, target: Target, request: Request) -> Response:
-        check_dry_run(request)
+        check_options(request)
         resource = target.resource
         body, warnings = self._steps.body(resource, request)
         body = self._steps.custom_fields(resource, body, request, warnings)
         metadata = body.setdefault("metadata", {})
         check_identity(target, metadata)
-        self._require_version(resource, target, metadata)
-        return await self.change(target, request, lambda _old: copy_of(body), warnings)
+        if resource.kind in CREATED_BY_PUT and not target.subresource and self._absent(target):
+            return await self._create(target, request, body, warnings)
+        return await self.change(target, request, lambda _old: copy_of(body), warnings, replaces=True)
 
-    def _require_version(self, resource: Resource, target: Target, metadata: Object) -> None:
-        if resource.custom and not metadata.get("resourceVersion"):
-            why = "Invalid value: 0: must be specified for an update"
-            named = Named(resource.group, resource.plural, resource.plural)
-            raise invalid(named, target.name, [Cause("metadata.resourceVersion", why)])
+    def _absent(self, target: Target) -> bool:
+        return self._steps.cluster.storage.get(target.resource.bucket, target.key) is None
+
+    async def _create(self, target: Target, request: Request, body: Object, warnings: list[str]) -> Response:
+        metadata = body["metadata"]
+        if uid := metadata.get("uid"):
+            raise uid_differs(target.resource.named, target.name, target.namespace or "", wanted=uid, found="")
+        metadata.pop("resourceVersion", None)
+        return await self._creator.create_object(target, request, body, warnings)
 
     async def change(
         self,
@@ -55,13 +65,15 @@ class Updater:
         warnings: list[str],
         *,
         applied: Object | None = None,
+        replaces: bool = False,
     ) -> Response:
         """Reads, changes and stores one object. `change` gets the stored object and returns a new one, in which
-        metadata.resourceVersion is the version that the client insists on."""
+        metadata.resourceVersion is the version that the client insists on. `replaces`: a PUT, which some kinds only
+        allow with a version."""
         for _attempt in range(ATTEMPTS):
             old = self._steps.existing(target)
             new = change(old)
-            insisted = self._check_version(target, old, new)
+            insisted = self._check_version(target, old, new, replaces)
             new = await self._admitted(target, request, old, new, warnings, applied)
             if request.dry_run:
                 return self._steps.answer(200, target.resource, new, request, warnings)
@@ -74,17 +86,23 @@ class Updater:
             return self._steps.answer(200, target.resource, stored, request, warnings)
         raise modified(target.resource.named, target.name)
 
-    def _check_version(self, target: Target, old: Object, new: Object) -> bool:
+    def _check_version(self, target: Target, old: Object, new: Object, replaces: bool) -> bool:
         """Whether the client named a version; 409 when it is not the stored one, or the uid is another."""
-        named, metadata = target.resource.named, new["metadata"]
-        uid = metadata.get("uid")
-        if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise conflict(named, target.name, why)
-        version = metadata.get("resourceVersion")
-        if version and version != "0" and version != old["metadata"]["resourceVersion"]:
-            raise modified(named, target.name)
-        return bool(version)
+        resource, metadata = target.resource, new["metadata"]
+        uid, current = metadata.get("uid"), old["metadata"]
+        if uid and uid != current["uid"]:
+            namespace = target.namespace or ""
+            raise uid_differs(resource.named, target.name, namespace, wanted=uid, found=current["uid"])
+        version = metadata.get("resourceVersion") or "0"
+        if not re.fullmatch("[0-9]+", version):
+            raise ApiStatus(500, "", f"strconv.ParseUint: parsing {go_quoted(version)}: invalid syntax")
+        if version != "0" and version != current["resourceVersion"]:
+            raise modified(resource.named, target.name)
+        if version == "0" and replaces and (resource.custom or resource.kind in NEEDS_VERSION):
+            why = "Invalid value: 0: must be specified for an update"
+            named = Named(resource.group, resource.plural, resource.plural)
+            raise invalid(named, target.name, [Cause("metadata.resourceVersion", why)])
+        return version != "0"
 
     async def _admitted(
         self,

@@ -15,9 +15,10 @@ from edged.sandbox.custom import custom_definitions, whole_objects
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, not_found
+from edged.sandbox.protocol.negotiation import negotiate
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.protocol.write_options import field_validation, request_options
-from edged.sandbox.reading.reads import negotiate, shown
+from edged.sandbox.reading.reads import shown
 from edged.sandbox.writing import fieldsets
 from edged.sandbox.writing.lifecycle import Lifecycle
 
@@ -33,7 +34,7 @@ class WriteSteps:
     def body(self, resource: Resource, request: Request) -> tuple[Object, list[str]]:
         """The object of a request, with the fields of its kind, and warnings; of custom resources see custom_fields."""
         body = codec.read(self.cluster, request, resource.kind)
-        codec.check_kind(resource, body.value)
+        codec.check_kind(self.cluster, resource, body.value)
         found = [*body.found]
         obj = codec.check_fields(resource, body.value, found)
         return obj, found if resource.custom else codec.strictness(resource, found, field_validation(request))
@@ -103,7 +104,8 @@ class WriteSteps:
         )  # fmt: skip
 
     def answer(self, code: int, resource: Resource, obj: Object, request: Request, warnings: list[str]) -> Response:
-        return json_response(code, shown(self.cluster, resource, obj, negotiate(request)), warnings)
+        form = negotiate(request, custom=resource.custom)
+        return json_response(code, shown(self.cluster, resource, obj, form), warnings)
 
     def existing(self, target: Target) -> Object:
         old = self.cluster.storage.get(target.resource.bucket, target.key)
@@ -121,9 +123,11 @@ def copy_of(obj: Object) -> Object:
 def check_patched(found: list[str], mode: str, shown: Callable[[], str]) -> None:
     """Raises 422 if what was found in a patch and its result may not be; `shown` is what the error shows."""
     if found and mode == "Strict":
-        raise _invalid_patch(f"Invalid value: {dumps(shown()).decode()}: {codec.strict_problem(found)}")
+        raise invalid_patch(shown(), codec.strict_problem(found))
 
 
-def _invalid_patch(why: str) -> ApiStatus:
+def invalid_patch(shown: str, problem: str) -> ApiStatus:
+    """422 for a patch whose result is no object of the kind; `shown` is the patch or that result."""
+    why = f"Invalid value: {dumps(shown).decode()}: {problem}"
     details = {"causes": [{"reason": "FieldValueInvalid", "message": why, "field": "patch"}]}
     return ApiStatus(422, "Invalid", f' "" is invalid: patch: {why}', details)

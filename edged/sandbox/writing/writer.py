@@ -23,7 +23,8 @@ class Writer:
         self.admission = admission
         self.lifecycle = lifecycle
         steps = WriteSteps(cluster, admission, lifecycle)
-        creator, updater, deleter = Creator(steps), Updater(steps), Deleter(steps)
+        creator, deleter = Creator(steps), Deleter(steps)
+        updater = Updater(steps, creator)
         self.create = creator.create
         self.update = updater.update
         self.change = updater.change

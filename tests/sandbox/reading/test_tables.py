@@ -7,8 +7,9 @@ import trio
 
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import Resource, builtin_registry
+from edged.sandbox.protocol.negotiation import TableForm
 from edged.sandbox.reading.cells import CELLS
-from edged.sandbox.reading.tables import TableForm, columns_of, scale_columns, table
+from edged.sandbox.reading.tables import columns_of, scale_columns, table
 from tests.sandbox.harness import NS, Caller, config_map, lines
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

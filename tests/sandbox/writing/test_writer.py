@@ -277,7 +277,7 @@ def test_events_are_one_store_with_two_forms():
         }  # fmt: skip
         await call.ok("POST", "/apis/events.k8s.io/v1/namespaces/default/events", event)
         [core] = (await call.ok("GET", f"{NS}/events?fieldSelector=involvedObject.name=p"))["items"]
-        assert core["message"] == "hi" and core["involvedObject"]["kind"] == "Pod" and core["apiVersion"] == "v1"
+        assert core["message"] == "hi" and core["involvedObject"]["kind"] == "Pod" and "apiVersion" not in core
         [new] = (await call.ok("GET", "/apis/events.k8s.io/v1/events"))["items"]
         assert new["note"] == "hi" and "message" not in new
         wrong = {"metadata": {"name": "f"}, "involvedObject": {"namespace": "other"}}
@@ -330,7 +330,8 @@ def test_metadata_of_custom_resources_has_its_types_too(metadata, why):
         answer = await call.refused(400, "PATCH", f"{WIDGETS}/b?fieldManager=m", wrong, content_type=applied)
         assert answer["message"] == said
         merge = "application/merge-patch+json"
-        await call.refused(400, "PATCH", f"{WIDGETS}/a", {"metadata": metadata}, content_type=merge)
+        status, _ = await call("PATCH", f"{WIDGETS}/a", {"metadata": metadata}, content_type=merge)
+        assert status in (400, 422)
         assert (await call.ok("GET", f"{WIDGETS}/a"))["metadata"]["name"] == "a"
 
     scenario(body)
