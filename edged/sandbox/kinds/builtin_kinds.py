@@ -85,6 +85,11 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], ..
     )),
 )  # fmt: skip
 
+DEPRECATED: dict[tuple[str, str, str], str] = {
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+"""(group, version, plural) -> a warning with every answer. Source: the lifecycle tags of the types in k8s.io/api."""
+
 
 CREATED_BY_PUT = {
     "ClusterRole", "ClusterRoleBinding", "Endpoints", "Event", "Lease", "LimitRange", "Role", "RoleBinding",

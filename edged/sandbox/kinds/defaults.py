@@ -33,7 +33,10 @@ def prepare_create(cluster: Cluster, resource: Resource, obj: Object) -> None:
         # kube-controller-manager would do it, once the ServiceAccount is there. Any token is accepted here.
         obj["data"] = {"token": base64.b64encode(b"sandbox").decode(), **(obj.get("data") or {})}
     elif resource.bucket == "namespaces":
-        obj["spec"] = {**(obj.get("spec") or {}), "finalizers": ["kubernetes"]}
+        given = (obj.get("spec") or {}).get("finalizers") or []
+        obj["spec"] = {
+            **(obj.get("spec") or {}), "finalizers": given if "kubernetes" in given else [*given, "kubernetes"]
+        }  # fmt: skip
         obj["status"] = {"phase": "Active"}
     elif resource.bucket == "customresourcedefinitions.apiextensions.k8s.io":
         obj["status"] = custom_definitions.first_status(obj)
@@ -61,14 +64,11 @@ def finish_create(resource: Resource, obj: Object) -> None:
 def prepare_update(resource: Resource, subresource: str, old: Object, new: Object) -> None:
     """Carries over what clients cannot change, then defaults. `new` keeps its own managedFields if it has some."""
     metadata, before = new["metadata"], old["metadata"]
-    for field in (
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "generation",
-    ):
+    for field in ("uid", "creationTimestamp", "generation"):
         _carry(metadata, before, field)
+    if before.get("deletionTimestamp"):  # else who sets them is refused by the validation
+        for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+            _carry(metadata, before, field)
     metadata["resourceVersion"] = before["resourceVersion"]
     metadata.pop("selfLink", None)
     if "managedFields" not in metadata:
@@ -209,7 +209,7 @@ def _job_spec(spec: Object, labels: Object | None = None) -> None:
         set_missing(spec, {"completions": 1})
     set_missing(spec, {
         "parallelism": 1, "backoffLimit": 6, "completionMode": "NonIndexed", "suspend": False,
-        "podReplacementPolicy": "TerminatingOrFailed",
+        "podReplacementPolicy": "Failed" if spec.get("podFailurePolicy") is not None else "TerminatingOrFailed",
     })  # fmt: skip
 
 
@@ -242,9 +242,11 @@ def _service(obj: Object) -> None:
     if spec["type"] == "ExternalName":
         return
     set_missing(spec, {"internalTrafficPolicy": "Cluster", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
-    if not spec.get("clusterIP"):
-        spec["clusterIP"] = _cluster_ip(obj["metadata"].get("uid") or "")
-    spec.setdefault("clusterIPs", [spec["clusterIP"]])
+    uid = obj["metadata"].get("uid") or ""
+    if not spec.get("clusterIP") and uid:
+        spec["clusterIP"] = _cluster_ip(uid)
+    if spec.get("clusterIP"):
+        spec.setdefault("clusterIPs", [spec["clusterIP"]])
     for port in spec.get("ports") or ():
         set_missing(port, {"protocol": "TCP", "targetPort": port.get("port")})
 

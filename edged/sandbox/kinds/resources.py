@@ -11,7 +11,7 @@ from typing import Any
 
 from edged.kube.values.names import GroupVersionResource
 from edged.sandbox.custom.versions import Versions, deprecation_warning, priority
-from edged.sandbox.kinds.builtin_kinds import ROWS
+from edged.sandbox.kinds.builtin_kinds import DEPRECATED, ROWS
 from edged.sandbox.kinds.go_types import ANY, GoTypes, Shape, schema_shape
 from edged.sandbox.protocol.api_status import Named
 
@@ -42,7 +42,7 @@ class Resource:
     scale: dict[str, str] | None = None  # custom resources: subresources.scale
     versions: Versions | None = None  # custom resources: all versions of the definition
     selectable: tuple[str, ...] = ()  # custom resources: selectableFields, `spec.color`
-    deprecation: str = ""  # custom resources: what requests in a deprecated version are told
+    deprecation: str = ""  # what requests in a deprecated version are told
     definition: Any = None  # custom resources: what of the definition decides how they are served
 
     @property
@@ -141,7 +141,7 @@ def _builtin(types: GoTypes, group: str, version: str, package: str, row: tuple[
         short_names=tuple(short.split()), categories=tuple(categories), subresources=tuple(subresources.split()),
         generation="g" in flags, go_type=f"{package}.{kind}", list_kind=f"{kind}List",
         verbs=tuple(verb for verb in ALL_VERBS if verb != "deletecollection" or kind != "Namespace"),
-        shape=_rooted(types, f"{package}.{kind}"),
+        shape=_rooted(types, f"{package}.{kind}"), deprecation=DEPRECATED.get((group, version, plural), ""),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from edged.sandbox.protocol import protobuf
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.request import Request
+from edged.sandbox.protocol.scalars import out_of_range, scalar_problem
 from edged.yaml_text import DuplicateKeys, YamlError
 
 JSON = "application/json"
@@ -406,10 +407,15 @@ def _check_scalar(value: object, shape: Shape, at: _At) -> None:
     expected = _EXPECTED[shape.go_type]
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
         raise _mistyped(value, shape, at)
+    if out_of_range(shape.go_type, value):
+        where = f"Go struct field {at.owner}.{at.field} of type {shape.go_type}"
+        raise _Mistyped(f"json: cannot unmarshal number {value} into {where}")
+    if problem := scalar_problem(shape.go_type, value):
+        raise _Mistyped(problem)
 
 
 def _mistyped(value: object, shape: Shape, at: _At) -> _Mistyped:
-    go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time"}.get(shape.go_type, shape.go_type)
+    go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time", "bytes": "[]uint8"}.get(shape.go_type, shape.go_type)
     go_type = go_type.replace("{}", "map[string]").replace("core/", "").replace("meta/", "")
     json_name = JSON_NAMES.get(type(value), "value")
     return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {at.owner}.{at.field} of type {go_type}")

@@ -85,6 +85,11 @@ def immutable(field: str, value: object) -> Cause:
     return invalid(field, value, IMMUTABLE)
 
 
+def fixed(field: str) -> Cause:
+    """A field that may not change, of those whose finding shows no value: kube-apiserver has them from tags."""
+    return invalid(field, None, IMMUTABLE)
+
+
 def each_invalid(field: str, value: object, reasons: Iterable[str]) -> Iterator[Cause]:
     """One finding for each text that a function of formats.py gave about `value`."""
     return (invalid(field, value, why) for why in reasons)

@@ -12,6 +12,7 @@ from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation.causes import each_invalid, forbidden, invalid, not_supported, part, required
 from edged.sandbox.validation.formats import dns_label, dns_subdomain
+from edged.sandbox.validation.internal_values import difference, internal_equal
 from edged.sandbox.validation.selectors import label_selector
 
 MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
@@ -62,16 +63,16 @@ def access_modes(modes: list[str], field: str) -> Iterator[Cause]:
 
 
 def positive_amount(field: str, value: object) -> Iterator[Cause]:
-    if (nanos := _nanos(value)) is not None and nanos <= 0:
+    if (nanos := nanos_of(value)) is not None and nanos <= 0:
         yield invalid(field, quantity.canonical(value), "must be greater than zero")
 
 
 def not_negative_amount(field: str, value: object) -> Iterator[Cause]:
-    if (nanos := _nanos(value)) is not None and nanos < 0:
+    if (nanos := nanos_of(value)) is not None and nanos < 0:
         yield invalid(field, quantity.canonical(value), "must be a valid resource quantity")
 
 
-def _nanos(value: object) -> int | None:
+def nanos_of(value: object) -> int | None:
     try:
         return quantity.nano(value)
     except quantity.QuantityError:
@@ -83,7 +84,6 @@ def _sources(spec: Object, field: str) -> Iterator[Cause]:
     for name, given in (("dataSource", source), ("dataSourceRef", reference)):
         if given is not None:
             yield from _source(given, f"{field}.{name}")
-    path = f"{field}.dataSource"
     if (reference or {}).get("namespace"):
         if source is not None:
             yield invalid(field, {}, "may not be specified when dataSourceRef.namespace is specified")
@@ -91,7 +91,6 @@ def _sources(spec: Object, field: str) -> Iterator[Cause]:
         keys = ("apiGroup", "kind", "name")
         if any(source.get(key) != reference.get(key) for key in keys):
             yield invalid(field, {}, "must match dataSourceRef")
-    del path
 
 
 def _source(given: Object, field: str) -> Iterator[Cause]:
@@ -111,18 +110,20 @@ def _changed(obj: Object, old: Object) -> Iterator[Cause]:
     after, before = dict(part(obj, "spec")), dict(part(old, "spec"))
     bound = part(obj, "status").get("phase") == "Bound"
     if not before.get("volumeName"):
-        before.pop("volumeName", None)
-        after.pop("volumeName", None)
+        before["volumeName"] = after.get("volumeName")
     if before.get("storageClassName") is None:
-        after.pop("storageClassName", None)
-    for spec in (before, after):
-        if bound:
-            spec.pop("volumeAttributesClassName", None)
-            spec["resources"] = {**part(spec, "resources"), "requests": None}
-    if after != before:
-        yield forbidden("spec", _FIXED)
-    new_size, old_size = (_nanos(part(o, "spec", "resources", "requests").get("storage", 0)) for o in (obj, old))
-    status = _nanos(part(old, "status", "capacity").get("storage", 0))
+        after["storageClassName"] = None
+    if bound:
+        kept = part(before, "resources", "requests").get("storage")
+        after["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
+        requests = part(after, "resources", "requests")
+        if requests and kept is not None:
+            after["resources"] = {**part(after, "resources"), "requests": {**requests, "storage": kept}}
+    if not internal_equal("core.PersistentVolumeClaimSpec", before, after):
+        found = difference("core.PersistentVolumeClaimSpec", before, after)
+        yield forbidden("spec", _FIXED + found)
+    new_size, old_size = (nanos_of(part(o, "spec", "resources", "requests").get("storage", 0)) for o in (obj, old))
+    status = nanos_of(part(old, "status", "capacity").get("storage", 0))
     if new_size is not None and old_size is not None and new_size < old_size and new_size <= (status or 0):
         yield forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
     if part(obj, "spec").get("volumeMode") != part(old, "spec").get("volumeMode"):

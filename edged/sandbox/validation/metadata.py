@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import Cause
+from edged.sandbox.validation.addresses import strict_ip
 from edged.sandbox.validation.causes import (
     each_invalid,
     forbidden,
@@ -31,6 +32,11 @@ from edged.sandbox.validation.formats import (
 )
 from edged.sandbox.validation.selectors import labels
 
+FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+"""Names of finalizers that need no domain."""
+_ANY_FINALIZER = ("coordination.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io", "node.k8s.io",
+                  "policy")  # fmt: skip
+"""Groups whose kinds may have finalizers of any name."""
 MOST_ANNOTATIONS = 256 << 10
 """Bytes of all keys and values of annotations."""
 
@@ -38,15 +44,18 @@ NAME_FORMATS: dict[str, Format] = {
     "namespaces": dns_label, "services": dns_label,
     "roles.rbac.authorization.k8s.io": path_segment, "clusterroles.rbac.authorization.k8s.io": path_segment,
     "rolebindings.rbac.authorization.k8s.io": path_segment,
-    "clusterrolebindings.rbac.authorization.k8s.io": path_segment,
+    "clusterrolebindings.rbac.authorization.k8s.io": path_segment, "statefulsets.apps": dns_label,
+    "poddisruptionbudgets.policy": path_segment, "ipaddresses.networking.k8s.io": strict_ip,
+    "certificatesigningrequests.certificates.k8s.io": path_segment,
 }  # fmt: skip
 """Bucket -> format of names, of kinds whose names are no subdomains."""
 
 
-def new_metadata(resource: Resource, obj: Object) -> Iterator[Cause]:
-    """Findings about the metadata of a new object, whose name was generated already."""
+def new_metadata(resource: Resource, obj: Object, *, generic: bool = False) -> Iterator[Cause]:
+    """Findings about the metadata of a new object, whose name was generated already. `generic`: what is checked of
+    every change before anything of the kind is."""
     metadata = obj["metadata"]
-    name_format = NAME_FORMATS.get(resource.bucket, dns_subdomain)
+    name_format = path_segment if generic else NAME_FORMATS.get(resource.bucket, dns_subdomain)
     prefix, name = metadata.get("generateName") or "", metadata.get("name") or ""
     if prefix:
         either = name_format if name_format is path_segment else prefix_of(name_format)
@@ -59,9 +68,11 @@ def new_metadata(resource: Resource, obj: Object) -> Iterator[Cause]:
     yield from not_negative("metadata.generation", metadata.get("generation"))
     yield from common("metadata", metadata)
     yield from finalizers("metadata.finalizers", metadata.get("finalizers") or [])
+    if not generic:
+        yield from _known_finalizers(resource, metadata)
 
 
-def changed_metadata(old: Object, new: Object) -> Iterator[Cause]:
+def changed_metadata(resource: Resource, old: Object, new: Object) -> Iterator[Cause]:
     """Findings about the metadata of a changed object."""
     before, after = old["metadata"], new["metadata"]
     if before.get("deletionTimestamp"):
@@ -70,6 +81,7 @@ def changed_metadata(old: Object, new: Object) -> Iterator[Cause]:
     for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
         yield from unchanged(f"metadata.{field}", before.get(field), after.get(field))
     yield from common("metadata", after)
+    yield from _known_finalizers(resource, after)
 
 
 def common(field: str, metadata: Object) -> Iterator[Cause]:
@@ -111,6 +123,19 @@ def finalizers(field: str, names: list[str]) -> Iterator[Cause]:
         yield from each_invalid(field, name, qualified_name(name))
     if "orphan" in names and "foregroundDeletion" in names:
         yield invalid(field, names, "finalizer orphan and foregroundDeletion cannot be both set")
+
+
+def known_finalizer(field: str, name: str) -> Iterator[Cause]:
+    """A finalizer without a domain has to be a standard one."""
+    if "/" not in name and name not in FINALIZERS:
+        yield invalid(field, name, "name is neither a standard finalizer name nor is it fully qualified")
+
+
+def _known_finalizers(resource: Resource, metadata: Object) -> Iterator[Cause]:
+    if resource.custom or resource.group in _ANY_FINALIZER:
+        return
+    for index, name in enumerate(metadata.get("finalizers") or ()):
+        yield from known_finalizer(f"metadata.finalizers[{index}]", name)
 
 
 def _namespace(resource: Resource, namespace: str) -> Iterator[Cause]:

@@ -7,8 +7,7 @@ the verbs of writer.py after mutation.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 from edged.kube.values import cel as celrules
 from edged.sandbox.cluster import Cluster, Object
@@ -17,38 +16,57 @@ from edged.sandbox.kinds.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import api_status
 from edged.sandbox.protocol.api_status import Cause
-from edged.sandbox.validation.causes import duplicate, immutable, invalid, not_supported, required
-from edged.sandbox.validation.formats import dns_subdomain, joined
+from edged.sandbox.validation import service_allocation
+from edged.sandbox.validation.causes import immutable, invalid, not_supported, required
+from edged.sandbox.validation.kind_checks import WHOLE_METADATA, check_of, kind_warnings
 from edged.sandbox.validation.metadata import changed_metadata, new_metadata
 from edged.sandbox.validation.pod_resizes import resized_pod
 from edged.sandbox.validation.pod_statuses import changed_status, status_warnings
-from edged.sandbox.validation.pod_templates import pod_template
 from edged.sandbox.validation.pod_updates import changed_ephemeral_containers, changed_pod
-from edged.sandbox.validation.pods import pod
 from edged.sandbox.validation.template_warnings import workload_warnings
 
+_POD_CHANGES = {
+    "": changed_pod, "ephemeralcontainers": changed_ephemeral_containers, "status": changed_status,
+    "resize": resized_pod,
+}  # fmt: skip
+"""Subresource -> what is checked of a changed Pod."""
 
-def check_create(cluster: Cluster, resource: Resource, obj: Object, warnings: list[str]) -> None:
+
+def check_create(
+    cluster: Cluster, resource: Resource, obj: Object, warnings: list[str], *, dry_run: bool = False
+) -> None:
     """Raises 422 with everything that is wrong with a new object; adds what is only worth a warning."""
+    if resource.bucket == "services":
+        service_allocation.settle(cluster, resource, obj, None, dry_run=dry_run)
     causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None, warnings)]
     _refuse(resource, obj, causes)
+    warnings += kind_warnings(resource.bucket, obj, None)
     warnings += workload_warnings(resource.bucket, obj, None)
 
 
 def check_update(
-    cluster: Cluster, resource: Resource, subresource: str, old: Object, new: Object, warnings: list[str]
+    cluster: Cluster,
+    resource: Resource,
+    subresource: str,
+    old: Object,
+    new: Object,
+    warnings: list[str],
+    *,
+    dry_run: bool = False,
 ) -> None:
     """Raises 422 with everything that is wrong with a changed object; adds what is only worth a warning."""
-    causes = [*changed_metadata(old, new)]
+    if resource.bucket == "services" and not subresource:
+        service_allocation.settle(cluster, resource, new, old, dry_run=dry_run)
+    causes = [*new_metadata(resource, new, generic=True), *changed_metadata(resource, old, new)]
+    if resource.bucket in WHOLE_METADATA and not subresource:
+        causes += new_metadata(resource, new)
     if resource.bucket == "pods":
         causes += _POD_CHANGES[subresource](old, new) if subresource in _POD_CHANGES else ()
     else:
         causes += _kind_causes(resource, new, old, warnings, subresource)
-    check = _UPDATES.get(resource.bucket)
-    if check is not None:
-        causes += check(old, new)
     _refuse(resource, new, causes)
     if not subresource:
+        warnings += kind_warnings(resource.bucket, new, old)
         warnings += workload_warnings(resource.bucket, new, old)
     if resource.bucket == "pods" and subresource == "status":
         warnings += status_warnings(new)
@@ -74,173 +92,13 @@ def _kind_causes(
     if resource.custom:
         yield from custom_causes(resource, obj, old, warnings, subresource)
         return
-    check = _CHECKS.get(resource.bucket)
+    if resource.bucket == "customresourcedefinitions.apiextensions.k8s.io" and not subresource:
+        yield from _crd(obj)
+        if old is not None:
+            yield from _crd_update(old, obj)
+    check = check_of(resource.bucket, subresource)
     if check is not None:
-        yield from check(obj)
-
-
-# --- workloads
-
-
-def _workload(obj: Object) -> Iterator[Cause]:
-    spec = obj.get("spec") or {}
-    selector = spec.get("selector")
-    template = spec.get("template") or {}
-    if not selector:
-        yield required("spec.selector")
-    else:
-        labels = (template.get("metadata") or {}).get("labels") or {}
-        match_labels = selector.get("matchLabels") or {} if isinstance(selector, dict) else {}
-        if any(labels.get(key) != value for key, value in match_labels.items()):
-            why = "`selector` does not match template `labels`"
-            yield invalid("spec.template.metadata.labels", labels, why)
-    yield from pod_template(template, "spec.template")
-
-
-def _job(obj: Object) -> Iterator[Cause]:
-    template = (obj.get("spec") or {}).get("template") or {}
-    yield from pod_template(template, "spec.template")
-    spec = template.get("spec") or {}
-    if spec.get("restartPolicy") == "Always":
-        yield not_supported("spec.template.spec.restartPolicy", "Always", ("OnFailure", "Never"))
-
-
-def _selector_fixed(old: Object, new: Object) -> Iterator[Cause]:
-    selector = (new.get("spec") or {}).get("selector")
-    if (old.get("spec") or {}).get("selector") != selector:
-        yield immutable("spec.selector", selector)
-
-
-# --- the rest
-
-
-def _event(obj: Object) -> Iterator[Cause]:
-    regarding = obj.get("involvedObject") or obj.get("regarding") or {}
-    namespace, stated = obj["metadata"].get("namespace"), regarding.get("namespace") or ""
-    if stated != namespace and not (stated == "" and namespace == "default"):
-        yield Cause("involvedObject.namespace", f'Invalid value: "{stated}": does not match event.namespace')
-
-
-def _config_data(old: Object, new: Object) -> Iterator[Cause]:
-    if not old.get("immutable"):
-        return
-    if not new.get("immutable"):
-        yield Cause("immutable", "Forbidden: field is immutable when `immutable` is set", "FieldValueForbidden")
-    for field in ("data", "binaryData"):
-        if old.get(field) != new.get(field):
-            yield Cause(field, "Forbidden: field is immutable when `immutable` is set", "FieldValueForbidden")
-
-
-def _service(obj: Object) -> Iterator[Cause]:
-    spec = obj.get("spec") or {}
-    if not spec.get("ports") and spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
-        yield required("spec.ports")
-
-
-def _webhooks(mutating: bool) -> Callable[[Object], Iterator[Cause]]:
-    def check(obj: Object) -> Iterator[Cause]:
-        seen: set[str] = set()
-        for index, webhook in enumerate(obj.get("webhooks") or ()):
-            path = f"webhooks[{index}]"
-            yield from _webhook(webhook, path, mutating)
-            name = webhook.get("name") or ""
-            if name in seen:
-                yield duplicate(f"{path}.name", name)
-            seen.add(name)
-
-    return check
-
-
-def _webhook(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
-    name = webhook.get("name") or ""
-    if not name:
-        yield required(f"{path}.name")
-    elif wrong := dns_subdomain(name):
-        yield invalid(f"{path}.name", name, joined(wrong))
-    elif name.count(".") < 2:
-        yield invalid(f"{path}.name", name, "should be a domain with at least three segments separated by dots")
-    for index, rule in enumerate(webhook.get("rules") or ()):
-        yield from _rule(rule, f"{path}.rules[{index}]")
-    yield from _enumerated(webhook, path, mutating)
-    timeout = webhook.get("timeoutSeconds")
-    if not isinstance(timeout, int) or not 1 <= timeout <= 30:
-        yield invalid(f"{path}.timeoutSeconds", timeout, "the timeout value must be between 1 and 30 seconds")
-    yield from _client_config(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
-    yield from _review_versions(webhook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions")
-    yield from _match_conditions(webhook.get("matchConditions") or [], f"{path}.matchConditions")
-
-
-def _enumerated(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
-    effects = ("None", "NoneOnDryRun")
-    if not webhook.get("sideEffects"):
-        yield required(f"{path}.sideEffects", f"must specify one of {', '.join(effects)}")
-    elif webhook["sideEffects"] not in effects:
-        yield not_supported(f"{path}.sideEffects", webhook["sideEffects"], effects)
-    choices = {"failurePolicy": ("Fail", "Ignore"), "matchPolicy": ("Equivalent", "Exact")}
-    if mutating:
-        choices["reinvocationPolicy"] = ("IfNeeded", "Never")
-    for field, allowed in choices.items():
-        if webhook.get(field) not in allowed:
-            yield not_supported(f"{path}.{field}", webhook.get(field), allowed)
-
-
-def _rule(rule: Object, path: str) -> Iterator[Cause]:
-    operations = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
-    for field in ("operations", "apiGroups", "apiVersions", "resources"):
-        values = rule.get(field)
-        if not values:
-            yield required(f"{path}.{field}")
-        elif len(values) > 1 and "*" in values:
-            yield invalid(f"{path}.{field}", values, f"if '*' is present, must not specify other {field}")
-    for index, operation in enumerate(rule.get("operations") or ()):
-        if operation not in operations:
-            yield not_supported(f"{path}.operations[{index}]", operation, operations)
-    scopes = ("*", "Cluster", "Namespaced")
-    if rule.get("scope") not in scopes:
-        yield not_supported(f"{path}.scope", rule.get("scope"), scopes)
-
-
-def _client_config(config: Object, path: str) -> Iterator[Cause]:
-    url, service = config.get("url"), config.get("service")
-    if bool(url) == bool(service):
-        yield required(path, "exactly one of url or service is required")
-        return
-    if service:
-        for field in ("name", "namespace"):
-            if not service.get(field):
-                yield required(f"{path}.service.{field}", f"service {field} is required")
-        return
-    form, parts = "desired format: https://host[/path]", urlsplit(str(url))
-    if parts.scheme != "https":
-        yield invalid(f"{path}.url", parts.scheme, f"'https' is the only allowed URL scheme; {form}")
-    if not parts.netloc:
-        yield invalid(f"{path}.url", url, f"host must be specified; {form}")
-    if parts.username or parts.password:
-        yield invalid(f"{path}.url", url, f"user information is not permitted in the URL; {form}")
-    if parts.fragment or "#" in str(url):
-        yield invalid(f"{path}.url", parts.fragment, f"fragments are not permitted in the URL; {form}")
-    if parts.query or "?" in str(url):
-        yield invalid(f"{path}.url", parts.query, f"query parameters are not permitted in the URL; {form}")
-
-
-def _review_versions(versions: list[str] | None, path: str) -> Iterator[Cause]:
-    if not versions:
-        yield required(path, "must specify one of v1, v1beta1")
-    elif not {"v1", "v1beta1"} & set(versions):
-        yield invalid(path, versions, "must include at least one of v1, v1beta1")
-
-
-def _match_conditions(conditions: list[Object], path: str) -> Iterator[Cause]:
-    for index, condition in enumerate(conditions):
-        if not condition.get("name"):
-            yield required(f"{path}[{index}].name")
-        expression = (condition.get("expression") or "").strip()
-        if not expression:
-            yield required(f"{path}[{index}].expression")
-            continue
-        problem = celrules.problem(expression)
-        if problem:
-            yield invalid(f"{path}[{index}].expression", expression, f"compilation failed: {problem}")
+        yield from check(obj, old)
 
 
 def _crd(obj: Object) -> Iterator[Cause]:
@@ -321,23 +179,3 @@ def _crd_update(old: Object, new: Object) -> Iterator[Cause]:
     for path in ("group", "scope"):
         if old["spec"].get(path) != new["spec"].get(path):
             yield immutable(f"spec.{path}", new["spec"].get(path))
-
-
-_POD_CHANGES = {
-    "": changed_pod, "ephemeralcontainers": changed_ephemeral_containers, "status": changed_status,
-    "resize": resized_pod,
-}  # fmt: skip
-"""Subresource -> what is checked of a changed Pod."""
-_ADMISSION = "admissionregistration.k8s.io"
-_CHECKS: dict[str, Callable[[Object], Iterator[Cause]]] = {
-    "pods": pod, "deployments.apps": _workload, "replicasets.apps": _workload, "statefulsets.apps": _workload,
-    "daemonsets.apps": _workload, "jobs.batch": _job, "events": _event, "services": _service,
-    f"mutatingwebhookconfigurations.{_ADMISSION}": _webhooks(True),
-    f"validatingwebhookconfigurations.{_ADMISSION}": _webhooks(False),
-    "customresourcedefinitions.apiextensions.k8s.io": _crd,
-}  # fmt: skip
-_UPDATES: dict[str, Callable[[Object, Object], Iterator[Cause]]] = {
-    "deployments.apps": _selector_fixed, "replicasets.apps": _selector_fixed, "statefulsets.apps": _selector_fixed,
-    "daemonsets.apps": _selector_fixed, "configmaps": _config_data, "secrets": _config_data,
-    "customresourcedefinitions.apiextensions.k8s.io": _crd_update,
-}  # fmt: skip

@@ -31,6 +31,26 @@ def label_selector(selector: Object | None, field: str) -> Iterator[Cause]:
         yield from _requirement(requirement, f"{field}.matchExpressions[{index}]")
 
 
+def printed(selector: Object | None) -> Object | None:
+    """As Go prints it: the fields in their order, the keys of labels sorted, empty ones left out."""
+    if selector is None:
+        return None
+    shown: Object = {}
+    if selector.get("matchLabels"):
+        shown["matchLabels"] = dict(sorted(selector["matchLabels"].items()))
+    if selector.get("matchExpressions"):
+        shown["matchExpressions"] = [
+            {"key": each.get("key") or "", "operator": each.get("operator") or "",
+             **({"values": each["values"]} if each.get("values") else {})}
+            for each in selector["matchExpressions"]
+        ]  # fmt: skip
+    return shown
+
+
+def printed_labels(labels_of_object: Object | None) -> Object | None:
+    return dict(sorted(labels_of_object.items())) if labels_of_object else None
+
+
 def is_empty(selector: Object | None) -> bool:
     """Whether it has neither labels nor requirements."""
     return not selector or not (selector.get("matchLabels") or selector.get("matchExpressions"))

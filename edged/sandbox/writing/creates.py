@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edged.kube.values.names import key_of
 from edged.sandbox.cluster import Object
-from edged.sandbox.kinds import defaults
+from edged.sandbox.kinds import defaults, signing_requests
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
 from edged.sandbox.protocol.request import Request, Response, Target
@@ -17,6 +17,9 @@ _SYSTEM_FIELDS = (
     "uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
     "generation",
 )  # fmt: skip
+
+_LONGEST_PREFIX = 58
+"""So much of generateName is used: names that are labels have room for 5 more."""
 
 
 class Creator:
@@ -54,8 +57,10 @@ class Creator:
         attributes.name = obj["metadata"]["name"]
         defaults.apply(resource, obj)
         defaults.finish_create(resource, obj)
+        if resource.bucket == signing_requests.BUCKET:
+            signing_requests.prepare_create(obj, request.user)
         obj = self._steps.pruned(resource, obj)
-        object_validation.check_create(self._steps.cluster, resource, obj, warnings)
+        object_validation.check_create(self._steps.cluster, resource, obj, warnings, dry_run=request.dry_run)
         await self._steps.admission.validate(attributes, obj, None)
         if request.dry_run:
             if self._steps.cluster.storage.get(resource.bucket, key_of(obj)) is not None:
@@ -91,7 +96,7 @@ class Creator:
         for field in _SYSTEM_FIELDS:
             metadata.pop(field, None)
         if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"] + self._steps.cluster.name_suffix()
+            metadata["name"] = metadata["generateName"][:_LONGEST_PREFIX] + self._steps.cluster.name_suffix()
         metadata["uid"] = self._steps.cluster.new_uid()
         metadata["creationTimestamp"] = self._steps.cluster.timestamp()
         if target.resource.generation:

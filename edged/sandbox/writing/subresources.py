@@ -15,8 +15,10 @@ from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (
     ApiStatus,
+    Named,
     bad_request,
     conflict,
+    invalid,
     method_not_allowed,
     not_found,
     success,
@@ -27,6 +29,7 @@ from edged.sandbox.protocol.request import Request, Response, Target, json_respo
 from edged.sandbox.protocol.write_options import check_options, request_options
 from edged.sandbox.reading.cells.values import dig, labels_text, selector_text
 from edged.sandbox.reading.reads import shown_scale
+from edged.sandbox.validation.causes import not_negative
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
 from edged.sandbox.writing.write_steps import copy_of
@@ -121,7 +124,10 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
     def change(old: Object) -> Object:
         scale = _changed_scale(cluster, target, request, old)
         replicas = dig(scale, "spec.replicas") or 0
-        if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
+        if isinstance(replicas, int) and replicas < 0:
+            scales = Named("autoscaling", "Scale", "scales")
+            raise invalid(scales, target.name, not_negative("spec.replicas", replicas))
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
             raise bad_request(f"spec.replicas: {replicas!r} is not a number of replicas")
         new = cluster.present(target.resource, copy_of(old))
         node = new

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from edged.sandbox.cluster import Object
-from edged.sandbox.kinds import defaults
+from edged.sandbox.kinds import defaults, signing_requests
 from edged.sandbox.kinds.builtin_kinds import CREATED_BY_PUT, NEEDS_VERSION
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, Named, invalid, modified, uid_differs
@@ -115,14 +115,20 @@ class Updater:
     ) -> Object:
         resource = target.resource
         before = self._steps.cluster.present(resource, old)
+        kept = {}
+        if resource.bucket == signing_requests.BUCKET:
+            kept = signing_requests.kept_parts(target.subresource, before, new, self._steps.cluster.timestamp())
         defaults.prepare_update(resource, target.subresource, before, new)
+        new |= kept
         self._steps.manage(request, target, before, new, applied)
         attributes = self._steps.attributes("UPDATE", target, request, new, warnings)
         new = await self._steps.admission.mutate(attributes, new, before)
         defaults.apply(resource, new)
         new = self._steps.pruned(resource, new)
         defaults.set_generation(resource, before, new)
-        object_validation.check_update(self._steps.cluster, resource, target.subresource, before, new, warnings)
+        object_validation.check_update(
+            self._steps.cluster, resource, target.subresource, before, new, warnings, dry_run=request.dry_run
+        )
         await self._steps.admission.validate(attributes, new, before)
         return new
 

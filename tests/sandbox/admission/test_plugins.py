@@ -144,9 +144,11 @@ def test_claims_grow_only_when_bound():
         made = await call.ok("POST", CLAIMS, named("p", spec=size))
         assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
         grown = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
-        status = await call.refused(
-            403, "PATCH", f"{CLAIMS}/p", grown, content_type="application/merge-patch+json"
-        )
-        assert status["message"].endswith("Only bound persistent volume claims can be expanded")
+        kind = "application/merge-patch+json"
+        status = await call.refused(422, "PATCH", f"{CLAIMS}/p", grown, content_type=kind)
+        assert "spec is immutable after creation except resources.requests" in status["message"]
+        await call.merge(f"{CLAIMS}/p/status", {"status": {"phase": "Bound"}})
+        status = await call.refused(403, "PATCH", f"{CLAIMS}/p", grown, content_type=kind)
+        assert "only dynamically provisioned pvc can be resized" in status["message"]
 
     scenario(body)

@@ -30,7 +30,7 @@ def fields(**given: Any) -> list[str]:
         ({"annotations": {"A/B": "any thing"}}, []),
         ({"annotations": {"a b": ""}}, ["metadata.annotations"]),
         ({"annotations": {"a": "x" * 262144}}, ["metadata.annotations"]),
-        ({"finalizers": ["a b"]}, ["metadata.finalizers"]),
+        ({"finalizers": ["a b"]}, ["metadata.finalizers", "metadata.finalizers[0]"]),
         ({"finalizers": ["orphan", "foregroundDeletion"]}, ["metadata.finalizers"]),
         ({"ownerReferences": [OWNER]}, []),
         ({"ownerReferences": [{**OWNER, "uid": "", "apiVersion": "a/b/c"}]},
@@ -46,9 +46,9 @@ def test_new_metadata(given: dict[str, Any], found: list[str]) -> None:
 def test_a_dying_object_gets_no_finalizers() -> None:
     old = {"metadata": {"name": "a", "deletionTimestamp": "t", "finalizers": ["a/b"]}}
     new = {"metadata": {"name": "a", "deletionTimestamp": "t", "finalizers": ["a/b", "x/y", "c/d"]}}
-    (cause,) = metadata.changed_metadata(old, new)
+    (cause,) = metadata.changed_metadata(MAP, old, new)
     assert cause.message.endswith('found new finalizers []string{"c/d", "x/y"}')
-    assert list(metadata.changed_metadata(new, old)) == []
+    assert list(metadata.changed_metadata(MAP, new, old)) == []
 
 
 @pytest.mark.parametrize(

@@ -357,8 +357,9 @@ def test_null_in_lists_and_maps_is_the_empty_value():
             status = await call.refused(422, "POST", PODS, pod("a", **spec))
             assert "name: Required value" in status["message"]
         assert (await call.ok("POST", PODS, pod("a", nodeSelector={"k": None})))["spec"]["nodeSelector"] == {"k": ""}
-        service = {"metadata": {"name": "s"}, "spec": {"ports": [None]}}
-        assert (await call.ok("POST", f"{NS}/services", service))["spec"]["ports"] == [{"protocol": "TCP"}]
+        policy = {"metadata": {"name": "p"}, "spec": {"podSelector": {}, "ingress": [{"ports": [None]}]}}
+        made = await call.ok("POST", "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies", policy)
+        assert len(made["spec"]["ingress"][0]["ports"]) == 1
         await call.refused(422, "POST", CRDS, crd({"type": "object", "properties": {"a": None}}))
 
     scenario(body)
