@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edged.sandbox.cluster import Object
+from edged.sandbox.kinds.disabled_fields import TEMPLATES
 from edged.sandbox.validation.causes import part
 from edged.sandbox.validation.formats import dns_label
 from edged.sandbox.validation.pod_warnings import pod_warnings, template_warnings
 
-_TEMPLATES: dict[str, tuple[str, ...]] = {
-    "deployments.apps": ("spec", "template"), "replicasets.apps": ("spec", "template"),
-    "statefulsets.apps": ("spec", "template"), "daemonsets.apps": ("spec", "template"),
-    "jobs.batch": ("spec", "template"), "cronjobs.batch": ("spec", "jobTemplate", "spec", "template"),
-    "replicationcontrollers": ("spec", "template"), "podtemplates": ("template",),
-}  # fmt: skip
-"""Bucket -> where the template is."""
 _NAMED = ("deployments.apps", "replicasets.apps", "jobs.batch", "cronjobs.batch", "replicationcontrollers")
 """Kinds whose names become parts of Pods' names."""
 
@@ -27,8 +21,8 @@ def workload_warnings(bucket: str, new: Object, old: Object | None) -> Iterator[
     """Of a new object, or of one whose specification changed (`old`: as it was), if it is a Pod or makes Pods."""
     if bucket == "pods" and old is None:
         yield from pod_warnings(new)
-    path = _TEMPLATES.get(bucket)
-    if path is None or (old is not None and not _changed(new, old)):
+    path = TEMPLATES.get(bucket)
+    if not path or (old is not None and not _changed(new, old)):
         return
     if old is None and bucket in _NAMED:
         wrong = dns_label(part(new, "metadata").get("name") or "")

@@ -12,6 +12,7 @@ from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.custom import custom_definitions, whole_objects
+from edged.sandbox.kinds import disabled_fields
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, not_found
@@ -69,11 +70,13 @@ class WriteSteps:
         return whole_objects.completed(obj, resource.schema or {}) if complete else obj
 
     def pruned(self, resource: Resource, obj: Object) -> Object:
-        """What a mutating webhook left: unknown fields go, defaults come back."""
+        """What a mutating webhook left: unknown fields and those of disabled features go, defaults come back."""
         if resource.custom:
             schema = resource.schema or {}
             return whole_objects.completed(whole_objects.pruned(obj, schema)[0], schema)
-        return codec.check_fields(resource, obj, [])
+        obj = codec.check_fields(resource, obj, [])
+        disabled_fields.drop(resource.bucket, obj)
+        return obj
 
     def attributes(
         self,

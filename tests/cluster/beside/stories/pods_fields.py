@@ -151,7 +151,7 @@ STORIES = (
         pod({"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
             annotations={"seccomp.security.alpha.kubernetes.io/pod": "runtime/default"}),
         pod(annotations={"container.apparmor.security.beta.kubernetes.io/z": "x"}),
-        pod({"securityContext": {"appArmorProfile": {"type": "Unconfined"}}},
+        pod(container={"securityContext": {"appArmorProfile": {"type": "Unconfined"}}},
             annotations={"container.apparmor.security.beta.kubernetes.io/c": "runtime/default"}),
         pod(annotations={"controller.kubernetes.io/pod-deletion-cost": "x"}),
         pod(annotations={"controller.kubernetes.io/pod-deletion-cost": "+1"}),
@@ -194,6 +194,14 @@ STORIES = (
         {"matchLabelKeys": ["a"]}, {"labelSelector": {"matchLabels": {"a": "b"}}, "matchLabelKeys": ["a b"]},
         {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
         {"maxSkew": -1, "topologyKey": None},
+    )),
+    Story("pods-disabled", of_specs(
+        {"schedulingGroup": {"podGroupName": "g"}}, {"volumes": [{"name": "v", "emptyDir": {"mode": 511}}]},
+        {"evictionResponders": [{"name": "a.b/c"}]},
+    ) + of_containers(
+        {"lifecycle": {"stopSignal": "SIGTERM"}}, {"lifecycle": {"stopSignal": "SIGTERM", "preStop": EXEC}},
+        {"readinessProbe": {"grpc": {"port": 5, "mode": "TLS"}}},
+        {"readinessProbe": {"httpGet": {"port": 5, "protocol": "HTTP2"}}},
     )),
     Story("pods-network", of_specs(
         {"dnsPolicy": "x"}, {"dnsPolicy": "None"}, {"dnsPolicy": "None", "dnsConfig": {}},
