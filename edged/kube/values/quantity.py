@@ -74,6 +74,18 @@ def nano(text: object) -> int:
     return _parse(text)[0]
 
 
+def parsed(text: object) -> tuple[int, str]:
+    """(nano-units, the form it is written in: "binary", "exponent" or "decimal"). Raises QuantityError."""
+    return _parse(text)
+
+
+def written(nanos: int, form: str) -> str:
+    """Nano-units as Kubernetes prints them in that form."""
+    if form == "binary" and abs(nanos) >= 1024 * NANO and nanos % NANO == 0:
+        return _binary_text(nanos // NANO)
+    return _decimal_text(nanos, form)
+
+
 def to_units(nanos: int) -> int:
     """Whole units, rounded up."""
     return -(-nanos // NANO)
@@ -97,10 +109,7 @@ def milli(text: object) -> int:
 def canonical(text: object) -> str:
     """The text that Kubernetes prints for a quantity: `0.5` is `500m`, `1.5Gi` is `1536Mi`, `1000m` is
     `1`."""
-    value, form = _parse(text)
-    if form == "binary" and abs(value) >= 1024 * NANO and value % NANO == 0:
-        return _binary_text(value // NANO)
-    return _decimal_text(value, form)
+    return written(*_parse(text))
 
 
 def text_of(nanos: int, *, binary: bool = False) -> str:

@@ -23,6 +23,7 @@ from edged.sandbox.admission import (
 )
 from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.admission.pod_security import plugin as pod_security
+from edged.sandbox.admission.quota import plugin as quota
 from edged.sandbox.cluster import Cluster, Object
 
 PLUGINS = (
@@ -59,3 +60,4 @@ def validate(cluster: Cluster, attributes: Attributes, obj: Object | None, old: 
 
 def validate_last(cluster: Cluster, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
     """What comes after validating webhooks. Raises ApiStatus."""
+    quota.validate(cluster, attributes, obj or {}, old or {})

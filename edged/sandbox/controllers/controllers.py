@@ -13,6 +13,7 @@ from edged.sandbox.controllers.collector import Collector
 from edged.sandbox.controllers.namespaces import Namespaces
 from edged.sandbox.controllers.nodes import Nodes
 from edged.sandbox.controllers.protection import Protection
+from edged.sandbox.controllers.quotas import Quotas
 from edged.sandbox.controllers.writing import Hands
 from edged.sandbox.storage import Event
 from edged.sandbox.writing.lifecycle import Lifecycle
@@ -26,7 +27,10 @@ class Controllers:
         hands = Hands(cluster, lifecycle)
         self._events: deque[Event] = deque()
         self._namespaces = Namespaces(hands)
-        self._handlers = (Collector(hands), Protection(hands), Accounts(hands), Nodes(hands), self._namespaces)
+        self._quotas = Quotas(hands)
+        self._handlers = (
+            Collector(hands), Protection(hands), Accounts(hands), Nodes(hands), self._namespaces, self._quotas,
+        )  # fmt: skip
         for namespace in cluster.storage.list("namespaces"):
             Accounts(hands).ensure(namespace["metadata"]["name"])
         cluster.storage.observe(self._events.append)
@@ -38,5 +42,5 @@ class Controllers:
                 event = self._events.popleft()
                 for handler in self._handlers:
                     handler.handle(event)
-            elif not self._namespaces.settle():
+            elif not self._namespaces.settle() and not self._quotas.settle():
                 return
