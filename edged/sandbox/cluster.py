@@ -49,6 +49,8 @@ class Cluster:
         if resource.group == "events.k8s.io":
             obj = event_v1(obj)
         body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
+        if resource.kind == "CustomResourceDefinition":  # its conditions are null, not absent, while there are none
+            body["status"] = {"conditions": None, **body["status"]}
         return {"kind": resource.kind, "apiVersion": resource.api_version, **body}
 
     def stored(self, resource: Resource, obj: Object) -> Object:
@@ -59,8 +61,6 @@ class Cluster:
             obj = event_core(obj)
         body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
         api_version = "v1" if resource.bucket == "events" else resource.api_version
-        if resource.kind == "CustomResourceDefinition":  # its conditions are null, not absent, while there are none
-            body["status"] = {"conditions": None, **body["status"]}
         return {"kind": resource.kind, "apiVersion": api_version, **body}
 
 

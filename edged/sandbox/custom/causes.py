@@ -14,11 +14,17 @@ from edged.sandbox.validation import causes
 from edged.sandbox.validation.causes import forbidden, internal, quoted, required, too_long, too_many
 
 __all__ = [
-    "OMITTED", "duplicate", "forbidden", "go_json", "internal", "invalid", "mistyped", "number", "quoted", "required",
-    "shown", "too_long", "too_many", "unsupported",
+    "OMITTED", "Written", "duplicate", "forbidden", "go_json", "internal", "invalid", "mistyped", "number", "quoted",
+    "required", "shown", "too_long", "too_many", "unsupported",
 ]  # fmt: skip
 OMITTED: Any = object()
 """A value that the text does not show."""
+
+
+class Written(str):
+    """JSON that is written already, shown as it is."""
+
+    __slots__ = ()
 
 
 def invalid(field: str, value: object, why: str) -> Cause:
@@ -44,6 +50,9 @@ def _told(value: object) -> str:
 
 
 def shown(value: object) -> str:
+    """As messages have it."""
+    if isinstance(value, Written):
+        return str(value)
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, int | float) and not isinstance(value, bool):

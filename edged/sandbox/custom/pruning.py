@@ -20,6 +20,11 @@ def prune(obj: Object, schema: Schema) -> tuple[Object, list[str]]:
     return _pruned(obj, {**schema, EMBEDDED: True}, "", gone), sorted(gone)
 
 
+def prune_value(value: object, schema: Schema) -> Any:
+    """Any value without what its schema does not have."""
+    return _pruned(value, schema, "", [])
+
+
 def _pruned(value: object, schema: Schema | None, path: str, gone: list[str]) -> Any:
     if isinstance(value, list):
         items = (schema or {}).get("items")

@@ -1,19 +1,20 @@
-"""CEL expressions of rules: evaluation, with what it costs. The library is imported when the first rule is met."""
+"""CEL expressions of rules: compiled by the types of their schema, evaluated with what it costs. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from edged.errors import EdgedError
-from edged.kube.values import cel
+from edged.json_text import dumps, loads
+from edged.kube.cel import lexing
+from edged.kube.cel.frames import PER_CALL
+from edged.kube.cel.programs import BUDGET, CompileError, EvaluationError, Program, compiled, run
+from edged.kube.cel.values import NONE, Optional
 from edged.sandbox.custom.pruning import Schema
+from edged.sandbox.custom.rule_types import declared, environment
 from edged.sandbox.custom.rule_values import cel_value
-
-PER_CALL = 1_000_000
-"""What one evaluation may cost: PerCallLimit of apiserver's cel."""
-PER_OBJECT = 10_000_000
-"""What all rules of an object may cost: RuntimeCELCostBudget."""
 
 
 class RuleError(EdgedError):
@@ -32,7 +33,7 @@ class BudgetExceeded(EdgedError):
 class Budget:
     """What is left for the rules of one object."""
 
-    left: int = PER_OBJECT
+    left: int = BUDGET
 
     def spend(self, cost: int) -> None:
         """Raises BudgetExceeded."""
@@ -43,23 +44,35 @@ class Budget:
 
 def evaluate(text: str, value: Any, old: Any, schema: Schema, budget: Budget, *, optional: bool = False) -> Any:
     """The value of an expression; `optional`: oldSelf is an optional value. Raises RuleError and BudgetExceeded."""
-    variables = {"self": cel_value(value, schema)}
+    names: dict[str, object] = {"self": cel_value(value, schema)}
     if optional:
-        from cel import OptionalValue
-
-        before = OptionalValue.none() if old is None else OptionalValue.of(cel_value(old, schema))
-        variables["oldSelf"] = before
+        names["oldSelf"] = NONE if old is None else Optional(cel_value(old, schema))
     elif old is not None:
-        variables["oldSelf"] = cel_value(old, schema)
+        names["oldSelf"] = cel_value(old, schema)
     try:
-        return cel.evaluate(text, variables)
-    except cel.CelError as error:
-        raise RuleError(str(error)) from error
+        program = _program(text, dumps(schema), optional)
+    except (CompileError, EvaluationError) as error:
+        raise RuleError(f"rule compile error: {error}") from None
+    outcome = run(program, names, PER_CALL)
+    budget.spend(outcome.cost)
+    if outcome.exceeded:
+        raise BudgetExceeded(outcome.error, of_call=True)
+    if outcome.error:
+        raise RuleError(outcome.error)
+    return outcome.value
 
 
+@lru_cache(maxsize=1024)
+def _program(text: str, schema: bytes, optional: bool) -> Program:
+    found = declared(loads(schema), "selfType")
+    if found is None:
+        raise EvaluationError("failed to convert to declType for CEL validation rules")
+    return compiled(text, environment(found, optional=optional))
+
+
+@lru_cache(maxsize=1024)
 def mentions_old(text: str) -> bool:
     """Whether an expression reads oldSelf."""
-    try:
-        return cel.mentions(text, "oldSelf")
-    except cel.CelError:
-        return False
+    found, _issues = lexing.tokens(text)
+    pairs = zip((None, *found), found, strict=False)
+    return any(now.text == "oldSelf" and (before is None or before.text not in (".", ".?")) for before, now in pairs)

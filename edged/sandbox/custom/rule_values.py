@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from edged.kube.cel.values import Duration, Timestamp
 from edged.sandbox.custom.pruning import EMBEDDED, Schema
 from edged.sandbox.custom.results import INT_OR_STRING
 
@@ -18,6 +20,8 @@ _RESERVED = frozenset((
     "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
     "let", "loop", "package", "namespace", "return", "var", "void", "while",
 ))  # fmt: skip
+SELECTABLE_WORDS = _RESERVED - {"true", "false", "null", "in"}
+"""What may stand after a dot although it is reserved."""
 _WORDS = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _TEXT: Schema = {"type": "string"}
 META: Schema = {
@@ -64,13 +68,14 @@ def _object(value: dict[str, Any], schema: Schema) -> dict[str, Any]:
     if isinstance(more, dict):
         return {key: cel_value(item, more) for key, item in value.items()}
     properties = schema.get("properties") or {}
-    return {
+    shown = {
         name: cel_value(item, properties[key])
         for key, item in value.items() if key in properties and (name := escaped(key))
     }  # fmt: skip
+    return shown | {key: shown[escaped(key)] for key in value if key in SELECTABLE_WORDS and escaped(key) in shown}
 
 
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000, "µs": 1000, "ns": 1}
 
 
 def _text(value: str, form: str) -> Any:
@@ -79,13 +84,19 @@ def _text(value: str, form: str) -> Any:
         if form == "byte":
             return base64.b64decode(value)
         if form == "date":
-            return datetime.fromisoformat(value).replace(tzinfo=UTC)
-        if form in ("date-time", "datetime"):
-            return datetime.fromisoformat(value.upper())
+            return Timestamp(_nanos(datetime.fromisoformat(value).replace(tzinfo=UTC), ""))
+        if form == "date-time":
+            found = re.fullmatch(r"(.+?)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", value)
+            return Timestamp(_nanos(datetime.fromisoformat(f"{found[1]}{found[3]}".upper()), found[2] or "")
+                             ) if found else value
         if form == "duration":
             parts = re.findall(r"(\d+\.?\d*|\.\d+)(ms|us|µs|ns|h|m|s)", value)
-            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-            return timedelta(seconds=-seconds if value.startswith("-") else seconds)
-    except (ValueError, OverflowError):
+            nanos = sum(int(Decimal(number) * _UNITS[unit]) for number, unit in parts)
+            return Duration(-nanos if value.startswith("-") else nanos)
+    except (ValueError, OverflowError, AttributeError):
         pass
     return value
+
+
+def _nanos(moment: datetime, fraction: str) -> int:
+    return int(moment.timestamp()) * 10**9 + int(Decimal(f"0{fraction or '.0'}") * 10**9)

@@ -6,18 +6,18 @@ the verbs of writer.py after mutation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from edged.kube.values import cel as celrules
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.custom import custom_definitions
+from edged.sandbox.custom.definition_checks import definition_causes
+from edged.sandbox.custom.definition_warnings import definition_warnings
 from edged.sandbox.custom.object_checks import custom_causes
 from edged.sandbox.kinds.defaults import DEFAULT_NAMESPACES
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import api_status
 from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation import service_allocation
-from edged.sandbox.validation.causes import immutable, invalid, not_supported, required
 from edged.sandbox.validation.kind_checks import WHOLE_METADATA, check_of, kind_warnings
 from edged.sandbox.validation.metadata import changed_metadata, new_metadata
 from edged.sandbox.validation.pod_resizes import resized_pod
@@ -92,90 +92,9 @@ def _kind_causes(
     if resource.custom:
         yield from custom_causes(resource, obj, old, warnings, subresource)
         return
-    if resource.bucket == "customresourcedefinitions.apiextensions.k8s.io" and not subresource:
-        yield from _crd(obj)
-        if old is not None:
-            yield from _crd_update(old, obj)
+    if resource.bucket == custom_definitions.BUCKET:
+        warnings += definition_warnings(obj, old)
+        yield from definition_causes(obj, old, subresource)
     check = check_of(resource.bucket, subresource)
     if check is not None:
         yield from check(obj, old)
-
-
-def _crd(obj: Object) -> Iterator[Cause]:
-    spec = obj.get("spec") or {}
-    group, names = spec.get("group") or "", spec.get("names") or {}
-    full_name = f"{names.get('plural', '')}.{group}"
-    if obj["metadata"].get("name") != full_name:
-        why = 'must be spec.names.plural+"."+spec.group'
-        yield invalid("metadata.name", obj["metadata"].get("name"), why)
-    if "." not in group:
-        yield invalid("spec.group", group, "should be a domain with at least one dot")
-    for field in ("plural", "kind"):
-        if not names.get(field):
-            yield required(f"spec.names.{field}")
-    if spec.get("scope") not in ("Cluster", "Namespaced"):
-        yield not_supported("spec.scope", spec.get("scope") or "", ("Cluster", "Namespaced"))
-    yield from _crd_versions(spec.get("versions") or [])
-
-
-def _crd_versions(versions: list[Object]) -> Iterator[Cause]:
-    if sum(1 for version in versions if version.get("storage")) != 1:
-        yield invalid(
-            "spec.versions",
-            [v.get("name") for v in versions],
-            "must have exactly one version marked as storage version",
-        )
-    for index, version in enumerate(versions):
-        path = f"spec.versions[{index}]"
-        if not version.get("name"):
-            yield required(f"{path}.name")
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if not isinstance(schema, dict):
-            yield required(f"{path}.schema.openAPIV3Schema", "schemas are required")
-            continue
-        if schema.get("type") != "object":
-            where = f"{path}.schema.openAPIV3Schema.type"
-            yield (
-                required(where, "must not be empty at the root")
-                if not schema.get("type")
-                else invalid(where, schema["type"], "must be object at the root")
-            )
-        yield from _structural(schema, f"{path}.schema.openAPIV3Schema")
-
-
-def _structural(schema: Object, path: str) -> Iterator[Cause]:
-    """Checks what the rest of the sandbox relies on: every node has a type, and every pattern can be compiled."""
-    free = schema.get("x-kubernetes-int-or-string") or schema.get("x-kubernetes-preserve-unknown-fields")
-    kind = schema.get("type")
-    kinds = ("object", "array", "string", "boolean", "integer", "number")
-    if kind is None and not free:
-        yield required(f"{path}.type", "must not be empty for specified object fields")
-    elif kind is not None and kind not in kinds:
-        yield not_supported(f"{path}.type", kind, kinds)
-    if schema.get("pattern"):
-        try:
-            re.compile(schema["pattern"])
-        except re.error as error:
-            yield invalid(
-                f"{path}.pattern",
-                schema["pattern"],
-                f"must be a valid regular expression, but isn't: {error}",
-            )
-    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
-        where, problem = (
-            f"{path}.x-kubernetes-validations[{index}].rule",
-            celrules.problem(rule.get("rule") or ""),
-        )
-        if problem:
-            yield invalid(where, rule.get("rule"), f"compilation failed: {problem}")
-    for name, inner in (schema.get("properties") or {}).items():
-        yield from _structural(inner, f"{path}.properties[{name}]")
-    for field in ("items", "additionalProperties"):
-        if isinstance(schema.get(field), dict):
-            yield from _structural(schema[field], f"{path}.{field}")
-
-
-def _crd_update(old: Object, new: Object) -> Iterator[Cause]:
-    for path in ("group", "scope"):
-        if old["spec"].get(path) != new["spec"].get(path):
-            yield immutable(f"spec.{path}", new["spec"].get(path))
