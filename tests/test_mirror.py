@@ -57,6 +57,12 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "process/config.py": ("cli/test_check.py",),
     "registry/config.py": ("test_config.py",),
     "sandbox/reading/cells/": ("sandbox/reading/cells/test_kinds.py",),
+    "sandbox/admission/policies/": (
+        "sandbox/admission/policies/test_validating.py", "sandbox/admission/policies/test_mutating.py",
+    ),
+    "sandbox/kinds/policy_defaults.py": ("sandbox/admission/policies/test_validating.py",),
+    "sandbox/validation/admission_policies.py": ("sandbox/admission/policies/test_validating.py",),
+    "sandbox/validation/match_rules.py": ("sandbox/admission/policies/test_validating.py",),
     "sandbox/": (
         "sandbox/test_server.py", "sandbox/reading/test_reads.py", "sandbox/writing/test_writer.py",
         "sandbox/custom/test_crd_deletion.py",

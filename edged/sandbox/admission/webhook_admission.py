@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from edged.json_text import dumps, loads
-from edged.kube.values import cel as celrules
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.admission import plugins
 from edged.sandbox.admission.attributes import Attributes
+from edged.sandbox.admission.policies import validating
+from edged.sandbox.admission.policies.compiled import Compiler
+from edged.sandbox.admission.policies.context import Write, conditions_hold
+from edged.sandbox.admission.policies.mutating import Mutation
 from edged.sandbox.admission.webhookcall import CallFailed, WebhookClient
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, internal_error
@@ -69,9 +72,11 @@ class Admission:
         self._client = client
 
     async def mutate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> Any:
-        """The object after built-in admission, which changes it in place, and all mutating webhooks (None for
-        deletions). Raises ApiStatus for a denial."""
+        """The object after built-in admission, which changes it in place, mutating policies and all mutating webhooks
+        (None for deletions). Raises ApiStatus for a denial."""
         plugins.admit(self._cluster, attributes, obj, old)
+        policies = Mutation(self._cluster, attributes, old)
+        obj = policies.first(obj)
         called: list[_Hook] = []
         changed_after: dict[int, bool] = {}
         for hook in self._hooks(MUTATING, attributes):
@@ -82,6 +87,10 @@ class Admission:
             if obj != before:
                 changed_after |= {index: True for index in range(len(called))}
             called.append(hook)
+        before = obj
+        obj = policies.second(obj)
+        if obj != before:
+            changed_after |= {index: True for index in range(len(called))}
         for index, hook in enumerate(called):
             again = changed_after.get(index) and hook.body.get("reinvocationPolicy") == "IfNeeded"
             if again and self._wanted(hook, attributes, obj, old):
@@ -100,9 +109,10 @@ class Admission:
         return obj if answer.patch is None or obj is None else _apply(answer.patch, obj)
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        """Built-in admission, then all validating webhooks at once, then quotas. Raises the first refusal, that of
-        webhooks in configuration order."""
+        """Built-in admission, validating policies, then all validating webhooks at once, then quotas. Raises the first
+        refusal, that of webhooks in configuration order."""
         plugins.validate(self._cluster, attributes, obj, old)
+        validating.validate(self._cluster, attributes, obj, old)
         await self._ask_validating(attributes, obj, old)
         plugins.validate_last(self._cluster, attributes, obj, old)
 
@@ -170,20 +180,11 @@ class Admission:
         conditions = hook.body.get("matchConditions") or ()
         if not conditions:
             return True
-        request = attributes.request("", obj, old)
-        variables = {"object": obj, "oldObject": old, "request": request}
-        failure = None
-        for condition in conditions:
-            try:
-                if celrules.evaluate(condition["expression"], variables) is not True:
-                    return False  # a condition that is false counts more than one that failed
-            except celrules.CelError as error:
-                failure = failure or f"expression '{condition['expression']}' resulted in error: {error}"
-        if failure is None:
-            return True
-        if hook.ignores_failure:
-            return False
-        raise forbidden(attributes.resource.named, attributes.name, failure)
+        names = Write(self._cluster, attributes, attributes.resource, obj, old).names(None, namespace=False)
+        holds, failure = conditions_hold(conditions, Compiler(False, False), names, ignore=hook.ignores_failure)
+        if failure:
+            raise forbidden(attributes.resource.named, attributes.name, failure)
+        return holds
 
     # --- one call
 

@@ -79,6 +79,8 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], ..
         ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "", "gx", ""),
         ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", "", "gx", "status"),
         ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", "", "gx", ""),
+        ("MutatingAdmissionPolicy", "mutatingadmissionpolicies", "", "gx", ""),
+        ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", "", "gx", ""),
     )),
     ("apiextensions.k8s.io", "v1", "apiextensions/v1", (
         ("CustomResourceDefinition", "customresourcedefinitions", "crd crds", "gx", "status"),

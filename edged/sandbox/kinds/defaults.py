@@ -16,6 +16,7 @@ from edged.kube.defaults.pod_spec import set_missing
 from edged.kube.values.quantity import QuantityError
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.custom import custom_definitions
+from edged.sandbox.kinds import policy_defaults
 from edged.sandbox.kinds.resources import Resource
 
 DEFAULT_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -306,4 +307,8 @@ _SETTERS: dict[str, _Setter] = {
     "mutatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks(True),
     "validatingwebhookconfigurations.admissionregistration.k8s.io": _webhooks(False),
     "customresourcedefinitions.apiextensions.k8s.io": _crd,
+    **{f"{mode}admissionpolicies.admissionregistration.k8s.io": policy_defaults.policy
+       for mode in ("mutating", "validating")},
+    **{f"{mode}admissionpolicybindings.admissionregistration.k8s.io": policy_defaults.binding
+       for mode in ("mutating", "validating")},
 }  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation import (
+    admission_policies,
     autoscaling,
     certificates,
     claims,
@@ -62,7 +63,7 @@ CHECKS: dict[str, Check] = {
     f"csinodes.{_STORAGE}": storage.csi_node, f"csistoragecapacities.{_STORAGE}": storage.storage_capacity,
     "priorityclasses.scheduling.k8s.io": priority_classes.priority_class,
     "runtimeclasses.node.k8s.io": priority_classes.runtime_class,
-    "certificatesigningrequests.certificates.k8s.io": certificates.signing_request,
+    "certificatesigningrequests.certificates.k8s.io": certificates.signing_request, **admission_policies.CHECKS,
 }  # fmt: skip
 
 STATUS_CHECKS: dict[str, Check] = {

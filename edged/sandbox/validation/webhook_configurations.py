@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from edged.kube.values import cel as celrules
 from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
+from edged.sandbox.validation.admission_policies import match_conditions
 from edged.sandbox.validation.causes import duplicate, invalid, not_supported, required
 from edged.sandbox.validation.formats import dns_subdomain, joined
 
@@ -47,7 +47,7 @@ def _webhook(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
         yield invalid(f"{path}.timeoutSeconds", timeout, "the timeout value must be between 1 and 30 seconds")
     yield from _client_config(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
     yield from _review_versions(webhook.get("admissionReviewVersions"), f"{path}.admissionReviewVersions")
-    yield from _match_conditions(webhook.get("matchConditions") or [], f"{path}.matchConditions")
+    yield from match_conditions(webhook.get("matchConditions") or [], f"{path}.matchConditions")
 
 
 def _enumerated(webhook: Object, path: str, mutating: bool) -> Iterator[Cause]:
@@ -108,16 +108,3 @@ def _review_versions(versions: list[str] | None, path: str) -> Iterator[Cause]:
         yield required(path, "must specify one of v1, v1beta1")
     elif not {"v1", "v1beta1"} & set(versions):
         yield invalid(path, versions, "must include at least one of v1, v1beta1")
-
-
-def _match_conditions(conditions: list[Object], path: str) -> Iterator[Cause]:
-    for index, condition in enumerate(conditions):
-        if not condition.get("name"):
-            yield required(f"{path}[{index}].name")
-        expression = (condition.get("expression") or "").strip()
-        if not expression:
-            yield required(f"{path}[{index}].expression")
-            continue
-        problem = celrules.problem(expression)
-        if problem:
-            yield invalid(f"{path}[{index}].expression", expression, f"compilation failed: {problem}")

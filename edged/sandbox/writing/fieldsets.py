@@ -233,7 +233,7 @@ def apply(
         settled = _last_applied(live, shape) if manager == KUBECTL else {}
         disputed = {path: value for path, value in mine.items() if settled.get(path, _BRANCH) != present.get(path)}
         _refuse_conflicts(disputed, present, others)
-    merged: Object = _merge(live, body, shape)
+    merged: Object = merge(live, body, shape)
     if manager == KUBECTL and LAST_APPLIED in (merged["metadata"].get("annotations") or {}):
         text = dumps(body).decode() + "\n"
         merged["metadata"]["annotations"] = {**merged["metadata"]["annotations"], LAST_APPLIED: text}
@@ -304,11 +304,12 @@ def _dotted(path: Path) -> str:
     return text
 
 
-def _merge(live: object, applied: object, shape: Shape) -> Any:
+def merge(live: object, applied: object, shape: Shape) -> Any:
+    """What is there with what is applied in it: maps and lists that the type does not call atomic are merged."""
     if isinstance(applied, dict) and isinstance(live, dict) and (shape is ANY or not shape.atomic):
         result = dict(live)
         for key, value in applied.items():
-            result[key] = _merge(live.get(key), value, shape.child(key) or ANY)
+            result[key] = merge(live.get(key), value, shape.child(key) or ANY)
         return result
     if isinstance(applied, list) and isinstance(live, list) and shape.kind == "list" and shape.list_type != "atomic":
         return _merge_list(live, applied, shape)
@@ -323,7 +324,7 @@ def _merge_list(live: Sequence[object], applied: Sequence[object], shape: Shape)
         if index is None:
             result.append(item)
         elif shape.list_type == "map":
-            result[index] = _merge(result[index], item, shape.element)
+            result[index] = merge(result[index], item, shape.element)
     return result
 
 
