@@ -6,10 +6,11 @@ Pure: clock and randomness are handed in. Built once per server by server.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from edged.sandbox.authorization.tokens import Tokens
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import Registry, Resource
 from edged.sandbox.storage import Storage
@@ -33,6 +34,7 @@ class Cluster:
     new_uid: Callable[[], str]
     choose: Callable[[str], str]
     rights: Rbac | None = None
+    tokens: Tokens = field(default_factory=Tokens)
 
     def timestamp(self, later_s: float = 0) -> str:
         """The time, or one that is later, in the form of creationTimestamp."""

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from edged.sandbox.admission.webhook_admission import Admission, WebhookClient
 from edged.sandbox.api import Answers, Api
 from edged.sandbox.authority import Authority
 from edged.sandbox.authorization.front import GuardedApi
+from edged.sandbox.authorization.service_accounts import user_of
 from edged.sandbox.authorization.users import ADMINISTRATOR
 from edged.sandbox.clock import Clock, ClockedApi
 from edged.sandbox.cluster import Cluster
@@ -125,7 +127,7 @@ async def serve(
     one watch or one connection. Raises OSError when the address cannot be bound."""
     logger = log or Logger()
     api = new_api(history=history, webhook_client=webhook_client, now=clock or time.time)
-    answers: Answers = GuardedApi(api, _token_owner) if rbac else api
+    answers: Answers = GuardedApi(api, partial(_token_owner, api.cluster)) if rbac else api
     if faults is not None:
         answers = FaultyApi(answers, api.cluster, faults)
     if clock is not None:
@@ -146,9 +148,9 @@ async def serve(
         task_status.started(sandbox)
 
 
-def _token_owner(token: str) -> User | None:
-    """Whose a bearer token is: that of the kubeconfig is the administrator's."""
-    return ADMINISTRATOR if token == "sandbox" else None
+def _token_owner(cluster: Cluster, token: str) -> User | None:
+    """Whose a bearer token is: that of the kubeconfig is the administrator's, others are of service accounts."""
+    return ADMINISTRATOR if token == "sandbox" else user_of(cluster, token)
 
 
 async def _serve_stream(api: Answers, raw: trio.SocketStream, context: ssl.SSLContext | None, log: Logger) -> None:
@@ -306,7 +308,9 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus} | {413: "Reque
 
 def _headers(response: Response) -> list[tuple[bytes, bytes]]:
     """As bytes, because a warning may hold UTF-8."""
-    headers = [("Content-Type", response.content_type), ("Cache-Control", "no-cache, private"), *response.headers]
+    headers = [("Cache-Control", "no-cache, private"), *response.headers]
+    if response.content_type:
+        headers.insert(0, ("Content-Type", response.content_type))
     return [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
 
 

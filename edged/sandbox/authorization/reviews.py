@@ -9,6 +9,8 @@ from typing import Any
 
 from edged.json_text import dumps
 from edged.sandbox.authorization.rules import Attributes, Rbac
+from edged.sandbox.authorization.service_accounts import managed_fields, token_review, user_info
+from edged.sandbox.authorization.users import ADMINISTRATOR
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, Named, bad_request, invalid, method_not_allowed
@@ -30,10 +32,10 @@ def answer(cluster: Cluster, target: Target, request: Request) -> Response:
     match resource.kind:
         case "SelfSubjectReview":
             metadata, spec = {"creationTimestamp": cluster.timestamp()}, None
-            status: Object = {"userInfo": {"username": user.username, "groups": list(user.groups)}}
+            status: Object = {"userInfo": user_info(user)}
         case "TokenReview":
-            info = {"username": user.username, "groups": list(user.groups)}
-            status = {"authenticated": True, "user": info} if spec.get("token") else {"error": "no token"}
+            status = token_review(cluster, spec, ADMINISTRATOR)
+            metadata = {**metadata, **managed_fields(cluster, request, resource.kind, {"spec": spec})}
         case "SelfSubjectRulesReview":
             status = rules(cluster.rights, spec, user)
             spec = {}

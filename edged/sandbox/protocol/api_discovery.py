@@ -3,52 +3,58 @@ form that newer clients ask for first. Pure."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from edged.json_text import loads
+from edged.sandbox.authorization.tokens import ISSUER
 from edged.sandbox.kinds.resources import Registry, Resource
 
 Object = dict[str, Any]
-AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 KUBERNETES_VERSION = ("1", "37", "v1.37.2")
-
-# Kinds that subresources speak, where it is not the parent's: group, version, kind.
-_SUBRESOURCE_KINDS = {
-    "scale": ("autoscaling", "v1", "Scale"),
-    "eviction": ("policy", "v1", "Eviction"),
-    "binding": ("", "v1", "Binding"),
-}
-_SUBRESOURCE_VERBS = {
-    "binding": ("create",), "eviction": ("create",), "token": ("create",), "log": ("get",), "finalize": ("update",),
-}  # fmt: skip
 
 
 def version() -> Object:
     major, minor, full = KUBERNETES_VERSION
     return {
-        "major": major, "minor": minor, "gitVersion": f"{full}-sandbox", "gitCommit": "", "gitTreeState": "clean",
-        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "", "platform": "",
+        "major": major, "minor": minor, "emulationMajor": major, "emulationMinor": minor,
+        "minCompatibilityMajor": major, "minCompatibilityMinor": str(int(minor) - 1), "gitVersion": f"{full}-sandbox",
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "",
+        "platform": "",
     }  # fmt: skip
 
 
-def _kind_of(resource: Resource, subresource: str) -> tuple[str, str, str]:
-    return _SUBRESOURCE_KINDS.get(subresource, (resource.group, resource.version, resource.kind))
-
-
-def _verbs_of(subresource: str) -> list[str]:
-    return list(_SUBRESOURCE_VERBS.get(subresource, ("get", "patch", "update")))
+def openid(host: str) -> Object:
+    """Where the keys are that sign tokens of service accounts."""
+    return {
+        "issuer": ISSUER, "jwks_uri": f"https://{host}/openid/v1/jwks", "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
+    }  # fmt: skip
 
 
 # --- legacy
 
 
-def api_versions() -> Object:
-    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+def api_versions(host: str) -> Object:
+    """`host`: the address under which the client found the server."""
+    addresses = [{"clientCIDR": "0.0.0.0/0", "serverAddress": host}]
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses}
 
 
 def group_list(registry: Registry) -> Object:
-    groups = dict.fromkeys(group for group, _version in registry.group_versions() if group)
-    items = [_group(registry, group) for group in groups]
+    items = [_group(registry, group) for group in _groups(registry)]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": items}
+
+
+def _groups(registry: Registry) -> list[str]:
+    """All but the core group, in the order of the API server, custom ones by name behind."""
+    builtin = {group: position for position, group in enumerate(_table()["groups"])}
+    found = dict.fromkeys(group for group, _version in registry.group_versions() if group)
+    return sorted(found, key=lambda group: (builtin.get(group, len(builtin)), group))
 
 
 def group(registry: Registry, name: str) -> Object:
@@ -65,45 +71,59 @@ def _group(registry: Registry, name: str) -> Object:
 
 def resource_list(registry: Registry, group: str, version: str) -> Object:
     """APIResourceList of one group and version; subresources are entries of their own."""
-    items: list[Object] = []
-    for resource in registry.in_version(group, version):
-        items.append(_legacy_entry(resource))
-        items += [_legacy_subresource(resource, name) for name in _subresources(resource)]
-    if group == "":
-        binding = {"name": "bindings", "singularName": "binding", "namespaced": True, "kind": "Binding"}
-        items.insert(0, {**binding, "verbs": ["create"]})
     group_version = f"{group}/{version}" if group else version
-    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": items}
+    items = list(_entries(registry, group, version))
+    named = {"apiVersion": "v1"} if group else {}  # so does the API server: the oldest group has none
+    return {"kind": "APIResourceList", **named, "groupVersion": group_version, "resources": items}
 
 
-def _subresources(resource: Resource) -> list[str]:
-    return list(resource.subresources) if resource.custom else sorted(resource.subresources)
+def _entries(registry: Registry, group: str, version: str) -> Iterator[Object]:
+    """Entries of an APIResourceList: those of built-in kinds are data, the others are made of their definitions."""
+    builtin = _table().get(f"{group}/{version}" if group else version) or []
+    for entry in builtin:
+        plural, _, subresource = entry["name"].partition("/")
+        resource = registry.find(group, version, plural)
+        if plural == "bindings" or (resource and (not subresource or subresource in resource.subresources)):
+            yield entry
+    names = {entry["name"] for entry in builtin}
+    for resource in registry.in_version(group, version):
+        if resource.plural not in names:
+            yield _custom_entry(resource)
+            yield from (_custom_subresource(resource, name) for name in sorted(resource.subresources))
 
 
-def _legacy_entry(resource: Resource) -> Object:
+def _custom_entry(resource: Resource) -> Object:
     entry: Object = {
         "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
-        "kind": resource.kind, "verbs": list(resource.verbs),
+        "kind": resource.kind, "verbs": list(_CUSTOM_VERBS),
     }  # fmt: skip
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    if resource.versions is not None:
-        entry["storageVersionHash"] = resource.versions.storage_hash(resource.kind)
-    return entry
+    digest = hashlib.sha256(f"{resource.group}/{resource.version}/{resource.kind}".encode()).digest()
+    return {**entry, "storageVersionHash": base64.b64encode(digest[:8]).decode()}
 
 
-def _legacy_subresource(resource: Resource, name: str) -> Object:
-    group, version, kind = _kind_of(resource, name)
+_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+
+
+def _custom_subresource(resource: Resource, name: str) -> Object:
     entry: Object = {
-        "name": f"{resource.plural}/{name}",
-        "singularName": "",
-        "namespaced": resource.namespaced,
-    }
-    if (group, version) != (resource.group, resource.version):
-        entry |= {"group": group, "version": version}
-    return {**entry, "kind": kind, "verbs": _verbs_of(name)}
+        "name": f"{resource.plural}/{name}", "singularName": "", "namespaced": resource.namespaced,
+    }  # fmt: skip
+    kind = resource.kind
+    if name == "scale":
+        entry |= {"group": "autoscaling", "version": "v1"}
+        kind = "Scale"
+    return {**entry, "kind": kind, "verbs": ["get", "patch", "update"]}
+
+
+@cache
+def _table() -> Object:
+    """discovery.json: "groups" in their order, and the entries of each group and version."""
+    table: Object = loads(Path(__file__).parent.parent.joinpath("kinds", "discovery.json").read_bytes())
+    return table
 
 
 # --- aggregated
@@ -111,7 +131,7 @@ def _legacy_subresource(resource: Resource, name: str) -> Object:
 
 def aggregated(registry: Registry, *, core: bool) -> Object:
     """APIGroupDiscoveryList: of the core group for /api, of all others for /apis."""
-    groups = dict.fromkeys(group for group, _version in registry.group_versions() if (group == "") is core)
+    groups = [""] if core else _groups(registry)
     items = [_aggregated_group(registry, group) for group in groups]
     return {
         "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
@@ -120,40 +140,26 @@ def aggregated(registry: Registry, *, core: bool) -> Object:
 
 def _aggregated_group(registry: Registry, name: str) -> Object:
     versions = [
-        {
-            "version": version,
-            "freshness": "Current",
-            "resources": [_aggregated_entry(r) for r in registry.in_version(group, version)],
-        }
+        {"version": version, "resources": _aggregated_entries(registry, group, version), "freshness": "Current"}
         for group, version in registry.group_versions() if group == name
     ]  # fmt: skip
-    metadata: Object = {"creationTimestamp": None}
-    if name:
-        metadata["name"] = name
-    return {"metadata": metadata, "versions": versions}
+    return {"metadata": {"name": name} if name else {}, "versions": versions}
 
 
-def _aggregated_entry(resource: Resource) -> Object:
-    entry: Object = {
-        "resource": resource.plural,
-        "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
-        "scope": "Namespaced" if resource.namespaced else "Cluster",
-        "singularResource": resource.singular,
-        "verbs": list(resource.verbs),
-    }
-    if resource.short_names:
-        entry["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        entry["categories"] = list(resource.categories)
-    if resource.subresources:
-        entry["subresources"] = [_aggregated_subresource(resource, name) for name in _subresources(resource)]
-    return entry
-
-
-def _aggregated_subresource(resource: Resource, name: str) -> Object:
-    group, version, kind = _kind_of(resource, name)
-    return {
-        "subresource": name,
-        "responseKind": {"group": group, "version": version, "kind": kind},
-        "verbs": _verbs_of(name),
-    }
+def _aggregated_entries(registry: Registry, group: str, version: str) -> list[Object]:
+    made: dict[str, Object] = {}
+    for entry in _entries(registry, group, version):
+        plural, _, subresource = entry["name"].partition("/")
+        resource = registry.find(group, version, plural)
+        own = (group, version) if resource is not None and resource.custom else ("", "")
+        kind = {"group": entry.get("group", own[0]), "version": entry.get("version", own[1]), "kind": entry["kind"]}
+        if subresource:
+            shown = {"subresource": subresource, "responseKind": kind, "verbs": entry["verbs"]}
+            made[plural].setdefault("subresources", []).append(shown)
+            continue
+        made[plural] = {
+            "resource": plural, "responseKind": kind,
+            "scope": "Namespaced" if entry["namespaced"] else "Cluster", "singularResource": entry["singularName"],
+            "verbs": entry["verbs"], **{key: entry[key] for key in ("shortNames", "categories") if key in entry},
+        }  # fmt: skip
+    return list(made.values())

@@ -26,6 +26,7 @@ OTHER_KINDS = {
     "Binding": "core/v1.Binding",
     "Eviction": "policy/v1.Eviction",
     "Scale": "autoscaling/v1.Scale",
+    "TokenRequest": "authentication/v1.TokenRequest",
 }
 
 

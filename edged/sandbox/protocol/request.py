@@ -17,11 +17,12 @@ from edged.sandbox.protocol.warning_headers import warning_headers
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks. The sandbox authenticates nobody: everyone is the same administrator."""
+    """Who asks: the administrator, unless a request has a token of a service account. `extra`: name -> values."""
 
     username: str = "sandbox-admin"
     uid: str = ""
     groups: tuple[str, ...] = ("system:masters", "system:authenticated")
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,12 @@ def _resource_target(registry: Registry, group: str, version: str, parts: list[s
     if group == "" and parts == ["bindings"]:
         parts = ["pods", "", "binding"]
     resource = registry.find(group, version, parts[0])
-    if resource is None or len(parts) > 4 or (namespace is not None and not resource.namespaced):
-        raise no_such_resource()
     name = parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 else ""
-    if subresource and subresource not in resource.subresources:
+    parts = parts[:3] if subresource == "proxy" else parts  # the rest is a path behind the proxy
+    if resource is None or len(parts) > 4 or (namespace is not None and not resource.namespaced):
+        raise no_such_resource()
+    if len(parts) > 3 or (subresource and subresource not in resource.subresources):
         raise no_such_resource()
     if name and resource.namespaced and namespace is None:
         raise no_such_resource()

@@ -1,4 +1,4 @@
-"""status, scale, binding, eviction, log, finalize, approval, token, and the reviews that are answered at once.
+"""status, scale, binding, eviction, finalize and approval; the others are sent on.
 
 Called by api.py. Everything that changes a stored object goes through writer.Writer.
 """
@@ -9,8 +9,8 @@ import re
 from typing import Any
 
 from edged.json_text import dumps, loads
-from edged.kube.values.names import NamespacedName
 from edged.sandbox.admission.attributes import Attributes
+from edged.sandbox.authorization.service_accounts import request_token
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (
@@ -24,12 +24,13 @@ from edged.sandbox.protocol.api_status import (
     success,
     unsupported_media_type,
 )
-from edged.sandbox.protocol.negotiation import negotiate
+from edged.sandbox.protocol.negotiation import check_route, negotiate
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.protocol.write_options import check_options, request_options
 from edged.sandbox.reading.cells.values import dig, labels_text, selector_text
 from edged.sandbox.reading.reads import shown_scale
 from edged.sandbox.validation.causes import not_negative
+from edged.sandbox.writing import node_subresources
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
 from edged.sandbox.writing.write_steps import copy_of
@@ -38,6 +39,8 @@ from edged.sandbox.writing.writer import Writer
 
 async def handle(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
     """One request on a subresource."""
+    if target.subresource != "proxy" and not target.resource.custom:
+        check_route(request, streams=False)
     match target.subresource:
         case "scale":
             return await _scale(cluster, writer, target, request)
@@ -45,8 +48,10 @@ async def handle(cluster: Cluster, writer: Writer, target: Target, request: Requ
             return await _bind(cluster, writer, target, request)
         case "eviction" if request.method == "POST":
             return await _evict(cluster, writer, target, request)
-        case "log" if request.method == "GET":
-            return _log(cluster, target)
+        case name if name in node_subresources.METHODS:
+            return node_subresources.answer(cluster, target, request)
+        case "token":
+            return request_token(cluster, target, request)
         case "finalize" if request.method == "PUT":
             return _finalize(cluster, writer, target, request)
         case "status" | "approval" | "ephemeralcontainers" | "resize":
@@ -294,20 +299,7 @@ def _check_budget(cluster: Cluster, pod: Object) -> None:
             raise ApiStatus(429, "TooManyRequests", message, {"causes": [cause]})
 
 
-# --- log, finalize
-
-
-def _log(cluster: Cluster, target: Target) -> Response:
-    pod = _existing(cluster, target)
-    node = dig(pod, "spec.nodeName")
-    if not node:
-        return Response(204, b"", "text/plain")
-    obj = cluster.storage.get("nodes", NamespacedName("", node))
-    if obj is None:
-        nodes = cluster.registry.find("", "v1", "nodes")
-        assert nodes is not None
-        raise not_found(nodes.named, node)
-    raise ApiStatus(500, "", "no preferred addresses found; known addresses: []")
+# --- finalize
 
 
 def _finalize(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:

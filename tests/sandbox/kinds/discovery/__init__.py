@@ -1,0 +1,1 @@
+"""What the API server of Kubernetes offers, as data."""
