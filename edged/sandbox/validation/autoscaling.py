@@ -40,10 +40,16 @@ _BOTH = "may not set both a target raw value and a target utilization"
 def autoscaler(obj: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(obj, "spec")
     least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if least is not None and most < least:
+    if most < (1 if least is None else least):
         yield invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
     reference = spec.get("scaleTargetRef") or {}
+    for name in ("kind", "name"):
+        if not reference.get(name):
+            yield required(f"spec.scaleTargetRef.{name}")
     yield from _reference(reference, "spec.scaleTargetRef")
+    if "/" not in (reference.get("apiVersion") or ""):
+        why = "apiVersion must specify API group"
+        yield invalid("spec.scaleTargetRef.apiVersion", reference.get("apiVersion") or "", why)
     metrics = spec.get("metrics") or []
     for index, metric in enumerate(metrics):
         yield from _metric(metric, f"spec.metrics[{index}]")
@@ -54,9 +60,6 @@ def autoscaler(obj: Object, old: Object | None) -> Iterator[Cause]:
         rules = part(spec, "behavior").get(name)
         if rules is not None:
             yield from _rules(rules, f"spec.behavior.{name}")
-    for name in ("kind", "name"):
-        if not reference.get(name):
-            yield required(f"spec.scaleTargetRef.{name}")
     if least is not None and least < 0:
         yield invalid("spec.minReplicas", least, "must be greater than or equal to 0")
     if most == 0:
@@ -199,7 +202,7 @@ def _rules(rules: Object, field: str) -> Iterator[Cause]:
         yield invalid(where, window, f"must be less than or equal to {LONGEST_WINDOW_S}")
     if select is not None and select not in _SELECTS:
         yield not_supported(f"{field}.selectPolicy", select, _SELECTS)
-    if not rules.get("policies"):
+    if rules.get("policies") == []:
         yield required(f"{field}.policies", "must specify at least one Policy")
     for index, policy in enumerate(rules.get("policies") or ()):
         yield from _policy(policy, f"{field}.policies[{index}]")

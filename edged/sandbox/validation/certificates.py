@@ -114,8 +114,9 @@ def _conditions(given: list[Object], old: Object | None) -> Iterator[Cause]:
             yield duplicate(f"{field}.type", kind)
         seen.add(kind)
     if seen >= set(_DECIDED):
-        why = "must specify at most one of: `conditions[{\"type\":\"Approved\"}]`, `conditions[{\"type\":\"Denied\"}]`"
-        yield invalid("status.conditions", '{conditions[{"type":"Approved"}], conditions[{"type":"Denied"}]}', why)
+        one, other = (f'conditions[{{"type": "{kind}"}}]' for kind in _DECIDED)
+        why = f"must specify at most one of: `{one}`, `{other}`"
+        yield invalid("status.conditions", f"{{{one}, {other}}}", why)
 
 
 def _request_problem(encoded: str) -> str:

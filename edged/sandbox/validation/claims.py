@@ -69,7 +69,7 @@ def positive_amount(field: str, value: object) -> Iterator[Cause]:
 
 def not_negative_amount(field: str, value: object) -> Iterator[Cause]:
     if (nanos := nanos_of(value)) is not None and nanos < 0:
-        yield invalid(field, quantity.canonical(value), "must be a valid resource quantity")
+        yield invalid(field, quantity.to_units(nanos), "must be a valid resource quantity")
 
 
 def nanos_of(value: object) -> int | None:
@@ -81,6 +81,10 @@ def nanos_of(value: object) -> int | None:
 
 def _sources(spec: Object, field: str) -> Iterator[Cause]:
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is None and reference is not None and not reference.get("namespace"):
+        source = reference
+    elif reference is None and source is not None and not _old_source(source):
+        return  # kube-apiserver takes it out
     for name, given in (("dataSource", source), ("dataSourceRef", reference)):
         if given is not None:
             yield from _source(given, f"{field}.{name}")
@@ -91,6 +95,12 @@ def _sources(spec: Object, field: str) -> Iterator[Cause]:
         keys = ("apiGroup", "kind", "name")
         if any(source.get(key) != reference.get(key) for key in keys):
             yield invalid(field, {}, "must match dataSourceRef")
+
+
+def _old_source(source: Object) -> bool:
+    """What dataSource can be that dataSourceRef need not repeat."""
+    kind, group = source.get("kind"), source.get("apiGroup") or ""
+    return (kind, group) in (("PersistentVolumeClaim", ""), ("VolumeSnapshot", "snapshot.storage.k8s.io"))
 
 
 def _source(given: Object, field: str) -> Iterator[Cause]:

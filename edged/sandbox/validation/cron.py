@@ -71,9 +71,8 @@ def _read(text: str) -> None:
     if text.startswith(("TZ=", "CRON_TZ=")):
         zone, blank, rest = text.partition(" ")
         if not blank:
-            at = len(zone.partition("=")[0]) + 1
-            why = f"slice bounds out of range [{at}:-1]"
-            raise _ScheduleError(f"invalid schedule format: runtime error: {why}")
+            why = "runtime error: slice bounds out of range [:-1]"
+            raise _ScheduleError(f"invalid schedule format: {why}")
         name = zone.partition("=")[2]
         if name not in ("", "UTC", "Local") and not _known(name):
             raise _ScheduleError(f"provided bad location {name}: unknown time zone {name}")

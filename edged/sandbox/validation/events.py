@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
-from edged.sandbox.validation.causes import each_invalid, forbidden, immutable, invalid, part, required
+from edged.sandbox.validation.causes import each_invalid, immutable, invalid, part, required
 from edged.sandbox.validation.formats import qualified_name, size
 
 _LONGEST = {"reportingInstance": 128, "action": 128, "reason": 128, "message": 1024}
@@ -50,15 +50,11 @@ def event(obj: Object, old: Object | None) -> Iterator[Cause]:
 
 def lease(obj: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(obj, "spec")
-    seconds, changes, strategy = (spec.get(n) for n in ("leaseDurationSeconds", "leaseTransitions", "strategy"))
+    seconds, changes = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     if seconds is not None and seconds <= 0:
         yield invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0")
     if changes is not None and changes < 0:
         yield invalid("spec.leaseTransitions", changes, "must be greater than or equal to 0")
-    if strategy is not None:
-        yield from each_invalid("spec.strategy", strategy, qualified_name(strategy))
-    if spec.get("preferredHolder") and not strategy:
-        yield forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined")
 
 
 def _any_event(obj: Object, newer: bool) -> Iterator[Cause]:

@@ -94,10 +94,8 @@ def _parameters(given: Object, field: str) -> Iterator[Cause]:
     for name in ("kind", "name"):
         if given.get(name):
             yield from each_invalid(f"{field}.{name}", given[name], path_segment(given[name]))
-    scope, namespace = given.get("scope"), given.get("namespace")
-    if scope is None:
-        yield required(f"{field}.scope")
-    elif scope not in ("Cluster", "Namespace"):
+    scope, namespace = given.get("scope") or "Cluster", given.get("namespace")
+    if scope not in ("Cluster", "Namespace"):
         yield not_supported(f"{field}.scope", scope, ("Cluster", "Namespace"))
     elif scope == "Namespace":
         if namespace is None:

@@ -83,7 +83,8 @@ WHOLE_METADATA = frozenset((
     "controllerrevisions.apps", f"ingresses.{_NETWORK}", f"ingressclasses.{_NETWORK}", f"roles.{_RBAC}",
     f"clusterroles.{_RBAC}", f"rolebindings.{_RBAC}", f"clusterrolebindings.{_RBAC}", "endpointslices.discovery.k8s.io",
     f"volumeattributesclasses.{_STORAGE}", f"csinodes.{_STORAGE}", f"volumeattachments.{_STORAGE}",
-    "certificatesigningrequests.certificates.k8s.io",
+    "certificatesigningrequests.certificates.k8s.io", "limitranges", "namespaces", "nodes", f"ipaddresses.{_NETWORK}",
+    "runtimeclasses.node.k8s.io", f"storageclasses.{_STORAGE}", f"csistoragecapacities.{_STORAGE}",
 ))  # fmt: skip
 """Kinds whose updates check the metadata as that of a new object, too."""
 
@@ -93,7 +94,6 @@ WARNINGS: dict[str, Warner] = {
     f"networkpolicies.{_NETWORK}": network_policies.network_policy_warnings,
     "persistentvolumes": persistent_volumes.volume_warnings, "secrets": configs.secret_warnings,
     "nodes": nodes.node_warnings,
-    **dict.fromkeys(("deployments.apps", "jobs.batch", "cronjobs.batch"), workloads.name_warnings),
     "statefulsets.apps": workloads.stateful_set_warnings,
     "endpoints": endpoints.endpoints_warnings, "endpointslices.discovery.k8s.io": endpoints.slice_warnings,
 }

@@ -118,6 +118,23 @@ def owner_references(references: list[Object], field: str) -> Iterator[Cause]:
             controller = name
 
 
+def single_owners(metadata: Object) -> str:
+    """Takes out of a new or changed object's metadata the owners that are there twice; a warning about them, or ""."""
+    references = metadata.get("ownerReferences") or []
+    if len(references) < 2 or len(references) > 1000:
+        return ""
+    kept = [each for index, each in enumerate(references) if each not in references[:index]]
+    if len(kept) == len(references):
+        return ""
+    twice = sorted({str(each.get("uid") or "") for index, each in enumerate(references) if each in references[:index]})
+    metadata["ownerReferences"] = kept
+    return (
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(twice)
+    )
+
+
 def finalizers(field: str, names: list[str]) -> Iterator[Cause]:
     for name in names:
         yield from each_invalid(field, name, qualified_name(name))

@@ -62,10 +62,10 @@ def network_policy_warnings(obj: Object, old: Object | None) -> Iterator[str]:
 
 def ip_address(obj: Object, old: Object | None) -> Iterator[Cause]:
     reference = part(obj, "spec").get("parentRef")
-    if old is not None:
-        if part(old, "spec").get("parentRef") != reference:
-            yield fixed("spec.parentRef")
-        return
+    if old is not None and part(old, "spec").get("parentRef") != reference:
+        if reference is None:
+            yield required("spec.parentRef")
+        yield fixed("spec.parentRef")
     if reference is None:
         yield required("spec.parentRef")
         return

@@ -30,12 +30,11 @@ _CIDR_FIXED = 'node updates may not change podCIDR except from "" to valid'
 
 def node(obj: Object, old: Object | None) -> Iterator[Cause]:
     spec = part(obj, "spec")
-    if old is None:
-        yield from taints(spec.get("taints") or [], "metadata.taints")
-        yield from _resources(obj)
-        yield from _pod_cidrs(_cidrs(spec))
-        return
+    yield from taints(spec.get("taints") or [], "metadata.taints")
     yield from _resources(obj)
+    yield from _pod_cidrs(_cidrs(spec))
+    if old is None:
+        return
     yield from _unique_addresses(obj)
     before = part(old, "spec")
     given, kept = _cidrs(spec), _cidrs(before)
@@ -45,7 +44,6 @@ def node(obj: Object, old: Object | None) -> Iterator[Cause]:
         for one, other in zip(kept, given, strict=True):
             if one != other:
                 yield forbidden("spec.podCIDRs", _CIDR_FIXED)
-    yield from taints(spec.get("taints") or [], "metadata.taints")
     if (spec.get("externalID") or "") != (before.get("externalID") or ""):
         yield forbidden("spec.externalID", "may not be updated")
     provider = before.get("providerID") or ""
@@ -60,8 +58,6 @@ def node_status(obj: Object, old: Object | None) -> Iterator[Cause]:
 
 
 def namespace(obj: Object, old: Object | None) -> Iterator[Cause]:
-    if old is not None:
-        return
     for name in part(obj, "spec").get("finalizers") or ():
         yield from each_invalid("spec.finalizers", name, qualified_name(name))
         yield from known_finalizer("spec.finalizers", name)

@@ -19,7 +19,7 @@ from edged.sandbox.protocol import api_status
 from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation import service_allocation
 from edged.sandbox.validation.kind_checks import WHOLE_METADATA, check_of, kind_warnings
-from edged.sandbox.validation.metadata import changed_metadata, new_metadata
+from edged.sandbox.validation.metadata import changed_metadata, new_metadata, single_owners
 from edged.sandbox.validation.pod_resizes import resized_pod
 from edged.sandbox.validation.pod_statuses import changed_status, status_warnings
 from edged.sandbox.validation.pod_updates import changed_ephemeral_containers, changed_pod
@@ -38,6 +38,8 @@ def check_create(
     """Raises 422 with everything that is wrong with a new object; adds what is only worth a warning."""
     if resource.bucket == "services":
         service_allocation.settle(cluster, resource, obj, None, dry_run=dry_run)
+    if told := single_owners(obj["metadata"]):
+        warnings.append(told)
     causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None, warnings)]
     _refuse(resource, obj, causes)
     warnings += kind_warnings(resource.bucket, obj, None)
@@ -57,6 +59,8 @@ def check_update(
     """Raises 422 with everything that is wrong with a changed object; adds what is only worth a warning."""
     if resource.bucket == "services" and not subresource:
         service_allocation.settle(cluster, resource, new, old, dry_run=dry_run)
+    if told := single_owners(new["metadata"]):
+        warnings.append(told)
     causes = [*new_metadata(resource, new, generic=True), *changed_metadata(resource, old, new)]
     if resource.bucket in WHOLE_METADATA and not subresource:
         causes += new_metadata(resource, new)

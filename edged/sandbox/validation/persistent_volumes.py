@@ -146,7 +146,8 @@ def _attributes(spec: Object, field: str) -> Iterator[Cause]:
 def _source(spec: Object, field: str, has_affinity: bool) -> Iterator[Cause]:
     given = [name for name in _SOURCES if spec.get(name) is not None]
     if given:
-        yield from _SOURCES[given[0]](spec[given[0]], f"{field}.{given[0]}")
+        told = "persistentDisk" if given[0] == "gcePersistentDisk" else given[0]
+        yield from _SOURCES[given[0]](spec[given[0]], f"{field}.{told}")
         if given[0] == "local" and not has_affinity:
             yield required(f"{field}.nodeAffinity", "Local volume requires node affinity")
     else:

@@ -43,15 +43,13 @@ def priority_class(obj: Object, old: Object | None) -> Iterator[Cause]:
 
 def runtime_class(obj: Object, old: Object | None) -> Iterator[Cause]:
     handler = obj.get("handler") or ""
-    if old is not None:
-        if handler != (old.get("handler") or ""):
-            yield fixed("handler")
-        return
     for name, value in part(obj, "overhead", "podFixed").items():
         field = f"overhead.limits[{name}]"
         yield from container_name(field, name)
         yield from amount(field, name, value)
     yield from labels(part(obj, "scheduling").get("nodeSelector"), "scheduling.nodeSelector")
+    if old is not None and handler != (old.get("handler") or ""):
+        yield fixed("handler")
     if not handler:
         yield required("handler")
     else:

@@ -73,17 +73,21 @@ def _resource_rules(rules: list[Object], *, namespaced: bool) -> Iterator[Cause]
 
 def _binding(obj: Object, old: Object | None, kinds: tuple[str, ...], *, namespaced: bool) -> Iterator[Cause]:
     reference = part(obj, "roleRef")
-    group, kind, name = (reference.get(key) or "" for key in ("apiGroup", "kind", "name"))
+    group = reference.get("apiGroup") or GROUP
+    kind, name = reference.get("kind") or "", reference.get("name") or ""
+    changed = old is not None and part(old, "roleRef") != reference
     if group != GROUP:
         yield not_supported("roleRef.apiGroup", group, (GROUP,))
     if kind not in kinds:
         yield not_supported("roleRef.kind", kind, kinds)
     if name:
         yield from each_invalid("roleRef.name", name, path_segment(name))
+    elif changed:
+        yield required("roleRef.name")
     subjects = obj.get("subjects") or []
     for index, subject in enumerate(subjects):
         yield from _subject(subject, f"subjects[{index}]", namespaced=namespaced)
-    if old is not None and part(old, "roleRef") != reference:
+    if changed:
         yield immutable("roleRef", {"APIGroup": group, "Kind": kind, "Name": name})
     for index, subject in enumerate(subjects):
         if not subject.get("name"):
@@ -102,7 +106,7 @@ def _subject(subject: Object, field: str, *, namespaced: bool) -> Iterator[Cause
         if not namespaced and not subject.get("namespace"):
             yield required(f"{field}.namespace")
     elif kind in ("User", "Group"):
-        if group != GROUP:
+        if group and group != GROUP:
             yield not_supported(f"{field}.apiGroup", group, (GROUP,))
     else:
         yield not_supported(f"{field}.kind", kind, _SUBJECTS)

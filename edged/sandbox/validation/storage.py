@@ -23,7 +23,7 @@ from edged.sandbox.validation.causes import (
     too_long,
 )
 from edged.sandbox.validation.claims import nanos_of
-from edged.sandbox.validation.formats import dns_subdomain, label_value, qualified_name, size
+from edged.sandbox.validation.formats import dns_subdomain, dns_subdomain_caseless, label_value, qualified_name, size
 from edged.sandbox.validation.persistent_volumes import driver_name, volume_spec
 from edged.sandbox.validation.selectors import label_selector
 
@@ -35,11 +35,6 @@ _CLASS_FIXED = ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode
 
 
 def storage_class(obj: Object, old: Object | None) -> Iterator[Cause]:
-    if old is not None:
-        for name in _CLASS_FIXED:
-            if (obj.get(name) or None) != (old.get(name) or None):
-                yield fixed(name)
-        return
     provisioner, policy, mode = (obj.get(n) for n in ("provisioner", "reclaimPolicy", "volumeBindingMode"))
     if provisioner:
         yield from each_invalid("provisioner", provisioner.lower(), qualified_name(provisioner.lower()))
@@ -49,6 +44,9 @@ def storage_class(obj: Object, old: Object | None) -> Iterator[Cause]:
     if mode is not None and mode not in _BINDING:
         yield not_supported("volumeBindingMode", mode, _BINDING)
     yield from _topologies(obj.get("allowedTopologies") or [])
+    for name in _CLASS_FIXED if old is not None else ():
+        if (obj.get(name) or None) != ((old or {}).get(name) or None):
+            yield fixed(name)
     if not provisioner:
         yield required("provisioner")
 
@@ -94,7 +92,7 @@ def volume_attachment(obj: Object, old: Object | None) -> Iterator[Cause]:
     if not attacher:
         yield required("spec.attacher")
         return
-    yield from each_invalid("spec.attacher", attacher, dns_subdomain(attacher.lower()))
+    yield from each_invalid("spec.attacher", attacher, dns_subdomain_caseless(attacher))
     if size(attacher) > 63:
         yield too_long("spec.attacher", 63, "characters")
 
@@ -155,16 +153,14 @@ def csi_node(obj: Object, old: Object | None) -> Iterator[Cause]:
 
 
 def storage_capacity(obj: Object, old: Object | None) -> Iterator[Cause]:
-    if old is not None:
-        for field in ("nodeTopology", "storageClassName"):
-            if obj.get(field) != old.get(field):
-                yield immutable(field, obj.get(field))
-        return
     yield from label_selector(obj.get("nodeTopology"), "nodeTopology")
     name = obj.get("storageClassName") or ""
     yield from each_invalid("storageClassName", name, dns_subdomain(name))
     if obj.get("capacity") is not None and (nanos_of(obj["capacity"]) or 0) < 0:
         yield invalid("capacity", obj["capacity"], "must be greater than or equal to 0")
+    for field in ("nodeTopology", "storageClassName") if old is not None else ():
+        if obj.get(field) != (old or {}).get(field):
+            yield immutable(field, obj.get(field))
 
 
 def _parameters(given: Object) -> Iterator[Cause]:

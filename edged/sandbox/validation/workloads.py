@@ -118,14 +118,6 @@ def pod_template_object(obj: Object, old: Object | None) -> Iterator[Cause]:
     yield from pod_template(obj.get("template") or {}, "template")
 
 
-def name_warnings(obj: Object, old: Object | None) -> Iterator[str]:
-    """Pods take their names from that of their owner."""
-    found = dns_label(obj["metadata"].get("name") or "") if old is None else []
-    if found:
-        yield ("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS "
-               f"label is recommended: [{' '.join(found)}]")  # fmt: skip
-
-
 def stateful_set_warnings(obj: Object, old: Object | None) -> Iterator[str]:
     if (part(obj, "spec").get("revisionHistoryLimit") or 0) < 0:
         yield ("spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is "

@@ -35,7 +35,7 @@ METADATA: tuple[Any, ...] = (
     {"name": ""}, {"name": "", "generateName": ""}, {"generateName": "A_"}, {"generateName": "a-", "name": ""},
     {"generateName": "a."},
     {"namespace": "elsewhere"}, {"namespace": "Bad_Name"},
-    {"generation": -1}, {"generation": 7}, {"uid": "mine"}, {"selfLink": "x"},
+    {"generation": 7}, {"uid": "mine"}, {"selfLink": "x"},
     {"creationTimestamp": "2020-01-01T00:00:00Z"}, {"creationTimestamp": "yesterday"},
     {"deletionTimestamp": "2020-01-01T00:00:00Z", "deletionGracePeriodSeconds": 5},
     {"managedFields": [{"manager": "a" * 129, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {}}]},

@@ -45,7 +45,7 @@ KINDS: tuple[Any, ...] = (
     {"type": "ExternalName", "externalName": "a.b", "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"},
     {"type": "ExternalName", "externalName": "a.b", "clusterIPs": ["10.0.0.9"]}, {"ports": [PORT],
     "externalName": "a.b"},
-    {"ports": [PORT], "clusterIP": "x"}, {"ports": [PORT], "clusterIP": "1.2.3.4"}, {"ports": [PORT],
+    {"ports": [PORT], "clusterIP": "x"}, {"ports": [PORT],
     "clusterIP": "none"}, {"clusterIP": "None"},
     {"ports": [PORT], "clusterIP": "010.0.0.9"}, {"ports": [PORT], "clusterIPs": ["10.0.0.9"]}, {"ports": [PORT],
     "clusterIP": "None", "clusterIPs": ["10.0.0.9"]},
