@@ -6,7 +6,7 @@ from edged.kube.values.names import key_of
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults, signing_requests
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.api_status import ApiStatus, Cause, already_exists, invalid, method_not_allowed
+from edged.sandbox.protocol.api_status import ApiStatus, already_exists, method_not_allowed
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_options, set_namespace
 from edged.sandbox.storage import KeyExists
@@ -91,7 +91,7 @@ class Creator:
             metadata.pop(field, None)
 
     def _new_identity(self, target: Target, obj: Object) -> None:
-        """Fills metadata as the registry does after admission. Raises the errors of BeforeCreate."""
+        """Fills metadata as the registry does after admission."""
         metadata = obj["metadata"]
         for field in _SYSTEM_FIELDS:
             metadata.pop(field, None)
@@ -101,6 +101,4 @@ class Creator:
         metadata["creationTimestamp"] = self._steps.cluster.timestamp()
         if target.resource.generation:
             metadata["generation"] = 1
-        if not metadata.get("name"):
-            cause = Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired")
-            raise invalid(target.resource.named, "", [cause])
+        metadata["name"] = metadata.get("name") or ""  # validation refuses "" among what else is wrong
