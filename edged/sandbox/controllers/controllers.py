@@ -9,6 +9,7 @@ from collections import deque
 
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.controllers.accounts import Accounts
+from edged.sandbox.controllers.claims import Claims
 from edged.sandbox.controllers.collector import Collector
 from edged.sandbox.controllers.namespaces import Namespaces
 from edged.sandbox.controllers.nodes import Nodes
@@ -29,7 +30,8 @@ class Controllers:
         self._namespaces = Namespaces(hands)
         self._quotas = Quotas(hands)
         self._handlers = (
-            Collector(hands), Protection(hands), Accounts(hands), Nodes(hands), self._namespaces, self._quotas,
+            Collector(hands), Protection(hands), Accounts(hands), Nodes(hands), Claims(hands), self._namespaces,
+            self._quotas,
         )  # fmt: skip
         for namespace in cluster.storage.list("namespaces"):
             Accounts(hands).ensure(namespace["metadata"]["name"])

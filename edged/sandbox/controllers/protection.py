@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edged.kube.defaults.pod_spec import object_at, objects_in
-from edged.kube.values.names import key_of
+from edged.kube.values.names import NamespacedName, key_of
 from edged.sandbox.admission.storage_protection import FINALIZERS
 from edged.sandbox.cluster import Object
 from edged.sandbox.controllers.writing import Hands
@@ -26,8 +26,10 @@ class Protection:
         if event.bucket in FINALIZERS and event.type != "DELETED":
             self._release(event.bucket, event.object)
         if event.bucket == "pods" and event.old is not None:
-            for claim in self._hands.cluster.storage.list(CLAIMS, event.key.namespace):
-                self._release(CLAIMS, claim)
+            for name in set(_claims(event.old)):
+                claim = self._hands.cluster.storage.get(CLAIMS, NamespacedName(event.key.namespace, name))
+                if claim is not None:
+                    self._release(CLAIMS, claim)
         if event.bucket in (CLAIMS, VOLUMES) and event.old is not None:
             for each in self._hands.cluster.storage.list(CLASSES):
                 self._release(CLASSES, each)

@@ -6,6 +6,8 @@ is counted anew here.
 
 from __future__ import annotations
 
+from typing import Final
+
 from edged.kube.defaults.pod_spec import object_at
 from edged.sandbox.admission.quota import scopes
 from edged.sandbox.admission.quota.amounts import Amount, Amounts, plus, read, texts
@@ -15,6 +17,9 @@ from edged.sandbox.cluster import Object
 from edged.sandbox.controllers.writing import Hands
 from edged.sandbox.storage import Event
 
+_CHANGING: Final = ("pods", "services", "persistentvolumeclaims")
+"""Kinds whose objects may count for more or less after an update."""
+
 
 class Quotas:
     def __init__(self, hands: Hands) -> None:
@@ -23,8 +28,17 @@ class Quotas:
 
     def handle(self, event: Event) -> None:
         """After any write: remembers namespaces in which something is used otherwise."""
-        if event.bucket == BUCKET or (event.type != "ADDED" and event.bucket not in IGNORED):
+        if event.bucket == BUCKET or (event.bucket not in IGNORED and self._matters(event)):
             self._changed[event.key.namespace] = None
+
+    def _matters(self, event: Event) -> bool:
+        if event.type != "MODIFIED" or event.old is None:
+            return event.type == "DELETED"
+        if event.bucket not in _CHANGING:
+            return False
+        counts, now = evaluator(event.bucket), self._hands.cluster.now()
+        same_scope = scopes.is_terminating(event.old) == scopes.is_terminating(event.object)
+        return not same_scope or counts.usage(event.old, now) != counts.usage(event.object, now)
 
     def settle(self) -> bool:
         """When all other events are done: counts in one namespace. False: there was none."""

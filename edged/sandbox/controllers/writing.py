@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from edged.kube.values.names import NamespacedName
+from edged.sandbox.admission import plugins
+from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.kinds import defaults
 from edged.sandbox.kinds.resources import Resource
+from edged.sandbox.protocol.api_status import ApiStatus
+from edged.sandbox.protocol.request import User
+from edged.sandbox.storage import KeyExists
 from edged.sandbox.writing import fieldsets
 from edged.sandbox.writing.lifecycle import Lifecycle
 
@@ -36,16 +42,31 @@ class Hands:
         obj = self.cluster.storage.get(bucket, key)
         return obj if obj is not None and obj["metadata"].get("uid") == uid else None
 
-    def create(self, bucket: str, obj: Object) -> Object:
+    def create(self, bucket: str, obj: Object) -> Object | None:
+        """A new object with its defaults and what built-in admission adds; None if that refuses it. Its metadata may
+        have a generateName."""
         resource = self._known(bucket)
-        metadata = obj["metadata"] | {
-            "uid": self.cluster.new_uid(), "creationTimestamp": self.cluster.timestamp(),
-        }  # fmt: skip
-        if resource.generation:
-            metadata["generation"] = 1
-        new = {"kind": resource.kind, "apiVersion": resource.api_version, **obj, "metadata": metadata}
-        self._track(resource, None, new, "")
-        return self.cluster.storage.create(bucket, new)
+        metadata = dict(obj["metadata"])
+        if not metadata.get("name"):
+            metadata["name"] = metadata["generateName"] + self.cluster.name_suffix()
+        new: Object = {"kind": resource.kind, "apiVersion": resource.api_version, **obj, "metadata": metadata}
+        attributes = Attributes(
+            operation="CREATE", resource=resource, subresource="", namespace=metadata["namespace"],
+            name=metadata["name"], user=User(f"system:{MANAGER}"), dry_run=False, options={},
+        )  # fmt: skip
+        try:
+            defaults.prepare_create(self.cluster, resource, new)
+            self._track(resource, None, new, "")
+            plugins.admit(self.cluster, attributes, new, None)
+            metadata |= {"uid": self.cluster.new_uid(), "creationTimestamp": self.cluster.timestamp()}
+            if resource.generation:
+                metadata["generation"] = 1
+            defaults.apply(resource, new)
+            plugins.validate(self.cluster, attributes, new, None)
+            plugins.validate_last(self.cluster, attributes, new, None)
+            return self.cluster.storage.create(bucket, new)
+        except (ApiStatus, KeyExists):
+            return None
 
     def update(self, bucket: str, old: Object, new: Object, subresource: str = "") -> Object:
         """Stores `new`, whose metadata is its own; removes what nothing holds any more."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 REASONS: dict[str, str] = {
     "controllers": "Of kube-controller-manager there are the garbage collector, ending namespaces, the status of "
-    "quotas, the ServiceAccount default of each namespace and the protection of claims and volumes. They are done "
-    "before the answer to the request that brings them about. Nobody makes ReplicaSets, Pods, Endpoints, the ConfigMap "
-    "kube-root-ca.crt or tokens in Pods.",
+    "quotas, the ServiceAccount default of each namespace, claims of ephemeral volumes and of templates, and the "
+    "protection of claims and volumes. They are done before the answer to the request that brings them about. Nobody "
+    "makes ReplicaSets, Pods, Endpoints, the ConfigMap kube-root-ca.crt or tokens in Pods.",
     "ready-nodes": "A new Node has the taint node.kubernetes.io/not-ready. Once its status says that it is ready, the "
     "sandbox takes the taint off, as kube-controller-manager does. It makes no other taints of conditions.",
 }  # fmt: skip

@@ -128,6 +128,24 @@ STORIES = (
         http("GET", f"{NAMESPACES}/{{ns}}-w", until=gone),
         watch(NAMESPACES + "?watch=1&fieldSelector=metadata.name={ns}-w&resourceVersion={rv}"),
     ), controllers=True),
+    Story("collector-templates", (
+        http("GET", "/api/v1/namespaces/{ns}/serviceaccounts/default", until=lambda answer: answer["kind"] != "Status"),
+        http("POST", PODS, {"metadata": {"name": "p"}, "spec": {
+            "containers": [{"name": "c", "image": "a:1"}], "automountServiceAccountToken": False,
+            "volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {
+                "metadata": {"labels": {"a": "b"}}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {
+                    "requests": {"storage": "1Gi"}}, "storageClassName": "x"}}}}]}}),
+        http("GET", f"{CLAIMS}/p-v", until=lambda answer: answer["kind"] != "Status"),
+        http("POST", "/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaimtemplates", {
+            "metadata": {"name": "t"}, "spec": {"metadata": {"labels": {"a": "b"}}, "spec": {"devices": {"requests": [
+                {"name": "r", "exactly": {"deviceClassName": "d"}}]}}}}),
+        http("POST", PODS, {"metadata": {"name": "q"}, "spec": {
+            "containers": [{"name": "c", "image": "a:1"}], "automountServiceAccountToken": False,
+            "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "t"}]}}),
+        http("GET", "/apis/resource.k8s.io/v1/namespaces/{ns}/resourceclaims", until=lambda answer: answer["items"]),
+        http("DELETE", f"{PODS}/p"),
+        http("GET", f"{CLAIMS}/p-v", until=gone),
+    ), controllers=True),
     Story("collector-claims", (
         http("POST", CLAIMS, {"metadata": {"name": "c"}, "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "x"}}),
