@@ -14,10 +14,12 @@ from edged.json_text import dumps, loads
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, expired, not_found, version_too_large
+from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.negotiation import Form, negotiate
 from edged.sandbox.protocol.query_options import check_list, go_quoted, number
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.reading import list_selectors
+from edged.sandbox.reading.label_selectors import Requirement, parse_labels
 from edged.sandbox.reading.tables import columns_of, metadata_only, scale_columns, table
 from edged.sandbox.storage import TooOld
 
@@ -74,7 +76,7 @@ class Selection:
 
     namespace: str | None
     name: str
-    labels: list[list_selectors.Requirement]
+    labels: list[Requirement]
     fields: list[list_selectors.FieldTerm]
     view: Callable[[Object], Object] = lambda obj: obj
 
@@ -97,7 +99,7 @@ def selection(target: Target, query: Mapping[str, str]) -> Selection:
     """Raises 400 for selectors that cannot be read."""
     resource = target.resource
     kind, versions = "" if resource.custom else resource.kind, resource.versions
-    labels = list_selectors.parse_labels(query.get("labelSelector", ""))
+    labels = parse_labels(query.get("labelSelector", ""))
     fields = list_selectors.parse_fields(query.get("fieldSelector", ""), kind, resource.selectable)
     if versions is None:
         return Selection(target.namespace, target.name, labels, fields)
@@ -198,7 +200,10 @@ def _write_token(version: int, after: str) -> str:
 
 def _read_token(token: str) -> tuple[int, str]:
     try:
-        content = loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        if wrong := syntax_error(raw):
+            raise ValueError(wrong)
+        content = loads(raw)
         return int(content["rv"]), str(content["start"])
     except (ValueError, KeyError, TypeError) as error:
         raise bad_request(f"invalid continue token: continue key is not valid: {error}") from error

@@ -10,6 +10,8 @@ _TEXTS = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "<time>"),
     (re.compile(r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d( [+-]\d{4}| GMT)"), "<time>"),
     (re.compile(r'"[0-9A-F]{128}"'), "<etag>"),
+    (re.compile(r'(resourceVersion: )"\d+"'), r"\1<rv>"),
+    (re.compile(r'(\\"resourceVersion\\":\\")\d+'), r"\1<rv>"),
     (re.compile(r"https?://127\.0\.0\.1:\d+"), "<server>"),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "<address>"),
     (re.compile(r"\b10\.\d+\.\d+\.\d+\b"), "<ip>"),
