@@ -194,7 +194,10 @@ def _part(part: _Part, options: SchemaOptions, beside: list[_Part]) -> Iterator[
             schema = (part.value or {}).get("openAPIV3Schema")
             if schema is not None:
                 status = (part.version.get("subresources") or {}).get("status") is not None
-                yield from schema_causes(schema, f"{part.path}.openAPIV3Schema", options, status=status)
+                yield from schema_causes(
+                    schema, f"{part.path}.openAPIV3Schema", status=status,
+                    unchanged=part.version.get("name") in options.unchanged,
+                )  # fmt: skip
         case "subresources":
             scale = (part.value or {}).get("scale")
             if scale is not None:

@@ -6,33 +6,80 @@ Source: apiextensions-apiserver's schema/cel/compilation.go and apis/apiextensio
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from edged.kube.cel.programs import CompileError, EvaluationError, compiled
 from edged.kube.cel.types import BOOL, STRING, Type
 from edged.sandbox.custom import causes
 from edged.sandbox.custom.causes import Written, go_json
 from edged.sandbox.custom.pruning import EMBEDDED, Schema
+from edged.sandbox.custom.rule_costs import MOST, estimate
 from edged.sandbox.custom.rule_programs import mentions_old
-from edged.sandbox.custom.rule_types import Declared, declared, environment
+from edged.sandbox.custom.rule_types import MOST_BYTES, Declared, declared, environment
 from edged.sandbox.custom.rules import RULES
 from edged.sandbox.protocol.api_status import Cause
 
+MOST_OF_RULE = 10_000_000
+MOST_OF_SCHEMA = 100_000_000
+"""StaticEstimatedCostLimit and StaticEstimatedCRDCostLimit."""
+_HINT = (
+    "try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are "
+    "declared"
+)
 
+
+@dataclass(slots=True)
+class _Total:
+    """What all rules cost together, and the four that cost most."""
+
+    cost: int = 0
+    rules: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, path: str, cost: int) -> None:
+        self.cost = min(self.cost + cost, MOST)
+        if cost >= MOST_OF_SCHEMA // 100:
+            self.rules = sorted([*self.rules, (path, cost)], key=lambda rule: -rule[1])[:4]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleContext:
-    """How often a node may be in an object, and what the rules of all nodes cost together."""
+    """How often a node may be in an object (None: no bound), and what the rules of all nodes cost together.
+    `unchanged`: the schema was there before, so its rules are not refused for what one costs."""
 
-    def __init__(self, _schema: Schema) -> None:
-        pass
+    count: int | None = 1
+    total: _Total = field(default_factory=_Total)
+    unchanged: bool = False
 
-    def below(self, _schema: Schema, _inner: Schema) -> RuleContext:
-        """Of a node within."""
-        return self
+    def below(self, schema: Schema) -> RuleContext:
+        """Of a node within `schema`."""
+        most: int | None = 1
+        if schema.get("type") == "array":
+            most = schema.get("maxItems")
+        elif schema.get("type") == "object" and schema.get("additionalProperties") is not None:
+            most = schema.get("maxProperties")
+        known = self.count is not None and most is not None
+        count = min((self.count or 0) * max(most or 0, 0), MOST) if known else None
+        return RuleContext(count, self.total, self.unchanged)
 
-    def total_causes(self, _path: str) -> list[Cause]:
-        return []
+    def total_causes(self, path: str) -> list[Cause]:
+        """That all rules together cost too much."""
+        if self.total.cost <= MOST_OF_SCHEMA:
+            return []
+        each = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+        whole = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
+        return [
+            *(causes.forbidden(where, each) for where, _cost in self.total.rules),
+            causes.forbidden(path, _too_expensive(whole, self.total.cost, MOST_OF_SCHEMA)),
+        ]
 
 
-def rule_causes(schema: Schema, path: str, _context: RuleContext, *, root: bool, lost: str) -> Iterator[Cause]:
+def _too_expensive(what: str, cost: int, most: int) -> str:
+    times = cost / most
+    shown = "more than 100x" if times > 100 else f"{times:f}x" if times < 1.5 else f"{times:.1f}x"
+    return f"{what} exceeds budget by factor of {shown} ({_HINT})"
+
+
+def rule_causes(schema: Schema, path: str, context: RuleContext, *, root: bool, lost: str) -> Iterator[Cause]:
     """Of the rules of one node. `lost`: the node below which old values are not known."""
     of = declared(schema, "selfType", root=root or bool(schema.get(EMBEDDED)))
     if of is None:
@@ -41,16 +88,29 @@ def rule_causes(schema: Schema, path: str, _context: RuleContext, *, root: bool,
         return
     for index, rule in enumerate(schema[RULES]):
         where = f"{path}.{RULES}[{index}]"
-        found = list(_rule(rule, of, where))
-        yield from found
         text, optional = rule.get("rule") or "", rule.get("optionalOldSelf")
-        compiles = not any("compilation failed: " in cause.message for cause in found)
+        found = list(_rule(rule, of, where))
+        compiles = not any("Rule\":" in cause.message and cause.field.endswith(".rule") for cause in found)
+        if compiles:
+            cost = estimate(text, of, optional=bool(optional))
+            count = context.count if context.count is not None else MOST_BYTES // (of.smallest + 1)
+            yield from _expensive(f"{where}.rule", "estimated rule cost", min(cost * count, MOST), context)
+        yield from found
+        if compiles and not found and (expression := rule.get("messageExpression")):
+            cost = estimate(expression, of, optional=bool(optional))
+            yield from _expensive(f"{where}.messageExpression", "estimated messageExpression cost", cost, context)
         if compiles and mentions_old(text):
             if lost:
                 why = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {lost}"
                 yield causes.invalid(f"{where}.rule", text, why)
         elif optional is not None:
             yield causes.invalid(f"{where}.optionalOldSelf", optional, "may not be set if oldSelf is not used in rule")
+
+
+def _expensive(where: str, what: str, cost: int, context: RuleContext) -> Iterator[Cause]:
+    context.total.add(where, cost)
+    if cost > MOST_OF_RULE and not context.unchanged:
+        yield causes.forbidden(where, _too_expensive(what, cost, MOST_OF_RULE))
 
 
 def _rule(rule: Schema, of: Declared, where: str) -> Iterator[Cause]:

@@ -97,7 +97,7 @@ def _object(schema: Schema, name: str) -> Declared | None:
             return None
         most = schema.get("maxProperties")
         most = (MOST_BYTES - 2) // (element.smallest + 6) if most is None else max(most, 0)
-        key = Declared(STRING, 2, MOST_BYTES - 2)
+        key = Declared(STRING, 2)  # keys have no bound of their own: their size counts as none
         return Declared(map_of(STRING, element.type), 2, most, key, element)
     found = Declared(struct(name), 2)
     needed = schema.get("required") or ()

@@ -54,8 +54,8 @@ class _At:
         return replace(self, path=f"{self.path}.{path}", root=False)
 
 
-def schema_causes(schema: Schema, path: str, options: SchemaOptions, *, status: bool) -> Iterator[Cause]:
-    """Of a whole schema; `status`: whether there is a status subresource."""
+def schema_causes(schema: Schema, path: str, *, status: bool, unchanged: bool) -> Iterator[Cause]:
+    """Of a whole schema; `status`: whether there is a status subresource; `unchanged`: it was there before."""
     found: list[Cause] = []
     if status and schema.get("type") != "object" and schema.get("type"):
         why = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
@@ -66,7 +66,7 @@ def schema_causes(schema: Schema, path: str, options: SchemaOptions, *, status: 
     if not why:
         wrong = structural_causes(schema, path) or list(default_causes(schema, path))
         found += wrong
-        context = None if wrong else RuleContext(schema)
+        context = None if wrong else RuleContext(unchanged=unchanged)
     rules: list[Cause] = []
     found += _node(schema, _At(path, root=True), context, rules)
     found += rules
@@ -102,12 +102,12 @@ def _below(schema: Schema, at: _At, context: RuleContext | None, rules: list[Cau
             where = at.below("additionalProperties")
             if at.meta:
                 where = replace(where, defaults="inside additionalProperties applying to object metadata")
-            yield from _node(more, where, context.below(schema, more) if context else None, rules)
+            yield from _node(more, where, context.below(schema) if context else None, rules)
     for name, inner in properties.items():
         where = at.below(f"properties[{name}]")
         if (at.root or schema.get(EMBEDDED)) and name in META_FIELDS:
             where = replace(where, meta=True, defaults=f"in top-level {name}" if at.root else where.defaults)
-        yield from _node(inner, where, context.below(schema, inner) if context else None, rules)
+        yield from _node(inner, where, context.below(schema) if context else None, rules)
     if isinstance(schema.get("not"), dict):
         yield from _node(schema["not"], at.below("not"), None, rules)
     for name in ("allOf", "oneOf", "anyOf"):
@@ -117,7 +117,7 @@ def _below(schema: Schema, at: _At, context: RuleContext | None, rules: list[Cau
         where = at.below("items")
         if schema.get("x-kubernetes-list-type") != "map" and not where.lost:
             where = replace(where, lost=at.path)
-        yield from _node(items, where, context.below(schema, items) if context else None, rules)
+        yield from _node(items, where, context.below(schema) if context else None, rules)
 
 
 def _plain(schema: Schema, at: _At) -> Iterator[Cause]:
