@@ -150,14 +150,17 @@ class _Checker:
         if node.target is not None:
             name = qualified(node.target)
             whole = f"{name}.{node.function}" if name is not None else ""
-            if whole and whole.removeprefix(".") in functions():
+            if whole and self._is_function(whole.removeprefix(".")):
                 node.function, node.target = whole.removeprefix("."), None
             else:
                 self.check(node.target)
         node.function = node.function.removeprefix(".")
-        if node.function not in functions():
+        if not self._is_function(node.function):
             return self._undeclared(node.at, node.function)
         return self._resolved(node)
+
+    def _is_function(self, name: str) -> bool:
+        return name in functions() and (self._environment.patches or not name.startswith("jsonpatch."))
 
     def _resolved(self, node: Call) -> Type:
         given = [each.type or ERROR for each in ([] if node.target is None else [node.target]) + node.arguments]

@@ -17,20 +17,22 @@ from edged.sandbox.admission.policies.compiled import (
     CONDITION,
     CONFIGURATION,
     MESSAGE,
+    NOT_MADE,
     PATCH,
     Compiler,
-)  # fmt: skip
+)
 from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
 from edged.sandbox.validation.causes import (
     duplicate,
     each_invalid,
     forbidden,
+    internal,
     invalid,
     not_supported,
     required,
     too_many,
-)  # fmt: skip
+)
 from edged.sandbox.validation.formats import dns_1035_label, dns_subdomain, path_segment, qualified_name
 from edged.sandbox.validation.match_rules import match_resources, only_mutable
 from edged.sandbox.validation.selectors import label_selector
@@ -98,7 +100,7 @@ def validating_binding(obj: Object, _old: Object | None = None) -> Iterator[Caus
                "response and headers serves no purpose)")  # fmt: skip
         yield invalid("spec.validationActions", actions, why)
     if not actions:
-        yield required("spec.validationActions", "at least one validation action is required")
+        yield required("spec.validationActions")
 
 
 def mutating_binding(obj: Object, _old: Object | None = None) -> Iterator[Cause]:
@@ -131,7 +133,11 @@ def _expression(expression: str, path: str, compiled: _Compiled, missing: str = 
         return
     program = compiled(expression)
     if isinstance(program, str):
-        yield invalid(path, expression, program)
+        yield _uncompiled(path, expression, program)
+
+
+def _uncompiled(path: str, expression: str, problem: str) -> Cause:
+    return internal(path, problem) if problem.startswith(NOT_MADE) else invalid(path, expression, problem)
 
 
 def _head(spec: Object) -> Iterator[Cause]:
@@ -194,7 +200,7 @@ def _validation(validation: Object, compiler: Compiler, path: str) -> Iterator[C
     elif given:
         program = compiler.program(given, MESSAGE, authorizer=False)
         if isinstance(program, str):
-            yield invalid(f"{path}.messageExpression", given, program)
+            yield _uncompiled(f"{path}.messageExpression", given, program)
     message = validation.get("message") or ""
     if message and not message.strip():
         yield invalid(f"{path}.message", message, "must be non-empty if specified")
@@ -230,7 +236,7 @@ def _annotation_value(given: str, compiler: Compiler, path: str) -> Iterator[Cau
     elif len(expression.encode()) > _LONGEST_ANNOTATION:
         yield required(path, f"must not exceed {_LONGEST_ANNOTATION} bytes in length")
     elif isinstance(program := compiler.program(expression, AUDIT), str):
-        yield invalid(path, given, program)
+        yield _uncompiled(path, given, program)
 
 
 def _mutation(mutation: Object, compiler: Compiler, path: str) -> Iterator[Cause]:

@@ -19,6 +19,8 @@ CONDITION: Final = (BOOL,)
 MESSAGE: Final = (STRING,)
 AUDIT: Final = (STRING, NULL)
 CONFIGURATION: Final = (struct("Object"),)
+NOT_MADE: Final = "program instantiation failed"
+"""How a problem begins that is none of syntax or types."""
 PATCH: Final = (list_of(struct("JSONPatch")),)
 
 
@@ -32,7 +34,7 @@ def _program(expression: str, params: bool, authorizer: bool, patches: bool, var
     except CompileError as error:
         return f"compilation failed: {error}"
     except EvaluationError as error:
-        return f"program instantiation failed: {error}"
+        return f"{NOT_MADE}: {error}"
 
 
 @dataclass

@@ -14,7 +14,8 @@ from edged.sandbox.admission.policies.hooks import Met, met
 from edged.sandbox.admission.policies.matching import exempt
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds import defaults
-from edged.sandbox.protocol.api_status import ApiStatus
+from edged.sandbox.protocol import codec
+from edged.sandbox.protocol.api_status import ApiStatus, internal_error
 from edged.sandbox.protocol.warning_headers import warning_headers
 
 _MUTABLE: Final = ("CREATE", "UPDATE", "CONNECT")
@@ -112,8 +113,22 @@ class Mutation:
         if configuration:
             made = patches.configured(result.value, live, resource.shape)
         else:
-            made = patches.patched(result.value, live)
+            made = self._decoded(patches.patched(result.value, live))
         defaults.apply(resource, made)
+        return made
+
+
+    def _decoded(self, made: Object) -> Object:
+        """A patched object of a built-in kind, read strictly. Raises 500 for one that is none."""
+        resource, found = self.attributes.resource, list[str]()
+        if resource.custom:
+            return made
+        try:
+            made = codec.check_fields(resource, made, found)
+        except ApiStatus as error:
+            raise internal_error(error.message.partition(f" as a {resource.kind}: ")[2] or error.message) from None
+        if found:
+            raise internal_error(f"strict decoding error: {', '.join(found)}")
         return made
 
 

@@ -17,6 +17,11 @@ from edged.sandbox.kinds.go_types import ANY, Shape
 from edged.sandbox.writing import fieldsets
 
 _MOST_OPERATIONS = 10_000
+_SCALARS: tuple[tuple[tuple[str, ...], tuple[type, ...], str], ...] = (
+    (("string",), (str,), "string"), (("bool",), (bool,), "boolean"),
+    (("int32", "int64", "int"), (int, float), "numeric (int or float)"),
+)  # fmt: skip
+"""Types of Go, what fits them, and what is expected then."""
 
 
 class Failed(EdgedError):
@@ -52,6 +57,8 @@ def patched(value: object, live: Object) -> Object:
         raise Failed("JSON Patch: too many operations")
     result: Object = live
     for operation in operations:
+        if operation["op"] == "replace" and _exists(result, str(operation["path"]).rpartition("/")[0], dict):
+            operation["op"] = "add"  # a key that is not there is added
         try:
             result = jsonpatch.apply_patch(result, [operation])
         except jsonpatch.JsonPatchTestFailed:
@@ -81,7 +88,7 @@ def _not_applied(operation: Object, document: object) -> str:
     return f'{what}: error in add for path: "{at}": Unable to access invalid index: {key}: invalid index referenced'
 
 
-def _exists(document: object, path: str) -> bool:
+def _exists(document: object, path: str, kinds: type | tuple[type, ...] = (dict, list)) -> bool:
     for part in path.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         if isinstance(document, dict) and key in document:
@@ -90,7 +97,7 @@ def _exists(document: object, path: str) -> bool:
             document = document[int(key)]
         else:
             return False
-    return isinstance(document, dict | list)
+    return isinstance(document, kinds)
 
 
 def _operation(value: object) -> Object:
@@ -155,8 +162,11 @@ def _misnamed(value: object, path: str) -> Iterator[str]:
 
 
 def _unknown(value: object, shape: Shape, path: str) -> Iterator[str]:
-    """Fields that the type does not have."""
-    if isinstance(value, dict) and shape is not ANY:
+    """Fields that the type does not have, and values of another type than the field's."""
+    wrong = _mistyped(value, shape)
+    if wrong:
+        yield f"{path}: {wrong}"
+    elif isinstance(value, dict) and shape is not ANY:
         for key, each in value.items():
             child = shape.child(key)
             if child is None and shape.kind == "struct":
@@ -167,6 +177,24 @@ def _unknown(value: object, shape: Shape, path: str) -> Iterator[str]:
         for index, each in enumerate(value):
             at = _element(each, shape, index)
             yield from _unknown(each, shape.element, f"{path}{at}")
+
+
+def _mistyped(value: object, shape: Shape) -> str:
+    if value is None or shape is ANY:
+        return ""
+    if shape.kind in ("map", "struct") and not isinstance(value, dict):
+        return f"expected map, got &{{{_scalar(value)}}}"
+    if shape.kind == "list" and not isinstance(value, list):
+        return f"expected list, got &{{{_scalar(value)}}}"
+    for kinds, types, expected in _SCALARS:
+        fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+        if shape.kind == "scalar" and shape.go_type in kinds and not fits:
+            return f"expected {expected}, got &value.valueUnstructured{{Value:{dumps(value).decode()}}}"
+    return ""
+
+
+def _scalar(value: object) -> str:
+    return value if isinstance(value, str) else dumps(value).decode()
 
 
 def _element(item: object, shape: Shape, index: int) -> str:
