@@ -19,7 +19,7 @@ from edged.sandbox.protocol import protobuf
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, unsupported_media_type
 from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.request import Request
-from edged.sandbox.protocol.scalars import out_of_range, scalar_problem
+from edged.sandbox.protocol.scalars import NO_QUANTITY, out_of_range, scalar_problem
 from edged.yaml_text import DuplicateKeys, YamlError
 
 JSON = "application/json"
@@ -406,7 +406,8 @@ def _of_type(value: object, json_type: type, shape: Shape, at: _At) -> Any:
 def _check_scalar(value: object, shape: Shape, at: _At) -> None:
     expected = _EXPECTED[shape.go_type]
     if not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected):
-        raise _mistyped(value, shape, at)
+        # A quantity reads its JSON itself, whatever it is.
+        raise _Mistyped(NO_QUANTITY) if shape.go_type == "Quantity" else _mistyped(value, shape, at)
     if out_of_range(shape.go_type, value):
         where = f"Go struct field {at.owner}.{at.field} of type {shape.go_type}"
         raise _Mistyped(f"json: cannot unmarshal number {value} into {where}")
@@ -414,8 +415,11 @@ def _check_scalar(value: object, shape: Shape, at: _At) -> None:
         raise _Mistyped(problem)
 
 
+_GO_NAMES = {"Quantity": "resource.Quantity", "Time": "v1.Time", "bytes": "[]uint8", "{}Quantity": "v1.ResourceList"}
+
+
 def _mistyped(value: object, shape: Shape, at: _At) -> _Mistyped:
-    go_type = {"Quantity": "resource.Quantity", "Time": "v1.Time", "bytes": "[]uint8"}.get(shape.go_type, shape.go_type)
+    go_type = _GO_NAMES.get(shape.go_type, shape.go_type)
     go_type = go_type.replace("{}", "map[string]").replace("core/", "").replace("meta/", "")
     json_name = JSON_NAMES.get(type(value), "value")
     return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {at.owner}.{at.field} of type {go_type}")

@@ -14,7 +14,7 @@ _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)([.,]\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII
 )
 _FORMATS = {"Time": "2006-01-02T15:04:05Z07:00", "MicroTime": "2006-01-02T15:04:05.000000Z07:00"}
-_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+NO_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
@@ -30,7 +30,7 @@ def scalar_problem(go_type: str, value: object) -> str:
         try:
             quantity.nano(value)
         except quantity.QuantityError:
-            return _QUANTITY
+            return NO_QUANTITY
     elif go_type == "bytes" and isinstance(value, str):
         at = _base64_problem(value)
         return "" if at is None else f"illegal base64 data at input byte {at}"

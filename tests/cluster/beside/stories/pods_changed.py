@@ -104,7 +104,7 @@ STORIES = (
         *specs({"schedulingGates": [{"name": "g"}]}, {"schedulingGates": [{"name": "x"}]}, {"schedulingGates": []},
                {"nodeSelector": {"c": "d"}}, {"nodeSelector": {"a": "x"}}, {"nodeSelector": None}, {"nodeName": "n"},
                {"affinity": None}, {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [TERM, TERM]}}}},
-               {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": []}]}}}},
+               {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{}]}}}},
                {"affinity": {"podAffinity": {REQUIRED: [{"topologyKey": "a"}]}}}),
         *patches([{"op": "add", "path": f"{TERMS}/0/matchExpressions/1", "value": {"key": "n", "operator": "Exists"}}],
                  kind=JSON_PATCH),

@@ -63,7 +63,7 @@ def mount(path: str = "/p", **more: Any) -> Object:
 STORIES = (
     Story("pods-names", posts(
         pod(name="A"), pod(name="a_b"), pod(name="a.b"), pod(name="a" * 254), pod(name=LONG),
-        pod(generateName="A-", name=""),
+       
         pod(labels={"a b": "c"}), pod(labels={"a": "b c"}), pod(labels={"a": LONG}), pod(labels={"/a": ""}),
         pod(labels={"x/y/z": ""}), pod(annotations={"a b": "x"}), pod(annotations={"a": "x" * 262145}),
         pod(finalizers=["a"]), pod(finalizers=["a b"]), pod(finalizers=["kubernetes"]),
