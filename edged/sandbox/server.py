@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import re
 import ssl
 import time
 import uuid
@@ -240,6 +241,8 @@ class _Connection:
     async def _answer(self, request: Request) -> Response:
         """The API's answer; 500 with the error where something unexpected was raised."""
         response: Response | None = None
+        if _BAD_ESCAPE.search(request.path):
+            return Response(400, b"400 Bad Request", "text/plain; charset=utf-8", [("Connection", "close")])
         with boundary(self._log, "request", f"{request.method} {request.path}") as unit:
             response = await self._api.handle(request)
         if response is None:
@@ -297,6 +300,10 @@ class _Connection:
         await self._stream.send_all(data)
 
 
+_BAD_ESCAPE = re.compile("\udcff")
+"""What to_request makes of a path with a percent sign that begins no escape. No path has half a character otherwise."""
+
+
 def _head_of(response: Response, headers: list[tuple[bytes, bytes]]) -> h11.Response:
     """Status line and headers, with the usual reason phrase, which clients show to their users."""
     reason = _REASONS.get(response.status, "")
@@ -328,4 +335,8 @@ def to_request(head: h11.Request, body: bytes) -> Request:
         several = name in headers and name.startswith("impersonate-")
         headers[name] = f"{headers[name]}\n{value}" if several else value
     query = dict(parse_qsl(url.query, keep_blank_values=True))
-    return Request(head.method.decode("latin-1"), unquote(url.path), query, headers, body)
+    path = unquote(url.path) if _ESCAPED.fullmatch(url.path) else "/\udcff"
+    return Request(head.method.decode("latin-1"), path, query, headers, body)
+
+
+_ESCAPED = re.compile(r"(?:[^%]|%[0-9A-Fa-f]{2})*+")

@@ -85,6 +85,16 @@ def test_the_status_line_has_a_reason_phrase():
     scenario(body)
 
 
+def test_a_percent_sign_that_escapes_nothing_is_refused():
+    async def body(server: Sandbox, connect: Connect) -> None:
+        for path, status in ((f"{CM}/%zz", 400), (f"{CM}/%", 400), (f"{CM}/%00", 404), (f"{CM}/%c3%28", 404)):
+            client = Client(await connect())
+            await client.send("GET", path)
+            assert (await client.next()).status_code == status, path
+
+    scenario(body)
+
+
 def test_one_connection_many_requests_and_a_watch_that_ends():
     async def body(server: Sandbox, connect: Connect) -> None:
         client = Client(await connect())

@@ -204,14 +204,14 @@ def check_kind(cluster: Cluster, resource: Resource, obj: Object) -> None:
             f"({resource.api_version})" if api_version != resource.api_version
             else f"{resource.named.qualified_kind}: the kind in the data ({kind}) does not match {resource.kind}"
         )  # fmt: skip
-    head = f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+    head = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
     raise bad_request(head + unconvertible(cluster, resource, kind, api_version))
 
 
 def unconvertible(cluster: Cluster, resource: Resource, kind: str, api_version: str) -> str:
     """What is said of a body of another kind than the URL's: whether that kind is known decides."""
     known = cluster.registry.by_kind(api_version, kind)
-    if known is None or known.custom:
+    if (known is None or known.custom) and (api_version, kind) != ("v1", "List"):
         return not_registered(kind, api_version)
     package = resource.go_type.partition("/")[0]
     return f"converting (v1.{kind}) to ({package}.{resource.kind}): unknown conversion"

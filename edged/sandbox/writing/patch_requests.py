@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -80,12 +81,14 @@ class Patcher:
                 del new["metadata"]["resourceVersion"]
             warnings[:] = of_patch
             result = new
-            shown = partial(_shown, patch, result, media_type, resource)
+            version = old["metadata"]["resourceVersion"]
+            shown = partial(_shown, patch, result, media_type, resource, version)
             try:
                 codec.check_kind(self._steps.cluster, resource, new)
                 new = codec.check_fields(resource, result, warnings)
             except ApiStatus as refusal:
                 why = refusal.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or refusal.message
+                why = _as_converted(why) if media_type == STRATEGIC else why
                 raise invalid_patch(shown(), why) from None
             if not resource.custom:
                 check_patched(warnings, mode, shown)
@@ -174,11 +177,18 @@ def _read_patch(body: bytes, media_type: str) -> Any:
     return wanted() if patch is None else patch
 
 
-def _shown(patch: object, result: Object, media_type: str, resource: Resource) -> str:
+def _as_converted(why: str) -> str:
+    """A strategic merge patch is converted, not decoded: then a wrong type is told in other words."""
+    match = re.match(r"json: cannot unmarshal (number|bool) into Go struct field \S+ of type (\w+)$", why)
+    return f"cannot convert {'int64' if match[1] == 'number' else 'bool'} to {match[2]}" if match else why
+
+
+def _shown(patch: object, result: Object, media_type: str, resource: Resource, version: str) -> str:
     """What an error of a patch shows: a strategic merge patch, of the others the result."""
     if media_type == STRATEGIC:
         return go_text(patch)
     metadata = {key: value for key, value in result["metadata"].items() if key != "managedFields"}
+    metadata.setdefault("resourceVersion", version)
     merged = patch if media_type == MERGE else {}
     shown: object = _in_order({**result, "metadata": metadata}, resource.shape, merged)
     return dumps(shown).decode()
