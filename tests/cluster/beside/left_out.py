@@ -9,6 +9,8 @@ REASONS: dict[str, str] = {
     "makes ReplicaSets, Pods, Endpoints, the ConfigMap kube-root-ca.crt or tokens in Pods.",
     "ready-nodes": "A new Node has the taint node.kubernetes.io/not-ready. Once its status says that it is ready, the "
     "sandbox takes the taint off, as kube-controller-manager does. It makes no other taints of conditions.",
+    "missing-kinds": "These are not served: ComponentStatus, APIService, FlowSchema, PriorityLevelConfiguration, "
+    "StorageVersionMigration, ClusterTrustBundle, PodCertificateRequest, DeviceTaintRule, and autoscaling/v1.",
 }  # fmt: skip
 """Key -> what a user should know, in a sentence or two."""
 
