@@ -60,7 +60,6 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "sandbox/admission/policies/": (
         "sandbox/admission/policies/test_validating.py", "sandbox/admission/policies/test_mutating.py",
     ),
-    "sandbox/kinds/policy_defaults.py": ("sandbox/admission/policies/test_validating.py",),
     "sandbox/validation/admission_policies.py": ("sandbox/admission/policies/test_validating.py",),
     "sandbox/validation/match_rules.py": ("sandbox/admission/policies/test_validating.py",),
     "sandbox/": (

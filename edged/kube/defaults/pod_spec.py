@@ -55,12 +55,16 @@ def _container(container: Object) -> None:
     for port in objects_in(container.get("ports")):
         set_missing(port, {"protocol": "TCP"})
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if object_at(container, name):
-            _probe(container[name])
+        if isinstance(container.get(name), dict):
+            set_missing(container[name], _PROBE)
+            _handler(container[name])
+    for name in ("postStart", "preStop"):
+        _handler(object_at(object_at(container, "lifecycle"), name))
     for variable in objects_in(container.get("env")):
-        reference = object_at(object_at(variable, "valueFrom"), "fieldRef")
-        if reference:
-            set_missing(reference, {"apiVersion": "v1"})
+        source = object_at(variable, "valueFrom")
+        _field_reference(source)
+        if isinstance(source.get("fileKeyRef"), dict):
+            set_missing(source["fileKeyRef"], {"optional": False})
 
 
 def _image_policy(image: object) -> str:
@@ -72,27 +76,58 @@ def _image_policy(image: object) -> str:
     return "Always" if tag in ("", "latest") else "IfNotPresent"
 
 
-def _probe(probe: Object) -> None:
-    set_missing(probe, {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3})
-    if object_at(probe, "httpGet"):
-        set_missing(probe["httpGet"], {"path": "/", "scheme": "HTTP"})
+_PROBE: Final = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
 
 
-_VOLUME_DEFAULTS: Final[dict[str, Object]] = {
+def _handler(handler: Object) -> None:
+    """What a probe or a hook does."""
+    if isinstance(handler.get("httpGet"), dict):
+        set_missing(handler["httpGet"], {"path": "/", "scheme": "HTTP"})
+    if isinstance(handler.get("grpc"), dict):
+        set_missing(handler["grpc"], {"service": ""})
+
+
+def _field_reference(source: Object) -> None:
+    if isinstance(source.get("fieldRef"), dict):
+        set_missing(source["fieldRef"], {"apiVersion": "v1"})
+
+
+VOLUME_DEFAULTS: Final[dict[str, Object]] = {
     "secret": {"defaultMode": 420}, "configMap": {"defaultMode": 420}, "projected": {"defaultMode": 420},
-    "downwardAPI": {"defaultMode": 420}, "hostPath": {"type": ""},
+    "downwardAPI": {"defaultMode": 420}, "hostPath": {"type": ""}, "iscsi": {"iscsiInterface": "default"},
+    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
+    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
 }  # fmt: skip
+"""Sources of volumes, in Pods and in PersistentVolumes."""
+
+
+def volume_source(volume: Object) -> None:
+    for source, values in VOLUME_DEFAULTS.items():
+        if isinstance(volume.get(source), dict):
+            set_missing(volume[source], values)
 
 
 def _volume(volume: Object) -> None:
     if set(volume) == {"name"}:
         volume["emptyDir"] = {}
-    for source, values in _VOLUME_DEFAULTS.items():
-        if isinstance(volume.get(source), dict):
-            set_missing(volume[source], values)
+    volume_source(volume)
+    projections = objects_in(object_at(volume, "projected").get("sources"))
+    for source in projections:
+        if isinstance(source.get("serviceAccountToken"), dict):
+            set_missing(source["serviceAccountToken"], {"expirationSeconds": 3600})
+        _downward(source)
+    _downward(volume)
+    if isinstance(volume.get("image"), dict):
+        set_missing(volume["image"], {"pullPolicy": _image_policy(volume["image"].get("reference"))})
     template = object_at(object_at(volume, "ephemeral"), "volumeClaimTemplate")
-    if object_at(template, "spec"):
+    if isinstance(template.get("spec"), dict):
         set_missing(template["spec"], {"volumeMode": "Filesystem"})
+
+
+def _downward(source: Object) -> None:
+    for item in objects_in(object_at(source, "downwardAPI").get("items")):
+        _field_reference(item)
 
 
 # --- Pods alone
@@ -103,6 +138,9 @@ def pod(obj: Object) -> None:
     spec: Object = obj.setdefault("spec", {})
     pod_spec(spec)
     set_missing(spec, {"enableServiceLinks": True})
+    grace = spec.get("terminationGracePeriodSeconds")
+    if isinstance(grace, int) and grace < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     for field in ("containers", "initContainers"):
         for container in objects_in(spec.get(field)):
             _requests_of_limits(container)

@@ -11,6 +11,7 @@ from typing import Any
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.authorization.tokens import ISSUER
 from edged.sandbox.cluster import Cluster
+from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (
     Cause,
@@ -70,11 +71,13 @@ def managed_fields(cluster: Cluster, request: Request, kind: str, obj: Object, s
     """The managedFields of an object of authentication.k8s.io that is answered at once, as a part of its metadata."""
     made: Object = {**obj, "metadata": {}}
     agent = request.headers.get("user-agent", "").partition("/")[0] or "unknown"
-    manager, shape = request.query.get("fieldManager") or agent, cluster.types.shape(f"authentication/v1.{kind}")
-    fieldsets.track(
-        None, made, shape, manager=manager,
-        api_version="authentication.k8s.io/v1", subresource=subresource, applied=None, time=cluster.timestamp(),
+    go_type = f"authentication/v1.{kind}"
+    resource = Resource(
+        "authentication.k8s.io", "v1", kind, "", "", "", False, go_type=go_type, shape=cluster.types.shape(go_type),
     )  # fmt: skip
+    manager = request.query.get("fieldManager") or agent
+    writing = fieldsets.Writing(resource, subresource, manager, cluster.timestamp())
+    fieldsets.track(None, made, writing, cluster.types)
     return {key: made["metadata"][key] for key in ("managedFields",) if key in made["metadata"]}
 
 

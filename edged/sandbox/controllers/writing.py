@@ -58,10 +58,10 @@ class Hands:
             defaults.prepare_create(self.cluster, resource, new)
             self._track(resource, None, new, "")
             plugins.admit(self.cluster, attributes, new, None)
-            metadata |= {"uid": self.cluster.new_uid(), "creationTimestamp": self.cluster.timestamp()}
+            new["metadata"] |= {"uid": self.cluster.new_uid(), "creationTimestamp": self.cluster.timestamp()}
             if resource.generation:
-                metadata["generation"] = 1
-            defaults.apply(resource, new)
+                new["metadata"]["generation"] = 1
+            defaults.finish_create(self.cluster, resource, new, had_labels=True)
             plugins.validate(self.cluster, attributes, new, None)
             plugins.validate_last(self.cluster, attributes, new, None)
             return self.cluster.storage.create(bucket, new)
@@ -88,7 +88,5 @@ class Hands:
         return resource
 
     def _track(self, resource: Resource, old: Object | None, new: Object, subresource: str) -> None:
-        fieldsets.track(
-            old, new, resource.shape, manager=MANAGER, api_version=resource.api_version, subresource=subresource,
-            applied=None, time=self.cluster.timestamp(),
-        )  # fmt: skip
+        writing = fieldsets.Writing(resource, subresource, MANAGER, self.cluster.timestamp())
+        fieldsets.track(old, new, writing, self.cluster.types)

@@ -85,10 +85,8 @@ def write_status(cluster: Cluster, crd: Object) -> Object:
     resource = cluster.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
     assert resource is not None
     new: Object = loads(dumps(crd))
-    fieldsets.track(
-        old, new, resource.shape, manager="kube-apiserver", api_version="apiextensions.k8s.io/v1",
-        subresource="status", applied=None, time=cluster.timestamp(),
-    )  # fmt: skip
+    writing = fieldsets.Writing(resource, "status", "kube-apiserver", cluster.timestamp())
+    fieldsets.track(old, new, writing, cluster.types)
     return cluster.storage.update(BUCKET, new)
 
 

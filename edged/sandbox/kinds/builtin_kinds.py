@@ -16,7 +16,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], ..
         ("PersistentVolumeClaim", "persistentvolumeclaims", "pvc", "n", "status"),
         ("Pod", "pods", "po", "nga",
          "status binding eviction log ephemeralcontainers resize attach exec portforward proxy"),
-        ("PodTemplate", "podtemplates", "", "n", ""),
+        ("PodTemplate", "podtemplates", "", "ng", ""),
         ("ReplicationController", "replicationcontrollers", "rc", "nga", "status scale"),
         ("ResourceQuota", "resourcequotas", "quota", "n", "status"),
         ("Secret", "secrets", "", "n", ""),
@@ -35,7 +35,7 @@ ROWS: tuple[tuple[str, str, str, tuple[tuple[str, str, str, str, str], ...]], ..
         ("Job", "jobs", "", "nga", "status"),
     )),
     ("autoscaling", "v2", "autoscaling/v2", (
-        ("HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", "na", "status"),
+        ("HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa", "nga", "status"),
     )),
     ("policy", "v1", "policy/v1", (
         ("PodDisruptionBudget", "poddisruptionbudgets", "pdb", "ng", "status"),

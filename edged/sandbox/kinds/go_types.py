@@ -33,7 +33,21 @@ class WireField:
 
     @property
     def omit_empty(self) -> bool:
+        """Whether Go leaves out the empty value. A pointer to one is not empty."""
+        return "o" in self.flags and not self.pointer
+
+    @property
+    def pointer(self) -> bool:
+        """Whether Go tells an absent value from an empty one."""
+        return "p" in self.flags
+
+    @property
+    def omit_nil(self) -> bool:
         return "o" in self.flags
+
+    @property
+    def omit_zero(self) -> bool:
+        return "z" in self.flags
 
 
 class Shape:
@@ -102,7 +116,9 @@ class _Source:
         return ANY
 
 
-ANY = Shape("any", _Source(), atomic=True)
+ANY = Shape("any", _Source())
+OPAQUE = Shape("any", _Source(), atomic=True)
+"""Anything, but one field: objects in other objects."""
 _SCALARS = {
     "string", "bool", "bytes", "int", "int32", "int64", "uint32", "uint8", "float32", "float64", "Quantity", "Time",
     "MicroTime", "Duration", "IntOrString",
@@ -117,8 +133,10 @@ class GoTypes:
     """Every Go type of types.json, by a name such as `core/v1.Pod`."""
 
     def __init__(self, table: dict[str, list[list[Any]]]) -> None:
-        self._table = {name: [_wire_field(row) for row in rows or ()] for name, rows in table.items()}
+        self._atomic = {row[0] for row in table.get("", ())}
+        self._table = {name: [_wire_field(row) for row in rows or ()] for name, rows in table.items() if name}
         self._children: dict[str, dict[str, Shape]] = {}
+        self._flat: dict[str, tuple[WireField, ...]] = {}
 
     @classmethod
     def load(cls) -> GoTypes:
@@ -133,11 +151,16 @@ class GoTypes:
     def wire_fields(self, name: str) -> list[WireField]:
         return self._table[name]
 
-    def flat_fields(self, name: str) -> Iterator[WireField]:
+    def flat_fields(self, name: str) -> tuple[WireField, ...]:
         """Fields as JSON has them: those of embedded structs stand among the struct's own."""
+        if name not in self._flat:
+            self._flat[name] = tuple(self._flattened(name))
+        return self._flat[name]
+
+    def _flattened(self, name: str) -> Iterator[WireField]:
         for field in self._table[name]:
             if field.inline and field.type in self._table:
-                yield from self.flat_fields(field.type)
+                yield from self._flattened(field.type)
             elif not field.inline:
                 yield field
 
@@ -151,8 +174,8 @@ class GoTypes:
         if go_type in _SCALARS:
             return Shape("scalar", _Source(), go_type, atomic=True)
         if go_type in _OPEN or go_type not in self._table:
-            return ANY
-        atomic = "A" in flags or go_type in _ATOMIC_STRUCTS
+            return OPAQUE
+        atomic = "G" not in flags and ("A" in flags or go_type in self._atomic)
         return Shape("struct", _GoStruct(self, go_type), go_type, atomic=atomic, retain_keys="r" in flags)
 
     def _list(self, go_type: str, field: WireField | None, flags: str) -> Shape:
@@ -179,14 +202,6 @@ class GoTypes:
             self._children[name] = {f.name: self.shape(f.type, f) for f in self.flat_fields(name)}
         return self._children[name]
 
-
-# Selectors are replaced as a whole; their Go types say so by a marker on the type, not on the field.
-_ATOMIC_STRUCTS = {
-    "meta/v1.LabelSelector", "core/v1.NodeSelector", "core/v1.NodeSelectorTerm", "core/v1.LocalObjectReference",
-    "core/v1.ObjectReference", "core/v1.ObjectFieldSelector", "core/v1.ResourceFieldSelector",
-    "core/v1.SecretKeySelector", "core/v1.ConfigMapKeySelector", "core/v1.TypedLocalObjectReference",
-    "core/v1.SecretReference", "meta/v1.OwnerReference",
-}  # fmt: skip
 
 
 class _GoStruct(_Source):

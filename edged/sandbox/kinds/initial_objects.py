@@ -101,10 +101,7 @@ def create(cluster: Cluster) -> None:
         obj["metadata"] |= {"uid": cluster.new_uid(), "creationTimestamp": now}
         if resource.generation or obj["kind"] in ("EndpointSlice", "PriorityClass"):
             obj["metadata"]["generation"] = 1
-        fieldsets.track(
-            None, obj, resource.shape, manager="kube-apiserver", api_version=resource.api_version, subresource="",
-            applied=None, time=now,
-        )  # fmt: skip
+        fieldsets.track(None, obj, fieldsets.Writing(resource, "", "kube-apiserver", now), cluster.types)
         cluster.storage.create(resource.bucket, obj)
 
 

@@ -49,17 +49,17 @@ class Creator:
         self._clear_identity(target, obj, applied=applied is not None)
         obj = self._steps.custom_fields(resource, obj, request, warnings)
         self._steps.check_definition(resource, obj)
+        had_labels = bool(obj["metadata"].get("labels"))
         defaults.prepare_create(self._steps.cluster, resource, obj)
         self._steps.manage(request, target, None, obj, applied)
         attributes = self._steps.attributes("CREATE", target, request, obj, warnings)
         obj = await self._steps.admission.mutate(attributes, obj, None)
         self._new_identity(target, obj)
         attributes.name = obj["metadata"]["name"]
-        defaults.apply(resource, obj)
-        defaults.finish_create(resource, obj)
         if resource.bucket == signing_requests.BUCKET:
             signing_requests.prepare_create(obj, request.user)
         obj = self._steps.pruned(resource, obj)
+        defaults.finish_create(self._steps.cluster, resource, obj, had_labels)
         object_validation.check_create(self._steps.cluster, resource, obj, warnings, dry_run=request.dry_run)
         await self._steps.admission.validate(attributes, obj, None)
         if request.dry_run:

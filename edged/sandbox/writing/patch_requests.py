@@ -25,7 +25,7 @@ from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.query_options import flag
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_identity, check_options, field_validation
-from edged.sandbox.writing import fieldsets, patches
+from edged.sandbox.writing import applying, patches
 from edged.sandbox.writing.creates import Creator
 from edged.sandbox.writing.updates import Change, Updater
 from edged.sandbox.writing.write_steps import WriteSteps, check_patched, copy_of, invalid_patch
@@ -105,7 +105,6 @@ class Patcher:
 
     async def _apply(self, target: Target, request: Request) -> Response:
         resource = target.resource
-        manager = request.query.get("fieldManager", "")
         read = codec.read_applied(request.body)
         body, warnings = read.value, self._repeated_in_apply(read, request)
         if not body.get("kind") or not body.get("apiVersion"):
@@ -122,16 +121,18 @@ class Patcher:
         if self._steps.cluster.storage.get(resource.bucket, target.key) is None:
             if target.subresource:
                 raise not_found(resource.named, target.name)
-            return await self._creator.create_object(target, request, copy_of(body), warnings, applied=body)
-        force = bool(flag(request.query, "force"))
+            made = self._applied(target, request, None, body)
+            return await self._creator.create_object(target, request, made, warnings, applied=body)
 
         def change(old: Object) -> Object:
-            return fieldsets.apply(
-                self._steps.cluster.present(resource, copy_of(old)), copy_of(body), resource.shape, manager,
-                api_version=resource.api_version, subresource=target.subresource, force=force,
-            )  # fmt: skip
+            return self._applied(target, request, self._steps.cluster.present(resource, copy_of(old)), body)
 
         return await self._updater.change(target, request, change, warnings, applied=body)
+
+    def _applied(self, target: Target, request: Request, live: Object | None, body: Object) -> Object:
+        writing = self._steps.writing(request, target)
+        force = bool(flag(request.query, "force"))
+        return applying.apply(live, copy_of(body), writing, self._steps.cluster.types, force=force)
 
     def _repeated_in_apply(self, body: codec.Body, request: Request) -> list[str]:
         mode = field_validation(request)

@@ -1,7 +1,7 @@
 """Merge patch, JSON patch and strategic merge patch on decoded JSON. Pure; nothing is changed in place.
 
 Strategic merge follows the merge keys of the Go types (go_types.py); source: apimachinery/pkg/util/strategicpatch.
-Server-side apply is in fieldsets.py.
+Server-side apply is in applying.py.
 """
 
 from __future__ import annotations

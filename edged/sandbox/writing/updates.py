@@ -118,14 +118,13 @@ class Updater:
         kept = {}
         if resource.bucket == signing_requests.BUCKET:
             kept = signing_requests.kept_parts(target.subresource, before, new, self._steps.cluster.timestamp())
-        defaults.prepare_update(resource, target.subresource, before, new)
+        defaults.prepare_update(self._steps.cluster, resource, target.subresource, before, new)
         new |= kept
         self._steps.manage(request, target, before, new, applied)
         attributes = self._steps.attributes("UPDATE", target, request, new, warnings)
         new = await self._steps.admission.mutate(attributes, new, before)
-        defaults.apply(resource, new)
         new = self._steps.pruned(resource, new)
-        defaults.set_generation(resource, before, new)
+        defaults.finish_update(self._steps.cluster, resource, target.subresource, before, new)
         object_validation.check_update(
             self._steps.cluster, resource, target.subresource, before, new, warnings, dry_run=request.dry_run
         )

@@ -99,12 +99,15 @@ class WriteSteps:
         )  # fmt: skip
 
     def manage(self, request: Request, target: Target, old: Object | None, new: Object, applied: Object | None) -> None:
-        agent = request.headers.get("user-agent", "").partition("/")[0] or "unknown"
-        fieldsets.track(
-            old, new, target.resource.shape, manager=request.query.get("fieldManager") or agent,
-            api_version=target.resource.api_version, subresource=target.subresource, applied=applied,
-            time=self.cluster.timestamp(),
-        )  # fmt: skip
+        """managedFields; those of a server-side apply are there already."""
+        if applied is None:
+            fieldsets.track(old, new, self.writing(request, target), self.cluster.types)
+
+    def writing(self, request: Request, target: Target) -> fieldsets.Writing:
+        """Who writes: the client names itself, or its User-Agent does."""
+        agent = "".join(c for c in request.headers.get("user-agent", "").partition("/")[0] if c.isprintable())[:128]
+        manager = request.query.get("fieldManager") or agent or "unknown"
+        return fieldsets.Writing(target.resource, target.subresource, manager, self.cluster.timestamp())
 
     def answer(self, code: int, resource: Resource, obj: Object, request: Request, warnings: list[str]) -> Response:
         form = negotiate(request, custom=resource.custom)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from edged.sandbox.writing.fieldsets import from_fields, to_fields
+from edged.sandbox.writing.fieldpaths import from_fields, to_fields
 from tests.sandbox.harness import NS, Caller, config_map
 
 CM = f"{NS}/configmaps/a"

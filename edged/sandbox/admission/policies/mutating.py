@@ -114,9 +114,8 @@ class Mutation:
             made = patches.configured(result.value, live, resource.shape)
         else:
             made = self._decoded(patches.patched(result.value, live))
-        defaults.apply(resource, made)
+        defaults.apply(self.cluster.types, resource, made)
         return made
-
 
     def _decoded(self, made: Object) -> Object:
         """A patched object of a built-in kind, read strictly. Raises 500 for one that is none."""

@@ -14,7 +14,7 @@ from edged.kube.cel.library.formatting import text_of
 from edged.kube.cel.values import Opaque, Structure, UInt
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds.go_types import ANY, Shape
-from edged.sandbox.writing import fieldsets
+from edged.sandbox.writing import applying
 
 _MOST_OPERATIONS = 10_000
 _SCALARS: tuple[tuple[tuple[str, ...], tuple[type, ...], str], ...] = (
@@ -43,7 +43,7 @@ def configured(value: object, live: Object, shape: Shape) -> Object:
         listed = ", ".join(atomic)
         raise Failed("error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: "
                      f"{listed}")  # fmt: skip
-    merged: Object = fieldsets.merge(live, patch, shape)
+    merged: Object = applying.merge(live, patch, shape)
     return merged
 
 

@@ -95,8 +95,6 @@ def _write(cluster: Cluster, attributes: Attributes, quota: Object, used: Amount
     new: Object = {
         **quota, "metadata": dict(quota["metadata"]), "status": {**object_at(quota, "status"), "used": texts(used)},
     }  # fmt: skip
-    fieldsets.track(
-        quota, new, resource.shape, manager="kube-apiserver", api_version="v1", subresource="status", applied=None,
-        time=cluster.timestamp(),
-    )  # fmt: skip
+    writing = fieldsets.Writing(resource, "status", "kube-apiserver", cluster.timestamp())
+    fieldsets.track(quota, new, writing, cluster.types)
     cluster.storage.update(BUCKET, new)

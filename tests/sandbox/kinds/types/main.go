@@ -25,7 +25,7 @@ var (
 	types   = map[string]map[string]ast.Expr{} // package -> type name -> definition
 	imports = map[string]map[string]string{}   // package + file -> alias -> package
 	owner   = map[string]string{}              // package.type -> file
-	docs    = map[ast.Expr]string{}
+	atomic  = map[string]bool{}                // types that are one field, wherever they stand
 )
 
 // scalars are types with a wire form of their own; the sandbox knows them by name.
@@ -70,6 +70,9 @@ func load(s source) {
 				if t, ok := spec.(*ast.TypeSpec); ok {
 					types[s.pkg][t.Name.Name] = t.Type
 					owner[s.pkg+"."+t.Name.Name] = name
+					if isAtomic(gen.Doc) || isAtomic(t.Doc) {
+						atomic[s.pkg+"."+t.Name.Name] = true
+					}
 				}
 			}
 		}
@@ -134,12 +137,21 @@ func named(pkg, name string, definition ast.Expr) string {
 	return resolve(pkg, owner[full], definition)
 }
 
+func isAtomic(doc *ast.CommentGroup) bool {
+	found := append(markers(doc, "structType"), markers(doc, "mapType")...)
+	return len(found) > 0 && found[0] == "atomic"
+}
+
 func marker(f *ast.Field, name string) []string {
+	return markers(f.Doc, name)
+}
+
+func markers(doc *ast.CommentGroup, name string) []string {
 	var found []string
-	if f.Doc == nil {
+	if doc == nil {
 		return nil
 	}
-	for _, line := range f.Doc.List {
+	for _, line := range doc.List {
 		text := strings.TrimSpace(strings.TrimPrefix(line.Text, "//"))
 		if rest, ok := strings.CutPrefix(text, "+"+name+"="); ok {
 			found = append(found, rest)
@@ -172,8 +184,14 @@ func fields(pkg, name string) []field {
 		if strings.Contains(options, "inline") || jsonName == "" {
 			flags, jsonName = "i", ""
 		}
-		if _, pointer := f.Type.(*ast.StarExpr); !pointer && strings.Contains(options, "omitempty") {
+		if _, pointer := f.Type.(*ast.StarExpr); pointer {
+			flags += "p"
+		}
+		if strings.Contains(options, "omitempty") {
 			flags += "o"
+		}
+		if strings.Contains(options, "omitzero") {
+			flags += "z"
 		}
 		if strings.Contains(tag.Get("patchStrategy"), "merge") {
 			flags += "m"
@@ -185,9 +203,7 @@ func fields(pkg, name string) []field {
 			flags += map[string]string{"map": "M", "set": "S", "atomic": "A"}[list]
 		}
 		for _, m := range append(marker(f, "mapType"), marker(f, "structType")...) {
-			if m == "atomic" {
-				flags += "A"
-			}
+			flags += map[string]string{"atomic": "A", "granular": "G"}[m]
 		}
 		entry := field{jsonName, number, kind, flags}
 		keys := marker(f, "listMapKey")
@@ -247,7 +263,17 @@ func write(reached map[string][]field) {
 		names = append(names, name)
 	}
 	sort.Strings(names)
-	fmt.Println("{")
+	var alone []field
+	for _, name := range names {
+		if atomic[name] {
+			alone = append(alone, field{name, 0, "", "A"})
+		}
+	}
+	body, err := json.Marshal(alone)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("{\n\"\":%s,\n", body)
 	for i, name := range names {
 		body, err := json.Marshal(reached[name])
 		if err != nil {
