@@ -145,7 +145,8 @@ def delete_options(cluster: Cluster, request: Request) -> Object:
     try:
         body = read(cluster, request, "DeleteOptions")
     except ApiStatus as refusal:
-        refusal.message = refusal.message.removeprefix(_UNRECOGNIZED.format("DeleteOptions")).rpartition(" (")[0]
+        if refusal.message.startswith(prefix := _UNRECOGNIZED.format("DeleteOptions")):
+            refusal.message = refusal.message.removeprefix(prefix).rpartition(" (")[0]
         raise
     kind, version = body.value.get("kind") or "DeleteOptions", body.value.get("apiVersion") or "v1"
     if kind != "DeleteOptions":
