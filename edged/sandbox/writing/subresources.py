@@ -33,6 +33,7 @@ from edged.sandbox.validation.causes import not_negative
 from edged.sandbox.writing import node_subresources
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
+from edged.sandbox.writing.updates import View
 from edged.sandbox.writing.write_steps import copy_of
 from edged.sandbox.writing.writer import Writer
 
@@ -124,7 +125,6 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
     if request.method not in ("PUT", "PATCH"):
         raise method_not_allowed()
     check_options(request)
-    path = _scale_paths(target)[0].split(".")
 
     def change(old: Object) -> Object:
         scale = _changed_scale(cluster, target, request, old)
@@ -135,10 +135,7 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
         if not isinstance(replicas, int) or isinstance(replicas, bool):
             raise bad_request(f"spec.replicas: {replicas!r} is not a number of replicas")
         new = cluster.present(target.resource, copy_of(old))
-        node = new
-        for part in path[:-1]:
-            node = node.setdefault(part, {})
-        node[path[-1]] = replicas
+        _set_replicas(target, new, replicas)
         version = dig(scale, "metadata.resourceVersion")
         if version == old["metadata"]["resourceVersion"]:
             version = None
@@ -150,10 +147,22 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
     plain = Request(
         request.method, request.path, request.query, {**request.headers, "accept": "*/*"}, b"", request.user
     )
-    response = await writer.change(target, plain, change, [])
+    view = View(
+        ("autoscaling", "v1", "Scale"),
+        lambda obj: _scale_of(target, obj),
+        lambda obj, scale: _set_replicas(target, obj, dig(scale, "spec.replicas") or 0),
+    )
+    response = await writer.change(target, plain, change, [], view=view)
     scale = _scale_of(target, loads(response.body))
     response.body = dumps(shown_scale(cluster, target.resource, scale, negotiate(request)))
     return response
+
+
+def _set_replicas(target: Target, obj: Object, replicas: object) -> None:
+    path = _scale_paths(target)[0].split(".")
+    for part in path[:-1]:
+        obj = obj.setdefault(part, {})
+    obj[path[-1]] = replicas
 
 
 def _changed_scale(cluster: Cluster, target: Target, request: Request, old: Object) -> Object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults, signing_requests
@@ -27,6 +28,15 @@ ATTEMPTS = 10
 """How often an update without a resourceVersion is tried on a newer state before it is a conflict."""
 
 Change = Callable[[Object], Object]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The object of a subresource such as Scale: `of` an object, and `into` it when admission has changed it."""
+
+    kind: tuple[str, str, str]
+    of: Callable[[Object], Object]
+    into: Callable[[Object, Object], None]
 
 
 class Updater:
@@ -66,15 +76,16 @@ class Updater:
         *,
         applied: Object | None = None,
         replaces: bool = False,
+        view: View | None = None,
     ) -> Response:
         """Reads, changes and stores one object. `change` gets the stored object and returns a new one, in which
         metadata.resourceVersion is the version that the client insists on. `replaces`: a PUT, which some kinds only
-        allow with a version."""
+        allow with a version. `view`: what admission sees in place of the object."""
         for _attempt in range(ATTEMPTS):
             old = self._steps.existing(target)
             new = change(old)
             insisted = self._check_version(target, old, new, replaces)
-            new = await self._admitted(target, request, old, new, warnings, applied)
+            new = await self._admitted(target, request, old, new, warnings, applied, view)
             if request.dry_run:
                 return self._steps.answer(200, target.resource, new, request, warnings)
             try:
@@ -112,6 +123,7 @@ class Updater:
         new: Object,
         warnings: list[str],
         applied: Object | None,
+        view: View | None,
     ) -> Object:
         resource = target.resource
         before = self._steps.cluster.present(resource, old)
@@ -122,13 +134,18 @@ class Updater:
         new |= kept
         self._steps.manage(request, target, before, new, applied)
         attributes = self._steps.attributes("UPDATE", target, request, new, warnings)
-        new = await self._steps.admission.mutate(attributes, new, before)
+        if view is None:
+            new = await self._steps.admission.mutate(attributes, new, before)
+        else:
+            attributes.kind = view.kind
+            view.into(new, await self._steps.admission.mutate(attributes, view.of(new), view.of(before)))
         new = self._steps.pruned(resource, new)
         defaults.finish_update(self._steps.cluster, resource, target.subresource, before, new)
         object_validation.check_update(
             self._steps.cluster, resource, target.subresource, before, new, warnings, dry_run=request.dry_run
         )
-        await self._steps.admission.validate(attributes, new, before)
+        shown = (new, before) if view is None else (view.of(new), view.of(before))
+        await self._steps.admission.validate(attributes, *shown)
         return new
 
     def _store(self, resource: Resource, old: Object, new: Object) -> Object:

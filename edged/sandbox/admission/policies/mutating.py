@@ -114,7 +114,8 @@ class Mutation:
             made = patches.configured(result.value, live, resource.shape)
         else:
             made = self._decoded(patches.patched(result.value, live))
-        defaults.apply(self.cluster.types, resource, made)
+        if self.attributes.kind is None:  # of a Scale there are none
+            defaults.apply(self.cluster.types, resource, made)
         return made
 
     def _decoded(self, made: Object) -> Object:

@@ -185,7 +185,7 @@ STORIES = (
         made("bound", NO, bind={"matchResources": {"resourceRules": [{**ANY[0], "operations": ["UPDATE"]}]}}),
         made("elsewhere", NO, bind={"matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}}}),
         made("wild", {"expression": "object.metadata.name != 'wild'"}, rules=(
-            {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]},)),
+            {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["*"]},)),
         made("clustered", NO, rules=({**ANY[0], "resourceNames": ["clustered"], "scope": "Cluster"},)),
         made("inside", NO, rules=({**ANY[0], "resourceNames": ["inside"], "scope": "Namespaced"},)),
         made("delete", {"expression": "!has(oldObject.data.keep)", "message": "it is kept"},

@@ -145,3 +145,21 @@ def test_bad_policies_are_refused(spec: dict[str, Any], field: str, message: str
         assert message is None or cause["message"] == message
 
     scenario(body)
+
+
+def test_of_a_scale_the_scale_is_seen() -> None:
+    async def body(call: Caller) -> None:
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        await call.ok("POST", "/apis/apps/v1/namespaces/default/deployments", {
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}})  # fmt: skip
+        rule = {**ANY, "apiGroups": ["apps"], "resources": ["deployments/scale"]}
+        validation = {"expression": "object.spec.replicas < 5", "messageExpression": "string(object.kind)"}
+        await made(call, validation, match={"resourceRules": [rule]})
+        path = "/apis/apps/v1/namespaces/default/deployments/d/scale"
+        await call.merge(path, {"spec": {"replicas": 2}})
+        merge = "application/merge-patch+json"
+        answer = await call.refused(422, "PATCH", path, {"spec": {"replicas": 9}}, content_type=merge)
+        assert answer["message"].endswith(f"{DENIED}Scale")
+
+    scenario(body)
