@@ -283,7 +283,7 @@ async def go_round(world: World, turn: int) -> None:
     await until(lambda: world.reload())
     await until(lambda: world.asked("status"))
     await until(lambda: world.asked("audit"))
-    await world.client.request("DELETE", f"/api/v1/namespaces/default/pods/good-{turn}")
+    await world.client.request("DELETE", f"/api/v1/namespaces/default/pods/good-{turn}?gracePeriodSeconds=0")
     assert b"edged_internal_errors_total" in await until(lambda: world.fetched("/metrics"))
     await until(lambda: world.fetched("/readyz"))
 
