@@ -45,7 +45,9 @@ class Cluster:
         return "".join(self.choose(SUFFIX_LETTERS) for _ in range(5))
 
     def present(self, resource: Resource, obj: Object) -> Object:
-        """A stored object in the API version of `resource`, kind and apiVersion first."""
+        """A stored object in the API version of `resource`, kind and apiVersion first. Bookmarks have metadata."""
+        if "kind" not in obj:
+            return {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
         if resource.versions is not None:
             return resource.versions.presented(obj, resource.version)
         if resource.group == "events.k8s.io":

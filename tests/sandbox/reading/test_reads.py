@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from tests.sandbox.harness import CRDS, NS, Caller, config_map, crd, lines, pod
+from tests.sandbox.harness import CRDS, NS, WIDGETS, Caller, config_map, crd, lines, pod
 
 CM = f"{NS}/configmaps"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -184,5 +184,17 @@ def test_unknown_places():
         assert status["message"] == 'deployments.apps "x" not found'
         assert (await call.response("GET", "/readyz")).body == b"ok"
         await call.refused(405, "POST", f"{CM}/a", config_map("a"))
+
+    scenario(body)
+
+
+@pytest.mark.parametrize("path", [f"{NS}/configmaps", WIDGETS, CRDS])
+def test_a_bookmark_has_metadata_alone(path):
+    async def body(call: Caller) -> None:
+        await call.ok("POST", CRDS, crd({"type": "object"}))
+        query = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        response = await call.response("GET", f"{path}?{query}")
+        seen = await lines(response, 2 if path == CRDS else 1)
+        assert seen[-1]["type"] == "BOOKMARK" and set(seen[-1]["object"]) == {"kind", "apiVersion", "metadata"}
 
     scenario(body)
