@@ -27,6 +27,8 @@ def custom_causes(
     """Everything but metadata. `old`: the stored object of an update; what has not changed is not refused again, of
     rules it is a warning."""
     schema = resource.schema or {}
+    if subresource != "status":
+        warnings += _finalizer_warnings(obj, old)
     correlated = Correlated(obj, old, schema) if old is not None else None
     if subresource == "status":
         found = _status(resource, obj, old)
@@ -45,6 +47,17 @@ def custom_causes(
         found += rules.check(obj, old, schema, correlated)
     warnings += rules.warnings
     return found
+
+
+def _finalizer_warnings(obj: Object, old: Object | None) -> Iterator[str]:
+    """Of new finalizers whose names may be somebody else's, too."""
+    before = ((old or {}).get("metadata") or {}).get("finalizers") or ()
+    for name in sorted(set(obj["metadata"].get("finalizers") or ()) - set(before)):
+        if "/" in name or name in ("orphan", "foregroundDeletion", "kubernetes"):
+            continue
+        path = " including a path (/)" if "." in name else ""
+        why = f"prefer a domain-qualified finalizer name{path} to avoid accidental conflicts with other"
+        yield f"metadata.finalizers: {causes.quoted(name)}: {why} finalizer writers"
 
 
 _UNCHECKED = (

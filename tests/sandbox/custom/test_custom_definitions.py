@@ -86,3 +86,16 @@ def test_a_deprecated_version_says_so() -> None:
             assert ("Warning", '299 - "demo.example/v1 Widget is deprecated"') in response.headers
 
     trio.run(main)
+
+
+def test_finalizers_without_a_domain_are_warned_of() -> None:
+    async def main() -> None:
+        call = Caller()
+        await call.ok("POST", CRDS, crd(FREE))
+        held = widget("a")
+        held["metadata"]["finalizers"] = ["plain", "example.com/x", "a.b"]
+        response = await call.response("POST", WIDGETS, held)
+        said = [value for name, value in response.headers if name == "Warning"]
+        assert len(said) == 2 and "including a path (/)" in said[0] and "plain" in said[1]
+
+    trio.run(main)
