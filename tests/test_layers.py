@@ -140,6 +140,16 @@ def test_daemon_files_import_nothing_heavy_at_the_top(path: Path) -> None:
     assert not heavy
 
 
+OUTSIDE_CEL = [path for path in files(DAEMON) if not name_of(path).startswith("kube/cel/")]
+
+
+@pytest.mark.parametrize("path", OUTSIDE_CEL, ids=name_of)
+def test_the_daemon_leaves_cel_to_its_children(path: Path) -> None:
+    """It would cost the daemon 7 MiB."""
+    users = [name for name in imports(path, nested=False) if _inside(name, "edged.kube.cel")]
+    assert not users
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_rooms_import_only_what_stands_below_them(path: Path) -> None:
     room = _room(path)

@@ -123,7 +123,7 @@ no shorter ones."""
 
 OF_NO_FILE = {
     "admission/host/test_image_differential.py",
-    "daemon/test_hostile_cluster.py", "kube/test_heartbeats.py",
+    "daemon/test_hostile_cluster.py", "kube/test_heartbeats.py", "kube/cel/test_daemons_checker.py",
     "kube/test_hostile_answers.py", "kube/test_hostile_kubeconfigs.py",
     "admission/host/test_boundaries.py",
     "admission/resources/test_growth.py",

@@ -1,8 +1,8 @@
 """matchConditions of policies, evaluated for audits by a child process that lives as long as the run.
 
-What a condition leaves out never reaches the policy in admission, so an audit must leave it out, too. The library that
-evaluates CEL costs 14 MiB, which the daemon would never get back. Run as a program, this file is the child. Used by
-admission/audit/audit_run.py.
+What a condition leaves out never reaches the policy in admission, so an audit must leave it out, too. What evaluates
+CEL costs megabytes, which the daemon would never get back, and may take a second for a hostile condition. Run as a
+program, this file is the child. Used by admission/audit/audit_run.py.
 """
 
 from __future__ import annotations
@@ -45,21 +45,20 @@ class Conditions:
 
 def hold(conditions: Sequence[Mapping[str, str]], variables: Mapping[str, object]) -> tuple[bool, str]:
     """In the child: one condition that does not hold wins over others that fail, as in the API server."""
-    from edged.kube.values import cel as celrules
+    from edged.kube.cel.conditions import decide
 
-    problem = ""
-    for condition in conditions:
-        try:
-            if celrules.evaluate(condition["expression"], variables) is not True:
-                return False, ""
-        except celrules.CelError as error:
-            problem = problem or f"match condition {condition['name']} could not be evaluated: {error}"
-    return not problem, problem
+    verdict = decide(conditions, variables)
+    if verdict.false is not None or not verdict.failed:
+        return verdict.holds, ""
+    condition, why = verdict.failed[0]
+    return False, f"match condition {condition['name']} could not be evaluated: {why}"
 
 
 def main() -> int:
     """The child: until its input ends."""
-    import cel  # noqa: F401  (before its memory is limited)
+    import re2  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
+
+    import edged.kube.cel.conditions  # noqa: F401  (before its memory is limited)
 
     confine(MEMORY_MIB, CPU_S)
     answer_lines(_answer)

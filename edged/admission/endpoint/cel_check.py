@@ -1,6 +1,6 @@
 """Whether CEL expressions compile: asked of a short-lived child process.
 
-The library that knows costs 30 MiB, which a daemon would never get back, and is needed only when a custom resource
+What knows (kube/cel) costs megabytes, which a daemon would never get back, and is needed only when a custom resource
 with match conditions is applied. Run as a program, this file is the child: a JSON list of expressions on stdin,
 `{expression: problem}` on stdout for those that have one. Used by admission/resources/resource_reviews.py.
 """
@@ -8,7 +8,6 @@ with match conditions is applied. Run as a program, this file is the child: a JS
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -20,16 +19,12 @@ from edged.kube.values.cel_types import Judgement, judge
 from edged.process import children
 
 TIMEOUT_S = 6.0
-VARIABLES = frozenset(("object", "oldObject", "request", "authorizer", "namespaceObject"))
-"""What match conditions of a webhook may read."""
 MOST_JUDGED = 2 * MAX_CHARACTERS
 """Characters of one question that this process looks at itself, which takes a millisecond for each thousand. The child
 looks at the others."""
 REMEMBERED = 256
 MOST_WAITING = 16
 """Questions at a time. Each child takes about a second, and a review has ten."""
-_MACRO = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter|transformList|transformMap)\s*\(\s*"
-                    r"([_a-zA-Z][_a-zA-Z0-9]*)\s*(?:,\s*([_a-zA-Z][_a-zA-Z0-9]*)\s*)?,")  # fmt: skip
 
 
 class CelUnavailable(PeerError):
@@ -94,17 +89,11 @@ async def _ask(expressions: list[str]) -> dict[str, str]:
 
 
 def problem(expression: str) -> str:
-    """Why one expression cannot be a match condition; "" when it can, as far as can be told without types."""
-    import cel
+    """Why one expression cannot be a match condition, in a line; "" when it can."""
+    from edged.kube.cel import conditions
 
-    try:
-        program = cel.compile(expression)
-    except ValueError as error:
-        lines = [line.strip() for line in str(error).splitlines() if "ERROR" in line]
-        return (lines[0] if lines else str(error)).rpartition("ERROR: ")[2]
-    bound = {name for match in _MACRO.finditer(expression) for name in match.groups() if name}
-    strange = sorted(set(program.variables()) - VARIABLES - bound)
-    return f"undeclared reference to '{strange[0]}'" if strange else ""
+    why = conditions.problem(expression).removeprefix("compilation failed: ")
+    return why.partition("\n")[0].removeprefix("ERROR: ")
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from edged.cli.policy.generated_objects import named_in, objects
 from edged.cli.policy.requests import Circumstances, objects_of, plural_of, request_of
 from edged.cli.policy.sessions import Session
 from edged.json_text import dumps
-from edged.kube.values import cel
+from edged.kube.cel.conditions import decide
 
 WHOLE_OBJECT: Final = ("", "status", "ephemeralcontainers", "resize")
 """Subresources whose requests carry the whole object."""
@@ -73,14 +73,11 @@ async def search(evaluator: Evaluator, policy: Policy, tried: Iterable[Asked]) -
 def kept_away(conditions: Sequence[Mapping[str, str]], variables: Mapping[str, object]) -> tuple[str, str]:
     """The name of a condition that keeps the request from the policy, and why it could not be evaluated or "". One that
     is false wins over those that fail, which do so under failurePolicy Ignore. ("", "") where the policy is asked."""
-    failed = ("", "")
-    for condition in conditions:
-        try:
-            if cel.evaluate(condition["expression"], variables) is not True:
-                return condition["name"], ""
-        except cel.CelError as error:
-            failed = failed if failed[0] else (condition["name"], str(error))
-    return failed
+    verdict = decide(conditions, variables)
+    if verdict.false is not None or not verdict.failed:
+        return verdict.false or "", ""
+    condition, why = verdict.failed[0]
+    return condition["name"], why
 
 
 def variables_of(request: AdmissionRequest) -> dict[str, Any]:

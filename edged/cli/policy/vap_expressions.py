@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from edged.kube.values import cel, cel_names
-from edged.kube.values.cel import CelError
+from edged.kube.cel import conditions as kube_conditions
+from edged.kube.cel.conditions import ConditionError
+from edged.kube.values import cel_names
 from edged.kube.values.cel_names import Read
 from edged.kube.values.cel_syntax import Unsure, Wrong
 
@@ -51,8 +52,8 @@ def read(expression: str) -> Read:
         raise Unreadable(str(error)) from error
     except Unsure as unsure:
         try:
-            return Read(names=cel.names(expression))
-        except CelError as error:
+            return Read(names=set(kube_conditions.names(expression)))
+        except ConditionError as error:
             raise Unreadable(str(unsure)) from error
 
 

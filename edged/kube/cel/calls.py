@@ -10,7 +10,7 @@ from edged.kube.cel.aggregates import is_constant
 from edged.kube.cel.errors import EvaluationError
 from edged.kube.cel.fields import field_of, optional_field, shown_key
 from edged.kube.cel.frames import Failed, Frame, Plan, Planner
-from edged.kube.cel.library import functions
+from edged.kube.cel.library import functions, regexes
 from edged.kube.cel.macros import ACCUMULATOR
 from edged.kube.cel.tree import Call, Const, Ident, ListOf, Node
 from edged.kube.cel.values import NONE, Optional, TypeValue
@@ -216,6 +216,25 @@ def _insert(node: Call, plan: Planner) -> Plan:
     return evaluate
 
 
+def _search(node: Call, plan: Planner) -> Plan:
+    """matches, find, findAll: bounded in time besides their cost."""
+    function, overloads = node.function, node.overloads
+    run = registry.function(function)
+    nodes = ([] if node.target is None else [node.target]) + node.arguments
+    arguments = [plan(each) for each in nodes]
+
+    def evaluate(frame: Frame) -> object:
+        values = [each(frame) for each in arguments]
+        frame.spend(costs.before(function, overloads, values))
+        frame.search(regexes.steps(values[0], values[1]))
+        result = run(*values)
+        if isinstance(result, list):
+            frame.search(len(result) * regexes.OF_A_MATCH)
+        return result
+
+    return evaluate
+
+
 def _planned_as_function(node: Call, plan: Planner) -> Plan:
     function, overloads = node.function, node.overloads
     run = registry.function(function)
@@ -232,5 +251,5 @@ def _planned_as_function(node: Call, plan: Planner) -> Plan:
 _SPECIAL: Final[Mapping[str, Callable[[Call, Planner], Plan]]] = {
     "_&&_": _logical(False), "_||_": _logical(True), "_?_:_": _conditional, "@not_strictly_false": _not_false,
     "_[_]": _indexed, "_[?_]": _indexed, "_?._": _optional_select, "orValue": _or_value, "or": _or_value, "_+_": _sum,
-    "cel.@mapInsert": _insert,
+    "cel.@mapInsert": _insert, **dict.fromkeys(("matches", "find", "findAll"), _search),
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """What expressions may call and read: functions by name with their overloads, variables, fields of messages.
 
-Functions are those of kube-apiserver's environment, from declarations.json (tests/kube/cel/declarations makes it).
+Functions are those of kube-apiserver's environment, from declarations.json (tests/kube/cel/real makes it).
 """
 
 from __future__ import annotations

@@ -10,20 +10,29 @@ from edged.kube.cel.errors import CostExceeded, EvaluationError
 PER_CALL: Final = 1_000_000
 """What one evaluation may cost: PerCallLimit of k8s.io/apiserver/pkg/apis/cel."""
 
+MOST_STEPS: Final = 100_000_000
+"""Of searching by regular expressions in one evaluation, a second or two: the costs do not bound it well."""
+
 
 class Frame:
-    """`names` -> values; `cost` so far, which may not go beyond `limit`."""
+    """`names` -> values; `cost` so far, which may not go beyond `limit`; `steps` of regular expressions."""
 
-    __slots__ = ("cost", "limit", "names")
+    __slots__ = ("cost", "limit", "names", "steps")
 
     def __init__(self, names: Mapping[str, object], limit: int = PER_CALL) -> None:
         self.names: dict[str, object] = dict(names)
         self.cost = 0
         self.limit = limit
+        self.steps = 0
 
     def spend(self, cost: int) -> None:
         self.cost += cost
         if self.cost > self.limit:
+            raise CostExceeded
+
+    def search(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps > MOST_STEPS:
             raise CostExceeded
 
 

@@ -65,6 +65,8 @@ def _own(function: str, arguments: tuple[Node, ...]) -> int:
         return 1 + shortest // 10
     if function == "in":
         return _length(arguments[1])
+    if function == "+":
+        return 1 + sum(map(_characters, arguments)) // 10
     if function in _SEARCHING:
         return _TEXT_SHARE * max(1, shortest // 4)
     if function in ("&&", "||", "unary !", "?", "[]", "has", "size", "unary -", "-", "*", "/", "%"):
@@ -79,4 +81,6 @@ def _characters(node: Node) -> int:
             return len(value) if isinstance(value, str) and node.type == "string" else 0
         case Call("size" | "int" | "double" | "indexOf"):
             return 0
+        case Call("+", arguments):
+            return sum(map(_characters, arguments))
     return TEXT

@@ -8,7 +8,7 @@ import pytest
 
 from edged.admission.rules.joined_conditions import NAME, joined_conditions
 from edged.admission.rules.module_conditions import MOST_CHARACTERS
-from edged.kube.values import cel
+from edged.kube.cel.conditions import decide
 from edged.kube.values.cel_types import judge
 
 TRUE, FALSE, ERROR = "object.t", "object.f", "object.absent"
@@ -21,14 +21,8 @@ def member(*expressions: str) -> list[dict[str, str]]:
 
 def outcome(conditions: list[dict[str, str]]) -> str:
     """As the API server decides on a webhook's conditions: call, skip, or the failure policy's."""
-    failed = False
-    for condition in conditions:
-        try:
-            if cel.evaluate(condition["expression"], {"object": OBJECT}) is False:
-                return "skip"
-        except cel.CelError:
-            failed = True
-    return "failure policy" if failed else "call"
+    verdict = decide(conditions, {"object": OBJECT})
+    return "call" if verdict.holds else "failure policy" if verdict.false is None else "skip"
 
 
 def expected(members: list[list[dict[str, str]]]) -> str:

@@ -10,6 +10,7 @@ from edged.kube.cel.library import (
     operators,
     optionals,
     quantities,
+    regexes,
     semvers,
     strings,
     times,
@@ -18,5 +19,5 @@ from edged.kube.cel.library import (
 
 __all__ = [
     "authorizers", "conversions", "formats", "formatting", "lists", "networks", "operators", "optionals", "quantities",
-    "semvers", "strings", "times", "urls",
+    "regexes", "semvers", "strings", "times", "urls",
 ]  # fmt: skip

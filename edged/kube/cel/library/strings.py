@@ -1,21 +1,11 @@
-"""Texts: cel-go's extension in version 2, regular expressions, and jsonpatch.escapeKey."""
+"""Texts: cel-go's extension in version 2, and jsonpatch.escapeKey."""
 
 from __future__ import annotations
-
-from functools import lru_cache
-from typing import Any
 
 from edged.kube.cel.errors import EvaluationError
 from edged.kube.cel.registry import declare
 
 _SPACE = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-_REGEX_ERRORS = {
-    "missing )": "missing closing )", "missing ]": "missing closing ]", "no argument for repetition operator":
-    "missing argument to repetition operator", "bad repetition operator": "invalid nested repetition operator",
-    "trailing \\": "trailing backslash at end of expression", "unexpected )": "unexpected )",
-}  # fmt: skip
-"""What RE2 says -> what Go's regexp says."""
-
 declare("startsWith", str, str)(lambda text, other: text.startswith(other))
 declare("endsWith", str, str)(lambda text, other: text.endswith(other))
 declare("contains", str, str)(lambda text, other: other in text)
@@ -25,61 +15,6 @@ _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
 declare("lowerAscii", str)(lambda text: text.translate(_LOWER))
 declare("upperAscii", str)(lambda text: text.translate(_UPPER))
-
-
-@lru_cache(maxsize=256)
-def compiled(pattern: str) -> Any:
-    """Raises EvaluationError with Go's text."""
-    import re2  # type: ignore[import-not-found,import-untyped,unused-ignore]
-
-    try:
-        return re2.compile(pattern, _options())
-    except re2.error as error:
-        raise EvaluationError(f"error parsing regexp: {_go_text(error, pattern)}") from None
-
-
-@lru_cache(maxsize=1)
-def _options() -> Any:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    return options
-
-
-def _go_text(error: Exception, pattern: str) -> str:
-    raw = error.args[0] if error.args else ""
-    text = raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
-    reason, _, piece = text.partition(": ")
-    if reason in ("missing )", "unexpected )"):
-        piece = pattern
-    return f"{_REGEX_ERRORS.get(reason, reason)}: `{piece}`" if piece else f"{_REGEX_ERRORS.get(reason, reason)}"
-
-
-@declare("matches", str, str)
-def _matches(text: str, pattern: str) -> bool:
-    return compiled(pattern).search(text) is not None
-
-
-@declare("find", str, str)
-def _find(text: str, pattern: str) -> str:
-    found = compiled(pattern).search(text)
-    return found.group() if found is not None else ""
-
-
-@declare("findAll", str, str)
-def _find_all(text: str, pattern: str) -> list[str]:
-    return _found(text, pattern, -1)
-
-
-@declare("findAll", str, str, int)
-def _found(text: str, pattern: str, most: int) -> list[str]:
-    found: list[str] = []
-    for match in compiled(pattern).finditer(text):
-        if len(found) == most:
-            break
-        found.append(match.group())
-    return found
 
 
 @declare("charAt", str, int)

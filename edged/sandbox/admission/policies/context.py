@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from edged.errors import EdgedError
 from edged.kube.cel import programs
-from edged.kube.cel.library.authorizers import Authorizer, Question, ResourceCheck
 from edged.kube.cel.programs import Program, Variables
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.admission.attributes import Attributes
+from edged.sandbox.admission.authorizers import authorizers
 from edged.sandbox.admission.policies.compiled import CONDITION, Compiler
-from edged.sandbox.authorization.rules import Attributes as Asked
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.protocol.request import User
 
 _OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 _NAMESPACE_FIELDS = ("name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
@@ -51,24 +49,8 @@ class Write:
             "request": self._request(), "namespaceObject": self._namespace() if namespace else None,
         }  # fmt: skip
         if authorizer:
-            user = self.attributes.user
-            question = Question(user.username, tuple(user.groups))
-            names["authorizer"] = Authorizer(self._decide, question)
-            names["authorizer.requestResource"] = ResourceCheck(self._decide, Question(
-                user.username, tuple(user.groups), "", self.attributes.resource.group, self.attributes.resource.plural,
-                self.attributes.subresource, self.attributes.namespace, self.attributes.name,
-            ))  # fmt: skip
+            names |= authorizers(self.cluster, self.attributes)
         return names
-
-    def _decide(self, asked: Question) -> tuple[bool, str]:
-        """By roles where the sandbox has RBAC; without it everybody may do everything."""
-        if self.cluster.rights is None:
-            return True, ""
-        decision = self.cluster.rights.decide(User(asked.user, "", asked.groups), Asked(
-            verb=asked.verb, group=asked.group, resource=asked.resource, subresource=asked.subresource,
-            namespace=asked.namespace, name=asked.name, path=asked.path,
-        ))  # fmt: skip
-        return decision.allowed, decision.reason
 
     def _seen(self, obj: Object | None) -> Object | None:
         if obj is None or self.resource is self.attributes.resource:
