@@ -85,6 +85,7 @@ REFUSED = MADE_ANEW | {
     "module save --output-path": "module save --store {folder}/store --output-path {out} {digest}",
     "rbac render --output-path": "rbac render --config {folder}/edged.toml --output-path {out}",
     "sandbox --write-kubeconfig": "sandbox --write-kubeconfig {out}",
+    "sandbox --save": "sandbox --save {out}",
     "webhook install --directory": "webhook install --config {folder}/edged.toml --directory {folder}/out",
 }
 """All options that write a file for people."""

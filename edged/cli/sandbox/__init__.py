@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.cli import new_files, options
 from edged.cli.parsing import Parser
-from edged.errors import ConfigError, EdgedError
+from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     from edged.sandbox.admission.webhookcall import WebhookClient
@@ -84,8 +84,6 @@ def run(args: argparse.Namespace) -> int:
         check_target(args.save, force=args.force)
     try:
         trio.run(_serve_until_signal, args, _given(args))
-    except* EdgedError as errors:
-        raise _first(errors) from None
     except* OSError as errors:
         raise ConfigError(f"sandbox: {_said(_first(errors), args.host, args.port)}") from None
     return 0
