@@ -11,14 +11,13 @@ from edged.kube.values.names import key_of
 from edged.sandbox.api import Api
 from edged.sandbox.authorization import escalation
 from edged.sandbox.authorization.rules import GROUP, Attributes, Rbac
-from edged.sandbox.authorization.users import Verify, authenticated, impersonated
+from edged.sandbox.authorization.users import NO_SNIFFING, Verify, authenticated, impersonated
 from edged.sandbox.protocol.api_status import ApiStatus, Named, forbidden
 from edged.sandbox.protocol.request import Request, Response, Target, User, json_response, parse_target
 
 Object = dict[str, Any]
 _BOOTSTRAP: Final = Path(__file__).parent / "bootstrap.json"
 _VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get", "DELETE": "delete"}
-_NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
 
 
 class GuardedApi:
@@ -94,7 +93,8 @@ class GuardedApi:
 def _attributes(request: Request, target: Target | None) -> Attributes:
     verb = _VERBS.get(request.method, request.method.lower())
     if target is None:
-        return Attributes(verb=request.method.lower() if request.method != "HEAD" else "head", path=request.path)
+        unknown = _of_no_resource(request.path.strip("/").split("/"), verb)
+        return unknown or Attributes(verb=request.method.lower(), path=request.path)
     name = target.name
     if not name and verb in ("get", "delete"):
         watches = target.watch or request.query.get("watch") in ("true", "1")
@@ -106,6 +106,25 @@ def _attributes(request: Request, target: Target | None) -> Attributes:
     resource = target.resource
     return Attributes(verb=verb, group=resource.group, resource=resource.plural, subresource=target.subresource,
                       namespace=namespace, name=name)  # fmt: skip
+
+
+def _of_no_resource(parts: list[str], verb: str) -> Attributes | None:
+    """What a path asks for that has a resource's form and names none; None for other paths."""
+    if parts[0] == "api" and len(parts) > 2:
+        group, rest = "", parts[2:]
+    elif parts[0] == "apis" and len(parts) > 3:
+        group, rest = parts[1], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    resource, name, subresource = (*rest, "", "")[:3]
+    if not name:
+        verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
+    return Attributes(
+        verb=verb, group=group, resource=resource, subresource=subresource, namespace=namespace, name=name
+    )
 
 
 def _selected_name(request: Request) -> str:
@@ -127,8 +146,8 @@ def _forbidden(user: User, asked: Attributes, reason: str) -> ApiStatus:
     said = said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     said = f"{said}: {reason}" if reason else said
     if asked.path:
-        return ApiStatus(403, "Forbidden", f"forbidden: {said}", {}, headers=[_NO_SNIFFING])
+        return ApiStatus(403, "Forbidden", f"forbidden: {said}", {}, headers=[NO_SNIFFING])
     named = Named(asked.group, "", asked.resource)
     refusal = forbidden(named, asked.name, said)
     message = refusal.message if asked.name else f"{named.resource} is forbidden: {said}"
-    return ApiStatus(403, "Forbidden", message, refusal.details, headers=[_NO_SNIFFING])
+    return ApiStatus(403, "Forbidden", message, refusal.details, headers=[NO_SNIFFING])

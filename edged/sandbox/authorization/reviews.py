@@ -35,12 +35,13 @@ def answer(cluster: Cluster, target: Target, request: Request) -> Response:
             status: Object = {"userInfo": user_info(user)}
         case "TokenReview":
             status = token_review(cluster, spec, ADMINISTRATOR)
-            metadata = {**metadata, **managed_fields(cluster, request, resource.kind, {"spec": spec})}
+            metadata = {**metadata, **managed_fields(cluster, request, resource, {"spec": spec})}
         case "SelfSubjectRulesReview":
             status = rules(cluster.rights, spec, user)
             spec = {}
         case kind:
             status = access(cluster.rights, kind, spec, user, target.namespace)
+            metadata = {**metadata, **managed_fields(cluster, request, resource, {"spec": spec})}
     made: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
     if spec is not None:
         made["spec"] = spec

@@ -52,7 +52,7 @@ def request_token(cluster: Cluster, target: Target, request: Request) -> Respons
     if account is None:
         raise not_found(target.resource.named, target.name)
     seconds = spec["expirationSeconds"] = spec.get("expirationSeconds") or _USUAL_S
-    managed = managed_fields(cluster, request, "TokenRequest", {"spec": spec}, "token")
+    managed = managed_fields(cluster, request, _token_request(cluster), {"spec": spec}, "token")
     spec["audiences"] = spec.get("audiences") or [ISSUER]
     _check_seconds(seconds)
     spec["boundObjectRef"] = reference = spec.get("boundObjectRef")
@@ -67,14 +67,20 @@ def request_token(cluster: Cluster, target: Target, request: Request) -> Respons
     return json_response(201, answer)
 
 
-def managed_fields(cluster: Cluster, request: Request, kind: str, obj: Object, subresource: str = "") -> Object:
-    """The managedFields of an object of authentication.k8s.io that is answered at once, as a part of its metadata."""
+def _token_request(cluster: Cluster) -> Resource:
+    go_type = "authentication/v1.TokenRequest"
+    return Resource(
+        "authentication.k8s.io", "v1", "TokenRequest", "", "", "", False,
+        go_type=go_type, shape=cluster.types.shape(go_type),
+    )  # fmt: skip
+
+
+def managed_fields(
+    cluster: Cluster, request: Request, resource: Resource, obj: Object, subresource: str = ""
+) -> Object:
+    """The managedFields of an object that is answered at once and never stored, as a part of its metadata."""
     made: Object = {**obj, "metadata": {}}
     agent = request.headers.get("user-agent", "").partition("/")[0] or "unknown"
-    go_type = f"authentication/v1.{kind}"
-    resource = Resource(
-        "authentication.k8s.io", "v1", kind, "", "", "", False, go_type=go_type, shape=cluster.types.shape(go_type),
-    )  # fmt: skip
     manager = request.query.get("fieldManager") or agent
     writing = fieldsets.Writing(resource, subresource, manager, cluster.timestamp())
     fieldsets.track(None, made, writing, cluster.types)

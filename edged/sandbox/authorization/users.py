@@ -14,6 +14,8 @@ from edged.sandbox.authorization.rules import Attributes
 from edged.sandbox.protocol.api_status import ApiStatus
 from edged.sandbox.protocol.request import Request, User
 
+NO_SNIFFING: Final = ("X-Content-Type-Options", "nosniff")
+"""Refusals that come before the request is looked at have this header."""
 ADMINISTRATOR: Final = User()
 ANONYMOUS: Final = User("system:anonymous", "", ("system:unauthenticated",))
 _AUTHENTICATED, _UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
@@ -44,7 +46,7 @@ def impersonated(request: Request, user: User, check: Check) -> User:
     extra = list(_extra(request.headers))
     if not name:
         if groups or uid or extra:
-            raise ApiStatus(400, "BadRequest", _without_user(groups, uid, extra))
+            raise ApiStatus(400, "BadRequest", _without_user(groups, uid, extra), headers=[NO_SNIFFING])
         return user
     for attributes in _asked(name, groups, uid, extra):
         check(user, attributes)

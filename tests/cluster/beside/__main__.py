@@ -12,6 +12,7 @@ import argparse
 import secrets
 import signal
 import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -77,7 +78,15 @@ def _both(chosen: list[Story], real: Server, suffix: str, rbac: bool) -> list[Co
     arguments = ("--rbac",) if rbac else ()
     with Sandbox(sys.executable, programs(("kubectl",))["kubectl"], arguments=arguments) as sandbox:
         ours, theirs = Player(sandbox, suffix), Player(real, suffix)
-        return [each for story in chosen for each in compare(story, ours, theirs)]
+        results: list[Compared] = []
+        for story in chosen:
+            began = time.monotonic()
+            found = compare(story, ours, theirs)
+            wrong = sum(bool(each.fault) for each in found)
+            spent = time.monotonic() - began
+            print(f"{spent:5.1f} s {len(found):4} steps {wrong:4} wrong  {story.name}", file=sys.stderr, flush=True)
+            results += found
+        return results
 
 
 if __name__ == "__main__":

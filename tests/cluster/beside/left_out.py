@@ -7,6 +7,7 @@ REASONS: dict[str, str] = {
     "quotas, the ServiceAccount default of each namespace, claims of ephemeral volumes and of templates, and the "
     "protection of claims and volumes. They are done before the answer to the request that brings them about. Nobody "
     "makes ReplicaSets, Pods, Endpoints, the ConfigMap kube-root-ca.crt or tokens in Pods.",
+    "version": "The version that it tells ends in -sandbox, and names no build.",
     "ready-nodes": "A new Node has the taint node.kubernetes.io/not-ready. Once its status says that it is ready, the "
     "sandbox takes the taint off, as kube-controller-manager does. It makes no other taints of conditions.",
     "missing-kinds": "These are not served: ComponentStatus, APIService, FlowSchema, PriorityLevelConfiguration, "
