@@ -62,7 +62,9 @@ def prepare_update(cluster: Cluster, resource: Resource, subresource: str, old: 
     """Defaults, and what clients cannot change comes from `old`. `new` keeps its own managedFields if it has some."""
     apply(cluster.types, resource, new)
     metadata, before = new["metadata"], old["metadata"]
-    for field in ("uid", "creationTimestamp", "generation"):
+    if not metadata.get("uid"):  # another one is refused by the validation
+        _carry(metadata, before, "uid")
+    for field in ("creationTimestamp", "generation"):
         _carry(metadata, before, field)
     if before.get("deletionTimestamp"):  # else who sets them is refused by the validation
         for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -86,7 +88,7 @@ def finish_update(cluster: Cluster, resource: Resource, subresource: str, old: O
     if not resource.custom:
         updates.prepare(cluster, resource, subresource, old, new)
         apply(cluster.types, resource, new, stored=True)
-    strategies.set_generation(resource, old, new)
+    strategies.set_generation(resource, subresource, old, new)
 
 
 def namespace(name: str, uid: str, timestamp: str) -> Object:

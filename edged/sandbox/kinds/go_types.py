@@ -57,11 +57,13 @@ class Shape:
         "_source",
         "atomic",
         "go_type",
+        "key_defaults",
         "keys",
         "kind",
         "list_type",
         "merge",
         "merge_key",
+        "open",
         "retain_keys",
     )
 
@@ -73,19 +75,23 @@ class Shape:
         *,
         list_type: str = "atomic",
         keys: tuple[str, ...] = (),
+        key_defaults: dict[str, Any] | None = None,
         merge: bool = False,
         merge_key: str = "",
         retain_keys: bool = False,
         atomic: bool = False,
+        open: bool = False,
     ) -> None:
         self.kind = kind
         self.go_type = go_type
         self.list_type = list_type
         self.keys = keys
+        self.key_defaults = key_defaults or {}
         self.merge = merge
         self.merge_key = merge_key
         self.retain_keys = retain_keys
         self.atomic = atomic
+        self.open = open
         self._source = source
 
     def child(self, name: str) -> Shape | None:
@@ -191,17 +197,31 @@ class GoTypes:
             go_type,
             list_type=list_type,
             keys=keys,
+            key_defaults=self._key_defaults(go_type[2:], keys),
             merge=merge,
             merge_key=field.merge_key if field else "",
             retain_keys="r" in flags,
             atomic=list_type == "atomic",
         )
 
+    def _key_defaults(self, element: str, keys: tuple[str, ...]) -> dict[str, Any]:
+        """What keys are that an element leaves out: the empty value, where Go does not tell that from an absent one."""
+        fields = {field.name: field for field in self.flat_fields(element)} if keys and element in self._table else {}
+        found = {key: fields[key] for key in keys if key in fields}
+        empty = {key: _EMPTY_KEYS.get(each.type) for key, each in found.items() if "o" not in each.flags}
+        declared = {key: _KEY_DEFAULTS[key] for key in found if key in _KEY_DEFAULTS}
+        return {key: value for key, value in (empty | declared).items() if value is not None}
+
     def children_of(self, name: str) -> dict[str, Shape]:
         if name not in self._children:
             self._children[name] = {f.name: self.shape(f.type, f) for f in self.flat_fields(name)}
         return self._children[name]
 
+
+
+_KEY_DEFAULTS = {"protocol": "TCP"}
+"""Keys whose Go field declares a default."""
+_EMPTY_KEYS = {"string": "", "int32": 0, "int64": 0}
 
 
 class _GoStruct(_Source):
@@ -253,14 +273,23 @@ def schema_shape(schema: dict[str, Any], metadata: Shape | None = None) -> Shape
     if kind == "array":
         list_type = schema.get("x-kubernetes-list-type", "atomic")
         keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
-        return Shape("list", node, list_type=list_type, keys=keys, atomic=list_type == "atomic")
+        fields = (schema.get("items") or {}).get("properties") or {}
+        missing = {key: fields[key]["default"] for key in keys if "default" in (fields.get(key) or {})}
+        atomic = list_type == "atomic"
+        return Shape("list", node, list_type=list_type, keys=keys, key_defaults=missing, atomic=atomic)
     if kind == "object" or (metadata is not None):
         atomic = schema.get("x-kubernetes-map-type") == "atomic"
         if schema.get("properties") or metadata is not None:
-            return Shape("struct", node, atomic=atomic)
+            return Shape("struct", node, atomic=atomic, open=_is_open(schema))
         if isinstance(schema.get("additionalProperties"), dict):
             return Shape("map", node, atomic=atomic)
         return Shape("map", _Source(), atomic=atomic)
     if kind is None or schema.get("x-kubernetes-int-or-string"):
         return ANY
     return Shape("scalar", _Source(), str(kind), atomic=True)
+
+
+def _is_open(schema: dict[str, Any]) -> bool:
+    """Whether an object may have fields that its schema does not name."""
+    embedded = schema.get("x-kubernetes-embedded-resource")
+    return bool(embedded or schema.get("x-kubernetes-preserve-unknown-fields") or schema.get("additionalProperties"))

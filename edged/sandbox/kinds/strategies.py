@@ -130,12 +130,13 @@ _ALSO: dict[str, str] = {"deployments.apps": "annotations", "endpointslices.disc
 """Metadata whose change counts."""
 
 
-def set_generation(resource: Resource, old: Object, new: Object) -> None:
-    """Raises generation when the spec, or what stands for it, has changed."""
+def set_generation(resource: Resource, subresource: str, old: Object, new: Object) -> None:
+    """Raises generation when the spec, or what stands for it, has changed; no write of a status does."""
     if not resource.generation and resource.bucket not in _FROM_NOTHING:
         return
     before = old["metadata"].get("generation") or (0 if resource.bucket in _FROM_NOTHING else 1)
     changed = _content(resource, old) != _content(resource, new) and resource.bucket not in _NEVER_RAISED
+    changed = changed and subresource not in ("status", "approval")
     if before + changed:
         new["metadata"]["generation"] = before + changed
 

@@ -62,6 +62,8 @@ def check_update(
     if told := single_owners(new["metadata"]):
         warnings.append(told)
     causes = [*new_metadata(resource, new, generic=True), *changed_metadata(resource, old, new)]
+    if resource.custom:
+        causes += changed_metadata(resource, old, new)  # found twice there, too
     if resource.bucket in WHOLE_METADATA and not subresource:
         causes += new_metadata(resource, new)
     if resource.bucket == "pods":

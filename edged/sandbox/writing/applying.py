@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from edged.json_text import dumps, loads
@@ -48,18 +49,18 @@ def apply(live: Object | None, body: Object, writing: Writing, types: GoTypes, *
     managedFields are those after the write, and its resourceVersion is the one that the body insists on. `live` None:
     there is no such object yet. Raises 409 when another manager owns a field that would change."""
     shape = writing.resource.shape
-    check_lists(body, writing)
     entries = read_entries(live)
     if live is not None and not entries:
         before = Writing(writing.resource, writing.subresource, BEFORE_APPLY, writing.time)
         entries = updated(None, live, [], before, types)
     base = _body(nothing(writing.resource, types) if live is None else live)
-    applied = writing.entry("Apply", fields_of(_body(body), shape))
+    given = fields_of(_body(body), shape)
+    applied = writing.entry("Apply", given)
     last = next((entry for entry in entries if entry.same_writer(applied)), None)
     others = [entry for entry in entries if entry is not last]
     merged: Object = merge(base, _body(body), shape)
     if last is not None and last.paths:
-        merged = _pruned(merged, last.paths, [*others, applied], shape)
+        merged = _pruned(merged, last.paths, [*others, replace(applied, paths=given)], shape)
     found = writing.difference(base, merged)
     if not force:
         allowed = _last_applied(live, writing) if writing.manager == KUBECTL and live is not None else frozenset()
@@ -140,33 +141,6 @@ def _merge_lists(live: Sequence[object], applied: Sequence[object], shape: Shape
             take(right[j])
             j += 1
     return result
-
-
-def check_lists(body: Object, writing: Writing) -> None:
-    """Raises the error of a list whose elements cannot be told apart."""
-    if problem := _list_problem(_body(body), writing.resource.shape, ""):
-        metadata, resource = body.get("metadata") or {}, writing.resource
-        named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}; {resource.api_version}, "
-        message = f"failed to create typed patch object ({named}Kind={resource.kind}): {problem}"
-        raise ApiStatus(500, "", message)
-
-
-def _list_problem(value: object, shape: Shape, where: str) -> str:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if problem := _list_problem(item, child_of(shape, key), f"{where}.{key}"):
-                return problem
-    elif isinstance(value, list):
-        seen: set[str] = set()
-        for item in value:
-            element = element_of(item, shape) if of_list(shape) else ""
-            place = f"{where}{dotted((element,))}" if element else where
-            if element and element in seen:
-                return f"{where}: duplicate entries for key {dotted((element,))}"
-            seen.add(element)
-            if problem := _list_problem(item, shape.element, place):
-                return problem
-    return ""
 
 
 # --- what is no longer applied

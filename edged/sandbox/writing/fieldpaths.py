@@ -20,8 +20,6 @@ Path = tuple[str, ...]
 Paths = frozenset[Path]
 ABSENT: Final = object()
 """In place of a value that is not there; null is one that is."""
-_KEY_DEFAULTS = {"protocol": "TCP", "containerPort": 0, "port": 0}
-"""Keys of lists that elements may leave out (ports of containers and of Services)."""
 
 
 def of_list(shape: Shape) -> bool:
@@ -37,11 +35,16 @@ def child_of(shape: Shape, key: str) -> Shape:
     return shape.child(key) or ANY
 
 
+def _is_field(shape: Shape, key: str) -> bool:
+    """Whether a struct declares it; other keys are members of a map."""
+    return shape.kind == "struct" and shape.child(key) is not None
+
+
 def element_of(item: object, shape: Shape) -> str:
     """The path element of a list item."""
     if not shape.keys or not isinstance(item, dict):
         return "v:" + dumps(item).decode()
-    keys = {key: item[key] if item.get(key) is not None else _KEY_DEFAULTS.get(key) for key in shape.keys}
+    keys = {key: item[key] if item.get(key) is not None else shape.key_defaults.get(key) for key in shape.keys}
     return "k:" + dumps({key: value for key, value in sorted(keys.items()) if value is not None}).decode()
 
 
@@ -60,7 +63,7 @@ def _collect(value: object, shape: Shape, path: Path, found: set[Path]) -> None:
         for key, item in (value or {}).items():
             where = (*path, f"f:{key}")
             _collect(item, child_of(shape, key), where, found)
-            if item is None or item == {} or shape.kind != "struct":
+            if item is None or item == {} or not _is_field(shape, key):
                 found.add(where)
     elif of_list(shape) and isinstance(value, list | None):
         elements = [element_of(item, shape) for item in value or ()]
@@ -200,7 +203,7 @@ def with_named_fields(paths: Paths, shape: Shape) -> Paths:
         at = shape
         for length, element in enumerate(path[:-1], start=1):
             if element.startswith("f:"):
-                if at.kind == "struct":
+                if _is_field(at, element[2:]):
                     named.add(path[:length])
                 at = child_of(at, element[2:])
             else:

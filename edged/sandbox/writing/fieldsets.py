@@ -13,7 +13,7 @@ from typing import Any
 from edged.sandbox.kinds import stored_form, strategies
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import Resource
-from edged.sandbox.writing.fieldpaths import Difference, Object, Paths, compare, from_fields, to_fields
+from edged.sandbox.writing.fieldpaths import Difference, Object, Path, Paths, compare, from_fields, to_fields
 
 _NOBODYS: Paths = frozenset(
     [("f:apiVersion",), ("f:kind",), ("f:metadata",)]
@@ -135,14 +135,23 @@ def track(old: Object | None, new: Object, writing: Writing, types: GoTypes) -> 
     given = new["metadata"].get("managedFields")
     if writing.subresource:
         entries = read_entries(old)
-    elif isinstance(given, list) and given in ([], [{}]):
+    elif given == [{}] or (given == [] and not writing.resource.custom):
         entries = []  # the client clears them
     else:
         entries = read_entries(new) or read_entries(old)
     if old is not None and not entries:
         new["metadata"].pop("managedFields", None)  # an object that is not tracked stays so until it is applied
         return
+    if writing.subresource == "scale" and not any(replicas_path(writing.resource) in each.paths for each in entries):
+        write_entries(new, entries)  # a Scale shows who owns its replicas, and like every object is tracked if anybody
+        return
     write_entries(new, updated(old, new, entries, writing, types))
+
+
+def replicas_path(resource: Resource) -> Path:
+    """The field that a Scale is about."""
+    where = (resource.scale or {}).get("specReplicasPath") or ".spec.replicas"
+    return tuple(f"f:{name}" for name in where.lstrip(".").split("."))
 
 
 def updated(

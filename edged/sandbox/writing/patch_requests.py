@@ -13,9 +13,7 @@ from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (
     ApiStatus,
-    Cause,
     bad_request,
-    invalid,
     method_not_allowed,
     not_found,
     too_large,
@@ -25,7 +23,8 @@ from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.query_options import flag
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_identity, check_options, field_validation
-from edged.sandbox.writing import applying, patches
+from edged.sandbox.writing import applying, patches, strategic
+from edged.sandbox.writing.applied_checks import applied_name, check_applied
 from edged.sandbox.writing.creates import Creator
 from edged.sandbox.writing.updates import Change, Updater
 from edged.sandbox.writing.write_steps import WriteSteps, check_patched, copy_of, invalid_patch
@@ -74,7 +73,6 @@ class Patcher:
             if not isinstance(new.get("metadata"), dict):
                 new["metadata"] = {}
             check_identity(target, new["metadata"])
-            self._check_patched_uid(target, current, new)
             if new["metadata"].get("resourceVersion") == current["metadata"]["resourceVersion"] and not (
                 _names_version(patch)
             ):
@@ -97,30 +95,25 @@ class Patcher:
 
         return change
 
-    def _check_patched_uid(self, target: Target, current: Object, new: Object) -> None:
-        uid = new["metadata"].get("uid")
-        if uid and uid != current["metadata"]["uid"]:
-            why = f'Invalid value: "{uid}": field is immutable'
-            raise invalid(target.resource.named, target.name, [Cause("metadata.uid", why)])
-
     async def _apply(self, target: Target, request: Request) -> Response:
         resource = target.resource
         read = codec.read_applied(request.body)
-        body, warnings = read.value, self._repeated_in_apply(read, request)
-        if not body.get("kind") or not body.get("apiVersion"):
-            raise bad_request(f"invalid object type: {body.get('apiVersion', '')}/, Kind={body.get('kind', '')}")
-        codec.check_kind(self._steps.cluster, resource, body)
+        body = read.value
+        _check_applied_kind(resource, body)
         if isinstance(given := body.get("metadata"), dict) and given.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
+        check_applied(body, resource)
+        warnings = self._repeated_in_apply(read, request)
         found: list[str] = []
-        body = codec.check_fields(resource, body, found)
+        body = _converted(resource, body, found)
         warnings += codec.strictness(resource, found, field_validation(request))
         body = self._steps.custom_fields(resource, body, request, warnings, complete=False)
         metadata = body.setdefault("metadata", {})
-        check_identity(target, metadata, complete=False)
-        if self._steps.cluster.storage.get(resource.bucket, target.key) is None:
-            if target.subresource:
-                raise not_found(resource.named, target.name)
+        absent = self._steps.cluster.storage.get(resource.bucket, target.key) is None
+        if absent and target.subresource:
+            raise not_found(resource.named, target.name)
+        check_identity(target, metadata, complete=absent)
+        if absent:
             made = self._applied(target, request, None, body)
             return await self._creator.create_object(target, request, made, warnings, applied=body)
 
@@ -180,8 +173,40 @@ def _read_patch(body: bytes, media_type: str) -> Any:
 
 def _as_converted(why: str) -> str:
     """A strategic merge patch is converted, not decoded: then a wrong type is told in other words."""
-    match = re.match(r"json: cannot unmarshal (number|bool) into Go struct field \S+ of type (\w+)$", why)
-    return f"cannot convert {'int64' if match[1] == 'number' else 'bool'} to {match[2]}" if match else why
+    match = re.match(r"json: cannot unmarshal (\w+) into Go struct field \S+ of type (\S+)$", why)
+    if match is None:
+        return why
+    go_type = match[2]
+    found = {"number": "int64", "object": "map", "array": "slice"}.get(match[1], match[1])
+    if go_type.startswith("[]"):
+        return f"cannot restore slice from {'interface' if found == 'null' else found}"
+    if go_type.startswith("map["):
+        scalar = go_type.removeprefix("map[string]")
+        return f"cannot restore map from {found}" if scalar else why
+    if "." in go_type:
+        return f"cannot restore struct from: {found}"
+    return f"unrecognized type: {go_type}" if found in ("map", "slice") else f"cannot convert {found} to {go_type}"
+
+
+def _check_applied_kind(resource: Resource, body: Object) -> None:
+    """An applied object names its kind and version, which are those of the resource."""
+    kind, version = body.get("kind") or "", body.get("apiVersion") or ""
+    if (kind, version) == (resource.kind, resource.api_version):
+        return
+    full = version if "/" in version or not version else f"/{version}"
+    raise bad_request(f"invalid object type: {full or '/'}, Kind={kind}")
+
+
+def _converted(resource: Resource, body: Object, found: list[str]) -> Object:
+    """The fields of its kind. What no check of types has found is said of the conversion."""
+    try:
+        return codec.check_fields(resource, body, found)
+    except ApiStatus as refusal:
+        kind = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+        said = refusal.message.partition(" cannot be handled as a ")[2].partition(": ")[2] or refusal.message
+        head = f"failed to convert new object ({applied_name(body)}; {kind}) to proper version"
+        why = f"{head}: unable to convert unstructured object to {kind}: {_as_converted(said)}"
+        raise ApiStatus(500, "", why) from None
 
 
 def _shown(patch: object, result: Object, media_type: str, resource: Resource, version: str) -> str:
@@ -222,7 +247,7 @@ def _patched(current: Object, patch: object, media_type: str, resource: Resource
         return patches.json_patch(current, patch)
     if media_type == MERGE:
         return patches.merge_patch(current, patch)
-    return patches.strategic_patch(current, patch, resource.shape)
+    return strategic.strategic_patch(current, patch, resource.shape)
 
 
 def _names_version(patch: Any) -> bool:

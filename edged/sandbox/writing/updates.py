@@ -101,7 +101,7 @@ class Updater:
         """Whether the client named a version; 409 when it is not the stored one, or the uid is another."""
         resource, metadata = target.resource, new["metadata"]
         uid, current = metadata.get("uid"), old["metadata"]
-        if uid and uid != current["uid"]:
+        if replaces and uid and uid != current["uid"]:
             namespace = target.namespace or ""
             raise uid_differs(resource.named, target.name, namespace, wanted=uid, found=current["uid"])
         version = metadata.get("resourceVersion") or "0"

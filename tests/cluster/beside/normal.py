@@ -57,7 +57,13 @@ def _entry(key: str, value: Any, around: dict[str, Any], namespace: str) -> Any:
         return [_cell(inner, namespace) for inner in value]
     if key in ("resourceRules", "nonResourceRules") and isinstance(value, list):
         return sorted((normal(inner, namespace) for inner in value), key=repr)  # in no order on the real server
+    if key == "managedFields" and isinstance(value, list) and all(isinstance(inner, dict) for inner in value):
+        return sorted((normal(inner, namespace) for inner in value), key=_writer)  # their order is that of seconds
     return normal(value, namespace)
+
+
+def _writer(entry: dict[str, Any]) -> list[str]:
+    return [str(entry.get(key)) for key in ("operation", "manager", "apiVersion", "subresource")]
 
 
 def _cell(value: Any, namespace: str) -> Any:

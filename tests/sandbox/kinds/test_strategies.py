@@ -41,12 +41,12 @@ def test_a_subresource_writes_its_part_alone():
 )  # fmt: skip
 def test_metadata_that_counts(bucket, field, before, after):
     old, new = {"metadata": {"generation": before}}, {"metadata": {"generation": before, field: {"a": "b"}}}
-    set_generation(RESOURCES[bucket], old, new)
+    set_generation(RESOURCES[bucket], "", old, new)
     assert new["metadata"]["generation"] == after
 
 
 def test_a_csi_driver_has_a_generation_once_it_changes():
     old, new = {"metadata": {}, "spec": {}}, {"metadata": {}, "spec": {"attachRequired": False}}
-    set_generation(RESOURCES["csidrivers.storage.k8s.io"], old, old)
-    set_generation(RESOURCES["csidrivers.storage.k8s.io"], old, new)
+    set_generation(RESOURCES["csidrivers.storage.k8s.io"], "", old, old)
+    set_generation(RESOURCES["csidrivers.storage.k8s.io"], "", old, new)
     assert "generation" not in old["metadata"] and new["metadata"]["generation"] == 1
