@@ -123,7 +123,8 @@ no shorter ones."""
 
 OF_NO_FILE = {
     "admission/host/test_image_differential.py",
-    "daemon/test_hostile_cluster.py", "kube/test_heartbeats.py", "kube/cel/test_daemons_checker.py",
+    "daemon/test_hostile_cluster.py", "kube/test_heartbeats.py",
+    "kube/cel/test_daemons_checker.py", "kube/cel/test_hostile.py",
     "kube/test_hostile_answers.py", "kube/test_hostile_kubeconfigs.py",
     "admission/host/test_boundaries.py",
     "admission/resources/test_growth.py",

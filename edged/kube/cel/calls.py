@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from edged.kube.cel import costs, registry
+from edged.kube.cel import costs, registry, weights
 from edged.kube.cel.aggregates import is_constant
 from edged.kube.cel.errors import EvaluationError
 from edged.kube.cel.fields import field_of, optional_field, shown_key
@@ -53,16 +53,21 @@ def planned(node: Call, plan: Planner) -> Plan:
     if function in _FOLDED and all(isinstance(each, Const) for each in nodes):
         return constant(run(*(each.value for each in nodes if isinstance(each, Const))))
     arguments = [plan(each) for each in nodes]
+    steps = weights.before(function)
     in_constant = function == "@in" and isinstance(node.arguments[1], ListOf) and is_constant(node.arguments[1])
 
     def evaluate(frame: Frame) -> object:
         values = [each(frame) for each in arguments]
         if not in_constant:
+            if steps is not None:
+                frame.work(steps(values))
             frame.spend(costs.before(function, overloads, values))
         try:
             result = run(*values)
         except RecursionError:
             raise EvaluationError("value is nested too deeply") from None
+        if isinstance(result, str | bytes | list | dict) and values:
+            frame.work(weights.made(values, result))
         if extra := costs.after(function, values, result):
             frame.spend(extra)
         return result
@@ -134,6 +139,8 @@ def _indexed(node: Call, plan: Planner) -> Plan:
 
     def evaluate(frame: Frame) -> object:
         value, key = operand(frame), index(frame)
+        if isinstance(value, dict) and not isinstance(key, str):
+            frame.work(3 * len(value))  # 1 and true are the same key in Python: all keys are looked at
         result = read(value, key)
         if result is not NONE:
             frame.spend(1)
@@ -226,10 +233,9 @@ def _search(node: Call, plan: Planner) -> Plan:
     def evaluate(frame: Frame) -> object:
         values = [each(frame) for each in arguments]
         frame.spend(costs.before(function, overloads, values))
-        frame.search(regexes.steps(values[0], values[1]))
+        frame.work(regexes.steps(values[0], values[1]))
         result = run(*values)
-        if isinstance(result, list):
-            frame.search(len(result) * regexes.OF_A_MATCH)
+        frame.work(len(result) * regexes.OF_A_MATCH if isinstance(result, list) else weights.made(values, result))
         return result
 
     return evaluate
@@ -243,7 +249,9 @@ def _planned_as_function(node: Call, plan: Planner) -> Plan:
     def evaluate(frame: Frame) -> object:
         values = [one(frame), other(frame)]
         frame.spend(costs.before(function, overloads, values))
-        return run(*values)
+        result = run(*values)
+        frame.work(weights.made(values, result))
+        return result
 
     return evaluate
 

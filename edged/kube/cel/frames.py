@@ -10,12 +10,12 @@ from edged.kube.cel.errors import CostExceeded, EvaluationError
 PER_CALL: Final = 1_000_000
 """What one evaluation may cost: PerCallLimit of k8s.io/apiserver/pkg/apis/cel."""
 
-MOST_STEPS: Final = 100_000_000
-"""Of searching by regular expressions in one evaluation, a second or two: the costs do not bound it well."""
+MOST_STEPS: Final = 50_000_000
+"""Of work that the costs do not bound well (weights.py, library/regexes.py), in one evaluation: a second or two."""
 
 
 class Frame:
-    """`names` -> values; `cost` so far, which may not go beyond `limit`; `steps` of regular expressions."""
+    """`names` -> values; `cost` so far, which may not go beyond `limit`; `steps` of other work."""
 
     __slots__ = ("cost", "limit", "names", "steps")
 
@@ -30,7 +30,7 @@ class Frame:
         if self.cost > self.limit:
             raise CostExceeded
 
-    def search(self, steps: int) -> None:
+    def work(self, steps: int) -> None:
         self.steps += steps
         if self.steps > MOST_STEPS:
             raise CostExceeded

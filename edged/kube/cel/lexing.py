@@ -98,7 +98,7 @@ def literal(token: Token) -> tuple[object, str]:
         case "NUM_INT":
             return integer(token.text)
         case "NUM_UINT":
-            number = int(token.text[:-1], 16 if token.text[:2] == "0x" else 10)
+            number = _number(token.text[:-1])
             return UInt(number), "" if number <= UINT64_MAX else "invalid uint literal"
         case "NUM_FLOAT":
             value = float(token.text)
@@ -113,9 +113,15 @@ def literal(token: Token) -> tuple[object, str]:
     return (inner if "r" in prefix else _ESCAPE.sub(_one_escape, inner)), ""
 
 
+def _number(text: str) -> int:
+    """What is far too large for 64 bits is made shorter: Python reads no number of any length."""
+    digits = text.removeprefix("0x").lstrip("0") or "0"
+    return int(digits[:40], 16 if text.startswith("0x") else 10)
+
+
 def integer(text: str) -> tuple[object, str]:
     """A signed number in 64 bits."""
-    number = int(text, 16 if "0x" in text else 10)
+    number = -_number(text[1:]) if text.startswith("-") else _number(text)
     return number, "" if -INT64_MAX - 1 <= number <= INT64_MAX else "invalid int literal"
 
 

@@ -28,8 +28,6 @@ declare("int", UInt)(lambda value: fitting(int(value)))
 declare("int", Timestamp)(lambda value: value.nanos // 10**9)
 declare("int", Duration)(lambda value: value.nanos)
 declare("uint", int)(fitting_uint)
-declare("double", int)(float)
-declare("double", UInt)(float)
 declare("bytes", str)(lambda value: value.encode())
 declare("type", object)(lambda value: TypeValue(type_name(value)))
 
@@ -60,6 +58,15 @@ def _truncated_uint(value: float) -> UInt:
     if not math.isfinite(value) or not 0 <= value < 2**64:
         raise EvaluationError("unsigned integer overflow")
     return UInt(int(value))
+
+
+@declare("double", int)
+@declare("double", UInt)
+def _whole_double(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise failed(value, "double") from None
 
 
 @declare("double", str)
