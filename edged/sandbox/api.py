@@ -14,6 +14,7 @@ from edged.sandbox.authorization import reviews
 from edged.sandbox.authorization.service_accounts import user_of
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.controllers.controllers import Controllers
+from edged.sandbox.custom.converter import Converter
 from edged.sandbox.protocol import documents
 from edged.sandbox.protocol.api_status import ApiStatus, method_not_allowed
 from edged.sandbox.protocol.negotiation import check_route, encoded, negotiate
@@ -35,10 +36,11 @@ class Answers(Protocol):
 class Api:
     """The API as a function from request to response."""
 
-    def __init__(self, cluster: Cluster, admission: Admission) -> None:
+    def __init__(self, cluster: Cluster, admission: Admission, converter: Converter) -> None:
         self.cluster = cluster
+        self.converter = converter
         self.lifecycle = Lifecycle(cluster)
-        self.writer = Writer(cluster, admission, self.lifecycle)
+        self.writer = Writer(cluster, admission, self.lifecycle, converter)
         self.controllers = Controllers(cluster, self.lifecycle)
 
     async def handle(self, request: Request) -> Response:
@@ -56,18 +58,21 @@ class Api:
         if target is not None and target.resource.deprecation:
             return await self._deprecated(target, request)
         if target is not None:
-            return await self._resource(target, request)
+            return await self._served(target, request)
         return documents.answer(self.cluster, request)
 
     async def _deprecated(self, target: Target, request: Request) -> Response:
         """Every answer in a deprecated version says so, refusals too."""
         try:
-            response = await self._resource(target, request)
+            response = await self._served(target, request)
         except ApiStatus as refusal:
             response = json_response(refusal.code, refusal.body())
             response.headers += refusal.headers
         response.headers[:0] = warning_headers([target.resource.deprecation])
         return response
+
+    async def _served(self, target: Target, request: Request) -> Response:
+        return await self.converter.answered(target, request.method, lambda: self._resource(target, request))
 
     async def _resource(self, target: Target, request: Request) -> Response:
         if target.subresource:
@@ -77,7 +82,7 @@ class Api:
         watched = request.method == "GET" and (target.watch or bool(flag(request.query, "watch")))
         _check_accept(target, request)
         if watched and (not target.name or target.watch):
-            return watches.start(self.cluster, target, request)
+            return watches.start(self.cluster, self.converter, target, request)
         match request.method:
             case "GET" if target.name:
                 return reads.get(self.cluster, target, request)

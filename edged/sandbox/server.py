@@ -33,6 +33,7 @@ from edged.sandbox.authorization.service_accounts import user_of
 from edged.sandbox.authorization.users import ADMINISTRATOR
 from edged.sandbox.clock import Clock, ClockedApi
 from edged.sandbox.cluster import Cluster
+from edged.sandbox.custom.converter import Converter
 from edged.sandbox.faults.injection import FaultyApi
 from edged.sandbox.faults.rules import Faults
 from edged.sandbox.kinds import initial_objects
@@ -105,7 +106,8 @@ def new_api(
         storage, builtin_registry(types), types, now, lambda: str(uuid.uuid4()), random.SystemRandom().choice
     )
     initial_objects.create(cluster)
-    return Api(cluster, Admission(cluster, webhook_client or WebhookClient()))
+    client = webhook_client or WebhookClient()
+    return Api(cluster, Admission(cluster, client), Converter(cluster, client))
 
 
 async def serve(

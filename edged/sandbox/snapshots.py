@@ -13,6 +13,7 @@ from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 from edged.kube.values.names import key_of
 from edged.sandbox.api import Api
+from edged.sandbox.cluster import Cluster
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus
@@ -68,8 +69,13 @@ def dump(api: Api) -> list[Object]:
     found = []
     for bucket in cluster.storage.buckets():
         if bucket in resources:
-            found += [cluster.present(resources[bucket], obj) for obj in cluster.storage.list(bucket)]
+            found += [_kept(cluster, resources[bucket], obj) for obj in cluster.storage.list(bucket)]
     return sorted(found, key=lambda obj: (_rank(obj["kind"]), obj["apiVersion"], obj["kind"]))
+
+
+def _kept(cluster: Cluster, resource: Resource, obj: Object) -> Object:
+    """Custom resources stay in the version in which they are stored: another may need a conversion webhook."""
+    return cluster.present(resource, obj) if resource.versions is None else resource.versions.read(obj)
 
 
 def _rank(kind: str) -> int:
@@ -108,7 +114,7 @@ def _restore(api: Api, resource: Resource, obj: Object) -> None:
     decoded = codec.decode(cluster, _request("POST", "/", obj), resource.kind)
     if not decoded["metadata"].get("name"):
         raise ApiStatus(400, "BadRequest", f"{resource.kind}: metadata.name is missing")
-    stored = cluster.stored(resource, decoded)
+    stored = decoded if resource.custom else cluster.stored(resource, decoded)
     if cluster.storage.get(resource.bucket, key_of(stored)) is None:
         written = cluster.storage.create(resource.bucket, stored)
     else:

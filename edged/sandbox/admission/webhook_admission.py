@@ -22,6 +22,7 @@ from edged.sandbox.admission.policies import validating
 from edged.sandbox.admission.policies.compiled import Compiler
 from edged.sandbox.admission.policies.context import Write, conditions_hold
 from edged.sandbox.admission.policies.mutating import Mutation
+from edged.sandbox.admission.webhook_targets import ask
 from edged.sandbox.admission.webhookcall import CallFailed, WebhookClient
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, internal_error
@@ -122,7 +123,7 @@ class Admission:
             return
         answers: list[_Answer | ApiStatus | None] = [None] * len(hooks)
 
-        async def ask(index: int, hook: _Hook) -> None:
+        async def ask_one(index: int, hook: _Hook) -> None:
             try:
                 answers[index] = await self._ask(hook, attributes, obj, old)
             except ApiStatus as failure:
@@ -130,7 +131,7 @@ class Admission:
 
         async with trio.open_nursery() as nursery:
             for index, hook in enumerate(hooks):
-                nursery.start_soon(ask, index, hook)
+                nursery.start_soon(ask_one, index, hook)
         for answer in answers:
             if isinstance(answer, _Answer):
                 attributes.warnings += answer.warnings
@@ -205,27 +206,7 @@ class Admission:
 
     async def _call(self, hook: _Hook, review: Object) -> Any:
         config, timeout = hook.body.get("clientConfig") or {}, int(hook.body.get("timeoutSeconds") or 10)
-        url, missing = self._url(config), None
-        service = config.get("service")
-        if (
-            service
-            and self._cluster.storage.get("services", NamespacedName(service["namespace"], service["name"])) is None
-        ):
-            missing = f'service "{service["name"]}" not found'
-        return await self._client.post(
-            url,
-            dumps(review),
-            ca_bundle=config.get("caBundle") or "",
-            timeout=timeout,
-            refused=missing,
-        )
-
-    def _url(self, config: Object) -> str:
-        service = config.get("service")
-        if not service:
-            return str(config["url"])
-        path = (service.get("path") or "").lstrip("/")
-        return f"https://{service['name']}.{service['namespace']}.svc:{service.get('port') or 443}/{path}"
+        return await ask(self._cluster, self._client, config, review, timeout)
 
 
 def _rule_matches(rule: Object, attributes: Attributes) -> bool:

@@ -142,9 +142,22 @@ async def _request(stream: trio.abc.Stream, host: str, target: str, body: bytes)
             raise _Broken("EOF")
 
 
+_REFUSALS = {
+    400: "the server rejected our request for an unknown reason",
+    401: "the server has asked for the client to provide credentials",
+    403: "unknown",
+    404: "the server could not find the requested resource",
+    405: "the server does not allow this method on the requested resource",
+    409: "the server reported a conflict",
+    422: "the server rejected our request due to an error in our request",
+    429: "the server has received too many requests and has asked us to try again later",
+}
+"""What client-go says of an answer without a Status."""
+
+
 def _decoded(status: int, reply: bytes) -> Any:
-    if status == 404:
-        raise CallFailed("failed to call webhook: the server could not find the requested resource")
+    if status in _REFUSALS:
+        raise CallFailed(f"failed to call webhook: {_REFUSALS[status]}")
     if not 200 <= status < 300:
         text = reply.decode("utf-8", "replace").strip()[:1024] or "unknown"
         shown = dumps(text if status != 500 else "unknown").decode()

@@ -12,15 +12,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edged.errors import EdgedError
 from edged.json_text import dumps
 from edged.sandbox.custom.pruning import Object, Schema
 from edged.sandbox.custom.whole_objects import as_stored, completed, pruned
+
+CONVERTED_METADATA = ("labels", "annotations")
 
 
 @dataclass(slots=True)
 class Versions:
     """`webhook`: spec.conversion.webhook where the strategy is that. `converted`: what it made of objects, by
-    `conversion_key`; who reads has to have asked before (conversion.py)."""
+    `conversion_key`; converter.py asks for what is missing."""
 
     group: str
     storage: str
@@ -29,7 +32,7 @@ class Versions:
     converted: dict[tuple[str, bytes], Object] = field(default_factory=dict)
 
     def presented(self, obj: Object, version: str) -> Object:
-        """A stored object as it is read in a version."""
+        """A stored object as it is read in a version. Raises Unconverted, as stored and in_version do."""
         return self.in_version(self.read(obj), version)
 
     def read(self, obj: Object) -> Object:
@@ -51,10 +54,30 @@ class Versions:
         """Converted and pruned."""
         wanted = f"{self.group}/{version}"
         if obj.get("apiVersion") != wanted and self.webhook is not None:
-            obj = self.converted.get((wanted, conversion_key(obj)), obj)
+            obj = self._converted(obj, wanted)
         body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}
         kept, _gone = pruned({"kind": obj["kind"], "apiVersion": wanted, **body}, self.schemas.get(version) or {})
         return kept
+
+
+    def _converted(self, obj: Object, wanted: str) -> Object:
+        """What the webhook made of it, with the metadata of now: a webhook changes labels and annotations alone."""
+        found = self.converted.get((wanted, conversion_key(obj)))
+        if found is None:
+            raise Unconverted(self, obj, wanted)
+        given = found.get("metadata") or {}
+        metadata = {key: value for key, value in obj["metadata"].items() if key not in CONVERTED_METADATA}
+        return {**found, "metadata": metadata | {key: given[key] for key in CONVERTED_METADATA if key in given}}
+
+
+class Unconverted(EdgedError):
+    """The webhook has to be asked for an object in a version first (`wanted`: the apiVersion)."""
+
+    def __init__(self, versions: Versions, obj: Object, wanted: str) -> None:
+        super().__init__(f"{obj.get('kind')} is not converted to {wanted}")
+        self.versions = versions
+        self.object = obj
+        self.wanted = wanted
 
 
 def version_of(obj: Object) -> str:
@@ -62,9 +85,10 @@ def version_of(obj: Object) -> str:
 
 
 def conversion_key(obj: Object) -> bytes:
-    """What a conversion depends on: everything but the resourceVersion."""
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "managedFields")}
-    return dumps({**obj, "metadata": metadata}, sort=True)
+    """What a conversion depends on: everything but the metadata that it cannot change."""
+    names = ("name", "namespace", "uid", *CONVERTED_METADATA)
+    metadata = {key: value for key, value in obj["metadata"].items() if key in names}
+    return hashlib.sha256(dumps({**obj, "metadata": metadata}, sort=True)).digest()
 
 
 def priority(version: str) -> tuple[int, int, int, str]:

@@ -13,6 +13,7 @@ import trio
 
 from edged.json_text import dumps
 from edged.sandbox.cluster import Cluster, Object
+from edged.sandbox.custom.converter import Converter
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, expired
 from edged.sandbox.protocol.negotiation import Form, negotiate
@@ -62,9 +63,9 @@ class _Watch:
         self.form = replace(self.form, table=replace(self.form.table, headers=False))
         return line
 
-    def take(self) -> Iterator[bytes]:
-        """Lines for everything that is pending."""
-        while self.pending:
+    def take(self, count: int) -> Iterator[bytes]:
+        """Lines for so many pending events."""
+        for _ in range(count):
             event = self.pending.popleft()
             self.version = event.version
             edge = edge_of(event, self.chosen)
@@ -95,7 +96,7 @@ def edge_of(event: Event, chosen: Selection) -> tuple[str, Object] | None:
     return "DELETED", {**event.old, "metadata": metadata}
 
 
-def start(cluster: Cluster, target: Target, request: Request) -> Response:
+def start(cluster: Cluster, converter: Converter, target: Target, request: Request) -> Response:
     """Answers a watch request. The subscription begins here, so nothing between this call and the first read of
     the stream is lost. A version that is too old is an ERROR line in a 200 answer."""
     query = request.query
@@ -115,7 +116,7 @@ def start(cluster: Cluster, target: Target, request: Request) -> Response:
         ended = ApiStatus(500, "InternalError", "context deadline exceeded")
         return Response(200, stream=_only(encode_line("ERROR", ended.body())))
     subscription = cluster.storage.subscribe(target.resource.bucket, watch.push, watch.end)
-    return Response(200, stream=_stream(watch, subscription, head, timeout))
+    return Response(200, stream=_stream(watch, converter, subscription, head, timeout))
 
 
 async def _only(line: bytes) -> AsyncGenerator[bytes, None]:
@@ -140,13 +141,14 @@ def _head(watch: _Watch, version: int | None, initial: bool | None) -> list[byte
 
 
 async def _stream(
-    watch: _Watch, subscription: Subscription, head: list[bytes], timeout: int
+    watch: _Watch, converter: Converter, subscription: Subscription, head: list[bytes], timeout: int
 ) -> AsyncGenerator[bytes, None]:
     deadline = trio.current_time() + timeout if timeout else float("inf")
     try:
         yield b"".join(head)
         while not watch.overrun and trio.current_time() < deadline:
-            lines = b"".join(watch.take())
+            count = await _convert(watch, converter)
+            lines = b"".join(watch.take(count))
             if lines:
                 yield lines
                 continue
@@ -164,6 +166,14 @@ async def _stream(
             yield encode_line("ERROR", status.body())
     finally:
         subscription.close()
+
+
+async def _convert(watch: _Watch, converter: Converter) -> int:
+    """How many of the pending events may be taken: those whose objects are converted, which may need a webhook."""
+    events = list(watch.pending)
+    for event in events:
+        await converter.readable(watch.resource, [event.object, *([event.old] if event.old is not None else [])])
+    return len(events)
 
 
 def _next_bookmark(now: float, deadline: float) -> float:

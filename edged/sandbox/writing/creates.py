@@ -62,12 +62,13 @@ class Creator:
         defaults.finish_create(self._steps.cluster, resource, obj, had_labels)
         object_validation.check_create(self._steps.cluster, resource, obj, warnings, dry_run=request.dry_run)
         await self._steps.admission.validate(attributes, obj, None)
+        new = await self._steps.converter.storable(resource, obj)
         if request.dry_run:
             if self._steps.cluster.storage.get(resource.bucket, key_of(obj)) is not None:
                 raise self._exists(resource, obj)
-            return self._steps.answer(201, resource, obj, request, warnings)
+            return self._steps.answer(201, resource, new, request, warnings)
         try:
-            stored = self._steps.cluster.storage.create(resource.bucket, self._steps.cluster.stored(resource, obj))
+            stored = self._steps.cluster.storage.create(resource.bucket, new)
         except KeyExists:
             raise self._exists(resource, obj) from None
         self._steps.lifecycle.written(resource, stored)

@@ -44,9 +44,11 @@ class Deleter:
         options, request = self._delete_options(request)
         chosen, resource = selection(target, request.query), target.resource
         removed = []
-        for old in self._steps.cluster.storage.list(resource.bucket, target.namespace):
-            if not chosen.matches(old):
-                continue
+        found = [each for each in self._steps.cluster.storage.list(resource.bucket, target.namespace)
+                 if chosen.matches(each)]  # fmt: skip
+        for old in found:  # what cannot be had in this version is found before anything is gone
+            self._steps.cluster.present(resource, old)
+        for old in found:
             one = Target(resource, old["metadata"].get("namespace"), old["metadata"]["name"])
             await self._delete_one(one, request, old, options, collection=True)
             removed.append(old)

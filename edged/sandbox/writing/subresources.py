@@ -120,7 +120,7 @@ def _scale_of(target: Target, obj: Object) -> Object:
 
 async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
     if request.method == "GET":
-        scale = _scale_of(target, _existing(cluster, target))
+        scale = _scale_of(target, cluster.present(target.resource, _existing(cluster, target)))
         return json_response(200, shown_scale(cluster, target.resource, scale, negotiate(request)))
     if request.method not in ("PUT", "PATCH"):
         raise method_not_allowed()

@@ -83,18 +83,22 @@ class Updater:
         allow with a version. `view`: what admission sees in place of the object."""
         for _attempt in range(ATTEMPTS):
             old = self._steps.existing(target)
+            before = self._steps.cluster.present(target.resource, old)
             new = change(old)
             insisted = self._check_version(target, old, new, replaces)
-            new = await self._admitted(target, request, old, new, warnings, applied, view)
+            new = await self._admitted(target, request, before, new, warnings, applied, view)
+            stored = await self._steps.converter.storable(target.resource, new)
             if request.dry_run:
-                return self._steps.answer(200, target.resource, new, request, warnings)
+                return self._steps.answer(200, target.resource, stored, request, warnings)
             try:
-                stored = self._store(target.resource, old, new)
+                written = self._store(target.resource, old, stored)
             except (VersionMismatch, KeyAbsent):
                 if insisted:
                     raise modified(target.resource.named, target.name) from None
                 continue
-            return self._steps.answer(200, target.resource, stored, request, warnings)
+            # What was the end of an object has not been stored.
+            last = new if written is stored else written
+            return self._steps.answer(200, target.resource, last, request, warnings)
         raise modified(target.resource.named, target.name)
 
     def _check_version(self, target: Target, old: Object, new: Object, replaces: bool) -> bool:
@@ -119,14 +123,13 @@ class Updater:
         self,
         target: Target,
         request: Request,
-        old: Object,
+        before: Object,
         new: Object,
         warnings: list[str],
         applied: Object | None,
         view: View | None,
     ) -> Object:
         resource = target.resource
-        before = self._steps.cluster.present(resource, old)
         kept = {}
         if resource.bucket == signing_requests.BUCKET:
             kept = signing_requests.kept_parts(target.subresource, before, new, self._steps.cluster.timestamp())
@@ -150,7 +153,7 @@ class Updater:
 
     def _store(self, resource: Resource, old: Object, new: Object) -> Object:
         """Stores a finished update; one that empties the finalizers of a dying object removes it."""
-        written = self._steps.lifecycle.store(resource, old, self._steps.cluster.stored(resource, new))
+        written = self._steps.lifecycle.store(resource, old, new)
         if written is not old and not ends(old, written):
             self._steps.lifecycle.written(resource, written)
         return written

@@ -12,6 +12,7 @@ from edged.sandbox.admission.attributes import Attributes
 from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.custom import custom_definitions, whole_objects
+from edged.sandbox.custom.converter import Converter
 from edged.sandbox.kinds import disabled_fields
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import codec
@@ -27,10 +28,11 @@ from edged.sandbox.writing.lifecycle import Lifecycle
 class WriteSteps:
     """The steps that more than one verb takes, and what they work on."""
 
-    def __init__(self, cluster: Cluster, admission: Admission, lifecycle: Lifecycle) -> None:
+    def __init__(self, cluster: Cluster, admission: Admission, lifecycle: Lifecycle, converter: Converter) -> None:
         self.cluster = cluster
         self.admission = admission
         self.lifecycle = lifecycle
+        self.converter = converter
 
     def body(self, resource: Resource, request: Request) -> tuple[Object, list[str]]:
         """The object of a request, with the fields of its kind, and warnings; of custom resources see custom_fields."""

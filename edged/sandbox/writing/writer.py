@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edged.sandbox.admission.webhook_admission import Admission
 from edged.sandbox.cluster import Cluster
+from edged.sandbox.custom.converter import Converter
 from edged.sandbox.writing.creates import Creator
 from edged.sandbox.writing.deletes import Deleter
 from edged.sandbox.writing.lifecycle import Lifecycle
@@ -19,10 +20,10 @@ from edged.sandbox.writing.write_steps import WriteSteps
 class Writer:
     """The write half of the API: who answers which verb."""
 
-    def __init__(self, cluster: Cluster, admission: Admission, lifecycle: Lifecycle) -> None:
+    def __init__(self, cluster: Cluster, admission: Admission, lifecycle: Lifecycle, converter: Converter) -> None:
         self.admission = admission
         self.lifecycle = lifecycle
-        steps = WriteSteps(cluster, admission, lifecycle)
+        steps = WriteSteps(cluster, admission, lifecycle, converter)
         creator, deleter = Creator(steps), Deleter(steps)
         updater = Updater(steps, creator)
         self.create = creator.create

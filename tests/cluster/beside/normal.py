@@ -21,6 +21,7 @@ _TEXTS = (
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC"), "<time>"),
     (re.compile(r"(Resource Version: +)\d+"), r"\1<rv>"),
     (re.compile(r"\bgen-[bcdfghjklmnpqrstvwxz2456789]{5}\b"), "gen-<random>"),
+    (re.compile(r"(not decodable revision=)\d+"), r"\1<rv>"),
     (re.compile(r"(ResourceVersion in record \()\d+"), r"\1<rv>"),
     (re.compile(r"(too old resource version: )\d+ \(\d+\)"), r"\1<rv> (<rv>)"),
     (re.compile(r"(Too large resource version: )\d+, current: \d+"), r"\1<rv>, current: <rv>"),
