@@ -65,7 +65,7 @@ def apply(live: Object | None, body: Object, writing: Writing, types: GoTypes, *
     if not force:
         allowed = _last_applied(live, writing) if writing.manager == KUBECTL and live is not None else frozenset()
         _refuse_conflicts(found.added | found.modified, others, allowed)
-    result = _result(live, body, merged)
+    result = _result(writing, body, merged)
     changed = merged != base
     time = writing.time if changed else last.time if last is not None else ""
     mine = writing.entry("Apply", applied.paths, time)
@@ -79,14 +79,22 @@ def _body(obj: Object) -> Object:
     return {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")} | {"metadata": metadata}
 
 
-def _result(live: Object | None, body: Object, merged: Object) -> Object:
+def _result(writing: Writing, body: Object, merged: Object) -> Object:
     names = {"kind": body["kind"], "apiVersion": body["apiVersion"]}
     metadata = dict(merged.get("metadata") or {})
-    if live is not None and LAST_APPLIED in (metadata.get("annotations") or {}):
-        metadata["annotations"] = {**metadata["annotations"], LAST_APPLIED: dumps(body).decode() + "\n"}
+    if writing.manager == KUBECTL and (metadata.get("annotations") or {}).get(LAST_APPLIED):
+        metadata["annotations"] = {**metadata["annotations"], LAST_APPLIED: _as_last_applied(body)}
     if version := (body.get("metadata") or {}).get("resourceVersion"):
         metadata["resourceVersion"] = version
     return {**names, **merged, "metadata": metadata}
+
+
+def _as_last_applied(body: Object) -> str:
+    """What kubectl writes into that annotation: all of the body but the annotation itself."""
+    metadata = dict(body.get("metadata") or {})
+    if "annotations" in metadata:
+        metadata["annotations"] = {k: v for k, v in (metadata["annotations"] or {}).items() if k != LAST_APPLIED}
+    return dumps({**body, "metadata": metadata}).decode() + "\n"
 
 
 # --- merging
