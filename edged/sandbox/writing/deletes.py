@@ -63,7 +63,7 @@ class Deleter:
         """The last state and whether the object is gone (False: finalizers hold it)."""
         resource = target.resource
         object_validation.check_delete(resource, old)
-        self._preconditions(resource, old, options)
+        check_preconditions(resource, old, options)
         attributes = self._steps.attributes("DELETE", target, request, None, [], options)
         if collection:
             attributes.name = ""
@@ -79,33 +79,9 @@ class Deleter:
         """DeleteOptions of the body or, without one, of the query; and the request with their dryRun. Raises 400, 415
         and 422."""
         options = codec.delete_options(self._steps.cluster, request) if request.body else _of_query(request.query)
-        causes = [
-            *propagation_causes(
-                options.get("propagationPolicy"), orphan_dependents=options.get("orphanDependents") is not None
-            ),
-            *dry_run_causes(options.get("dryRun") or []),
-        ]
-        if causes:
-            raise invalid_options("DeleteOptions", causes)
+        check_delete_options(options)
         query = {key: value for key, value in request.query.items() if key != "dryRun"}
         return options, replace(request, query=query | ({"dryRun": "All"} if options.get("dryRun") else {}))
-
-    def _preconditions(self, resource: Resource, old: Object, options: Object) -> None:
-        metadata, name = old["metadata"], old["metadata"]["name"]
-        preconditions = options.get("preconditions") or {}
-        uid, version = preconditions.get("uid"), preconditions.get("resourceVersion")
-        if uid and uid != metadata["uid"]:
-            why = (
-                f"the UID in the precondition ({uid}) does not match the UID in record ({metadata['uid']}). "
-                "The object might have been deleted and then recreated"
-            )
-            raise conflict(resource.named, name, why, by_kind=True)
-        if version and version != metadata["resourceVersion"]:
-            why = (
-                f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record "
-                f"({metadata['resourceVersion']}). The object might have been modified"
-            )
-            raise conflict(resource.named, name, why, by_kind=True)
 
 
 def _of_query(query: Mapping[str, str]) -> Object:
@@ -119,3 +95,34 @@ def _of_query(query: Mapping[str, str]) -> Object:
     if "dryRun" in query:
         options["dryRun"] = [query["dryRun"]]
     return options
+
+
+def check_delete_options(options: Object) -> None:
+    """Raises 422."""
+    causes = [
+        *propagation_causes(
+            options.get("propagationPolicy"), orphan_dependents=options.get("orphanDependents") is not None
+        ),
+        *dry_run_causes(options.get("dryRun") or []),
+    ]
+    if causes:
+        raise invalid_options("DeleteOptions", causes)
+
+
+def check_preconditions(resource: Resource, old: Object, options: Object) -> None:
+    """Raises 409 where the object is not the one, or not in the version, that the options ask for."""
+    metadata, name = old["metadata"], old["metadata"]["name"]
+    preconditions = options.get("preconditions") or {}
+    uid, version = preconditions.get("uid"), preconditions.get("resourceVersion")
+    if uid and uid != metadata["uid"]:
+        why = (
+            f"the UID in the precondition ({uid}) does not match the UID in record ({metadata['uid']}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise conflict(resource.named, name, why, by_kind=True)
+    if version and version != metadata["resourceVersion"]:
+        why = (
+            f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record "
+            f"({metadata['resourceVersion']}). The object might have been modified"
+        )
+        raise conflict(resource.named, name, why, by_kind=True)

@@ -31,6 +31,7 @@ from edged.sandbox.reading.cells.values import dig, labels_text, selector_text
 from edged.sandbox.reading.reads import shown_scale
 from edged.sandbox.validation.causes import not_negative
 from edged.sandbox.writing import node_subresources
+from edged.sandbox.writing.deletes import check_delete_options, check_preconditions
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
 from edged.sandbox.writing.updates import View
@@ -284,10 +285,13 @@ async def _evict(cluster: Cluster, writer: Writer, target: Target, request: Requ
     attributes = _attributes(target, request, ("policy", "v1", "Eviction"))
     eviction = await writer.admission.mutate(attributes, eviction, None)
     await writer.admission.validate(attributes, eviction, None)
+    options = dig(eviction, "deleteOptions") or {}
+    check_delete_options(options)
     pod = _existing(cluster, target)
     _check_budget(cluster, pod)
-    if not request.dry_run:
-        writer.lifecycle.delete(target.resource, pod, dig(eviction, "deleteOptions") or {})
+    check_preconditions(target.resource, pod, options)
+    if not (request.dry_run or options.get("dryRun")):
+        writer.lifecycle.delete(target.resource, pod, options)
     return json_response(201, success(201), attributes.warnings)
 
 

@@ -385,3 +385,35 @@ def test_bodies_of_subresources_have_their_types(method, path, body, where):
         await call.ok("POST", f"{PODS}/p/binding", target)
 
     scenario(run)
+
+
+def test_an_eviction_listens_to_its_delete_options():
+    async def body(call: Caller) -> None:
+        made = await call.ok("POST", f"{NS}/pods", pod("a"))
+        path = f"{NS}/pods/a/eviction"
+        for options, status in (
+            ({"dryRun": ["All"]}, 201),
+            ({"dryRun": ["Nope"]}, 422),
+            ({"preconditions": {"uid": "other"}}, 409),
+            ({"preconditions": {"uid": made["metadata"]["uid"]}, "dryRun": ["All"]}, 201),
+        ):
+            eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}}
+            answer = await call.response("POST", path, {**eviction, "deleteOptions": options})
+            assert answer.status == status
+            await call.ok("GET", f"{NS}/pods/a")
+
+    scenario(body)
+
+
+def test_only_kubectl_itself_keeps_its_annotation_of_what_was_applied():
+    async def body(call: Caller) -> None:
+        known = "kubectl.kubernetes.io/last-applied-configuration"
+        base = {"apiVersion": "v1", "kind": "ConfigMap"}
+        await call.ok("POST", f"{NS}/configmaps", {**base, "metadata": {"name": "m", "annotations": {known: "x"}}})
+        applied = {**base, "metadata": {"name": "m", "labels": {"a": "b"}}}
+        for manager, kept in (("other", True), ("kubectl", False)):
+            path = f"{NS}/configmaps/m?fieldManager={manager}&force=true"
+            new = await call.ok("PATCH", path, applied, content_type="application/apply-patch+yaml")
+            assert (new["metadata"]["annotations"][known] == "x") == kept
+
+    scenario(body)
