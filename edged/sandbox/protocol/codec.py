@@ -419,8 +419,12 @@ def _check_scalar(value: object, shape: Shape, at: _At) -> None:
 _GO_NAMES = {"Quantity": "resource.Quantity", "Time": "v1.Time", "bytes": "[]uint8", "{}Quantity": "v1.ResourceList"}
 
 
+_GROUP = re.compile(r"[a-z.0-9]+/(?=v\d)")
+"""Go says the package of a type without its path."""
+
+
 def _mistyped(value: object, shape: Shape, at: _At) -> _Mistyped:
     go_type = _GO_NAMES.get(shape.go_type, shape.go_type)
-    go_type = go_type.replace("{}", "map[string]").replace("core/", "").replace("meta/", "")
+    go_type = _GROUP.sub("", go_type.replace("{}", "map[string]"))
     json_name = JSON_NAMES.get(type(value), "value")
     return _Mistyped(f"json: cannot unmarshal {json_name} into Go struct field {at.owner}.{at.field} of type {go_type}")

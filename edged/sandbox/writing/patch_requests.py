@@ -19,7 +19,6 @@ from edged.sandbox.protocol.api_status import (
     too_large,
     unsupported_media_type,
 )
-from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.query_options import flag
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_identity, check_options, field_validation
@@ -156,8 +155,7 @@ def _read_patch(body: bytes, media_type: str) -> Any:
     try:
         patch = loads_repeated(body)
     except ValueError as error:
-        said = syntax_error(body) or str(error)
-        raise bad_request(said if media_type == STRATEGIC else "invalid JSON patch") from error
+        raise bad_request("invalid JSON patch") from error
     wanted = list if media_type == JSON_PATCH else dict
     if patch is None and media_type == MERGE:
         raise bad_request("Invalid JSON Patch")
@@ -183,9 +181,11 @@ def _as_converted(why: str) -> str:
     if go_type.startswith("map["):
         scalar = go_type.removeprefix("map[string]")
         return f"cannot restore map from {found}" if scalar else why
+    if go_type == "IntOrString":  # which decodes itself
+        return f"json: cannot unmarshal {match[1]} into Go value of type int32" if found == "bool" else why
     if "." in go_type:
         return f"cannot restore struct from: {found}"
-    return f"unrecognized type: {go_type}" if found in ("map", "slice") else f"cannot convert {found} to {go_type}"
+    return f"cannot convert {found} to {go_type}" if found in ("int64", "bool") else f"unrecognized type: {go_type}"
 
 
 def _check_applied_kind(resource: Resource, body: Object) -> None:
@@ -212,12 +212,23 @@ def _converted(resource: Resource, body: Object, found: list[str]) -> Object:
 def _shown(patch: object, result: Object, media_type: str, resource: Resource, version: str) -> str:
     """What an error of a patch shows: a strategic merge patch, of the others the result."""
     if media_type == STRATEGIC:
-        return go_text(patch)
+        return go_text(without_ordered(patch))
     metadata = {key: value for key, value in result["metadata"].items() if key != "managedFields"}
     metadata.setdefault("resourceVersion", version)
     merged = patch if media_type == MERGE else {}
     shown: object = _in_order({**result, "metadata": metadata}, resource.shape, merged)
     return dumps(shown).decode()
+
+
+def without_ordered(patch: object) -> Any:
+    """A patch without the lists whose order it gives: the API server takes them out of it while it merges."""
+    if isinstance(patch, list):
+        return [without_ordered(item) for item in patch]
+    if not isinstance(patch, dict):
+        return patch
+    head = "$setElementOrder/"
+    gone = {key.removeprefix(head) for key in patch if key.startswith(head)}
+    return {k: without_ordered(v) for k, v in patch.items() if k not in gone and not k.startswith(head)}
 
 
 def _in_order(value: object, shape: Shape, merged: object) -> object:

@@ -417,3 +417,18 @@ def test_only_kubectl_itself_keeps_its_annotation_of_what_was_applied():
             assert (new["metadata"]["annotations"][known] == "x") == kept
 
     scenario(body)
+
+
+def test_what_a_refused_strategic_patch_shows_and_says():
+    async def body(call: Caller) -> None:
+        await call.ok("POST", PODS, pod("a"))
+        for patch, told in (
+            ('{"spec":', "invalid JSON patch"),
+            ('{"spec":{"priority":"x"}}', "unrecognized type: int32"),
+            ('{"spec":{"$setElementOrder/containers":[{"name":"c"}],"priority":"x"}}', '"map[spec:map[priority:x]]"'),
+        ):
+            strategic = "application/strategic-merge-patch+json"
+            status, refused = await call("PATCH", f"{PODS}/a", patch.encode(), content_type=strategic)
+            assert status in (400, 422) and told in refused["message"]
+
+    scenario(body)
