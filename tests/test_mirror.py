@@ -56,6 +56,8 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "kube/watch.py": ("kube/test_informers.py",),
     "process/config.py": ("cli/test_check.py",),
     "registry/config.py": ("test_config.py",),
+    "sandbox/kinds/openapi_documents.py": ("sandbox/protocol/test_openapi.py",),
+    "sandbox/protocol/custom_openapi_v2.py": ("sandbox/protocol/test_custom_openapi.py",),
     "sandbox/reading/cells/": ("sandbox/reading/cells/test_kinds.py",),
     "sandbox/admission/policies/": (
         "sandbox/admission/policies/test_validating.py", "sandbox/admission/policies/test_mutating.py",

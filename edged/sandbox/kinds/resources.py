@@ -68,19 +68,25 @@ class Resource:
 
 @dataclass(slots=True)
 class Registry:
-    """Resources by group, version and plural. `revision` rises with every change (etags, openapi hashes)."""
+    """Resources by group, version and plural. `revision` rises with every change. `made` are documents about custom
+    resources, until the next change."""
 
     types: GoTypes
     revision: int = 0
+    made: dict[str, bytes] = field(default_factory=dict)
     _resources: dict[GroupVersionResource, Resource] = field(default_factory=dict)
 
     def add(self, resource: Resource) -> None:
         self._resources[resource.gvr] = resource
-        self.revision += 1
+        self._changed()
 
     def remove(self, resource: Resource) -> None:
         if self._resources.pop(resource.gvr, None) is not None:
-            self.revision += 1
+            self._changed()
+
+    def _changed(self) -> None:
+        self.revision += 1
+        self.made.clear()
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
         return self._resources.get(GroupVersionResource(group, version, plural))

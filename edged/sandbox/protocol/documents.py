@@ -22,6 +22,8 @@ def answer(cluster: Cluster, request: Request) -> Response:
     parts = path.removesuffix("/").split("/")[1:]
     if parts[:1] and parts[0] in health.CHECKS:
         return health.answer(path, request.query) or not_found_page()
+    if path.startswith("/openapi/"):  # by any method
+        return openapi.answer(registry, request, path.removeprefix("/openapi/")) or not_found_page()
     if parts in (["api"], ["apis"]):
         return _discovery_root(registry, request, core=parts == ["api"])
     if request.method != "GET":
@@ -39,8 +41,6 @@ def answer(cluster: Cluster, request: Request) -> Response:
             raise no_such_resource()
         case ["apis", group, *_] if registry.has_group(group):
             raise no_such_resource()
-        case ["openapi", *rest]:
-            return _openapi(registry, request, rest)
         case ["openid", "v1", "jwks"]:
             return Response(200, dumps(cluster.tokens.key_set()), "application/jwk-set+json")
         case [".well-known", "openid-configuration"]:
@@ -86,25 +86,6 @@ def _tagged(request: Request, response: Response) -> Response:
     if tag in request.headers.get("if-none-match", ""):
         return Response(304, b"", response.content_type, response.headers)
     return response
-
-
-def _openapi(registry: Registry, request: Request, parts: list[str]) -> Response:
-    match parts:
-        case ["v3"]:
-            response = json_response(200, openapi.root(registry))
-            response.content_type = health.TEXT
-            return response
-        case ["v3", "api", "v1"]:
-            return _tagged(request, json_response(200, openapi.document(registry, "", "v1")))
-        case ["v3", "apis", group, version] if registry.has_version(group, version):
-            return _tagged(request, json_response(200, openapi.document(registry, group, version)))
-        case ["v3", *_]:
-            return Response(404, b"", "")
-        case ["v2"] if "application/com.github.proto-openapi.spec.v2" in request.headers.get("accept", ""):
-            return Response(200, openapi.V2_PROTOBUF, openapi.V2_MEDIA_TYPE)
-        case ["v2"]:
-            return _tagged(request, json_response(200, openapi.V2))
-    return not_found_page()
 
 
 def _paths(registry: Registry) -> list[str]:

@@ -77,7 +77,7 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
         shift += 7
 
 
-def _fields(message: Raw) -> Iterator[tuple[int, Raw]]:
+def wire_fields(message: Raw) -> Iterator[tuple[int, Raw]]:
     """(field number, value): ints for varints, bytes for everything with a length, raw bytes for fixed sizes."""
     data, position = memoryview(_bytes(message)), 0
     while position < len(data):
@@ -101,7 +101,7 @@ def _fields(message: Raw) -> Iterator[tuple[int, Raw]]:
 
 def _parts(message: Raw) -> dict[int, Raw]:
     """The last value of each field, for messages of which no field is repeated."""
-    return dict(_fields(message))
+    return dict(wire_fields(message))
 
 
 def _bytes(raw: Raw) -> bytes:
@@ -123,7 +123,7 @@ def _text(raw: Raw) -> str:
 def _message(data: Raw, go_type: str, types: GoTypes) -> Object:
     by_number = {field.number: field for field in types.wire_fields(go_type)}
     result: Object = {}
-    for number, raw in _fields(data):
+    for number, raw in wire_fields(data):
         field = by_number.get(number)
         if field is None:
             continue
@@ -162,7 +162,7 @@ def _value(raw: Raw, go_type: str, types: GoTypes) -> Any:
     if reader is not None:
         return reader(raw)
     if go_type.startswith("[]"):  # a map's value that is a list: ExtraValue {1 items}
-        return [_value(item, go_type[2:], types) for number, item in _fields(raw) if number == 1]
+        return [_value(item, go_type[2:], types) for number, item in wire_fields(raw) if number == 1]
     if "JSONSchemaPropsOr" in go_type:
         return _schema_union(raw, go_type, types)
     return _message(raw, go_type, types) if go_type in types else None
@@ -211,7 +211,7 @@ def _schema_union(raw: Raw, go_type: str, types: GoTypes) -> Any:
     """In JSON some fields of a CRD's schema take values of two types: a schema or a bool, a schema or a list of
     schemas, a schema or a list of strings. In protobuf each of these is a message with one field for each type."""
     schema = "apiextensions/v1.JSONSchemaProps"
-    fields = list(_fields(raw))
+    fields = list(wire_fields(raw))
     if go_type.endswith("OrBool"):
         parts = dict(fields)
         return _message(parts[2], schema, types) if 2 in parts else bool(_number(parts.get(1, 0)))
