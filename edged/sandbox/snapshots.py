@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edged.errors import ConfigError
 from edged.json_text import dumps, loads
-from edged.kube.values.names import key_of
+from edged.kube.values.names import NamespacedName, key_of
 from edged.sandbox.api import Api
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.kinds.resources import Resource
@@ -38,6 +38,8 @@ def objects_of(document: object, where: str) -> Iterator[Placed]:
         raise ConfigError(f"{where}: this is no Kubernetes object: it needs apiVersion and kind")
     kind, items = document["kind"], document.get("items")
     if not kind.endswith("List") or not isinstance(items, list):
+        if (document["apiVersion"], kind) == ("v1", "List"):
+            raise ConfigError(f"{where}: the items of this List are no list")
         yield document, where
         return
     for number, item in enumerate(items):
@@ -103,6 +105,9 @@ async def _put(api: Api, obj: Object) -> None:
 
 
 async def _ensure_namespace(api: Api, name: str) -> None:
+    # Not asked for again and again: after a request controllers would end namespaces whose content is still to come.
+    if api.cluster.storage.get("namespaces", NamespacedName("", name)) is not None:
+        return
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     answer = await api.handle(_request("POST", "/api/v1/namespaces", body))
     if answer.status not in (201, 409):
@@ -112,6 +117,7 @@ async def _ensure_namespace(api: Api, name: str) -> None:
 def _restore(api: Api, resource: Resource, obj: Object) -> None:
     cluster = api.cluster
     decoded = codec.decode(cluster, _request("POST", "/", obj), resource.kind)
+    decoded = codec.check_fields(resource, decoded, [])
     if not decoded["metadata"].get("name"):
         raise ApiStatus(400, "BadRequest", f"{resource.kind}: metadata.name is missing")
     stored = decoded if resource.custom else cluster.stored(resource, decoded)

@@ -93,3 +93,25 @@ def test_what_cannot_be_loaded_is_named(wrong: Object, said: str) -> None:
     with ThreadedSandbox() as sandbox, pytest.raises(ConfigError) as caught:
         sandbox.load(wrong)
     assert said in str(caught.value)
+
+
+def test_a_namespace_that_ends_keeps_its_content_until_all_is_loaded() -> None:
+    ending = {
+        "apiVersion": "v1", "kind": "Namespace", "spec": {"finalizers": ["kubernetes"]},
+        "metadata": {"name": "ending", "uid": "u1", "deletionTimestamp": "2030-01-01T00:00:00Z"},
+        "status": {"phase": "Terminating"},
+    }  # fmt: skip
+    held = config_map("held", "ending")
+    held["metadata"] |= {"uid": "u2", "finalizers": ["example.com/a"]}
+    with ThreadedSandbox() as sandbox:
+        sandbox.load(ending, held, {**config_map("b"), "metadata": {"name": "b", "uid": "u3"}})
+        found = {(o["kind"], o["metadata"]["name"]): o for o in sandbox.dump()}
+    assert found["Namespace", "ending"]["metadata"]["uid"] == "u1" and ("ConfigMap", "held") in found
+
+
+@pytest.mark.parametrize("fields", [{"data": 7}, {"metadata": {"name": "a", "uid": 5}}])
+def test_what_an_api_server_gave_back_has_the_types_of_its_kind(fields: Object) -> None:
+    obj = {**config_map("a"), **fields}
+    obj["metadata"] = {"uid": "u", **obj["metadata"]}
+    with ThreadedSandbox() as sandbox, pytest.raises(ConfigError, match="cannot unmarshal number"):
+        sandbox.load(obj)
