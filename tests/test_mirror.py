@@ -134,6 +134,8 @@ OF_NO_FILE = {
     "registry/test_hostile_answers.py",
     "registry/test_real.py",
     "sandbox/test_failures.py",
+    "sandbox/test_hostile_requests.py",
+    "sandbox/test_hostile_requests_fuzz.py",
     "sandbox/test_kubectl.py",
     "sandbox/test_left_out.py",
     "scheduling/core/test_missed_events.py",

@@ -15,6 +15,7 @@ from edged.sandbox.cluster import Cluster
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, Named, bad_request, invalid, method_not_allowed
 from edged.sandbox.protocol.request import Request, Response, Target, User, json_response
+from edged.sandbox.protocol.write_options import field_validation
 
 Object = dict[str, Any]
 _ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace", "name")
@@ -25,7 +26,11 @@ def answer(cluster: Cluster, target: Target, request: Request) -> Response:
     if request.method != "POST" or target.name:
         raise method_not_allowed()
     resource, user = target.resource, request.user
-    body = codec.decode(cluster, request, resource.kind)
+    read = codec.read(cluster, request, resource.kind)
+    codec.check_kind(cluster, resource, read.value)
+    found = [*read.found]
+    body = codec.check_fields(resource, read.value, found)
+    warnings = codec.strictness(resource, found, field_validation(request))
     metadata, spec = body.get("metadata") or {}, body.get("spec") or {}
     if target.namespace:
         metadata = {**metadata, "namespace": target.namespace}
@@ -45,7 +50,7 @@ def answer(cluster: Cluster, target: Target, request: Request) -> Response:
     made: Object = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
     if spec is not None:
         made["spec"] = spec
-    return json_response(201, {**made, "status": status})
+    return json_response(201, {**made, "status": status}, warnings)
 
 
 def access(rbac: Rbac | None, kind: str, spec: Object, user: User, namespace: str | None) -> Object:

@@ -29,10 +29,10 @@ Check = Callable[[User, Attributes], None]
 
 def authenticated(request: Request, verify: Verify) -> User:
     """Raises 401 for a token that nobody gave out."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip():
+    kind, token, *_ = [*request.headers.get("authorization", "").strip().split(" ", 2), "", ""]
+    if kind.lower() != "bearer" or not token:
         return ANONYMOUS
-    user = verify(token.strip())
+    user = verify(token)
     if user is None:
         raise ApiStatus(401, "Unauthorized", "Unauthorized")
     return user
@@ -40,9 +40,9 @@ def authenticated(request: Request, verify: Verify) -> User:
 
 def impersonated(request: Request, user: User, check: Check) -> User:
     """Whom the request's headers name instead, if `user` may speak for them. Raises 400, 403."""
-    name = request.headers.get("impersonate-user", "")
+    name = _first(request.headers, "impersonate-user")
     groups = _values(request.headers, "impersonate-group")
-    uid = request.headers.get("impersonate-uid", "")
+    uid = _first(request.headers, "impersonate-uid")
     extra = list(_extra(request.headers))
     if not name:
         if groups or uid or extra:
@@ -56,6 +56,10 @@ def impersonated(request: Request, user: User, check: Check) -> User:
 def _values(headers: Mapping[str, str], name: str) -> list[str]:
     """A header that came several times has its values on lines of their own."""
     return [value for value in headers.get(name, "").split("\n") if value]
+
+
+def _first(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "").partition("\n")[0]
 
 
 def _extra(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:

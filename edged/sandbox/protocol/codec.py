@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edged import yaml_text
-from edged.json_text import JsonError, dumps, loads, loads_repeated, pairs_of, repeated_paths
+from edged.json_text import JsonError, Repeated, dumps, loads, loads_repeated, pairs_of, repeated_paths
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.go_types import Shape
 from edged.sandbox.kinds.resources import Resource
@@ -384,7 +384,9 @@ def _joined(before: Any, after: Any, shape: Shape) -> Any:
     return after
 
 
-JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+JSON_NAMES = {
+    dict: "object", Repeated: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number",
+}  # fmt: skip
 _EXPECTED: dict[str, tuple[type, ...]] = {
     "string": (str,), "bytes": (str,), "bool": (bool,), "int": (int,), "int32": (int,), "int64": (int,),
     "uint32": (int,), "uint8": (int,), "float32": (int, float), "float64": (int, float),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from edged.kube.values.names import key_of
+from edged.kube.values.names import NamespacedName, key_of
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import api_status
@@ -127,4 +127,7 @@ def _node_ports(spec: Object) -> Iterator[tuple[str, int]]:
 
 
 def _others(cluster: Cluster, obj: Object) -> Iterator[Object]:
-    return (each for each in cluster.storage.list("services") if key_of(each) != key_of(obj))
+    """All but the one that is written, which may still lack its name."""
+    metadata = obj["metadata"]
+    mine = NamespacedName(metadata.get("namespace") or "", metadata.get("name") or "")
+    return (each for each in cluster.storage.list("services") if key_of(each) != mine)

@@ -190,7 +190,7 @@ def _as_converted(why: str) -> str:
 
 def _check_applied_kind(resource: Resource, body: Object) -> None:
     """An applied object names its kind and version, which are those of the resource."""
-    kind, version = body.get("kind") or "", body.get("apiVersion") or ""
+    kind, version = (each if isinstance(each := body.get(name), str) else "" for name in ("kind", "apiVersion"))
     if (kind, version) == (resource.kind, resource.api_version):
         return
     full = version if "/" in version or not version else f"/{version}"
