@@ -28,6 +28,8 @@ def _service(cluster: Cluster, old: Object, new: Object) -> None:
     service_defaults.allocate(
         new, old, [each for each in others if (each["metadata"]["namespace"], each["metadata"]["name"]) != key]
     )
+    if (spec := object_at(new, "spec")).get("type") == "ExternalName":
+        spec.pop("internalTrafficPolicy", None)  # never shown, though its writer keeps owning it
 
 
 def _claim(_cluster: Cluster, _old: Object, new: Object) -> None:

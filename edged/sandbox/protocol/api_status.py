@@ -132,9 +132,10 @@ def uid_differs(named: Named, name: str, namespace: str, *, wanted: str, found: 
 
 
 def invalid(named: Named, name: str, causes: Iterable[Cause]) -> ApiStatus:
-    """422 with every cause in `details.causes`; several texts are joined as `[a, b]`."""
+    """422 with every cause in `details.causes`; several texts are joined as `[a, b]`, equal ones once."""
     listed = list(causes)
-    text = str(listed[0]) if len(listed) == 1 else "[" + ", ".join(str(cause) for cause in listed) + "]"
+    texts = list(dict.fromkeys(map(str, listed)))
+    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = _details(named, name, kind=named.kind)
     details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in listed]
     return ApiStatus(422, "Invalid", f'{named.qualified_kind} "{name}" is invalid: {text}', details)

@@ -107,10 +107,9 @@ BAD = Story("stored-custom-bad", (
     http("DELETE", crd_path()),
 ))  # fmt: skip
 
-NEWER = spec_of(text=TEXT, number=NUMBER)
 V2 = {"apiVersion": "{ns}.example.com/v2"}
 VERSIONS = Story("stored-custom-versions", (
-    *served(version(schema=SCHEMA), version("v2", NEWER, storage=False), plural="gears", kind="Widget"),
+    *served(version(schema=SCHEMA), version("v2", SCHEMA, storage=False), plural="gears", kind="Widget"),
     applied("one", widget(spec={"text": "a", "number": 1}), at=f"{objects('gears')}/a"),
     applied("two", {**widget(spec={"text": "a"}), **V2}, at=f"{objects('gears', 'v2')}/a"),
     applied("two", {**widget(spec={"text": "b"}), **V2}, at=f"{objects('gears', 'v2')}/a"),
