@@ -34,8 +34,9 @@ def definition_causes(crd: Object, old: Object | None, subresource: str = "") ->
         yield from _names((crd.get("status") or {}).get("acceptedNames") or {}, "status.acceptedNames")
         return
     names = spec.get("names") or {}
-    if old is None and crd["metadata"].get("name") != f"{names.get('plural') or ''}.{spec.get('group') or ''}":
-        yield causes.invalid("metadata.name", crd["metadata"].get("name"), 'must be spec.names.plural+"."+spec.group')
+    name, wanted = crd["metadata"].get("name") or "", f"{names.get('plural') or ''}.{spec.get('group') or ''}"
+    if old is None and name not in ("", wanted):
+        yield causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
     yield from _spec(spec, old)
     if old is not None:
         yield from _fixed(spec, old)

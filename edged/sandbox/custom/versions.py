@@ -47,7 +47,7 @@ class Versions:
 
     def storage_hash(self, kind: str) -> str:
         """What discovery says of the storage version."""
-        digest = hashlib.sha256(f"{self.group}/{self.storage}, Kind={kind}".encode()).digest()
+        digest = hashlib.sha256(f"{self.group}/{self.storage}/{kind}".encode()).digest()
         return base64.b64encode(digest[:8]).decode()
 
     def in_version(self, obj: Object, version: str) -> Object:

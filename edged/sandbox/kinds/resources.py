@@ -97,6 +97,10 @@ class Registry:
     def has_version(self, group: str, version: str) -> bool:
         return any(r.group == group and r.version == version for r in self)
 
+    def is_custom(self, group: str) -> bool:
+        """Whether definitions have made the group: what is not served of it gets a plain page."""
+        return any(r.group == group and r.custom for r in self)
+
     def has_group(self, group: str) -> bool:
         return any(r.group == group for r in self)
 

@@ -3,8 +3,6 @@ form that newer clients ask for first. Pure."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -89,23 +87,21 @@ def _entries(registry: Registry, group: str, version: str) -> Iterator[Object]:
     for resource in registry.in_version(group, version):
         if resource.plural not in names:
             yield _custom_entry(resource)
-            yield from (_custom_subresource(resource, name) for name in sorted(resource.subresources))
+            yield from (_custom_subresource(resource, name) for name in resource.subresources)
 
 
 def _custom_entry(resource: Resource) -> Object:
     entry: Object = {
         "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
-        "kind": resource.kind, "verbs": list(_CUSTOM_VERBS),
+        "kind": resource.kind, "verbs": list(resource.verbs),
     }  # fmt: skip
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    digest = hashlib.sha256(f"{resource.group}/{resource.version}/{resource.kind}".encode()).digest()
-    return {**entry, "storageVersionHash": base64.b64encode(digest[:8]).decode()}
-
-
-_CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+    if resource.versions is None:
+        return entry
+    return {**entry, "storageVersionHash": resource.versions.storage_hash(resource.kind)}
 
 
 def _custom_subresource(resource: Resource, name: str) -> Object:

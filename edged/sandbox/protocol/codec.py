@@ -16,7 +16,7 @@ from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.go_types import Shape
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol import protobuf
-from edged.sandbox.protocol.api_status import ApiStatus, bad_request, unsupported_media_type
+from edged.sandbox.protocol.api_status import ApiStatus, Cause, Named, bad_request, invalid, unsupported_media_type
 from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.request import Request
 from edged.sandbox.protocol.scalars import NO_QUANTITY, out_of_range, scalar_problem
@@ -189,22 +189,28 @@ def _begin_of(body: bytes) -> str:
     return shown if len(body) == len(begin) else f"{shown} ..."
 
 
+def check_has_kind(resource: Resource, obj: Object, body: bytes) -> None:
+    """The body of a custom resource says its kind. Raises 400."""
+    if resource.custom and not obj.get("kind"):
+        text = body.decode(errors="replace").strip()
+        raise _unrecognized(resource.kind, f"Object 'Kind' is missing in '{text}'", body)
+
+
 def check_kind(cluster: Cluster, resource: Resource, obj: Object) -> None:
     """The body's kind and apiVersion are those of the URL; absent ones are filled in for typed kinds."""
     kind, api_version = obj.get("kind") or "", obj.get("apiVersion") or ""
     if not resource.custom:
         obj["kind"] = kind = kind or resource.kind
         obj["apiVersion"] = api_version = api_version or resource.api_version
-    elif not kind:
-        raise bad_request("Object 'Kind' is missing in body")
     if (kind, api_version) == (resource.kind, resource.api_version):
         return
+    if resource.custom and api_version != resource.api_version:
+        expected = f"does not match the expected API version ({resource.api_version})"
+        raise bad_request(f"the API version in the data ({api_version}) {expected}")
     if resource.custom:
-        raise bad_request(
-            f"the API version in the data ({api_version}) does not match the expected API version "
-            f"({resource.api_version})" if api_version != resource.api_version
-            else f"{resource.named.qualified_kind}: the kind in the data ({kind}) does not match {resource.kind}"
-        )  # fmt: skip
+        named = Named(resource.group, kind, resource.plural)
+        why = f"Invalid value: {dumps(kind).decode()}: must be {resource.kind}"
+        raise invalid(named, str((obj.get("metadata") or {}).get("name") or ""), [Cause("kind", why)])
     head = f'{kind} in version "{api_version.rpartition("/")[2]}" cannot be handled as a {resource.kind}: '
     raise bad_request(head + unconvertible(cluster, resource, kind, api_version))
 

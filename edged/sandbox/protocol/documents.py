@@ -39,7 +39,7 @@ def answer(cluster: Cluster, request: Request) -> Response:
             return json_response(200, api_discovery.resource_list(registry, group, version))
         case ["api", _, *_]:
             raise no_such_resource()
-        case ["apis", group, *_] if registry.has_group(group):
+        case ["apis", group, *_] if registry.has_group(group) and not registry.is_custom(group):
             raise no_such_resource()
         case ["openid", "v1", "jwks"]:
             return Response(200, dumps(cluster.tokens.key_set()), "application/jwk-set+json")
@@ -61,7 +61,7 @@ def _refused(registry: Registry, parts: list[str]) -> Response:
             raise method_not_allowed()
         case ["api", _, *_]:
             raise no_such_resource()
-        case ["apis", group, *_] if registry.has_group(group):
+        case ["apis", group, *_] if registry.has_group(group) and not registry.is_custom(group):
             raise no_such_resource()
     return not_found_page()
 

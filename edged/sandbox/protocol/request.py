@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.kinds.resources import Registry, Resource
-from edged.sandbox.protocol.api_status import no_such_resource
+from edged.sandbox.protocol.api_status import no_such_resource, not_found
 from edged.sandbox.protocol.warning_headers import warning_headers
 
 
@@ -84,7 +84,8 @@ class Target:
 
 
 def parse_target(registry: Registry, path: str) -> Target | None:
-    """None: not under a group and version that are served. Raises 404 for an unknown resource in a known one."""
+    """None: not under a group and version that are served, or nothing that a definition serves. Raises 404 for an
+    unknown resource among built-in ones."""
     # One slash at the end is no difference to kube-apiserver's router; an empty part in the middle is no name.
     parts = path[1:].removesuffix("/").split("/")
     if parts[0] == "api" and len(parts) >= 3:
@@ -99,7 +100,7 @@ def parse_target(registry: Registry, path: str) -> Target | None:
     return _resource_target(registry, group, version, rest[1:] if watch else rest, watch)
 
 
-def _resource_target(registry: Registry, group: str, version: str, parts: list[str], watch: bool) -> Target:
+def _resource_target(registry: Registry, group: str, version: str, parts: list[str], watch: bool) -> Target | None:
     namespace: str | None = None
     if parts[0] == "namespaces" and len(parts) > 2 and not _names_namespace(registry, group, version, parts):
         namespace, parts = parts[1], parts[2:]
@@ -109,8 +110,12 @@ def _resource_target(registry: Registry, group: str, version: str, parts: list[s
     name = parts[1] if len(parts) > 1 else ""
     subresource = parts[2] if len(parts) > 2 else ""
     parts = parts[:3] if subresource == "proxy" else parts  # the rest is a path behind the proxy
+    if (resource is None or (namespace is not None and not resource.namespaced)) and registry.is_custom(group):
+        return None
     if resource is None or len(parts) > 4 or (namespace is not None and not resource.namespaced):
         raise no_such_resource()
+    if resource.custom and len(parts) == 3 and subresource not in resource.subresources:
+        raise not_found(resource.named, name)
     if len(parts) > 3 or (subresource and subresource not in resource.subresources):
         raise no_such_resource()
     if name and resource.namespaced and namespace is None:

@@ -15,6 +15,7 @@ from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import (
     ApiStatus,
+    Cause,
     Named,
     bad_request,
     conflict,
@@ -35,7 +36,7 @@ from edged.sandbox.writing.deletes import check_delete_options, check_preconditi
 from edged.sandbox.writing.patch_requests import JSON_PATCH, MERGE, STRATEGIC
 from edged.sandbox.writing.patches import json_patch, merge_patch
 from edged.sandbox.writing.updates import View
-from edged.sandbox.writing.write_steps import copy_of
+from edged.sandbox.writing.write_steps import copy_of, invalid_patch
 from edged.sandbox.writing.writer import Writer
 
 
@@ -58,7 +59,16 @@ async def handle(cluster: Cluster, writer: Writer, target: Target, request: Requ
             return _finalize(cluster, writer, target, request)
         case "status" | "approval" | "ephemeralcontainers" | "resize":
             return await _part(cluster, writer, target, request)
-    raise method_not_allowed()
+    raise _no_such_method(target, request)
+
+
+def _no_such_method(target: Target, request: Request) -> ApiStatus:
+    """Of custom resources one handler serves all, with words of its own."""
+    refusal, verb = method_not_allowed(), {"POST": "create"}.get(request.method, request.method.lower())
+    if target.resource.custom:
+        refusal.message = f'{verb} is not supported on resources of kind "{target.resource.named.resource}"'
+        refusal.details = {"group": target.resource.group, "kind": target.resource.plural}
+    return refusal
 
 
 async def _part(cluster: Cluster, writer: Writer, target: Target, request: Request) -> Response:
@@ -71,7 +81,7 @@ async def _part(cluster: Cluster, writer: Writer, target: Target, request: Reque
             return await writer.update(target, request)
         case "PATCH":
             return await writer.patch(target, request)
-    raise method_not_allowed()
+    raise _no_such_method(target, request)
 
 
 def _existing(cluster: Cluster, target: Target) -> Object:
@@ -124,17 +134,13 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
         scale = _scale_of(target, cluster.present(target.resource, _existing(cluster, target)))
         return json_response(200, shown_scale(cluster, target.resource, scale, negotiate(request)))
     if request.method not in ("PUT", "PATCH"):
-        raise method_not_allowed()
+        raise _no_such_method(target, request)
     check_options(request)
 
     def change(old: Object) -> Object:
         scale = _changed_scale(cluster, target, request, old)
         replicas = dig(scale, "spec.replicas") or 0
-        if isinstance(replicas, int) and replicas < 0:
-            scales = Named("autoscaling", "Scale", "scales")
-            raise invalid(scales, target.name, not_negative("spec.replicas", replicas))
-        if not isinstance(replicas, int) or isinstance(replicas, bool):
-            raise bad_request(f"spec.replicas: {replicas!r} is not a number of replicas")
+        _check_replicas(target, request, scale, replicas)
         new = cluster.present(target.resource, copy_of(old))
         _set_replicas(target, new, replicas)
         version = dig(scale, "metadata.resourceVersion")
@@ -157,6 +163,22 @@ async def _scale(cluster: Cluster, writer: Writer, target: Target, request: Requ
     scale = _scale_of(target, loads(response.body))
     response.body = dumps(shown_scale(cluster, target.resource, scale, negotiate(request)))
     return response
+
+
+def _check_replicas(target: Target, request: Request, scale: Object, replicas: object) -> None:
+    if isinstance(replicas, int) and not isinstance(replicas, bool):
+        if replicas >= 0:
+            return
+        if target.resource.custom:
+            found = [Cause(".spec.replicas", f"Invalid value: {replicas}: should be a non-negative integer")]
+            raise invalid(target.resource.named, target.name, found)
+        raise invalid(Named("autoscaling", "Scale", "scales"), target.name, not_negative("spec.replicas", replicas))
+    name = codec.JSON_NAMES.get(type(replicas), "number")
+    name = f"number {replicas}" if isinstance(replicas, float) else name
+    why = f"json: cannot unmarshal {name} into Go struct field ScaleSpec.spec.replicas of type int32"
+    if request.method == "PATCH":
+        raise invalid_patch(dumps({key: scale[key] for key in sorted(scale)}).decode(), why)
+    raise bad_request(why)
 
 
 def _set_replicas(target: Target, obj: Object, replicas: object) -> None:

@@ -37,6 +37,7 @@ class WriteSteps:
     def body(self, resource: Resource, request: Request) -> tuple[Object, list[str]]:
         """The object of a request, with the fields of its kind, and warnings; of custom resources see custom_fields."""
         body = codec.read(self.cluster, request, resource.kind)
+        codec.check_has_kind(resource, body.value, request.body)
         codec.check_kind(self.cluster, resource, body.value)
         found = [*body.found]
         obj = codec.check_fields(resource, body.value, found)

@@ -36,6 +36,10 @@ def terminating(content: Object) -> bool:
     return any(each["type"] == "Terminating" for each in content["status"]["conditions"])
 
 
+def no_page(content: object) -> bool:
+    return isinstance(content, str) and "404 page not found" in content
+
+
 def refused(content: Object) -> bool:
     found = [each["status"] for each in content["status"]["conditions"] if each["type"] == "NamesAccepted"]
     return found == ["False"]
@@ -59,7 +63,7 @@ STORIES = (
         *gone(),
         http("GET", crd_path("shorts"), until=established),
         http("GET", crd_path("kinds"), until=established),
-        *(http("DELETE", crd_path(f"{name}s")) for name in NAMED_ALIKE),
+        *(http("DELETE", crd_path(f"{name}s")) for name in reversed(NAMED_ALIKE)),
     )),
     Story("crds-versions", (
         *served(*TWO),
@@ -80,7 +84,7 @@ STORIES = (
                                    {"op": "add", "path": "/spec/versions/1/deprecated", "value": True},
                                    {"op": "add", "path": "/spec/versions/1/deprecationWarning", "value": 'no "more"'}],
              JSON_PATCH),
-        http("GET", WIDGETS, until=lambda content: content["code"] == 404),
+        http("GET", WIDGETS, until=no_page),
         http("GET", objects(api_version="v2") + "/none"), http("GET", GROUP), http("GET", f"{GROUP}/v1"),
         http("PUT", crd_path() + "/status", {"metadata": {"name": "x"}}),
         http("GET", crd_path(), save={"rv": "metadata.resourceVersion"}),
@@ -122,7 +126,7 @@ STORIES = (
         http("POST", CRDS, crd()),
         http("PATCH", f"{WIDGETS}/held", {"metadata": {"finalizers": None}}, MERGE),
         http("GET", crd_path(), until=lambda content: content["code"] == 404),
-        http("GET", WIDGETS, until=lambda content: content["code"] == 404),
+        http("GET", WIDGETS, until=no_page),
         http("POST", CRDS, {**crd(), "metadata": {
             "name": "widgets.{ns}.example.com", "finalizers": ["example.com/f"]}}),
         http("GET", crd_path(), until=established),
