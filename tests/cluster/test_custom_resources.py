@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 
 from edged.admission.resources.definitions import definitions
-from tests.cluster.cluster import Cluster
 from tests.cluster.edged import MODULES, OBJECTS, Edged, Server, create, get, pod, remove_objects, wait_for
 from tests.cluster.edged import policy as configured
 from tests.cluster.process import Process
@@ -609,22 +608,16 @@ def test_a_policy_with_conditions_and_selectors(setup: Setup) -> None:
     assert attempt("tried", {}) == 0
 
 
-def test_what_only_the_api_server_can_tell_ends_up_in_the_status(setup: Setup) -> None:
-    """CEL that compiles and is no condition: its webhook is refused, and nobody else's."""
-    if not isinstance(setup.server, Cluster):
-        pytest.skip("the sandbox knows no types of CEL")
-    setup.namespace("cr-beside")
-    plain = policy("typed", matchConditions=[{"name": "text", "expression": "'text'"}])
-    assert "must evaluate to bool but got string" in setup.apply(plain).stderr, "what edged can tell, it tells at once"
-    decision = "authorizer.path('/healthz').check('get')"  # an object, of which edged does not know the type
-    typed = policy("typed", matchConditions=[{"name": "text", "expression": decision}])
-    assert setup.apply(typed).returncode == 0
-    setup.wait_reason(typed, "must evaluate to bool")
-    assert setup.status(typed)["policyStatus"] == "pending"
-    setup.serve(policy("beside"))
-    setup.wait_denied("cr-beside")
-    setup.delete(typed)
-    setup.delete(policy("beside"))
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [("'text'", "string"), ("authorizer.path('/healthz').check('get')", "kubernetes.authorization.Decision")],
+)
+def test_conditions_that_are_no_truth_values_are_refused_at_once(setup: Setup, expression: str, kind: str) -> None:
+    """edged knows the types that the API server knows: what it lets pass becomes a webhook."""
+    typed = policy("typed", matchConditions=[{"name": "text", "expression": expression}])
+    refused = setup.apply(typed)
+    assert refused.returncode == 1 and f"must evaluate to bool but got {kind}" in refused.stderr
+    assert setup.live(typed) is None
 
 
 def test_monitor_mode_lets_pass(setup: Setup) -> None:

@@ -121,7 +121,8 @@ STORIES = (
         tried(embedded={}), tried(embedded={"apiVersion": "v1", "kind": "Pod", "x": 1}),
         http("POST", WIDGETS, widget("embedded", spec={"embedded": {"apiVersion": "v1", "kind": "Pod", "metadata": {
             "name": "Not_Right", "labels": {"a": "b c"}, "nme": "x"}}})),
-        http("POST", WIDGETS, widget("embedded", spec={"embedded": {"apiVersion": "a/b/c", "kind": "x!"}})),
+        http("POST", WIDGETS, widget("embedded", spec={"embedded": {"apiVersion": "a/b/c", "kind": "X"}})),
+        http("POST", WIDGETS, widget("embedded", spec={"embedded": {"apiVersion": "v1", "kind": "x!"}})),
         tried(set=["a", "b", "a", "a"]), tried(keyed=[{"name": "a"}, {"name": "a", "kind": "k"}]),
         tried(single=[{"name": "a"}, {"name": "b"}, {"name": "a"}]), tried(single=[{"value": 1}]),
         http("POST", WIDGETS, widget("finalized", metadata={"finalizers": ["plain", "a.b", "a.b/c", "bad name"]})),
