@@ -13,7 +13,8 @@ from edged.kube.cel.types import BOOL, STRING, Type
 from edged.sandbox.custom import causes
 from edged.sandbox.custom.causes import Written, go_json
 from edged.sandbox.custom.pruning import EMBEDDED, Schema
-from edged.sandbox.custom.rule_costs import MOST, estimate
+from edged.sandbox.custom.rule_cost_numbers import MOST
+from edged.sandbox.custom.rule_costs import estimate
 from edged.sandbox.custom.rule_programs import mentions_old
 from edged.sandbox.custom.rule_types import MOST_BYTES, Declared, declared, environment
 from edged.sandbox.custom.rules import RULES

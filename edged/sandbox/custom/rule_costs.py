@@ -5,17 +5,15 @@ Source: cel-go's checker/cost.go, and apiserver's cel/library/cost.go for the fu
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from edged.kube.cel import checking, parsing
 from edged.kube.cel.macros import ACCUMULATOR
 from edged.kube.cel.tree import Call, Const, Fold, Ident, ListOf, MapOf, Message, Node, Select
+from edged.sandbox.custom.rule_cost_numbers import MOST, PATTERN, TEXT, plus, share, times
+from edged.sandbox.custom.rule_method_costs import METHODS
 from edged.sandbox.custom.rule_types import Declared, environment
 
-MOST = 2**64 - 1
-_TEXT, _PATTERN = 0.1, 0.25
 _SCALARS = ("bool", "double", "int", "uint", "google.protobuf.Duration", "google.protobuf.Timestamp")
 _CHEAP = frozenset((
     "masked", "prefixLength", "family", "isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast",
@@ -36,18 +34,6 @@ def estimate(expression: str, of: Declared, *, optional: bool = False) -> int:
     tree = parsing.parse(expression)
     checking.check(expression, tree, environment(of, optional=optional))
     return _Coster(of).cost(tree)
-
-
-def _plus(*numbers: int) -> int:
-    return min(sum(numbers), MOST)
-
-
-def _times(one: int, other: int) -> int:
-    return min(one * other, MOST)
-
-
-def _share(size: int, factor: float) -> int:
-    return min(math.ceil(size * factor), MOST) if size < MOST else (MOST if factor >= 1 else math.ceil(size * factor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +71,21 @@ class _Coster:
             case Call():
                 return self._call(node)
             case ListOf(elements):
-                cost = _plus(10, *map(self.cost, elements))
-                self._entries[id(node)] = _Entries(True, 1, max(map(self._known, elements), default=0))
+                cost = plus(10, *map(self.cost, elements))
+                self._entries[id(node)] = _Entries(True, 1, max(map(self.known, elements), default=0))
                 return cost
             case MapOf(entries):
                 return self._map(node, entries)
             case Message(_, entries):
-                return _plus(40, *(self.cost(each.value) for each in entries))
+                return plus(40, *(self.cost(each.value) for each in entries))
             case Fold():
                 return self._bind(node) if _is_bind(node) else self._fold(node)
         return 0
 
     def _map(self, node: MapOf, entries: list) -> int:  # type: ignore[type-arg]
         keys, values = [each.key for each in entries], [each.value for each in entries]
-        cost = _plus(30, *map(self.cost, [*keys, *values]))
-        sizes = max(map(self._known, keys), default=0), max(map(self._known, values), default=0)
+        cost = plus(30, *map(self.cost, [*keys, *values]))
+        sizes = max(map(self.known, keys), default=0), max(map(self.known, values), default=0)
         self._entries[id(node)] = _Entries(False, *sizes)
         return cost
 
@@ -120,7 +106,7 @@ class _Coster:
             below = of.fields.get(f"__{node.field}__")
         self._declared[id(node)] = below
         kind = node.operand.type.kind if node.operand.type else ""
-        return _plus(cost, 1) if kind in ("map", "struct", "param") else cost
+        return plus(cost, 1) if kind in ("map", "struct", "param") else cost
 
     # --- sizes
 
@@ -141,7 +127,7 @@ class _Coster:
         known = self._variable(node.name) if isinstance(node, Ident) else None
         return known.size if known else None
 
-    def _known(self, node: Node | None) -> int:
+    def known(self, node: Node | None) -> int:
         size = self._size(node) if node is not None else None
         return MOST if size is None else size
 
@@ -154,7 +140,7 @@ class _Coster:
     # --- macros
 
     def _fold(self, node: Fold) -> int:
-        cost = _plus(self.cost(node.over), self.cost(node.start))
+        cost = plus(self.cost(node.over), self.cost(node.start))
         self._push(node.accumulator, _Variable(None, self._size(node.start), self._entries_of(node.start)))
         of, entries = self._declared.get(id(node.over)), self._entries_of(node.over)
         is_list = entries.is_list if entries else (node.over.type is not None and node.over.type.kind == "list")
@@ -164,19 +150,19 @@ class _Coster:
             self._push(node.second, self._entry(of, entries, is_list, key=False))
         else:
             self._push(node.variable, self._entry(of, entries, is_list, key=not is_list))
-        each = _plus(self.cost(node.condition), self.cost(node.step))
+        each = plus(self.cost(node.condition), self.cost(node.step))
         for name in names:
             self._variables[name].pop()
-        cost = _plus(cost, self.cost(node.result))
+        cost = plus(cost, self.cost(node.result))
         self._variables[node.accumulator].pop()
-        count = self._known(node.over)
+        count = self.known(node.over)
         if isinstance(node.start, ListOf | MapOf):
             self._sizes[id(node)] = count
             if made := self._entries_of(node.step):
                 self._entries[id(node)] = made
         elif (size := self._size(node.start)) is not None:
             self._sizes[id(node)] = size
-        return _plus(cost, _times(count, each))
+        return plus(cost, times(count, each))
 
     def _entry(self, of: Declared | None, entries: _Entries | None, is_list: bool, *, key: bool) -> _Variable:
         if key:
@@ -185,10 +171,10 @@ class _Coster:
         return _Variable(of.element if of is not None else None, entries.value if entries else None)
 
     def _bind(self, node: Fold) -> int:
-        cost = _plus(self.cost(node.over), self.cost(node.start))
+        cost = plus(self.cost(node.over), self.cost(node.start))
         bound = _Variable(self._declared.get(id(node.start)), self._size(node.start), self._entries_of(node.start))
         self._push(node.accumulator, bound)
-        cost = _plus(cost, self.cost(node.result))
+        cost = plus(cost, self.cost(node.result))
         self._variables[node.accumulator].pop()
         if (size := self._size(node.result)) is not None:
             self._sizes[id(node)] = size
@@ -198,7 +184,7 @@ class _Coster:
 
     def _call(self, node: Call) -> int:
         if node.function == "dyn" and node.target is None:
-            return _plus(1, self.cost(node.arguments[0]))
+            return plus(1, self.cost(node.arguments[0]))
         costs = [self.cost(each) for each in node.arguments]
         own = self.cost(node.target) if node.target is not None else 0
         found, size = 0, None
@@ -211,7 +197,7 @@ class _Coster:
                 size = self._index(node)
         if size is not None:
             self._sizes[id(node)] = size
-        return _plus(own, found)
+        return plus(own, found)
 
     def _index(self, node: Call) -> int | None:
         of, entries = self._declared.get(id(node.arguments[0])), self._entries_of(node.arguments[0])
@@ -221,135 +207,79 @@ class _Coster:
     def _overload(self, node: Call, overload: str, costs: list[int]) -> tuple[int, int | None]:
         """The cost of a call with its arguments, and the size of its result if that is known."""
         if overload in ("logical_or", "logical_and"):
-            return _plus(*costs), None
+            return plus(*costs), None
         if overload == "conditional":
             return self._conditional(node, costs)
         own = self._kubernetes(node, overload)
         if own is None:
             own = self._standard(node, overload)
-        return _plus(own[0], *costs), own[1]
+        return plus(own[0], *costs), own[1]
 
     def _conditional(self, node: Call, costs: list[int]) -> tuple[int, int | None]:
         yes, no = node.arguments[1], node.arguments[2]
         made = [each for each in (self._entries_of(yes), self._entries_of(no)) if each is not None]
         if made:
             self._entries[id(node)] = _union(made)
-        return _plus(costs[0], max(costs[1:])), max(self._known(yes), self._known(no))
+        return plus(costs[0], max(costs[1:])), max(self.known(yes), self.known(no))
 
     def _standard(self, node: Call, overload: str) -> tuple[int, int | None]:
-        sizes = [self._known(each) for each in node.arguments]
-        target = self._known(node.target)
+        sizes = [self.known(each) for each in node.arguments]
+        target = self.known(node.target)
         match overload:
             case "string_to_bytes":
-                return _share(sizes[0], _TEXT), _times(sizes[0], 4)
+                return share(sizes[0], TEXT), times(sizes[0], 4)
             case "bytes_to_string":
-                return _share(sizes[0], _TEXT), sizes[0]
+                return share(sizes[0], TEXT), sizes[0]
             case "strings_quote":
-                return _share(sizes[0], _TEXT), _plus(sizes[0], sizes[0], 2)
+                return share(sizes[0], TEXT), plus(sizes[0], sizes[0], 2)
             case "string_format":
-                return _share(target, _TEXT), None
+                return share(target, TEXT), None
             case "starts_with_string" | "ends_with_string":
-                return _share(sizes[0], _TEXT), None
+                return share(sizes[0], TEXT), None
             case "in_list":
                 return sizes[1], None
             case "matches_string":
-                return _times(_share(_plus(target, 1), _TEXT), _share(sizes[0], _PATTERN)), None
+                return times(share(plus(target, 1), TEXT), share(sizes[0], PATTERN)), None
             case "matches":
-                return _times(_share(_plus(sizes[0], 1), _TEXT), _share(sizes[1], _PATTERN)), None
+                return times(share(plus(sizes[0], 1), TEXT), share(sizes[1], PATTERN)), None
             case "contains_string":
-                return _times(_share(target, _TEXT), _share(sizes[0], _TEXT)), None
+                return times(share(target, TEXT), share(sizes[0], TEXT)), None
             case "add_string" | "add_bytes" | "add_list":
-                return self._added(node, overload, _plus(*sizes))
+                return self._added(node, overload, plus(*sizes))
             case "equals" | "not_equals":
-                return _share(min(sizes), _TEXT), None
-        return (_share(min(sizes), _TEXT) if overload in _COMPARED else 1), None
+                return share(min(sizes), TEXT), None
+        return (share(min(sizes), TEXT) if overload in _COMPARED else 1), None
 
     def _added(self, node: Call, overload: str, size: int) -> tuple[int, int | None]:
         made = [each for each in map(self._entries_of, node.arguments) if each is not None]
         if made:
             self._entries[id(node)] = _union(made)
-        return (1 if overload == "add_list" else _share(size, _TEXT)), size
+        return (1 if overload == "add_list" else share(size, TEXT)), size
 
     def _kubernetes(self, node: Call, overload: str) -> tuple[int, int | None] | None:
         """None where cel-go's own estimate counts."""
         name, arguments = node.function, node.arguments
         if name in _CHEAP or overload == "cidr_ip":
             return 1, None
-        first = self._known(arguments[0]) if arguments else MOST
+        first = self.known(arguments[0]) if arguments else MOST
         if name in _READS_FIRST and arguments:
-            return _share(first, _READS_FIRST[name] * _TEXT), None
+            return share(first, _READS_FIRST[name] * TEXT), None
         if name in ("url", "jsonpatch.escapeKey") and len(arguments) == 1:
-            return _share(first, _TEXT), first
+            return share(first, TEXT), first
         if name == "validate" and arguments:
-            return _share(_share(first, _TEXT), 128 * _PATTERN), None
+            return share(share(first, TEXT), 128 * PATTERN), None
         if name in ("containsIP", "containsCIDR") and arguments:
-            parsed = _share(first, _TEXT) if overload.endswith("_string") else 0
-            return _plus(4 if name == "containsIP" else 7, parsed), None
-        method = _METHODS.get(name)
+            parsed = share(first, TEXT) if overload.endswith("_string") else 0
+            return plus(4 if name == "containsIP" else 7, parsed), None
+        method = METHODS.get(name)
         return method(self, node) if method is not None and node.target is not None else None
 
-    def _element_size(self, node: Node) -> int | None:
+    def element_size(self, node: Node) -> int | None:
         """Of the elements of a list; None for what is no list."""
         if node.type is None or not node.type.params:
             return None
         of = self._declared.get(id(node))
         return of.element.most or 0 if of is not None and of.element is not None else MOST
-
-
-_Estimate = tuple[int, int | None]
-
-
-def _walked(self: _Coster, node: Call) -> _Estimate:
-    """min, max, sum, isSorted, indexOf and the like."""
-    assert node.target is not None
-    size, element = self._known(node.target), self._element_size(node.target)
-    if element is None:
-        return _share(size, _TEXT), None
-    texts = node.target.type is not None and node.target.type.params[0].name in ("string", "bytes")
-    return _times(size, _plus(1, _share(element, _TEXT) if texts else 0)), None
-
-
-def _copied(self: _Coster, node: Call) -> _Estimate:
-    size = self._known(node.target)
-    return _share(size, _TEXT), size
-
-
-def _replaced(self: _Coster, node: Call) -> _Estimate:
-    size, new = self._known(node.target), self._known(node.arguments[1])
-    old = node.arguments[0]
-    least = self._known(old) if isinstance(old, Const) else 0
-    if least == 0:
-        made = _plus(_times(_plus(size, 1), new), size)
-    else:
-        made = size if new <= least else _times(math.ceil(size / least), new)
-    return _share(size, 2 * _TEXT), made
-
-
-def _split(self: _Coster, node: Call) -> _Estimate:
-    size = self._known(node.target)
-    most = node.arguments[1].value if len(node.arguments) > 1 and isinstance(node.arguments[1], Const) else size
-    return _share(size, 2 * _TEXT), most if isinstance(most, int) and most >= 0 else size
-
-
-def _joined(self: _Coster, node: Call) -> _Estimate:
-    assert node.target is not None
-    count, element = self._known(node.target), self._element_size(node.target)
-    size = _times(count, element) if element is not None else 0
-    if node.arguments:
-        size = _plus(size, _times(self._known(node.arguments[0]), max(count - 1, 0)))
-    return _share(size, _TEXT), size
-
-
-def _found(self: _Coster, node: Call) -> _Estimate:
-    size = self._known(node.target)
-    return _times(_share(_plus(size, 1), _TEXT), _share(self._known(node.arguments[0]), _PATTERN)), size
-
-
-_METHODS: dict[str, Callable[[_Coster, Call], _Estimate]] = {
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "includes"), _walked),
-    **dict.fromkeys(("lowerAscii", "upperAscii", "substring", "trim"), _copied),
-    "replace": _replaced, "split": _split, "join": _joined, "find": _found, "findAll": _found,
-}  # fmt: skip
 
 
 def _union(made: list[_Entries]) -> _Entries:
