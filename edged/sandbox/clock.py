@@ -21,6 +21,7 @@ from edged.sandbox.protocol.request import Request, Response, json_response
 
 PATH = "/sandbox/clock"
 _LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+_BOUNDS = "the time must be between 1970 and 9999"
 
 
 class Clock:
@@ -35,7 +36,7 @@ class Clock:
     def set(self, now: float) -> None:
         """Raises ValueError."""
         if not (math.isfinite(now) and 0 <= now <= _LAST):
-            raise ValueError("the time must be between 1970 and 9999")
+            raise ValueError(_BOUNDS)
         self._now = now
 
     def advance(self, seconds: float) -> None:
@@ -54,7 +55,9 @@ def parse_time(text: str) -> float:
         raise ConfigError(f"{text!r} is no time such as 2030-01-01T00:00:00Z") from None
     if time.tzinfo is None:
         raise ConfigError(f"{text!r} lacks its time zone; write Z at the end for UTC")
-    return time.timestamp()
+    if not 0 <= (seconds := time.timestamp()) <= _LAST:
+        raise ConfigError(f"{text!r}: {_BOUNDS}")
+    return seconds
 
 
 class ClockedApi:

@@ -78,6 +78,8 @@ def test_load_and_save(tmp_path: Path, name: str) -> None:
         assert after["metadata"]["uid"] == before["metadata"]["uid"]
     saved.write_text("mine")
     assert "--force writes over it" in refused(tmp_path, "--save", saved)
+    assert "does not exist" in refused(tmp_path, "--save", tmp_path / "nowhere" / name)
+    assert "is a folder" in refused(tmp_path, "--save", tmp_path)
 
 
 def test_faults_and_clock(tmp_path: Path) -> None:

@@ -46,3 +46,9 @@ def test_a_wrong_order_is_refused(order: object) -> None:
 def test_the_real_time_cannot_be_moved() -> None:
     with ThreadedSandbox() as sandbox:
         assert sandbox.request("POST", "/sandbox/clock", {"advance_s": 1})[0] == 404
+
+
+@pytest.mark.parametrize("text", ["1969-12-31T23:59:59Z", "9999-12-31T12:00:00Z", "0001-01-01T00:00:00+05:00"])
+def test_times_have_bounds(text: str) -> None:
+    with pytest.raises(ConfigError, match="between 1970 and 9999"):
+        parse_time(text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edged import yaml_text
 from edged.cli import new_files
+from edged.errors import ConfigError
 from edged.json_text import dumps, loads
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ async def load(api: Api, names: Sequence[str]) -> None:
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Refuses, before anything starts, a file that is not to be written over. Raises ConfigError."""
+    """Refuses, before anything starts, a file that is not to be written over or has no folder: at the end it would be
+    too late. Raises ConfigError."""
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; --save writes a file")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist")
     new_files.check(path, force=force, ours=_OURS, what=_SAVED)
 
 
