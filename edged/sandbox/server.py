@@ -39,7 +39,7 @@ from edged.sandbox.faults.rules import Faults
 from edged.sandbox.kinds import initial_objects
 from edged.sandbox.kinds.go_types import GoTypes
 from edged.sandbox.kinds.resources import builtin_registry
-from edged.sandbox.protocol.api_status import ApiStatus, internal_error, too_large
+from edged.sandbox.protocol.api_status import internal_error, too_large
 from edged.sandbox.protocol.request import Request, Response, User, json_response
 from edged.sandbox.reading.watches import encode_line
 from edged.sandbox.storage import Storage
@@ -209,13 +209,12 @@ class _Connection:
             if event is not h11.NEED_DATA:
                 return event
             if self._http.they_are_waiting_for_100_continue:
-                await self._send(h11.InformationalResponse(status_code=100, headers=[]))
+                await self._send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue"))
             self._http.receive_data(bytes(await self._stream.receive_some(64 * 1024)))
 
     async def _refuse(self, error: h11.RemoteProtocolError) -> None:
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            body = ApiStatus(error.error_status_hint, "BadRequest", str(error)).body()
-            await self._respond(json_response(error.error_status_hint, body), head=False)
+            await self._respond(_unreadable(error), head=False)
 
     async def _exchange(self, head: h11.Request) -> None:
         body, size = bytearray(), 0
@@ -304,6 +303,13 @@ class _Connection:
 
 _BAD_ESCAPE = re.compile("\udcff")
 """What to_request makes of a path with a percent sign that begins no escape. No path has half a character otherwise."""
+
+
+def _unreadable(error: h11.RemoteProtocolError) -> Response:
+    """What Go's server says of what is not HTTP: a word, after which the connection ends."""
+    status = error.error_status_hint
+    text = "Unsupported transfer encoding" if status == 501 else f"{status} {_REASONS.get(status, '')}"
+    return Response(status, text.encode(), "text/plain; charset=utf-8", [("Connection", "close")])
 
 
 def _head_of(response: Response, headers: list[tuple[bytes, bytes]]) -> h11.Response:
