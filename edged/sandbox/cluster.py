@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+
 
 @dataclass(slots=True)
 class Cluster:
@@ -37,8 +39,8 @@ class Cluster:
     tokens: Tokens = field(default_factory=Tokens)
 
     def timestamp(self, later_s: float = 0) -> str:
-        """The time, or one that is later, in the form of creationTimestamp."""
-        return datetime.fromtimestamp(self.now() + later_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        """The time, or one that is later, in the form of creationTimestamp; no year has five digits."""
+        return datetime.fromtimestamp(min(self.now() + later_s, _LAST), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def name_suffix(self) -> str:
         """The five characters that follow generateName."""

@@ -336,7 +336,10 @@ def _failure(unit: Unit) -> dict[str, Any]:
 
 def to_request(head: h11.Request, body: bytes) -> Request:
     """An h11 request as the API sees it."""
-    url = urlsplit(head.target.decode("latin-1"))
+    try:
+        url = urlsplit(head.target.decode("latin-1"))
+    except ValueError:  # a host that is none, such as "//["
+        url = urlsplit("/%")
     headers: dict[str, str] = {}
     for raw_name, raw_value in head.headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import h11
 import pytest
 from trio.testing import trio_test
 
 from edged.sandbox.authorization.front import GuardedApi
 from edged.sandbox.authorization.users import ADMINISTRATOR
 from edged.sandbox.protocol.request import Request, User
+from edged.sandbox.server import new_api, to_request
 from tests.sandbox.harness import NS, Caller, config_map
 
 APPLY = "application/apply-patch+yaml"
@@ -78,3 +80,17 @@ async def test_a_json_patch_does_not_grow_without_bound(operations: list[dict[st
     status, _ = await caller("PATCH", NS + "/configmaps/a", operations, content_type="application/json-patch+json")
     assert status == 422 or (status == 400 and operations[0]["op"] == "add")
     assert (await caller.ok("GET", NS + "/configmaps/a"))["data"] == {"a": "b" * 10_000}
+
+
+@pytest.mark.parametrize("target", [b"//[", b"http://[x/", b"/%"])
+def test_a_target_that_is_no_url_is_a_path_that_is_refused(target: bytes) -> None:
+    request = to_request(h11.Request(method="GET", target=target, headers=[("Host", "a")]), b"")
+    assert request.path == "/\udcff"
+
+
+@trio_test
+async def test_times_after_the_year_9999_are_its_end() -> None:
+    api = new_api(now=lambda: 253_402_300_000.0)
+    body = b'{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{"expirationSeconds":4294967296}}'
+    answer = await api.handle(Request("POST", NS + "/serviceaccounts/default/token", {}, {}, body))
+    assert answer.status == 201 and b'"expirationTimestamp":"9999-12-31T23:59:59Z"' in answer.body
