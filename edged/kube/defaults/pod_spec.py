@@ -68,8 +68,10 @@ def _container(container: Object) -> None:
 
 
 def _image_policy(image: object) -> str:
-    """Always for `latest` and for images without tag or digest."""
-    name = image.rpartition("/")[2] if isinstance(image, str) else ""
+    """Always for `latest` and for images without tag or digest. What is no image has neither."""
+    if not isinstance(image, str) or not image or image != image.strip() or " " in image:
+        return "IfNotPresent"
+    name = image.rpartition("/")[2]
     if "@" in name:
         return "IfNotPresent"
     tag = name.partition(":")[2]

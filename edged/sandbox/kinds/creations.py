@@ -14,7 +14,6 @@ from edged.kube.defaults.pod_spec import Object, object_at, objects_in
 from edged.kube.values.quantity import QuantityError
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.custom import custom_definitions
-from edged.sandbox.kinds import service_defaults
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.kinds.strategies import TEMPLATE_GENERATION
 
@@ -120,10 +119,6 @@ def _service_account(_cluster: Cluster, account: Object) -> None:
     account["secrets"] = [{"name": each.get("name", "")} for each in objects_in(account.get("secrets"))]
 
 
-def _service(cluster: Cluster, service: Object) -> None:
-    service_defaults.allocate(service, None, cluster.storage.list("services"))
-
-
 def _volume(cluster: Cluster, volume: Object) -> None:
     volume["status"] = {"phase": "Pending", "lastPhaseTransitionTime": cluster.timestamp()}
 
@@ -151,6 +146,15 @@ def _lease(_cluster: Cluster, lease: Object) -> None:
         object_at(lease, "spec").pop(field, None)
 
 
+def _node(_cluster: Cluster, node: Object) -> None:
+    object_at(node, "spec").pop("configSource", None)  # of dynamic configuration, which is gone
+
+
+def _endpoint_slice(_cluster: Cluster, obj: Object) -> None:
+    for endpoint in objects_in(obj.get("endpoints")):
+        endpoint.pop("deprecatedTopology", None)
+
+
 def _definition(_cluster: Cluster, crd: Object) -> None:
     crd["status"] = custom_definitions.first_status(crd)
 
@@ -160,12 +164,13 @@ _FUNCTIONS: dict[str, _Function] = {
     "customresourcedefinitions.apiextensions.k8s.io": _definition,
     "daemonsets.apps": _daemon_set,
     "jobs.batch": _job,
+    "endpointslices.discovery.k8s.io": _endpoint_slice,
     "leases.coordination.k8s.io": _lease,
     "namespaces": _namespace,
+    "nodes": _node,
     "persistentvolumeclaims": _claim,
     "persistentvolumes": _volume,
     "pods": _pod,
     "secrets": _secret,
     "serviceaccounts": _service_account,
-    "services": _service,
 }  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from edged.kube.values.quantity import QuantityError, canonical
+from edged.kube.values.quantity import QuantityError, canonical, parsed, written
 from edged.sandbox.kinds.go_types import GoTypes, WireField
 
 _ZERO: dict[str, Any] = {
@@ -33,8 +33,9 @@ def of(value: Any, go_type: str, types: GoTypes, *, stored: bool = False) -> Any
         return [of(item, inner, types, stored=stored) for item in value] if isinstance(value, list) else value
     if go_type.startswith("{}"):
         inner = go_type[2:]
-        pairs = value.items() if isinstance(value, dict) else ()
-        return {k: of(v, inner, types, stored=stored) for k, v in pairs} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        return {k: _amount(v) if inner == "Quantity" else of(v, inner, types, stored=stored) for k, v in value.items()}
     if go_type in types:
         return _struct(value, go_type, types, stored) if isinstance(value, dict) else value
     write = _WRITERS.get(go_type)
@@ -52,7 +53,7 @@ def _struct(value: dict[str, Any], go_type: str, types: GoTypes, stored: bool) -
         if item or field.pointer:
             result[field.name] = item
         elif not _left_out(field, types):
-            result[field.name] = None if stored and item == [] else item
+            result[field.name] = None if stored and item == [] and field.type.startswith("[]") else item
         else:
             result.pop(field.name, None)
     return result
@@ -76,9 +77,19 @@ def _left_out(field: WireField, types: GoTypes) -> bool:
 
 def _quantity(value: str | float) -> Any:
     try:
-        return canonical(value)
+        return canonical(value.strip() if isinstance(value, str) else value)
     except QuantityError:
         return value
+
+
+def _amount(value: Any) -> Any:
+    """Of a map of resources, whose amounts have no fractions finer than a thousandth: SetDefaults_ResourceList."""
+    text = _quantity(value)
+    try:
+        nanos, form = parsed(text)
+    except QuantityError:
+        return text
+    return text if nanos % 10**6 == 0 else written(-(-nanos // 10**6) * 10**6, form)
 
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from edged.kube.defaults.pod_spec import Object, object_at, objects_in, set_missing
 from edged.sandbox.cluster import Cluster
-from edged.sandbox.kinds import service_defaults
 from edged.sandbox.kinds.creations import claim_sources
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.kinds.strategies import set_template_generation
@@ -22,18 +21,13 @@ def prepare(cluster: Cluster, resource: Resource, subresource: str, old: Object,
         function(cluster, old, new)
 
 
-def _service(cluster: Cluster, old: Object, new: Object) -> None:
-    key = (old["metadata"].get("namespace"), old["metadata"]["name"])
-    others = cluster.storage.list("services")
-    service_defaults.allocate(
-        new, old, [each for each in others if (each["metadata"]["namespace"], each["metadata"]["name"]) != key]
-    )
-    if (spec := object_at(new, "spec")).get("type") == "ExternalName":
-        spec.pop("internalTrafficPolicy", None)  # never shown, though its writer keeps owning it
-
-
 def _claim(_cluster: Cluster, _old: Object, new: Object) -> None:
     claim_sources(new)
+
+
+def _node(_cluster: Cluster, old: Object, new: Object) -> None:
+    if "configSource" not in object_at(old, "spec"):
+        object_at(new, "spec").pop("configSource", None)
 
 
 def _volume_status(cluster: Cluster, old: Object, new: Object) -> None:
@@ -60,7 +54,7 @@ def _pod_status(_cluster: Cluster, old: Object, new: Object) -> None:
 
 _Function = Callable[[Cluster, Object, Object], None]
 _FUNCTIONS: dict[tuple[str, str], _Function] = {
-    ("services", ""): _service,
+    ("nodes", ""): _node,
     ("persistentvolumeclaims", ""): _claim,
     ("persistentvolumes", "status"): _volume_status,
     ("pods", "status"): _pod_status,

@@ -28,7 +28,7 @@ def scalar_problem(go_type: str, value: object) -> str:
     """The decoder's text; "" if it takes the value."""
     if go_type == "Quantity":
         try:
-            quantity.nano(value)
+            quantity.nano(value.strip() if isinstance(value, str) else value)
         except quantity.QuantityError:
             return NO_QUANTITY
     elif go_type == "bytes" and isinstance(value, str):

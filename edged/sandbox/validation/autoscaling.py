@@ -43,10 +43,7 @@ def autoscaler(obj: Object, old: Object | None) -> Iterator[Cause]:
     if most < (1 if least is None else least):
         yield invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`")
     reference = spec.get("scaleTargetRef") or {}
-    for name in ("kind", "name"):
-        if not reference.get(name):
-            yield required(f"spec.scaleTargetRef.{name}")
-    yield from _reference(reference, "spec.scaleTargetRef")
+    yield from _reference(reference, "spec.scaleTargetRef", needed=True)
     if "/" not in (reference.get("apiVersion") or ""):
         why = "apiVersion must specify API group"
         yield invalid("spec.scaleTargetRef.apiVersion", reference.get("apiVersion") or "", why)

@@ -8,15 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edged.kube.values import quantity
+from edged.kube.values.quantity import to_milli
 from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
-from edged.sandbox.validation.causes import each_invalid, forbidden, invalid, not_supported, part, required
+from edged.sandbox.validation.causes import (
+    each_invalid,
+    forbidden,
+    immutable,
+    invalid,
+    not_supported,
+    part,
+    quoted,
+    required,
+)
 from edged.sandbox.validation.formats import dns_label, dns_subdomain
 from edged.sandbox.validation.internal_values import difference, internal_equal
 from edged.sandbox.validation.selectors import label_selector
 
 MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 VOLUME_MODES = ("Block", "Filesystem")
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+"""What named the class before there was a field."""
 _FIXED = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"
 
 
@@ -24,6 +36,18 @@ def claim(obj: Object, old: Object | None) -> Iterator[Cause]:
     yield from claim_spec(part(obj, "spec"), "spec")
     if old is not None:
         yield from _changed(obj, old)
+
+
+def claim_warnings(obj: Object, old: Object | None) -> Iterator[str]:
+    """What a right claim is warned of."""
+    if CLASS_ANNOTATION in part(obj, "metadata", "annotations"):
+        field, use = f"metadata.annotations[{CLASS_ANNOTATION}]", 'use "storageClassName" attribute instead'
+        yield f"{field}: deprecated since v1.8; {use}"
+    for kind in ("requests", "limits"):
+        amounts = part(obj, "spec", "resources", kind)
+        if "storage" in amounts and to_milli(nanos_of(amounts["storage"]) or 0) % 1000:
+            where, value = f"spec.resources.{kind}[storage]", quoted(quantity.canonical(amounts["storage"]))
+            yield f"{where}: fractional byte value {value} is invalid, must be an integer"
 
 
 def claim_status(obj: Object, old: Object | None) -> Iterator[Cause]:
@@ -116,13 +140,23 @@ def _source(given: Object, field: str) -> Iterator[Cause]:
         yield from each_invalid(f"{field}.namespace", given["namespace"], dns_label(given["namespace"]))
 
 
+def _changed_class(obj: Object, old: Object, after: Object) -> Iterator[Cause]:
+    """A claim without a class may get one, that of its annotation if it has one. `after` loses what may change."""
+    new_class, old_class = (part(each, "spec").get("storageClassName") for each in (obj, old))
+    given, before = (part(each, "metadata", "annotations").get(CLASS_ANNOTATION) for each in (obj, old))
+    late = old_class is None and new_class is not None and before in (None, new_class)
+    if late:
+        after["storageClassName"] = None
+    if not (late and before is not None and given in (None, before)) and (given or "") != (before or ""):
+        yield immutable(f"metadata.annotations.{CLASS_ANNOTATION}", given or "")
+
+
 def _changed(obj: Object, old: Object) -> Iterator[Cause]:
     after, before = dict(part(obj, "spec")), dict(part(old, "spec"))
     bound = part(obj, "status").get("phase") == "Bound"
     if not before.get("volumeName"):
         before["volumeName"] = after.get("volumeName")
-    if before.get("storageClassName") is None:
-        after["storageClassName"] = None
+    yield from _changed_class(obj, old, after)
     if bound:
         kept = part(before, "resources", "requests").get("storage")
         after["volumeAttributesClassName"] = before.get("volumeAttributesClassName")

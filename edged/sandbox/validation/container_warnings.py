@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from edged.kube.values.quantity import to_milli
 from edged.sandbox.cluster import Object
+from edged.sandbox.kinds.app_armor import DEPRECATED, profile_of
 from edged.sandbox.validation.amounts import amount_of, text_of
 from edged.sandbox.validation.causes import part, quoted
 from edged.sandbox.validation.pod_annotations import APP_ARMOR, SECCOMP_CONTAINER
@@ -17,7 +18,6 @@ from edged.sandbox.validation.windows import each_container
 
 _MOST_COMPARED = 100
 _SECCOMP = 'non-functional in v1.27+; use the "seccompProfile" field instead'
-_ARMOR = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 
 
 def container_warnings(spec: Object, annotations: Object, field: str) -> Iterator[str]:
@@ -29,8 +29,11 @@ def container_warnings(spec: Object, annotations: Object, field: str) -> Iterato
         if context.get("seccompProfile") is None and key in annotations:
             yield f"{before}metadata.annotations[{key}]: {_SECCOMP}"
         key = APP_ARMOR + name
-        if field and context.get("appArmorProfile") is None and key in annotations:
-            yield f"{before}metadata.annotations[{key}]: {_ARMOR}"
+        profile = part(spec, "securityContext").get("appArmorProfile")
+        if field and context.get("appArmorProfile") is None and key in annotations and (
+            profile is None or profile != profile_of(annotations[key])
+        ):
+            yield f"{before}metadata.annotations[{key}]: {DEPRECATED}"
         yield from _fractions(container, where)
         yield from _variables(container, where)
     ports = [

@@ -93,7 +93,7 @@ WARNINGS: dict[str, Warner] = {
     "services": services.service_warnings, f"ingresses.{_NETWORK}": ingresses.ingress_warnings,
     f"networkpolicies.{_NETWORK}": network_policies.network_policy_warnings,
     "persistentvolumes": persistent_volumes.volume_warnings, "secrets": configs.secret_warnings,
-    "nodes": nodes.node_warnings,
+    "nodes": nodes.node_warnings, "persistentvolumeclaims": claims.claim_warnings,
     "statefulsets.apps": workloads.stateful_set_warnings,
     "endpoints": endpoints.endpoints_warnings, "endpointslices.discovery.k8s.io": endpoints.slice_warnings,
 }

@@ -113,7 +113,7 @@ def owner_references(references: list[Object], field: str) -> Iterator[Cause]:
                 'Only one reference can have Controller set to true. Found "true" in references for '
                 f"{controller} and {name}"
             )
-            yield invalid(field, references, why)
+            yield invalid(field, [_shown_owner(each) for each in references], why)
         else:
             controller = name
 
@@ -175,7 +175,13 @@ def _owner_reference(reference: Object, field: str) -> Iterator[Cause]:
         if not reference.get(name):
             yield required(f"{field}.{name}", "must not be empty")
     if version == "v1" and reference.get("kind") == "Event":
-        yield invalid(field, reference, "/v1, Kind=Event is disallowed from being an owner")
+        yield invalid(field, _shown_owner(reference), "/v1, Kind=Event is disallowed from being an owner")
+
+
+def _shown_owner(reference: Object) -> Object:
+    """The fields in the order of the Go type."""
+    first = ("apiVersion", "kind", "name", "uid")
+    return {name: reference.get(name) or "" for name in first} | reference
 
 
 def _no_new_finalizers(before: list[str], after: list[str]) -> Iterator[Cause]:

@@ -7,6 +7,7 @@ the verbs of writer.py after mutation.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.custom import custom_definitions
@@ -86,10 +87,11 @@ def check_delete(resource: Resource, obj: Object) -> None:
 
 
 def _refuse(resource: Resource, obj: Object, causes: list[Cause]) -> None:
-    """Of what is found twice about built-in kinds one finding is told."""
+    """Of what is found twice about built-in kinds one finding is told. Both groups' Events are of one internal type."""
     if causes:
         told = causes if resource.custom else list(dict.fromkeys(causes))
-        raise api_status.invalid(resource.named, obj["metadata"].get("name") or "", told)
+        named = replace(resource.named, group="") if resource.bucket == "events" else resource.named
+        raise api_status.invalid(named, obj["metadata"].get("name") or "", told)
 
 
 def _kind_causes(

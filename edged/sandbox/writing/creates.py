@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from edged.kube.values.names import key_of
 from edged.sandbox.cluster import Object
-from edged.sandbox.kinds import defaults, signing_requests
+from edged.sandbox.kinds import app_armor, defaults, signing_requests
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, already_exists, method_not_allowed
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_options, set_namespace
 from edged.sandbox.storage import KeyExists
 from edged.sandbox.validation import object_validation
-from edged.sandbox.writing.write_steps import WriteSteps
+from edged.sandbox.writing.write_steps import WriteSteps, refused_with
 
 _SYSTEM_FIELDS = (
     "uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
-    "generation",
 )  # fmt: skip
 
 _LONGEST_PREFIX = 58
@@ -45,6 +44,12 @@ class Creator:
         applied: Object | None = None,
     ) -> Response:
         """`applied`: the body, where a server-side apply creates the object; its fields are the manager's."""
+        with refused_with(warnings):
+            return await self._create(target, request, obj, warnings, applied)
+
+    async def _create(
+        self, target: Target, request: Request, obj: Object, warnings: list[str], applied: Object | None
+    ) -> Response:
         resource = target.resource
         self._clear_identity(target, obj, applied=applied is not None)
         obj = self._steps.custom_fields(resource, obj, request, warnings)
@@ -59,6 +64,8 @@ class Creator:
         if resource.bucket == signing_requests.BUCKET:
             signing_requests.prepare_create(obj, request.user)
         obj = self._steps.pruned(resource, obj)
+        if resource.bucket == "pods":
+            warnings += app_armor.to_fields(obj)
         defaults.finish_create(self._steps.cluster, resource, obj, had_labels)
         object_validation.check_create(self._steps.cluster, resource, obj, warnings, dry_run=request.dry_run)
         await self._steps.admission.validate(attributes, obj, None)

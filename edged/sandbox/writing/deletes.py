@@ -15,7 +15,12 @@ from edged.sandbox.protocol.query_options import check_list, dry_run_causes, fla
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.reading.reads import selection, shown_list
 from edged.sandbox.validation import object_validation
-from edged.sandbox.writing.write_steps import WriteSteps
+from edged.sandbox.writing.write_steps import WriteSteps, refused_with
+
+_JOBS = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or "
+    "set propagationPolicy=Orphan to suppress this warning"
+)
 
 
 # Of these kinds DELETE answers with the object that was, of others with a Status: ReturnDeletedObject in pkg/registry
@@ -29,42 +34,51 @@ class Deleter:
     async def delete(self, target: Target, request: Request) -> Response:
         options, request = self._delete_options(request)
         old = self._steps.existing(target)
-        removed, gone = await self._delete_one(target, request, old, options)
         resource = target.resource
+        warnings = _job_warnings(resource, options)
+        with refused_with(warnings):
+            removed, gone = await self._delete_one(target, request, old, options, warnings)
         if gone and (resource.custom or resource.kind not in RETURNED_WHEN_DELETED):
             details = {"name": target.name, "kind": resource.plural, "uid": old["metadata"]["uid"]}
             if resource.group:
                 details["group"] = resource.group
-            return json_response(200, success(details=details))
+            return json_response(200, success(details=details), warnings)
         status = 202 if not gone and options.get("orphanDependents") is False else 200
-        return self._steps.answer(status, resource, removed, request, [])
+        return self._steps.answer(status, resource, removed, request, warnings)
 
     async def delete_collection(self, target: Target, request: Request) -> Response:
         check_list(request.query, watch=False)
         options, request = self._delete_options(request)
         chosen, resource = selection(target, request.query), target.resource
-        removed = []
+        removed, warnings = [], _job_warnings(resource, options)
         found = [each for each in self._steps.cluster.storage.list(resource.bucket, target.namespace)
                  if chosen.matches(each)]  # fmt: skip
         for old in found:  # what cannot be had in this version is found before anything is gone
             self._steps.cluster.present(resource, old)
         for old in found:
             one = Target(resource, old["metadata"].get("namespace"), old["metadata"]["name"])
-            await self._delete_one(one, request, old, options, collection=True)
+            await self._delete_one(one, request, old, options, warnings, collection=True)
             removed.append(old)
         cluster = self._steps.cluster
         metadata = {"resourceVersion": str(cluster.storage.version)}
         form = negotiate(request, custom=resource.custom)
-        return json_response(200, shown_list(cluster, resource, removed, metadata, form))
+        return json_response(200, shown_list(cluster, resource, removed, metadata, form), warnings)
 
     async def _delete_one(
-        self, target: Target, request: Request, old: Object, options: Object, *, collection: bool = False
+        self,
+        target: Target,
+        request: Request,
+        old: Object,
+        options: Object,
+        warnings: list[str],
+        *,
+        collection: bool = False,
     ) -> tuple[Object, bool]:
         """The last state and whether the object is gone (False: finalizers hold it)."""
         resource = target.resource
         object_validation.check_delete(resource, old)
         check_preconditions(resource, old, options)
-        attributes = self._steps.attributes("DELETE", target, request, None, [], options)
+        attributes = self._steps.attributes("DELETE", target, request, None, warnings, options)
         if collection:
             attributes.name = ""
         before = self._steps.cluster.present(resource, old)
@@ -82,6 +96,12 @@ class Deleter:
         check_delete_options(options)
         query = {key: value for key, value in request.query.items() if key != "dryRun"}
         return options, replace(request, query=query | ({"dryRun": "All"} if options.get("dryRun") else {}))
+
+
+def _job_warnings(resource: Resource, options: Object) -> list[str]:
+    """Jobs alone leave behind what they own, unless the client says something about it."""
+    said = options.get("propagationPolicy") is not None or options.get("orphanDependents") is not None
+    return [_JOBS] if resource.bucket == "jobs.batch" and not said else []
 
 
 def _of_query(query: Mapping[str, str]) -> Object:

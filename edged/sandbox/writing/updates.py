@@ -22,7 +22,7 @@ from edged.sandbox.storage import KeyAbsent, VersionMismatch
 from edged.sandbox.validation import object_validation
 from edged.sandbox.writing.creates import Creator
 from edged.sandbox.writing.lifecycle import ends
-from edged.sandbox.writing.write_steps import WriteSteps, copy_of
+from edged.sandbox.writing.write_steps import WriteSteps, copy_of, refused_with
 
 ATTEMPTS = 10
 """How often an update without a resourceVersion is tried on a newer state before it is a conflict."""
@@ -86,7 +86,8 @@ class Updater:
             before = self._steps.cluster.present(target.resource, old)
             new = change(old)
             insisted = self._check_version(target, old, new, replaces)
-            new = await self._admitted(target, request, before, new, warnings, applied, view)
+            with refused_with(warnings):
+                new = await self._admitted(target, request, before, new, warnings, applied, view)
             stored = await self._steps.converter.storable(target.resource, new)
             if request.dry_run:
                 return self._steps.answer(200, target.resource, stored, request, warnings)

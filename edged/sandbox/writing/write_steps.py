@@ -5,7 +5,8 @@ Called by creates.py, updates.py, patch_requests.py and deletes.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from edged.json_text import dumps, loads
 from edged.sandbox.admission.attributes import Attributes
@@ -19,6 +20,7 @@ from edged.sandbox.protocol import codec
 from edged.sandbox.protocol.api_status import ApiStatus, forbidden, not_found
 from edged.sandbox.protocol.negotiation import negotiate
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
+from edged.sandbox.protocol.warning_headers import warning_headers
 from edged.sandbox.protocol.write_options import field_validation, request_options
 from edged.sandbox.reading.reads import shown
 from edged.sandbox.writing import fieldsets
@@ -121,6 +123,17 @@ class WriteSteps:
         if old is None:
             raise not_found(target.resource.named, target.name)
         return old
+
+
+@contextmanager
+def refused_with(warnings: list[str]) -> Iterator[None]:
+    """A refusal within carries the warnings that there are by then."""
+    try:
+        yield
+    except ApiStatus as refusal:
+        if not any(name == "Warning" for name, _ in refusal.headers):
+            refusal.headers += tuple(warning_headers(warnings))
+        raise
 
 
 def copy_of(obj: Object) -> Object:

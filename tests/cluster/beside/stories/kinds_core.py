@@ -39,8 +39,6 @@ SECRETS: tuple[Any, ...] = (
     {"type": "kubernetes.io/basic-auth"}, {"type": "kubernetes.io/basic-auth", "stringData": {"username": "x"}},
     {"type": "kubernetes.io/ssh-auth"}, {"type": "kubernetes.io/ssh-auth", "data": {"ssh-privatekey": ""}},
     {"type": "kubernetes.io/service-account-token"}, {"type": "any"},
-    {"type": "kubernetes.io/service-account-token",
-    "metadata": {"annotations": {"kubernetes.io/service-account.name": "no"}}},
 )
 QUOTAS: tuple[Any, ...] = (
     {"spec": {"hard": {"foo": 1}}}, {"spec": {"hard": {"pods": "1.5"}}}, {"spec": {"hard": {"pods": -1}}},
@@ -122,6 +120,9 @@ STORIES = (
     Story("kinds-configs", (
         *tried(f"{IN}/configmaps", "v1", "ConfigMap", *MAPS),
         *tried(f"{IN}/secrets", "v1", "Secret", *SECRETS),
+        http("POST", f"{IN}/secrets?dryRun=All", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x",
+        "annotations": {"kubernetes.io/service-account.name": "no"}}, "type": "kubernetes.io/service-account-token"},
+        left_out="controllers"),
         http("POST", f"{IN}/configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "f"},
         "immutable": True, "data": {"a": "1"}, "binaryData": {"b": "eA=="}}),
         *changed(f"{IN}/configmaps/f", {"immutable": False}, {"immutable": None}, {"data": {"a": "2"}},
