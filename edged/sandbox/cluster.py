@@ -81,9 +81,13 @@ _EVENT_FIELDS = {
 }
 
 
+_EVENT_REPORTERS = ("reportingController", "reportingInstance")
+
+
 def event_v1(obj: Object) -> Object:
-    """A core/v1 Event with the field names of events.k8s.io/v1."""
-    return {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()}
+    """A core/v1 Event with the field names of events.k8s.io/v1, which leaves out who reports where nobody is named."""
+    named = {_EVENT_FIELDS.get(key, key): value for key, value in obj.items()}
+    return {key: value for key, value in named.items() if value or key not in _EVENT_REPORTERS}
 
 
 def event_core(obj: Object) -> Object:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.beside.comparison import compare
-from tests.cluster.beside.left_out import REASONS
+from tests.cluster.beside.left_out import DIFFERS, REASONS
 from tests.cluster.beside.playing import Player
 from tests.cluster.beside.steps import Story
 from tests.cluster.beside.stories import stories
@@ -71,6 +71,7 @@ def test_beside_api_server_and_controllers(
 
 def test_every_reason_is_there_and_needed() -> None:
     used = {step.left_out for story in ALL for step in story.steps if step.left_out}
+    used |= {key for numbers in DIFFERS.values() for key in numbers.values()}
     assert used == set(REASONS)
 
 

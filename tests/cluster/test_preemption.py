@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.cluster.cluster import Cluster
 from tests.cluster.scheduling import Daemon, Object, Scene, condition, node, pod, until
 
 SCHEDULER = '[scheduler]\nnames = ["edged"]\n'
@@ -17,10 +16,7 @@ SCHEDULER = '[scheduler]\nnames = ["edged"]\n'
 
 @contextmanager
 def priority_class(scene: Scene, name: str, policy: str) -> Iterator[Object]:
-    """What a Pod's spec needs to be important on this server."""
-    if not isinstance(scene.server, Cluster):
-        yield {"priority": 1000, "preemptionPolicy": policy}  # nothing there fills it in
-        return
+    """What a Pod's spec needs to be important."""
     scene.kubectl("create", "priorityclass", name, "--value=1000", f"--preemption-policy={policy}")
     try:
         yield {"priorityClassName": name}

@@ -321,9 +321,22 @@ class HostileWorld(World):
         })  # fmt: skip
         for kind, version in (("ReplicationController", "v1"), ("ReplicaSet", "apps/v1"), ("StatefulSet", "apps/v1")):
             name = f"of-a-{kind.lower()}"
-            owner = {"apiVersion": version, "kind": kind, "name": "a", "uid": "u", "controller": True}
+            owner = await self.owner(kind, version)
             await self.claim(name, storageClassName="slow")
             await self.posted_pod(name, "first", claim=name, owners=[owner])
+
+    async def owner(self, kind: str, version: str) -> dict[str, Any]:
+        """A reference to one that exists: whose owner does not, is collected."""
+        labels = {"app": "owned"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        selector = labels if kind == "ReplicationController" else {"matchLabels": labels}
+        root = "/api/v1" if version == "v1" else f"/apis/{version}"
+        made = await self.post(f"{root}/namespaces/default/{kind.lower()}s", {
+            "apiVersion": version, "kind": kind, "metadata": {"name": "a-owner"},
+            "spec": {"replicas": 0, "selector": selector, "template": template},
+        })  # fmt: skip
+        return {"apiVersion": version, "kind": kind, "name": "a-owner", "uid": made["metadata"]["uid"],
+                "controller": True}  # fmt: skip
 
     async def claim(self, name: str, **spec: Any) -> None:
         full = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, **spec}

@@ -94,7 +94,7 @@ WARNINGS: dict[str, Warner] = {
     f"networkpolicies.{_NETWORK}": network_policies.network_policy_warnings,
     "persistentvolumes": persistent_volumes.volume_warnings, "secrets": configs.secret_warnings,
     "nodes": nodes.node_warnings, "persistentvolumeclaims": claims.claim_warnings,
-    "statefulsets.apps": workloads.stateful_set_warnings,
+    "statefulsets.apps": workloads.stateful_set_warnings, f"csidrivers.{_STORAGE}": storage.csi_driver_warnings,
     "endpoints": endpoints.endpoints_warnings, "endpointslices.discovery.k8s.io": endpoints.slice_warnings,
 }
 """What right objects are warned of, when they are new or changed."""

@@ -41,8 +41,10 @@ def check_create(
         service_allocation.settle(cluster, resource, obj, None, dry_run=dry_run)
     if told := single_owners(obj["metadata"]):
         warnings.append(told)
-    causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None, warnings)]
+    later: list[str] = []
+    causes = [*new_metadata(resource, obj), *_kind_causes(resource, obj, None, later)]
     _refuse(resource, obj, causes)
+    warnings += later
     warnings += kind_warnings(resource.bucket, obj, None)
     warnings += workload_warnings(resource.bucket, obj, None)
 
@@ -62,6 +64,7 @@ def check_update(
         service_allocation.settle(cluster, resource, new, old, dry_run=dry_run)
     if told := single_owners(new["metadata"]):
         warnings.append(told)
+    later: list[str] = []
     causes = [*new_metadata(resource, new, generic=True), *changed_metadata(resource, old, new)]
     if resource.custom:
         causes += changed_metadata(resource, old, new)  # found twice there, too
@@ -70,8 +73,9 @@ def check_update(
     if resource.bucket == "pods":
         causes += _POD_CHANGES[subresource](old, new) if subresource in _POD_CHANGES else ()
     else:
-        causes += _kind_causes(resource, new, old, warnings, subresource)
+        causes += _kind_causes(resource, new, old, later, subresource)
     _refuse(resource, new, causes)
+    warnings += later
     if not subresource:
         warnings += kind_warnings(resource.bucket, new, old)
         warnings += workload_warnings(resource.bucket, new, old)

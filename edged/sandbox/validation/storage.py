@@ -215,3 +215,12 @@ def _topology_keys(keys: list[str], field: str) -> Iterator[Cause]:
             yield duplicate(field, key)
         seen.add(key)
         yield from each_invalid(field, key, qualified_name(key))
+
+
+def csi_driver_warnings(obj: Object, old: Object | None) -> Iterator[str]:
+    spec = obj.get("spec") or {}
+    if spec.get("tokenRequests") and spec.get("serviceAccountTokenInSecrets") is None:
+        yield (
+            "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent "
+            "possible logging of tokens in volume attributes"
+        )

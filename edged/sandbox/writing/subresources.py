@@ -44,6 +44,8 @@ async def handle(cluster: Cluster, writer: Writer, target: Target, request: Requ
     """One request on a subresource."""
     if target.subresource != "proxy" and not target.resource.custom:
         check_route(request, streams=False)
+    if request.method not in ("GET", "HEAD") and target.subresource not in node_subresources.METHODS:
+        negotiate(request, custom=target.resource.custom)  # before anything is stored
     match target.subresource:
         case "scale":
             return await _scale(cluster, writer, target, request)

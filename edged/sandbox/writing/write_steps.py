@@ -68,6 +68,7 @@ class WriteSteps:
             return obj
         obj, unknown = whole_objects.pruned(obj, resource.schema or {})
         found = [*warnings, *(f'unknown field "{path}"' for path in unknown)]
+        warnings.clear()  # what is an error is no warning besides
         mode = field_validation(request)
         if patched:
             check_patched(found, mode, lambda: dumps(obj).decode())

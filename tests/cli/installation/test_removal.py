@@ -176,7 +176,7 @@ def test_without_an_administrator_the_webhooks_are_emptied(node: Place) -> None:
         change(server, HOOKS, "edged", webhooks=[{"name": "no-privileged.policy.edged.dev"}])
         report = await remove(node)
         hooks = server.storage.get(HOOKS, NamespacedName("", "edged"))
-        assert hooks is not None and hooks["webhooks"] == []
+        assert hooks is not None and not hooks.get("webhooks")
         assert states(report)["systemctl disable --now edged"] == "done" and not node.layout.unit.exists()
         assert report.failed is not None and "--admin-kubeconfig" in report.failed.detail
         # What is left is found again by the kubeconfig, even if nothing else knows this node's name any more.

@@ -52,7 +52,7 @@ def main() -> int:
             print(f"{each.story} {each.number}: {each.step}\n    real: {orjson.dumps(each.real).decode()}")
         if each.fault:
             print(each.fault)
-    left_out = sum(not each.equal and each.step.left_out in REASONS for each in results)
+    left_out = sum(not each.equal and each.left_out in REASONS for each in results)
     wrong = sum(bool(each.fault) for each in results)
     print(f"{len(results)} steps: {sum(each.equal for each in results)} equal, {left_out} left out, {wrong} wrong")
     return 1 if wrong else 0

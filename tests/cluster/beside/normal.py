@@ -79,7 +79,7 @@ def _cell(value: Any, namespace: str) -> Any:
 
 
 def text(value: str, namespace: str) -> str:
-    value = value.replace(namespace, "<ns>")
+    value = value.replace(namespace, "<ns>").replace("sandbox-admin", "admin")
     for pattern, mark in _TEXTS:
         value = pattern.sub(mark, value)
     return value
