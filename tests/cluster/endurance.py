@@ -61,8 +61,11 @@ class Endurance:
         self._placed: dict[str, str] = {}
 
     def begin(self) -> None:
-        """The namespace and the first Nodes."""
+        """The namespace, the priorities and the first Nodes."""
         self.api.create("/api/v1/namespaces", {"metadata": {"name": SPACE}})
+        for priority in (5, 10):
+            made = {"metadata": {"name": f"of-{priority}"}, "value": priority}
+            self._try("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", made)
         for _ in range(5):
             self.add_node()
 
@@ -111,7 +114,8 @@ class Endurance:
         if random.random() < 0.3:
             spec["tolerations"] = [{"key": "dedicated", "operator": "Exists"}]
         if random.random() < 0.2:
-            spec["priority"] = random.choice((5, 10))
+            priority = random.choice((5, 10))
+            spec |= {"priority": priority, "priorityClassName": f"of-{priority}"}
         if random.random() < 0.15:
             app = "alone"
             term = {"topologyKey": HOSTNAME, "labelSelector": {"matchLabels": {"app": app}}}

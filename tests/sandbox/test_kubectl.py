@@ -89,12 +89,13 @@ def test_protobuf_bodies(kubectl: Kubectl):
     assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
     assert "sandbox-admin" in kubectl("auth", "whoami")
     assert kubectl("delete", "ns", "tt") == 'namespace "tt" deleted\n'
+    kubectl("delete", "quota", "q")  # it would ask for the cpu of every later Pod
     assert "already exists" in kubectl.fails("create", "configmap", "z")
 
 
 def test_nodes_and_drain(kubectl: Kubectl):
     kubectl("apply", "-f", "-", given=NODE)
-    kubectl("apply", "-f", "-", given=pod("drained", nodeName="n1"))
+    kubectl("apply", "-f", "-", given=pod("drained", nodeName="n1", terminationGracePeriodSeconds=0))
     kubectl("taint", "node", "n1", "k=v:NoSchedule")
     assert "SchedulingDisabled" not in kubectl("get", "nodes")
     assert "drained" in kubectl("describe", "node", "n1")
