@@ -16,6 +16,9 @@ REASONS: dict[str, str] = {
     "warning.",
     "micro-times": "Times of Leases may have fewer than six digits after the second; the API server refuses these.",
     "watch-continue": "A watch with a continue token is taken; the API server refuses it.",
+    "devices": "ResourceClaims, their templates, ResourceSlices and DeviceClasses are completed and stored, not "
+    "validated.",
+    "protobuf": "Requests may have protobuf bodies; answers are JSON or YAML, and are not compressed.",
     "version": "The version that it tells ends in -sandbox, and names no build.",
     "ready-nodes": "A new Node has the taint node.kubernetes.io/not-ready. Once its status says that it is ready, the "
     "sandbox takes the taint off, as kube-controller-manager does. It makes no other taints of conditions.",
