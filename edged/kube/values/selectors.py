@@ -21,7 +21,7 @@ _FEW: Final = 16
 _INT64: Final = range(-(2**63), 2**63)
 
 
-def _int64(text: str) -> int | None:
+def int64(text: str) -> int | None:
     """A base 10 int64 as Go parses it, else None."""
     if not _INT.fullmatch(text):
         return None
@@ -53,7 +53,7 @@ class Requirement(NamedTuple):
 
     key: str
     operator: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
 
     def matches(self, labels: Labels) -> bool:
         value = labels.get(self.key)
@@ -73,7 +73,7 @@ class Requirement(NamedTuple):
     def _compare(self, value: str | None) -> bool:
         if value is None or len(self.values) != 1:
             return False
-        left, right = _int64(value), _int64(self.values[0])
+        left, right = int64(value), int64(self.values[0])
         if left is None or right is None:
             return False
         return left > right if self.operator == "Gt" else left < right

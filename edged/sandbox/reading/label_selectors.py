@@ -6,45 +6,11 @@ Source of the grammar and of the texts: apimachinery's pkg/labels/selector.go.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 
+from edged.kube.values.selectors import Requirement, int64
 from edged.sandbox.protocol.api_status import bad_request
 from edged.sandbox.protocol.query_options import go_quoted
 from edged.sandbox.validation import formats
-
-Labels = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """`operator`: In, NotIn, Exists, DoesNotExist, Gt, Lt."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-    def matches(self, labels: Labels) -> bool:
-        value = labels.get(self.key)
-        match self.operator:
-            case "In":
-                return value is not None and value in self.values
-            case "NotIn":
-                return value is None or value not in self.values
-            case "Exists":
-                return value is not None
-            case "DoesNotExist":
-                return value is None
-            case "Gt":
-                return (number := _integer(value)) is not None and number > int(self.values[0])
-            case "Lt":
-                return (number := _integer(value)) is not None and number < int(self.values[0])
-        raise AssertionError(self.operator)
-
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"-?\d+", text) else None
-
 
 _TOKEN = re.compile(r"\s*(==|!=|=|!|<|>|\(|\)|,|[^\s=!<>(),]+)")
 _SYMBOLS = frozenset(("==", "!=", "=", "!", "<", ">", "(", ")", ","))
@@ -149,7 +115,7 @@ def _checked(key: str, operator: str, values: list[str]) -> Requirement:
     wrong = []
     for index, value in enumerate(values):
         shown = f"Invalid value: {go_quoted(value)}"
-        if operator in ("Gt", "Lt") and _integer(value) is None:
+        if operator in ("Gt", "Lt") and int64(value) is None:
             wrong.append(f"values[{index}]: {shown}: for 'Gt', 'Lt' operators, the value must be an integer")
         if reasons := formats.label_value(value):
             wrong.append(f"values[{index}][{key}]: {shown}: {'; '.join(reasons)}")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edged.json_text import dumps
+from edged.kube.values.selectors import Labels, Requirement, parse_label_selector
 from edged.sandbox.protocol.api_status import bad_request
-from edged.sandbox.reading.label_selectors import Labels, Requirement
 
 if TYPE_CHECKING:
     from edged.kube.values.shapes import LabelSelector
@@ -22,12 +22,8 @@ Object = dict[str, Any]
 
 def from_object(selector: LabelSelector | None) -> list[Requirement]:
     """A metav1.LabelSelector -> requirements; an empty one selects everything."""
-    selector = selector or {}
-    requirements = [Requirement(k, "In", (v,)) for k, v in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or ():
-        values = tuple(expression.get("values") or ())
-        requirements.append(Requirement(expression["key"], expression["operator"], values))
-    return requirements
+    parsed = parse_label_selector(selector or {})
+    return list(parsed.requirements) if parsed is not None else []
 
 
 def matches(requirements: list[Requirement], labels: Labels | None) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edged.json_text import dumps, loads
+from edged.kube.values.selectors import Requirement
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, expired, not_found, version_too_large
@@ -19,7 +20,7 @@ from edged.sandbox.protocol.negotiation import Form, negotiate
 from edged.sandbox.protocol.query_options import check_list, go_quoted, number
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.reading import list_selectors
-from edged.sandbox.reading.label_selectors import Requirement, parse_labels
+from edged.sandbox.reading.label_selectors import parse_labels
 from edged.sandbox.reading.tables import columns_of, metadata_only, scale_columns, table
 from edged.sandbox.storage import TooOld
 
