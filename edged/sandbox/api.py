@@ -18,8 +18,7 @@ from edged.sandbox.custom.converter import Converter
 from edged.sandbox.protocol import documents
 from edged.sandbox.protocol.api_status import ApiStatus, method_not_allowed
 from edged.sandbox.protocol.negotiation import check_route, encoded, negotiate
-from edged.sandbox.protocol.query_options import flag
-from edged.sandbox.protocol.request import Request, Response, Target, User, json_response, parse_target
+from edged.sandbox.protocol.request import Request, Response, Target, User, parse_target, refused, verb_of
 from edged.sandbox.protocol.warning_headers import warning_headers
 from edged.sandbox.reading import reads, watches
 from edged.sandbox.writing import subresources
@@ -48,8 +47,7 @@ class Api:
         try:
             response = await self._route(request)
         except ApiStatus as refusal:
-            response = json_response(refusal.code, refusal.body())
-            response.headers += refusal.headers
+            response = refused(refusal)
         self.controllers.run()
         return encoded(request, response)
 
@@ -66,8 +64,7 @@ class Api:
         try:
             response = await self._served(target, request)
         except ApiStatus as refusal:
-            response = json_response(refusal.code, refusal.body())
-            response.headers += refusal.headers
+            response = refused(refusal)
         response.headers[:0] = warning_headers([target.resource.deprecation])
         return response
 
@@ -79,9 +76,8 @@ class Api:
             return await subresources.handle(self.cluster, self.writer, target, request)
         if "get" not in target.resource.verbs:
             return reviews.answer(self.cluster, target, request)
-        watched = request.method == "GET" and (target.watch or bool(flag(request.query, "watch")))
         _check_accept(target, request)
-        if watched and (not target.name or target.watch):
+        if request.method == "GET" and verb_of(request, target) == "watch":
             return watches.start(self.cluster, self.converter, target, request)
         match request.method:
             case "GET" if target.name:

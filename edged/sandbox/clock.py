@@ -17,7 +17,7 @@ from edged.errors import ConfigError
 from edged.json_text import loads
 from edged.sandbox.api import Answers
 from edged.sandbox.protocol.api_status import bad_request, method_not_allowed
-from edged.sandbox.protocol.request import Request, Response, json_response
+from edged.sandbox.protocol.request import Request, Response, json_response, refused
 
 PATH = "/sandbox/clock"
 _LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -73,16 +73,14 @@ class ClockedApi:
         try:
             return self._answer(request)
         except ValueError as error:
-            refusal = bad_request(f"{PATH}: {error}")
-            return json_response(refusal.code, refusal.body())
+            return refused(bad_request(f"{PATH}: {error}"))
 
     def _answer(self, request: Request) -> Response:
         """Raises ValueError."""
         if request.method == "POST":
             self._move(loads(request.body))
         elif request.method not in ("GET", "HEAD"):
-            refusal = method_not_allowed()
-            return json_response(refusal.code, refusal.body())
+            return refused(method_not_allowed())
         return json_response(200, {"now": str(self._clock)})
 
     def _move(self, order: object) -> None:

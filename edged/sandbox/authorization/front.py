@@ -13,11 +13,10 @@ from edged.sandbox.authorization import escalation
 from edged.sandbox.authorization.rules import GROUP, Attributes, Rbac
 from edged.sandbox.authorization.users import NO_SNIFFING, Verify, authenticated, impersonated
 from edged.sandbox.protocol.api_status import ApiStatus, Named, forbidden
-from edged.sandbox.protocol.request import Request, Response, Target, User, json_response, parse_target
+from edged.sandbox.protocol.request import Request, Response, Target, User, parse_target, refused, verb_of
 
 Object = dict[str, Any]
 _BOOTSTRAP: Final = Path(__file__).parent / "bootstrap.json"
-_VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get", "DELETE": "delete"}
 
 
 class GuardedApi:
@@ -35,9 +34,7 @@ class GuardedApi:
         try:
             return await self._guarded(request)
         except ApiStatus as refusal:
-            response = json_response(refusal.code, refusal.body())
-            response.headers += refusal.headers
-            return response
+            return refused(refusal)
 
     async def _guarded(self, request: Request) -> Response:
         user = impersonated(request, authenticated(request, self._verify), self._check)
@@ -91,14 +88,12 @@ class GuardedApi:
 
 
 def _attributes(request: Request, target: Target | None) -> Attributes:
-    verb = _VERBS.get(request.method, request.method.lower())
+    verb = verb_of(request, target)
     if target is None:
         unknown = _of_no_resource(request.path.strip("/").split("/"), verb)
         return unknown or Attributes(verb=request.method.lower(), path=request.path)
     name = target.name
-    if not name and verb in ("get", "delete"):
-        watches = target.watch or request.query.get("watch") in ("true", "1")
-        verb = "deletecollection" if verb == "delete" else "watch" if watches else "list"
+    if not name and verb in ("list", "watch", "deletecollection"):
         name = _selected_name(request)
     namespace = target.namespace or ""
     if target.resource.bucket == "namespaces":

@@ -11,10 +11,8 @@ from edged.sandbox.api import Answers
 from edged.sandbox.cluster import Cluster
 from edged.sandbox.faults.rules import Asked, Fault, Faults
 from edged.sandbox.protocol.api_status import ApiStatus
-from edged.sandbox.protocol.request import Request, Response, json_response, parse_target
+from edged.sandbox.protocol.request import Request, Response, parse_target, refused, verb_of
 from edged.sandbox.reading.watches import encode_line
-
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get"}
 
 
 class FaultyApi:
@@ -34,7 +32,7 @@ class FaultyApi:
         if asked.verb == "watch" and (fault.code == 410 or fault.end or fault.events is not None):
             return await self._watch(request, fault)
         if fault.code:
-            return _refusal(fault)
+            return refused(fault.status())
         if fault.end == "drop":
             return Response(0, cut=True)
         response = await self._api.handle(request)
@@ -56,21 +54,10 @@ class FaultyApi:
         except ApiStatus:
             target = None
         if target is None:
-            return Asked(_VERBS.get(request.method, "delete"), request.path, agent=agent)
-        verb = _VERBS.get(request.method, "delete")
-        if not target.name and verb in ("get", "delete"):
-            watches = target.watch or request.query.get("watch") in ("true", "1")
-            verb = "deletecollection" if verb == "delete" else "watch" if watches else "list"
+            return Asked(verb_of(request, None), request.path, agent=agent)
         named = target.resource.named.resource
         resource = f"{named}/{target.subresource}" if target.subresource else named
-        return Asked(verb, resource, target.namespace or "", target.name, agent)
-
-
-def _refusal(fault: Fault) -> Response:
-    status = fault.status()
-    response = json_response(status.code, status.body())
-    response.headers += status.headers
-    return response
+        return Asked(verb_of(request, target), resource, target.namespace or "", target.name, agent)
 
 
 async def _interrupted(stream: AsyncGenerator[bytes, None], fault: Fault) -> AsyncGenerator[bytes, None]:

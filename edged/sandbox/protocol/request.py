@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from edged.json_text import dumps
 from edged.kube.values.names import NamespacedName
 from edged.sandbox.kinds.resources import Registry, Resource
-from edged.sandbox.protocol.api_status import no_such_resource, not_found
+from edged.sandbox.protocol.api_status import ApiStatus, no_such_resource, not_found
+from edged.sandbox.protocol.query_options import flag
 from edged.sandbox.protocol.warning_headers import warning_headers
 
 
@@ -63,6 +64,13 @@ def json_response(status: int, body: object, warnings: list[str] | None = None) 
     return Response(status, dumps(body) + b"\n", headers=warning_headers(warnings or ()))
 
 
+def refused(refusal: ApiStatus) -> Response:
+    """A refusal as the answer."""
+    response = json_response(refusal.code, refusal.body())
+    response.headers += refusal.headers
+    return response
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a resource URL is about. `namespace` None: cluster scope or all namespaces; `name` "": collection."""
@@ -81,6 +89,21 @@ class Target:
     @property
     def key(self) -> NamespacedName:
         return NamespacedName(self.namespace or "", self.name)
+
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "GET": "get", "HEAD": "get", "DELETE": "delete"}
+
+
+def verb_of(request: Request, target: Target | None) -> str:
+    """What roles and rules for faults call the request. Of what is no resource, that of a single thing."""
+    verb = _VERBS.get(request.method, request.method.lower())
+    if target is None or verb not in ("get", "delete"):
+        return verb
+    if verb == "get" and (target.watch or (not target.name and flag(request.query, "watch"))):
+        return "watch"
+    if target.name:
+        return verb
+    return "list" if verb == "get" else "deletecollection"
 
 
 def parse_target(registry: Registry, path: str) -> Target | None:

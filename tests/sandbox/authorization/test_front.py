@@ -71,6 +71,16 @@ def test_rights_by_verb(server: ThreadedSandbox) -> None:
     assert asked["status"] == {"allowed": True, "reason": reason}
 
 
+def test_every_way_to_ask_for_a_watch_needs_the_right_to_watch(server: ThreadedSandbox) -> None:
+    grant(server, "lister", rule("get list", "configmaps"))
+    watches = (f"{MAPS}?watch=true", f"{MAPS}?watch=TRUE", f"{MAPS}?watch=yes",
+               "/api/v1/watch/namespaces/default/configmaps")  # fmt: skip
+    for path in watches:
+        status, answer = ask(server, "GET", path, user="lister")
+        assert (status, "cannot watch resource" in answer["message"]) == (403, True), path
+    assert ask(server, "GET", f"{MAPS}?watch=false", user="lister")[0] == 200
+
+
 def test_a_patch_that_creates_needs_the_right_to_create(server: ThreadedSandbox) -> None:
     grant(server, "patcher", rule("patch", "configmaps"))
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}}
