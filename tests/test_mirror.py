@@ -37,6 +37,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/installation/": ("cli/installation/test_install.py", "cli/installation/test_removal.py"),
     "cli/module_content.py": ("cli/test_check.py", "cli/doctor/test_modules.py"),
     "cli/module.py": ("cli/test_modules.py",),
+    "cli/own_process.py": ("cli/demo/test_demo.py", "cli/test_sandbox.py"),
     "cli/policy/": ("cli/policy/test_ask.py",),
     "cli/policy/__init__.py": ("cli/test_kwctl.py",),
     "cli/run.py": ("cli/policy/test_same_as_daemon.py",),

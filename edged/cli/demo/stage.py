@@ -6,9 +6,7 @@ Both are processes of their own. Whatever they say goes to files in the folder o
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import sys
 import sysconfig
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import trio
 
 import edged
+from edged.cli.own_process import own_process
 from edged.cli.status_client import ask
 from edged.errors import ConfigError, EdgedError, PeerError
 from edged.kube.client import ApiClient
@@ -152,26 +151,9 @@ class Stage:
     @contextlib.asynccontextmanager
     async def _process(self, name: str, *args: str) -> AsyncIterator[trio.Process]:
         """A child of ours whose words go to a file; ended with the block."""
-        log = (self._folder / f"{name}.log").open("wb")
-        command = [sys.executable, "-m", "edged", *args]
-        environment = {
-            key: value for key, value in os.environ.items() if key not in ("NOTIFY_SOCKET", "KUBECONFIG")
-        }
-        environment["PYTHONPATH"] = str(Path(edged.__file__).parents[1])
-        process = await trio.lowlevel.open_process(
-            command, stdin=None, stdout=log, stderr=log, env=environment
-        )
-        try:
-            yield process
-        finally:
-            with trio.CancelScope(shield=True):
-                process.terminate()
-                with trio.move_on_after(5):
-                    await process.wait()
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-            log.close()
+        with (self._folder / f"{name}.log").open("wb") as log:
+            async with own_process(*args, output=log) as process:
+                yield process
 
     def last_words(self) -> str:
         lines = (self._folder / "edged.log").read_text(errors="replace").splitlines()

@@ -7,7 +7,6 @@ edged that is installed on the same machine, and its cluster, are never touched.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-import edged
 from edged import config as configuration
 from edged.cli.demo.stage import free_port
+from edged.cli.own_process import own_process
 from edged.cli.status_client import ask
 from edged.errors import ConfigError, PeerError
 from edged.json_text import dumps
@@ -43,17 +42,10 @@ async def daemon(path: Path, server: Sandbox, nursery: trio.Nursery) -> AsyncIte
         server.write_kubeconfig(folder / "kubeconfig")
         own = folder / "edged.toml"
         write_atomically(own, _toml(_led_to(read_tables(path.read_text()), folder)).encode(), 0o600)
-        environment = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "KUBECONFIG")}
-        environment["PYTHONPATH"] = str(Path(edged.__file__).parents[1])
-        command = [sys.executable, "-m", "edged", "run", "--config", str(own)]
-        process = await trio.lowlevel.open_process(command, stdin=None, env=environment)
-        try:
+        async with own_process("run", "--config", str(own)) as process:
             await _until_in_force(process, str(folder / "edged.sock"))
             nursery.start_soon(_watch_over, process)
             yield
-        finally:
-            with trio.CancelScope(shield=True):
-                await _end(process)
 
 
 def _led_to(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -110,15 +102,6 @@ async def _watch_over(process: trio.Process) -> None:
     """Raises ConfigError when the daemon ends by itself: without it the policies are not what they seem to be."""
     if (code := await process.wait()) not in (0, -15):
         raise ConfigError(f"edged ended with code {code}")
-
-
-async def _end(process: trio.Process) -> None:
-    process.terminate()
-    with trio.move_on_after(5):
-        await process.wait()
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
 
 
 def _toml(tables: dict[str, Any]) -> str:
