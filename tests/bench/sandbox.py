@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from tests.bench.support import BenchError, median, memory_mib, say
-from tests.cluster.beside.playing import Player
 from tests.cluster.build import programs
 from tests.cluster.cluster import Cluster, Sandbox
+from tests.cluster.raw import Access
 
 PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -51,16 +51,16 @@ class Client:
     """One connection, kept alive."""
 
     def __init__(self, server: Server) -> None:
-        self._player = Player(server, "bench")
+        self._access = Access(server)
         self._connection = self.connect()
 
     def connect(self) -> http.client.HTTPConnection:
-        return self._player.connection(60.0)
+        return self._access.connection(60.0)
 
     def timed(self, method: str, path: str, body: object = None) -> float:
         """Seconds of one request, whose answer must be a good one."""
         began = time.perf_counter()
-        self._connection.request(method, path, None if body is None else orjson.dumps(body), self._player.headers)
+        self._connection.request(method, path, None if body is None else orjson.dumps(body), self._access.headers)
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status >= 300:
@@ -69,7 +69,7 @@ class Client:
 
     def watch(self, path: str) -> Iterator[dict[str, Any]]:
         connection = self.connect()
-        connection.request("GET", path, headers=self._player.headers)
+        connection.request("GET", path, headers=self._access.headers)
         for line in connection.getresponse():
             yield orjson.loads(line)
 

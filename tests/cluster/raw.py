@@ -6,33 +6,53 @@ import base64
 import http.client
 import re
 import ssl
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 
-from tests.cluster.scheduling import Server
+from tests.cluster.cluster import Kubectl
 
 JSON, YAML = "application/json", "application/yaml"
 MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 
 
+class Running(Protocol):
+    """An API server that is running."""
+
+    kubeconfig: Path
+    kubectl: Kubectl
+
+
+class Access:
+    """The way to an API server, read from its kubeconfig: an address, who we are, and whom to trust."""
+
+    def __init__(self, server: Running) -> None:
+        config = orjson.loads(server.kubectl("config", "view", "--raw", "--flatten", "-o", "json").stdout)
+        cluster, user = config["clusters"][0]["cluster"], (config["users"] or [{"user": {}}])[0]["user"]
+        self._address = urlsplit(cluster["server"])
+        authority = cluster.get("certificate-authority-data")
+        self._context = ssl.create_default_context(
+            cadata=base64.b64decode(authority).decode() if authority else None
+        )
+        self.headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+
+    def connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        host, port = str(self._address.hostname), self._address.port
+        if self._address.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._context)
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+
+
 class Client:
     """Raw requests: a status, the warnings, and the object."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Running) -> None:
         self.kubectl = server.kubectl
-        config = orjson.loads(server.kubectl("config", "view", "--raw", "--flatten", "-o", "json").stdout)
-        cluster, user = config["clusters"][0]["cluster"], (config["users"] or [{"user": {}}])[0]["user"]
-        address = urlsplit(cluster["server"])
-        host, port = str(address.hostname), address.port
-        self._connection = http.client.HTTPConnection(host, port, timeout=60)
-        if address.scheme == "https":
-            authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
-            context = ssl.create_default_context(cadata=authority)
-            self._connection = http.client.HTTPSConnection(host, port, timeout=60, context=context)
-        self._headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+        access = Access(server)
+        self._connection, self._headers = access.connection(60), access.headers
 
     def __call__(self, method: str, path: str, text: str | bytes, kind: str) -> tuple[int, list[str], Any]:
         content = text.encode() if isinstance(text, str) else text

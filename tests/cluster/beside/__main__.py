@@ -19,14 +19,15 @@ import orjson
 
 from tests.cluster.beside.comparison import Compared, compare
 from tests.cluster.beside.left_out import REASONS
-from tests.cluster.beside.playing import Player, Server
+from tests.cluster.beside.playing import Player
 from tests.cluster.beside.steps import Story
 from tests.cluster.beside.stories import stories
 from tests.cluster.build import programs
 from tests.cluster.cluster import Cluster, Kubectl, Sandbox
+from tests.cluster.raw import Running
 
 
-class Running:
+class Served:
     """A real API server that another process started."""
 
     def __init__(self, kubeconfig: Path) -> None:
@@ -67,14 +68,14 @@ def _play(names: list[str], kubeconfig: Path | None) -> list[Compared]:
         if not part:
             continue
         if kubeconfig is not None:
-            results += _both(part, Running(kubeconfig), suffix, rbac)
+            results += _both(part, Served(kubeconfig), suffix, rbac)
         else:
             with Cluster(controllers=controllers, disable_admission=() if controllers else ("ServiceAccount",)) as real:
                 results += _both(part, real, suffix, rbac)
     return results
 
 
-def _both(chosen: list[Story], real: Server, suffix: str, rbac: bool) -> list[Compared]:
+def _both(chosen: list[Story], real: Running, suffix: str, rbac: bool) -> list[Compared]:
     arguments = ("--rbac",) if rbac else ()
     with Sandbox(sys.executable, programs(("kubectl",))["kubectl"], arguments=arguments) as sandbox:
         ours, theirs = Player(sandbox, suffix), Player(real, suffix)

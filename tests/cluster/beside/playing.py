@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import re
-import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any
 
 import orjson
 
 from tests.cluster.beside.normal import normal
 from tests.cluster.beside.steps import Client, Http, Kubectl, Step, Story, Watch
-from tests.cluster.cluster import Kubectl as KubectlProgram
+from tests.cluster.raw import Access, Running
 
 COMPARED_HEADERS = (
     "content-type", "warning", "retry-after", "allow", "vary", "etag", "location", "x-content-type-options",
@@ -25,27 +21,13 @@ COMPARED_HEADERS = (
 WAIT_S = 20.0
 
 
-class Server(Protocol):
-    """An API server that is running."""
-
-    kubeconfig: Path
-    kubectl: KubectlProgram
-
-
 class Player:
     """One server. `namespace` of a story is its name and `suffix`, the same on both servers."""
 
-    def __init__(self, server: Server, suffix: str) -> None:
+    def __init__(self, server: Running, suffix: str) -> None:
         self.server = server
         self._suffix = suffix
-        config = orjson.loads(server.kubectl("config", "view", "--raw", "--flatten", "-o", "json").stdout)
-        cluster, user = config["clusters"][0]["cluster"], (config["users"] or [{"user": {}}])[0]["user"]
-        self._address = urlsplit(cluster["server"])
-        authority = cluster.get("certificate-authority-data")
-        self._context = ssl.create_default_context(
-            cadata=base64.b64decode(authority).decode() if authority else None
-        )
-        self.headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+        self.access = Access(server)
 
     def play(self, story: Story) -> list[Any]:
         """What came out of each step, normalised."""
@@ -87,9 +69,9 @@ class Player:
         return answer, answer
 
     def _request(self, step: Http, saved: Mapping[str, str]) -> tuple[Any, Any]:
-        connection = self.connection(60.0)
+        connection = self.access.connection(60.0)
         body = _body(step.body, saved)
-        headers = {**self.headers, **({"Content-Type": step.kind} if body is not None else {})}
+        headers = {**self.access.headers, **({"Content-Type": step.kind} if body is not None else {})}
         headers |= {name: str(_filled(value, saved)) for name, value in step.headers.items()}
         try:
             connection.request(step.method, _filled(step.path, saved), body=body, headers=headers)
@@ -123,10 +105,10 @@ class Player:
         return outcome, content
 
     def _watch(self, step: Watch, saved: Mapping[str, str]) -> list[Any]:
-        connection = self.connection(step.quiet_s)
+        connection = self.access.connection(step.quiet_s)
         events: list[Any] = []
         try:
-            connection.request("GET", _filled(step.path, saved), headers={**self.headers, **step.headers})
+            connection.request("GET", _filled(step.path, saved), headers={**self.access.headers, **step.headers})
             answer = connection.getresponse()
             if answer.status != 200:
                 return [{"status": answer.status, "body": _decoded(answer.read(), "application/json")}]
@@ -141,12 +123,6 @@ class Player:
         finally:
             connection.close()
         return events
-
-    def connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        host, port = str(self._address.hostname), self._address.port
-        if self._address.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=self._context)
-        return http.client.HTTPConnection(host, port, timeout=timeout_s)
 
 
 def _body(body: object, saved: Mapping[str, str]) -> bytes | None:

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.raw import APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, YAML
+
+__all__ = [
+    "APPLY", "JSON", "JSON_PATCH", "MERGE", "STRATEGIC", "TABLE", "YAML", "Client", "Http", "Kubectl", "Object", "Step",
+    "Story", "Watch", "client", "http", "kubectl", "watch",
+]  # fmt: skip
 Object = dict[str, Any]
-JSON, YAML = "application/json", "application/yaml"
-MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
-STRATEGIC, APPLY = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 

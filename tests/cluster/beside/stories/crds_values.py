@@ -8,7 +8,7 @@ from tests.cluster.beside.custom import FREE, crd_path, gone, objects, served, s
 from tests.cluster.beside.steps import APPLY, JSON_PATCH, MERGE, STRATEGIC, Http, Object, Story, http
 
 WIDGETS = objects()
-TEXT, NUMBER, FLAG, REAL = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}, {"type": "number"}
+TEXT, NUMBER, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 
 VALUES = spec_of(
     text={"type": "string", "minLength": 2, "maxLength": 4, "pattern": "^[a-z]+$"},
