@@ -12,12 +12,14 @@ from edged.sandbox.authorization.front import GuardedApi
 from edged.sandbox.authorization.users import ADMINISTRATOR
 from edged.sandbox.protocol.request import Request, User
 from edged.sandbox.server import new_api, to_request
-from tests.sandbox.harness import NS, Caller, config_map
+from tests.sandbox.harness import NS, Caller, config_map, crd
 
 APPLY = "application/apply-patch+yaml"
 _SERVICE = {"kind": "Service", "apiVersion": "v1", "metadata": {}, "spec": {"ports": [{"port": 80}]}}
 _REVIEW = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1"}
 _REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 CASES: list[tuple[int, str, str, Any, str]] = [
     (400, "POST", NS + "/configmaps", b'{"kind":{"a":1,"a":2},"apiVersion":"v1"}', ""),
@@ -28,7 +30,12 @@ CASES: list[tuple[int, str, str, Any, str]] = [
     (400, "POST", _REVIEWS, {**_REVIEW, "metadata": " ", "spec": {"token": "x"}}, ""),
     (400, "POST", _REVIEWS, {**_REVIEW, "spec": {"token": {}}}, ""),
     (400, "POST", _REVIEWS, {**_REVIEW, "spec": []}, ""),
-]
+    *((400, "POST", _CRDS, crd(schema), "") for schema in (
+        {"items": {"properties": {"b": 3}}}, {"items": {"allOf": "x"}}, {"items": [{"type": 5}]},
+        {"additionalProperties": {"properties": {"b": 3}}}, {"items": {"x-kubernetes-validations": ["x"]}},
+        {"dependencies": {"a": [1]}},
+    )),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]} {case[2]} {str(case[3])[:60]}")

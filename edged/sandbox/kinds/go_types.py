@@ -111,6 +111,11 @@ class Shape:
         """The shape of a list's or a map's elements."""
         return self._source.element() if self.kind in ("list", "map") else ANY
 
+    def alternative(self, value: object) -> Shape | None:
+        """Of a type that is one or the other: the shape that a value of this JSON type has there."""
+        found = self._source.alternatives()
+        return next((shape for kind, shape in found.items() if isinstance(value, kind)), None)
+
 
 class _Source:
     """Where a shape's children come from; this one has none."""
@@ -121,6 +126,9 @@ class _Source:
     def element(self) -> Shape:
         return ANY
 
+    def alternatives(self) -> dict[type, Shape]:
+        return {}
+
 
 ANY = Shape("any", _Source())
 OPAQUE = Shape("any", _Source(), atomic=True)
@@ -129,10 +137,14 @@ _SCALARS = {
     "string", "bool", "bytes", "int", "int32", "int64", "uint32", "uint8", "float32", "float64", "Quantity", "Time",
     "MicroTime", "Duration", "IntOrString",
 }  # fmt: skip
-_OPEN = {
-    "JSON", "RawJSON", "RawExtension", "apiextensions/v1.JSONSchemaPropsOrArray",
-    "apiextensions/v1.JSONSchemaPropsOrBool", "apiextensions/v1.JSONSchemaPropsOrStringArray",
-}  # fmt: skip
+_OPEN = {"JSON", "RawJSON", "RawExtension"}
+_SCHEMA = "apiextensions/v1.JSONSchemaProps"
+_UNIONS: dict[str, dict[type, str]] = {
+    f"{_SCHEMA}OrArray": {dict: _SCHEMA, list: f"[]{_SCHEMA}"},
+    f"{_SCHEMA}OrBool": {dict: _SCHEMA},
+    f"{_SCHEMA}OrStringArray": {dict: _SCHEMA, list: "[]string"},
+}
+"""Types that are one or the other: what an object or a list is there. All else is taken as it is."""
 
 
 class GoTypes:
@@ -179,6 +191,8 @@ class GoTypes:
             return Shape("map", _GoElement(self, go_type[2:]), go_type, atomic="A" in flags)
         if go_type in _SCALARS:
             return Shape("scalar", _Source(), go_type, atomic=True)
+        if go_type in _UNIONS:
+            return Shape("any", _GoUnion(self, _UNIONS[go_type]), go_type, atomic=True)
         if go_type in _OPEN or go_type not in self._table:
             return OPAQUE
         atomic = "G" not in flags and ("A" in flags or go_type in self._atomic)
@@ -238,6 +252,14 @@ class _GoElement(_Source):
 
     def element(self) -> Shape:
         return self._types.shape(self._name)
+
+
+class _GoUnion(_Source):
+    def __init__(self, types: GoTypes, names: dict[type, str]) -> None:
+        self._types, self._names = types, names
+
+    def alternatives(self) -> dict[type, Shape]:
+        return {kind: self._types.shape(name) for kind, name in self._names.items()}
 
 
 def _wire_field(row: list[Any]) -> WireField:

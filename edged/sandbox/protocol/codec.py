@@ -335,6 +335,8 @@ def _checked(value: object, shape: Shape, at: _At, found: list[str]) -> Any:
         return [_checked_element(item, shape.element, at.item(index), found) for index, item in items]
     if shape.kind == "scalar":
         _check_scalar(value, shape, at)
+    if (inner := shape.alternative(value)) is not None:
+        return _checked(value, inner, at, [])  # such a type decodes itself, and tells of no unknown fields
     return plain(value) if isinstance(value, dict | list) else value
 
 

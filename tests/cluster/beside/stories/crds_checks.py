@@ -46,7 +46,20 @@ def in_group(group: str, **annotations: str) -> Http:
     return http("POST", CRDS + "?dryRun=All", obj)
 
 
+MISTYPED: tuple[Object, ...] = (
+    {"items": {"properties": {"b": 3}}}, {"items": {"type": 5}}, {"items": {"allOf": "x"}},
+    {"items": {"type": "string", "colour": "red"}}, {"items": [{"type": 5}]}, {"additionalProperties": {"type": []}},
+    {"items": {"type": "array", "items": {"required": "x"}}},
+    {"items": {"type": "string", "x-kubernetes-validations": ["x"]}},
+)  # fmt: skip
+"""What below `items` and `additionalProperties` has another type than its field."""
+
 STORIES = (
+    Story("crds-mistyped", tuple(
+        http("POST", CRDS + "?dryRun=All", crd(version(schema={"type": "object", "properties": {"a": {
+            "type": "array", **bad}}})))
+        for bad in MISTYPED
+    )),
     Story("crds-definitions", (
         http("POST", CRDS, {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}),
         http("POST", CRDS, {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
