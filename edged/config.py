@@ -17,18 +17,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edged.admission import config as admission_section
 from edged.admission.config import AdmissionConfig
 from edged.errors import ConfigError
 from edged.kube.config import KubernetesConfig
-from edged.kube.values.checks import access_rule
 from edged.process.config import NodeConfig
 from edged.process.files import read_file
 from edged.process.own_program import spelled
 from edged.records import dataclass
-from edged.registry.config import RegistryConfig, SignaturesConfig, module_url
+from edged.registry.config import RegistryConfig, SignaturesConfig
 from edged.scheduling.config import section as scheduler_section
 from edged.scheduling.config.section import SchedulerConfig
 from edged.telemetry.config import ObservabilityConfig
@@ -36,25 +35,20 @@ from edged.toml.lines import Path, find_lines
 from edged.toml.reader import (
     Problem,
     Reader,
-    boolean,
-    integer,
-    json_table,
-    list_of,
-    number,
-    path_segment,
     setting,
     split_address,
     table_of,
-    unique_names,
 )
 from edged.toml.tables import NotToml, read_tables
-from edged.wasm.config import MIB_OF_32_BITS, EngineConfig
+from edged.wasm.config import EngineConfig
+
+if TYPE_CHECKING:
+    from edged.controllers.config import ControllerConfig
 
 DEFAULT_PATH = "/etc/edged/edged.toml"
 _ARRAYS_OF_TABLES: frozenset[Path] = frozenset(
     {("admission", "policy"), ("admission", "group"), ("scheduler", "plugin"), ("controller",)}
 )
-_DAY_S = 86400.0
 
 
 class ConfigErrors(ConfigError):
@@ -71,18 +65,13 @@ class ConfigErrors(ConfigError):
         return tuple(problem for problem in self.problems if problem.unavailable)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllerConfig:
-    """[[controller]]: refused until there are controllers, whose room it then moves to."""
+def _controllers(value: object, reader: Reader, path: Path) -> tuple[ControllerConfig, ...]:
+    """Only a file with controllers has their section loaded."""
+    if value == []:
+        return ()
+    from edged.controllers import config as controller_section
 
-    name: str = setting(path_segment)
-    module: str = setting(module_url)
-    config: dict[str, Any] = setting(json_table, factory=dict, hidden=True)
-    leader_election: bool = setting(boolean, True)
-    allow: tuple[dict[str, Any], ...] = setting(list_of(access_rule, unique=False), ())
-    idle_s: float = setting(number(0, _DAY_S), 30.0)
-    memory_limit_mib: int = setting(integer(1, MIB_OF_32_BITS), 64)
-    api_calls_per_s: float = setting(number(0, 10_000, above=True), 10.0)
+    return controller_section.controllers(value, reader, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +83,7 @@ class Config:
     engine: EngineConfig = setting(table_of(EngineConfig), factory=EngineConfig)
     admission: AdmissionConfig | None = setting(table_of(AdmissionConfig), None)
     scheduler: SchedulerConfig | None = setting(table_of(SchedulerConfig), None)
-    controller: tuple[ControllerConfig, ...] = setting(
-        list_of(table_of(ControllerConfig), unique=False), (), unavailable=True
-    )
+    controller: tuple[ControllerConfig, ...] = setting(_controllers, ())
     registry: RegistryConfig = setting(table_of(RegistryConfig), factory=RegistryConfig)
     signatures: SignaturesConfig = setting(table_of(SignaturesConfig), factory=SignaturesConfig)
     observability: ObservabilityConfig = setting(table_of(ObservabilityConfig), factory=ObservabilityConfig)
@@ -203,7 +190,7 @@ def _remove(data: dict[str, Any], path: Path) -> bool:
 def effective(config: Config) -> dict[str, Any]:
     """All tables, every default filled in, as plain data. Settings are hidden: only how many keys they have. What this
     release does not have is left out."""
-    return {name: value for name, value in _plain(config).items() if value is not None and value != {}}
+    return {name: value for name, value in _plain(config).items() if value not in (None, {}, [])}
 
 
 def _plain(value: object) -> Any:
@@ -226,12 +213,24 @@ def _hidden(settings: Mapping[str, object]) -> Any:
 
 def _check(config: Config, reader: Reader) -> None:
     """Report contradictions inside the sections and between them."""
-    unique_names([(("controller", i), controller.name) for i, controller in enumerate(config.controller)], reader)
     if config.admission is not None:
         _check_listeners(config.admission, config.observability, reader)
         admission_section.check(config.admission, config.engine, reader)
     if config.scheduler is not None:
         scheduler_section.check(config.scheduler, reader)
+    if config.controller:
+        _check_controllers(config, reader)
+
+
+def _check_controllers(config: Config, reader: Reader) -> None:
+    from edged.controllers import config as controller_section
+
+    admission = config.admission
+    controller_section.check(
+        config.controller, config.engine, reader,
+        webhook_timeout_s=admission.webhook_timeout_s if admission else None,
+        policies=[each.name for each in (*admission.policy, *admission.group)] if admission else (),
+    )  # fmt: skip
 
 
 def _check_listeners(admission: AdmissionConfig, observability: ObservabilityConfig, reader: Reader) -> None:
@@ -244,9 +243,14 @@ def _check_listeners(admission: AdmissionConfig, observability: ObservabilityCon
 
 def _complete(config: Config, data: dict[str, Any]) -> Config:
     """With the defaults that depend on other keys."""
-    admission, scheduler = config.admission, config.scheduler
+    admission, scheduler, controllers = config.admission, config.scheduler, config.controller
+    if controllers:
+        from edged.controllers import config as controller_section
+
+        controllers = controller_section.complete(controllers, config.node.name)
     return dataclasses.replace(
         config,
         admission=admission and admission_section.complete(admission, data["admission"], config.engine),
         scheduler=scheduler and scheduler_section.complete(scheduler),
+        controller=controllers,
     )

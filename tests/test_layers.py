@@ -20,8 +20,8 @@ PURE = (
     "wasm/instructions.py", "wasm/image_exports.py", "wasm/rewriting.py", "wasm/companion.py", "wasm/merging.py",
     "wasm/purpose.py", "records.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
-    "admission/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py", "tls/config.py",
-    "wasm/config.py", "daemon/protection.py", "tls/validity.py",
+    "admission/config.py", "controllers/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py",
+    "tls/config.py", "wasm/config.py", "daemon/protection.py", "tls/validity.py",
 )  # fmt: skip
 """No event loop, HTTP, Wasm runtime, clock or files."""
 SHELLS = {
@@ -51,9 +51,9 @@ CHILDREN = {"admission/host/x509_trust.py"}
 HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
-    "admission", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml", "registry",
-    "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py", "protobuf_wire.py", "cli/__init__.py",
-    "records.py",
+    "admission", "controllers", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml",
+    "registry", "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py", "protobuf_wire.py",
+    "cli/__init__.py", "records.py",
     "yaml_text/__init__.py", "yaml_text/scalars.py", "yaml_text/events.py", "yaml_text/values.py",
     "yaml_text/writing.py", "yaml_text/quick.py",
     "cli/run.py",
@@ -87,8 +87,11 @@ MAY_IMPORT = {
     "registry": {*GROUND, "http", "wasm"},
     "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},
     "scheduling": {*GROUND, "http", "protobuf_wire", "wasm", "kube", "registry"},
-    "config": {*GROUND, "wasm", "kube", "registry", "admission", "scheduling"},
-    "daemon": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "scheduling", "config"},
+    "controllers": {*GROUND, "http", "wasm", "kube", "registry"},
+    "config": {*GROUND, "wasm", "kube", "registry", "admission", "controllers", "scheduling"},
+    "daemon": {
+        *GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "controllers", "scheduling", "config",
+    },
     "sandbox": {"errors", "json_text", "yaml_text", "kube", "process", "telemetry", "records"},
     "__main__": {"cli"},
 }

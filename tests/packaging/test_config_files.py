@@ -12,6 +12,7 @@ import pytest
 
 from edged import config
 from edged.admission.config import AdmissionConfig, GroupConfig, GroupMemberConfig, PolicyConfig
+from edged.controllers.config import ControllerConfig
 from edged.kube.config import KubernetesConfig
 from edged.process.config import NodeConfig
 from edged.registry.config import RegistryConfig, SignaturesConfig
@@ -22,7 +23,6 @@ from edged.wasm.config import EngineConfig
 FOLDER = Path(__file__).parents[2] / "config"
 FULL = FOLDER / "edged.toml"
 ASSIGNMENT = re.compile(r"# ([a-z_]+) = (.*)")
-UNAVAILABLE_TABLES = {"controller"}
 
 
 def uncommented() -> dict[str, Any]:
@@ -55,8 +55,9 @@ def test_with_every_line_switched_on_it_is_still_the_defaults() -> None:
     policy = shown["admission"].pop("policy")
     group = shown["admission"].pop("group")
     plugin = shown["scheduler"].pop("plugin")
+    controller = shown.pop("controller")
     assert config.parse(to_toml(shown)) == config.parse("[admission]\n[scheduler]\n")
-    assert len(policy) == len(group) == len(plugin) == 1
+    assert len(policy) == len(group) == len(plugin) == len(controller) == 1
 
 
 def fields(cls: Any) -> set[str]:
@@ -65,19 +66,20 @@ def fields(cls: Any) -> set[str]:
 
 def test_every_key_is_there() -> None:
     shown = uncommented()
-    assert set(shown) == fields(config.Config) - UNAVAILABLE_TABLES
+    assert set(shown) == fields(config.Config)
     for name, cls in (
         ("node", NodeConfig), ("kubernetes", KubernetesConfig), ("engine", EngineConfig),
         ("admission", AdmissionConfig), ("scheduler", SchedulerConfig),
         ("registry", RegistryConfig), ("signatures", SignaturesConfig),
         ("observability", ObservabilityConfig),
     ):  # fmt: skip
-        assert set(shown[name]) == fields(cls) - UNAVAILABLE_TABLES, name
+        assert set(shown[name]) == fields(cls), name
     assert set(shown["admission"]["policy"][0]) == fields(PolicyConfig)
     (group,) = shown["admission"]["group"]
     assert set(group) == fields(GroupConfig)
     assert set(group["members"]["signed"]) == fields(GroupMemberConfig)
     assert set(shown["scheduler"]["plugin"][0]) == fields(PluginConfig)
+    assert set(shown["controller"][0]) == fields(ControllerConfig)
 
 
 def test_defaults_of_repeated_tables() -> None:
@@ -87,6 +89,7 @@ def test_defaults_of_repeated_tables() -> None:
         (GroupConfig, shown["admission"]["group"][0]),
         (GroupMemberConfig, shown["admission"]["group"][0]["members"]["signed"]),
         (PluginConfig, shown["scheduler"]["plugin"][0]),
+        (ControllerConfig, shown["controller"][0]),
     ):  # fmt: skip
         for field in dataclasses.fields(cls):
             required = field.default is field.default_factory is dataclasses.MISSING

@@ -16,12 +16,12 @@ from edged.toml.reader import Bad, Check, Reader, choice, expect, list_of, text,
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _word = text(empty=False)
 _words = list_of(_word, empty=False)
-_VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*")
 
 
-def _fields(
+def fields(
     value: object, reader: Reader, path: Path, required: dict[str, Check], optional: dict[str, Check]
 ) -> dict[str, Any]:
+    """A table as a dict of what the check of each key gives; reports unknown keys and missing ones."""
     value = expect(dict, value)
     checks = required | optional
     values = {}
@@ -43,26 +43,16 @@ def rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     operations = list_of(choice("CREATE", "UPDATE", "DELETE", "CONNECT", "*"), empty=False)
     required = {"apiGroups": list_of(text(), empty=False), "apiVersions": _words, "resources": _words}
     optional = {"scope": choice("Cluster", "Namespaced", "*")}
-    webhook_rule = _fields(value, reader, path, required | {"operations": operations}, optional)
+    webhook_rule = fields(value, reader, path, required | {"operations": operations}, optional)
     for name in ("apiGroups", "apiVersions", "operations"):
         if "*" in webhook_rule.get(name, ()) and len(webhook_rule[name]) > 1:
             reader.problem((*path, name), '"*" must stand alone')
     return webhook_rule
 
 
-def access_rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
-    """One rule of what a controller may do: apiGroups, resources, verbs."""
-    required = {
-        "apiGroups": list_of(text(), empty=False),
-        "resources": _words,
-        "verbs": list_of(choice(*_VERBS), empty=False),
-    }
-    return _fields(value, reader, path, required, {})
-
-
 def kind_reference(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """`{ apiVersion = "v1", kind = "Namespace" }`."""
-    reference = _fields(value, reader, path, {"apiVersion": _word, "kind": _word}, {})
+    reference = fields(value, reader, path, {"apiVersion": _word, "kind": _word}, {})
     if reference.get("apiVersion", "").count("/") > 1:
         reader.problem((*path, "apiVersion"), 'must be "version" or "group/version"')
     return reference
@@ -70,7 +60,7 @@ def kind_reference(value: object, reader: Reader, path: Path) -> dict[str, Any]:
 
 def match_conditions(value: object, reader: Reader, path: Path) -> tuple[dict[str, Any], ...]:
     """CEL conditions of a webhook: at most 64, names unique."""
-    condition: Check = lambda entry, reader, path: _fields(  # noqa: E731
+    condition: Check = lambda entry, reader, path: fields(  # noqa: E731
         entry, reader, path, {"name": _qualified_name, "expression": _word}, {}
     )
     conditions: tuple[dict[str, Any], ...] = list_of(condition, unique=False)(value, reader, path)
@@ -85,7 +75,7 @@ def match_conditions(value: object, reader: Reader, path: Path) -> tuple[dict[st
 def label_selector(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     """matchLabels and matchExpressions; {} selects everything."""
     expressions = list_of(_requirement, unique=False)
-    return _fields(value, reader, path, {}, {"matchLabels": _labels, "matchExpressions": expressions})
+    return fields(value, reader, path, {}, {"matchLabels": _labels, "matchExpressions": expressions})
 
 
 def _labels(value: object, reader: Reader, path: Path) -> dict[str, str]:
@@ -101,7 +91,7 @@ def _labels(value: object, reader: Reader, path: Path) -> dict[str, str]:
 
 def _requirement(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     operator = choice("In", "NotIn", "Exists", "DoesNotExist")
-    requirement = _fields(
+    requirement = fields(
         value, reader, path, {"key": _qualified_name, "operator": operator}, {"values": list_of(_label_value)}
     )
     needs_values = requirement.get("operator") in ("In", "NotIn")

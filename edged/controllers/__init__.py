@@ -1,0 +1,1 @@
+"""Controllers: what modules reconcile, what wakes them, and what they may do."""
