@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from edged.errors import EdgedError
+
 if TYPE_CHECKING:
     from edged.kube.values import shapes
     from edged.kube.values.shapes import NodeSelectorTerm, PreferredSchedulingTerm, SelectorRequirement
@@ -19,6 +21,10 @@ _INT: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64_DIGITS: Final = 19
 _FEW: Final = 16
 _INT64: Final = range(-(2**63), 2**63)
+
+
+class BadSelector(EdgedError):
+    """A selector in the form of a text that the API server refuses; the message is its own."""
 
 
 def int64(text: str) -> int | None:

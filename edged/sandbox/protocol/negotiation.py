@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from edged import yaml_text
 from edged.json_text import loads
+from edged.kube.values.go_texts import quoted
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, not_acceptable
-from edged.sandbox.protocol.query_options import go_quoted
 from edged.sandbox.protocol.request import Request, Response
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
@@ -106,7 +106,7 @@ def _form(media: str, parameters: Mapping[str, str], include: str) -> Form | Non
     if kind is None or not known or (kind == "table" and media == PROTOBUF):
         return None
     if kind == "table" and include not in ("Metadata", "Object", "None"):
-        why = f"includeObject: Invalid value: {go_quoted(include)}: must be 'Metadata', 'Object', 'None', or empty"
+        why = f"includeObject: Invalid value: {quoted(include)}: must be 'Metadata', 'Object', 'None', or empty"
         raise bad_request(f"Unable to convert to Table as requested: {why}")
     return Form(kind, TableForm(include, version), media)
 

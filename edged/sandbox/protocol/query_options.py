@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from edged.json_text import dumps
+from edged.kube.values.go_texts import quoted
 from edged.sandbox.protocol.api_status import Cause, bad_request, invalid_options
 
 Query = Mapping[str, str]
@@ -24,11 +24,11 @@ def number(query: Query, name: str) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise bad_request(f"strconv.ParseInt: parsing {go_quoted(text)}: invalid syntax")
+        raise bad_request(f"strconv.ParseInt: parsing {quoted(text)}: invalid syntax")
     # A number of thousands of digits must not reach int().
     digits = text.lstrip("+-").lstrip("0")
     if len(digits) > 19 or not -_LARGEST - 1 <= (value := int(text)) <= _LARGEST:
-        raise bad_request(f"strconv.ParseInt: parsing {go_quoted(text)}: value out of range")
+        raise bad_request(f"strconv.ParseInt: parsing {quoted(text)}: value out of range")
     return value
 
 
@@ -38,17 +38,12 @@ def flag(query: Query, name: str) -> bool | None:
     return None if text is None else text.lower() not in ("false", "0")
 
 
-def go_quoted(text: str) -> str:
-    """A text as Go prints it with %q."""
-    return re.sub(r"\\u00([0-9a-f]{2})", r"\\x\1", dumps(text).decode())
-
-
 def _forbidden(field: str, why: str) -> Cause:
     return Cause(field, f"Forbidden: {why}", "FieldValueForbidden")
 
 
 def _unsupported(field: str, value: str, supported: Sequence[str]) -> Cause:
-    listed = ", ".join(map(go_quoted, supported))
+    listed = ", ".join(map(quoted, supported))
     return Cause(field, f"Unsupported value: {value}: supported values: {listed}", "FieldValueNotSupported")
 
 
@@ -71,7 +66,7 @@ def _list_causes(query: Query) -> list[Cause]:
     if match and query.get("continue"):
         causes.append(_forbidden(field, f"{field} is forbidden when continue is provided"))
     if match not in ("", "Exact", "NotOlderThan"):
-        causes.append(_unsupported(field, go_quoted(match), ("Exact", "NotOlderThan", "")))
+        causes.append(_unsupported(field, quoted(match), ("Exact", "NotOlderThan", "")))
     if match == "Exact" and version == "0":
         causes.append(_forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
     if "sendInitialEvents" in query:
@@ -87,7 +82,7 @@ def _watch_causes(query: Query) -> list[Cause]:
     if match and not initial:
         causes.append(_forbidden(field, f"{field} is forbidden for watch unless sendInitialEvents is provided"))
     if match not in ("", "NotOlderThan"):
-        causes.append(_unsupported(field, go_quoted(match), ("NotOlderThan",)))
+        causes.append(_unsupported(field, quoted(match), ("NotOlderThan",)))
     if match and query.get("continue"):
         causes.append(_forbidden(field, f"{field} is forbidden when continue is provided"))
     return causes
@@ -106,7 +101,7 @@ def check_write(kind: str, query: Query, *, apply: bool = False) -> None:
         causes += dry_run_causes([query["dryRun"]])
     mode = query.get("fieldValidation", "")
     if mode not in ("", "Ignore", "Strict", "Warn"):
-        causes.append(_unsupported("fieldValidation", go_quoted(mode), ("", "Ignore", "Strict", "Warn")))
+        causes.append(_unsupported("fieldValidation", quoted(mode), ("", "Ignore", "Strict", "Warn")))
     if causes:
         raise invalid_options(kind, causes)
 
@@ -127,14 +122,14 @@ def _manager_causes(manager: str) -> list[Cause]:
     for position, character in enumerate(manager[:MAX_MANAGER]):
         if not character.isprintable():
             why = f"invalid character U+{ord(character):04X} (at position {position})"
-            causes.append(Cause("fieldManager", f"Invalid value: {go_quoted(manager)}: {why}"))
+            causes.append(Cause("fieldManager", f"Invalid value: {quoted(manager)}: {why}"))
     return causes
 
 
 def dry_run_causes(values: Sequence[object]) -> list[Cause]:
     if all(value == "All" for value in values):
         return []
-    shown = "[" + ",".join(go_quoted(str(value)) for value in values) + "]"
+    shown = "[" + ",".join(quoted(str(value)) for value in values) + "]"
     return [_unsupported("dryRun", shown, ("All",))]
 
 
@@ -145,8 +140,8 @@ def propagation_causes(policy: object, *, orphan_dependents: bool) -> list[Cause
     causes, field = list[Cause](), "propagationPolicy"
     if orphan_dependents:
         why = "orphanDependents and deletionPropagation cannot be both set"
-        causes.append(Cause(field, f"Invalid value: {go_quoted(str(policy))}: {why}"))
+        causes.append(Cause(field, f"Invalid value: {quoted(str(policy))}: {why}"))
     supported = ("Foreground", "Background", "Orphan")
     if policy not in supported:
-        causes.append(_unsupported(field, go_quoted(str(policy)), (*supported, "nil")))
+        causes.append(_unsupported(field, quoted(str(policy)), (*supported, "nil")))
     return causes

@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edged.json_text import dumps, loads
-from edged.kube.values.selectors import Requirement
+from edged.kube.values.go_texts import quoted
+from edged.kube.values.selectable_fields import FieldFilter
+from edged.kube.values.selectors import LabelSelector
 from edged.sandbox.cluster import Cluster, Object
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, bad_request, expired, not_found, version_too_large
 from edged.sandbox.protocol.json_errors import syntax_error
 from edged.sandbox.protocol.negotiation import Form, negotiate
-from edged.sandbox.protocol.query_options import check_list, go_quoted, number
+from edged.sandbox.protocol.query_options import check_list, number
 from edged.sandbox.protocol.request import Request, Response, Target, json_response
 from edged.sandbox.reading import list_selectors
-from edged.sandbox.reading.label_selectors import parse_labels
 from edged.sandbox.reading.tables import columns_of, metadata_only, scale_columns, table
 from edged.sandbox.storage import TooOld
 
@@ -77,8 +78,8 @@ class Selection:
 
     namespace: str | None
     name: str
-    labels: list[Requirement]
-    fields: list[list_selectors.FieldTerm]
+    labels: LabelSelector
+    fields: FieldFilter
     view: Callable[[Object], Object] = lambda obj: obj
 
     def matches(self, obj: Object) -> bool:
@@ -87,21 +88,19 @@ class Selection:
             return False
         if self.name and metadata["name"] != self.name:
             return False
-        if not list_selectors.matches(self.labels, metadata.get("labels")):
+        if not self.labels.matches(metadata.get("labels") or {}):
             return False
-        return not self.fields or list_selectors.matches_fields(self.fields, self.view(obj))
+        return not self.fields.terms or self.fields.matches(self.view(obj))
 
     @property
     def filtered(self) -> bool:
-        return bool(self.labels or self.fields)
+        return bool(self.labels.requirements or self.fields.terms)
 
 
 def selection(target: Target, query: Mapping[str, str]) -> Selection:
     """Raises 400 for selectors that cannot be read."""
     resource = target.resource
-    kind, versions = "" if resource.custom else resource.kind, resource.versions
-    labels = parse_labels(query.get("labelSelector", ""))
-    fields = list_selectors.parse_fields(query.get("fieldSelector", ""), kind, resource.selectable)
+    versions, (labels, fields) = resource.versions, list_selectors.of_request(resource, query)
     if versions is None:
         return Selection(target.namespace, target.name, labels, fields)
     view = lambda obj: versions.presented(obj, resource.version)  # noqa: E731
@@ -115,7 +114,7 @@ def parse_version(text: str, *, listed: bool = False) -> int | None:
     if re.fullmatch(r"[0-9]+", text) and int(text[:30]) < 2**64:
         return int(text[:30])
     wrong = "value out of range" if re.fullmatch(r"[0-9]+", text) else "invalid syntax"
-    why = f"Invalid value: {go_quoted(text)}: strconv.ParseUint: parsing {go_quoted(text)}: {wrong}"
+    why = f"Invalid value: {quoted(text)}: strconv.ParseUint: parsing {quoted(text)}: {wrong}"
     if listed:
         raise bad_request(f"invalid resource version: resourceVersion: {why}")
     raise ApiStatus(500, "", f"resourceVersion: {why}")

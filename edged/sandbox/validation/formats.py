@@ -9,35 +9,29 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from edged.kube.values.label_formats import LABEL as _LABEL
+from edged.kube.values.label_formats import SUBDOMAIN as _SUBDOMAIN
+from edged.kube.values.label_formats import SUBDOMAIN_TEXT as _SUBDOMAIN_TEXT
+from edged.kube.values.label_formats import checked as _checked
+from edged.kube.values.label_formats import label_value as label_value
+from edged.kube.values.label_formats import longest as _longest
+from edged.kube.values.label_formats import pattern_text as _pattern
+from edged.kube.values.label_formats import qualified_name as qualified_name
+from edged.kube.values.label_formats import size as size
+
 Format = Callable[[str], list[str]]
 MOST_ID = (1 << 31) - 1
 """The largest user and group id."""
 
-_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _UNDERSCORE_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _UNDERSCORE = rf"{_UNDERSCORE_LABEL}(\.{_UNDERSCORE_LABEL})*"
 _LABEL_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _WILDCARD = rf"\*\.{_SUBDOMAIN}"
-_NAME_PART = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_LABEL_VALUE = f"({_NAME_PART})?"
 _KEY = r"[-._a-zA-Z0-9]+"
 _PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
-
-
-def _pattern(message: str, pattern: str, *examples: str) -> str:
-    shown = " or ".join(f"'{example}', " for example in examples)
-    told = f"e.g. {shown}" if examples else ""
-    return f"{message} ({told}regex used for validation is '{pattern}')"
-
-
 _LABEL_TEXT = _pattern(
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
     "an alphanumeric character", _LABEL, "my-name", "123-abc",
-)  # fmt: skip
-_SUBDOMAIN_TEXT = _pattern(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character", _SUBDOMAIN, "example.com",
 )  # fmt: skip
 _CASELESS_TEXT = _pattern(
     "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an "
@@ -54,14 +48,6 @@ _1035_TEXT = _pattern(
 _WILDCARD_TEXT = _pattern(
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
     "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character", _WILDCARD, "*.example.com",
-)  # fmt: skip
-_NAME_PART_TEXT = _pattern(
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-    _NAME_PART, "MyName", "my.name", "123-abc",
-)  # fmt: skip
-_LABEL_VALUE_TEXT = _pattern(
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character", _LABEL_VALUE, "MyValue", "my_value", "12345",
 )  # fmt: skip
 _KEY_TEXT = _pattern(
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.'", _KEY,
@@ -110,31 +96,10 @@ def wildcard_subdomain(value: str) -> list[str]:
     return _checked(value, 253, _WILDCARD, _WILDCARD_TEXT)
 
 
-def qualified_name(value: str) -> list[str]:
-    """`name` or `prefix/name`: keys of labels and annotations, finalizers, resources."""
-    parts = value.split("/")
-    if len(parts) > 2:
-        hint = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return [f"a valid label key {_NAME_PART_TEXT}{hint}"]
-    found: list[str] = []
-    if len(parts) == 2:
-        wrong = _checked(parts[0], 253, _SUBDOMAIN, _SUBDOMAIN_TEXT, "bytes") if parts[0] else ["must be non-empty"]
-        found = [f"prefix part {why}" for why in wrong]
-    name = parts[-1]
-    if not name:
-        found.append("name part must be non-empty")
-    found += [f"name part {why}" for why in _checked(name, 63, _NAME_PART, _NAME_PART_TEXT, "bytes")]
-    return found
-
-
 def prefixed_name(value: str) -> list[str]:
     """A qualified name with a prefix."""
     found = qualified_name(value)
     return found if found or "/" in value else ["must include a prefix (e.g. 'example.com/key')"]
-
-
-def label_value(value: str) -> list[str]:
-    return _checked(value, 63, _LABEL_VALUE, _LABEL_VALUE_TEXT, "bytes")
 
 
 def path_segment(value: str) -> list[str]:
@@ -212,20 +177,6 @@ def prefix_of(name_format: Format) -> Format:
 def joined(reasons: Sequence[str]) -> str:
     """Several texts where kube-apiserver makes one finding of them."""
     return ",".join(reasons)
-
-
-def size(value: str) -> int:
-    """Bytes of a text as UTF-8."""
-    return len(value) if value.isascii() else len(value.encode(errors="surrogatepass"))
-
-
-def _longest(value: str, most: int, unit: str = "characters") -> list[str]:
-    return [f"must be no more than {most} {unit}"] if size(value) > most else []
-
-
-def _checked(value: str, most: int, pattern: str, text: str, unit: str = "characters") -> list[str]:
-    found = _longest(value, most, unit)
-    return found if re.fullmatch(pattern, value) else [*found, text]
 
 
 def _upwards(value: str) -> list[str]:

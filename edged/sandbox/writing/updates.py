@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edged.kube.values.go_texts import quoted
 from edged.sandbox.cluster import Object
 from edged.sandbox.kinds import defaults, signing_requests
 from edged.sandbox.kinds.builtin_kinds import CREATED_BY_PUT, NEEDS_VERSION
 from edged.sandbox.kinds.resources import Resource
 from edged.sandbox.protocol.api_status import ApiStatus, Cause, Named, invalid, modified, uid_differs
-from edged.sandbox.protocol.query_options import go_quoted
 from edged.sandbox.protocol.request import Request, Response, Target
 from edged.sandbox.protocol.write_options import check_identity, check_options
 from edged.sandbox.storage import KeyAbsent, VersionMismatch
@@ -111,7 +111,7 @@ class Updater:
             raise uid_differs(resource.named, target.name, namespace, wanted=uid, found=current["uid"])
         version = metadata.get("resourceVersion") or "0"
         if not re.fullmatch("[0-9]+", version):
-            raise ApiStatus(500, "", f"strconv.ParseUint: parsing {go_quoted(version)}: invalid syntax")
+            raise ApiStatus(500, "", f"strconv.ParseUint: parsing {quoted(version)}: invalid syntax")
         if version != "0" and version != current["resourceVersion"]:
             raise modified(resource.named, target.name)
         if version == "0" and replaces and (resource.custom or resource.kind in NEEDS_VERSION):

@@ -1,18 +1,18 @@
-"""Label selectors in the form of a text: `a=b,c in (d,e),!f`. Pure.
+"""Label selectors in the form of a text, as lists and watches have them: `a=b,c in (d,e),!f`. Pure.
 
-Source of the grammar and of the texts: apimachinery's pkg/labels/selector.go.
+Source of the grammar and of the texts: apimachinery's pkg/labels/selector.go. The form of an object is in selectors.py.
 """
 
 from __future__ import annotations
 
 import re
 
-from edged.kube.values.selectors import Requirement, int64
-from edged.sandbox.protocol.api_status import bad_request
-from edged.sandbox.protocol.query_options import go_quoted
-from edged.sandbox.validation import formats
+from edged.kube.values.go_texts import quoted
+from edged.kube.values.label_formats import label_value, qualified_name
+from edged.kube.values.selectors import BadSelector, LabelSelector, Requirement, int64
 
-_TOKEN = re.compile(r"\s*(==|!=|=|!|<|>|\(|\)|,|[^\s=!<>(),]+)")
+_TOKEN = re.compile(r"[ \t\r\n]*(==|!=|=|!|<|>|\(|\)|,|[^ \t\r\n=!<>(),\0]+)\0?")
+"""The server's reader takes a NUL for the end of a token, and of the text where none has begun."""
 _SYMBOLS = frozenset(("==", "!=", "=", "!", "<", ">", "(", ")", ","))
 _OPERATORS = {
     "in": "In", "notin": "NotIn", "=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt",
@@ -23,29 +23,33 @@ class _Unexpected(Exception):
     """What a requirement has where it has to have something else."""
 
 
-def parse_labels(text: str) -> list[Requirement]:
-    """`a=b,c in (d,e),!f` -> requirements, all of which must hold. Raises ApiStatus 400."""
+def parse(text: str) -> LabelSelector:
+    """All requirements of the text must hold; without any the selector matches everything. Raises BadSelector."""
     tokens, requirements = _Tokens(text), list[Requirement]()
     while (token := tokens.ahead) != "":
         if token in _SYMBOLS and token != "!":
-            raise bad_request(f"found '{token}', expected: !, identifier, or 'end of string'")
+            raise BadSelector(f"found '{token}', expected: !, identifier, or 'end of string'")
         try:
             requirements.append(_checked(*_requirement(tokens)))
         except _Unexpected as error:
-            raise bad_request(f"unable to parse requirement: {error}") from None
+            raise BadSelector(f"unable to parse requirement: {error}") from None
         if (token := tokens.take()) not in ("", ","):
-            raise bad_request(f"found '{token}', expected: ',' or 'end of string'")
+            raise BadSelector(f"found '{token}', expected: ',' or 'end of string'")
         if token == "," and (not tokens.ahead or (tokens.ahead in _SYMBOLS and tokens.ahead != "!")):
-            raise bad_request(f"found '{tokens.ahead}', expected: identifier after ','")
-    return requirements
+            raise BadSelector(f"found '{tokens.ahead}', expected: identifier after ','")
+    return LabelSelector(tuple(requirements))
 
 
 class _Tokens:
     """Symbols and words; "" at the end."""
 
     def __init__(self, text: str) -> None:
-        found = (match[1] for match in _TOKEN.finditer(text))
-        self._left = [*reversed([*found])]
+        found: list[str] = []
+        at = 0
+        while (match := _TOKEN.match(text, at)) is not None:
+            found.append(match[1])
+            at = match.end()
+        self._left = found[::-1]
 
     @property
     def ahead(self) -> str:
@@ -63,8 +67,8 @@ def _requirement(tokens: _Tokens) -> tuple[str, str, list[str]]:
     key = tokens.take()
     if not key or key in _SYMBOLS:
         raise _Unexpected(f"found '{key}', expected: identifier")
-    if wrong := formats.qualified_name(key):
-        raise _Unexpected(f"<nil>: Invalid value: {go_quoted(key)}: {'; '.join(wrong)}")
+    if wrong := qualified_name(key):
+        raise _Unexpected(f"<nil>: Invalid value: {quoted(key)}: {'; '.join(wrong)}")
     if negated:
         return key, "DoesNotExist", []
     if tokens.ahead in ("", ","):
@@ -114,10 +118,10 @@ def _checked(key: str, operator: str, values: list[str]) -> Requirement:
     values = sorted(set(values))
     wrong = []
     for index, value in enumerate(values):
-        shown = f"Invalid value: {go_quoted(value)}"
+        shown = f"Invalid value: {quoted(value)}"
         if operator in ("Gt", "Lt") and int64(value) is None:
             wrong.append(f"values[{index}]: {shown}: for 'Gt', 'Lt' operators, the value must be an integer")
-        if reasons := formats.label_value(value):
+        if reasons := label_value(value):
             wrong.append(f"values[{index}][{key}]: {shown}: {'; '.join(reasons)}")
     if wrong:
         raise _Unexpected(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edged.sandbox.protocol.api_status import ApiStatus
-from edged.sandbox.reading.label_selectors import Requirement, parse_labels
+from edged.kube.values.label_selector_text import parse
+from edged.kube.values.selectors import BadSelector, Requirement
 
 
 @pytest.mark.parametrize(
@@ -19,10 +19,11 @@ from edged.sandbox.reading.label_selectors import Requirement, parse_labels
         ("a notin ()", [Requirement("a", "NotIn", ("",))]),
         ("in in (in)", [Requirement("in", "In", ("in",))]),
         ("a>5", [Requirement("a", "Gt", ("5",))]),
+        ("\ta\r\n=\nb ", [Requirement("a", "In", ("b",))]),
     ],
 )
 def test_requirements(text: str, expected: list[Requirement]) -> None:
-    assert parse_labels(text) == expected
+    assert list(parse(text).requirements) == expected
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,25 @@ def test_requirements(text: str, expected: list[Requirement]) -> None:
     ],
 )
 def test_refusals(text: str, said: str) -> None:
-    with pytest.raises(ApiStatus) as caught:
-        parse_labels(text)
-    assert caught.value.message.startswith(said)
+    with pytest.raises(BadSelector) as caught:
+        parse(text)
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", True), ("a=1", True), ("a==1,b!=2", True), ("a in (1,2)", True), ("a notin (1)", False), ("a", True),
+        ("!a", False), ("!c", True), ("c!=1", True), ("c notin (1)", True), ("c in (,1)", False), ("a=", False),
+        ("e=", True), ("e!=", False), ("n>4", True), ("n<4", False), ("a>0,a<2", True), ("c>0", False), ("x/y=z", True),
+    ],
+)  # fmt: skip
+def test_matches(text: str, expected: bool) -> None:
+    assert parse(text).matches({"a": "1", "b": "1", "e": "", "n": "5", "x/y": "z"}) is expected
+
+
+def test_a_nul_ends_a_word_and_between_words_the_text() -> None:
+    assert parse("a\0=b").requirements == (Requirement("a", "In", ("b",)),)
+    assert parse("a \0,b").requirements == (Requirement("a", "Exists"),)
+    with pytest.raises(BadSelector, match="name part must consist of"):
+        parse("a\u00a0")  # no white space for the server
