@@ -20,8 +20,8 @@ PURE = (
     "wasm/instructions.py", "wasm/image_exports.py", "wasm/rewriting.py", "wasm/companion.py", "wasm/merging.py",
     "wasm/purpose.py", "records.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
-    "admission/config.py", "controllers/config.py", "kube/config.py", "registry/config.py", "telemetry/config.py",
-    "tls/config.py", "wasm/config.py", "daemon/protection.py", "tls/validity.py",
+    "admission/config.py", "controllers/config.py", "controllers/core", "kube/config.py", "registry/config.py",
+    "telemetry/config.py", "tls/config.py", "wasm/config.py", "daemon/protection.py", "tls/validity.py",
 )  # fmt: skip
 """No event loop, HTTP, Wasm runtime, clock or files."""
 SHELLS = {
@@ -42,8 +42,8 @@ FORBIDDEN = {
 }  # fmt: skip
 ACTS = (
     "edged.wasm", "edged.kube", "edged.http", "edged.tls", "edged.process", "edged.registry", "edged.telemetry",
-    "edged.admission.host", "edged.admission.endpoint", "edged.scheduling.run", "edged.cli", "edged.sandbox",
-    "edged.daemon", "edged.config",
+    "edged.admission.host", "edged.admission.endpoint", "edged.scheduling.run", "edged.controllers.run", "edged.cli",
+    "edged.sandbox", "edged.daemon", "edged.config",
 )  # fmt: skip
 """Rooms of edged that do I/O: nothing pure imports them, but for what is pure in them."""
 CHILDREN = {"admission/host/x509_trust.py"}

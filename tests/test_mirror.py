@@ -46,6 +46,8 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/status_client.py": ("process/test_status_socket.py",),
     "cli/uninstall.py": ("cli/test_init.py", "cli/installation/test_removal.py"),
     "cli/webhook/": ("cli/test_webhook.py",),
+    "controllers/core/declarations.py": ("controllers/core/test_manifest.py",),
+    "controllers/core/fields.py": ("controllers/core/test_manifest.py", "controllers/core/test_requests.py"),
     "daemon/": (
         "daemon/test_reload.py", "daemon/test_start_and_stop.py", "cli/policy/test_same_as_daemon.py",
         "cluster/test_lifecycle.py",
