@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import ssl
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Self
 
 from edged.cli.demo.stage import free_port
-from tests.bench.support import BenchError
-from tests.cluster.build import go_program
+from tests.bench import go_programs
 from tests.cluster.certificates import Certificates
 from tests.cluster.process import Process
 
-SOURCES = Path(__file__).parent / "go"
-
 
 def build(folder: Path) -> Path:
-    """The program, in `folder`; Go's own cache makes the second time quick. Raises BenchError."""
-    go = go_program()
-    if go is None:
-        raise BenchError("no Go in PATH or /usr/local/go/bin, which builds the floor server")
+    """The program, in `folder`. Raises BenchError."""
     program = folder / "floor"
-    nice = [found, "-n", "10"] if (found := shutil.which("nice")) else []
-    command = [*nice, go, "build", "-trimpath", "-o", str(program), "./floor"]
-    environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
-    done = subprocess.run(command, cwd=SOURCES, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise BenchError(f"go build ./floor failed:\n{done.stderr[-4000:]}")
+    go_programs.build(go_programs.SOURCES, "./floor", program)
     return program
 
 
