@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from edged.admission import config as admission_section
 from edged.admission.config import AdmissionConfig
 from edged.errors import ConfigError
+from edged.fabric.config import FabricConfig
 from edged.kube.config import KubernetesConfig
 from edged.process.config import NodeConfig
 from edged.process.files import read_file
@@ -76,7 +77,8 @@ def _controllers(value: object, reader: Reader, path: Path) -> tuple[ControllerC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole file. `admission` and `scheduler` are None where their table is absent: that part is off."""
+    """A whole file. `admission` and `scheduler` are None where their table is absent: that part is off. `fabric` None:
+    FabricConfig() for controllers that are granted netfabric."""
 
     node: NodeConfig = setting(table_of(NodeConfig), factory=NodeConfig)
     kubernetes: KubernetesConfig = setting(table_of(KubernetesConfig), factory=KubernetesConfig)
@@ -84,6 +86,7 @@ class Config:
     admission: AdmissionConfig | None = setting(table_of(AdmissionConfig), None)
     scheduler: SchedulerConfig | None = setting(table_of(SchedulerConfig), None)
     controller: tuple[ControllerConfig, ...] = setting(_controllers, ())
+    fabric: FabricConfig | None = setting(table_of(FabricConfig), None)
     registry: RegistryConfig = setting(table_of(RegistryConfig), factory=RegistryConfig)
     signatures: SignaturesConfig = setting(table_of(SignaturesConfig), factory=SignaturesConfig)
     observability: ObservabilityConfig = setting(table_of(ObservabilityConfig), factory=ObservabilityConfig)

@@ -12,6 +12,7 @@ from tests import structure
 
 ROOT = Path(__file__).parent.parent / "edged"
 PURE = (
+    "fabric",
     "admission/rules", "admission/resources", "admission/audit", "scheduling/core", "scheduling/objects",
     "scheduling/plugins", "scheduling/guests", "scheduling/config", "scheduling/explain", "scheduling/simulation",
     "kube/cel",
@@ -52,8 +53,8 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "controllers", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml",
-    "registry", "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py", "protobuf_wire.py",
-    "cli/__init__.py", "records.py",
+    "registry", "fabric/config.py", "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py",
+    "protobuf_wire.py", "cli/__init__.py", "records.py",
     "yaml_text/__init__.py", "yaml_text/scalars.py", "yaml_text/events.py", "yaml_text/values.py",
     "yaml_text/writing.py", "yaml_text/quick.py",
     "cli/run.py",
@@ -87,10 +88,12 @@ MAY_IMPORT = {
     "registry": {*GROUND, "http", "wasm"},
     "admission": {*GROUND, "http", "tls", "abi", "wasm", "kube", "registry"},
     "scheduling": {*GROUND, "http", "protobuf_wire", "wasm", "kube", "registry"},
-    "controllers": {*GROUND, "http", "wasm", "kube", "registry"},
-    "config": {*GROUND, "wasm", "kube", "registry", "admission", "controllers", "scheduling"},
+    "fabric": GROUND,
+    "controllers": {*GROUND, "http", "wasm", "kube", "registry", "fabric"},
+    "config": {*GROUND, "wasm", "kube", "registry", "fabric", "admission", "controllers", "scheduling"},
     "daemon": {
-        *GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "admission", "controllers", "scheduling", "config",
+        *GROUND, "http", "tls", "abi", "wasm", "kube", "registry", "fabric", "admission", "controllers", "scheduling",
+        "config",
     },
     "sandbox": {"errors", "json_text", "yaml_text", "kube", "process", "telemetry", "records"},
     "__main__": {"cli"},

@@ -52,6 +52,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "daemon/test_reload.py", "daemon/test_start_and_stop.py", "cli/policy/test_same_as_daemon.py",
         "cluster/test_lifecycle.py",
     ),
+    "fabric/config.py": ("test_config.py",),
     "http/connection.py": ("http/test_listener.py",),
     "http/transport.py": ("http/test_listener.py",),
     "kube/cel/": ("kube/cel/test_programs.py",),
