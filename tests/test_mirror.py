@@ -29,7 +29,10 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "admission/resources/test_custom_resources.py", "admission/resources/test_boundaries.py",
         "admission/resources/test_hostile_objects.py",
     ),
-    "cli/crds.py": ("admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py"),
+    "cli/crds.py": (
+        "admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py",
+        "cli/test_network_definitions.py",
+    ),
     "cli/check_conditions.py": ("cli/test_check.py",),
     "cli/check_findings.py": ("cli/test_check.py",),
     "cli/demo/": ("cli/demo/test_demo.py", "test_optimized.py"),
