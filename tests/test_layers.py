@@ -21,7 +21,8 @@ PURE = (
     "wasm/instructions.py", "wasm/image_exports.py", "wasm/rewriting.py", "wasm/companion.py", "wasm/merging.py",
     "wasm/purpose.py", "records.py",
     "telemetry/otlp.py", "telemetry/otlp_settings.py", "registry/origin.py", "registry/reference.py",
-    "admission/config.py", "controllers/config.py", "controllers/core", "kube/config.py", "registry/config.py",
+    "admission/config.py", "controllers/config.py", "controllers/core", "controllers/wording.py", "kube/config.py",
+    "registry/config.py",
     "telemetry/config.py", "tls/config.py", "wasm/config.py", "daemon/protection.py", "tls/validity.py",
 )  # fmt: skip
 """No event loop, HTTP, Wasm runtime, clock or files."""

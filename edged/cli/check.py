@@ -76,6 +76,7 @@ def _show(config: Config, registered: Generated | None, output: str, summary: st
     else:
         print(to_toml(effective), end="")
         print(selectors(registered) if registered else "", end="")
+        print(_rights(config), end="")
         print(f"\n# {summary}" if summary else "")
     sys.stdout.flush()
 
@@ -84,7 +85,20 @@ def selectors(registered: Generated) -> str:
     """As comments: which requests the API server sends to each policy, with edged's own exemptions."""
     shown = loads(dumps(registered.describe()))
     text = "\nWhich requests the API server sends to edged, with edged's own exemptions:\n"
-    text += yaml_text.dumps(shown) if shown else "nothing\n"
+    return _commented(text + (yaml_text.dumps(shown) if shown else "nothing\n"))
+
+
+def _rights(config: Config) -> str:
+    """As comments: who runs each controller, what it may do, and what it may admit."""
+    if not config.controller:
+        return ""
+    from edged.controllers.wording import described
+
+    shown = {each.name: described(each) for each in config.controller}
+    return _commented(f"\nWhat controllers may do:\n{yaml_text.dumps(shown)}")
+
+
+def _commented(text: str) -> str:
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
 
 

@@ -18,12 +18,12 @@ from edged.process.files import read_file
 from edged.process.own_program import spelled
 from edged.registry.config import module_path
 from edged.registry.store import Store
-from edged.wasm.purpose import PLUGIN, POLICY, Purpose
+from edged.wasm.purpose import CONTROLLER, PLUGIN, POLICY, Purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A module that the configuration names: of which policy or plugin, in which key, and what it has to be."""
+    """A module that the configuration names: of whom, in which key, and what it has to be."""
 
     name: str
     key: str
@@ -43,6 +43,8 @@ def modules(config: Config) -> Iterator[Named]:
     if scheduler := config.scheduler:
         for plugin in scheduler.plugin:
             yield Named(plugin.name, f'[[scheduler.plugin]] "{plugin.name}" module', plugin.module, PLUGIN)
+    for controller in config.controller:
+        yield Named(controller.name, f'[[controller]] "{controller.name}" module', controller.module, CONTROLLER)
 
 
 def generated(config: Config, admission: AdmissionConfig) -> Generated | None:
@@ -79,6 +81,10 @@ def warnings(config: Config, registered: Generated | None) -> list[str]:
     ]
     left_out = registered.left_out if registered else {}
     found += [f'[[admission.policy]] "{name}" rules: {text}' for name, text in left_out.items()]
+    found += [
+        f'[[controller]] "{each.name}" allow: is empty: the module can read, watch and write nothing'
+        for each in config.controller if not each.allow
+    ]  # fmt: skip
     scheduler = config.scheduler
     if scheduler is not None and os.access(scheduler.config, os.R_OK):
         from edged.scheduling.run.plugin_loader import read_settings

@@ -9,7 +9,7 @@ from edged.abi import metadata
 from edged.errors import GuestError
 from edged.wasm import binary
 from edged.wasm.compile import METADATA_SECTION
-from edged.wasm.purpose import POLICY, Purpose, misplaced, purpose_of
+from edged.wasm.purpose import POLICY, TABLES, Purpose, misplaced, purpose_of
 
 
 def content_problem(content: bytes, wanted: Purpose) -> tuple[str, str]:
@@ -18,8 +18,7 @@ def content_problem(content: bytes, wanted: Purpose) -> tuple[str, str]:
         interface = binary.interface(content)
         found = purpose_of((item.module for item in interface.imports), interface.exports)
         if why := misplaced(found, wanted):
-            table = "admission.policy" if found == POLICY else "scheduler.plugin"
-            return why.partition(":")[0], f"move it to [[{table}]]"
+            return why.partition(":")[0], f"move it to {TABLES[found][1]}"
         said = metadata.parse(binary.custom_section(content, METADATA_SECTION)) if wanted == POLICY else None
     except GuestError as error:
         return str(error), "fetch or build the module again"

@@ -239,3 +239,44 @@ def test_check_shows_the_conditions_that_a_module_adds(file: Path, capsys: pytes
     file.write_text(file.read_text().replace('"none"', '"dynamic"', 1))
     assert cli.main(["check", str(file)]) in (0, 1)
     assert "name: module.edged.dev/new" in capsys.readouterr().out
+
+
+CONTROLLER = """
+[[controller]]
+name = "c"
+module = "file://{module}"
+allow = [{{ apiGroups = [""], resources = ["pods"], verbs = ["get"] }}]
+"""
+EMPTY_MODULE = b"\0asm\x01\0\0\0"
+CONTROLLER_MODULE = EMPTY_MODULE + bytes.fromhex("01060160017f017e") + bytes.fromhex("03020100") + bytes.fromhex(
+    "0717" "01" "13"
+) + b"edged_ctl_reconcile" + bytes.fromhex("0000" "0a06010400" "4200" "0b")
+"""Exports a function `edged_ctl_reconcile`."""
+
+
+def test_controllers_and_what_they_may_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module, path = tmp_path / "c.wasm", tmp_path / "edged.toml"
+    module.write_bytes(CONTROLLER_MODULE)
+    path.write_text(CONTROLLER.format(module=module))
+    assert cli.main(["check", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert tomllib.loads(out)["controller"][0]["api_calls_per_s"] == 50.0
+    assert "# What controllers may do:\n# c:\n" in out and "#   - get of pods\n" in out
+    path.write_text(path.read_text().replace("allow", "# allow"))
+    assert cli.main(["check", "-q", str(path)]) == 0
+    assert 'warning: [[controller]] "c" allow: is empty' in capsys.readouterr().err
+
+
+def test_controllers_and_others_in_each_others_table(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = file.parent / "c.wasm"
+    file.write_text(file.read_text() + CONTROLLER.format(module=file.parent / "m.wasm"))
+    (file.parent / "q.wasm").write_bytes(CONTROLLER_MODULE)
+    assert cli.main(["check", "-q", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "q.wasm: the module is a controller; move it to [[controller]]\n" in said
+    assert f'[[controller]] "c" module: {file.parent}/m.wasm: the module is an admission policy; move it to' in said
+    file.write_text(file.read_text().replace("m.wasm", "c.wasm"))
+    module.write_bytes(CONTROLLER_MODULE)
+    assert cli.main(["check", "-q", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert f'[[admission.policy]] "p" module: {module}: the module is a controller; move it to' in said

@@ -1,0 +1,57 @@
+"""What a controller may do and admit, in words: for `edged check`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edged.controllers.config import AdmitsConfig, ControllerConfig
+
+LEASE_NAMESPACE = "kube-system"
+SHARED_LEASE = "edged-controllers"
+
+
+def lease_of(controller: ControllerConfig) -> str:
+    """The name of the Lease that decides who runs it; "" where every edged does."""
+    if controller.leader_election == "own":
+        return f"edged-controller-{controller.name}"
+    return SHARED_LEASE if controller.leader_election else ""
+
+
+def described(controller: ControllerConfig) -> dict[str, Any]:
+    """Who runs it, what it may do, what it admits, which capabilities of the node it has."""
+    lease = lease_of(controller)
+    return {
+        "runs": f"where Lease {LEASE_NAMESPACE}/{lease} is held" if lease else "on every node",
+        "may": [access(rule) for rule in controller.allow] or ["nothing"],
+        **({"admits": [line for each in controller.admits for line in admits(each)]} if controller.admits else {}),
+        **({"extensions": list(controller.extensions)} if controller.extensions else {}),
+    }
+
+
+def access(rule: Mapping[str, Any]) -> str:
+    """`get, list, watch of pods, in namespace a, named b, only where labels app=web`."""
+    text = f"{', '.join(rule['verbs'])} of {', '.join(_qualified(rule['apiGroups'], rule['resources']))}"
+    if namespaces := rule.get("namespaces"):
+        text += f", in {', '.join(namespaces)}"
+    if names := rule.get("resourceNames"):
+        text += f", named {', '.join(names)}"
+    for key, what in (("labelSelector", "labels"), ("fieldSelector", "fields")):
+        if selector := rule.get(key):
+            text += f", only where {what} {selector}"
+    return text
+
+
+def admits(bound: AdmitsConfig) -> list[str]:
+    """A line per rule of the bound, with what happens to requests while no edged answers."""
+    means = "refused" if bound.failure_policy == "Fail" else "taken"
+    return [
+        f"{', '.join(rule['operations'])} of {', '.join(_qualified(rule['apiGroups'], rule['resources']))}; "
+        f"failurePolicy {bound.failure_policy}: while edged does not answer, these are {means}"
+        for rule in bound.rules
+    ]
+
+
+def _qualified(groups: list[str], resources: list[str]) -> list[str]:
+    """`pods`, `deployments.apps`, as kubectl takes them."""
+    return [f"{resource}.{group}" if group else resource for group in groups for resource in resources]
