@@ -8,15 +8,20 @@ Called by edged/config.py, and only where a file has such a table: a daemon with
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Literal
 
+from edged.controllers.core.allow import AllowList, rule_of
+from edged.errors import ConfigError
 from edged.kube.values import checks as kubernetes_checks
+from edged.kube.values import field_selectors, label_selector_text
+from edged.kube.values.selectors import BadSelector
 from edged.records import dataclass
 from edged.registry.config import module_url
 from edged.toml.lines import Path
 from edged.toml.reader import (
     Bad,
+    Check,
     Reader,
     choice,
     expect,
@@ -88,7 +93,8 @@ def access_rule(value: object, reader: Reader, path: Path) -> dict[str, Any]:
     }
     optional = {
         "namespaces": list_of(_namespace, empty=False), "resourceNames": words,
-        "labelSelector": _forced(_label_selector), "fieldSelector": _forced(_field_selector),
+        "labelSelector": _forced(label_selector_text.parse),
+        "fieldSelector": _forced(field_selectors.parse),
     }  # fmt: skip
     rule = kubernetes_checks.fields(value, reader, path, required, optional)
     _check_verbs(rule, reader, path)
@@ -113,28 +119,21 @@ def _namespace(value: object, reader: Reader, path: Path) -> str:
     return str(value)
 
 
-def _forced(check: Any) -> Any:
-    def checked(value: object, reader: Reader, path: Path) -> str:
+def _forced(parse: Callable[[str], object]) -> Check:
+    """A selector as a list of the API server takes it, perhaps with `${node}` in it."""
+
+    def check(value: object, reader: Reader, path: Path) -> str:
         selector = str(text(empty=False)(value, reader, path))
         rest = selector.replace(NODE, "node")
         if "${" in rest:
             raise Bad(f"knows {NODE}, the name of this node, and no other variable: {quoted(selector)}")
-        check(rest)
+        try:
+            parse(rest)
+        except BadSelector as error:
+            raise Bad(f"is no selector that the API server takes: {error}") from None
         return selector
 
-    return checked
-
-
-def _field_selector(selector: str) -> None:
-    for term in selector.split(","):
-        name, operator, _ = term.partition("=")
-        if not operator or not name.rstrip("!").strip():
-            raise Bad(f"must be terms such as spec.node={NODE}, joined by commas, not {quoted(selector)}")
-
-
-def _label_selector(selector: str) -> None:
-    if not all(part.strip() for part in selector.split(",")):
-        raise Bad(f"must be terms such as app=web, joined by commas, not {quoted(selector)}")
+    return check
 
 
 def _check_verbs(rule: dict[str, Any], reader: Reader, path: Path) -> None:
@@ -211,8 +210,17 @@ def check(
         if given and controller.memory_limit_mib > engine.guests_memory_mib:
             limit = f"[engine] guests_memory_mib = {engine.guests_memory_mib}"
             reader.problem((*at, "memory_limit_mib"), f"must not be above {limit}")
+        if not reader.bad(*at, "allow"):
+            _check_allow(controller, at, reader)
         if controller.admits and not reader.bad(*at, "admits"):
             _check_admits(controller, at, reader, webhook_timeout_s, policies)
+
+
+def _check_allow(controller: ControllerConfig, at: Path, reader: Reader) -> None:
+    try:
+        AllowList(map(rule_of, controller.allow))
+    except ConfigError as error:
+        reader.problem((*at, "allow"), str(error).removeprefix("`allow` "))
 
 
 def _check_admits(

@@ -93,9 +93,9 @@ def test_the_table_is_an_array_of_tables() -> None:
         (rule(namespaces=["a/b"]), "allow[0].namespaces[0]: must be the name of a namespace"),
         (rule(namespaces=[]), "allow[0].namespaces: must not be empty"),
         (rule(resourceName=["a"]), "allow[0].resourceName: unknown key; did you mean resourceNames?"),
-        (rule(fieldSelector="spec.node"), "allow[0].fieldSelector: must be terms such as"),
+        (rule(fieldSelector="spec.node"), "allow[0].fieldSelector: is no selector"),
         (rule(fieldSelector="spec.node=${nod}"), "allow[0].fieldSelector: knows ${node}"),
-        (rule(labelSelector="a=b,,c"), "allow[0].labelSelector: must be terms"),
+        (rule(labelSelector="a=b,,c"), "allow[0].labelSelector: is no selector that the API server takes: found"),
         ("allow = [{ apiGroups = [''] }]\n", "allow[0]: needs resources and verbs"),
         ('extensions = ["netfabrik"]\n', "extensions[0]: unknown extension; did you mean netfabric?"),
         ("memory_limit_mib = 257\n", "memory_limit_mib: must be from 1 to 256"),
@@ -123,6 +123,12 @@ def test_a_forced_selector_names_this_node() -> None:
     text = rule(fieldSelector="spec.node=${node},status.ipv4!=", labelSelector="on=${node}")
     (found,) = controller(text, '[node]\nname = "n1"\n').allow
     assert (found["fieldSelector"], found["labelSelector"]) == ("spec.node=n1,status.ipv4!=", "on=n1")
+
+
+def test_rules_that_force_different_selectors_on_the_same_objects_contradict_themselves() -> None:
+    both = [f'{{ apiGroups = [""], resources = ["pods"], verbs = ["list"], {each} }}'
+            for each in ('fieldSelector = "spec.nodeName=${node}"', 'labelSelector = "a=b"')]  # fmt: skip
+    assert problem(f"allow = [{', '.join(both)}]\n") == "allow: has two rules for pods that force different selectors"
 
 
 def test_what_it_admits_is_bounded_as_a_policy_is() -> None:
