@@ -142,6 +142,7 @@ def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [lease.name]),
             ]
         )
+    _add_controllers(config, rules)
     return rules
 
 
@@ -273,11 +274,22 @@ def _scheduling_objects() -> list[tuple[str, list[str]]]:
 
 
 def _controller_rules(config: Config) -> list[Rule]:
-    rules = [{"apiGroups": list(rule["apiGroups"]), "resources": list(rule["resources"]),
-              "verbs": list(rule["verbs"])} for controller in config.controller for rule in controller.allow]
-    if any(controller.leader_election for controller in config.controller):
-        rules.append(_rule("coordination.k8s.io", ["leases"], ["get", "create", "update"]))
-    return rules
+    if not config.controller:
+        return []
+    from edged.cli import controller_rights
+
+    return controller_rights.cluster_rules(config)
+
+
+def _add_controllers(config: Config, rules: dict[str, list[Rule]]) -> None:
+    """To the rules of Roles."""
+    if not config.controller:
+        return
+    from edged.cli import controller_rights
+
+    for namespace, found in controller_rights.namespaced_rules(config).items():
+        there = rules.setdefault(namespace, [])
+        there.extend(rule for rule in found if rule not in there)
 
 
 def plural(kind: str) -> str:

@@ -18,6 +18,7 @@ from edged.admission.endpoint.registration_modes import owner_identity
 from edged.admission.endpoint.static_registration import FILE_NAME
 from edged.admission.resources.kinds import GROUP, KINDS
 from edged.admission.rules import manifest_checks, webhooks
+from edged.cli import controller_rights
 from edged.cli.installation import administrator, api_server_files, identity, unit_file
 from edged.cli.installation.cluster_steps import find
 from edged.cli.installation.install import check_machine
@@ -46,6 +47,7 @@ from edged.cli.rbac import scheduler_lease
 from edged.cli.status_client import is_running
 from edged.cli.webhook.registrations import registered_names
 from edged.config import Config
+from edged.controllers.wording import LEASE_NAMESPACE, SHARED_LEASE
 from edged.errors import EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError, Session
 from edged.kube.kubeconfig import Location
@@ -257,13 +259,12 @@ class Removal:
         return [*manifests, NeutralAdmissionFile(named_in), DeleteFile(kubeconfig, keep)]
 
     async def _cluster(self, client: ApiClient) -> list[Step]:
-        """The Lease and the identity. What belongs to other nodes is not listed at all."""
+        """The Leases and the identity. What belongs to other nodes is not listed at all."""
         steps: list[Step] = []
-        lease = _lease(self._config)
-        if lease is None and not self._known:
-            lease = NamespacedName(identity.NAMESPACE, OWN_LEASE)
-        if lease is not None:
-            steps.append(DeleteLease(client, lease, self._nodes))
+        leases = _leases(self._config)
+        if not leases and not self._known:
+            leases = [NamespacedName(identity.NAMESPACE, name) for name in (OWN_LEASE, SHARED_LEASE)]
+        steps += [DeleteLease(client, lease, self._nodes) for lease in leases]
         trials = dict.fromkeys(map(manifest_checks.trial_name, sorted(self._owners)))
         steps += [DeleteWebhookObject(client, kind, self._owners, name=name)
                   for name in trials for kind in webhooks.PLURALS]
@@ -370,10 +371,11 @@ def _names(admission_file: Path, kubeconfig: Path) -> bool:
     return not api_server_files.is_ours(content) and str(kubeconfig).encode() in content
 
 
-def _lease(config: Config) -> NamespacedName | None:
-    """Where the scheduler's Lease is, if there is one."""
+def _leases(config: Config) -> list[NamespacedName]:
+    """Where the Leases of the scheduler and of controllers are, if they are elected."""
+    found = [NamespacedName(LEASE_NAMESPACE, name) for name in controller_rights.leases(config)]
     try:
         election = scheduler_lease(config)
     except EdgedError:
-        return None
-    return None if election is None else NamespacedName(election.namespace, election.name)
+        return found
+    return found if election is None else [NamespacedName(election.namespace, election.name), *found]

@@ -235,9 +235,9 @@ def test_a_machine_with_the_same_id_is_another_node(node: Place) -> None:
     in_cluster(node, steps)
 
 
-def lease(holder: str) -> dict[str, Any]:
+def lease(holder: str, name: str = "edged-scheduler") -> dict[str, Any]:
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"holderIdentity": holder},
-            "metadata": {"name": "edged-scheduler", "namespace": "kube-system", "uid": "u"}}
+            "metadata": {"name": name, "namespace": "kube-system", "uid": "u"}}
 
 
 @pytest.mark.parametrize(("holder", "left"), [(f"{NODE}_1", False), ("", False), ("edge-2_1", True)])
@@ -250,6 +250,30 @@ def test_the_lease_of_this_node_is_given_back(node: Place, holder: str, left: bo
         report = await remove(node)
         assert ("leases.coordination.k8s.io/edged-scheduler" in everything(server)) is left
         assert states(report)["Lease kube-system/edged-scheduler"] == ("kept" if left else "deleted")
+
+    in_cluster(node, steps)
+
+
+CONTROLLERS = """
+[[controller]]
+name = "a"
+module = "file:///a.wasm"
+[[controller]]
+name = "b"
+module = "file:///b.wasm"
+leader_election = "own"
+"""
+
+
+def test_the_leases_of_controllers_are_given_back(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node, only=["scheduler"])
+        node.layout.config.write_text(node.layout.config.read_text() + CONTROLLERS)
+        for name, holder in (("edged-controllers", f"{NODE}_1"), ("edged-controller-b", "edge-2_1")):
+            server.storage.create("leases.coordination.k8s.io", lease(holder, name))
+        done = states(await remove(node))
+        assert done["Lease kube-system/edged-controllers"] == "deleted"
+        assert done["Lease kube-system/edged-controller-b"] == "kept"
 
     in_cluster(node, steps)
 
