@@ -50,6 +50,12 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "cli/uninstall.py": ("cli/test_init.py", "cli/installation/test_removal.py"),
     "cli/webhook/": ("cli/test_webhook.py",),
     "controllers/core/declarations.py": ("controllers/core/test_manifest.py",),
+    "controllers/core/indexes.py": ("controllers/core/test_view.py",),
+    "controllers/core/kind_view.py": ("controllers/core/test_view.py",),
+    "controllers/core/listing.py": ("controllers/core/test_view.py",),
+    "controllers/core/overlays.py": ("controllers/core/test_view.py",),
+    "controllers/core/selection.py": ("controllers/core/test_view.py",),
+    "controllers/core/watch_view.py": ("controllers/core/test_view.py", "controllers/core/test_mapping.py"),
     "controllers/core/fields.py": ("controllers/core/test_manifest.py", "controllers/core/test_requests.py"),
     "daemon/": (
         "daemon/test_reload.py", "daemon/test_start_and_stop.py", "cli/policy/test_same_as_daemon.py",

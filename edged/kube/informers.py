@@ -211,6 +211,10 @@ class Informer:
         """The object as JSON."""
         return self._store.get(key)
 
+    def revision(self, key: NamespacedName) -> str | None:
+        """resourceVersion of the object."""
+        return self._store.revision(key)
+
     def keys(self) -> Iterator[NamespacedName]:
         """The keys of this moment; the caller may wait between them."""
         return iter(list(self._store.keys()))

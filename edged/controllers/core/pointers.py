@@ -85,7 +85,7 @@ def differs(one: object, other: object, pointers: Iterable[Pointer]) -> bool:
     return any(read(one, pointer) != read(other, pointer) for pointer in pointers)
 
 
-def projection(value: object, pointers: Iterable[Pointer]) -> object:
+def projected(value: object, pointers: Iterable[Pointer]) -> object:
     """A copy that has only what the pointers name; subtrees are shared with `value`. An element of a list comes with
     the whole list, so that it keeps its place."""
     kept: dict[str, object] = {}

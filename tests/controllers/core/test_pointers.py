@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.controllers.core.pointers import MISSING, differs, pointer_of, projection, read, text_at
+from edged.controllers.core.pointers import MISSING, differs, pointer_of, projected, read, text_at
 
 OBJECT = {"spec": {"a/b": 1, "m~n": [10, {"x": True}], "": None}, "list": [1, 2]}
 
@@ -46,7 +46,7 @@ def test_a_projection_keeps_what_is_named_and_changes_nothing():
     value = {"spec": {"a": {"x": 1, "y": 2}, "b": 2}, "items": [{"n": 1}, {"n": 2}], "other": 1}
     copy = {"spec": {"a": {"x": 1, "y": 2}, "b": 2}, "items": [{"n": 1}, {"n": 2}], "other": 1}
     pointers = [pointer_of(text) for text in ("/spec/a/x", "/items/1/n", "/none/there", "/other/deeper")]
-    assert projection(value, pointers) == {"spec": {"a": {"x": 1}}, "items": [{"n": 1}, {"n": 2}]}
+    assert projected(value, pointers) == {"spec": {"a": {"x": 1}}, "items": [{"n": 1}, {"n": 2}]}
     assert value == copy
 
 
@@ -57,7 +57,7 @@ POINTERS = st.lists(st.lists(NAMES, max_size=3).map(lambda parts: pointer_of("".
 
 @given(st.dictionaries(NAMES, TREES), POINTERS)
 def test_every_pointer_finds_in_a_projection_what_it_finds_in_the_object(value, pointers):
-    kept = projection(value, pointers)
+    kept = projected(value, pointers)
     for pointer in pointers:
         assert read(kept, pointer) == read(value, pointer)
-    assert projection(kept, pointers) == kept
+    assert projected(kept, pointers) == kept
