@@ -55,6 +55,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "controllers/core/listing.py": ("controllers/core/test_view.py",),
     "controllers/core/overlays.py": ("controllers/core/test_view.py",),
     "controllers/core/selection.py": ("controllers/core/test_view.py",),
+    "controllers/core/troubles.py": ("controllers/core/test_work.py",),
     "controllers/core/watch_view.py": ("controllers/core/test_view.py", "controllers/core/test_mapping.py"),
     "controllers/core/fields.py": ("controllers/core/test_manifest.py", "controllers/core/test_requests.py"),
     "daemon/": (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -111,6 +111,15 @@ class WorkQueue(Generic[Key]):
     def __len__(self) -> int:
         """Keys that are queued or due again after their present work (waiting ones not counted)."""
         return len(self._dirty)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether it is queued, will be once its present work is done, or waits for its time."""
+        return key in self._dirty or key in self._due
+
+    def pending(self) -> Iterator[tuple[Key, float | None]]:
+        """Those keys, and when each is due; None for at once."""
+        yield from ((key, None) for key in list(self._dirty))
+        yield from list(self._due.items())
 
     @property
     def waiting(self) -> int:

@@ -93,6 +93,19 @@ def test_closed_queue_takes_and_gives_nothing() -> None:
     assert (len(queue), queue.in_work, queue.waiting) == (0, 0, 0)
 
 
+def test_keys_that_are_pending_and_when() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("now", 0.0)
+    queue.add_at("later", 5.0, 0.0)
+    queue.add("running", 0.0)
+    assert "later" in queue and "now" in queue and "never" not in queue
+    assert dict(queue.pending()) == {"now": None, "running": None, "later": 5.0}
+    assert [queue.take(0.0), queue.take(0.0)] == ["now", "running"]
+    assert "running" not in queue
+    queue.add("running", 1.0)
+    assert dict(queue.pending()) == {"running": None, "later": 5.0}
+
+
 def test_random_use_never_runs_a_key_twice_at_once_and_loses_no_add() -> None:
     numbers = random.Random(7)
     queue: WorkQueue[int] = WorkQueue()
