@@ -66,6 +66,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "http/connection.py": ("http/test_listener.py",),
     "http/transport.py": ("http/test_listener.py",),
     "kube/cel/": ("kube/cel/test_programs.py",),
+    "kube/informer.py": ("kube/test_informers.py",),
     "kube/values/checks.py": ("test_config.py",),
     "kube/watch.py": ("kube/test_informers.py",),
     "process/config.py": ("cli/test_check.py",),

@@ -359,17 +359,18 @@ class ApiClient:
         idle_s: float = math.inf,
         end_after_s: float = math.inf,
         open_timeout_s: float = 30.0,
+        accept: str = "application/json",
     ) -> AsyncIterator[LineStream]:
         """The lines of a watch, or of another answer. Raises like `request` when opened or read; a stream without a
         byte for `idle_s` raises StreamIdle; after `end_after_s` it ends as if the server had ended it. The connection
         is closed on leaving, cancelled or not."""
         session = self.session
         async with session.used():
-            response = await self._open(session, path, query, open_timeout_s)
+            response = await self._open(session, path, query, open_timeout_s, accept)
             if response.status_code == 401 and await self.refresh(session):
                 await _close(response)
                 session = self.session
-                response = await self._open(session, path, query, open_timeout_s)
+                response = await self._open(session, path, query, open_timeout_s, accept)
             lines = LineStream(session, path, response, idle_s, trio.current_time() + end_after_s)
             try:
                 if response.status_code != 200:
@@ -379,9 +380,9 @@ class ApiClient:
                 await lines.aclose()
 
     async def _open(
-        self, session: Session, path: str, query: Query, timeout_s: float
+        self, session: Session, path: str, query: Query, timeout_s: float, accept: str
     ) -> httpx2.Response:
-        request = _built(session, "GET", path, query, None)
+        request = _built(session, "GET", path, query, None, headers={"Accept": accept})
         with trio.move_on_after(timeout_s):
             return await _transmit(session, request, "GET", path, stream=True)
         raise _too_late(session, "GET", path, timeout_s)

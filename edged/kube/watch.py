@@ -45,7 +45,9 @@ PAGE_BYTES = 256 << 10  # decoding more than this in one piece would hold up the
 FIRST_PAGE_LIMIT = 50
 FEWEST_ITEMS = 10  # of a page, unless ten are more than an answer may hold
 CATCH_UP_S = 1.0  # a watch that is taken up again begins with what was missed
+JSON = "application/json"
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json"
+WATCHED_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json"
 WHOLE = 0.9  # of the time for which a watch was asked: one that ends sooner was cut
 SPREAD_S = 0.1  # within which all watches come back to a server that was away
 
@@ -82,7 +84,7 @@ class Sink(Protocol):
 
 class Watcher:
     """List and watch of `resource`, for ever. `turn` is the lock under which slices of objects are worked
-    on."""
+    on. `metadata`: of the metadata of objects alone."""
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Watcher:
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
+        metadata: bool = False,
         turn: trio.Lock,
         random: Callable[[], float],
         times: WatchTimes,
@@ -107,6 +110,7 @@ class Watcher:
             for name, value in (("labelSelector", label_selector), ("fieldSelector", field_selector))
             if value
         }
+        self._metadata = metadata
         self._sink = sink
         self._turn = turn
         self._random = random
@@ -257,7 +261,10 @@ class Watcher:
         else:
             self._begin_reading()
         try:
-            data = await self._client.fetch("GET", self._path, query=query, timeout_s=self._times.request_s)
+            accept = METADATA if self._metadata else JSON
+            data = await self._client.fetch(
+                "GET", self._path, query=query, timeout_s=self._times.request_s, accept=accept
+            )
         except TooLarge as error:
             if request.limited:
                 self._page_limit = self._fewer(request, self._page_limit, error)
@@ -417,6 +424,7 @@ class Watcher:
             idle_s=idle_s,
             end_after_s=renew_s + self._times.stall_s,  # for servers that do not honour timeoutSeconds
             open_timeout_s=self._times.request_s,
+            accept=WATCHED_METADATA if self._metadata else JSON,
         ) as lines:
             if not request.initial and self._client.session is not self._session:  # since a 401
                 self._step(listwatch.Doubtful())

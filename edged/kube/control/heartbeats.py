@@ -119,6 +119,14 @@ def _is_rest(line: bytes, at: int, data: bytes, places: Places) -> bool:
     return line.endswith(data[done:] + b"}") and len(line) - 1 - at == len(data) - done
 
 
+class Heartbeat(NamedTuple):
+    """One that was stored."""
+
+    key: NamespacedName
+    revision: str
+    data: bytes
+
+
 class Heartbeats:
     """Of the Nodes in `store`: recognises them, and stores what they bring. Places are looked for when a Node changes
     for the first time, so that the first list takes no longer."""
@@ -141,16 +149,16 @@ class Heartbeats:
         """Its next change is read, whatever it is."""
         self._places.pop(key, None)
 
-    def take(self, line: bytes) -> str:
-        """Store what a heartbeat brings; its resourceVersion, or "" where the line is none."""
+    def take(self, line: bytes) -> Heartbeat | None:
+        """Store what a heartbeat brings; None where the line is none."""
         named = _NAME.match(line)
         if named is None:
-            return ""
+            return None
         key = NamespacedName("", named[1].decode())
         places, data = self._places.get(key), self._store.get(key)
         found = None if places is None or data is None else refreshed(line, data, places)
         if found is None:
-            return ""
+            return None
         self._store.put(key, found.revision, found.data)
         self._places[key] = found.places
-        return found.revision
+        return Heartbeat(key, found.revision, found.data)

@@ -52,6 +52,11 @@ def of_custom(json_paths: Iterable[str], *, namespaced: bool) -> SelectableField
     return SelectableFields(readers, _not_supported)
 
 
+def of_unknown() -> SelectableFields:
+    """What is certain of every kind. Whether it has the namespace depends on it, so a selector with that is refused."""
+    return _CERTAIN
+
+
 def of_builtin(resource: GroupVersionResource) -> SelectableFields:
     """Of a kind that Kubernetes brings along, CustomResourceDefinitions and APIServices included."""
     fields = _BUILTIN.get((resource.group, resource.resource), _PLAIN)
@@ -104,6 +109,7 @@ _NAME: Final = _at("metadata.name")
 _NAMESPACE: Final = _at("metadata.namespace")
 _META: Final = {"metadata.name": _NAME, "metadata.namespace": _NAMESPACE}
 _PLAIN: Final = SelectableFields(_META, _unknown)
+_CERTAIN: Final = SelectableFields({"metadata.name": _NAME}, _not_supported)
 
 
 def _fields(*paths: str, namespaced: bool = True, **more: Reader) -> SelectableFields:
