@@ -75,7 +75,12 @@ class NotConfigured(PeerError):
 
 
 class NoAnswer(PeerError):
-    """Connection refused, reset, timed out, or the TLS handshake failed. The address is in the text."""
+    """Connection refused, reset, timed out, or the TLS handshake failed. The address is in the text. `sent`: the
+    request may have reached the server, so that what it asked for may have been done."""
+
+    def __init__(self, text: str, *, sent: bool = True) -> None:
+        super().__init__(text)
+        self.sent = sent
 
 
 class TooLarge(NoAnswer):

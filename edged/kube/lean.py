@@ -17,7 +17,7 @@ from edged.http.client import Broken, ConnectFailed, Connection, connect
 from edged.kube.client import ApiClient, NoAnswer, Session, cause_of, error_of
 
 MOST_BYTES = 1 << 20
-"""Of an answer: a Status, or an event as it was stored."""
+"""Of an answer, unless the pool's maker needs larger ones: a Status, or an event as it was stored."""
 AUTHORIZATION_AGE_S = 60.0
 _PATH = re.compile(r"/[!-~]*")  # what may stand in a request line: printable ASCII without space
 
@@ -27,8 +27,9 @@ class LeanPool:
     served. Connections are opened when needed and kept until the server closes them or the session
     changes."""
 
-    def __init__(self, client: ApiClient, *, connections: int = 8) -> None:
+    def __init__(self, client: ApiClient, *, connections: int = 8, most_bytes: int = MOST_BYTES) -> None:
         self._client = client
+        self._most_bytes = most_bytes
         self._places = trio.Semaphore(connections, max_value=connections)
         self._idle: list[tuple[Session, Connection]] = []
         self._authorization: tuple[Session, float, str] | None = None
@@ -93,7 +94,7 @@ class LeanPool:
         while True:
             connection = await self._take(session)
             try:
-                answer = await _exchange(connection, data)
+                answer = await _exchange(connection, data, self._most_bytes)
                 session.contact.heard()
                 return answer
             except Broken as broken:
@@ -117,7 +118,7 @@ class LeanPool:
             return await connect(session.url.host, session.port, session.ssl_context)
         except ConnectFailed as error:
             session.contact.failed(f"{session.server}: {cause_of(error)}")
-            raise NoAnswer(f"API server {session.server}: {cause_of(error)}") from error
+            raise NoAnswer(f"API server {session.server}: {cause_of(error)}", sent=False) from error
 
     async def _give_back(self, session: Session, connection: Connection) -> None:
         if connection.reusable and not session.retired:
@@ -146,9 +147,9 @@ class LeanPool:
         return line
 
 
-async def _exchange(connection: Connection, data: bytes) -> Answer:
+async def _exchange(connection: Connection, data: bytes, most_bytes: int) -> Answer:
     """Send a request and read its whole answer."""
-    answer = await connection.send(data, MOST_BYTES)
+    answer = await connection.send(data, most_bytes)
     while not answer.complete:
         await connection.receive(answer)
     return answer
