@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from edged.controllers.core.codes import RETRY, TERMINAL
+from edged.controllers.core.codes import RETRY, TERMINAL, Refused
 from edged.controllers.core.fields import Fields
+from edged.controllers.core.keys import Key, key_of
 from edged.errors import GuestError, cut
 from edged.json_text import JsonError, loads
 from edged.records import dataclass
 
 MOST_ERROR_BYTES = 1024
+MOST_MAPPED = 10_000
+"""Keys that one change may mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,23 @@ def result_of(code: int, body: bytes) -> ReconcileResult:
 
 
 _MEANINGS = {RETRY: " (retry)", TERMINAL: " (terminal)", -3: " (bad input)"}
+
+
+def mapped_keys(code: int, body: bytes, default_kind: str) -> tuple[Key, ...]:
+    """The keys that a module's own mapping answered; "" is none. Raises GuestError."""
+    if code:
+        raise GuestError(f"the mapping answered {code}")
+    if not body:
+        return ()
+    try:
+        value = loads(body, what="the mapping's answer")
+    except JsonError as error:
+        raise GuestError(str(error)) from None
+    items = Fields(value, "the mapping's answer", GuestError).items("keys", most=MOST_MAPPED)
+    try:
+        return tuple(key_of(each, default_kind, f"the mapping's answer: keys[{n}]") for n, each in enumerate(items))
+    except Refused as refused:
+        raise GuestError(str(refused)) from None
 
 
 def _read(body: bytes) -> ReconcileResult:

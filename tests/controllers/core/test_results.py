@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edged.controllers.core.results import DONE, ReconcileResult, result_of
+from edged.controllers.core.keys import Key
+from edged.controllers.core.results import DONE, ReconcileResult, mapped_keys, result_of
 from edged.errors import GuestError
 
 
@@ -38,3 +39,15 @@ def test_an_answer_that_is_none(body, message):
 
 def test_a_long_error_is_cut():
     assert len(result_of(0, b'{"error":"%b"}' % (b"x" * 5000)).error) == 1024
+
+
+def test_a_mapping_answers_keys() -> None:
+    body = b'{"keys":[{"name":"a"},{"kind":"Pod","namespace":"n","name":"b"}]}'
+    assert mapped_keys(0, body, "Subnet") == (Key("Subnet", "", "a"), Key("Pod", "n", "b"))
+    assert mapped_keys(0, b"", "Subnet") == ()
+    for code, wrong, message in (
+        (-1, b"", "answered -1"), (0, b"[", "mapping"), (0, b'{"keys":[{}]}', r"keys\[0\].name"),
+        (0, b'{"keys":1}', "keys"),
+    ):  # fmt: skip
+        with pytest.raises(GuestError, match=message):
+            mapped_keys(code, wrong, "Subnet")

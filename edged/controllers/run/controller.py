@@ -1,0 +1,273 @@
+"""The life of one module: loaded, set up, its watches opened and synced, at work, ended.
+
+Nothing here ends because something is wrong: a module that does not load, a kind that nobody serves yet, a set-up that
+traps are tried again, later and later. `problem` says what is missed meanwhile.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Final, Literal
+
+import trio
+
+from edged.controllers.config import ControllerConfig
+from edged.controllers.core import messages
+from edged.controllers.core.codes import Refused
+from edged.controllers.core.manifest import Manifest, manifest_of
+from edged.controllers.run.desk import Desk
+from edged.controllers.run.guest import SETUP, ControllerModule, Guest
+from edged.controllers.run.host import Host
+from edged.controllers.run.leadership import Leadership
+from edged.controllers.run.loading import ModuleLoader
+from edged.controllers.run.parts import Parts
+from edged.controllers.run.shard import Reason, Shard
+from edged.errors import EdgedError, GuestError
+from edged.kube.control.backoff import Backoff
+from edged.process.boundary import boundary, describe
+from edged.wasm.account import Budget
+
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 300.0
+LONGEST_WATCH_PAUSE_S: Final = 10.0
+"""Before a watch that could not be opened is tried again: its kind may have been installed."""
+SYNC_S: Final = 120.0
+STOP_S: Final = 10.0
+SETUP_S: Final = 5.0
+State = Literal["loading", "starting", "running", "standby", "parked", "stopped"]
+
+
+class Controller:
+    """Made from its configuration; `run` until `stop`."""
+
+    def __init__(self, config: ControllerConfig, host: Host, loader: ModuleLoader) -> None:
+        self.config = config
+        self.problem = ""
+        self._host = host
+        self._loader = loader
+        self._log = host.log.bind(controller=config.name)
+        self._module: ControllerModule | None = None
+        self._leadership: Leadership | None = None
+        self._shards: tuple[Shard, ...] = ()
+        self._parts: Parts | None = None
+        self._generation = 0
+        self._scope = trio.CancelScope()
+        self._stopped = False
+
+    # --- from start to stop
+
+    async def run(self) -> None:
+        """Until `stop`. A module that was made ready for an upgrade begins at once."""
+        with self._scope:
+            pause = Backoff(random.random, base_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+            while self._parts is None:
+                with boundary(self._log, "load", self.config.name, failed=self._failed):
+                    try:
+                        await self._set_up("first", None)
+                    except EdgedError as error:
+                        self._failed(error)
+                        self._log.error("controller not started", error=self.problem)
+                if self._parts is None:
+                    await trio.sleep(pause.next())
+            await self._work(self._parts)
+
+    async def prepare_upgrade(self, present: Controller | None) -> None:
+        """Load and set up beside the present one. Raises EdgedError."""
+        dynamic = present.dynamic_watches if present is not None else []
+        await self._set_up("first" if present is None else "upgrade", dynamic)
+
+    async def is_outdated(self, loader: ModuleLoader) -> bool:
+        """Whether the same reference names other bytes by now. Raises EdgedError."""
+        module = await loader.load(self.config)
+        return self._module is not None and module.digest != self._module.digest
+
+    async def stop(self, seconds: float = STOP_S) -> None:
+        """Let running calls end, close everything."""
+        async with trio.open_nursery() as nursery:
+            for shard in self._shards:
+                nursery.start_soon(shard.stop, seconds)
+        self._stopped = True
+        self._scope.cancel()
+        await self.discard()
+
+    async def discard(self) -> None:
+        """Free what a module has that does not run."""
+        for shard in self._shards:
+            shard.close()
+        if self._parts is not None:
+            self._parts.close()
+        if self._leadership is not None:
+            leadership, self._leadership = self._leadership, None
+            leadership.forget(self._wake)
+            self._host.leaderships.release(leadership)
+        await trio.lowlevel.checkpoint()
+
+    def _failed(self, error: Exception) -> None:
+        self.problem = describe(error)
+
+    # --- set-up
+
+    async def _set_up(self, reason: Reason, dynamic: Sequence[bytes] | None) -> None:
+        """Raises EdgedError."""
+        if self._module is None:
+            self._module = await self._loader.load(self.config)
+        parts = Parts(self.config, self._host, self._wake, self._leads, self._log)
+        guest, desk, manifest = await self._make_first(parts, reason, dynamic or ())
+        try:
+            parts.use(manifest)
+        except BaseException:
+            guest.close()
+            raise
+        self._parts = parts
+        self._shards = tuple(Shard(n, parts, self._make) for n in range(manifest.concurrency))
+        self._shards[0].adopt(guest, desk)
+        parts.dynamic = list(dynamic or ())
+        self._log.info("controller loaded", digest=self._module.digest, watches=len(manifest.watches))
+
+    async def _make_first(self, parts: Parts, reason: Reason, dynamic: Sequence[bytes]) -> tuple[Guest, Desk, Manifest]:
+        guest, desk = await self._instance(parts)
+        try:
+            manifest = await self._ask_manifest(guest, desk, reason, dynamic, False)
+        except BaseException:
+            guest.close()
+            raise
+        return guest, desk, manifest
+
+    async def _make(self, reason: Reason, snapshot: bool) -> tuple[Guest, Desk]:
+        """Another instance for a shard. Raises GuestError."""
+        parts = self._parts
+        assert parts is not None
+        guest, desk = await self._instance(parts)
+        try:
+            manifest = await self._ask_manifest(guest, desk, reason, parts.watches.dynamic, snapshot)
+        except BaseException:
+            guest.close()
+            raise
+        if manifest != parts.manifest:
+            parts.changed_manifest(manifest)
+        return guest, desk
+
+    async def _instance(self, parts: Parts) -> tuple[Guest, Desk]:
+        assert self._module is not None
+        desk = Desk(parts)
+        config = self.config
+        budget = Budget(memory_mib=config.memory_limit_mib, cpu_s=config.cpu_budget_ms / 1000, table_elements=10_000)
+        return await self._module.guest(config.name, desk, budget, self._log, parts.say_output), desk
+
+    async def _ask_manifest(
+        self, guest: Guest, desk: Desk, reason: Reason, dynamic: Sequence[bytes], snapshot: bool
+    ) -> Manifest:
+        """Raises GuestError."""
+        self._generation += 1
+        data = messages.setup_input(
+            module=self.config.name, node=self._host.node, config=self.config.config, generation=self._generation,
+            reason=reason, snapshot=snapshot, open_watches=dynamic,
+        )  # fmt: skip
+        desk.begin(SETUP, trio.current_time() + SETUP_S)
+        reply = await guest.call(SETUP, data, SETUP_S)
+        if reply.code < 0 or not reply.body:
+            raise GuestError(f"{SETUP} answered {reply.code} instead of a manifest")
+        return manifest_of(reply.body)
+
+    # --- at work
+
+    async def _work(self, parts: Parts) -> None:
+        self.problem = ""
+        self._leadership = self._host.leaderships.acquire(self.config.name, self.config.leader_election)
+        if self._leadership is not None:
+            self._leadership.tell(self._wake)
+        async with trio.open_nursery() as nursery:
+            parts.nursery = nursery
+            await self._open_watches(parts)
+            await self._sync(parts)
+            parts.work.start(trio.current_time())
+            parts.synced = True
+            self._wake()
+            async with trio.open_nursery() as working:
+                for shard in self._shards:
+                    working.start_soon(shard.run)
+            nursery.cancel_scope.cancel()
+
+    async def _open_watches(self, parts: Parts) -> None:
+        """Those of the manifest, and those that an earlier edition of the module had open."""
+        for declaration in parts.manifest.watches:
+            pause = Backoff(random.random, base_s=FIRST_PAUSE_S, cap_s=LONGEST_WATCH_PAUSE_S)
+            while True:
+                with boundary(self._log, "watch", f"{self.config.name} {declaration.id}", failed=self._failed):
+                    try:
+                        await parts.watches.open(declaration)
+                        self.problem = ""
+                        break
+                    except Refused as refused:
+                        self.problem = f"watch {declaration.id}: {refused}"
+                await trio.sleep(pause.next())
+        await parts.open_dynamic()
+
+    async def _sync(self, parts: Parts) -> None:
+        """No key is taken before everything is known that `setup` asked for."""
+        while True:
+            with trio.move_on_after(SYNC_S):
+                for watch in parts.watches:
+                    if watch.text is None:
+                        await watch.informer.wait_synced()
+                self.problem = ""
+                return
+            late = [watch for watch in parts.watches if watch.text is None and not watch.synced]
+            said = [f"watch {each.declaration.id} is not synced: {each.informer.problem}" for each in late]
+            self.problem = "; ".join(said)
+
+    def _leads(self) -> bool:
+        return self.config.leader_election is False or (self._leadership is not None and self._leadership.leads)
+
+    def _wake(self) -> None:
+        for shard in self._shards:
+            shard.wake()
+
+    # --- what people ask
+
+    @property
+    def parts(self) -> Parts | None:
+        """None while the module is being loaded."""
+        return self._parts
+
+    @property
+    def digest(self) -> str:
+        return self._module.digest if self._module is not None else ""
+
+    @property
+    def dynamic_watches(self) -> list[bytes]:
+        return self._parts.watches.dynamic if self._parts is not None else []
+
+    @property
+    def state(self) -> State:
+        parts = self._parts
+        if self._stopped:
+            return "stopped"
+        if parts is None:
+            return "loading"
+        if not parts.synced:
+            return "starting"
+        if not self._leads():
+            return "standby"
+        return "parked" if parts.work.parked_until > trio.current_time() else "running"
+
+    def describe(self) -> dict[str, Any]:
+        """For `edged status`."""
+        described: dict[str, Any] = {
+            "name": self.config.name, "state": self.state, "digest": self.digest, "error": self.problem,
+            "live": sum(shard.is_live for shard in self._shards),
+            "memory_kib": sum(shard.memory_kib for shard in self._shards),
+            "leads": self._leads(), "leader": self._leadership.elector.holder if self._leadership else "",
+            "in_work": [shard.calling for shard in self._shards if shard.calling],
+        }  # fmt: skip
+        return described | (self._parts.describe() if self._parts is not None else {})
+
+    def measure(self) -> None:
+        """Set the gauges."""
+        name, measures, parts = self.config.name, self._host.measures, self._parts
+        measures.live.set(sum(shard.is_live for shard in self._shards), name)
+        measures.memory.set(1024 * sum(shard.memory_kib for shard in self._shards), name)
+        measures.leads.set(float(self._leads()), name)
+        if parts is not None:
+            parts.measure(measures)

@@ -1,0 +1,119 @@
+"""Which modules may act: those of a Lease that this process holds, and those that need none.
+
+The elected modules of a daemon share one Lease: a hundred Leases would be renewed fifty times a second, on the flash
+card of the node that etcd runs on. A module with `leader_election = "own"` has its own. Leading is best effort, no
+fence: what must never happen twice has to be guarded by what is written.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from edged.kube.client import ApiClient
+from edged.kube.control.leases import LeaseTimes
+from edged.kube.leader_election import LeaderElector
+from edged.kube.values.names import NamespacedName
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
+
+NAMESPACE: Final = "kube-system"
+SHARED: Final = "edged-controllers"
+PAUSE_S: Final = 5.0
+
+
+def own_lease(module: str) -> str:
+    """The name of a module's own Lease."""
+    return f"edged-controller-{module}"
+
+
+class Leadership:
+    """One Lease, for as long as somebody uses it."""
+
+    def __init__(self, client: ApiClient, lease: str, node: str, log: Logger) -> None:
+        self._log = log
+        self._listeners: list[Callable[[], None]] = []
+        self._scope = trio.CancelScope()
+        self.users = 0
+        self.elector = LeaderElector(
+            client,
+            NamespacedName(NAMESPACE, lease),
+            f"{node}_{uuid.uuid4()}",
+            LeaseTimes(),
+            random=random.random,
+            clock=time.time_ns,
+            log=log,
+        )
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process may act at this moment."""
+        return self.elector.leads()
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever a term begins or ends."""
+        self._listeners.append(listener)
+
+    def forget(self, listener: Callable[[], None]) -> None:
+        self._listeners.remove(listener)
+
+    async def run(self) -> None:
+        """One term after the other, until `end`."""
+        with self._scope:
+            while True:
+                with boundary(self._log, "term", str(self.elector.name)):
+                    await self.elector.lead(self._term)
+                self._say()
+                await trio.sleep(PAUSE_S)
+
+    def end(self) -> None:
+        """Give the Lease back, and take part no longer."""
+        self._scope.cancel()
+
+    async def _term(self) -> None:
+        self._say()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._say()
+
+    def _say(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
+class Leaderships:
+    """The Leases of a daemon's modules; each is sought while a module wants it."""
+
+    def __init__(self, client: ApiClient, node: str, nursery: trio.Nursery, log: Logger) -> None:
+        self._client = client
+        self._node = node
+        self._nursery = nursery
+        self._log = log
+        self._held: dict[str, Leadership] = {}
+
+    def acquire(self, module: str, wanted: bool | str) -> Leadership | None:
+        """The Lease for a module whose `leader_election` says so; None where it needs none."""
+        if wanted is False:
+            return None
+        name = own_lease(module) if wanted == "own" else SHARED
+        leadership = self._held.get(name)
+        if leadership is None:
+            leadership = self._held[name] = Leadership(self._client, name, self._node, self._log)
+            self._nursery.start_soon(leadership.run)
+        leadership.users += 1
+        return leadership
+
+    def release(self, leadership: Leadership | None) -> None:
+        """The module needs it no longer."""
+        if leadership is None:
+            return
+        leadership.users -= 1
+        if not leadership.users:
+            leadership.end()
+            self._held.pop(leadership.elector.name.name, None)

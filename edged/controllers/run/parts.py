@@ -1,0 +1,333 @@
+"""What belongs to one module while it runs: its rights, what it sees, its queue, its requests, what it tells.
+
+Imports (desk.py), watches (watches.py) and instances (shard.py) meet here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import trio
+
+from edged.controllers.config import ControllerConfig
+from edged.controllers.core.allow import AllowList, rule_of
+from edged.controllers.core.codes import Code, Refused
+from edged.controllers.core.declarations import WatchDeclaration, declaration_of
+from edged.controllers.core.keys import START, Key
+from edged.controllers.core.manifest import Manifest
+from edged.controllers.core.rates import Bucket, Shared
+from edged.controllers.core.requests import EventRequest
+from edged.controllers.core.results import ReconcileResult, mapped_keys
+from edged.controllers.core.selection import filter_of
+from edged.controllers.core.view import View
+from edged.controllers.core.work import Work
+from edged.controllers.run.cluster_requests import ClusterRequests, encoded
+from edged.controllers.run.host import Host
+from edged.controllers.run.measures import Measures
+from edged.controllers.run.watches import OpenWatch, Watches
+from edged.errors import GuestError
+from edged.json_text import loads
+from edged.kube.informers import Informer
+from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
+from edged.process.boundary import boundary
+from edged.telemetry.logs import Logger
+
+MOST_MAPPINGS: Final = 100_000
+MAP_PAUSE_S: Final = 1.0
+AMBIGUOUS_S: Final = 10.0
+"""So long a key waits for watches that show different states of its object."""
+_FIELD: Final = re.compile(r"(?:^|,)([^,=!]+)(?==|!=)")
+
+
+class Mapping(NamedTuple):
+    """A change that the guest maps to keys itself. `data` is the input of its export."""
+
+    watch: str
+    data: bytes
+
+
+class Parts:
+    """Made before the module says what it is; `use` takes its manifest. `wake` tells the instances that there may be
+    something to do, `leads` whether they may act."""
+
+    def __init__(
+        self, config: ControllerConfig, host: Host, wake: Callable[[], None], leads: Callable[[], bool], log: Logger
+    ) -> None:
+        self.config = config
+        self.host = host
+        self.leads = leads
+        self.log = log
+        self.allow = AllowList(rule_of(each) for each in config.allow)
+        own = Bucket(config.api_calls_per_s, max(1.0, 2 * config.api_calls_per_s))
+        self.requests = ClusterRequests(host.client, host.pool, Shared(own, host.rate))
+        self.view = View()
+        self.watches = Watches(self)
+        self.mappings: deque[Mapping] = deque()
+        self.dynamic: list[bytes] = []
+        self.synced = False
+        self.last_error = ""
+        self.last_error_at = 0
+        self.reconciles = 0
+        self.errors = 0
+        self.traps = 0
+        self.nursery: trio.Nursery | None = None
+        self._wake = wake
+
+    def use(self, manifest: Manifest) -> None:
+        """What the module says of itself. Raises EdgedError where the configuration does not allow it."""
+        self.manifest = manifest
+        self.work = Work(
+            shards=manifest.concurrency,
+            base_s=manifest.base_backoff_s,
+            longest_s=manifest.longest_backoff_s,
+            most_keys=self.config.max_keys,
+        )
+
+    def close(self) -> None:
+        """Release what is shared."""
+        self.watches.close_all()
+
+    # --- the queue
+
+    def may_work(self) -> bool:
+        """Whether keys may be taken: everything asked for at set-up is known, and this process leads."""
+        return self.synced and self.leads()
+
+    def add(self, key: Key, due: float | None = None) -> None:
+        """Have a key reconciled, at once or at that time (trio's clock). Raises Refused where the queue is full."""
+        now = trio.current_time()
+        if due is None or due <= now:
+            self.work.add(key, now)
+        else:
+            self.work.add_at(key, due, now)
+        self._wake()
+
+    async def held(self, key: Key, now: float) -> bool:
+        """Whether the key has to wait: the module wrote its object and the watches do not show it yet, or they show
+        different states of it. What they do not settle by themselves is read from the API server."""
+        found = self._object_key(key)
+        if found is None:
+            return False
+        served, name = found
+        for late in self.view.expired(now):
+            await self._look(*late)
+        if (until := self.view.unsettled(served.resource, name)) is not None and until > now:
+            self.work.hold(key, until, now)
+            return True
+        since = self.view.ambiguous_since(served.resource, name, now)
+        if since is not None and now < since + AMBIGUOUS_S:
+            self.work.hold(key, since + AMBIGUOUS_S, now)
+            return True
+        if since is not None:
+            await self._look(served.resource, name)
+        return False
+
+    def seen(self, served: ServedKind, name: NamespacedName) -> None:
+        """A watch showed something of an object: a key that was held for it may go."""
+        self.work.release(Key(served.kind, name.namespace, name.name), trio.current_time())
+        self._wake()
+
+    async def _look(self, resource: GroupVersionResource, name: NamespacedName) -> None:
+        """See an object as the API server has it now."""
+        served = self.watches.of_resource(resource)
+        if served is None:
+            return
+        now = trio.current_time()
+        try:
+            obj = await self.requests.get(served, name.namespace, name.name)
+        except Refused as refused:
+            if refused.code == Code.NOT_FOUND:
+                self.view.overlay(resource, name, None, "", "", now)
+            return
+        metadata = obj["metadata"]
+        revision, uid = metadata.get("resourceVersion", ""), metadata.get("uid", "")
+        self.view.overlay(resource, name, encoded(obj), revision, uid, now)
+
+    def shown(self, key: Key) -> tuple[bytes | None, Sequence[str], bool]:
+        """The object of a key, which watches show it, and whether they do not agree."""
+        found = self._object_key(key)
+        if found is None:
+            return None, (), False
+        resource, name = found[0].resource, found[1]
+        view, now = self.view, trio.current_time()
+        return view.raw(resource, name), view.sources(resource, name), view.ambiguous(resource, name, now)
+
+    def _object_key(self, key: Key) -> tuple[ServedKind, NamespacedName] | None:
+        """None where the key is of a kind that no watch shows."""
+        served = self.watches.kind_served(key.kind)
+        if served is None:
+            return None
+        return served, NamespacedName(key.namespace if served.namespaced else "", key.name)
+
+    # --- outcomes
+
+    def reconciled(self, key: Key, result: ReconcileResult) -> None:
+        """A reconcile answered."""
+        now = trio.current_time()
+        self.reconciles += 1
+        self.work.succeeded(key, result, now)
+        if key == START:
+            self._wake()
+        if result.error:
+            self.errors += 1
+            self._note_error(f"{key}: {result.error}")
+            self.say("warning", f"{key}: {result.error}".encode())
+        if result.requeue_on_sync and all(watch.synced for watch in self.watches):
+            self.add(key)
+        self.host.measures.reconciles.inc(self.config.name, "error" if result.error else "success")
+
+    def trapped(self, key: Key, error: GuestError) -> None:
+        """A call failed and cost the instance."""
+        self.traps += 1
+        self._note_error(f"{key}: {error}")
+        self.work.trapped(key, str(error), trio.current_time())
+        self.log.warning("reconcile failed", key=str(key), error=str(error), attempt=self.work.attempt(key))
+        self.host.measures.reconciles.inc(self.config.name, "trap")
+
+    def broken(self, problem: str) -> None:
+        """Something that the module's author has to mend."""
+        self._note_error(problem)
+        self.log.error("controller is wrong", error=problem)
+
+    def changed_manifest(self, manifest: Manifest) -> None:
+        """Another instance says other things of itself than the first did. What it was started with stays."""
+        self.broken("the manifest of a later instance differs from the first one's, which stays in force")
+
+    def warn(self, what: str, error: Exception) -> None:
+        self.log.warning(what, error=str(error))
+
+    def _note_error(self, text: str) -> None:
+        self.last_error, self.last_error_at = text, self.host.times.wall_ms() // 1000
+
+    # --- keys that the guest maps itself
+
+    def ask_mapping(self, watch: str, data: bytes) -> None:
+        """The guest is asked which keys a change means."""
+        if len(self.mappings) >= MOST_MAPPINGS:
+            self.broken(f"{MOST_MAPPINGS} changes wait for the module's own mapping: the oldest is left out")
+            self.mappings.popleft()
+        self.mappings.append(Mapping(watch, data))
+        self._wake()
+
+    def mapped(self, code: int, body: bytes) -> None:
+        """Its answer. Raises GuestError."""
+        for key in mapped_keys(code, body, self.manifest.kind):
+            self.add(key)
+
+    def map_failed(self, change: Mapping, error: GuestError) -> None:
+        """It is asked again, later than what came meanwhile."""
+        self.traps += 1
+        self._note_error(f"map {change.watch}: {error}")
+        self.log.warning("mapping failed", watch=change.watch, error=str(error))
+        if self.nursery is not None:
+            self.nursery.start_soon(self._map_again, change)
+
+    async def _map_again(self, change: Mapping) -> None:
+        await trio.sleep(MAP_PAUSE_S)
+        self.ask_mapping(*change)
+
+    # --- watches
+
+    def acquire(self, declaration: WatchDeclaration, served: ServedKind, labels: str, fields: str) -> Informer:
+        """The informer that serves a watch."""
+        return self.host.informers.acquire(
+            served.resource,
+            namespace=declaration.namespace if served.namespaced else None,
+            label_selector=labels,
+            field_selector=fields,
+        )
+
+    async def check_selectable(self, served: ServedKind, declaration: WatchDeclaration) -> None:
+        """Whether the API server selects by the fields of this watch. It is asked once for each set of fields, for the
+        object of a name that nothing has. Raises Refused."""
+        names = frozenset(_FIELD.findall(declaration.field_selector))
+        if not names or (served.resource, names) in self.host.selectable:
+            return
+        namespace = declaration.namespace if served.namespaced else None
+        probe = f"metadata.name=.,{declaration.field_selector}"
+        await self.requests.list(served, namespace, field_selector=probe, limit=1)
+        self.host.selectable.add((served.resource, names))
+
+    def wait_synced(self, watch: OpenWatch) -> None:
+        """Keys that wait for a watch to be synced are told when it is."""
+        if self.nursery is not None:
+            self.nursery.start_soon(self._tell_synced, watch)
+
+    async def _tell_synced(self, watch: OpenWatch) -> None:
+        await watch.informer.wait_synced()
+        if watch.is_open:
+            self.work.synced(trio.current_time())
+            self._wake()
+
+    async def open_dynamic(self) -> None:
+        """Those that an earlier edition of the module had open."""
+        for text in self.dynamic:
+            with boundary(self.log, "watch", self.config.name):
+                try:
+                    await self.watches.open(declaration_of(loads(text), "openWatches"), text)
+                except Refused as refused:
+                    self.warn("a watch of the earlier module is not opened", refused)
+        self.dynamic = []
+
+    def check_forced(self, served: ServedKind, namespace: str, obj: dict[str, Any]) -> None:
+        """An object that was read live is shown only where the forced selectors select it. Raises Refused."""
+        forced = self.allow.forced(served.resource.group, served.resource.resource, namespace)
+        if not (forced.label_selector or forced.field_selector):
+            return
+        selector = filter_of(served.resource, forced.label_selector, forced.field_selector, "allow")
+        if selector is not None and not selector.matches(obj):
+            raise Refused(Code.DENIED, "the selectors that `allow` forces do not select this object")
+
+    # --- what it says
+
+    def say(self, level: str, text: bytes) -> None:
+        """A line of the guest, into the log."""
+        self.host.lines.write(self.config.name, text, now=trio.current_time(), level=level)
+
+    def say_output(self, text: bytes) -> None:
+        """What it wrote to stdout and stderr."""
+        if text:
+            self.say("info", text)
+
+    def tell_event(self, request: EventRequest) -> None:
+        """Written in the background, repeats as one."""
+        self.say("info", f"event {request.reason}: {request.note}".encode())
+
+    # --- what people ask
+
+    def describe(self) -> dict[str, Any]:
+        """For `edged status`."""
+        return {
+            **self.work.describe(trio.current_time()),
+            "watches": [_described(watch) for watch in self.watches],
+            "last_error": self.last_error,
+            "last_error_at": self.last_error_at,
+            "reconciles": self.reconciles,
+            "errors": self.errors,
+            "traps": self.traps,
+            "api_calls": self.requests.sent,
+            "throttled": self.requests.throttled,
+        }
+
+    def measure(self, measures: Measures) -> None:
+        """Set the gauges."""
+        name, state = self.config.name, self.work.describe(trio.current_time())
+        measures.queue.set(state["queue"], name)
+        measures.waiting.set(state["waiting"], name)
+        measures.parked.set(float(self.work.parked_until > trio.current_time()), name)
+        measures.requests.set(self.requests.sent, name)
+        measures.throttled.set(self.requests.throttled, name)
+        measures.watches.set(len(self.watches), name)
+        measures.objects.set(sum(len(watch.informer) for watch in self.watches), name)
+
+
+def _described(watch: OpenWatch) -> dict[str, Any]:
+    declaration = watch.declaration
+    selector = ",".join(each for each in (declaration.label_selector, declaration.field_selector) if each)
+    return {
+        "id": declaration.id, "kind": declaration.kind, "namespace": declaration.namespace or "", "selector": selector,
+        "objects": len(watch.informer), "synced": watch.synced, "problem": watch.informer.problem,
+    }  # fmt: skip
