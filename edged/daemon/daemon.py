@@ -43,6 +43,7 @@ from edged.telemetry.logs import Logger, LogStyle, is_journal
 from edged.wasm.compile import CompileLimits
 
 if TYPE_CHECKING:
+    from edged.daemon.controllers_part import ControllersPart
     from edged.scheduling.run.scheduling import Scheduling
 
 Stop = AbstractContextManager[Callable[[], Awaitable[object]]]
@@ -67,6 +68,7 @@ class Daemon:
         self._heartbeat = Heartbeat(self._base.engine, log)
         self._admission = AdmissionPart(self._base)
         self._scheduling: Scheduling | None = None
+        self._controllers: ControllersPart | None = None
         self._reload = Reload(self._base, self._admission.policies, config_path)
         self._health = DaemonHealth(self._base, self._admission, self._reload)
         self._operations = Operations(self._base, self._admission, self._reload, self._health)
@@ -139,6 +141,7 @@ class Daemon:
                 config.admission, sockets, self._probes, base=base, work=work, intake=intake
             )
         await self._start_scheduler(config, work)
+        self._start_controllers(config, work)
         settle_memory()
 
     async def _start_scheduler(self, config: Config, work: trio.Nursery) -> None:
@@ -160,6 +163,17 @@ class Daemon:
         )
         self._reload.scheduling = self._operations.scheduling = self._scheduling
         await self._scheduling.start(work)
+
+    def _start_controllers(self, config: Config, work: trio.Nursery) -> None:
+        """Their modules are loaded in the background: nobody waits for them."""
+        if not config.controller:
+            return
+        # Imported here: a node without controllers does not pay for them.
+        from edged.daemon.controllers_part import ControllersPart
+
+        self._controllers = ControllersPart(self._base, {}, work)
+        self._reload.controllers = self._operations.controllers = self._controllers
+        self._controllers.start()
 
     async def _serve_status(self) -> None:
         """Without the socket everything else goes on; where it breaks, another one takes its place a while later."""
@@ -197,7 +211,10 @@ class Daemon:
         self._health.is_serving = False
         notify.stopping("draining")
         self._log.info("stopping")
-        await self._admission.drain(self._base.config.node.drain_s)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._admission.drain, self._base.config.node.drain_s)
+            if self._controllers is not None:
+                nursery.start_soon(self._controllers.drain, self._base.config.node.drain_s)
 
 
 def settle_memory() -> None:

@@ -20,6 +20,7 @@ from edged.kube.values.names import NamespacedName
 from edged.process.status_socket import Operation, Tell, memory_kib
 
 if TYPE_CHECKING:
+    from edged.daemon.controllers_part import ControllersPart
     from edged.scheduling.run.scheduling import Scheduling
 
 
@@ -28,6 +29,7 @@ class Operations:
 
     def __init__(self, base: Base, admission: AdmissionPart, reload: Reload, health: DaemonHealth) -> None:
         self.scheduling: Scheduling | None = None
+        self.controllers: ControllersPart | None = None
         self.started_at = time.time()
         self._base = base
         self._part = admission
@@ -94,6 +96,7 @@ class Operations:
             "custom_resources": policies.resources.describe() if policies.resources is not None else {},
             "audit": auditor.describe() if auditor is not None else {},
             "scheduler": self.scheduling.describe() if self.scheduling is not None else {},
+            "controllers": self.controllers.describe() if self.controllers is not None else [],
             "internal_errors": base.log.internal_errors.describe(),
         }
 

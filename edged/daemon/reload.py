@@ -23,6 +23,7 @@ from edged.process.boundary import boundary, describe
 
 if TYPE_CHECKING:
     from edged.admission.config import GroupConfig, PolicyConfig
+    from edged.daemon.controllers_part import ControllersPart
     from edged.registry.modules import Modules
     from edged.scheduling.config.section import SchedulerConfig
     from edged.scheduling.run.plugin_loader import PluginLoader
@@ -59,6 +60,7 @@ class Reload:
         self.error = ""
         self.succeeded_at = time.time()
         self.scheduling: Scheduling | None = None
+        self.controllers: ControllersPart | None = None
         self._base = base
         self._policies = policies
         self._path = path
@@ -133,6 +135,8 @@ class Reload:
         self._begun = trio.current_time()
         policies = await self._loaded(fresh, modules)
         await self._reload_scheduler(fresh, modules)
+        if self.controllers is not None:
+            await self.controllers.reload(fresh, modules)
         base.config, base.modules = fresh, modules
         if policies is not None:
             self._policies.configure(policies)
@@ -231,6 +235,8 @@ def needs_restart(old: Config, new: Config) -> list[str]:
             for key in old.scheduler.__slots__
             if key != "plugin" and getattr(old.scheduler, key) != getattr(new.scheduler, key)
         ]
+    if bool(old.controller) != bool(new.controller):
+        changed.append("controller")
     if (old.admission is None) != (new.admission is None):
         changed.append("admission")
     elif old.admission is not None and new.admission is not None:

@@ -1,0 +1,79 @@
+"""The controllers of the process: what they share is made here, of what every part leans on. Imported only where there
+is a [[controller]]."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+from edged.config import Config
+from edged.controllers.core.rates import Bucket
+from edged.controllers.run.controllers import Controllers
+from edged.controllers.run.host import API_CALLS_PER_S, CONNECTIONS, MOST_ANSWER, Extension, Host, Times
+from edged.controllers.run.leadership import Leaderships
+from edged.controllers.run.live import Live
+from edged.controllers.run.loading import ModuleLoader
+from edged.controllers.run.measures import Measures
+from edged.daemon.base import Base
+from edged.kube.lean import LeanPool
+from edged.kube.writes import EventRecorder
+from edged.registry.modules import Modules
+
+
+class ControllersPart:
+    """`work` is where loops run that write."""
+
+    def __init__(self, base: Base, extensions: Mapping[str, Extension], work: trio.Nursery) -> None:
+        self._base = base
+        config = base.config
+        pool = LeanPool(base.client, connections=CONNECTIONS, most_bytes=MOST_ANSWER)
+        events = LeanPool(base.client, connections=1)
+        self._recorder = EventRecorder(events, random=random.random, log=base.log, writers=1)
+        host = Host(
+            node=config.node.name,
+            client=base.client,
+            informers=base.informers,
+            pool=pool,
+            rate=_rate(config),
+            recorder=self._recorder,
+            leaderships=Leaderships(base.client, config.node.name, work, base.log),
+            live=Live(),
+            extensions=extensions,
+            measures=Measures(base.metrics),
+            lines=base.lines,
+            log=base.log,
+            times=Times(),
+            selectable=set(),
+        )
+        self._work = work
+        self._controllers = Controllers(host, self._loader(base.modules), work)
+
+    def start(self) -> None:
+        self._work.start_soon(self._recorder.run)
+        self._controllers.start(self._base.config.controller)
+
+    async def reload(self, fresh: Config, modules: Modules) -> None:
+        """Raises ConfigError, and everything stays as it was."""
+        await self._controllers.reload(fresh.controller, self._loader(modules))
+
+    async def drain(self, seconds: float) -> None:
+        """Let running calls end."""
+        await self._controllers.drain(seconds)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """For `edged status`."""
+        return self._controllers.describe()
+
+    def _loader(self, modules: Modules) -> ModuleLoader:
+        return ModuleLoader(self._base.compiler, modules)
+
+
+def _rate(config: Config) -> Bucket:
+    """Of all modules together: a module that is allowed more by the configuration has it."""
+    most = max((controller.api_calls_per_s for controller in config.controller), default=0.0)
+    per_s = max(API_CALLS_PER_S, most)
+    return Bucket(per_s, math.ceil(2 * per_s))
