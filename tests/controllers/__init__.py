@@ -1,0 +1,1 @@
+"""Tests of controllers as modules: `edged/controllers`, what is in `modules/controllers`, the network made of them."""
