@@ -31,6 +31,7 @@ class KindView:
     def __init__(self) -> None:
         self.watches: dict[str, WatchView] = {}
         self.overlays = Overlays()
+        self._only: WatchView | None = None  # where there is one alone, as with most kinds
         self._holders: dict[NamespacedName, tuple[WatchView, ...]] | None = None
         self._ambiguous_since: dict[NamespacedName, float] = {}
 
@@ -38,6 +39,7 @@ class KindView:
 
     def open(self, watch: WatchView) -> None:
         self.watches[watch.id] = watch
+        self._only = watch if len(self.watches) == 1 else None
         watch.listener = self
         if self._holders is not None:
             self._hold_all(watch)
@@ -49,6 +51,7 @@ class KindView:
     def close(self, id: str) -> list[tuple[NamespacedName, bytes]]:
         """Objects that no other watch shows, with what is cached of them."""
         watch = self.watches.pop(id)
+        self._only = next(iter(self.watches.values())) if len(self.watches) == 1 else None
         watch.listener = None
         self.overlays.drop_watch(id)
         if len(self.watches) <= FEW:
@@ -89,6 +92,8 @@ class KindView:
                 self._hold(watch, key)
         if len(self.overlays):
             self.overlays.seen(watch.id, change, key, *identity_of(obj))
+        if self._ambiguous_since and self._agree(key):
+            self._ambiguous_since.pop(key, None)
 
     def unsynced(self, id: str = "") -> str:
         """The id of a watch whose objects are not all known, or ""."""
@@ -104,7 +109,7 @@ class KindView:
 
     def raw(self, key: NamespacedName, id: str = "") -> bytes | None:
         """The object as JSON, as the watch of that id shows it, or whoever has the latest state of it."""
-        overlay = self.overlays.get(key) if len(self.overlays) else None
+        overlay = self.overlays.get(key)
         if overlay is not None:
             return overlay.raw if overlay.shown_by and (not id or id in overlay.shown_by) else None
         if id:
@@ -114,13 +119,16 @@ class KindView:
 
     def revision(self, key: NamespacedName, id: str = "") -> str:
         """resourceVersion of what `raw` gives."""
-        overlay = self.overlays.get(key) if len(self.overlays) else None
+        overlay = self.overlays.get(key)
         if overlay is not None:
             return overlay.revision
         watch = self.watches[id] if id else self._latest(key)
         return "" if watch is None else watch.cache.revision(key) or ""
 
     def _latest(self, key: NamespacedName) -> WatchView | None:
+        """The watch with the latest state; it need not have the object where it is the only one."""
+        if self._only is not None:
+            return self._only
         latest: WatchView | None = None
         revision = ""
         for watch in self.holders(key):
@@ -131,9 +139,11 @@ class KindView:
 
     def sources(self, key: NamespacedName) -> tuple[str, ...]:
         """Ids of the watches that show the object, in order."""
-        overlay = self.overlays.get(key) if len(self.overlays) else None
+        overlay = self.overlays.get(key)
         if overlay is not None:
             return tuple(sorted(overlay.shown_by))
+        if self._only is not None:
+            return (self._only.id,) if key in self._only.cache else ()
         return tuple(sorted(watch.id for watch in self.holders(key)))
 
     def ambiguous_since(self, key: NamespacedName, now: float) -> float | None:
@@ -171,17 +181,18 @@ class KindView:
         return overlay.is_seen_in(revision)
 
     def _last_of(self, key: NamespacedName, deleted: Identity, before: Identity | None) -> Identity:
-        """The last revision that is known of a deleted object, or "": the answer to a deletion has none."""
+        """The last revision that is known of a deleted object, or "": the answer to a deletion has none. Where not even
+        the uid is known, it is the object that is seen."""
         states = (each.cache.raw(key) for each in self.holders(key))
         known = [identity_of(loads(raw)) for raw in states if raw is not None]
         overlay = self.overlays.get(key)
         known += [Identity(overlay.revision, overlay.uid)] if overlay is not None else []
         known += [before] if before is not None else []
-        last = ""
-        for revision, uid in known:
-            if uid == deleted.uid and (not last or is_after(revision, last) is True):
-                last = revision
-        return Identity(last, deleted.uid)
+        last = Identity("", deleted.uid)
+        for each in known:
+            if deleted.uid in ("", each.uid) and (not last.revision or is_after(each.revision, last.revision) is True):
+                last = each
+        return last
 
 
 def identity_of(obj: Mapping[str, Any]) -> Identity:

@@ -303,6 +303,32 @@ def test_a_deletion_that_is_answered_late_does_not_cover_the_next_object_of_the_
     assert loads(view.raw(ATTACHMENTS, A))["metadata"]["uid"] == "u2"
 
 
+def test_an_object_that_was_not_found_live_is_the_one_that_was_seen():
+    watch = HandWatch()
+    view = view_of(watch)
+    watch.show(made("a", 5, uid="u1"))
+    assert view.overlay(ATTACHMENTS, A, None, "", "", 0.0, holds=False)
+    assert view.raw(ATTACHMENTS, A) is None
+    watch.show(made("a", 6, uid="u1"))
+    assert view.raw(ATTACHMENTS, A) is None
+    watch.show(made("a", 9, uid="u2"))
+    assert loads(view.raw(ATTACHMENTS, A))["metadata"]["uid"] == "u2"
+    view.overlay(ATTACHMENTS, A, None, "", "", 0.0)
+    watch.hide(made("a", 10, uid="u2"))
+    assert view.unsettled(ATTACHMENTS, A) is None
+
+
+def test_a_difference_that_was_settled_unasked_begins_anew():
+    one, two = HandWatch("one"), HandWatch("two")
+    view = view_of(one, two)
+    one.show(made("a", 9))
+    two.show(made("a", 10))
+    assert view.ambiguous_since(ATTACHMENTS, A, 5.0) == 5.0
+    one.show(made("a", 10))
+    two.show(made("a", 11))
+    assert view.ambiguous_since(ATTACHMENTS, A, 50.0) == 50.0
+
+
 def test_a_deletion_of_an_object_that_was_never_seen_covers_a_former_one():
     """It was read live, and the watch is late: what it shows of the name is older."""
     watch = HandWatch()
