@@ -27,6 +27,7 @@ PURE = (
 )  # fmt: skip
 """No event loop, HTTP, Wasm runtime, clock or files."""
 SHELLS = {
+    "fabric/client.py", "fabric/server.py", "fabric/netlink.py",
     "admission/resources/custom_resources.py", "admission/resources/resource_objects.py",
     "admission/resources/resource_reviews.py", "admission/resources/resource_status.py",
     "admission/resources/resource_configs.py", "admission/resources/resource_loads.py",
@@ -54,7 +55,8 @@ HEAVY = {"yaml", "cryptography", "h11", "jsonpatch", "asyncio", "rich", "re2"}
 """Never imported at the top of a file that the daemon loads: each costs megabytes that stay."""
 DAEMON = (
     "admission", "controllers", "scheduling", "kube", "abi", "wasm", "http", "tls", "process", "telemetry", "toml",
-    "registry", "fabric/config.py", "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py",
+    "registry", "fabric/config.py", "fabric/client.py", "fabric/memory.py",
+    "daemon", "config.py", "errors.py", "json_text.py", "json_parts.py",
     "protobuf_wire.py", "cli/__init__.py", "records.py",
     "yaml_text/__init__.py", "yaml_text/scalars.py", "yaml_text/events.py", "yaml_text/values.py",
     "yaml_text/writing.py", "yaml_text/quick.py",

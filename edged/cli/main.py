@@ -31,6 +31,7 @@ COMMANDS = {
     "webhook": "render, install and remove webhook configurations",
     "crds": "print the definitions of Kubewarden's custom resources",
     "migrate": "show what moving from Kubewarden to edged will change",
+    "fabric": "run the helper that makes devices of virtual networks",
     "rbac": "print the smallest roles for what the configuration enables",
     "doctor": "test whether the daemon can work on this machine",
     "completion": "print a completion script for bash, zsh or fish",

@@ -43,7 +43,7 @@ def test_valid(name: str) -> None:
 
 
 def test_as_it_is_it_changes_nothing() -> None:
-    assert config.load(FULL) == config.parse("[admission]\n[scheduler]\n")
+    assert config.load(FULL) == config.parse("[admission]\n[scheduler]\n[fabric]\n")
 
 
 def test_with_every_line_switched_on_it_is_still_the_defaults() -> None:
@@ -56,7 +56,7 @@ def test_with_every_line_switched_on_it_is_still_the_defaults() -> None:
     group = shown["admission"].pop("group")
     plugin = shown["scheduler"].pop("plugin")
     controller = shown.pop("controller")
-    assert config.parse(to_toml(shown)) == config.parse("[admission]\n[scheduler]\n")
+    assert config.parse(to_toml(shown)) == config.parse("[admission]\n[scheduler]\n[fabric]\n")
     assert len(policy) == len(group) == len(plugin) == len(controller) == 1
 
 
