@@ -27,6 +27,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,6 +93,22 @@ def policies(names: Sequence[str] = POLICIES, *, variant: str = "") -> dict[str,
     return {name: _path(folder, name) for name in names}
 
 
+def build_crate(folder: Path, out: Path) -> None:
+    """Builds a crate of its own, which makes one module, into `out`. Raises BuildError.
+
+    Cargo keeps what it built beside the policies' and builds only what changed.
+    """
+    toolchain = _toolchain()
+    if isinstance(toolchain, str):
+        raise BuildError(toolchain)
+    target = cache_folder() / "target"
+    with _locked(cache_folder() / ".lock"):
+        _run(_command(toolchain), folder, _environment(toolchain, "", target))
+        name = tomllib.loads((folder / "Cargo.toml").read_text())["package"]["name"]
+        built = target / TARGET / "release" / f"{name.replace('-', '_')}.wasm"
+        out.write_bytes(built.read_bytes())
+
+
 def required(names: Sequence[str] = POLICIES) -> dict[str, Path]:
     """`policies(names)` for tests: a test that uses it belongs to the part `rust`."""
     from tests import parts
@@ -151,14 +168,9 @@ def _build(toolchain: Toolchain, names: Sequence[str], variant: str, folder: Pat
     if not missing:
         return  # somebody else built them while this process waited for the lock
     target = cache_folder() / "target"
-    command = [str(toolchain.cargo), "build", "--locked", "--release", "--target", TARGET]
-    command += ["-Z", "build-std=std,panic_abort", *(word for name in missing for word in ("-p", name))]
+    command = [*_command(toolchain), *(word for name in missing for word in ("-p", name))]
     started = time.monotonic()
-    run = subprocess.run(
-        command, cwd=HERE, env=_environment(toolchain, variant, target), capture_output=True, text=True
-    )
-    if run.returncode:
-        raise BuildError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")
+    _run(command, HERE, _environment(toolchain, variant, target))
     annotate = _annotate()
     for name in missing:
         finished = annotate((target / TARGET / "release" / f"{name}.wasm").read_bytes(), _metadata(name))
@@ -166,6 +178,17 @@ def _build(toolchain: Toolchain, names: Sequence[str], variant: str, folder: Pat
         unfinished.write_bytes(finished)
         unfinished.rename(_path(folder, name))
     print(f"built {', '.join(missing)} in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def _command(toolchain: Toolchain) -> list[str]:
+    command = [str(toolchain.cargo), "build", "--locked", "--release", "--target", TARGET]
+    return [*command, "-Z", "build-std=std,panic_abort"]
+
+
+def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise BuildError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")
 
 
 def _environment(toolchain: Toolchain, variant: str, target: Path) -> dict[str, str]:

@@ -1,0 +1,3 @@
+module edged.dev/sdk/go
+
+go 1.24
