@@ -6,7 +6,9 @@
 
 A module is a folder with a module.toml. Toolchains: Zig and C from the Python package `ziglang`, WAT from
 `wasmtime`, AssemblyScript from the npm package `assemblyscript` (installed into modules/toolchain by `npm ci`
-when it is absent), Rego from OPA (built from its Go module by `python -m tests.guests.rego.build`).
+when it is absent), Rego from OPA (built from its Go module by `python -m tests.guests.rego.build`), Go and Rust from
+this machine's compilers. What these two make is large or differs from machine to machine: it is not committed
+(`committed = false`), and goes into the module's folder, where git ignores it.
 tests/modules/test_rebuild.py does what --check does.
 """
 
@@ -48,6 +50,7 @@ class SampleModule:
     language: str
     summary: str
     command: tuple[str, ...]
+    committed: bool
     size: int
     sha256: str
 
@@ -72,8 +75,9 @@ def load(folder: Path) -> SampleModule:
             language=table["language"],
             summary=table["summary"],
             command=tuple(table["build"]),
-            size=table["size"],
-            sha256=table["sha256"],
+            committed=(committed := table.get("committed", True)),
+            size=table["size"] if committed else 0,
+            sha256=table["sha256"] if committed else "",
         )
     except KeyError as missing:
         raise BuildError(f"{path}: key {missing} is missing") from None
@@ -133,7 +137,18 @@ def _opa() -> list[str]:
     return [sys.executable, str(TOOLCHAIN / "opa.py"), str(program)]
 
 
-TOOLS = {"{zig}": _zig, "{asc}": _asc, "{wat2wasm}": _wat, "{opa}": _opa}
+def _go() -> list[str]:
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
+    if go is None:
+        raise ToolchainMissing("Go is missing: install Go 1.24 or newer (https://go.dev/dl)")
+    return ["env", "GOOS=wasip1", "GOARCH=wasm", go]
+
+
+def _cargo() -> list[str]:
+    return [sys.executable, str(TOOLCHAIN / "crate.py")]
+
+
+TOOLS = {"{zig}": _zig, "{asc}": _asc, "{wat2wasm}": _wat, "{opa}": _opa, "{go}": _go, "{cargo}": _cargo}
 
 
 def install_assemblyscript() -> None:
@@ -145,16 +160,20 @@ def install_assemblyscript() -> None:
 def write(module: SampleModule) -> None:
     compiled = compile_module(module)
     module.wasm.write_bytes(compiled)
+    print(f"{module.name}: {len(compiled)} bytes")
+    if not module.committed:
+        return
     path = module.folder / "module.toml"
     text = re.sub(r"(?m)^size = .*$", f"size = {len(compiled)}", path.read_text())
     text = re.sub(r"(?m)^sha256 = .*$", f'sha256 = "{hashlib.sha256(compiled).hexdigest()}"', text)
     path.write_text(text)
-    print(f"{module.name}: {len(compiled)} bytes")
 
 
 def differences(module: SampleModule) -> list[str]:
     """What is wrong with the committed files of a module; empty when a rebuild gives the same bytes."""
     compiled = compile_module(module)
+    if not module.committed:
+        return []
     digest = hashlib.sha256(compiled).hexdigest()
     found = []
     if module.wasm.read_bytes() != compiled:
@@ -168,7 +187,8 @@ def table() -> str:
     rows = ["| module | ABI | language | bytes | SHA-256 |", "|---|---|---|---|---|"]
     for module in all_modules():
         link = f"[{module.name}]({module.folder.relative_to(ROOT)})"
-        rows.append(f"| {link} | {module.abi} | {module.language} | {module.size:,} | `{module.sha256}` |")
+        content = f"{module.size:,} | `{module.sha256}`" if module.committed else "| built where it is used"
+        rows.append(f"| {link} | {module.abi} | {module.language} | {content} |")
     return "\n".join(rows)
 
 

@@ -23,7 +23,8 @@ sys.path.remove(str(MODULES))
 SAMPLES = build.all_modules()
 
 
-PART = {"Zig": "zig", "C": "zig", "AssemblyScript": "npm", "Rego": "go"}  # WAT needs wasmtime alone
+PART = {"Zig": "zig", "C": "zig", "AssemblyScript": "npm", "Rego": "go", "Go": "go", "Rust": "rust"}
+"""WAT needs wasmtime alone."""
 
 
 def with_its_compiler(sample: build.SampleModule) -> object:
@@ -43,7 +44,7 @@ def test_table_in_the_readme_is_current() -> None:
     assert build.table() in (MODULES / "README.md").read_text()
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.committed], ids=lambda sample: sample.name)
 def test_module_is_small_and_lists_what_it_is(sample: build.SampleModule) -> None:
     most = 200_000 if sample.language == "Rego" else 100_000  # OPA's own functions are in each of its modules
     assert sample.wasm.stat().st_size == sample.size < most

@@ -1,0 +1,7 @@
+module cordon-by-limits
+
+go 1.24
+
+require edged.dev/sdk/go v0.0.0
+
+replace edged.dev/sdk/go => ../../../sdk/go
