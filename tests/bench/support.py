@@ -15,7 +15,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from edged.cli.demo.stage import free_port
 
@@ -88,7 +88,7 @@ def children(pid: int) -> list[int]:
 
 class Edged:
     """`edged run` with this configuration; node and observability tables are added. `python`: an interpreter that has
-    what edged depends on. Use as a context manager."""
+    what edged depends on. `node`: its name. Use as a context manager."""
 
     def __init__(
         self,
@@ -98,6 +98,7 @@ class Edged:
         cache: Path | None = None,
         log_level: str = "warning",
         python: str = sys.executable,
+        node: str = "bench",
     ) -> None:
         self.folder, self._python = folder, python
         self.port, self.health = free_port(), free_port()
@@ -105,7 +106,7 @@ class Edged:
         self.socket = folder / f"edged-{self.port}.sock"
         self.log = folder / f"edged-{self.port}.log"
         self.config.write_text(
-            f'[node]\nname = "bench"\nstate_dir = "{folder}/state"\ncache_dir = "{cache or folder / "cache"}"\n'
+            f'[node]\nname = "{node}"\nstate_dir = "{folder}/state"\ncache_dir = "{cache or folder / "cache"}"\n'
             f'socket = "{self.socket}"\ndrain_s = 1\n'
             f'[observability]\nlisten = "127.0.0.1:{self.health}"\nlog_level = "{log_level}"\n'
             + config.replace("LISTEN", f"127.0.0.1:{self.port}")
@@ -114,7 +115,7 @@ class Edged:
         self.ready_s = 0.0
         self._sampling = True
 
-    def __enter__(self) -> Edged:
+    def __enter__(self) -> Self:
         begun = time.perf_counter()
         self.start()
         while not self.is_ready():
@@ -190,6 +191,10 @@ class Edged:
 
     def memory(self) -> tuple[float, float]:
         return memory_mib(self.process.pid)
+
+    def cpu_s(self) -> float:
+        """User and system time until now."""
+        return cpu_s(self.process.pid)
 
     def url(self, policy: str) -> str:
         return f"https://127.0.0.1:{self.port}/validate/{policy}"
