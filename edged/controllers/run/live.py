@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-MOST_LIVE: Final = 96
+MOST_LIVE: Final = 160
+"""Of the engine's 256 slots. Where controllers wake each other in a circle and one is above this number, an instance is
+made for each call: the one that was idle longest is the one that is called next."""
 
 
 class Holder(Protocol):
