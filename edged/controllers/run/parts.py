@@ -300,8 +300,10 @@ class Parts:
 
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""
+        work = self.work.describe(trio.current_time())
         return {
-            **self.work.describe(trio.current_time()),
+            **work,
+            "last_errors": work["errors"],
             "watches": [_described(watch) for watch in self.watches],
             "last_error": self.last_error,
             "last_error_at": self.last_error_at,
