@@ -48,6 +48,7 @@ class ControllersPart:
             log=base.log,
             times=Times(),
             selectable=set(),
+            module_metrics={},
         )
         self._work = work
         self._controllers = Controllers(host, self._loader(base.modules), work)

@@ -299,7 +299,7 @@ class EventRecorder:
         self._capacity = capacity
         self._writers = writers
         self._tries = tries
-        self._queue: deque[tuple[str, bytes]] = deque()
+        self._queue: deque[tuple[str, str, bytes]] = deque()  # method, path, body
         self._waiting = trio.lowlevel.ParkingLot()
         self._closed = False
         self.written = 0
@@ -308,18 +308,26 @@ class EventRecorder:
 
     def record(self, event: dict[str, Any]) -> None:
         """Queue an event (as from `pod_event`); never waits."""
-        if self._closed:
-            self.dropped += 1
-            return
         with boundary(self._log, "event") as unit:
-            queued = collection_path(EVENTS, event["metadata"]["namespace"]), dumps(event)
+            self._put("POST", collection_path(EVENTS, event["metadata"]["namespace"]), dumps(event))
         if unit.error is not None:
+            self.dropped += 1
+
+    def record_change(self, namespace: str, name: str, change: dict[str, Any]) -> None:
+        """Queue a merge patch of an event that was recorded; never waits."""
+        with boundary(self._log, "event") as unit:
+            self._put("PATCH", object_path(EVENTS, name, namespace), dumps(change))
+        if unit.error is not None:
+            self.dropped += 1
+
+    def _put(self, method: str, path: str, body: bytes) -> None:
+        if self._closed:
             self.dropped += 1
             return
         if len(self._queue) >= self._capacity:
             self._queue.popleft()
             self.dropped += 1
-        self._queue.append(queued)
+        self._queue.append((method, path, body))
         self._waiting.unpark()
 
     def close(self) -> None:
@@ -343,21 +351,22 @@ class EventRecorder:
                 if self._closed:
                     return
                 await self._waiting.park()
-            path, body = self._queue.popleft()
+            method, path, body = self._queue.popleft()
             written = False
             with boundary(self._log, "event", path):
-                written = await self._write(path, body)
+                written = await self._write(method, path, body)
             if written:
                 self.written += 1
             else:
                 self.refused += 1
 
-    async def _write(self, path: str, body: bytes) -> bool:
+    async def _write(self, method: str, path: str, body: bytes) -> bool:
         """Waits out a server that is away or busy, a few times; then the event is lost."""
         backoff = Backoff(self._random, base_s=0.5, cap_s=10.0)
         for attempt in range(1, self._tries + 1):
             try:
-                await self._pool.request("POST", path, body, repeatable=True)
+                content_type = "application/json" if method == "POST" else MERGE
+                await self._pool.request(method, path, body, content_type=content_type, repeatable=True)
                 return True
             except ApiError as error:
                 if error.code == 409:  # the name is made of the time: it is there already, by ourselves

@@ -230,8 +230,8 @@ class Desk:
         return b"{}"
 
     def _metric(self, data: bytes) -> bytes:
-        metric_request(data)
-        raise Refused(Code.UNSUPPORTED, "metrics of modules are not kept yet")
+        self._parts.metrics.note(metric_request(data))
+        return b"{}"
 
     async def _ext(self, data: bytes) -> bytes:
         parts, request = self._parts, ext_request(data)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
+from edged.controllers.core.metrics import ModuleMetrics
 from edged.controllers.core.rates import Bucket
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
@@ -62,3 +63,10 @@ class Host:
     log: Logger
     times: Times
     selectable: set[tuple[GroupVersionResource, frozenset[str]]]
+    module_metrics: dict[str, ModuleMetrics]
+
+    def metrics_of(self, module: str) -> ModuleMetrics:
+        """Those that a module counts itself; they outlive its reloads."""
+        if module not in self.module_metrics:
+            self.module_metrics[module] = ModuleMetrics(module, self.measures.registry)
+        return self.module_metrics[module]

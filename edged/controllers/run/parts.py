@@ -16,8 +16,10 @@ from edged.controllers.config import ControllerConfig
 from edged.controllers.core.allow import AllowList, rule_of
 from edged.controllers.core.codes import Code, Refused
 from edged.controllers.core.declarations import WatchDeclaration, declaration_of
+from edged.controllers.core.events import EventAggregator
 from edged.controllers.core.keys import START, Key
 from edged.controllers.core.manifest import Manifest
+from edged.controllers.core.pruning import prune_of
 from edged.controllers.core.rates import Bucket, Shared
 from edged.controllers.core.requests import EventRequest
 from edged.controllers.core.results import ReconcileResult, mapped_keys
@@ -32,11 +34,14 @@ from edged.errors import GuestError
 from edged.json_text import loads
 from edged.kube.informers import Informer
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
+from edged.kube.values.selectable_fields import of_custom
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
 MOST_MAPPINGS: Final = 100_000
 MAP_PAUSE_S: Final = 1.0
+LINGER_S: Final = 2.0
+"""So long an informer that nobody needs stays: a watch that is closed is often opened again soon."""
 AMBIGUOUS_S: Final = 10.0
 """So long a key waits for watches that show different states of its object."""
 _FIELD: Final = re.compile(r"(?:^|,)([^,=!]+)(?==|!=)")
@@ -65,6 +70,8 @@ class Parts:
         self.requests = ClusterRequests(host.client, host.pool, Shared(own, host.rate))
         self.view = View()
         self.watches = Watches(self)
+        self.events = EventAggregator(f"edged/{config.name}", host.node)
+        self.metrics = host.metrics_of(config.name)
         self.mappings: deque[Mapping] = deque()
         self.dynamic: list[bytes] = []
         self.synced = False
@@ -232,18 +239,42 @@ class Parts:
     # --- watches
 
     def acquire(self, declaration: WatchDeclaration, served: ServedKind, labels: str, fields: str) -> Informer:
-        """The informer that serves a watch."""
+        """The informer that serves a watch, shared with everybody who watches the same."""
+        names = [f".{name}" for name in _fields(fields) if not name.startswith("metadata.")]
+        is_custom = "." in served.resource.group and not served.resource.group.endswith(".k8s.io")
         return self.host.informers.acquire(
             served.resource,
             namespace=declaration.namespace if served.namespaced else None,
             label_selector=labels,
             field_selector=fields,
+            prune=prune_of(declaration),
+            metadata=declaration.mode == "metadata",
+            selectable=of_custom(names, namespaced=served.namespaced) if is_custom else None,
+            linger_s=LINGER_S,
         )
 
-    async def check_selectable(self, served: ServedKind, declaration: WatchDeclaration) -> None:
+    async def wider(self, served: ServedKind, declaration: WatchDeclaration) -> Informer | None:
+        """An informer of all objects, for a watch whose fields the API server cannot select by, where the module wants
+        edged to do it. Raises Refused where it does not."""
+        try:
+            await self._check_selectable(served, declaration)
+            return None
+        except Refused as refused:
+            if refused.code != Code.INVALID or not declaration.client_fallback:
+                raise
+        namespace = declaration.namespace if served.namespaced else None
+        everything = self.host.informers.acquire(served.resource, namespace=namespace, linger_s=LINGER_S)
+        try:
+            await everything.wait_synced()
+        except BaseException:
+            self.host.informers.release(everything)
+            raise
+        return everything
+
+    async def _check_selectable(self, served: ServedKind, declaration: WatchDeclaration) -> None:
         """Whether the API server selects by the fields of this watch. It is asked once for each set of fields, for the
         object of a name that nothing has. Raises Refused."""
-        names = frozenset(_FIELD.findall(declaration.field_selector))
+        names = frozenset(_fields(declaration.field_selector))
         if not names or (served.resource, names) in self.host.selectable:
             return
         namespace = declaration.namespace if served.namespaced else None
@@ -294,7 +325,13 @@ class Parts:
 
     def tell_event(self, request: EventRequest) -> None:
         """Written in the background, repeats as one."""
-        self.say("info", f"event {request.reason}: {request.note}".encode())
+        event = self.events.note(request, trio.current_time(), self.host.times.wall_ms())
+        if event is None:
+            return
+        if event.is_patch:
+            self.host.recorder.record_change(event.namespace, event.name, event.body)
+        else:
+            self.host.recorder.record(event.body)
 
     # --- what people ask
 
@@ -324,6 +361,11 @@ class Parts:
         measures.throttled.set(self.requests.throttled, name)
         measures.watches.set(len(self.watches), name)
         measures.objects.set(sum(len(watch.informer) for watch in self.watches), name)
+
+
+def _fields(selector: str) -> list[str]:
+    """The fields that a field selector names."""
+    return _FIELD.findall(selector)
 
 
 def _described(watch: OpenWatch) -> dict[str, Any]:

@@ -7,7 +7,7 @@ that comes after its watch was closed means nothing any more.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import trio
 
@@ -26,8 +26,6 @@ from edged.json_text import dumps
 from edged.kube.informers import Change, Informer
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
 
-LINGER_S: Final = 2.0
-
 
 class Module(Protocol):
     """Whose watches they are."""
@@ -45,15 +43,19 @@ class Module(Protocol):
 
     def acquire(self, declaration: WatchDeclaration, served: ServedKind, labels: str, fields: str) -> Informer: ...
 
-    async def check_selectable(self, served: ServedKind, declaration: WatchDeclaration) -> None: ...
+    async def wider(self, served: ServedKind, declaration: WatchDeclaration) -> Informer | None: ...
 
     def wait_synced(self, watch: OpenWatch) -> None: ...
 
 
 class OpenWatch:
-    """One of them. `text`: the declaration as the module wrote it, None for one of its manifest."""
+    """One of them. `text`: the declaration as the module wrote it, None for one of its manifest. `wider`: the informer
+    that has all objects, where the API server cannot select them."""
 
-    def __init__(self, module: Module, view: WatchView, informer: Informer, text: bytes | None) -> None:
+    def __init__(
+        self, module: Module, view: WatchView, informer: Informer, text: bytes | None, wider: Informer | None
+    ) -> None:
+        self.wider = wider
         self.view = view
         self.informer = informer
         self.text = text
@@ -130,23 +132,26 @@ class Watches:
         resource, namespace = served.resource, declaration.namespace if served.namespaced else ""
         for verb in ("list", "watch"):
             module.allow.check(verb, resource.group, resource.resource, namespace)
-        await module.check_selectable(served, declaration)
+        wider = await module.wider(served, declaration)
         if (known := self._known(declaration)) is not None:
+            self._let_go(wider)
             return False, known.synced
-        return True, self._begin(declaration, served, text).synced
+        return True, self._begin(declaration, served, text, wider).synced
 
     def _known(self, declaration: WatchDeclaration) -> OpenWatch | None:
         """The open watch of that id. Raises Refused where it is another one."""
         self._module.view.known(declaration)
         return self._open.get(declaration.id)
 
-    def _begin(self, declaration: WatchDeclaration, served: ServedKind, text: bytes | None) -> OpenWatch:
+    def _begin(
+        self, declaration: WatchDeclaration, served: ServedKind, text: bytes | None, wider: Informer | None
+    ) -> OpenWatch:
         module = self._module
         forced = module.allow.forced(served.resource.group, served.resource.resource, declaration.namespace)
         labels, fields = forced.joined(declaration.label_selector, declaration.field_selector)
         informer = module.acquire(declaration, served, labels, fields)
         view = WatchView(declaration, served, informer, (labels, fields))
-        watch = self._open[declaration.id] = OpenWatch(module, view, informer, text)
+        watch = self._open[declaration.id] = OpenWatch(module, view, informer, text, wider)
         self._served[declaration.api_version, declaration.kind] = served
         module.view.open(view)
         informer.add_handler(watch.take)
@@ -179,6 +184,11 @@ class Watches:
     def _release(self, watch: OpenWatch) -> None:
         watch.informer.remove_handler(watch.take)
         self._module.host.informers.release(watch.informer)
+        self._let_go(watch.wider)
+
+    def _let_go(self, wider: Informer | None) -> None:
+        if wider is not None:
+            self._module.host.informers.release(wider)
 
     # --- own writes
 

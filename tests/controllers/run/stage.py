@@ -205,7 +205,7 @@ async def staged(
             node=node, client=client, informers=informers, pool=pool, rate=Bucket(rate, max(1.0, rate)),
             recorder=recorder, leaderships=Leaderships(client, node, nursery, log), live=Live(),
             extensions=extensions or {}, measures=Measures(MetricRegistry()), lines=GuestLines(log), log=log,
-            times=Times(wall_ms=lambda: time.time_ns() // 1_000_000), selectable=set(),
+            times=Times(wall_ms=lambda: time.time_ns() // 1_000_000), selectable=set(), module_metrics={},
         )  # fmt: skip
         controllers = Controllers(host, loader(programs), nursery)
         controllers.start(configs or [config(name) for name in programs])

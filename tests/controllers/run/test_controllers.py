@@ -11,6 +11,7 @@ import trio
 
 from edged.controllers.core.codes import Code, Refused
 from edged.errors import ConfigError, GuestError
+from edged.kube.client import ApiClient
 from tests.controllers.run.stage import Ask, Program, Stage, config, loader, played, staged, until
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -18,6 +19,13 @@ FOR_MAPS: Mapping[str, Any] = {"for": {"apiVersion": "v1", "kind": "ConfigMap"}}
 PICKED: Mapping[str, Any] = {
     "watches": [{"id": "picked", "apiVersion": "v1", "kind": "ConfigMap", "namespace": "default",
                  "labelSelector": "app=x", "map": {"by": "self"}}],
+}  # fmt: skip
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+PIPES: Mapping[str, Any] = {
+    "metadata": {"name": "pipes.network.example"},
+    "spec": {"group": "network.example", "scope": "Namespaced", "names": {"plural": "pipes", "kind": "Pipe"},
+             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+                 "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]},
 }  # fmt: skip
 
 
@@ -150,6 +158,44 @@ async def test_watches_open_and_close_while_a_module_runs(tmp_path: Path) -> Non
         assert about(program, "s1")[1]["object"] is None
 
 
+class Selecting(Program):
+    """Watches by a field that the API server cannot select by."""
+
+    def __init__(self, fallback: str) -> None:
+        super().__init__()
+        self.manifest = PICKED
+        self.refused: Code | None = None
+        self._fallback = fallback
+
+    async def reconcile(self, ask: Ask, given: dict[str, Any]) -> None:
+        if given["key"]["kind"] == "_start":
+            try:
+                await ask(
+                    "watch_open", id="blue", apiVersion="network.example/v1", kind="Pipe", map={"by": "self"},
+                    fieldSelector="spec.color=blue", selectorFallback=self._fallback,
+                )  # fmt: skip
+            except Refused as refused:
+                self.refused = refused.code
+
+
+@played
+async def test_fields_that_the_api_server_cannot_select_by_are_refused_or_selected_here(tmp_path: Path) -> None:
+    strict, lenient = Selecting("fail"), Selecting("client")
+
+    async def prepare(client: ApiClient) -> None:
+        await client.request("POST", DEFINITIONS, body=dict(PIPES))
+        for color in ("red", "blue"):
+            body = {"apiVersion": "network.example/v1", "kind": "Pipe", "metadata": {"name": color},
+                    "spec": {"color": color}}  # fmt: skip
+            await client.request("POST", "/apis/network.example/v1/namespaces/default/pipes", body=body)
+
+    async with staged(tmp_path, {"strict": strict, "lenient": lenient}, prepare=prepare) as stage:
+        await until(lambda: strict.refused is not None and "blue" in lenient.names())
+        assert strict.refused == Code.INVALID
+        blue = next(each for each in stage.described("lenient")["watches"] if each["id"] == "blue")
+        assert blue["objects"] == 1 and "red" not in lenient.names()
+
+
 class Failing(Program):
     """Fails in a way that costs the instance, so many times."""
 
@@ -273,13 +319,7 @@ async def test_a_kind_that_is_not_served_yet_is_waited_for(tmp_path: Path) -> No
     program.manifest = {"for": {"apiVersion": "network.example/v1", "kind": "Pipe"}}
     async with staged(tmp_path, {"m": program}) as stage:
         await until(lambda: "does not serve network.example/v1" in stage.described("m")["error"])
-        definition = {
-            "metadata": {"name": "pipes.network.example"},
-            "spec": {"group": "network.example", "scope": "Namespaced", "names": {"plural": "pipes", "kind": "Pipe"},
-                     "versions": [{"name": "v1", "served": True, "storage": True,
-                                   "schema": {"openAPIV3Schema": {"type": "object"}}}]},
-        }  # fmt: skip
-        await stage.client.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body=definition)
+        await stage.client.request("POST", DEFINITIONS, body=dict(PIPES))
         await until(lambda: stage.described("m")["state"] == "running")
         pipe = {"apiVersion": "network.example/v1", "kind": "Pipe"}
         await stage.create("/apis/network.example/v1/namespaces/default/pipes", "p", **pipe)
