@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -19,15 +19,18 @@ from edged.controllers.run.live import Live
 from edged.controllers.run.loading import ModuleLoader
 from edged.controllers.run.measures import Measures
 from edged.daemon.base import Base
+from edged.fabric.config import FabricConfig
 from edged.kube.lean import LeanPool
 from edged.kube.writes import EventRecorder
 from edged.registry.modules import Modules
+
+NETFABRIC: Final = "netfabric"
 
 
 class ControllersPart:
     """`work` is where loops run that write."""
 
-    def __init__(self, base: Base, extensions: Mapping[str, Extension], work: trio.Nursery) -> None:
+    def __init__(self, base: Base, work: trio.Nursery) -> None:
         self._base = base
         config = base.config
         pool = LeanPool(base.client, connections=CONNECTIONS, most_bytes=MOST_ANSWER)
@@ -42,7 +45,7 @@ class ControllersPart:
             recorder=self._recorder,
             leaderships=Leaderships(base.client, config.node.name, work, base.log),
             live=Live(),
-            extensions=extensions,
+            extensions=_extensions(config),
             measures=Measures(base.metrics),
             lines=base.lines,
             log=base.log,
@@ -71,6 +74,15 @@ class ControllersPart:
 
     def _loader(self, modules: Modules) -> ModuleLoader:
         return ModuleLoader(self._base.compiler, modules)
+
+
+def _extensions(config: Config) -> Mapping[str, Extension]:
+    """Those that a module is granted; nobody pays for others."""
+    if any(NETFABRIC in controller.extensions for controller in config.controller):
+        from edged.controllers.run.netfabric import netfabric
+
+        return {NETFABRIC: netfabric(config.fabric or FabricConfig())}
+    return {}
 
 
 def _rate(config: Config) -> Bucket:

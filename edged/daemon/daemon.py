@@ -171,7 +171,7 @@ class Daemon:
         # Imported here: a node without controllers does not pay for them.
         from edged.daemon.controllers_part import ControllersPart
 
-        self._controllers = ControllersPart(self._base, {}, work)
+        self._controllers = ControllersPart(self._base, work)
         self._reload.controllers = self._operations.controllers = self._controllers
         self._controllers.start()
 

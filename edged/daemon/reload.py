@@ -224,7 +224,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Keys that differ and cannot change while the process runs."""
     changed = [
         name
-        for name in ("node", "kubernetes", "engine", "observability")
+        for name in ("node", "kubernetes", "engine", "observability", "fabric")
         if getattr(old, name) != getattr(new, name)
     ]
     if (old.scheduler is None) != (new.scheduler is None):

@@ -243,7 +243,7 @@ class Desk:
             raise Refused(Code.UNSUPPORTED, f"this node has no {request.ext}")
         if not parts.leads():
             raise Refused(Code.DENIED, "another process leads: this one must not act")
-        return dumps(await extension.call(request.op, request.args))
+        return dumps(await extension.call(request.op, {} if request.args is None else request.args))
 
 
 _AT_ONCE: Final[Mapping[str, Callable[[Desk, bytes], bytes]]] = {
