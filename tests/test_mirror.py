@@ -144,7 +144,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
 no shorter ones."""
 
 OF_NO_FILE = {
-    "admission/host/test_image_differential.py",
+    "admission/host/test_image_differential.py", "controllers/core/test_hostile_input.py",
     "daemon/test_hostile_cluster.py", "kube/test_heartbeats.py",
     "kube/cel/test_daemons_checker.py", "kube/cel/test_hostile.py",
     "kube/test_hostile_answers.py", "kube/test_hostile_kubeconfigs.py",
