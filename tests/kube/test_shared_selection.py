@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,7 +13,6 @@ import trio.testing
 
 from edged.json_text import dumps
 from edged.kube.client import ApiClient
-from edged.kube.control.kept_fields import KeptFields
 from edged.kube.control.selections import Match, Selection, match_within
 from edged.kube.control.store import Difference
 from edged.kube.informers import Count, Informer, Informers
@@ -146,15 +146,25 @@ def test_a_process_wide_prune_may_have_taken_what_is_selected_by() -> None:
     run(main)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Equal to others that keep the same field of spec."""
+
+    field: str
+
+    def __call__(self, obj: dict[str, Any]) -> None:
+        obj["spec"] = {self.field: obj["spec"][self.field]}
+
+
 def test_what_only_the_narrower_one_prunes_is_pruned_in_it() -> None:
     async def main() -> None:
         async with fake_server() as server, informers_of(server) as informers:
             labelled(server, "a", "1", spec={"x": 1, "y": 2}, status={})
             whole = await wide(informers)
-            kept, seen = informers.acquire(PODS, label_selector="a=1", prune=KeptFields(["/spec/x"])), Recorder()
+            kept, seen = informers.acquire(PODS, label_selector="a=1", prune=Kept("x")), Recorder()
             kept.add_handler(seen)
             await kept.wait_synced()
-            assert informers.acquire(PODS, label_selector="a=1", prune=KeptFields(["/spec/x"])) is kept
+            assert informers.acquire(PODS, label_selector="a=1", prune=Kept("x")) is kept
             key = NamespacedName("ns", "a")
             assert kept.get(key)["spec"] == {"x": 1} and whole.get(key)["spec"] == {"x": 1, "y": 2}
             labelled(server, "a", "1", spec={"x": 2, "y": 2})

@@ -11,7 +11,7 @@ from edged.kube.values.selectable_fields import FieldFilter, SelectableFields, o
 from edged.kube.values.selectors import BadSelector, LabelSelector
 
 Prune = Callable[[dict[str, Any]], None]
-"""Takes out of an object, in place, what nobody needs. kept_fields.py has one that equals others of its kind."""
+"""Takes out of an object, in place, what nobody needs. Informers are shared where theirs are equal."""
 _OF_METADATA = ("metadata.name", "metadata.namespace")
 
 
