@@ -10,7 +10,7 @@ from typing import Any
 
 GROUP, VERSION = "network.edged.dev", "v1alpha1"
 HIGHEST_VNI = 2**21 - 1
-"""21 bits: with the address they make a MAC address, see modules/controllers/README.md."""
+"""21 bits: with the address they make a MAC address, see modules/controllers/virtual-networks.md."""
 
 _PRIVATE = "['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16']"
 _IMMUTABLE = {"rule": "self == oldSelf", "message": "is immutable"}
@@ -41,6 +41,7 @@ def _subnet() -> dict[str, Any]:
             "description": "Whether the Subnet may be used. Absent until it was examined; once true, it stays true.",
         },
         "errors": _texts("Why the Subnet may not be used: with which others it is in conflict."),
+        "rivals": _texts("These others, as NAMESPACE/NAME/UID: the Subnet is examined anew when one of them is gone."),
     }
     columns = [("IPv4", "string", ".spec.ipv4"), ("VNI", "integer", ".spec.vni")]
     columns += [("Validated", "boolean", ".status.validated"), ("Errors", "string", ".status.errors")]
