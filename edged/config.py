@@ -19,18 +19,13 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from edged.admission import config as admission_section
-from edged.admission.config import AdmissionConfig
 from edged.errors import ConfigError
-from edged.fabric.config import FabricConfig
 from edged.kube.config import KubernetesConfig
 from edged.process.config import NodeConfig
 from edged.process.files import read_file
 from edged.process.own_program import spelled
 from edged.records import dataclass
 from edged.registry.config import RegistryConfig, SignaturesConfig
-from edged.scheduling.config import section as scheduler_section
-from edged.scheduling.config.section import SchedulerConfig
 from edged.telemetry.config import ObservabilityConfig
 from edged.toml.lines import Path, find_lines
 from edged.toml.reader import (
@@ -44,7 +39,10 @@ from edged.toml.tables import NotToml, read_tables
 from edged.wasm.config import EngineConfig
 
 if TYPE_CHECKING:
+    from edged.admission.config import AdmissionConfig
     from edged.controllers.config import ControllerConfig
+    from edged.fabric.config import FabricConfig
+    from edged.scheduling.config.section import SchedulerConfig
 
 DEFAULT_PATH = "/etc/edged/edged.toml"
 _ARRAYS_OF_TABLES: frozenset[Path] = frozenset(
@@ -66,8 +64,31 @@ class ConfigErrors(ConfigError):
         return tuple(problem for problem in self.problems if problem.unavailable)
 
 
+# Only a file that has the table of a subject has its section loaded.
+
+
+def _admission(value: object, reader: Reader, path: Path) -> AdmissionConfig:
+    from edged.admission.config import AdmissionConfig
+
+    section: AdmissionConfig = reader.table(AdmissionConfig, value, path)
+    return section
+
+
+def _scheduler(value: object, reader: Reader, path: Path) -> SchedulerConfig:
+    from edged.scheduling.config.section import SchedulerConfig
+
+    section: SchedulerConfig = reader.table(SchedulerConfig, value, path)
+    return section
+
+
+def _fabric(value: object, reader: Reader, path: Path) -> FabricConfig:
+    from edged.fabric.config import FabricConfig
+
+    section: FabricConfig = reader.table(FabricConfig, value, path)
+    return section
+
+
 def _controllers(value: object, reader: Reader, path: Path) -> tuple[ControllerConfig, ...]:
-    """Only a file with controllers has their section loaded."""
     if value == []:
         return ()
     from edged.controllers import config as controller_section
@@ -83,10 +104,10 @@ class Config:
     node: NodeConfig = setting(table_of(NodeConfig), factory=NodeConfig)
     kubernetes: KubernetesConfig = setting(table_of(KubernetesConfig), factory=KubernetesConfig)
     engine: EngineConfig = setting(table_of(EngineConfig), factory=EngineConfig)
-    admission: AdmissionConfig | None = setting(table_of(AdmissionConfig), None)
-    scheduler: SchedulerConfig | None = setting(table_of(SchedulerConfig), None)
+    admission: AdmissionConfig | None = setting(_admission, None)
+    scheduler: SchedulerConfig | None = setting(_scheduler, None)
     controller: tuple[ControllerConfig, ...] = setting(_controllers, ())
-    fabric: FabricConfig | None = setting(table_of(FabricConfig), None)
+    fabric: FabricConfig | None = setting(_fabric, None)
     registry: RegistryConfig = setting(table_of(RegistryConfig), factory=RegistryConfig)
     signatures: SignaturesConfig = setting(table_of(SignaturesConfig), factory=SignaturesConfig)
     observability: ObservabilityConfig = setting(table_of(ObservabilityConfig), factory=ObservabilityConfig)
@@ -217,9 +238,13 @@ def _hidden(settings: Mapping[str, object]) -> Any:
 def _check(config: Config, reader: Reader) -> None:
     """Report contradictions inside the sections and between them."""
     if config.admission is not None:
+        from edged.admission import config as admission_section
+
         _check_listeners(config.admission, config.observability, reader)
         admission_section.check(config.admission, config.engine, reader)
     if config.scheduler is not None:
+        from edged.scheduling.config import section as scheduler_section
+
         scheduler_section.check(config.scheduler, reader)
     if config.controller:
         _check_controllers(config, reader)
@@ -246,14 +271,17 @@ def _check_listeners(admission: AdmissionConfig, observability: ObservabilityCon
 
 def _complete(config: Config, data: dict[str, Any]) -> Config:
     """With the defaults that depend on other keys."""
-    admission, scheduler, controllers = config.admission, config.scheduler, config.controller
-    if controllers:
+    changed: dict[str, Any] = {}
+    if config.admission:
+        from edged.admission import config as admission_section
+
+        changed["admission"] = admission_section.complete(config.admission, data["admission"], config.engine)
+    if config.scheduler:
+        from edged.scheduling.config import section as scheduler_section
+
+        changed["scheduler"] = scheduler_section.complete(config.scheduler)
+    if config.controller:
         from edged.controllers import config as controller_section
 
-        controllers = controller_section.complete(controllers, config.node.name)
-    return dataclasses.replace(
-        config,
-        admission=admission and admission_section.complete(admission, data["admission"], config.engine),
-        scheduler=scheduler and scheduler_section.complete(scheduler),
-        controller=controllers,
-    )
+        changed["controller"] = controller_section.complete(config.controller, config.node.name)
+    return dataclasses.replace(config, **changed)

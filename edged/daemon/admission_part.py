@@ -32,6 +32,7 @@ from edged.admission.resources.resource_reviews import ResourceReviews
 from edged.admission.rules.webhooks import Target
 from edged.daemon.base import Base
 from edged.daemon.served_policies import ServedPolicies
+from edged.daemon.timestamps import rfc3339
 from edged.errors import ConfigError
 from edged.http.connection import Limits
 from edged.http.health import Probes
@@ -267,8 +268,3 @@ def make_traces(endpoint: str, log: Logger) -> Traces | None:
     except ConfigError as error:
         log.error("no traces", error=str(error))
         return None
-
-
-def rfc3339(seconds: float) -> str:
-    """Unix time as Kubernetes writes it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

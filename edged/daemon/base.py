@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from edged.admission.host.policy_loader import CHECKS_AT_ONCE, PolicyLoader
 from edged.config import Config
 from edged.kube.client import ApiClient
 from edged.kube.informers import Informers
@@ -21,6 +20,7 @@ from edged.wasm.compile import Compiler
 from edged.wasm.engine import Engine
 
 if TYPE_CHECKING:
+    from edged.admission.host.policy_loader import PolicyLoader
     from edged.scheduling.run.plugin_loader import PluginLoader
 
 UNCACHED_MIB = 64
@@ -53,7 +53,7 @@ class Base:
         process_metrics(self.metrics)
         task_metrics(self.metrics)
         internal_error_metrics(self.metrics, log.internal_errors)
-        self._checks = trio.CapacityLimiter(CHECKS_AT_ONCE)
+        self._checks: trio.CapacityLimiter | None = None
         self.modules = Modules(config.registry, self.state_dir, log)
 
     @property
@@ -71,6 +71,10 @@ class Base:
         return Modules(config.registry, Path(config.node.state_dir), self.log)
 
     def policy_loader(self, config: Config, modules: Modules) -> PolicyLoader:
+        # Imported here: a node without admission does not pay for it.
+        from edged.admission.host.policy_loader import CHECKS_AT_ONCE, PolicyLoader
+
+        self._checks = self._checks or trio.CapacityLimiter(CHECKS_AT_ONCE)
         allow_secrets = config.admission is not None and config.admission.allow_secrets
         return PolicyLoader(
             config.engine,

@@ -26,7 +26,6 @@ import trio
 
 from edged.config import Config
 from edged.daemon import contact_check
-from edged.daemon.admission_part import AdmissionPart
 from edged.daemon.base import Base
 from edged.daemon.health import DaemonHealth
 from edged.daemon.health_metrics import health_metrics
@@ -43,6 +42,7 @@ from edged.telemetry.logs import Logger, LogStyle, is_journal
 from edged.wasm.compile import CompileLimits
 
 if TYPE_CHECKING:
+    from edged.daemon.admission_part import AdmissionPart
     from edged.daemon.controllers_part import ControllersPart
     from edged.scheduling.run.scheduling import Scheduling
 
@@ -66,10 +66,11 @@ class Daemon:
         self._log = log
         self._base = Base(config, log)
         self._heartbeat = Heartbeat(self._base.engine, log)
-        self._admission = AdmissionPart(self._base)
+        self._admission = _admission_part(self._base)
         self._scheduling: Scheduling | None = None
         self._controllers: ControllersPart | None = None
-        self._reload = Reload(self._base, self._admission.policies, config_path)
+        policies = self._admission.policies if self._admission is not None else None
+        self._reload = Reload(self._base, policies, config_path)
         self._health = DaemonHealth(self._base, self._admission, self._reload)
         self._operations = Operations(self._base, self._admission, self._reload, self._health)
         self._probes = Probes(log)
@@ -103,7 +104,8 @@ class Daemon:
                 await base.start(self._base.source.run)
                 await base.start(self._base.informers.run)
                 base.start_soon(self._serve_status)
-                self._admission.run_traces(base)
+                if self._admission is not None:
+                    self._admission.run_traces(base)
                 base.start_soon(self._heartbeat.run)
                 base.start_soon(contact_check.run, self._base.client, self._log)
                 async with trio.open_nursery() as work:
@@ -136,7 +138,7 @@ class Daemon:
             health = Health(self._probes, self._log, self._base.metrics)
             bound = http.bind(config.observability.listen, "[observability] listen")
             await intake.start(http.Listener(bound, health, log=self._log).serve)
-        if config.admission is not None:
+        if self._admission is not None and config.admission is not None:
             await self._admission.start(
                 config.admission, sockets, self._probes, base=base, work=work, intake=intake
             )
@@ -212,9 +214,20 @@ class Daemon:
         notify.stopping("draining")
         self._log.info("stopping")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._admission.drain, self._base.config.node.drain_s)
+            if self._admission is not None:
+                nursery.start_soon(self._admission.drain, self._base.config.node.drain_s)
             if self._controllers is not None:
                 nursery.start_soon(self._controllers.drain, self._base.config.node.drain_s)
+
+
+def _admission_part(base: Base) -> AdmissionPart | None:
+    """None where nothing is admitted."""
+    if base.config.admission is None:
+        return None
+    # Imported here: a node without admission does not pay for it.
+    from edged.daemon.admission_part import AdmissionPart
+
+    return AdmissionPart(base)
 
 
 def settle_memory() -> None:

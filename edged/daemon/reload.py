@@ -4,7 +4,7 @@ time."""
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from edged import config as configuration
-from edged.admission.host.policy import PolicySet, wanted
-from edged.admission.host.policy_loader import NOT_YET
 from edged.config import Config
 from edged.daemon.base import Base
-from edged.daemon.served_policies import ServedPolicies
 from edged.errors import ConfigError, EdgedError
 from edged.process import systemd
 from edged.process.boundary import boundary, describe
 
 if TYPE_CHECKING:
-    from edged.admission.config import GroupConfig, PolicyConfig
     from edged.daemon.controllers_part import ControllersPart
+    from edged.daemon.served_policies import ServedPolicies
     from edged.registry.modules import Modules
     from edged.scheduling.config.section import SchedulerConfig
     from edged.scheduling.run.plugin_loader import PluginLoader
@@ -49,12 +46,12 @@ class Reload:
     place.
 
     `path` None (tests): the configuration in force is loaded again. `scheduling` is None while no scheduler is
-    configured. `error` says why the last reload was refused, or is "".
+    configured, policies are while no admission is. `error` says why the last reload was refused, or is "".
     `succeeded_at`: Unix time at which the configuration in force was read; `count` and `refused`: how many reloads
     ended which way.
     """
 
-    def __init__(self, base: Base, policies: ServedPolicies, path: str | None) -> None:
+    def __init__(self, base: Base, policies: ServedPolicies | None, path: str | None) -> None:
         self.count = 0
         self.refused = 0
         self.error = ""
@@ -113,17 +110,20 @@ class Reload:
             self.error = ""
             self.count += 1
             self.succeeded_at = time.time()
-            log.info("reloaded", policies=len(self._policies.served()), **self._awaited())
+            log.info("reloaded", **self._reloaded())
             return True
 
     def _failed(self, error: Exception) -> None:
         self.refused += 1
         self.error = describe(error)
 
-    def _awaited(self) -> dict[str, object]:
-        """For the log: which policies are not in force yet as they are configured."""
+    def _reloaded(self) -> dict[str, object]:
+        """For the log: how many policies are served, and which are not in force yet as they are configured."""
+        if self._policies is None:
+            return {}
         waiting = [name for name, policy in self._policies.configured().items() if policy.is_waiting]
-        return {"waiting": ", ".join(waiting)} if waiting else {}
+        served = {"policies": len(self._policies.served())}
+        return {**served, "waiting": ", ".join(waiting)} if waiting else dict(served)
 
     async def _reload(self) -> None:
         base = self._base
@@ -133,43 +133,29 @@ class Reload:
             raise ConfigError(f"these keys take effect only after a restart: {', '.join(fixed)}")
         modules = base.modules_of(fresh)
         self._begun = trio.current_time()
-        policies = await self._loaded(fresh, modules)
+        put_into_force = await self._load_policies(fresh, modules)
         await self._reload_scheduler(fresh, modules)
         if self.controllers is not None:
             await self.controllers.reload(fresh, modules)
         base.config, base.modules = fresh, modules
-        if policies is not None:
-            self._policies.configure(policies)
-            if self._policies.resources is not None:
-                self._policies.resources.reload()
+        put_into_force()
 
-    async def _loaded(self, fresh: Config, modules: Modules) -> PolicySet | None:
-        """The policies of [admission]: loaded, or waiting for what takes long. None without that table. Raises
+    async def _load_policies(self, fresh: Config, modules: Modules) -> Callable[[], None]:
+        """Load those of [admission], or have them wait for what takes long; what it gives serves them. Raises
         ConfigError if one does not load."""
-        if fresh.admission is None:
-            return None
-        loader = self._base.policy_loader(fresh, modules)
-        configs: tuple[PolicyConfig | GroupConfig, ...] = (*fresh.admission.policy, *fresh.admission.group)
-        before = self._policies.configured()
+        policies = self._policies
+        if policies is None or fresh.admission is None:
+            return lambda: None
+        # Imported here: a node without admission does not pay for it.
+        from edged.daemon import policy_reload
+
         self._waiting = trio.CancelScope(deadline=self._begun + WAIT_S)
         try:
-            loaded = await loader.load_until(configs, self._policies.served(), self._waiting)
+            loader = self._base.policy_loader(fresh, modules)
+            loaded = await policy_reload.loaded(fresh.admission, loader, policies, self._waiting)
         finally:
             self._waiting = None
-        policies, broken = PolicySet(), []
-        for config in configs:
-            policy, earlier = loaded.get(config.name), before.get(config.name)
-            if policy is None:
-                policy = loader.waiting(config, earlier, NOT_YET)
-            elif policy.error and policy.is_waiting and earlier is not None and wanted(earlier) == config:
-                # Its registry is away, or the disk, and nothing was changed about it: no reason to refuse the others.
-                policy = loader.waiting(config, earlier, policy.error)
-            elif policy.error:
-                broken.append(f"{policy.name}: {policy.error}")
-            policies[config.name] = policy
-        if broken:
-            raise ConfigError("policies do not load: " + "; ".join(broken))
-        return policies
+        return lambda: policy_reload.put_into_force(policies, loaded)
 
     # --- the scheduler's plugins
 

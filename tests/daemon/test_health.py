@@ -28,8 +28,8 @@ from edged.admission.rules.review import parse_review
 from edged.cli.demo.stage import free_port
 from edged.cli.status_client import ask
 from edged.daemon import daemon as daemon_file
+from edged.daemon.admission_facts import rules_of
 from edged.daemon.daemon import Daemon
-from edged.daemon.health import rules_of
 from edged.process import room
 from edged.sandbox.server import serve
 from edged.telemetry.logs import Logger, LogStyle
