@@ -13,8 +13,9 @@ import httpx2
 import trio
 
 from edged.http.answers import Answer
+from edged.http.answers import TooLarge as LongAnswer
 from edged.http.client import Broken, ConnectFailed, Connection, connect
-from edged.kube.client import ApiClient, NoAnswer, Session, cause_of, error_of
+from edged.kube.client import ApiClient, NoAnswer, Session, TooLarge, cause_of, error_of
 
 MOST_BYTES = 1 << 20
 """Of an answer, unless the pool's maker needs larger ones: a Status, or an event as it was stored."""
@@ -100,9 +101,8 @@ class LeanPool:
             except Broken as broken:
                 if not (broken.nothing_received and connection.reused and repeatable):
                     session.contact.failed(f"{session.server}: {cause_of(broken)}")
-                    raise NoAnswer(
-                        f"API server {session.server}: {method} {path}: {cause_of(broken)}"
-                    ) from broken
+                    kind = TooLarge if isinstance(broken.__cause__, LongAnswer) else NoAnswer
+                    raise kind(f"API server {session.server}: {method} {path}: {cause_of(broken)}") from broken
             finally:
                 await self._give_back(session, connection)
 

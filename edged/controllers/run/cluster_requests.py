@@ -15,7 +15,7 @@ import trio
 from edged.controllers.core.codes import Code, Refused
 from edged.errors import PeerError
 from edged.json_text import dumps, loads
-from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured
+from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, TooLarge
 from edged.kube.discovery import KindNotServed, discover
 from edged.kube.lean import LeanPool
 from edged.kube.paths import collection_path, object_path
@@ -24,6 +24,8 @@ from edged.kube.values.names import ServedKind
 LONGEST_WAIT_S: Final = 1.0
 """For the module's rate. Where it would be longer, the guest hears THROTTLED and can do something else meanwhile."""
 TIMEOUT_S: Final = 10.0
+AT_ONCE: Final = 6
+"""Requests of one module under way: others want connections, too."""
 _UNCERTAIN: Final = (502, 504)
 """Answers after which nobody knows whether a write was done."""
 _CODES: Final = {
@@ -56,6 +58,7 @@ class ClusterRequests:
         self._client = client
         self._pool = pool
         self._rate = rate
+        self._places = trio.Semaphore(AT_ONCE)
         self.sent = 0
         self.throttled = 0
 
@@ -113,9 +116,10 @@ class ClusterRequests:
         await self._paced()
         self.sent += 1
         try:
-            return await self._pool.request(
-                method, path, body, content_type=content_type, repeatable=repeatable, timeout_s=TIMEOUT_S
-            )
+            async with self._places:
+                return await self._pool.request(
+                    method, path, body, content_type=content_type, repeatable=repeatable, timeout_s=TIMEOUT_S
+                )
         except ApiError as error:
             self.throttled += error.code == 429
             raise refused_of(error, writes=method != "GET") from error
@@ -161,6 +165,8 @@ def refused_of(error: PeerError, *, writes: bool) -> Refused:
     """What a guest hears of it."""
     if isinstance(error, ApiError):
         return _answered(error, writes)
+    if isinstance(error, TooLarge) and not writes:
+        return Refused(Code.LIMIT, f"{error}; read fewer at once, with limit")
     if isinstance(error, NotConfigured) or (isinstance(error, NoAnswer) and not error.sent) or not writes:
         return Refused(Code.UNAVAILABLE, str(error))
     return Refused(Code.UNKNOWN, str(error))

@@ -53,24 +53,33 @@ class Controller:
         self._parts: Parts | None = None
         self._generation = 0
         self._scope = trio.CancelScope()
+        self._ended: trio.Event | None = None
+        """Of `run`, once it began."""
         self._stopped = False
 
     # --- from start to stop
 
     async def run(self) -> None:
         """Until `stop`. A module that was made ready for an upgrade begins at once."""
-        with self._scope:
-            pause = Backoff(random.random, base_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
-            while self._parts is None:
-                with boundary(self._log, "load", self.config.name, failed=self._failed):
-                    try:
-                        await self._set_up("first", None)
-                    except EdgedError as error:
-                        self._failed(error)
-                        self._log.error("controller not started", error=self.problem)
-                if self._parts is None:
-                    await trio.sleep(pause.next())
-            await self._work(self._parts)
+        self._ended = trio.Event()
+        try:
+            with self._scope:
+                await self._load_and_work()
+        finally:
+            self._ended.set()
+
+    async def _load_and_work(self) -> None:
+        pause = Backoff(random.random, base_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+        while self._parts is None:
+            with boundary(self._log, "load", self.config.name, failed=self._failed):
+                try:
+                    await self._set_up("first", None)
+                except EdgedError as error:
+                    self._failed(error)
+                    self._log.error("controller not started", error=self.problem)
+            if self._parts is None:
+                await trio.sleep(pause.next())
+        await self._work(self._parts)
 
     async def prepare_upgrade(self, present: Controller | None) -> None:
         """Load and set up beside the present one. Raises EdgedError."""
@@ -89,9 +98,11 @@ class Controller:
                 nursery.start_soon(shard.stop, seconds)
         self._stopped = True
         self._scope.cancel()
-        await self.discard()
+        if self._ended is not None:
+            await self._ended.wait()  # an instance may be freed only when its call has ended
+        self.discard()
 
-    async def discard(self) -> None:
+    def discard(self) -> None:
         """Free what a module has that does not run."""
         for shard in self._shards:
             shard.close()
@@ -101,7 +112,6 @@ class Controller:
             leadership, self._leadership = self._leadership, None
             leadership.forget(self._wake)
             self._host.leaderships.release(leadership)
-        await trio.lowlevel.checkpoint()
 
     def _failed(self, error: Exception) -> None:
         self.problem = describe(error)
@@ -123,6 +133,10 @@ class Controller:
         self._shards = tuple(Shard(n, parts, self._make) for n in range(manifest.concurrency))
         self._shards[0].adopt(guest, desk)
         parts.dynamic = list(dynamic or ())
+        # A successor wants the Lease before the earlier module lets go of it.
+        self._leadership = self._host.leaderships.acquire(self.config.name, self.config.leader_election)
+        if self._leadership is not None:
+            self._leadership.tell(self._wake)
         self._log.info("controller loaded", digest=self._module.digest, watches=len(manifest.watches))
 
     async def _make_first(self, parts: Parts, reason: Reason, dynamic: Sequence[bytes]) -> tuple[Guest, Desk, Manifest]:
@@ -145,7 +159,7 @@ class Controller:
             guest.close()
             raise
         if manifest != parts.manifest:
-            parts.changed_manifest(manifest)
+            await parts.changed_manifest(manifest)
         return guest, desk
 
     async def _instance(self, parts: Parts) -> tuple[Guest, Desk]:
@@ -174,9 +188,6 @@ class Controller:
 
     async def _work(self, parts: Parts) -> None:
         self.problem = ""
-        self._leadership = self._host.leaderships.acquire(self.config.name, self.config.leader_election)
-        if self._leadership is not None:
-            self._leadership.tell(self._wake)
         async with trio.open_nursery() as nursery:
             parts.nursery = nursery
             await self._open_watches(parts)
@@ -210,7 +221,7 @@ class Controller:
             with trio.move_on_after(SYNC_S):
                 for watch in parts.watches:
                     if watch.text is None:
-                        await watch.informer.wait_synced()
+                        await watch.wait_synced()
                 self.problem = ""
                 return
             late = [watch for watch in parts.watches if watch.text is None and not watch.synced]

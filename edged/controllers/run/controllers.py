@@ -58,7 +58,7 @@ class Controllers:
                         fresh.append(successor)
         except (EdgedError, trio.TooSlowError) as error:
             for successor in fresh:
-                await successor.discard()
+                successor.discard()
             why = str(error) or f"its modules were not loaded within {RELOAD_S:.0f} s"
             raise ConfigError(f"controllers do not load: {why}") from error
         self._loader = loader

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 API_CALLS_PER_S: Final = 200.0
 """Of all modules together, unless one of them is allowed more; twice as many at once."""
-CONNECTIONS: Final = 8
+CONNECTIONS: Final = 12
 MOST_ANSWER: Final = 8 << 20
 
 

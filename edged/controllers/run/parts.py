@@ -199,9 +199,20 @@ class Parts:
         self._note_error(problem)
         self.log.error("controller is wrong", error=problem)
 
-    def changed_manifest(self, manifest: Manifest) -> None:
-        """Another instance says other things of itself than the first did. What it was started with stays."""
-        self.broken("the manifest of a later instance differs from the first one's, which stays in force")
+    async def changed_manifest(self, manifest: Manifest) -> None:
+        """An instance says other things of itself than the one before: its watches are opened and closed. How many
+        instances there are, and how failures are paced, stays as the first one said."""
+        self.log.info("the manifest changed", watches=len(manifest.watches))
+        self.manifest = manifest
+        wanted = {each.id: each for each in manifest.watches}
+        for watch in self.watches:
+            if watch.text is None and wanted.get(watch.declaration.id) != watch.declaration:
+                self.watches.close(watch.declaration.id)
+        for declaration in manifest.watches:
+            try:
+                await self.watches.open(declaration)
+            except Refused as refused:
+                self.broken(f"watch {declaration.id}: {refused}")
 
     def warn(self, what: str, error: Exception) -> None:
         self.log.warning(what, error=str(error))
@@ -288,7 +299,7 @@ class Parts:
             self.nursery.start_soon(self._tell_synced, watch)
 
     async def _tell_synced(self, watch: OpenWatch) -> None:
-        await watch.informer.wait_synced()
+        await watch.wait_synced()
         if watch.is_open:
             self.work.synced(trio.current_time())
             self._wake()

@@ -23,7 +23,7 @@ from edged.controllers.core.writes import WriteRequest
 from edged.controllers.run.cluster_requests import ClusterRequests, encoded
 from edged.controllers.run.host import Host
 from edged.json_text import dumps
-from edged.kube.informers import Change, Informer
+from edged.kube.informers import Change, Informer, Subscription
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
 
 
@@ -60,7 +60,18 @@ class OpenWatch:
         self.informer = informer
         self.text = text
         self.is_open = True
+        self._subscription: Subscription | None = None
         self._module = module
+
+    def begin(self) -> None:
+        """Be told of changes, and of what is there already."""
+        self._subscription = self.informer.add_handler(self.take)
+
+    async def wait_synced(self) -> None:
+        """Returns when its objects are known, and the module was told of each."""
+        await self.informer.wait_synced()
+        if self._subscription is not None:
+            await self._subscription.wait_replayed()
 
     @property
     def declaration(self) -> WatchDeclaration:
@@ -154,8 +165,8 @@ class Watches:
         watch = self._open[declaration.id] = OpenWatch(module, view, informer, text, wider)
         self._served[declaration.api_version, declaration.kind] = served
         module.view.open(view)
-        informer.add_handler(watch.take)
-        if not informer.synced:
+        watch.begin()
+        if not watch.synced:
             module.wait_synced(watch)
         return watch
 

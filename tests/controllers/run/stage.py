@@ -27,6 +27,7 @@ from edged.controllers.run.leadership import Leaderships
 from edged.controllers.run.live import Live
 from edged.controllers.run.loading import ModuleLoader
 from edged.controllers.run.measures import Measures
+from edged.errors import BrokenInvariant
 from edged.json_text import dumps, loads
 from edged.kube.client import ApiClient
 from edged.kube.config import KubernetesConfig
@@ -86,11 +87,19 @@ class ProgramGuest:
     def __init__(self, program: Program, desk: Desk) -> None:
         self._program = program
         self._ask = Ask(desk)
+        self._calling = False
 
     def has(self, export: str) -> bool:
         return hasattr(self._program, export.removeprefix("edged_ctl_"))
 
     async def call(self, export: str, data: bytes | None, seconds: float) -> Reply:
+        self._calling = True
+        try:
+            return await self._call(export, data)
+        finally:
+            self._calling = False
+
+    async def _call(self, export: str, data: bytes | None) -> Reply:
         given: Any = loads(data) if data is not None and export != exports.RESTORE else data
         program = self._program
         if export == exports.SETUP:
@@ -102,6 +111,8 @@ class ProgramGuest:
         return _reply(await method(self._ask, *([] if data is None else [given])))
 
     def close(self) -> None:
+        if self._calling:
+            raise BrokenInvariant("an instance was closed while its call is pending")
         self._program.closed += 1
 
 

@@ -350,3 +350,12 @@ class Slow(Program):
         self.begun = True
         await self.go_on.wait()
         self.ended = True
+
+
+@played
+async def test_a_call_that_does_not_end_is_ended_before_its_instance(tmp_path: Path) -> None:
+    program = Slow()
+    async with staged(tmp_path, {"m": program}) as stage:
+        await until(lambda: program.begun)
+        await stage.controllers.drain(0.01)
+    assert not program.ended and program.closed == 1

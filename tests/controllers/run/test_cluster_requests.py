@@ -1,0 +1,48 @@
+"""What a guest hears of a request that failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from edged.controllers.core.codes import Code
+from edged.controllers.run.cluster_requests import encoded, refused_of
+from edged.errors import PeerError
+from edged.kube.client import ApiError, NoAnswer, NotConfigured, TooLarge
+
+
+def api_error(code: int, reason: str = "") -> ApiError:
+    return ApiError(code, reason, "no", {"details": {"causes": [{"field": ".spec"}, {"x": 1}, 7]}}, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "read", "write"),
+    [
+        (api_error(401), Code.DENIED, Code.DENIED),
+        (api_error(403, "Forbidden"), Code.DENIED, Code.DENIED),
+        (api_error(404, "NotFound"), Code.NOT_FOUND, Code.NOT_FOUND),
+        (api_error(409, "AlreadyExists"), Code.ALREADY_EXISTS, Code.ALREADY_EXISTS),
+        (api_error(409, "Conflict"), Code.CONFLICT, Code.CONFLICT),
+        (api_error(422, "Invalid"), Code.INVALID, Code.INVALID),
+        (api_error(429), Code.THROTTLED, Code.THROTTLED),
+        (api_error(500), Code.UNAVAILABLE, Code.UNAVAILABLE),
+        (api_error(504), Code.UNAVAILABLE, Code.UNKNOWN),
+        (NoAnswer("reset"), Code.UNAVAILABLE, Code.UNKNOWN),
+        (NoAnswer("refused", sent=False), Code.UNAVAILABLE, Code.UNAVAILABLE),
+        (NotConfigured("no kubeconfig"), Code.UNAVAILABLE, Code.UNAVAILABLE),
+        (TooLarge("a long answer"), Code.LIMIT, Code.UNKNOWN),
+    ],
+)
+def test_a_failure_has_a_code_that_says_whether_it_may_have_been_done(
+    error: PeerError, read: Code, write: Code
+) -> None:
+    assert refused_of(error, writes=False).code == read
+    assert refused_of(error, writes=True).code == write
+
+
+def test_a_status_is_told_with_what_it_names() -> None:
+    refused = refused_of(api_error(409, "Conflict"), writes=True)
+    assert (refused.http, refused.retry_after_ms, refused.fields) == (409, 1500, (".spec",))
+
+
+def test_objects_are_shown_without_their_managed_fields() -> None:
+    assert encoded({"metadata": {"name": "a", "managedFields": [1]}}) == b'{"metadata":{"name":"a"}}'
