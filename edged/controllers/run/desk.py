@@ -173,13 +173,14 @@ class Desk:
             raise invalid(text)
         served = await self._served(request.api_version, request.kind)
         write = self._request_of(request, served)
+        before = parts.watches.deleting(served, request)
         try:
             answer = await parts.requests.write(write)
         except Refused as refused:
             if refused.code == Code.ALREADY_EXISTS and request.return_existing:
                 refused.current = await self._current(served, request)
             raise
-        return parts.watches.written(served, request, answer)
+        return parts.watches.written(served, request, answer, before)
 
     def _request_of(self, request: WriteRequest, served: ServedKind) -> Write:
         parts, resource = self._parts, served.resource

@@ -24,7 +24,7 @@ from edged.controllers.core.rates import Bucket, Shared
 from edged.controllers.core.requests import EventRequest
 from edged.controllers.core.results import ReconcileResult, mapped_keys
 from edged.controllers.core.selection import filter_of
-from edged.controllers.core.view import View
+from edged.controllers.core.view import Limits, View
 from edged.controllers.core.work import Work
 from edged.controllers.run.cluster_requests import ClusterRequests, encoded
 from edged.controllers.run.host import Host
@@ -68,7 +68,7 @@ class Parts:
         self.allow = AllowList(rule_of(each) for each in config.allow)
         own = Bucket(config.api_calls_per_s, max(1.0, 2 * config.api_calls_per_s))
         self.requests = ClusterRequests(host.client, host.pool, Shared(own, host.rate))
-        self.view = View()
+        self.view = View(Limits(objects=config.max_objects, bytes=config.max_cache_mib << 20))
         self.watches = Watches(self)
         self.events = EventAggregator(f"edged/{config.name}", host.node)
         self.metrics = host.metrics_of(config.name)
@@ -138,7 +138,7 @@ class Parts:
         self._wake()
 
     async def _look(self, resource: GroupVersionResource, name: NamespacedName) -> None:
-        """See an object as the API server has it now."""
+        """See an object as the API server has it now, without waiting for the watches again."""
         served = self.watches.of_resource(resource)
         if served is None:
             return
@@ -147,11 +147,11 @@ class Parts:
             obj = await self.requests.get(served, name.namespace, name.name)
         except Refused as refused:
             if refused.code == Code.NOT_FOUND:
-                self.view.overlay(resource, name, None, "", "", now)
+                self.view.overlay(resource, name, None, "", "", now, holds=False)
             return
         metadata = obj["metadata"]
         revision, uid = metadata.get("resourceVersion", ""), metadata.get("uid", "")
-        self.view.overlay(resource, name, encoded(obj), revision, uid, now)
+        self.view.overlay(resource, name, encoded(obj), revision, uid, now, holds=False)
 
     def shown(self, key: Key) -> tuple[bytes | None, Sequence[str], bool]:
         """The object of a key, which watches show it, and whether they do not agree."""

@@ -16,6 +16,7 @@ from edged.controllers.core.allow import AllowList
 from edged.controllers.core.codes import Code, Refused
 from edged.controllers.core.declarations import WatchDeclaration
 from edged.controllers.core.keys import Key
+from edged.controllers.core.kind_view import Identity
 from edged.controllers.core.mapping import keys_of
 from edged.controllers.core.view import View
 from edged.controllers.core.watch_view import WatchView
@@ -203,13 +204,24 @@ class Watches:
 
     # --- own writes
 
-    def written(self, served: ServedKind, request: WriteRequest, answer: dict[str, Any]) -> bytes:
-        """What the guest is told of its write. Where the module watches the object, it sees its write from now on."""
+    def deleting(self, served: ServedKind, request: WriteRequest) -> Identity | None:
+        """Which object is seen when a deletion is asked for: when it is answered it may be the next of its name."""
+        if request.verb != "delete":
+            return None
+        key = NamespacedName(request.namespace if served.namespaced else "", request.name)
+        return self._module.view.identity(served.resource, key)
+
+    def written(
+        self, served: ServedKind, request: WriteRequest, answer: dict[str, Any], before: Identity | None
+    ) -> bytes:
+        """What the guest is told of its write. Where the module watches the object, it sees its write from now on.
+        `before`: what `deleting` said."""
         raw, revision, uid = _outcome(answer)
         name = request.name or str(_metadata(answer).get("name") or "")
         key = NamespacedName(request.namespace if served.namespaced else "", name)
         if request.settle and not request.dry_run:
-            self._module.view.overlay(served.resource, key, raw, revision, uid, trio.current_time())
+            now = trio.current_time()
+            self._module.view.overlay(served.resource, key, raw, revision, uid, now, before=before)
         return messages.write_answer(raw, revision, uid)
 
 

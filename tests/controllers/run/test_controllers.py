@@ -196,6 +196,37 @@ async def test_fields_that_the_api_server_cannot_select_by_are_refused_or_select
         assert blue["objects"] == 1 and "red" not in lenient.names()
 
 
+class Greedy(Program):
+    """Watches more when it is told of a ConfigMap."""
+
+    manifest = PICKED
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: Refused | None = None
+
+    async def reconcile(self, ask: Ask, given: dict[str, Any]) -> None:
+        if given["key"]["name"] == "two":
+            try:
+                await ask("watch_open", id="more", apiVersion="v1", kind="Secret", map={"by": "self"})
+            except Refused as refused:
+                self.refused = refused
+
+
+@played
+async def test_who_sees_more_objects_than_its_share_opens_no_further_watch(tmp_path: Path) -> None:
+    program = Greedy()
+
+    async def prepare(client: ApiClient) -> None:
+        for name in ("one", "two"):
+            await client.request("POST", MAPS, body={"metadata": {"name": name, "labels": {"app": "x"}}})
+
+    async with staged(tmp_path, {"m": program}, config(max_objects=1), prepare=prepare):
+        await until(lambda: program.refused is not None)
+    assert program.refused is not None and program.refused.code == Code.LIMIT
+    assert "max_objects" in str(program.refused)
+
+
 class Failing(Program):
     """Fails in a way that costs the instance, so many times."""
 
