@@ -71,6 +71,10 @@ class Api:
         body = None if grace_period_s is None else {"gracePeriodSeconds": grace_period_s}
         return self.request("DELETE", path, body)
 
+    def connection(self) -> tuple[http.client.HTTPConnection, dict[str, str]]:
+        """For requests whose answers are streams: the connection, and the headers that every request has."""
+        return self._connection, self._headers
+
     def close(self) -> None:
         """Idempotent."""
         self._connection.close()
