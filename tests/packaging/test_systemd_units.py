@@ -39,11 +39,12 @@ def read(name: str) -> dict[str, dict[str, list[str]]]:
 
 
 def runnable_copy(folder: Path) -> list[str]:
-    """The units with a program that exists here; `verify` looks for it."""
-    for name in ("edged.service", "edged.socket"):
+    """The units with a program that exists here; `verify` looks for it. The daemon's comes first."""
+    names = ("edged.service", "edged.socket", "edged-fabric.service")
+    for name in names:
         text = (UNITS / name).read_text().replace("/usr/bin/edged", "/bin/true")
         (folder / name).write_text(text)
-    return [str(folder / "edged.service"), str(folder / "edged.socket")]
+    return [str(folder / name) for name in names]
 
 
 def test_units_verify(analyze: str, tmp_path: Path) -> None:
@@ -121,3 +122,32 @@ def test_it_fits_the_default_configuration() -> None:
 def test_the_drop_in_reloads_by_a_signal() -> None:
     service = read("edged-before-253.conf")["Service"]
     assert service == {"Type": ["notify"], "ExecReload": ["/bin/sh -c 'kill -HUP $MAINPID && sleep 1'"]}
+
+
+def test_the_helper_of_the_fabric_has_one_capability_and_two_address_families(analyze: str, tmp_path: Path) -> None:
+    service = read("edged-fabric.service")["Service"]
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ["CAP_NET_ADMIN"]
+    assert service["RestrictAddressFamilies"] == ["AF_NETLINK AF_UNIX"]
+    assert "PrivateUsers" not in service and "User" not in service
+    done = subprocess.run(
+        [analyze, "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", runnable_copy(tmp_path)[2]],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+def test_the_helper_of_the_fabric_fits_the_default_configuration() -> None:
+    from edged import config
+    from edged.fabric.config import FabricConfig
+
+    service = read("edged-fabric.service")["Service"]
+    assert FabricConfig().socket.startswith(f"/run/{service['RuntimeDirectory'][0]}/")
+    assert service["ExecStart"] == [f"/usr/bin/edged fabric --config {config.DEFAULT_PATH}"]
+    readme = (UNITS / "README.md").read_text()
+    same = read("edged.service")["Service"]
+    plain = {
+        "Type", "ExecStart", "RuntimeDirectoryMode", "MemoryMax", "TasksMax", "LimitNOFILE", "SystemCallFilter",
+    }  # fmt: skip
+    told = readme.partition("The fabric")[2]
+    others = [key for key in service if service[key] != same.get(key) and key not in plain]
+    assert [key for key in others if f"`{key}=" not in told] == []

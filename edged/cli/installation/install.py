@@ -13,7 +13,7 @@ from edged.cli.installation.default_config import Part
 from edged.cli.installation.layout import Layout
 from edged.cli.installation.lock import only_one
 from edged.cli.installation.machine import Machine
-from edged.cli.installation.plan import Cluster, Planner, Wanted
+from edged.cli.installation.plan import Cluster, Planner, Wanted, needs_fabric
 from edged.cli.installation.program import Program
 from edged.cli.installation.steps import Done, Report, carry_out, changes
 from edged.cli.status_client import is_running
@@ -114,10 +114,11 @@ def _next(place: Place, wanted: Wanted, report: Report) -> list[str]:
     """The commands that are left to the administrator."""
     config = [] if wanted.path == place.layout.config else ["--config", str(wanted.path)]
     look = " ".join(["edged status --check --wait 60", *config])
+    helper = ["systemctl enable --now edged-fabric"] if needs_fabric(wanted.config) else []
     if not place.machine.has_systemd:
         return [look]
     if not is_running(wanted.config.node.socket):
-        return ["systemctl enable --now edged", look]
+        return [*helper, "systemctl enable --now edged", look]
     unit = {f"file {place.layout.unit}", f"file {place.layout.drop_in}"}
     restart = any(line.what in unit for line in changes(report.done))
-    return ["systemctl restart edged" if restart else "systemctl reload edged", look]
+    return [*helper, "systemctl restart edged" if restart else "systemctl reload edged", look]

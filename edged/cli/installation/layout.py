@@ -59,5 +59,9 @@ class Layout:
         return self.units / "edged.service"
 
     @property
+    def fabric_unit(self) -> Path:
+        return self.units / "edged-fabric.service"
+
+    @property
     def drop_in(self) -> Path:
         return self.units / "edged.service.d" / "before-253.conf"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import time
 from collections.abc import Callable, Collection
@@ -42,6 +43,8 @@ from edged.cli.installation.removal_steps import DeleteFile, DeleteObject, objec
 from edged.cli.installation.steps import UNCHANGED, Finding, Report, Step, changes
 from edged.config import Config
 from edged.errors import ConfigError
+from edged.fabric.config import FabricConfig
+from edged.fabric.operations import NAME
 from edged.json_text import dumps
 from edged.kube.client import ApiClient
 from edged.telemetry.config import ObservabilityConfig
@@ -291,12 +294,25 @@ class Planner:
             steps.append(self._unit_file(layout.drop_in, unit_file.marked(drop_in)))
         elif layout.drop_in.exists() and unit_file.is_ours(layout.drop_in.read_text()):
             steps.append(DeleteFile(layout.drop_in, empty_folder=layout.drop_in.parent))
-        units = {f"file {layout.unit}", f"file {layout.drop_in}"}
+        steps += self._fabric_unit(wanted)
+        units = {f"file {layout.unit}", f"file {layout.drop_in}", f"file {layout.fabric_unit}"}
 
         def changed() -> bool:
             return any(line.what in units for line in changes(self._report.done[before:]))
 
         return [*steps, SystemdReload(self._machine, changed)]
+
+    def _fabric_unit(self, wanted: Wanted) -> list[Step]:
+        """The helper that may change devices: only where a controller is granted that."""
+        path = self._layout.fabric_unit
+        if needs_fabric(wanted.config):
+            if importlib.util.find_spec("pyroute2") is None:
+                self._report.notes.append("A controller is granted netfabric, whose helper needs pyroute2: "
+                                          "pip install 'edged[fabric]' where edged is installed")
+            template = (self._program.units / path.name).read_text()
+            facts = unit_file.UnitFacts(str(self._program.script), str(wanted.path), command="fabric")
+            return [self._unit_file(path, unit_file.render(template, facts))]
+        return [DeleteFile(path)] if path.exists() and unit_file.is_ours(path.read_text()) else []
 
     def _unit_file(self, path: Path, text: str) -> FileStep:
         return FileStep(machine=self._machine, path=path, content=text.encode(), mode=0o644, owner=self._root,
@@ -310,6 +326,12 @@ class Planner:
         if admission is not None and admission.register == "static":
             folders.append(admission.static_dir)
         return [folder for folder in dict.fromkeys(folders) if folder not in usual]
+
+
+def needs_fabric(config: Config) -> bool:
+    """Whether a controller makes devices of virtual networks on this node."""
+    settings = config.fabric or FabricConfig()
+    return settings.backend == "linux" and any(NAME in each.extensions for each in config.controller)
 
 
 @dataclass(frozen=True, slots=True)

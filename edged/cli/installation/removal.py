@@ -310,7 +310,7 @@ class Removal:
         layout, config, owner = self._layout, self._config, self._machine.user(USER)
         before = len(self._report.done)
         units = [DeleteFile(layout.drop_in, self._not_our_unit, empty_folder=layout.drop_in.parent),
-                 DeleteFile(layout.unit, self._not_our_unit)]
+                 DeleteFile(layout.fabric_unit, self._not_our_unit), DeleteFile(layout.unit, self._not_our_unit)]
         reload = SystemdReload(self._machine, lambda: bool(changes(self._report.done[before : before + len(units)])))
         kubeconfig = config.kubernetes.kubeconfig
         steps: list[Step] = [*units, reload, DeleteLink(layout.link, self._script)]

@@ -168,7 +168,8 @@ class DeleteUser:
 
 @dataclass(frozen=True, slots=True)
 class StopUnit:
-    """`systemctl disable --now edged`, with the socket unit where somebody put it there: it would start edged again."""
+    """`systemctl disable --now edged`, with the socket unit where somebody put it there, which would start edged again,
+    and with the fabric's helper."""
 
     machine: Machine
     folders: tuple[Path, ...]
@@ -179,8 +180,9 @@ class StopUnit:
 
     @property
     def _units(self) -> list[str]:
-        has_socket = any((folder / "edged.socket").exists() for folder in self.folders)
-        return ["edged.socket", "edged.service"] if has_socket else ["edged"]
+        others = [name for name in ("edged.socket", "edged-fabric.service")
+                  if any((folder / name).exists() for folder in self.folders)]
+        return [*others, "edged.service"] if others else ["edged"]
 
     async def look(self) -> Finding:
         there = any((folder / "edged.service").exists() for folder in self.folders)

@@ -16,21 +16,23 @@ LAST_WITHOUT_RELOAD = 252
 
 @dataclass(frozen=True, slots=True)
 class UnitFacts:
-    """What is this machine's own in the unit. `written`: folders outside the usual ones that the daemon writes."""
+    """What is this machine's own in a unit. `written`: folders outside the usual ones that the daemon writes.
+    `command`: of edged, which the unit runs."""
 
     script: str
     config: str
     written: Sequence[str] = ()
+    command: str = "run"
 
 
 def render(template: str, facts: UnitFacts) -> str:
-    """`systemd/edged.service` for this installation."""
+    """`systemd/edged.service`, or that of the fabric's helper, for this installation."""
     lines = []
     for line in template.splitlines():
         if line.startswith("# README.md beside this file"):
             continue
         if line.startswith("ExecStart="):
-            line = f"ExecStart={quoted(facts.script)} run --config {quoted(facts.config)}"
+            line = f"ExecStart={quoted(facts.script)} {facts.command} --config {quoted(facts.config)}"
         elif line.startswith("#ReadWritePaths=") and facts.written:
             line = f"ReadWritePaths={' '.join(quoted(path) for path in facts.written)}"
         lines.append(line)

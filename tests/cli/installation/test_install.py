@@ -147,6 +147,34 @@ def test_an_edit_of_the_configuration_is_brought_everywhere(node: Place) -> None
     in_cluster(node, steps)
 
 
+CONTROLLER = """
+[[controller]]
+name = "agent"
+module = "file:///usr/lib/edged/modules/agent.wasm"
+extensions = ["netfabric"]
+"""
+
+
+def test_the_fabrics_helper_is_there_while_a_controller_is_granted_it(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        config, unit = node.layout.config, node.layout.fabric_unit
+        assert not unit.exists()
+        before = config.read_text()
+        config.write_text(before + CONTROLLER)
+        report = await init(node)
+        assert states(report)[f"file {unit}"] == "created" and states(report)["systemctl daemon-reload"] == "done"
+        assert "systemctl enable --now edged-fabric" in report.next
+        assert f"ExecStart={node.program.script} fabric --config {config}\n" in unit.read_text()
+        assert states(await init(node))[f"file {unit}"] == "unchanged"
+        config.write_text(before + CONTROLLER + '[fabric]\nbackend = "memory"\n')
+        report = await init(node)
+        assert states(report)[f"file {unit}"] == "deleted" and not unit.exists()
+        assert "systemctl enable --now edged-fabric" not in report.next
+
+    in_cluster(node, steps)
+
+
 def test_a_scheduler_only(node: Place) -> None:
     async def steps(server: Sandbox) -> None:
         report = await init(node, only=["scheduler"])

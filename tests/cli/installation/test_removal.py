@@ -19,6 +19,7 @@ from edged.admission.rules.manifest_checks import trial_name
 from edged.cli.installation.install import InitOptions, Place, install
 from edged.cli.installation.removal import Installed, UninstallOptions, uninstall
 from edged.cli.installation.steps import Report
+from edged.cli.installation.unit_file import marked
 from edged.errors import ConfigError
 from edged.kube import writes
 from edged.kube.config import KubernetesConfig
@@ -433,6 +434,18 @@ def test_an_identity_that_was_made_by_hand_is_only_named(node: Place) -> None:
         report = await remove(node, purge=True)
         assert "edged rbac render | kubectl delete -f -" in report.notes[0]
         assert "serviceaccounts/edged" in everything(server)
+
+    in_cluster(node, steps)
+
+
+def test_the_fabrics_helper_is_stopped_and_goes(node: Place) -> None:
+    async def steps(server: Sandbox) -> None:
+        await init(node)
+        unit = node.layout.fabric_unit
+        unit.write_text(marked("[Service]\n"))
+        report = await remove(node)
+        assert "systemctl disable --now edged-fabric.service edged.service" in machine(node).calls
+        assert states(report)[f"file {unit}"] == "deleted" and not unit.exists()
 
     in_cluster(node, steps)
 
