@@ -39,6 +39,8 @@ def print_summary(report: Report) -> None:
     _print_rows(("SHARED WEBHOOK", "POLICIES"), _shared_webhooks(report), wrap=True)
     _print_rows(("CUSTOM RESOURCE", "STATUS", "WHY"), _resources(report))
     _print_rows(("PLUGIN", "PROFILES", "POINTS", "DIGEST"), _plugins(report))
+    _print_rows(("CONTROLLER", "STATE", "QUEUE", "WATCHES", "OBJECTS", "RECONCILES", "ERRORS", "MEMORY", "LAST ERROR"),
+                _controllers(report))
     _print_rows(("REJECTED", "POLICY", "VERDICT", "OBJECT", "MESSAGE"), _rejections(report, time.time()))
     _print_rows(("NAME", "VALUE"), _rows(report), wrap=True)
 
@@ -91,6 +93,19 @@ def _resources(report: Report) -> Iterator[tuple[object, ...]]:
 def _plugins(report: Report) -> Iterator[tuple[object, ...]]:
     for plugin in report["scheduler"].get("plugins", ()):
         yield plugin["plugin"], _cell(plugin["profiles"]), _cell(plugin["points"]), plugin["digest"]
+
+
+def _controllers(report: Report) -> Iterator[tuple[object, ...]]:
+    """A module that was never set up has no numbers yet. Memory is that of its instances: none while it is idle."""
+    for each in report.get("controllers", ()):
+        watches, memory = each.get("watches", ()), each.get("memory_kib", 0)
+        failed = each.get("errors", 0) + each.get("traps", 0)
+        yield (
+            each["name"], each["state"], each.get("queue", 0) + each.get("waiting", 0), len(watches),
+            sum(watch["objects"] for watch in watches), each.get("reconciles", 0), failed,
+            f"{memory / 1024:.1f} MiB" if memory else "-",
+            _line(str(each.get("error") or each.get("last_error") or "")),
+        )  # fmt: skip
 
 
 def _rejections(report: Report, now: float) -> Iterator[tuple[object, ...]]:
@@ -146,9 +161,13 @@ def print_everything(report: Report) -> None:
         print(line)
     rows: list[tuple[str, str]] = []
     tables: list[tuple[str, list[dict[str, Any]]]] = []
+    given = report.get("controllers", ())
+    shown = [{key: value for key, value in each.items() if key != "watches"} for each in given]
+    report = {**report, "controllers": shown} if given else report
     _collect("", {key: value for key, value in report.items() if key != "protection"}, rows, tables)
     _print_rows(("NAME", "VALUE"), rows, "wide")
-    for name, entries in tables:
+    watches = [{"controller": each["name"], **watch} for each in given for watch in each.get("watches", ())]
+    for name, entries in [*tables, *([("controllers.watches", watches)] if watches else [])]:
         columns = list(dict.fromkeys(column for entry in entries for column in entry))
         cells = [[_cell(entry.get(column)) for column in columns] for entry in entries]
         print(f"\n{name.upper()}")

@@ -17,6 +17,7 @@ from edged.daemon.protection import (
     NOT_SERVING,
     SUBJECTS,
     CertificateFacts,
+    ControllerFacts,
     Facts,
     Protection,
     SchedulerFacts,
@@ -135,7 +136,7 @@ class DaemonHealth:
         base, admission = self._base, self._admission
         config = base.config
         dynamic = config.admission is not None and config.admission.register == "dynamic"
-        needs_server = dynamic or config.scheduler is not None
+        needs_server = dynamic or config.scheduler is not None or bool(config.controller)
         scheduling = self.reload.scheduling
         return Facts(
             now=self._now(),
@@ -145,6 +146,7 @@ class DaemonHealth:
             policies=admission.policies() if admission is not None else (),
             registration=admission.registration() if admission is not None else None,
             scheduler=_scheduler(scheduling) if scheduling is not None else None,
+            controllers=list(self._controllers()),
             certificates=list(self.certificates()),
             resources_problem=admission.resources_problem() if admission is not None else "",
             unreadable=_unreadable(base.informers),
@@ -155,6 +157,14 @@ class DaemonHealth:
             reload_error=self.reload.error,
             configured_at=rfc3339(self.reload.succeeded_at),
         )
+
+    def _controllers(self) -> Iterator[ControllerFacts]:
+        part = self.reload.controllers
+        for each in part.describe() if part is not None else ():
+            yield ControllerFacts(
+                each["name"], each["state"], each.get("error") or "", str(each.get("last_error") or ""),
+                each.get("quarantined", ()),
+            )  # fmt: skip
 
     def certificates(self) -> Iterator[CertificateFacts]:
         """What the listener shows, and what edged shows to the API server; without those that cannot be read."""

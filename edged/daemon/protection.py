@@ -29,10 +29,12 @@ unregistered  it is not to be registered: rules = [], or a policy for requests o
 Rules = Literal["some", "none", "missing", "unknown"]
 """What a policy is registered for. none: that is wanted; missing: nobody says; unknown: its module cannot be read."""
 Subject = Literal[
-    "policies", "registration", "api-server", "custom-resources", "objects", "certificate", "reload", "scheduler"
+    "policies", "registration", "api-server", "custom-resources", "objects", "certificate", "reload", "scheduler",
+    "controllers",
 ]
 SUBJECTS: tuple[Subject, ...] = (
     "policies", "registration", "api-server", "custom-resources", "objects", "certificate", "reload", "scheduler",
+    "controllers",
 )  # fmt: skip
 FAILURES = 3
 """So many reviews in a row that end in an error or a timeout are no accident."""
@@ -113,6 +115,22 @@ class SchedulerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ControllerFacts:
+    """`state` as controllers/run has it. `error`: why the module cannot be loaded or set up. `quarantined`: keys at
+    which it failed so often by itself that they are tried seldom. `last_error`: of a reconcile."""
+
+    name: str
+    state: str
+    error: str = ""
+    last_error: str = ""
+    quarantined: Sequence[str] = ()
+
+    @property
+    def works(self) -> bool:
+        return not self.error and self.state in ("running", "standby")
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known at one moment. `registration` None: no [admission]. `scheduler` None: no [scheduler]. `contact`:
     why the API server does not answer, "" where it does or was not asked. `kubeconfig`: why the one that is needed
@@ -127,6 +145,7 @@ class Facts:
     policies: Sequence[PolicyFacts] = ()
     registration: RegistrationFacts | None = None
     scheduler: SchedulerFacts | None = None
+    controllers: Sequence[ControllerFacts] = ()
     certificates: Sequence[CertificateFacts] = ()
     resources_problem: str = ""
     unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
@@ -290,6 +309,8 @@ def _problems(facts: Facts, policies: Sequence[Judged]) -> Iterable[Problem]:
         yield Problem("reload", f"{phrase}: {facts.reload_error}", next_step, phrase)
     if facts.scheduler is not None:
         yield from _scheduler_problems(facts.scheduler, phrased=not (facts.contact or not facts.has_server))
+    for controller in facts.controllers:
+        yield from _controller_problems(controller)
 
 
 def _listener_problems(facts: Facts) -> Iterable[Problem]:
@@ -416,11 +437,31 @@ def _scheduler_problems(scheduler: SchedulerFacts, *, phrased: bool) -> Iterable
         phrased)
 
 
+def _controller_problems(controller: ControllerFacts) -> Iterable[Problem]:
+    name, kept = controller.name, controller.quarantined
+    if controller.error:
+        text = f"the controller {name} does not run: {_first_line(controller.error)}"
+        next_step = "edged tries again by itself; where the configuration or the module is wrong, correct it and reload"
+        yield Problem("controllers", text, next_step, text)
+    elif controller.state == "parked":
+        text = f"the controller {name} is parked, as it fails again and again: {_first_line(controller.last_error)}"
+        yield Problem("controllers", text, "edged tries again by itself; the log has its errors", text)
+    elif kept:
+        keys = ", ".join(kept[:PHRASES]) + (f" and {len(kept) - PHRASES} more" if len(kept) > PHRASES else "")
+        phrase = f"the controller {name} fails at {len(kept)} object{'s' * (len(kept) > 1)}"
+        text = f"{phrase}, which it tries seldom from now on: {keys}: {_first_line(controller.last_error)}"
+        yield Problem("controllers", text, "look at these objects, and at the log for its errors", phrase)
+
+
 # --- the sentence
 def _head(facts: Facts, policies: Sequence[Judged]) -> list[str]:
     parts = [_policies_phrase(facts.registration, policies)] if facts.registration is not None else []
     if facts.scheduler is not None:
         parts.append(_scheduler_phrase(facts.scheduler))
+    if facts.controllers:
+        good = sum(controller.works for controller in facts.controllers)
+        count = len(facts.controllers)
+        parts.append(f"{good} of {count} controller{'s' * (count > 1)} run{'s' * (count == 1)}")
     if facts.registration is None:
         parts.append("no admission is configured" if parts else "neither [admission] nor [scheduler] is configured")
     return parts

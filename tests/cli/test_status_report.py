@@ -110,3 +110,16 @@ def test_a_report_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5s"), (150, "2m"), (7300, "2h"), (200000, "2d")])
 def test_spans(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+def test_controllers_are_a_table_and_their_watches_one_of_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = {"id": "self", "kind": "Lock", "selector": "", "objects": 7, "synced": True, "shared": False}
+    told = {"name": "ipam", "state": "running", "queue": 2, "waiting": 1, "watches": [watch, watch], "reconciles": 40,
+            "errors": 2, "traps": 1, "memory_kib": 1536, "last_error": "a\n  b", "error": ""}  # fmt: skip
+    shown = report("fine") | {"controllers": [told, {"name": "gone", "state": "loading", "error": "no such file"}]}
+    print_summary(shown)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "ipam running 3 2 14 40 3 1.5 MiB a; b" in text and "gone loading 0 0 0 0 0 - no such file" in text
+    print_everything(shown)
+    out = capsys.readouterr().out
+    assert "CONTROLLERS.WATCHES" in out and out.count("Lock") == 2

@@ -9,6 +9,7 @@ import pytest
 from edged.daemon.protection import (
     DAY_S,
     CertificateFacts,
+    ControllerFacts,
     Facts,
     PolicyFacts,
     Protection,
@@ -316,3 +317,21 @@ def test_many_problems_are_counted_and_long_ones_cut() -> None:
 def test_a_sentence_that_is_cut_ends_with_a_whole_word_and_one_mark() -> None:
     found = of(A, resources_problem="edged.toml:3: " + "number, " * 60)
     assert found.sentence.endswith(" number…")
+
+
+def test_controllers_that_work_are_counted_and_others_named() -> None:
+    good = ControllerFacts("ipam", "running")
+    found = judge(Facts(now=0.0, controllers=[good, ControllerFacts("agent", "standby")]))
+    assert found.problems == () and found.sentence == "2 of 2 controllers run; no admission is configured."
+    broken = [
+        ControllerFacts("gone", "loading", error="no such file"),
+        ControllerFacts("hot", "parked", last_error="trap: unreachable\nat 5"),
+        ControllerFacts("odd", "running", last_error="index out of range", quarantined=["a/b", "a/c"]),
+    ]
+    found = judge(Facts(now=0.0, controllers=[good, *broken]))
+    assert found.sentence.startswith("2 of 4 controllers run; no admission")
+    gone, hot, odd = (problem.text for problem in found.problems)
+    assert gone == "the controller gone does not run: no such file"
+    assert hot.startswith("the controller hot is parked") and hot.endswith("trap: unreachable and 1 more")
+    assert odd.startswith("the controller odd fails at 2 objects") and "a/b, a/c: index out of range" in odd
+    assert "controller gone" in found.about("controllers")
