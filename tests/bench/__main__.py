@@ -22,14 +22,14 @@ from tests.cluster.build import BuildError
 SECTIONS = (
     "commands", "yaml_reading", "guesthost", "memory", "memory_map", "admission", "heavy_init", "rego",
     "policy_server_reviews", "large", "fleet", "cycles", "growth", "scheduling", "upstream_guest", "cluster", "added",
-    "whole", "audit", "sandbox", "ctl_memory", "ctl_wake", "ctl_ring", "ctl_addressed", "ctl_agent",
-    "ctl_reviews",
+    "whole", "audit", "sandbox", "ctl_memory", "ctl_wake", "ctl_ring", "ctl_addressed", "ctl_fabric",
+    "ctl_agent", "ctl_reviews",
 )  # fmt: skip
 CONTROLLERS = "ctl_"
 """Sections that begin so are in the folder controllers, and `--only controllers` means all of them."""
 WITHOUT_WRK = {
     "commands", "yaml_reading", "guesthost", "memory", "memory_map", "large", "cycles", "growth", "scheduling",
-    "upstream_guest", "whole", "sandbox", "ctl_memory", "ctl_wake", "ctl_ring", "ctl_addressed",
+    "upstream_guest", "whole", "sandbox", "ctl_memory", "ctl_wake", "ctl_ring", "ctl_addressed", "ctl_fabric",
     "ctl_agent",
 }  # fmt: skip
 

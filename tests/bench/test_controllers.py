@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.controllers import addressed, agent, memory, modules, reviews, ring, wake
+from edged.fabric.names import mac_of
+from edged.json_text import dumps
+from tests.bench.controllers import addressed, agent, fabric, memory, modules, reviews, ring, wake
+from tests.bench.controllers.fabric_helper import FabricHelper
 from tests.bench.controllers.memory import Memory
+from tests.bench.support import BenchError
+
+REMOTE = {"vni": 1, "guestMAC": mac_of(1, "10.1.0.2"), "guestIP": "10.1.0.2"}
 
 
 def test_a_ring_is_compared_by_medians_and_ours_divides() -> None:
@@ -89,3 +95,32 @@ def test_variants_of_a_module_differ_by_a_section_that_says_nothing(tmp_path: Pa
     found = [path.read_bytes() for path in modules.variants(module, 3, tmp_path)]
     assert len(set(found)) == 3
     assert found[2] == b"\0asm\1\0\0\0" + b"\0\x09\x05bench002"
+
+
+def test_the_fabric_notes_when_an_entry_was_made_first(tmp_path: Path) -> None:
+    helper = FabricHelper(tmp_path / "a.sock", "192.0.2.1")
+    ask = dumps({"op": "CreateRemoteIfc", "args": {**REMOTE, "hostIP": "192.0.2.2"}})
+    assert helper.answer(ask) == {"result": {"created": True}}
+    first = helper.remote[1, "10.1.0.2"]
+    assert helper.answer(ask) == {"result": {"created": False}}
+    assert helper.remote == {(1, "10.1.0.2"): first} and not helper.local
+    refused = helper.answer(dumps({"op": "CreateRemoteIfc", "args": REMOTE}))
+    assert "error" in refused
+
+
+def test_a_way_begins_at_one_node_and_ends_at_the_other(tmp_path: Path) -> None:
+    here, there = FabricHelper(tmp_path / "a.sock", "192.0.2.1"), FabricHelper(tmp_path / "b.sock", "192.0.2.2")
+    here.local, there.remote = {(1, "10.1.0.2"): 5.0}, {(1, "10.1.0.2"): 5.25}
+    both = [here, there]
+    assert fabric.delays(fabric.local_of(both), both) == [0.25]
+    with pytest.raises(BenchError, match="nothing is known of 1 entries"):
+        fabric.delays({}, both)
+    figures = fabric.figures([0.001, 0.002, 0.003], [0.01])
+    assert (figures["ctl_fabric_p50_ms"], figures["ctl_fabric_p99_ms"], figures["ctl_fabric_entries"]) == (2.0, 3.0, 3)
+
+
+def test_addresses_are_those_of_several_instances_and_faults_those_of_all_rounds() -> None:
+    one = {"per_s": 60.0, "between_per_s": 61.0, "locks": 1, "twice": 0, "cpu_percent": 9.0, "rss": 50.0, "pss": 40.0}
+    figures = addressed.figures({1: [one], addressed.CONCURRENCY: [one | {"per_s": 200.0, "locks": 0, "twice": 2}]})
+    assert (figures["ctl_addressed_per_s"], figures["ctl_addressed_by_one_instance_per_s"]) == (200.0, 60.0)
+    assert (figures["ctl_addressed_twice"], figures["ctl_addressed_locks_too_many"]) == (2, 1)

@@ -75,12 +75,13 @@ def module(name: str) -> Path:
 
 def subnets_table(more: str = "") -> str:
     return Table(name="kos-subnets", module=module("kos-subnets"), config={}, rules=[
-        rule(["subnets"], ["get", "list", "watch"]), rule(["subnets/status"], ["update"]), events(),
+        rule(["subnets"], ["get", "list", "watch"]), rule(["subnets/status"], ["update"]), rule(["iplocks"], ["list"]),
+        events(),
     ], more=more).text()  # fmt: skip
 
 
-def ipam_table(more: str = "") -> str:
-    return Table(name="kos-ipam", module=module("kos-ipam"), config={}, rules=[
+def ipam_table(more: str = "", *, concurrency: int = 1) -> str:
+    return Table(name="kos-ipam", module=module("kos-ipam"), config={"concurrency": concurrency}, rules=[
         rule(["subnets", "networkattachments"], ["get", "list", "watch"]),
         rule(["networkattachments/status"], ["update"]),
         rule(["iplocks"], ["create", "get", "list", "watch", "delete"]), events(),

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.bench.admission import post
 from tests.bench.controllers import network
-from tests.bench.controllers.addressed import RATE, SUBNETS
+from tests.bench.controllers.addressed import CONCURRENCY, RATE, SUBNETS
 from tests.bench.creations import wait
 from tests.bench.policies.generate import generate
 from tests.bench.support import BenchError, Edged, Load, median, pod_review, say
@@ -56,7 +56,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 def running(cluster: Cluster, folder: Path, policy: Path, side: str) -> Iterator[Edged]:
     """The edged that is asked for reviews; the controllers are in it or in another one."""
     kubernetes = f'[kubernetes]\nkubeconfig = "{cluster.kubeconfig}"\n'
-    controllers = network.subnets_table() + network.ipam_table(RATE)
+    controllers = network.subnets_table() + network.ipam_table(RATE, concurrency=CONCURRENCY)
     admission = ADMISSION.replace("MODULE", str(policy))
     if side != APART:
         with Edged(folder, kubernetes + admission + controllers) as edged:
