@@ -2,7 +2,7 @@
 
 Several networks whose sizes fall by a power law: the I-th has `ceil((1 + bias) * top / (I + bias) ** exponent)` slots.
 First every slot gets an attachment (warm-up); then attachments go and others take their slots, each deleted before the
-next one is created, until as many were created as wanted (cruise); then all go (cool-down). Pure; `driver.py` does it.
+next one is created, until as many were created as wanted (cruise); then all go (cool-down). Pure.
 """
 
 from __future__ import annotations
