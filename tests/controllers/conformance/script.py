@@ -90,7 +90,13 @@ class Actor:
         expected = self._next(name, data)
         if expected is None:
             raise codes.Refused(codes.Code.INTERNAL, f"the script has no {name} here")
-        request = json.loads(data)
+        try:
+            request = json.loads(data)
+        except ValueError as error:
+            self.mistakes.append(f"{name}: the request is no JSON ({error}): {data[:300]!r}")
+            raise codes.Refused(codes.Code.INVALID, f"{name}: no JSON") from error
+        if not request.get("labels", True):
+            del request["labels"]  # none are as good as no word of them
         if request != expected["request"]:
             self.mistakes.append(f"{name}: asked {short(request)} instead of {short(expected['request'])}")
         PARSERS[name](data)
@@ -192,7 +198,11 @@ def _differences(export: str, reply: Reply, expect: dict[str, Any]) -> Iterator[
     if expect.get("trap"):
         yield f"it answered {reply} instead of trapping"
         return
-    body = json.loads(reply.body) if reply.body else None
+    try:
+        body = json.loads(reply.body) if reply.body else None
+    except ValueError as error:
+        yield f"its answer is no JSON ({error}): {reply.body[:300]!r}"
+        return
     if (int(reply.code), body) != (expect["code"], expect.get("body")):
         yield f"it answered {reply.code} {short(body)} instead of {short(expect)}"
     if export == "edged_ctl_reconcile":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from edged.wasm import bindings
@@ -16,14 +17,14 @@ from tests.guests.rust import build as rust
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 TOOLCHAIN = ROOT / "modules" / "toolchain"
-PARTS = {"wat": "", "go": "go", "rust": "rust", "assemblyscript": "npm"}
+PARTS = {"wat": "", "zig": "zig", "go": "go", "rust": "rust", "assemblyscript": "npm"}
 """Language -> the part of the tests that has its compiler."""
 
 
 def conformance(language: str, folder: Path) -> Path:
     """The guest in that language, built into the folder."""
     out = folder / f"{language}.wasm"
-    {"wat": _wat, "go": _go, "rust": _rust, "assemblyscript": _assemblyscript}[language](HERE / language, out)
+    {"wat": _wat, "zig": _zig, "go": _go, "rust": _rust, "assemblyscript": _assemblyscript}[language](HERE / language, out)
     return out
 
 
@@ -40,6 +41,13 @@ def go_module(source: Path, out: Path) -> None:
     program = shutil.which("go") or "/usr/local/go/bin/go"
     command = [program, "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", str(out), "."]
     _run(command, source, {"GOOS": "wasip1", "GOARCH": "wasm"})
+
+
+def _zig(source: Path, out: Path) -> None:
+    command = [sys.executable, "-m", "ziglang", "build-exe", "-target", "wasm32-freestanding", "-O", "ReleaseSmall",
+               "-fno-entry", "-rdynamic", "-fstrip", "--stack", "65536", f"-femit-bin={out}", "--dep", "edged_ctl",
+               "-Mroot=guest.zig", f"-Medged_ctl={ROOT / 'sdk' / 'zig' / 'edged_ctl.zig'}"]  # fmt: skip
+    _run(command, source, {"ZIG_GLOBAL_CACHE_DIR": str(out.parent / "zig-cache")})
 
 
 def _rust(source: Path, out: Path) -> None:

@@ -164,7 +164,7 @@ function watch(key: Key): Result {
   watch.indexes.set("vni", ["/data/vni", "/metadata/name"]);
   watch.keep = ["/metadata", "/data"];
   watch.selectorFallback = "client";
-  watch.onClose = "enqueue";
+  watch.onClose = "silent";
   const opened = watchOpen(watch);
   if (opened.refusal) return Result.of(opened.refusal);
   return opened.synced ? new Result() : Result.onSync();

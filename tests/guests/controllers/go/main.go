@@ -266,7 +266,7 @@ func watch(namespace string) (controller.Result, error) {
 		Where:            []controller.Condition{{Pointer: "/data/ready", Eq: true}},
 		Indexes:          map[string]controller.Index{"vni": {"/data/vni", "/metadata/name"}},
 		Keep:             []string{"/metadata", "/data"},
-		SelectorFallback: "client", OnClose: "enqueue",
+		SelectorFallback: "client", OnClose: "silent",
 	})
 	if err != nil || opened.Synced {
 		return controller.Result{}, err

@@ -502,40 +502,40 @@
     (call $put (i32.const 0x1b67))  ;; {"by":"path","kind":"ConfigMap","pointer":"/data/target"},{"by":"index","watch":"configs","index":"by-text"}],
     (call $put (i32.const 0x1bd6))  ;; "on":["/data","/metadata/labels"],"where":[{"pointer":"/data/ready","eq":true}],
     (call $put (i32.const 0x1c27))  ;; "indexes":{"vni":["/data/vni","/metadata/name"]},"keep":["/metadata","/data"],
-    (call $put (i32.const 0x1c76))  ;; "selectorFallback":"client","onClose":"enqueue"}
+    (call $put (i32.const 0x1c76))  ;; "selectorFallback":"client","onClose":"silent"}
     (local.set $code (call $answer (call $watch_open (call $from) (call $written))))
     (if (i32.lt_s (local.get $code) (i32.const 0)) (then (return (call $done (local.get $code)))))
-    (if (call $find (i32.const 0x200000) (global.get $latch_end) (i32.const 0x1ca7)) (then (return (i64.const 0))))  ;; "synced":true
+    (if (call $find (i32.const 0x200000) (global.get $latch_end) (i32.const 0x1ca6)) (then (return (i64.const 0))))  ;; "synced":true
     (call $constant (i32.const 0x1000)))  ;; {"requeueOn":"sync"}
 
   (func $unwatch (result i64)
     (local $code i32)
     (call $begin)
-    (call $put (i32.const 0x1cb5))  ;; {"id":"vni-42"}
+    (call $put (i32.const 0x1cb4))  ;; {"id":"vni-42"}
     (local.set $code (call $answer (call $watch_close (call $from) (call $written))))
     (if (i32.lt_s (local.get $code) (i32.const 0)) (then (return (call $done (local.get $code)))))
     (call $begin)
-    (call $put (i32.const 0x1cc5))  ;; {"name":"dropped","op":"set","value":
-    (call $digits (i32.const 0x200000) (global.get $latch_end) (i32.const 0x1ceb))  ;; "dropped":
+    (call $put (i32.const 0x1cc4))  ;; {"name":"dropped","op":"set","value":
+    (call $digits (i32.const 0x200000) (global.get $latch_end) (i32.const 0x1cea))  ;; "dropped":
     (call $found)
     (call $put (i32.const 0x1065))  ;; }
     (call $done (call $answer (call $metric (call $from) (call $written)))))
 
   (func $later (result i64)
     (call $begin)
-    (call $put (i32.const 0x1cf6))  ;; {"key":{"kind":"ConfigMap","name":"later","namespace":"
+    (call $put (i32.const 0x1cf5))  ;; {"key":{"kind":"ConfigMap","name":"later","namespace":"
     (call $put_namespace)
-    (call $put (i32.const 0x1d2e))  ;; "},"afterMs":1500}
+    (call $put (i32.const 0x1d2d))  ;; "},"afterMs":1500}
     (call $done (call $answer (call $enqueue (call $from) (call $written)))))
 
   (func $extension (result i64)
     (local $code i32)
     (call $begin)
-    (call $put (i32.const 0x1d41))  ;; {"ext":"netfabric","op":"list","args":{"vni":42}}
+    (call $put (i32.const 0x1d40))  ;; {"ext":"netfabric","op":"list","args":{"vni":42}}
     (local.set $code (call $answer (call $ext (call $from) (call $written))))
     (if (i32.lt_s (local.get $code) (i32.const 0)) (then (return (call $done (local.get $code)))))
     (call $latch_text (i32.const 0x140c))  ;; "text":"
-    (call $note (i32.const 0x1d73)))  ;; Ext
+    (call $note (i32.const 0x1d72)))  ;; Ext
 
   ;; The random bytes lie where the latch was.
   (func $clock (result i64)
@@ -558,7 +558,7 @@
   (func $counted (result i64)
     (global.set $count (i64.add (global.get $count) (i64.const 1)))
     (call $begin)
-    (call $put (i32.const 0x1d77))  ;; {"name":"counted","op":"inc","value":
+    (call $put (i32.const 0x1d76))  ;; {"name":"counted","op":"inc","value":
     (call $number (global.get $count))
     (call $put (i32.const 0x1065))  ;; }
     (call $done (call $answer (call $metric (call $from) (call $written)))))
@@ -571,22 +571,22 @@
     (call $text (global.get $object) (global.get $input_end) (i32.const 0x13ab))  ;; "namespace":"
     (global.set $namespace (global.get $at))
     (global.set $namespace_size (global.get $size))
-    (call $text (i32.const 0x10000) (global.get $object) (i32.const 0x1d9d))  ;; "target":"
+    (call $text (i32.const 0x10000) (global.get $object) (i32.const 0x1d9c))  ;; "target":"
     (local.set $old (global.get $at))
     (local.set $old_size (global.get $size))
     (call $begin)
-    (call $put (i32.const 0x1da8))  ;; {"keys":[
-    (call $object_text (i32.const 0x1d9d))  ;; "target":"
+    (call $put (i32.const 0x1da7))  ;; {"keys":[
+    (call $object_text (i32.const 0x1d9c))  ;; "target":"
     (if (i32.and (i32.ne (local.get $old_size) (i32.const 0)) (i32.eqz (call $same (local.get $old) (local.get $old_size))))
       (then
         (call $put_key (local.get $old) (local.get $old_size))
-        (if (global.get $size) (then (call $put (i32.const 0x1db2))))))  ;; ,
+        (if (global.get $size) (then (call $put (i32.const 0x1db1))))))  ;; ,
     (if (global.get $size) (then (call $put_key (global.get $at) (global.get $size))))
-    (call $put (i32.const 0x1db4))  ;; ]}
+    (call $put (i32.const 0x1db3))  ;; ]}
     (call $packed))
 
   (func $put_key (param $at i32) (param $size i32)
-    (call $put (i32.const 0x1db7))  ;; {"kind":"ConfigMap","namespace":"
+    (call $put (i32.const 0x1db6))  ;; {"kind":"ConfigMap","namespace":"
     (call $put_namespace)
     (call $put (i32.const 0x1132))  ;; ","name":"
     (call $raw (local.get $at) (local.get $size))
@@ -610,22 +610,22 @@
     (if (i32.eqz (call $read_input (local.get $length))) (then (return (i64.const -3))))
     (call $text
       (call $find (i32.const 0x10000) (global.get $input_end) (i32.const 0x13c2))  ;; "object":
-      (call $find (i32.const 0x10000) (global.get $input_end) (i32.const 0x1dd9))  ;; "oldObject":
+      (call $find (i32.const 0x10000) (global.get $input_end) (i32.const 0x1dd8))  ;; "oldObject":
       (i32.const 0x140c))  ;; "text":"
     (if (i32.eqz (global.get $size)) (then
-      (return (call $constant (i32.const 0x1de6)))))  ;; {"allowed":false,"status":{"message":"text is missing","code":422}}
-    (if (call $same (i32.const 0x1e2a) (i32.const 5)) (then (return (call $constant (i32.const 0x1e30)))))  ;; plain  {"allowed":true}
+      (return (call $constant (i32.const 0x1de5)))))  ;; {"allowed":false,"status":{"message":"text is missing","code":422}}
+    (if (call $same (i32.const 0x1e29) (i32.const 5)) (then (return (call $constant (i32.const 0x1e2f)))))  ;; plain  {"allowed":true}
     (call $begin)
-    (call $put (i32.const 0x1e41))  ;; {"allowed":true,"patch":[{"op":"add","path":"/metadata/labels","value":{"seen":"yes"}}],
-    (call $put (i32.const 0x1e9a))  ;; "warnings":["labelled on 
-    (call $text (i32.const 0x10000) (global.get $input_end) (i32.const 0x1eb4))  ;; "operation":"
+    (call $put (i32.const 0x1e40))  ;; {"allowed":true,"patch":[{"op":"add","path":"/metadata/labels","value":{"seen":"yes"}}],
+    (call $put (i32.const 0x1e99))  ;; "warnings":["labelled on 
+    (call $text (i32.const 0x10000) (global.get $input_end) (i32.const 0x1eb3))  ;; "operation":"
     (call $found)
-    (call $put (i32.const 0x1ec2))  ;; "]}
+    (call $put (i32.const 0x1ec1))  ;; "]}
     (call $packed))
 
   (func (export "edged_ctl_snapshot") (result i64)
     (call $begin)
-    (call $put (i32.const 0x1ec6))  ;; {"count":
+    (call $put (i32.const 0x1ec5))  ;; {"count":
     (call $number (global.get $count))
     (call $put (i32.const 0x1065))  ;; }
     (call $packed))
@@ -633,7 +633,7 @@
   (func (export "edged_ctl_restore") (param $length i32) (result i64)
     (local $value i64)
     (if (i32.eqz (call $read_input (local.get $length))) (then (return (i64.const -3))))
-    (call $digits (i32.const 0x10000) (global.get $input_end) (i32.const 0x1ed0))  ;; "count":
+    (call $digits (i32.const 0x10000) (global.get $input_end) (i32.const 0x1ecf))  ;; "count":
     (if (i32.eqz (global.get $size)) (then (return (i64.const -3))))
     (loop $more
       (local.set $value (i64.add
@@ -646,7 +646,7 @@
     (i64.const 0))
 
   (func (export "edged_ctl_stop") (result i64)
-    (call $say (i32.const 1) (i32.const 0x1ed9))  ;; stopped
+    (call $say (i32.const 1) (i32.const 0x1ed8))  ;; stopped
     (i64.const 0))
 
   ;; --- Constants ---------------------------------------------------------------------------------------------------
@@ -781,29 +781,29 @@
   (data (i32.const 0x1b67) "{\"by\":\"path\",\"kind\":\"ConfigMap\",\"pointer\":\"/data/target\"},{\"by\":\"index\",\"watch\":\"configs\",\"index\":\"by-text\"}],\00")
   (data (i32.const 0x1bd6) "\"on\":[\"/data\",\"/metadata/labels\"],\"where\":[{\"pointer\":\"/data/ready\",\"eq\":true}],\00")
   (data (i32.const 0x1c27) "\"indexes\":{\"vni\":[\"/data/vni\",\"/metadata/name\"]},\"keep\":[\"/metadata\",\"/data\"],\00")
-  (data (i32.const 0x1c76) "\"selectorFallback\":\"client\",\"onClose\":\"enqueue\"}\00")
-  (data (i32.const 0x1ca7) "\"synced\":true\00")
-  (data (i32.const 0x1cb5) "{\"id\":\"vni-42\"}\00")
-  (data (i32.const 0x1cc5) "{\"name\":\"dropped\",\"op\":\"set\",\"value\":\00")
-  (data (i32.const 0x1ceb) "\"dropped\":\00")
-  (data (i32.const 0x1cf6) "{\"key\":{\"kind\":\"ConfigMap\",\"name\":\"later\",\"namespace\":\"\00")
-  (data (i32.const 0x1d2e) "\"},\"afterMs\":1500}\00")
-  (data (i32.const 0x1d41) "{\"ext\":\"netfabric\",\"op\":\"list\",\"args\":{\"vni\":42}}\00")
-  (data (i32.const 0x1d73) "Ext\00")
-  (data (i32.const 0x1d77) "{\"name\":\"counted\",\"op\":\"inc\",\"value\":\00")
-  (data (i32.const 0x1d9d) "\"target\":\"\00")
-  (data (i32.const 0x1da8) "{\"keys\":[\00")
-  (data (i32.const 0x1db2) ",\00")
-  (data (i32.const 0x1db4) "]}\00")
-  (data (i32.const 0x1db7) "{\"kind\":\"ConfigMap\",\"namespace\":\"\00")
-  (data (i32.const 0x1dd9) "\"oldObject\":\00")
-  (data (i32.const 0x1de6) "{\"allowed\":false,\"status\":{\"message\":\"text is missing\",\"code\":422}}\00")
-  (data (i32.const 0x1e2a) "plain\00")
-  (data (i32.const 0x1e30) "{\"allowed\":true}\00")
-  (data (i32.const 0x1e41) "{\"allowed\":true,\"patch\":[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"seen\":\"yes\"}}],\00")
-  (data (i32.const 0x1e9a) "\"warnings\":[\"labelled on \00")
-  (data (i32.const 0x1eb4) "\"operation\":\"\00")
-  (data (i32.const 0x1ec2) "\"]}\00")
-  (data (i32.const 0x1ec6) "{\"count\":\00")
-  (data (i32.const 0x1ed0) "\"count\":\00")
-  (data (i32.const 0x1ed9) "stopped\00"))
+  (data (i32.const 0x1c76) "\"selectorFallback\":\"client\",\"onClose\":\"silent\"}\00")
+  (data (i32.const 0x1ca6) "\"synced\":true\00")
+  (data (i32.const 0x1cb4) "{\"id\":\"vni-42\"}\00")
+  (data (i32.const 0x1cc4) "{\"name\":\"dropped\",\"op\":\"set\",\"value\":\00")
+  (data (i32.const 0x1cea) "\"dropped\":\00")
+  (data (i32.const 0x1cf5) "{\"key\":{\"kind\":\"ConfigMap\",\"name\":\"later\",\"namespace\":\"\00")
+  (data (i32.const 0x1d2d) "\"},\"afterMs\":1500}\00")
+  (data (i32.const 0x1d40) "{\"ext\":\"netfabric\",\"op\":\"list\",\"args\":{\"vni\":42}}\00")
+  (data (i32.const 0x1d72) "Ext\00")
+  (data (i32.const 0x1d76) "{\"name\":\"counted\",\"op\":\"inc\",\"value\":\00")
+  (data (i32.const 0x1d9c) "\"target\":\"\00")
+  (data (i32.const 0x1da7) "{\"keys\":[\00")
+  (data (i32.const 0x1db1) ",\00")
+  (data (i32.const 0x1db3) "]}\00")
+  (data (i32.const 0x1db6) "{\"kind\":\"ConfigMap\",\"namespace\":\"\00")
+  (data (i32.const 0x1dd8) "\"oldObject\":\00")
+  (data (i32.const 0x1de5) "{\"allowed\":false,\"status\":{\"message\":\"text is missing\",\"code\":422}}\00")
+  (data (i32.const 0x1e29) "plain\00")
+  (data (i32.const 0x1e2f) "{\"allowed\":true}\00")
+  (data (i32.const 0x1e40) "{\"allowed\":true,\"patch\":[{\"op\":\"add\",\"path\":\"/metadata/labels\",\"value\":{\"seen\":\"yes\"}}],\00")
+  (data (i32.const 0x1e99) "\"warnings\":[\"labelled on \00")
+  (data (i32.const 0x1eb3) "\"operation\":\"\00")
+  (data (i32.const 0x1ec1) "\"]}\00")
+  (data (i32.const 0x1ec5) "{\"count\":\00")
+  (data (i32.const 0x1ecf) "\"count\":\00")
+  (data (i32.const 0x1ed8) "stopped\00"))

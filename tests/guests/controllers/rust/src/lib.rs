@@ -215,7 +215,7 @@ fn watch(key: &Key) -> Result<Outcome, Error> {
         )]),
         keep: vec!["/metadata".into(), "/data".into()],
         selector_fallback: Some("client"),
-        on_close: Some("enqueue"),
+        on_close: Some("silent"),
         ..Watch::new("vni-42", "v1", "ConfigMap")
     })?;
     Ok(if opened.synced { Outcome::done() } else { Outcome::on_sync() })
