@@ -92,6 +92,8 @@ pub const Failure = struct {
     message: []const u8 = "",
     retry_after_ms: u64 = 0,
     current: Value = .absent,
+    /// Of an apply: fields of other managers.
+    fields: Value = .absent,
 };
 
 var last_failure: Failure = .{};
@@ -369,6 +371,7 @@ fn call(comptime function: anytype, request: anytype) Error!Value {
         .message = answered.get("message").string(arena),
         .retry_after_ms = answered.get("retryAfterMs").int(u64) orelse 0,
         .current = answered.get("current"),
+        .fields = answered.get("fields"),
     };
     const number: usize = @intCast(@max(1, -@as(i64, status)));
     return if (number <= errors.len) errors[number - 1] else error.Internal;
@@ -392,7 +395,7 @@ pub const Setup = struct {
     reason: []const u8,
     /// Whether `restore` will be called.
     snapshot: bool,
-    /// Ids of watches that were opened by `watchOpen` and survived the last instance.
+    /// Declarations of watches that were opened by `watchOpen` and survived the last instance.
     open_watches: Value,
 };
 
@@ -424,7 +427,7 @@ pub const Request = struct {
     sources: Value,
     /// Sources show different versions.
     ambiguous: bool,
-    /// Failures of this key since its last success, from 0.
+    /// 1, and more with each failure of this key since its last success.
     attempt: u32,
     /// Time left for this call.
     deadline_ms: i64,
@@ -451,7 +454,7 @@ pub const Result = struct {
 /// The usual result for an error: what is permanent is terminal, a throttled key waits as long as it is told, an unsynced
 /// watch is waited for, and the rest is retried with back-off. Errors of `reconcile` go through it.
 pub fn answer(problem: anyerror) Result {
-    const why = if (last_failure.message.len != 0) last_failure.message else @errorName(problem);
+    const why = reasonOf(problem);
     return switch (problem) {
         error.NotSynced => .{ .requeueOn = .sync },
         error.Throttled => if (last_failure.retry_after_ms > 0)
@@ -461,6 +464,20 @@ pub fn answer(problem: anyerror) Result {
         error.Denied, error.Invalid, error.WatchClash, error.Unsupported => .{ .@"error" = why, .terminal = true },
         else => .{ .@"error" = why },
     };
+}
+
+const code_names = [_][]const u8{
+    "internal", "denied", "not_found", "already_exists", "conflict",  "watch_clash", "invalid", "throttled",
+    "unknown",  "limit",  "unavailable", "not_synced",   "deadline", "unsupported",
+};
+
+/// The code's name and the message, where `problem` is the import's that failed last; else the error's name.
+fn reasonOf(problem: anyerror) []const u8 {
+    for (errors, code_names) |each, name| {
+        if (each != problem or last_failure.message.len == 0) continue;
+        return std.mem.concat(arena, u8, &.{ name, ": ", last_failure.message }) catch name;
+    }
+    return @errorName(problem);
 }
 
 /// Input of `map`.
@@ -526,7 +543,7 @@ pub fn exportController(comptime Controller: type) void {
                 .object = input.get("object"),
                 .sources = input.get("sources"),
                 .ambiguous = input.get("ambiguous").boolean() orelse false,
-                .attempt = input.get("attempt").int(u32) orelse 0,
+                .attempt = input.get("attempt").int(u32) orelse 1,
                 .deadline_ms = input.get("deadlineMs").int(i64) orelse 0,
             }) catch |problem| answer(problem);
             const nothing = result.requeueAfterMs == null and result.requeueOn == null and result.@"error".len == 0;
@@ -558,19 +575,19 @@ pub fn exportController(comptime Controller: type) void {
         }
 
         fn snapshot() callconv(.c) i64 {
-            _ = begin(0) catch return retry_later;
+            forget();
             return returned(Controller.snapshot() catch |problem| return failed(problem, retry_later));
         }
 
         fn restore(length: u32) callconv(.c) i64 {
-            _ = arena_state.reset(.{ .retain_with_limit = retained });
+            forget();
             const bytes = readAll(host.msg_read, length) catch return bad_input;
             Controller.restore(bytes) catch |problem| return failed(problem, bad_input);
             return 0;
         }
 
         fn stop() callconv(.c) i64 {
-            _ = begin(0) catch return 0;
+            forget();
             Controller.stop();
             return 0;
         }
@@ -585,10 +602,17 @@ pub fn exportController(comptime Controller: type) void {
     if (@hasDecl(Controller, "stop")) @export(&exports.stop, .{ .name = "edged_ctl_stop" });
 }
 
-fn begin(length: u32) Error!Value {
+/// Gives back what the last call left.
+fn forget() void {
     _ = arena_state.reset(.{ .retain_with_limit = retained });
     last_failure = .{};
-    return Value.parse(try readAll(host.msg_read, length));
+}
+
+/// The input of an export, which has to be an object.
+fn begin(length: u32) Error!Value {
+    forget();
+    const input = Value.parse(try readAll(host.msg_read, length));
+    return if (input.isObject()) input else error.Invalid;
 }
 
 fn body(value: anytype) i64 {
