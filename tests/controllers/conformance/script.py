@@ -95,8 +95,7 @@ class Actor:
         except ValueError as error:
             self.mistakes.append(f"{name}: the request is no JSON ({error}): {data[:300]!r}")
             raise codes.Refused(codes.Code.INVALID, f"{name}: no JSON") from error
-        if not request.get("labels", True):
-            del request["labels"]  # none are as good as no word of them
+        _fill(name, request)
         if request != expected["request"]:
             self.mistakes.append(f"{name}: asked {short(request)} instead of {short(expected['request'])}")
         PARSERS[name](data)
@@ -128,6 +127,14 @@ class Actor:
             self.mistakes.append(f"{name} was called out of turn: {data[:300]!r}")
             return None
         return self._expected.pop(0)
+
+
+def _fill(name: str, request: dict[str, Any]) -> None:
+    """What means the same, written in one way: an SDK may leave out what it need not say."""
+    if name == "event":
+        request.setdefault("type", "Normal")
+    if name == "metric" and request.get("labels") == {}:
+        del request["labels"]
 
 
 class Scripted(codes.Refused):
