@@ -24,7 +24,8 @@ PARTS = {"wat": "", "zig": "zig", "go": "go", "rust": "rust", "assemblyscript": 
 def conformance(language: str, folder: Path) -> Path:
     """The guest in that language, built into the folder."""
     out = folder / f"{language}.wasm"
-    {"wat": _wat, "zig": _zig, "go": _go, "rust": _rust, "assemblyscript": _assemblyscript}[language](HERE / language, out)
+    builders = {"wat": _wat, "zig": _zig, "go": _go, "rust": _rust, "assemblyscript": _assemblyscript}
+    builders[language](HERE / language, out)
     return out
 
 
