@@ -31,6 +31,7 @@ from edged.controllers.run import guest
 from edged.controllers.run.cluster_requests import Write, encoded, object_path_of
 from edged.json_text import JsonError, dumps, loads
 from edged.kube.values.names import NamespacedName, ServedKind
+from edged.kube.writes import EVENTS
 
 if TYPE_CHECKING:
     from edged.controllers.run.parts import Parts
@@ -227,7 +228,9 @@ class Desk:
         return b"{}"
 
     def _event(self, data: bytes) -> bytes:
-        self._parts.tell_event(event_request(data))
+        request = event_request(data)
+        self._parts.allow.check("create", EVENTS.group, EVENTS.resource, request.regarding.namespace or "default")
+        self._parts.tell_event(request)
         return b"{}"
 
     def _metric(self, data: bytes) -> bytes:

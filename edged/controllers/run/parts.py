@@ -252,14 +252,15 @@ class Parts:
     def acquire(self, declaration: WatchDeclaration, served: ServedKind, labels: str, fields: str) -> Informer:
         """The informer that serves a watch, shared with everybody who watches the same."""
         names = [f".{name}" for name in _fields(fields) if not name.startswith("metadata.")]
+        is_metadata = declaration.mode == "metadata"
         is_custom = "." in served.resource.group and not served.resource.group.endswith(".k8s.io")
         return self.host.informers.acquire(
             served.resource,
             namespace=declaration.namespace if served.namespaced else None,
             label_selector=labels,
             field_selector=fields,
-            prune=prune_of(declaration),
-            metadata=declaration.mode == "metadata",
+            prune=None if is_metadata else prune_of(declaration),
+            metadata=is_metadata,
             selectable=of_custom(names, namespaced=served.namespaced) if is_custom else None,
             linger_s=LINGER_S,
         )

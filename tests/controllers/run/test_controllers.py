@@ -100,6 +100,8 @@ class Denied(Program):
         await self._try("create", ask("write", verb="create", object={}, **map_))
         await self._try("group", ask("get", apiVersion="apps/v1", kind="Deployment", namespace="default", name="d"))
         await self._try("watch", ask("watch_open", id="s", apiVersion="v1", kind="Secret"))
+        event = {"regarding": map_ | {"name": "x"}, "type": "Normal", "reason": "Tried"}
+        await self._try("event", ask("event", **event))
         await self._try("ext", ask("ext", ext="netfabric", op="list_local_ifcs", args={}))
 
     async def _try(self, what: str, asked: Any) -> None:
@@ -114,11 +116,11 @@ async def test_what_is_not_allowed_is_denied_without_a_request(tmp_path: Path) -
     program = Denied()
     allow = ({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]},)
     async with staged(tmp_path, {"m": program}, config(allow=allow)) as stage:
-        await until(lambda: len(program.codes) == 6)
+        await until(lambda: len(program.codes) == 7)
         described = stage.described("m")
     assert {name: code.name for name, code in program.codes.items()} == {
         "get": "DENIED", "cached": "NOT_FOUND", "create": "DENIED", "group": "DENIED", "watch": "DENIED",
-        "ext": "DENIED",
+        "event": "DENIED", "ext": "DENIED",
     }  # fmt: skip
     assert described["api_calls"] == 0
 
@@ -390,3 +392,29 @@ async def test_a_call_that_does_not_end_is_ended_before_its_instance(tmp_path: P
         await until(lambda: program.begun)
         await stage.controllers.drain(0.01)
     assert not program.ended and program.closed == 1
+
+
+class Telling(Program):
+    """Says the same of an object again and again."""
+
+    manifest = PICKED
+
+    async def reconcile(self, ask: Ask, given: dict[str, Any]) -> None:
+        if given["object"] is not None:
+            regarding = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": given["key"]["name"]}
+            for _ in range(5):
+                await ask("event", regarding=regarding, type="Warning", reason="Odd", note="as said")
+            await ask("metric", name="seen", op="inc", value=2, labels={"kind": "map"})
+
+
+@played
+async def test_events_are_counted_and_metrics_carry_the_name_of_the_module(tmp_path: Path) -> None:
+    program = Telling()
+    async with staged(tmp_path, {"m": program}) as stage:
+        await stage.client.request("POST", MAPS, body={"metadata": {"name": "one", "labels": {"app": "x"}}})
+        await until(lambda: stage.host.recorder.written == 3)
+        events = await stage.client.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")
+        (event,) = events["items"]
+        assert (event["reason"], event["note"], event["reportingController"]) == ("Odd", "as said", "edged/m")
+        assert event["regarding"]["name"] == "one" and event["series"]["count"] == 4
+        assert b'edged_controller_m_seen{kind="map"} 2\n' in stage.host.measures.registry.render()
