@@ -13,6 +13,8 @@ comptime {
 }
 
 const most_reasons = 16;
+/// When a refused Subnet is examined again whose rival the watch does not show.
+const unseen_rival_ms = 2000;
 
 pub fn setup(input: ctl.Setup) !ctl.Manifest {
     _ = input;
@@ -63,7 +65,27 @@ pub fn reconcile(request: ctl.Request) !ctl.Result {
     if (rivals.len == 0) {
         if (try lockElsewhere(subnet)) |lock| return waitForLock(subnet, lock);
     }
-    return decide(request.object, rivals);
+    const result = try decide(request.object, rivals);
+    return if (try allCached(subnet, rivals)) result else .{ .requeueAfterMs = unseen_rival_ms };
+}
+
+/// Whether the watch shows each of these rivals. One that only the live list showed may be gone before the watch comes to
+/// it: then nobody ever tells that it went.
+fn allCached(subnet: Subnet, rivals: []const Reason) !bool {
+    if (rivals.len == 0) return true;
+    const cached = try ctl.list(.{
+        .apiVersion = network.api_version,
+        .kind = "Subnet",
+        .index = .{ .name = "vni", .value = try network.vniText(arena, subnet.vni) },
+        .fields = &.{"/metadata/uid"},
+    });
+    for (rivals) |rival| {
+        var items = cached.items.elements();
+        while (items.next()) |item| {
+            if (std.mem.endsWith(u8, rival.rival, try joined(&.{ "/", item.at("/metadata/uid").string(arena) }))) break;
+        } else return false;
+    }
+    return true;
 }
 
 /// Enqueues the refused Subnets that had a rival of this name that is gone, be it that another one has its name now. Their

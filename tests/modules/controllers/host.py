@@ -216,6 +216,18 @@ class Host:
         self.on_sync = {}
         return told
 
+    def relist(self, unseen: str) -> None:
+        """The watches find by a list where they are: what happened to objects of this name in between, no event tells.
+        They have to be known to no watch, neither before nor after."""
+        for watch in self.view:
+            assert isinstance(watch, LaggingWatch)
+            while watch.place < len(self.api.events):
+                if self.api.events[watch.place].key.name == unseen:
+                    watch.place += 1
+                    continue
+                for change, key, old, obj in watch.next(self.api):
+                    self._map(watch, change, key, old, obj)
+
     def behind(self) -> list[str]:
         """Watches that have not taken all events."""
         return [each.id for each in self.view if isinstance(each, LaggingWatch) and each.place < len(self.api.events)]

@@ -73,6 +73,22 @@ def test_the_name_of_a_rival_comes_to_another_subnet() -> None:
     assert verdicts(api) == {"a": True, "b": True}
 
 
+def test_a_rival_comes_and_goes_in_a_gap_of_the_watch() -> None:
+    """Only the live list ever showed it: no event says that it went."""
+    api = Api()
+    api.subnet("s", "10.0.0.0/24")
+    host = Host(api, "kos-subnets")
+    api.subnet("t", "10.0.0.0/24")
+    for key in [*host.ready(), *host.queue]:
+        host.reconcile(key)
+    assert verdicts(api) == {"s": False, "t": None}
+    api.remove("Subnet", "t")
+    host.relist(unseen="t")
+    host.settle(10)
+    assert verdicts(api) == {"s": True}
+    assert not host.later
+
+
 def test_admission() -> None:
     api = Api()
     host = Host(api, "kos-subnets")
