@@ -5,6 +5,7 @@ Equal declarations are equal values. What decides which informer serves one is i
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from edged.controllers.core.codes import invalid
@@ -16,6 +17,9 @@ from edged.records import dataclass
 MOST_MAPPINGS, MOST_INDEXES, MOST_POINTERS, MOST_CONDITIONS = 8, 16, 64, 16
 MOST_NAME, MOST_SELECTOR = 253, 4096
 OWNER = "owner"
+
+_API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+"""It becomes part of a URL, and part of what is remembered of the API server."""
 
 By = Literal["self", "owner", "path", "index", "guest"]
 Mode = Literal["full", "metadata"]
@@ -123,7 +127,7 @@ def declaration_of(value: object, place: str, complaint: Complaint = invalid) ->
 def api_version_of(fields: Fields) -> str:
     """`v1` or `group/version`."""
     text = fields.text("apiVersion", most=MOST_NAME)
-    if text.count("/") > 1 or not all(part.strip(".") for part in text.split("/")):
+    if not _API_VERSION.fullmatch(text):
         raise fields.wrong("apiVersion", "must be `version` or `group/version`")
     return text
 

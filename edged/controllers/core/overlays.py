@@ -85,12 +85,19 @@ class Overlays:
                 self._forget(key, watch)
 
     def expired(self, now: float) -> Iterator[NamespacedName]:
-        """Those that something waited for too long. All that are that old are dropped."""
+        """Those that something waited for too long: it waits again, until one says what the API server has. Others that
+        are that old are dropped."""
         for key, overlay in list(self._laid.items()):
             if overlay.until <= now:
-                del self._laid[key]
                 if overlay.holds:
+                    overlay.until = now + SETTLE_S
                     yield key
+                else:
+                    del self._laid[key]
+
+    def drop(self, key: NamespacedName) -> None:
+        """What was written is not waited for any more."""
+        self._laid.pop(key, None)
 
     def _forget(self, key: NamespacedName, watch: str) -> None:
         overlay = self._laid[key]

@@ -39,6 +39,17 @@ class Bucket:
         if not math.isinf(self._per_s):
             self._tokens -= 1.0
 
+    def has_spare(self, now: float) -> bool:
+        """Whether a token may be taken that leaves half of the most to others. One of two or less has it when it is
+        full."""
+        return self.wait(now) == 0.0 and self._tokens - 1.0 >= min(self._burst / 2, self._burst - 1.0) - 1e-6
+
+    def take_spare(self, now: float) -> bool:
+        if not self.has_spare(now):
+            return False
+        self.spend()
+        return True
+
     @property
     def is_full(self) -> bool:
         """Nothing was taken since it filled: it says no more than a new one."""
@@ -60,3 +71,10 @@ class Shared:
             self._own.spend()
             self._all.spend()
         return wait
+
+    def take_spare(self, now: float) -> bool:
+        if not (self._own.has_spare(now) and self._all.has_spare(now)):
+            return False
+        self._own.spend()
+        self._all.spend()
+        return True

@@ -6,7 +6,6 @@ trap it is the module that is broken: nothing of it runs for a while.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from edged.controllers.core.keys import Key
@@ -33,7 +32,7 @@ class Troubles:
     def __init__(self) -> None:
         self.parked_until = 0.0
         self._parkings = 0
-        self._recent: deque[tuple[float, Key]] = deque()
+        self._recent: dict[Key, float] = {}  # fewer than TRAPS
         self._traps: dict[Key, int] = {}
         self._last: dict[Key, Trouble] = {}
 
@@ -54,10 +53,9 @@ class Troubles:
     def trapped(self, key: Key, now: float) -> bool:
         """Count it; True where this key has trapped so often that it is put aside."""
         self._traps[key] = self._traps.get(key, 0) + 1
-        self._recent.append((now, key))
-        while self._recent[0][0] <= now - WINDOW_S:
-            self._recent.popleft()
-        if len({key for _, key in self._recent}) >= TRAPS:
+        self._recent[key] = now
+        self._recent = {key: at for key, at in self._recent.items() if at > now - WINDOW_S}
+        if len(self._recent) >= TRAPS:
             self.park(now)
         return self._traps[key] >= TRAPS
 

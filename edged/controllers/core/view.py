@@ -170,6 +170,11 @@ class View:
         return overlay.until if overlay is not None and overlay.holds else None
 
     def expired(self, now: float) -> Sequence[tuple[GroupVersionResource, NamespacedName]]:
-        """Objects whose watches did not show a write in time. They are seen as the watches show them from now on, so
-        they are to be read live (`overlay`) before they are reconciled."""
+        """Objects whose watches did not show a write in time. They are to be read live (`overlay`, or `uncover` where
+        that will never be possible) before they are reconciled; until then they wait again."""
         return [(resource, key) for resource, kind in self._kinds.items() for key in kind.overlays.expired(now)]
+
+    def uncover(self, resource: GroupVersionResource, key: NamespacedName) -> None:
+        """The object is seen as its watches show it from now on."""
+        if (kind := self._kinds.get(resource)) is not None:
+            kind.overlays.drop(key)

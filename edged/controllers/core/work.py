@@ -6,7 +6,8 @@ shard are those of kube/control/workqueue.py: a key is queued once; one that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from edged.controllers.core.codes import Code, Refused
@@ -17,6 +18,10 @@ from edged.kube.control.backoff import KeyedBackoff
 from edged.kube.control.workqueue import WorkQueue
 
 MOST_KEYS = 100_000
+LEAST_QUARANTINE_S = 60.0
+"""Whatever the module says of its pauses: each attempt costs an instance."""
+MOST_SHOWN = 20
+"""Keys that people are shown."""
 
 
 class Work:
@@ -57,6 +62,15 @@ class Work:
         if len(self) >= self._most_keys and key not in queue:
             raise Refused(Code.LIMIT, f"the queue of this module has {len(self)} keys, and takes no more (max_keys)")
         queue.add_at(key, max(due, self._quarantine.get(key, due), self._held.get(key, due)), now)
+
+    def inherit(self, pending: Iterable[tuple[Key, float | None]], now: float) -> None:
+        """What an earlier edition of the module had yet to do, as its `pending` says. What there is no room for is left
+        out."""
+        for key, due in pending:
+            try:
+                self.add_at(key, now if due is None else due, now)
+            except Refused:
+                return
 
     def hold(self, key: Key, until: float, now: float) -> None:
         """A key that was taken is not to run before `until` or `release`, whoever adds it meanwhile. It counts neither
@@ -119,7 +133,7 @@ class Work:
         self._backoff.succeeded(key)
         self._troubles.ended_well(key)
         self._quarantine.pop(key, None)
-        if result.requeue_on_sync:
+        if result.requeue_on_sync and (key in self._until_sync or len(self._until_sync) < self._most_keys):
             self._until_sync.add(key)
         self._done(key, None if result.requeue_after_s is None else now + result.requeue_after_s, now)
 
@@ -140,10 +154,18 @@ class Work:
         """It cost the instance. A key that does so again and again is put aside; where several do, the module is."""
         self._troubles.note(key, error, self.attempt(key), now, is_trap=True)
         due = now + self._backoff.failed(key)
-        if self._troubles.trapped(key, now) and key != START:
-            due = self._quarantine[key] = now + self._longest_s
-            self._queue(key).forget(key)
+        if self._troubles.trapped(key, now):
+            due = self._set_aside(key, due, now)
         self._done(key, due, now)
+
+    def _set_aside(self, key: Key, due: float, now: float) -> float:
+        """When it may run again. Without START nothing runs, so the module rests as a whole."""
+        if key == START:
+            self._troubles.park(now)
+            return due
+        self._queue(key).forget(key)
+        due = self._quarantine[key] = now + max(self._longest_s, LEAST_QUARANTINE_S)
+        return due
 
     def _done(self, key: Key, due: float | None, now: float) -> None:
         """`due`: when it runs again without anybody asking."""
@@ -184,7 +206,7 @@ class Work:
             "in_work": sum(queue.in_work for queue in self._queues) + self._is_starting,
             "held": sum(until > now for until in self._held.values()),
             "failing": len(self._backoff),
-            "quarantined": [str(key) for key, until in self._quarantine.items() if until > now],
+            "quarantined": [str(key) for key, until in islice(self._quarantine.items(), MOST_SHOWN) if until > now],
             "parked_for_s": max(0.0, round(self.parked_until - now, 3)),
             "errors": [
                 {

@@ -6,7 +6,7 @@ hears UNKNOWN, looks, and writes again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
@@ -40,6 +40,9 @@ class Rate(Protocol):
     def take(self, now: float) -> float:
         """0.0 where it may now, else the seconds until it may."""
 
+    def take_spare(self, now: float) -> bool:
+        """Whether it may although nobody would miss it."""
+
 
 class Write(NamedTuple):
     """One write as it is sent."""
@@ -67,7 +70,7 @@ class ClusterRequests:
         known = self._client.discovered.get((api_version, kind))
         if isinstance(known, ServedKind):
             return known
-        await self._paced()
+        await self.pace()
         try:
             return await discover(self._client, api_version, kind)
         except KindNotServed as error:
@@ -104,19 +107,21 @@ class ClusterRequests:
         query = {name: value for name, value in wanted.items() if value}
         return _object(await self._send("GET", _with_query(path, query), repeatable=True))
 
-    async def write(self, write: Write) -> dict[str, Any]:
-        """What the server answered. Raises Refused."""
+    async def write(self, write: Write, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
+        """What the server answered. `check` is called when it is this request's turn, and raises where it must not be
+        sent any more. Raises Refused."""
         path = _with_query(write.path, write.query)
-        return _object(await self._send(write.method, path, write.body, write.content_type))
+        return _object(await self._send(write.method, path, write.body, write.content_type, check))
 
     async def _send(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", *,
-        repeatable: bool = False,
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json",
+        check: Callable[[], None] = lambda: None, *, repeatable: bool = False,
     ) -> bytes:  # fmt: skip
-        await self._paced()
-        self.sent += 1
+        await self.pace()
         try:
             async with self._places:
+                check()
+                self.sent += 1
                 return await self._pool.request(
                     method, path, body, content_type=content_type, repeatable=repeatable, timeout_s=TIMEOUT_S
                 )
@@ -126,7 +131,7 @@ class ClusterRequests:
         except PeerError as error:
             raise refused_of(error, writes=method != "GET") from error
 
-    async def _paced(self) -> None:
+    async def pace(self) -> None:
         """Wait for the module's rate. Raises Refused where that takes long."""
         while wait_s := self._rate.take(trio.current_time()):
             if wait_s > LONGEST_WAIT_S:
@@ -134,6 +139,15 @@ class ClusterRequests:
                 text = "the module makes more requests than its api_calls_per_s"
                 raise Refused(Code.THROTTLED, text, retry_after_ms=round(wait_s * 1000))
             await trio.sleep(wait_s)
+
+    def may_tell(self) -> bool:
+        """Whether something may be written behind the module's back that can as well be left out: it counts as a
+        request, and takes only what the module's own requests leave."""
+        if not self._rate.take_spare(trio.current_time()):
+            self.throttled += 1
+            return False
+        self.sent += 1
+        return True
 
 
 def object_path_of(served: ServedKind, namespace: str, name: str, subresource: str = "") -> str:

@@ -86,6 +86,11 @@ class Controller:
         dynamic = present.dynamic_watches if present is not None else []
         await self._set_up("first" if present is None else "upgrade", dynamic)
 
+    def inherit(self, former: Controller) -> None:
+        """Take over keys and timers of an earlier edition that has ended."""
+        if self._parts is not None and former.parts is not None:
+            self._parts.work.inherit(former.parts.work.pending(), trio.current_time())
+
     async def is_outdated(self, loader: ModuleLoader) -> bool:
         """Whether the same reference names other bytes by now. Raises EdgedError."""
         module = await loader.load(self.config)
@@ -155,11 +160,11 @@ class Controller:
         guest, desk = await self._instance(parts)
         try:
             manifest = await self._ask_manifest(guest, desk, reason, parts.watches.dynamic, snapshot)
+            if manifest != parts.manifest or parts.is_incomplete:
+                await parts.changed_manifest(manifest)
         except BaseException:
             guest.close()
             raise
-        if manifest != parts.manifest:
-            await parts.changed_manifest(manifest)
         return guest, desk
 
     async def _instance(self, parts: Parts) -> tuple[Guest, Desk]:
@@ -207,7 +212,7 @@ class Controller:
             while True:
                 with boundary(self._log, "watch", f"{self.config.name} {declaration.id}", failed=self._failed):
                     try:
-                        await parts.watches.open(declaration)
+                        await parts.watches.open(declaration, paced=False)
                         self.problem = ""
                         break
                     except Refused as refused:

@@ -85,6 +85,7 @@ class Controllers:
         present = self._running.get(successor.config.name)
         if present is not None:
             await present.stop()
+            successor.inherit(present)
         self._begin(successor)
 
     async def drain(self, seconds: float) -> None:

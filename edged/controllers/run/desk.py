@@ -41,6 +41,8 @@ _ALL: Final = _READS | {"watch_open", "watch_close", "write", "enqueue", "event"
 _POSSIBLE: Final = {guest.RECONCILE: _ALL, guest.MAP: _READS, guest.ADMIT: _READS, guest.SETUP: _READS}
 _LIVE: Final = frozenset({guest.RECONCILE, guest.ADMIT})
 _OTHERWISE: Final = frozenset({"metric"})
+MOST_DECLARATION: Final = 64 << 10
+"""Bytes of a watch's declaration: it is kept as the guest wrote it."""
 
 
 class Desk:
@@ -140,7 +142,7 @@ class Desk:
     def _list_cached(self, request: ListRequest) -> bytes:
         served = self._watched(request.api_version, request.kind)
         resource = served.resource
-        self._parts.allow.check("list", resource.group, resource.resource, request.namespace)
+        self._parts.allow.check("list", resource.group, resource.resource, _among(served, request))
         return self._parts.view.list(resource, request)
 
     async def _list_later(self, data: bytes) -> bytes:
@@ -149,8 +151,9 @@ class Desk:
             return self._list_cached(request)
         served = await self._served(request.api_version, request.kind)
         parts, resource = self._parts, served.resource
-        parts.allow.check("list", resource.group, resource.resource, request.namespace)
-        forced = parts.allow.forced(resource.group, resource.resource, request.namespace)
+        namespace = _among(served, request)
+        parts.allow.check("list", resource.group, resource.resource, namespace)
+        forced = parts.allow.forced(resource.group, resource.resource, namespace)
         labels, fields = forced.joined(request.label_selector, request.field_selector)
         answer = await parts.requests.list(
             served,
@@ -167,8 +170,7 @@ class Desk:
     async def _write(self, data: bytes) -> bytes:
         parts = self._parts
         request = write_request(data)
-        if not parts.leads():
-            raise Refused(Code.DENIED, "another process leads: this one must not write")
+        self._check_leads()
         if request.verb == "update" and not request.is_conditional and not parts.manifest.unconditional_updates:
             text = "write: an update needs the resourceVersion that it replaces, in the object or in preconditions"
             raise invalid(text)
@@ -176,12 +178,17 @@ class Desk:
         write = self._request_of(request, served)
         before = parts.watches.deleting(served, request)
         try:
-            answer = await parts.requests.write(write)
+            answer = await parts.requests.write(write, self._check_leads)
         except Refused as refused:
             if refused.code == Code.ALREADY_EXISTS and request.return_existing:
                 refused.current = await self._current(served, request)
             raise
         return parts.watches.written(served, request, answer, before)
+
+    def _check_leads(self) -> None:
+        """Asked again just before a write is sent: it may have waited for its turn."""
+        if not self._parts.leads():
+            raise Refused(Code.DENIED, "another process leads: this one must not write")
 
     def _request_of(self, request: WriteRequest, served: ServedKind) -> Write:
         parts, resource = self._parts, served.resource
@@ -259,7 +266,14 @@ _LATER: Final[Mapping[str, Callable[[Desk, bytes], Awaitable[bytes]]]] = {
 }  # fmt: skip
 
 
+def _among(served: ServedKind, request: ListRequest) -> str | None:
+    """The namespace that rights are asked for: cluster-scoped objects are in none, whatever the request says."""
+    return request.namespace if served.namespaced else ""
+
+
 def _value(data: bytes, what: str) -> object:
+    if len(data) > MOST_DECLARATION:
+        raise Refused(Code.LIMIT, f"{what}: the request has {len(data)} bytes, at most {MOST_DECLARATION}")
     try:
         return loads(data)
     except JsonError as error:

@@ -5,6 +5,8 @@ Imports (desk.py), watches (watches.py) and instances (shard.py) meet here.
 
 from __future__ import annotations
 
+import math
+import random
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,6 +34,7 @@ from edged.controllers.run.measures import Measures
 from edged.controllers.run.watches import OpenWatch, Watches
 from edged.errors import GuestError
 from edged.json_text import loads
+from edged.kube.control.backoff import Backoff
 from edged.kube.informers import Informer
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
 from edged.kube.values.selectable_fields import of_custom
@@ -40,10 +43,15 @@ from edged.telemetry.logs import Logger
 
 MOST_MAPPINGS: Final = 100_000
 MAP_PAUSE_S: Final = 1.0
+LONGEST_MAP_PAUSE_S: Final = 300.0
+OPEN_S: Final = 10.0
+"""For a watch of a manifest that changed: a key waits meanwhile."""
 LINGER_S: Final = 2.0
 """So long an informer that nobody needs stays: a watch that is closed is often opened again soon."""
 AMBIGUOUS_S: Final = 10.0
 """So long a key waits for watches that show different states of its object."""
+_FOR_GOOD: Final = (Code.DENIED, Code.INVALID)
+"""Why a look at an object is in vain, however often it is tried."""
 _FIELD: Final = re.compile(r"(?:^|,)([^,=!]+)(?==|!=)")
 
 
@@ -73,6 +81,9 @@ class Parts:
         self.events = EventAggregator(f"edged/{config.name}", host.node)
         self.metrics = host.metrics_of(config.name)
         self.mappings: deque[Mapping] = deque()
+        self._mapping_bytes = 0
+        self._mappings_at = 0.0
+        self._map_pause = Backoff(random.random, base_s=MAP_PAUSE_S, cap_s=LONGEST_MAP_PAUSE_S)
         self.dynamic: list[bytes] = []
         self.synced = False
         self.last_error = ""
@@ -80,6 +91,9 @@ class Parts:
         self.reconciles = 0
         self.errors = 0
         self.traps = 0
+        self.overflows = 0
+        self.is_incomplete = False
+        """A changed manifest wants watches that could not be opened."""
         self.nursery: trio.Nursery | None = None
         self._wake = wake
 
@@ -115,12 +129,13 @@ class Parts:
     async def held(self, key: Key, now: float) -> bool:
         """Whether the key has to wait: the module wrote its object and the watches do not show it yet, or they show
         different states of it. What they do not settle by themselves is read from the API server."""
+        for late in self.view.expired(now):
+            await self._look(*late)
         found = self._object_key(key)
         if found is None:
             return False
         served, name = found
-        for late in self.view.expired(now):
-            await self._look(*late)
+        now = trio.current_time()
         if (until := self.view.unsettled(served.resource, name)) is not None and until > now:
             self.work.hold(key, until, now)
             return True
@@ -138,7 +153,8 @@ class Parts:
         self._wake()
 
     async def _look(self, resource: GroupVersionResource, name: NamespacedName) -> None:
-        """See an object as the API server has it now, without waiting for the watches again."""
+        """See an object as the API server has it now, without waiting for the watches again. Where it cannot be asked
+        at the moment, a write that the watches do not show is waited for again."""
         served = self.watches.of_resource(resource)
         if served is None:
             return
@@ -148,6 +164,8 @@ class Parts:
         except Refused as refused:
             if refused.code == Code.NOT_FOUND:
                 self.view.overlay(resource, name, None, "", "", now, holds=False)
+            elif refused.code in _FOR_GOOD:
+                self.view.uncover(resource, name)
             return
         metadata = obj["metadata"]
         revision, uid = metadata.get("resourceVersion", ""), metadata.get("uid", "")
@@ -183,7 +201,8 @@ class Parts:
             self._note_error(f"{key}: {result.error}")
             self.say("warning", f"{key}: {result.error}".encode())
         if result.requeue_on_sync and all(watch.synced for watch in self.watches):
-            self.add(key)
+            self.work.synced(now)
+            self._wake()
         self.host.measures.reconciles.inc(self.config.name, "error" if result.error else "success")
 
     def trapped(self, key: Key, error: GuestError) -> None:
@@ -195,27 +214,37 @@ class Parts:
         self.host.measures.reconciles.inc(self.config.name, "trap")
 
     def broken(self, problem: str) -> None:
-        """Something that the module's author has to mend."""
+        """Something that the module's author has to mend. As many lines as the module may write itself."""
         self._note_error(problem)
-        self.log.error("controller is wrong", error=problem)
+        self.say("error", problem.encode())
+
+    def overflowed(self, full: Refused) -> None:
+        """The queue takes no more keys; what they were for is told again."""
+        self.overflows += 1
+        self._note_error(str(full))
 
     async def changed_manifest(self, manifest: Manifest) -> None:
         """An instance says other things of itself than the one before: its watches are opened and closed. How many
-        instances there are, and how failures are paced, stays as the first one said."""
-        self.log.info("the manifest changed", watches=len(manifest.watches))
+        instances there are, and how failures are paced, stays as the first one said. What cannot be opened now is tried
+        by the next instance."""
+        self.say("info", f"the manifest changed: {len(manifest.watches)} watches".encode())
         self.manifest = manifest
+        self.is_incomplete = False
         wanted = {each.id: each for each in manifest.watches}
         for watch in self.watches:
             if watch.text is None and wanted.get(watch.declaration.id) != watch.declaration:
                 self.watches.close(watch.declaration.id)
         for declaration in manifest.watches:
             try:
-                await self.watches.open(declaration)
-            except Refused as refused:
-                self.broken(f"watch {declaration.id}: {refused}")
+                with trio.fail_after(OPEN_S):
+                    await self.watches.open(declaration)
+            except (Refused, trio.TooSlowError) as error:
+                self.is_incomplete = True
+                self.broken(f"watch {declaration.id}: {error or 'is not open in time'}")
 
     def warn(self, what: str, error: Exception) -> None:
-        self.log.warning(what, error=str(error))
+        self._note_error(f"{what}: {error}")
+        self.say("warning", f"{what}: {error}".encode())
 
     def _note_error(self, text: str) -> None:
         self.last_error, self.last_error_at = text, self.host.times.wall_ms() // 1000
@@ -224,28 +253,46 @@ class Parts:
 
     def ask_mapping(self, watch: str, data: bytes) -> None:
         """The guest is asked which keys a change means."""
-        if len(self.mappings) >= MOST_MAPPINGS:
-            self.broken(f"{MOST_MAPPINGS} changes wait for the module's own mapping: the oldest is left out")
-            self.mappings.popleft()
-        self.mappings.append(Mapping(watch, data))
+        most = self.config.max_cache_mib << 20
+        while self.mappings and (len(self.mappings) >= MOST_MAPPINGS or self._mapping_bytes + len(data) > most):
+            self.broken(f"{len(self.mappings)} changes wait for the module's own mapping: the oldest is left out")
+            self.next_mapping()
+        self._queue_mapping(Mapping(watch, data))
+
+    def _queue_mapping(self, change: Mapping) -> None:
+        self.mappings.append(change)
+        self._mapping_bytes += len(change.data)
         self._wake()
 
+    def next_mapping(self) -> Mapping:
+        """The one that waits longest. IndexError where none does."""
+        change = self.mappings.popleft()
+        self._mapping_bytes -= len(change.data)
+        return change
+
+    @property
+    def mappings_at(self) -> float:
+        """When the next one may be asked (trio's clock); infinite where none waits."""
+        return self._mappings_at if self.mappings else math.inf
+
     def mapped(self, code: int, body: bytes) -> None:
-        """Its answer. Raises GuestError."""
-        for key in mapped_keys(code, body, self.manifest.kind):
-            self.add(key)
+        """Its answer. Raises GuestError, also where the queue has no room for what it means: it is asked again."""
+        try:
+            for key in mapped_keys(code, body, self.manifest.kind):
+                self.add(key)
+        except Refused as full:
+            self.overflowed(full)
+            raise GuestError(str(full)) from full
+        self._map_pause.reset()
 
     def map_failed(self, change: Mapping, error: GuestError) -> None:
-        """It is asked again, later than what came meanwhile."""
+        """It is asked again after a pause, and later than what came meanwhile. A mapping that always fails costs an
+        instance each time, so the pause grows."""
         self.traps += 1
+        self._mappings_at = trio.current_time() + self._map_pause.next()
         self._note_error(f"map {change.watch}: {error}")
-        self.log.warning("mapping failed", watch=change.watch, error=str(error))
-        if self.nursery is not None:
-            self.nursery.start_soon(self._map_again, change)
-
-    async def _map_again(self, change: Mapping) -> None:
-        await trio.sleep(MAP_PAUSE_S)
-        self.ask_mapping(*change)
+        self.say("warning", f"map {change.watch}: {error}".encode())
+        self._queue_mapping(change)
 
     # --- watches
 
@@ -310,7 +357,7 @@ class Parts:
         for text in self.dynamic:
             with boundary(self.log, "watch", self.config.name):
                 try:
-                    await self.watches.open(declaration_of(loads(text), "openWatches"), text)
+                    await self.watches.open(declaration_of(loads(text), "openWatches"), text, paced=False)
                 except Refused as refused:
                     self.warn("a watch of the earlier module is not opened", refused)
         self.dynamic = []
@@ -336,9 +383,9 @@ class Parts:
             self.say("info", text)
 
     def tell_event(self, request: EventRequest) -> None:
-        """Written in the background, repeats as one."""
+        """Written in the background, repeats as one, within the module's rate. Losing one is fine."""
         event = self.events.note(request, trio.current_time(), self.host.times.wall_ms())
-        if event is None:
+        if event is None or not self.requests.may_tell():
             return
         if event.is_patch:
             self.host.recorder.record_change(event.namespace, event.name, event.body)
@@ -359,6 +406,7 @@ class Parts:
             "reconciles": self.reconciles,
             "errors": self.errors,
             "traps": self.traps,
+            "overflows": self.overflows,
             "api_calls": self.requests.sent,
             "throttled": self.requests.throttled,
         }

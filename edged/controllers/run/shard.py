@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Reason = Literal["first", "wake", "trap", "upgrade"]
 MAP_S: Final = 0.1
+MAPPED_AT_ONCE: Final = 100
 SNAPSHOT_S: Final = 0.5
 STOP_S: Final = 0.1
 PAUSE_S: Final = 1.0
@@ -107,11 +108,9 @@ class Shard:
         self._let_go()
 
     async def _step(self) -> None:
-        parts = self._parts
-        if self.number == 0 and parts.mappings:
+        parts, now = self._parts, trio.current_time()
+        if self.number == 0 and parts.mappings_at <= now:
             await self._map()
-            return
-        now = trio.current_time()
         key = parts.work.take(self.number, now) if parts.may_work() else None
         if key is None:
             await self._rest()
@@ -133,7 +132,8 @@ class Shard:
             await self._drop()
             return
         due = parts.work.next_due(self.number, now) if parts.may_work() else None
-        with trio.move_on_at(min(idle_at, math.inf if due is None else due)):
+        mappings_at = parts.mappings_at if self.number == 0 else math.inf
+        with trio.move_on_at(min(idle_at, mappings_at, math.inf if due is None else due)):
             await self._woken.wait()
 
     # --- calls
@@ -168,10 +168,10 @@ class Shard:
         return result_of(*await guest.call(RECONCILE, data, seconds + GRACE_S))
 
     async def _map(self) -> None:
-        """Ask the guest which keys the changes mean that it maps itself."""
+        """Ask the guest which keys the changes mean that it maps itself: some of them, then keys have their turn."""
         parts = self._parts
-        for _ in range(len(parts.mappings)):
-            change = parts.mappings.popleft()
+        for _ in range(min(len(parts.mappings), MAPPED_AT_ONCE)):
+            change = parts.next_mapping()
             self.calling = f"map {change.watch}"
             try:
                 guest, desk = await self._live()

@@ -7,7 +7,7 @@ that comes after its watch was closed means nothing any more.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -27,6 +27,12 @@ from edged.json_text import dumps
 from edged.kube.informers import Change, Informer, Subscription
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
 
+OPENING: Final = 2
+"""Requests that a watch which a guest opens counts for: a list and a stream."""
+MOST_TEXTS: Final = 512 << 10
+"""Bytes of all declarations that a module opened itself: part of the input of its next set-up, which has at most twice
+as much."""
+
 
 class Module(Protocol):
     """Whose watches they are."""
@@ -37,6 +43,8 @@ class Module(Protocol):
     requests: ClusterRequests
 
     def add(self, key: Key) -> None: ...
+
+    def overflowed(self, full: Refused) -> None: ...
 
     def ask_mapping(self, watch: str, data: bytes) -> None: ...
 
@@ -83,18 +91,23 @@ class OpenWatch:
         """Its objects are known, and the module's indexes hold them."""
         return self.view.synced
 
-    def take(self, change: Change) -> None:
-        """An informer's handler."""
+    def take(self, change: Change) -> bool:
+        """An informer's handler. True where the queue is full: then it is told again later."""
         if not self.is_open:
-            return
+            return False
         module = self._module
         self.view.apply(change.type, change.key, change.object)
+        module.seen(self.view.served, change.key)
         mapped = keys_of(self.view, change.type, change.key, change.old, change.object, module.view)
-        for key in mapped.keys:
-            module.add(key)
+        try:
+            for key in mapped.keys:
+                module.add(key)
+        except Refused as full:
+            module.overflowed(full)
+            return True
         if mapped.ask_guest:
             self._ask_guest(change)
-        module.seen(self.view.served, change.key)
+        return False
 
     def _ask_guest(self, change: Change) -> None:
         before = None if change.old is None else dumps(change.old())
@@ -132,8 +145,11 @@ class Watches:
     def of_resource(self, resource: GroupVersionResource) -> ServedKind | None:
         return next((served for served in self._served.values() if served.resource == resource), None)
 
-    async def open(self, declaration: WatchDeclaration, text: bytes | None = None) -> tuple[bool, bool]:
-        """(whether it is new, whether it is synced). Raises Refused."""
+    async def open(
+        self, declaration: WatchDeclaration, text: bytes | None = None, *, paced: bool = True
+    ) -> tuple[bool, bool]:
+        """(whether it is new, whether it is synced). `paced`: it counts as requests of the module, which could open
+        others for ever. Raises Refused."""
         if (known := self._known(declaration)) is not None:
             return False, known.synced
         module = self._module
@@ -144,11 +160,19 @@ class Watches:
         resource, namespace = served.resource, declaration.namespace if served.namespaced else ""
         for verb in ("list", "watch"):
             module.allow.check(verb, resource.group, resource.resource, namespace)
+        self._check_texts(text or b"")
+        for _ in range(OPENING if paced else 0):
+            await module.requests.pace()
         wider = await module.wider(served, declaration)
         if (known := self._known(declaration)) is not None:
             self._let_go(wider)
             return False, known.synced
         return True, self._begin(declaration, served, text, wider).synced
+
+    def _check_texts(self, text: bytes) -> None:
+        """They are kept as they are written, and all of them are given to each new instance. Raises Refused."""
+        if sum(map(len, self.dynamic)) + len(text) > MOST_TEXTS:
+            raise Refused(Code.LIMIT, f"the declarations of open watches would take more than {MOST_TEXTS} bytes")
 
     def _known(self, declaration: WatchDeclaration) -> OpenWatch | None:
         """The open watch of that id. Raises Refused where it is another one."""
@@ -159,7 +183,8 @@ class Watches:
         self, declaration: WatchDeclaration, served: ServedKind, text: bytes | None, wider: Informer | None
     ) -> OpenWatch:
         module = self._module
-        forced = module.allow.forced(served.resource.group, served.resource.resource, declaration.namespace)
+        namespace = declaration.namespace if served.namespaced else ""
+        forced = module.allow.forced(served.resource.group, served.resource.resource, namespace)
         labels, fields = forced.joined(declaration.label_selector, declaration.field_selector)
         informer = module.acquire(declaration, served, labels, fields)
         view = WatchView(declaration, served, informer, (labels, fields))
@@ -178,11 +203,15 @@ class Watches:
             raise Refused(Code.NOT_FOUND, f"no watch {id} is open")
         watch.is_open = False
         dropped = len(watch.informer)
-        for key in self._module.view.close(id):
-            self._module.add(key)
+        keys = self._module.view.close(id)
         self._release(watch)
         if not any(each.view.served == watch.view.served for each in self):
             self._served.pop((watch.declaration.api_version, watch.declaration.kind), None)
+        try:
+            for key in keys:
+                self._module.add(key)
+        except Refused as full:
+            self._module.overflowed(full)
         return dropped
 
     def close_all(self) -> None:

@@ -14,6 +14,9 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+MOST_VOID = 64
+"""Times that no longer count are dropped when there are more of them than that and than keys that wait: a key whose
+time moves from a week to less, again and again, would leave one behind each time."""
 
 
 class WorkQueue(Generic[Key]):
@@ -52,6 +55,11 @@ class WorkQueue(Generic[Key]):
         if self._closed or key in self._dirty or self._due.get(key, due + 1.0) <= due:
             return
         self._due[key] = due
+        if len(self._heap) > 2 * len(self._due) + MOST_VOID:
+            self._heap = [(due, number, each) for number, (each, due) in enumerate(self._due.items())]
+            heapq.heapify(self._heap)
+            self._sequence = len(self._heap)
+            return
         self._sequence += 1
         heapq.heappush(self._heap, (due, self._sequence, key))
 

@@ -154,7 +154,8 @@ def _see(view, watch, key, data, what):
         keys_of(watch, "deleted", key, None, obj, view)
         view.overlay(ATTACHMENTS, key, data, "9", "u", 0.0)
         view.list(ATTACHMENTS, ListRequest("v1", "Attachment", None, "a!=c", "spec.vni!=7", index=("x", "y/a")))
-        view.expired(100.0)
+        for late in view.expired(100.0):
+            view.uncover(*late)
         view.get(ATTACHMENTS, key)
     except Exception as error:
         raise AssertionError(what) from error

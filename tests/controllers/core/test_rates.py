@@ -47,6 +47,15 @@ def test_who_has_to_wait_takes_nothing_from_the_others():
     assert other.take(0.5) == 0.5
 
 
+def test_what_can_be_left_out_leaves_half_to_the_rest():
+    own, all_ = Bucket(1, 4), Bucket(1, 6)
+    shared = Shared(own, all_)
+    assert [shared.take_spare(0.0) for _ in range(3)] == [True, True, False]
+    assert [shared.take(0.0) for _ in range(2)] == [0.0, 0.0]
+    assert shared.take(0.0) == 1.0
+    assert own.take_spare(2.0) is False and own.take_spare(3.0) is True
+
+
 @given(st.lists(st.floats(0, 3), max_size=60), st.integers(1, 20), st.integers(1, 10))
 def test_never_more_than_burst_and_rate_allow(pauses, per_s, burst):
     bucket, now, taken = Bucket(per_s, burst), 0.0, 0

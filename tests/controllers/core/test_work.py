@@ -317,6 +317,40 @@ def test_a_successor_takes_over_what_is_pending():
     work.add(A, 0.0)
     work.add_at(B, 9.0, 0.0)
     assert dict(work.pending()) == {A: None, B: 9.0}
+    successor = Work(most_keys=2)
+    successor.inherit([*work.pending(), (Key("Pod", "ns", "c"), None)], 1.0)
+    assert dict(successor.pending()) == {A: None, B: 9.0}
+
+
+def test_a_start_that_always_traps_parks_the_module_whatever_pauses_it_wants():
+    work, now = Work(base_s=0.001, longest_s=0.001), 0.0
+    work.start(now)
+    for _ in range(5):
+        assert work.take(0, now) == START
+        work.trapped(START, "unreachable", now)
+        now += 0.001
+    assert work.parked_until > now and work.take(0, now) is None
+
+
+def test_no_module_makes_its_quarantine_short():
+    work, now = Work(base_s=0.001, longest_s=0.001), 0.0
+    work.add(A, now)
+    for _ in range(5):
+        assert work.take(0, now) == A
+        work.trapped(A, "unreachable", now)
+        now += 0.001
+    work.add(A, now)
+    assert taken(work, now + 59.0) == [] and taken(work, now + 60.0) == [A]
+
+
+def test_keys_that_wait_for_a_sync_are_bounded_too():
+    work = Work(most_keys=3)
+    for n in range(10):
+        work.add(Key("Pod", "ns", str(n)), 0.0)
+        assert work.take(0, 0.0) is not None
+        work.succeeded(Key("Pod", "ns", str(n)), ReconcileResult(requeue_on_sync=True), 0.0)
+    work.synced(1.0)
+    assert len(taken(work, 1.0)) == 3
 
 
 # --- against a model

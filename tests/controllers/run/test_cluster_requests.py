@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any, cast
 
-from edged.controllers.core.codes import Code
-from edged.controllers.run.cluster_requests import encoded, refused_of
+import pytest
+import trio
+import trio.testing
+
+from edged.controllers.core.codes import Code, Refused
+from edged.controllers.core.rates import Bucket
+from edged.controllers.run.cluster_requests import ClusterRequests, Write, encoded, refused_of
 from edged.errors import PeerError
-from edged.kube.client import ApiError, NoAnswer, NotConfigured, TooLarge
+from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, TooLarge
+from edged.kube.lean import LeanPool
 
 
 def api_error(code: int, reason: str = "") -> ApiError:
@@ -42,6 +48,38 @@ def test_a_failure_has_a_code_that_says_whether_it_may_have_been_done(
 def test_a_status_is_told_with_what_it_names() -> None:
     refused = refused_of(api_error(409, "Conflict"), writes=True)
     assert (refused.http, refused.retry_after_ms, refused.fields) == (409, 1500, (".spec",))
+
+
+def test_a_write_whose_turn_comes_too_late_is_not_sent() -> None:
+    """The process leads when a module asks, and does not any more when the module's rate lets the write go."""
+    sent: list[str] = []
+    leads = True
+
+    class Pool:
+        async def request(self, method: str, path: str, body: bytes = b"", **settings: Any) -> bytes:
+            sent.append(path)
+            return b"{}"
+
+    def check() -> None:
+        if not leads:
+            raise Refused(Code.DENIED, "another process leads")
+
+    async def ask() -> None:
+        nonlocal leads
+        requests = ClusterRequests(cast(ApiClient, None), cast(LeanPool, Pool()), Bucket(2.0, 1.0))
+        await requests.write(Write("POST", "/first", {}, b"{}"), check)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(refused, requests)
+            await trio.testing.wait_all_tasks_blocked()
+            leads = False
+
+    async def refused(requests: ClusterRequests) -> None:
+        with pytest.raises(Refused, match="another process leads"):
+            await requests.write(Write("POST", "/second", {}, b"{}"), check)
+        assert requests.sent == 1
+
+    trio.run(ask, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert sent == ["/first"]
 
 
 def test_objects_are_shown_without_their_managed_fields() -> None:

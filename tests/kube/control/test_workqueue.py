@@ -138,3 +138,16 @@ def test_random_use_never_runs_a_key_twice_at_once_and_loses_no_add() -> None:
         unseen.discard(key)
         queue.done(key, now + 10)
     assert unseen == set()
+
+
+def test_times_that_move_leave_nothing_behind():
+    """A key that is wanted in a week, then a moment earlier, or that runs and is wanted in a week again."""
+    queue = WorkQueue()
+    for n in range(10_000):
+        queue.add_at("a", 600_000.0 - n, 0.0)
+    for _ in range(10_000):
+        queue.add_at("b", 600_000.0, 0.0)
+        queue.add("b", 0.0)
+        queue.done(queue.take(0.0), 0.0)
+    assert len(queue._heap) < 200
+    assert queue.next_due(0.0) == 590_001.0
