@@ -46,6 +46,7 @@ RESOURCES = "policies.kubewarden.io/v1"
 NOP = dis.opmap["NOP"]
 IN_HOST, IN_RESOURCES = "tests/admission/host/test_boundaries.py", "tests/admission/resources/test_boundaries.py"
 IN_RUN, IN_SCHEDULING = "tests/scheduling/run/test_boundaries.py", "tests/scheduling/run/test_scheduling.py"
+IN_CONTROLLERS = "tests/controllers/run/test_boundaries.py"
 ELSEWHERE = {
     "admission/endpoint/static_registration.py:StaticRegistration._confirm":
         "tests/admission/endpoint/test_static_registration.py",
@@ -54,9 +55,20 @@ ELSEWHERE = {
     "admission/host/certificate_trust.py:CertificateTrust._answer": IN_HOST,
     "admission/host/traces.py:Traces._batch": IN_HOST,
     "admission/resources/resource_objects.py:Objects.run": IN_RESOURCES,
+    "controllers/run/controller.py:Controller._load_and_work": IN_CONTROLLERS,
+    "controllers/run/controller.py:Controller._open_watches": IN_CONTROLLERS,
+    "controllers/run/imports.py:GuestState.answer": IN_CONTROLLERS,
+    "controllers/run/imports.py:GuestState.answer_later": IN_CONTROLLERS,
+    "controllers/run/leadership.py:Leadership.run": IN_CONTROLLERS,
+    "controllers/run/parts.py:Parts.open_dynamic": IN_CONTROLLERS,
+    "controllers/run/shard.py:Shard.run": IN_CONTROLLERS,
     "daemon/contact_check.py:run": "tests/daemon/test_contact_check.py",
     "daemon/reload.py:Reload._reload_scheduler_later": "tests/daemon/test_reload.py",
-    "kube/informers.py:Informer.put": "tests/kube/test_informers.py",
+    "kube/informer.py:Informer.put": "tests/kube/test_informers.py",
+    "kube/informer.py:Informer._tell": "tests/kube/test_shared_selection.py",
+    "kube/informers.py:Informers._fill": "tests/kube/test_shared_selection.py",
+    "kube/writes.py:EventRecorder.record_change": "tests/kube/test_writes.py",
+    "fabric/server.py:_Server._reply": "tests/fabric/test_server.py",
     "kube/leader_election.py:LeaderElector._try": "tests/kube/test_leader_election.py",
     "process/systemd.py:watchdog": "tests/process/test_systemd.py",
     "scheduling/run/annotation_writer.py:Annotator.run": "tests/scheduling/run/test_annotation_writer.py",
@@ -74,6 +86,7 @@ UNTRIED = {
     "admission/host/traces.py:Traces.run",
     "admission/resources/resource_loads.py:Loads.load_remembered",
     "daemon/daemon.py:Daemon._serve_status",
+    "fabric/server.py:_Server.handle",
     "http/connection.py:Connection.watch",
     "http/health.py:Probes._probe_for_ever",
     "kube/leader_election.py:LeaderElector._release",

@@ -139,12 +139,13 @@ def test_an_event_that_fails_oddly_costs_itself(monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setattr(pool, "request", broken)
             recorder.record({"metadata": {}})
             recorder.record(event("fine") | {"note": "\ud800"})
+            recorder.record_change("default", "e", {"note": "\ud800"})
             for note in ("odd", "fine"):
                 recorder.record(event(note))
             recorder.close()
             await recorder.run()
             assert events(server) == ["fine"] and len(recorder) == 0
-            assert (recorder.written, recorder.refused, recorder.dropped) == (1, 1, 2)
+            assert (recorder.written, recorder.refused, recorder.dropped) == (1, 1, 3)
             assert log.internal_errors.counts == {"event": 2}
             await pool.aclose()
 
