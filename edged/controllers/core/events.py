@@ -40,7 +40,7 @@ class _Series:
 
 
 class EventAggregator:
-    """`controller` and `instance` are who reports: `edged/MODULE` and this process. `dropped` counts what was not
+    """`controller` and `instance` are who reports: `edged/` with the name of the module, and this process. `dropped` counts what was not
     written."""
 
     def __init__(self, controller: str, instance: str) -> None:

@@ -79,7 +79,7 @@ class WriteRequest:
         return bool(self.resource_version or _metadata(self.object).get("resourceVersion"))
 
     def query(self, field_manager: str) -> dict[str, str]:
-        """Of the URL. `field_manager`: `edged/MODULE`."""
+        """Of the URL. `field_manager`: `edged/` and the name of the module."""
         if self.verb == "delete":
             return {}  # its options are in the body
         query = {"fieldManager": field_manager}
