@@ -11,14 +11,13 @@ from typing import Any
 
 from edged.config import Config
 from edged.controllers.config import VERBS, ControllerConfig
-from edged.controllers.wording import LEASE_NAMESPACE, lease_of
+from edged.controllers.core import abi, leases
 from edged.errors import EdgedError
 from edged.registry.config import module_path
 from edged.registry.store import Store
 from edged.wasm import binary
 
 Rule = dict[str, Any]
-_IMPORTS = "edged_ctl_"
 
 
 def cluster_rules(config: Config) -> list[Rule]:
@@ -37,17 +36,18 @@ def namespaced_rules(config: Config) -> dict[str, list[Rule]]:
         for rule in controller.allow:
             for namespace in rule.get("namespaces", ()):
                 rules.setdefault(namespace, []).extend(_rules(rule))
-    if names := leases(config):
+    if names := lease_names(config):
         group = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
         # Kubernetes cannot limit `create` by name.
         of_leases = [{**group, "verbs": ["create"]}, {**group, "verbs": ["get", "update"], "resourceNames": names}]
-        rules.setdefault(LEASE_NAMESPACE, []).extend(of_leases)
+        rules.setdefault(leases.NAMESPACE, []).extend(of_leases)
     return {namespace: _once(found) for namespace, found in rules.items()}
 
 
-def leases(config: Config) -> list[str]:
+def lease_names(config: Config) -> list[str]:
     """The names of the Leases in kube-system that decide who runs which controller."""
-    return sorted({name for controller in config.controller if (name := lease_of(controller))})
+    named = {leases.lease_of(each.name, each.leader_election) for each in config.controller}
+    return sorted(named - {""})
 
 
 def may_emit(controller: ControllerConfig, state_dir: str) -> bool:
@@ -57,7 +57,7 @@ def may_emit(controller: ControllerConfig, state_dir: str) -> bool:
         found = binary.interface(content)
     except (EdgedError, OSError):
         return True
-    return any(each.name == "event" for each in found.imports if each.module.startswith(_IMPORTS))
+    return any(each.name == "event" for each in found.imports if each.module == abi.MODULE)
 
 
 def _module_file(url: str, state_dir: str) -> Path:

@@ -6,23 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from edged.controllers.config import AdmitsConfig, ControllerConfig
-
-LEASE_NAMESPACE = "kube-system"
-SHARED_LEASE = "edged-controllers"
-
-
-def lease_of(controller: ControllerConfig) -> str:
-    """The name of the Lease that decides who runs it; "" where every edged does."""
-    if controller.leader_election == "own":
-        return f"edged-controller-{controller.name}"
-    return SHARED_LEASE if controller.leader_election else ""
+from edged.controllers.core import leases
 
 
 def described(controller: ControllerConfig) -> dict[str, Any]:
     """Who runs it, what it may do, what it admits, which capabilities of the node it has."""
-    lease = lease_of(controller)
+    lease = leases.lease_of(controller.name, controller.leader_election)
     return {
-        "runs": f"where Lease {LEASE_NAMESPACE}/{lease} is held" if lease else "on every node",
+        "runs": f"where Lease {leases.NAMESPACE}/{lease} is held" if lease else "on every node",
         "may": [access(rule) for rule in controller.allow] or ["nothing"],
         **({"admits": [line for each in controller.admits for line in admits(each)]} if controller.admits else {}),
         **({"extensions": list(controller.extensions)} if controller.extensions else {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edged import config
-from edged.controllers.wording import described, lease_of
+from edged.controllers.wording import described
 
 TEXT = """
 [admission]
@@ -47,4 +47,4 @@ def test_everything_is_told() -> None:
     }
     assert described(agent) == {"runs": "on every node", "may": ["nothing"]}
     assert described(own)["admits"][0].endswith("failurePolicy Ignore: while edged does not answer, these are taken")
-    assert [lease_of(each) for each in (ipam, agent, own)] == ["edged-controllers", "", "edged-controller-own"]
+    assert described(own)["runs"] == "where Lease kube-system/edged-controller-own is held"

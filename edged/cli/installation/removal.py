@@ -47,7 +47,7 @@ from edged.cli.rbac import scheduler_lease
 from edged.cli.status_client import is_running
 from edged.cli.webhook.registrations import registered_names
 from edged.config import Config
-from edged.controllers.wording import LEASE_NAMESPACE, SHARED_LEASE
+from edged.controllers.core import leases as controller_leases
 from edged.errors import EdgedError, PeerError
 from edged.kube.client import ApiClient, ApiError, Session
 from edged.kube.kubeconfig import Location
@@ -263,7 +263,7 @@ class Removal:
         steps: list[Step] = []
         leases = _leases(self._config)
         if not leases and not self._known:
-            leases = [NamespacedName(identity.NAMESPACE, name) for name in (OWN_LEASE, SHARED_LEASE)]
+            leases = [NamespacedName(identity.NAMESPACE, name) for name in (OWN_LEASE, controller_leases.SHARED)]
         steps += [DeleteLease(client, lease, self._nodes) for lease in leases]
         trials = dict.fromkeys(map(manifest_checks.trial_name, sorted(self._owners)))
         steps += [DeleteWebhookObject(client, kind, self._owners, name=name)
@@ -373,7 +373,7 @@ def _names(admission_file: Path, kubeconfig: Path) -> bool:
 
 def _leases(config: Config) -> list[NamespacedName]:
     """Where the Leases of the scheduler and of controllers are, if they are elected."""
-    found = [NamespacedName(LEASE_NAMESPACE, name) for name in controller_rights.leases(config)]
+    found = [NamespacedName(controller_leases.NAMESPACE, name) for name in controller_rights.lease_names(config)]
     try:
         election = scheduler_lease(config)
     except EdgedError:

@@ -15,6 +15,7 @@ from typing import Final
 
 import trio
 
+from edged.controllers.core import leases
 from edged.kube.client import ApiClient
 from edged.kube.control.leases import LeaseTimes
 from edged.kube.leader_election import LeaderElector
@@ -22,14 +23,7 @@ from edged.kube.values.names import NamespacedName
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
-NAMESPACE: Final = "kube-system"
-SHARED: Final = "edged-controllers"
 PAUSE_S: Final = 5.0
-
-
-def own_lease(module: str) -> str:
-    """The name of a module's own Lease."""
-    return f"edged-controller-{module}"
 
 
 class Leadership:
@@ -42,7 +36,7 @@ class Leadership:
         self.users = 0
         self.elector = LeaderElector(
             client,
-            NamespacedName(NAMESPACE, lease),
+            NamespacedName(leases.NAMESPACE, lease),
             f"{node}_{uuid.uuid4()}",
             LeaseTimes(),
             random=random.random,
@@ -99,9 +93,9 @@ class Leaderships:
 
     def acquire(self, module: str, wanted: bool | str) -> Leadership | None:
         """The Lease for a module whose `leader_election` says so; None where it needs none."""
-        if wanted is False:
+        name = leases.lease_of(module, wanted)
+        if not name:
             return None
-        name = own_lease(module) if wanted == "own" else SHARED
         leadership = self._held.get(name)
         if leadership is None:
             leadership = self._held[name] = Leadership(self._client, name, self._node, self._log)
