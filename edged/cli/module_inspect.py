@@ -1,4 +1,4 @@
-"""`edged module inspect`: says what a module is, and of a scheduler plugin what edged calls and whether it loads.
+"""`edged module inspect`: says what a module is, and of a plugin or controller what edged calls and whether it loads.
 
 `edged policy inspect` tells what a policy needs. Called by cli/module.py.
 """
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 
 class Inspection(TypedDict):
-    """What is told of a module; `-o json` prints it as it is. `points` to `events` are of a plugin. `listsNodes`:
-    it may read all nodes, so the result for one node may depend on others."""
+    """What is told of a module; `-o json` prints it as it is. `called` and `notCalled` are of a plugin or controller,
+    `points`, `listsNodes` and `events` of a plugin. `listsNodes`: it may read all nodes, so the result for one node may
+    depend on others."""
 
     module: str
     digest: str
@@ -41,9 +42,10 @@ class Inspection(TypedDict):
 
 
 def declare_inspect(parser: Parser) -> None:
-    parser.describe("Says what a module is: a scheduler plugin, an admission policy, or neither. Of a plugin it shows "
-                    "the extension points, which exports edged calls and why it does not call others, and whether "
-                    "edged can load it. Exit code 0: it can; 1: it cannot, and why; 2: usage.",
+    parser.describe("Says what a module is: a scheduler plugin, a controller, an admission policy, or none of them. Of "
+                    "a plugin or controller it shows which exports edged calls, why it does not call others, and "
+                    "whether edged can load it; of a plugin also its extension points. Exit code 0: it can; 1: it "
+                    "cannot, and why; 2: usage.",
                     "edged module inspect only-edge.wasm",
                     "edged module inspect -o json registry://registry.example.com/device-fit:v1")
     parser.add_argument("module", metavar="MODULE", help="a file, a URL, or the beginning of a digest in the store")
@@ -77,7 +79,7 @@ async def _inspect(args: argparse.Namespace, config: ToolConfig) -> Inspection:
         path = await module_file(args.module, config, evaluator.modules)
         content = read_module(path)
         found = examine(content, str(path))
-        if found["points"] and not args.no_compile and not found["problem"]:
+        if found["called"] and not args.no_compile and not found["problem"]:
             await _load(evaluator, content, found)
     return found
 
@@ -108,18 +110,23 @@ def examine(content: bytes, name: str) -> Inspection:
 def _classify(found: Inspection, interface: Interface, content: bytes) -> None:
     from edged.wasm import binary
     from edged.wasm.compile import METADATA_SECTION
-    from edged.wasm.purpose import PLUGIN, POLICY, purpose_of
+    from edged.wasm.purpose import CONTROLLER, PLUGIN, POLICY, purpose_of
 
     purpose = purpose_of((item.module for item in interface.imports), interface.exports)
     if purpose == PLUGIN:
         found["kind"] = "scheduler plugin"
         _examine_plugin(found, interface)
+    elif purpose == CONTROLLER:
+        from edged.cli import controller_inspect
+
+        found["kind"] = "controller"
+        found["called"], found["notCalled"], found["problem"] = controller_inspect.examine(interface)
     elif purpose == POLICY or binary.custom_section(content, METADATA_SECTION) is not None:
         found["kind"] = "admission policy"
     else:
         found["kind"] = "unknown"
-        found["problem"] = ("it is neither a scheduler plugin (it exports no filter, score, ...) nor an admission "
-                            "policy (it carries no metadata)")  # fmt: skip
+        found["problem"] = ("it is no scheduler plugin (it exports no filter, score, ...), no controller (it exports "
+                            "no edged_ctl_reconcile), and no admission policy (it carries no metadata)")  # fmt: skip
 
 
 def _examine_plugin(found: Inspection, interface: Interface) -> None:
@@ -140,6 +147,15 @@ def _examine_plugin(found: Inspection, interface: Interface) -> None:
 
 
 async def _load(evaluator: Evaluator, content: bytes, found: Inspection) -> None:
+    if found["points"]:
+        await _load_plugin(evaluator, content, found)
+    elif found["kind"] == "controller":
+        from edged.cli import controller_inspect
+
+        found["problem"] = await controller_inspect.load_problem(evaluator, content, found["module"])
+
+
+async def _load_plugin(evaluator: Evaluator, content: bytes, found: Inspection) -> None:
     """As the scheduler does: compile, link, make an instance, call `enqueue`."""
     import sys
 

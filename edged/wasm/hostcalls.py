@@ -5,11 +5,13 @@ ABIs (edged/abi) and WASI (wasi.py) make such tables; instance.py links them, ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from edged.records import dataclass
 from edged.wasm.account import Account
+from edged.wasm.binary import Import
+from edged.wasm.errors import BadModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,21 @@ class Computation:
 
 
 HostTable = Mapping[tuple[str, str], HostFunction]
+
+
+def check_offered(imports: Iterable[Import], hosts: HostTable) -> None:
+    """Raises BadModule where a module with these imports asks for what the table does not have."""
+    for item in imports:
+        if item.kind != "func":
+            raise BadModule(f"unknown import: {item.kind} {item.module}.{item.name}")
+        offered = hosts.get((item.module, item.name))
+        if offered is None:
+            raise BadModule(f"unknown import: function {item.module}.{item.name} is not offered to this module")
+        if (item.params, item.results) != (offered.params, offered.results):
+            raise BadModule(
+                f"import {item.module}.{item.name} has the wrong signature: "
+                f"({item.params}) -> ({item.results}) instead of ({offered.params}) -> ({offered.results})"
+            )
 
 
 class Wait:

@@ -21,7 +21,7 @@ from edged.wasm.driver import Driver
 from edged.wasm.engine import Engine
 from edged.wasm.errors import BadModule, GuestExit, HostFailure, NoSlot
 from edged.wasm.guest_store import Store
-from edged.wasm.hostcalls import HostTable
+from edged.wasm.hostcalls import HostTable, check_offered
 from edged.wasm.linker import Linker
 from edged.wasm.module import Module
 from edged.wasm.output import Output
@@ -156,7 +156,7 @@ class Template:
         self.digest = module.digest
         self.hosts = hosts
         linker = linker_for(engine, hosts)
-        check_offered(module, hosts)
+        check_offered(module.imports, hosts)
         for item in module.imports:
             if (item.module, item.name) not in linker.defined:
                 function = hosts[item.module, item.name]
@@ -213,18 +213,3 @@ def linker_for(engine: Engine, hosts: HostTable) -> Linker:
     if id(hosts) not in engine.linkers:
         engine.linkers[id(hosts)] = (Linker(engine.handles.engine), hosts)
     return engine.linkers[id(hosts)][0]
-
-
-def check_offered(module: Module, hosts: HostTable) -> None:
-    """Raises BadModule where the module imports what the table does not have."""
-    for item in module.imports:
-        if item.kind != "func":
-            raise BadModule(f"unknown import: {item.kind} {item.module}.{item.name}")
-        offered = hosts.get((item.module, item.name))
-        if offered is None:
-            raise BadModule(f"unknown import: function {item.module}.{item.name} is not offered to this module")
-        if (item.params, item.results) != (offered.params, offered.results):
-            raise BadModule(
-                f"import {item.module}.{item.name} has the wrong signature: "
-                f"({item.params}) -> ({item.results}) instead of ({offered.params}) -> ({offered.results})"
-            )

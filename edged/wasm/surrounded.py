@@ -17,8 +17,8 @@ from edged.wasm.account import Budget
 from edged.wasm.bindings import holding
 from edged.wasm.engine import Engine
 from edged.wasm.guest_store import ERROR, EXTERN, INSTANCE, TRAP, OtherInstance
-from edged.wasm.hostcalls import HostTable
-from edged.wasm.instance import Instance, Template, check_offered
+from edged.wasm.hostcalls import HostTable, check_offered
+from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
 from edged.wasm.wasi import Wasi
 from edged.wasm.window import Memory, Window
@@ -37,7 +37,7 @@ class SurroundedTemplate(Template):
         hosts: HostTable,
         beneath: HostTable,
     ) -> None:
-        check_offered(guest, hosts)
+        check_offered(guest.imports, hosts)
         super().__init__(engine, gate, beneath)
         self.module = guest
         self.digest = guest.digest

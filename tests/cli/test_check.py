@@ -247,6 +247,7 @@ name = "c"
 module = "file://{module}"
 allow = [{{ apiGroups = [""], resources = ["pods"], verbs = ["get"] }}]
 """
+AGENT = Path(__file__).parents[2] / "modules" / "controllers" / "kos-agent" / "kos-agent.wasm"
 EMPTY_MODULE = b"\0asm\x01\0\0\0"
 CONTROLLER_MODULE = EMPTY_MODULE + bytes.fromhex("01060160017f017e") + bytes.fromhex("03020100") + bytes.fromhex(
     "0717" "01" "13"
@@ -255,9 +256,8 @@ CONTROLLER_MODULE = EMPTY_MODULE + bytes.fromhex("01060160017f017e") + bytes.fro
 
 
 def test_controllers_and_what_they_may_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    module, path = tmp_path / "c.wasm", tmp_path / "edged.toml"
-    module.write_bytes(CONTROLLER_MODULE)
-    path.write_text(CONTROLLER.format(module=module))
+    path = tmp_path / "edged.toml"
+    path.write_text(CONTROLLER.format(module=AGENT))
     assert cli.main(["check", str(path)]) == 0
     out = capsys.readouterr().out
     assert tomllib.loads(out)["controller"][0]["api_calls_per_s"] == 50.0
@@ -265,6 +265,17 @@ def test_controllers_and_what_they_may_do(tmp_path: Path, capsys: pytest.Capture
     path.write_text(path.read_text().replace("allow", "# allow"))
     assert cli.main(["check", "-q", str(path)]) == 0
     assert 'warning: [[controller]] "c" allow: is empty' in capsys.readouterr().err
+
+
+def test_controllers_that_would_not_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module, path = tmp_path / "c.wasm", tmp_path / "edged.toml"
+    path.write_text(CONTROLLER.format(module=module))
+    module.write_bytes(CONTROLLER_MODULE)
+    assert cli.main(["check", "-q", str(path)]) == 1
+    assert f"{module}: the module exports no memory named memory; fetch or build" in capsys.readouterr().err
+    module.write_bytes(AGENT.read_bytes().replace(b"msg_read", b"msg_peek"))
+    assert cli.main(["check", "-q", str(path)]) == 1
+    assert "unknown import: function edged_ctl_v1.msg_peek is not offered to this module" in capsys.readouterr().err
 
 
 def test_controllers_and_others_in_each_others_table(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,8 @@ class _Series:
 
 
 class EventAggregator:
-    """`controller` and `instance` are who reports: `edged/` with the name of the module, and this process. `dropped` counts what was not
-    written."""
+    """`controller` and `instance` are who reports: `edged/` with the name of the module, and this process. `dropped`
+    counts what was not written."""
 
     def __init__(self, controller: str, instance: str) -> None:
         self.dropped = 0

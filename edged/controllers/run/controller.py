@@ -14,10 +14,11 @@ import trio
 
 from edged.controllers.config import ControllerConfig
 from edged.controllers.core import messages
+from edged.controllers.core.abi import SETUP
 from edged.controllers.core.codes import Refused
 from edged.controllers.core.manifest import Manifest, manifest_of
 from edged.controllers.run.desk import Desk
-from edged.controllers.run.guest import SETUP, ControllerModule, Guest
+from edged.controllers.run.guest import ControllerModule, Guest
 from edged.controllers.run.host import Host
 from edged.controllers.run.leadership import Leadership
 from edged.controllers.run.loading import ModuleLoader

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from edged.controllers.core import messages
+from edged.controllers.core import abi, messages
 from edged.controllers.core.codes import Code, Refused, invalid
 from edged.controllers.core.declarations import declaration_of
 from edged.controllers.core.pointers import projected
@@ -27,7 +27,6 @@ from edged.controllers.core.requests import (
     metric_request,
 )
 from edged.controllers.core.writes import WriteRequest, write_request
-from edged.controllers.run import guest
 from edged.controllers.run.cluster_requests import Write, encoded, object_path_of
 from edged.json_text import JsonError, dumps, loads
 from edged.kube.values.names import NamespacedName, ServedKind
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
 
 _READS: Final = frozenset({"get", "list", "metric"})
 _ALL: Final = _READS | {"watch_open", "watch_close", "write", "enqueue", "event", "ext"}
-_POSSIBLE: Final = {guest.RECONCILE: _ALL, guest.MAP: _READS, guest.ADMIT: _READS, guest.SETUP: _READS}
-_LIVE: Final = frozenset({guest.RECONCILE, guest.ADMIT})
+_POSSIBLE: Final = {abi.RECONCILE: _ALL, abi.MAP: _READS, abi.ADMIT: _READS, abi.SETUP: _READS}
+_LIVE: Final = frozenset({abi.RECONCILE, abi.ADMIT})
 _OTHERWISE: Final = frozenset({"metric"})
 MOST_DECLARATION: Final = 64 << 10
 """Bytes of a watch's declaration: it is kept as the guest wrote it."""
@@ -50,7 +49,7 @@ class Desk:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._export = guest.SETUP
+        self._export = abi.SETUP
         self._until = math.inf
 
     def begin(self, export: str, until: float = math.inf) -> None:

@@ -13,32 +13,24 @@ from typing import Final, NamedTuple
 
 import trio
 
+from edged.controllers.core.abi import ABI, check_exports, check_version
 from edged.controllers.core.codes import Code, unpacked
-from edged.controllers.run.imports import HOSTS, MODULE, Desk, GuestState
+from edged.controllers.run.imports import HOSTS, Desk, GuestState
 from edged.errors import GuestError
 from edged.telemetry.logs import Logger
 from edged.wasm.account import Budget
 from edged.wasm.engine import Engine
-from edged.wasm.errors import BadModule, GuestTimeout
+from edged.wasm.errors import GuestTimeout
 from edged.wasm.instance import Instance, Template
 from edged.wasm.module import Module
 from edged.wasm.wasi import Wasi
 
-MAJOR: Final = 1
 MOST_REPLY: Final = 1 << 20
 MOST_SNAPSHOT: Final = 256 << 10
 START_S: Final = 10.0
 """For making an instance and its `_initialize`: runtimes of some languages set up a heap there."""
 GRACE_S: Final = 1.0
 """After its deadline a call may still answer; its imports refuse from the deadline on."""
-
-ABI, SETUP, RECONCILE, MAP = "edged_ctl_abi", "edged_ctl_setup", "edged_ctl_reconcile", "edged_ctl_map"
-ADMIT, SNAPSHOT, RESTORE, STOP = "edged_ctl_admit", "edged_ctl_snapshot", "edged_ctl_restore", "edged_ctl_stop"
-_SIGNATURES: Final = {
-    ABI: ("", "i"), SETUP: ("i", "I"), RECONCILE: ("i", "I"), MAP: ("i", "I"), ADMIT: ("i", "I"),
-    SNAPSHOT: ("", "I"), RESTORE: ("i", "I"), STOP: ("", "I"),
-}  # fmt: skip
-_REQUIRED: Final = (ABI, SETUP, RECONCILE)
 
 
 class Reply(NamedTuple):
@@ -50,24 +42,8 @@ class Reply(NamedTuple):
 
 def controller_template(engine: Engine, module: Module) -> Template:
     """The module linked to what controllers may import. Raises BadModule."""
-    _check_exports(module)
+    check_exports(module.exports)
     return Template(engine, module, HOSTS)
-
-
-def _check_exports(module: Module) -> None:
-    exports = module.exports
-    if "_start" in exports and RECONCILE not in exports:
-        raise BadModule(f"the module is a command, with _start: build it as a reactor with the exports of {MODULE}")
-    if "memory" not in exports:
-        raise BadModule("the module exports no memory named memory")
-    for name in _REQUIRED:
-        if name not in exports or exports[name].kind != "func":
-            raise BadModule(f"the module does not export the function {name}")
-    for name, (params, results) in _SIGNATURES.items():
-        export = exports.get(name)
-        if export is not None and (export.params, export.results) != (params, results):
-            raise BadModule(f"the module exports {name} as ({export.params}) -> ({export.results}) "
-                            f"instead of ({params}) -> ({results})")  # fmt: skip
 
 
 class Guest:
@@ -133,17 +109,10 @@ class ControllerModule:
         instance = await self._template.instantiate(state, budget, wasi, math.inf, seconds)
         try:
             await instance.start("_initialize")
-            _check_version((await instance.call(ABI) or 0) & 0xFFFFFFFF)
+            check_version((await instance.call(ABI) or 0) & 0xFFFFFFFF)
         except BaseException:
             instance.close()
             raise
         finally:
             say(wasi.output.take())
         return Guest(instance, say)
-
-
-def _check_version(abi: int) -> None:
-    """Raises BadModule."""
-    if abi >> 16 != MAJOR:
-        name = MODULE.removesuffix(f"_v{MAJOR}")
-        raise BadModule(f"the module was built for version {abi >> 16} of {name}, this edged has version {MAJOR}")

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
 
+from edged.controllers.core.abi import MODULE
 from edged.controllers.core.codes import Code, Refused, packed
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
@@ -18,7 +19,6 @@ from edged.wasm import wasi
 from edged.wasm.account import Account
 from edged.wasm.hostcalls import Computation, HostFunction, HostTable
 
-MODULE: Final = "edged_ctl_v1"
 MOST_REQUEST: Final = 4 << 20
 """Bytes of one request: an object of the largest size that an API server keeps, and room around it."""
 MOST_LATCH: Final = 8 << 20

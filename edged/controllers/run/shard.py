@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import trio
 
 from edged.controllers.core import messages
+from edged.controllers.core.abi import MAP, RECONCILE, RESTORE, SNAPSHOT, STOP
 from edged.controllers.core.keys import Key
 from edged.controllers.core.results import ReconcileResult, result_of
 from edged.controllers.run.desk import Desk
-from edged.controllers.run.guest import GRACE_S, MAP, MOST_SNAPSHOT, RECONCILE, RESTORE, SNAPSHOT, STOP, Guest
+from edged.controllers.run.guest import GRACE_S, MOST_SNAPSHOT, Guest
 from edged.errors import GuestError
 from edged.process.boundary import boundary
 

@@ -16,9 +16,9 @@ from typing import Any, cast
 import trio
 
 from edged.controllers.config import ControllerConfig
+from edged.controllers.core import abi as exports
 from edged.controllers.core.codes import Code
 from edged.controllers.core.rates import Bucket
-from edged.controllers.run import guest as exports
 from edged.controllers.run.controllers import Controllers
 from edged.controllers.run.desk import Desk
 from edged.controllers.run.guest import Reply
