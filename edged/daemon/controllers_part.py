@@ -11,6 +11,7 @@ from typing import Any, Final
 import trio
 
 from edged.config import Config
+from edged.controllers.core.codes import Refused
 from edged.controllers.core.rates import Bucket
 from edged.controllers.run.controllers import Controllers
 from edged.controllers.run.host import API_CALLS_PER_S, CONNECTIONS, MOST_ANSWER, Extension, Host, Times
@@ -19,12 +20,14 @@ from edged.controllers.run.live import Live
 from edged.controllers.run.loading import ModuleLoader
 from edged.controllers.run.measures import Measures
 from edged.daemon.base import Base
+from edged.errors import ConfigError, PeerError
 from edged.fabric.config import FabricConfig
 from edged.kube.lean import LeanPool
 from edged.kube.writes import EventRecorder
 from edged.registry.modules import Modules
 
 NETFABRIC: Final = "netfabric"
+_FABRIC: Final = ("Name", "ListLocalIfcs", "ListRemoteIfcs")
 
 
 class ControllersPart:
@@ -53,6 +56,7 @@ class ControllersPart:
             selectable=set(),
             module_metrics={},
         )
+        self._fabric = host.extensions.get(NETFABRIC)
         self._work = work
         self._controllers = Controllers(host, self._loader(base.modules), work)
 
@@ -72,8 +76,22 @@ class ControllersPart:
         """For `edged status`."""
         return self._controllers.describe()
 
+    async def fabric(self) -> dict[str, Any]:
+        """What the node's virtual networks consist of. Raises ConfigError, PeerError."""
+        if self._fabric is None:
+            raise ConfigError(f'no [[controller]] has extensions = ["{NETFABRIC}"]')
+        try:
+            named, local, remote = [await self._fabric.call(op, {}) for op in _FABRIC]
+        except Refused as refused:
+            raise PeerError(str(refused)) from refused
+        return {**_of(named), "local": _of(local).get("items"), "remote": _of(remote).get("items")}
+
     def _loader(self, modules: Modules) -> ModuleLoader:
         return ModuleLoader(self._base.compiler, modules)
+
+
+def _of(answer: object) -> dict[str, Any]:
+    return answer if isinstance(answer, dict) else {}
 
 
 def _extensions(config: Config) -> Mapping[str, Extension]:

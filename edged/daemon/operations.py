@@ -1,4 +1,4 @@
-"""What the status socket answers: `status`, `why`, `reviews`, `audit`. The commands of edged/cli ask."""
+"""What the status socket answers: `status`, `why`, `reviews`, `audit`, `fabric`. The commands of edged/cli ask."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Operations:
 
     def table(self) -> Mapping[str, Operation]:
         """By the name that a request gives."""
-        return {"status": self._status, "why": self._why, "reviews": self._reviews, "audit": self._audit}
+        return {
+            "status": self._status, "why": self._why, "reviews": self._reviews, "audit": self._audit,
+            "fabric": self._of_fabric,
+        }  # fmt: skip
 
     async def _status(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
         return self.describe()
@@ -78,6 +81,12 @@ class Operations:
         if self._part is None or self._part.auditor is None:
             raise ConfigError("[admission] is not configured: there are no policies to audit with")
         return await self._part.auditor.on_demand(request, tell)
+
+    async def _of_fabric(self, request: Mapping[str, object], tell: Tell) -> dict[str, Any]:
+        """What the node's virtual networks consist of: `name` of the back end, `hostIP`, `local`, `remote`."""
+        if self.controllers is None:
+            raise ConfigError("no [[controller]] is configured")
+        return await self.controllers.fabric()
 
     def describe(self) -> dict[str, Any]:
         """What `edged status` shows."""

@@ -34,6 +34,7 @@ def test_a_process_that_does_nothing(tmp_path: Path) -> None:
         assert status["ready"] is False and status["policies"] == {} and status["registration"] == {"mode": "off"}
         for name, why in (
             ("why", r"\[scheduler\] is not configured"),
+            ("fabric", r"no \[\[controller\]\] is configured"),
             ("audit", r"\[admission\] is not configured"),
             ("reviews", "there is no policy"),
         ):

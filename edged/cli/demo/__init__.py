@@ -17,8 +17,9 @@ _BOLD, _GREEN, _RED, _DIM, _RESET = "\033[1m", "\033[32m", "\033[31m", "\033[2m"
 
 
 def declare(parser: Parser) -> None:
-    parser.describe("Starts an in-memory API server and edged on free loopback ports and shows Pods denied, changed "
-                    "and placed by WebAssembly modules. Exit code 0 only if each step really happened.",
+    parser.describe("Starts an in-memory API server and edged on free loopback ports and shows what WebAssembly "
+                    "modules do there: Pods denied, changed and placed, a virtual network made. Exit code 0 only if "
+                    "each step really happened.",
                     "edged demo", "edged demo -o json")
     options.output(parser, "text", "json", "yaml")
     parser.old_option("--json", instead="-o json", dest="output", nargs=0, const="json")

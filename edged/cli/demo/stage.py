@@ -15,6 +15,7 @@ from typing import Any
 import trio
 
 import edged
+from edged.cli.demo import network
 from edged.cli.own_process import own_process
 from edged.cli.status_client import ask
 from edged.errors import ConfigError, EdgedError, PeerError
@@ -29,6 +30,7 @@ MODULES = {
     "endless": "admission/endless/endless.wasm",
     "device-fit": "scheduling/device-fit/device-fit.wasm",
     "power-aware": "scheduling/power-aware/power-aware.wasm",
+    **network.MODULES,
 }
 
 
@@ -120,7 +122,8 @@ depends_on = ["pod", "node"]
 
 [observability]
 listen = "127.0.0.1:{health_port}"
-"""
+
+{network.controllers("demo", modules)}"""
 
 
 class Stage:
@@ -130,6 +133,7 @@ class Stage:
         self._folder = folder
         self._daemon: trio.Process | None = None
         self.client: ApiClient
+        self.network: network.Network
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -143,10 +147,20 @@ class Stage:
         ):
             await self.until("the sandbox answers", lambda: kubeconfig.exists())
             self.client = await open_client(KubernetesConfig(kubeconfig=str(kubeconfig)))
+            self.network = network.Network(self.client, self._asked_of)
             try:
+                await self.network.define()
                 yield
             finally:
                 await self.client.aclose()
+
+    @contextlib.asynccontextmanager
+    async def second_node(self) -> AsyncIterator[None]:
+        """Another daemon, for the network alone."""
+        config = self._folder / f"{network.SECOND}.toml"
+        config.write_text(network.second_node(self._folder, modules_dir()))
+        async with self._process(network.SECOND, "run", "--config", str(config)):
+            yield
 
     @contextlib.asynccontextmanager
     async def _process(self, name: str, *args: str) -> AsyncIterator[trio.Process]:
@@ -175,7 +189,9 @@ class Stage:
             report = self.status()
         except PeerError:
             return False
-        broken = [f"{name}: {policy['error']}" for name, policy in report["policies"].items()
+        broken = [f"{each['name']}: {each['error']}" for each in report["controllers"] if each["state"] == "loading"
+                  and each["error"]]  # fmt: skip
+        broken += [f"{name}: {policy['error']}" for name, policy in report["policies"].items()
                   if policy["error"] and policy["state"] != "loading"]
         if broken or report["scheduler"].get("error"):
             raise StepFailed("; ".join([*broken, report["scheduler"].get("error", "")]))
@@ -187,6 +203,11 @@ class Stage:
     def asked(self, operation: str, **arguments: str) -> dict[str, Any]:
         """What the daemon answers over its status socket. Raises PeerError."""
         return ask(str(self._folder / "edged.sock"), operation, **arguments)
+
+    def _asked_of(self, node: str, operation: str) -> dict[str, Any]:
+        """Raises PeerError, also while the daemon is not there yet."""
+        name = "edged" if node != network.SECOND else node
+        return ask(str(self._folder / f"{name}.sock"), operation)
 
     async def create(self, pod: dict[str, object], *, dry_run: bool = False) -> dict[str, Any]:
         query = {"dryRun": "All"} if dry_run else None

@@ -1,4 +1,4 @@
-"""The tour that `edged demo` gives: a sandbox API server, the daemon in front of it, and five things that happen.
+"""The tour that `edged demo` gives: a sandbox API server, the daemon in front of it, and six things that happen.
 
 stage.py runs both, as processes of their own, so that the memory shown is the daemon's alone. Every step looks at what
 the API server stored or answered; a step that did not happen makes the demo fail.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from edged.cli.demo.network import HOSTS, fabric_lines
 from edged.cli.demo.stage import START_S, Stage, StepFailed, pod_named
 from edged.kube.client import ApiError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STEP_S = 15.0
 ENDLESS = 4  # endless guests at once
+VNI = 7
 
 
 @dataclass(slots=True)
@@ -57,11 +59,12 @@ class Demo:
             ("A Pod is changed by a mutating policy", self._mutate),
             ("Pods are placed by two scheduler plugins", self._schedule),
             (f"{ENDLESS} endless guests are cut off, the others are served meanwhile", self._cut_off),
+            ("Controllers make a virtual network over two nodes", self._connect),
             ("What all of it costs", self._cost),
         ):
             step = Step(title)
             try:
-                with trio.fail_after(START_S if action == self._start else STEP_S):
+                with trio.fail_after(START_S if action in (self._start, self._connect) else STEP_S):
                     await action(step)
             except trio.TooSlowError:
                 raise StepFailed(
@@ -88,7 +91,7 @@ class Demo:
             await self._stage.create_node(name, labels)
         step.lines = [
             f"API server  {self._stage.client.server}  (in memory, nothing of your machine is touched)",
-            f"edged       {len(report['policies'])} policies, 2 scheduler plugins, ready "
+            f"edged       {len(report['policies'])} policies, 2 scheduler plugins, 3 controllers, ready "
             f"{time.monotonic() - self._begun:.1f} s after the start, compiling included",
         ]
         step.data = {"server": self._stage.client.server, "policies": report["policies"]}
@@ -170,13 +173,34 @@ class Demo:
         ]
         step.data = {"denied": len(ended), "after_s": took, "honest": len(honest), "honest_median_ms": middle}
 
+    async def _connect(self, step: Step) -> None:
+        """An attachment on each node; a second Subnet of the same network that overlaps the first."""
+        network = self._stage.network
+        async with self._stage.second_node():
+            good = await network.subnet("cameras", "10.20.0.0/28", VNI)
+            rival = await network.subnet("rival", "10.20.0.8/29", VNI)
+            if not good.get("validated") or rival.get("validated") or not rival.get("errors"):
+                raise StepFailed(f"of two Subnets that overlap the first is to be used: {good}, {rival}")
+            step.lines = ["Subnet cameras  10.20.0.0/28  validated", "Subnet rival    10.20.0.8/29  refused:"]
+            step.lines += [f"    {error}" for error in rival["errors"]]
+            for node in HOSTS:
+                await network.attach(f"on-{node}", node, "cameras")
+            shown = {node: await network.attached(f"on-{node}") for node in HOSTS}
+            step.lines += [f"NetworkAttachment on-{node}: address {status['ipv4']}" for node, status in shown.items()]
+            fabrics = {node: await network.fabric(node, len(HOSTS)) for node in HOSTS}
+        for node, fabric in fabrics.items():
+            step.lines += fabric_lines(node, fabric)
+            if [each["guestIP"] for each in fabric["local"]] != [shown[node]["ipv4"]]:
+                raise StepFailed(f"{node} has the address {shown[node]['ipv4']} and the fabric {fabric}")
+        step.data = {"refused": rival["errors"], "attachments": shown, "fabrics": fabrics}
+
     async def _cost(self, step: Step) -> None:
         report = self._stage.status()
         memory = report["memory_kib"]
         total = time.monotonic() - self._begun
         step.lines = [
             f"memory  {memory['rss'] / 1024:.0f} MiB resident ({memory['pss'] / 1024:.0f} MiB proportional) for edged: "
-            "admission, scheduler and all five modules",
+            "admission, scheduler, controllers and all eight modules",
             f"time    {total:.1f} s for this demo",
         ]
         step.data = {"rss_mib": memory["rss"] / 1024, "pss_mib": memory["pss"] / 1024, "total_s": total}

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from edged.cli import main as cli
 from edged.cli import output
-from edged.cli.demo import print_step, tour
+from edged.cli.demo import print_step, stage, tour
+
+TREE = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("arguments", [("-o", "json"), ("--json",)])
 def test_the_tour_as_json(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["demo", *arguments]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["ok"] and all(step["ok"] for step in told["steps"]) and len(told["steps"]) >= 5
+    assert told["ok"] and all(step["ok"] for step in told["steps"]) and len(told["steps"]) == 7
+    network = next(step["data"] for step in told["steps"] if "fabrics" in step["data"])
+    assert "overlaps with Subnet default/cameras" in network["refused"][0]
+    first, second = network["fabrics"].values()
+    assert first["hostIP"] == second["remote"][0]["hostIP"] and second["hostIP"] == first["remote"][0]["hostIP"]
+    assert first["local"][0]["guestIP"] == second["remote"][0]["guestIP"] != second["local"][0]["guestIP"]
+
+
+def test_the_modules_of_the_demo_are_in_a_package() -> None:
+    """`edged demo` finds them in a checkout, or under the prefix of an installation."""
+    packed = tomllib.loads((TREE / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    for path in stage.MODULES.values():
+        folder = f"share/edged/modules/{Path(path).parent}"
+        assert packed[folder] == [f"modules/{path}"], path
 
 
 def test_the_tour_as_text(capsys: pytest.CaptureFixture[str]) -> None:
