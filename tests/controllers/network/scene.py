@@ -9,35 +9,37 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from tests.cluster.api import Api, ApiFailure
 from tests.cluster.process import Process
-from tests.controllers.network.judge import Judge
+from tests.controllers.network.daemons import CONTROL, GROUP, TREE, configuration, kubeconfig
+from tests.controllers.network.judge import KINDS, Judge
+from tests.controllers.network.line import Line
+from tests.controllers.network.stand import Stand
 from tests.controllers.network.watcher import ROOT, Behind, Watcher
 
-TREE = Path(__file__).resolve().parents[3]
 CRDS = TREE / "config" / "crds" / "network"
-MODULES = TREE / "modules" / "controllers"
-GROUP = "network.edged.dev"
 PROGRAM = Path(sys.executable).parent / "edged"
-_EVENTS = {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]}
-_CONTROLLERS: dict[str, tuple[dict[str, object], list[tuple[list[str], list[str]]]]] = {
-    "kos-subnets": ({}, [
-        (["subnets"], ["list", "watch"]), (["subnets/status"], ["update"]), (["iplocks"], ["list"]),
-    ]),
-    "kos-ipam": ({"graceMs": 500}, [
-        (["subnets", "networkattachments"], ["get", "list", "watch"]), (["networkattachments/status"], ["update"]),
-        (["iplocks"], ["get", "list", "watch", "create", "delete"]),
-    ]),
-}  # fmt: skip
 PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """What is there of a node apart from its daemon. `kubeconfig` leads over `line`."""
+
+    line: Line
+    stand: Stand
+    kubeconfig: Path
 
 
 class Scene:
@@ -47,6 +49,9 @@ class Scene:
         self, url: str, kubeconfig: Path, namespace: str, token: str | None = None, authority: str | None = None
     ) -> None:
         self.namespace, self._kubeconfig = namespace, kubeconfig
+        self._server = url, token, authority
+        self._open = ExitStack()
+        self.nodes: dict[str, Node] = {}
         self.folder = Path(tempfile.mkdtemp(prefix="edged-network-"))
         self._api = Api(url, token, authority)
         self.watcher = Watcher(url, token, authority)
@@ -61,6 +66,9 @@ class Scene:
         for name in list(self.daemons):
             self.kill(name)
         self.watcher.__exit__()
+        self._open.close()
+        for resource in KINDS.values():  # the next scene's revisions are its own
+            self._api.delete(f"{ROOT}/namespaces/{self.namespace}/{resource}")
         self._api.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -68,42 +76,50 @@ class Scene:
 
     def daemon(self, name: str, **settings: object) -> Process:
         """Starts one, or starts it again; without election, so that all of them work. Does not wait for it."""
-        config = self.folder / f"{name}.toml"
-        config.write_text(self._configuration(name, settings))
-        command = [str(PROGRAM), "run", "--config", str(config)]
-        environment = {"HOME": str(self.folder), "KUBECONFIG": "", "NOTIFY_SOCKET": "", "PYTHONPATH": str(TREE)}
-        self.daemons[name] = Process(command, self.folder / f"{name}.log", environment)
-        return self.daemons[name]
+        return self._start(name, configuration(name, self.folder, self._kubeconfig, CONTROL, settings))
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
         self.daemons.pop(name).kill()
 
-    def _configuration(self, name: str, settings: dict[str, object]) -> str:
-        folder = self.folder / name
-        node = {"name": name, "state_dir": folder, "cache_dir": self.folder / "cache", "socket": folder / "socket"}
-        lines = ["[node]", *(f"{key} = {json.dumps(str(value))}" for key, value in node.items())]
-        lines += ["[kubernetes]", f"kubeconfig = {json.dumps(str(self._kubeconfig))}", "[observability]", 'listen = ""']
-        for module, (config, rules) in _CONTROLLERS.items():
-            allow = [{"apiGroups": [GROUP], "resources": what, "verbs": verbs} for what, verbs in rules]
-            table: dict[str, object] = {
-                "name": module, "module": f"file://{MODULES / module / module}.wasm", "leader_election": False,
-                "api_calls_per_s": 500.0, "config": config, "allow": [*allow, _EVENTS], **settings,
-            }  # fmt: skip
-            lines += ["[[controller]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        return "\n".join(lines) + "\n"
+    def agent(self, node: str, number: int) -> Process:
+        """Starts a daemon that only runs kos-agent, or starts it again. Its line to the API server and the fabric of
+        the node, whose address is 192.0.2.`number`, stay."""
+        if node not in self.nodes:
+            line = self._open.enter_context(Line(*self._server[::2]))
+            stand = self._open.enter_context(Stand(self.folder / f"{node}.fabric", f"192.0.2.{number}"))
+            self.nodes[node] = Node(line, stand, self.folder / f"{node}.kubeconfig")
+            self.nodes[node].kubeconfig.write_text(kubeconfig(line.url, self._server[1] or "none"))
+        socket, kubeconfig_path = self.nodes[node].stand.path, self.nodes[node].kubeconfig
+        return self._start(node, configuration(node, self.folder, kubeconfig_path, ("kos-agent",), {}, socket))
+
+    def _start(self, name: str, text: str) -> Process:
+        config = self.folder / f"{name}.toml"
+        config.write_text(text)
+        command = [str(PROGRAM), "run", "--config", str(config)]
+        environment = {"HOME": str(self.folder), "KUBECONFIG": "", "NOTIFY_SOCKET": "", "PYTHONPATH": str(TREE)}
+        self.daemons[name] = Process(command, self.folder / f"{name}.log", environment)
+        return self.daemons[name]
+
+    def hold(self, name: str) -> None:
+        """SIGSTOP: it lives and does nothing, and does not hear of it."""
+        os.killpg(self.daemons[name].pid, signal.SIGSTOP)
+
+    def go_on(self, name: str) -> None:
+        """SIGCONT."""
+        os.killpg(self.daemons[name].pid, signal.SIGCONT)
 
     # Users.
 
-    def subnet(self, name: str, ipv4: str, vni: int) -> None:
-        self._create("subnets", "Subnet", name, {"ipv4": ipv4, "vni": vni})
+    def subnet(self, name: str, ipv4: str, vni: int, namespace: str = "") -> None:
+        self._create("subnets", "Subnet", name, {"ipv4": ipv4, "vni": vni}, namespace)
 
     def attach(self, name: str, subnet: str, node: str = "n") -> None:
         self._create("networkattachments", "NetworkAttachment", name, {"node": node, "subnet": subnet})
 
-    def _create(self, resource: str, kind: str, name: str, spec: dict[str, Any]) -> None:
+    def _create(self, resource: str, kind: str, name: str, spec: dict[str, Any], namespace: str = "") -> None:
         body = {"apiVersion": f"{GROUP}/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
-        self._api.create(f"{ROOT}/namespaces/{self.namespace}/{resource}", body)
+        self._api.create(f"{ROOT}/namespaces/{namespace or self.namespace}/{resource}", body)
 
     def remove(self, resource: str, name: str) -> None:
         self._api.delete(f"{ROOT}/namespaces/{self.namespace}/{resource}/{name}")
@@ -131,11 +147,3 @@ class Scene:
 
     def _logs(self) -> str:
         return "\n".join(f"{path.name}: {path.read_text()[-2000:]}" for path in self.folder.glob("*.log"))
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value)

@@ -6,9 +6,9 @@ from tests.controllers.network.judge import Verdict
 from tests.controllers.network.scene import Scene
 
 
-def crowd(scene: Scene, others: int = 0) -> Verdict:
+def crowd(scene: Scene) -> Verdict:
     """More attachments than addresses, two daemons at once, each killed once on the way; addresses are given back and
-    taken again; at last all go. `others`: addresses that other scenes of the API server show."""
+    taken again; at last all go."""
     scene.daemon("one")
     scene.daemon("two")
     scene.subnet("s", "10.0.0.16/28", 7)
@@ -17,7 +17,7 @@ def crowd(scene: Scene, others: int = 0) -> Verdict:
         if number == 10:
             scene.kill("one")
     scene.daemon("one")
-    judge = scene.comes_to(13 + others)
+    judge = scene.comes_to(13)
     had = [
         name.name for name, obj in judge.objects.items()
         if name.kind == "NetworkAttachment" and name.namespace == scene.namespace and obj.get("status", {}).get("ipv4")
@@ -27,7 +27,7 @@ def crowd(scene: Scene, others: int = 0) -> Verdict:
         scene.attach(name, "s")
     scene.kill("two")
     scene.daemon("two")
-    scene.comes_to(13 + others)
+    scene.comes_to(13)
     for number in range(20):
         scene.remove("networkattachments", f"a{number}")
-    return scene.comes_to(others).verdict
+    return scene.comes_to(0).verdict
