@@ -207,8 +207,7 @@ class Admission:
         restrictions = restrictions_of(policy.config.origin)
         services = HostServices(policy.name, uid, policy.grants, self._context, lines, self._outside, restrictions)
         try:
-            reply = await self._in_turn(policy, services, request, background)
-            return answer(policy, request, reply), "", True
+            return await self._in_turn(policy, services, request, background), "", True
         except BadReview as error:  # not from a listener, which refuses it: an object of the cluster, say
             return verdict.plain_rejection(uid, 500, str(error)), str(error), False
         except GuestError as error:
@@ -216,14 +215,13 @@ class Admission:
 
     async def _in_turn(
         self, policy: Policy, services: HostServices, request: AdmissionRequest, background: bool
-    ) -> bytes:
-        """The guest's reply, once the policy has a free slot: a flood at one policy leaves the others alone. The
+    ) -> AdmissionResponse:
+        """The guest's answer, once the policy has a free slot: a flood at one policy leaves the others alone. The
         policy's timeout begins then; until then its caller's patience counts."""
         if background:
             deadline = trio.current_time() + BACKGROUND_S
             patient = replace(policy, budget=replace(policy.budget, background=True))
-            payload = question(policy, request)
-            return await call_guest(patient, services, b"validate", payload, deadline, self.memory)
+            return await self._answer(patient, services, request, deadline)
         now = trio.current_time()
         deadline = min(request.answer_by, now + PATIENCE_S)
         slots = self._slots[policy.name] if policy.name in self._slots else trio.Semaphore(CONCURRENT_REVIEWS)
@@ -238,10 +236,24 @@ class Admission:
         try:
             if now >= deadline:
                 raise NotAsked(verdict.TIMED_OUT)
-            payload = question(policy, request)
-            return await call_guest(policy, services, b"validate", payload, deadline, self.memory, policy.timeout_s)
+            return await self._answer(policy, services, request, deadline, policy.timeout_s)
         finally:
             slots.release()
+
+    async def _answer(
+        self,
+        policy: Policy,
+        services: HostServices,
+        request: AdmissionRequest,
+        deadline: float,
+        seconds: float = math.inf,
+    ) -> AdmissionResponse:
+        """Raises GuestError."""
+        if policy.executor is not None:
+            return await policy.executor.answer(request, deadline, seconds)
+        payload = question(policy, request)
+        reply = await call_guest(policy, services, b"validate", payload, deadline, self.memory, seconds)
+        return answer(policy, request, reply)
 
 
 def _failed_review(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edged.abi.metadata import Metadata
 from edged.admission.config import GroupConfig, PolicyConfig
@@ -16,6 +16,7 @@ from edged.admission.host.webhook_specs import group_webhook, spec_of
 from edged.admission.rules import groups
 from edged.admission.rules.capabilities import Grants
 from edged.admission.rules.module_conditions import ModuleConditions
+from edged.admission.rules.review import AdmissionRequest, AdmissionResponse
 from edged.admission.rules.webhooks import Rules, WebhookSpec
 from edged.records import dataclass
 from edged.wasm.account import Budget
@@ -50,6 +51,17 @@ class Beginning:
         return 0 if self.image is None else self.image.held_bytes >> 10
 
 
+class Executor(Protocol):
+    """Answers for a policy whose module is not this subject's: the daemon gives it."""
+
+    @property
+    def digest(self) -> str:
+        """Of the module; "" while there is none."""
+
+    async def answer(self, request: AdmissionRequest, deadline: float, seconds: float) -> AdmissionResponse:
+        """Until that time on trio's clock, and within so many seconds of its own. Raises GuestError."""
+
+
 @dataclass(slots=True, eq=False)
 class Policy:
     """One policy. `error` says why it cannot answer; then this policy rejects everything."""
@@ -76,6 +88,8 @@ class Policy:
     successor_error: str = ""
     """Why it cannot be loaded yet."""
     beginning: Beginning = field(default_factory=Beginning)
+    executor: Executor | None = None
+    """Who answers, where no `template` does."""
 
     @property
     def name(self) -> str:
@@ -102,6 +116,8 @@ class Policy:
 
     @property
     def digests(self) -> tuple[str, ...]:
+        if self.executor is not None and self.executor.digest:
+            return (self.executor.digest,)
         return (self.template.digest,) if self.template is not None else ()
 
     def webhook(self) -> WebhookSpec:
@@ -114,7 +130,8 @@ class Policy:
             rules = None
         if self.is_loading:
             rules = None
-        mutating = config.allowed_to_mutate and (self.metadata.mutating or self.error is not None)
+        is_known = self.error is None and self.executor is None
+        mutating = config.allowed_to_mutate and (self.metadata.mutating or not is_known)
         return spec_of(config, rules, self.timeout_s, mutating=mutating, module_conditions=self.module_conditions)
 
 
@@ -188,7 +205,9 @@ def guests_of(policy: Policy | Group) -> Iterator[Policy]:
 
 def fresh_because(policy: Policy) -> str:
     """Why its reviews do not begin from an image; "" where they do, or where it has none because it is not loaded."""
-    return "" if policy.beginning.image is not None or policy.error is not None else policy.beginning.reason
+    if policy.beginning.image is not None or policy.error is not None or policy.executor is not None:
+        return ""
+    return policy.beginning.reason
 
 
 def costly_because(policy: Policy) -> str:
