@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Literal
 
+from edged.controllers.core.admits import admission_name
 from edged.controllers.core.allow import AllowList, rule_of
 from edged.errors import ConfigError
 from edged.kube.values import checks as kubernetes_checks
@@ -23,6 +24,7 @@ from edged.toml.reader import (
     Bad,
     Check,
     Reader,
+    boolean,
     choice,
     expect,
     integer,
@@ -42,6 +44,7 @@ from edged.wasm.config import EngineConfig
 
 AT: Final = "controller"
 FailurePolicy = Literal["Fail", "Ignore"]
+Mode = Literal["protect", "monitor"]
 VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete")
 """What a module can ask of the API server. Server-side apply is `patch`."""
 EXTENSIONS: Final = ("netfabric",)
@@ -153,11 +156,14 @@ def _check_verbs(rule: dict[str, Any], reader: Reader, path: Path) -> None:
 class AdmitsConfig:
     """An upper bound of what a controller admits, and one webhook: what its module says beyond it has no effect.
 
-    `failure_policy` is the strictest one that the module may ask for. `timeout_s` is of one review.
+    `failure_policy` is the strictest one that the module may ask for. `timeout_s` is of one review. `mode` and
+    `allowed_to_mutate` mean what they mean of a policy: whose patches count has a mutating webhook.
     """
 
     rules: tuple[dict[str, Any], ...] = setting(list_of(kubernetes_checks.rule, empty=False, unique=False))
+    mode: Mode = setting(one_of(Mode), "protect")
     failure_policy: FailurePolicy = setting(one_of(FailurePolicy), "Fail")
+    allowed_to_mutate: bool = setting(boolean, False)
     namespace_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     object_selector: dict[str, Any] = setting(kubernetes_checks.label_selector, factory=dict)
     timeout_s: float = setting(number(0, 30, above=True), 2.0)
@@ -230,8 +236,10 @@ def _check_admits(
         if not reader.bad("admission"):
             reader.problem((*at, "admits"), "needs the table [admission]: its listener is what the API server calls")
         return
-    if controller.name in policies and not reader.bad(*at, "name"):
-        reader.problem((*at, "name"), "is also the name of a policy or group, and this controller admits")
+    names = [admission_name(controller.name, number) for number in range(len(controller.admits))]
+    if (taken := sorted(set(names) & set(policies))) and not reader.bad(*at, "name"):
+        as_ = "" if taken[0] == controller.name else f", as {taken[0]}"
+        reader.problem((*at, "name"), f"is also the name of a policy or group, and this controller admits{as_}")
     for index, admits in enumerate(controller.admits):
         if admits.timeout_s >= webhook_timeout_s:
             limit = f"[admission] webhook_timeout_s = {webhook_timeout_s}"

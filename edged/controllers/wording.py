@@ -7,6 +7,7 @@ from typing import Any
 
 from edged.controllers.config import AdmitsConfig, ControllerConfig
 from edged.controllers.core import leases
+from edged.controllers.core.admits import AdmitWebhook
 
 
 def described(controller: ControllerConfig) -> dict[str, Any]:
@@ -35,12 +36,23 @@ def access(rule: Mapping[str, Any]) -> str:
 
 def admits(bound: AdmitsConfig) -> list[str]:
     """A line per rule of the bound, with what happens to requests while no edged answers."""
-    means = "refused" if bound.failure_policy == "Fail" else "taken"
+    policy = "Ignore" if bound.mode == "monitor" else bound.failure_policy
+    means = "refused" if policy == "Fail" else "taken"
+    more = " (monitor: its refusals are logged, and have no effect)" if bound.mode == "monitor" else ""
+    more += "; it may change the objects" if bound.allowed_to_mutate and bound.mode != "monitor" else ""
     return [
-        f"{', '.join(rule['operations'])} of {', '.join(_qualified(rule['apiGroups'], rule['resources']))}; "
-        f"failurePolicy {bound.failure_policy}: while edged does not answer, these are {means}"
+        f"{_operations(rule)}; failurePolicy {policy}: while edged does not answer, these are {means}{more}"
         for rule in bound.rules
     ]
+
+
+def admitted(webhook: AdmitWebhook) -> list[str]:
+    """A line per rule of what a module is asked about."""
+    return [f"{_operations(rule)}; failurePolicy {webhook.failure_policy}" for rule in webhook.rules]
+
+
+def _operations(rule: Mapping[str, Any]) -> str:
+    return f"{', '.join(rule['operations'])} of {', '.join(_qualified(rule['apiGroups'], rule['resources']))}"
 
 
 def _qualified(groups: list[str], resources: list[str]) -> list[str]:

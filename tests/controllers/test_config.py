@@ -135,6 +135,7 @@ def test_what_it_admits_is_bounded_as_a_policy_is() -> None:
     (found,) = controller(ADMITS, "[admission]\n").admits
     assert found.rules[0]["operations"] == ["CREATE"]
     assert (found.failure_policy, found.timeout_s, found.object_selector) == ("Fail", 2.0, {})
+    assert (found.mode, found.allowed_to_mutate) == ("protect", False)
     nested = f'{HEAD}[[controller.admits]]\n{RULES}\nfailure_policy = "Ignore"\n'
     (found,) = config.parse(f"[admission]\n{nested}").controller[0].admits
     assert found.failure_policy == "Ignore"
@@ -154,6 +155,9 @@ def test_who_admits_answers_in_time_and_by_a_name_of_its_own() -> None:
     policy = '[admission]\n[[admission.policy]]\nname = "ipam"\nmodule = "file:///p.wasm"\n'
     assert "also the name of a policy" in problem(ADMITS, policy)
     assert config.parse(f"{policy}{HEAD}").controller[0].name == "ipam"
+    second = f"{HEAD}[[controller.admits]]\n{RULES}\n" + f"[[controller.admits]]\n{RULES}\n"
+    (found,) = problems(policy.replace('"ipam"', '"ipam.2"') + second)
+    assert found.endswith("is also the name of a policy or group, and this controller admits, as ipam.2")
 
 
 def test_its_memory_fits_into_that_of_all_guests() -> None:

@@ -30,6 +30,12 @@ leader_election = "own"
 failure_policy = "Ignore"
 rules = [
     { apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["DELETE"] }]
+[[controller.admits]]
+mode = "monitor"
+rules = [{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }]
+[[controller.admits]]
+allowed_to_mutate = true
+rules = [{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["UPDATE"] }]
 """
 
 
@@ -46,5 +52,8 @@ def test_everything_is_told() -> None:
         "extensions": ["netfabric"],
     }
     assert described(agent) == {"runs": "on every node", "may": ["nothing"]}
-    assert described(own)["admits"][0].endswith("failurePolicy Ignore: while edged does not answer, these are taken")
+    ignored, watched, changed = described(own)["admits"]
+    assert ignored.endswith("failurePolicy Ignore: while edged does not answer, these are taken")
+    assert watched.endswith("these are taken (monitor: its refusals are logged, and have no effect)")
+    assert changed.endswith("these are refused; it may change the objects")
     assert described(own)["runs"] == "where Lease kube-system/edged-controller-own is held"

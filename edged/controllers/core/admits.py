@@ -5,7 +5,7 @@ The manifest declares, the operator's `admits` bounds. Making an AdmissionRespon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from edged.controllers.core.fields import Fields
@@ -73,6 +73,37 @@ def bound_of(rule: Mapping[str, Any], failure_policy: FailurePolicy) -> AdmitBou
     )  # fmt: skip
 
 
+class AdmitWebhook(NamedTuple):
+    """What one entry of the operator's `admits` comes to with a module: the rules of its webhook."""
+
+    rules: tuple[dict[str, Any], ...]
+    failure_policy: FailurePolicy
+
+
+def webhook_of(
+    admits: Iterable[tuple[Admit, GroupVersionResource]], rules: Sequence[Mapping[str, Any]], strictest: FailurePolicy
+) -> AdmitWebhook | None:
+    """What a module declares of an entry with these rules, each kind with its resource; None: nothing. One webhook has
+    one failurePolicy: that of the strictest declaration."""
+    found: dict[tuple[GroupVersionResource, str], set[str]] = {}
+    policy: FailurePolicy = "Ignore"
+    for rule in rules:
+        bound = bound_of(rule, strictest)
+        for admit, resource in admits:
+            if covered := {each for each in admit.operations if _covers(bound, admit, resource, each)}:
+                found.setdefault((resource, rule.get("scope") or "*"), set()).update(covered)
+                policy = "Fail" if admit.failure_policy == "Fail" else policy
+    made = tuple(_rule(*which, operations) for which, operations in found.items())
+    return AdmitWebhook(made, policy) if made else None
+
+
+def _rule(resource: GroupVersionResource, scope: str, operations: set[str]) -> dict[str, Any]:
+    return {
+        "operations": [each for each in OPERATIONS if each in operations], "apiGroups": [resource.group],
+        "apiVersions": [resource.version], "resources": [resource.resource], "scope": scope,
+    }  # fmt: skip
+
+
 def beyond(admit: Admit, resource: GroupVersionResource, bounds: Iterable[AdmitBound]) -> str:
     """What a module declares and no bound allows, for a message; "" where all of it is allowed. `resource` is that of
     the kind. Who allows `Fail`, which can stop the cluster's writes, allows `Ignore` too, but not the other way."""
@@ -98,6 +129,11 @@ def _covers(bound: AdmitBound, admit: Admit, resource: GroupVersionResource, ope
 
 def _has(words: tuple[str, ...], word: str) -> bool:
     return word in words or "*" in words or "*/*" in words
+
+
+def admission_name(controller: str, number: int) -> str:
+    """Under which name the entry of that number (from 0) of a controller's `admits` is asked and registered."""
+    return controller if number == 0 else f"{controller}.{number + 1}"
 
 
 def verdict_of(data: bytes) -> AdmissionVerdict:

@@ -7,7 +7,8 @@ traps are tried again, later and later. `problem` says what is missed meanwhile.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 import trio
@@ -15,8 +16,11 @@ import trio
 from edged.controllers.config import ControllerConfig
 from edged.controllers.core import messages
 from edged.controllers.core.abi import SETUP
+from edged.controllers.core.admits import AdmitWebhook
 from edged.controllers.core.codes import Refused
 from edged.controllers.core.manifest import Manifest, manifest_of
+from edged.controllers.run.admitting import Admitted, Admitting
+from edged.controllers.run.admitting_terms import check_export, webhooks_of
 from edged.controllers.run.desk import Desk
 from edged.controllers.run.guest import ControllerModule, Guest
 from edged.controllers.run.host import Host
@@ -24,6 +28,7 @@ from edged.controllers.run.leadership import Leadership
 from edged.controllers.run.loading import ModuleLoader
 from edged.controllers.run.parts import Parts
 from edged.controllers.run.shard import Reason, Shard
+from edged.controllers.wording import admitted
 from edged.errors import EdgedError, GuestError
 from edged.kube.control.backoff import Backoff
 from edged.process.boundary import boundary, describe
@@ -42,8 +47,12 @@ State = Literal["loading", "starting", "running", "standby", "parked", "stopped"
 class Controller:
     """Made from its configuration; `run` until `stop`."""
 
-    def __init__(self, config: ControllerConfig, host: Host, loader: ModuleLoader) -> None:
+    def __init__(
+        self, config: ControllerConfig, host: Host, loader: ModuleLoader, told: Callable[[], None] = lambda: None
+    ) -> None:
+        """`told` is called when what it admits, or whether it can answer, has changed."""
         self.config = config
+        self._told = told
         self.problem = ""
         self._host = host
         self._loader = loader
@@ -52,6 +61,9 @@ class Controller:
         self._leadership: Leadership | None = None
         self._shards: tuple[Shard, ...] = ()
         self._parts: Parts | None = None
+        self._admitting: Admitting | None = None
+        self._webhooks: tuple[AdmitWebhook | None, ...] | None = None
+        """What the module admits of each entry of `admits`; None while it is not known."""
         self._generation = 0
         self._scope = trio.CancelScope()
         self._ended: trio.Event | None = None
@@ -97,12 +109,17 @@ class Controller:
         module = await loader.load(self.config)
         return self._module is not None and module.digest != self._module.digest
 
-    async def stop(self, seconds: float = STOP_S) -> None:
-        """Let running calls end, close everything."""
+    async def stop(self, seconds: float = STOP_S, reviews: trio.Event | None = None) -> None:
+        """Let running calls end, close everything. `reviews` is set when nobody asks for admission any more."""
         async with trio.open_nursery() as nursery:
             for shard in self._shards:
                 nursery.start_soon(shard.stop, seconds)
+        if reviews is not None and self._admitting is not None:
+            await reviews.wait()
         self._stopped = True
+        if self._admitting is not None:
+            self._told()
+            await self._admitting.drain(seconds)
         self._scope.cancel()
         if self._ended is not None:
             await self._ended.wait()  # an instance may be freed only when its call has ended
@@ -112,6 +129,8 @@ class Controller:
         """Free what a module has that does not run."""
         for shard in self._shards:
             shard.close()
+        if self._admitting is not None:
+            self._admitting.close()
         if self._parts is not None:
             self._parts.close()
         if self._leadership is not None:
@@ -120,7 +139,13 @@ class Controller:
             self._host.leaderships.release(leadership)
 
     def _failed(self, error: Exception) -> None:
-        self.problem = describe(error)
+        self._say(describe(error))
+
+    def _say(self, problem: str) -> None:
+        """What is wrong now; "" for nothing."""
+        if problem != self.problem:
+            self.problem = problem
+            self._told()
 
     # --- set-up
 
@@ -131,6 +156,9 @@ class Controller:
         parts = Parts(self.config, self._host, self._wake, self._leads, self._log)
         guest, desk, manifest = await self._make_first(parts, reason, dynamic or ())
         try:
+            check_export(guest, manifest)
+            with suppress(Refused):  # what the API server does not say yet is found out later
+                self._webhooks = await webhooks_of(parts, manifest)
             parts.use(manifest)
         except BaseException:
             guest.close()
@@ -193,18 +221,37 @@ class Controller:
     # --- at work
 
     async def _work(self, parts: Parts) -> None:
-        self.problem = ""
+        self._say("")
         async with trio.open_nursery() as nursery:
             parts.nursery = nursery
+            await self._know_admits(parts)
             await self._open_watches(parts)
             await self._sync(parts)
             parts.work.start(trio.current_time())
             parts.synced = True
+            if self._admitting is not None:
+                nursery.start_soon(self._admitting.run)
+                self._told()
             self._wake()
             async with trio.open_nursery() as working:
                 for shard in self._shards:
                     working.start_soon(shard.run)
             nursery.cancel_scope.cancel()
+
+    async def _know_admits(self, parts: Parts) -> None:
+        """Nothing begins before it is known that the module admits no more than it may."""
+        pause = Backoff(random.random, base_s=FIRST_PAUSE_S, cap_s=LONGEST_WATCH_PAUSE_S)
+        while self._webhooks is None:
+            with boundary(self._log, "controller", f"{self.config.name} admits", failed=self._failed):
+                try:
+                    self._webhooks = await webhooks_of(parts, parts.manifest)
+                    self._say("")
+                    break
+                except EdgedError as error:
+                    self._say(f"admits: {error}")
+            await trio.sleep(pause.next())
+        if any(self._webhooks or ()):
+            self._admitting = Admitting(parts, self._make)
 
     async def _open_watches(self, parts: Parts) -> None:
         """Those of the manifest, and those that an earlier edition of the module had open."""
@@ -214,10 +261,10 @@ class Controller:
                 with boundary(self._log, "watch", f"{self.config.name} {declaration.id}", failed=self._failed):
                     try:
                         await parts.watches.open(declaration, paced=False)
-                        self.problem = ""
+                        self._say("")
                         break
                     except Refused as refused:
-                        self.problem = f"watch {declaration.id}: {refused}"
+                        self._say(f"watch {declaration.id}: {refused}")
                 await trio.sleep(pause.next())
         await parts.open_dynamic()
 
@@ -228,11 +275,11 @@ class Controller:
                 for watch in parts.watches:
                     if watch.text is None:
                         await watch.wait_synced()
-                self.problem = ""
+                self._say("")
                 return
             late = [watch for watch in parts.watches if watch.text is None and not watch.synced]
             said = [f"watch {each.declaration.id} is not synced: {each.informer.problem}" for each in late]
-            self.problem = "; ".join(said)
+            self._say("; ".join(said))
 
     def _leads(self) -> bool:
         return self.config.leader_election is False or (self._leadership is not None and self._leadership.leads)
@@ -240,6 +287,26 @@ class Controller:
     def _wake(self) -> None:
         for shard in self._shards:
             shard.wake()
+
+    # --- reviews
+
+    @property
+    def admitting(self) -> Admitting | None:
+        """What answers reviews; None where the module admits nothing, or cannot answer yet or any more."""
+        is_ready = self._parts is not None and self._parts.synced and not self._stopped
+        return self._admitting if is_ready else None
+
+    def admitted(self) -> list[Admitted]:
+        """Each entry of `admits`, as it stands."""
+        ready = self.admitting is not None or (self._webhooks is not None and not any(self._webhooks))
+        return [
+            Admitted(
+                controller=self.config.name, module=self.config.module, number=number, bound=bound,
+                webhook=self._webhooks[number] if self._webhooks else None, digest=self.digest,
+                is_loading=not ready and not self.problem, problem="" if ready else self.problem,
+            )
+            for number, bound in enumerate(self.config.admits)
+        ]  # fmt: skip
 
     # --- what people ask
 
@@ -269,22 +336,33 @@ class Controller:
             return "standby"
         return "parked" if parts.work.parked_until > trio.current_time() else "running"
 
+    @property
+    def _live(self) -> int:
+        """Instances."""
+        return sum(shard.is_live for shard in self._shards) + (self._admitting.live if self._admitting else 0)
+
+    @property
+    def _memory_kib(self) -> int:
+        """Of all instances."""
+        return sum(shard.memory_kib for shard in self._shards) + (self._admitting.memory_kib if self._admitting else 0)
+
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""
         described: dict[str, Any] = {
             "name": self.config.name, "state": self.state, "digest": self.digest, "error": self.problem,
-            "live": sum(shard.is_live for shard in self._shards),
-            "memory_kib": sum(shard.memory_kib for shard in self._shards),
+            "live": self._live, "memory_kib": self._memory_kib,
             "leads": self._leads(), "leader": self._leadership.elector.holder if self._leadership else "",
             "in_work": [shard.calling for shard in self._shards if shard.calling],
+            "admits": [text for each in self._webhooks or () if each is not None for text in admitted(each)],
+            "admissions": self._admitting.reviews if self._admitting is not None else 0,
         }  # fmt: skip
         return described | (self._parts.describe() if self._parts is not None else {})
 
     def measure(self) -> None:
         """Set the gauges."""
         name, measures, parts = self.config.name, self._host.measures, self._parts
-        measures.live.set(sum(shard.is_live for shard in self._shards), name)
-        measures.memory.set(1024 * sum(shard.memory_kib for shard in self._shards), name)
+        measures.live.set(self._live, name)
+        measures.memory.set(1024 * self._memory_kib, name)
         measures.leads.set(float(self._leads()), name)
         if parts is not None:
             parts.measure(measures)

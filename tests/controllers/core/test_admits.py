@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from edged.controllers.core.admits import AdmissionVerdict, Admit, beyond, bound_of, verdict_of
+from edged.controllers.core.admits import (
+    AdmissionVerdict,
+    Admit,
+    AdmitWebhook,
+    admission_name,
+    beyond,
+    bound_of,
+    verdict_of,
+    webhook_of,
+)
 from edged.errors import GuestError
 from edged.kube.values.names import GroupVersionResource
 
@@ -47,3 +56,38 @@ def test_a_verdict():
 def test_an_answer_that_is_no_verdict(data, message):
     with pytest.raises(GuestError, match=message):
         verdict_of(data)
+
+
+def rule(*operations, scope="*", resource="subnets"):
+    return {
+        "operations": list(operations), "apiGroups": ["network.edged.dev"], "apiVersions": ["v1alpha1"],
+        "resources": [resource], "scope": scope,
+    }  # fmt: skip
+
+
+LOCKS = GroupVersionResource("network.edged.dev", "v1alpha1", "iplocks")
+
+
+@pytest.mark.parametrize(
+    ("admits", "rules", "strictest", "webhook"),
+    [
+        ([(admit("CREATE", "DELETE"), SUBNETS)], [RULE], "Fail", AdmitWebhook((rule("CREATE"),), "Fail")),
+        ([(admit("CREATE", policy="Ignore"), SUBNETS)], [RULE], "Fail", AdmitWebhook((rule("CREATE"),), "Ignore")),
+        ([(admit("CREATE", policy="Ignore"), SUBNETS)], [RULE], "Ignore", AdmitWebhook((rule("CREATE"),), "Ignore")),
+        ([(admit("CREATE"), SUBNETS)], [RULE], "Ignore", None),
+        ([(admit("CREATE"), LOCKS)], [RULE], "Fail", None),
+        ([], [RULE], "Fail", None),
+        (  # one webhook has one failurePolicy; scope is the operator's; what two rules allow is one rule
+            [(admit("CREATE", "UPDATE", policy="Ignore"), SUBNETS), (admit("CREATE"), LOCKS)],
+            [RULE | {"operations": ["UPDATE"]}, RULE, RULE | {"resources": ["*"], "scope": "Namespaced"}], "Fail",
+            AdmitWebhook((rule("CREATE", "UPDATE"), rule("CREATE", "UPDATE", scope="Namespaced"),
+                          rule("CREATE", scope="Namespaced", resource="iplocks")), "Fail"),
+        ),
+    ],
+)  # fmt: skip
+def test_what_an_entry_comes_to(admits, rules, strictest, webhook):
+    assert webhook_of(admits, rules, strictest) == webhook
+
+
+def test_each_entry_has_a_name():
+    assert [admission_name("kos", number) for number in range(3)] == ["kos", "kos.2", "kos.3"]
