@@ -31,8 +31,11 @@ class AdmissionFacts:
         self._part = part
 
     def policies(self) -> list[PolicyFacts]:
-        """Of both sources, the configuration file's first."""
-        return [*self._configured(), *self._resources()]
+        """Of all sources, the configuration file's first."""
+        policies = self._part.policies
+        found = [self._configured(policy, policy.is_waiting) for policy in policies.configured().values()]
+        found += [self._configured(policy, True) for policy in policies.of_controllers().values()]
+        return [*found, *self._resources()]
 
     def registration(self) -> RegistrationFacts | None:
         registration = self._part.policies.registration
@@ -65,20 +68,19 @@ class AdmissionFacts:
             name = "the serving certificate" if serving.is_own else f"the serving certificate {serving.tls.files.cert}"
             yield CertificateFacts("serving", name, *times, owned=serving.is_own, error=serving.error)
 
-    def _configured(self) -> Iterator[PolicyFacts]:
-        for policy in self._part.policies.configured().values():
-            failures, failure = self._failures(policy.name)
-            yield PolicyFacts(
-                policy.name,
-                monitor=policy.monitor,
-                ignored=policy.config.failure_policy == "Ignore",
-                rules=rules_of(policy),
-                error=policy.error or policy.successor_error,
-                earlier=policy.successor is not None,
-                waits=policy.is_waiting,
-                failures=failures,
-                failure=failure,
-            )
+    def _configured(self, policy: Policy | Group, waits: bool) -> PolicyFacts:
+        failures, failure = self._failures(policy.name)
+        return PolicyFacts(
+            policy.name,
+            monitor=policy.monitor,
+            ignored=policy.config.failure_policy == "Ignore",
+            rules=rules_of(policy),
+            error=policy.error or policy.successor_error,
+            earlier=policy.successor is not None,
+            waits=waits,
+            failures=failures,
+            failure=failure,
+        )
 
     def _resources(self) -> Iterator[PolicyFacts]:
         resources = self._part.policies.resources

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -26,14 +26,17 @@ from edged.kube.lean import LeanPool
 from edged.kube.writes import EventRecorder
 from edged.registry.modules import Modules
 
+if TYPE_CHECKING:
+    from edged.daemon.controller_admission import ControllerAdmission
+
 NETFABRIC: Final = "netfabric"
 _FABRIC: Final = ("Name", "ListLocalIfcs", "ListRemoteIfcs")
 
 
 class ControllersPart:
-    """`work` is where loops run that write."""
+    """`work` is where loops run that write. `admission` is told what modules admit; None where nobody asks."""
 
-    def __init__(self, base: Base, work: trio.Nursery) -> None:
+    def __init__(self, base: Base, work: trio.Nursery, admission: ControllerAdmission | None = None) -> None:
         self._base = base
         config = base.config
         pool = LeanPool(base.client, connections=CONNECTIONS, most_bytes=MOST_ANSWER)
@@ -58,7 +61,8 @@ class ControllersPart:
         )
         self._fabric = host.extensions.get(NETFABRIC)
         self._work = work
-        self._controllers = Controllers(host, self._loader(base.modules), work)
+        self._admission = admission
+        self._controllers = Controllers(host, self._loader(base.modules), work, self._admits_changed)
 
     def start(self) -> None:
         self._work.start_soon(self._recorder.run)
@@ -68,9 +72,13 @@ class ControllersPart:
         """Raises ConfigError, and everything stays as it was."""
         await self._controllers.reload(fresh.controller, self._loader(modules))
 
-    async def drain(self, seconds: float) -> None:
-        """Let running calls end."""
-        await self._controllers.drain(seconds)
+    async def drain(self, seconds: float, reviews: trio.Event | None = None) -> None:
+        """Let running calls end. `reviews` is set when nobody asks for admission any more."""
+        await self._controllers.drain(seconds, reviews)
+
+    def _admits_changed(self) -> None:
+        if self._admission is not None:
+            self._admission.update(self._controllers)
 
     def describe(self) -> list[dict[str, Any]]:
         """For `edged status`."""

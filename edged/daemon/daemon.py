@@ -43,6 +43,7 @@ from edged.wasm.compile import CompileLimits
 
 if TYPE_CHECKING:
     from edged.daemon.admission_part import AdmissionPart
+    from edged.daemon.controller_admission import ControllerAdmission
     from edged.daemon.controllers_part import ControllersPart
     from edged.scheduling.run.scheduling import Scheduling
 
@@ -138,12 +139,13 @@ class Daemon:
             health = Health(self._probes, self._log, self._base.metrics)
             bound = http.bind(config.observability.listen, "[observability] listen")
             await intake.start(http.Listener(bound, health, log=self._log).serve)
+        admits = self._expect_admits(config)
         if self._admission is not None and config.admission is not None:
             await self._admission.start(
                 config.admission, sockets, self._probes, base=base, work=work, intake=intake
             )
         await self._start_scheduler(config, work)
-        self._start_controllers(config, work)
+        self._start_controllers(config, work, admits)
         settle_memory()
 
     async def _start_scheduler(self, config: Config, work: trio.Nursery) -> None:
@@ -166,14 +168,25 @@ class Daemon:
         self._reload.scheduling = self._operations.scheduling = self._scheduling
         await self._scheduling.start(work)
 
-    def _start_controllers(self, config: Config, work: trio.Nursery) -> None:
+    def _expect_admits(self, config: Config) -> ControllerAdmission | None:
+        """Controllers that admit, before anything is registered: what a former life registered of them stays."""
+        if self._admission is None or not config.controller:
+            return None
+        # Imported here: a node without both does not pay for it.
+        from edged.daemon.controller_admission import ControllerAdmission
+
+        admits = ControllerAdmission(self._admission.policies.admit)
+        admits.expect(config.controller)
+        return admits
+
+    def _start_controllers(self, config: Config, work: trio.Nursery, admits: ControllerAdmission | None) -> None:
         """Their modules are loaded in the background: nobody waits for them."""
         if not config.controller:
             return
         # Imported here: a node without controllers does not pay for them.
         from edged.daemon.controllers_part import ControllersPart
 
-        self._controllers = ControllersPart(self._base, work)
+        self._controllers = ControllersPart(self._base, work, admits)
         self._reload.controllers = self._operations.controllers = self._controllers
         self._controllers.start()
 
@@ -213,11 +226,13 @@ class Daemon:
         self._health.is_serving = False
         notify.stopping("draining")
         self._log.info("stopping")
+        seconds, reviews = self._base.config.node.drain_s, trio.Event()
         async with trio.open_nursery() as nursery:
-            if self._admission is not None:
-                nursery.start_soon(self._admission.drain, self._base.config.node.drain_s)
             if self._controllers is not None:
-                nursery.start_soon(self._controllers.drain, self._base.config.node.drain_s)
+                nursery.start_soon(self._controllers.drain, seconds, reviews)
+            if self._admission is not None:
+                await self._admission.drain(seconds)
+            reviews.set()
 
 
 def _admission_part(base: Base) -> AdmissionPart | None:

@@ -1,4 +1,5 @@
-"""The policies that answer reviews, from both sources: the configuration file and the cluster's custom resources."""
+"""The policies that answer reviews, from all sources: the configuration file, its controllers, and the cluster's custom
+resources."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ AGAIN_S = 10.0
 
 
 class ServedPolicies:
-    """Serves one set of policies, the configuration file's before custom resources, and has it registered.
+    """Serves one set of policies, the configuration file's before custom resources, and has it registered. What
+    controllers admit is a policy here for each of their webhooks.
 
     `registration`, `certificates` and `resources` are None until admission starts, `resources` also where no
     PolicyServer is served.
@@ -52,6 +54,7 @@ class ServedPolicies:
         self._loader = loader
         self._now = now
         self._configured: PolicySet = {}
+        self._controllers: PolicySet = {}
         self._changed = trio.Event()
 
     def loader(self) -> PolicyLoader:
@@ -67,7 +70,16 @@ class ServedPolicies:
 
     def configured_names(self) -> set[str]:
         """Names that the configuration file has taken."""
-        return set(self._configured)
+        return {*self._configured, *self._controllers}
+
+    def of_controllers(self) -> PolicySet:
+        """What controllers admit."""
+        return self._controllers
+
+    def admit(self, policies: PolicySet) -> None:
+        """Serve these as the controllers'."""
+        self._controllers = policies
+        self.swap()
 
     def configure(self, policies: PolicySet) -> None:
         """Serve these as the configuration file's."""
@@ -143,15 +155,15 @@ class ServedPolicies:
         self.configure({name: new if policy is old else policy for name, policy in self._configured.items()})
 
     def swap(self) -> None:
-        """Serve what both sources have now, then have it registered."""
+        """Serve what all sources have now, then have it registered."""
         resources = self.resources.policies if self.resources is not None else {}
-        self._admission.swap({**resources, **self._configured})
+        self._admission.swap({**resources, **self._controllers, **self._configured})
         self.register()
 
     def register(self) -> None:
         """Tell the registration what is served now."""
         if self.registration is not None and self.certificates is not None:
-            specs = [policy.webhook() for policy in self._configured.values()]
+            specs = [policy.webhook() for policy in (*self._configured.values(), *self._controllers.values())]
             is_whole = self.resources is None or self.resources.is_settled
             if self.resources is not None:
                 specs += sorted(self.resources.specs(), key=lambda spec: spec.name)

@@ -55,6 +55,8 @@ ELSEWHERE = {
     "admission/host/certificate_trust.py:CertificateTrust._answer": IN_HOST,
     "admission/host/traces.py:Traces._batch": IN_HOST,
     "admission/resources/resource_objects.py:Objects.run": IN_RESOURCES,
+    "controllers/run/admitting.py:Admitting._warm_up": IN_CONTROLLERS,
+    "controllers/run/controller.py:Controller._know_admits": IN_CONTROLLERS,
     "controllers/run/controller.py:Controller._load_and_work": IN_CONTROLLERS,
     "controllers/run/controller.py:Controller._open_watches": IN_CONTROLLERS,
     "controllers/run/imports.py:GuestState.answer": IN_CONTROLLERS,

@@ -9,7 +9,10 @@ from typing import Any, cast
 import pytest
 import trio
 
-from edged.controllers.core.codes import Code
+from edged.controllers.core.codes import Code, Refused
+from edged.controllers.core.manifest import Manifest
+from edged.controllers.run.admitting import Admitting
+from edged.controllers.run.admitting_terms import webhooks_of
 from edged.controllers.run.imports import Desk, GuestState
 from edged.controllers.run.leadership import Leadership
 from edged.controllers.run.parts import Parts
@@ -17,6 +20,7 @@ from edged.controllers.run.watches import Watches
 from edged.json_text import loads
 from edged.telemetry.logs import Logger
 from tests.controllers.run.stage import Program, ProgramLoader, Stage, config, loader, staged, until
+from tests.controllers.run.test_admitting import BOUND, Gate, live
 from tests.controllers.run.test_controllers import MAPS, PICKED, Watching
 
 
@@ -107,3 +111,24 @@ def test_a_watch_of_the_former_module_that_breaks_costs_no_other(
 
     trio.run(main)
 
+
+
+def test_what_a_module_admits_is_found_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[Exception] = [Refused(Code.UNAVAILABLE, "away"), Fault()]
+
+    async def failing(parts: Parts, manifest: Manifest) -> Any:
+        if faults:
+            raise faults.pop(0)
+        return await webhooks_of(parts, manifest)
+
+    monkeypatch.setattr("edged.controllers.run.controller.webhooks_of", failing)
+    monkeypatch.setattr(Admitting, "_new", failing_once(Admitting._new))
+    monkeypatch.setattr("edged.controllers.run.controller.FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("edged.controllers.run.admitting.FIRST_PAUSE_S", 0.01)
+
+    async def main() -> None:
+        async with staged(tmp_path, {"m": Gate()}, config(admits=(BOUND,))) as stage:
+            await until(lambda: live(stage) == 1)
+            assert stage.host.log.internal_errors.counts.total() == 2
+
+    trio.run(main)
