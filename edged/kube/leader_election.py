@@ -30,7 +30,8 @@ RELEASE_S = 2.0
 
 
 class LeaderElector:
-    """`identity` must be this process's alone. `clock` gives wall time as nanoseconds since 1970."""
+    """`identity` must be this process's alone. `clock` gives wall time as nanoseconds since 1970. `annotations`: what
+    the holder writes into the Lease beside its name, for others to read."""
 
     def __init__(
         self,
@@ -42,8 +43,10 @@ class LeaderElector:
         random: Callable[[], float],
         clock: Callable[[], int],
         log: Logger,
+        annotations: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.name = name
+        self._annotations = annotations
         self._client = client
         self._election = Election(identity, times)
         self._times = times
@@ -54,9 +57,19 @@ class LeaderElector:
         self.problem = ""
 
     @property
+    def identity(self) -> str:
+        """This process's."""
+        return self._election.identity
+
+    @property
     def holder(self) -> str:
         """Who holds the lease as far as we know; "" for nobody."""
         return self._election.holder
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """Those of the Lease as we know it."""
+        return self._stored.get("metadata", {}).get("annotations") or {}
 
     def leads(self) -> bool:
         """Whether this process may act at this moment."""
@@ -153,10 +166,13 @@ class LeaderElector:
 
     async def _put(self, spec: Mapping[str, object], create: bool) -> dict[str, Any]:
         """What others keep in the object, labels and the like, stays."""
-        if create:
-            body = lease(self.name.name, self.name.namespace, spec)
-            return await api.create(self._client, LEASES, body, self.name.namespace)
-        return await api.update(self._client, LEASES, {**self._stored, "spec": spec}, self.name.namespace)
+        stored = lease(self.name.name, self.name.namespace, spec) if create else self._stored
+        metadata = stored["metadata"]
+        if annotations := {**(metadata.get("annotations") or {}), **self._annotations()}:
+            metadata = {**metadata, "annotations": annotations}
+        body = {**stored, "metadata": metadata, "spec": spec}
+        write = api.create if create else api.update
+        return await write(self._client, LEASES, body, self.name.namespace)
 
     async def _request(self, request: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         """Half the time in which to renew: a request that hangs must leave room for another. Raises PeerError."""

@@ -136,7 +136,7 @@ class Controller:
         if self._leadership is not None:
             leadership, self._leadership = self._leadership, None
             leadership.forget(self._wake)
-            self._host.leaderships.release(leadership)
+            self._host.leaderships.release(leadership, self.config.name)
 
     def _failed(self, error: Exception) -> None:
         self._say(describe(error))
@@ -284,6 +284,10 @@ class Controller:
     def _leads(self) -> bool:
         return self.config.leader_election is False or (self._leadership is not None and self._leadership.leads)
 
+    def _not_elected(self) -> str:
+        """Why it stands by and nobody else acts for it."""
+        return self._leadership.problem_of(self.config.name) if self._leadership is not None else ""
+
     def _wake(self) -> None:
         for shard in self._shards:
             shard.wake()
@@ -349,8 +353,8 @@ class Controller:
     def describe(self) -> dict[str, Any]:
         """For `edged status`."""
         described: dict[str, Any] = {
-            "name": self.config.name, "state": self.state, "digest": self.digest, "error": self.problem,
-            "live": self._live, "memory_kib": self._memory_kib,
+            "name": self.config.name, "state": self.state, "digest": self.digest,
+            "error": self.problem or self._not_elected(), "live": self._live, "memory_kib": self._memory_kib,
             "leads": self._leads(), "leader": self._leadership.elector.holder if self._leadership else "",
             "in_work": [shard.calling for shard in self._shards if shard.calling],
             "admits": [text for each in self._webhooks or () if each is not None for text in admitted(each)],

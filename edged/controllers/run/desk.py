@@ -51,10 +51,13 @@ class Desk:
         self._parts = parts
         self._export = abi.SETUP
         self._until = math.inf
+        self.lost_lead = False
+        """Whether the call asked for what only a leader may do, and this process does not lead."""
 
     def begin(self, export: str, until: float = math.inf) -> None:
         """`until` is on trio's clock."""
         self._export, self._until = export, until
+        self.lost_lead = False
 
     # --- imports.Desk
 
@@ -187,7 +190,8 @@ class Desk:
     def _check_leads(self) -> None:
         """Asked again just before a write is sent: it may have waited for its turn."""
         if not self._parts.leads():
-            raise Refused(Code.DENIED, "another process leads: this one must not write")
+            self.lost_lead = True
+            raise Refused(Code.DENIED, "this process does not lead: it must not act")
 
     def _request_of(self, request: WriteRequest, served: ServedKind) -> Write:
         parts, resource = self._parts, served.resource
@@ -251,8 +255,7 @@ class Desk:
         extension = parts.host.extensions.get(request.ext)
         if extension is None:
             raise Refused(Code.UNSUPPORTED, f"this node has no {request.ext}")
-        if not parts.leads():
-            raise Refused(Code.DENIED, "another process leads: this one must not act")
+        self._check_leads()
         return dumps(await extension.call(request.op, {} if request.args is None else request.args))
 
 

@@ -3,6 +3,9 @@
 The elected modules of a daemon share one Lease: a hundred Leases would be renewed fifty times a second, on the flash
 card of the node that etcd runs on. A module with `leader_election = "own"` has its own. Leading is best effort, no
 fence: what must never happen twice has to be guarded by what is written.
+
+A shared Lease is held for all modules at once. One that the holder does not have would run nowhere and nobody would
+know, so the holder writes into the Lease which modules it runs.
 """
 
 from __future__ import annotations
@@ -10,7 +13,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
@@ -23,31 +27,52 @@ from edged.kube.values.names import NamespacedName
 from edged.process.boundary import boundary
 from edged.telemetry.logs import Logger
 
-PAUSE_S: Final = 5.0
+PAUSE_S: Final = 2.0
+MODULES: Final = "edged.dev/controllers"
+"""The annotation of a Lease with the modules that its holder runs."""
 
 
 class Leadership:
     """One Lease, for as long as somebody uses it."""
 
-    def __init__(self, client: ApiClient, lease: str, node: str, log: Logger) -> None:
+    def __init__(self, client: ApiClient, lease: str, node: str, times: LeaseTimes, log: Logger) -> None:
         self._log = log
         self._listeners: list[Callable[[], None]] = []
         self._scope = trio.CancelScope()
-        self.users = 0
+        self.modules: Counter[str] = Counter()
+        """Who uses it; twice while a module takes the place of an earlier one."""
         self.elector = LeaderElector(
             client,
             NamespacedName(leases.NAMESPACE, lease),
             f"{node}_{uuid.uuid4()}",
-            LeaseTimes(),
+            times,
             random=random.random,
             clock=time.time_ns,
             log=log,
+            annotations=self._annotations,
         )
 
     @property
     def leads(self) -> bool:
         """Whether this process may act at this moment."""
         return self.elector.leads()
+
+    def problem_of(self, module: str) -> str:
+        """Why a module that may not act now may never act; "" where others do it or nothing is known."""
+        elector = self.elector
+        if elector.leads():
+            return ""
+        if not elector.holder or elector.holder == elector.identity:
+            return f"the Lease {elector.name} cannot be had: {elector.problem}" if elector.problem else ""
+        theirs = elector.annotations.get(MODULES)
+        if theirs is None or module in theirs.split(","):
+            return ""
+        holder = elector.holder.partition("_")[0]
+        text = f"{holder} holds the Lease {elector.name} and does not have this controller, so it runs nowhere"
+        return f'{text}: give it leader_election = "own", or both nodes the same controllers'
+
+    def _annotations(self) -> Mapping[str, str]:
+        return {MODULES: ",".join(sorted(self.modules))}
 
     def tell(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever a term begins or ends."""
@@ -84,7 +109,10 @@ class Leadership:
 class Leaderships:
     """The Leases of a daemon's modules; each is sought while a module wants it."""
 
-    def __init__(self, client: ApiClient, node: str, nursery: trio.Nursery, log: Logger) -> None:
+    def __init__(
+        self, client: ApiClient, node: str, nursery: trio.Nursery, log: Logger, times: LeaseTimes | None = None
+    ) -> None:
+        self._times = times or LeaseTimes()
         self._client = client
         self._node = node
         self._nursery = nursery
@@ -98,16 +126,16 @@ class Leaderships:
             return None
         leadership = self._held.get(name)
         if leadership is None:
-            leadership = self._held[name] = Leadership(self._client, name, self._node, self._log)
+            leadership = self._held[name] = Leadership(self._client, name, self._node, self._times, self._log)
             self._nursery.start_soon(leadership.run)
-        leadership.users += 1
+        leadership.modules[module] += 1
         return leadership
 
-    def release(self, leadership: Leadership | None) -> None:
+    def release(self, leadership: Leadership | None, module: str) -> None:
         """The module needs it no longer."""
         if leadership is None:
             return
-        leadership.users -= 1
-        if not leadership.users:
+        leadership.modules -= Counter((module,))
+        if not leadership.modules:
             leadership.end()
             self._held.pop(leadership.elector.name.name, None)

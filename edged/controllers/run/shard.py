@@ -166,7 +166,11 @@ class Shard:
             key, raw, sources, ambiguous=ambiguous, attempt=parts.work.attempt(key), deadline_ms=round(seconds * 1000)
         )
         desk.begin(RECONCILE, trio.current_time() + seconds)
-        return result_of(*await guest.call(RECONCILE, data, seconds + GRACE_S))
+        reply = await guest.call(RECONCILE, data, seconds + GRACE_S)
+        if desk.lost_lead:
+            # Guests take a refusal for final, but this one ends with the next term: nothing else brings the key back.
+            return ReconcileResult(error="this process lost the lead meanwhile")
+        return result_of(*reply)
 
     async def _map(self) -> None:
         """Ask the guest which keys the changes mean that it maps itself: some of them, then keys have their turn."""

@@ -31,6 +31,7 @@ from edged.errors import BrokenInvariant
 from edged.json_text import dumps, loads
 from edged.kube.client import ApiClient
 from edged.kube.config import KubernetesConfig
+from edged.kube.control.leases import LeaseTimes
 from edged.kube.informers import Informers
 from edged.kube.kubeconfig import open_client
 from edged.kube.lean import LeanPool
@@ -196,9 +197,9 @@ def config(name: str = "m", **settings: Any) -> ControllerConfig:
 async def staged(
     tmp_path: Path, programs: Mapping[str, Program], *configs: ControllerConfig, faults: Faults | None = None,
     extensions: Mapping[str, Any] | None = None, prepare: Callable[[ApiClient], Awaitable[object]] | None = None,
-    rate: float = math.inf, node: str = "edge-1",
+    rate: float = math.inf, node: str = "edge-1", times: LeaseTimes | None = None,
 ) -> AsyncIterator[Stage]:  # fmt: skip
-    """`prepare` fills the API server before the controllers begin."""
+    """`prepare` fills the API server before the controllers begin. `times`: of their Leases."""
     log = Logger(LogStyle("logfmt", "error", False))
     async with trio.open_nursery() as nursery:
         sandbox: Sandbox = await nursery.start(lambda task_status: serve(faults=faults, task_status=task_status))
@@ -214,7 +215,7 @@ async def staged(
         nursery.start_soon(recorder.run)
         host = Host(
             node=node, client=client, informers=informers, pool=pool, rate=Bucket(rate, max(1.0, rate)),
-            recorder=recorder, leaderships=Leaderships(client, node, nursery, log), live=Live(),
+            recorder=recorder, leaderships=Leaderships(client, node, nursery, log, times), live=Live(),
             extensions=extensions or {}, measures=Measures(MetricRegistry()), lines=GuestLines(log), log=log,
             times=Times(wall_ms=lambda: time.time_ns() // 1_000_000), selectable=set(), module_metrics={},
         )  # fmt: skip
