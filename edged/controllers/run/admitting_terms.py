@@ -22,11 +22,13 @@ def check_export(guest: Guest, manifest: Manifest) -> None:
 
 async def webhooks_of(parts: Parts, manifest: Manifest) -> tuple[AdmitWebhook | None, ...]:
     """What the module admits of each entry of the configuration's `admits`; None where it declares nothing of one.
-    Raises GuestError where it wants to admit more, and Refused where the API server does not say which resource a kind
+    Without any entry nobody wants it to admit, and it only reconciles. Raises GuestError where it wants to admit more
+    than they say, and Refused where the API server does not say which resource a kind
     is."""
     entries = parts.config.admits
     if manifest.admits and not entries:
-        raise GuestError("it wants to admit, and the controller has no `admits`")
+        parts.say("info", b"it could admit, and the controller has no `admits`: nothing is asked of it")
+        return ()
     bounds = [bound_of(rule, each.failure_policy) for each in entries for rule in each.rules]
     found = []
     for admit in manifest.admits:

@@ -143,7 +143,6 @@ async def test_a_failure_costs_that_review_and_its_instance(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("bounds", "problem"),
     [
-        ((), "it wants to admit, and the controller has no `admits`"),
         ((AdmitsConfig(rules=(MAP_RULE,), failure_policy="Ignore"),), "ConfigMap in v1 with failurePolicy Fail"),
         ((AdmitsConfig(rules=(MAP_RULE | {"operations": ["UPDATE"]},)),), "CREATE of ConfigMap"),
     ],
@@ -160,6 +159,14 @@ def test_a_module_that_wants_to_admit_more_is_not_set_up(
             assert [each.problem for each in stage.controllers.admitted()] == [described["error"]] * len(bounds)
 
     trio.run(main)
+
+
+@played
+async def test_a_module_that_nobody_wants_to_admit_reconciles(tmp_path: Path) -> None:
+    program = Gate()
+    async with staged(tmp_path, {"m": program}) as stage:
+        await until(lambda: stage.described("m")["state"] == "running")
+        assert stage.controllers.admitted() == []
 
 
 @played
@@ -227,5 +234,6 @@ async def test_a_reload_to_a_module_that_admits_too_much_is_refused(tmp_path: Pa
     async with staged(tmp_path, {"m": Program()}, config()) as stage:
         await until(lambda: stage.described("m")["state"] == "running")
         with pytest.raises(ConfigError, match="it wants to admit"):
-            await stage.controllers.reload([config()], loader({"m": Gate()}))
+            bound = AdmitsConfig(rules=(MAP_RULE,), failure_policy="Ignore")
+            await stage.controllers.reload([config(admits=(bound,))], loader({"m": Gate()}))
         assert stage.described("m")["state"] == "running"
