@@ -75,6 +75,7 @@ class Edged:
         node: str = "edge-1",
         register: str = "dynamic",
         admission: Mapping[str, Any] | None = None,
+        controllers: Sequence[Mapping[str, Any]] = (),
         drain_s: float = 5.0,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="edged-run-"))
@@ -85,6 +86,7 @@ class Edged:
         self.state_dir = self.folder / "state"
         self.static_dir = self.folder / "static"
         self.policies = [dict(entry) for entry in policies]
+        self.controllers = [dict(entry) for entry in controllers]
         self.process: Process | None = None
         self._kubeconfig = kubeconfig
         self._node = node
@@ -133,9 +135,12 @@ class Edged:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- configuration
-    def configure(self, policies: Sequence[Mapping[str, Any]]) -> None:
-        """Writes other policies into the configuration file; `reload()` makes them count."""
+    def configure(
+        self, policies: Sequence[Mapping[str, Any]], controllers: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Writes other policies and controllers into the configuration file; `reload()` makes them count."""
         self.policies = [dict(entry) for entry in policies]
+        self.controllers = [dict(entry) for entry in controllers]
         self._write()
 
     def reload(self) -> str:
@@ -155,6 +160,7 @@ class Edged:
     def _write(self) -> None:
         lines = [_toml_table(f"[{name}]", table) for name, table in self._tables().items()]
         lines += [_toml_table("[[admission.policy]]", entry) for entry in self.policies]
+        lines += [_toml_table("[[controller]]", entry) for entry in self.controllers]
         self.config.write_text("\n".join(lines))
 
     def _tables(self) -> dict[str, dict[str, Any]]:
