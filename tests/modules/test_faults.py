@@ -14,7 +14,7 @@ from .wapc_host import Host, Policy
 
 FAULTS = Path(__file__).resolve().parents[2] / "modules" / "faults"
 GUESTS = sorted(FAULTS.glob("*.wat"))
-NO_POLICY = re.compile(r"^(filter-|score|only-|pointers-|wasi-|no-guest-call|wrong-signature|guest-error)")
+NO_POLICY = re.compile(r"^(filter-|score|only-|pointers-|controller-|wasi-|no-guest-call|wrong-signature|guest-error)")
 WILL_NOT_START = {"start-spins", "start-traps", "init-spins", "exit-3", "unknown-import", "unknown-wasi"}
 WILL_NOT_START |= {"wrong-import-type", "no-memory"}
 

@@ -40,8 +40,9 @@ WITHOUT = {
 NOT_LOADED = {
     "big-data", "big-table", "exit-3", "filter-spins", "filter-traps", "guest-error", "metadata-bad", "metadata-wrong",
     "no-guest-call", "no-memory", "only-prescore", "pointers-scheduler", "pointers-wapc", "pointers-wasi",
-    "score-out-of-range", "score-wrong-type", "scores-not-json", "start-traps", "unknown-import", "unknown-wasi",
-    "wasi-endless-output", "wasi-exit-3", "wrong-import-type", "wrong-signature",
+    "controller-abi-2", "controller-exports", "controller-floods", "controller-log-flood", "controller-wrong-signature",
+    "pointers-controller", "score-out-of-range", "score-wrong-type", "scores-not-json", "start-traps", "unknown-import",
+    "unknown-wasi", "wasi-endless-output", "wasi-exit-3", "wrong-import-type", "wrong-signature",
 }  # fmt: skip
 """Faults that a policy is refused for, and so never asked."""
 

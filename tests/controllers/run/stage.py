@@ -21,7 +21,7 @@ from edged.controllers.core.codes import Code
 from edged.controllers.core.rates import Bucket
 from edged.controllers.run.controllers import Controllers
 from edged.controllers.run.desk import Desk
-from edged.controllers.run.guest import Reply
+from edged.controllers.run.guest import ControllerModule, Reply
 from edged.controllers.run.host import Host, Times
 from edged.controllers.run.leadership import Leaderships
 from edged.controllers.run.live import Live
@@ -142,17 +142,20 @@ class ProgramModule:
 class ProgramLoader:
     """Programs by the name of the controller."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Program], modules: ModuleLoader | None) -> None:
         self.programs = dict(programs)
+        self._modules = modules
 
-    async def load(self, config: ControllerConfig) -> ProgramModule:
+    async def load(self, config: ControllerConfig) -> ProgramModule | ControllerModule:
         await trio.lowlevel.checkpoint()
+        if self._modules is not None and config.name not in self.programs:
+            return await self._modules.load(config)
         return ProgramModule(self.programs[config.name])
 
 
-def loader(programs: Mapping[str, Program]) -> ModuleLoader:
+def loader(programs: Mapping[str, Program], modules: ModuleLoader | None = None) -> ModuleLoader:
     """What gives programs where the host wants modules."""
-    return cast(ModuleLoader, ProgramLoader(programs))
+    return cast(ModuleLoader, ProgramLoader(programs, modules))
 
 
 class Stage:
@@ -197,9 +200,10 @@ def config(name: str = "m", **settings: Any) -> ControllerConfig:
 async def staged(
     tmp_path: Path, programs: Mapping[str, Program], *configs: ControllerConfig, faults: Faults | None = None,
     extensions: Mapping[str, Any] | None = None, prepare: Callable[[ApiClient], Awaitable[object]] | None = None,
-    rate: float = math.inf, node: str = "edge-1", times: LeaseTimes | None = None,
+    rate: float = math.inf, node: str = "edge-1", times: LeaseTimes | None = None, modules: ModuleLoader | None = None,
 ) -> AsyncIterator[Stage]:  # fmt: skip
-    """`prepare` fills the API server before the controllers begin. `times`: of their Leases."""
+    """`prepare` fills the API server before the controllers begin. `times`: of their Leases. `modules` loads what is no
+    program."""
     log = Logger(LogStyle("logfmt", "error", False))
     async with trio.open_nursery() as nursery:
         sandbox: Sandbox = await nursery.start(lambda task_status: serve(faults=faults, task_status=task_status))
@@ -219,7 +223,7 @@ async def staged(
             extensions=extensions or {}, measures=Measures(MetricRegistry()), lines=GuestLines(log), log=log,
             times=Times(wall_ms=lambda: time.time_ns() // 1_000_000), selectable=set(), module_metrics={},
         )  # fmt: skip
-        controllers = Controllers(host, loader(programs), nursery)
+        controllers = Controllers(host, loader(programs, modules), nursery)
         controllers.start(configs or [config(name) for name in programs])
         yield Stage(client, sandbox, host, controllers)
         await controllers.drain(1.0)
