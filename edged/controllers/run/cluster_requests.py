@@ -188,12 +188,15 @@ def refused_of(error: PeerError, *, writes: bool) -> Refused:
 
 def _answered(error: ApiError, writes: bool) -> Refused:
     code = _CODES.get(error.code, Code.UNAVAILABLE if error.code >= 500 else Code.INVALID)
+    fields = _causes(error.body)
     if error.code == 409 and error.reason == "AlreadyExists":
         code = Code.ALREADY_EXISTS
+    if error.code == 422 and "metadata.uid" in fields:
+        code = Code.CONFLICT  # a patch for another object of that name; a replacement is told as 409
     if writes and error.code in _UNCERTAIN:
         code = Code.UNKNOWN
     retry_after_ms = round((error.retry_after_s or 0) * 1000)
-    return Refused(code, error.message, http=error.code, retry_after_ms=retry_after_ms, fields=_causes(error.body))
+    return Refused(code, error.message, http=error.code, retry_after_ms=retry_after_ms, fields=fields)
 
 
 def _causes(status: Mapping[str, Any]) -> tuple[str, ...]:

@@ -45,6 +45,11 @@ def test_a_failure_has_a_code_that_says_whether_it_may_have_been_done(
     assert refused_of(error, writes=True).code == write
 
 
+def test_a_patch_for_another_object_of_the_name_is_a_conflict() -> None:
+    body = {"details": {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}}
+    assert refused_of(ApiError(422, "Invalid", "field is immutable", body), writes=True).code == Code.CONFLICT
+
+
 def test_a_status_is_told_with_what_it_names() -> None:
     refused = refused_of(api_error(409, "Conflict"), writes=True)
     assert (refused.http, refused.retry_after_ms, refused.fields) == (409, 1500, (".spec",))
