@@ -61,7 +61,9 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "controllers/core/troubles.py": ("controllers/core/test_work.py",),
     "controllers/core/watch_view.py": ("controllers/core/test_view.py", "controllers/core/test_mapping.py"),
     "controllers/core/fields.py": ("controllers/core/test_manifest.py", "controllers/core/test_requests.py"),
-    "controllers/run/": ("controllers/run/test_controllers.py", "controllers/run/test_boundaries.py"),
+    "controllers/run/": (
+        "controllers/run/test_controllers.py", "controllers/run/test_boundaries.py", "controllers/run/test_faults.py",
+    ),
     "daemon/": (
         "daemon/test_reload.py", "daemon/test_start_and_stop.py", "cli/policy/test_same_as_daemon.py",
         "cluster/test_lifecycle.py",
