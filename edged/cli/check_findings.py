@@ -11,8 +11,10 @@ from pathlib import Path
 
 from edged.admission.config import AdmissionConfig
 from edged.admission.rules.webhook_objects import Generated
+from edged.cli.controller_rights import may_admit
 from edged.cli.module_content import content_problem
 from edged.config import Config
+from edged.controllers.core.abi import ADMIT
 from edged.errors import ConfigError
 from edged.process.files import read_file
 from edged.process.own_program import spelled
@@ -84,6 +86,10 @@ def warnings(config: Config, registered: Generated | None) -> list[str]:
     found += [
         f'[[controller]] "{each.name}" allow: is empty: the module can read, watch and write nothing'
         for each in config.controller if not each.allow
+    ]  # fmt: skip
+    found += [
+        f'[[controller]] "{each.name}" admits: the module does not export {ADMIT}: nothing is registered for it'
+        for each in config.controller if each.admits and not may_admit(each, config.node.state_dir)
     ]  # fmt: skip
     scheduler = config.scheduler
     if scheduler is not None and os.access(scheduler.config, os.R_OK):

@@ -60,6 +60,14 @@ def may_emit(controller: ControllerConfig, state_dir: str) -> bool:
     return any(each.name == "event" for each in found.imports if each.module == abi.MODULE)
 
 
+def may_admit(controller: ControllerConfig, state_dir: str) -> bool:
+    """Whether the module exports what answers reviews. A module that is not on this machine may."""
+    try:
+        return abi.ADMIT in binary.interface(_module_file(controller.module, state_dir).read_bytes()).exports
+    except (EdgedError, OSError):
+        return True
+
+
 def _module_file(url: str, state_dir: str) -> Path:
     """Raises FileNotFoundError for a module that was not fetched yet."""
     path = module_path(url) if url.startswith("file:") else Store(Path(state_dir) / "modules").find(url)

@@ -267,6 +267,20 @@ def test_controllers_and_what_they_may_do(tmp_path: Path, capsys: pytest.Capture
     assert 'warning: [[controller]] "c" allow: is empty' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("name", "admits"), [("kos-agent", False), ("kos-subnets", True)])
+def test_a_controller_that_cannot_admit_is_told(
+    name: str, admits: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "edged.toml"
+    rule = '{ apiGroups = [""], apiVersions = ["v1"], resources = ["pods"], operations = ["CREATE"] }'
+    table = CONTROLLER.format(module=AGENT.parents[1] / name / f"{name}.wasm")
+    path.write_text(f"[admission]\nregister = \"none\"\n{table}admits = [{{ rules = [{rule}] }}]\n")
+    assert cli.main(["check", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert "#   - 'CREATE of pods; failurePolicy Fail: while edged does not answer, these are refused'" in out
+    assert ("does not export edged_ctl_admit" in err) is not admits
+
+
 def test_controllers_that_would_not_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     module, path = tmp_path / "c.wasm", tmp_path / "edged.toml"
     path.write_text(CONTROLLER.format(module=module))
