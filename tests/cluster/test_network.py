@@ -3,15 +3,15 @@ sandbox (tests/controllers/network)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.edged import wait_for
+from tests.controllers.network import stories
 from tests.controllers.network.agents import killed_agent, two_nodes
 from tests.controllers.network.scene import CRDS, Scene
-from tests.controllers.network.stories import crowd
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +30,21 @@ def scene(kinds: Cluster, request: pytest.FixtureRequest) -> Iterator[Scene]:
         yield scene
 
 
+STORIES: dict[str, Callable[[Scene], object]] = {
+    "crowd": stories.crowd,
+    "contention": lambda scene: stories.contention(scene, 20),
+    "idle": lambda scene: stories.contention(scene, 20, idle_s=0),
+    "writer": lambda scene: stories.other_writer(scene, 20),
+    "again": lambda scene: stories.created_again(scene, 20),
+    "changes": lambda scene: stories.subnet_changes(scene, 20),
+    "contested": lambda scene: stories.contested(scene, 20, 3),
+    "nodes": lambda scene: two_nodes(scene, 20),
+    "killed": lambda scene: killed_agent(scene, 20),
+}
+
+
 @pytest.mark.kube
 @pytest.mark.timeout(300)
-def test_two_daemons_without_election(scene: Scene) -> None:
-    print(crowd(scene))
-
-
-@pytest.mark.kube
-@pytest.mark.timeout(180)
-def test_two_nodes(scene: Scene) -> None:
-    print(two_nodes(scene, 7))
-
-
-@pytest.mark.kube
-@pytest.mark.timeout(180)
-def test_killed_agent(scene: Scene) -> None:
-    print(killed_agent(scene, 7))
+@pytest.mark.parametrize("story", STORIES)
+def test_stories(scene: Scene, story: str) -> None:
+    print(f"{story}\n{STORIES[story](scene)}")

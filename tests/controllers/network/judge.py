@@ -3,7 +3,7 @@ not judge itself.
 
     never two: at no revision do two attachments of one virtual network show one address, each address shown has its
     lock with the uid that the status names and the attachment as its owner, and of Subnets that are in each other's way
-    at most one is validated, for as long as it lives once it was.
+    at most one is validated, for as long as it lives once it was; no address is shown that no validated Subnet gave.
     none leaks: at rest, locks are exactly those of the addresses shown.
 """
 
@@ -67,6 +67,7 @@ class Judge:
         self.objects: dict[Name, Object] = {}
         self._forgiven = set(forgiven)
         self._validated: set[str] = set()
+        self._usable: set[tuple[str, int, str]] = set()
 
     def take(self, change: Change) -> None:
         """One revision."""
@@ -88,6 +89,7 @@ class Judge:
             return
         yield from self._twice()
         yield from self._unlocked()
+        yield from self._unvalidated()
 
     def _addressed(self) -> Iterator[tuple[Name, Object]]:
         for name, obj in self.objects.items():
@@ -113,6 +115,13 @@ class Judge:
             elif [owner["uid"] for owner in lock["metadata"].get("ownerReferences", ())] != [uid]:
                 yield f"the lock of {name.namespace}/{name.name} has another owner"
 
+    def _unvalidated(self) -> Iterator[str]:
+        for name, obj in self._addressed():
+            status = obj["status"]
+            address = name.namespace, status.get("addressVNI", 0), status["ipv4"]
+            if address not in self._usable:
+                yield f"{name.namespace}/{name.name} shows {status['ipv4']}, which no Subnet ever gave"
+
     def _subnets(self) -> Iterator[tuple[Name, Object]]:
         for name, obj in self.objects.items():
             if name.kind == "Subnet" and obj.get("status", {}).get("validated"):
@@ -131,14 +140,24 @@ class Judge:
             uid = obj["metadata"]["uid"]
             if name.kind == "Subnet" and uid in self._validated and not obj.get("status", {}).get("validated"):
                 yield f"{name.namespace}/{name.name} was validated and is not any more"
-        self._validated |= {obj["metadata"]["uid"] for _, obj in self._subnets()}
+        for name, obj in self._subnets():
+            if obj["metadata"]["uid"] not in self._validated:
+                self._validated.add(obj["metadata"]["uid"])
+                self._usable |= {(name.namespace, obj["spec"]["vni"], address) for address in assignable(obj)}
 
     def at_rest(self) -> list[str]:
         """What is wrong when nothing is left to do."""
         locks = {obj["metadata"]["uid"] for name, obj in self.objects.items() if name.kind == "IPLock"}
         shown = {obj["status"].get("lockUID") for _, obj in self._addressed()}
         faults = [f"{len(locks - shown)} locks of no address"] if locks - shown else []
-        return faults + list(self._outside()) + list(self._idle())
+        return faults + list(self._outside()) + list(self._idle()) + list(self._refused())
+
+    def _refused(self) -> Iterator[str]:
+        subnets = [(name, obj) for name, obj in self.objects.items() if name.kind == "Subnet"]
+        for name, obj in subnets:
+            alone = not any(in_the_way(obj, other) for other_name, other in subnets if other_name != name)
+            if alone and not obj.get("status", {}).get("validated"):
+                yield f"{name.namespace}/{name.name} is not validated and in nobody's way"
 
     def _outside(self) -> Iterator[str]:
         for name, obj in self._addressed():

@@ -10,6 +10,8 @@ import select
 import socket
 import ssl
 import threading
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
@@ -27,9 +29,11 @@ class Stream(NamedTuple):
 
 
 class Line:
-    """`received`: all bytes that came from the server. `requests`: what was asked for, path and query."""
+    """`received`: all bytes that came from the server. `requests`: what was asked for, path and query.
+    `late`: resource -> how many seconds what a watch of it tells is held back."""
 
-    def __init__(self, url: str, authority: str | None = None) -> None:
+    def __init__(self, url: str, authority: str | None = None, late: Mapping[str, float] | None = None) -> None:
+        self._late = late or {}
         self._server = urlsplit(url)
         self._context = ssl.create_default_context(cafile=authority) if self._server.scheme == "https" else None
         if self._context is not None:
@@ -93,6 +97,8 @@ class Line:
         while True:
             chunk = server.recv(_CHUNK)
             self.received += chunk
+            if self._late and (stream := _stream(self._targets[client])) and chunk:
+                time.sleep(self._late.get(stream.resource, 0.0))
             client.sendall(chunk)
             if not isinstance(server, ssl.SSLSocket) or not server.pending():
                 return chunk != b""

@@ -15,12 +15,15 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from tests.cluster.api import Api, ApiFailure
+from tests.cluster.edged import wait_for
 from tests.cluster.process import Process
 from tests.controllers.network.daemons import CONTROL, GROUP, TREE, configuration, kubeconfig
 from tests.controllers.network.judge import KINDS, Judge
@@ -48,7 +51,7 @@ class Scene:
     def __init__(
         self, url: str, kubeconfig: Path, namespace: str, token: str | None = None, authority: str | None = None
     ) -> None:
-        self.namespace, self._kubeconfig = namespace, kubeconfig
+        self.namespace, self.other_namespace, self._kubeconfig = namespace, f"{namespace}-2", kubeconfig
         self._server = url, token, authority
         self._open = ExitStack()
         self.nodes: dict[str, Node] = {}
@@ -58,7 +61,8 @@ class Scene:
         self.daemons: dict[str, Process] = {}
 
     def __enter__(self) -> Self:
-        self._api.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        for name in (self.namespace, self.other_namespace):
+            self._api.create("/api/v1/namespaces", {"metadata": {"name": name}})
         self.watcher.__enter__()
         return self
 
@@ -68,15 +72,24 @@ class Scene:
         self.watcher.__exit__()
         self._open.close()
         for resource in KINDS.values():  # the next scene's revisions are its own
-            self._api.delete(f"{ROOT}/namespaces/{self.namespace}/{resource}")
+            for namespace in (self.namespace, self.other_namespace):
+                self._api.delete(f"{ROOT}/namespaces/{namespace}/{resource}")
         self._api.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # Daemons.
 
-    def daemon(self, name: str, **settings: object) -> Process:
-        """Starts one, or starts it again; without election, so that all of them work. Does not wait for it."""
-        return self._start(name, configuration(name, self.folder, self._kubeconfig, CONTROL, settings))
+    def daemon(
+        self, name: str, modules: Collection[str] = CONTROL, late: Mapping[str, float] | None = None, **settings: object
+    ) -> Process:
+        """Starts one, or starts it again; without election, so that all of them work. Does not wait for it. `late`:
+        how long after the API server said it the daemon hears of a change, in seconds by resource."""
+        path = self._kubeconfig
+        if late:
+            line = self._open.enter_context(Line(*self._server[::2], late))
+            path = self.folder / f"{name}.kubeconfig"
+            path.write_text(kubeconfig(line.url, self._server[1] or "none"))
+        return self._start(name, configuration(name, self.folder, path, modules, settings))
 
     def kill(self, name: str) -> None:
         """SIGKILL."""
@@ -121,8 +134,42 @@ class Scene:
         body = {"apiVersion": f"{GROUP}/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
         self._api.create(f"{ROOT}/namespaces/{namespace or self.namespace}/{resource}", body)
 
-    def remove(self, resource: str, name: str) -> None:
-        self._api.delete(f"{ROOT}/namespaces/{self.namespace}/{resource}/{name}")
+    def attach_all(self, count: int, subnet: str, node: str = "n") -> list[str]:
+        """So many at once, over several connections. Their names."""
+        names = [f"{subnet}-{number}" for number in range(count)]
+
+        def some(part: list[str]) -> None:
+            api = Api(*self._server)
+            for name in part:
+                spec = {"node": node, "subnet": subnet}
+                body = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "NetworkAttachment", "metadata": {"name": name}}
+                api.create(f"{ROOT}/namespaces/{self.namespace}/networkattachments", body | {"spec": spec})
+            api.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(some, [names[number::4] for number in range(4)]))
+        return names
+
+    def read(self, name: str) -> Any:
+        """An attachment as it is now."""
+        return self._api.get(f"{ROOT}/namespaces/{self.namespace}/networkattachments/{name}")
+
+    def put_host_error(self, name: str, text: str) -> None:
+        """The agent's half of a status, written as agents do it: again where somebody else was faster."""
+        path = f"{ROOT}/namespaces/{self.namespace}/networkattachments/{name}/status"
+        while True:
+            obj = self.read(name)
+            status = obj.setdefault("status", {})
+            status["errors"] = status.get("errors", {}) | {"host": [text]}
+            try:
+                self._api.request("PUT", path, obj)
+                return
+            except ApiFailure as failure:
+                if failure.code != 409:
+                    raise
+
+    def remove(self, resource: str, name: str, namespace: str = "") -> None:
+        self._api.delete(f"{ROOT}/namespaces/{namespace or self.namespace}/{resource}/{name}")
 
     # What comes of it.
 
@@ -138,6 +185,11 @@ class Scene:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{judge and (judge.at_rest(), str(judge.verdict))}\n{self._logs()}")
             time.sleep(0.1)  # what is waited for may be anything that the judge looks at
+
+    def refused(self, name: str) -> None:
+        """Until a Subnet is."""
+        path = f"{ROOT}/namespaces/{self.namespace}/subnets/{name}"
+        wait_for(lambda: self._api.get(path).get("status", {}).get("errors"), f"{name} is refused", seconds=PATIENCE_S)
 
     def _judged(self) -> Judge | None:
         try:

@@ -34,6 +34,11 @@ def attached(judge, name, ipv4, *, namespace="a", lock=True, vni=1, lock_owner=N
     return put(judge, "NetworkAttachment", name, namespace=namespace, spec={"subnet": "s"}, status=status)
 
 
+def said(judge: Judge) -> list[str]:
+    """Apart from what comes of it that a test has no Subnet."""
+    return [fault for fault in judge.verdict.faults if "no Subnet ever gave" not in fault]
+
+
 def test_a_network_without_faults() -> None:
     judge = Judge()
     subnet(judge)
@@ -47,17 +52,17 @@ def test_one_address_in_two_namespaces() -> None:
     judge = Judge()
     attached(judge, "one", "10.0.0.0")
     revision = attached(judge, "two", "10.0.0.0", namespace="b")
-    assert judge.verdict.faults == [f"revision {revision}: a/one and b/two both show 10.0.0.0"]
+    assert said(judge) == [f"revision {revision}: a/one and b/two both show 10.0.0.0"]
     attached(Judge(), "three", "10.0.0.0", vni=2)
 
 
 def test_an_address_without_its_lock() -> None:
     judge = Judge()
     revision = attached(judge, "one", "10.0.0.0", lock=False)
-    assert judge.verdict.faults == [f"revision {revision}: a/one shows 10.0.0.0 without its lock"]
+    assert said(judge) == [f"revision {revision}: a/one shows 10.0.0.0 without its lock"]
     forgiving = Judge(["lock-one"])
     attached(forgiving, "one", "10.0.0.0", lock=False)
-    assert not forgiving.verdict.faults
+    assert not said(forgiving)
 
 
 def test_a_lock_of_somebody_else() -> None:
@@ -100,3 +105,18 @@ def test_what_is_wrong_at_rest() -> None:
         "1 locks of no address", "a/outside has an address outside its Subnet", "a/waiting waits beside a free address",
     ]  # fmt: skip
     assert "LEAK: 2 locks, 1 attachments" in str(judge.verdict)
+
+
+def test_an_address_of_a_subnet_that_was_never_validated() -> None:
+    judge = Judge()
+    subnet(judge, validated=False)
+    revision = attached(judge, "one", "10.0.0.0")
+    assert judge.verdict.faults == [f"revision {revision}: a/one shows 10.0.0.0, which no Subnet ever gave"]
+
+
+def test_a_subnet_that_nobody_is_in_the_way_of() -> None:
+    judge = Judge()
+    subnet(judge, "one", validated=False)
+    assert judge.at_rest() == ["a/one is not validated and in nobody's way"]
+    subnet(judge, "two", validated=False)
+    assert judge.at_rest() == []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from edged.sandbox.faults.rules import Asked, Fault
 from edged.sandbox.threaded import ThreadedSandbox
 from tests.cluster.edged import wait_for
+from tests.controllers.network import stories
+from tests.controllers.network.judge import Verdict
 from tests.controllers.network.scene import CRDS, Scene
 from tests.controllers.network.stories import crowd
 
@@ -83,6 +85,26 @@ def test_killed_at_a_request(sandbox: ThreadedSandbox, monkeypatch, verb: str, r
         for name, obj in judge.objects.items():
             if name.kind == "NetworkAttachment" and verb != "delete":
                 assert obj["status"]["ipv4"] == locked.get(name.name, obj["status"]["ipv4"])
+
+
+STORIES: dict[str, Callable[[Scene], Verdict]] = {
+    "contention": lambda scene: stories.contention(scene, 20),
+    "contention, instances go at once": lambda scene: stories.contention(scene, 20, idle_s=0),
+    "other writer": lambda scene: stories.other_writer(scene, 20),
+    "created again": lambda scene: stories.created_again(scene, 20),
+    "late news": lambda scene: stories.late_news(scene, 20),
+    "subnet changes": lambda scene: stories.subnet_changes(scene, 20),
+    "contested by one": lambda scene: stories.contested(scene, 20, 1),
+    "contested by three": lambda scene: stories.contested(scene, 20, 3),
+}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("sandbox", [FAULTS], indirect=True, ids=["faults"])
+@pytest.mark.parametrize("story", STORIES)
+def test_stories(sandbox: ThreadedSandbox, story: str) -> None:
+    with Scene(sandbox.url, sandbox.kubeconfig, "ns") as scene:
+        print(f"{story}\n{STORIES[story](scene)}")
 
 
 @pytest.mark.timeout(300)
