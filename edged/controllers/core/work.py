@@ -135,7 +135,14 @@ class Work:
         self._quarantine.pop(key, None)
         if result.requeue_on_sync and (key in self._until_sync or len(self._until_sync) < self._most_keys):
             self._until_sync.add(key)
-        self._done(key, None if result.requeue_after_s is None else now + result.requeue_after_s, now)
+        due = None if result.requeue_after_s is None else now + result.requeue_after_s
+        if key == START and self._is_starting:
+            # The start is over, so that other keys go on; from now on it is a key like them.
+            self._is_starting, self._start_at = False, None
+            if due is not None:
+                self._queue(key).add_at(key, due, now)
+            return
+        self._done(key, due, now)
 
     def failed(self, key: Key, error: str, now: float) -> None:
         """It did not answer, through no fault of the module: it is tried again after a pause."""
@@ -169,7 +176,7 @@ class Work:
 
     def _done(self, key: Key, due: float | None, now: float) -> None:
         """`due`: when it runs again without anybody asking."""
-        if key == START:
+        if key == START and self._is_starting:
             self._is_starting = False
             self._start_at = due
             return

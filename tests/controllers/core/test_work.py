@@ -434,3 +434,13 @@ class WorkMachine(RuleBasedStateMachine):
 
 WorkMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 test_work_against_a_model = WorkMachine.TestCase
+
+
+def test_a_start_that_wants_to_come_again_later_lets_the_other_keys_go():
+    work = Work(shards=1)
+    work.start(0.0)
+    work.add(A, 0.0)
+    assert work.take(0, 0.0) == START
+    work.succeeded(START, ReconcileResult(requeue_after_s=60.0), 0.0)
+    assert taken(work, 0.0) == [A] and work.next_due(0, 0.0) == 60.0
+    assert taken(work, 60.0) == [START] and work.next_due(0, 60.0) is None
