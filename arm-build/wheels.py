@@ -123,6 +123,8 @@ def own_files(checkout: Path) -> Root:
         root[f"usr/lib/edged/modules/{path.name}"] = Entry(mode=0o644, data=path.read_bytes())
     for name in ("edged.toml", "edged.minimal.toml"):
         root[f"usr/share/edged/{name}"] = Entry(mode=0o644, data=(checkout / "config" / name).read_bytes())
+    for path in sorted(each for each in (checkout / "sdk").rglob("*") if each.is_file()):
+        root[f"usr/share/edged/{path.relative_to(checkout)}"] = Entry(mode=0o644, data=path.read_bytes())
     for name in ("LICENSE", "THIRD-PARTY.md"):
         root[f"usr/share/doc/edged/{name}"] = Entry(mode=0o644, data=(checkout / name).read_bytes())
     root["usr/bin/edged"] = Entry(data=_PROGRAM.encode())

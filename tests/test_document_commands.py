@@ -36,7 +36,7 @@ ELSEWHERE = re.compile(r"docs/install.*\.md")
 
 RUN = re.compile(
     r"(/opt/edged/bin/)?edged (policy (run|test|inspect|annotate|scaffold|bench) |module inspect |schedule simulate "
-    r"|check |crds |completion |man |migrate -|version)|opa build |tar -xzf |python -m ziglang "
+    r"|controller (new|test) |check |crds |completion |man |migrate -|version)|opa build |tar -xzf |python -m ziglang "
     r"|GOOS=wasip1 GOARCH=wasm go build "
 )
 """The beginnings of commands that may run: they write only into their own folder. Nothing else is ever started."""
@@ -49,6 +49,7 @@ NOT_RUN = {
     r"edged policy run .*--allow-context-aware": "reads a cluster; tests/cli/policy/test_sessions.py replays one",
     r"make |python -m tests\.|python modules/build|python3\.11 arm-build": "builds or tests this checkout",
     r"(/opt/edged/bin/)?pip install |python3 -m venv |npm ci |apt-get ": "installs packages",
+    r"edged controller run ": "runs until Ctrl-C; tests/cli/controller/test_foreground.py runs it",
     r"edged sandbox ": "serves until it is ended; tests/cli/test_sandbox.py runs it",
     r"install -m |edged check (.*systemctl|/etc/)|systemctl |\S*edged init\b": "installs edged",
     r"git clone |go mod |go vet |tinygo ": "needs TinyGo and a checkout of kube-scheduler-wasm-extension",
@@ -94,6 +95,7 @@ SCENES: dict[str, tuple[Scene, tuple[str, ...]]] = {
     "docs/audit.md": (nothing, ()),
     "docs/command-line.md": (nothing, ()),
     "docs/custom-resources.md": (kubewarden, ()),
+    "docs/first-controller.md": (nothing, ("zig",)),
     "docs/groups.md": (nothing, ()),
     "docs/policy-tools.md": (opa, ("go",)),
     "docs/rego.md": (opa, ("go",)),

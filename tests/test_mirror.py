@@ -29,6 +29,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
         "admission/resources/test_custom_resources.py", "admission/resources/test_boundaries.py",
         "admission/resources/test_hostile_objects.py",
     ),
+    "cli/controller/": ("cli/controller/test_test.py",),
     "cli/crds.py": (
         "admission/resources/test_definitions.py", "admission/audit/test_report_definitions.py",
         "cli/test_network_definitions.py",

@@ -28,6 +28,7 @@ COMMANDS = {
     "policy": "run, test and inspect admission policies",
     "module": "fetch, publish, save, load and list modules",
     "schedule": "explain where a Pod was placed, or try placements out",
+    "controller": "write, test and run controllers",
     "webhook": "render, install and remove webhook configurations",
     "crds": "print the definitions of Kubewarden's custom resources",
     "migrate": "show what moving from Kubewarden to edged will change",
