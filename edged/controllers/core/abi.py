@@ -18,7 +18,7 @@ PREFIX: Final = "edged_ctl_"
 
 ABI, SETUP, RECONCILE, MAP = "edged_ctl_abi", "edged_ctl_setup", "edged_ctl_reconcile", "edged_ctl_map"
 ADMIT, SNAPSHOT, RESTORE, STOP = "edged_ctl_admit", "edged_ctl_snapshot", "edged_ctl_restore", "edged_ctl_stop"
-_SIGNATURES: Final = {
+SIGNATURES: Final = {
     ABI: ("", "i"), SETUP: ("i", "I"), RECONCILE: ("i", "I"), MAP: ("i", "I"), ADMIT: ("i", "I"),
     SNAPSHOT: ("", "I"), RESTORE: ("i", "I"), STOP: ("", "I"),
 }  # fmt: skip
@@ -34,7 +34,7 @@ def check_exports(exports: Mapping[str, Export]) -> None:
     for name in _REQUIRED:
         if name not in exports or exports[name].kind != "func":
             raise BadModule(f"the module does not export the function {name}")
-    for name, (params, results) in _SIGNATURES.items():
+    for name, (params, results) in SIGNATURES.items():
         export = exports.get(name)
         if export is not None and (export.params, export.results) != (params, results):
             raise BadModule(f"the module exports {name} as ({export.params}) -> ({export.results}) "
@@ -51,6 +51,6 @@ def check_version(abi: int) -> None:
 def known(exports: Iterable[str]) -> tuple[list[str], list[str]]:
     """Which of a module's exports are called, in the order of the ABI, and which only look as if they were."""
     names = set(exports)
-    return [name for name in _SIGNATURES if name in names], sorted(
-        name for name in names - _SIGNATURES.keys() if name.startswith(PREFIX)
+    return [name for name in SIGNATURES if name in names], sorted(
+        name for name in names - SIGNATURES.keys() if name.startswith(PREFIX)
     )

@@ -31,13 +31,14 @@ async def _played(engine: Engine, wasm: Path, folder: Path) -> list[str]:
 
 
 def test_script_uses_every_import_and_export() -> None:
-    from edged.controllers.run import guest, imports
+    from edged.controllers.core import abi
+    from edged.controllers.run import imports
 
     used = {each["import"] for step in script.steps() for each in step.get("imports", ())}
     offered = {name for module, name in imports.HOSTS if module == imports.MODULE}
     assert offered - used == {"msg_read", "resp_read", "now_ms", "mono_ms", "random"}  # which no step lists
     assert any(step.get("values", {}).keys() == {"now_ms", "mono_ms", "random"} for step in script.steps())
-    assert {step["export"] for step in script.steps()} == set(guest._SIGNATURES) - {guest.ABI}
+    assert {step["export"] for step in script.steps()} == set(abi.SIGNATURES) - {abi.ABI}
 
 
 def test_mistakes_are_found() -> None:
