@@ -64,6 +64,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "controllers/core/fields.py": ("controllers/core/test_manifest.py", "controllers/core/test_requests.py"),
     "controllers/run/": (
         "controllers/run/test_controllers.py", "controllers/run/test_boundaries.py", "controllers/run/test_faults.py",
+        "controllers/run/test_reload.py",
     ),
     "daemon/": (
         "daemon/test_reload.py", "daemon/test_start_and_stop.py", "cli/policy/test_same_as_daemon.py",

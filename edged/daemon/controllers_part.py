@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -13,6 +14,7 @@ import trio
 from edged.config import Config
 from edged.controllers.core.codes import Refused
 from edged.controllers.core.rates import Bucket
+from edged.controllers.run.controller import Controller
 from edged.controllers.run.controllers import Controllers
 from edged.controllers.run.host import API_CALLS_PER_S, CONNECTIONS, MOST_ANSWER, Extension, Host, Times
 from edged.controllers.run.leadership import Leaderships
@@ -42,16 +44,18 @@ class ControllersPart:
         pool = LeanPool(base.client, connections=CONNECTIONS, most_bytes=MOST_ANSWER)
         events = LeanPool(base.client, connections=1)
         self._recorder = EventRecorder(events, random=random.random, log=base.log, writers=1)
+        self._rate = Bucket(*_numbers(config))
+        self._extensions = dict(_extensions(config))
         host = Host(
             node=config.node.name,
             client=base.client,
             informers=base.informers,
             pool=pool,
-            rate=_rate(config),
+            rate=self._rate,
             recorder=self._recorder,
             leaderships=Leaderships(base.client, config.node.name, work, base.log),
             live=Live(),
-            extensions=_extensions(config),
+            extensions=self._extensions,
             measures=Measures(base.metrics),
             lines=base.lines,
             log=base.log,
@@ -59,7 +63,6 @@ class ControllersPart:
             selectable=set(),
             module_metrics={},
         )
-        self._fabric = host.extensions.get(NETFABRIC)
         self._work = work
         self._admission = admission
         self._controllers = Controllers(host, self._loader(base.modules), work, self._admits_changed)
@@ -68,9 +71,17 @@ class ControllersPart:
         self._work.start_soon(self._recorder.run)
         self._controllers.start(self._base.config.controller)
 
-    async def reload(self, fresh: Config, modules: Modules) -> None:
-        """Raises ConfigError, and everything stays as it was."""
-        await self._controllers.reload(fresh.controller, self._loader(modules))
+    async def prepare(self, fresh: Config, modules: Modules) -> PreparedControllers:
+        """Load what is new or changed. Raises ConfigError, and everything stays as it was."""
+        loader = self._loader(modules)
+        ready = await self._controllers.prepare(fresh.controller, loader)
+        return PreparedControllers(partial(self._exchange, fresh, loader, ready), ready)
+
+    async def _exchange(self, fresh: Config, loader: ModuleLoader, ready: Sequence[Controller]) -> None:
+        self._rate.change(*_numbers(fresh), trio.current_time())
+        for name, extension in _extensions(fresh).items():
+            self._extensions.setdefault(name, extension)  # one that is there knows what the node has
+        await self._controllers.exchange(fresh.controller, loader, ready)
 
     async def drain(self, seconds: float, reviews: trio.Event | None = None) -> None:
         """Let running calls end. `reviews` is set when nobody asks for admission any more."""
@@ -86,16 +97,31 @@ class ControllersPart:
 
     async def fabric(self) -> dict[str, Any]:
         """What the node's virtual networks consist of. Raises ConfigError, PeerError."""
-        if self._fabric is None:
+        fabric = self._extensions.get(NETFABRIC)
+        if fabric is None:
             raise ConfigError(f'no [[controller]] has extensions = ["{NETFABRIC}"]')
         try:
-            named, local, remote = [await self._fabric.call(op, {}) for op in _FABRIC]
+            named, local, remote = [await fabric.call(op, {}) for op in _FABRIC]
         except Refused as refused:
             raise PeerError(str(refused)) from refused
         return {**_of(named), "local": _of(local).get("items"), "remote": _of(remote).get("items")}
 
     def _loader(self, modules: Modules) -> ModuleLoader:
         return ModuleLoader(self._base.compiler, modules)
+
+
+class PreparedControllers:
+    """Modules of a configuration that is not in force yet: `put_into_force`, or `discard` where something else of it is
+    wrong."""
+
+    def __init__(self, put_into_force: Callable[[], Awaitable[None]], ready: Sequence[Controller]) -> None:
+        self.put_into_force = put_into_force
+        self._ready = ready
+
+    def discard(self) -> None:
+        """They never run."""
+        for controller in self._ready:
+            controller.discard()
 
 
 def _of(answer: object) -> dict[str, Any]:
@@ -111,8 +137,9 @@ def _extensions(config: Config) -> Mapping[str, Extension]:
     return {}
 
 
-def _rate(config: Config) -> Bucket:
-    """Of all modules together: a module that is allowed more by the configuration has it."""
+def _numbers(config: Config) -> tuple[float, float]:
+    """Requests per second and at once of all modules together: a module that is allowed more by the configuration has
+    it."""
     most = max((controller.api_calls_per_s for controller in config.controller), default=0.0)
     per_s = max(API_CALLS_PER_S, most)
-    return Bucket(per_s, math.ceil(2 * per_s))
+    return per_s, math.ceil(2 * per_s)

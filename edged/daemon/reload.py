@@ -134,9 +134,15 @@ class Reload:
         modules = base.modules_of(fresh)
         self._begun = trio.current_time()
         put_into_force = await self._load_policies(fresh, modules)
-        await self._reload_scheduler(fresh, modules)
-        if self.controllers is not None:
-            await self.controllers.reload(fresh, modules)
+        controllers = await self.controllers.prepare(fresh, modules) if self.controllers is not None else None
+        try:
+            await self._reload_scheduler(fresh, modules)
+        except BaseException:
+            if controllers is not None:
+                controllers.discard()
+            raise
+        if controllers is not None:
+            await controllers.put_into_force()
         base.config, base.modules = fresh, modules
         put_into_force()
 

@@ -372,3 +372,37 @@ def test_slow_plugins_of_the_scheduler_come_later(rig: Rig, monkeypatch: pytest.
                 nursery.cancel_scope.cancel()
 
     trio.run(main)
+
+
+class Ready:
+    """Controllers of a configuration that is not in force."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def prepare(self, fresh: object, modules: object) -> Ready:
+        self.said.append("ready")
+        return self
+
+    async def put_into_force(self) -> None:
+        self.said.append("in force")
+
+    def discard(self) -> None:
+        self.said.append("discarded")
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_controllers_are_exchanged_only_where_the_scheduler_takes_its_part(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, is_wrong: bool
+) -> None:
+    controllers = Ready()
+    rig.reload.controllers = controllers  # type: ignore[assignment]
+
+    async def reload_scheduler(*_: object) -> None:
+        controllers.said.append("scheduler")
+        if is_wrong:
+            raise ConfigError("no such plugin")
+
+    monkeypatch.setattr(rig.reload, "_reload_scheduler", reload_scheduler)
+    assert trio.run(rig.reload.reload) is not is_wrong
+    assert controllers.said == ["ready", "scheduler", "discarded" if is_wrong else "in force"]

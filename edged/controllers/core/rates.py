@@ -16,6 +16,12 @@ class Bucket:
         self._tokens = burst
         self._at = -math.inf
 
+    def change(self, per_s: float, burst: float, now: float) -> None:
+        """Other numbers from now on, for all who share it."""
+        self.wait(now)
+        self._per_s, self._burst, self._at = per_s, burst, max(now, self._at)
+        self._tokens = min(self._tokens, burst)
+
     def take(self, now: float) -> float:
         """0.0 where a token was taken; else the seconds until there is one, and none was taken."""
         wait = self.wait(now)

@@ -81,7 +81,11 @@ class Controllers:
 
     async def reload(self, configs: Sequence[ControllerConfig], loader: ModuleLoader) -> None:
         """Other modules and settings. Raises ConfigError, and everything stays as it was."""
-        wanted = {config.name: config for config in configs}
+        await self.exchange(configs, loader, await self.prepare(configs, loader))
+
+    async def prepare(self, configs: Sequence[ControllerConfig], loader: ModuleLoader) -> list[Controller]:
+        """What is new or changed, set up beside what runs: for `exchange`, or to be discarded. Raises ConfigError, and
+        everything stays as it was."""
         fresh: list[Controller] = []
         try:
             with trio.fail_after(RELOAD_S):
@@ -93,6 +97,13 @@ class Controllers:
                 successor.discard()
             why = str(error) or f"its modules were not loaded within {RELOAD_S:.0f} s"
             raise ConfigError(f"controllers do not load: {why}") from error
+        return fresh
+
+    async def exchange(
+        self, configs: Sequence[ControllerConfig], loader: ModuleLoader, fresh: Sequence[Controller]
+    ) -> None:
+        """Put into force what `prepare` gave; the rest goes on."""
+        wanted = {config.name for config in configs}
         self._loader = loader
         for name in [name for name in self._running if name not in wanted]:
             removed = self._running.pop(name)
@@ -101,14 +112,16 @@ class Controllers:
             self._host.measures.forget(name)
         for successor in fresh:
             await self._exchange(successor)
+        for controller in self._running.values():
+            controller.use_loader(loader)
 
     async def _successor(self, config: ControllerConfig, loader: ModuleLoader) -> Controller | None:
         """Made ready beside the present one; None where nothing changed. Raises EdgedError."""
         present = self._running.get(config.name)
-        if present is not None and present.config == config and not await present.is_outdated(loader):
-            return None
-        successor = Controller(config, self._host, loader, self._tell)
         try:
+            if present is not None and present.config == config and not await present.is_outdated(loader):
+                return None
+            successor = Controller(config, self._host, loader, self._tell)
             await successor.prepare_upgrade(present)
         except EdgedError as error:
             raise ConfigError(f"{config.name}: {error}") from error

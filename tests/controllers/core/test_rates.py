@@ -63,3 +63,14 @@ def test_never_more_than_burst_and_rate_allow(pauses, per_s, burst):
         now += pause
         taken += bucket.take(now) == 0.0
         assert taken <= burst + now * per_s + 1e-3
+
+
+def test_other_numbers_count_for_all_who_share_a_bucket():
+    all_ = Bucket(1, 2)
+    shared = Shared(Bucket(100, 100), all_)
+    assert [shared.take(0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
+    all_.change(10, 20, 0.0)
+    assert shared.take(0.0) == 0.1
+    assert [shared.take(0.5) == 0.0 for _ in range(6)] == [True] * 5 + [False]
+    all_.change(10, 2, 100.0)
+    assert [shared.take(100.0) == 0.0 for _ in range(3)] == [True, True, False]
