@@ -39,6 +39,8 @@ LONGEST_PAUSE_S: Final = 300.0
 LONGEST_WATCH_PAUSE_S: Final = 10.0
 """Before a watch that could not be opened is tried again: its kind may have been installed."""
 SYNC_S: Final = 120.0
+LOOK_S: Final = 2.0
+"""Between two looks at how much the module's watches show."""
 STOP_S: Final = 10.0
 SETUP_S: Final = 5.0
 State = Literal["loading", "starting", "running", "standby", "parked", "stopped"]
@@ -82,6 +84,17 @@ class Controller:
             self._ended.set()
 
     async def _load_and_work(self) -> None:
+        """A module whose watches grew beyond its limits gives them up for a while."""
+        while True:
+            await self._load()
+            assert self._parts is not None
+            if not await self._work(self._parts):
+                return
+            self.discard()
+            self._parts, self._shards = None, ()
+            await trio.sleep(LONGEST_PAUSE_S)
+
+    async def _load(self) -> None:
         pause = Backoff(random.random, base_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
         while self._parts is None:
             with boundary(self._log, "load", self.config.name, failed=self._failed):
@@ -92,7 +105,6 @@ class Controller:
                     self._log.error("controller not started", error=self.problem)
             if self._parts is None:
                 await trio.sleep(pause.next())
-        await self._work(self._parts)
 
     async def prepare_upgrade(self, present: Controller | None) -> None:
         """Load and set up beside the present one. Raises EdgedError."""
@@ -225,10 +237,20 @@ class Controller:
 
     # --- at work
 
-    async def _work(self, parts: Parts) -> None:
+    async def _work(self, parts: Parts) -> bool:
+        """Until `stop`, or until its watches show more than they may: then True."""
         self._say("")
+        excess = ""
+
+        async def bound() -> None:
+            nonlocal excess
+            while not (excess := parts.view.excess()):
+                await trio.sleep(LOOK_S)
+            nursery.cancel_scope.cancel()
+
         async with trio.open_nursery() as nursery:
             parts.nursery = nursery
+            nursery.start_soon(bound)
             await self._know_admits(parts)
             await self._open_watches(parts)
             await self._sync(parts)
@@ -242,6 +264,10 @@ class Controller:
                 for shard in self._shards:
                     working.start_soon(shard.run)
             nursery.cancel_scope.cancel()
+        if excess:
+            self._say(excess)
+            self._log.error("controller given up for a while", error=excess, again_in_s=LONGEST_PAUSE_S)
+        return bool(excess)
 
     async def _know_admits(self, parts: Parts) -> None:
         """Nothing begins before it is known that the module admits no more than it may."""

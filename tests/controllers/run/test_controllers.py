@@ -418,3 +418,27 @@ async def test_events_are_counted_and_metrics_carry_the_name_of_the_module(tmp_p
         assert (event["reason"], event["note"], event["reportingController"]) == ("Odd", "as said", "edged/m")
         assert event["regarding"]["name"] == "one" and event["series"]["count"] == 4
         assert b'edged_controller_m_seen{kind="map"} 2\n' in stage.host.measures.registry.render()
+
+
+def test_watches_that_grow_beyond_the_limits_are_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edged.controllers.run.controller.LOOK_S", 0.01)
+    monkeypatch.setattr("edged.controllers.run.controller.LONGEST_PAUSE_S", 0.2)
+    greedy, sound = Program(), Program()
+    greedy.manifest, sound.manifest = FOR_MAPS, PICKED
+
+    async def main() -> None:
+        programs, limited = {"greedy": greedy, "sound": sound}, config("greedy", max_objects=8)
+        async with staged(tmp_path, programs, limited, config("sound")) as stage:
+            await until(lambda: stage.described("greedy")["state"] == "running")
+            for number in range(10):
+                await stage.create(MAPS, f"many-{number}")
+            await until(lambda: "objects, 8 are allowed (max_objects)" in stage.described("greedy")["error"])
+            await until(lambda: len(stage.host.informers.counts()) == 1)
+            body = {"metadata": {"name": "one", "labels": {"app": "x"}}}
+            await stage.client.request("POST", MAPS, body=body)
+            await until(lambda: "one" in sound.names())
+            for number in range(10):
+                await stage.client.request("DELETE", f"{MAPS}/many-{number}")
+            await until(lambda: stage.described("greedy")["state"] == "running")
+
+    trio.run(main)
