@@ -139,13 +139,17 @@ class Daemon:
             health = Health(self._probes, self._log, self._base.metrics)
             bound = http.bind(config.observability.listen, "[observability] listen")
             await intake.start(http.Listener(bound, health, log=self._log).serve)
-        admits = self._expect_admits(config)
+        admits = self._admits() if config.controller else None
+        if admits is not None:  # before anything is registered: what a former life registered of them stays
+            admits.expect(config.controller)
         if self._admission is not None and config.admission is not None:
             await self._admission.start(
                 config.admission, sockets, self._probes, base=base, work=work, intake=intake
             )
         await self._start_scheduler(config, work)
-        self._start_controllers(config, work, admits)
+        if config.controller:
+            self._begin_controllers(work, admits)
+        self._reload.begin_controllers = lambda: self._begin_controllers(work, self._admits())
         settle_memory()
 
     async def _start_scheduler(self, config: Config, work: trio.Nursery) -> None:
@@ -168,27 +172,24 @@ class Daemon:
         self._reload.scheduling = self._operations.scheduling = self._scheduling
         await self._scheduling.start(work)
 
-    def _expect_admits(self, config: Config) -> ControllerAdmission | None:
-        """Controllers that admit, before anything is registered: what a former life registered of them stays."""
-        if self._admission is None or not config.controller:
+    def _admits(self) -> ControllerAdmission | None:
+        """What joins controllers that admit to admission; None where there is none."""
+        if self._admission is None:
             return None
         # Imported here: a node without both does not pay for it.
         from edged.daemon.controller_admission import ControllerAdmission
 
-        admits = ControllerAdmission(self._admission.policies.admit)
-        admits.expect(config.controller)
-        return admits
+        return ControllerAdmission(self._admission.policies.admit)
 
-    def _start_controllers(self, config: Config, work: trio.Nursery, admits: ControllerAdmission | None) -> None:
-        """Their modules are loaded in the background: nobody waits for them."""
-        if not config.controller:
-            return
+    def _begin_controllers(self, work: trio.Nursery, admits: ControllerAdmission | None) -> ControllersPart:
+        """Those of the configuration in force. Their modules are loaded in the background: nobody waits for them."""
         # Imported here: a node without controllers does not pay for them.
         from edged.daemon.controllers_part import ControllersPart
 
-        self._controllers = ControllersPart(self._base, work, admits)
-        self._reload.controllers = self._operations.controllers = self._controllers
-        self._controllers.start()
+        part = self._controllers = ControllersPart(self._base, work, admits)
+        self._reload.controllers = self._operations.controllers = part
+        part.start()
+        return part
 
     async def _serve_status(self) -> None:
         """Without the socket everything else goes on; where it breaks, another one takes its place a while later."""

@@ -58,6 +58,8 @@ class Reload:
         self.succeeded_at = time.time()
         self.scheduling: Scheduling | None = None
         self.controllers: ControllersPart | None = None
+        self.begin_controllers: Callable[[], ControllersPart] | None = None
+        """Makes the part of the process that runs them, where there were none."""
         self._base = base
         self._policies = policies
         self._path = path
@@ -134,6 +136,8 @@ class Reload:
         modules = base.modules_of(fresh)
         self._begun = trio.current_time()
         put_into_force = await self._load_policies(fresh, modules)
+        if self.controllers is None and fresh.controller and self.begin_controllers is not None:
+            self.controllers = self.begin_controllers()
         controllers = await self.controllers.prepare(fresh, modules) if self.controllers is not None else None
         try:
             await self._reload_scheduler(fresh, modules)
@@ -216,7 +220,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     """Keys that differ and cannot change while the process runs."""
     changed = [
         name
-        for name in ("node", "kubernetes", "engine", "observability", "fabric")
+        for name in ("node", "kubernetes", "engine", "observability")
         if getattr(old, name) != getattr(new, name)
     ]
     if (old.scheduler is None) != (new.scheduler is None):
@@ -227,8 +231,8 @@ def needs_restart(old: Config, new: Config) -> list[str]:
             for key in old.scheduler.__slots__
             if key != "plugin" and getattr(old.scheduler, key) != getattr(new.scheduler, key)
         ]
-    if bool(old.controller) != bool(new.controller):
-        changed.append("controller")
+    if old.fabric != new.fabric and any(controller.extensions for controller in old.controller):
+        changed.append("fabric")
     if (old.admission is None) != (new.admission is None):
         changed.append("admission")
     elif old.admission is not None and new.admission is not None:

@@ -406,3 +406,18 @@ def test_controllers_are_exchanged_only_where_the_scheduler_takes_its_part(
     monkeypatch.setattr(rig.reload, "_reload_scheduler", reload_scheduler)
     assert trio.run(rig.reload.reload) is not is_wrong
     assert controllers.said == ["ready", "scheduler", "discarded" if is_wrong else "in force"]
+
+
+def test_the_first_controllers_need_no_restart(rig: Rig) -> None:
+    made: list[Ready] = []
+
+    def begin() -> Ready:
+        made.append(Ready())
+        return made[-1]
+
+    rig.reload.begin_controllers = begin  # type: ignore[assignment]
+    assert trio.run(rig.reload.reload) and not made
+    rig.file.write_text(EMPTY + '[[controller]]\nname = "c"\nmodule = "file:///c.wasm"\n')
+    assert trio.run(rig.reload.reload) and made[0].said == ["ready", "in force"]
+    rig.file.write_text(EMPTY)
+    assert trio.run(rig.reload.reload) and len(made) == 1 and made[0].said == ["ready", "in force"] * 2
