@@ -14,7 +14,7 @@ import trio
 
 from edged.controllers.core.codes import Code, Refused
 from edged.errors import PeerError
-from edged.json_text import dumps, loads
+from edged.json_text import JsonError, dumps, loads
 from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, TooLarge
 from edged.kube.discovery import KindNotServed, discover
 from edged.kube.lean import LeanPool
@@ -111,7 +111,7 @@ class ClusterRequests:
         """What the server answered. `check` is called when it is this request's turn, and raises where it must not be
         sent any more. Raises Refused."""
         path = _with_query(write.path, write.query)
-        return _object(await self._send(write.method, path, write.body, write.content_type, check))
+        return _object(await self._send(write.method, path, write.body, write.content_type, check), Code.UNKNOWN)
 
     async def _send(
         self, method: str, path: str, body: bytes = b"", content_type: str = "application/json",
@@ -168,10 +168,14 @@ def _with_query(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def _object(data: bytes) -> dict[str, Any]:
-    answer = loads(data)
+def _object(data: bytes, otherwise: Code = Code.UNAVAILABLE) -> dict[str, Any]:
+    """`otherwise`: what the guest hears of an answer that is none. After a write nobody knows what was done."""
+    try:
+        answer = loads(data)
+    except JsonError as error:
+        raise Refused(otherwise, f"the API server's answer cannot be read: {error}") from error
     if not isinstance(answer, dict):
-        raise Refused(Code.UNAVAILABLE, "the API server's answer is no object")
+        raise Refused(otherwise, "the API server's answer is no object")
     return answer
 
 

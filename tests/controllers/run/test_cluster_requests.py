@@ -14,6 +14,7 @@ from edged.controllers.run.cluster_requests import ClusterRequests, Write, encod
 from edged.errors import PeerError
 from edged.kube.client import ApiClient, ApiError, NoAnswer, NotConfigured, TooLarge
 from edged.kube.lean import LeanPool
+from edged.kube.values.names import GroupVersionResource, ServedKind
 
 
 def api_error(code: int, reason: str = "") -> ApiError:
@@ -85,6 +86,24 @@ def test_a_write_whose_turn_comes_too_late_is_not_sent() -> None:
 
     trio.run(ask, clock=trio.testing.MockClock(autojump_threshold=0))
     assert sent == ["/first"]
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]"])
+def test_after_a_write_whose_answer_is_no_object_nobody_knows_what_was_done(answer: bytes) -> None:
+    class Pool:
+        async def request(self, method: str, path: str, body: bytes = b"", **settings: Any) -> bytes:
+            return answer
+
+    async def ask() -> None:
+        requests = ClusterRequests(cast(ApiClient, None), cast(LeanPool, Pool()), Bucket(9.0, 9.0))
+        served = ServedKind(GroupVersionResource("", "v1", "configmaps"), "ConfigMap", True)
+        with pytest.raises(Refused) as read:
+            await requests.get(served, "default", "a")
+        with pytest.raises(Refused) as written:
+            await requests.write(Write("POST", "/first", {}, b"{}"))
+        assert (read.value.code, written.value.code) == (Code.UNAVAILABLE, Code.UNKNOWN)
+
+    trio.run(ask)
 
 
 def test_objects_are_shown_without_their_managed_fields() -> None:
