@@ -92,8 +92,8 @@ class Controllers:
                 for config in configs:
                     if (successor := await self._successor(config, loader)) is not None:
                         fresh.append(successor)
-        except (EdgedError, trio.TooSlowError) as error:
-            for successor in fresh:
+        except BaseException as error:
+            for successor in fresh:  # also where the process ends meanwhile: they hold Leases and instances
                 successor.discard()
             why = str(error) or f"its modules were not loaded within {RELOAD_S:.0f} s"
             raise ConfigError(f"controllers do not load: {why}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import trio
 
 from edged.errors import ConfigError, GuestError
 from tests.controllers.run.stage import Program, config, loader, played, staged, until
@@ -48,6 +49,24 @@ async def test_what_is_made_ready_beside_a_wrong_one_is_freed_and_the_wrong_one_
         assert others["a"].closed == 1
         await stage.create(MAPS, "one")
         await until(lambda: "one" in good.names())
+
+
+class Endless(Program):
+    async def setup(self, given: dict[str, Any]) -> Mapping[str, Any]:
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+@played
+async def test_what_is_made_ready_when_the_process_ends_is_freed(tmp_path: Path) -> None:
+    good, others = Seeing(), {"a": Seeing(), "b": Endless()}
+    async with staged(tmp_path, {"a": good}) as stage:
+        await until(lambda: stage.described("a")["state"] == "running")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.controllers.prepare, [config("a"), config("b")], loader(others))
+            await until(lambda: others["b"].setups)
+            nursery.cancel_scope.cancel()
+        assert others["a"].closed == 1
 
 
 class Gone:
