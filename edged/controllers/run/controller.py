@@ -80,6 +80,8 @@ class Controller:
         try:
             with self._scope:
                 await self._load_and_work()
+                if self._stopped:
+                    return  # before it began: what it had is freed
         finally:
             self._ended.set()
 

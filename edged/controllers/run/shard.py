@@ -52,6 +52,7 @@ class Shard:
         self._idle_since = 0.0
         self._gives_way = False
         self._stopping = False
+        self._is_running = False
         self._ended = trio.Event()
 
     def adopt(self, guest: Guest, desk: Desk) -> None:
@@ -86,6 +87,7 @@ class Shard:
 
     async def run(self) -> None:
         """Until `stop`."""
+        self._is_running = True
         try:
             while not self._stopping:
                 with boundary(self._parts.host.log, "controller", self._parts.config.name) as unit:
@@ -102,6 +104,8 @@ class Shard:
         self._stopping = True
         self._woken.set()
         with trio.move_on_after(seconds):
+        if not self._is_running:
+            return
             await self._ended.wait()
 
     def close(self) -> None:
