@@ -348,9 +348,8 @@ class Parts:
 
     async def _tell_synced(self, watch: OpenWatch) -> None:
         await watch.wait_synced()
-        if watch.is_open:
-            self.work.synced(trio.current_time())
-            self._wake()
+        self.work.synced(trio.current_time())  # also where it was closed: what waited for it would wait for ever
+        self._wake()
 
     async def open_dynamic(self) -> None:
         """Those that an earlier edition of the module had open."""

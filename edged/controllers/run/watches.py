@@ -25,6 +25,7 @@ from edged.controllers.run.cluster_requests import ClusterRequests, encoded
 from edged.controllers.run.host import Host
 from edged.json_text import dumps
 from edged.kube.informers import Change, Informer, Subscription
+from edged.kube.paths import collection_path
 from edged.kube.values.names import GroupVersionResource, NamespacedName, ServedKind
 
 OPENING: Final = 2
@@ -70,6 +71,7 @@ class OpenWatch:
         self.text = text
         self.is_open = True
         self._subscription: Subscription | None = None
+        self._waiting: set[trio.CancelScope] = set()
         self._module = module
 
     def begin(self) -> None:
@@ -77,10 +79,22 @@ class OpenWatch:
         self._subscription = self.informer.add_handler(self.take)
 
     async def wait_synced(self) -> None:
-        """Returns when its objects are known, and the module was told of each."""
-        await self.informer.wait_synced()
-        if self._subscription is not None:
-            await self._subscription.wait_replayed()
+        """Returns when its objects are known, and the module was told of each, or when it is closed."""
+        with trio.CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
+                if self.is_open:
+                    await self.informer.wait_synced()
+                if self._subscription is not None:
+                    await self._subscription.wait_replayed()
+            finally:
+                self._waiting.discard(scope)
+
+    def end(self) -> None:
+        """It is closed: what comes later means nothing, and nobody waits for it."""
+        self.is_open = False
+        for scope in self._waiting:
+            scope.cancel()
 
     @property
     def declaration(self) -> WatchDeclaration:
@@ -160,6 +174,10 @@ class Watches:
         resource, namespace = served.resource, declaration.namespace if served.namespaced else ""
         for verb in ("list", "watch"):
             module.allow.check(verb, resource.group, resource.resource, namespace)
+        try:
+            collection_path(resource, namespace or None)
+        except ValueError as error:
+            raise Refused(Code.INVALID, f"watch {declaration.id}: namespace: {error}") from None
         self._check_texts(text or b"")
         for _ in range(OPENING if paced else 0):
             await module.requests.pace()
@@ -201,7 +219,7 @@ class Watches:
         watch = self._open.pop(id, None)
         if watch is None:
             raise Refused(Code.NOT_FOUND, f"no watch {id} is open")
-        watch.is_open = False
+        watch.end()
         dropped = len(watch.informer)
         keys = self._module.view.close(id)
         self._release(watch)
@@ -217,7 +235,7 @@ class Watches:
     def close_all(self) -> None:
         """Without telling anybody: the module ends."""
         for watch in self._open.values():
-            watch.is_open = False
+            watch.end()
             self._release(watch)
         self._open.clear()
         self._served.clear()
