@@ -201,9 +201,11 @@ class Work:
         return sum(len(queue) + queue.waiting for queue in self._queues)
 
     def pending(self) -> Iterator[tuple[Key, float | None]]:
-        """Those keys, and when each is due; None for at once. For a successor, whose module is a newer one."""
+        """Those keys and those that wait for a watch, and when each is due; None for at once. For a successor, whose
+        module is a newer one."""
         for queue in self._queues:
             yield from queue.pending()
+        yield from ((key, None) for key in list(self._until_sync))
 
     def describe(self, now: float) -> dict[str, Any]:
         """Numbers of keys, and the last errors with their age."""

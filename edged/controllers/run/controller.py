@@ -23,6 +23,7 @@ from edged.controllers.run.admitting import Admitted, Admitting
 from edged.controllers.run.admitting_terms import check_export, webhooks_of
 from edged.controllers.run.desk import Desk
 from edged.controllers.run.guest import ControllerModule, Guest
+from edged.controllers.run.handover import take_over, tell_left
 from edged.controllers.run.host import Host
 from edged.controllers.run.leadership import Leadership
 from edged.controllers.run.loading import ModuleLoader
@@ -79,9 +80,9 @@ class Controller:
         self._ended = trio.Event()
         try:
             with self._scope:
-                await self._load_and_work()
                 if self._stopped:
                     return  # before it began: what it had is freed
+                await self._load_and_work()
         finally:
             self._ended.set()
 
@@ -114,9 +115,9 @@ class Controller:
         await self._set_up("first" if present is None else "upgrade", dynamic)
 
     def inherit(self, former: Controller) -> None:
-        """Take over keys and timers of an earlier edition that has ended."""
+        """Take over from an earlier edition, whose calls have ended and whose watches are open yet."""
         if self._parts is not None and former.parts is not None:
-            self._parts.work.inherit(former.parts.work.pending(), trio.current_time())
+            take_over(self._parts, former.parts)
 
     def use_loader(self, loader: ModuleLoader) -> None:
         """Another configuration says where modules come from: one that was not loaded yet is sought there."""
@@ -128,8 +129,11 @@ class Controller:
             return False  # it is tried again by itself, and holds up nothing that is new in the configuration
         return (await loader.load(self.config)).digest != self._module.digest
 
-    async def stop(self, seconds: float = STOP_S, reviews: trio.Event | None = None) -> None:
-        """Let running calls end, close everything. `reviews` is set when nobody asks for admission any more."""
+    async def stop(
+        self, seconds: float = STOP_S, reviews: trio.Event | None = None, successor: Controller | None = None
+    ) -> None:
+        """Let running calls end, close everything. `reviews` is set when nobody asks for admission any more.
+        `successor` takes over what there is to do."""
         async with trio.open_nursery() as nursery:
             for shard in self._shards:
                 nursery.start_soon(shard.stop, seconds)
@@ -142,6 +146,8 @@ class Controller:
         self._scope.cancel()
         if self._ended is not None:
             await self._ended.wait()  # an instance may be freed only when its call has ended
+        if successor is not None:
+            successor.inherit(self)
         self.discard()
 
     def discard(self) -> None:
@@ -256,6 +262,9 @@ class Controller:
             await self._know_admits(parts)
             await self._open_watches(parts)
             await self._sync(parts)
+            left, parts.left = parts.left, []
+            for each in left:
+                nursery.start_soon(tell_left, parts, each)
             parts.work.start(trio.current_time())
             parts.synced = True
             if self._admitting is not None:

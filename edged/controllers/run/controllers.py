@@ -95,6 +95,8 @@ class Controllers:
         except BaseException as error:
             for successor in fresh:  # also where the process ends meanwhile: they hold Leases and instances
                 successor.discard()
+            if not isinstance(error, EdgedError | trio.TooSlowError):
+                raise
             why = str(error) or f"its modules were not loaded within {RELOAD_S:.0f} s"
             raise ConfigError(f"controllers do not load: {why}") from error
         return fresh
@@ -131,8 +133,7 @@ class Controllers:
         """The old one ends its call before the new one begins."""
         present = self._running.get(successor.config.name)
         if present is not None:
-            await present.stop()
-            successor.inherit(present)
+            await present.stop(successor=successor)
         self._begin(successor)
 
     async def drain(self, seconds: float, reviews: trio.Event | None = None) -> None:

@@ -29,6 +29,7 @@ from edged.controllers.core.selection import filter_of
 from edged.controllers.core.view import Limits, View
 from edged.controllers.core.work import Work
 from edged.controllers.run.cluster_requests import ClusterRequests, encoded
+from edged.controllers.run.handover import Left
 from edged.controllers.run.host import Host
 from edged.controllers.run.measures import Measures
 from edged.controllers.run.watches import OpenWatch, Watches
@@ -85,6 +86,8 @@ class Parts:
         self._mappings_at = 0.0
         self._map_pause = Backoff(random.random, base_s=MAP_PAUSE_S, cap_s=LONGEST_MAP_PAUSE_S)
         self.dynamic: list[bytes] = []
+        self.left: list[Left] = []
+        """What an earlier edition of the module showed at last, until it is compared with what this one shows."""
         self.synced = False
         self.last_error = ""
         self.last_error_at = 0
@@ -263,6 +266,10 @@ class Parts:
         self.mappings.append(change)
         self._mapping_bytes += len(change.data)
         self._wake()
+
+    def put_back(self, change: Mapping) -> None:
+        """It was taken, and nothing was answered, through no fault of the module."""
+        self._queue_mapping(change)
 
     def next_mapping(self) -> Mapping:
         """The one that waits longest. IndexError where none does."""

@@ -100,12 +100,13 @@ class Shard:
             self._ended.set()
 
     async def stop(self, seconds: float) -> None:
-        """Let the running call end, for so long; then tell the instance that it was the last one."""
+        """Let the running call end, for so long; then tell the instance that it was the last one. One that does not run
+        yet, because its module's watches are not synced, has nothing to wait for."""
         self._stopping = True
         self._woken.set()
-        with trio.move_on_after(seconds):
         if not self._is_running:
             return
+        with trio.move_on_after(seconds):
             await self._ended.wait()
 
     def close(self) -> None:
@@ -194,6 +195,9 @@ class Shard:
                 self._discard()
                 parts.map_failed(change, error)
                 return
+            except BaseException:
+                parts.put_back(change)
+                raise
             finally:
                 self.calling = ""
                 self._idle_since = trio.current_time()

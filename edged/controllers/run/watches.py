@@ -70,8 +70,8 @@ class OpenWatch:
         self.informer = informer
         self.text = text
         self.is_open = True
-        self._subscription: Subscription | None = None
         self._waiting: set[trio.CancelScope] = set()
+        self._subscription: Subscription | None = None
         self._module = module
 
     def begin(self) -> None:

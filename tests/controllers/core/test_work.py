@@ -444,3 +444,11 @@ def test_a_start_that_wants_to_come_again_later_lets_the_other_keys_go():
     work.succeeded(START, ReconcileResult(requeue_after_s=60.0), 0.0)
     assert taken(work, 0.0) == [A] and work.next_due(0, 0.0) == 60.0
     assert taken(work, 60.0) == [START] and work.next_due(0, 60.0) is None
+
+
+def test_a_successor_takes_over_what_waits_for_a_watch():
+    work = Work()
+    work.add(A, 0.0)
+    assert work.take(0, 0.0) == A
+    work.succeeded(A, ReconcileResult(requeue_on_sync=True), 0.0)
+    assert dict(work.pending()) == {A: None}
