@@ -47,7 +47,7 @@ STORIES = (
         http("POST", PODS, pod("odd", {"cpu": "10m", "memory": "2Gi"}, {"memory": "2G"})),
         http("POST", PODS, pod("higher", {"cpu": "700m"})),
         kubectl("run", "k", "--image=a:1"),
-        kubectl("describe", "limitrange", "containers"),
+        kubectl("get", "limitrange", "containers"),
         http("PATCH", f"{PODS}/own", {"metadata": {"labels": {"a": "b"}}}, MERGE),
         http("DELETE", f"{RANGES}/containers"),
         http("POST", RANGES, limit_range("pods", {
