@@ -34,8 +34,8 @@ def declare(parser: Parser) -> None:
         "Runs one module against a cluster until Ctrl-C, with the daemon's own host: caches, rights, limits and "
         "back-off are the real ones. Its log, its writes and what it is refused are printed to stderr. It acts without "
         "an election: end a daemon that runs the same module first.",
-        "edged controller run greeting.wasm --config controller.toml --kubeconfig ~/.kube/config --dry-run",
-        "edged controller run greeting.wasm --allow 'get,list,watch namespaces' --allow 'create,patch configmaps shop'",
+        "edged controller run greeting.wasm --config controller.toml --dry-run",
+        "edged controller run m.wasm --allow 'get,list,watch pods' --kubeconfig kc",
         notes="A rule of --allow has the module's verbs, resources (deployments.apps for those of a group) and, if it "
               "is not for all, namespaces, each separated by commas.",
     )  # fmt: skip

@@ -40,6 +40,7 @@ class Controllers:
         self._loader = loader
         self._nursery = nursery
         self._running: dict[str, Controller] = {}
+        self._is_draining = False
 
     def start(self, configs: Sequence[ControllerConfig]) -> None:
         """Begin all of them; what they need is fetched and waited for in the background."""
@@ -134,12 +135,16 @@ class Controllers:
         present = self._running.get(successor.config.name)
         if present is not None:
             await present.stop(successor=successor)
-        self._begin(successor)
+        if self._is_draining:
+            successor.discard()
+        else:
+            self._begin(successor)
 
     async def drain(self, seconds: float, reviews: trio.Event | None = None) -> None:
         """Let running calls end; no key is taken any more. `reviews` is set when nobody asks for admission any more.
         What is admitted stays as it was told last."""
         self._on_admits = lambda: None
+        self._is_draining = True
         async with trio.open_nursery() as nursery:
             for controller in self._running.values():
                 nursery.start_soon(controller.stop, seconds, reviews)

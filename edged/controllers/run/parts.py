@@ -331,7 +331,12 @@ class Parts:
         namespace = declaration.namespace if served.namespaced else None
         everything = self.host.informers.acquire(served.resource, namespace=namespace, linger_s=LINGER_S)
         try:
-            await everything.wait_synced()
+            with trio.fail_after(OPEN_S):
+                await everything.wait_synced()
+        except trio.TooSlowError:
+            why = everything.problem or "not all of them were read in time"
+            self.host.informers.release(everything)
+            raise Refused(Code.UNAVAILABLE, f"{declaration.id}: {served.kind}s are selected here, and {why}") from None
         except BaseException:
             self.host.informers.release(everything)
             raise
