@@ -18,6 +18,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbox]:
     """With the faults that the test asks for."""
     with ThreadedSandbox(faults=getattr(request, "param", ())) as sandbox:
         sandbox.load(*sorted(CRDS.glob("*.yaml")), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}})
+        create(sandbox, "subnets", "Subnet", "s", {"ipv4": "10.0.0.0/24", "vni": 7})
+        show(sandbox, "s", {"validated": True}, "subnets")
         yield sandbox
 
 
@@ -31,8 +33,8 @@ def create(server: ThreadedSandbox, resource: str, kind: str, name: str, spec: o
     return str(answer["metadata"]["uid"])
 
 
-def show(server: ThreadedSandbox, name: str, status: object) -> None:
-    path = f"{ROOT}/namespaces/a/networkattachments/{name}/status"
+def show(server: ThreadedSandbox, name: str, status: object, resource: str = "networkattachments") -> None:
+    path = f"{ROOT}/namespaces/a/{resource}/{name}/status"
     code, answer = server.request("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
     assert code == 200, answer
 
@@ -51,7 +53,7 @@ def test_it_judges_what_was_there_and_what_came(server) -> None:
     with Watcher(server.url) as watcher:
         attach(server, "two", "10.0.0.3")
         judge = watcher.judged()
-        assert judge.verdict.revisions == 2 + 3
+        assert judge.verdict.revisions == 3 + 3
         assert (judge.verdict.faults, judge.verdict.locks, judge.verdict.shown) == ([], 2, 2)
         server.request("DELETE", f"{ROOT}/namespaces/a/networkattachments/two")
         assert watcher.judged().verdict.shown == 1
@@ -75,4 +77,4 @@ def test_watches_that_end_and_are_cut_lose_nothing(server) -> None:
         for number in range(2, 9):
             attach(server, f"a{number}", f"10.0.0.{number}")
         judge = watcher.judged()
-    assert judge.verdict.revisions == 3 * 7 and not judge.verdict.faults
+    assert judge.verdict.revisions == 1 + 3 * 7 and not judge.verdict.faults
