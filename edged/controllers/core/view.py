@@ -178,3 +178,11 @@ class View:
         """The object is seen as its watches show it from now on."""
         if (kind := self._kinds.get(resource)) is not None:
             kind.overlays.drop(key)
+
+
+class Left(NamedTuple):
+    """What a watch of a module's earlier edition showed at last, as JSON. `view`: all that this edition saw."""
+
+    view: View
+    watch: WatchView
+    objects: list[tuple[NamespacedName, bytes]]

@@ -7,15 +7,14 @@ shows, once it shows it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from edged.controllers.core import messages
 from edged.controllers.core.codes import Refused
 from edged.controllers.core.mapping import keys_left
-from edged.controllers.core.view import View
-from edged.controllers.core.watch_view import WatchView
+from edged.controllers.core.view import Left
 from edged.kube.values.names import NamespacedName
 from edged.process.boundary import boundary
 
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
 
 SLICE: Final = 100
 """Objects that are compared before others have their turn."""
-
-
-class Left(NamedTuple):
-    """What a watch of the earlier edition showed at last, as JSON. `view`: all that this edition saw."""
-
-    view: View
-    watch: WatchView
-    objects: list[tuple[NamespacedName, bytes]]
 
 
 def take_over(parts: Parts, former: Parts) -> None:

@@ -26,10 +26,9 @@ from edged.controllers.core.rates import Bucket, Shared
 from edged.controllers.core.requests import EventRequest
 from edged.controllers.core.results import ReconcileResult, mapped_keys
 from edged.controllers.core.selection import filter_of
-from edged.controllers.core.view import Limits, View
+from edged.controllers.core.view import Left, Limits, View
 from edged.controllers.core.work import Work
 from edged.controllers.run.cluster_requests import ClusterRequests, encoded
-from edged.controllers.run.handover import Left
 from edged.controllers.run.host import Host
 from edged.controllers.run.measures import Measures
 from edged.controllers.run.watches import OpenWatch, Watches
