@@ -215,7 +215,8 @@ async def staged(
         informers = Informers(client, log=log, linger_s=0.05)
         await nursery.start(informers.run)
         pool = LeanPool(client, most_bytes=8 << 20)
-        recorder = EventRecorder(LeanPool(client, connections=1), random=lambda: 0.5, log=log)
+        events = LeanPool(client, connections=1)
+        recorder = EventRecorder(events, random=lambda: 0.5, log=log)
         nursery.start_soon(recorder.run)
         host = Host(
             node=node, client=client, informers=informers, pool=pool, rate=Bucket(rate, max(1.0, rate)),
@@ -225,6 +226,11 @@ async def staged(
         )  # fmt: skip
         controllers = Controllers(host, loader(programs, modules), nursery)
         controllers.start(configs or [config(name) for name in programs])
-        yield Stage(client, sandbox, host, controllers)
-        await controllers.drain(1.0)
-        nursery.cancel_scope.cancel()
+        try:
+            yield Stage(client, sandbox, host, controllers)
+            await controllers.drain(1.0)
+        finally:
+            nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                for each in (pool, events, client):
+                    await each.aclose()

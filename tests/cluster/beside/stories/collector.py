@@ -86,7 +86,7 @@ STORIES = (
         http("POST", MAPS, config_map("two"), save={"two": "metadata.uid"}),
         http("POST", MAPS, config_map("child", owner("one", "{one}"), owner("two", "{two}"))),
         http("DELETE", f"{MAPS}/one"),
-        http("GET", f"{MAPS}/child"),
+        http("GET", f"{MAPS}/child", until=owned_by(1)),
         http("DELETE", f"{MAPS}/two"),
         http("GET", f"{MAPS}/child", until=gone),
         http("POST", MAPS, config_map("three"), save={"three": "metadata.uid"}),
