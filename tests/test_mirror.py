@@ -81,6 +81,7 @@ THROUGH: dict[str, tuple[str, ...]] = {
     "kube/informer.py": ("kube/test_informers.py",),
     "kube/values/checks.py": ("test_config.py",),
     "kube/watch.py": ("kube/test_informers.py",),
+    "process/unix_listener.py": ("process/test_status_socket.py", "fabric/test_server.py"),
     "process/config.py": ("cli/test_check.py",),
     "registry/config.py": ("test_config.py",),
     "sandbox/kinds/openapi_documents.py": ("sandbox/protocol/test_openapi.py",),

@@ -24,6 +24,7 @@ from edged.fabric.errors import FabricError
 from edged.fabric.operations import Fabric, carry_out
 from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary
+from edged.process.unix_listener import listening
 from edged.telemetry.logs import Logger
 
 T = TypeVar("T")
@@ -92,25 +93,11 @@ async def serve(
 
 
 def _listen(path: str) -> socket.socket:
-    """Bound under another name and renamed, so that it is complete when it appears. Everybody may connect: whom the
-    server answers is decided by who it is."""
+    """Everybody may connect: whom the server answers is decided by who it is."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             raise ConfigError(f"[fabric] socket: {path} exists and is not a socket")
-    building = f"{path}.{os.getpid()}"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(building)
-        listener.bind(building)
-        os.chmod(building, 0o666)
-        listener.listen(CLIENTS)
-        listener.setblocking(False)
-        os.rename(building, path)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"[fabric] socket: {path}: {error.strerror or error}") from error
-    return listener
+    return listening(path, 0o666, CLIENTS, "[fabric] socket")
 
 
 class _Server:

@@ -21,6 +21,7 @@ import trio
 from edged.errors import ConfigError, EdgedError
 from edged.json_text import JsonError, dumps, loads
 from edged.process.boundary import boundary, describe
+from edged.process.unix_listener import listening
 from edged.telemetry.logs import Logger
 
 Tell = Callable[[dict[str, Any]], Awaitable[None]]
@@ -47,7 +48,8 @@ async def serve(
     `mode` is that of the socket: its owner and group may ask. A stale socket is replaced, a live one
     refused. One request's failure is that request's.
     """
-    listener = _listen(path, mode)
+    _refuse_living(path)
+    listener = listening(path, mode, _CONNECTIONS, "[node] socket")
     inode = os.stat(path).st_ino
     limiter = trio.CapacityLimiter(_CONNECTIONS)
 
@@ -65,26 +67,6 @@ async def serve(
         with contextlib.suppress(OSError):
             if os.stat(path).st_ino == inode:  # not that of a successor
                 os.unlink(path)
-
-
-def _listen(path: str, mode: int) -> socket.socket:
-    """A listening socket that appears under its name complete: bound elsewhere, permissions set, then
-    renamed."""
-    _refuse_living(path)
-    building = f"{path}.{os.getpid()}"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(building)
-        listener.bind(building)
-        os.chmod(building, mode)
-        listener.listen(_CONNECTIONS)
-        listener.setblocking(False)
-        os.rename(building, path)
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"[node] socket: {path}: {error.strerror or error}") from error
-    return listener
 
 
 def _refuse_living(path: str) -> None:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from edged.json_text import dumps
+from edged.kube.values.go_texts import quoted as quoted
 from edged.sandbox.cluster import Object
 from edged.sandbox.protocol.api_status import Cause
 
 IMMUTABLE = "field is immutable"
 NEGATIVE = "must be greater than or equal to 0"
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
-            "\v": "\\v"}  # fmt: skip
 
 
 def required(field: str, why: str = "") -> Cause:
@@ -130,24 +129,6 @@ def go_escaped(text: str) -> str:
                          ("\u2029", "\\u2029")):  # fmt: skip
         text = text.replace(letter, code)
     return text
-
-
-def quoted(text: str) -> str:
-    """A text as strconv.Quote writes it."""
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return f'"{text}"'
-    return '"' + "".join(_escaped(letter) for letter in text) + '"'
-
-
-def _escaped(letter: str) -> str:
-    if letter in _ESCAPES:
-        return _ESCAPES[letter]
-    if letter.isprintable():
-        return letter
-    code = ord(letter)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def part(obj: Object, *names: str) -> Object:
