@@ -40,6 +40,7 @@ class Store:
 
     def __init__(self) -> None:
         self._entries: dict[NamespacedName, Entry] = {}
+        self._size_bytes = 0
         self._listed: set[NamespacedName] | None = None
         self._unfit: dict[NamespacedName, str] = {}  # objects whose last state could not be stored: its resourceVersion
 
@@ -52,6 +53,7 @@ class Store:
         if before is not None and before.data == data:
             return None
         self._entries[key] = Entry(revision, data)
+        self._size_bytes += len(data) - (0 if before is None else len(before.data))
         if before is None:
             return Difference("added", key, None, data)
         return Difference("modified", key, before.data, data)
@@ -67,8 +69,12 @@ class Store:
         if self._listed is not None:
             self._listed.discard(key)
         self._unfit.pop(key, None)
-        before = self._entries.pop(key, None)
-        return None if before is None else Difference("deleted", key, before.data, None)
+        return self._drop(key) if key in self._entries else None
+
+    def _drop(self, key: NamespacedName) -> Difference:
+        before = self._entries.pop(key)
+        self._size_bytes -= len(before.data)
+        return Difference("deleted", key, before.data, None)
 
     def begin_replace(self) -> None:
         """A new list begins; an unfinished one is forgotten. What is stored stays readable meanwhile."""
@@ -82,7 +88,7 @@ class Store:
         for key in self._unfit.keys() - listed:
             del self._unfit[key]
         gone = [key for key in self._entries if key not in listed]
-        return [Difference("deleted", key, self._entries.pop(key).data, None) for key in gone]
+        return [self._drop(key) for key in gone]
 
     def replace(self, objects: Iterable[tuple[NamespacedName, str, bytes]]) -> list[Difference]:
         """The whole list at once: additions and modifications in its order, then deletions."""
@@ -120,8 +126,8 @@ class Store:
         return (entry.data for entry in self._entries.values())
 
     def size_bytes(self) -> int:
-        """Sum of the lengths of the stored JSON (for metrics)."""
-        return sum(len(entry.data) for entry in self._entries.values())
+        """Sum of the lengths of the stored JSON."""
+        return self._size_bytes
 
     def __iter__(self) -> Iterator[NamespacedName]:
         return iter(self._entries)
