@@ -3,9 +3,8 @@ is a [[controller]]."""
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +15,13 @@ from edged.controllers.core.codes import Refused
 from edged.controllers.core.rates import Bucket
 from edged.controllers.run.controller import Controller
 from edged.controllers.run.controllers import Controllers
-from edged.controllers.run.host import API_CALLS_PER_S, CONNECTIONS, MOST_ANSWER, Extension, Host, Times
+from edged.controllers.run.host import CONNECTIONS, MOST_ANSWER, NETFABRIC, Host, Times, extensions_of, rate_of
 from edged.controllers.run.leadership import Leaderships
 from edged.controllers.run.live import Live
 from edged.controllers.run.loading import ModuleLoader
 from edged.controllers.run.measures import Measures
 from edged.daemon.base import Base
 from edged.errors import ConfigError, PeerError
-from edged.fabric.config import FabricConfig
 from edged.kube.lean import LeanPool
 from edged.kube.writes import EventRecorder
 from edged.registry.modules import Modules
@@ -31,7 +29,6 @@ from edged.registry.modules import Modules
 if TYPE_CHECKING:
     from edged.daemon.controller_admission import ControllerAdmission
 
-NETFABRIC: Final = "netfabric"
 _FABRIC: Final = ("Name", "ListLocalIfcs", "ListRemoteIfcs")
 
 
@@ -44,8 +41,8 @@ class ControllersPart:
         pool = LeanPool(base.client, connections=CONNECTIONS, most_bytes=MOST_ANSWER)
         events = LeanPool(base.client, connections=1)
         self._recorder = EventRecorder(events, random=random.random, log=base.log, writers=1)
-        self._rate = Bucket(*_numbers(config))
-        self._extensions = dict(_extensions(config))
+        self._rate = Bucket(*rate_of(config.controller))
+        self._extensions = extensions_of(config.controller, config.fabric)
         host = Host(
             node=config.node.name,
             client=base.client,
@@ -78,8 +75,8 @@ class ControllersPart:
         return PreparedControllers(partial(self._exchange, fresh, loader, ready), ready)
 
     async def _exchange(self, fresh: Config, loader: ModuleLoader, ready: Sequence[Controller]) -> None:
-        self._rate.change(*_numbers(fresh), trio.current_time())
-        for name, extension in _extensions(fresh).items():
+        self._rate.change(*rate_of(fresh.controller), trio.current_time())
+        for name, extension in extensions_of(fresh.controller, fresh.fabric).items():
             self._extensions.setdefault(name, extension)  # one that is there knows what the node has
         await self._controllers.exchange(fresh.controller, loader, ready)
 
@@ -126,20 +123,3 @@ class PreparedControllers:
 
 def _of(answer: object) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
-
-
-def _extensions(config: Config) -> Mapping[str, Extension]:
-    """Those that a module is granted; nobody pays for others."""
-    if any(NETFABRIC in controller.extensions for controller in config.controller):
-        from edged.controllers.run.netfabric import netfabric
-
-        return {NETFABRIC: netfabric(config.fabric or FabricConfig())}
-    return {}
-
-
-def _numbers(config: Config) -> tuple[float, float]:
-    """Requests per second and at once of all modules together: a module that is allowed more by the configuration has
-    it."""
-    most = max((controller.api_calls_per_s for controller in config.controller), default=0.0)
-    per_s = max(API_CALLS_PER_S, most)
-    return per_s, math.ceil(2 * per_s)

@@ -17,7 +17,7 @@ import trio
 from edged.controllers.core.codes import Code, Refused
 from edged.controllers.core.rates import Bucket
 from edged.controllers.run.controllers import Controllers
-from edged.controllers.run.host import API_CALLS_PER_S, CONNECTIONS, MOST_ANSWER, Extension, Host, Times
+from edged.controllers.run.host import CONNECTIONS, MOST_ANSWER, Host, Times, extensions_of, rate_of
 from edged.controllers.run.leadership import Leaderships
 from edged.controllers.run.live import Live
 from edged.controllers.run.measures import Measures
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from edged.kube.client import ApiClient
     from edged.telemetry.logs import GuestLines, Logger
     from edged.wasm.account import Budget
-
-NETFABRIC: Final = "netfabric"
-
 
 _CHANGES: Final = ("write", "ext")
 _ENOUGH: Final = 1000
@@ -202,12 +199,11 @@ async def hosted(
         events = LeanPool(client, connections=1)
         recorder = EventRecorder(events, random=lambda: 0.5, log=log, writers=1)
         nursery.start_soon(recorder.run)
-        rate = max(API_CALLS_PER_S, config.api_calls_per_s)
         pool = LeanPool(client, connections=CONNECTIONS, most_bytes=MOST_ANSWER)
         host = Host(
-            node=node, client=client, informers=informers, pool=pool, rate=Bucket(rate, 2 * rate),
+            node=node, client=client, informers=informers, pool=pool, rate=Bucket(*rate_of([config])),
             recorder=recorder, leaderships=Leaderships(client, node, nursery, log), live=Live(),
-            extensions=_extensions(config, fabric), measures=Measures(MetricRegistry()), lines=lines, log=log,
+            extensions=extensions_of([config], fabric), measures=Measures(MetricRegistry()), lines=lines, log=log,
             times=times, selectable=set(), module_metrics={},
         )  # fmt: skip
         found = Hosted(host, loader, config, nursery)
@@ -252,12 +248,3 @@ class Hosted:
         """As `edged status` has it."""
         assert self._controllers is not None
         return self._controllers.describe()[0]
-
-
-def _extensions(config: ControllerConfig, fabric: FabricConfig | None) -> Mapping[str, Extension]:
-    if NETFABRIC not in config.extensions:
-        return {}
-    from edged.controllers.run.netfabric import netfabric
-    from edged.fabric.config import FabricConfig
-
-    return {NETFABRIC: netfabric(fabric or FabricConfig())}

@@ -80,7 +80,7 @@ class ClusterRequests:
 
     async def get(self, served: ServedKind, namespace: str, name: str) -> dict[str, Any]:
         """The object as the server has it now. Raises Refused."""
-        path = _path(served, namespace, name)
+        path = object_path_of(served, namespace, name)
         return _object(await self._send("GET", path, repeatable=True))
 
     async def list(
@@ -158,10 +158,6 @@ def object_path_of(served: ServedKind, namespace: str, name: str, subresource: s
         return object_path(served.resource, name, namespace if served.namespaced else None, subresource)
     except ValueError as error:
         raise Refused(Code.INVALID, str(error)) from error
-
-
-def _path(served: ServedKind, namespace: str, name: str) -> str:
-    return object_path_of(served, namespace, name)
 
 
 def _with_query(path: str, query: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ import trio
 from edged.controllers.core import abi, messages
 from edged.controllers.core.codes import Code, Refused, invalid
 from edged.controllers.core.declarations import declaration_of
+from edged.controllers.core.kind_view import identity_of
 from edged.controllers.core.pointers import projected
 from edged.controllers.core.requests import (
     GetRequest,
@@ -126,7 +127,7 @@ class Desk:
         parts.allow.check("get", resource.group, resource.resource, namespace, name)
         obj = await parts.requests.get(served, namespace, name)
         parts.check_forced(served, namespace, obj)
-        return messages.get_answer(encoded(obj), _revision(obj), ())
+        return messages.get_answer(encoded(obj), identity_of(obj).revision, ())
 
     async def _served(self, api_version: str, kind: str) -> ServedKind:
         """How the API server serves the kind. Raises Refused."""
@@ -282,11 +283,6 @@ def _value(data: bytes, what: str) -> object:
         raise invalid(f"{what}: {error}") from None
 
 
-def _revision(obj: Mapping[str, Any]) -> str:
-    metadata = obj.get("metadata")
-    return str(metadata.get("resourceVersion") or "") if isinstance(metadata, dict) else ""
-
-
 def _listed(answer: Mapping[str, Any], served: ServedKind, request: ListRequest) -> bytes:
     """Items of a list carry neither apiVersion nor kind: they get them, as objects in caches have them."""
     metadata = answer.get("metadata")
@@ -297,4 +293,4 @@ def _listed(answer: Mapping[str, Any], served: ServedKind, request: ListRequest)
         texts = [dumps(projected(named | each, request.fields)) for each in items]
     else:
         texts = [encoded(named | each) for each in items]
-    return messages.list_answer(texts, str(metadata.get("continue") or ""), _revision(answer))
+    return messages.list_answer(texts, str(metadata.get("continue") or ""), identity_of(answer).revision)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edged.controllers.core.metrics import ModuleMetrics
@@ -17,15 +18,20 @@ from edged.records import dataclass
 from edged.telemetry.logs import GuestLines, Logger
 
 if TYPE_CHECKING:
+    from edged.controllers.config import ControllerConfig
     from edged.controllers.run.leadership import Leaderships
     from edged.controllers.run.live import Live
     from edged.controllers.run.measures import Measures
+    from edged.fabric.config import FabricConfig
     from edged.kube.writes import EventRecorder
 
 API_CALLS_PER_S: Final = 200.0
 """Of all modules together, unless one of them is allowed more; twice as many at once."""
 CONNECTIONS: Final = 12
 MOST_ANSWER: Final = 8 << 20
+
+
+NETFABRIC: Final = "netfabric"
 
 
 class Extension(Protocol):
@@ -42,6 +48,24 @@ class Times:
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     monotonic_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     random: Callable[[int], bytes] = os.urandom
+
+
+def extensions_of(controllers: Iterable[ControllerConfig], fabric: FabricConfig | None) -> dict[str, Extension]:
+    """Those that a module is granted; nobody pays for others. `fabric`: [fabric], None where there is none."""
+    if not any(NETFABRIC in controller.extensions for controller in controllers):
+        return {}
+    from edged.controllers.run.netfabric import netfabric
+    from edged.fabric.config import FabricConfig
+
+    return {NETFABRIC: netfabric(fabric or FabricConfig())}
+
+
+def rate_of(controllers: Iterable[ControllerConfig]) -> tuple[float, float]:
+    """Requests per second and at once of all modules together: a module that is allowed more by the configuration has
+    it."""
+    per_s = max((controller.api_calls_per_s for controller in controllers), default=0.0)
+    per_s = max(API_CALLS_PER_S, per_s)
+    return per_s, math.ceil(2 * per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from edged.controllers.core.codes import Code, Refused
 from edged.controllers.core.declarations import WatchDeclaration, declaration_of
 from edged.controllers.core.events import EventAggregator
 from edged.controllers.core.keys import START, Key
+from edged.controllers.core.kind_view import identity_of
 from edged.controllers.core.manifest import Manifest
 from edged.controllers.core.pruning import prune_of
 from edged.controllers.core.rates import Bucket, Shared
@@ -169,9 +170,7 @@ class Parts:
             elif refused.code in _FOR_GOOD:
                 self.view.uncover(resource, name)
             return
-        metadata = obj["metadata"]
-        revision, uid = metadata.get("resourceVersion", ""), metadata.get("uid", "")
-        self.view.overlay(resource, name, encoded(obj), revision, uid, now, holds=False)
+        self.view.overlay(resource, name, encoded(obj), *identity_of(obj), now, holds=False)
 
     def shown(self, key: Key) -> tuple[bytes | None, Sequence[str], bool]:
         """The object of a key, which watches show it, and whether they do not agree."""
@@ -259,16 +258,13 @@ class Parts:
         while self.mappings and (len(self.mappings) >= MOST_MAPPINGS or self._mapping_bytes + len(data) > most):
             self.broken(f"{len(self.mappings)} changes wait for the module's own mapping: the oldest is left out")
             self.next_mapping()
-        self._queue_mapping(Mapping(watch, data))
+        self.queue_mapping(Mapping(watch, data))
 
-    def _queue_mapping(self, change: Mapping) -> None:
+    def queue_mapping(self, change: Mapping) -> None:
+        """Also one that was taken, and nothing was answered, through no fault of the module."""
         self.mappings.append(change)
         self._mapping_bytes += len(change.data)
         self._wake()
-
-    def put_back(self, change: Mapping) -> None:
-        """It was taken, and nothing was answered, through no fault of the module."""
-        self._queue_mapping(change)
 
     def next_mapping(self) -> Mapping:
         """The one that waits longest. IndexError where none does."""
@@ -298,7 +294,7 @@ class Parts:
         self._mappings_at = trio.current_time() + self._map_pause.next()
         self._note_error(f"map {change.watch}: {error}")
         self.say("warning", f"map {change.watch}: {error}".encode())
-        self._queue_mapping(change)
+        self.queue_mapping(change)
 
     # --- watches
 

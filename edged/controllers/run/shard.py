@@ -196,7 +196,7 @@ class Shard:
                 parts.map_failed(change, error)
                 return
             except BaseException:
-                parts.put_back(change)
+                parts.queue_mapping(change)
                 raise
             finally:
                 self.calling = ""

@@ -16,7 +16,7 @@ from edged.controllers.core.allow import AllowList
 from edged.controllers.core.codes import Code, Refused
 from edged.controllers.core.declarations import WatchDeclaration
 from edged.controllers.core.keys import Key
-from edged.controllers.core.kind_view import Identity
+from edged.controllers.core.kind_view import Identity, identity_of
 from edged.controllers.core.mapping import keys_of
 from edged.controllers.core.view import View
 from edged.controllers.core.watch_view import WatchView
@@ -283,5 +283,4 @@ def _outcome(answer: dict[str, Any]) -> tuple[bytes | None, str, str]:
         details = answer.get("details")
         uid = details.get("uid") if isinstance(details, dict) else ""
         return None, "", str(uid or "")
-    metadata = _metadata(answer)
-    return encoded(answer), str(metadata.get("resourceVersion") or ""), str(metadata.get("uid") or "")
+    return encoded(answer), *identity_of(answer)
